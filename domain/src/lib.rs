@@ -1,0 +1,11 @@
+//! Vigil's rules: what a report means, what it scores, whom it alarms and when to try again.
+//!
+//! Guarantee: every function here is a pure function of its arguments. There is no IO, no clock, no randomness and no
+//! async; time, random numbers and earlier results come in as values, and a decision comes out with its reason.
+#![no_std]
+
+extern crate alloc;
+
+mod finding;
+
+pub use finding::{Code, Finding};
