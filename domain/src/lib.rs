@@ -6,6 +6,10 @@
 
 extern crate alloc;
 
+pub mod delivery;
 mod finding;
+pub mod intake;
+mod time;
 
 pub use finding::{Code, Finding};
+pub use time::Timestamp;

@@ -1,0 +1,306 @@
+//! The envelope of what comes in: who reports what, when, in which study.
+//!
+//! Guarantee: an envelope is whole or every fault of it is named; nothing is guessed, defaulted or cut. What the
+//! envelope carries (answers, data) is checked elsewhere, by the instrument or the kind of report.
+//!
+//! A patient's identifier exists only in [`Envelope::patient_id`], and `Debug` does not print it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::finding::{Code, Finding};
+use crate::time::Timestamp;
+
+/// The kinds of `POST /v1/reports`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// What a patient notes day by day.
+    Diary,
+    /// An adverse event.
+    AdverseEvent,
+    /// Laboratory results.
+    Lab,
+}
+
+impl ReportKind {
+    /// All kinds, in the order in which errors list them.
+    pub const ALL: [ReportKind; 3] = [ReportKind::Diary, ReportKind::AdverseEvent, ReportKind::Lab];
+
+    /// The kind as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReportKind::Diary => "diary",
+            ReportKind::AdverseEvent => "adverse-event",
+            ReportKind::Lab => "lab",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What a document is: the answers to an instrument, or a report of some kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `POST /v1/surveys/{instrument}/responses`: `responseId` and `answers`.
+    Response,
+    /// `POST /v1/reports`: `reportId`, `kind` and `data`.
+    Report,
+}
+
+/// A document's envelope, checked.
+#[derive(Clone, PartialEq)]
+pub struct Envelope {
+    /// The client's own id of the document (`responseId`, `reportId`).
+    pub client_id: Option<String>,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The patient as the site knows them. It goes no further than the door.
+    pub patient_id: String,
+    /// When the patient or the site wrote it.
+    pub authored_at: Timestamp,
+    /// The kind of report; none for a response.
+    pub kind: Option<ReportKind>,
+    /// `answers` or `data`, as sent.
+    pub content: Map<String, Value>,
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Envelope {{ study: {}, site: {}, .. }}", self.study_id, self.site_id)
+    }
+}
+
+/// Longest identifier of a study or a site, in characters.
+const LONGEST_NAME: usize = 64;
+/// Longest identifier of a patient or a document, in characters.
+const LONGEST_ID: usize = 128;
+
+impl Shape {
+    /// Names of the members that hold the client's id and the content.
+    fn members(self) -> (&'static str, &'static str) {
+        match self {
+            Shape::Response => ("responseId", "answers"),
+            Shape::Report => ("reportId", "data"),
+        }
+    }
+
+    /// Reads a document of this shape.
+    ///
+    /// # Errors
+    /// Every fault of the envelope, with pointers from the document's root.
+    pub fn read(self, document: Value) -> Result<Envelope, Vec<Finding>> {
+        let Value::Object(mut members) = document else {
+            return Err(Vec::from([Finding::new("", Code::Type, "must be a JSON object")]));
+        };
+        let (id_name, content_name) = self.members();
+        let mut faults = Vec::new();
+
+        let client_id = match members.remove(id_name) {
+            None | Some(Value::Null) => None,
+            Some(value) => identifier(id_name, value, &mut faults),
+        };
+        let study_id = required(&mut members, "studyId", &mut faults, name);
+        let site_id = required(&mut members, "siteId", &mut faults, name);
+        let patient_id = required(&mut members, "patientId", &mut faults, identifier);
+        let authored_at = required(&mut members, "authoredAt", &mut faults, timestamp);
+        let kind = match self {
+            Shape::Response => None,
+            Shape::Report => required(&mut members, "kind", &mut faults, report_kind),
+        };
+        let content = required(&mut members, content_name, &mut faults, object);
+        faults.extend(
+            members
+                .keys()
+                .map(|unknown| Finding::new(pointer(unknown), Code::Unknown, "is not a member of this document")),
+        );
+
+        match (study_id, site_id, patient_id, authored_at, content) {
+            (Some(study_id), Some(site_id), Some(patient_id), Some(authored_at), Some(content))
+                if faults.is_empty() =>
+            {
+                Ok(Envelope { client_id, study_id, site_id, patient_id, authored_at, kind, content })
+            }
+            _ => Err(faults),
+        }
+    }
+}
+
+/// The JSON pointer (RFC 6901) of a member of the root.
+///
+/// A client's own member name is cut after 64 characters: a finding says where, it does not carry content.
+pub fn pointer(member: &str) -> String {
+    let mut text = String::from("/");
+    for c in member.chars().take(LONGEST_NAME) {
+        match c {
+            '~' => text.push_str("~0"),
+            '/' => text.push_str("~1"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+fn required<T>(
+    members: &mut Map<String, Value>,
+    name: &str,
+    faults: &mut Vec<Finding>,
+    read: impl FnOnce(&str, Value, &mut Vec<Finding>) -> Option<T>,
+) -> Option<T> {
+    match members.remove(name) {
+        None | Some(Value::Null) => {
+            faults.push(Finding::new(pointer(name), Code::Required, "is required"));
+            None
+        }
+        Some(value) => read(name, value, faults),
+    }
+}
+
+fn text(name: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => {
+            faults.push(Finding::new(pointer(name), Code::Type, "must be a string"));
+            None
+        }
+    }
+}
+
+/// A study's or a site's identifier: letters, digits and `._-`, so that it can stand in keys, paths and log lines.
+fn name(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
+    let text = text(member, value, faults)?;
+    if is_name(&text) {
+        return Some(text);
+    }
+    let rule = "must be 1 to 64 letters, digits, '.', '_' or '-'";
+    faults.push(Finding::new(pointer(member), Code::Format, rule));
+    None
+}
+
+/// Whether a text can be the identifier of a study, a site or an instrument.
+pub fn is_name(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn identifier(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
+    let text = text(member, value, faults)?;
+    if is_identifier(&text) {
+        return Some(text);
+    }
+    let rule = "must be 1 to 128 characters, no control characters, no space at either end";
+    faults.push(Finding::new(pointer(member), Code::Format, rule));
+    None
+}
+
+/// Whether a text can be the identifier of a patient or of a client's document.
+pub fn is_identifier(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().count() <= LONGEST_ID
+        && !text.chars().any(char::is_control)
+        && text.trim().len() == text.len()
+}
+
+fn timestamp(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<Timestamp> {
+    let text = text(member, value, faults)?;
+    let at = Timestamp::parse(&text);
+    if at.is_none() {
+        let rule = "must be an RFC 3339 time with an offset, such as 2026-03-01T08:00:00+08:00";
+        faults.push(Finding::new(pointer(member), Code::Format, rule));
+    }
+    at
+}
+
+fn report_kind(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<ReportKind> {
+    let text = text(member, value, faults)?;
+    let kind = ReportKind::parse(&text);
+    if kind.is_none() {
+        let rule = alloc::format!("must be one of {}", ReportKind::ALL.map(ReportKind::as_str).join(", "));
+        faults.push(Finding::new(pointer(member), Code::Choice, rule));
+    }
+    kind
+}
+
+fn object(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(map) => Some(map),
+        _ => {
+            faults.push(Finding::new(pointer(member), Code::Type, "must be a JSON object".to_string()));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(shape: Shape, document: Value, expected: &[(&str, Code)]) {
+        let found = match shape.read(document.clone()) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings,
+        };
+        let found: Vec<(&str, Code)> = found.iter().map(|f| (f.pointer.as_str(), f.code)).collect();
+        assert_eq!(found, expected, "{document}");
+    }
+
+    fn response() -> Value {
+        json!({"responseId": "r-1", "studyId": "S", "siteId": "01", "patientId": "陈 1",
+               "authoredAt": "2026-03-01T08:00:00Z", "answers": {"q1": 0}})
+    }
+
+    #[test]
+    fn a_whole_document_is_read() {
+        let envelope = Shape::Response.read(response()).unwrap();
+        assert_eq!(envelope.client_id.as_deref(), Some("r-1"));
+        assert_eq!(envelope.authored_at.rfc3339(), "2026-03-01T08:00:00.000Z");
+        assert_eq!(envelope.content.len(), 1);
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        check(
+            Shape::Report,
+            json!({"reportId": 7, "studyId": "a b", "siteId": null, "patientId": " x", "authoredAt": "today",
+                   "kind": "poem", "data": [], "a/b~c": 1}),
+            &[
+                ("/reportId", Code::Type),
+                ("/studyId", Code::Format),
+                ("/siteId", Code::Required),
+                ("/patientId", Code::Format),
+                ("/authoredAt", Code::Format),
+                ("/kind", Code::Choice),
+                ("/data", Code::Type),
+                ("/a~1b~0c", Code::Unknown),
+            ],
+        );
+        check(Shape::Response, json!([]), &[("", Code::Type)]);
+    }
+
+    #[test]
+    fn a_document_of_the_other_shape_is_refused() {
+        check(
+            Shape::Report,
+            response(),
+            &[
+                ("/kind", Code::Required),
+                ("/data", Code::Required),
+                ("/answers", Code::Unknown),
+                ("/responseId", Code::Unknown),
+            ],
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_patient() {
+        let shown = alloc::format!("{:?}", Shape::Response.read(response()).unwrap());
+        assert!(!shown.contains('陈') && !shown.contains("q1"), "{shown}");
+    }
+}

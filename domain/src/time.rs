@@ -1,0 +1,81 @@
+//! Points in time as milliseconds since 1970-01-01T00:00:00Z, read from and written as RFC 3339.
+
+use alloc::string::String;
+use core::fmt;
+
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// A point in time, in milliseconds since the Unix epoch, between the years 0 and 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The first and the last millisecond that RFC 3339 can write.
+    const RANGE: core::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+    /// A point in time from milliseconds since the epoch; what RFC 3339 cannot write is moved to the nearest it can.
+    pub fn from_millis(millis: i64) -> Self {
+        Timestamp(millis.clamp(*Self::RANGE.start(), *Self::RANGE.end()))
+    }
+
+    /// Reads RFC 3339 with an offset, such as `2026-03-01T08:00:00+08:00`. Finer than a millisecond is cut off.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let millis = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+        Self::RANGE.contains(&millis).then_some(Timestamp(millis))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// RFC 3339 in UTC with milliseconds: `2026-03-01T00:00:00.000Z`. Always 24 bytes, so texts sort as times do.
+    pub fn rfc3339(self) -> String {
+        alloc::format!("{self}")
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = OffsetDateTime::from_unix_timestamp(self.seconds())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            .to_offset(UtcOffset::UTC);
+        let (hour, minute, second) = at.time().as_hms();
+        let millis = self.0.rem_euclid(1000);
+        let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_turned_into_utc() {
+        let at = Timestamp::parse("2026-03-01T08:00:00.1239+08:00").unwrap();
+        assert_eq!(at.rfc3339(), "2026-03-01T00:00:00.123Z");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for millis in [0, -1, 1, 1_772_323_200_123, -62_167_219_200_000, 253_402_300_799_999] {
+            let at = Timestamp::from_millis(millis);
+            assert_eq!(Timestamp::parse(&at.rfc3339()), Some(at), "{millis}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_offset_or_a_day_that_is_not_is_refused() {
+        for text in ["2026-03-01T08:00:00", "2026-02-30T08:00:00Z", "2026-03-01", "", "tomorrow"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+}
