@@ -1,1 +1,21 @@
-//! placeholder
+//! The only code of Vigil that calls Spin: queues, the key-value store, HTTP both ways, time, configuration, logs.
+//!
+//! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod deadline;
+pub mod entry;
+mod error;
+pub mod http;
+pub mod identity;
+pub mod kv;
+pub mod log;
+pub mod names;
+pub mod problem;
+pub mod queue;
+pub mod redis;
+pub mod trace;
+
+pub use error::{Error, Kind};

@@ -1,0 +1,185 @@
+//! Who may do what: bearer keys, their roles, and the study and site they see.
+//!
+//! Guarantee: a key is known only by its SHA-256; what does not match exactly is nobody.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::identity::digest;
+use crate::problem::{Problem, ProblemType};
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Send submissions and follow their state.
+    Submit,
+    /// Read results.
+    Read,
+    /// Read results, work on alerts.
+    Clinician,
+    /// Everything.
+    Admin,
+}
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send a submission.
+    Submit,
+    /// See that a submission exists and how far it is.
+    Follow,
+    /// See scores and alerts.
+    Read,
+    /// Run the operators' rounds.
+    Operate,
+}
+
+impl Role {
+    /// Whether the role covers the action.
+    pub fn may(self, action: Action) -> bool {
+        match action {
+            Action::Submit => matches!(self, Role::Submit | Role::Admin),
+            Action::Follow => true,
+            Action::Read => matches!(self, Role::Read | Role::Clinician | Role::Admin),
+            Action::Operate => matches!(self, Role::Admin),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    role: Role,
+    study: String,
+    site: String,
+    sha256: String,
+}
+
+/// The holder of a key.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// The key's id: what logs and records name.
+    pub id: String,
+    role: Role,
+    study: String,
+    site: String,
+}
+
+impl Principal {
+    /// Whether the key covers this study and site.
+    pub fn covers(&self, study: &str, site: &str) -> bool {
+        let one = |own: &str, asked: &str| own == "*" || own == asked;
+        one(&self.study, study) && one(&self.site, site)
+    }
+
+    /// Whether the key's role covers the action.
+    pub fn may(&self, action: Action) -> bool {
+        self.role.may(action)
+    }
+}
+
+/// All keys.
+#[derive(Default)]
+pub struct Keys(BTreeMap<[u8; 32], Principal>);
+
+impl Keys {
+    /// Reads the variable `api_keys`.
+    ///
+    /// # Errors
+    /// Every rule that it breaks, without a value.
+    pub fn read(text: &str) -> Result<Self, Vec<String>> {
+        let rule = r#"must be a JSON array of {"id","role","study","site","sha256"}"#;
+        let Ok(entries) = serde_json::from_str::<Vec<Entry>>(text) else { return Err(vec![rule.into()]) };
+        let (mut keys, mut faults) = (BTreeMap::new(), Vec::new());
+        for (index, entry) in entries.into_iter().enumerate() {
+            let Some(hash) = unhex(&entry.sha256) else {
+                faults.push(format!("entry {index}: sha256 must be 64 hex digits"));
+                continue;
+            };
+            let principal = Principal { id: entry.id, role: entry.role, study: entry.study, site: entry.site };
+            if keys.insert(hash, principal).is_some() {
+                faults.push(format!("entry {index}: the key stands there twice"));
+            }
+        }
+        if faults.is_empty() { Ok(Keys(keys)) } else { Err(faults) }
+    }
+
+    /// Who sends this `Authorization` header, if their role covers the action.
+    ///
+    /// # Errors
+    /// 401 without a valid key, 403 when its role does not cover the action.
+    pub fn admit(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
+        let missing = || Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>");
+        let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(missing());
+        }
+        let principal = self.0.get(&digest(key.trim().as_bytes()));
+        let unknown = || Problem::new(ProblemType::Unauthenticated, "the key is not known");
+        let principal = principal.ok_or_else(unknown)?;
+        if !principal.may(action) {
+            return Err(Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"));
+        }
+        Ok(principal)
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::hex;
+
+    fn keys() -> Keys {
+        let hash = hex(&digest(b"secret"));
+        let text = format!(r#"[{{"id":"k","role":"submit","study":"A","site":"*","sha256":"{hash}"}}]"#);
+        Keys::read(&text).unwrap()
+    }
+
+    fn check(authorization: Option<&str>, action: Action, expected: Option<ProblemType>) {
+        let keys = keys();
+        let found = keys.admit(authorization, action).err().map(|problem| problem.kind());
+        assert_eq!(found, expected, "{authorization:?} {action:?}");
+    }
+
+    #[test]
+    fn a_key_opens_what_its_role_covers() {
+        check(Some("Bearer secret"), Action::Submit, None);
+        check(Some("bearer secret"), Action::Follow, None);
+        check(Some("Bearer secret"), Action::Read, Some(ProblemType::Forbidden));
+        check(Some("Bearer secret"), Action::Operate, Some(ProblemType::Forbidden));
+        for nobody in [None, Some("secret"), Some("Basic secret"), Some("Bearer Secret"), Some("Bearer "), Some("")] {
+            check(nobody, Action::Submit, Some(ProblemType::Unauthenticated));
+        }
+    }
+
+    #[test]
+    fn a_key_sees_only_its_study_and_site() {
+        let keys = keys();
+        let principal = keys.admit(Some("Bearer secret"), Action::Submit).unwrap();
+        assert!(principal.covers("A", "1") && !principal.covers("B", "1") && !principal.covers("", ""));
+    }
+
+    #[test]
+    fn faults_of_the_variable_are_told_together_and_without_values() {
+        let text = r#"[{"id":"a","role":"read","study":"*","site":"*","sha256":"zz"},
+                       {"id":"b","role":"read","study":"*","site":"*","sha256":"topsecret"}]"#;
+        let faults = Keys::read(text).err().unwrap();
+        assert_eq!(faults.len(), 2);
+        assert!(!faults.join(" ").contains("topsecret"));
+        assert!(Keys::read("{}").is_err() && Keys::read(r#"[{"id":"a","role":"king"}]"#).is_err());
+    }
+}

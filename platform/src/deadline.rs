@@ -1,0 +1,94 @@
+//! One deadline for a whole piece of work, handed down to everything it calls.
+//!
+//! Guarantee: [`Deadline::run`] returns when time is up, whatever the future does; the future is dropped then, which
+//! cancels the host call it waits on. Not for pacing: it measures, it does not schedule.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+
+use crate::clock;
+
+/// The header by which a caller tells how many milliseconds are left, and by which we tell those we call.
+pub const HEADER: &str = "x-request-timeout-ms";
+
+/// The moment by which a piece of work is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    at: Instant,
+}
+
+/// Time was up. Distinct from a refusal and from a cancellation, which drops the future and returns nothing at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimedOut;
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline has passed")
+    }
+}
+
+impl std::error::Error for TimedOut {}
+
+impl Deadline {
+    /// The deadline so much later than now.
+    pub fn after(duration: Duration) -> Self {
+        Deadline { at: Instant::now() + duration }
+    }
+
+    /// The deadline so much later than now, or sooner if the caller's [`HEADER`] asks for it. It cannot ask for more.
+    pub fn after_or_sooner(duration: Duration, header: Option<&str>) -> Self {
+        let asked = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_millis);
+        Deadline::after(asked.map_or(duration, |asked| asked.min(duration)))
+    }
+
+    /// What is left, zero when time is up.
+    pub fn left(self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
+    /// The earlier of this deadline and one so much later than now.
+    pub fn cap(self, duration: Duration) -> Self {
+        Deadline { at: self.at.min(Instant::now() + duration) }
+    }
+
+    /// Runs a future until it is done or time is up; then it is dropped.
+    ///
+    /// # Errors
+    /// [`TimedOut`] when time is up first.
+    pub async fn run<T>(self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
+        let left = self.left();
+        if left.is_zero() {
+            return Err(TimedOut);
+        }
+        match select(pin!(work), pin!(clock::sleep(left))).await {
+            Either::Left((done, _)) => Ok(done),
+            Either::Right(((), _)) => Err(TimedOut),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_can_shorten_a_deadline_and_not_lengthen_it() {
+        let second = Duration::from_secs(1);
+        for (header, at_most) in [(Some("200"), 200), (Some("5000"), 1000), (Some("soon"), 1000), (None, 1000)] {
+            let left = Deadline::after_or_sooner(second, header).left();
+            assert!(left <= Duration::from_millis(at_most), "{header:?}: {left:?}");
+            assert!(left > Duration::from_millis(at_most - 100), "{header:?}: {left:?}");
+        }
+    }
+
+    #[test]
+    fn a_cap_only_shortens() {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        assert!(deadline.cap(Duration::from_secs(9)).left() <= Duration::from_secs(1));
+        assert!(deadline.cap(Duration::ZERO).left().is_zero());
+    }
+}

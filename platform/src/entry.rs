@@ -1,0 +1,228 @@
+//! What travels on the queues and rests in the store, as JSON.
+//!
+//! These are the wire types: the rules in `domain` know none of them. A member that is added later has a default, so
+//! that entries written by the version before it are still read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A submission on its way from the door to the scorer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The submission.
+    pub submission: Submission,
+    /// The subject's identity, sealed.
+    pub sealed: String,
+    /// W3C trace context.
+    pub trace: String,
+}
+
+/// A submission, without anybody's identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submission {
+    /// Its id.
+    pub submission_id: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// `response`, or the kind of report.
+    pub kind: String,
+    /// The instrument of a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<String>,
+    /// When it was written, RFC 3339 in UTC.
+    pub authored_at: String,
+    /// When it came in, RFC 3339 in UTC.
+    pub received_at: String,
+    /// The id of the API key that sent it.
+    pub key: String,
+    /// Hash of its content.
+    pub hash: String,
+    /// The answers of a response, the data of a report.
+    pub content: Map<String, Value>,
+}
+
+/// A subject's sealed identity, at `subject/<pseudonym>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// The pseudonym.
+    pub subject: String,
+    /// The study.
+    pub study_id: String,
+    /// The site that knows the subject.
+    pub site_id: String,
+    /// The identity, sealed.
+    pub sealed: String,
+}
+
+/// How far a submission is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It waits.
+    Queued,
+    /// It is scored and stored, and its alerts are handed over.
+    Scored,
+    /// It cannot be scored; see `reason`.
+    Failed,
+}
+
+/// A score as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Score {
+    /// Which score of the instrument.
+    pub id: String,
+    /// A number, a text or a flag; none when not scored.
+    pub value: Option<Value>,
+    /// The band the value falls into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<String>,
+    /// `scored`, `prorated` or `not-scored`.
+    pub status: String,
+    /// Why it is not scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Items answered.
+    pub answered: u16,
+    /// Items missing.
+    pub missing: u16,
+}
+
+/// With what a submission was scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoredWith {
+    /// The instrument.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// Hash of its definition.
+    pub hash: String,
+}
+
+/// A submission as it is stored, at `submission/<id>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// How far it is.
+    pub state: State,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The submission as it came in.
+    pub submission: Submission,
+    /// The instrument it was scored with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scored_with: Option<ScoredWith>,
+    /// The scores, in the instrument's order.
+    pub scores: Vec<Score>,
+    /// The ids of its alerts.
+    pub alerts: Vec<String>,
+}
+
+/// An alert: what was decided and why. Stored at `alert/<id>`, and handed to `dispatch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// Its id, the `webhook-id` of every message about it.
+    pub alert_id: String,
+    /// The submission that raised it.
+    pub submission_id: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// The instrument.
+    pub instrument: String,
+    /// The rule of the instrument.
+    pub rule: String,
+    /// `critical`, `high`, `moderate` or `info`.
+    pub severity: String,
+    /// Names the text that a message shows.
+    pub text_key: String,
+    /// The reason in words.
+    pub reason: String,
+    /// When the submission came in, RFC 3339 in UTC.
+    pub received_at: String,
+    /// W3C trace context.
+    pub trace: String,
+}
+
+/// What waits for `dispatch`: an alert, to all its receivers at first, to one receiver when it is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dispatch {
+    /// The alert.
+    pub alert: Alert,
+    /// The one receiver to try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
+    /// The attempts at this receiver so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt to deliver an alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// When it began, RFC 3339 in UTC.
+    pub at: String,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// `delivered`, `answered`, `timed-out`, `unreachable` or `refused`.
+    pub outcome: String,
+    /// The HTTP status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// The receivers an alert was routed to, at `alert/<id>/receivers`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receivers {
+    /// Their ids. None: no route takes this severity.
+    pub receivers: Vec<String>,
+}
+
+/// What became of an alert at one receiver, at `alert/<id>/delivery/<receiver>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The receiver's id.
+    pub receiver: String,
+    /// `pending`, `delivered` or `dead`.
+    pub state: String,
+    /// Why it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it is tried again, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// All attempts so far.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The variable `alert_routes`: severity to receivers.
+pub type Routes = BTreeMap<String, Vec<Route>>;
+
+/// A receiver of alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Where to post.
+    pub url: String,
+    /// The signing secret, `whsec_` and base64.
+    pub secret: String,
+}

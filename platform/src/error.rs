@@ -1,0 +1,40 @@
+//! What can go wrong when calling the host, in one type: the operation, the kind, the cause.
+//!
+//! The kind tells whether trying again can help. The cause is for the log; clients never see it.
+
+use std::fmt;
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The service cannot be reached or answers nonsense: later may go better.
+    Away,
+    /// No answer before the deadline.
+    TimedOut,
+    /// The host forbids it, or the configuration is wrong: later goes no better.
+    Refused,
+}
+
+/// A failed call to the host.
+#[derive(Debug)]
+pub struct Error {
+    /// What was being done: `redis`, `key-value`, `variable`.
+    pub operation: &'static str,
+    /// What kind of failure.
+    pub kind: Kind,
+    cause: String,
+}
+
+impl Error {
+    pub(crate) fn new(operation: &'static str, kind: Kind, cause: impl fmt::Display) -> Self {
+        Error { operation, kind, cause: cause.to_string() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.cause)
+    }
+}
+
+impl std::error::Error for Error {}

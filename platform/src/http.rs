@@ -1,0 +1,357 @@
+//! HTTP at both ends: requests that come in, replies that go out, calls to others.
+//!
+//! Guarantee: a body is never read beyond its limit; every reply states its `content-length`, without which the host
+//! sends it in chunks and a kept-alive connection waits for an acknowledgement (44 ms); a call ends at its deadline,
+//! and the receiver then sees its connection close.
+//!
+//! This works on the host's own types instead of the `http` crate's: a reply without a body costs no stream and no task.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures::future::join;
+use spin_sdk::wasip3::http::client;
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme, Trailers};
+use spin_sdk::wasip3::{self, wit_future, wit_stream};
+use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
+
+use crate::deadline::{self, Deadline};
+
+/// The most that is read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// A request that came in. Its body is not read yet.
+pub struct Incoming {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The query, without the question mark.
+    pub query: String,
+    headers: Fields,
+    request: Request,
+}
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is longer than its limit.
+    TooLong,
+    /// The connection broke before it was whole.
+    Broken,
+}
+
+impl Incoming {
+    /// Looks at a request.
+    pub fn new(request: Request) -> Self {
+        let target = request.get_path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let method = match request.get_method() {
+            Method::Get => "GET".to_owned(),
+            Method::Head => "HEAD".to_owned(),
+            Method::Post => "POST".to_owned(),
+            Method::Put => "PUT".to_owned(),
+            Method::Delete => "DELETE".to_owned(),
+            Method::Connect => "CONNECT".to_owned(),
+            Method::Options => "OPTIONS".to_owned(),
+            Method::Trace => "TRACE".to_owned(),
+            Method::Patch => "PATCH".to_owned(),
+            Method::Other(other) => other,
+        };
+        let headers = request.get_headers();
+        Incoming { method, path: path.to_owned(), query: query.to_owned(), headers, request }
+    }
+
+    /// The first value of a header, if it is text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut values = self.headers.get(name).into_iter();
+        String::from_utf8(values.next()?).ok()
+    }
+
+    /// Whether the body is JSON by its `content-type`.
+    pub fn is_json(&self) -> bool {
+        let given = self.header("content-type").unwrap_or_default();
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+    }
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is longer than `limit` bytes, by its own word or in fact, or breaks off.
+    pub async fn body(self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        let stated = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+        if stated.is_some_and(|length| length > limit) {
+            return Err(BodyError::TooLong);
+        }
+        let (stream, trailers) = Request::consume_body(self.request, accepted());
+        read(stream, trailers, stated.unwrap_or(0), limit).await
+    }
+}
+
+/// Tells the sender that we have no complaint about its body.
+fn accepted() -> FutureReader<Result<(), ErrorCode>> {
+    wit_future::new(|| Ok(())).1
+}
+
+async fn read(
+    mut stream: StreamReader<u8>,
+    trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+    expected: usize,
+    limit: usize,
+) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::with_capacity(expected.min(limit));
+    let mut chunk = Vec::with_capacity(expected.clamp(1, CHUNK));
+    loop {
+        let status;
+        (status, chunk) = stream.read(chunk).await;
+        body.append(&mut chunk);
+        if body.len() > limit {
+            return Err(BodyError::TooLong);
+        }
+        match status {
+            StreamResult::Complete(_) => {}
+            StreamResult::Dropped => break,
+            StreamResult::Cancelled => return Err(BodyError::Broken),
+        }
+    }
+    drop(stream);
+    trailers.await.map_err(|_| BodyError::Broken)?;
+    Ok(body)
+}
+
+/// A reply.
+#[derive(Debug)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// A reply with a body.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Reply { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+    }
+
+    /// A reply that is only a status and headers.
+    pub fn empty(status: u16) -> Self {
+        Reply { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A JSON document.
+    pub fn json(status: u16, document: &serde_json::Value) -> Self {
+        Reply::new(status, "application/json", document.to_string())
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl spin_sdk::http::IntoResponse for Reply {
+    fn into_response(self) -> Result<Response, ErrorCode> {
+        let length = self.body.len().to_string();
+        let mut headers: Vec<(String, Vec<u8>)> =
+            self.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        headers.push(("content-length".to_owned(), length.into_bytes()));
+        let headers = Fields::from_list(&headers)
+            .map_err(|_| ErrorCode::InternalError(Some("a header cannot be sent".to_owned())))?;
+        let (_, trailers) = wit_future::new(|| Ok(None));
+        let (response, _) = if self.body.is_empty() {
+            Response::new(headers, None, trailers)
+        } else {
+            let (mut writer, reader) = wit_stream::new();
+            let body = self.body;
+            wasip3::spawn(async move {
+                // What is not taken is of no interest: the client has gone.
+                let _ = writer.write_all(body).await;
+            });
+            Response::new(headers, Some(reader), trailers)
+        };
+        let _ = response.set_status_code(self.status);
+        Ok(response)
+    }
+}
+
+/// Where to call: a URL, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    https: bool,
+    authority: String,
+    path: String,
+}
+
+impl Url {
+    /// Reads an absolute `http` or `https` URL without credentials and fragment.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let https = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let clean = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+        if authority.is_empty() || authority.contains('@') || rest.contains('#') || !clean(rest) {
+            return None;
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Some(Url { https, authority: authority.to_owned(), path })
+    }
+}
+
+/// Without path and query, which may hold secrets.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/...", if self.https { "https" } else { "http" }, self.authority)
+    }
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallError {
+    /// No answer before the deadline.
+    TimedOut,
+    /// No connection, or it broke.
+    Unreachable,
+    /// The host forbids the address, or cannot make sense of it.
+    Refused,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `retry-after`, if it was given in seconds.
+    pub retry_after: Option<u32>,
+    /// The body, up to the limit of the call.
+    pub body: Vec<u8>,
+}
+
+/// Posts JSON and waits for the whole answer, of whose body at most `limit` bytes are read.
+///
+/// Hands down what is left of the deadline, to the host as timeouts and to the receiver as a header.
+///
+/// # Errors
+/// [`CallError`]; the connection is closed then.
+pub async fn post(
+    url: &Url,
+    headers: &[(&str, String)],
+    body: Vec<u8>,
+    limit: usize,
+    deadline: Deadline,
+) -> Result<Answer, CallError> {
+    match deadline.run(exchange(url, headers, body, limit, deadline.left())).await {
+        Ok(result) => result,
+        Err(deadline::TimedOut) => Err(CallError::TimedOut),
+    }
+}
+
+async fn exchange(
+    url: &Url,
+    headers: &[(&str, String)],
+    body: Vec<u8>,
+    limit: usize,
+    left: Duration,
+) -> Result<Answer, CallError> {
+    let request_headers: Vec<(String, Vec<u8>)> = [
+        ("content-type", "application/json".to_owned()),
+        ("content-length", body.len().to_string()),
+        (deadline::HEADER, left.as_millis().to_string()),
+    ]
+    .iter()
+    .chain(headers)
+    .map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()))
+    .collect();
+    let fields = Fields::from_list(&request_headers).map_err(|_| CallError::Refused)?;
+
+    let options = RequestOptions::new();
+    let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+    // A host that does not know one of the timeouts still has the deadline around the whole call.
+    let _ = options.set_connect_timeout(Some(nanos));
+    let _ = options.set_first_byte_timeout(Some(nanos));
+    let _ = options.set_between_bytes_timeout(Some(nanos));
+
+    let (mut writer, reader) = wit_stream::new();
+    let (_, trailers) = wit_future::new(|| Ok(None));
+    let (request, _) = Request::new(fields, Some(reader), trailers, Some(options));
+    let scheme = if url.https { Scheme::Https } else { Scheme::Http };
+    request
+        .set_method(&Method::Post)
+        .and_then(|()| request.set_scheme(Some(&scheme)))
+        .and_then(|()| request.set_authority(Some(&url.authority)))
+        .and_then(|()| request.set_path_with_query(Some(&url.path)))
+        .map_err(|()| CallError::Refused)?;
+
+    let write = async move {
+        // A receiver may answer before it has read everything.
+        let _ = writer.write_all(body).await;
+    };
+    let (response, ()) = join(client::send(request), write).await;
+    let response = response.map_err(classify)?;
+
+    let status = response.get_status_code();
+    let given = response.get_headers().get("retry-after").into_iter().next();
+    let retry_after = given.and_then(|value| std::str::from_utf8(&value).ok()?.trim().parse().ok());
+    let (stream, trailers) = Response::consume_body(response, accepted());
+    let body = match read(stream, trailers, 0, limit).await {
+        Ok(body) => body,
+        // The status has been said; that the rest is too long does not unsay it.
+        Err(BodyError::TooLong) => Vec::new(),
+        Err(BodyError::Broken) => return Err(CallError::Unreachable),
+    };
+    Ok(Answer { status, retry_after, body })
+}
+
+fn classify(error: ErrorCode) -> CallError {
+    match error {
+        ErrorCode::DnsTimeout
+        | ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => CallError::TimedOut,
+        ErrorCode::HttpRequestDenied
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::HttpRequestMethodInvalid
+        | ErrorCode::HttpRequestUriInvalid
+        | ErrorCode::HttpRequestUriTooLong => CallError::Refused,
+        _ => CallError::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let url = Url::parse("https://host.example:8443/a/b?c=d").unwrap();
+        assert_eq!((url.https, url.authority.as_str(), url.path.as_str()), (true, "host.example:8443", "/a/b?c=d"));
+        assert_eq!(Url::parse("http://h").unwrap().path, "/");
+        assert_eq!(Url::parse("http://h?q").unwrap().path, "/?q");
+    }
+
+    #[test]
+    fn a_url_that_is_not_plain_is_refused() {
+        for text in ["", "h", "ftp://h/", "http://", "http://u:p@h/", "http://h/#f", "http://h/ä b", "http:///x"] {
+            assert_eq!(Url::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shown_url_keeps_its_secrets() {
+        let shown = Url::parse("https://h/hook/T0K3N?key=1").unwrap().to_string();
+        assert_eq!(shown, "https://h/...");
+    }
+}

@@ -1,0 +1,186 @@
+//! Who a subject is, and how nobody can tell: pseudonyms, sealed identities, ids and hashes.
+//!
+//! Guarantee: a pseudonym and a submission's id are stable, and without the key cannot be computed or linked to a
+//! patient. A sealed identity opens only with the key and only under the study and pseudonym it was sealed for.
+//!
+//! Sealing is deterministic: the nonce is a keyed hash of what is sealed, so that the same patient gives the same bytes
+//! and a record that is written again does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
+//! hash; that two sealings of one patient look alike tells nothing that the pseudonym beside them does not.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// HMAC-SHA-256 over labelled parts. Lengths are part of the message, so that no two lists of parts look alike.
+fn keyed(key: &[u8], label: &str, parts: &[&str]) -> [u8; 32] {
+    // HMAC takes keys of any length; there is no key that it refuses.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    mac.update(label.as_bytes());
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn uuid(bytes: [u8; 32]) -> String {
+    let mut first = [0; 16];
+    first.copy_from_slice(bytes.first_chunk::<16>().unwrap_or(&[0; 16]));
+    uuid::Builder::from_custom_bytes(first).into_uuid().to_string()
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// SHA-256.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// The key of the pseudonyms.
+pub struct PseudonymKey(Vec<u8>);
+
+impl PseudonymKey {
+    /// From at least 32 secret bytes.
+    pub fn new(key: Vec<u8>) -> Self {
+        PseudonymKey(key)
+    }
+
+    /// The pseudonym of a patient in a study: 32 hex digits, another in every study.
+    pub fn pseudonym(&self, study: &str, patient: &str) -> String {
+        let bytes = keyed(&self.0, "vigil pseudonym", &[study, patient]);
+        hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
+    }
+
+    /// The id of the submission that a site calls `client_id`. `namespace` keeps reports and responses apart.
+    pub fn submission_id(&self, study: &str, site: &str, namespace: &str, client_id: &str) -> String {
+        uuid(keyed(&self.0, "vigil submission", &[study, site, namespace, client_id]))
+    }
+}
+
+/// The id of a submission that its sender gave no name.
+pub fn random_submission_id(random: u128) -> String {
+    uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid().to_string()
+}
+
+/// The id of the alert that a rule raises on a submission: the same however often it is scored.
+pub fn alert_id(submission: &str, rule: &str) -> String {
+    uuid(keyed(b"", "vigil alert", &[submission, rule]))
+}
+
+/// Whether a text has the form of an id that Vigil gives.
+pub fn is_id(text: &str) -> bool {
+    text.len() == 36 && Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
+}
+
+/// First byte of a sealed identity: how it was sealed.
+const SEAL: u8 = 1;
+const NONCE: usize = 24;
+const TAG: usize = 16;
+
+/// The key that seals identities.
+pub struct IdentityKey(Box<[u8]>);
+
+impl IdentityKey {
+    /// From exactly 32 secret bytes.
+    pub fn new(key: Vec<u8>) -> Self {
+        IdentityKey(key.into_boxed_slice())
+    }
+
+    fn cipher(&self) -> Option<XChaCha20Poly1305> {
+        Some(XChaCha20Poly1305::new(&Key::try_from(&*self.0).ok()?))
+    }
+
+    /// What ties a sealed identity to its place.
+    fn associated(study: &str, pseudonym: &str) -> Vec<u8> {
+        [study.as_bytes(), b"\0", pseudonym.as_bytes()].concat()
+    }
+
+    /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which
+    /// configuration refuses before anything comes here.
+    pub fn seal(&self, study: &str, pseudonym: &str, patient: &str) -> Option<String> {
+        let cipher = self.cipher()?;
+        let nonce = keyed(&self.0, "vigil seal", &[study, pseudonym, patient]);
+        let nonce = nonce.first_chunk::<NONCE>()?;
+        let mut sealed = [&[SEAL], nonce.as_slice(), patient.as_bytes()].concat();
+        let text = sealed.get_mut(1 + NONCE..)?;
+        let associated = Self::associated(study, pseudonym);
+        let tag = cipher.encrypt_inout_detached(&XNonce::from(*nonce), &associated, text.into()).ok()?;
+        sealed.extend_from_slice(&tag);
+        Some(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Opens a sealed identity. None if it was not sealed with this key for this study and pseudonym.
+    pub fn open(&self, study: &str, pseudonym: &str, sealed: &str) -> Option<String> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (&SEAL, rest) = sealed.split_first()? else { return None };
+        let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
+        let (text, tag) = rest.split_last_chunk::<TAG>()?;
+        let mut text = text.to_vec();
+        let associated = Self::associated(study, pseudonym);
+        let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
+        self.cipher()?.decrypt_inout_detached(&nonce, &associated, text.as_mut_slice().into(), &tag).ok()?;
+        String::from_utf8(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pseudonyms() -> PseudonymKey {
+        PseudonymKey::new(vec![7; 32])
+    }
+
+    #[test]
+    fn a_pseudonym_is_stable_in_a_study_and_differs_between_studies_patients_and_keys() {
+        let key = pseudonyms();
+        let here = key.pseudonym("A", "1");
+        assert_eq!(here, key.pseudonym("A", "1"));
+        assert_eq!(here.len(), 32);
+        for other in [key.pseudonym("B", "1"), key.pseudonym("A", "2"), key.pseudonym("A1", "")] {
+            assert_ne!(here, other);
+        }
+        assert_ne!(here, PseudonymKey::new(vec![8; 32]).pseudonym("A", "1"));
+    }
+
+    #[test]
+    fn a_sealed_identity_opens_only_in_its_place() {
+        let key = IdentityKey::new(vec![9; 32]);
+        let sealed = key.seal("A", "p", "张伟 0042").unwrap();
+        assert_eq!(sealed, key.seal("A", "p", "张伟 0042").unwrap());
+        assert_eq!(key.open("A", "p", &sealed).as_deref(), Some("张伟 0042"));
+        assert_eq!(key.open("B", "p", &sealed), None);
+        assert_eq!(key.open("A", "q", &sealed), None);
+        assert_eq!(IdentityKey::new(vec![8; 32]).open("A", "p", &sealed), None);
+        for broken in ["", "AA", &sealed[1..], &format!("{sealed}AAAA")] {
+            assert_eq!(key.open("A", "p", broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn ids_have_the_form_of_ids() {
+        let key = pseudonyms();
+        for id in [key.submission_id("A", "1", "response", "r"), random_submission_id(42), alert_id("s", "r")] {
+            assert!(is_id(&id), "{id}");
+        }
+        for text in ["", "r-1", "../etc", "0000000000000000000000000000000000000"] {
+            assert!(!is_id(text), "{text}");
+        }
+        assert_ne!(key.submission_id("A", "1", "response", "r"), key.submission_id("A", "1", "report", "r"));
+    }
+
+    #[test]
+    fn a_digest_is_sha_256() {
+        // FIPS 180-2, example B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&digest(b"abc")), expected);
+    }
+}

@@ -1,0 +1,79 @@
+//! The key-value store: the truth about submissions, subjects and alerts, as JSON under typed keys.
+//!
+//! Workers write with [`put_all`], one transaction for a whole batch, which blocks the instance. Functions that answer
+//! HTTP read with [`Store`], which does not. No function lists keys, compares and swaps, or reads many at once: not
+//! every store that Spin supports does these safely.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use spin_sdk::experimental::wasi::keyvalue::{batch, store};
+
+use crate::error::{Error, Kind};
+use crate::names;
+
+/// The store, for reading.
+pub struct Store(spin_sdk::key_value::Store);
+
+impl Store {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`] when spin.toml does not grant it.
+    pub async fn open() -> Result<Self, Error> {
+        let opened = spin_sdk::key_value::Store::open(names::STORE).await;
+        opened.map(Store).map_err(|error| Error::new("key-value", Kind::Refused, error))
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`Kind::Away`] when the store does not answer, or holds something else under this key.
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let bytes = self.0.get(key).await.map_err(away)?;
+        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(away)).transpose()
+    }
+
+    /// Writes one small value; for checks, not for records.
+    ///
+    /// # Errors
+    /// [`Kind::Away`] when the store does not take it.
+    pub async fn put(&self, key: &str, value: &[u8]) -> Result<(), Error> {
+        self.0.set(key, value).await.map_err(away)
+    }
+}
+
+fn away(error: impl std::fmt::Display) -> Error {
+    Error::new("key-value", Kind::Away, error)
+}
+
+/// Records to be written together.
+#[derive(Default)]
+pub struct Batch(Vec<(String, Vec<u8>)>);
+
+impl Batch {
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`] when it cannot be written as JSON.
+    pub fn put(&mut self, key: String, record: &impl Serialize) -> Result<(), Error> {
+        let bytes = serde_json::to_vec(record).map_err(|error| Error::new("key-value", Kind::Refused, error))?;
+        self.0.push((key, bytes));
+        Ok(())
+    }
+}
+
+/// Writes a batch: all of it or nothing. Blocks the instance while it does.
+///
+/// # Errors
+/// [`Kind::Away`] when the store does not take it.
+pub fn put_all(batch: &Batch) -> Result<(), Error> {
+    if batch.0.is_empty() {
+        return Ok(());
+    }
+    let bucket = store::open(names::STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
+    batch::set_many(&bucket, &batch.0).map_err(|error| away(debug(&error)))
+}
+
+fn debug(error: &store::Error) -> String {
+    format!("{error:?}")
+}

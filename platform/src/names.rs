@@ -1,0 +1,100 @@
+//! Every name that two parts of the system must spell alike: Redis keys, channels, key-value keys.
+//!
+//! A name is spelled here and nowhere else. All Redis keys share one hash tag, so that a script may touch any of them
+//! on a cluster.
+
+use core::fmt::Display;
+
+/// A queue: a Redis stream, the channel that rings its worker, and the mark that says a bell is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Submissions that wait to be scored.
+    Score,
+    /// Alerts and deliveries that wait to be sent.
+    Dispatch,
+}
+
+impl Queue {
+    /// All queues.
+    pub const ALL: [Queue; 2] = [Queue::Score, Queue::Dispatch];
+
+    /// The queue's name, as metrics and dead letters use it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Queue::Score => "score",
+            Queue::Dispatch => "dispatch",
+        }
+    }
+
+    /// The stream.
+    pub fn stream(self) -> &'static str {
+        match self {
+            Queue::Score => "{vigil}:q:score",
+            Queue::Dispatch => "{vigil}:q:dispatch",
+        }
+    }
+
+    /// The key that exists while a bell is pending.
+    pub fn bell(self) -> &'static str {
+        match self {
+            Queue::Score => "{vigil}:bell:score",
+            Queue::Dispatch => "{vigil}:bell:dispatch",
+        }
+    }
+
+    /// The channel that starts the queue's worker.
+    pub fn channel(self) -> &'static str {
+        match self {
+            Queue::Score => "vigil.score",
+            Queue::Dispatch => "vigil.dispatch",
+        }
+    }
+}
+
+/// The consumer group, and the one consumer in it. Who works on an entry does not matter, only since when.
+pub const GROUP: &str = "workers";
+/// The channel of the clock's ticks.
+pub const CLOCK_CHANNEL: &str = "vigil.clock";
+/// Exists while the clock ticks: the lease of the running tick, or `next` between two ticks.
+pub const CLOCK: &str = "{vigil}:clock";
+/// What must happen later: a sorted set of queue entries by due time, milliseconds.
+pub const DUE: &str = "{vigil}:due";
+/// What was given up, with its reason: a stream.
+pub const DEAD: &str = "{vigil}:dead";
+/// Counters of the door: a hash, `accepted|<study>|<site>` and the like.
+pub const STATS: &str = "{vigil}:stats";
+
+/// The first-writer-wins mark of a submission.
+pub fn once(submission_id: impl Display) -> String {
+    format!("{{vigil}}:once:{submission_id}")
+}
+
+/// The key-value store every component uses.
+pub const STORE: &str = "default";
+/// Written by the readiness check.
+pub const READY_PROBE: &str = "probe/ready";
+
+/// The record of a submission.
+pub fn submission(id: impl Display) -> String {
+    format!("submission/{id}")
+}
+
+/// The sealed identity of a subject.
+pub fn subject(pseudonym: impl Display) -> String {
+    format!("subject/{pseudonym}")
+}
+
+/// The record of an alert: what was decided and why. Written once, by `score`.
+pub fn alert(id: impl Display) -> String {
+    format!("alert/{id}")
+}
+
+/// The receivers an alert was routed to. Written by `dispatch` at the first attempt.
+pub fn alert_receivers(id: impl Display) -> String {
+    format!("alert/{id}/receivers")
+}
+
+/// What became of an alert at one receiver. Written by `dispatch` after every attempt.
+pub fn delivery(alert: impl Display, receiver: impl Display) -> String {
+    format!("alert/{alert}/delivery/{receiver}")
+}

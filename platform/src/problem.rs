@@ -1,0 +1,132 @@
+//! Errors as clients see them: RFC 9457 problem documents, with every finding.
+
+use domain::Finding;
+use serde_json::{Value, json};
+
+use crate::http::Reply;
+
+/// The kinds of problem, each with its status and title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemType {
+    /// The body is not JSON.
+    Malformed,
+    /// No key, or an unknown one.
+    Unauthenticated,
+    /// The key does not cover this.
+    Forbidden,
+    /// There is no such thing, or not for this key.
+    NotFound,
+    /// The path knows other methods.
+    MethodNotAllowed,
+    /// The request did not arrive whole in time.
+    RequestTimedOut,
+    /// The id stands for another content.
+    Conflict,
+    /// The body is too long.
+    TooLarge,
+    /// The body is not of a type that this path takes.
+    UnsupportedMediaType,
+    /// The document breaks rules; `errors` lists them.
+    Invalid,
+    /// The queue is full.
+    Busy,
+    /// A service that Vigil needs cannot be reached.
+    Unavailable,
+}
+
+impl ProblemType {
+    /// Last part of `type`, HTTP status and title.
+    fn facts(self) -> (&'static str, u16, &'static str) {
+        match self {
+            ProblemType::Malformed => ("malformed", 400, "The body is not well-formed"),
+            ProblemType::Unauthenticated => ("unauthenticated", 401, "A valid key is needed"),
+            ProblemType::Forbidden => ("forbidden", 403, "The key does not allow this"),
+            ProblemType::NotFound => ("not-found", 404, "There is nothing here"),
+            ProblemType::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),
+            ProblemType::RequestTimedOut => ("request-timed-out", 408, "The request did not arrive in time"),
+            ProblemType::Conflict => ("conflict", 409, "The id stands for another content"),
+            ProblemType::TooLarge => ("too-large", 413, "The body is too long"),
+            ProblemType::UnsupportedMediaType => ("unsupported-media-type", 415, "The body has the wrong type"),
+            ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
+            ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
+            ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
+        }
+    }
+
+    /// A word for logs.
+    pub fn as_str(self) -> &'static str {
+        self.facts().0
+    }
+}
+
+/// A problem: what the client is told, and nothing else.
+#[derive(Debug)]
+pub struct Problem {
+    kind: ProblemType,
+    detail: String,
+    findings: Vec<Finding>,
+    header: Option<(&'static str, String)>,
+}
+
+/// After how many seconds a client may try again when the queue is full or a service away.
+const RETRY_AFTER: u32 = 2;
+
+impl Problem {
+    /// A problem with a sentence for the client. The sentence never repeats what the client sent.
+    pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+        let header = match kind {
+            ProblemType::Unauthenticated => Some(("www-authenticate", "Bearer".to_owned())),
+            ProblemType::Busy | ProblemType::Unavailable => Some(("retry-after", RETRY_AFTER.to_string())),
+            _ => None,
+        };
+        Problem { kind, detail: detail.into(), findings: Vec::new(), header }
+    }
+
+    /// A document that breaks these rules.
+    pub fn invalid(findings: Vec<Finding>) -> Self {
+        let detail = match findings.len() {
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        Problem { findings, ..Problem::new(ProblemType::Invalid, detail) }
+    }
+
+    /// A path that takes only these methods.
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let problem = Problem::new(ProblemType::MethodNotAllowed, format!("use {allowed}"));
+        Problem { header: Some(("allow", allowed.to_owned())), ..problem }
+    }
+
+    /// There is nothing here, or nothing that this key may see: the two look alike.
+    pub fn not_found() -> Self {
+        Problem::new(ProblemType::NotFound, "no such resource")
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ProblemType {
+        self.kind
+    }
+}
+
+impl From<Problem> for Reply {
+    fn from(problem: Problem) -> Reply {
+        let (slug, status, title) = problem.kind.facts();
+        let mut document = json!({
+            "type": format!("urn:vigil:problem:{slug}"),
+            "title": title,
+            "status": status,
+            "detail": problem.detail,
+        });
+        if !problem.findings.is_empty() {
+            let errors = problem.findings.iter().map(
+                |finding| json!({"pointer": finding.pointer, "code": finding.code.as_str(), "detail": finding.detail}),
+            );
+            document["errors"] = Value::Array(errors.collect());
+        }
+        let mut reply = Reply::new(status, "application/problem+json", document.to_string());
+        if let Some((name, value)) = problem.header {
+            reply = reply.header(name, value);
+        }
+        reply
+    }
+}

@@ -1,0 +1,325 @@
+//! The queues: Redis streams that hand every entry to one worker at a time until somebody has finished it.
+//!
+//! Guarantee: what [`enqueue`] calls `Queued` stays in its stream until [`finish`] ends it. Between the two it may be
+//! handed out more than once, never to two workers within one lease. What follows from an entry (alerts, a later
+//! attempt, a dead letter) happens in the same script that ends it: whole, or not at all, and once.
+//!
+//! Mechanism: one Lua script per step, in the files beside this one, replying with a flat list that pure functions
+//! here read. A *bell* is a published message that starts a worker; a mark keeps bells from piling up, and it goes away
+//! in the very script that finds nothing to hand out, so that no entry can slip in between. A *lease* is the time that
+//! an entry has been in its consumer group's pending list; the clock rings for those that have been there too long.
+//!
+//! Not for: order (entries are handed out in turn, but finish when they finish), nor exactly-once: a worker that dies
+//! after storing and before finishing makes the next one store the same bytes again.
+
+use std::time::Duration;
+
+use spin_sdk::redis::RedisResult;
+
+use crate::error::{Error, Kind};
+use crate::names::{self, Queue};
+use crate::redis::{Redis, number, text};
+
+/// A bell that rang without waking anybody may ring again after this.
+const BELL: Duration = Duration::from_secs(2);
+/// A clock that has not ticked for this long is taken for dead.
+const CLOCK: Duration = Duration::from_secs(5);
+/// The most due entries that one tick moves.
+const MOST_DUE: i64 = 1000;
+
+fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {
+    number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn nonsense(script: &'static str) -> Error {
+    Error::new("redis", Kind::Away, format_args!("unexpected reply of the script {script}"))
+}
+
+fn string(value: &RedisResult) -> Option<String> {
+    match value {
+        RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
+        RedisResult::Status(text) => Some(text.clone()),
+        RedisResult::Int64(number) => Some(number.to_string()),
+        RedisResult::Nil => None,
+    }
+}
+
+fn integer(value: &RedisResult) -> Option<i64> {
+    match value {
+        RedisResult::Int64(number) => Some(*number),
+        other => string(other)?.parse().ok(),
+    }
+}
+
+/// A submission at the door.
+pub struct Submission<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Hash of its content: the same for a resend, another for another content.
+    pub hash: &'a str,
+    /// What the door remembers of it for those who ask before it is scored.
+    pub facts: &'a str,
+    /// `study|site`, for the counters.
+    pub scope: &'a str,
+    /// The entry.
+    pub payload: String,
+}
+
+/// What became of a submission at the door.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It is on the stream.
+    Queued,
+    /// It was there already, with the same content. The facts are those of the first time.
+    Duplicate(String),
+    /// Another content is there under this id. The facts are those of the first time.
+    Conflict(String),
+    /// The stream is full; nothing was written.
+    Full,
+}
+
+/// Takes a submission in: remembers it for `days`, appends it, counts it and rings, in one step.
+///
+/// # Errors
+/// [`Kind::Away`]: nothing is known to have been written; sending it again is safe.
+pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, days: u32) -> Result<Enqueued, Error> {
+    let queue = Queue::Score;
+    let once = names::once(submission.id);
+    let keys = [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS];
+    let arguments = vec![
+        text(submission.hash),
+        text(submission.facts),
+        number(days.into()),
+        text(capacity.to_string()),
+        text(submission.payload),
+        text(queue.channel()),
+        millis(BELL),
+        text(names::CLOCK_CHANNEL),
+        millis(CLOCK),
+        text(format!("|{}", submission.scope)),
+    ];
+    let reply = redis.eval(include_str!("queue/enqueue.lua"), &keys, arguments).await?;
+    enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
+}
+
+fn enqueued(reply: &[RedisResult]) -> Option<Enqueued> {
+    let facts = || reply.get(1).and_then(string);
+    match string(reply.first()?)?.as_str() {
+        "queued" => Some(Enqueued::Queued),
+        "full" => Some(Enqueued::Full),
+        "duplicate" => Some(Enqueued::Duplicate(facts()?)),
+        "conflict" => Some(Enqueued::Conflict(facts()?)),
+        _ => None,
+    }
+}
+
+/// An entry that this worker holds until the lease ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its id in the stream.
+    pub id: String,
+    /// Which attempt this is; the first is 1.
+    pub attempt: u32,
+    /// The entry, as it was enqueued. Bytes that are no text are an entry nobody can read.
+    pub payload: Vec<u8>,
+}
+
+/// How to claim.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// At most so many entries.
+    pub count: usize,
+    /// Claims older than this have ended.
+    pub lease: Duration,
+    /// Whether to look for ended leases first. It costs a look at the pending list, so once a drain is enough.
+    pub reclaim: bool,
+    /// Whether the worker leaves if there is nothing: then the bell must ring for the next entry.
+    pub leave: bool,
+}
+
+/// Takes entries to work on.
+///
+/// # Errors
+/// [`Kind::Away`]. What may have been claimed comes back after its lease.
+pub async fn claim(redis: &Redis, queue: Queue, how: Claim) -> Result<Vec<Claimed>, Error> {
+    let flag = |on: bool| text(if on { "1" } else { "0" });
+    let arguments =
+        vec![text(names::GROUP), text(how.count.to_string()), millis(how.lease), flag(how.reclaim), flag(how.leave)];
+    let keys = [queue.stream(), queue.bell()];
+    let reply = redis.eval(include_str!("queue/claim.lua"), &keys, arguments).await?;
+    claimed(reply).ok_or_else(|| nonsense("claim"))
+}
+
+fn claimed(reply: Vec<RedisResult>) -> Option<Vec<Claimed>> {
+    let mut entries = Vec::with_capacity(reply.len() / 3);
+    let mut values = reply.into_iter();
+    while let Some(id) = values.next() {
+        let (attempt, payload) = (values.next()?, values.next()?);
+        let RedisResult::Binary(payload) = payload else { return None };
+        entries.push(Claimed { id: string(&id)?, attempt: u32::try_from(integer(&attempt)?).ok()?, payload });
+    }
+    Some(entries)
+}
+
+/// What follows from an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FollowUp {
+    /// Hand this to the next queue.
+    Push(String),
+    /// Come back with this at a time, milliseconds since the epoch.
+    Delay(i64, String),
+    /// Give this up for a reason. The reason is a fixed word.
+    Dead(&'static str, Vec<u8>),
+}
+
+/// An entry that is done, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The entry's id in the stream.
+    pub id: String,
+    /// What follows.
+    pub follow_ups: Vec<FollowUp>,
+}
+
+/// Ends entries and does what follows, in one step. Gives how many were still this worker's to end.
+///
+/// # Errors
+/// [`Kind::Away`]. The entries come back after their lease.
+pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Result<usize, Error> {
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    // Only alerts follow from an entry, so there is one stream that they can go to.
+    let next = Queue::Dispatch;
+    let keys = [queue.stream(), names::DUE, names::DEAD, names::CLOCK, next.stream(), next.bell()];
+    let mut arguments = vec![
+        text(names::GROUP),
+        text(queue.name()),
+        text(next.channel()),
+        millis(BELL),
+        text(names::CLOCK_CHANNEL),
+        millis(CLOCK),
+    ];
+    for entry in entries {
+        arguments.push(text(entry.id));
+        arguments.push(text(entry.follow_ups.len().to_string()));
+        for follow_up in entry.follow_ups {
+            match follow_up {
+                FollowUp::Push(payload) => arguments.extend([text("push"), text(""), text(payload)]),
+                FollowUp::Delay(at, payload) => arguments.extend([text("delay"), number(at), text(payload)]),
+                FollowUp::Dead(reason, payload) => {
+                    let payload = spin_sdk::redis::RedisParameter::Binary(payload);
+                    arguments.extend([text("dead"), text(reason), payload]);
+                }
+            }
+        }
+    }
+    let reply = redis.eval(include_str!("queue/finish.lua"), &keys, arguments).await?;
+    let ended = reply.first().and_then(integer).and_then(|count| usize::try_from(count).ok());
+    ended.ok_or_else(|| nonsense("finish"))
+}
+
+/// Rings for a queue, whether a bell is pending or not.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn ring(redis: &Redis, queue: Queue) -> Result<(), Error> {
+    redis.command("PUBLISH", vec![text(queue.channel()), text("")]).await.map(|_| ())
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticked {
+    /// Entries that were due and are on their stream now.
+    pub moved: usize,
+    /// Whether anything is left to watch.
+    pub watching: bool,
+}
+
+/// Takes the clock's lease. Gives whether this tick may run; at most one does at any time.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn lease_clock(redis: &Redis, token: &str) -> Result<bool, Error> {
+    let arguments = vec![text(token), millis(CLOCK)];
+    let reply = redis.eval(include_str!("queue/lease.lua"), &[names::CLOCK], arguments).await?;
+    let taken = reply.first().and_then(string).ok_or_else(|| nonsense("lease"))?;
+    Ok(taken == "1")
+}
+
+/// Moves what is due, rings for what waits undelivered or beyond its lease, and publishes the next tick while anything
+/// is left to watch. `token` is the lease of the running tick, none for a round outside the clock.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, token: Option<&str>) -> Result<Ticked, Error> {
+    let mut keys = vec![names::CLOCK, names::DUE];
+    let mut arguments = vec![
+        text(names::GROUP),
+        number(now_ms),
+        millis(lease),
+        millis(BELL),
+        text(names::CLOCK_CHANNEL),
+        millis(CLOCK),
+        number(MOST_DUE),
+        text(token.unwrap_or_default()),
+    ];
+    for queue in Queue::ALL {
+        keys.extend([queue.stream(), queue.bell()]);
+        arguments.extend([text(queue.name()), text(queue.channel())]);
+    }
+    let reply = redis.eval(include_str!("queue/tick.lua"), &keys, arguments).await?;
+    ticked(&reply).ok_or_else(|| nonsense("tick"))
+}
+
+fn ticked(reply: &[RedisResult]) -> Option<Ticked> {
+    let [moved, watching] = reply else { return None };
+    Some(Ticked { moved: usize::try_from(integer(moved)?).ok()?, watching: string(watching)? == "1" })
+}
+
+/// When the oldest entry of a queue came in, milliseconds since the epoch; none when it is empty.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn oldest(redis: &Redis, queue: Queue) -> Result<Option<i64>, Error> {
+    let arguments = vec![text(queue.stream()), text("-"), text("+"), text("COUNT"), text("1")];
+    let reply = redis.command("XRANGE", arguments).await?;
+    let id = reply.first().and_then(string);
+    Ok(id.and_then(|id| id.split('-').next().and_then(|millis| millis.parse().ok())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(text: &str) -> RedisResult {
+        RedisResult::Binary(text.into())
+    }
+
+    #[test]
+    fn the_doors_reply_is_read() {
+        assert_eq!(enqueued(&[binary("queued")]), Some(Enqueued::Queued));
+        assert_eq!(enqueued(&[binary("full")]), Some(Enqueued::Full));
+        assert_eq!(enqueued(&[binary("conflict"), binary("x")]), Some(Enqueued::Conflict("x".into())));
+        assert_eq!(enqueued(&[binary("duplicate")]), None);
+        assert_eq!(enqueued(&[]), None);
+        assert_eq!(enqueued(&[RedisResult::Nil]), None);
+    }
+
+    #[test]
+    fn claims_come_as_a_flat_list_of_threes() {
+        let reply = vec![binary("1-0"), RedisResult::Int64(1), binary("a"), binary("2-0"), binary("3"), binary("b")];
+        let entries = claimed(reply).unwrap();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[1], Claimed { id: "2-0".into(), attempt: 3, payload: b"b".to_vec() });
+        assert_eq!(claimed(Vec::new()), Some(Vec::new()));
+        assert_eq!(claimed(vec![binary("1-0"), RedisResult::Int64(1)]), None);
+    }
+
+    #[test]
+    fn a_ticks_reply_is_read() {
+        let reply = [RedisResult::Int64(2), binary("1")];
+        assert_eq!(ticked(&reply), Some(Ticked { moved: 2, watching: true }));
+        assert_eq!(ticked(&reply[..1]), None);
+    }
+}

@@ -1,0 +1,26 @@
+-- Takes one submission in: remembers it, counts it, appends it, rings. All of it or nothing.
+-- KEYS  once mark, stream, bell, clock, stats
+-- ARGV  content hash, facts, days to remember, capacity, payload, bell channel, bell ms, clock channel, clock ms,
+--       stats suffix
+-- Gives 'queued' | 'full' | 'duplicate', first facts | 'conflict', first facts
+local first = redis.call('GET', KEYS[1])
+if first then
+  local cut = string.find(first, ' ', 1, true)
+  local same = string.sub(first, 1, cut - 1) == ARGV[1]
+  local outcome = same and 'duplicate' or 'conflict'
+  redis.call('HINCRBY', KEYS[5], outcome .. ARGV[10], 1)
+  return {outcome, string.sub(first, cut + 1)}
+end
+if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[4]) then
+  return {'full'}
+end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', tonumber(ARGV[3]) * 86400)
+redis.call('XADD', KEYS[2], '*', 'd', ARGV[5])
+redis.call('HINCRBY', KEYS[5], 'accepted' .. ARGV[10], 1)
+if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
+  redis.call('PUBLISH', ARGV[6], '')
+end
+if redis.call('SET', KEYS[4], 'next', 'NX', 'PX', ARGV[9]) then
+  redis.call('PUBLISH', ARGV[8], '')
+end
+return {'queued'}

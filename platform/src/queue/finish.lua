@@ -1,0 +1,39 @@
+-- Ends entries and does what follows from them, whole or not at all. An entry that is no longer claimed was finished
+-- by somebody else: nothing follows from it a second time.
+-- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell
+-- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms,
+--       then for each entry: id, number of follow-ups, and for each of them: what, when or why, payload
+--       what = 'push' (onto the follow-up stream), 'delay' (until the given ms), 'dead' (for the given reason)
+-- Gives the number of entries that this call ended
+local i, ended, pushed, later = 7, 0, false, false
+while ARGV[i] do
+  local id, follow_ups = ARGV[i], tonumber(ARGV[i + 1])
+  i = i + 2
+  local mine = redis.call('XACK', KEYS[1], ARGV[1], id) == 1
+  if mine then
+    redis.call('XDEL', KEYS[1], id)
+    ended = ended + 1
+  end
+  for _ = 1, follow_ups do
+    if mine then
+      local what, when, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+      if what == 'push' then
+        redis.call('XADD', KEYS[5], '*', 'd', payload)
+        pushed = true
+      elseif what == 'delay' then
+        redis.call('ZADD', KEYS[2], when, ARGV[2] .. ' ' .. payload)
+        later = true
+      else
+        redis.call('XADD', KEYS[3], '*', 'q', ARGV[2], 'reason', when, 'd', payload)
+      end
+    end
+    i = i + 3
+  end
+end
+if pushed and redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[4]) then
+  redis.call('PUBLISH', ARGV[3], '')
+end
+if (pushed or later) and redis.call('SET', KEYS[4], 'next', 'NX', 'PX', ARGV[6]) then
+  redis.call('PUBLISH', ARGV[5], '')
+end
+return {ended}
