@@ -91,11 +91,16 @@ impl Shape {
         }
     }
 
-    /// Reads a document of this shape.
+    /// Reads a document of this shape. `check` tells what is wrong with the content, with pointers from the content's
+    /// root; it is asked whether the envelope is whole or not, so that all faults come out together.
     ///
     /// # Errors
-    /// Every fault of the envelope, with pointers from the document's root.
-    pub fn read(self, document: Value) -> Result<Envelope, Vec<Finding>> {
+    /// Every fault of the envelope and of the content, with pointers from the document's root.
+    pub fn read(
+        self,
+        document: Value,
+        check: impl FnOnce(&Map<String, Value>) -> Vec<Finding>,
+    ) -> Result<Envelope, Vec<Finding>> {
         let Value::Object(mut members) = document else {
             return Err(Vec::from([Finding::new("", Code::Type, "must be a JSON object")]));
         };
@@ -115,6 +120,12 @@ impl Shape {
             Shape::Report => required(&mut members, "kind", &mut faults, report_kind),
         };
         let content = required(&mut members, content_name, &mut faults, object);
+        if let Some(content) = &content {
+            faults.extend(check(content).into_iter().map(|finding| {
+                let pointer = pointer(content_name) + &finding.pointer;
+                Finding { pointer, ..finding }
+            }));
+        }
         faults.extend(
             members
                 .keys()
@@ -243,12 +254,16 @@ mod tests {
     use serde_json::json;
 
     fn check(shape: Shape, document: Value, expected: &[(&str, Code)]) {
-        let found = match shape.read(document.clone()) {
+        let found = match shape.read(document.clone(), no_rules) {
             Ok(_) => Vec::new(),
             Err(findings) => findings,
         };
         let found: Vec<(&str, Code)> = found.iter().map(|f| (f.pointer.as_str(), f.code)).collect();
         assert_eq!(found, expected, "{document}");
+    }
+
+    fn no_rules(_: &Map<String, Value>) -> Vec<Finding> {
+        Vec::new()
     }
 
     fn response() -> Value {
@@ -258,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_whole_document_is_read() {
-        let envelope = Shape::Response.read(response()).unwrap();
+        let envelope = Shape::Response.read(response(), no_rules).unwrap();
         assert_eq!(envelope.client_id.as_deref(), Some("r-1"));
         assert_eq!(envelope.authored_at.rfc3339(), "2026-03-01T08:00:00.000Z");
         assert_eq!(envelope.content.len(), 1);
@@ -285,6 +300,15 @@ mod tests {
     }
 
     #[test]
+    fn faults_of_the_content_come_with_those_of_the_envelope() {
+        let document = json!({"studyId": "S", "siteId": "1", "patientId": "p", "answers": {"q1": 9}});
+        let found = Shape::Response.read(document, |_| Vec::from([Finding::new("/q1", Code::Range, "0 to 3")]));
+        let found = found.unwrap_err();
+        let pointers: Vec<&str> = found.iter().map(|finding| finding.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/authoredAt", "/answers/q1"]);
+    }
+
+    #[test]
     fn a_document_of_the_other_shape_is_refused() {
         check(
             Shape::Report,
@@ -300,7 +324,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_patient() {
-        let shown = alloc::format!("{:?}", Shape::Response.read(response()).unwrap());
+        let shown = alloc::format!("{:?}", Shape::Response.read(response(), no_rules).unwrap());
         assert!(!shown.contains('陈') && !shown.contains("q1"), "{shown}");
     }
 }

@@ -86,6 +86,15 @@ impl Reader {
         })
     }
 
+    /// The configuration, if nothing was wrong and this rule that several variables share is kept.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`] with every fault.
+    pub fn finish_unless<T>(mut self, fault: Option<&'static str>, config: T) -> Result<T, Error> {
+        self.faults.extend(fault.map(str::to_owned));
+        self.finish(config)
+    }
+
     /// The configuration, if nothing was wrong.
     ///
     /// # Errors

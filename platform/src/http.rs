@@ -17,6 +17,26 @@ use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::deadline::{self, Deadline};
 
+/// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
+///
+/// The SDK's own attribute would first turn every request into the `http` crate's types.
+#[macro_export]
+macro_rules! serve {
+    ($handle:path) => {
+        struct Component;
+        spin_sdk::wasip3::http::service::export!(Component);
+
+        impl spin_sdk::wasip3::exports::http::handler::Guest for Component {
+            async fn handle(
+                request: spin_sdk::wasip3::http::types::Request,
+            ) -> Result<spin_sdk::wasip3::http::types::Response, spin_sdk::wasip3::http::types::ErrorCode> {
+                let reply: $crate::http::Reply = $handle($crate::http::Incoming::new(request)).await;
+                spin_sdk::http::IntoResponse::into_response(reply)
+            }
+        }
+    };
+}
+
 /// The most that is read at once.
 const CHUNK: usize = 16 * 1024;
 

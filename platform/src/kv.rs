@@ -51,15 +51,27 @@ fn away(error: impl std::fmt::Display) -> Error {
 pub struct Batch(Vec<(String, Vec<u8>)>);
 
 impl Batch {
+    /// Adds all records of another batch.
+    pub fn append(&mut self, mut other: Batch) {
+        self.0.append(&mut other.0);
+    }
+
     /// Adds a record.
     ///
     /// # Errors
     /// [`Kind::Refused`] when it cannot be written as JSON.
     pub fn put(&mut self, key: String, record: &impl Serialize) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(record).map_err(|error| Error::new("key-value", Kind::Refused, error))?;
-        self.0.push((key, bytes));
+        self.0.push((key, json(record)?.into_bytes()));
         Ok(())
     }
+}
+
+/// A record as JSON.
+///
+/// # Errors
+/// [`Kind::Refused`] when it cannot be written as JSON.
+pub fn json(record: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(record).map_err(|error| Error::new("json", Kind::Refused, error))
 }
 
 /// Writes a batch: all of it or nothing. Blocks the instance while it does.

@@ -37,6 +37,11 @@ impl Redis {
         Ok(opened)
     }
 
+    /// Forgets the connection: for a caller who gave up waiting on it.
+    pub fn forget(&self) {
+        OPEN.set(None);
+    }
+
     /// Runs a command.
     ///
     /// # Errors

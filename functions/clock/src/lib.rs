@@ -1,1 +1,43 @@
-//! placeholder
+//! The timer that Spin does not have.
+//!
+//! Guarantee: while anything waits, somewhere a tick follows within about a second, and never do two ticks run at once,
+//! however many hosts listen. A tick waits, moves what is due onto its queue, rings for what waits unattended (its bell
+//! was lost, or its worker died and the lease ended), and publishes the next tick while there is anything to watch.
+//!
+//! Should a tick die with its host, the clock's mark runs out, and the next submission, the readiness check or
+//! `POST /v1/ops/drain` starts it again.
+//!
+//! Not for: precision. What is due happens up to a tick late.
+
+use std::time::Duration;
+
+use platform::config::Reader;
+use platform::redis::Redis;
+use platform::{Error, clock, log, queue};
+
+/// The pause between two ticks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[spin_sdk::redis_subscriber]
+async fn tick(_message: Vec<u8>) -> Result<(), Error> {
+    round().await.inspect_err(|error| log::error("tick-failed").cause(error).write())
+}
+
+async fn round() -> Result<(), Error> {
+    let mut reader = Reader::new();
+    let redis = Redis::new(&reader.text("redis_url").await);
+    let lease = reader.seconds("lease_seconds", 1..=86_400).await;
+    let redis = reader.finish(redis)?;
+
+    let token = format!("{:032x}", clock::random_bits());
+    if !queue::lease_clock(&redis, &token).await? {
+        // Another host ticks.
+        return Ok(());
+    }
+    clock::sleep(PAUSE).await;
+    let done = queue::tick(&redis, clock::now().millis(), lease, Some(&token)).await?;
+    if done.moved > 0 {
+        log::info("due-moved").count(done.moved).write();
+    }
+    Ok(())
+}

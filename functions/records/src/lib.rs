@@ -1,1 +1,81 @@
-//! placeholder
+//! What is known, and operations: the state of a submission, the health of the system, an operator's round.
+//!
+//! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
+
+mod config;
+mod health;
+mod submission;
+
+use platform::auth::Action;
+use platform::clock;
+use platform::http::{Incoming, Reply};
+use platform::problem::{Problem, ProblemType};
+use platform::{Error, log, queue};
+use serde_json::json;
+
+use config::Config;
+
+platform::serve!(handle);
+
+async fn handle(incoming: Incoming) -> Reply {
+    match answer(&incoming).await {
+        Ok(reply) => reply,
+        Err(problem) => Reply::from(problem),
+    }
+}
+
+async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
+    match incoming.path.as_str() {
+        "/healthz" => {
+            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            Ok(Reply::json(200, &json!({"status": "ok"})))
+        }
+        "/readyz" => {
+            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            Ok(health::ready(&*configured().await?).await)
+        }
+        "/v1/ops/drain" => {
+            only(incoming, "POST", &["POST"])?;
+            let config = configured().await?;
+            config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
+            round(&config).await.map_err(|error| away(&error))
+        }
+        path => {
+            let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
+                return Err(Problem::not_found());
+            };
+            only(incoming, "GET", &["GET"])?;
+            let config = configured().await?;
+            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
+            submission::show(&config, principal, id).await
+        }
+    }
+}
+
+fn only(incoming: &Incoming, allowed: &'static str, methods: &[&str]) -> Result<(), Problem> {
+    if methods.contains(&incoming.method.as_str()) {
+        return Ok(());
+    }
+    Err(Problem::method_not_allowed(allowed))
+}
+
+async fn configured() -> Result<std::rc::Rc<Config>, Problem> {
+    config::get().await.map_err(|error| {
+        log::error("misconfigured").cause(&error).write();
+        Problem::new(ProblemType::Unavailable, "the service is not configured")
+    })
+}
+
+fn away(error: &Error) -> Problem {
+    log::error("read-failed").cause(error).write();
+    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+}
+
+/// One round of everything: what is due, what waits to be scored, what waits to be sent. The very code of the workers,
+/// for hosts without Redis triggers and for a watchdog.
+async fn round(config: &Config) -> Result<Reply, Error> {
+    let due = queue::tick(&config.redis, clock::now().millis(), config.lease, None).await?;
+    let scored = score::drain(score::BUDGET).await?;
+    let dispatched = dispatch::drain(dispatch::BUDGET).await?;
+    Ok(Reply::json(200, &json!({"due": due.moved, "scored": scored, "dispatched": dispatched})))
+}

@@ -1,1 +1,64 @@
-//! placeholder
+//! The scorer: from a queued submission to a stored record and the alerts it demands.
+//!
+//! Guarantee: a submission is scored by its instrument's published rule and stored before it leaves the queue, and the
+//! script that takes it off the queue is the one that hands its alerts over. A crash anywhere in between repeats the
+//! work with the same bytes and the same ids.
+//!
+//! One bell, one instance, many batches: claim, score, store in one transaction, finish in one script, until nothing is
+//! left or the time is up; then ring for the rest.
+
+mod record;
+
+use std::time::Duration;
+
+use platform::Error;
+use platform::config::Reader;
+use platform::deadline::Deadline;
+use platform::kv::{self, Batch};
+use platform::names::Queue;
+use platform::queue::{self, Claim};
+use platform::redis::Redis;
+
+/// The most that is claimed, stored and finished together.
+const BATCH: usize = 256;
+/// How long one bell drains.
+pub const BUDGET: Duration = Duration::from_secs(5);
+
+#[cfg(feature = "trigger")]
+#[spin_sdk::redis_subscriber]
+async fn ring(_message: Vec<u8>) -> Result<(), Error> {
+    drain(BUDGET).await.map(|_| ()).inspect_err(|error| platform::log::error("drain-failed").cause(error).write())
+}
+
+/// Scores what waits, for at most `budget`. Gives how many submissions were finished.
+///
+/// # Errors
+/// When Redis or the store is away; what was claimed comes back after its lease.
+pub async fn drain(budget: Duration) -> Result<usize, Error> {
+    let mut reader = Reader::new();
+    let redis = Redis::new(&reader.text("redis_url").await);
+    let lease = reader.seconds("lease_seconds", 1..=86_400).await;
+    let max_attempts = reader.number("max_attempts", 1..=1000).await;
+    let redis = reader.finish(redis)?;
+
+    let deadline = Deadline::after(budget);
+    let (mut scorer, mut total, mut reclaim) = (record::Scorer::default(), 0, true);
+    while !deadline.left().is_zero() {
+        let how = Claim { count: BATCH, lease, reclaim, leave: true };
+        let entries = queue::claim(&redis, Queue::Score, how).await?;
+        // A stalled entry is rare: look for the next one when there is one, else once a drain.
+        reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
+        if entries.is_empty() {
+            return Ok(total);
+        }
+        let mut batch = Batch::default();
+        let mut finished = Vec::with_capacity(entries.len());
+        for entry in entries {
+            finished.push(scorer.finish(entry, max_attempts, &mut batch)?);
+        }
+        kv::put_all(&batch)?;
+        total += queue::finish(&redis, Queue::Score, finished).await?;
+    }
+    queue::ring(&redis, Queue::Score).await?;
+    Ok(total)
+}

@@ -1,1 +1,129 @@
-//! placeholder
+//! The front door: one report, from the wire to the durable queue.
+//!
+//! Guarantee: 202 is said only after one script has appended the submission to a stream that Redis keeps on disk.
+//! Whatever else is said, nothing is known to have been promised, and sending the same report again is always safe.
+//!
+//! The story of a report: the path and the key are looked at before the body is read; the body is read up to its limit
+//! and checked against every rule at once; the patient's id becomes a pseudonym and a sealed box; one script remembers
+//! the submission, appends it, counts it and rings. Nothing of the patient's identity leaves this instance in the open.
+
+mod config;
+mod document;
+
+use std::time::Duration;
+
+use domain::intake::Shape;
+use platform::auth::{Action, Principal};
+use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::http::{BodyError, Incoming, Reply};
+use platform::problem::{Problem, ProblemType};
+use platform::queue::{self, Enqueued};
+use platform::trace::Trace;
+use platform::{clock, log};
+use serde_json::json;
+
+use config::Config;
+use document::Target;
+
+platform::serve!(handle);
+
+/// The whole of a request, from its arrival to its answer.
+const TOTAL: Duration = Duration::from_secs(2);
+/// The longest body of a single report, bytes.
+const LONGEST_BODY: usize = 256 * 1024;
+
+async fn handle(incoming: Incoming) -> Reply {
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    match accept(incoming, deadline).await {
+        Ok(reply) => reply,
+        Err(problem) => Reply::from(problem),
+    }
+}
+
+async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem> {
+    let target = Target::of(&incoming.path).ok_or_else(Problem::not_found)?;
+    if incoming.method != "POST" {
+        return Err(Problem::method_not_allowed("POST"));
+    }
+    let config = config::get().await.map_err(|error| {
+        log::error("misconfigured").cause(&error).write();
+        Problem::new(ProblemType::Unavailable, "the service is not configured")
+    })?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
+    if !incoming.is_json() {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
+    }
+    let target = target.known()?;
+    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
+    let idempotency_key = incoming.header("idempotency-key");
+
+    let body = match deadline.run(incoming.body(LONGEST_BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(BodyError::TooLong)) => {
+            return Err(Problem::new(ProblemType::TooLarge, format!("the limit is {LONGEST_BODY} bytes")));
+        }
+        Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
+        Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
+    };
+    let accepted = target.read(&body, idempotency_key)?;
+    allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)?;
+    let ready = accepted.into_submission(&config, &principal, &trace, clock::now(), clock::random_bits())?;
+    let submission = queue::Submission {
+        id: &ready.id,
+        hash: &ready.hash,
+        facts: &ready.facts,
+        scope: &ready.scope,
+        payload: ready.payload,
+    };
+    let enqueued = deadline.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
+    match enqueued {
+        Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, minimal)),
+        Ok(Ok(Enqueued::Conflict(facts))) => {
+            let first = facts.rsplit(' ').next().unwrap_or_default();
+            let detail = format!("another content was received under this id at {first}");
+            Err(Problem::new(ProblemType::Conflict, detail))
+        }
+        Ok(Ok(Enqueued::Full)) => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
+        Ok(Err(error)) => {
+            log::error("enqueue-failed").trace(trace.as_str()).cause(&error).write();
+            Err(away())
+        }
+        Err(TimedOut) => {
+            // The connection may hang for good; the next request opens another.
+            config.redis.forget();
+            log::error("enqueue-failed").trace(trace.as_str()).cause(&TimedOut).write();
+            Err(away())
+        }
+    }
+}
+
+fn away() -> Problem {
+    Problem::new(ProblemType::Unavailable, "the queue cannot be reached, send it again")
+}
+
+fn allow(principal: &Principal, study: &str, site: &str) -> Result<(), Problem> {
+    if principal.covers(study, site) {
+        return Ok(());
+    }
+    log::warn("foreign-scope").key(&principal.id).write();
+    Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"))
+}
+
+fn accepted_reply(id: &str, minimal: bool) -> Reply {
+    let reply = if minimal {
+        Reply::empty(202).header("preference-applied", "return=minimal")
+    } else {
+        Reply::json(202, &json!({"submissionId": id, "state": "queued"}))
+    };
+    reply.header("location", format!("/v1/submissions/{id}"))
+}
+
+impl Target<'_> {
+    fn shape(&self) -> Shape {
+        match self {
+            Target::Reports => Shape::Report,
+            Target::Survey(_) => Shape::Response,
+        }
+    }
+}

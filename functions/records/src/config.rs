@@ -1,0 +1,38 @@
+//! What reads and operations need to know, read once per instance.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use platform::Error;
+use platform::auth::Keys;
+use platform::config::Reader;
+use platform::redis::Redis;
+
+pub(crate) struct Config {
+    pub(crate) redis: Redis,
+    pub(crate) keys: Keys,
+    pub(crate) lease: Duration,
+    pub(crate) ready_max_age: Duration,
+}
+
+thread_local! {
+    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+}
+
+/// The configuration of this instance.
+pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+    if let Some(config) = CONFIG.with_borrow(Clone::clone) {
+        return Ok(config);
+    }
+    let mut reader = Reader::new();
+    let config = Config {
+        redis: Redis::new(&reader.text("redis_url").await),
+        keys: reader.parsed("api_keys", Keys::read).await,
+        lease: reader.seconds("lease_seconds", 1..=86_400).await,
+        ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
+    };
+    let config = Rc::new(reader.finish(config)?);
+    CONFIG.set(Some(Rc::clone(&config)));
+    Ok(config)
+}

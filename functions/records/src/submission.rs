@@ -1,0 +1,127 @@
+//! `GET /v1/submissions/{id}`: how far a submission is, its scores, its alerts and where they went.
+
+use platform::auth::{Action, Principal};
+use platform::entry::{Alert, Delivery, Receivers, Record, State};
+use platform::http::Reply;
+use platform::identity::is_id;
+use platform::kv::Store;
+use platform::problem::Problem;
+use platform::redis::text;
+use platform::{Error, names};
+use serde_json::{Value, json};
+use spin_sdk::redis::RedisResult;
+
+use crate::away;
+use crate::config::Config;
+
+/// Shows a submission to somebody whose key covers it.
+pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
+    if !is_id(id) {
+        return Err(Problem::not_found());
+    }
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    match record {
+        Some(record) if principal.covers(&record.submission.study_id, &record.submission.site_id) => {
+            let detail = if principal.may(Action::Read) {
+                full(&store, &record).await.map_err(|error| away(&error))?
+            } else {
+                brief(&record)
+            };
+            Ok(Reply::json(200, &detail))
+        }
+        Some(_) => Err(Problem::not_found()),
+        None => queued(config, principal, id).await,
+    }
+}
+
+/// A submission that is not stored yet is known by the mark the door left.
+async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
+    let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| away(&error))?;
+    let Some(RedisResult::Binary(mark)) = reply.first() else { return Err(Problem::not_found()) };
+    let mark = String::from_utf8_lossy(mark);
+    let mut facts = mark.split(' ').skip(1);
+    let (Some(study), Some(site), Some(received_at)) = (facts.next(), facts.next(), facts.next()) else {
+        return Err(Problem::not_found());
+    };
+    if !principal.covers(study, site) {
+        return Err(Problem::not_found());
+    }
+    let document = json!({
+        "submissionId": id,
+        "state": State::Queued,
+        "studyId": study,
+        "siteId": site,
+        "receivedAt": received_at,
+    });
+    Ok(Reply::json(200, &document))
+}
+
+/// For those who may follow a submission and not read it.
+fn brief(record: &Record) -> Value {
+    let submission = &record.submission;
+    json!({
+        "submissionId": submission.submission_id,
+        "state": record.state,
+        "studyId": submission.study_id,
+        "siteId": submission.site_id,
+        "receivedAt": submission.received_at,
+    })
+}
+
+async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
+    let mut alerts = Vec::with_capacity(record.alerts.len());
+    for id in &record.alerts {
+        if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
+            alerts.push(shown(store, &alert).await?);
+        }
+    }
+    let submission = &record.submission;
+    let mut document = brief(record);
+    if let Value::Object(members) = &mut document {
+        members.extend([
+            ("subject".to_owned(), json!(submission.subject)),
+            ("kind".to_owned(), json!(submission.kind)),
+            ("authoredAt".to_owned(), json!(submission.authored_at)),
+            ("scores".to_owned(), json!(record.scores)),
+            ("alerts".to_owned(), Value::Array(alerts)),
+        ]);
+        if let Some(scored_with) = &record.scored_with {
+            members.insert("instrument".to_owned(), json!(scored_with));
+        }
+        if let Some(reason) = &record.reason {
+            members.insert("reason".to_owned(), json!(reason));
+        }
+    }
+    Ok(document)
+}
+
+async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
+    let receivers = store.get::<Receivers>(&names::alert_receivers(&alert.alert_id)).await?;
+    let mut deliveries = Vec::new();
+    let state = match &receivers {
+        None => "pending",
+        Some(Receivers { receivers }) if receivers.is_empty() => "unrouted",
+        Some(Receivers { receivers }) => {
+            for receiver in receivers {
+                deliveries.extend(store.get::<Delivery>(&names::delivery(&alert.alert_id, receiver)).await?);
+            }
+            let all = |state: &str| deliveries.iter().all(|delivery| delivery.state == state);
+            if deliveries.len() < receivers.len() || deliveries.iter().any(|delivery| delivery.state == "pending") {
+                "pending"
+            } else if all("delivered") {
+                "delivered"
+            } else {
+                "dead"
+            }
+        }
+    };
+    Ok(json!({
+        "alertId": alert.alert_id,
+        "severity": alert.severity,
+        "rule": alert.rule,
+        "reason": alert.reason,
+        "state": state,
+        "deliveries": deliveries,
+    }))
+}

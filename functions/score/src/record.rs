@@ -1,0 +1,152 @@
+//! One submission: its scores, its alerts, its record.
+
+use std::collections::BTreeMap;
+
+use domain::{Instrument, ScoreValue, Status, library};
+use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
+use platform::identity::alert_id;
+use platform::kv::Batch;
+use platform::queue::{Claimed, Finished, FollowUp};
+use platform::{Error, log, names};
+use serde_json::Value;
+
+/// Scores submissions; keeps the instruments it has read.
+#[derive(Default)]
+pub(crate) struct Scorer {
+    instruments: BTreeMap<String, Option<Instrument>>,
+}
+
+/// What scoring a response gave.
+struct Outcome {
+    scored_with: Option<ScoredWith>,
+    scores: Vec<Score>,
+    alerts: Vec<Alert>,
+}
+
+impl Scorer {
+    /// Scores an entry, adds its records to the batch and tells what follows from it.
+    pub(crate) fn finish(&mut self, claimed: Claimed, max_attempts: u32, batch: &mut Batch) -> Result<Finished, Error> {
+        let give_up = |reason: &'static str, claimed: Claimed| {
+            log::error("submission-dead").outcome(reason).attempt(claimed.attempt).write();
+            Finished { id: claimed.id, follow_ups: vec![FollowUp::Dead(reason, claimed.payload)] }
+        };
+        let Ok(entry) = serde_json::from_slice::<Entry>(&claimed.payload) else {
+            return Ok(give_up("unreadable-entry", claimed));
+        };
+        let outcome = if claimed.attempt > max_attempts { Err("attempts-exhausted") } else { self.score(&entry) };
+        let subject = &entry.submission;
+        let identity = Subject {
+            subject: subject.subject.clone(),
+            study_id: subject.study_id.clone(),
+            site_id: subject.site_id.clone(),
+            sealed: entry.sealed,
+        };
+        batch.put(names::subject(&identity.subject), &identity)?;
+        let key = names::submission(&entry.submission.submission_id);
+        match outcome {
+            Ok(outcome) => {
+                let mut follow_ups = Vec::with_capacity(outcome.alerts.len());
+                let alerts = outcome.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
+                for alert in outcome.alerts {
+                    batch.put(names::alert(&alert.alert_id), &alert)?;
+                    follow_ups.push(FollowUp::Push(handed_over(alert)?));
+                }
+                let record = Record {
+                    state: State::Scored,
+                    reason: None,
+                    submission: entry.submission,
+                    scored_with: outcome.scored_with,
+                    scores: outcome.scores,
+                    alerts,
+                };
+                batch.put(key, &record)?;
+                Ok(Finished { id: claimed.id, follow_ups })
+            }
+            Err(reason) => {
+                let record = Record {
+                    state: State::Failed,
+                    reason: Some(reason.to_owned()),
+                    submission: entry.submission,
+                    scored_with: None,
+                    scores: Vec::new(),
+                    alerts: Vec::new(),
+                };
+                batch.put(key, &record)?;
+                Ok(give_up(reason, claimed))
+            }
+        }
+    }
+
+    /// The reason of an error is a fixed word.
+    fn score(&mut self, entry: &Entry) -> Result<Outcome, &'static str> {
+        let submission = &entry.submission;
+        let Some(id) = &submission.instrument else {
+            // A report has no score; that it is stored is all there is to do.
+            return Ok(Outcome { scored_with: None, scores: Vec::new(), alerts: Vec::new() });
+        };
+        let instrument = self.instrument(id).ok_or("instrument-unknown")?;
+        let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
+        let parameters = instrument.parameters(&BTreeMap::new()).map_err(|_| "parameters-missing")?;
+        let scores = instrument.score(&answers, &parameters);
+        let alerts = instrument.alerts(&answers, &scores, None);
+        Ok(Outcome {
+            scored_with: Some(ScoredWith {
+                id: instrument.id().to_owned(),
+                version: instrument.version().to_owned(),
+                hash: instrument.hash().to_owned(),
+            }),
+            scores: scores.iter().map(stored).collect(),
+            alerts: alerts.into_iter().map(|alert| raised(submission, &entry.trace, alert)).collect(),
+        })
+    }
+
+    fn instrument(&mut self, id: &str) -> Option<&Instrument> {
+        if !self.instruments.contains_key(id) {
+            let read = library::definition(id).and_then(|definition| Instrument::from_json(definition).ok());
+            self.instruments.insert(id.to_owned(), read);
+        }
+        self.instruments.get(id)?.as_ref()
+    }
+}
+
+fn stored(score: &domain::Score<'_>) -> Score {
+    let value = score.value.as_ref().map(|value| match value {
+        ScoreValue::Number(number) => Value::from(*number),
+        ScoreValue::Text(text) => Value::from(text.to_string()),
+        ScoreValue::Flag(flag) => Value::from(*flag),
+    });
+    let reason = match &score.status {
+        Status::NotScored(reason) => Some(reason.as_str().to_owned()),
+        _ => None,
+    };
+    Score {
+        id: score.id.to_string(),
+        value,
+        band: score.band.as_ref().map(|band| band.to_string()),
+        status: score.status.as_str().to_owned(),
+        reason,
+        answered: score.answered,
+        missing: score.missing,
+    }
+}
+
+fn raised(submission: &Submission, trace: &str, alert: domain::Alert<'_>) -> Alert {
+    Alert {
+        alert_id: alert_id(&submission.submission_id, &alert.rule),
+        submission_id: submission.submission_id.clone(),
+        study_id: submission.study_id.clone(),
+        site_id: submission.site_id.clone(),
+        subject: submission.subject.clone(),
+        instrument: submission.instrument.clone().unwrap_or_default(),
+        rule: alert.rule.to_string(),
+        severity: alert.severity.as_str().to_owned(),
+        text_key: alert.text_key.to_string(),
+        reason: alert.reason,
+        received_at: submission.received_at.clone(),
+        trace: trace.to_owned(),
+    }
+}
+
+fn handed_over(alert: Alert) -> Result<String, Error> {
+    platform::kv::json(&Dispatch { alert, receiver: None, attempts: Vec::new() })
+}

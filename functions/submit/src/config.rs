@@ -1,0 +1,42 @@
+//! What the door needs to know, read once per instance.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use platform::Error;
+use platform::auth::Keys;
+use platform::config::Reader;
+use platform::identity::{IdentityKey, PseudonymKey};
+use platform::redis::Redis;
+
+pub(crate) struct Config {
+    pub(crate) redis: Redis,
+    pub(crate) keys: Keys,
+    pub(crate) pseudonyms: PseudonymKey,
+    pub(crate) identities: IdentityKey,
+    pub(crate) capacity: u64,
+    pub(crate) once_days: u32,
+}
+
+thread_local! {
+    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+}
+
+/// The configuration of this instance.
+pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+    if let Some(config) = CONFIG.with_borrow(Clone::clone) {
+        return Ok(config);
+    }
+    let mut reader = Reader::new();
+    let config = Config {
+        redis: Redis::new(&reader.text("redis_url").await),
+        keys: reader.parsed("api_keys", Keys::read).await,
+        pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
+        identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
+        capacity: reader.number("queue_capacity", 1..=1_000_000_000).await,
+        once_days: reader.number("once_days", 1..=36_500).await,
+    };
+    let config = Rc::new(reader.finish(config)?);
+    CONFIG.set(Some(Rc::clone(&config)));
+    Ok(config)
+}

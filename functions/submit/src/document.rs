@@ -1,0 +1,169 @@
+//! From a body to a submission: which document a path takes, what is wrong with it, and what is left of it once the
+//! patient's identity is taken out.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use domain::intake::{Envelope, is_identifier, is_name};
+use domain::{Code, Finding, Instrument, Timestamp, library};
+use platform::auth::Principal;
+use platform::entry::{Entry, Submission};
+use platform::identity::{digest, hex, random_submission_id};
+use platform::log;
+use platform::problem::{Problem, ProblemType};
+use platform::trace::Trace;
+use serde_json::Value;
+
+use crate::config::Config;
+
+/// What a path takes.
+pub(crate) enum Target<'a> {
+    /// `POST /v1/reports`.
+    Reports,
+    /// `POST /v1/surveys/{instrument}/responses`.
+    Survey(&'a str),
+}
+
+impl<'a> Target<'a> {
+    pub(crate) fn of(path: &'a str) -> Option<Self> {
+        if path == "/v1/reports" {
+            return Some(Target::Reports);
+        }
+        let id = path.strip_prefix("/v1/surveys/")?.strip_suffix("/responses")?;
+        is_name(id).then_some(Target::Survey(id))
+    }
+
+    /// The target with its instrument, if there is one of this name.
+    pub(crate) fn known(self) -> Result<Known, Problem> {
+        let instrument = match &self {
+            Target::Reports => None,
+            Target::Survey(id) => {
+                let unknown = || Problem::new(ProblemType::NotFound, "there is no instrument of this id");
+                Some(instrument(id).ok_or_else(unknown)?)
+            }
+        };
+        Ok(Known { shape: self.shape(), instrument })
+    }
+}
+
+thread_local! {
+    static INSTRUMENTS: RefCell<BTreeMap<String, Rc<Instrument>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// An instrument of the library, read at its first use in this instance.
+fn instrument(id: &str) -> Option<Rc<Instrument>> {
+    if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
+        return Some(known);
+    }
+    let read = Instrument::from_json(library::definition(id)?).inspect_err(|faults| {
+        log::error("instrument-unreadable").count(faults.len()).write();
+    });
+    let read = Rc::new(read.ok()?);
+    INSTRUMENTS.with_borrow_mut(|all| all.insert(id.to_owned(), Rc::clone(&read)));
+    Some(read)
+}
+
+/// A path whose instrument is known.
+pub(crate) struct Known {
+    shape: domain::intake::Shape,
+    instrument: Option<Rc<Instrument>>,
+}
+
+/// A document without faults.
+pub(crate) struct Accepted {
+    pub(crate) envelope: Envelope,
+    instrument: Option<Rc<Instrument>>,
+    client_id: Option<(&'static str, String)>,
+}
+
+impl Known {
+    /// Reads a body.
+    pub(crate) fn read(self, body: &[u8], idempotency_key: Option<String>) -> Result<Accepted, Problem> {
+        let document: Value = serde_json::from_slice(body).map_err(|error| {
+            let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
+            Problem::new(ProblemType::Malformed, detail)
+        })?;
+        let check = |content: &serde_json::Map<String, Value>| match &self.instrument {
+            Some(instrument) => instrument.read(content).err().unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let mut envelope = self.shape.read(document, check).map_err(Problem::invalid)?;
+        let client_id = match (envelope.client_id.take(), idempotency_key) {
+            (Some(id), _) => Some(("id", id)),
+            (None, Some(key)) if is_identifier(&key) => Some(("key", key)),
+            (None, Some(_)) => {
+                let rule = "the header Idempotency-Key must be 1 to 128 characters";
+                return Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]));
+            }
+            (None, None) => None,
+        };
+        Ok(Accepted { envelope, instrument: self.instrument, client_id })
+    }
+}
+
+/// A submission, ready for the queue.
+pub(crate) struct Ready {
+    pub(crate) id: String,
+    pub(crate) hash: String,
+    pub(crate) facts: String,
+    pub(crate) scope: String,
+    pub(crate) payload: String,
+}
+
+impl Accepted {
+    /// Takes the identity out and puts the rest together.
+    pub(crate) fn into_submission(
+        self,
+        config: &Config,
+        principal: &Principal,
+        trace: &Trace,
+        now: Timestamp,
+        random: u128,
+    ) -> Result<Ready, Problem> {
+        let envelope = self.envelope;
+        let (study, site) = (&envelope.study_id, &envelope.site_id);
+        let subject = config.pseudonyms.pseudonym(study, &envelope.patient_id);
+        let unavailable = || Problem::new(ProblemType::Unavailable, "the submission cannot be put together");
+        let sealed = config.identities.seal(study, &subject, &envelope.patient_id).ok_or_else(unavailable)?;
+        let kind = envelope.kind.map_or("response", |kind| kind.as_str());
+        let instrument = self.instrument.as_ref().map(|instrument| instrument.id().to_owned());
+        let authored_at = envelope.authored_at.rfc3339();
+
+        // What makes two submissions the same: everything the sender said, in one canonical form. Member names are
+        // sorted and times are in UTC.
+        let said = (study, site, &subject, kind, &instrument, &authored_at, &envelope.content);
+        let said = serde_json::to_vec(&said).map_err(|_| unavailable())?;
+        let hash = hex(&digest(&said));
+        let id = match &self.client_id {
+            Some((source, id)) => {
+                // A survey's responses and reports are numbered apart; so are the two ways to name a document.
+                let namespace = format!("{}/{source}", if envelope.kind.is_some() { "report" } else { "response" });
+                config.pseudonyms.submission_id(study, site, &namespace, id)
+            }
+            None => random_submission_id(random),
+        };
+        let received_at = now.rfc3339();
+        let facts = format!("{study} {site} {received_at}");
+        let scope = format!("{study}|{site}");
+        let entry = Entry {
+            submission: Submission {
+                submission_id: id.clone(),
+                study_id: envelope.study_id,
+                site_id: envelope.site_id,
+                subject,
+                kind: kind.to_owned(),
+                instrument,
+                authored_at,
+                received_at,
+                key: principal.id.clone(),
+                hash: hash.clone(),
+                content: envelope.content,
+            },
+            sealed,
+            trace: trace.as_str().to_owned(),
+        };
+        let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
+        Ok(Ready { id, hash, facts, scope, payload })
+    }
+}
