@@ -7,5 +7,12 @@
 extern crate alloc;
 
 mod finding;
+mod instrument;
+pub mod library;
+mod rule;
+mod score;
 
 pub use finding::{Code, Finding};
+pub use instrument::{Instrument, parameter::Parameters};
+pub use rule::{Alert, History, Rule, Severity, switch_off};
+pub use score::{Answers, Reason, Score, ScoreValue, Status};
