@@ -8,8 +8,15 @@ extern crate alloc;
 
 pub mod delivery;
 mod finding;
+mod instrument;
 pub mod intake;
+pub mod library;
+mod rule;
+mod score;
 mod time;
 
 pub use finding::{Code, Finding};
+pub use instrument::{Instrument, parameter::Parameters};
+pub use rule::{Alert, History, Rule, Severity, switch_off};
+pub use score::{Answers, Reason, Score, ScoreValue, Status};
 pub use time::Timestamp;

@@ -1,7 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem documents, with every finding.
 
 use domain::Finding;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::http::Reply;
 
@@ -111,19 +111,19 @@ impl Problem {
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Reply {
         let (slug, status, title) = problem.kind.facts();
-        let mut document = json!({
-            "type": format!("urn:vigil:problem:{slug}"),
-            "title": title,
-            "status": status,
-            "detail": problem.detail,
-        });
+        let mut document = Map::from_iter([
+            ("type".to_owned(), Value::from(format!("urn:vigil:problem:{slug}"))),
+            ("title".to_owned(), title.into()),
+            ("status".to_owned(), status.into()),
+            ("detail".to_owned(), problem.detail.into()),
+        ]);
         if !problem.findings.is_empty() {
             let errors = problem.findings.iter().map(
                 |finding| json!({"pointer": finding.pointer, "code": finding.code.as_str(), "detail": finding.detail}),
             );
-            document["errors"] = Value::Array(errors.collect());
+            document.insert("errors".to_owned(), errors.collect());
         }
-        let mut reply = Reply::new(status, "application/problem+json", document.to_string());
+        let mut reply = Reply::new(status, "application/problem+json", Value::Object(document).to_string());
         if let Some((name, value)) = problem.header {
             reply = reply.header(name, value);
         }

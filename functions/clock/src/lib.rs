@@ -18,9 +18,14 @@ use platform::{Error, clock, log, queue};
 /// The pause between two ticks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-#[spin_sdk::redis_subscriber]
-async fn tick(_message: Vec<u8>) -> Result<(), Error> {
-    round().await.inspect_err(|error| log::error("tick-failed").cause(error).write())
+#[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
+mod trigger {
+    use platform::{Error, log};
+
+    #[spin_sdk::redis_subscriber]
+    async fn tick(_message: Vec<u8>) -> Result<(), Error> {
+        super::round().await.inspect_err(|error| log::error("tick-failed").cause(error).write())
+    }
 }
 
 async fn round() -> Result<(), Error> {

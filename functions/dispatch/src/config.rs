@@ -47,7 +47,8 @@ impl Config {
             routing: reader.parsed("alert_routes", routing).await,
         };
         // A lease that ends before a call does would let two workers call at the same time.
-        let fault = (config.lease <= config.deadline).then(|| "lease_seconds must be longer than delivery_deadline_ms");
+        let fault =
+            (config.lease <= config.deadline).then_some("lease_seconds must be longer than delivery_deadline_ms");
         reader.finish_unless(fault, config)
     }
 

@@ -35,9 +35,17 @@ pub const BUDGET: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 
 #[cfg(feature = "trigger")]
-#[spin_sdk::redis_subscriber]
-async fn ring(_message: Vec<u8>) -> Result<(), Error> {
-    drain(BUDGET).await.map(|_| ()).inspect_err(|error| log::error("drain-failed").cause(error).write())
+#[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
+mod trigger {
+    use platform::{Error, log};
+
+    #[spin_sdk::redis_subscriber]
+    async fn ring(_message: Vec<u8>) -> Result<(), Error> {
+        super::drain(super::BUDGET)
+            .await
+            .map(|_| ())
+            .inspect_err(|error| log::error("drain-failed").cause(error).write())
+    }
 }
 
 /// A call that has ended, or an entry that needs none.

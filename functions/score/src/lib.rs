@@ -25,9 +25,17 @@ const BATCH: usize = 256;
 pub const BUDGET: Duration = Duration::from_secs(5);
 
 #[cfg(feature = "trigger")]
-#[spin_sdk::redis_subscriber]
-async fn ring(_message: Vec<u8>) -> Result<(), Error> {
-    drain(BUDGET).await.map(|_| ()).inspect_err(|error| platform::log::error("drain-failed").cause(error).write())
+#[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
+mod trigger {
+    use platform::{Error, log};
+
+    #[spin_sdk::redis_subscriber]
+    async fn ring(_message: Vec<u8>) -> Result<(), Error> {
+        super::drain(super::BUDGET)
+            .await
+            .map(|_| ())
+            .inspect_err(|error| log::error("drain-failed").cause(error).write())
+    }
 }
 
 /// Scores what waits, for at most `budget`. Gives how many submissions were finished.

@@ -132,7 +132,7 @@ fn stored(score: &domain::Score<'_>) -> Score {
 
 fn raised(submission: &Submission, trace: &str, alert: domain::Alert<'_>) -> Alert {
     Alert {
-        alert_id: alert_id(&submission.submission_id, &alert.rule),
+        alert_id: alert_id(&submission.submission_id, alert.rule),
         submission_id: submission.submission_id.clone(),
         study_id: submission.study_id.clone(),
         site_id: submission.site_id.clone(),

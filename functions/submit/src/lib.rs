@@ -22,7 +22,6 @@ use platform::trace::Trace;
 use platform::{clock, log};
 use serde_json::json;
 
-use config::Config;
 use document::Target;
 
 platform::serve!(handle);

@@ -1,0 +1,258 @@
+//! Items: what may be answered and what an answer counts.
+//!
+//! Guarantee: an answer counts what its item says by explicit weight, never by the order of codes; only a value that the
+//! item lists or its range contains is an answer.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use super::{
+    condition::Condition,
+    range::Span,
+    walk::{At, Faults, MOST_ITEMS},
+};
+use crate::Code;
+
+/// An answer option.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) code: Option<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) value: f64,
+    /// What it counts; `None` for an option that stands for a missing answer ("not applicable").
+    pub(crate) weight: Option<f64>,
+}
+
+/// When an unanswered item is not missing, and what it counts then.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Skip {
+    pub(crate) when: Condition,
+    pub(crate) counts: f64,
+}
+
+/// An item of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) id: String,
+    pub(crate) text: Option<String>,
+    pub(crate) loinc: Option<String>,
+    pub(crate) range: Option<(f64, f64)>,
+    pub(crate) decimal: bool,
+    pub(crate) options: Vec<Choice>,
+    pub(crate) recode: Vec<(f64, f64)>,
+    /// Values that mean "not answered", such as FACIT's 8 and 9.
+    pub(crate) missing_values: Vec<f64>,
+    pub(crate) required: bool,
+    pub(crate) skip: Option<Skip>,
+}
+
+const MEMBERS: [&str; 12] = [
+    "id",
+    "ids",
+    "text",
+    "loinc",
+    "range",
+    "decimal",
+    "options",
+    "recode",
+    "missingValues",
+    "required",
+    "skip",
+    "note",
+];
+
+impl Item {
+    /// The figures that can be answered.
+    pub(crate) fn raw_span(&self) -> Span {
+        let options = Span::of(self.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value));
+        let range = self.range.map(|(low, high)| Span { low, high, whole: !self.decimal });
+        options.or(range).unwrap_or(Span { low: 0.0, high: 0.0, whole: true })
+    }
+
+    /// The figures that an answer can count, a skip included.
+    pub(crate) fn counted_span(&self) -> Span {
+        let weights = Span::of(self.options.iter().filter_map(|choice| choice.weight));
+        let recoded = Span::of(self.recode.iter().map(|(_, to)| *to));
+        let answered = recoded.or(weights).unwrap_or_else(|| self.raw_span());
+        match &self.skip {
+            Some(skip) => answered.join(Span { low: skip.counts, high: skip.counts, whole: true }),
+            None => answered,
+        }
+    }
+
+    /// What an answer of `raw` counts.
+    pub(crate) fn counted(&self, raw: f64) -> f64 {
+        if let Some((_, to)) = self.recode.iter().find(|(from, _)| *from == raw) {
+            return *to;
+        }
+        let option = self.options.iter().find(|choice| choice.value == raw);
+        option.and_then(|choice| choice.weight).unwrap_or(raw)
+    }
+
+    /// What can be answered, in words.
+    pub(crate) fn rule(&self) -> String {
+        if !self.options.is_empty() {
+            let values: Vec<String> = self.options.iter().map(|choice| choice.value.to_string()).collect();
+            let coded = self.options.iter().any(|choice| choice.code.is_some());
+            return format!("one of {}{}", values.join(", "), if coded { ", or the code of an option" } else { "" });
+        }
+        let Span { low, high, whole } = self.raw_span();
+        format!("a {} from {low} to {high}", if whole { "whole number" } else { "number" })
+    }
+}
+
+/// Shared lists of options, by name.
+pub(crate) type Lists = Vec<(String, Vec<Choice>)>;
+
+/// Reads `optionLists`.
+pub(crate) fn read_lists(at: Option<At<'_, '_>>, faults: &mut Faults) -> Lists {
+    let Some(at) = at else { return Lists::new() };
+    let lists = at.members(faults);
+    lists.into_iter().map(|(name, list)| (name.to_string(), read_options(list, faults))).collect()
+}
+
+/// Reads the items; skips are read later, when all items have names.
+pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, faults: &mut Faults) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for element in at.filled_list(faults) {
+        for (item, id_at) in read_item(element, lists, faults) {
+            if items.iter().any(|known| known.id == item.id) {
+                id_at.fault(faults, Code::Conflict, format!("item \"{}\" is defined twice", item.id));
+            } else {
+                items.push(item);
+            }
+        }
+    }
+    if items.len() > MOST_ITEMS {
+        at.fault(faults, Code::Range, format!("at most {MOST_ITEMS} items"));
+        items.truncate(MOST_ITEMS);
+    }
+    items
+}
+
+fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<(Item, At<'v, 'p>)> {
+    if !at.object(faults, &MEMBERS) {
+        return Vec::new();
+    }
+    let ids: Vec<String> = match (at.get("id"), at.get("ids")) {
+        (Some(id), None) => id.name(faults).map(String::from).into_iter().collect(),
+        (None, Some(ids)) => ids.names(faults).into_iter().map(|(id, _)| id).collect(),
+        _ => {
+            at.fault(faults, Code::Required, "needs either \"id\" or \"ids\"");
+            Vec::new()
+        }
+    };
+    let before = faults.len();
+    let range = at.get("range").and_then(|range| range.pair(false, faults));
+    let flag = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.flag(faults)).unwrap_or(false);
+    let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults)).map(String::from);
+    let mut item = Item {
+        id: String::new(),
+        text: words("text", faults),
+        loinc: words("loinc", faults),
+        range,
+        decimal: flag("decimal", faults),
+        options: Vec::new(),
+        recode: Vec::new(),
+        missing_values: at.get("missingValues").map(|at| at.numbers(faults)).unwrap_or_default(),
+        required: flag("required", faults),
+        skip: None,
+    };
+    if let Some(options) = at.get("options") {
+        item.options = match options.value.as_str() {
+            Some(name) => {
+                lists.iter().find(|(known, _)| known == name).map(|(_, list)| list.clone()).unwrap_or_else(|| {
+                    options.fault(faults, Code::Unknown, "no option list has this name");
+                    Vec::new()
+                })
+            }
+            None => read_options(options, faults),
+        };
+    }
+    if item.range.is_none() && item.options.is_empty() && faults.len() == before {
+        at.fault(faults, Code::Required, "needs \"range\" or \"options\"");
+    }
+    if let Some((low, high)) = item.range {
+        let outside = |figure: &f64| !(low..=high).contains(figure);
+        let options = at.get("options");
+        let at = options.unwrap_or(at);
+        for choice in item.options.iter().filter(|choice| choice.weight.as_ref().is_some_and(outside)) {
+            let option = choice.code.as_deref().or(choice.label.as_deref()).unwrap_or("without code");
+            at.fault(faults, Code::Range, format!("the weight of option {option} lies outside {low} to {high}"));
+        }
+    }
+    if let Some(recode) = at.get("recode") {
+        item.recode = read_map(recode, faults);
+        let uncovered = values_of(&item).into_iter().any(|x| !item.recode.iter().any(|(from, _)| *from == x));
+        if item.decimal {
+            recode.fault(faults, Code::Conflict, "decimal answers cannot be recoded one by one");
+        } else if uncovered && faults.len() == before {
+            recode.fault(faults, Code::Conflict, "every possible answer is recoded");
+        }
+    }
+    ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
+}
+
+/// The values that can be answered, where they can be listed.
+pub(crate) fn values_of(item: &Item) -> Vec<f64> {
+    if !item.options.is_empty() {
+        return item.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value).collect();
+    }
+    let Span { low, high, .. } = item.raw_span();
+    let mut values = Vec::new();
+    let mut value = low;
+    while value <= high && values.len() <= 256 {
+        values.push(value);
+        value += 1.0;
+    }
+    values
+}
+
+/// Reads `[[from, to], ...]`.
+fn read_map(at: At<'_, '_>, faults: &mut Faults) -> Vec<(f64, f64)> {
+    let mut map: Vec<(f64, f64)> = Vec::new();
+    for pair in at.filled_list(faults) {
+        match pair.numbers(faults).as_slice() {
+            [from, _] if map.iter().any(|(known, _)| known == from) => {
+                pair.fault(faults, Code::Conflict, "an answer is recoded once");
+            }
+            [from, to] => map.push((*from, *to)),
+            _ => pair.fault(faults, Code::Range, "two numbers: the answer and what it counts"),
+        }
+    }
+    map
+}
+
+fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Vec<Choice> {
+    let mut options: Vec<Choice> = Vec::new();
+    for element in at.filled_list(faults) {
+        if !element.object(faults, &["code", "label", "value", "weight", "missing"]) {
+            continue;
+        }
+        let text = |key: &str, faults: &mut Faults| element.get(key).and_then(|at| at.words(faults)).map(String::from);
+        let (code, label) = (text("code", faults), text("label", faults));
+        let missing = element.get("missing").and_then(|at| at.flag(faults)).unwrap_or(false);
+        let weight = element.get("weight").and_then(|at| at.number(faults));
+        let value = element.get("value").and_then(|at| at.number(faults)).or(weight);
+        let Some(value) = value else {
+            if element.get("weight").is_none() && element.get("value").is_none() {
+                element.fault(faults, Code::Required, "needs \"weight\" or \"value\"");
+            }
+            continue;
+        };
+        if missing && weight.is_some() {
+            element.fault(faults, Code::Conflict, "an option that stands for a missing answer has no weight");
+        }
+        let twice = |known: &Choice| known.value == value || (code.is_some() && known.code == code);
+        if options.iter().any(twice) {
+            element.fault(faults, Code::Conflict, "code and value of an option are its own");
+            continue;
+        }
+        let weight = if missing { None } else { weight.or(Some(value)) };
+        options.push(Choice { code, label, value, weight });
+    }
+    options
+}

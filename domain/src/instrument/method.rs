@@ -1,0 +1,167 @@
+//! Score methods as data.
+
+use alloc::{string::String, vec::Vec};
+
+use super::{
+    condition::{Condition, Test},
+    range::Span,
+};
+use crate::score::number::Rounding;
+
+/// Where a term's figure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Item(u16),
+    Score(u16),
+}
+
+/// One summand: `weight * (mirror - x)` where `mirror` is set, else `weight * x`, after `recode`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Term {
+    pub(crate) source: Source,
+    pub(crate) weight: f64,
+    pub(crate) mirror: Option<f64>,
+    pub(crate) recode: Vec<(f64, f64)>,
+    /// Takes the rounded figure of another score, where a publication rounds on the way.
+    pub(crate) rounded: bool,
+}
+
+/// How much must be answered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Complete {
+    All,
+    /// At least one.
+    Any,
+    /// At least half.
+    Half,
+    /// More than half.
+    MoreThanHalf,
+    MissingAtMost(u16),
+    AnsweredAtLeast(u16),
+    /// More than this share, strictly.
+    ShareAbove(f64),
+}
+
+impl Complete {
+    /// Whether `present` of `of` is enough. Nothing present is never enough.
+    pub(crate) fn enough(self, present: u16, of: u16) -> bool {
+        let (p, n) = (u32::from(present), u32::from(of));
+        p > 0
+            && match self {
+                Complete::All => p == n,
+                Complete::Any => true,
+                Complete::Half => 2 * p >= n,
+                Complete::MoreThanHalf => 2 * p > n,
+                Complete::MissingAtMost(most) => n - p.min(n) <= u32::from(most),
+                Complete::AnsweredAtLeast(least) => p >= u32::from(least),
+                Complete::ShareAbove(share) => f64::from(p) > share * f64::from(n) + 1e-9,
+            }
+    }
+}
+
+/// Items that count a figure when they are unanswered and the condition holds, for one score only.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Assume {
+    pub(crate) when: Condition,
+    pub(crate) items: Vec<u16>,
+    pub(crate) counts: f64,
+}
+
+/// Sum or mean of terms.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Combine {
+    pub(crate) mean: bool,
+    pub(crate) terms: Vec<Term>,
+    pub(crate) complete: Complete,
+    /// Further items of which enough must be answered, as FACT-G's total asks.
+    pub(crate) require: Option<(Vec<u16>, Complete)>,
+    pub(crate) assume: Vec<Assume>,
+    /// Every term is an item as it is, weight 1: the short way.
+    pub(crate) plain: bool,
+}
+
+/// A key of a lookup table: the figures `from`, `from + 1`, ... `size` of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) source: Source,
+    pub(crate) from: f64,
+    pub(crate) size: usize,
+}
+
+/// A term of a value set beside the coefficients of the levels.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Extra {
+    /// Added when any dimension is at `level` or worse.
+    Any { level: f64, value: f64 },
+    /// Added for each dimension at `level` or worse.
+    Each { level: f64, values: Vec<f64> },
+    /// `value * (n - less)^power`, n being the dimensions at levels `from` to `to`; nothing when n is `less` or lower.
+    Count { from: f64, to: f64, less: u16, power: u16, value: f64 },
+    /// `value * (x - 1) * (y - 1)` for two dimensions.
+    Product { x: usize, y: usize, value: f64 },
+    /// Added when each named dimension is at its level or worse.
+    Together { at: Vec<(usize, f64)>, value: f64 },
+}
+
+/// A preference index: one value set.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ValueSet {
+    pub(crate) items: Vec<u16>,
+    pub(crate) start: f64,
+    /// The value of the best state (11111), where a paper fixes it apart from its terms.
+    pub(crate) best: Option<f64>,
+    /// Coefficients, dimension by dimension, level 1 first.
+    pub(crate) levels: Vec<Vec<f64>>,
+    pub(crate) extras: Vec<Extra>,
+}
+
+/// How a score is made.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Method {
+    Combine(Combine),
+    Count { tests: Vec<(u16, Test)> },
+    Flag(Condition),
+    Band { score: u16, bands: Vec<Band>, label: bool },
+    Profile { items: Vec<u16>, missing: String },
+    Index(ValueSet),
+    Lookup { keys: Vec<Key>, values: Vec<Option<f64>>, assume: Vec<Assume> },
+}
+
+/// A named stretch of a score: `from` up to but not including `below`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Band {
+    pub(crate) id: String,
+    pub(crate) label: Option<String>,
+    pub(crate) from: f64,
+    pub(crate) below: f64,
+}
+
+/// One way to make a score, and the parameters under which it is the way.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Case {
+    pub(crate) when: Option<Condition>,
+    pub(crate) method: Method,
+    /// `factor * x + offset`, one after the other.
+    pub(crate) linear: Vec<(f64, f64, f64)>,
+    /// The items the score rests on.
+    pub(crate) leaves: Vec<u16>,
+    /// The scores it rests on.
+    pub(crate) scores: Vec<u16>,
+}
+
+/// A score of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ScoreDef {
+    pub(crate) id: String,
+    pub(crate) title: Option<String>,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) bands: Vec<Band>,
+    /// Bands are read from the rounded figure: only where rounding is part of the published rule.
+    pub(crate) band_rounded: bool,
+    pub(crate) rounding: Option<Rounding>,
+    pub(crate) span: Option<Span>,
+    /// The score is wanted only when this parameter has this choice.
+    pub(crate) only: Option<(u16, u16)>,
+    /// The source of the figures, where a score has its own.
+    pub(crate) source: Option<String>,
+}

@@ -1,0 +1,246 @@
+//! Instruments: a questionnaire as data, validated as a whole and compiled to positions.
+//!
+//! Guarantee: an [`Instrument`] exists only if its definition has no fault the validator knows, and every fault of a
+//! definition is reported at once, with its JSON pointer. There is no expression language: what a definition can say is
+//! listed in [`method`](self::method) and [`condition`](self::condition), so a reviewer can read it and the validator can
+//! check it.
+
+pub(crate) mod condition;
+pub(crate) mod item;
+pub(crate) mod method;
+mod methods;
+pub(crate) mod names;
+pub(crate) mod parameter;
+pub(crate) mod range;
+mod scores;
+mod value_set;
+pub(crate) mod walk;
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use self::{
+    condition::{Condition, Scope},
+    item::{Item, Skip},
+    method::ScoreDef,
+    names::Names,
+    parameter::Parameter,
+    scores::Reader,
+    walk::{At, Faults},
+};
+use crate::{
+    Code, Finding,
+    rule::{Rule, read_rules},
+};
+
+/// The form a definition has.
+const MEMBERS: [&str; 12] = [
+    "id",
+    "version",
+    "title",
+    "licence",
+    "languages",
+    "sources",
+    "notes",
+    "optionLists",
+    "items",
+    "parameters",
+    "scores",
+    "alerts",
+];
+
+/// A validated definition, ready to score with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instrument {
+    id: String,
+    version: String,
+    title: String,
+    licence: String,
+    hash: String,
+    pub(crate) items: Vec<Item>,
+    /// Positions of items, sorted by id.
+    by_id: Vec<u16>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) scores: Vec<ScoreDef>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) has_skips: bool,
+    pub(crate) has_required: bool,
+}
+
+impl Instrument {
+    /// Reads and validates a definition.
+    ///
+    /// # Errors
+    /// A finding for each fault, with the JSON pointer of the value that has it.
+    pub fn from_json(definition: &[u8]) -> Result<Instrument, Vec<Finding>> {
+        let root: Value = serde_json::from_slice(definition).map_err(|error| {
+            let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
+            Vec::from([Finding::new("", Code::Format, detail)])
+        })?;
+        let mut faults = Faults::new();
+        let hash = Sha256::digest(definition).iter().map(|byte| format!("{byte:02x}")).collect();
+        let instrument = read(At::root(&root), hash, &mut faults);
+        match instrument {
+            Some(instrument) if faults.is_empty() => Ok(instrument),
+            _ => Err(faults),
+        }
+    }
+
+    /// The instrument's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The version of the definition.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The instrument's name.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Under which terms it may be used.
+    pub fn licence(&self) -> &str {
+        &self.licence
+    }
+
+    /// SHA-256 of the definition as it was read, in hex: `sha256sum` of the file.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Ids of the items, in the order of the definition.
+    pub fn item_ids(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().map(|item| item.id.as_str())
+    }
+
+    /// The id of the item with this LOINC code.
+    pub fn item_with_loinc(&self, code: &str) -> Option<&str> {
+        self.items.iter().find(|item| item.loinc.as_deref() == Some(code)).map(|item| item.id.as_str())
+    }
+
+    /// Ids of the scores, in the order of the definition.
+    pub fn score_ids(&self) -> impl Iterator<Item = &str> {
+        self.scores.iter().map(|score| score.id.as_str())
+    }
+
+    /// The title of a score, where the definition gives one.
+    pub fn score_title(&self, id: &str) -> Option<&str> {
+        self.score_def(id)?.title.as_deref()
+    }
+
+    /// The source of a score's figures, where it has its own, such as the paper of a value set.
+    pub fn score_source(&self, id: &str) -> Option<&str> {
+        self.score_def(id)?.source.as_deref()
+    }
+
+    /// The lowest and the highest figure a score can have, before rounding.
+    pub fn score_range(&self, id: &str) -> Option<(f64, f64)> {
+        self.score_def(id)?.span.map(|span| (span.low, span.high))
+    }
+
+    fn score_def(&self, id: &str) -> Option<&ScoreDef> {
+        self.scores.iter().find(|score| score.id == id)
+    }
+
+    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+        let key = |position: &u16| self.items.get(usize::from(*position)).map_or("", |item| item.id.as_str());
+        let found = self.by_id.binary_search_by(|position| key(position).cmp(id)).ok()?;
+        self.by_id.get(found).copied().map(usize::from)
+    }
+}
+
+fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument> {
+    if !at.object(faults, &MEMBERS) {
+        return None;
+    }
+    let mut words = |key: &str| Some(at.need(key, faults)?.words(faults)?.to_string());
+    let (version, title, licence) = (words("version"), words("title"), words("licence"));
+    let id = at.need("id", faults).and_then(|at| at.name(faults)).map(String::from);
+    for key in ["languages", "sources", "notes"] {
+        let list = if key == "notes" { at.get(key) } else { at.need(key, faults) };
+        if let Some(list) = list {
+            for element in list.list(faults) {
+                element.words(faults);
+            }
+        }
+    }
+    let lists = item::read_lists(at.get("optionLists"), faults);
+    let items_at = at.need("items", faults);
+    let mut items = items_at.map(|items| item::read_items(items, &lists, faults)).unwrap_or_default();
+    let mut parameters: Vec<Parameter> = Vec::new();
+    if let Some(list) = at.get("parameters") {
+        for element in list.list(faults) {
+            let Some(parameter) = Parameter::read(element, faults) else { continue };
+            if parameters.iter().any(|known| known.id == parameter.id) {
+                element.fault(faults, Code::Conflict, "a parameter is defined once");
+                continue;
+            }
+            parameters.push(parameter);
+        }
+    }
+    let scores_at = at.need("scores", faults);
+    let later = scores_at.map(scores::ids).unwrap_or_default();
+    let mut names = Names::with(&items, &parameters, later);
+    if let Some(items_at) = items_at {
+        read_skips(items_at, &mut items, &names, faults);
+    }
+    let mut scores = Vec::new();
+    if let Some(scores_at) = scores_at {
+        let mut reader = Reader { items: &items, names: &mut names, defs: Vec::new(), faults };
+        reader.read(scores_at);
+        scores = reader.defs;
+    }
+    let rules = at.get("alerts").map(|alerts| read_rules(alerts, &names, faults)).unwrap_or_default();
+    let mut by_id: Vec<(&str, u16)> =
+        items.iter().enumerate().filter_map(|(n, item)| Some((item.id.as_str(), u16::try_from(n).ok()?))).collect();
+    by_id.sort_unstable();
+    Some(Instrument {
+        id: id?,
+        version: version?,
+        title: title?,
+        licence: licence?,
+        hash,
+        by_id: by_id.into_iter().map(|(_, position)| position).collect(),
+        has_skips: items.iter().any(|item| item.skip.is_some()),
+        has_required: items.iter().any(|item| item.required),
+        items,
+        parameters,
+        scores,
+        rules,
+    })
+}
+
+/// Reads the skips of items, now that every item has its name.
+fn read_skips(at: At<'_, '_>, items: &mut [Item], names: &Names, faults: &mut Faults) {
+    let Some(elements) = at.value.as_array() else { return };
+    if !elements.iter().any(|element| element.get("skip").is_some()) {
+        return;
+    }
+    let mut ignored = Faults::new();
+    for element in at.list(&mut ignored) {
+        let Some(skip_at) = element.get("skip") else { continue };
+        if !skip_at.object(faults, &["when", "counts"]) {
+            continue;
+        }
+        let when = skip_at.need("when", faults);
+        let when = when.and_then(|when| Condition::read(when, Scope::Items, names, faults));
+        let counts = skip_at.need("counts", faults).and_then(|at| at.number(faults));
+        let (Some(when), Some(counts)) = (when, counts) else { continue };
+        let mut ids: Vec<String> = element
+            .get("ids")
+            .map_or_else(Vec::new, |ids| ids.names(&mut ignored).into_iter().map(|(id, _)| id).collect());
+        ids.extend(element.get("id").and_then(|id| id.value.as_str()).map(String::from));
+        for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
+            item.skip = Some(Skip { when: when.clone(), counts });
+        }
+    }
+}

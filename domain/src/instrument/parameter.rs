@@ -1,0 +1,150 @@
+//! Parameters: what an instrument must be told besides the answers.
+//!
+//! Guarantee: a parameter that is not given and has no default stays unknown; a score that depends on it says so
+//! instead of assuming.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use super::{
+    Instrument,
+    walk::{At, Faults, escape},
+};
+use crate::{Code, Finding};
+
+/// What a parameter can be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    Choice(Vec<String>),
+    Number { low: f64, high: f64 },
+}
+
+/// A parameter of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Parameter {
+    pub(crate) id: String,
+    pub(crate) kind: Kind,
+    pub(crate) default: Option<String>,
+}
+
+/// A parameter's value, ready for the engine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Setting {
+    Choice(u16),
+    Number(f64),
+}
+
+/// The parameters of one scoring, checked against the definition, defaults filled in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parameters {
+    settings: Vec<Option<Setting>>,
+    texts: Vec<(String, String)>,
+}
+
+impl Parameters {
+    /// Name and value of every parameter in force, defaults included: the provenance of a score.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(id, value)| (id.as_str(), value.as_str()))
+    }
+
+    pub(crate) fn setting(&self, parameter: u16) -> Option<Setting> {
+        self.settings.get(usize::from(parameter)).copied().flatten()
+    }
+}
+
+impl Parameter {
+    /// Reads one parameter.
+    pub(crate) fn read(at: At<'_, '_>, faults: &mut Faults) -> Option<Parameter> {
+        if !at.object(faults, &["id", "title", "choices", "range", "default"]) {
+            return None;
+        }
+        let id = at.need("id", faults)?.name(faults)?.to_string();
+        if let Some(title) = at.get("title") {
+            title.words(faults);
+        }
+        let kind = match (at.get("choices"), at.get("range")) {
+            (Some(choices), None) => {
+                let mut known: Vec<String> = Vec::new();
+                for choice in choices.filled_list(faults) {
+                    let Some(name) = choice.name(faults) else { continue };
+                    if known.iter().any(|other| other == name) {
+                        choice.fault(faults, Code::Conflict, "a choice is listed once");
+                    }
+                    known.push(name.to_string());
+                }
+                Kind::Choice(known)
+            }
+            (None, Some(range)) => {
+                let (low, high) = range.pair(false, faults)?;
+                Kind::Number { low, high }
+            }
+            _ => {
+                at.fault(faults, Code::Required, "needs either \"choices\" or \"range\"");
+                return None;
+            }
+        };
+        let mut parameter = Parameter { id, kind, default: None };
+        if let Some(default) = at.get("default")
+            && let Some(text) = default.text(faults)
+        {
+            if let Err(rule) = parameter.setting(text) {
+                default.fault(faults, Code::Choice, rule);
+            }
+            parameter.default = Some(text.to_string());
+        }
+        Some(parameter)
+    }
+
+    /// What `text` sets; the rule in words if it is not allowed.
+    fn setting(&self, text: &str) -> Result<Setting, String> {
+        match &self.kind {
+            Kind::Choice(choices) => choices
+                .iter()
+                .position(|choice| choice == text)
+                .and_then(|position| u16::try_from(position).ok())
+                .map(Setting::Choice)
+                .ok_or_else(|| format!("one of: {}", choices.join(", "))),
+            Kind::Number { low, high } => text
+                .parse()
+                .ok()
+                .filter(|number| (*low..=*high).contains(number))
+                .map(Setting::Number)
+                .ok_or_else(|| format!("a number from {low} to {high}")),
+        }
+    }
+}
+
+impl Instrument {
+    /// Checks `given` against the definition and fills in the defaults.
+    ///
+    /// # Errors
+    /// A finding for each name the instrument does not have and each value it does not allow, pointers relative to the
+    /// object of parameters.
+    pub fn parameters(&self, given: &BTreeMap<String, String>) -> Result<Parameters, Vec<Finding>> {
+        let mut faults = Faults::new();
+        for id in given.keys().filter(|id| !self.parameters.iter().any(|known| known.id == **id)) {
+            faults.push(Finding::new(format!("/{}", escape(id)), Code::Unknown, "no parameter of this instrument"));
+        }
+        let mut parameters = Parameters::default();
+        for parameter in &self.parameters {
+            let text = given.get(&parameter.id).or(parameter.default.as_ref());
+            let setting = match text.map(|text| parameter.setting(text)) {
+                None => None,
+                Some(Ok(setting)) => Some(setting),
+                Some(Err(rule)) => {
+                    faults.push(Finding::new(format!("/{}", escape(&parameter.id)), Code::Choice, rule));
+                    None
+                }
+            };
+            parameters.settings.push(setting);
+            if let Some(text) = text {
+                parameters.texts.push((parameter.id.clone(), text.clone()));
+            }
+        }
+        if faults.is_empty() { Ok(parameters) } else { Err(faults) }
+    }
+}

@@ -1,0 +1,273 @@
+//! Reading a definition: a cursor over JSON that knows where it is.
+//!
+//! Guarantee: a fault is reported with the JSON pointer of the value that has it, reading goes on after it, and no
+//! pointer is built for a value that is right.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use serde_json::Value;
+
+use crate::{Code, Finding};
+
+/// Numbers of a definition stay below this, so that no sum of them overflows.
+const LARGEST: f64 = 1e9;
+
+/// The longest run that `"q1..q40"` may stand for, and the most items an instrument may have.
+pub(crate) const MOST_ITEMS: usize = 1000;
+
+/// The faults of one definition, in the order of reading.
+pub(crate) type Faults = Vec<Finding>;
+
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Root,
+    Key(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+impl Path<'_> {
+    fn write(&self, into: &mut String) {
+        match self {
+            Path::Root => {}
+            Path::Key(parent, key) => {
+                parent.write(into);
+                into.push('/');
+                into.push_str(&escape(key));
+            }
+            Path::Index(parent, index) => {
+                parent.write(into);
+                into.push('/');
+                into.push_str(&index.to_string());
+            }
+        }
+    }
+}
+
+/// A member name as a token of a JSON pointer.
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// A value and where it stands.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'v, 'p> {
+    /// The value.
+    pub(crate) value: &'v Value,
+    path: Path<'p>,
+}
+
+impl<'v, 'p> At<'v, 'p> {
+    /// The document itself.
+    pub(crate) fn root(value: &'v Value) -> Self {
+        At { value, path: Path::Root }
+    }
+
+    /// The JSON pointer.
+    pub(crate) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        self.path.write(&mut pointer);
+        pointer
+    }
+
+    /// Reports a fault here.
+    pub(crate) fn fault(&self, faults: &mut Faults, code: Code, detail: impl Into<String>) {
+        faults.push(Finding::new(self.pointer(), code, detail));
+    }
+
+    /// Whether this is an object; reports if not, and reports members that `known` does not name.
+    pub(crate) fn object(&self, faults: &mut Faults, known: &[&str]) -> bool {
+        let Some(object) = self.value.as_object() else {
+            self.fault(faults, Code::Type, "an object");
+            return false;
+        };
+        for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
+            let at = At { value: self.value, path: Path::Key(&self.path, key) };
+            at.fault(faults, Code::Unknown, format!("not one of: {}", known.join(", ")));
+        }
+        true
+    }
+
+    /// The member `key`, if there is one.
+    pub(crate) fn get<'s>(&'s self, key: &'s str) -> Option<At<'v, 's>> {
+        self.value.get(key).map(|value| At { value, path: Path::Key(&self.path, key) })
+    }
+
+    /// The member `key`; reports its absence.
+    pub(crate) fn need<'s>(&'s self, key: &'s str, faults: &mut Faults) -> Option<At<'v, 's>> {
+        let found = self.get(key);
+        if found.is_none() && self.value.is_object() {
+            self.fault(faults, Code::Required, format!("needs \"{key}\""));
+        }
+        found
+    }
+
+    /// The elements; reports if this is not a list.
+    pub(crate) fn list<'s>(&'s self, faults: &mut Faults) -> Vec<At<'v, 's>> {
+        let Some(list) = self.value.as_array() else {
+            self.fault(faults, Code::Type, "a list");
+            return Vec::new();
+        };
+        list.iter().enumerate().map(|(index, value)| At { value, path: Path::Index(&self.path, index) }).collect()
+    }
+
+    /// As [`At::list`], and reports a list without elements.
+    pub(crate) fn filled_list<'s>(&'s self, faults: &mut Faults) -> Vec<At<'v, 's>> {
+        if self.value.as_array().is_some_and(Vec::is_empty) {
+            self.fault(faults, Code::Range, "at least one element");
+        }
+        self.list(faults)
+    }
+
+    /// The members with their names; reports if this is not an object.
+    pub(crate) fn members<'s>(&'s self, faults: &mut Faults) -> Vec<(&'v str, At<'v, 's>)>
+    where
+        'v: 's,
+    {
+        let Some(object) = self.value.as_object() else {
+            self.fault(faults, Code::Type, "an object");
+            return Vec::new();
+        };
+        object.iter().map(|(key, value)| (key.as_str(), At { value, path: Path::Key(&self.path, key) })).collect()
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, faults: &mut Faults) -> Option<&'v str> {
+        let text = self.value.as_str();
+        if text.is_none() {
+            self.fault(faults, Code::Type, "a text");
+        }
+        text
+    }
+
+    /// A text with something in it.
+    pub(crate) fn words(&self, faults: &mut Faults) -> Option<&'v str> {
+        let text = self.text(faults)?;
+        if text.trim().is_empty() {
+            self.fault(faults, Code::Format, "a text that is not empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A name: letters, digits, `_`, `-`, `.`, `+`, at most 64.
+    pub(crate) fn name(&self, faults: &mut Faults) -> Option<&'v str> {
+        let text = self.text(faults)?;
+        if is_name(text) {
+            return Some(text);
+        }
+        self.fault(faults, Code::Format, "1 to 64 letters, digits, _, -, + or single dots");
+        None
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, faults: &mut Faults) -> Option<bool> {
+        let flag = self.value.as_bool();
+        if flag.is_none() {
+            self.fault(faults, Code::Type, "true or false");
+        }
+        flag
+    }
+
+    /// A number of a size that sums cannot overflow.
+    pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
+        let Some(number) = self.value.as_f64() else {
+            self.fault(faults, Code::Type, "a number");
+            return None;
+        };
+        if number.abs() > LARGEST {
+            self.fault(faults, Code::Range, "a number from -1e9 to 1e9");
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A whole number from `low` to `high`.
+    pub(crate) fn whole(&self, low: u16, high: u16, faults: &mut Faults) -> Option<u16> {
+        let whole = self.value.as_u64().and_then(|whole| u16::try_from(whole).ok());
+        match whole {
+            Some(whole) if (low..=high).contains(&whole) => Some(whole),
+            _ => {
+                self.fault(faults, Code::Range, format!("a whole number from {low} to {high}"));
+                None
+            }
+        }
+    }
+
+    /// A list of numbers.
+    pub(crate) fn numbers(&self, faults: &mut Faults) -> Vec<f64> {
+        self.list(faults).iter().filter_map(|at| at.number(faults)).collect()
+    }
+
+    /// Two numbers, the first below the second unless `descending` is allowed; never equal.
+    pub(crate) fn pair(&self, descending: bool, faults: &mut Faults) -> Option<(f64, f64)> {
+        let before = faults.len();
+        let numbers = self.numbers(faults);
+        match numbers.as_slice() {
+            [low, high] if low < high || (descending && low > high) => Some((*low, *high)),
+            _ => {
+                if faults.len() == before {
+                    self.fault(faults, Code::Range, "two numbers, the lower one first, not equal");
+                }
+                None
+            }
+        }
+    }
+
+    /// One of the `choices`, as its position.
+    pub(crate) fn choice(&self, choices: &[&str], faults: &mut Faults) -> Option<usize> {
+        let text = self.text(faults)?;
+        let found = choices.iter().position(|choice| *choice == text);
+        if found.is_none() {
+            self.fault(faults, Code::Choice, format!("one of: {}", choices.join(", ")));
+        }
+        found
+    }
+
+    /// The names in this list, with `"q1..q9"` written out, each with the element it came from.
+    pub(crate) fn names<'s>(&'s self, faults: &mut Faults) -> Vec<(String, At<'v, 's>)> {
+        let mut names = Vec::new();
+        for at in self.filled_list(faults) {
+            let Some(text) = at.text(faults) else { continue };
+            match text.split_once("..") {
+                None if is_name(text) => names.push((text.to_string(), at)),
+                Some((first, last)) if run(first, last).is_some() => {
+                    names.extend(run(first, last).into_iter().flatten().map(|name| (name, at)));
+                }
+                _ => at.fault(faults, Code::Format, "a name, or a run such as \"q1..q9\""),
+            }
+        }
+        names
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
+    (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.contains("..")
+}
+
+/// The names from `first` to `last`: the same letters and a rising number.
+fn run(first: &str, last: &str) -> Option<Vec<String>> {
+    let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let low: usize = first.strip_prefix(stem)?.parse().ok()?;
+    let high: usize = last.strip_prefix(stem)?.parse().ok()?;
+    let count = high.checked_sub(low)?.checked_add(1)?;
+    (2..=MOST_ITEMS).contains(&count).then(|| (low..=high).map(|n| format!("{stem}{n}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_names_is_written_out() {
+        assert_eq!(run("q9", "q11"), Some(["q9", "q10", "q11"].map(String::from).to_vec()));
+        assert_eq!(run("q3", "q1"), None);
+        assert_eq!(run("q1", "p3"), None);
+        assert_eq!(run("q1", "q99999999999999999999"), None);
+        assert_eq!(run("q1", "q99999999"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Reading alert rules.
+
+use alloc::{string::ToString as _, vec::Vec};
+
+use super::{Rule, Severity};
+use crate::{
+    Code,
+    instrument::{
+        condition::{Condition, Scope, Since, Test},
+        names::Names,
+        range::Span,
+        walk::{At, Faults},
+    },
+};
+
+/// Reads a list of rules.
+pub(crate) fn read_rules(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for element in at.list(faults) {
+        if !element.object(faults, &["id", "severity", "textKey", "always", "when", "note"]) {
+            continue;
+        }
+        let id = element.need("id", faults);
+        let id = id.and_then(|at| Some((at, at.name(faults)?)));
+        let severities = Severity::ALL.map(Severity::as_str);
+        let severity = element.need("severity", faults).and_then(|at| at.choice(&severities, faults));
+        let text_key = element.need("textKey", faults).and_then(|at| at.name(faults));
+        let always = element.get("always").map_or(Some(false), |at| at.flag(faults));
+        let when = element.need("when", faults);
+        let when = when.and_then(|at| Some((at, Condition::read(at, Scope::Rule, names, faults)?)));
+        if let Some((at, condition)) = &when
+            && !reachable(condition, names)
+        {
+            at.fault(faults, Code::Conflict, "never true: the parts of this rule exclude each other");
+        }
+        if let Some((at, id)) = id
+            && rules.iter().any(|rule| rule.id == id)
+        {
+            at.fault(faults, Code::Conflict, "a rule is defined once");
+        }
+        let severity = severity.and_then(|position| Severity::ALL.get(position).copied());
+        if let (Some((_, id)), Some(severity), Some(text_key), Some(always), Some((_, when))) =
+            (id, severity, text_key, always, when)
+        {
+            rules.push(Rule { id: id.to_string(), severity, text_key: text_key.to_string(), always, when });
+        }
+    }
+    rules
+}
+
+/// What a bound is put on.
+#[derive(PartialEq, Clone, Copy)]
+enum Subject {
+    Item(u16),
+    Score(u16),
+    Change(u16, Since),
+}
+
+/// Whether answers exist for which `condition` holds, as far as bounds on the same figure can tell. Single bounds outside
+/// the range have been reported already.
+fn reachable(condition: &Condition, names: &Names) -> bool {
+    match condition {
+        Condition::All(parts) => {
+            let mut bounds: Vec<(Subject, Span, Vec<&Test>)> = Vec::new();
+            for part in parts {
+                let (subject, span, test) = match part {
+                    Condition::Item { item, test } => (Subject::Item(*item), names.item_span(*item), test),
+                    Condition::Score { score, test } => (Subject::Score(*score), names.span(*score), test),
+                    Condition::Change { score, since, test } => (Subject::Change(*score, *since), None, test),
+                    _ => continue,
+                };
+                let anything = Span { low: f64::NEG_INFINITY, high: f64::INFINITY, whole: false };
+                match bounds.iter_mut().find(|(known, ..)| *known == subject) {
+                    Some((_, _, tests)) => tests.push(test),
+                    None => bounds.push((subject, span.unwrap_or(anything), Vec::from([test]))),
+                }
+            }
+            let contradicted = |asked: &Condition| match asked {
+                Condition::Unanswered { item, is: true } => {
+                    bounds.iter().any(|(subject, ..)| *subject == Subject::Item(*item))
+                }
+                Condition::Unscored { score, is: true } => {
+                    bounds.iter().any(|(subject, ..)| *subject == Subject::Score(*score))
+                }
+                _ => false,
+            };
+            parts.iter().all(|part| reachable(part, names) && !contradicted(part))
+                && bounds.iter().all(|(_, span, tests)| together(tests).possible(*span))
+        }
+        Condition::Any(parts) => parts.iter().any(|part| reachable(part, names)),
+        _ => true,
+    }
+}
+
+/// All `tests` as one.
+fn together(tests: &[&Test]) -> Test {
+    let mut all = Test::default();
+    let tighter = |a: Option<f64>, b: Option<f64>, max: bool| match (a, b) {
+        (Some(a), Some(b)) => Some(if max { a.max(b) } else { a.min(b) }),
+        (a, b) => a.or(b),
+    };
+    for test in tests {
+        all.at_least = tighter(all.at_least, test.at_least, true);
+        all.above = tighter(all.above, test.above, true);
+        all.at_most = tighter(all.at_most, test.at_most, false);
+        all.below = tighter(all.below, test.below, false);
+    }
+    let lists = tests.iter().filter(|test| !test.one_of.is_empty());
+    if let Some(first) = lists.clone().next() {
+        all.one_of = first.one_of.iter().copied().filter(|one| lists.clone().all(|test| test.holds(*one))).collect();
+        if all.one_of.is_empty() {
+            // No figure is on every list: a bound that nothing passes.
+            all.at_least = Some(f64::INFINITY);
+        }
+    }
+    all
+}

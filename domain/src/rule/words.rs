@@ -1,0 +1,98 @@
+//! The reason of an alert, in words.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use crate::{
+    Instrument,
+    instrument::condition::{Condition, Since, Test},
+    score::{
+        Known,
+        answers::Slot,
+        number::{Mode, Rounding},
+    },
+};
+
+/// Why `condition` holds.
+pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Condition) -> String {
+    let item = |item: u16| instrument.items.get(usize::from(item)).map_or("", |item| item.id.as_str());
+    let score = |score: u16| instrument.scores.get(usize::from(score)).map_or("", |score| score.id.as_str());
+    let part = |part: &Condition| reason(instrument, known, part);
+    match condition {
+        Condition::Item { item: id, test } => match known.answers.slot(*id) {
+            Slot::Answered { raw, .. } => format!("item {} is {}, rule: {}", item(*id), figure(raw), words(test)),
+            _ => format!("item {} is missing", item(*id)),
+        },
+        Condition::Unanswered { item: id, .. } => match known.answers.slot(*id) {
+            Slot::Missing => format!("item {} is missing", item(*id)),
+            Slot::Answered { .. } => format!("item {} is answered", item(*id)),
+            Slot::Skipped { .. } => format!("item {} is skipped", item(*id)),
+        },
+        Condition::Missing { items, test } => {
+            let n = known.count(items, |slot| matches!(slot, Slot::Missing));
+            format!("{n} of {} items missing, rule: {}", items.len(), words(test))
+        }
+        Condition::Answered { items, test } => {
+            let n = known.count(items, |slot| matches!(slot, Slot::Answered { .. }));
+            format!("{n} of {} items answered, rule: {}", items.len(), words(test))
+        }
+        Condition::Score { score: id, test } => match known.score(*id).and_then(|score| score.exact()) {
+            Some(x) => format!("score {} is {}, rule: {}", score(*id), figure(x), words(test)),
+            None => format!("score {} has no value", score(*id)),
+        },
+        Condition::Flag { score: id, is } => {
+            format!("score {} is {}", score(*id), if *is { "true" } else { "false" })
+        }
+        Condition::Band { score: id, bands } => {
+            let found = known.score(*id);
+            let value = found.and_then(|score| score.exact()).map(figure).unwrap_or_default();
+            let band = found.and_then(|score| score.band).unwrap_or_default();
+            let def = instrument.scores.get(usize::from(*id));
+            let named = bands.iter().filter_map(|band| def?.bands.get(usize::from(*band)));
+            let named: Vec<&str> = named.map(|band| band.id.as_str()).collect();
+            format!("score {} is {value} ({band}), rule: band {}", score(*id), named.join(" or "))
+        }
+        Condition::Unscored { score: id, is } => {
+            format!("score {} has {} value", score(*id), if *is { "no" } else { "a" })
+        }
+        Condition::Change { score: id, since, test } => {
+            let (now, then) = known.change(*id, *since).unwrap_or_default();
+            let since = if *since == Since::Previous { "the previous response" } else { "baseline" };
+            let by = figure(now - then);
+            format!("score {} changed by {by} since {since}, to {}, rule: {}", score(*id), figure(now), words(test))
+        }
+        Condition::Parameter { .. } => String::from("the parameters are as the rule asks"),
+        Condition::All(parts) => parts.iter().map(part).collect::<Vec<_>>().join(" and "),
+        // Only what holds is a reason.
+        Condition::Any(parts) => {
+            let held = parts.iter().filter(|part| known.holds(part) == Some(true));
+            held.map(part).collect::<Vec<_>>().join(" and ")
+        }
+        Condition::Not(denied) => format!("not so: {}", part(denied)),
+    }
+}
+
+/// A figure with at most three digits after the point.
+fn figure(x: f64) -> String {
+    Rounding { digits: 3, mode: Mode::HalfAwayFromZero }.apply(x).to_string()
+}
+
+fn words(test: &Test) -> String {
+    let mut words = Vec::new();
+    let mut add = |bound: Option<f64>, before: &str, after: &str| {
+        words.extend(bound.map(|bound| format!("{before}{bound}{after}")));
+    };
+    add(test.at_least, "", " or more");
+    add(test.above, "more than ", "");
+    add(test.at_most, "", " or less");
+    add(test.below, "less than ", "");
+    match test.one_of.as_slice() {
+        [] => {}
+        [one] => words.push(format!("exactly {one}")),
+        many => words.push(format!("one of {}", many.iter().map(f64::to_string).collect::<Vec<_>>().join(", "))),
+    }
+    words.join(", ")
+}

@@ -1,0 +1,141 @@
+//! Reading answers.
+//!
+//! Guarantee: a value that its item does not allow is a finding, never a missing answer and never a figure; findings say
+//! what is allowed and never what was sent.
+
+use alloc::{format, string::String, vec::Vec};
+use core::fmt;
+
+use serde_json::{Map, Value};
+
+use super::Known;
+use crate::{
+    Code, Finding, Instrument,
+    instrument::{item::Item, walk::escape},
+};
+
+/// What is known of one item.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Slot {
+    Missing,
+    /// What was answered, and what that counts.
+    Answered {
+        raw: f64,
+        counted: f64,
+    },
+    /// Not answered because another answer made it unnecessary; what that counts.
+    Skipped {
+        counts: f64,
+    },
+}
+
+/// The answers to one instrument, one place for each of its items.
+#[derive(Clone, PartialEq)]
+pub struct Answers {
+    slots: Vec<Slot>,
+}
+
+/// Patient data: never printed.
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers(..)")
+    }
+}
+
+impl Answers {
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn slot(&self, item: u16) -> Slot {
+        self.slots.get(usize::from(item)).copied().unwrap_or(Slot::Missing)
+    }
+
+    /// How many items are answered.
+    pub fn answered(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot, Slot::Answered { .. })).count()
+    }
+}
+
+impl Instrument {
+    /// Reads answers as they come: `{"q1": 0, "q2": null, ...}`, a number or the code of an option for each item.
+    /// An item that is left out or `null` is missing.
+    ///
+    /// # Errors
+    /// A finding for each fault, pointers relative to the object of answers.
+    pub fn read(&self, answers: &Map<String, Value>) -> Result<Answers, Vec<Finding>> {
+        let mut slots = Vec::new();
+        slots.resize(self.items.len(), Slot::Missing);
+        let mut faults = Vec::new();
+        for (id, value) in answers {
+            let Some((position, item)) = self.position(id).and_then(|at| Some((at, self.items.get(at)?))) else {
+                faults.push(Finding::new(format!("/{}", escape(id)), Code::Unknown, "no item of this instrument"));
+                continue;
+            };
+            match (read_answer(item, value), slots.get_mut(position)) {
+                (Ok(Some(raw)), Some(slot)) => *slot = Slot::Answered { raw, counted: item.counted(raw) },
+                (Ok(_), _) => {}
+                (Err(code), _) => faults.push(Finding::new(format!("/{}", escape(id)), code, item.rule())),
+            }
+        }
+        let mut answers = Answers { slots };
+        if self.has_skips {
+            self.skip(&mut answers);
+        }
+        if self.has_required {
+            for (item, slot) in self.items.iter().zip(&answers.slots) {
+                // An answer that is there but wrong has its finding already.
+                let pointer = format!("/{}", escape(&item.id));
+                if item.required && *slot == Slot::Missing && !faults.iter().any(|fault| fault.pointer == pointer) {
+                    faults.push(Finding::new(pointer, Code::Required, item.rule()));
+                }
+            }
+        }
+        if faults.is_empty() { Ok(answers) } else { Err(faults) }
+    }
+
+    /// Marks what the form left out. Conditions are decided on what was answered, not on other skips.
+    fn skip(&self, answers: &mut Answers) {
+        let known = Known { answers, scores: &[], defs: &[], parameters: None, history: None };
+        let skipped: Vec<(usize, f64)> = self
+            .items
+            .iter()
+            .enumerate()
+            .filter_map(|(position, item)| Some((position, item.skip.as_ref()?)))
+            .filter(|(_, skip)| known.holds(&skip.when) == Some(true))
+            .map(|(position, skip)| (position, skip.counts))
+            .collect();
+        for (position, counts) in skipped {
+            if let Some(slot) = answers.slots.get_mut(position)
+                && *slot == Slot::Missing
+            {
+                *slot = Slot::Skipped { counts };
+            }
+        }
+    }
+}
+
+/// The answer as a figure; `None` when it is missing.
+fn read_answer(item: &Item, value: &Value) -> Result<Option<f64>, Code> {
+    let raw = match value {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_f64().ok_or(Code::Range)?,
+        Value::String(code) => {
+            if !item.options.iter().any(|choice| choice.code.is_some()) {
+                return Err(Code::Type);
+            }
+            let choice = item.options.iter().find(|choice| choice.code.as_ref() == Some(code));
+            let choice = choice.ok_or(Code::Choice)?;
+            return Ok(choice.weight.map(|_| choice.value));
+        }
+        _ => return Err(Code::Type),
+    };
+    if item.missing_values.contains(&raw) {
+        return Ok(None);
+    }
+    if !item.options.is_empty() {
+        let choice = item.options.iter().find(|choice| choice.value == raw).ok_or(Code::Range)?;
+        return Ok(choice.weight.map(|_| raw));
+    }
+    if item.raw_span().contains(raw) { Ok(Some(raw)) } else { Err(Code::Range) }
+}

@@ -1,0 +1,379 @@
+//! From answers to scores.
+
+use alloc::{
+    borrow::Cow,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use super::{Answers, Known, Reason, Score, ScoreValue, Status, answers::Slot};
+use crate::{
+    Instrument, Parameters,
+    instrument::{
+        condition::NEAR,
+        method::{Assume, Band, Case, Combine, Complete, Extra, Key, Method, ScoreDef, Source, Term, ValueSet},
+        parameter::Setting,
+    },
+};
+
+/// A value or the reason there is none, and whether a rule stood in for missing answers.
+struct Outcome<'a> {
+    value: Result<ScoreValue<'a>, Reason>,
+    prorated: bool,
+}
+
+impl Outcome<'_> {
+    fn none<'a>(reason: Reason) -> Outcome<'a> {
+        Outcome { value: Err(reason), prorated: false }
+    }
+
+    fn number<'a>(number: f64) -> Outcome<'a> {
+        Outcome { value: Ok(ScoreValue::Number(number)), prorated: false }
+    }
+}
+
+/// What a term contributes.
+enum Figure {
+    Present(f64),
+    Missing(Reason),
+}
+
+impl Instrument {
+    /// All scores of the instrument, in the order of its definition. Scores of value sets come for the one that the
+    /// parameters name, or for every one.
+    pub fn score<'a>(&'a self, answers: &Answers, parameters: &Parameters) -> Vec<Score<'a>> {
+        let mut scores: Vec<Score<'a>> = Vec::with_capacity(self.scores.len());
+        for def in &self.scores {
+            if let Some((parameter, choice)) = def.only
+                && let Some(Setting::Choice(asked)) = parameters.setting(parameter)
+                && asked != choice
+                && self.is_set(parameter, asked)
+            {
+                continue;
+            }
+            let score = self.one(def, answers, parameters, &scores);
+            scores.push(score);
+        }
+        scores
+    }
+
+    /// Whether a choice names one value set, and not all of them.
+    fn is_set(&self, parameter: u16, choice: u16) -> bool {
+        self.scores.iter().any(|def| def.only == Some((parameter, choice)))
+    }
+
+    fn one<'a>(
+        &'a self,
+        def: &'a ScoreDef,
+        answers: &Answers,
+        parameters: &Parameters,
+        scores: &[Score<'a>],
+    ) -> Score<'a> {
+        let known = Known { answers, scores, defs: &self.scores, parameters: Some(parameters), history: None };
+        let case = def.cases.iter().find(|case| case.when.as_ref().is_none_or(|when| known.holds(when) == Some(true)));
+        let (outcome, answered, missing) = match case {
+            Some(case) => {
+                let (answered, missing) = tally(answers, &case.leaves);
+                (evaluate(self, case, &known), answered, missing)
+            }
+            None => (Outcome::none(Reason::MissingParameter), 0, 0),
+        };
+        let mut score = Score {
+            id: &def.id,
+            value: None,
+            band: None,
+            status: if outcome.prorated { Status::Prorated } else { Status::Scored },
+            answered,
+            missing,
+            exact: 0.0,
+        };
+        match outcome.value {
+            Err(reason) => score.status = Status::NotScored(reason),
+            Ok(ScoreValue::Number(x)) => {
+                let steps = case.map(|case| case.linear.as_slice()).unwrap_or_default();
+                let x = steps.iter().fold(x, |x, (less, factor, add)| (x - less) * factor + add);
+                let rounded = def.rounding.map_or(x, |rounding| rounding.apply(x));
+                score.exact = if def.band_rounded { rounded } else { x };
+                score.band = band(&def.bands, score.exact).map(|band| band.id.as_str());
+                score.value = Some(ScoreValue::Number(rounded));
+            }
+            Ok(value) => score.value = Some(value),
+        }
+        score
+    }
+}
+
+/// How many items are answered and how many are missing.
+fn tally(answers: &Answers, items: &[u16]) -> (u16, u16) {
+    let (mut answered, mut missing) = (0, 0);
+    for item in items {
+        match answers.slot(*item) {
+            Slot::Answered { .. } => answered += 1,
+            Slot::Missing => missing += 1,
+            Slot::Skipped { .. } => {}
+        }
+    }
+    (answered, missing)
+}
+
+/// The band `x` lies in.
+fn band(bands: &[Band], x: f64) -> Option<&Band> {
+    bands.iter().find(|band| x >= band.from - NEAR && x < band.below - NEAR)
+}
+
+fn evaluate<'a>(instrument: &'a Instrument, case: &'a Case, known: &Known) -> Outcome<'a> {
+    let mut outcome = match &case.method {
+        Method::Combine(combine) if combine.plain => plain(combine, known.answers.slots()),
+        Method::Combine(combined) => combine(combined, known),
+        Method::Count { tests } => {
+            let mut count = 0.0;
+            for (item, test) in tests {
+                match known.answers.slot(*item) {
+                    Slot::Answered { raw, .. } => count += if test.holds(raw) { 1.0 } else { 0.0 },
+                    Slot::Skipped { .. } => {}
+                    Slot::Missing => return Outcome::none(Reason::MissingAnswers),
+                }
+            }
+            Outcome::number(count)
+        }
+        Method::Flag(condition) => match known.holds(condition) {
+            Some(flag) => Outcome { value: Ok(ScoreValue::Flag(flag)), prorated: false },
+            None => Outcome::none(unknown(case, known)),
+        },
+        Method::Band { score, bands, label } => named_band(instrument, *score, bands, *label, known),
+        Method::Profile { items, missing } => profile(items, missing, known),
+        Method::Index(set) => index(set, known),
+        Method::Lookup { keys, values, assume } => lookup(keys, values, assume, known),
+    };
+    // A score made of a prorated one is prorated too.
+    outcome.prorated |= case.scores.iter().any(|score| known.score(*score).is_some_and(Score::is_prorated));
+    outcome
+}
+
+/// Why a flag is not known.
+fn unknown(case: &Case, known: &Known) -> Reason {
+    let scores = case.scores.iter().filter_map(|score| known.score(*score));
+    match scores.filter_map(|score| score.status.reason()).next() {
+        Some(_) => Reason::MissingScore,
+        None if tally(known.answers, &case.leaves).1 > 0 => Reason::MissingAnswers,
+        None => Reason::MissingParameter,
+    }
+}
+
+/// Sum or mean of items as they are.
+fn plain<'a>(combine: &Combine, slots: &[Slot]) -> Outcome<'a> {
+    let (mut sum, mut present): (f64, u16) = (0.0, 0);
+    for term in &combine.terms {
+        let Source::Item(item) = term.source else { continue };
+        match slots.get(usize::from(item)) {
+            Some(Slot::Answered { counted, .. }) => {
+                sum += counted;
+                present += 1;
+            }
+            Some(Slot::Skipped { counts }) => {
+                sum += counts;
+                present += 1;
+            }
+            _ => {}
+        }
+    }
+    settle(combine, sum, f64::from(present), present, Reason::MissingAnswers)
+}
+
+/// Sum or mean with weights, reversals, scores, gates or assumptions.
+fn combine<'a>(combine: &Combine, known: &Known) -> Outcome<'a> {
+    let (mut sum, mut weight, mut present): (f64, f64, u16) = (0.0, 0.0, 0);
+    let mut reason = Reason::MissingAnswers;
+    for term in &combine.terms {
+        match figure(term, &combine.assume, known) {
+            Figure::Present(x) => {
+                sum += term.weight * x;
+                weight += term.weight;
+                present += 1;
+            }
+            Figure::Missing(why) => reason = why,
+        }
+    }
+    if let Some((items, complete)) = &combine.require {
+        let (answered, missing) = tally(known.answers, items);
+        if !complete.enough(answered, answered + missing) {
+            return Outcome::none(Reason::MissingAnswers);
+        }
+    }
+    settle(combine, sum, weight, present, reason)
+}
+
+/// The value of a sum or mean, if enough is present.
+fn settle<'a>(combine: &Combine, sum: f64, weight: f64, present: u16, reason: Reason) -> Outcome<'a> {
+    let of = u16::try_from(combine.terms.len()).unwrap_or(u16::MAX);
+    if !combine.complete.enough(present, of) {
+        return Outcome::none(reason);
+    }
+    let partial = present < of;
+    let value = if combine.mean {
+        // Weights of both signs can cancel.
+        if weight == 0.0 {
+            return Outcome::none(reason);
+        }
+        sum / weight
+    } else if partial && combine.complete != Complete::All {
+        // Multiplied first: whole figures stay exact. Weights are equal here, so counts will do.
+        sum * f64::from(of) / f64::from(present)
+    } else {
+        sum
+    };
+    Outcome { value: Ok(ScoreValue::Number(value)), prorated: partial }
+}
+
+/// What a term contributes to its sum.
+fn figure(term: &Term, assume: &[Assume], known: &Known) -> Figure {
+    let x = match term.source {
+        Source::Item(item) => match item_figure(item, assume, known) {
+            Some(x) => x,
+            None => return Figure::Missing(Reason::MissingAnswers),
+        },
+        Source::Score(score) => {
+            let score = known.score(score);
+            let found = score.and_then(|score| if term.rounded { score.number() } else { score.exact() });
+            match found {
+                Some(x) => x,
+                None => return Figure::Missing(Reason::MissingScore),
+            }
+        }
+    };
+    if let Some(mirror) = term.mirror {
+        return Figure::Present(mirror - x);
+    }
+    if term.recode.is_empty() {
+        return Figure::Present(x);
+    }
+    match term.recode.iter().find(|(from, _)| (from - x).abs() <= NEAR) {
+        Some((_, to)) => Figure::Present(*to),
+        None => Figure::Missing(Reason::NotInTable),
+    }
+}
+
+/// What an item counts, an assumption included.
+fn item_figure(item: u16, assume: &[Assume], known: &Known) -> Option<f64> {
+    match known.answers.slot(item) {
+        Slot::Answered { counted, .. } => Some(counted),
+        Slot::Skipped { counts } => Some(counts),
+        Slot::Missing => assume
+            .iter()
+            .find(|assume| assume.items.contains(&item) && known.holds(&assume.when) == Some(true))
+            .map(|assume| assume.counts),
+    }
+}
+
+fn named_band<'a>(instrument: &'a Instrument, score: u16, own: &'a [Band], label: bool, known: &Known) -> Outcome<'a> {
+    let Some(exact) = known.score(score).and_then(Score::exact) else { return Outcome::none(Reason::MissingScore) };
+    let of = instrument.scores.get(usize::from(score)).map(|def| def.bands.as_slice()).unwrap_or_default();
+    let Some(band) = band(if own.is_empty() { of } else { own }, exact) else {
+        return Outcome::none(Reason::NotInTable);
+    };
+    let text = if label { band.label.as_ref().unwrap_or(&band.id) } else { &band.id };
+    Outcome { value: Ok(ScoreValue::Text(Cow::Borrowed(text))), prorated: false }
+}
+
+fn profile<'a>(items: &[u16], missing: &str, known: &Known) -> Outcome<'a> {
+    let mut text = String::new();
+    let mut answered = false;
+    for item in items {
+        match known.answers.slot(*item) {
+            Slot::Answered { raw, .. } => {
+                answered = true;
+                text.push_str(&raw.to_string());
+            }
+            Slot::Missing | Slot::Skipped { .. } => text.push_str(missing),
+        }
+    }
+    if !answered {
+        return Outcome::none(Reason::MissingAnswers);
+    }
+    Outcome { value: Ok(ScoreValue::Text(Cow::Owned(text))), prorated: false }
+}
+
+/// The index of a health state: start value, level coefficients, further terms.
+fn index<'a>(set: &ValueSet, known: &Known) -> Outcome<'a> {
+    let level = |n: usize| match set.items.get(n).map(|item| known.answers.slot(*item)) {
+        Some(Slot::Answered { raw, .. }) => Some(raw),
+        _ => None,
+    };
+    let mut value = set.start;
+    let mut all_best = true;
+    for (n, row) in set.levels.iter().enumerate() {
+        let Some(raw) = level(n) else { return Outcome::none(Reason::MissingAnswers) };
+        all_best &= raw <= 1.0;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a level from 1 to the row's length"
+        )]
+        let position = (raw as usize).saturating_sub(1);
+        value += row.get(position).copied().unwrap_or(0.0);
+    }
+    if all_best && let Some(best) = set.best {
+        return Outcome::number(best);
+    }
+    let levels = || (0..set.items.len()).filter_map(level);
+    for extra in &set.extras {
+        value += match extra {
+            Extra::Any { level, value } => {
+                if levels().any(|x| x >= *level) {
+                    *value
+                } else {
+                    0.0
+                }
+            }
+            Extra::Each { level, values } => {
+                levels().zip(values).filter(|(x, _)| x >= level).map(|(_, value)| value).sum()
+            }
+            Extra::Count { from, to, less, power, value } => {
+                let n = levels().filter(|x| (*from..=*to).contains(x)).count();
+                let n = u32::try_from(n).map_or(0.0, f64::from) - f64::from(*less);
+                if n > 0.0 { value * (0..*power).fold(1.0, |all, _| all * n) } else { 0.0 }
+            }
+            Extra::Product { x, y, value } => match (level(*x), level(*y)) {
+                (Some(x), Some(y)) => value * (x - 1.0) * (y - 1.0),
+                _ => 0.0,
+            },
+            Extra::Together { at, value } => {
+                let holds = at.iter().all(|(n, least)| level(*n).is_some_and(|x| x >= *least));
+                if holds { *value } else { 0.0 }
+            }
+        };
+    }
+    Outcome::number(value)
+}
+
+fn lookup<'a>(keys: &[Key], values: &[Option<f64>], assume: &[Assume], known: &Known) -> Outcome<'a> {
+    let mut cell = 0usize;
+    for key in keys {
+        let x = match key.source {
+            Source::Item(item) => item_figure(item, assume, known).ok_or(Reason::MissingAnswers),
+            Source::Score(score) => known.score(score).and_then(Score::exact).ok_or(Reason::MissingScore),
+        };
+        let x = match x {
+            Ok(x) => x - key.from,
+            Err(reason) => return Outcome::none(reason),
+        };
+        // Only whole figures of the table's range have an entry: a prorated sum has none.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared with the figure below")]
+        let position = (x + 0.5) as usize;
+        let whole = u32::try_from(position).map_or(f64::INFINITY, f64::from);
+        if (whole - x).abs() > NEAR || position >= key.size {
+            return Outcome::none(Reason::NotInTable);
+        }
+        cell = cell * key.size + position;
+    }
+    match values.get(cell).copied().flatten() {
+        Some(value) => Outcome::number(value),
+        None => Outcome::none(Reason::NotInTable),
+    }
+}
+
+impl Score<'_> {
+    fn is_prorated(&self) -> bool {
+        self.status == Status::Prorated
+    }
+}

@@ -1,0 +1,90 @@
+//! Rounding, stated and done once.
+
+use crate::instrument::condition::NEAR;
+
+/// What happens to a figure halfway between two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// 2.5 becomes 3, -2.5 becomes -3.
+    HalfAwayFromZero,
+    /// 2.5 becomes 2, 3.5 becomes 4.
+    HalfEven,
+    /// 2.9 becomes 2.
+    Down,
+    /// 2.1 becomes 3.
+    Up,
+}
+
+/// How a score is rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rounding {
+    pub(crate) digits: u16,
+    pub(crate) mode: Mode,
+}
+
+/// The largest whole number that is not above `x`.
+pub(crate) fn floor(x: f64) -> f64 {
+    // Above 2^52 a double has no fraction; `as` saturates, so no figure is undefined here.
+    if x.abs() >= 4_503_599_627_370_496.0 {
+        return x;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "within 2^52")]
+    let whole = x as i64 as f64;
+    if whole > x { whole - 1.0 } else { whole }
+}
+
+impl Rounding {
+    /// Rounds `x`. A figure that is halfway but for the last bits of its sum counts as halfway.
+    pub(crate) fn apply(self, x: f64) -> f64 {
+        let scale = (0..self.digits).fold(1.0, |scale, _| scale * 10.0);
+        let scaled = x * scale;
+        let below = floor(scaled);
+        let part = scaled - below;
+        let up = match self.mode {
+            Mode::Down => part > 1.0 - NEAR,
+            Mode::Up => part > NEAR,
+            Mode::HalfAwayFromZero if (part - 0.5).abs() <= 1e-7 => scaled > 0.0,
+            Mode::HalfEven if (part - 0.5).abs() <= 1e-7 => floor(below / 2.0) * 2.0 != below,
+            Mode::HalfAwayFromZero | Mode::HalfEven => part > 0.5,
+        };
+        let rounded = (if up { below + 1.0 } else { below }) / scale;
+        // Never "-0".
+        if rounded == 0.0 { 0.0 } else { rounded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(x: f64, digits: u16, mode: Mode, expected: f64) {
+        assert_eq!(Rounding { digits, mode }.apply(x), expected, "{x} to {digits} digits, {mode:?}");
+    }
+
+    #[test]
+    fn halves_go_where_the_mode_says() {
+        check(2.5, 0, Mode::HalfAwayFromZero, 3.0);
+        check(-2.5, 0, Mode::HalfAwayFromZero, -3.0);
+        check(2.5, 0, Mode::HalfEven, 2.0);
+        check(3.5, 0, Mode::HalfEven, 4.0);
+        check(-2.5, 0, Mode::HalfEven, -2.0);
+        check(2.9, 0, Mode::Down, 2.0);
+        check(2.1, 0, Mode::Up, 3.0);
+        check(-0.0004, 3, Mode::HalfAwayFromZero, 0.0);
+    }
+
+    #[test]
+    fn a_half_that_binary_cannot_hold_is_still_a_half() {
+        check(1.005, 2, Mode::HalfAwayFromZero, 1.01);
+        check(1.0 - 0.0376805 - 0.031544398, 3, Mode::HalfEven, 0.931);
+        check(0.0005, 3, Mode::HalfAwayFromZero, 0.001);
+    }
+
+    #[test]
+    fn floor_holds_on_both_sides_of_zero() {
+        assert_eq!(floor(-0.5), -1.0);
+        assert_eq!(floor(0.5), 0.0);
+        assert_eq!(floor(-3.0), -3.0);
+        assert_eq!(floor(1e300), 1e300);
+    }
+}

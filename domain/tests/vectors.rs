@@ -1,0 +1,144 @@
+//! Every built-in instrument against published scores: `tests/vectors/vectors.jsonl`, 1,179 rows with their sources.
+//!
+//! Guarantee: a row is compared with what the engine says, or it stands in the table of rows that are not, with the
+//! reason and their number. A row that falls out of both fails the test.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use domain::{Instrument, Score, ScoreValue, Status, library};
+use serde_json::{Map, Value};
+
+/// What a row came to.
+enum Verdict {
+    /// So many figures agree.
+    Agrees(usize),
+    /// Not compared, and why.
+    Aside(&'static str),
+    /// What differs.
+    Differs(String),
+}
+
+const CONTRAST: &str = "contrast: the references disagree about incomplete forms";
+const NOT_BUILT_IN: &str = "not built in";
+
+/// The built-in instrument a row belongs to.
+fn slug(instrument: &str) -> String {
+    instrument.split('/').next().unwrap_or_default().to_lowercase()
+}
+
+fn rows() -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/vectors.jsonl");
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn flag(row: &Value, key: &str) -> bool {
+    row[key].as_bool().unwrap_or(false)
+}
+
+/// Parameters of a row.
+fn parameters(row: &Value) -> BTreeMap<String, String> {
+    let given = row["params"].as_object().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    given.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+/// How far two figures may be apart: what the row says, else half a unit of the last digit it prints.
+fn tolerance(row: &Value, key: &str, expected: &Value) -> f64 {
+    let printed = expected.to_string();
+    let digits = printed.split('.').nth(1).map_or(9, str::len).min(9);
+    let half_a_digit = 0.5000001 * 10f64.powi(-i32::try_from(digits).unwrap());
+    let said = row["tolerance"].as_f64().unwrap_or(0.0);
+    // RULES for indices of EQ-5D: three decimals, so that implementations which round their coefficients agree.
+    let index = if key.contains('.') { 0.0011 } else { 0.0 };
+    half_a_digit.max(said).max(index)
+}
+
+fn same(row: &Value, key: &str, expected: &Value, score: &Score) -> bool {
+    match (expected, &score.value) {
+        (Value::Null, None) => matches!(score.status, Status::NotScored(_)),
+        (Value::Bool(expected), Some(ScoreValue::Flag(found))) => expected == found,
+        (Value::String(expected), Some(ScoreValue::Text(found))) => expected == found,
+        (Value::Number(number), Some(ScoreValue::Number(found))) => {
+            (number.as_f64().unwrap() - found).abs() <= tolerance(row, key, expected)
+        }
+        _ => false,
+    }
+}
+
+/// Keys on which the references differ.
+fn is_disputed(row: &Value, key: &str) -> bool {
+    row["disputed"].as_object().is_some_and(|disputed| {
+        disputed.keys().any(|name| key == name || key.strip_prefix("index.").is_some_and(|set| set == name))
+    })
+}
+
+fn judge(row: &Value, instruments: &BTreeMap<String, Instrument>) -> Verdict {
+    let name = row["instrument"].as_str().unwrap();
+    let expected = row["expected"].as_object().unwrap();
+    if matches!(name, "PHQ-9" | "GAD-7") && row["complete"] == false {
+        return Verdict::Aside(CONTRAST);
+    }
+    let Some(instrument) = instruments.get(&slug(name)) else { return Verdict::Aside(NOT_BUILT_IN) };
+    let answers = match instrument.read(&answers(row, instrument)) {
+        Ok(_) if flag(row, "out_of_range") => return Verdict::Differs("an answer out of range was read".into()),
+        Ok(answers) => answers,
+        // An answer out of range is refused, whatever a reference made of the others.
+        Err(_) if flag(row, "out_of_range") => return Verdict::Agrees(1),
+        Err(findings) => return Verdict::Differs(format!("not read: {findings:?}")),
+    };
+    let parameters = match instrument.parameters(&parameters(row)) {
+        Ok(parameters) => parameters,
+        Err(findings) => return Verdict::Differs(format!("parameters: {findings:?}")),
+    };
+    let scores = instrument.score(&answers, &parameters);
+    if expected.get("_error") == Some(&Value::Bool(true)) {
+        let refused = scores.iter().all(|score| matches!(score.status, Status::NotScored(_)));
+        return if refused { Verdict::Agrees(1) } else { Verdict::Differs("an incomplete form was scored".into()) };
+    }
+    let mut agree = 0;
+    let mut differ = String::new();
+    for (key, wanted) in expected.iter().filter(|(key, _)| !is_disputed(row, key)) {
+        match scores.iter().find(|score| score.id == key) {
+            Some(score) if same(row, key, wanted, score) => agree += 1,
+            found => {
+                write!(differ, "\n    {key}: expected {wanted}, found {:?}", found.map(|score| &score.value)).unwrap()
+            }
+        }
+    }
+    if differ.is_empty() { Verdict::Agrees(agree) } else { Verdict::Differs(differ) }
+}
+
+/// The answers of a row.
+fn answers(row: &Value, _: &Instrument) -> Map<String, Value> {
+    row["answers"].as_object().unwrap().clone()
+}
+
+fn instruments() -> BTreeMap<String, Instrument> {
+    let read = |id: &str| {
+        Instrument::from_json(library::definition(id).unwrap()).unwrap_or_else(|faults| panic!("{id}: {faults:#?}"))
+    };
+    library::ids().map(|id| (id.to_string(), read(id))).collect()
+}
+
+#[test]
+fn every_row_agrees_or_is_set_aside_with_its_reason() {
+    let instruments = instruments();
+    let mut failures = String::new();
+    let mut compared: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut aside: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for row in rows() {
+        let name = row["instrument"].as_str().unwrap().to_string();
+        match judge(&row, &instruments) {
+            Verdict::Agrees(figures) => {
+                let count = compared.entry(name).or_default();
+                count.0 += 1;
+                count.1 += figures;
+            }
+            Verdict::Aside(why) => *aside.entry((name, why)).or_default() += 1,
+            Verdict::Differs(how) => writeln!(failures, "{}: {how}", row["id"]).unwrap(),
+        }
+    }
+    eprintln!("compared (rows, figures): {compared:#?}\nset aside: {aside:#?}");
+    assert!(failures.is_empty(), "rows that differ:\n{failures}");
+}
