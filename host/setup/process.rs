@@ -1,0 +1,166 @@
+//! Child processes that behave as if a person had typed them in a fresh terminal.
+//!
+//! Cargo tells the program it runs a lot through the environment. Handed on to a nested cargo, some of it would give
+//! other flags, another directory or another compiler than spin.toml and a plain terminal give.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Not handed on to nested builds.
+const REMOVED: [&str; 21] = [
+    // Flags meant for the native build: `-Ctarget-cpu=native` or coverage instrumentation break a WebAssembly build.
+    "RUSTFLAGS",
+    "RUSTDOCFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_ENCODED_RUSTDOCFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_BOOTSTRAP",
+    // The target is looked up by `rustc` and used by `cargo`: both must mean the toolchain on PATH.
+    "RUSTC",
+    "CARGO",
+    // spin.toml names its files under target/; elsewhere the host would load old ones.
+    "CARGO_BUILD_TARGET",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_BUILD_BUILD_DIR",
+    // What cargo says about the package that is running, which is not the one being built.
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_CRATE_NAME",
+    "CARGO_TARGET_TMPDIR",
+    "CARGO_MAKEFLAGS",
+    "OUT_DIR",
+    // RUSTUP_TOOLCHAIN stays: `cargo +1.95 run` shall build the functions with 1.95 too.
+];
+const REMOVED_PREFIXES: [&str; 2] = ["CARGO_PKG_", "CARGO_BIN_"];
+
+/// `program`, with the environment cleaned of what an outer cargo put there and no standard input.
+pub(super) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_removed) {
+            command.env_remove(name);
+        }
+    }
+    if let Some(path) = path_with_cargo() {
+        command.env("PATH", path);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// `line` as the shell runs it: how Spin runs build commands.
+pub(super) fn shell(line: &str) -> Command {
+    let mut shell = command("/bin/sh");
+    shell.args(["-c", line]);
+    shell
+}
+
+/// Runs to the end and returns standard output; a failure carries the end of standard error.
+pub(super) fn output(command: &mut Command) -> Result<String> {
+    let name = describe(command);
+    let output = command.output().with_context(|| format!("cannot start `{name}`"))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let last: Vec<&str> = errors.lines().rev().filter(|line| !line.trim().is_empty()).take(4).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        bail!("`{name}` failed ({}): {}", output.status, last.join("; "));
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{name}` did not answer in UTF-8"))
+}
+
+/// Runs with output shown to the person watching; ended when it takes longer than `limit`.
+pub(super) fn show(command: &mut Command, limit: Duration) -> Result<()> {
+    let name = describe(command);
+    // Standard output belongs to what the person asked for; a nested tool's messages are progress.
+    let mut child = command.stdout(Stdio::null()).spawn().with_context(|| format!("cannot start `{name}`"))?;
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            if !status.success() {
+                bail!("`{name}` failed ({status})");
+            }
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{name}` did not finish within {} seconds", limit.as_secs());
+        }
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// The file `program` on PATH, or in one of the places where administrators' and Homebrew's programs are.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin"].map(PathBuf::from);
+    env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// A directory removed if it is there; absent is fine.
+pub(super) fn remove_dir(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_removed(name: &str) -> bool {
+    REMOVED.contains(&name) || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// PATH with the directory of the cargo that runs us at its end, for who calls cargo by its full path.
+fn path_with_cargo() -> Option<OsString> {
+    let cargo = PathBuf::from(env::var_os("CARGO")?);
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(env::split_paths(&path).chain([cargo.parent()?.to_owned()])).ok()
+}
+
+fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_says_about_us_is_not_handed_on_and_the_persons_settings_are() {
+        for name in
+            ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_PKG_NAME", "CARGO_BIN_EXE_vigil"]
+        {
+            assert!(is_removed(name), "{name}");
+        }
+        for name in ["RUSTUP_TOOLCHAIN", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_PROXY", "HTTPS_PROXY", "PATH"] {
+            assert!(!is_removed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_failure_carries_the_end_of_standard_error() {
+        let error = output(&mut shell("echo one >&2; echo two >&2; exit 3")).unwrap_err().to_string();
+        assert!(error.contains("one; two"), "{error}");
+        assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let error = show(command("sleep").arg("60"), Duration::from_millis(100)).unwrap_err().to_string();
+        assert!(error.contains("did not finish"), "{error}");
+    }
+}
