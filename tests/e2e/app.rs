@@ -1,0 +1,352 @@
+//! A running Vigil with a Redis, a state folder and variables of its own.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use vigil::setup::redis::Server;
+use vigil::{Host, Options};
+
+use crate::client::{Answer, Client};
+
+/// How long a test waits for what should happen soon.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// The signing secret of every route.
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
+/// Key of an administrator.
+pub(crate) const ADMIN: &str = "key-of-the-administrator";
+/// Key of a submitter of study A, any site.
+pub(crate) const SUBMIT_A: &str = "key-of-a-submitter-of-a";
+/// Key of a reader of study A, site 1.
+pub(crate) const READ_A1: &str = "key-of-a-reader-of-a1";
+/// Key of a reader of study B.
+pub(crate) const READ_B: &str = "key-of-a-reader-of-b";
+
+/// What an application is started with.
+pub(crate) struct Builder {
+    variables: BTreeMap<String, String>,
+    own_process: bool,
+    components: Vec<String>,
+}
+
+/// Where an application runs.
+enum Running {
+    InProcess(Host),
+    /// The `vigil` program, or a real `spin`.
+    Process(Child),
+    Stopped,
+}
+
+/// A running application.
+pub(crate) struct App {
+    pub(crate) address: SocketAddr,
+    pub(crate) dir: PathBuf,
+    redis_url: String,
+    running: Running,
+    builder: Builder,
+    // Held for its end; the folder last, when nothing writes to it any more.
+    pub(crate) redis: Option<Server>,
+    _folder: Option<TempDir>,
+}
+
+impl Builder {
+    pub(crate) fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sends alerts of all severities to these URLs.
+    pub(crate) fn routes(self, urls: &[&str]) -> Self {
+        let receivers: Vec<Value> = urls.iter().map(|url| json!({"url": url, "secret": SECRET})).collect();
+        let routes = json!({"critical": receivers, "high": receivers, "moderate": receivers, "info": receivers});
+        self.variable("alert_routes", routes.to_string())
+    }
+
+    /// Runs as a process of its own, which can be killed.
+    pub(crate) fn own_process(mut self) -> Self {
+        self.own_process = true;
+        self
+    }
+
+    /// Runs only these components.
+    pub(crate) fn only(mut self, components: &[&str]) -> Self {
+        self.components = components.iter().map(|&id| id.to_owned()).collect();
+        self
+    }
+
+    /// Starts with a Redis and a folder of its own.
+    pub(crate) async fn start(self) -> App {
+        let folder = tempfile::tempdir().unwrap();
+        let redis = Server::start(&folder.path().join("redis"), None).unwrap();
+        let (url, dir) = (redis.url(), folder.path().to_owned());
+        let mut app = self.start_on(url, dir).await;
+        app.redis = Some(redis);
+        app._folder = Some(folder);
+        app
+    }
+
+    /// Starts beside another application, on its Redis and its store.
+    pub(crate) async fn start_beside(self, other: &App) -> App {
+        self.start_on(other.redis_url.clone(), other.dir.clone()).await
+    }
+
+    async fn start_on(self, redis_url: String, dir: PathBuf) -> App {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let builder = self;
+        let mut app = App { address, dir, redis_url, running: Running::Stopped, builder, redis: None, _folder: None };
+        app.start_again().await;
+        app
+    }
+}
+
+impl App {
+    pub(crate) fn builder() -> Builder {
+        let key = |id: &str, role: &str, study: &str, site: &str, key: &str| {
+            let hash: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            json!({"id": id, "role": role, "study": study, "site": site, "sha256": hash})
+        };
+        let keys = json!([
+            key("admin", "admin", "*", "*", ADMIN),
+            key("submit-a", "submit", "A", "*", SUBMIT_A),
+            key("read-a1", "read", "A", "1", READ_A1),
+            key("read-b", "read", "B", "*", READ_B),
+        ]);
+        let builder = Builder { variables: BTreeMap::new(), own_process: false, components: Vec::new() };
+        builder
+            .variable("api_keys", keys.to_string())
+            .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
+            .variable("identity_key", "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=")
+    }
+
+    pub(crate) async fn start() -> App {
+        App::builder().start().await
+    }
+
+    /// Starts what was stopped or killed, at the same address, and waits until it is ready.
+    pub(crate) async fn start_again(&mut self) {
+        prepare();
+        let spin = std::env::var_os("SPIN").filter(|spin| !spin.is_empty());
+        self.running = match spin {
+            Some(spin) => Running::Process(self.spin(Path::new(&spin))),
+            None if self.builder.own_process => Running::Process(self.vigil()),
+            None => Running::InProcess(self.host().await),
+        };
+        self.ready().await;
+    }
+
+    /// From the next start on, runs all components.
+    pub(crate) fn run_all(&mut self) {
+        self.builder.components.clear();
+    }
+
+    /// After Redis went away: Spin exits and its supervisor starts it again; our host supervises itself.
+    pub(crate) async fn recover(&mut self) {
+        if let Running::Process(child) = &mut self.running
+            && child.try_wait().unwrap().is_some()
+        {
+            self.start_again().await;
+        }
+        self.ready().await;
+    }
+
+    fn variables(&self) -> BTreeMap<String, String> {
+        let mut variables = self.builder.variables.clone();
+        variables.insert("redis_url".to_owned(), self.redis_url.clone());
+        variables
+    }
+
+    async fn host(&self) -> Host {
+        let mut options = Options::new(spin_toml());
+        options.listen = self.address;
+        options.state_dir = self.dir.clone();
+        options.variables = self.variables();
+        options.components = self.builder.components.clone();
+        options.quiet = true;
+        options.log_dir = Some(self.dir.join("logs"));
+        options.cache_dir = root().join("target/e2e-cache");
+        Host::start(options).await.unwrap()
+    }
+
+    fn vigil(&self) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
+        command.args(["--quiet", "--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
+        self.spawn(command)
+    }
+
+    fn spin(&self, spin: &Path) -> Child {
+        let mut command = Command::new(spin);
+        command.args(["up", "--quiet", "--listen", &self.address.to_string()]);
+        command.arg("--from").arg(spin_toml()).arg("--state-dir").arg(&self.dir);
+        command.env("OTEL_SDK_DISABLED", "1");
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Child {
+        use std::os::unix::process::CommandExt as _;
+        for (name, value) in self.variables() {
+            command.arg("--variable").arg(format!("{name}={value}"));
+        }
+        for component in &self.builder.components {
+            command.args(["--component-id", component]);
+        }
+        std::fs::create_dir_all(&self.dir).unwrap();
+        let output = std::fs::File::options().create(true).append(true).open(self.dir.join("process.log")).unwrap();
+        command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
+        // A group of its own: spin's triggers are processes below it, and they must die with it.
+        command.process_group(0);
+        command.spawn().unwrap()
+    }
+
+    /// Waits until the application says that it is ready, which also wakes what waits.
+    pub(crate) async fn ready(&self) {
+        until("the application is ready", async || {
+            let mut client = Client::connect(self.address).await.ok()?;
+            let answer = client.send("GET", "/readyz", &[], "").await.ok()?;
+            // A subset without `records` has nothing that could answer this.
+            matches!(answer.status, 200 | 404).then_some(())
+        })
+        .await;
+    }
+
+    /// Ends the process at once, as a power failure would.
+    pub(crate) fn kill(&mut self) {
+        let Running::Process(child) = &mut self.running else { panic!("not a process of its own") };
+        kill_group(child, "KILL");
+        self.running = Running::Stopped;
+    }
+
+    /// Ends the application in an orderly way. Gives its exit status, if it is a process.
+    pub(crate) async fn stop(&mut self) -> Option<i32> {
+        match std::mem::replace(&mut self.running, Running::Stopped) {
+            Running::InProcess(host) => {
+                host.stop().await.unwrap();
+                None
+            }
+            Running::Process(mut child) => {
+                let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+                tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap()
+            }
+            Running::Stopped => None,
+        }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await.unwrap()
+    }
+
+    /// Sends one request with the administrator's key.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.send_as(ADMIN, method, path, body).await
+    }
+
+    /// Sends one request with a key.
+    pub(crate) async fn send_as(&self, key: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let authorization = format!("Bearer {key}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.client().await.send(method, path, &headers, body).await.unwrap()
+    }
+
+    /// Sends a PHQ-9 response and gives its location.
+    pub(crate) async fn submit(&self, response: &Value) -> String {
+        let answer = self.send("POST", PHQ9, response).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.header("location").unwrap().to_owned()
+    }
+
+    /// The submission at a location, once `condition` holds.
+    pub(crate) async fn shown(&self, location: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        until("the submission is as it should be", async || {
+            let answer = self.send("GET", location, &Value::Null).await;
+            (answer.status == 200).then(|| answer.json()).filter(|shown| condition(shown))
+        })
+        .await
+    }
+
+    /// The submission at a location, once it is scored.
+    pub(crate) async fn scored(&self, location: &str) -> Value {
+        self.shown(location, |shown| shown["state"] == "scored").await
+    }
+
+    /// Runs one Redis command.
+    pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(self.redis_url.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
+    }
+
+    /// The value under a key of the key-value store.
+    pub(crate) fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        let store = rusqlite::Connection::open(self.dir.join("sqlite_key_value.db")).unwrap();
+        let mut query = store.prepare("SELECT value FROM spin_key_value WHERE store='default' AND key=?1").unwrap();
+        query.query_row([key], |row| row.get(0)).ok()
+    }
+
+    /// The keys of the store with a prefix.
+    pub(crate) fn stored_keys(&self, prefix: &str) -> Vec<String> {
+        let store = rusqlite::Connection::open(self.dir.join("sqlite_key_value.db")).unwrap();
+        let mut query = store.prepare("SELECT key FROM spin_key_value WHERE key GLOB ?1 || '*' ORDER BY key").unwrap();
+        query.query_map([prefix], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Running::Process(child) = &mut self.running {
+            kill_group(child, "KILL");
+        }
+    }
+}
+
+fn kill_group(child: &mut Child, signal: &str) {
+    let _ = Command::new("kill").args([&format!("-{signal}"), "--", &format!("-{}", child.id())]).status();
+    let _ = child.wait();
+}
+
+/// Where PHQ-9 responses go.
+pub(crate) const PHQ9: &str = "/v1/surveys/phq-9/responses";
+
+/// A PHQ-9 response of study A, site 1, with these answers to its nine items.
+pub(crate) fn phq9(id: &str, answers: [u8; 9]) -> Value {
+    let answers: BTreeMap<String, u8> = (1..).map(|item| format!("q{item}")).zip(answers).collect();
+    json!({
+        "responseId": id, "studyId": "A", "siteId": "1", "patientId": format!("patient of {id}"),
+        "authoredAt": "2026-03-01T08:00:00+08:00", "answers": answers,
+    })
+}
+
+/// Asks until there is an answer.
+pub(crate) async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "it did not happen that {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn spin_toml() -> PathBuf {
+    root().join("spin.toml")
+}
+
+/// Builds the functions once a run.
+fn prepare() {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| vigil::setup::prepare(&spin_toml(), &|step| eprintln!("{step}")).unwrap());
+}

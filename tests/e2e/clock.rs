@@ -1,0 +1,74 @@
+//! The clock: what is due happens, what was left lying is picked up, with no other traffic.
+
+use std::time::Duration;
+
+use crate::app::{App, phq9, until};
+use crate::receiver::{Act, Receiver, after};
+
+const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_due_in_three_seconds_happens_then() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::RetryAfter(503, 3)]);
+    // A first delay far below: what counts is the three seconds the receiver asked for.
+    let app = App::builder().variable("retry_schedule", "[0.1]").routes(&[&receiver.url()]).start().await;
+    app.submit(&phq9("r", ALARMING)).await;
+    let calls = receiver.heard(2).await;
+    let waited = after(&calls[0], &calls[1]);
+    assert!((Duration::from_secs(3)..Duration::from_millis(4500)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_whose_worker_died_comes_back() {
+    let app = App::builder().variable("lease_seconds", "1").variable("delivery_deadline_ms", "500");
+    let mut app = app.only(&["submit", "records"]).start().await;
+    let location = app.submit(&phq9("r", [2; 9])).await;
+    // A worker that takes the entry and dies.
+    let _: redis::Value = app.redis(&["XGROUP", "CREATE", "{vigil}:q:score", "workers", "0"]).await;
+    let taken = ["XREADGROUP", "GROUP", "workers", "worker", "STREAMS", "{vigil}:q:score", ">"];
+    let _: redis::Value = app.redis(&taken).await;
+    app.stop().await;
+    app.run_all();
+    app.start_again().await;
+    let shown = app.scored(&location).await;
+    assert_eq!(shown["scores"][0]["value"], 18.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_published_while_nobody_listened_is_not_missed() {
+    let mut app = App::builder().only(&["submit", "records"]).start().await;
+    // Its bell rings in the void.
+    let location = app.submit(&phq9("r", [1; 9])).await;
+    app.stop().await;
+    app.run_all();
+    app.start_again().await;
+    app.scored(&location).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_rests_when_there_is_nothing_to_watch() {
+    let app = App::start().await;
+    let location = app.submit(&phq9("r", [1; 9])).await;
+    app.scored(&location).await;
+    until("the clock has stopped", async || (!app.redis::<bool>(&["EXISTS", "{vigil}:clock"]).await).then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_nobody_can_read_is_a_dead_letter_and_harms_no_neighbour() {
+    let app = App::builder().only(&["submit", "records"]).start().await;
+    let mut app = app;
+    let first = app.submit(&phq9("r1", [1; 9])).await;
+    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", "{\"nonsense\":true}"]).await;
+    let second = app.submit(&phq9("r2", [1; 9])).await;
+    app.stop().await;
+    app.run_all();
+    app.start_again().await;
+    app.scored(&first).await;
+    app.scored(&second).await;
+    until("the dead letter is there", async || {
+        (app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await == 1).then_some(())
+    })
+    .await;
+}

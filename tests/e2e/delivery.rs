@@ -1,0 +1,136 @@
+//! From an alert to its receivers: retries, refusals, receivers that hang, cut or flood.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app::{App, Builder, phq9, until};
+use crate::receiver::{Act, Receiver, after, nobody};
+
+/// Alerts once, by item 9 alone.
+const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+fn quick() -> Builder {
+    App::builder().variable("retry_schedule", "[0.2, 0.2, 0.2]").variable("delivery_deadline_ms", "500")
+}
+
+/// The one delivery of a submission's one alert, once it is in this state.
+async fn delivery(app: &App, location: &str, state: &str) -> Value {
+    let shown = app.shown(location, |shown| shown["alerts"][0]["deliveries"][0]["state"] == state).await;
+    shown["alerts"][0]["deliveries"][0].clone()
+}
+
+fn outcomes(delivery: &Value) -> Vec<&str> {
+    delivery["attempts"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_fails_is_tried_again_under_the_same_id() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::Answer(500), Act::Hang, Act::Cut]);
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    let delivery = delivery(&app, &location, "delivered").await;
+    assert_eq!(outcomes(&delivery), ["answered", "timed-out", "unreachable", "delivered"]);
+    assert_eq!(delivery["attempts"][0]["status"], 500);
+    let calls = receiver.calls();
+    assert_eq!(calls.len(), 4);
+    assert!(calls.iter().all(|call| call.id() == calls[0].id() && call.body == calls[0].body));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_goes_on_failing_becomes_a_dead_letter() {
+    let receiver = Receiver::start().await;
+    receiver.then(vec![Act::Answer(503); 9]);
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    let delivery = delivery(&app, &location, "dead").await;
+    assert_eq!((&delivery["reason"], receiver.calls().len()), (&json!("attempts-exhausted"), 4));
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 1);
+    let alert = app.scored(&location).await["alerts"][0].clone();
+    assert_eq!(alert["state"], "dead");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_final() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::Answer(400)]);
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    let delivery = delivery(&app, &location, "dead").await;
+    assert_eq!((&delivery["reason"], receiver.calls().len()), (&json!("rejected-by-receiver"), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_honoured() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::RetryAfter(429, 3)]);
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    app.submit(&phq9("r", ALARMING)).await;
+    let calls = receiver.heard(2).await;
+    let waited = after(&calls[0], &calls[1]);
+    assert!(waited >= Duration::from_secs(3), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there_is_tried_again_until_it_is_given_up() {
+    let url = nobody().await;
+    let app = App::builder().variable("retry_schedule", "[0.1]").routes(&[&url]).start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    assert_eq!(outcomes(&delivery(&app, &location, "dead").await), ["unreachable", "unreachable"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::Flood]);
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    assert_eq!(outcomes(&delivery(&app, &location, "delivered").await), ["delivered"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_without_a_receiver_waits_visibly() {
+    let app = App::builder().variable("alert_routes", "{}").start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    app.shown(&location, |shown| shown["alerts"][0]["state"] == "unrouted").await;
+    let dead = until("the dead letter is there", async || {
+        let entries: Vec<Vec<redis::Value>> = app.redis(&["XRANGE", "{vigil}:dead", "-", "+"]).await;
+        (!entries.is_empty()).then_some(entries)
+    })
+    .await;
+    assert!(format!("{dead:?}").contains("no-receiver"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_hanging_receiver_does_not_hold_up_another() {
+    let (bad, good) = (Receiver::start().await, Receiver::start().await);
+    bad.then(vec![Act::Hang; 100]);
+    let app = App::builder().variable("delivery_deadline_ms", "20000").routes(&[&bad.url(), &good.url()]).start().await;
+    for number in 0..20 {
+        app.submit(&phq9(&format!("r{number}"), ALARMING)).await;
+    }
+    // The deadline of the hanging calls is far away; the good receiver has everything before.
+    let began = std::time::Instant::now();
+    good.heard(20).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let ids: std::collections::BTreeSet<String> = good.calls().iter().map(|call| call.id()).collect();
+    assert_eq!(ids.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_alerts_are_delivered_once_each() {
+    let receiver = Receiver::start().await;
+    let app = App::builder().routes(&[&receiver.url()]).start().await;
+    for number in 0..100 {
+        app.submit(&phq9(&format!("r{number}"), ALARMING)).await;
+    }
+    receiver.heard(100).await;
+    until("the queue is empty", async || {
+        (app.redis::<usize>(&["XLEN", "{vigil}:q:dispatch"]).await == 0).then_some(())
+    })
+    .await;
+    let calls = receiver.calls();
+    let ids: std::collections::BTreeSet<String> = calls.iter().map(|call| call.id()).collect();
+    assert_eq!((calls.len(), ids.len()), (100, 100));
+}

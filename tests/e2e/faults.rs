@@ -1,0 +1,171 @@
+//! Hosts and Redis killed in the middle of a burst: what was acknowledged is scored, and its alerts arrive.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::app::{ADMIN, App, PHQ9, phq9, until};
+use crate::client::Client;
+use crate::receiver::{Act, Receiver};
+
+/// Sends responses until told to stop; counts and keeps the ids of those that were acknowledged, and remembers which of
+/// them demand an alert. What was not acknowledged is sent again, as a patient's device would.
+struct Burst {
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicUsize>,
+    senders: Vec<tokio::task::JoinHandle<Vec<(String, bool)>>>,
+}
+
+impl Burst {
+    fn start(app: &App, round: usize, total: usize) -> Self {
+        const SENDERS: usize = 8;
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let senders = (0..SENDERS).map(|sender| {
+            let (address, stop, sent) = (app.address, Arc::clone(&stop), Arc::clone(&sent));
+            tokio::spawn(async move {
+                let authorization = format!("Bearer {ADMIN}");
+                let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+                let (mut acknowledged, mut client) = (Vec::new(), None);
+                for number in (0..total).skip(sender).step_by(SENDERS) {
+                    let alarming = number % 10 == 0;
+                    let answers = [1, 0, 0, 0, 0, 0, 0, 0, u8::from(alarming)];
+                    let body = phq9(&format!("{round}-{number}"), answers).to_string();
+                    loop {
+                        if client.is_none() {
+                            client = Client::connect(address).await.ok();
+                        }
+                        let answer = match &mut client {
+                            Some(open) => open.send("POST", PHQ9, &headers, body.clone()).await,
+                            None => Err(std::io::Error::other("no connection")),
+                        };
+                        match answer {
+                            Ok(answer) if answer.status == 202 => {
+                                let id = answer.json()["submissionId"].as_str().unwrap().to_owned();
+                                acknowledged.push((id, alarming));
+                                sent.fetch_add(1, Ordering::Relaxed);
+                                break;
+                            }
+                            // 503 while Redis is away; 500 when the host was cut off while it answered.
+                            Ok(answer) => assert!(matches!(answer.status, 500 | 503), "{answer:?}"),
+                            Err(_) => client = None,
+                        }
+                        if stop.load(Ordering::Relaxed) {
+                            return acknowledged;
+                        }
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                }
+                acknowledged
+            })
+        });
+        Burst { senders: senders.collect(), stop, sent }
+    }
+
+    async fn reached(&self, count: usize) {
+        until("the burst has come that far", async || (self.sent.load(Ordering::Relaxed) >= count).then_some(())).await;
+    }
+
+    /// The acknowledged ids, and whether each demands an alert, once all is sent.
+    async fn end(self) -> Vec<(String, bool)> {
+        let mut acknowledged = Vec::new();
+        for sender in self.senders {
+            acknowledged.extend(sender.await.unwrap());
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        acknowledged
+    }
+}
+
+/// Every acknowledged submission is stored once, and each alert it demands was heard, under one id each.
+async fn promise_kept(app: &App, receiver: &Receiver, acknowledged: &[(String, bool)]) {
+    until("the queues are empty", async || {
+        let mut left = 0;
+        for key in ["{vigil}:q:score", "{vigil}:q:dispatch"] {
+            left += app.redis::<usize>(&["XLEN", key]).await;
+        }
+        (left == 0 && app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 0, "no dead letters");
+
+    let stored: BTreeSet<String> = app.stored_keys("submission/").into_iter().collect();
+    let heard: BTreeSet<String> =
+        receiver.calls().iter().map(|call| call.json()["data"]["submissionId"].as_str().unwrap().to_owned()).collect();
+    let ids: BTreeSet<String> = receiver.calls().iter().map(|call| call.id()).collect();
+    assert_eq!(ids.len(), heard.len(), "an alert keeps its id");
+    for (id, alarming) in acknowledged {
+        assert!(stored.contains(&format!("submission/{id}")), "acknowledged and lost: {id}");
+        assert!(!alarming || heard.contains(id), "alert lost: {id}");
+    }
+    for (id, _) in acknowledged.iter().take(50) {
+        let record: Value = serde_json::from_slice(&app.stored(&format!("submission/{id}")).unwrap()).unwrap();
+        assert_eq!(record["state"], "scored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_killed_at_random_loses_nothing_it_acknowledged() {
+    const ROUNDS: usize = 5;
+    const TOTAL: usize = 5_000;
+    let receiver = Receiver::start().await;
+    let builder = App::builder().variable("lease_seconds", "2").variable("delivery_deadline_ms", "1000");
+    let builder = builder.variable("retry_schedule", "[0.1, 0.1, 0.1, 0.1]");
+    let mut app = builder.routes(&[&receiver.url()]).own_process().start().await;
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos() as usize;
+    println!("seed {seed}");
+    let mut acknowledged = Vec::new();
+    for round in 0..ROUNDS {
+        let burst = Burst::start(&app, round, TOTAL / ROUNDS);
+        burst.reached(1 + (seed / (round + 1)) % (TOTAL / ROUNDS * 8 / 10)).await;
+        app.kill();
+        app.start_again().await;
+        acknowledged.extend(burst.end().await);
+    }
+    assert_eq!(acknowledged.len(), TOTAL);
+    promise_kept(&app, &receiver, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_killed_in_a_burst_loses_nothing_that_was_acknowledged() {
+    let receiver = Receiver::start().await;
+    let builder = App::builder().variable("lease_seconds", "2").variable("delivery_deadline_ms", "1000");
+    let mut app = builder.variable("retry_schedule", "[0.1, 0.1, 0.1]").routes(&[&receiver.url()]).start().await;
+    let burst = Burst::start(&app, 0, 2_000);
+    for part in 1..=3 {
+        burst.reached(part * 400).await;
+        app.redis.as_mut().unwrap().kill().unwrap();
+        app.redis.as_mut().unwrap().restart().unwrap();
+        app.recover().await;
+    }
+    let acknowledged = burst.end().await;
+    assert_eq!(acknowledged.len(), 2_000);
+    app.ready().await;
+    promise_kept(&app, &receiver, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receivers_that_fail_at_every_turn_hear_everything_in_the_end() {
+    let receiver = Receiver::start().await;
+    let acts = [Act::Answer(500), Act::Hang, Act::Cut, Act::Answer(204)];
+    receiver.then(acts.into_iter().cycle().take(200));
+    let builder = App::builder().variable("delivery_deadline_ms", "300");
+    let builder = builder.variable("retry_schedule", "[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]");
+    let app = builder.routes(&[&receiver.url()]).start().await;
+    let acknowledged = Burst::start(&app, 0, 500).end().await;
+    promise_kept(&app, &receiver, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_stop_finishes_what_it_began_and_exits_with_zero() {
+    let receiver = Receiver::start().await;
+    let mut app = App::builder().routes(&[&receiver.url()]).own_process().start().await;
+    let acknowledged = Burst::start(&app, 0, 300).end().await;
+    assert_eq!(app.stop().await, Some(0));
+    let claimed: Vec<redis::Value> = app.redis(&["XPENDING", "{vigil}:q:score", "workers", "-", "+", "1"]).await;
+    assert!(claimed.is_empty(), "nothing is left claimed: {claimed:?}");
+    app.start_again().await;
+    promise_kept(&app, &receiver, &acknowledged).await;
+}

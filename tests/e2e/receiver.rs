@@ -1,0 +1,155 @@
+//! A receiver of webhooks that does as it is told and remembers what it heard.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::app::until;
+
+/// What the receiver does with a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    Answer(u16),
+    RetryAfter(u16, u32),
+    /// Never answers.
+    Hang,
+    /// Closes the connection without an answer.
+    Cut,
+    /// Answers 200 with a body that never ends.
+    Flood,
+}
+
+/// A call that was heard whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) at: Instant,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn id(&self) -> String {
+        self.header("webhook-id")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> String {
+        self.headers[name].to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    next: VecDeque<Act>,
+    calls: Vec<Call>,
+}
+
+/// A receiver on a free port. Without a script it answers 204.
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    script: Arc<Mutex<Script>>,
+}
+
+impl Receiver {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let shared = Arc::clone(&script);
+        tokio::spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let script = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let service = hyper::service::service_fn(move |request| hear(Arc::clone(&script), request));
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Receiver { address, script }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// What to do with the next calls, one each.
+    pub(crate) fn then(&self, acts: impl IntoIterator<Item = Act>) {
+        self.script.lock().unwrap().next.extend(acts);
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.script.lock().unwrap().calls.clone()
+    }
+
+    /// The calls, once there are at least so many.
+    pub(crate) async fn heard(&self, count: usize) -> Vec<Call> {
+        until("the receiver is called", async || {
+            let calls = self.calls();
+            (calls.len() >= count).then_some(calls)
+        })
+        .await
+    }
+}
+
+type Body = http_body_util::Either<Full<Bytes>, Endless>;
+
+async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    let act = {
+        let mut script = script.lock().unwrap();
+        script.calls.push(Call { at: Instant::now(), headers: parts.headers, body });
+        script.next.pop_front().unwrap_or(Act::Answer(204))
+    };
+    let empty = || http_body_util::Either::Left(Full::default());
+    match act {
+        Act::Answer(status) => Ok(Response::builder().status(status).body(empty()).unwrap()),
+        Act::RetryAfter(status, seconds) => {
+            Ok(Response::builder().status(status).header("retry-after", seconds).body(empty()).unwrap())
+        }
+        Act::Hang => std::future::pending().await,
+        Act::Cut => Err(std::io::Error::other("cut")),
+        Act::Flood => Ok(Response::new(http_body_util::Either::Right(Endless))),
+    }
+}
+
+/// A body without end.
+pub(crate) struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+    }
+}
+
+/// A URL at which nobody listens.
+pub(crate) async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
+/// How long after `first` a call came.
+pub(crate) fn after(first: &Call, later: &Call) -> Duration {
+    later.at.saturating_duration_since(first.at)
+}
