@@ -1,0 +1,145 @@
+//! The WebAssembly engine: one for the whole process, however many hosts run in it.
+//!
+//! Guarantee: a component that never stops computing is stopped, one that waits is left alone, and no instance takes
+//! more memory than its share.
+//!
+//! Mechanism: a thread counts time in ticks. Running code notices each tick, hands its worker thread to others for a
+//! moment, and adds the tick to its [`Busy`] count; whenever it waits for something the count starts again. Instances
+//! come from a pool, compiled components from a cache on disk that several processes may share.
+//!
+//! Not for: limiting how long a handler takes. Spin sets no such limit either.
+
+use std::hash::{Hash as _, Hasher as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
+
+/// What one instance may take of memory, bytes.
+pub(crate) const MEMORY_LIMIT: usize = 128 << 20;
+
+const TICK: Duration = Duration::from_millis(10);
+
+/// A component that computes for so many ticks without waiting for anything is stopped: ten seconds.
+const BUSY_LIMIT: u32 = 1000;
+
+/// How many instances may live at once.
+const INSTANCES: u32 = 1000;
+
+/// The engine of this process.
+pub(crate) fn engine() -> anyhow::Result<Engine> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+    engine.clone().map_err(|error| anyhow::anyhow!("the WebAssembly engine does not start: {error}"))
+}
+
+fn start() -> anyhow::Result<Engine> {
+    // A pool reserves address space by the terabyte. Where that is refused, instances are made one by one.
+    let engine = Engine::new(&config(true)).or_else(|_| Engine::new(&config(false)))?;
+    let clock = engine.weak();
+    std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+        while let Some(engine) = clock.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
+    Ok(engine)
+}
+
+fn config(pooling: bool) -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true).epoch_interruption(true);
+    if pooling {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(INSTANCES)
+            .total_core_instances(INSTANCES * 8)
+            .total_memories(INSTANCES)
+            .total_tables(INSTANCES * 8)
+            .total_stacks(INSTANCES * 2)
+            .max_memory_size(MEMORY_LIMIT)
+            .table_elements(100_000)
+            .linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(64 << 10);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+/// How long an instance has computed without waiting.
+#[derive(Default)]
+pub(crate) struct Busy {
+    ticks: AtomicU32,
+    /// Set when the instance gave its thread away because of a tick, not because it waits.
+    ticked: AtomicBool,
+}
+
+impl Busy {
+    /// Makes a store count its ticks and stop its instance in the end.
+    pub(crate) fn watch<T>(store: &mut Store<T>) -> Arc<Self> {
+        let busy = Arc::new(Self::default());
+        let count = busy.clone();
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            if count.ticks.fetch_add(1, Relaxed) >= BUSY_LIMIT {
+                wasmtime::bail!("stopped: it computed for {:?} without waiting for anything", TICK * BUSY_LIMIT);
+            }
+            count.ticked.store(true, Relaxed);
+            Ok(UpdateDeadline::Yield(1))
+        });
+        busy
+    }
+
+    /// To be called whenever the instance has given its thread away: if that is because it waits, the count starts
+    /// again.
+    pub(crate) fn paused(&self) {
+        if !self.ticked.swap(false, Relaxed) {
+            self.ticks.store(0, Relaxed);
+        }
+    }
+}
+
+/// Loads a component, compiled by an earlier start if `cache` has it.
+///
+/// The name of a cached file says everything the machine code depends on: the component, the engine and its settings.
+/// Files appear whole or not at all, so parallel processes may race for one.
+pub(crate) fn load(engine: &Engine, source: &Path, cache: &Path) -> anyhow::Result<Component> {
+    let wasm = std::fs::read(source).with_context(|| format!("cannot read {}: is it built?", source.display()))?;
+    let file = cache.join(format!("{:016x}-{:016x}.cwasm", digest(&wasm), compatibility(engine)));
+    if let Some(component) = deserialize(engine, &file) {
+        return Ok(component);
+    }
+    let code = engine
+        .precompile_component(&wasm)
+        .map_err(|error| anyhow::anyhow!("{} is not a component: {error:#}", source.display()))?;
+    std::fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let part = file.with_extension(format!("{}-{}.part", std::process::id(), COUNT.fetch_add(1, Relaxed)));
+    std::fs::write(&part, &code).and_then(|()| std::fs::rename(&part, &file)).inspect_err(|_| {
+        _ = std::fs::remove_file(&part);
+    })?;
+    deserialize(engine, &file).with_context(|| format!("cannot load {}", file.display()))
+}
+
+#[expect(unsafe_code, reason = "machine code is mapped from a file; only this module writes such files, and whole")]
+fn deserialize(engine: &Engine, file: &Path) -> Option<Component> {
+    // SAFETY: the file was made by `precompile_component` and is never changed in place. Whoever can write to the cache
+    // folder can make this process run anything, as with any build folder.
+    unsafe { Component::deserialize_file(engine, file).ok() }
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn compatibility(engine: &Engine) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,74 @@
+//! The Redis trigger and outgoing Redis commands.
+
+use std::time::Duration;
+
+use crate::app::{App, Redis, options, until};
+
+#[tokio::test]
+async fn messages_of_one_address_are_handled_one_after_another() {
+    let app = App::start().await;
+    // Subscribed from the first moment on.
+    assert_eq!(app.redis.publish("a", "log 1 100").await, 1);
+    assert_eq!(app.redis.publish("b", "log 2 50").await, 1);
+    assert_eq!(app.redis.publish("a", "log 3").await, 1);
+    assert_eq!(app.redis.list("log", 6).await, ["1<", "1>", "2<", "2>", "3<", "3>"]);
+}
+
+#[tokio::test]
+async fn another_spelling_of_the_address_does_not_wait() {
+    let app = App::start().await;
+    app.redis.publish("a", "slow 1 60000").await;
+    app.redis.list("slow", 1).await;
+    app.redis.publish("c", "fast 1").await;
+    assert_eq!(app.redis.list("fast", 2).await, ["1<", "1>"]);
+}
+
+#[tokio::test]
+async fn a_message_whose_handler_fails_is_gone_and_the_next_is_handled() {
+    let app = App::start().await;
+    for message in ["panic", "error", "log 1"] {
+        app.redis.publish("a", message).await;
+    }
+    assert_eq!(app.redis.list("log", 2).await, ["1<", "1>"]);
+}
+
+#[tokio::test]
+async fn replies_are_flat_and_commands_work() {
+    let app = App::start().await;
+    let seen = app.ask("/probe/redis", &[("x-address", &app.redis.url())]).await;
+    assert_eq!(seen, r#"["1", "a", "2", "S", "nil"] Some([118]) 1 2 1 ["b"] 3 true"#);
+}
+
+#[tokio::test]
+async fn a_host_hears_messages_again_when_redis_is_back() {
+    let mut app = App::start().await;
+    let port = app.redis.port;
+    drop(app.redis);
+    app.redis = Redis::start_on(port);
+    until(async || (app.redis.publish("a", "log 1").await > 0).then_some(())).await;
+    assert_eq!(app.redis.list("log", 2).await, ["1<", "1>"]);
+}
+
+#[tokio::test]
+async fn a_host_starts_without_redis_and_finds_it_later() {
+    let redis = Redis::start();
+    let port = redis.port;
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path(), &redis, 1);
+    drop(redis);
+    let host = vigil::Host::start(options).await.unwrap();
+    let redis = Redis::start_on(port);
+    until(async || (redis.publish("a", "log 1").await > 0).then_some(())).await;
+    assert_eq!(redis.list("log", 2).await, ["1<", "1>"]);
+    host.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn stopping_waits_for_the_message_at_hand() {
+    let app = App::start().await;
+    app.redis.publish("a", "log 1 300").await;
+    app.redis.publish("a", "log 2").await;
+    app.redis.list("log", 1).await;
+    tokio::time::timeout(Duration::from_secs(10), app.host.stop()).await.unwrap().unwrap();
+    assert_eq!(app.redis.run::<Vec<String>>(&["LRANGE", "log", "0", "-1"]).await, ["1<", "1>"]);
+}
