@@ -92,7 +92,8 @@ impl Busy {
                 wasmtime::bail!("stopped: it computed for {:?} without waiting for anything", TICK * BUSY_LIMIT);
             }
             count.ticked.store(true, Relaxed);
-            Ok(UpdateDeadline::Yield(1))
+            // This way of yielding lets the runtime look for input and timers, even if every thread has such an instance.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         busy
     }
