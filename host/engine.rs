@@ -27,6 +27,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// A component that computes for so many ticks without waiting for anything is stopped: ten seconds.
 const BUSY_LIMIT: u32 = 1000;
 
+/// How long a compiled component is kept.
+const CACHE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
+
 /// How many instances may live at once.
 const INSTANCES: u32 = 1000;
 
@@ -89,7 +92,8 @@ impl Busy {
                 wasmtime::bail!("stopped: it computed for {:?} without waiting for anything", TICK * BUSY_LIMIT);
             }
             count.ticked.store(true, Relaxed);
-            Ok(UpdateDeadline::Yield(1))
+            // This way of yielding lets the runtime look for input and timers, even if every thread has such an instance.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         busy
     }
@@ -122,7 +126,19 @@ pub(crate) fn load(engine: &Engine, source: &Path, cache: &Path) -> anyhow::Resu
     std::fs::write(&part, &code).and_then(|()| std::fs::rename(&part, &file)).inspect_err(|_| {
         _ = std::fs::remove_file(&part);
     })?;
+    prune(cache);
     deserialize(engine, &file).with_context(|| format!("cannot load {}", file.display()))
+}
+
+/// Takes away what was compiled long ago: every build of a component leaves a file behind. One that is still wanted is
+/// compiled anew, one that is in use stays mapped.
+fn prune(cache: &Path) {
+    for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
+        let age = entry.metadata().ok().and_then(|data| data.modified().ok()?.elapsed().ok());
+        if age.is_some_and(|age| age > CACHE_LIFE) {
+            _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[expect(unsafe_code, reason = "machine code is mapped from a file; only this module writes such files, and whole")]

@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 /// The grants of one component.
 #[derive(Clone, Debug, Default)]
-pub struct Grants(Vec<Grant>);
+pub(crate) struct Grants(Vec<Grant>);
 
 #[derive(Clone, Debug)]
 struct Grant {
@@ -34,7 +34,7 @@ enum HostGrant {
 impl Grants {
     /// Reads resolved grants, given with the templates they come from: messages name the template, because a resolved
     /// address can hold a password.
-    pub fn parse<'a>(grants: impl IntoIterator<Item = (&'a str, String)>) -> anyhow::Result<Self> {
+    pub(crate) fn parse<'a>(grants: impl IntoIterator<Item = (&'a str, String)>) -> anyhow::Result<Self> {
         let mut list = Vec::new();
         for (template, grant) in grants {
             // A variable left empty grants nothing, so that an endpoint can be optional.
@@ -47,7 +47,7 @@ impl Grants {
     }
 
     /// Whether an address may be called. An address without a scheme is read with `scheme`.
-    pub fn allow(&self, address: &str, scheme: &str) -> bool {
+    pub(crate) fn allow(&self, address: &str, scheme: &str) -> bool {
         let parsed = Url::parse(address).ok().filter(Url::has_host);
         let Some(url) = parsed.or_else(|| Url::parse(&format!("{scheme}://{address}")).ok()) else { return false };
         // For schemes it does not know the parser leaves numbers as names.
@@ -56,7 +56,7 @@ impl Grants {
     }
 
     /// Whether a host may be called; without a port the scheme's own is meant.
-    pub fn allow_parts(&self, scheme: &str, host: &Host, port: Option<u16>) -> bool {
+    fn allow_parts(&self, scheme: &str, host: &Host, port: Option<u16>) -> bool {
         let port = port.or_else(|| default_port(scheme)).map(u32::from);
         self.0.iter().any(|grant| {
             let scheme = grant.scheme.as_deref().is_none_or(|granted| granted == scheme);

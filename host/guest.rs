@@ -46,6 +46,7 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: outbound_http::Caller,
+    inbound: outbound_http::Admission,
     table: ResourceTable,
     limits: StoreLimits,
     component: Arc<Component>,
@@ -69,6 +70,7 @@ impl Guest {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outbound: outbound_http::Caller::new(component.grants.clone()),
+            inbound: outbound_http::Admission,
             table: ResourceTable::new(),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
             component: component.clone(),
@@ -78,6 +80,11 @@ impl Guest {
         store.limiter(|guest| &mut guest.limits);
         let busy = Busy::watch(&mut store);
         (store, busy)
+    }
+
+    /// What requests that come in pass through.
+    pub(crate) fn incoming(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.inbound }
     }
 }
 

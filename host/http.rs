@@ -36,7 +36,7 @@ use wasmtime_wasi_http::handler::{
     WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
-use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
+use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::component::Component;
 use crate::engine::Busy;
@@ -212,7 +212,8 @@ impl Route {
     }
 }
 
-/// Takes headers away that only the host may set and does not always set.
+/// Takes headers away that only the host may set and does not always set. Spin adds its own beside pretended ones, and a
+/// component that reads the first gets the client's: an application must not rely on them there.
 fn remove_claimed(headers: &mut http::HeaderMap) {
     headers.remove(&PATH_INFO);
     headers.remove(&CLIENT_ADDR);
@@ -266,7 +267,7 @@ impl HandlerState for Instances {
         Ok(Instance {
             store,
             proxy: Proxy::P3(service),
-            view: Guest::http,
+            view: Guest::incoming,
             expiration: Expiration {
                 busy,
                 idle: Box::pin(sleep(IDLE)),

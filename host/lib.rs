@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 mod component;
 mod engine;
-pub mod grants;
+mod grants;
 mod guest;
 mod http;
 pub mod manifest;

@@ -1,2 +1,329 @@
-//! placeholder
-fn main() {}
+//! `cargo run`: brings what is missing, serves the application, and says how to try it.
+//!
+//! Guarantee: on Ctrl-C or SIGTERM no new request is taken, what is in flight finishes, Redis stops last and cleanly, and
+//! the exit status is 0. A second signal ends at once; even then nothing acknowledged is lost, because Redis keeps it.
+
+use std::fs::DirBuilder;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Parser, Subcommand};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use vigil::manifest::Manifest;
+use vigil::setup::{self, redis, secrets};
+use vigil::{Host, Options};
+
+/// Serves Vigil on this machine, for developing and testing. What is missing is brought on the first start.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(flatten)]
+    serve: Serve,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Brings what is missing and builds the functions, then exits.
+    Setup {
+        /// The application [default: spin.toml of this directory or the nearest one above]
+        #[arg(long, value_name = "FILE")]
+        spin_toml: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Where to listen for HTTP.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Where the data lives: Redis, key-value stores, logs [default: .vigil beside spin.toml]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The application [default: spin.toml of this directory or the nearest one above]
+    #[arg(long, value_name = "FILE")]
+    spin_toml: Option<PathBuf>,
+    /// Sets a variable of the application; may be repeated. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    variables: Vec<(String, String)>,
+    /// Runs only this component; may be repeated.
+    #[arg(short, long = "component-id", value_name = "ID")]
+    component_id: Vec<String>,
+    /// Says nothing but the address and errors; the components' output goes to their log files only.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How often and how patiently readiness is asked for: what a Kubernetes probe does.
+const PROBE_PERIOD: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The first time it is asked for more often: a person is waiting.
+const FIRST_PROBE_PERIOD: Duration = Duration::from_millis(200);
+/// When it has not come after this long the person is told why.
+const EXPLAIN_AFTER: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Some(Command::Setup { spin_toml }) => provision(spin_toml),
+        None => serve(arguments.serve),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn provision(spin_toml: Option<PathBuf>) -> Result<()> {
+    redis::provide(&say)?;
+    setup::prepare(&find_spin_toml(spin_toml)?, &say)
+}
+
+fn serve(arguments: Serve) -> Result<()> {
+    let say = |step: &str| {
+        if !arguments.quiet {
+            say(step);
+        }
+    };
+    let spin_toml = find_spin_toml(arguments.spin_toml)?;
+    let root = spin_toml.parent().context("spin.toml has no directory")?;
+    let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
+    setup::prepare(&spin_toml, &say)?;
+
+    // What the file and the environment hold may be meant for another application; what is asked for by a flag may not.
+    let known = Manifest::load(&spin_toml)?.variables;
+    let secrets = secrets::load_or_create(root)?;
+    let mut variables = secrets.variables;
+    variables.retain(|name, _| known.contains_key(name));
+    variables.extend(arguments.variables);
+
+    // It holds what patients report: nobody else's to read.
+    let make = DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
+    make.with_context(|| format!("cannot create {}", state_dir.display()))?;
+    // The last to stop: the workers acknowledge to it until their batch is done.
+    let mut redis = None;
+    if known.contains_key("redis_url") && !variables.contains_key("redis_url") {
+        redis::provide(&say)?;
+        let server = redis::Server::start(&state_dir.join("redis"), None)?;
+        say(&format!("redis-server listens on {}, its data is in {}", server.url(), state_dir.join("redis").display()));
+        variables.insert("redis_url".into(), server.url());
+        redis = Some(server);
+    }
+
+    let options = Options {
+        listen: arguments.listen,
+        log_dir: Some(state_dir.join("logs")),
+        cache_dir: state_dir.join("cache"),
+        state_dir,
+        variables,
+        components: arguments.component_id,
+        quiet: arguments.quiet,
+        ..Options::new(&spin_toml)
+    };
+
+    let runtime = tokio::runtime::Runtime::new()?;
+    let served = runtime.block_on(serve_until_signalled(options, &secrets.dev_key, redis.as_mut(), &say));
+    let stopped = redis.map_or(Ok(()), |mut redis| redis.stop());
+    served.and(stopped)
+}
+
+async fn serve_until_signalled(
+    options: Options,
+    dev_key: &str,
+    mut redis: Option<&mut redis::Server>,
+    say: &dyn Fn(&str),
+) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let host = Host::start(options).await?;
+    let address = reachable(host.address());
+    say(&format!("serving on http://{address}, waiting until it is ready"));
+
+    // Asked as long as we run, as an orchestrator does: the probe is also what rings waiting work awake after a restart,
+    // because a Redis message published while nobody listened is gone.
+    let began = Instant::now();
+    let (mut ready, mut explained) = (false, false);
+    let outcome = loop {
+        let probed = tokio::select! {
+            () = signals.next() => break Ok(()),
+            probed = probe(address) => probed,
+        };
+        match probed {
+            Ok(()) if !ready => {
+                ready = true;
+                show_example(address, dev_key);
+            }
+            Err(error) if !ready && !explained && began.elapsed() >= EXPLAIN_AFTER => {
+                explained = true;
+                say(&format!("not ready yet: {error:#}"));
+            }
+            _ => {}
+        }
+        if redis.as_mut().is_some_and(|server| !server.is_running()) {
+            break Err(anyhow!("redis-server ended by itself; its log is redis.log in the state directory"));
+        }
+        tokio::select! {
+            () = signals.next() => break Ok(()),
+            () = sleep(if ready { PROBE_PERIOD } else { FIRST_PROBE_PERIOD }) => {}
+        }
+    };
+    say("stopping: what is in flight finishes first; a second signal ends at once");
+    tokio::select! {
+        stopped = host.stop() => outcome.and(stopped),
+        () = signals.next() => bail!("ended by a second signal"),
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// One `GET /readyz`; the error says what the application said.
+async fn probe(address: SocketAddr) -> Result<()> {
+    let exchange = async {
+        let mut connection = TcpStream::connect(address).await?;
+        let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        connection.take(64 * 1024).read_to_end(&mut answer).await?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let answer = timeout(PROBE_TIMEOUT, exchange).await.context("GET /readyz was not answered in time")??;
+    // 404: the components chosen with `-c` have no such route, and then nothing to wait for.
+    if answer.split_whitespace().nth(1).is_some_and(|status| status.starts_with('2') || status == "404") {
+        return Ok(());
+    }
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    bail!("GET /readyz: {} {}", answer.lines().next().unwrap_or("no answer"), body.trim())
+}
+
+/// Where a client on this machine reaches a listener, which may listen on all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// To standard output, also with `--quiet`: it is the one thing asked for. Nobody reading it is no fault.
+fn show_example(address: SocketAddr, dev_key: &str) {
+    let key = if dev_key.is_empty() { "ONE_OF_YOUR_KEYS" } else { dev_key };
+    let example = example(address, key, SystemTime::now());
+    let _ = writeln!(std::io::stdout(), "\nready on http://{address}\n\nTry it:\n\n{example}\n");
+}
+
+fn example(address: SocketAddr, key: &str, now: SystemTime) -> String {
+    let answers: Vec<String> = (1..=9).map(|item| format!("\"q{item}\":1")).collect();
+    let body = format!(
+        r#"{{"studyId":"DEMO","siteId":"S1","patientId":"P-001","authoredAt":"{}","answers":{{{}}}}}"#,
+        humantime::format_rfc3339_seconds(now),
+        answers.join(",")
+    );
+    format!(
+        "curl -i http://{address}/v1/surveys/phq-9/responses -H 'authorization: Bearer {key}' \
+         -H 'content-type: application/json' \\\n  -d '{body}'"
+    )
+}
+
+fn say(step: &str) {
+    eprintln!("vigil: {step}");
+}
+
+fn key_value(argument: &str) -> Result<(String, String)> {
+    let (key, value) = argument.split_once('=').context("expected KEY=VALUE")?;
+    Ok((key.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// The file named, or the nearest spin.toml: cargo runs us in whatever directory the person is in.
+fn find_spin_toml(named: Option<PathBuf>) -> Result<PathBuf> {
+    let file = match named {
+        Some(file) => file,
+        None => {
+            let here = std::env::current_dir()?;
+            let candidate = here.ancestors().map(|dir| dir.join("spin.toml")).find(|file| file.is_file());
+            candidate.with_context(|| format!("no spin.toml in {} or above it", here.display()))?
+        }
+    };
+    file.canonicalize().with_context(|| format!("cannot find {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_those_of_the_help_text() {
+        Arguments::command().debug_assert();
+        let arguments = Arguments::parse_from([
+            "vigil",
+            "--listen",
+            "127.0.0.1:0",
+            "--variable",
+            "A=b=c",
+            "--variable",
+            "d=",
+            "-c",
+            "submit",
+            "--component-id",
+            "score",
+            "--quiet",
+        ]);
+        let variables: BTreeMap<_, _> = arguments.serve.variables.into_iter().collect();
+        assert_eq!(variables, BTreeMap::from([("a".into(), "b=c".into()), ("d".into(), String::new())]));
+        assert_eq!(arguments.serve.component_id, ["submit", "score"]);
+        assert!(arguments.serve.quiet && arguments.command.is_none());
+        assert!(Arguments::try_parse_from(["vigil", "--variable", "x"]).is_err());
+        assert!(matches!(Arguments::parse_from(["vigil", "setup"]).command, Some(Command::Setup { .. })));
+    }
+
+    #[test]
+    fn the_example_is_valid_json_in_two_lines() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let example = example(([127, 0, 0, 1], 3000).into(), "vk_x", now);
+        let (first, second) = example.split_once('\n').unwrap();
+        assert!(first.starts_with("curl -i http://127.0.0.1:3000/v1/surveys/phq-9/responses"));
+        assert!(first.contains("'authorization: Bearer vk_x'") && first.ends_with('\\'));
+        let body = second.trim().strip_prefix("-d '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["authoredAt"], "2026-01-01T00:00:00Z");
+        assert_eq!(body["answers"].as_object().unwrap().len(), 9);
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_on_loopback() {
+        assert_eq!(reachable(([0, 0, 0, 0], 3000).into()), ([127, 0, 0, 1], 3000).into());
+        assert_eq!(reachable("[::]:3000".parse().unwrap()), "[::1]:3000".parse().unwrap());
+        assert_eq!(reachable(([10, 0, 0, 1], 3000).into()), ([10, 0, 0, 1], 3000).into());
+    }
+}

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a request waits for a process that holds the file.
@@ -90,7 +90,7 @@ impl Store {
     /// Gives many keys their values in one transaction.
     pub(crate) async fn set_many(&self, entries: Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
         self.run(move |connection| {
-            let transaction = connection.transaction()?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut statement = transaction.prepare_cached(SET)?;
                 for (key, value) in entries {
@@ -105,7 +105,7 @@ impl Store {
     /// Takes keys away, in one transaction.
     pub(crate) async fn delete(&self, keys: Vec<String>) -> Result<(), Failure> {
         self.run(move |connection| {
-            let transaction = connection.transaction()?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut statement = transaction.prepare_cached(DELETE)?;
                 for key in keys {

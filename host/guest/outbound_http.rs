@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
+use http::header::HOST;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -27,7 +28,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsConnector;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
+};
 
 use crate::grants::Grants;
 
@@ -35,6 +38,7 @@ use crate::grants::Grants;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
 
 /// Makes the calls of one instance.
 pub(super) struct Caller {
@@ -53,7 +57,7 @@ impl WasiHttpHooks for Caller {
         request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _response_read: Io,
-    ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send> {
+    ) -> Sending {
         let allowed = self.grants.allow(&request.uri().to_string(), "http");
         Box::new(async move {
             if !allowed {
@@ -61,6 +65,19 @@ impl WasiHttpHooks for Caller {
             }
             send(request, options.unwrap_or_default()).await
         })
+    }
+}
+
+/// Admits incoming requests: a component may see which host was asked for, though it may not set that header itself.
+pub(super) struct Admission;
+
+impl WasiHttpHooks for Admission {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(|name| *name != HOST && DEFAULT_FORBIDDEN_HEADERS.contains(name))
+    }
+
+    fn send_request(&mut self, _: Request<WasiBody>, _: Option<RequestOptions>, _: Io) -> Sending {
+        Box::new(async { Err(Error::HttpRequestDenied) })
     }
 }
 

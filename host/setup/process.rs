@@ -129,9 +129,16 @@ fn path_with_cargo() -> Option<OsString> {
     env::join_paths(env::split_paths(&path).chain([cargo.parent()?.to_owned()])).ok()
 }
 
+/// The command for a message. Settings (`-o Name=value`) are left out: a page of them hides what was done.
 fn describe(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let mut words = vec![command.get_program().to_string_lossy()];
+    let mut arguments = command.get_args();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("-o") => drop(arguments.next()),
+            _ => words.push(argument.to_string_lossy()),
+        }
+    }
     words.join(" ")
 }
 
@@ -156,6 +163,11 @@ mod tests {
         let error = output(&mut shell("echo one >&2; echo two >&2; exit 3")).unwrap_err().to_string();
         assert!(error.contains("one; two"), "{error}");
         assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn settings_are_left_out_of_messages() {
+        assert_eq!(describe(command("apt-get").args(["-o", "A=b", "update", "-o", "C=d", "-q"])), "apt-get update -q");
     }
 
     #[test]

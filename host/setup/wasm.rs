@@ -19,6 +19,8 @@ const TARGET: &str = "wasm32-wasip2";
 /// A download of 25 MB; longer means a network that swallows packets instead of refusing them.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+/// Part of every path that we link to.
+const OUR_SOURCES: &str = "/setup/rust-src/usr/src/";
 /// Set when the library is built: the functions are linked with LTO, which reads bitcode.
 const LIBRARY_FLAGS: &str = "-Cembed-bitcode=yes";
 
@@ -26,9 +28,11 @@ const LIBRARY_FLAGS: &str = "-Cembed-bitcode=yes";
 pub(super) fn provide(work: &Path, say: &dyn Fn(&str)) -> Result<()> {
     let toolchain = Toolchain::on_path()?;
     if toolchain.has_target() {
-        return Ok(());
+        // Left behind by a run that was killed.
+        return process::remove_dir(work);
     }
     let _lock = toolchain.lock(say)?;
+    toolchain.remove_our_link()?;
     if toolchain.has_target() {
         return Ok(());
     }
@@ -82,6 +86,23 @@ impl Toolchain {
         self.sysroot.join("lib/rustlib")
     }
 
+    fn sources(&self) -> PathBuf {
+        self.rustlib().join("src/rust")
+    }
+
+    /// Removes the link to the sources that a killed run of ours, in this project or another, left behind. A link that
+    /// somebody else made stays, and its sources are used.
+    fn remove_our_link(&self) -> Result<()> {
+        let link = self.sources();
+        let Ok(to) = fs::read_link(&link) else { return Ok(()) };
+        if to.to_str().is_some_and(|to| to.contains(OUR_SOURCES)) || !link.exists() {
+            fs::remove_file(&link).with_context(|| format!("cannot remove {}", link.display()))?;
+            // Succeeds only when empty: then it was made for the link.
+            let _ = link.parent().map(fs::remove_dir);
+        }
+        Ok(())
+    }
+
     /// One process at a time, over all projects that use this toolchain. The lock is on the directory itself: nothing
     /// is left in the toolchain that rustup does not know.
     fn lock(&self, say: &dyn Fn(&str)) -> Result<File> {
@@ -97,7 +118,8 @@ impl Toolchain {
 
 fn add_with_rustup(toolchain: &Toolchain) -> Result<()> {
     let mut rustup = process::command("rustup");
-    process::show(rustup.args(["target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "1"), RUSTUP_LIMIT)?;
+    rustup.args(["target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "1").env("RUST_BACKTRACE", "0");
+    process::show(&mut rustup, RUSTUP_LIMIT)?;
     if !toolchain.has_target() {
         // rustup goes by its own notes: it believes in a target whose files somebody removed.
         process::show(process::command("rustup").args(["target", "remove", TARGET]), RUSTUP_LIMIT)?;
@@ -131,7 +153,7 @@ struct Packages {
 
 fn fetch_packages(toolchain: &Toolchain, work: &Path, say: &dyn Fn(&str)) -> Result<Packages> {
     let mirror = apt::Mirror::of_this_machine()?;
-    let has_component = has_library_sources(&toolchain.rustlib().join("src/rust"));
+    let has_component = has_library_sources(&toolchain.sources());
     let mut library_sources = None;
     let mut looked = Vec::new();
     for name in &mirror.suites {
@@ -189,13 +211,9 @@ struct SourceLink {
 impl SourceLink {
     fn make(toolchain: &Toolchain, sources: Option<&Path>) -> Result<SourceLink> {
         let Some(sources) = sources else { return Ok(SourceLink { made: None }) };
-        let link = toolchain.rustlib().join("src/rust");
+        let link = toolchain.sources();
         let parent = link.parent().context("no directory for the sources")?;
         fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-        // A killed run leaves its link behind, leading nowhere.
-        if link.is_symlink() {
-            fs::remove_file(&link)?;
-        }
         std::os::unix::fs::symlink(sources, &link).with_context(|| format!("cannot create {}", link.display()))?;
         Ok(SourceLink { made: Some(link) })
     }
@@ -226,7 +244,7 @@ fn build_library(toolchain: &Toolchain, work: &Path) -> Result<PathBuf> {
     cargo.args(["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort", "--target-dir"]).arg(&target);
     // `-Zbuild-std` is what the distribution itself builds its library with; the switch lets a stable cargo take it.
     // The flags are separated by 0x1f so that a path may contain blanks; panics shall not tell where this was built.
-    let remap = format!("--remap-path-prefix={}=/rustc", toolchain.rustlib().join("src/rust").display());
+    let remap = format!("--remap-path-prefix={}=/rustc", toolchain.sources().display());
     cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", [LIBRARY_FLAGS, &remap].join("\u{1f}"));
     process::show(cargo.current_dir(&empty), BUILD_LIMIT)?;
     Ok(target.join(TARGET).join("release/deps"))
@@ -308,19 +326,28 @@ mod tests {
     }
 
     #[test]
-    fn the_link_to_the_sources_replaces_a_stale_one_and_goes_away() {
+    fn our_link_to_the_sources_goes_away_even_after_a_kill_and_a_foreign_one_stays() {
         let dir = tempfile::tempdir().unwrap();
         let toolchain = toolchain(dir.path());
-        let sources = dir.path().join("sources");
+        let sources = dir.path().join("setup/rust-src/usr/src/rustc-1.95.0");
         fs::create_dir_all(sources.join("library/std")).unwrap();
         fs::write(sources.join("library/std/Cargo.toml"), "").unwrap();
         let src = toolchain.rustlib().join("src");
-        fs::create_dir_all(&src).unwrap();
-        std::os::unix::fs::symlink("/nowhere", src.join("rust")).unwrap();
 
         let link = SourceLink::make(&toolchain, Some(&sources)).unwrap();
-        assert!(has_library_sources(&src.join("rust")));
+        assert!(has_library_sources(&toolchain.sources()));
         drop(link);
         assert!(!src.exists());
+
+        std::mem::forget(SourceLink::make(&toolchain, Some(&sources)).unwrap());
+        toolchain.remove_our_link().unwrap();
+        assert!(!src.exists());
+
+        let foreign = dir.path().join("foreign");
+        fs::rename(&sources, &foreign).unwrap();
+        fs::create_dir_all(&src).unwrap();
+        std::os::unix::fs::symlink(&foreign, toolchain.sources()).unwrap();
+        toolchain.remove_our_link().unwrap();
+        assert!(has_library_sources(&toolchain.sources()));
     }
 }

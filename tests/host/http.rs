@@ -24,6 +24,7 @@ async fn the_host_adds_its_headers_and_takes_pretended_ones_away() {
     ];
     let seen = app.ask("/probe/headers?a=b", &pretended).await;
     for expected in [
+        "host: \"test\"",
         "spin-base-path: \"/\"",
         "spin-component-route: \"/probe\"",
         "spin-full-url: \"http://test/probe/headers?a=b\"",

@@ -32,6 +32,14 @@ async fn an_endless_loop_is_stopped_and_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_message_whose_handler_never_ends_is_stopped() {
+    let app = App::start().await;
+    app.redis.publish("a", "loop").await;
+    app.redis.publish("a", "log 1").await;
+    assert_eq!(app.redis.list("log", 2).await, ["1<", "1>"]);
+}
+
+#[tokio::test]
 async fn waiting_is_not_computing() {
     let app = App::start().await;
     // Longer than a component may compute.

@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "the entry point for messages is generated")]
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -76,7 +77,7 @@ async fn answer(request: Request) -> anyhow::Result<String> {
         "hog" => hog(),
         "panic" => bail_out(),
         "log" => {
-            println!("to stdout");
+            writeln!(std::io::stdout(), "to stdout")?;
             eprint!("to stderr, ");
             eprintln!("in two parts");
             Ok(String::new())
@@ -162,7 +163,7 @@ fn bail_out() -> anyhow::Result<String> {
 }
 
 /// A message is `<key> <value> [<pause in ms>]`: the value is pushed to the list under the key before and after the
-/// pause. `panic` panics, `error` fails.
+/// pause. `panic` panics, `error` fails, `loop` never ends.
 #[redis_subscriber]
 async fn on_message(message: Vec<u8>) -> anyhow::Result<()> {
     let message = String::from_utf8(message)?;
@@ -170,6 +171,7 @@ async fn on_message(message: Vec<u8>) -> anyhow::Result<()> {
     let key = words.next().unwrap_or_default();
     match key {
         "panic" => _ = bail_out()?,
+        "loop" => _ = spin()?,
         "error" => bail!("as asked"),
         _ => {}
     }
