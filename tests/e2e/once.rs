@@ -63,7 +63,7 @@ async fn ids_of_different_sites_studies_and_kinds_do_not_meet() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_stands_in_for_an_id() {
     let app = App::start().await;
-    let mut response = phq9("", [0; 9]);
+    let mut response = phq9("k", [0; 9]);
     response.as_object_mut().unwrap().remove("responseId");
     let mut locations = Vec::new();
     for key in [Some("k1"), Some("k1"), Some("k2"), None, None] {
