@@ -51,8 +51,9 @@ const CONCURRENT_REQUESTS: usize = 16;
 /// How long an instance without work is kept.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Answers for as long as nobody routes it elsewhere, as in Spin.
-const HEALTH: &str = "/.well-known/spin/health";
+/// The host's own paths, whatever the routes say. Spin has one more here, which describes the application.
+const OWN: &str = "/.well-known/spin/";
+const HEALTH: &str = "health";
 
 static PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
 static FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
@@ -150,9 +151,12 @@ impl Server {
 
     async fn answer(&self, mut request: Request<Incoming>, client: Option<HeaderValue>) -> Response<WasiBody> {
         let path = request.uri().path();
+        if let Some(own) = path.strip_prefix(OWN) {
+            return empty(if own == HEALTH { StatusCode::OK } else { StatusCode::NOT_FOUND });
+        }
         let Some((route, captures)) = self.routes.iter().find_map(|route| Some((route, route.pattern.matches(path)?)))
         else {
-            return empty(if path == HEALTH { StatusCode::OK } else { StatusCode::NOT_FOUND });
+            return empty(StatusCode::NOT_FOUND);
         };
         let rest = HeaderValue::from_str(captures.rest);
         let parameters: Vec<_> = captures.parameters.iter().map(|value| HeaderValue::from_str(value)).collect();

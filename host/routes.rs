@@ -98,7 +98,7 @@ impl Pattern {
         for segment in &self.segments {
             if *segment == Segment::Rest {
                 // Spin hands the slash before the rest and the one at the end of the path on, and drops all others.
-                captures.rest = rest_of(path, left.trim_start_matches('/'));
+                captures.rest = rest_of(path, left.strip_prefix('/').unwrap_or(left));
                 return Some(captures);
             }
             if !first {
@@ -169,6 +169,8 @@ mod tests {
         check(&["/a/b"], "/a/b/", Some(("/a/b", &[], "")));
         check(&["/a/..."], "/a/", Some(("/a/...", &[], "/")));
         check(&["/a/..."], "/a/b//", Some(("/a/...", &[], "/b/")));
+        check(&["/a/..."], "/a//b", Some(("/a/...", &[], "//b")));
+        check(&["/..."], "//a", Some(("/...", &[], "/a")));
     }
 
     #[test]

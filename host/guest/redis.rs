@@ -5,7 +5,7 @@
 //! other's replies.
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo as _, RedisError, ServerErrorKind, Value};
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use super::Guest;
@@ -139,8 +139,23 @@ async fn query<T, R: redis::FromRedisValue>(
     command.query_async(&mut connection).await.map_err(translate)
 }
 
+/// Words a server's refusal as Spin does, whose client library has other words than this one's: a component may look at
+/// the code before the colon.
 fn translate(error: RedisError) -> Error {
-    Error::Other(error.to_string())
+    let detail = error.detail().unwrap_or_default();
+    Error::Other(match (error.kind(), error.code()) {
+        (ErrorKind::Extension, Some(code)) => format!("{code}: {detail}"),
+        (ErrorKind::Server(kind), _) => {
+            let kind = match kind {
+                ServerErrorKind::ExecAbort => "ExecAbortError".to_owned(),
+                ServerErrorKind::BusyLoading => "BusyLoadingError".to_owned(),
+                ServerErrorKind::NoScript => "NoScriptError".to_owned(),
+                other => format!("{other:?}"),
+            };
+            format!("An error was signalled by the server - {kind}: {detail}")
+        }
+        _ => error.to_string(),
+    })
 }
 
 fn flatten(value: Value, flat: &mut Vec<RedisResult>) -> Result<(), Error> {

@@ -33,6 +33,9 @@ component = "probe"
 route = "/named/:first-name/:second"
 component = "probe"
 [[trigger.http]]
+route = "/.well-known/..."
+component = "ungranted"
+[[trigger.http]]
 route = "/ungranted/..."
 component = "ungranted"
 [[trigger.http]]

@@ -9,7 +9,14 @@ use crate::app::App;
 async fn a_path_without_a_route_is_not_found() {
     let app = App::start().await;
     assert_eq!(app.request("/", &[]).await, (404, String::new()));
-    assert_eq!(app.request("/.well-known/spin/health", &[]).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_host_keeps_its_own_paths_to_itself() {
+    let app = App::start().await;
+    assert_eq!(app.request("/.well-known/spin/health", &[]).await, (200, String::new()));
+    assert_eq!(app.request("/.well-known/spin/other", &[]).await.0, 404);
+    assert_eq!(app.ask("/.well-known/other", &[]).await, "error: the probe does not know other");
 }
 
 #[tokio::test]

@@ -119,6 +119,7 @@ async fn fetch(url: &str, timeout: Option<Duration>) -> anyhow::Result<String> {
 }
 
 async fn redis(address: &str) -> anyhow::Result<String> {
+    const REFUSAL: &str = "return redis.error_reply('FULL no room')";
     const NESTED: &str = "return {1, {'a', {2}}, redis.status_reply('S'), false}";
     let connection = Connection::open(address).await?;
     let arguments = [RedisParameter::Binary(NESTED.into()), RedisParameter::Int64(0)];
@@ -130,7 +131,9 @@ async fn redis(address: &str) -> anyhow::Result<String> {
     let removed = connection.srem("s", ["a"]).await?;
     let members = connection.smembers("s").await?;
     let deleted = connection.del(["k", "n", "s", "none"]).await?;
-    let wrong = connection.execute("NONSENSE", []).await.is_err();
+    let wrong = connection.execute("GET", []).await.err();
+    let arguments = [RedisParameter::Binary(REFUSAL.into()), RedisParameter::Int64(0)];
+    let refused = connection.execute("EVAL", arguments).await.err();
     let flat: Vec<_> = flat
         .iter()
         .map(|value| match value {
@@ -140,7 +143,7 @@ async fn redis(address: &str) -> anyhow::Result<String> {
             RedisResult::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         })
         .collect();
-    Ok(format!("{flat:?} {value:?} {incremented} {added} {removed} {members:?} {deleted} {wrong}"))
+    Ok(format!("{flat:?} {value:?} {incremented} {added} {removed} {members:?} {deleted} {wrong:?} {refused:?}"))
 }
 
 fn spin() -> anyhow::Result<String> {
