@@ -32,6 +32,7 @@ pub(crate) const READ_B: &str = "key-of-a-reader-of-b";
 pub(crate) struct Builder {
     variables: BTreeMap<String, String>,
     own_process: bool,
+    probed: bool,
     components: Vec<String>,
 }
 
@@ -50,6 +51,7 @@ pub(crate) struct App {
     redis_url: String,
     running: Running,
     builder: Builder,
+    probe: Option<tokio::task::JoinHandle<()>>,
     // Held for its end; the folder last, when nothing writes to it any more.
     pub(crate) redis: Option<Server>,
     _folder: Option<TempDir>,
@@ -71,6 +73,12 @@ impl Builder {
     /// Runs as a process of its own, which can be killed.
     pub(crate) fn own_process(mut self) -> Self {
         self.own_process = true;
+        self
+    }
+
+    /// Is asked for its readiness again and again, as an orchestrator does.
+    pub(crate) fn probed(mut self) -> Self {
+        self.probed = true;
         self
     }
 
@@ -99,7 +107,9 @@ impl Builder {
     async fn start_on(self, redis_url: String, dir: PathBuf) -> App {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let builder = self;
-        let mut app = App { address, dir, redis_url, running: Running::Stopped, builder, redis: None, _folder: None };
+        let probe = builder.probed.then(|| tokio::spawn(probe(address)));
+        let running = Running::Stopped;
+        let mut app = App { address, dir, redis_url, running, builder, probe, redis: None, _folder: None };
         app.start_again().await;
         app
     }
@@ -117,7 +127,7 @@ impl App {
             key("read-a1", "read", "A", "1", READ_A1),
             key("read-b", "read", "B", "*", READ_B),
         ]);
-        let builder = Builder { variables: BTreeMap::new(), own_process: false, components: Vec::new() };
+        let builder = Builder { variables: BTreeMap::new(), own_process: false, probed: false, components: Vec::new() };
         builder
             .variable("api_keys", keys.to_string())
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
@@ -298,9 +308,21 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
+        if let Some(probe) = &self.probe {
+            probe.abort();
+        }
         if let Running::Process(child) = &mut self.running {
             kill_group(child, "KILL");
         }
+    }
+}
+
+async fn probe(address: SocketAddr) {
+    loop {
+        if let Ok(mut client) = Client::connect(address).await {
+            let _ = client.send("GET", "/readyz", &[], "").await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

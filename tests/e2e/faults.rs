@@ -133,7 +133,8 @@ async fn a_host_killed_at_random_loses_nothing_it_acknowledged() {
 async fn a_redis_killed_in_a_burst_loses_nothing_that_was_acknowledged() {
     let receiver = Receiver::start().await;
     let builder = App::builder().variable("lease_seconds", "2").variable("delivery_deadline_ms", "1000");
-    let mut app = builder.variable("retry_schedule", "[0.1, 0.1, 0.1]").routes(&[&receiver.url()]).start().await;
+    let mut app =
+        builder.variable("retry_schedule", "[0.1, 0.1, 0.1]").routes(&[&receiver.url()]).probed().start().await;
     let burst = Burst::start(&app, 0, 2_000);
     for part in 1..=3 {
         burst.reached(part * 400).await;
@@ -152,8 +153,8 @@ async fn receivers_that_fail_at_every_turn_hear_everything_in_the_end() {
     let receiver = Receiver::start().await;
     let acts = [Act::Answer(500), Act::Hang, Act::Cut, Act::Answer(204)];
     receiver.then(acts.into_iter().cycle().take(200));
-    let builder = App::builder().variable("delivery_deadline_ms", "300");
-    let builder = builder.variable("retry_schedule", "[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]");
+    let builder = App::builder().variable("delivery_deadline_ms", "500");
+    let builder = builder.variable("retry_schedule", format!("{:?}", [0.1; 40]));
     let app = builder.routes(&[&receiver.url()]).start().await;
     let acknowledged = Burst::start(&app, 0, 500).end().await;
     promise_kept(&app, &receiver, &acknowledged).await;
