@@ -55,7 +55,7 @@ impl Queue {
 pub const GROUP: &str = "workers";
 /// The channel of the clock's ticks.
 pub const CLOCK_CHANNEL: &str = "vigil.clock";
-/// Exists while the clock ticks: the lease of the running tick, or `next` between two ticks.
+/// Exists while the clock ticks: the lease of the running tick, or the announcement of the next one.
 pub const CLOCK: &str = "{vigil}:clock";
 /// What must happen later: a sorted set of queue entries by due time, milliseconds.
 pub const DUE: &str = "{vigil}:due";

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use spin_sdk::redis::RedisResult;
 
+use crate::clock;
 use crate::error::{Error, Kind};
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
@@ -29,6 +30,11 @@ const MOST_DUE: i64 = 1000;
 
 fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {
     number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What announces a tick. No two are alike, so that a late message is never taken for a new one.
+fn announcement() -> spin_sdk::redis::RedisParameter {
+    text(format!("next {:032x}", clock::random_bits()))
 }
 
 fn nonsense(script: &'static str) -> Error {
@@ -97,6 +103,7 @@ pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, d
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
         text(format!("|{}", submission.scope)),
+        announcement(),
     ];
     let reply = redis.eval(include_str!("queue/enqueue.lua"), &keys, arguments).await?;
     enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
@@ -199,6 +206,7 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
         millis(BELL),
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
+        announcement(),
     ];
     for entry in entries {
         arguments.push(text(entry.id));
@@ -236,23 +244,29 @@ pub struct Ticked {
     pub watching: bool,
 }
 
-/// Takes the clock's lease. Gives whether this tick may run; at most one does at any time.
+/// The right to tick, held by one tick at a time.
+pub struct ClockLease(String);
+
+/// Takes the clock's lease for the tick that a message on the clock's channel announces; none if it is not to be had,
+/// because another host took it or another tick was announced since.
 ///
 /// # Errors
 /// [`Kind::Away`].
-pub async fn lease_clock(redis: &Redis, token: &str) -> Result<bool, Error> {
-    let arguments = vec![text(token), millis(CLOCK)];
+pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLease>, Error> {
+    let lease = format!("tick {:032x}", clock::random_bits());
+    let announced = spin_sdk::redis::RedisParameter::Binary(message.to_vec());
+    let arguments = vec![announced, text(lease.clone()), millis(CLOCK)];
     let reply = redis.eval(include_str!("queue/lease.lua"), &[names::CLOCK], arguments).await?;
     let taken = reply.first().and_then(string).ok_or_else(|| nonsense("lease"))?;
-    Ok(taken == "1")
+    Ok((taken == "1").then_some(ClockLease(lease)))
 }
 
 /// Moves what is due, rings for what waits undelivered or beyond its lease, and publishes the next tick while anything
-/// is left to watch. `token` is the lease of the running tick, none for a round outside the clock.
+/// is left to watch. `running` is the lease of the running tick, none for a round outside the clock.
 ///
 /// # Errors
 /// [`Kind::Away`].
-pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, token: Option<&str>) -> Result<Ticked, Error> {
+pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, running: Option<&ClockLease>) -> Result<Ticked, Error> {
     let mut keys = vec![names::CLOCK, names::DUE];
     let mut arguments = vec![
         text(names::GROUP),
@@ -262,7 +276,8 @@ pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, token: Option<&st
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
         number(MOST_DUE),
-        text(token.unwrap_or_default()),
+        text(running.map(|lease| lease.0.clone()).unwrap_or_default()),
+        announcement(),
     ];
     for queue in Queue::ALL {
         keys.extend([queue.stream(), queue.bell()]);

@@ -23,24 +23,23 @@ mod trigger {
     use platform::{Error, log};
 
     #[spin_sdk::redis_subscriber]
-    async fn tick(_message: Vec<u8>) -> Result<(), Error> {
-        super::round().await.inspect_err(|error| log::error("tick-failed").cause(error).write())
+    async fn tick(message: Vec<u8>) -> Result<(), Error> {
+        super::round(&message).await.inspect_err(|error| log::error("tick-failed").cause(error).write())
     }
 }
 
-async fn round() -> Result<(), Error> {
+async fn round(message: &[u8]) -> Result<(), Error> {
     let mut reader = Reader::new();
     let redis = Redis::new(&reader.text("redis_url").await);
     let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let redis = reader.finish(redis)?;
 
-    let token = format!("{:032x}", clock::random_bits());
-    if !queue::lease_clock(&redis, &token).await? {
-        // Another host ticks.
+    let Some(running) = queue::lease_clock(&redis, message).await? else {
+        // Another host ticks, or this message comes late.
         return Ok(());
-    }
+    };
     clock::sleep(PAUSE).await;
-    let done = queue::tick(&redis, clock::now().millis(), lease, Some(&token)).await?;
+    let done = queue::tick(&redis, clock::now().millis(), lease, Some(&running)).await?;
     if done.moved > 0 {
         log::info("due-moved").count(done.moved).write();
     }

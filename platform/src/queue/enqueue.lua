@@ -1,7 +1,7 @@
 -- Takes one submission in: remembers it, counts it, appends it, rings. All of it or nothing.
 -- KEYS  once mark, stream, bell, clock, stats
 -- ARGV  content hash, facts, days to remember, capacity, payload, bell channel, bell ms, clock channel, clock ms,
---       stats suffix
+--       stats suffix, announcement of a tick
 -- Gives 'queued' | 'full' | 'duplicate', first facts | 'conflict', first facts
 local first = redis.call('GET', KEYS[1])
 if first then
@@ -20,7 +20,7 @@ redis.call('HINCRBY', KEYS[5], 'accepted' .. ARGV[10], 1)
 if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
   redis.call('PUBLISH', ARGV[6], '')
 end
-if redis.call('SET', KEYS[4], 'next', 'NX', 'PX', ARGV[9]) then
-  redis.call('PUBLISH', ARGV[8], '')
+if redis.call('SET', KEYS[4], ARGV[11], 'NX', 'PX', ARGV[9]) then
+  redis.call('PUBLISH', ARGV[8], ARGV[11])
 end
 return {'queued'}

@@ -2,10 +2,10 @@
 -- by somebody else: nothing follows from it a second time.
 -- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell
 -- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms,
---       then for each entry: id, number of follow-ups, and for each of them: what, when or why, payload
+--       announcement of a tick, then for each entry: id, number of follow-ups, and for each of them: what, when or why, payload
 --       what = 'push' (onto the follow-up stream), 'delay' (until the given ms), 'dead' (for the given reason)
 -- Gives the number of entries that this call ended
-local i, ended, pushed, later = 7, 0, false, false
+local i, ended, pushed, later = 8, 0, false, false
 while ARGV[i] do
   local id, follow_ups = ARGV[i], tonumber(ARGV[i + 1])
   i = i + 2
@@ -33,7 +33,7 @@ end
 if pushed and redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[4]) then
   redis.call('PUBLISH', ARGV[3], '')
 end
-if (pushed or later) and redis.call('SET', KEYS[4], 'next', 'NX', 'PX', ARGV[6]) then
-  redis.call('PUBLISH', ARGV[5], '')
+if (pushed or later) and redis.call('SET', KEYS[4], ARGV[7], 'NX', 'PX', ARGV[6]) then
+  redis.call('PUBLISH', ARGV[5], ARGV[7])
 end
 return {ended}

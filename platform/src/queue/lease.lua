@@ -1,7 +1,9 @@
--- Takes the clock's lease, unless a tick is running. KEYS clock; ARGV token, clock ms. Gives '1' if taken.
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= 'next' then
+-- Takes the clock's lease for the tick that a message announces. Only the message that is announced last may: a lost
+-- and repeated, or a late one finds another mark.
+-- KEYS clock; ARGV announcement, lease, lease ms. Gives '1' if taken
+local mark = redis.call('GET', KEYS[1])
+if mark and mark ~= ARGV[1] then
   return {'0'}
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return {'1'}

@@ -1,8 +1,8 @@
 -- One tick of the clock: moves what is due onto its stream, rings for what waits, and publishes the next tick while
 -- anything is left to watch.
 -- KEYS  clock, due, then for each queue: stream, bell
--- ARGV  group, now ms, lease ms, bell ms, clock channel, clock ms, most to move, lease token or '',
---       then for each queue: name, channel
+-- ARGV  group, now ms, lease ms, bell ms, clock channel, clock ms, most to move, the running tick's lease or '',
+--       announcement of the next tick, then for each queue: name, channel
 -- Gives entries moved, '1' if the clock goes on
 local now, moved = tonumber(ARGV[2]), 0
 if ARGV[8] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[8] then
@@ -10,8 +10,8 @@ if ARGV[8] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[8] then
   return {0, '0'}
 end
 local stream_of = {}
-for q = 9, #ARGV, 2 do
-  stream_of[ARGV[q]] = KEYS[3 + (q - 9)]
+for q = 10, #ARGV, 2 do
+  stream_of[ARGV[q]] = KEYS[3 + (q - 10)]
 end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[7]))) do
   local cut = string.find(member, ' ', 1, true)
@@ -23,8 +23,8 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT
   end
 end
 local watching = false
-for q = 9, #ARGV, 2 do
-  local stream, bell, channel = KEYS[3 + (q - 9)], KEYS[4 + (q - 9)], ARGV[q + 1]
+for q = 10, #ARGV, 2 do
+  local stream, bell, channel = KEYS[3 + (q - 10)], KEYS[4 + (q - 10)], ARGV[q + 1]
   local length = redis.call('XLEN', stream)
   if length > 0 then
     watching = true
@@ -40,10 +40,13 @@ for q = 9, #ARGV, 2 do
 end
 watching = watching or redis.call('EXISTS', KEYS[2]) == 1
 if watching then
-  local alive = redis.call('EXISTS', KEYS[1]) == 1
-  if ARGV[8] ~= '' or not alive then
-    redis.call('SET', KEYS[1], 'next', 'PX', ARGV[6])
-    redis.call('PUBLISH', ARGV[5], '')
+  local mark = redis.call('GET', KEYS[1])
+  if ARGV[8] ~= '' or not mark then
+    redis.call('SET', KEYS[1], ARGV[9], 'PX', ARGV[6])
+    redis.call('PUBLISH', ARGV[5], ARGV[9])
+  elseif string.sub(mark, 1, 5) == 'next ' then
+    -- Announced, and perhaps to nobody. Announcing it again is harmless: it is taken once.
+    redis.call('PUBLISH', ARGV[5], mark)
   end
 elseif ARGV[8] ~= '' then
   redis.call('DEL', KEYS[1])
