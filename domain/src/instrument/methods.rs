@@ -244,9 +244,9 @@ fn band(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
 fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
     let before = reader.faults.len();
     let mut keys = Vec::new();
-    let mut cells = Some(1usize);
+    let (mut cells, mut sized) = (Some(1usize), true);
     for element in at.need("keys", reader.faults)?.filled_list(reader.faults) {
-        if !element.object(reader.faults, &["item", "score", "parameter"]) {
+        if !element.object(reader.faults, &["item", "score"]) {
             continue;
         }
         let (source, span) = match (element.get("item"), element.get("score")) {
@@ -263,7 +263,11 @@ fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
                 continue;
             }
         };
-        let Some(span) = span else { continue };
+        let Some(span) = span else {
+            // The key's score has a fault of its own: how many values there should be is not known.
+            sized = false;
+            continue;
+        };
         let size = span.high - span.low + 1.0;
         if !span.whole || !(1.0..=100_000.0).contains(&size) {
             element.fault(reader.faults, Code::Conflict, "a key takes whole numbers, at most 100,000 of them");
@@ -280,7 +284,7 @@ fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
         values.push(if value.value.is_null() { None } else { value.number(reader.faults) });
     }
     let assume = read_assume(reader, at);
-    if reader.faults.len() == before && cells != Some(values.len()) {
+    if sized && reader.faults.len() == before && cells != Some(values.len()) {
         let cells = cells.map_or_else(|| String::from("countless"), |cells| cells.to_string());
         values_at.fault(reader.faults, Code::Range, format!("one value for each combination of keys: {cells}"));
     }

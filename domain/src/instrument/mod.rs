@@ -195,7 +195,7 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     }
     let mut scores = Vec::new();
     if let Some(scores_at) = scores_at {
-        let mut reader = Reader { items: &items, names: &mut names, defs: Vec::new(), faults };
+        let mut reader = Reader { items: &items, names: &mut names, defs: Vec::new(), faults, before: 0 };
         reader.read(scores_at);
         scores = reader.defs;
     }

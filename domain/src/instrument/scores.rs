@@ -26,6 +26,8 @@ pub(crate) struct Reader<'r> {
     pub(crate) names: &'r mut Names,
     pub(crate) defs: Vec<ScoreDef>,
     pub(crate) faults: &'r mut Faults,
+    /// How many faults there were before the score being read.
+    pub(crate) before: usize,
 }
 
 /// Members every score may have.
@@ -41,10 +43,10 @@ impl Reader<'_> {
     /// Reads the list of scores.
     pub(crate) fn read(&mut self, at: At<'_, '_>) {
         for score in at.filled_list(self.faults) {
-            let before = self.faults.len();
+            self.before = self.faults.len();
             let Some(id) = self.id(score) else { continue };
             let defs = self.score(score, id).unwrap_or_default();
-            let faulty = self.faults.len() > before || defs.is_empty();
+            let faulty = self.faulty() || defs.is_empty();
             if faulty {
                 // The name stays known, so that what refers to it is not reported for this fault again.
                 let bands = Vec::new();
@@ -56,6 +58,11 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the score being read has a fault already: what follows from it is not reported again.
+    pub(crate) fn faulty(&self) -> bool {
+        self.faults.len() > self.before
     }
 
     fn add(&mut self, def: ScoreDef, named: Named) {
@@ -162,7 +169,7 @@ impl Reader<'_> {
         self.range(at, def);
         if let Some(round) = at.get("round") {
             def.rounding = self.rounding(round);
-            if def.span.is_none() {
+            if def.span.is_none() && !self.faulty() {
                 round.fault(self.faults, Code::Conflict, "only a number is rounded");
             }
         }
@@ -173,6 +180,7 @@ impl Reader<'_> {
             && !matches!(def.cases.first().map(|case| &case.method), Some(Method::Band { .. }))
         {
             match def.span {
+                _ if self.faulty() => def.bands = read_bands(bands, None, self.faults),
                 Some(span) => def.bands = read_bands(bands, Some(span), self.faults),
                 None => bands.fault(self.faults, Code::Conflict, "only a number has bands"),
             }
@@ -181,8 +189,10 @@ impl Reader<'_> {
 
     fn range(&mut self, at: At<'_, '_>, def: &mut ScoreDef) {
         let Some(declared) = at.get("range") else { return };
+        let faulty = self.faulty();
         let Some((low, high)) = declared.pair(false, self.faults) else { return };
         match def.span {
+            _ if faulty => {}
             None => declared.fault(self.faults, Code::Conflict, "only a number has a range"),
             Some(span) if (span.low - low).abs() > 1e-6 || (span.high - high).abs() > 1e-6 => {
                 let (low, high) = (span.low, span.high);

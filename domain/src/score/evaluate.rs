@@ -300,48 +300,41 @@ fn index<'a>(set: &ValueSet, known: &Known) -> Outcome<'a> {
         _ => None,
     };
     let mut value = set.start;
-    let mut all_best = true;
+    let mut add = |figure: f64| value = if set.product { value * figure } else { value + figure };
     for (n, row) in set.levels.iter().enumerate() {
         let Some(raw) = level(n) else { return Outcome::none(Reason::MissingAnswers) };
-        all_best &= raw <= 1.0;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a level from 1 to the row's length"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a level, 1 to the row's length")]
         let position = (raw as usize).saturating_sub(1);
-        value += row.get(position).copied().unwrap_or(0.0);
-    }
-    if all_best && let Some(best) = set.best {
-        return Outcome::number(best);
+        row.get(position).copied().into_iter().for_each(&mut add);
     }
     let levels = || (0..set.items.len()).filter_map(level);
+    let fixed = set.states.iter().find(|(state, _)| levels().eq(state.iter().copied()));
+    if let Some((_, value)) = fixed {
+        return Outcome::number(*value);
+    }
+    let occurs = |asked: &f64| levels().any(|x| x == *asked);
     for extra in &set.extras {
-        value += match extra {
-            Extra::Any { level, value } => {
-                if levels().any(|x| x >= *level) {
-                    *value
-                } else {
-                    0.0
-                }
-            }
+        match extra {
+            Extra::Any { level, value } if levels().any(|x| x >= *level) => add(*value),
             Extra::Each { level, values } => {
-                levels().zip(values).filter(|(x, _)| x >= level).map(|(_, value)| value).sum()
+                levels().zip(values).filter(|(x, _)| x >= level).for_each(|(_, value)| add(*value));
             }
-            Extra::Count { from, to, less, power, value } => {
+            Extra::Present { some, none, value } if some.iter().all(occurs) && !none.iter().any(occurs) => add(*value),
+            Extra::Count { from, to, less, power, given, value } => {
                 let n = levels().filter(|x| (*from..=*to).contains(x)).count();
                 let n = u32::try_from(n).map_or(0.0, f64::from) - f64::from(*less);
-                if n > 0.0 { value * (0..*power).fold(1.0, |all, _| all * n) } else { 0.0 }
+                if n > 0.0 && given.as_ref().is_none_or(occurs) {
+                    add(value * (0..*power).fold(1.0, |all, _| all * n));
+                }
             }
-            Extra::Product { x, y, value } => match (level(*x), level(*y)) {
-                (Some(x), Some(y)) => value * (x - 1.0) * (y - 1.0),
-                _ => 0.0,
-            },
-            Extra::Together { at, value } => {
-                let holds = at.iter().all(|(n, least)| level(*n).is_some_and(|x| x >= *least));
-                if holds { *value } else { 0.0 }
+            Extra::Product { x, y, value } => {
+                if let (Some(x), Some(y)) = (level(*x), level(*y)) {
+                    add(value * (x - 1.0) * (y - 1.0));
+                }
             }
-        };
+            Extra::Together { at, value } if at.iter().all(|(n, exact)| level(*n) == Some(*exact)) => add(*value),
+            Extra::Any { .. } | Extra::Present { .. } | Extra::Together { .. } => {}
+        }
     }
     Outcome::number(value)
 }
