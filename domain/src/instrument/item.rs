@@ -47,6 +47,8 @@ pub(crate) struct Item {
     pub(crate) missing_values: Vec<f64>,
     pub(crate) required: bool,
     pub(crate) skip: Option<Skip>,
+    /// The definition of the item has a fault: nothing is concluded from it.
+    pub(crate) faulty: bool,
 }
 
 const MEMBERS: [&str; 12] = [
@@ -160,6 +162,7 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
         missing_values: at.get("missingValues").map(|at| at.numbers(faults)).unwrap_or_default(),
         required: flag("required", faults),
         skip: None,
+        faulty: false,
     };
     if let Some(options) = at.get("options") {
         item.options = match options.value.as_str() {
@@ -193,6 +196,7 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
             recode.fault(faults, Code::Conflict, "every possible answer is recoded");
         }
     }
+    item.faulty = faults.len() > before;
     ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
 }
 

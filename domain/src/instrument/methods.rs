@@ -8,7 +8,7 @@ use alloc::{
 
 use super::{
     condition::{Condition, Scope, read_test},
-    item::values_of,
+    item::{Item, values_of},
     method::{Assume, Case, Combine, Complete, Key, Method, ScoreDef, Source, Term},
     range::Span,
     scores::{Reader, read_bands},
@@ -300,7 +300,8 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
     let choices: Vec<String> = parameter.iter().flat_map(|p| reader.names.choices(*p)).map(String::from).collect();
     let mut levels = Vec::new();
     for item in &items {
-        let values = reader.items.get(usize::from(*item)).map(values_of).unwrap_or_default();
+        let item = reader.items.get(usize::from(*item)).filter(|item| !item.faulty);
+        let values = item.map(values_of)?;
         if values.first() != Some(&1.0) || values.len() < 2 {
             at.fault(reader.faults, Code::Conflict, "dimensions of an index have the levels 1, 2, ...");
         }
@@ -382,7 +383,7 @@ impl Term {
 
 impl Reader<'_> {
     fn counted(&self, item: u16) -> Option<Span> {
-        self.items.get(usize::from(item)).map(|item| item.counted_span())
+        self.items.get(usize::from(item)).filter(|item| !item.faulty).map(Item::counted_span)
     }
 
     /// Lowest plus highest: `mirror - x` reverses.

@@ -34,7 +34,8 @@ pub(crate) struct Named {
 /// The names of one definition.
 #[derive(Default)]
 pub(crate) struct Names {
-    items: Vec<Span>,
+    /// `None` for an item with a fault.
+    items: Vec<Option<Span>>,
     item_ids: BTreeMap<String, u16>,
     parameters: Vec<Parameter>,
     scores: Vec<Named>,
@@ -48,7 +49,7 @@ impl Names {
         let ids = items.iter().enumerate().filter_map(|(n, item)| Some((item.id.clone(), u16::try_from(n).ok()?)));
         Names {
             item_ids: ids.collect(),
-            items: items.iter().map(Item::raw_span).collect(),
+            items: items.iter().map(|item| (!item.faulty).then(|| item.raw_span())).collect(),
             parameters: parameters.to_vec(),
             later,
             ..Names::default()
@@ -111,7 +112,7 @@ impl Names {
     }
 
     pub(crate) fn item_span(&self, item: u16) -> Option<Span> {
-        self.items.get(usize::from(item)).copied()
+        self.items.get(usize::from(item)).copied().flatten()
     }
 
     pub(crate) fn is_flag(&self, score: u16) -> bool {

@@ -53,7 +53,8 @@ impl Reader<'_> {
                 self.add(ScoreDef::faulty(id), Named { shape: Shape::Faulty, bands });
             } else {
                 for def in defs {
-                    let named = Named { shape: def.shape(), bands: def.bands.iter().map(|b| b.id.clone()).collect() };
+                    let shape = if self.rests_on_faults(&def) { Shape::Faulty } else { def.shape() };
+                    let named = Named { shape, bands: def.bands.iter().map(|b| b.id.clone()).collect() };
                     self.add(def, named);
                 }
             }
@@ -63,6 +64,13 @@ impl Reader<'_> {
     /// Whether the score being read has a fault already: what follows from it is not reported again.
     pub(crate) fn faulty(&self) -> bool {
         self.faults.len() > self.before
+    }
+
+    /// Whether an item or a score that this one rests on has a fault: its range is not known then.
+    fn rests_on_faults(&self, def: &ScoreDef) -> bool {
+        let item = |item: &u16| self.items.get(usize::from(*item)).is_none_or(|item| item.faulty);
+        let score = |score: &u16| !self.names.known(*score);
+        def.cases.iter().any(|case| case.leaves.iter().any(item) || case.scores.iter().any(score))
     }
 
     fn add(&mut self, def: ScoreDef, named: Named) {
@@ -169,7 +177,7 @@ impl Reader<'_> {
         self.range(at, def);
         if let Some(round) = at.get("round") {
             def.rounding = self.rounding(round);
-            if def.span.is_none() && !self.faulty() {
+            if def.span.is_none() && !self.faulty() && !self.rests_on_faults(def) {
                 round.fault(self.faults, Code::Conflict, "only a number is rounded");
             }
         }
@@ -180,7 +188,7 @@ impl Reader<'_> {
             && !matches!(def.cases.first().map(|case| &case.method), Some(Method::Band { .. }))
         {
             match def.span {
-                _ if self.faulty() => def.bands = read_bands(bands, None, self.faults),
+                _ if self.faulty() || self.rests_on_faults(def) => def.bands = read_bands(bands, None, self.faults),
                 Some(span) => def.bands = read_bands(bands, Some(span), self.faults),
                 None => bands.fault(self.faults, Code::Conflict, "only a number has bands"),
             }
@@ -189,7 +197,7 @@ impl Reader<'_> {
 
     fn range(&mut self, at: At<'_, '_>, def: &mut ScoreDef) {
         let Some(declared) = at.get("range") else { return };
-        let faulty = self.faulty();
+        let faulty = self.faulty() || self.rests_on_faults(def);
         let Some((low, high)) = declared.pair(false, self.faults) else { return };
         match def.span {
             _ if faulty => {}

@@ -1,0 +1,58 @@
+//! How many responses one core scores in a second.
+//!
+//! `cargo bench -p domain`. Three figures for each instrument: scoring alone; reading the answers, scoring and deciding
+//! alerts; and how long a definition takes to read.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a program that prints what it measured"
+)]
+
+use std::{
+    collections::BTreeMap,
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use domain::{Instrument, library};
+use serde_json::{Map, Value};
+
+/// Runs `work` for about half a second and gives the rounds per second of the best of five spells.
+fn rate(mut work: impl FnMut()) -> f64 {
+    (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            let mut rounds = 0u64;
+            while start.elapsed() < Duration::from_millis(100) {
+                (0..64).for_each(|_| work());
+                rounds += 64;
+            }
+            rounds as f64 / start.elapsed().as_secs_f64()
+        })
+        .fold(0.0, f64::max)
+}
+
+fn main() {
+    println!("{:<20} {:>14} {:>18} {:>12}", "instrument", "scored/s", "read to alerts/s", "load, µs");
+    for id in ["phq-9", "gad-7", "rand-36", "eortc-qlq-c30", "koos", "pro-ctcae-composite", "eq-5d-5l", "eq-5d-3l"] {
+        let definition = library::definition(id).unwrap();
+        let instrument = Instrument::from_json(definition).unwrap();
+        let answers: Map<String, Value> = instrument.item_ids().map(|id| (id.into(), Value::from(1))).collect();
+        let parameters = instrument.parameters(&BTreeMap::new()).unwrap();
+        let read = instrument.read(&answers).unwrap();
+        let score = rate(|| {
+            black_box(instrument.score(black_box(&read), &parameters));
+        });
+        let whole = rate(|| {
+            let read = instrument.read(black_box(&answers)).unwrap();
+            let scores = instrument.score(&read, &parameters);
+            black_box(instrument.alerts(&read, &scores, None));
+        });
+        let load = rate(|| {
+            black_box(Instrument::from_json(black_box(definition)).unwrap());
+        });
+        println!("{id:<20} {score:>14.0} {whole:>18.0} {:>12.1}", 1e6 / load);
+    }
+}
