@@ -1,10 +1,6 @@
 //! Definitions: a new one needs a file and no code, and a wrong one is told everything that is wrong with it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, which clippy does not count as tests"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 

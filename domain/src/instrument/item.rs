@@ -6,6 +6,7 @@
 use alloc::{
     format,
     string::{String, ToString as _},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -20,7 +21,6 @@ use crate::Code;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) code: Option<String>,
-    pub(crate) label: Option<String>,
     pub(crate) value: f64,
     /// What it counts; `None` for an option that stands for a missing answer ("not applicable").
     pub(crate) weight: Option<f64>,
@@ -37,11 +37,10 @@ pub(crate) struct Skip {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Item {
     pub(crate) id: String,
-    pub(crate) text: Option<String>,
     pub(crate) loinc: Option<String>,
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) decimal: bool,
-    pub(crate) options: Vec<Choice>,
+    pub(crate) options: Arc<[Choice]>,
     pub(crate) recode: Vec<(f64, f64)>,
     /// Values that mean "not answered", such as FACIT's 8 and 9.
     pub(crate) missing_values: Vec<f64>,
@@ -49,6 +48,8 @@ pub(crate) struct Item {
     pub(crate) skip: Option<Skip>,
     /// The definition of the item has a fault: nothing is concluded from it.
     pub(crate) faulty: bool,
+    /// Every whole figure of this span is an answer and counts as it is: the short way.
+    pub(crate) direct: Option<(f64, f64)>,
 }
 
 const MEMBERS: [&str; 12] = [
@@ -94,6 +95,16 @@ impl Item {
         option.and_then(|choice| choice.weight).unwrap_or(raw)
     }
 
+    /// The span within which every whole figure is an answer that counts as it is.
+    fn direct(&self) -> Option<(f64, f64)> {
+        let plain = |choice: &Choice| choice.weight == Some(choice.value);
+        let values = values_of(self);
+        let gapless = values.windows(2).all(|pair| matches!(pair, [a, b] if *b == a + 1.0));
+        let as_it_is = self.recode.is_empty() && self.missing_values.is_empty() && !self.decimal;
+        let direct = as_it_is && gapless && self.options.iter().all(plain);
+        if direct { values.first().copied().zip(values.last().copied()) } else { None }
+    }
+
     /// What can be answered, in words.
     pub(crate) fn rule(&self) -> String {
         if !self.options.is_empty() {
@@ -107,7 +118,7 @@ impl Item {
 }
 
 /// Shared lists of options, by name.
-pub(crate) type Lists = Vec<(String, Vec<Choice>)>;
+pub(crate) type Lists = Vec<(String, Arc<[Choice]>)>;
 
 /// Reads `optionLists`.
 pub(crate) fn read_lists(at: Option<At<'_, '_>>, faults: &mut Faults) -> Lists {
@@ -150,27 +161,28 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
     let before = faults.len();
     let range = at.get("range").and_then(|range| range.pair(false, faults));
     let flag = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.flag(faults)).unwrap_or(false);
-    let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults)).map(String::from);
+    let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults));
+    words("text", faults);
     let mut item = Item {
         id: String::new(),
-        text: words("text", faults),
-        loinc: words("loinc", faults),
+        loinc: words("loinc", faults).map(String::from),
         range,
         decimal: flag("decimal", faults),
-        options: Vec::new(),
+        options: Arc::from([]),
         recode: Vec::new(),
         missing_values: at.get("missingValues").map(|at| at.numbers(faults)).unwrap_or_default(),
         required: flag("required", faults),
         skip: None,
         faulty: false,
+        direct: None,
     };
     if let Some(options) = at.get("options") {
-        item.options = match options.value.as_str() {
-            Some(name) => {
-                lists.iter().find(|(known, _)| known == name).map(|(_, list)| list.clone()).unwrap_or_else(|| {
-                    options.fault(faults, Code::Unknown, "no option list has this name");
-                    Vec::new()
-                })
+        let shared = options.value.as_str().map(|name| lists.iter().find(|(known, _)| known == name));
+        item.options = match shared {
+            Some(Some((_, list))) => list.clone(),
+            Some(None) => {
+                options.fault(faults, Code::Unknown, "no option list has this name");
+                item.options
             }
             None => read_options(options, faults),
         };
@@ -182,9 +194,10 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
         let outside = |figure: &f64| !(low..=high).contains(figure);
         let options = at.get("options");
         let at = options.unwrap_or(at);
-        for choice in item.options.iter().filter(|choice| choice.weight.as_ref().is_some_and(outside)) {
-            let option = choice.code.as_deref().or(choice.label.as_deref()).unwrap_or("without code");
-            at.fault(faults, Code::Range, format!("the weight of option {option} lies outside {low} to {high}"));
+        for (n, choice) in item.options.iter().enumerate() {
+            if choice.weight.as_ref().is_some_and(outside) {
+                at.fault(faults, Code::Range, format!("the weight of option {} lies outside {low} to {high}", n + 1));
+            }
         }
     }
     if let Some(recode) = at.get("recode") {
@@ -197,6 +210,7 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
         }
     }
     item.faulty = faults.len() > before;
+    item.direct = item.direct();
     ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
 }
 
@@ -230,14 +244,15 @@ fn read_map(at: At<'_, '_>, faults: &mut Faults) -> Vec<(f64, f64)> {
     map
 }
 
-fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Vec<Choice> {
+fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Arc<[Choice]> {
     let mut options: Vec<Choice> = Vec::new();
     for element in at.filled_list(faults) {
         if !element.object(faults, &["code", "label", "value", "weight", "missing"]) {
             continue;
         }
         let text = |key: &str, faults: &mut Faults| element.get(key).and_then(|at| at.words(faults)).map(String::from);
-        let (code, label) = (text("code", faults), text("label", faults));
+        let code = text("code", faults);
+        text("label", faults);
         let missing = element.get("missing").and_then(|at| at.flag(faults)).unwrap_or(false);
         let weight = element.get("weight").and_then(|at| at.number(faults));
         let value = element.get("value").and_then(|at| at.number(faults)).or(weight);
@@ -256,7 +271,7 @@ fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Vec<Choice> {
             continue;
         }
         let weight = if missing { None } else { weight.or(Some(value)) };
-        options.push(Choice { code, label, value, weight });
+        options.push(Choice { code, value, weight });
     }
-    options
+    options.into()
 }

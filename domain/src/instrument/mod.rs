@@ -84,7 +84,13 @@ impl Instrument {
             Vec::from([Finding::new("", Code::Format, detail)])
         })?;
         let mut faults = Faults::new();
-        let hash = Sha256::digest(definition).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::digest(definition).iter().fold(String::with_capacity(64), |hex, byte| {
+            let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+            [byte >> 4, byte & 15].into_iter().fold(hex, |mut hex, half| {
+                hex.push(digit(half));
+                hex
+            })
+        });
         let instrument = read(At::root(&root), hash, &mut faults);
         match instrument {
             Some(instrument) if faults.is_empty() => Ok(instrument),
@@ -151,7 +157,12 @@ impl Instrument {
         self.scores.iter().find(|score| score.id == id)
     }
 
-    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+    /// The position of the item `id`, which is likely to be the `nth` by name.
+    pub(crate) fn position(&self, nth: usize, id: &str) -> Option<usize> {
+        let guess = self.by_id.get(nth).copied().map(usize::from);
+        if guess.and_then(|guess| self.items.get(guess)).is_some_and(|item| item.id == id) {
+            return guess;
+        }
         let key = |position: &u16| self.items.get(usize::from(*position)).map_or("", |item| item.id.as_str());
         let found = self.by_id.binary_search_by(|position| key(position).cmp(id)).ok()?;
         self.by_id.get(found).copied().map(usize::from)
