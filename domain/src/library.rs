@@ -10,6 +10,8 @@ const DEFINITIONS: &[(&str, &[u8])] = &[
     ("eortc-qlq-c30", include_bytes!("../instruments/eortc-qlq-c30.json")),
     ("eq-5d-3l", include_bytes!("../instruments/eq-5d-3l.json")),
     ("eq-5d-5l", include_bytes!("../instruments/eq-5d-5l.json")),
+    ("eq-5d-5l-crosswalk", include_bytes!("../instruments/eq-5d-5l-crosswalk.json")),
+    ("eq-5d-5l-nice-dsu", include_bytes!("../instruments/eq-5d-5l-nice-dsu.json")),
     ("esas-r", include_bytes!("../instruments/esas-r.json")),
     ("gad-2", include_bytes!("../instruments/gad-2.json")),
     ("gad-7", include_bytes!("../instruments/gad-7.json")),

@@ -160,9 +160,9 @@ fn audit_takes_what_the_form_skips_for_nought_and_not_for_missing() {
 fn audit_c_is_positive_by_sex_and_by_form() {
     let flag = |flag: bool| (Some(if flag { 1.0 } else { 0.0 }), None, "scored", 3, 0);
     let three = q(&[1, 1, 1]);
-    check_with("audit-c", &three, &[("sex", "female")], "positive", flag(true));
-    check_with("audit-c", &three, &[("sex", "male")], "positive", flag(false));
-    check_with("audit-c", &three, &[("variant", "uk"), ("sex", "female")], "positive", flag(false));
+    check_with("audit-c", &three, &[("sex", "F")], "positive", flag(true));
+    check_with("audit-c", &three, &[("sex", "M")], "positive", flag(false));
+    check_with("audit-c", &three, &[("variant", "uk"), ("sex", "F")], "positive", flag(false));
     check("audit-c", &three, "positive", (None, None, "missing-parameter", 3, 0));
     check("audit-c", &q(&[2, 1, 1]), "positive", flag(true));
     check("audit-c", &q(&[0, 1, 1]), "positive", flag(false));

@@ -1,6 +1,6 @@
 //! Score methods as data.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 use super::{
     condition::{Condition, Test},
@@ -118,7 +118,12 @@ pub(crate) struct ValueSet {
     pub(crate) extras: Vec<Extra>,
     /// States whose value a paper fixes, whatever the terms come to.
     pub(crate) states: Vec<(Vec<f64>, f64)>,
+    /// The set values states of another description, which the answers are mapped to.
+    pub(crate) crosswalk: Option<Arc<Crosswalk>>,
 }
+
+/// For each dimension and each level answered, the shares of the levels of the other description.
+pub(crate) type Crosswalk = Vec<Vec<Vec<f64>>>;
 
 /// How a score is made.
 #[derive(Debug, Clone, PartialEq)]

@@ -307,6 +307,11 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
         }
         levels.push(values.len());
     }
+    let crosswalk = match at.get("crosswalk") {
+        Some(crosswalk) => Some(value_set::read_crosswalk(crosswalk, &levels, reader.faults)?),
+        None => None,
+    };
+    let dimensions = value_set::Dimensions { items: items.clone(), levels, crosswalk };
     let mut defs = Vec::new();
     for (name, set) in at.need("sets", reader.faults)?.members(reader.faults) {
         let choice = choices.iter().position(|choice| choice == name);
@@ -314,7 +319,7 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
         if choice.is_none() && parameter.is_some() {
             set.fault(reader.faults, Code::Unknown, "the parameter has no such choice");
         }
-        let Some(read) = value_set::read(reader, set, &items, &levels) else { continue };
+        let Some(read) = value_set::read(reader, set, &dimensions) else { continue };
         let leaves = items.clone();
         let case = Case { when: None, method: Method::Index(read), linear: Vec::new(), leaves, scores: Vec::new() };
         let source = set.value.get("source").and_then(|source| source.as_str()).map(String::from);

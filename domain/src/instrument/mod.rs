@@ -69,6 +69,8 @@ pub struct Instrument {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) scores: Vec<ScoreDef>,
     pub(crate) rules: Vec<Rule>,
+    /// Parameters and those of their choices that name a value set.
+    pub(crate) sets: Vec<(u16, u16)>,
     pub(crate) has_skips: bool,
     pub(crate) has_required: bool,
 }
@@ -225,6 +227,7 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
         has_required: items.iter().any(|item| item.required),
         items,
         parameters,
+        sets: scores.iter().filter_map(|score| score.only).collect(),
         scores,
         rules,
     })

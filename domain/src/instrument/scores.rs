@@ -99,7 +99,7 @@ impl Reader<'_> {
             }
         }
         if at.value.get("method").and_then(|method| method.as_str()) == Some("index") {
-            at.object(self.faults, &[COMMON.as_slice(), &["items", "parameter", "sets"]].concat());
+            at.object(self.faults, &[COMMON.as_slice(), &["items", "parameter", "crosswalk", "sets"]].concat());
             return methods::index(self, at, id);
         }
         let cases = self.cases(at)?;

@@ -1,16 +1,16 @@
 //! Reading a value set of a preference index.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 
 use super::{
-    method::{Extra, ValueSet},
+    method::{Crosswalk, Extra, ValueSet},
     range::Span,
     scores::Reader,
     walk::{At, Faults},
 };
 use crate::Code;
 
-const MEMBERS: [&str; 7] = ["source", "note", "combine", "start", "levels", "extras", "states"];
+const MEMBERS: [&str; 8] = ["source", "note", "combine", "start", "levels", "extras", "states", "direct"];
 
 /// The terms and their members.
 const EXTRAS: [(&str, &[&str]); 6] = [
@@ -22,12 +22,55 @@ const EXTRAS: [(&str, &[&str]); 6] = [
     ("together", &["term", "dimensions", "levels", "value"]),
 ];
 
-/// Reads one value set over `items`, which have `levels` levels each.
-pub(crate) fn read(reader: &mut Reader, at: At<'_, '_>, items: &[u16], levels: &[usize]) -> Option<ValueSet> {
+/// The dimensions that value sets are read for.
+pub(crate) struct Dimensions {
+    pub(crate) items: Vec<u16>,
+    /// How many levels each can be answered with.
+    pub(crate) levels: Vec<usize>,
+    /// What the answers are mapped to before a set values them.
+    pub(crate) crosswalk: Option<Arc<Crosswalk>>,
+}
+
+/// Reads the shares of a crosswalk: a list for each dimension, in it a list for each level, in it shares that add up to 1.
+pub(crate) fn read_crosswalk(at: At<'_, '_>, levels: &[usize], faults: &mut Faults) -> Option<Arc<Crosswalk>> {
+    if !at.object(faults, &["source", "shares"]) {
+        return None;
+    }
+    if let Some(source) = at.need("source", faults) {
+        source.words(faults);
+    }
+    let before = faults.len();
+    let shares_at = at.need("shares", faults)?;
+    let mut shares = Crosswalk::new();
+    for dimension in shares_at.list(faults) {
+        let rows = dimension.list(faults);
+        let figures: Vec<Vec<f64>> = rows.iter().map(|row| row.numbers(faults)).collect();
+        for (row, figures) in rows.iter().zip(&figures) {
+            let one = (figures.iter().sum::<f64>() - 1.0).abs() <= 1e-6 && figures.iter().all(|share| *share >= 0.0);
+            if !one && faults.len() == before {
+                row.fault(faults, Code::Range, "shares of 0 or more that add up to 1");
+            }
+        }
+        shares.push(figures);
+    }
+    let known = shares.len() == levels.len() && shares.iter().zip(levels).all(|(rows, levels)| rows.len() == *levels);
+    let widths = |rows: &Vec<Vec<f64>>| rows.windows(2).all(|pair| matches!(pair, [a, b] if a.len() == b.len()));
+    if faults.len() == before && !(known && shares.iter().all(widths)) {
+        shares_at.fault(faults, Code::Range, "for each dimension a list for each level, all of one length");
+    }
+    (faults.len() == before).then(|| Arc::new(shares))
+}
+
+/// Reads one value set.
+pub(crate) fn read(reader: &mut Reader, at: At<'_, '_>, dimensions: &Dimensions) -> Option<ValueSet> {
     let faults = &mut *reader.faults;
     if !at.object(faults, &MEMBERS) {
         return None;
     }
+    let direct = at.get("direct").map_or(Some(false), |at| at.flag(faults))?;
+    let crosswalk = dimensions.crosswalk.clone().filter(|_| !direct);
+    let mapped = crosswalk.iter().flat_map(|shares| shares.iter().map(|rows| rows.first().map_or(0, Vec::len)));
+    let levels: &[usize] = if crosswalk.is_some() { &mapped.collect::<Vec<_>>() } else { &dimensions.levels };
     if let Some(source) = at.need("source", faults) {
         source.words(faults);
     }
@@ -56,7 +99,8 @@ pub(crate) fn read(reader: &mut Reader, at: At<'_, '_>, items: &[u16], levels: &
     }
     let extras = at.get("extras").map(|list| read_extras(list, levels, faults)).unwrap_or_default();
     let states = at.get("states").map(|states| read_states(states, levels, faults)).unwrap_or_default();
-    Some(ValueSet { items: items.to_vec(), product, start, levels: coefficients, extras, states })
+    let items = dimensions.items.clone();
+    Some(ValueSet { items, product, start, levels: coefficients, extras, states, crosswalk })
 }
 
 /// Reads `{"12133": 0.154, ...}`.

@@ -123,7 +123,7 @@ impl Instrument {
 fn read_answer(item: &Item, value: &Value) -> Result<Option<f64>, Code> {
     let raw = match value {
         Value::Null => return Ok(None),
-        Value::Number(number) => number.as_f64().ok_or(Code::Range)?,
+        Value::Number(number) => number.as_f64().ok_or(Code::Range)? + 0.0, // -0 is 0
         Value::String(code) => {
             if !item.options.iter().any(|choice| choice.code.is_some()) {
                 return Err(Code::Type);
