@@ -97,6 +97,21 @@ fn all_faults_of_answers_are_reported_at_once_and_none_repeats_the_answer() {
 }
 
 #[test]
+fn a_wide_range_is_read_to_its_end() {
+    let mut definition = right();
+    put(&mut definition, "/items/3", json!({"id": "steps", "range": [0, 50000]}));
+    put(&mut definition, "/items/4", json!({"id": "odd", "options": [{"weight": 1}, {"weight": 3}, {"weight": 2.5}]}));
+    let instrument = Instrument::from_json(&serde_json::to_vec(&definition).unwrap()).unwrap();
+    let read = |id: &str, value: Value| instrument.read(&Map::from_iter([(id.to_string(), value)])).is_ok();
+    assert!(read("steps", json!(0)) && read("steps", json!(257)) && read("steps", json!(50000)));
+    assert!(!read("steps", json!(50001)) && !read("steps", json!(-1)) && !read("steps", json!(1.5)));
+    assert!(read("odd", json!(1)) && read("odd", json!(2.5)) && !read("odd", json!(2)));
+    check_fault("/items/0/range", json!([0.5, 3]), ("/items/0", Code::Conflict));
+    let recode = json!({"id": "q1", "range": [0, 300], "recode": [[0, 1]]});
+    check_fault("/items/0", recode, ("/items/0/recode", Code::Conflict));
+}
+
+#[test]
 fn answers_are_not_printed() {
     let instrument = from_file();
     let answers = instrument.read(json!({"mood": "bad"}).as_object().unwrap()).unwrap();
@@ -237,6 +252,33 @@ fn a_score_refers_only_to_what_comes_before_it_and_says_its_range_truly() {
     check_fault("/scores/1", silent, ("/scores/1", Code::Required));
     let table = json!({"id": "half", "method": "lookup", "keys": [{"item": "q1"}, {"item": "q3"}], "values": [1, 2]});
     check_fault("/scores/1", table, ("/scores/1/values", Code::Range));
+}
+
+#[test]
+fn a_figure_is_counted_once_and_one_rule_says_how_much_must_be_there() {
+    let conflict = ("/scores/1", Code::Conflict);
+    let twice = json!({"id": "half", "method": "sum", "items": ["q1"], "terms": [{"item": "q1", "weight": 2}]});
+    check_fault("/scores/1", twice, conflict);
+    let twice = json!({"id": "half", "method": "sum", "items": ["q1", "q2", "q1"]});
+    check_fault("/scores/1", twice, ("/scores/1/items/2", Code::Conflict));
+    let both = json!({"missingAtMost": 1, "answeredAtLeast": 1});
+    let both = json!({"id": "half", "method": "sum", "items": ["q1", "q2"], "complete": both, "fill": "mean"});
+    check_fault("/scores/1", both, ("/scores/1/complete", Code::Conflict));
+    // A table of sums holds for complete sums only.
+    let table =
+        json!({"id": "severity", "method": "lookup", "keys": [{"score": "half"}], "values": [0, 0, 0, 0, 0, 0, 1]});
+    check_fault("/scores/2", table, ("/scores/2/keys/0", Code::Conflict));
+}
+
+#[test]
+fn a_wording_is_in_every_language_or_in_the_first() {
+    check_fault("/items/0/text", json!({"en": "How?", "de": "Wie?"}), ("/items/0/text/de", Code::Unknown));
+    let mut two = right();
+    put(&mut two, "/languages", json!(["en", "de"]));
+    put(&mut two, "/items/0/text", json!({"en": "How?", "de": "Wie?"}));
+    assert_eq!(faults(&two), []);
+    put(&mut two, "/items/0/text", json!({"en": "How?"}));
+    assert_eq!(faults(&two), [("/items/0/text".to_string(), Code::Required)]);
 }
 
 #[test]

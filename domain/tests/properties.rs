@@ -79,6 +79,20 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_items_in_a_definition_changes_nothing(picks in prop::collection::vec(any::<u16>(), 61)) {
+        for id in ["phq-9", "gad-7", "audit", "eortc-qlq-c30", "rand-36", "promis-global-10"] {
+            let straight = instrument(id);
+            let mut definition: Value = serde_json::from_slice(library::definition(id).unwrap()).unwrap();
+            definition.get_mut("items").and_then(Value::as_array_mut).unwrap().reverse();
+            let turned = Instrument::from_json(&serde_json::to_vec(&definition).unwrap()).unwrap();
+            let answers = form(&straight, &picks, true);
+            let a = straight.score(&straight.read(&answers).unwrap(), &defaults(&straight));
+            let b = turned.score(&turned.read(&answers).unwrap(), &defaults(&turned));
+            prop_assert_eq!(a, b);
+        }
+    }
+
+    #[test]
     fn a_sum_grows_with_each_of_its_answers(picks in prop::collection::vec(0u16..1000, 61), bumped in 0usize..61) {
         for (id, total) in [("phq-9", "total"), ("gad-7", "total"), ("ipss", "total"), ("esas-r", "total"),
                             ("k10", "total"), ("oxford-knee-score", "total"), ("hads", "anxiety")] {
@@ -135,6 +149,11 @@ proptest! {
             }
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_json_is_a_definition_or_has_faults(definition in any_json()) {

@@ -26,7 +26,7 @@ enum Verdict {
 }
 
 const CONTRAST: &str = "contrast: the references disagree about incomplete forms";
-const NOT_BUILT_IN: &str = "not built in";
+const NOT_BUILT_IN: &str = "not built in: the SF-36 is a trademark and licensed";
 
 const OTHER_TABLE: &str = "a literal from another table: the paper's coefficients come to 0.491";
 
@@ -63,12 +63,12 @@ const EXPECTED: &[(&str, usize, usize)] = &[
 ];
 
 /// The built-in instrument a row belongs to.
-fn slug(instrument: &str) -> &str {
+fn slug(instrument: &str) -> String {
     match instrument {
-        "PROMIS-Global-10/raw-to-T" => "promis-global-10",
-        "EQ-5D-5L/crosswalk-to-3L(van Hout 2012)" => "eq-5d-5l-crosswalk",
-        "EQ-5D-5L/NICE-DSU-map-to-3L-UK" => "eq-5d-5l-nice-dsu",
-        _ => "",
+        "PROMIS-Global-10/raw-to-T" => "promis-global-10".into(),
+        "EQ-5D-5L/crosswalk-to-3L(van Hout 2012)" => "eq-5d-5l-crosswalk".into(),
+        "EQ-5D-5L/NICE-DSU-map-to-3L-UK" => "eq-5d-5l-nice-dsu".into(),
+        plain => plain.to_lowercase(),
     }
 }
 
@@ -128,9 +128,7 @@ fn judge(row: &Value, instruments: &BTreeMap<String, Instrument>) -> Verdict {
     if row["id"] == "EQ-5D-3L#0124" {
         return Verdict::Aside(OTHER_TABLE);
     }
-    let lower = name.to_lowercase();
-    let id = if slug(name).is_empty() { lower.as_str() } else { slug(name) };
-    let Some(instrument) = instruments.get(id) else { return Verdict::Aside(NOT_BUILT_IN) };
+    let Some(instrument) = instruments.get(&slug(name)) else { return Verdict::Aside(NOT_BUILT_IN) };
     let answers = match instrument.read(&answers(row)) {
         Ok(_) if flag(row, "out_of_range") => return Verdict::Differs("an answer out of range was read".into()),
         Ok(answers) => answers,

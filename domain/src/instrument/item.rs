@@ -12,7 +12,7 @@ use alloc::{
 
 use super::{
     condition::Condition,
-    range::Span,
+    range::{Span, is_whole},
     walk::{At, Faults, MOST_ITEMS},
 };
 use crate::Code;
@@ -97,12 +97,13 @@ impl Item {
 
     /// The span within which every whole figure is an answer that counts as it is.
     fn direct(&self) -> Option<(f64, f64)> {
-        let plain = |choice: &Choice| choice.weight == Some(choice.value);
-        let values = values_of(self);
-        let gapless = values.windows(2).all(|pair| matches!(pair, [a, b] if *b == a + 1.0));
-        let as_it_is = self.recode.is_empty() && self.missing_values.is_empty() && !self.decimal;
-        let direct = as_it_is && gapless && self.options.iter().all(plain);
-        if direct { values.first().copied().zip(values.last().copied()) } else { None }
+        if !self.recode.is_empty() || !self.missing_values.is_empty() || self.decimal {
+            return None;
+        }
+        let [first, .., last] = self.options.as_ref() else { return self.range.filter(|_| self.options.is_empty()) };
+        let plain = |choice: &Choice| choice.weight == Some(choice.value) && is_whole(choice.value);
+        let gapless = self.options.windows(2).all(|pair| matches!(pair, [a, b] if b.value == a.value + 1.0));
+        (gapless && self.options.iter().all(plain)).then_some((first.value, last.value))
     }
 
     /// What can be answered, in words.
@@ -117,21 +118,24 @@ impl Item {
     }
 }
 
+/// As many values of an item are listed.
+const MOST_VALUES: usize = 256;
+
 /// Shared lists of options, by name.
 pub(crate) type Lists = Vec<(String, Arc<[Choice]>)>;
 
 /// Reads `optionLists`.
-pub(crate) fn read_lists(at: Option<At<'_, '_>>, faults: &mut Faults) -> Lists {
+pub(crate) fn read_lists(at: Option<At<'_, '_>>, languages: &[&str], faults: &mut Faults) -> Lists {
     let Some(at) = at else { return Lists::new() };
     let lists = at.members(faults);
-    lists.into_iter().map(|(name, list)| (name.to_string(), read_options(list, faults))).collect()
+    lists.into_iter().map(|(name, list)| (name.to_string(), read_options(list, languages, faults))).collect()
 }
 
 /// Reads the items; skips are read later, when all items have names.
-pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, faults: &mut Faults) -> Vec<Item> {
+pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Faults) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for element in at.filled_list(faults) {
-        for (item, id_at) in read_item(element, lists, faults) {
+        for (item, id_at) in read_item(element, lists, languages, faults) {
             if items.iter().any(|known| known.id == item.id) {
                 id_at.fault(faults, Code::Conflict, format!("item \"{}\" is defined twice", item.id));
             } else {
@@ -146,7 +150,12 @@ pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, faults: &mut Faults) -> 
     items
 }
 
-fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<(Item, At<'v, 'p>)> {
+fn read_item<'v, 'p>(
+    at: At<'v, 'p>,
+    lists: &Lists,
+    languages: &[&str],
+    faults: &mut Faults,
+) -> Vec<(Item, At<'v, 'p>)> {
     if !at.object(faults, &MEMBERS) {
         return Vec::new();
     }
@@ -162,7 +171,9 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
     let range = at.get("range").and_then(|range| range.pair(false, faults));
     let flag = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.flag(faults)).unwrap_or(false);
     let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults));
-    words("text", faults);
+    if let Some(text) = at.get("text") {
+        read_wording(text, languages, faults);
+    }
     let mut item = Item {
         id: String::new(),
         loinc: words("loinc", faults).map(String::from),
@@ -184,13 +195,16 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
                 options.fault(faults, Code::Unknown, "no option list has this name");
                 item.options
             }
-            None => read_options(options, faults),
+            None => read_options(options, languages, faults),
         };
     }
     if item.range.is_none() && item.options.is_empty() && faults.len() == before {
         at.fault(faults, Code::Required, "needs \"range\" or \"options\"");
     }
     if let Some((low, high)) = item.range {
+        if !item.decimal && [low, high].into_iter().any(|bound| !is_whole(bound)) {
+            at.fault(faults, Code::Conflict, "whole bounds, or \"decimal\": true");
+        }
         let outside = |figure: &f64| !(low..=high).contains(figure);
         let options = at.get("options");
         let at = options.unwrap_or(at);
@@ -203,8 +217,8 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
     if let Some(recode) = at.get("recode") {
         item.recode = read_map(recode, faults);
         let uncovered = values_of(&item).into_iter().any(|x| !item.recode.iter().any(|(from, _)| *from == x));
-        if item.decimal {
-            recode.fault(faults, Code::Conflict, "decimal answers cannot be recoded one by one");
+        if item.decimal || values_of(&item).len() > MOST_VALUES {
+            recode.fault(faults, Code::Conflict, "only up to 256 whole answers are recoded one by one");
         } else if uncovered && faults.len() == before {
             recode.fault(faults, Code::Conflict, "every possible answer is recoded");
         }
@@ -214,7 +228,7 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
     ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
 }
 
-/// The values that can be answered, where they can be listed.
+/// The values that can be answered: all of them, or one more than can be listed.
 pub(crate) fn values_of(item: &Item) -> Vec<f64> {
     if !item.options.is_empty() {
         return item.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value).collect();
@@ -222,7 +236,7 @@ pub(crate) fn values_of(item: &Item) -> Vec<f64> {
     let Span { low, high, .. } = item.raw_span();
     let mut values = Vec::new();
     let mut value = low;
-    while value <= high && values.len() <= 256 {
+    while value <= high && values.len() <= MOST_VALUES {
         values.push(value);
         value += 1.0;
     }
@@ -244,15 +258,16 @@ fn read_map(at: At<'_, '_>, faults: &mut Faults) -> Vec<(f64, f64)> {
     map
 }
 
-fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Arc<[Choice]> {
+fn read_options(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) -> Arc<[Choice]> {
     let mut options: Vec<Choice> = Vec::new();
     for element in at.filled_list(faults) {
         if !element.object(faults, &["code", "label", "value", "weight", "missing"]) {
             continue;
         }
-        let text = |key: &str, faults: &mut Faults| element.get(key).and_then(|at| at.words(faults)).map(String::from);
-        let code = text("code", faults);
-        text("label", faults);
+        let code = element.get("code").and_then(|at| at.words(faults)).map(String::from);
+        if let Some(label) = element.get("label") {
+            read_wording(label, languages, faults);
+        }
         let missing = element.get("missing").and_then(|at| at.flag(faults)).unwrap_or(false);
         let weight = element.get("weight").and_then(|at| at.number(faults));
         let value = element.get("value").and_then(|at| at.number(faults)).or(weight);
@@ -274,4 +289,18 @@ fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Arc<[Choice]> {
         options.push(Choice { code, value, weight });
     }
     options.into()
+}
+
+/// Checks a wording: a text in the first language, or `{"en": ..., "de": ...}` with every language of the definition.
+fn read_wording(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) {
+    if !at.value.is_object() {
+        at.words(faults);
+        return;
+    }
+    at.object(faults, languages);
+    for language in languages {
+        if let Some(wording) = at.need(language, faults) {
+            wording.words(faults);
+        }
+    }
 }

@@ -73,6 +73,11 @@ fn combine(reader: &mut Reader, at: At<'_, '_>, mean: bool) -> Option<Combine> {
             }
         }
     }
+    for (n, term) in terms.iter().enumerate() {
+        if terms.iter().take(n).any(|earlier| earlier.source == term.source) {
+            at.fault(reader.faults, Code::Conflict, "each item and each score is a term once");
+        }
+    }
     if terms.is_empty() && reader.faults.len() == before {
         at.fault(reader.faults, Code::Required, "needs \"items\", \"scores\" or \"terms\"");
     }
@@ -169,13 +174,17 @@ fn read_complete(reader: &mut Reader, at: At<'_, '_>, of: u16) -> Option<Complet
     if !at.object(reader.faults, &["missingAtMost", "answeredAtLeast", "answeredShareAbove"]) {
         return None;
     }
+    if at.value.as_object().is_some_and(|rule| rule.len() != 1) {
+        at.fault(reader.faults, Code::Conflict, "one rule");
+        return None;
+    }
     if let Some(most) = at.get("missingAtMost") {
         return most.whole(0, of.saturating_sub(1), reader.faults).map(Complete::MissingAtMost);
     }
     if let Some(least) = at.get("answeredAtLeast") {
         return least.whole(1, of.max(1), reader.faults).map(Complete::AnsweredAtLeast);
     }
-    let share_at = at.need("answeredShareAbove", reader.faults)?;
+    let share_at = at.get("answeredShareAbove")?;
     let share = share_at.number(reader.faults)?;
     if !(0.0..1.0).contains(&share) {
         share_at.fault(reader.faults, Code::Range, "a share from 0 up to, but not, 1");
@@ -302,7 +311,8 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
     for item in &items {
         let item = reader.items.get(usize::from(*item)).filter(|item| !item.faulty);
         let values = item.map(values_of)?;
-        if values.first() != Some(&1.0) || values.len() < 2 {
+        let rising = values.windows(2).all(|pair| matches!(pair, [a, b] if *b == a + 1.0));
+        if values.first() != Some(&1.0) || values.len() < 2 || !rising {
             at.fault(reader.faults, Code::Conflict, "dimensions of an index have the levels 1, 2, ...");
         }
         levels.push(values.len());

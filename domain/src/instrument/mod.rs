@@ -2,8 +2,7 @@
 //!
 //! Guarantee: an [`Instrument`] exists only if its definition has no fault the validator knows, and every fault of a
 //! definition is reported at once, with its JSON pointer. There is no expression language: what a definition can say is
-//! listed in [`method`](self::method) and [`condition`](self::condition), so a reviewer can read it and the validator can
-//! check it.
+//! listed in [`method`] and [`condition`], so a reviewer can read it and the validator can check it.
 
 pub(crate) mod condition;
 pub(crate) mod item;
@@ -178,17 +177,16 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     let mut words = |key: &str| Some(at.need(key, faults)?.words(faults)?.to_string());
     let (version, title, licence) = (words("version"), words("title"), words("licence"));
     let id = at.need("id", faults).and_then(|at| at.name(faults)).map(String::from);
-    for key in ["languages", "sources", "notes"] {
+    let mut listed = |key: &str| -> Vec<&str> {
         let list = if key == "notes" { at.get(key) } else { at.need(key, faults) };
-        if let Some(list) = list {
-            for element in list.list(faults) {
-                element.words(faults);
-            }
-        }
-    }
-    let lists = item::read_lists(at.get("optionLists"), faults);
+        let Some(list) = list else { return Vec::new() };
+        let elements = if key == "notes" { list.list(faults) } else { list.filled_list(faults) };
+        elements.iter().filter_map(|element| element.words(faults)).collect()
+    };
+    let (languages, _, _) = (listed("languages"), listed("sources"), listed("notes"));
+    let lists = item::read_lists(at.get("optionLists"), &languages, faults);
     let items_at = at.need("items", faults);
-    let mut items = items_at.map(|items| item::read_items(items, &lists, faults)).unwrap_or_default();
+    let mut items = items_at.map(|items| item::read_items(items, &lists, &languages, faults)).unwrap_or_default();
     let mut parameters: Vec<Parameter> = Vec::new();
     if let Some(list) = at.get("parameters") {
         for element in list.list(faults) {

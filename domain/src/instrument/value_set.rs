@@ -12,6 +12,9 @@ use crate::Code;
 
 const MEMBERS: [&str; 8] = ["source", "note", "combine", "start", "levels", "extras", "states", "direct"];
 
+/// A crosswalk goes through all states it maps to.
+const MOST_STATES: usize = 10_000;
+
 /// The terms and their members.
 const EXTRAS: [(&str, &[&str]); 6] = [
     ("any", &["term", "level", "value"]),
@@ -57,6 +60,10 @@ pub(crate) fn read_crosswalk(at: At<'_, '_>, levels: &[usize], faults: &mut Faul
     let widths = |rows: &Vec<Vec<f64>>| rows.windows(2).all(|pair| matches!(pair, [a, b] if a.len() == b.len()));
     if faults.len() == before && !(known && shares.iter().all(widths)) {
         shares_at.fault(faults, Code::Range, "for each dimension a list for each level, all of one length");
+    }
+    let states = shares.iter().flat_map(|rows| rows.first()).try_fold(1usize, |all, row| all.checked_mul(row.len()));
+    if states.is_none_or(|states| states > MOST_STATES) {
+        shares_at.fault(faults, Code::Range, format!("at most {MOST_STATES} states to map to"));
     }
     (faults.len() == before).then(|| Arc::new(shares))
 }
