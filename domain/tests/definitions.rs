@@ -205,6 +205,25 @@ fn each_fault_is_reported_once_at_its_place() {
 }
 
 #[test]
+fn what_follows_from_a_fault_is_not_reported_again() {
+    let mut definition = right();
+    put(&mut definition, "/optionLists", json!({"yes-no": [{"weight": 0}, {"weight": "one"}]}));
+    put(&mut definition, "/items/2", json!({"id": "q3", "options": "yes-no"}));
+    put(&mut definition, "/parameters/0", json!({"id": "form"}));
+    let by_form = json!({"when": {"parameter": "form", "is": "new"}, "method": "sum", "items": ["q3"]});
+    put(&mut definition, "/scores/3", json!({"id": "newer", "cases": [by_form], "range": [0, 1]}));
+    put(
+        &mut definition,
+        "/alerts/2",
+        json!({
+            "id": "newer", "severity": "info", "textKey": "newer", "when": {"score": "newer", "band": "any", "atLeast": 9}
+        }),
+    );
+    let expected = [("/optionLists/yes-no/1/weight", Code::Type), ("/parameters/0", Code::Required)];
+    assert_eq!(faults(&definition), expected.map(|(at, code)| (at.to_string(), code)));
+}
+
+#[test]
 fn a_rule_that_can_never_hold_is_a_fault() {
     let when = ("/alerts/1/when", Code::Conflict);
     check_fault(when.0, json!({"item": "q1", "above": 3}), when);

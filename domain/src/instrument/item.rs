@@ -121,14 +121,19 @@ impl Item {
 /// As many values of an item are listed.
 const MOST_VALUES: usize = 256;
 
-/// Shared lists of options, by name.
-pub(crate) type Lists = Vec<(String, Arc<[Choice]>)>;
+/// Shared lists of options, by name; without the list where it has a fault of its own.
+pub(crate) type Lists = Vec<(String, Option<Arc<[Choice]>>)>;
 
 /// Reads `optionLists`.
 pub(crate) fn read_lists(at: Option<At<'_, '_>>, languages: &[&str], faults: &mut Faults) -> Lists {
     let Some(at) = at else { return Lists::new() };
-    let lists = at.members(faults);
-    lists.into_iter().map(|(name, list)| (name.to_string(), read_options(list, languages, faults))).collect()
+    let mut lists = Lists::new();
+    for (name, list) in at.members(faults) {
+        let before = faults.len();
+        let options = read_options(list, languages, faults);
+        lists.push((name.to_string(), (faults.len() == before).then_some(options)));
+    }
+    lists
 }
 
 /// Reads the items; skips are read later, when all items have names.
@@ -190,7 +195,11 @@ fn read_item<'v, 'p>(
     if let Some(options) = at.get("options") {
         let shared = options.value.as_str().map(|name| lists.iter().find(|(known, _)| known == name));
         item.options = match shared {
-            Some(Some((_, list))) => list.clone(),
+            Some(Some((_, Some(list)))) => list.clone(),
+            Some(Some((_, None))) => {
+                item.faulty = true;
+                item.options
+            }
             Some(None) => {
                 options.fault(faults, Code::Unknown, "no option list has this name");
                 item.options
@@ -198,7 +207,7 @@ fn read_item<'v, 'p>(
             None => read_options(options, languages, faults),
         };
     }
-    if item.range.is_none() && item.options.is_empty() && faults.len() == before {
+    if item.range.is_none() && at.get("options").is_none() && faults.len() == before {
         at.fault(faults, Code::Required, "needs \"range\" or \"options\"");
     }
     if let Some((low, high)) = item.range {
@@ -219,11 +228,11 @@ fn read_item<'v, 'p>(
         let uncovered = values_of(&item).into_iter().any(|x| !item.recode.iter().any(|(from, _)| *from == x));
         if item.decimal || values_of(&item).len() > MOST_VALUES {
             recode.fault(faults, Code::Conflict, "only up to 256 whole answers are recoded one by one");
-        } else if uncovered && faults.len() == before {
+        } else if uncovered && !item.faulty && faults.len() == before {
             recode.fault(faults, Code::Conflict, "every possible answer is recoded");
         }
     }
-    item.faulty = faults.len() > before;
+    item.faulty |= faults.len() > before;
     item.direct = item.direct();
     ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
 }

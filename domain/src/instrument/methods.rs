@@ -326,7 +326,7 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
     for (name, set) in at.need("sets", reader.faults)?.members(reader.faults) {
         let choice = choices.iter().position(|choice| choice == name);
         let choice = choice.and_then(|position| u16::try_from(position).ok());
-        if choice.is_none() && parameter.is_some() {
+        if choice.is_none() && parameter.is_some_and(|parameter| reader.names.known_parameter(parameter)) {
             set.fault(reader.faults, Code::Unknown, "the parameter has no such choice");
         }
         let Some(read) = value_set::read(reader, set, &dimensions) else { continue };

@@ -147,10 +147,15 @@ impl Names {
         }
     }
 
+    /// Whether the parameter itself was read without a fault.
+    pub(crate) fn known_parameter(&self, parameter: u16) -> bool {
+        self.parameters.get(usize::from(parameter)).is_some_and(|parameter| parameter.kind != Kind::Faulty)
+    }
+
     pub(crate) fn parameter_span(&self, parameter: u16) -> Option<Span> {
         match self.parameters.get(usize::from(parameter))?.kind {
             Kind::Number { low, high } => Some(Span { low, high, whole: true }),
-            Kind::Choice(_) => None,
+            Kind::Choice(_) | Kind::Faulty => None,
         }
     }
 }
