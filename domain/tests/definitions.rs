@@ -205,6 +205,20 @@ fn each_fault_is_reported_once_at_its_place() {
 }
 
 #[test]
+fn a_member_that_is_there_twice_is_a_fault() {
+    let text = serde_json::to_string(&right()).unwrap();
+    let twice = text.replacen(r#""atLeast":1"#, r#""atLeast":3,"atLeast":1"#, 1);
+    assert_ne!(text, twice);
+    let found = Instrument::from_json(twice.as_bytes()).unwrap_err();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].pointer.as_str(), found[0].code), ("/alerts/1/when/atLeast", Code::Conflict));
+    for broken in ["", "{", "[1,]", "{} {}", "\u{feff}{}"] {
+        let found = Instrument::from_json(broken.as_bytes()).unwrap_err();
+        assert_eq!((found.len(), found[0].pointer.as_str(), found[0].code), (1, "", Code::Format), "{broken}");
+    }
+}
+
+#[test]
 fn what_follows_from_a_fault_is_not_reported_again() {
     let mut definition = right();
     put(&mut definition, "/optionLists", json!({"yes-no": [{"weight": 0}, {"weight": "one"}]}));

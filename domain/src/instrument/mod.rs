@@ -10,6 +10,7 @@ pub(crate) mod method;
 mod methods;
 pub(crate) mod names;
 pub(crate) mod parameter;
+mod parse;
 pub(crate) mod range;
 mod scores;
 mod value_set;
@@ -21,7 +22,6 @@ use alloc::{
     vec::Vec,
 };
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::{
@@ -80,11 +80,11 @@ impl Instrument {
     /// # Errors
     /// A finding for each fault, with the JSON pointer of the value that has it.
     pub fn from_json(definition: &[u8]) -> Result<Instrument, Vec<Finding>> {
-        let root: Value = serde_json::from_slice(definition).map_err(|error| {
+        let mut faults = Faults::new();
+        let root = parse::parse(definition, &mut faults).map_err(|error| {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Vec::from([Finding::new("", Code::Format, detail)])
         })?;
-        let mut faults = Faults::new();
         let hash = Sha256::digest(definition).iter().fold(String::with_capacity(64), |hex, byte| {
             let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
             [byte >> 4, byte & 15].into_iter().fold(hex, |mut hex, half| {

@@ -22,8 +22,9 @@ pub(crate) const MOST_ITEMS: usize = 1000;
 /// The faults of one definition, in the order of reading.
 pub(crate) type Faults = Vec<Finding>;
 
+/// A place in a document, as steps from the root.
 #[derive(Clone, Copy)]
-enum Path<'p> {
+pub(super) enum Path<'p> {
     Root,
     Key(&'p Path<'p>, &'p str),
     Index(&'p Path<'p>, usize),
@@ -61,6 +62,11 @@ pub(crate) struct At<'v, 'p> {
 }
 
 impl<'v, 'p> At<'v, 'p> {
+    /// A value at a place.
+    pub(super) fn new(value: &'v Value, path: Path<'p>) -> Self {
+        At { value, path }
+    }
+
     /// The document itself.
     pub(crate) fn root(value: &'v Value) -> Self {
         At { value, path: Path::Root }
