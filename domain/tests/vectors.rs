@@ -28,7 +28,9 @@ enum Verdict {
 const CONTRAST: &str = "contrast: the references disagree about incomplete forms";
 const NOT_BUILT_IN: &str = "not built in: the SF-36 is a trademark and licensed";
 
-const OTHER_TABLE: &str = "a literal from another table: the paper's coefficients come to 0.491";
+/// `EQ-5D-3L#0124`: its note says the literal is from another table, and the coefficients that all other rows agree with
+/// are 0.002 away from it.
+const OTHER_TABLE: &str = "a literal from another table, further off than its tolerance";
 
 /// Instrument, rows compared, rows set aside. All rows of an instrument are in one of the two.
 const EXPECTED: &[(&str, usize, usize)] = &[
