@@ -250,6 +250,9 @@ fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Cond
 
 fn read_parameter(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {
     let parameter = names.parameter(at.get("parameter")?, faults)?;
+    if !names.known_parameter(parameter) {
+        return None;
+    }
     let choices = names.choices(parameter);
     if choices.is_empty() {
         let span = names.parameter_span(parameter);

@@ -6,12 +6,13 @@
 use alloc::{
     format,
     string::{String, ToString as _},
+    sync::Arc,
     vec::Vec,
 };
 
 use super::{
     condition::Condition,
-    range::Span,
+    range::{Span, is_whole},
     walk::{At, Faults, MOST_ITEMS},
 };
 use crate::Code;
@@ -20,7 +21,6 @@ use crate::Code;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) code: Option<String>,
-    pub(crate) label: Option<String>,
     pub(crate) value: f64,
     /// What it counts; `None` for an option that stands for a missing answer ("not applicable").
     pub(crate) weight: Option<f64>,
@@ -37,16 +37,19 @@ pub(crate) struct Skip {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Item {
     pub(crate) id: String,
-    pub(crate) text: Option<String>,
     pub(crate) loinc: Option<String>,
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) decimal: bool,
-    pub(crate) options: Vec<Choice>,
+    pub(crate) options: Arc<[Choice]>,
     pub(crate) recode: Vec<(f64, f64)>,
     /// Values that mean "not answered", such as FACIT's 8 and 9.
     pub(crate) missing_values: Vec<f64>,
     pub(crate) required: bool,
     pub(crate) skip: Option<Skip>,
+    /// The definition of the item has a fault: nothing is concluded from it.
+    pub(crate) faulty: bool,
+    /// Every whole figure of this span is an answer and counts as it is: the short way.
+    pub(crate) direct: Option<(f64, f64)>,
 }
 
 const MEMBERS: [&str; 12] = [
@@ -92,6 +95,17 @@ impl Item {
         option.and_then(|choice| choice.weight).unwrap_or(raw)
     }
 
+    /// The span within which every whole figure is an answer that counts as it is.
+    fn direct(&self) -> Option<(f64, f64)> {
+        if !self.recode.is_empty() || !self.missing_values.is_empty() || self.decimal {
+            return None;
+        }
+        let [first, .., last] = self.options.as_ref() else { return self.range.filter(|_| self.options.is_empty()) };
+        let plain = |choice: &Choice| choice.weight == Some(choice.value) && is_whole(choice.value);
+        let gapless = self.options.windows(2).all(|pair| matches!(pair, [a, b] if b.value == a.value + 1.0));
+        (gapless && self.options.iter().all(plain)).then_some((first.value, last.value))
+    }
+
     /// What can be answered, in words.
     pub(crate) fn rule(&self) -> String {
         if !self.options.is_empty() {
@@ -104,21 +118,29 @@ impl Item {
     }
 }
 
-/// Shared lists of options, by name.
-pub(crate) type Lists = Vec<(String, Vec<Choice>)>;
+/// As many values of an item are listed.
+const MOST_VALUES: usize = 256;
+
+/// Shared lists of options, by name; without the list where it has a fault of its own.
+pub(crate) type Lists = Vec<(String, Option<Arc<[Choice]>>)>;
 
 /// Reads `optionLists`.
-pub(crate) fn read_lists(at: Option<At<'_, '_>>, faults: &mut Faults) -> Lists {
+pub(crate) fn read_lists(at: Option<At<'_, '_>>, languages: &[&str], faults: &mut Faults) -> Lists {
     let Some(at) = at else { return Lists::new() };
-    let lists = at.members(faults);
-    lists.into_iter().map(|(name, list)| (name.to_string(), read_options(list, faults))).collect()
+    let mut lists = Lists::new();
+    for (name, list) in at.members(faults) {
+        let before = faults.len();
+        let options = read_options(list, languages, faults);
+        lists.push((name.to_string(), (faults.len() == before).then_some(options)));
+    }
+    lists
 }
 
 /// Reads the items; skips are read later, when all items have names.
-pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, faults: &mut Faults) -> Vec<Item> {
+pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Faults) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for element in at.filled_list(faults) {
-        for (item, id_at) in read_item(element, lists, faults) {
+        for (item, id_at) in read_item(element, lists, languages, faults) {
             if items.iter().any(|known| known.id == item.id) {
                 id_at.fault(faults, Code::Conflict, format!("item \"{}\" is defined twice", item.id));
             } else {
@@ -133,7 +155,12 @@ pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, faults: &mut Faults) -> 
     items
 }
 
-fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<(Item, At<'v, 'p>)> {
+fn read_item<'v, 'p>(
+    at: At<'v, 'p>,
+    lists: &Lists,
+    languages: &[&str],
+    faults: &mut Faults,
+) -> Vec<(Item, At<'v, 'p>)> {
     if !at.object(faults, &MEMBERS) {
         return Vec::new();
     }
@@ -148,55 +175,69 @@ fn read_item<'v, 'p>(at: At<'v, 'p>, lists: &Lists, faults: &mut Faults) -> Vec<
     let before = faults.len();
     let range = at.get("range").and_then(|range| range.pair(false, faults));
     let flag = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.flag(faults)).unwrap_or(false);
-    let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults)).map(String::from);
+    let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults));
+    if let Some(text) = at.get("text") {
+        read_wording(text, languages, faults);
+    }
     let mut item = Item {
         id: String::new(),
-        text: words("text", faults),
-        loinc: words("loinc", faults),
+        loinc: words("loinc", faults).map(String::from),
         range,
         decimal: flag("decimal", faults),
-        options: Vec::new(),
+        options: Arc::from([]),
         recode: Vec::new(),
         missing_values: at.get("missingValues").map(|at| at.numbers(faults)).unwrap_or_default(),
         required: flag("required", faults),
         skip: None,
+        faulty: false,
+        direct: None,
     };
     if let Some(options) = at.get("options") {
-        item.options = match options.value.as_str() {
-            Some(name) => {
-                lists.iter().find(|(known, _)| known == name).map(|(_, list)| list.clone()).unwrap_or_else(|| {
-                    options.fault(faults, Code::Unknown, "no option list has this name");
-                    Vec::new()
-                })
+        let shared = options.value.as_str().map(|name| lists.iter().find(|(known, _)| known == name));
+        item.options = match shared {
+            Some(Some((_, Some(list)))) => list.clone(),
+            Some(Some((_, None))) => {
+                item.faulty = true;
+                item.options
             }
-            None => read_options(options, faults),
+            Some(None) => {
+                options.fault(faults, Code::Unknown, "no option list has this name");
+                item.options
+            }
+            None => read_options(options, languages, faults),
         };
     }
-    if item.range.is_none() && item.options.is_empty() && faults.len() == before {
+    if item.range.is_none() && at.get("options").is_none() && faults.len() == before {
         at.fault(faults, Code::Required, "needs \"range\" or \"options\"");
     }
     if let Some((low, high)) = item.range {
+        if !item.decimal && [low, high].into_iter().any(|bound| !is_whole(bound)) {
+            at.fault(faults, Code::Conflict, "whole bounds, or \"decimal\": true");
+        }
         let outside = |figure: &f64| !(low..=high).contains(figure);
         let options = at.get("options");
         let at = options.unwrap_or(at);
-        for choice in item.options.iter().filter(|choice| choice.weight.as_ref().is_some_and(outside)) {
-            let option = choice.code.as_deref().or(choice.label.as_deref()).unwrap_or("without code");
-            at.fault(faults, Code::Range, format!("the weight of option {option} lies outside {low} to {high}"));
+        for (n, choice) in item.options.iter().enumerate() {
+            if choice.weight.as_ref().is_some_and(outside) {
+                at.fault(faults, Code::Range, format!("the weight of option {} lies outside {low} to {high}", n + 1));
+            }
         }
     }
     if let Some(recode) = at.get("recode") {
         item.recode = read_map(recode, faults);
         let uncovered = values_of(&item).into_iter().any(|x| !item.recode.iter().any(|(from, _)| *from == x));
-        if item.decimal {
-            recode.fault(faults, Code::Conflict, "decimal answers cannot be recoded one by one");
-        } else if uncovered && faults.len() == before {
+        if item.decimal || values_of(&item).len() > MOST_VALUES {
+            recode.fault(faults, Code::Conflict, "only up to 256 whole answers are recoded one by one");
+        } else if uncovered && !item.faulty && faults.len() == before {
             recode.fault(faults, Code::Conflict, "every possible answer is recoded");
         }
     }
+    item.faulty |= faults.len() > before;
+    item.direct = item.direct();
     ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
 }
 
-/// The values that can be answered, where they can be listed.
+/// The values that can be answered: all of them, or one more than can be listed.
 pub(crate) fn values_of(item: &Item) -> Vec<f64> {
     if !item.options.is_empty() {
         return item.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value).collect();
@@ -204,7 +245,7 @@ pub(crate) fn values_of(item: &Item) -> Vec<f64> {
     let Span { low, high, .. } = item.raw_span();
     let mut values = Vec::new();
     let mut value = low;
-    while value <= high && values.len() <= 256 {
+    while value <= high && values.len() <= MOST_VALUES {
         values.push(value);
         value += 1.0;
     }
@@ -226,14 +267,16 @@ fn read_map(at: At<'_, '_>, faults: &mut Faults) -> Vec<(f64, f64)> {
     map
 }
 
-fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Vec<Choice> {
+fn read_options(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) -> Arc<[Choice]> {
     let mut options: Vec<Choice> = Vec::new();
     for element in at.filled_list(faults) {
         if !element.object(faults, &["code", "label", "value", "weight", "missing"]) {
             continue;
         }
-        let text = |key: &str, faults: &mut Faults| element.get(key).and_then(|at| at.words(faults)).map(String::from);
-        let (code, label) = (text("code", faults), text("label", faults));
+        let code = element.get("code").and_then(|at| at.words(faults)).map(String::from);
+        if let Some(label) = element.get("label") {
+            read_wording(label, languages, faults);
+        }
         let missing = element.get("missing").and_then(|at| at.flag(faults)).unwrap_or(false);
         let weight = element.get("weight").and_then(|at| at.number(faults));
         let value = element.get("value").and_then(|at| at.number(faults)).or(weight);
@@ -252,7 +295,21 @@ fn read_options(at: At<'_, '_>, faults: &mut Faults) -> Vec<Choice> {
             continue;
         }
         let weight = if missing { None } else { weight.or(Some(value)) };
-        options.push(Choice { code, label, value, weight });
+        options.push(Choice { code, value, weight });
     }
-    options
+    options.into()
+}
+
+/// Checks a wording: a text in the first language, or `{"en": ..., "de": ...}` with every language of the definition.
+fn read_wording(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) {
+    if !at.value.is_object() {
+        at.words(faults);
+        return;
+    }
+    at.object(faults, languages);
+    for language in languages {
+        if let Some(wording) = at.need(language, faults) {
+            wording.words(faults);
+        }
+    }
 }

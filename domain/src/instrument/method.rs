@@ -1,6 +1,6 @@
 //! Score methods as data.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 use super::{
     condition::{Condition, Test},
@@ -91,15 +91,18 @@ pub(crate) struct Key {
 /// A term of a value set beside the coefficients of the levels.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Extra {
-    /// Added when any dimension is at `level` or worse.
+    /// When any dimension is at `level` or worse.
     Any { level: f64, value: f64 },
-    /// Added for each dimension at `level` or worse.
+    /// For each dimension at `level` or worse, its own value.
     Each { level: f64, values: Vec<f64> },
-    /// `value * (n - less)^power`, n being the dimensions at levels `from` to `to`; nothing when n is `less` or lower.
-    Count { from: f64, to: f64, less: u16, power: u16, value: f64 },
-    /// `value * (x - 1) * (y - 1)` for two dimensions.
+    /// When every level of `some` occurs and no level of `none` does.
+    Present { some: Vec<f64>, none: Vec<f64>, value: f64 },
+    /// `value * (n - less)^power`, n being the dimensions at levels `from` to `to`; nothing when n is `less` or lower, or
+    /// when the level `given` does not occur.
+    Count { from: f64, to: f64, less: u16, power: u16, given: Option<f64>, value: f64 },
+    /// `value * (x - 1) * (y - 1)` for the levels of two dimensions.
     Product { x: usize, y: usize, value: f64 },
-    /// Added when each named dimension is at its level or worse.
+    /// When each named dimension is at exactly its level.
     Together { at: Vec<(usize, f64)>, value: f64 },
 }
 
@@ -107,13 +110,20 @@ pub(crate) enum Extra {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValueSet {
     pub(crate) items: Vec<u16>,
+    /// Coefficients are factors, not summands.
+    pub(crate) product: bool,
     pub(crate) start: f64,
-    /// The value of the best state (11111), where a paper fixes it apart from its terms.
-    pub(crate) best: Option<f64>,
     /// Coefficients, dimension by dimension, level 1 first.
     pub(crate) levels: Vec<Vec<f64>>,
     pub(crate) extras: Vec<Extra>,
+    /// States whose value a paper fixes, whatever the terms come to.
+    pub(crate) states: Vec<(Vec<f64>, f64)>,
+    /// The set values states of another description, which the answers are mapped to.
+    pub(crate) crosswalk: Option<Arc<Crosswalk>>,
 }
+
+/// For each dimension and each level answered, the shares of the levels of the other description.
+pub(crate) type Crosswalk = Vec<Vec<Vec<f64>>>;
 
 /// How a score is made.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use alloc::{
 
 use super::{
     condition::{Condition, Scope, read_test},
-    item::values_of,
+    item::{Item, values_of},
     method::{Assume, Case, Combine, Complete, Key, Method, ScoreDef, Source, Term},
     range::Span,
     scores::{Reader, read_bands},
@@ -71,6 +71,11 @@ fn combine(reader: &mut Reader, at: At<'_, '_>, mean: bool) -> Option<Combine> {
                 Some(term) => term.mirror = mirror,
                 None => reverse.fault(reader.faults, Code::Conflict, "only items of this score are reversed"),
             }
+        }
+    }
+    for (n, term) in terms.iter().enumerate() {
+        if terms.iter().take(n).any(|earlier| earlier.source == term.source) {
+            at.fault(reader.faults, Code::Conflict, "each item and each score is a term once");
         }
     }
     if terms.is_empty() && reader.faults.len() == before {
@@ -169,13 +174,17 @@ fn read_complete(reader: &mut Reader, at: At<'_, '_>, of: u16) -> Option<Complet
     if !at.object(reader.faults, &["missingAtMost", "answeredAtLeast", "answeredShareAbove"]) {
         return None;
     }
+    if at.value.as_object().is_some_and(|rule| rule.len() != 1) {
+        at.fault(reader.faults, Code::Conflict, "one rule");
+        return None;
+    }
     if let Some(most) = at.get("missingAtMost") {
         return most.whole(0, of.saturating_sub(1), reader.faults).map(Complete::MissingAtMost);
     }
     if let Some(least) = at.get("answeredAtLeast") {
         return least.whole(1, of.max(1), reader.faults).map(Complete::AnsweredAtLeast);
     }
-    let share_at = at.need("answeredShareAbove", reader.faults)?;
+    let share_at = at.get("answeredShareAbove")?;
     let share = share_at.number(reader.faults)?;
     if !(0.0..1.0).contains(&share) {
         share_at.fault(reader.faults, Code::Range, "a share from 0 up to, but not, 1");
@@ -244,9 +253,9 @@ fn band(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
 fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
     let before = reader.faults.len();
     let mut keys = Vec::new();
-    let mut cells = Some(1usize);
+    let (mut cells, mut sized) = (Some(1usize), true);
     for element in at.need("keys", reader.faults)?.filled_list(reader.faults) {
-        if !element.object(reader.faults, &["item", "score", "parameter"]) {
+        if !element.object(reader.faults, &["item", "score"]) {
             continue;
         }
         let (source, span) = match (element.get("item"), element.get("score")) {
@@ -263,7 +272,11 @@ fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
                 continue;
             }
         };
-        let Some(span) = span else { continue };
+        let Some(span) = span else {
+            // The key's score has a fault of its own: how many values there should be is not known.
+            sized = false;
+            continue;
+        };
         let size = span.high - span.low + 1.0;
         if !span.whole || !(1.0..=100_000.0).contains(&size) {
             element.fault(reader.faults, Code::Conflict, "a key takes whole numbers, at most 100,000 of them");
@@ -280,7 +293,7 @@ fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
         values.push(if value.value.is_null() { None } else { value.number(reader.faults) });
     }
     let assume = read_assume(reader, at);
-    if reader.faults.len() == before && cells != Some(values.len()) {
+    if sized && reader.faults.len() == before && cells != Some(values.len()) {
         let cells = cells.map_or_else(|| String::from("countless"), |cells| cells.to_string());
         values_at.fault(reader.faults, Code::Range, format!("one value for each combination of keys: {cells}"));
     }
@@ -296,20 +309,27 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
     let choices: Vec<String> = parameter.iter().flat_map(|p| reader.names.choices(*p)).map(String::from).collect();
     let mut levels = Vec::new();
     for item in &items {
-        let values = reader.items.get(usize::from(*item)).map(values_of).unwrap_or_default();
-        if values.first() != Some(&1.0) || values.len() < 2 {
+        let item = reader.items.get(usize::from(*item)).filter(|item| !item.faulty);
+        let values = item.map(values_of)?;
+        let rising = values.windows(2).all(|pair| matches!(pair, [a, b] if *b == a + 1.0));
+        if values.first() != Some(&1.0) || values.len() < 2 || !rising {
             at.fault(reader.faults, Code::Conflict, "dimensions of an index have the levels 1, 2, ...");
         }
         levels.push(values.len());
     }
+    let crosswalk = match at.get("crosswalk") {
+        Some(crosswalk) => Some(value_set::read_crosswalk(crosswalk, &levels, reader.faults)?),
+        None => None,
+    };
+    let dimensions = value_set::Dimensions { items: items.clone(), levels, crosswalk };
     let mut defs = Vec::new();
     for (name, set) in at.need("sets", reader.faults)?.members(reader.faults) {
         let choice = choices.iter().position(|choice| choice == name);
         let choice = choice.and_then(|position| u16::try_from(position).ok());
-        if choice.is_none() && parameter.is_some() {
+        if choice.is_none() && parameter.is_some_and(|parameter| reader.names.known_parameter(parameter)) {
             set.fault(reader.faults, Code::Unknown, "the parameter has no such choice");
         }
-        let Some(read) = value_set::read(reader, set, &items, &levels) else { continue };
+        let Some(read) = value_set::read(reader, set, &dimensions) else { continue };
         let leaves = items.clone();
         let case = Case { when: None, method: Method::Index(read), linear: Vec::new(), leaves, scores: Vec::new() };
         let source = set.value.get("source").and_then(|source| source.as_str()).map(String::from);
@@ -378,7 +398,7 @@ impl Term {
 
 impl Reader<'_> {
     fn counted(&self, item: u16) -> Option<Span> {
-        self.items.get(usize::from(item)).map(|item| item.counted_span())
+        self.items.get(usize::from(item)).filter(|item| !item.faulty).map(Item::counted_span)
     }
 
     /// Lowest plus highest: `mirror - x` reverses.

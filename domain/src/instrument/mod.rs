@@ -2,8 +2,7 @@
 //!
 //! Guarantee: an [`Instrument`] exists only if its definition has no fault the validator knows, and every fault of a
 //! definition is reported at once, with its JSON pointer. There is no expression language: what a definition can say is
-//! listed in [`method`](self::method) and [`condition`](self::condition), so a reviewer can read it and the validator can
-//! check it.
+//! listed in [`method`] and [`condition`], so a reviewer can read it and the validator can check it.
 
 pub(crate) mod condition;
 pub(crate) mod item;
@@ -11,6 +10,7 @@ pub(crate) mod method;
 mod methods;
 pub(crate) mod names;
 pub(crate) mod parameter;
+mod parse;
 pub(crate) mod range;
 mod scores;
 mod value_set;
@@ -22,7 +22,6 @@ use alloc::{
     vec::Vec,
 };
 
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::{
@@ -69,6 +68,8 @@ pub struct Instrument {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) scores: Vec<ScoreDef>,
     pub(crate) rules: Vec<Rule>,
+    /// Parameters and those of their choices that name a value set.
+    pub(crate) sets: Vec<(u16, u16)>,
     pub(crate) has_skips: bool,
     pub(crate) has_required: bool,
 }
@@ -79,12 +80,18 @@ impl Instrument {
     /// # Errors
     /// A finding for each fault, with the JSON pointer of the value that has it.
     pub fn from_json(definition: &[u8]) -> Result<Instrument, Vec<Finding>> {
-        let root: Value = serde_json::from_slice(definition).map_err(|error| {
+        let mut faults = Faults::new();
+        let root = parse::parse(definition, &mut faults).map_err(|error| {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Vec::from([Finding::new("", Code::Format, detail)])
         })?;
-        let mut faults = Faults::new();
-        let hash = Sha256::digest(definition).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::digest(definition).iter().fold(String::with_capacity(64), |hex, byte| {
+            let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+            [byte >> 4, byte & 15].into_iter().fold(hex, |mut hex, half| {
+                hex.push(digit(half));
+                hex
+            })
+        });
         let instrument = read(At::root(&root), hash, &mut faults);
         match instrument {
             Some(instrument) if faults.is_empty() => Ok(instrument),
@@ -151,7 +158,12 @@ impl Instrument {
         self.scores.iter().find(|score| score.id == id)
     }
 
-    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+    /// The position of the item `id`, which is likely to be the `nth` by name.
+    pub(crate) fn position(&self, nth: usize, id: &str) -> Option<usize> {
+        let guess = self.by_id.get(nth).copied().map(usize::from);
+        if guess.and_then(|guess| self.items.get(guess)).is_some_and(|item| item.id == id) {
+            return guess;
+        }
         let key = |position: &u16| self.items.get(usize::from(*position)).map_or("", |item| item.id.as_str());
         let found = self.by_id.binary_search_by(|position| key(position).cmp(id)).ok()?;
         self.by_id.get(found).copied().map(usize::from)
@@ -165,17 +177,16 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     let mut words = |key: &str| Some(at.need(key, faults)?.words(faults)?.to_string());
     let (version, title, licence) = (words("version"), words("title"), words("licence"));
     let id = at.need("id", faults).and_then(|at| at.name(faults)).map(String::from);
-    for key in ["languages", "sources", "notes"] {
+    let mut listed = |key: &str| -> Vec<&str> {
         let list = if key == "notes" { at.get(key) } else { at.need(key, faults) };
-        if let Some(list) = list {
-            for element in list.list(faults) {
-                element.words(faults);
-            }
-        }
-    }
-    let lists = item::read_lists(at.get("optionLists"), faults);
+        let Some(list) = list else { return Vec::new() };
+        let elements = if key == "notes" { list.list(faults) } else { list.filled_list(faults) };
+        elements.iter().filter_map(|element| element.words(faults)).collect()
+    };
+    let (languages, _, _) = (listed("languages"), listed("sources"), listed("notes"));
+    let lists = item::read_lists(at.get("optionLists"), &languages, faults);
     let items_at = at.need("items", faults);
-    let mut items = items_at.map(|items| item::read_items(items, &lists, faults)).unwrap_or_default();
+    let mut items = items_at.map(|items| item::read_items(items, &lists, &languages, faults)).unwrap_or_default();
     let mut parameters: Vec<Parameter> = Vec::new();
     if let Some(list) = at.get("parameters") {
         for element in list.list(faults) {
@@ -195,7 +206,7 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     }
     let mut scores = Vec::new();
     if let Some(scores_at) = scores_at {
-        let mut reader = Reader { items: &items, names: &mut names, defs: Vec::new(), faults };
+        let mut reader = Reader { items: &items, names: &mut names, defs: Vec::new(), faults, before: 0 };
         reader.read(scores_at);
         scores = reader.defs;
     }
@@ -214,6 +225,7 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
         has_required: items.iter().any(|item| item.required),
         items,
         parameters,
+        sets: scores.iter().filter_map(|score| score.only).collect(),
         scores,
         rules,
     })

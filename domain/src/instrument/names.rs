@@ -34,7 +34,8 @@ pub(crate) struct Named {
 /// The names of one definition.
 #[derive(Default)]
 pub(crate) struct Names {
-    items: Vec<Span>,
+    /// `None` for an item with a fault.
+    items: Vec<Option<Span>>,
     item_ids: BTreeMap<String, u16>,
     parameters: Vec<Parameter>,
     scores: Vec<Named>,
@@ -48,7 +49,7 @@ impl Names {
         let ids = items.iter().enumerate().filter_map(|(n, item)| Some((item.id.clone(), u16::try_from(n).ok()?)));
         Names {
             item_ids: ids.collect(),
-            items: items.iter().map(Item::raw_span).collect(),
+            items: items.iter().map(|item| (!item.faulty).then(|| item.raw_span())).collect(),
             parameters: parameters.to_vec(),
             later,
             ..Names::default()
@@ -111,7 +112,7 @@ impl Names {
     }
 
     pub(crate) fn item_span(&self, item: u16) -> Option<Span> {
-        self.items.get(usize::from(item)).copied()
+        self.items.get(usize::from(item)).copied().flatten()
     }
 
     pub(crate) fn is_flag(&self, score: u16) -> bool {
@@ -146,10 +147,15 @@ impl Names {
         }
     }
 
+    /// Whether the parameter itself was read without a fault.
+    pub(crate) fn known_parameter(&self, parameter: u16) -> bool {
+        self.parameters.get(usize::from(parameter)).is_some_and(|parameter| parameter.kind != Kind::Faulty)
+    }
+
     pub(crate) fn parameter_span(&self, parameter: u16) -> Option<Span> {
         match self.parameters.get(usize::from(parameter))?.kind {
             Kind::Number { low, high } => Some(Span { low, high, whole: true }),
-            Kind::Choice(_) => None,
+            Kind::Choice(_) | Kind::Faulty => None,
         }
     }
 }

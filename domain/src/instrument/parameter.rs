@@ -20,7 +20,12 @@ use crate::{Code, Finding};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     Choice(Vec<String>),
-    Number { low: f64, high: f64 },
+    Number {
+        low: f64,
+        high: f64,
+    },
+    /// The definition of the parameter has a fault: nothing is concluded from it.
+    Faulty,
 }
 
 /// A parameter of a definition.
@@ -78,18 +83,19 @@ impl Parameter {
                 }
                 Kind::Choice(known)
             }
-            (None, Some(range)) => {
-                let (low, high) = range.pair(false, faults)?;
-                Kind::Number { low, high }
-            }
+            (None, Some(range)) => match range.pair(false, faults) {
+                Some((low, high)) => Kind::Number { low, high },
+                None => Kind::Faulty,
+            },
             _ => {
                 at.fault(faults, Code::Required, "needs either \"choices\" or \"range\"");
-                return None;
+                Kind::Faulty
             }
         };
         let mut parameter = Parameter { id, kind, default: None };
         if let Some(default) = at.get("default")
             && let Some(text) = default.text(faults)
+            && parameter.kind != Kind::Faulty
         {
             if let Err(rule) = parameter.setting(text) {
                 default.fault(faults, Code::Choice, rule);
@@ -114,6 +120,7 @@ impl Parameter {
                 .filter(|number| (*low..=*high).contains(number))
                 .map(Setting::Number)
                 .ok_or_else(|| format!("a number from {low} to {high}")),
+            Kind::Faulty => Err(String::new()),
         }
     }
 }

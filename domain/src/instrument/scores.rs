@@ -26,6 +26,8 @@ pub(crate) struct Reader<'r> {
     pub(crate) names: &'r mut Names,
     pub(crate) defs: Vec<ScoreDef>,
     pub(crate) faults: &'r mut Faults,
+    /// How many faults there were before the score being read.
+    pub(crate) before: usize,
 }
 
 /// Members every score may have.
@@ -41,21 +43,34 @@ impl Reader<'_> {
     /// Reads the list of scores.
     pub(crate) fn read(&mut self, at: At<'_, '_>) {
         for score in at.filled_list(self.faults) {
-            let before = self.faults.len();
+            self.before = self.faults.len();
             let Some(id) = self.id(score) else { continue };
             let defs = self.score(score, id).unwrap_or_default();
-            let faulty = self.faults.len() > before || defs.is_empty();
+            let faulty = self.faulty() || defs.is_empty();
             if faulty {
                 // The name stays known, so that what refers to it is not reported for this fault again.
                 let bands = Vec::new();
                 self.add(ScoreDef::faulty(id), Named { shape: Shape::Faulty, bands });
             } else {
                 for def in defs {
-                    let named = Named { shape: def.shape(), bands: def.bands.iter().map(|b| b.id.clone()).collect() };
+                    let shape = if self.rests_on_faults(&def) { Shape::Faulty } else { def.shape() };
+                    let named = Named { shape, bands: def.bands.iter().map(|b| b.id.clone()).collect() };
                     self.add(def, named);
                 }
             }
         }
+    }
+
+    /// Whether the score being read has a fault already: what follows from it is not reported again.
+    pub(crate) fn faulty(&self) -> bool {
+        self.faults.len() > self.before
+    }
+
+    /// Whether an item or a score that this one rests on has a fault: its range is not known then.
+    fn rests_on_faults(&self, def: &ScoreDef) -> bool {
+        let item = |item: &u16| self.items.get(usize::from(*item)).is_none_or(|item| item.faulty);
+        let score = |score: &u16| !self.names.known(*score);
+        def.cases.iter().any(|case| case.leaves.iter().any(item) || case.scores.iter().any(score))
     }
 
     fn add(&mut self, def: ScoreDef, named: Named) {
@@ -84,7 +99,7 @@ impl Reader<'_> {
             }
         }
         if at.value.get("method").and_then(|method| method.as_str()) == Some("index") {
-            at.object(self.faults, &[COMMON.as_slice(), &["items", "parameter", "sets"]].concat());
+            at.object(self.faults, &[COMMON.as_slice(), &["items", "parameter", "crosswalk", "sets"]].concat());
             return methods::index(self, at, id);
         }
         let cases = self.cases(at)?;
@@ -162,7 +177,7 @@ impl Reader<'_> {
         self.range(at, def);
         if let Some(round) = at.get("round") {
             def.rounding = self.rounding(round);
-            if def.span.is_none() {
+            if def.span.is_none() && !self.faulty() && !self.rests_on_faults(def) {
                 round.fault(self.faults, Code::Conflict, "only a number is rounded");
             }
         }
@@ -173,6 +188,7 @@ impl Reader<'_> {
             && !matches!(def.cases.first().map(|case| &case.method), Some(Method::Band { .. }))
         {
             match def.span {
+                _ if self.faulty() || self.rests_on_faults(def) => def.bands = read_bands(bands, None, self.faults),
                 Some(span) => def.bands = read_bands(bands, Some(span), self.faults),
                 None => bands.fault(self.faults, Code::Conflict, "only a number has bands"),
             }
@@ -181,8 +197,10 @@ impl Reader<'_> {
 
     fn range(&mut self, at: At<'_, '_>, def: &mut ScoreDef) {
         let Some(declared) = at.get("range") else { return };
+        let faulty = self.faulty() || self.rests_on_faults(def);
         let Some((low, high)) = declared.pair(false, self.faults) else { return };
         match def.span {
+            _ if faulty => {}
             None => declared.fault(self.faults, Code::Conflict, "only a number has a range"),
             Some(span) if (span.low - low).abs() > 1e-6 || (span.high - high).abs() > 1e-6 => {
                 let (low, high) = (span.low, span.high);

@@ -1,154 +1,274 @@
 //! Reading a value set of a preference index.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 
 use super::{
-    method::{Extra, ValueSet},
+    method::{Crosswalk, Extra, ValueSet},
     range::Span,
     scores::Reader,
-    walk::At,
+    walk::{At, Faults},
 };
 use crate::Code;
 
-const MEMBERS: [&str; 7] = ["source", "note", "start", "best", "levels", "extras", "title"];
-const EXTRAS: [&str; 5] = ["any", "each", "count", "product", "together"];
+const MEMBERS: [&str; 8] = ["source", "note", "combine", "start", "levels", "extras", "states", "direct"];
 
-/// Reads one value set over `items`, which have `levels` levels each.
-pub(crate) fn read(reader: &mut Reader, at: At<'_, '_>, items: &[u16], levels: &[usize]) -> Option<ValueSet> {
-    if !at.object(reader.faults, &MEMBERS) {
+/// A crosswalk goes through all states it maps to.
+const MOST_STATES: usize = 10_000;
+
+/// The terms and their members.
+const EXTRAS: [(&str, &[&str]); 6] = [
+    ("any", &["term", "level", "value"]),
+    ("each", &["term", "level", "values"]),
+    ("present", &["term", "some", "none", "value"]),
+    ("count", &["term", "from", "to", "less", "power", "given", "value"]),
+    ("product", &["term", "dimensions", "value"]),
+    ("together", &["term", "dimensions", "levels", "value"]),
+];
+
+/// The dimensions that value sets are read for.
+pub(crate) struct Dimensions {
+    pub(crate) items: Vec<u16>,
+    /// How many levels each can be answered with.
+    pub(crate) levels: Vec<usize>,
+    /// What the answers are mapped to before a set values them.
+    pub(crate) crosswalk: Option<Arc<Crosswalk>>,
+}
+
+/// Reads the shares of a crosswalk: a list for each dimension, in it a list for each level, in it shares that add up to 1.
+pub(crate) fn read_crosswalk(at: At<'_, '_>, levels: &[usize], faults: &mut Faults) -> Option<Arc<Crosswalk>> {
+    if !at.object(faults, &["source", "shares"]) {
         return None;
     }
-    if let Some(source) = at.need("source", reader.faults) {
-        source.words(reader.faults);
+    if let Some(source) = at.need("source", faults) {
+        source.words(faults);
     }
-    let start = at.get("start").map_or(Some(1.0), |at| at.number(reader.faults));
-    let best = at.get("best").and_then(|at| at.number(reader.faults));
-    let mut coefficients = Vec::new();
-    let rows_at = at.need("levels", reader.faults)?;
-    let rows = rows_at.list(reader.faults);
+    let before = faults.len();
+    let shares_at = at.need("shares", faults)?;
+    let mut shares = Crosswalk::new();
+    for dimension in shares_at.list(faults) {
+        let rows = dimension.list(faults);
+        let figures: Vec<Vec<f64>> = rows.iter().map(|row| row.numbers(faults)).collect();
+        for (row, figures) in rows.iter().zip(&figures) {
+            let one = (figures.iter().sum::<f64>() - 1.0).abs() <= 1e-6 && figures.iter().all(|share| *share >= 0.0);
+            if !one && faults.len() == before {
+                row.fault(faults, Code::Range, "shares of 0 or more that add up to 1");
+            }
+        }
+        shares.push(figures);
+    }
+    let known = shares.len() == levels.len() && shares.iter().zip(levels).all(|(rows, levels)| rows.len() == *levels);
+    let widths = |rows: &Vec<Vec<f64>>| rows.windows(2).all(|pair| matches!(pair, [a, b] if a.len() == b.len()));
+    if faults.len() == before && !(known && shares.iter().all(widths)) {
+        shares_at.fault(faults, Code::Range, "for each dimension a list for each level, all of one length");
+    }
+    let states = shares.iter().flat_map(|rows| rows.first()).try_fold(1usize, |all, row| all.checked_mul(row.len()));
+    if states.is_none_or(|states| states > MOST_STATES) {
+        shares_at.fault(faults, Code::Range, format!("at most {MOST_STATES} states to map to"));
+    }
+    (faults.len() == before).then(|| Arc::new(shares))
+}
+
+/// Reads one value set.
+pub(crate) fn read(reader: &mut Reader, at: At<'_, '_>, dimensions: &Dimensions) -> Option<ValueSet> {
+    let faults = &mut *reader.faults;
+    if !at.object(faults, &MEMBERS) {
+        return None;
+    }
+    let direct = at.get("direct").map_or(Some(false), |at| at.flag(faults))?;
+    let crosswalk = dimensions.crosswalk.clone().filter(|_| !direct);
+    let mapped = crosswalk.iter().flat_map(|shares| shares.iter().map(|rows| rows.first().map_or(0, Vec::len)));
+    let levels: &[usize] = if crosswalk.is_some() { &mapped.collect::<Vec<_>>() } else { &dimensions.levels };
+    if let Some(source) = at.need("source", faults) {
+        source.words(faults);
+    }
+    let product = match at.get("combine") {
+        Some(combine) => combine.choice(&["sum", "product"], faults)? == 1,
+        None => false,
+    };
+    let start = at.get("start").map_or(Some(1.0), |at| at.number(faults))?;
+    let rows_at = at.need("levels", faults)?;
+    let rows = rows_at.list(faults);
     if rows.len() != levels.len() {
-        rows_at.fault(reader.faults, Code::Range, format!("one list for each of {} dimensions", levels.len()));
+        rows_at.fault(faults, Code::Range, format!("one list for each of {} dimensions", levels.len()));
         return None;
     }
+    let mut coefficients = Vec::new();
     for (row, levels) in rows.iter().zip(levels) {
-        let mut numbers = row.numbers(reader.faults);
-        // Level 1 is the reference and costs nothing, unless a paper gives it a coefficient of its own.
+        let mut numbers = row.numbers(faults);
+        // Level 1 is the reference and changes nothing, unless a paper gives it a coefficient of its own.
         if numbers.len() + 1 == *levels {
-            numbers.insert(0, 0.0);
+            numbers.insert(0, if product { 1.0 } else { 0.0 });
         }
         if numbers.len() != *levels {
-            row.fault(reader.faults, Code::Range, format!("a coefficient for each level from 2 to {levels}"));
+            row.fault(faults, Code::Range, format!("a coefficient for each level from 2 to {levels}"));
         }
         coefficients.push(numbers);
     }
-    let mut extras = Vec::new();
-    if let Some(list) = at.get("extras") {
-        for extra in list.filled_list(reader.faults) {
-            extras.extend(read_extra(reader, extra, levels));
-        }
-    }
-    Some(ValueSet { items: items.to_vec(), start: start?, best, levels: coefficients, extras })
+    let extras = at.get("extras").map(|list| read_extras(list, levels, faults)).unwrap_or_default();
+    let states = at.get("states").map(|states| read_states(states, levels, faults)).unwrap_or_default();
+    let items = dimensions.items.clone();
+    Some(ValueSet { items, product, start, levels: coefficients, extras, states, crosswalk })
 }
 
-fn read_extra(reader: &mut Reader, at: At<'_, '_>, levels: &[usize]) -> Option<Extra> {
-    let dimensions = levels.len();
-    let most = levels.iter().copied().max().and_then(|most| u16::try_from(most).ok()).unwrap_or(1);
-    let kind = at.need("term", reader.faults)?.choice(&EXTRAS, reader.faults)?;
-    let members: &[&str] = match kind {
-        0 => &["term", "level", "value"],
-        1 => &["term", "level", "values"],
-        2 => &["term", "from", "to", "less", "power", "value"],
-        3 => &["term", "dimensions", "value"],
-        _ => &["term", "dimensions", "levels", "value"],
-    };
-    at.object(reader.faults, members);
-    let level = |key: &str, reader: &mut Reader| {
-        at.need(key, reader.faults).and_then(|at| at.whole(1, most, reader.faults)).map(f64::from)
-    };
-    let value = |reader: &mut Reader| at.need("value", reader.faults).and_then(|at| at.number(reader.faults));
-    let named = |reader: &mut Reader, count: Option<usize>| -> Option<Vec<usize>> {
-        let list = at.need("dimensions", reader.faults)?;
-        let last = u16::try_from(dimensions).ok()?;
-        let elements = list.list(reader.faults);
-        let found: Vec<usize> =
-            elements.iter().filter_map(|at| at.whole(1, last, reader.faults)).map(|n| usize::from(n) - 1).collect();
-        if count.is_some_and(|count| count != elements.len()) || elements.is_empty() {
-            list.fault(reader.faults, Code::Range, "two dimensions");
-            return None;
+/// Reads `{"12133": 0.154, ...}`.
+fn read_states(at: At<'_, '_>, levels: &[usize], faults: &mut Faults) -> Vec<(Vec<f64>, f64)> {
+    let mut states = Vec::new();
+    for (name, value) in at.members(faults) {
+        let digits: Vec<u32> = name.chars().filter_map(|c| c.to_digit(10)).collect();
+        let known = digits.iter().zip(levels).all(|(digit, levels)| (1..=*levels).contains(&(*digit as usize)));
+        if name.len() != levels.len() || digits.len() != levels.len() || !known {
+            value.fault(faults, Code::Unknown, "a state is one level for each dimension");
         }
-        (found.len() == elements.len()).then_some(found)
-    };
-    match kind {
-        0 => Some(Extra::Any { level: level("level", reader)?, value: value(reader)? }),
-        1 => {
-            let level = level("level", reader)?;
-            let list = at.need("values", reader.faults)?;
-            let values = list.numbers(reader.faults);
-            if values.len() != dimensions {
-                list.fault(reader.faults, Code::Range, "a value for each dimension");
+        states.extend(value.number(faults).map(|value| (digits.into_iter().map(f64::from).collect(), value)));
+    }
+    states
+}
+
+fn read_extras(at: At<'_, '_>, levels: &[usize], faults: &mut Faults) -> Vec<Extra> {
+    let extras = at.filled_list(faults);
+    extras.into_iter().filter_map(|extra| Term { at: extra, levels, faults }.read()).collect()
+}
+
+/// One term being read.
+struct Term<'t, 'v, 'p> {
+    at: At<'v, 'p>,
+    levels: &'t [usize],
+    faults: &'t mut Faults,
+}
+
+impl Term<'_, '_, '_> {
+    fn read(mut self) -> Option<Extra> {
+        let at = self.at;
+        let names = EXTRAS.map(|(name, _)| name);
+        let kind = at.need("term", self.faults)?.choice(&names, self.faults)?;
+        let (name, members) = EXTRAS.get(kind)?;
+        at.object(self.faults, members);
+        match *name {
+            "any" => Some(Extra::Any { level: self.level("level")?, value: self.value()? }),
+            "each" => {
+                let level = self.level("level")?;
+                let list = at.need("values", self.faults)?;
+                let values = list.numbers(self.faults);
+                if values.len() != self.levels.len() {
+                    list.fault(self.faults, Code::Range, "a value for each dimension");
+                }
+                Some(Extra::Each { level, values })
             }
-            Some(Extra::Each { level, values })
-        }
-        2 => {
-            let from = level("from", reader)?;
-            let to = if at.get("to").is_some() { level("to", reader)? } else { f64::from(most) };
-            let mut whole = |key: &str, low, high, otherwise| match at.get(key) {
-                Some(at) => at.whole(low, high, reader.faults),
-                None => Some(otherwise),
-            };
-            let (less, power) = (whole("less", 0, 20, 0)?, whole("power", 1, 3, 1)?);
-            Some(Extra::Count { from, to, less, power, value: value(reader)? })
-        }
-        3 => match named(reader, Some(2))?.as_slice() {
-            [x, y] => Some(Extra::Product { x: *x, y: *y, value: value(reader)? }),
-            _ => None,
-        },
-        _ => {
-            let named = named(reader, None)?;
-            let levels = at.need("levels", reader.faults)?;
-            let wanted: Vec<f64> = levels
-                .list(reader.faults)
-                .iter()
-                .filter_map(|at| at.whole(1, most, reader.faults))
-                .map(f64::from)
-                .collect();
-            if wanted.len() != named.len() {
-                levels.fault(reader.faults, Code::Range, "a level for each dimension named");
+            "present" => {
+                let (some, none) = (self.list("some"), self.list("none"));
+                if some.is_empty() && none.is_empty() {
+                    at.fault(self.faults, Code::Required, "needs \"some\" or \"none\"");
+                }
+                Some(Extra::Present { some, none, value: self.value()? })
             }
-            Some(Extra::Together { at: named.into_iter().zip(wanted).collect(), value: value(reader)? })
+            "count" => {
+                let from = self.level("from")?;
+                let to = if at.get("to").is_some() { self.level("to")? } else { f64::from(self.most()) };
+                let given = if at.get("given").is_some() { Some(self.level("given")?) } else { None };
+                let mut whole = |key: &str, low, high, otherwise| match at.get(key) {
+                    Some(at) => at.whole(low, high, self.faults),
+                    None => Some(otherwise),
+                };
+                let (less, power) = (whole("less", 0, 20, 0)?, whole("power", 1, 3, 1)?);
+                Some(Extra::Count { from, to, less, power, given, value: self.value()? })
+            }
+            "product" => match self.dimensions()?.as_slice() {
+                [x, y] => Some(Extra::Product { x: *x, y: *y, value: self.value()? }),
+                _ => {
+                    at.fault(self.faults, Code::Range, "two dimensions");
+                    None
+                }
+            },
+            _ => {
+                let dimensions = self.dimensions()?;
+                let levels = self.list("levels");
+                if levels.len() != dimensions.len() {
+                    at.fault(self.faults, Code::Range, "a level for each dimension named");
+                }
+                Some(Extra::Together { at: dimensions.into_iter().zip(levels).collect(), value: self.value()? })
+            }
         }
+    }
+
+    /// The worst level.
+    fn most(&self) -> u16 {
+        self.levels.iter().copied().max().and_then(|most| u16::try_from(most).ok()).unwrap_or(1)
+    }
+
+    fn level(&mut self, key: &str) -> Option<f64> {
+        let most = self.most();
+        self.at.need(key, self.faults)?.whole(1, most, self.faults).map(f64::from)
+    }
+
+    fn value(&mut self) -> Option<f64> {
+        self.at.need("value", self.faults)?.number(self.faults)
+    }
+
+    /// A list of levels, empty when it is not there.
+    fn list(&mut self, key: &str) -> Vec<f64> {
+        let most = self.most();
+        let Some(list) = self.at.get(key) else { return Vec::new() };
+        let elements = list.filled_list(self.faults);
+        elements.iter().filter_map(|at| at.whole(1, most, self.faults)).map(f64::from).collect()
+    }
+
+    /// Dimensions by number, the first being 1, each once.
+    fn dimensions(&mut self) -> Option<Vec<usize>> {
+        let last = u16::try_from(self.levels.len()).ok()?;
+        let list = self.at.need("dimensions", self.faults)?;
+        let elements = list.filled_list(self.faults);
+        let mut found: Vec<usize> = Vec::new();
+        for element in elements {
+            let dimension = usize::from(element.whole(1, last, self.faults)?) - 1;
+            if found.contains(&dimension) {
+                element.fault(self.faults, Code::Conflict, "a dimension is named once");
+            }
+            found.push(dimension);
+        }
+        Some(found)
     }
 }
 
 /// A span no index of this set leaves; wider than need be where terms cannot occur together.
 pub(crate) fn span(set: &ValueSet) -> Span {
     let mut span = Span { low: set.start, high: set.start, whole: false };
-    let mut add = |figures: &[f64]| {
-        span.low += figures.iter().copied().fold(f64::INFINITY, f64::min);
-        span.high += figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut apply = |figures: &[f64]| {
+        let low = figures.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if set.product {
+            let ends = [span.low * low, span.low * high, span.high * low, span.high * high];
+            span.low = ends.into_iter().fold(f64::INFINITY, f64::min);
+            span.high = ends.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        } else {
+            span.low += low;
+            span.high += high;
+        }
     };
     for row in set.levels.iter().filter(|row| !row.is_empty()) {
-        add(row);
+        apply(row);
     }
+    let nothing = if set.product { 1.0 } else { 0.0 };
     let dimensions = u16::try_from(set.items.len()).unwrap_or(u16::MAX);
     for extra in &set.extras {
         match extra {
-            Extra::Any { value, .. } | Extra::Together { value, .. } => add(&[0.0, *value]),
-            Extra::Each { values, .. } => values.iter().for_each(|value| add(&[0.0, *value])),
+            Extra::Any { value, .. } | Extra::Together { value, .. } | Extra::Present { value, .. } => {
+                apply(&[nothing, *value]);
+            }
+            Extra::Each { values, .. } => values.iter().for_each(|value| apply(&[nothing, *value])),
             Extra::Count { less, power, value, .. } => {
                 let most = f64::from(dimensions.saturating_sub(*less));
-                add(&[0.0, value * (0..*power).fold(1.0, |all, _| all * most)]);
+                apply(&[nothing, value * (0..*power).fold(1.0, |all, _| all * most), *value]);
             }
             Extra::Product { x, y, value } => {
                 let levels = |n: usize| set.levels.get(n).map_or(0, Vec::len);
                 let most = |n: usize| f64::from(u16::try_from(levels(n)).unwrap_or(u16::MAX)) - 1.0;
-                add(&[0.0, value * most(*x) * most(*y)]);
+                apply(&[nothing, value * most(*x) * most(*y), *value]);
             }
         }
     }
-    if let Some(best) = set.best {
-        span.low = span.low.min(best);
-        span.high = span.high.max(best);
+    for (_, value) in &set.states {
+        span.low = span.low.min(*value);
+        span.high = span.high.max(*value);
     }
     span
 }

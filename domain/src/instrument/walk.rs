@@ -22,8 +22,9 @@ pub(crate) const MOST_ITEMS: usize = 1000;
 /// The faults of one definition, in the order of reading.
 pub(crate) type Faults = Vec<Finding>;
 
+/// A place in a document, as steps from the root.
 #[derive(Clone, Copy)]
-enum Path<'p> {
+pub(super) enum Path<'p> {
     Root,
     Key(&'p Path<'p>, &'p str),
     Index(&'p Path<'p>, usize),
@@ -61,6 +62,11 @@ pub(crate) struct At<'v, 'p> {
 }
 
 impl<'v, 'p> At<'v, 'p> {
+    /// A value at a place.
+    pub(super) fn new(value: &'v Value, path: Path<'p>) -> Self {
+        At { value, path }
+    }
+
     /// The document itself.
     pub(crate) fn root(value: &'v Value) -> Self {
         At { value, path: Path::Root }
@@ -249,13 +255,14 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.contains("..")
 }
 
-/// The names from `first` to `last`: the same letters and a rising number.
+/// The names from `first` to `last`: the same letters and a rising number, of equal width where it begins with 0.
 fn run(first: &str, last: &str) -> Option<Vec<String>> {
     let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
-    let low: usize = first.strip_prefix(stem)?.parse().ok()?;
-    let high: usize = last.strip_prefix(stem)?.parse().ok()?;
+    let (from, to) = (first.strip_prefix(stem)?, last.strip_prefix(stem)?);
+    let (low, high): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
+    let width = if from.starts_with('0') && from.len() == to.len() { from.len() } else { 1 };
     let count = high.checked_sub(low)?.checked_add(1)?;
-    (2..=MOST_ITEMS).contains(&count).then(|| (low..=high).map(|n| format!("{stem}{n}")).collect())
+    (2..=MOST_ITEMS).contains(&count).then(|| (low..=high).map(|n| format!("{stem}{n:0width$}")).collect())
 }
 
 #[cfg(test)]
@@ -265,6 +272,7 @@ mod tests {
     #[test]
     fn a_run_of_names_is_written_out() {
         assert_eq!(run("q9", "q11"), Some(["q9", "q10", "q11"].map(String::from).to_vec()));
+        assert_eq!(run("g09", "g10"), Some(["g09", "g10"].map(String::from).to_vec()));
         assert_eq!(run("q3", "q1"), None);
         assert_eq!(run("q1", "p3"), None);
         assert_eq!(run("q1", "q99999999999999999999"), None);

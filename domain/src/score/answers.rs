@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::Known;
 use crate::{
     Code, Finding, Instrument,
-    instrument::{item::Item, walk::escape},
+    instrument::{item::Item, range::is_whole, walk::escape},
 };
 
 /// What is known of one item.
@@ -67,13 +67,17 @@ impl Instrument {
         let mut slots = Vec::new();
         slots.resize(self.items.len(), Slot::Missing);
         let mut faults = Vec::new();
-        for (id, value) in answers {
-            let Some((position, item)) = self.position(id).and_then(|at| Some((at, self.items.get(at)?))) else {
+        for (nth, (id, value)) in answers.iter().enumerate() {
+            // Both are in the order of their ids, unless the form is not whole.
+            let Some((position, item)) = self.position(nth, id).and_then(|at| Some((at, self.items.get(at)?))) else {
                 faults.push(Finding::new(format!("/{}", escape(id)), Code::Unknown, "no item of this instrument"));
                 continue;
             };
             match (read_answer(item, value), slots.get_mut(position)) {
-                (Ok(Some(raw)), Some(slot)) => *slot = Slot::Answered { raw, counted: item.counted(raw) },
+                (Ok(Some(raw)), Some(slot)) => {
+                    let counted = if item.direct.is_some() { raw } else { item.counted(raw) };
+                    *slot = Slot::Answered { raw, counted };
+                }
                 (Ok(_), _) => {}
                 (Err(code), _) => faults.push(Finding::new(format!("/{}", escape(id)), code, item.rule())),
             }
@@ -119,7 +123,7 @@ impl Instrument {
 fn read_answer(item: &Item, value: &Value) -> Result<Option<f64>, Code> {
     let raw = match value {
         Value::Null => return Ok(None),
-        Value::Number(number) => number.as_f64().ok_or(Code::Range)?,
+        Value::Number(number) => number.as_f64().ok_or(Code::Range)? + 0.0, // -0 is 0
         Value::String(code) => {
             if !item.options.iter().any(|choice| choice.code.is_some()) {
                 return Err(Code::Type);
@@ -130,6 +134,9 @@ fn read_answer(item: &Item, value: &Value) -> Result<Option<f64>, Code> {
         }
         _ => return Err(Code::Type),
     };
+    if let Some((low, high)) = item.direct {
+        return if low <= raw && raw <= high && is_whole(raw) { Ok(Some(raw)) } else { Err(Code::Range) };
+    }
     if item.missing_values.contains(&raw) {
         return Ok(None);
     }

@@ -6,12 +6,12 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Answers, Known, Reason, Score, ScoreValue, Status, answers::Slot};
+use super::{Answers, Known, Reason, Score, ScoreValue, Status, answers::Slot, index};
 use crate::{
     Instrument, Parameters,
     instrument::{
         condition::NEAR,
-        method::{Assume, Band, Case, Combine, Complete, Extra, Key, Method, ScoreDef, Source, Term, ValueSet},
+        method::{Assume, Band, Case, Combine, Complete, Key, Method, ScoreDef, Source, Term},
         parameter::Setting,
     },
 };
@@ -47,7 +47,7 @@ impl Instrument {
             if let Some((parameter, choice)) = def.only
                 && let Some(Setting::Choice(asked)) = parameters.setting(parameter)
                 && asked != choice
-                && self.is_set(parameter, asked)
+                && self.sets.contains(&(parameter, asked))
             {
                 continue;
             }
@@ -55,11 +55,6 @@ impl Instrument {
             scores.push(score);
         }
         scores
-    }
-
-    /// Whether a choice names one value set, and not all of them.
-    fn is_set(&self, parameter: u16, choice: u16) -> bool {
-        self.scores.iter().any(|def| def.only == Some((parameter, choice)))
     }
 
     fn one<'a>(
@@ -142,7 +137,10 @@ fn evaluate<'a>(instrument: &'a Instrument, case: &'a Case, known: &Known) -> Ou
         },
         Method::Band { score, bands, label } => named_band(instrument, *score, bands, *label, known),
         Method::Profile { items, missing } => profile(items, missing, known),
-        Method::Index(set) => index(set, known),
+        Method::Index(set) => match index::of(set, known) {
+            Some(value) => Outcome::number(value),
+            None => Outcome::none(Reason::MissingAnswers),
+        },
         Method::Lookup { keys, values, assume } => lookup(keys, values, assume, known),
     };
     // A score made of a prorated one is prorated too.
@@ -291,59 +289,6 @@ fn profile<'a>(items: &[u16], missing: &str, known: &Known) -> Outcome<'a> {
         return Outcome::none(Reason::MissingAnswers);
     }
     Outcome { value: Ok(ScoreValue::Text(Cow::Owned(text))), prorated: false }
-}
-
-/// The index of a health state: start value, level coefficients, further terms.
-fn index<'a>(set: &ValueSet, known: &Known) -> Outcome<'a> {
-    let level = |n: usize| match set.items.get(n).map(|item| known.answers.slot(*item)) {
-        Some(Slot::Answered { raw, .. }) => Some(raw),
-        _ => None,
-    };
-    let mut value = set.start;
-    let mut all_best = true;
-    for (n, row) in set.levels.iter().enumerate() {
-        let Some(raw) = level(n) else { return Outcome::none(Reason::MissingAnswers) };
-        all_best &= raw <= 1.0;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a level from 1 to the row's length"
-        )]
-        let position = (raw as usize).saturating_sub(1);
-        value += row.get(position).copied().unwrap_or(0.0);
-    }
-    if all_best && let Some(best) = set.best {
-        return Outcome::number(best);
-    }
-    let levels = || (0..set.items.len()).filter_map(level);
-    for extra in &set.extras {
-        value += match extra {
-            Extra::Any { level, value } => {
-                if levels().any(|x| x >= *level) {
-                    *value
-                } else {
-                    0.0
-                }
-            }
-            Extra::Each { level, values } => {
-                levels().zip(values).filter(|(x, _)| x >= level).map(|(_, value)| value).sum()
-            }
-            Extra::Count { from, to, less, power, value } => {
-                let n = levels().filter(|x| (*from..=*to).contains(x)).count();
-                let n = u32::try_from(n).map_or(0.0, f64::from) - f64::from(*less);
-                if n > 0.0 { value * (0..*power).fold(1.0, |all, _| all * n) } else { 0.0 }
-            }
-            Extra::Product { x, y, value } => match (level(*x), level(*y)) {
-                (Some(x), Some(y)) => value * (x - 1.0) * (y - 1.0),
-                _ => 0.0,
-            },
-            Extra::Together { at, value } => {
-                let holds = at.iter().all(|(n, least)| level(*n).is_some_and(|x| x >= *least));
-                if holds { *value } else { 0.0 }
-            }
-        };
-    }
-    Outcome::number(value)
 }
 
 fn lookup<'a>(keys: &[Key], values: &[Option<f64>], assume: &[Assume], known: &Known) -> Outcome<'a> {

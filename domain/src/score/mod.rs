@@ -5,6 +5,7 @@
 
 pub(crate) mod answers;
 mod evaluate;
+mod index;
 pub(crate) mod number;
 mod truth;
 
