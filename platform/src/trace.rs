@@ -8,10 +8,10 @@ impl Trace {
     /// Goes on with the trace of a `traceparent` header, or starts one where there is none or it is not valid.
     /// `random` gives the new ids.
     pub fn accept(header: Option<&str>, random: u128) -> Self {
-        let span = format!("{:016x}", (random as u64).max(1));
+        let span = format!("{:016x}", ((random >> 64) as u64 ^ random as u64).max(1));
         match header.and_then(trace_id) {
             Some((id, flags)) => Trace(format!("00-{id}-{span}-{flags}")),
-            None => Trace(format!("00-{:032x}-{span}-01", (random >> 32).max(1))),
+            None => Trace(format!("00-{:032x}-{span}-01", random.max(1))),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::app::{App, phq9, until};
 use crate::receiver::{Act, Receiver, after};
 
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+const CALM: [u8; 9] = [1, 1, 1, 1, 1, 1, 1, 1, 0];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_due_in_three_seconds_happens_then() {
@@ -57,11 +58,10 @@ async fn the_clock_rests_when_there_is_nothing_to_watch() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_nobody_can_read_is_a_dead_letter_and_harms_no_neighbour() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
-    let mut app = app;
-    let first = app.submit(&phq9("r1", [1; 9])).await;
+    let mut app = App::builder().only(&["submit", "records"]).start().await;
+    let first = app.submit(&phq9("r1", CALM)).await;
     let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", "{\"nonsense\":true}"]).await;
-    let second = app.submit(&phq9("r2", [1; 9])).await;
+    let second = app.submit(&phq9("r2", CALM)).await;
     app.stop().await;
     app.run_all();
     app.start_again().await;

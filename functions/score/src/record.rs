@@ -26,12 +26,12 @@ struct Outcome {
 impl Scorer {
     /// Scores an entry, adds its records to the batch and tells what follows from it.
     pub(crate) fn finish(&mut self, claimed: Claimed, max_attempts: u32, batch: &mut Batch) -> Result<Finished, Error> {
-        let give_up = |reason: &'static str, claimed: Claimed| {
-            log::error("submission-dead").outcome(reason).attempt(claimed.attempt).write();
+        let give_up = |reason: &'static str, id: &str, claimed: Claimed| {
+            log::error("submission-dead").submission(id).outcome(reason).attempt(claimed.attempt).write();
             Finished { id: claimed.id, follow_ups: vec![FollowUp::Dead(reason, claimed.payload)] }
         };
         let Ok(entry) = serde_json::from_slice::<Entry>(&claimed.payload) else {
-            return Ok(give_up("unreadable-entry", claimed));
+            return Ok(give_up("unreadable-entry", "", claimed));
         };
         let outcome = if claimed.attempt > max_attempts { Err("attempts-exhausted") } else { self.score(&entry) };
         let subject = &entry.submission;
@@ -63,6 +63,7 @@ impl Scorer {
                 Ok(Finished { id: claimed.id, follow_ups })
             }
             Err(reason) => {
+                let id = entry.submission.submission_id.clone();
                 let record = Record {
                     state: State::Failed,
                     reason: Some(reason.to_owned()),
@@ -72,7 +73,7 @@ impl Scorer {
                     alerts: Vec::new(),
                 };
                 batch.put(key, &record)?;
-                Ok(give_up(reason, claimed))
+                Ok(give_up(reason, &id, claimed))
             }
         }
     }
