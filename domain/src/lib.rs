@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod audit;
 pub mod delivery;
 mod finding;
 mod instrument;
