@@ -45,6 +45,12 @@ pub struct Submission {
     pub key: String,
     /// Hash of its content.
     pub hash: String,
+    /// The earlier submission whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<String>,
+    /// Why it does, in a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends_reason: Option<String>,
     /// The answers of a response, the data of a report.
     pub content: Map<String, Value>,
 }
@@ -73,6 +79,18 @@ pub enum State {
     Scored,
     /// It cannot be scored; see `reason`.
     Failed,
+    /// Its content was removed.
+    Erased,
+}
+
+/// Which submission took a submission's place, at `submission/<id>/superseded`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Superseded {
+    /// The later submission.
+    pub by: String,
+    /// When it came in, RFC 3339 in UTC.
+    pub at: String,
 }
 
 /// A score as it is stored and shown.

@@ -20,14 +20,18 @@ pub enum ProblemType {
     MethodNotAllowed,
     /// The request did not arrive whole in time.
     RequestTimedOut,
-    /// The id stands for another content.
+    /// The id stands for another content, or what is amended is not current.
     Conflict,
+    /// What was here is erased, and stays so.
+    Gone,
     /// The body is too long.
     TooLarge,
     /// The body is not of a type that this path takes.
     UnsupportedMediaType,
     /// The document breaks rules; `errors` lists them.
     Invalid,
+    /// The key asks too often.
+    TooManyRequests,
     /// The queue is full.
     Busy,
     /// A service that Vigil needs cannot be reached.
@@ -44,10 +48,12 @@ impl ProblemType {
             ProblemType::NotFound => ("not-found", 404, "There is nothing here"),
             ProblemType::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),
             ProblemType::RequestTimedOut => ("request-timed-out", 408, "The request did not arrive in time"),
-            ProblemType::Conflict => ("conflict", 409, "The id stands for another content"),
+            ProblemType::Conflict => ("conflict", 409, "It contradicts what is there"),
+            ProblemType::Gone => ("gone", 410, "It was erased"),
             ProblemType::TooLarge => ("too-large", 413, "The body is too long"),
             ProblemType::UnsupportedMediaType => ("unsupported-media-type", 415, "The body has the wrong type"),
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
+            ProblemType::TooManyRequests => ("too-many-requests", 429, "The key asks too often"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
         }
@@ -95,6 +101,12 @@ impl Problem {
     pub fn method_not_allowed(allowed: &'static str) -> Self {
         let problem = Problem::new(ProblemType::MethodNotAllowed, format!("use {allowed}"));
         Problem { header: Some(("allow", allowed.to_owned())), ..problem }
+    }
+
+    /// A key that may ask again after so long.
+    pub fn too_many_requests(wait: std::time::Duration) -> Self {
+        let problem = Problem::new(ProblemType::TooManyRequests, "wait before the next one");
+        Problem { header: Some(("retry-after", wait.as_millis().div_ceil(1000).to_string())), ..problem }
     }
 
     /// There is nothing here, or nothing that this key may see: the two look alike.

@@ -69,6 +69,8 @@ pub struct Submission<'a> {
     pub scope: &'a str,
     /// The entry.
     pub payload: String,
+    /// The earlier submission whose place this one takes.
+    pub amends: Option<&'a str>,
 }
 
 /// What became of a submission at the door.
@@ -80,6 +82,14 @@ pub enum Enqueued {
     Duplicate(String),
     /// Another content is there under this id. The facts are those of the first time.
     Conflict(String),
+    /// It was erased; nothing was written.
+    Gone,
+    /// The submission it amends is not known in its study and site; nothing was written.
+    AmendsUnknown,
+    /// The submission it amends was erased; nothing was written.
+    AmendsGone,
+    /// The submission it amends is not the current version; nothing was written.
+    NotCurrent,
     /// The stream is full; nothing was written.
     Full,
 }
@@ -91,8 +101,12 @@ pub enum Enqueued {
 pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, days: u32) -> Result<Enqueued, Error> {
     let queue = Queue::Score;
     let once = names::once(submission.id);
-    let keys = [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS];
-    let arguments = vec![
+    let amended = submission.amends.map(|id| (names::once(id), names::superseded_mark(id)));
+    let (amended_once, superseded) = amended.as_ref().map_or(("", ""), |(once, mark)| (once, mark));
+    let keys =
+        [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS, amended_once, superseded];
+    let keys = if amended.is_some() { keys.as_slice() } else { keys.first_chunk::<5>().map_or(&[][..], |keys| keys) };
+    let mut arguments = vec![
         text(submission.hash),
         text(submission.facts),
         number(days.into()),
@@ -105,7 +119,10 @@ pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, d
         text(format!("|{}", submission.scope)),
         announcement(),
     ];
-    let reply = redis.eval(include_str!("queue/enqueue.lua"), &keys, arguments).await?;
+    if amended.is_some() {
+        arguments.push(text(submission.id));
+    }
+    let reply = redis.eval(include_str!("queue/enqueue.lua"), keys, arguments).await?;
     enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
 }
 
@@ -114,6 +131,10 @@ fn enqueued(reply: &[RedisResult]) -> Option<Enqueued> {
     match string(reply.first()?)?.as_str() {
         "queued" => Some(Enqueued::Queued),
         "full" => Some(Enqueued::Full),
+        "gone" => Some(Enqueued::Gone),
+        "amends-unknown" => Some(Enqueued::AmendsUnknown),
+        "amends-gone" => Some(Enqueued::AmendsGone),
+        "not-current" => Some(Enqueued::NotCurrent),
         "duplicate" => Some(Enqueued::Duplicate(facts()?)),
         "conflict" => Some(Enqueued::Conflict(facts()?)),
         _ => None,
@@ -315,6 +336,10 @@ mod tests {
     fn the_doors_reply_is_read() {
         assert_eq!(enqueued(&[binary("queued")]), Some(Enqueued::Queued));
         assert_eq!(enqueued(&[binary("full")]), Some(Enqueued::Full));
+        assert_eq!(enqueued(&[binary("gone")]), Some(Enqueued::Gone));
+        assert_eq!(enqueued(&[binary("amends-unknown")]), Some(Enqueued::AmendsUnknown));
+        assert_eq!(enqueued(&[binary("amends-gone")]), Some(Enqueued::AmendsGone));
+        assert_eq!(enqueued(&[binary("not-current")]), Some(Enqueued::NotCurrent));
         assert_eq!(enqueued(&[binary("conflict"), binary("x")]), Some(Enqueued::Conflict("x".into())));
         assert_eq!(enqueued(&[binary("duplicate")]), None);
         assert_eq!(enqueued(&[]), None);

@@ -13,6 +13,7 @@
 
 mod call;
 mod config;
+mod erased;
 
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
             if entries.is_empty() && calls.is_empty() {
                 return Ok(total);
             }
+            let (entries, dropped) = erased::split(&config.redis, entries).await?;
+            done.extend(dropped);
             for entry in entries {
                 match plan(&config, entry)? {
                     Plan::Done(without_call) => done.push(without_call),

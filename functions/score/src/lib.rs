@@ -7,17 +7,23 @@
 //! One bell, one instance, many batches: claim, score, store in one transaction, finish in one script, until nothing is
 //! left or the time is up; then ring for the rest.
 
+mod amend;
 mod record;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platform::Error;
 use platform::config::Reader;
 use platform::deadline::Deadline;
+use platform::erasure::{self, Erasure};
 use platform::kv::{self, Batch};
 use platform::names::Queue;
-use platform::queue::{self, Claim};
+use platform::queue::{self, Claim, Finished};
 use platform::redis::Redis;
+
+use amend::Supersede;
+use record::{Scorer, Work};
 
 /// The most that is claimed, stored and finished together.
 const BATCH: usize = 256;
@@ -50,7 +56,7 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let redis = reader.finish(redis)?;
 
     let deadline = Deadline::after(budget);
-    let (mut scorer, mut total, mut reclaim) = (record::Scorer::default(), 0, true);
+    let (mut scorer, mut total, mut reclaim) = (Scorer::default(), 0, true);
     while !deadline.left().is_zero() {
         let how = Claim { count: BATCH, lease, reclaim, leave: true };
         let entries = queue::claim(&redis, Queue::Score, how).await?;
@@ -59,14 +65,60 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         if entries.is_empty() {
             return Ok(total);
         }
+        let work: Vec<Work> = entries.into_iter().map(Work::read).collect();
+        let ids: Vec<String> = work.iter().filter_map(Work::submission).map(|it| it.submission_id.clone()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let erased = erasure::find(&redis, &ids).await?;
         let mut batch = Batch::default();
-        let mut finished = Vec::with_capacity(entries.len());
-        for entry in entries {
-            finished.push(scorer.finish(entry, max_attempts, &mut batch)?);
+        let mut finished = Vec::with_capacity(work.len());
+        for work in work {
+            let id = work.submission().map(|it| it.submission_id.clone()).unwrap_or_default();
+            finished.push((id, one(work, &redis, &mut scorer, max_attempts, &erased, &mut batch).await?));
         }
+        erasure::clear(&redis, &erased).await?;
         kv::put_all(&batch)?;
+        // An erasure that began in the meantime has not seen what was stored just now.
+        let mut late = erasure::find(&redis, &ids).await?;
+        late.retain(|id, _| !erased.contains_key(id));
+        erasure::clear(&redis, &late).await?;
+        let finished = finished.into_iter().map(|(id, mut finished)| {
+            if late.contains_key(&id) {
+                finished.follow_ups.clear();
+            }
+            finished
+        });
+        let finished = finished.collect();
         total += queue::finish(&redis, Queue::Score, finished).await?;
     }
     queue::ring(&redis, Queue::Score).await?;
     Ok(total)
+}
+
+/// What becomes of one entry: what is to be stored goes into the batch.
+async fn one(
+    work: Work,
+    redis: &Redis,
+    scorer: &mut Scorer,
+    max_attempts: u32,
+    erased: &BTreeMap<String, Erasure>,
+    batch: &mut Batch,
+) -> Result<Finished, Error> {
+    match work {
+        Work::Score(claimed, entry) if erased.contains_key(&entry.submission.submission_id) => {
+            Ok(Finished { id: claimed.id, follow_ups: Vec::new() })
+        }
+        Work::Score(claimed, entry) => {
+            let supersede = Supersede::of(&entry.submission);
+            let mut finished = scorer.finish(claimed, *entry, max_attempts, batch)?;
+            if let Some(supersede) = supersede {
+                finished.follow_ups.extend(supersede.apply(redis, batch).await?);
+            }
+            Ok(finished)
+        }
+        Work::Supersede(claimed, supersede) => {
+            let follow_ups = supersede.apply(redis, batch).await?.into_iter().collect();
+            Ok(Finished { id: claimed.id, follow_ups })
+        }
+        Work::Unreadable(claimed) => Ok(record::give_up("unreadable-entry", "", claimed)),
+    }
 }

@@ -109,6 +109,7 @@ pub(crate) struct Ready {
     pub(crate) facts: String,
     pub(crate) scope: String,
     pub(crate) payload: String,
+    pub(crate) amends: Option<String>,
 }
 
 impl Accepted {
@@ -133,7 +134,11 @@ impl Accepted {
         // What makes two submissions the same: everything the sender said, in one canonical form. Member names are
         // sorted and times are in UTC.
         let said = (study, site, &subject, kind, &instrument, &authored_at, &envelope.content);
-        let said = serde_json::to_vec(&said).map_err(|_| unavailable())?;
+        let said = match &envelope.amends {
+            None => serde_json::to_vec(&said),
+            Some(amends) => serde_json::to_vec(&(said, &amends.submission_id, &amends.reason)),
+        };
+        let said = said.map_err(|_| unavailable())?;
         let hash = hex(&digest(&said));
         let id = match &self.client_id {
             Some((source, id)) => {
@@ -146,6 +151,7 @@ impl Accepted {
         let received_at = now.rfc3339();
         let facts = format!("{study} {site} {received_at}");
         let scope = format!("{study}|{site}");
+        let (amends, amends_reason) = envelope.amends.map_or((None, None), |it| (Some(it.submission_id), it.reason));
         let entry = Entry {
             submission: Submission {
                 submission_id: id.clone(),
@@ -158,12 +164,14 @@ impl Accepted {
                 received_at,
                 key: principal.id.clone(),
                 hash: hash.clone(),
+                amends: amends.clone(),
+                amends_reason,
                 content: envelope.content,
             },
             sealed,
             trace: trace.as_str().to_owned(),
         };
         let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
-        Ok(Ready { id, hash, facts, scope, payload })
+        Ok(Ready { id, hash, facts, scope, payload, amends })
     }
 }

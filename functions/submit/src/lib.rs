@@ -13,6 +13,7 @@ mod document;
 use std::time::Duration;
 
 use domain::intake::Shape;
+use domain::{Code, Finding};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
@@ -74,6 +75,7 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         facts: &ready.facts,
         scope: &ready.scope,
         payload: ready.payload,
+        amends: ready.amends.as_deref(),
     };
     let enqueued = deadline.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
     match enqueued {
@@ -82,6 +84,15 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
             let first = facts.rsplit(' ').next().unwrap_or_default();
             let detail = format!("another content was received under this id at {first}");
             Err(Problem::new(ProblemType::Conflict, detail))
+        }
+        Ok(Ok(Enqueued::Gone)) => Err(Problem::new(ProblemType::Gone, "it was erased and cannot be sent again")),
+        Ok(Ok(Enqueued::AmendsUnknown)) => {
+            let rule = "must name a submission of the same study and site";
+            Err(Problem::invalid(vec![Finding::new("/amends/submissionId", Code::Choice, rule)]))
+        }
+        Ok(Ok(Enqueued::AmendsGone)) => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
+        Ok(Ok(Enqueued::NotCurrent)) => {
+            Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version"))
         }
         Ok(Ok(Enqueued::Full)) => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
         Ok(Err(error)) => {
