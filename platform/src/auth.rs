@@ -84,6 +84,11 @@ impl Principal {
         one(&self.study, study) && one(&self.site, site)
     }
 
+    /// Whether the key covers every study and site.
+    pub fn covers_all(&self) -> bool {
+        self.study == "*" && self.site == "*"
+    }
+
     /// Whether the key's role covers the action.
     pub fn may(&self, action: Action) -> bool {
         self.role.may(action)

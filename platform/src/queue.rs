@@ -103,8 +103,7 @@ pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, d
     let once = names::once(submission.id);
     let amended = submission.amends.map(|id| (names::once(id), names::superseded_mark(id)));
     let (amended_once, superseded) = amended.as_ref().map_or(("", ""), |(once, mark)| (once, mark));
-    let keys =
-        [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS, amended_once, superseded];
+    let keys = [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS, amended_once, superseded];
     let keys = if amended.is_some() { keys.as_slice() } else { keys.first_chunk::<5>().map_or(&[][..], |keys| keys) };
     let mut arguments = vec![
         text(submission.hash),

@@ -2,8 +2,11 @@
 //!
 //! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
 
+mod audit;
 mod config;
+mod erase;
 mod health;
+mod identity;
 mod submission;
 
 use platform::auth::Action;
@@ -18,35 +21,54 @@ use config::Config;
 platform::serve!(handle);
 
 async fn handle(incoming: Incoming) -> Reply {
-    match answer(&incoming).await {
+    match answer(incoming).await {
         Ok(reply) => reply,
         Err(problem) => Reply::from(problem),
     }
 }
 
-async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
-    match incoming.path.as_str() {
+async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
+    let path = incoming.path.clone();
+    match path.as_str() {
         "/healthz" => {
-            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(Reply::json(200, &json!({"status": "ok"})))
         }
         "/readyz" => {
-            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(health::ready(&*configured().await?).await)
         }
         "/v1/ops/drain" => {
-            only(incoming, "POST", &["POST"])?;
+            only(&incoming, "POST", &["POST"])?;
             let config = configured().await?;
             config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
             round(&config).await.map_err(|error| away(&error))
         }
         path => {
+            if let Some(entity) = path.strip_prefix("/v1/audit/") {
+                only(&incoming, "GET", &["GET"])?;
+                let config = configured().await?;
+                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Audit)?;
+                return audit::show(&config, principal, entity).await;
+            }
+            let subject = path.strip_prefix("/v1/subjects/").and_then(|rest| rest.strip_suffix("/identity"));
+            if let Some(pseudonym) = subject {
+                only(&incoming, "GET", &["GET"])?;
+                let config = configured().await?;
+                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Identify)?;
+                return identity::show(&config, principal, pseudonym).await;
+            }
             let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
                 return Err(Problem::not_found());
             };
-            only(incoming, "GET", &["GET"])?;
+            only(&incoming, "GET, DELETE", &["GET", "DELETE"])?;
             let config = configured().await?;
-            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
+            let authorization = incoming.header("authorization");
+            if incoming.method == "DELETE" {
+                let principal = config.keys.admit(authorization.as_deref(), Action::Erase)?;
+                return erase::erase(&config, principal, id, incoming).await;
+            }
+            let principal = config.keys.admit(authorization.as_deref(), Action::Follow)?;
             submission::show(&config, principal, id).await
         }
     }
