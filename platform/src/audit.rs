@@ -14,6 +14,7 @@ use domain::audit;
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
+use crate::clock;
 use crate::error::{Error, Kind};
 use crate::kv::{self, Batch, Store};
 use crate::names;
@@ -171,7 +172,9 @@ pub async fn append(
             None => last_stored(store, batch, entity).await?,
         };
         let next = Record::after(last.as_ref(), entity, change);
-        let arguments = vec![text(claimed.clone().unwrap_or_default()), text(kv::json(&next)?)];
+        // No two claims are alike, though two records may be: a clinician can look twice within a millisecond.
+        let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
+        let arguments = vec![text(claimed.clone().unwrap_or_default()), text(claim)];
         let reply = redis.eval(include_str!("audit.lua"), &[&key], arguments).await?;
         if !matches!(reply.first(), Some(RedisResult::Binary(taken)) if taken.as_slice() == b"1") {
             continue;
@@ -206,8 +209,10 @@ async fn head_text(redis: &Redis, entity: &str) -> Result<Option<String>, Error>
     }
 }
 
+/// The record in a head, which follows the mark of whoever claimed it.
 fn parsed(text: &str) -> Result<Record, Error> {
-    serde_json::from_str(text).map_err(|_| unreadable())
+    let record = text.split_once(' ').and_then(|(_, record)| serde_json::from_str(record).ok());
+    record.ok_or_else(unreadable)
 }
 
 fn unreadable() -> Error {
@@ -253,8 +258,9 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let record = Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(Action::Amended) });
-        assert_eq!(parsed(&kv::json(&record).unwrap()).unwrap(), record);
-        assert!(parsed("{}").is_err());
+        let head = format!("00ff {}", kv::json(&record).unwrap());
+        assert_eq!(parsed(&head).unwrap(), record);
+        assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());
     }
 
     #[test]

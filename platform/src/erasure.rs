@@ -110,18 +110,19 @@ fn nonsense(what: &'static str) -> Error {
 }
 
 /// Leaves nothing but tombstones of erased submissions in the store: for a worker that may have stored them since, or
-/// may have died after it did.
+/// may have died after it did. `alerts` are those it may have stored with them: where the tombstone is in place already,
+/// it no longer names them.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
-pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>) -> Result<(), Error> {
+pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts: Vec<String>) -> Result<(), Error> {
     if erased.is_empty() {
         return Ok(());
     }
     let store = Store::open().await?;
     let mut batch = Batch::default();
     for (id, erasure) in erased {
-        remove_alerts(&store, id).await?;
+        alerts.extend(alerts_of(&store, id).await?);
         let entity = names::submission(id);
         batch.put(entity.clone(), &erasure.tombstone)?;
         // The worker may have written a first record over that of the erasure.
@@ -131,18 +132,26 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>) -> Result<
         }
         log::info("submission-dropped").submission(id).outcome("erased").write();
     }
+    remove_alerts(&store, alerts).await?;
     kv::put_all(&batch)
 }
 
-/// Removes the alerts of a stored submission and what became of them. It comes before the tombstone, which no longer
-/// names them.
+/// The alerts that a stored submission names.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
+    let record: Option<Record> = store.get(&names::submission(submission_id)).await?;
+    Ok(record.map(|record| record.alerts).unwrap_or_default())
+}
+
+/// Removes alerts and what became of them. It comes before the tombstone, which no longer names them.
 ///
 /// # Errors
 /// [`Kind::Away`]; asking again is safe.
-pub async fn remove_alerts(store: &Store, submission_id: &str) -> Result<(), Error> {
-    let record: Option<Record> = store.get(&names::submission(submission_id)).await?;
+pub async fn remove_alerts(store: &Store, alerts: Vec<String>) -> Result<(), Error> {
     let mut keys = Vec::new();
-    for alert in record.map(|record| record.alerts).unwrap_or_default() {
+    for alert in alerts {
         let receivers: Option<Receivers> = store.get(&names::alert_receivers(&alert)).await?;
         let receivers = receivers.map(|it| it.receivers).unwrap_or_default();
         keys.extend(receivers.iter().map(|receiver| names::delivery(&alert, receiver)));

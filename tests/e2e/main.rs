@@ -5,13 +5,17 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod amend;
 mod app;
+mod audit;
 mod client;
 mod clock;
 mod delivery;
+mod erase;
 mod errors;
 mod faults;
 mod hosts;
+mod identity;
 mod journey;
 mod names;
 mod once;

@@ -78,7 +78,7 @@ async fn carry_out(config: &Config, store: &Store, id: &str, wanted: &Erasure) -
     let redis = &config.redis;
     let erasure = erasure::erase(redis, wanted).await?;
     let entity = names::submission(id);
-    erasure::remove_alerts(store, id).await?;
+    erasure::remove_alerts(store, erasure::alerts_of(store, id).await?).await?;
     // Read again: until the erasure was known, a worker may have stored it.
     let before = store.bytes(&entity).await?;
     let mut batch = Batch::default();

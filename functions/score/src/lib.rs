@@ -16,9 +16,10 @@ use std::time::Duration;
 use platform::Error;
 use platform::config::Reader;
 use platform::deadline::Deadline;
+use platform::entry::Record;
 use platform::erasure::{self, Erasure};
 use platform::kv::{self, Batch};
-use platform::names::Queue;
+use platform::names::{self, Queue};
 use platform::queue::{self, Claim, Finished};
 use platform::redis::Redis;
 
@@ -71,16 +72,24 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         let erased = erasure::find(&redis, &ids).await?;
         let mut batch = Batch::default();
         let mut finished = Vec::with_capacity(work.len());
+        let mut dropped = Vec::new();
         for work in work {
+            if let Work::Score(_, entry) = &work
+                && erased.contains_key(&entry.submission.submission_id)
+            {
+                dropped.extend(scorer.alert_ids(entry));
+            }
             let id = work.submission().map(|it| it.submission_id.clone()).unwrap_or_default();
             finished.push((id, one(work, &redis, &mut scorer, max_attempts, &erased, &mut batch).await?));
         }
-        erasure::clear(&redis, &erased).await?;
+        erasure::clear(&redis, &erased, dropped).await?;
         kv::put_all(&batch)?;
         // An erasure that began in the meantime has not seen what was stored just now.
         let mut late = erasure::find(&redis, &ids).await?;
         late.retain(|id, _| !erased.contains_key(id));
-        erasure::clear(&redis, &late).await?;
+        let raised = late.keys().filter_map(|id| batch.get::<Record>(&names::submission(id))?.ok());
+        let raised = raised.flat_map(|record| record.alerts).collect();
+        erasure::clear(&redis, &late, raised).await?;
         let finished = finished.into_iter().map(|(id, mut finished)| {
             if late.contains_key(&id) {
                 finished.follow_ups.clear();

@@ -111,6 +111,12 @@ impl Scorer {
         }
     }
 
+    /// The alerts that scoring an entry may have stored.
+    pub(crate) fn alert_ids(&mut self, entry: &Entry) -> Vec<String> {
+        let alerts = self.score(entry).map(|outcome| outcome.alerts).unwrap_or_default();
+        alerts.into_iter().map(|alert| alert.alert_id).collect()
+    }
+
     /// The reason of an error is a fixed word.
     fn score(&mut self, entry: &Entry) -> Result<Outcome, &'static str> {
         let submission = &entry.submission;
