@@ -33,14 +33,17 @@ pub struct Erasure {
     pub actor: String,
     /// Why.
     pub reason: String,
-    /// The record that takes the place of the submission's own: its place in study and site, without any content.
-    pub tombstone: Record,
+    /// The record that takes the place of the submission's own, as it is stored. See [`tombstone`].
+    pub tombstone: String,
 }
 
-/// A record without content.
-pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at: &str) -> Record {
+/// A record that tells the submission's place in study and site and has no content.
+///
+/// # Errors
+/// [`Kind::Refused`] when it cannot be written as JSON.
+pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at: &str) -> Result<String, Error> {
     let own = str::to_owned;
-    Record {
+    kv::json(&Record {
         state: State::Erased,
         reason: None,
         submission: Submission {
@@ -61,46 +64,56 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
         scored_with: None,
         scores: Vec::new(),
         alerts: Vec::new(),
-    }
+    })
 }
 
-/// Begins an erasure. Gives the one that holds: the first, if the submission was erased before.
+/// Begins an erasure; `facts` are its study, site and time of receipt, as the door keeps them. Gives the one that holds: the first, if the submission was erased before.
 ///
 /// # Errors
 /// [`Kind::Away`]; asking again is safe.
-pub async fn erase(redis: &Redis, erasure: &Erasure) -> Result<Erasure, Error> {
-    let submission = &erasure.tombstone.submission;
-    let once = names::once(&submission.submission_id);
-    let facts = format!("{} {} {}", submission.study_id, submission.site_id, submission.received_at);
-    let arguments = vec![text(&submission.submission_id), text(kv::json(erasure)?), text(facts)];
+pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
+    let once = names::once(submission_id);
+    let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
     let reply = redis.eval(include_str!("erasure.lua"), &[&once, names::ERASED], arguments).await?;
     reply.first().and_then(read).ok_or_else(|| nonsense("erasure"))
 }
 
-/// Which of these submissions are erased.
+/// Which of these submissions are erased, and how.
 ///
 /// # Errors
 /// [`Kind::Away`].
 pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasure>, Error> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let arguments = [names::ERASED].iter().chain(ids).map(|argument| text(*argument)).collect();
-    let reply = redis.command("HMGET", arguments).await?;
     let mut found = BTreeMap::new();
-    for (id, value) in ids.iter().zip(&reply) {
+    for (id, value) in ids.iter().zip(ask(redis, ids).await?) {
         if !matches!(value, RedisResult::Nil) {
             // What cannot be read must not pass for what was never erased.
-            found.insert((*id).to_owned(), read(value).ok_or_else(|| nonsense("HMGET"))?);
+            found.insert((*id).to_owned(), read(&value).ok_or_else(|| nonsense("HMGET"))?);
         }
     }
     Ok(found)
 }
 
+/// Whether each of these submissions is erased.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn known(redis: &Redis, ids: &[&str]) -> Result<Vec<bool>, Error> {
+    let reply = ask(redis, ids).await?;
+    Ok(reply.iter().map(|value| !matches!(value, RedisResult::Nil)).collect())
+}
+
+async fn ask(redis: &Redis, ids: &[&str]) -> Result<Vec<RedisResult>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let arguments = [names::ERASED].iter().chain(ids).map(|argument| text(*argument)).collect();
+    let reply = redis.command("HMGET", arguments).await?;
+    if reply.len() == ids.len() { Ok(reply) } else { Err(nonsense("HMGET")) }
+}
+
 fn read(value: &RedisResult) -> Option<Erasure> {
     match value {
         RedisResult::Binary(bytes) => serde_json::from_slice(bytes).ok(),
-        RedisResult::Status(text) => serde_json::from_str(text).ok(),
         _ => None,
     }
 }
@@ -124,7 +137,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
     for (id, erasure) in erased {
         alerts.extend(alerts_of(&store, id).await?);
         let entity = names::submission(id);
-        batch.put(entity.clone(), &erasure.tombstone)?;
+        batch.put_text(entity.clone(), erasure.tombstone.clone());
         // The worker may have written a first record over that of the erasure.
         let head = audit::head(redis, &entity).await?;
         if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
@@ -136,12 +149,25 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
     kv::put_all(&batch)
 }
 
+/// As much of a submission's record as names its alerts.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Raised {
+    alerts: Vec<String>,
+}
+
+/// The alerts that a submission names in a batch.
+pub fn alerts_in(batch: &Batch, submission_id: &str) -> Vec<String> {
+    let record = batch.get::<Raised>(&names::submission(submission_id));
+    record.and_then(Result::ok).unwrap_or_default().alerts
+}
+
 /// The alerts that a stored submission names.
 ///
 /// # Errors
 /// [`Kind::Away`].
 pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
-    let record: Option<Record> = store.get(&names::submission(submission_id)).await?;
+    let record: Option<Raised> = store.get(&names::submission(submission_id)).await?;
     Ok(record.map(|record| record.alerts).unwrap_or_default())
 }
 

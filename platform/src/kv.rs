@@ -85,6 +85,11 @@ impl Batch {
         Ok(())
     }
 
+    /// Adds a record that is JSON already.
+    pub fn put_text(&mut self, key: String, record: String) {
+        self.0.push((key, record.into_bytes()));
+    }
+
     /// Adds a record and gives the SHA-256 of its bytes, hex.
     ///
     /// # Errors

@@ -29,10 +29,10 @@ pub(crate) async fn split(redis: &Redis, entries: Vec<Claimed>) -> Result<(Vec<C
     };
     let sources: Vec<String> = entries.iter().map(source).collect();
     let ids: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let erased = erasure::find(redis, &ids).await?;
+    let erased = erasure::known(redis, &ids).await?;
     let (mut left, mut dropped) = (Vec::with_capacity(entries.len()), Vec::new());
-    for (entry, source) in entries.into_iter().zip(&sources) {
-        if erased.contains_key(source) {
+    for (entry, erased) in entries.into_iter().zip(erased) {
+        if erased {
             let finished = Finished { id: entry.id, follow_ups: Vec::new() };
             dropped.push(Done { finished, batch: Batch::default() });
         } else {

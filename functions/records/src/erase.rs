@@ -59,9 +59,10 @@ pub(crate) async fn erase(
         at: clock::now().rfc3339(),
         actor: principal.id.clone(),
         reason,
-        tombstone: erasure::tombstone(id, &study, &site, &received_at),
+        tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| away(&error))?,
     };
-    let erased = carry_out(config, &store, id, &wanted).await.map_err(|error| away(&error))?;
+    let facts = format!("{study} {site} {received_at}");
+    let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| away(&error))?;
     log::info("submission-erased").submission(id).key(&principal.id).write();
     let document = json!({
         "submissionId": id,
@@ -74,15 +75,16 @@ pub(crate) async fn erase(
     Ok(Reply::json(200, &document))
 }
 
-async fn carry_out(config: &Config, store: &Store, id: &str, wanted: &Erasure) -> Result<Erasure, Error> {
+async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted: &Erasure) -> Result<Erasure, Error> {
     let redis = &config.redis;
-    let erasure = erasure::erase(redis, wanted).await?;
+    let erasure = erasure::erase(redis, id, facts, wanted).await?;
     let entity = names::submission(id);
     erasure::remove_alerts(store, erasure::alerts_of(store, id).await?).await?;
     // Read again: until the erasure was known, a worker may have stored it.
     let before = store.bytes(&entity).await?;
     let mut batch = Batch::default();
-    let after = batch.put_hashed(entity.clone(), &erasure.tombstone)?;
+    let after = hex(&digest(erasure.tombstone.as_bytes()));
+    batch.put_text(entity.clone(), erasure.tombstone.clone());
     let head = audit::head(redis, &entity).await?;
     match head.filter(|head| head.action == Action::Erased.as_str()) {
         // An earlier attempt got as far as this, perhaps no further.

@@ -16,10 +16,9 @@ use std::time::Duration;
 use platform::Error;
 use platform::config::Reader;
 use platform::deadline::Deadline;
-use platform::entry::Record;
 use platform::erasure::{self, Erasure};
 use platform::kv::{self, Batch};
-use platform::names::{self, Queue};
+use platform::names::Queue;
 use platform::queue::{self, Claim, Finished};
 use platform::redis::Redis;
 
@@ -87,8 +86,7 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         // An erasure that began in the meantime has not seen what was stored just now.
         let mut late = erasure::find(&redis, &ids).await?;
         late.retain(|id, _| !erased.contains_key(id));
-        let raised = late.keys().filter_map(|id| batch.get::<Record>(&names::submission(id))?.ok());
-        let raised = raised.flat_map(|record| record.alerts).collect();
+        let raised = late.keys().flat_map(|id| erasure::alerts_in(&batch, id)).collect();
         erasure::clear(&redis, &late, raised).await?;
         let finished = finished.into_iter().map(|(id, mut finished)| {
             if late.contains_key(&id) {
