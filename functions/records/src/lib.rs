@@ -76,6 +76,6 @@ fn away(error: &Error) -> Problem {
 async fn round(config: &Config) -> Result<Reply, Error> {
     let due = queue::tick(&config.redis, clock::now().millis(), config.lease, None).await?;
     let scored = score::drain(score::BUDGET).await?;
-    let dispatched = dispatch::drain(dispatch::BUDGET).await?;
+    let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
     Ok(Reply::json(200, &json!({"due": due.moved, "scored": scored, "dispatched": dispatched})))
 }
