@@ -30,7 +30,9 @@ impl Store {
     /// [`Kind::Away`] when the store does not answer, or holds something else under this key.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let bytes = self.0.get(key).await.map_err(away)?;
-        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(away)).transpose()
+        // What serde says may quote the record, and the record is patient data.
+        let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
+        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(broken)).transpose()
     }
 
     /// Writes one small value; for checks, not for records.

@@ -32,6 +32,8 @@ pub enum ProblemType {
     Busy,
     /// A service that Vigil needs cannot be reached.
     Unavailable,
+    /// The deadline passed before there was an answer.
+    DeadlinePassed,
 }
 
 impl ProblemType {
@@ -50,6 +52,7 @@ impl ProblemType {
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
+            ProblemType::DeadlinePassed => ("deadline-passed", 504, "There was no answer in time"),
         }
     }
 

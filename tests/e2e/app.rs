@@ -140,6 +140,12 @@ impl App {
 
     /// Starts what was stopped or killed, at the same address, and waits until it is ready.
     pub(crate) async fn start_again(&mut self) {
+        self.start_unready().await;
+        self.ready().await;
+    }
+
+    /// Starts without waiting for anything.
+    pub(crate) async fn start_unready(&mut self) {
         prepare();
         let spin = std::env::var_os("SPIN").filter(|spin| !spin.is_empty());
         self.running = match spin {
@@ -147,7 +153,6 @@ impl App {
             None if self.builder.own_process => Running::Process(self.vigil()),
             None => Running::InProcess(self.host().await),
         };
-        self.ready().await;
     }
 
     /// From the next start on, runs all components.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use platform::Error;
 use platform::auth::Keys;
 use platform::config::Reader;
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -27,7 +27,7 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
     }
     let mut reader = Reader::new();
     let config = Config {
-        redis: Redis::new(&reader.text("redis_url").await),
+        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         lease: reader.seconds("lease_seconds", 1..=86_400).await,
         ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,

@@ -6,8 +6,11 @@ mod config;
 mod health;
 mod submission;
 
+use std::time::Duration;
+
 use platform::auth::Action;
 use platform::clock;
+use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::{Error, log, queue};
@@ -16,6 +19,9 @@ use serde_json::json;
 use config::Config;
 
 platform::serve!(handle);
+
+/// The whole of a read.
+const TOTAL: Duration = Duration::from_secs(3);
 
 async fn handle(incoming: Incoming) -> Reply {
     match answer(&incoming).await {
@@ -47,7 +53,12 @@ async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
             only(incoming, "GET", &["GET"])?;
             let config = configured().await?;
             let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
-            submission::show(&config, principal, id).await
+            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+            let shown = deadline.run(submission::show(&config, principal, id)).await;
+            shown.unwrap_or_else(|TimedOut| {
+                config.redis.forget();
+                Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+            })
         }
     }
 }

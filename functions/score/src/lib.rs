@@ -17,10 +17,12 @@ use platform::deadline::Deadline;
 use platform::kv::{self, Batch};
 use platform::names::Queue;
 use platform::queue::{self, Claim};
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
 
 /// The most that is claimed, stored and finished together.
 const BATCH: usize = 256;
+/// When the store is away, what was claimed is tried again after this.
+const PAUSE: Duration = Duration::from_secs(5);
 /// How long one bell drains.
 pub const BUDGET: Duration = Duration::from_secs(5);
 
@@ -44,7 +46,7 @@ mod trigger {
 /// When Redis or the store is away; what was claimed comes back after its lease.
 pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let mut reader = Reader::new();
-    let redis = Redis::new(&reader.text("redis_url").await);
+    let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
     let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let max_attempts = reader.number("max_attempts", 1..=1000).await;
     let redis = reader.finish(redis)?;
@@ -64,7 +66,11 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         for entry in entries {
             finished.push(scorer.finish(entry, max_attempts, &mut batch)?);
         }
-        kv::put_all(&batch)?;
+        if let Err(away) = kv::put_all(&batch) {
+            let ids = finished.into_iter().map(|entry| entry.id);
+            queue::release(&redis, Queue::Score, ids, lease, PAUSE).await?;
+            return Err(away);
+        }
         total += queue::finish(&redis, Queue::Score, finished).await?;
     }
     queue::ring(&redis, Queue::Score).await?;
