@@ -210,8 +210,11 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receivers {
-    /// Their ids. None: no route takes this severity.
+    /// Their ids.
     pub receivers: Vec<String>,
+    /// Why there are none: no route takes this severity, or routing failed again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What became of an alert at one receiver, at `alert/<id>/delivery/<receiver>`.

@@ -31,7 +31,9 @@ impl Store {
     /// [`Kind::Away`] when the store does not answer, or holds something else under this key.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let bytes = self.bytes(key).await?;
-        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(away)).transpose()
+        // What serde says may quote the record, and the record is patient data.
+        let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
+        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(broken)).transpose()
     }
 
     /// The bytes under a key, as they are.
@@ -109,7 +111,8 @@ impl Batch {
     /// The record of a key in the batch, if there is one.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<Result<T, Error>> {
         let (_, bytes) = self.0.iter().rev().find(|(own, _)| own == key)?;
-        Some(serde_json::from_slice(bytes).map_err(away))
+        let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
+        Some(serde_json::from_slice(bytes).map_err(broken))
     }
 }
 

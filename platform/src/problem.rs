@@ -36,6 +36,8 @@ pub enum ProblemType {
     Busy,
     /// A service that Vigil needs cannot be reached.
     Unavailable,
+    /// The deadline passed before there was an answer.
+    DeadlinePassed,
 }
 
 impl ProblemType {
@@ -56,6 +58,7 @@ impl ProblemType {
             ProblemType::TooManyRequests => ("too-many-requests", 429, "The key asks too often"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
+            ProblemType::DeadlinePassed => ("deadline-passed", 504, "There was no answer in time"),
         }
     }
 

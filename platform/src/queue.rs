@@ -247,6 +247,26 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
     ended.ok_or_else(|| nonsense("finish"))
 }
 
+/// Gives entries back that could not be finished through no fault of their own: the store was away. They are handed out
+/// again after `pause`, and the attempt is not counted, so that no outage makes a dead letter of what it delays.
+///
+/// # Errors
+/// [`Kind::Away`]. The entries come back after their lease, and the attempt is counted.
+pub async fn release(
+    redis: &Redis,
+    queue: Queue,
+    ids: impl IntoIterator<Item = String>,
+    lease: Duration,
+    pause: Duration,
+) -> Result<(), Error> {
+    let mut arguments = vec![text(names::GROUP), millis(lease.saturating_sub(pause))];
+    arguments.extend(ids.into_iter().map(text));
+    if arguments.len() == 2 {
+        return Ok(());
+    }
+    redis.eval(include_str!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
+}
+
 /// Rings for a queue, whether a bell is pending or not.
 ///
 /// # Errors
@@ -303,6 +323,7 @@ pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, running: Option<&
         keys.extend([queue.stream(), queue.bell()]);
         arguments.extend([text(queue.name()), text(queue.channel())]);
     }
+    keys.push(names::DEAD);
     let reply = redis.eval(include_str!("queue/tick.lua"), &keys, arguments).await?;
     ticked(&reply).ok_or_else(|| nonsense("tick"))
 }

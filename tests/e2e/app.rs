@@ -149,6 +149,12 @@ impl App {
 
     /// Starts what was stopped or killed, at the same address, and waits until it is ready.
     pub(crate) async fn start_again(&mut self) {
+        self.start_unready().await;
+        self.ready().await;
+    }
+
+    /// Starts without waiting for anything.
+    pub(crate) async fn start_unready(&mut self) {
         prepare();
         let spin = std::env::var_os("SPIN").filter(|spin| !spin.is_empty());
         self.running = match spin {
@@ -156,7 +162,6 @@ impl App {
             None if self.builder.own_process => Running::Process(self.vigil()),
             None => Running::InProcess(self.host().await),
         };
-        self.ready().await;
     }
 
     /// From the next start on, runs all components.
@@ -224,6 +229,20 @@ impl App {
 
     /// Waits until the application says that it is ready, which also wakes what waits.
     pub(crate) async fn ready(&self) {
+        // Spin's triggers are processes of their own: that HTTP answers does not mean that the workers listen.
+        until("the workers listen", async || {
+            let client = redis::Client::open(self.redis_url.as_str()).ok()?;
+            let mut connection = client.get_multiplexed_async_connection().await.ok()?;
+            let runs = |id: &str| self.builder.components.is_empty() || self.builder.components.iter().any(|c| c == id);
+            for worker in ["score", "dispatch", "clock"].into_iter().filter(|id| runs(id)) {
+                let mut ask = redis::cmd("PUBSUB");
+                ask.arg("NUMSUB").arg(format!("vigil.{worker}"));
+                let (_, listeners): (String, usize) = ask.query_async(&mut connection).await.ok()?;
+                (listeners > 0).then_some(())?;
+            }
+            Some(())
+        })
+        .await;
         until("the application is ready", async || {
             let mut client = Client::connect(self.address).await.ok()?;
             let answer = client.send("GET", "/readyz", &[], "").await.ok()?;

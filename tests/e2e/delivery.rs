@@ -107,13 +107,14 @@ async fn one_hanging_receiver_does_not_hold_up_another() {
     let (bad, good) = (Receiver::start().await, Receiver::start().await);
     bad.then(vec![Act::Hang; 100]);
     let app = App::builder().variable("delivery_deadline_ms", "20000").routes(&[&bad.url(), &good.url()]).start().await;
+    // For longer than a worker usually stays: the hanging calls keep it, and it must go on hearing of new alerts.
     for number in 0..20 {
+        let began = std::time::Instant::now();
         app.submit(&phq9(&format!("r{number}"), ALARMING)).await;
+        good.heard(number + 1).await;
+        assert!(began.elapsed() < Duration::from_secs(5), "alert {number} took {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(400)).await;
     }
-    // The deadline of the hanging calls is far away; the good receiver has everything before.
-    let began = std::time::Instant::now();
-    good.heard(20).await;
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let ids: std::collections::BTreeSet<String> = good.calls().iter().map(|call| call.id()).collect();
     assert_eq!(ids.len(), 20);
 }

@@ -3,7 +3,7 @@
 //! Every test has a Redis, a port, a folder and a receiver of its own, so all run in parallel. No test sleeps for luck:
 //! it waits on a condition with a deadline. With the variable `SPIN` naming a `spin` binary, the same tests run on it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod amend;
 mod app;

@@ -1,6 +1,7 @@
 //! What the messenger needs to know, read once per bell.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use domain::Severity;
@@ -9,7 +10,7 @@ use platform::config::Reader;
 use platform::entry::Routes;
 use platform::http::Url;
 use platform::identity::{digest, hex};
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
 
 use crate::call::Secret;
 
@@ -22,7 +23,7 @@ pub(crate) struct Receiver {
 }
 
 /// Receivers by severity.
-type Routing = BTreeMap<String, Vec<Receiver>>;
+type Routing = BTreeMap<String, Vec<Rc<Receiver>>>;
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -38,7 +39,7 @@ impl Config {
     pub(crate) async fn read() -> Result<Self, Error> {
         let mut reader = Reader::new();
         let config = Config {
-            redis: Redis::new(&reader.text("redis_url").await),
+            redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
             lease: reader.seconds("lease_seconds", 1..=86_400).await,
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             deadline: Duration::from_millis(reader.number("delivery_deadline_ms", 10..=600_000).await),
@@ -53,13 +54,13 @@ impl Config {
     }
 
     /// Who is told about alerts of this severity.
-    pub(crate) fn receivers(&self, severity: &str) -> &[Receiver] {
+    pub(crate) fn receivers(&self, severity: &str) -> &[Rc<Receiver>] {
         self.routing.get(severity).map_or(&[], Vec::as_slice)
     }
 
     /// The receiver of this id, whichever severity it is for.
-    pub(crate) fn receiver(&self, id: &str) -> Option<&Receiver> {
-        self.routing.values().flatten().find(|receiver| receiver.id == id)
+    pub(crate) fn receiver(&self, id: &str) -> Option<Rc<Receiver>> {
+        self.routing.values().flatten().find(|receiver| receiver.id == id).cloned()
     }
 }
 
@@ -81,7 +82,7 @@ fn routing(text: &str) -> Result<Routing, Vec<String>> {
             faults.push("knows the severities critical, high, moderate and info".to_owned());
             continue;
         }
-        let receivers: &mut Vec<Receiver> = routing.entry(severity.clone()).or_default();
+        let receivers: &mut Vec<Rc<Receiver>> = routing.entry(severity.clone()).or_default();
         for (index, route) in routes.into_iter().enumerate() {
             let (url, secret) = (Url::parse(&route.url), Secret::parse(&route.secret));
             if url.is_none() {
@@ -95,7 +96,7 @@ fn routing(text: &str) -> Result<Routing, Vec<String>> {
                 faults.push(format!("{severity}/{index}: the url stands there twice"));
             }
             if let (Some(url), Some(secret)) = (url, secret) {
-                receivers.push(Receiver { id, url, secret });
+                receivers.push(Rc::new(Receiver { id, url, secret }));
             }
         }
     }

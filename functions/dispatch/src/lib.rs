@@ -4,8 +4,8 @@
 //! Guarantee: at least once, always under the same `webhook-id`. An alert is delivered, or visibly waits with the time
 //! of its next attempt, or is a dead letter with its reason; nothing is dropped silently.
 //!
-//! An alert for several receivers is split into one entry for each, so that no receiver ever waits for another and a
-//! crash repeats only the calls that were under way. Calls run concurrently, each under its own deadline; whichever
+//! An alert for several receivers is split into one entry for each, so that no receiver waits for the answer of
+//! another and a crash repeats only the calls that were under way. Calls run concurrently, each under its own deadline; whichever
 //! ends first is stored and finished first.
 //!
 //! Not for: exactly-once. A host that dies between a receiver's answer and the script that finishes the entry makes the
@@ -15,6 +15,8 @@ mod call;
 mod config;
 mod erased;
 
+use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use domain::delivery::{Schedule, Verdict};
@@ -30,7 +32,7 @@ use platform::{Error, clock, log};
 
 use config::{Config, Receiver};
 
-/// How long one bell takes new work on.
+/// How long a drain goes on before it looks for a moment to leave.
 pub const BUDGET: Duration = Duration::from_secs(5);
 /// While calls are under way no bell is heard: look for new work this often.
 const LOOK: Duration = Duration::from_millis(20);
@@ -42,7 +44,7 @@ mod trigger {
 
     #[spin_sdk::redis_subscriber]
     async fn ring(_message: Vec<u8>) -> Result<(), Error> {
-        super::drain(super::BUDGET)
+        super::drain(super::Until::Quiet)
             .await
             .map(|_| ())
             .inspect_err(|error| log::error("drain-failed").cause(error).write())
@@ -55,21 +57,36 @@ struct Done {
     batch: Batch,
 }
 
-/// Sends what waits; takes no new work on after `budget`, and then waits for the calls under way. Gives how many
-/// entries were finished.
+/// When a drain ends, if there is always more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// A worker goes on as long as calls are under way, however long a receiver hangs: no other worker would hear of
+    /// new alerts before this one leaves. It leaves at the first quiet moment after [`BUDGET`].
+    Quiet,
+    /// An operator's round takes no new work on after [`BUDGET`], and ends with the calls under way.
+    Budget,
+}
+
+/// Sends what waits. Gives how many entries were finished.
 ///
 /// # Errors
 /// When Redis or the store is away; what was claimed comes back after its lease.
-pub async fn drain(budget: Duration) -> Result<usize, Error> {
-    let config = Config::read().await?;
-    let deadline = Deadline::after(budget);
+pub async fn drain(until: Until) -> Result<usize, Error> {
+    let mut config = Rc::new(Config::read().await?);
+    let mut deadline = Deadline::after(BUDGET);
     let mut calls = FuturesUnordered::new();
     let (mut total, mut reclaim) = (0, true);
     loop {
+        let mut open = !deadline.left().is_zero();
+        if !open && until == Until::Quiet && !calls.is_empty() {
+            // Staying longer than planned must not mean working with an old configuration.
+            config = Rc::new(Config::read().await?);
+            (deadline, open, reclaim) = (Deadline::after(BUDGET), true, true);
+        }
         let mut done = Vec::new();
         let room = config.concurrency.saturating_sub(calls.len());
-        let open = !deadline.left().is_zero();
-        if open && room > 0 {
+        let look = open && room > 0;
+        if look {
             let how = Claim { count: room, lease: config.lease, reclaim, leave: calls.is_empty() };
             let entries = queue::claim(&config.redis, Queue::Dispatch, how).await?;
             reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
@@ -81,7 +98,7 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
             for entry in entries {
                 match plan(&config, entry)? {
                     Plan::Done(without_call) => done.push(without_call),
-                    Plan::Call(entry, receiver) => calls.push(deliver(&config, entry, receiver)),
+                    Plan::Call(entry, receiver) => calls.push(deliver(Rc::clone(&config), entry, receiver)),
                 }
             }
         } else if calls.is_empty() {
@@ -90,8 +107,8 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         }
         if done.is_empty() && !calls.is_empty() {
             // With no room or no time left there is nothing to look for.
-            let pause = if open && room > 0 { LOOK } else { config.deadline };
-            if let Either::Left((Some(first), _)) = select(calls.next(), std::pin::pin!(clock::sleep(pause))).await {
+            let pause = if look { LOOK } else { config.deadline };
+            if let Either::Left((Some(first), _)) = select(calls.next(), pin!(clock::sleep(pause))).await {
                 done.push(first?);
             }
         }
@@ -108,14 +125,20 @@ async fn store_and_finish(config: &Config, done: Vec<Done>) -> Result<usize, Err
         batch.append(one.batch);
         finished.push(one.finished);
     }
-    kv::put_all(&batch)?;
+    if let Err(away) = kv::put_all(&batch) {
+        // The receivers have been called; how it went could not be kept. After a whole lease they are called again.
+        let ids = finished.into_iter().map(|entry| entry.id);
+        queue::release(&config.redis, Queue::Dispatch, ids, config.lease, config.lease).await?;
+        return Err(away);
+    }
+    erased::forget(&config.redis, &mut finished).await?;
     queue::finish(&config.redis, Queue::Dispatch, finished).await
 }
 
 /// What to do with an entry.
-enum Plan<'a> {
+enum Plan {
     Done(Done),
-    Call(Pending, &'a Receiver),
+    Call(Box<Pending>, Rc<Receiver>),
 }
 
 /// An entry that is about to be sent to its receiver.
@@ -125,22 +148,24 @@ struct Pending {
     batch: Batch,
 }
 
-fn plan(config: &Config, claimed: Claimed) -> Result<Plan<'_>, Error> {
+fn plan(config: &Config, claimed: Claimed) -> Result<Plan, Error> {
     let Ok(dispatch) = serde_json::from_slice::<Dispatch>(&claimed.payload) else {
+        log::error("alert-dead").outcome("unreadable-entry").write();
         return Ok(Plan::Done(dead(claimed, "unreadable-entry", Batch::default())));
     };
     let alert_id = &dispatch.alert.alert_id;
     let mut batch = Batch::default();
     if claimed.attempt > config.max_attempts {
         log::error("alert-dead").alert(alert_id).outcome("attempts-exhausted").write();
-        if let Some(receiver) = &dispatch.receiver {
-            record_dead(&mut batch, &dispatch, receiver, "attempts-exhausted")?;
+        match &dispatch.receiver {
+            Some(receiver) => record_dead(&mut batch, &dispatch, receiver, "attempts-exhausted")?,
+            None => record_unrouted(&mut batch, alert_id, "attempts-exhausted")?,
         }
         return Ok(Plan::Done(dead(claimed, "attempts-exhausted", batch)));
     }
     if let Some(id) = &dispatch.receiver {
         return match config.receiver(id) {
-            Some(receiver) => Ok(Plan::Call(Pending { id: claimed.id, dispatch, batch }, receiver)),
+            Some(receiver) => Ok(Plan::Call(Box::new(Pending { id: claimed.id, dispatch, batch }), receiver)),
             None => {
                 log::error("alert-dead").alert(alert_id).receiver(id).outcome("receiver-not-configured").write();
                 record_dead(&mut batch, &dispatch, id, "receiver-not-configured")?;
@@ -150,14 +175,17 @@ fn plan(config: &Config, claimed: Claimed) -> Result<Plan<'_>, Error> {
     }
 
     let receivers = config.receivers(&dispatch.alert.severity);
-    let ids = receivers.iter().map(|receiver| receiver.id.clone()).collect();
-    batch.put(names::alert_receivers(alert_id), &Receivers { receivers: ids })?;
+    if !receivers.is_empty() {
+        let ids = receivers.iter().map(|receiver| receiver.id.clone()).collect();
+        batch.put(names::alert_receivers(alert_id), &Receivers { receivers: ids, reason: None })?;
+    }
     match receivers {
         [] => {
+            record_unrouted(&mut batch, alert_id, "no-receiver")?;
             log::error("alert-dead").alert(alert_id).outcome("no-receiver").write();
             Ok(Plan::Done(dead(claimed, "no-receiver", batch)))
         }
-        [receiver] => Ok(Plan::Call(Pending { id: claimed.id, dispatch, batch }, receiver)),
+        [receiver] => Ok(Plan::Call(Box::new(Pending { id: claimed.id, dispatch, batch }), Rc::clone(receiver))),
         several => {
             let mut follow_ups = Vec::with_capacity(several.len());
             for receiver in several {
@@ -174,6 +202,11 @@ fn dead(claimed: Claimed, reason: &'static str, batch: Batch) -> Done {
     Done { finished: Finished { id: claimed.id, follow_ups }, batch }
 }
 
+fn record_unrouted(batch: &mut Batch, alert_id: &str, reason: &str) -> Result<(), Error> {
+    let none = Receivers { receivers: Vec::new(), reason: Some(reason.to_owned()) };
+    batch.put(names::alert_receivers(alert_id), &none)
+}
+
 fn record_dead(batch: &mut Batch, dispatch: &Dispatch, receiver: &str, reason: &str) -> Result<(), Error> {
     let delivery = Delivery {
         receiver: receiver.to_owned(),
@@ -186,13 +219,13 @@ fn record_dead(batch: &mut Batch, dispatch: &Dispatch, receiver: &str, reason: &
 }
 
 /// Calls the receiver and decides what follows.
-async fn deliver(config: &Config, pending: Pending, receiver: &Receiver) -> Result<Done, Error> {
-    let Pending { id, mut dispatch, mut batch } = pending;
-    let (attempt, outcome) = call::attempt(&dispatch.alert, receiver, Deadline::after(config.deadline)).await;
+async fn deliver(config: Rc<Config>, pending: Box<Pending>, receiver: Rc<Receiver>) -> Result<Done, Error> {
+    let Pending { id, mut dispatch, mut batch } = *pending;
+    let (attempt, outcome) = call::attempt(&dispatch.alert, &receiver, Deadline::after(config.deadline)).await;
     dispatch.attempts.push(attempt);
     let number = u32::try_from(dispatch.attempts.len()).unwrap_or(u32::MAX);
     let verdict = Schedule { delays_ms: &config.delays_ms }.decide(outcome, number, clock::chance());
-    note(&dispatch.alert, receiver, number, &dispatch, verdict);
+    note(&dispatch.alert, &receiver, number, &dispatch, verdict);
 
     let mut delivery = Delivery {
         receiver: receiver.id.clone(),

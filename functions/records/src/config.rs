@@ -8,7 +8,7 @@ use platform::Error;
 use platform::auth::Keys;
 use platform::config::Reader;
 use platform::identity::IdentityKey;
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -33,7 +33,7 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
     let identity_key = IdentityKey::new(reader.key("identity_key", 32..=32).await);
     let older = reader.parsed("identity_keys_old", IdentityKey::read_list).await;
     let config = Config {
-        redis: Redis::new(&reader.text("redis_url").await),
+        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
         identity_looks_per_minute: reader.number("identity_looks_per_minute", 1..=10_000).await,

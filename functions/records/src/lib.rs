@@ -9,8 +9,11 @@ mod health;
 mod identity;
 mod submission;
 
+use std::time::Duration;
+
 use platform::auth::Action;
 use platform::clock;
+use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::{Error, log, queue};
@@ -19,6 +22,9 @@ use serde_json::json;
 use config::Config;
 
 platform::serve!(handle);
+
+/// The whole of a request.
+const TOTAL: Duration = Duration::from_secs(3);
 
 async fn handle(incoming: Incoming) -> Reply {
     match answer(incoming).await {
@@ -49,29 +55,46 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
                 only(&incoming, "GET", &["GET"])?;
                 let config = configured().await?;
                 let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Audit)?;
-                return audit::show(&config, principal, entity).await;
+                return within(patience(&incoming), &config, audit::show(&config, principal, entity)).await;
             }
             let subject = path.strip_prefix("/v1/subjects/").and_then(|rest| rest.strip_suffix("/identity"));
             if let Some(pseudonym) = subject {
                 only(&incoming, "GET", &["GET"])?;
                 let config = configured().await?;
                 let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Identify)?;
-                return identity::show(&config, principal, pseudonym).await;
+                return within(patience(&incoming), &config, identity::show(&config, principal, pseudonym)).await;
             }
             let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
                 return Err(Problem::not_found());
             };
             only(&incoming, "GET, DELETE", &["GET", "DELETE"])?;
             let config = configured().await?;
-            let authorization = incoming.header("authorization");
+            let (authorization, deadline) = (incoming.header("authorization"), patience(&incoming));
             if incoming.method == "DELETE" {
                 let principal = config.keys.admit(authorization.as_deref(), Action::Erase)?;
-                return erase::erase(&config, principal, id, incoming).await;
+                return within(deadline, &config, erase::erase(&config, principal, id, incoming)).await;
             }
             let principal = config.keys.admit(authorization.as_deref(), Action::Follow)?;
-            submission::show(&config, principal, id).await
+            within(deadline, &config, submission::show(&config, principal, id)).await
         }
     }
+}
+
+/// The deadline of a request.
+fn patience(incoming: &Incoming) -> Deadline {
+    Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref())
+}
+
+/// Answers before the deadline, one way or the other.
+async fn within(
+    deadline: Deadline,
+    config: &Config,
+    answer: impl Future<Output = Result<Reply, Problem>>,
+) -> Result<Reply, Problem> {
+    deadline.run(answer).await.unwrap_or_else(|TimedOut| {
+        config.redis.forget();
+        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+    })
 }
 
 fn only(incoming: &Incoming, allowed: &'static str, methods: &[&str]) -> Result<(), Problem> {
@@ -98,6 +121,6 @@ fn away(error: &Error) -> Problem {
 async fn round(config: &Config) -> Result<Reply, Error> {
     let due = queue::tick(&config.redis, clock::now().millis(), config.lease, None).await?;
     let scored = score::drain(score::BUDGET).await?;
-    let dispatched = dispatch::drain(dispatch::BUDGET).await?;
+    let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
     Ok(Reply::json(200, &json!({"due": due.moved, "scored": scored, "dispatched": dispatched})))
 }

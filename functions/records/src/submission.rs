@@ -137,8 +137,8 @@ async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
     let mut deliveries = Vec::new();
     let state = match &receivers {
         None => "pending",
-        Some(Receivers { receivers }) if receivers.is_empty() => "unrouted",
-        Some(Receivers { receivers }) => {
+        Some(Receivers { receivers, .. }) if receivers.is_empty() => "unrouted",
+        Some(Receivers { receivers, .. }) => {
             for receiver in receivers {
                 deliveries.extend(store.get::<Delivery>(&names::delivery(&alert.alert_id, receiver)).await?);
             }
