@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod delivery;
+pub mod fhir;
 mod finding;
 mod instrument;
 pub mod intake;

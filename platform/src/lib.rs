@@ -8,6 +8,7 @@ pub mod config;
 pub mod deadline;
 pub mod entry;
 mod error;
+pub mod fhir;
 pub mod http;
 pub mod identity;
 pub mod kv;

@@ -3,6 +3,7 @@
 //! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
 
 mod config;
+mod fhir;
 mod health;
 mod submission;
 
@@ -46,6 +47,7 @@ async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
             config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
             round(&config).await.map_err(|error| away(&error))
         }
+        path if path.starts_with("/fhir/") => Ok(fhir::answer(incoming).await),
         path => {
             let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
                 return Err(Problem::not_found());
