@@ -11,6 +11,7 @@ mod clock;
 mod delivery;
 mod errors;
 mod faults;
+mod fhir;
 mod hosts;
 mod journey;
 mod names;
