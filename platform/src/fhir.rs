@@ -27,7 +27,7 @@ fn issue_code(kind: ProblemType) -> &'static str {
         ProblemType::Forbidden => "forbidden",
         ProblemType::NotFound => "not-found",
         ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => "not-supported",
-        ProblemType::RequestTimedOut => "timeout",
+        ProblemType::RequestTimedOut | ProblemType::DeadlinePassed => "timeout",
         ProblemType::Conflict => "conflict",
         ProblemType::TooLarge => "too-long",
         ProblemType::Invalid => "invalid",

@@ -6,7 +6,7 @@
 //! the meaning (a modifier extension, an unknown member, an unknown item with an answer) is a finding.
 //!
 //! Works on JSON values: of the resources only the few members that matter here are known by name. Depth is bounded
-//! ([`response::DEEPEST`]), and so is the work: every item is looked at once.
+//! ([`response::DEEPEST`]), and so are the findings and the work: every item is looked at once.
 //!
 //! FHIR has no place for study and site of a response. They are the extensions [`STUDY`] and [`SITE`], each with a
 //! `valueString`, or `valueId`, or `valueCode`.

@@ -30,6 +30,9 @@ mod answers;
 
 /// How deep items may be nested.
 pub const DEEPEST: usize = 16;
+/// So many findings of one resource are told; what follows is not looked at. A body of a hundred thousand faults would
+/// otherwise be answered with a hundred times its size.
+pub const MOST_FINDINGS: usize = 1000;
 
 /// What FHIR R4 names in a `QuestionnaireResponse`.
 const MEMBERS: [&str; 20] = [
@@ -140,6 +143,10 @@ impl Translation {
             Ok(read) if findings.is_empty() => return Ok(read),
             Ok(_) => {}
             Err(own) => findings.extend(own.into_iter().filter_map(|finding| self.placed(finding))),
+        }
+        if findings.len() > MOST_FINDINGS {
+            findings.truncate(MOST_FINDINGS);
+            findings.push(Finding::new("", Code::Range, "more is wrong than these findings tell"));
         }
         Err(findings)
     }
@@ -275,6 +282,9 @@ impl Reading {
     fn place(&mut self, member: &str, url: &str, extensions: &[At<'_, '_>], own: Option<&str>) {
         let mut found = false;
         for at in extensions {
+            if full(&self.faults) {
+                break;
+            }
             if at.value.get("url").and_then(Value::as_str) != Some(url) {
                 continue;
             }
@@ -361,6 +371,11 @@ fn given<'v, 's>(at: &'s At<'v, '_>, key: &'s str) -> Option<At<'v, 's>> {
     at.get(key).filter(|at| !at.value.is_null())
 }
 
+/// Whether there are more findings than are told.
+fn full(faults: &Faults) -> bool {
+    faults.len() > MOST_FINDINGS
+}
+
 /// Whether this is an object; reports if not, and reports what could change its meaning: members that FHIR R4 does not
 /// name here, and modifier extensions.
 fn known(at: &At<'_, '_>, members: &[&str], faults: &mut Faults) -> bool {
@@ -369,6 +384,9 @@ fn known(at: &At<'_, '_>, members: &[&str], faults: &mut Faults) -> bool {
         return false;
     };
     for key in object.keys() {
+        if full(faults) {
+            break;
+        }
         if members.contains(&key.strip_prefix('_').unwrap_or(key)) {
             continue;
         }

@@ -317,3 +317,14 @@ fn items_are_nested_at_most_sixteen_deep() {
     // Far deeper than any JSON reader lets through.
     assert_eq!(read(&nested(2000)).unwrap_err().len(), 1);
 }
+
+#[test]
+fn a_thousand_findings_are_told_and_that_there_are_more() {
+    let found =
+        |faults: usize| read(&phq9(vec![json!({"linkId": "x", "answer": [7]}); faults / 2].into())).unwrap_err();
+    assert_eq!(found(1000).len(), 1000);
+    assert!(found(1000).iter().all(|finding| !finding.detail.contains("more")));
+    let more = found(3000);
+    assert_eq!(more.len(), 1001);
+    assert!(more[1000].pointer.is_empty() && more[1000].detail.contains("more"));
+}

@@ -8,16 +8,17 @@ use domain::fhir::observation::{Score, Scored, bundle, observation};
 use domain::fhir::questionnaire::questionnaire;
 use domain::{Code, Finding, Instrument, library};
 use platform::auth::{Action, Principal};
+use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::entry::Record;
 use platform::fhir::{FHIR_JSON, outcome};
 use platform::http::{Incoming, Reply};
 use platform::identity::is_id;
 use platform::kv::Store;
-use platform::problem::Problem;
+use platform::problem::{Problem, ProblemType};
 use platform::{log, names};
 use serde_json::Value;
 
-use crate::{away, configured, only};
+use crate::{TOTAL, away, configured, only};
 
 /// Answers a path below `/fhir/`; every refusal is an `OperationOutcome`.
 pub(crate) async fn answer(incoming: &Incoming) -> Reply {
@@ -46,7 +47,11 @@ async fn read(incoming: &Incoming) -> Result<Reply, Problem> {
             let principal = config.keys.admit(authorization.as_deref(), Action::Read)?;
             let submission = derived_from(&incoming.query)?;
             let own_url = format!("{OBSERVATION}?derived-from=QuestionnaireResponse/{submission}");
-            Ok(shown(&bundle(&own_url, observations(principal, &submission).await?)))
+            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+            let found = deadline.run(observations(principal, &submission)).await.map_err(|TimedOut| {
+                Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time")
+            })??;
+            Ok(shown(&bundle(&own_url, found)))
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::super::codes::{self, Form};
 use super::super::{ITEM_WEIGHT, LOINC, ORDINAL_VALUE, answer_system, figure};
-use super::{DEEPEST, given, known};
+use super::{DEEPEST, full, given, known};
 use crate::instrument::item::{Choice, Item, values_of};
 use crate::instrument::walk::{At, Faults, escape};
 use crate::{Code, Finding, Instrument};
@@ -81,6 +81,9 @@ impl<'w> Walk<'w> {
             return list.fault(self.faults, Code::Range, format!("items are nested at most {DEEPEST} deep"));
         }
         for item in list.list(self.faults) {
+            if full(self.faults) {
+                break;
+            }
             self.item(&item, depth);
         }
     }
@@ -93,6 +96,9 @@ impl<'w> Walk<'w> {
         let answer = given(item, "answer");
         let answers = answer.as_ref().map(|at| at.list(self.faults)).unwrap_or_default();
         for answer in &answers {
+            if full(self.faults) {
+                break;
+            }
             if known(answer, &[ANSWER.as_slice(), &VALUES].concat(), self.faults)
                 && let Some(nested) = given(answer, "item")
             {
@@ -252,6 +258,9 @@ impl<'w> Walk<'w> {
     fn weights(&mut self, ours: &Item, choice: &Choice, at: &At<'_, '_>) {
         let extensions = given(at, "extension");
         for extension in extensions.as_ref().map(|at| at.list(self.faults)).unwrap_or_default() {
+            if full(self.faults) {
+                break;
+            }
             let url = extension.value.get("url").and_then(Value::as_str);
             if url != Some(ITEM_WEIGHT) && url != Some(ORDINAL_VALUE) {
                 continue;
