@@ -45,6 +45,12 @@ pub struct Submission {
     pub key: String,
     /// Hash of its content.
     pub hash: String,
+    /// What is to be known about its times: `late`, `clock-skewed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// How often each class of identity was taken out of its content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<String, u32>,
     /// The answers of a response, the data of a report.
     pub content: Map<String, Value>,
 }
