@@ -6,14 +6,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod batch;
 mod client;
 mod clock;
 mod delivery;
 mod errors;
 mod faults;
 mod hosts;
+mod identity;
 mod journey;
 mod names;
 mod once;
 mod ops;
 mod receiver;
+mod reports;

@@ -14,10 +14,8 @@ use crate::time::Timestamp;
 const CRITERIA: [&str; 6] =
     ["death", "life-threatening", "hospitalisation", "disability", "congenital-anomaly", "medically-important"];
 const RELATEDNESS: [&str; 5] = ["not-related", "unlikely", "possible", "probable", "definite"];
-const OUTCOMES: [&str; 6] =
-    ["recovered", "recovering", "recovered-with-sequelae", "not-recovered", "fatal", "unknown"];
-const ACTIONS: [&str; 6] =
-    ["none", "dose-reduced", "dose-interrupted", "drug-withdrawn", "not-applicable", "unknown"];
+const OUTCOMES: [&str; 6] = ["recovered", "recovering", "recovered-with-sequelae", "not-recovered", "fatal", "unknown"];
+const ACTIONS: [&str; 6] = ["none", "dose-reduced", "dose-interrupted", "drug-withdrawn", "not-applicable", "unknown"];
 
 pub(super) fn check(mut event: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {
     for member in ["term", "onset", "grade", "serious", "relatedness", "outcome", "actionTaken"] {

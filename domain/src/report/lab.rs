@@ -32,7 +32,12 @@ fn check_result(mut result: Object<'_>, now: Timestamp, faults: &mut Vec<Finding
     if let Some(code) = code
         && !units::is_code(code)
     {
-        result.fault(faults, "code", Code::Format, "must be a LOINC code, or a local one of letters, digits, '.', '_', '-'");
+        result.fault(
+            faults,
+            "code",
+            Code::Format,
+            "must be a LOINC code, or a local one of letters, digits, '.', '_', '-'",
+        );
     }
     let unit = result.text(faults, "unit", 40);
     if let Some(unit) = unit {

@@ -116,7 +116,13 @@ impl<'a> Object<'a> {
     }
 
     /// A whole number between two bounds.
-    pub(super) fn whole(&mut self, faults: &mut Vec<Finding>, member: &'static str, low: i64, high: i64) -> Option<i64> {
+    pub(super) fn whole(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        low: i64,
+        high: i64,
+    ) -> Option<i64> {
         let value = self.get(member)?;
         let rule = format!("must be a whole number from {low} to {high}");
         let Some(number) = value.as_number() else {
@@ -167,12 +173,22 @@ impl<'a> Object<'a> {
     }
 
     /// A time with an offset, not in the future beyond what clocks differ.
-    pub(super) fn time(&mut self, faults: &mut Vec<Finding>, member: &'static str, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn time(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let value = self.get(member)?;
         let at = value.as_str().and_then(Timestamp::parse);
         let Some(at) = at else {
             let code = if value.is_string() { Code::Format } else { Code::Type };
-            self.fault(faults, member, code, "must be an RFC 3339 time with an offset, such as 2026-03-01T08:00:00+08:00");
+            self.fault(
+                faults,
+                member,
+                code,
+                "must be an RFC 3339 time with an offset, such as 2026-03-01T08:00:00+08:00",
+            );
             return None;
         };
         if at.millis() > now.millis().saturating_add(SKEW_MS) {

@@ -9,36 +9,36 @@ const ELECTROLYTE: &[&str] = &["mmol/L", "meq/L"];
 const ENZYME: &[&str] = &["U/L", "ukat/L"];
 
 const ANALYTES: &[(&str, &[&str])] = &[
-    ("10839-9", &["ng/mL", "ug/L", "ng/L"]),          // troponin I
-    ("13457-7", MASS_OR_AMOUNT),                      // LDL cholesterol, calculated
-    ("1742-6", ENZYME),                               // alanine aminotransferase
-    ("1751-7", &["g/dL", "g/L"]),                     // albumin
-    ("17861-6", MASS_OR_AMOUNT),                      // calcium
-    ("1920-8", ENZYME),                               // aspartate aminotransferase
-    ("1975-2", MASS_OR_MICRO),                        // bilirubin, total
-    ("1988-5", &["mg/L", "mg/dL"]),                   // C reactive protein
-    ("2075-0", ELECTROLYTE),                          // chloride
-    ("2085-9", MASS_OR_AMOUNT),                       // HDL cholesterol
-    ("2093-3", MASS_OR_AMOUNT),                       // cholesterol
-    ("2160-0", MASS_OR_MICRO),                        // creatinine
-    ("2345-7", MASS_OR_AMOUNT),                       // glucose
-    ("2571-8", MASS_OR_AMOUNT),                       // triglyceride
-    ("2823-3", ELECTROLYTE),                          // potassium
-    ("2951-2", ELECTROLYTE),                          // sodium
-    ("3016-3", &["m[IU]/L", "u[IU]/mL"]),             // thyrotropin
-    ("3094-0", MASS_OR_AMOUNT),                       // urea nitrogen
-    ("4544-3", &["%", "L/L"]),                        // haematocrit
-    ("4548-4", &["%"]),                               // haemoglobin A1c
-    ("59261-8", &["mmol/mol"]),                       // haemoglobin A1c, IFCC
-    ("62238-1", &["mL/min/{1.73_m2}"]),               // glomerular filtration rate, CKD-EPI
-    ("6301-6", &["{INR}", "1"]),                      // INR
-    ("6690-2", CELLS),                                // leukocytes
-    ("6768-6", ENZYME),                               // alkaline phosphatase
-    ("718-7", &["g/dL", "g/L", "mmol/L"]),            // haemoglobin
-    ("731-0", CELLS),                                 // lymphocytes
-    ("751-8", CELLS),                                 // neutrophils
-    ("777-3", CELLS),                                 // platelets
-    ("789-8", &["10*6/uL", "10*12/L"]),               // erythrocytes
+    ("10839-9", &["ng/mL", "ug/L", "ng/L"]), // troponin I
+    ("13457-7", MASS_OR_AMOUNT),             // LDL cholesterol, calculated
+    ("1742-6", ENZYME),                      // alanine aminotransferase
+    ("1751-7", &["g/dL", "g/L"]),            // albumin
+    ("17861-6", MASS_OR_AMOUNT),             // calcium
+    ("1920-8", ENZYME),                      // aspartate aminotransferase
+    ("1975-2", MASS_OR_MICRO),               // bilirubin, total
+    ("1988-5", &["mg/L", "mg/dL"]),          // C reactive protein
+    ("2075-0", ELECTROLYTE),                 // chloride
+    ("2085-9", MASS_OR_AMOUNT),              // HDL cholesterol
+    ("2093-3", MASS_OR_AMOUNT),              // cholesterol
+    ("2160-0", MASS_OR_MICRO),               // creatinine
+    ("2345-7", MASS_OR_AMOUNT),              // glucose
+    ("2571-8", MASS_OR_AMOUNT),              // triglyceride
+    ("2823-3", ELECTROLYTE),                 // potassium
+    ("2951-2", ELECTROLYTE),                 // sodium
+    ("3016-3", &["m[IU]/L", "u[IU]/mL"]),    // thyrotropin
+    ("3094-0", MASS_OR_AMOUNT),              // urea nitrogen
+    ("4544-3", &["%", "L/L"]),               // haematocrit
+    ("4548-4", &["%"]),                      // haemoglobin A1c
+    ("59261-8", &["mmol/mol"]),              // haemoglobin A1c, IFCC
+    ("62238-1", &["mL/min/{1.73_m2}"]),      // glomerular filtration rate, CKD-EPI
+    ("6301-6", &["{INR}", "1"]),             // INR
+    ("6690-2", CELLS),                       // leukocytes
+    ("6768-6", ENZYME),                      // alkaline phosphatase
+    ("718-7", &["g/dL", "g/L", "mmol/L"]),   // haemoglobin
+    ("731-0", CELLS),                        // lymphocytes
+    ("751-8", CELLS),                        // neutrophils
+    ("777-3", CELLS),                        // platelets
+    ("789-8", &["10*6/uL", "10*12/L"]),      // erythrocytes
 ];
 
 /// The units of a known analyte.

@@ -65,7 +65,8 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             }
             continue;
         };
-        let mut group = Group { start, end: start + c.len_utf8(), digits: [0; MOST_DIGITS], len: 0, plus, check: None, marked };
+        let mut group =
+            Group { start, end: start + c.len_utf8(), digits: [0; MOST_DIGITS], len: 0, plus, check: None, marked };
         let mut next = Some(first);
         while let Some(value) = next {
             if let Some(place) = group.digits.get_mut(group.len) {
@@ -168,7 +169,9 @@ fn is_resident(digits: &[u8], check: Option<u32>) -> bool {
     }
     let two = |at: usize| digits.get(at..at + 2).map(|pair| pair.iter().fold(0, |sum, digit| sum * 10 + value(digit)));
     let year = two(6).is_some_and(|century| matches!(century, 18..=20));
-    let born = year && two(10).is_some_and(|month| (1..=12).contains(&month)) && two(12).is_some_and(|day| (1..=31).contains(&day));
+    let born = year
+        && two(10).is_some_and(|month| (1..=12).contains(&month))
+        && two(12).is_some_and(|day| (1..=31).contains(&day));
     let sum: u32 = digits.iter().map(value).chain(check).zip(WEIGHTS).map(|(value, weight)| value * weight).sum();
     born && sum % 11 == 1
 }

@@ -112,5 +112,6 @@ fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let (Some(before), Some(found), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..)) else {
         return false;
     };
-    !joined(before.chars().next_back(), found.chars().next()) && !joined(found.chars().next_back(), after.chars().next())
+    !joined(before.chars().next_back(), found.chars().next())
+        && !joined(found.chars().next_back(), after.chars().next())
 }

@@ -6,9 +6,31 @@ use super::{Class, Span, is_cjk};
 
 /// What announces the number of a record. In lower case.
 const RECORD_WORDS: &[&str] = &[
-    "mrn", "medical record number", "medical record no", "medical record", "record number", "record no",
-    "hospital number", "hospital no", "patient number", "patient no", "patient id", "chart number", "chart no",
-    "病历号", "病案号", "住院号", "门诊号", "就诊号", "就诊卡号", "病历编号", "病人号", "患者编号", "医保号", "医保卡号", "护照号",
+    "mrn",
+    "medical record number",
+    "medical record no",
+    "medical record",
+    "record number",
+    "record no",
+    "hospital number",
+    "hospital no",
+    "patient number",
+    "patient no",
+    "patient id",
+    "chart number",
+    "chart no",
+    "病历号",
+    "病案号",
+    "住院号",
+    "门诊号",
+    "就诊号",
+    "就诊卡号",
+    "病历编号",
+    "病人号",
+    "患者编号",
+    "医保号",
+    "医保卡号",
+    "护照号",
 ];
 /// The most bytes between the announcement and the number.
 const MOST_BETWEEN: usize = 16;
