@@ -224,11 +224,8 @@ impl Outcome {
                 (2, json!({"index": index, "status": "conflict", "submissionId": id, "firstReceivedAt": first}))
             }
             Outcome::Rejected { findings, more } => {
-                let mut row = json!({"index": index, "status": "rejected", "errors": row::shown(findings)});
-                if *more > 0 {
-                    row["moreErrors"] = json!(more);
-                }
-                (3, row)
+                let row = json!({"index": index, "status": "rejected", "errors": row::shown(findings)});
+                (3, row::with_more(row, *more))
             }
             Outcome::NotProcessed => (4, json!({"index": index, "status": "not-processed"})),
         }

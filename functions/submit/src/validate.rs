@@ -38,11 +38,8 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
         let valid = findings.is_empty();
         all_valid &= valid;
         let more = budget.cut(&mut findings);
-        let mut shown = json!({"index": rows.len(), "valid": valid, "errors": row::shown(&findings)});
-        if more > 0 {
-            shown["moreErrors"] = json!(more);
-        }
-        rows.push(shown);
+        let shown = json!({"index": rows.len(), "valid": valid, "errors": row::shown(&findings)});
+        rows.push(row::with_more(shown, more));
     }
     Ok(Reply::json(200, &json!({"valid": all_valid, "rows": Value::Array(rows)})))
 }
