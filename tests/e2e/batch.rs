@@ -193,6 +193,22 @@ async fn a_batch_has_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_largest_batch_is_taken_in_whole() {
+    let app = App::builder().only(&["submit", "records"]).start().await;
+    let mut rows = diaries(5000);
+    for row in &mut rows {
+        // Every row is as long as the limit allows, and has something to be taken out.
+        row["data"]["note"] = json!(format!("13800138000 {}", "slept badly ".repeat(119)));
+    }
+    let body = lines(&rows);
+    assert!((7_900_000..8 * 1024 * 1024).contains(&body.len()), "{}", body.len());
+    let answer = post(&app, BATCH, NDJSON, body).await;
+    assert_eq!(counts(&answer), [5000, 0, 0, 0, 0]);
+    assert_eq!(answer.json()["rows"][4999]["removed"], json!({"phone": 1}));
+    assert_eq!(queued(&app).await, 5000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_fills_up_ends_the_batch_where_it_is() {
     let app = App::builder().variable("queue_capacity", "300").only(&["submit", "records"]).start().await;
     let rows = diaries(1000);
