@@ -132,6 +132,15 @@ async fn rows_of_an_array_are_told_apart() {
     assert_eq!(errors(&shown[6]), [("/studyId".into(), "forbidden".into())]);
     assert_eq!(errors(&shown[7]), [("".into(), "format".into())]);
 
+    // Asked for as little as possible, the answer leaves out what needs no attention.
+    let authorization = format!("Bearer {SUBMIT_A}");
+    let headers = [("authorization", &*authorization), ("content-type", NDJSON), ("prefer", "return=minimal")];
+    let body = lines(&[diary("a", 1), diary("new", 1), json!({})]);
+    let minimal = app.client().await.send("POST", BATCH, &headers, body).await.unwrap();
+    assert_eq!(minimal.header("preference-applied"), Some("return=minimal"));
+    let left: Vec<Value> = minimal.json()["rows"].as_array().unwrap().iter().map(|row| row["index"].clone()).collect();
+    assert_eq!((counts(&minimal), left), ([1, 1, 0, 1, 0], vec![json!(2)]));
+
     // A row and a single request are the same submission, and a row is scored like one.
     let location = app.submit(&phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
     assert_eq!(location, format!("/v1/submissions/{}", shown[3]["submissionId"].as_str().unwrap()));

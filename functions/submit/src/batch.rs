@@ -201,7 +201,10 @@ impl Batch {
              \"notProcessed\":{not_processed},\"ended\":\"{}\",\"rows\":[{rows}]}}",
             end.as_str()
         );
-        let reply = Reply::new(202, "application/json", body);
+        let mut reply = Reply::new(202, "application/json", body);
+        if minimal {
+            reply = reply.header("preference-applied", "return=minimal");
+        }
         Ok(match end {
             End::Capacity | End::Unavailable | End::Deadline => reply.header("retry-after", "2"),
             _ => reply,
