@@ -23,11 +23,14 @@ pub enum ReportKind {
     AdverseEvent,
     /// Laboratory results.
     Lab,
+    /// Anything else a study asks for.
+    Generic,
 }
 
 impl ReportKind {
     /// All kinds, in the order in which errors list them.
-    pub const ALL: [ReportKind; 3] = [ReportKind::Diary, ReportKind::AdverseEvent, ReportKind::Lab];
+    pub const ALL: [ReportKind; 4] =
+        [ReportKind::Diary, ReportKind::AdverseEvent, ReportKind::Lab, ReportKind::Generic];
 
     /// The kind as the API writes it.
     pub fn as_str(self) -> &'static str {
@@ -35,10 +38,12 @@ impl ReportKind {
             ReportKind::Diary => "diary",
             ReportKind::AdverseEvent => "adverse-event",
             ReportKind::Lab => "lab",
+            ReportKind::Generic => "generic",
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The kind of this name.
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }

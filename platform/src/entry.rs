@@ -51,6 +51,12 @@ pub struct Submission {
     /// Why it does, in a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends_reason: Option<String>,
+    /// What is to be known about its times: `late`, `clock-skewed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// How often each class of identity was taken out of its content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<String, u32>,
     /// The answers of a response, the data of a report.
     pub content: Map<String, Value>,
 }

@@ -59,6 +59,8 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
             hash: String::new(),
             amends: None,
             amends_reason: None,
+            flags: Vec::new(),
+            removed: BTreeMap::new(),
             content: serde_json::Map::new(),
         },
         scored_with: None,

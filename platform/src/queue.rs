@@ -12,6 +12,8 @@
 //! Not for: order (entries are handed out in turn, but finish when they finish), nor exactly-once: a worker that dies
 //! after storing and before finishing makes the next one store the same bytes again.
 
+mod many;
+
 use std::time::Duration;
 
 use spin_sdk::redis::RedisResult;
@@ -20,6 +22,7 @@ use crate::clock;
 use crate::error::{Error, Kind};
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
+pub use many::enqueue_many;
 
 /// A bell that rang without waking anybody may ring again after this.
 const BELL: Duration = Duration::from_secs(2);

@@ -8,8 +8,10 @@
 mod amend;
 mod app;
 mod audit;
+mod batch;
 mod client;
 mod clock;
+mod deidentify;
 mod delivery;
 mod erase;
 mod errors;
@@ -22,3 +24,4 @@ mod names;
 mod once;
 mod ops;
 mod receiver;
+mod reports;

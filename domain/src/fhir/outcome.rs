@@ -14,7 +14,7 @@ pub fn issue_code(code: Code) -> &'static str {
         Code::Unknown | Code::Type => "structure",
         Code::Range | Code::Format => "value",
         Code::Choice => "code-invalid",
-        Code::Conflict => "business-rule",
+        Code::Conflict | Code::Forbidden => "business-rule",
     }
 }
 

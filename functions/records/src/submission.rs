@@ -125,6 +125,12 @@ async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
         if let Some(scored_with) = &record.scored_with {
             members.insert("instrument".to_owned(), json!(scored_with));
         }
+        if !submission.flags.is_empty() {
+            members.insert("flags".to_owned(), json!(submission.flags));
+        }
+        if !submission.removed.is_empty() {
+            members.insert("removed".to_owned(), json!(submission.removed));
+        }
         if let Some(reason) = &record.reason {
             members.insert("reason".to_owned(), json!(reason));
         }

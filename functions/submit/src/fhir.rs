@@ -3,6 +3,7 @@
 //! A resource is turned into the document of a survey's response, which then goes the way of all documents: one set of
 //! rules, one content, one submission, whichever way it came. Every refusal is an `OperationOutcome`.
 
+use domain::Timestamp;
 use domain::fhir::response::{Response, Scope};
 use domain::intake::Shape;
 use platform::auth::Principal;
@@ -26,12 +27,18 @@ pub(crate) fn refusal(problem: Problem) -> Reply {
 }
 
 /// Reads a resource. Study and site come from the key where the resource does not name them.
-pub(crate) fn read(body: &[u8], idempotency_key: Option<String>, principal: &Principal) -> Result<Accepted, Problem> {
+pub(crate) fn read(
+    body: &[u8],
+    idempotency_key: Option<String>,
+    principal: &Principal,
+    now: Timestamp,
+) -> Result<Accepted, Problem> {
     let resource = document::parse(body)?;
     let response = Response::open(&resource);
     let instrument = response.instrument().and_then(instrument);
     let scope = Scope { study: principal.study(), site: principal.site() };
     let mut translation = response.translate(instrument.as_deref(), scope);
-    let read = Known { shape: Shape::Response, instrument }.check(translation.take_document(), idempotency_key);
+    let document = translation.take_document();
+    let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
     translation.settle(read).map_err(Problem::invalid)
 }

@@ -7,10 +7,15 @@
 //! and checked against every rule at once; the patient's id becomes a pseudonym and a sealed box; one script remembers
 //! the submission, appends it, counts it and rings. Nothing of the patient's identity leaves this instance in the open.
 
+mod batch;
 mod config;
 mod document;
 mod fhir;
+mod row;
+mod validate;
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use domain::intake::Shape;
@@ -34,13 +39,22 @@ const TOTAL: Duration = Duration::from_secs(2);
 const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
     let is_fhir = incoming.path == fhir::PATH;
-    match accept(incoming, deadline).await {
+    let result = match incoming.path.as_str() {
+        "/v1/reports/batch" => batch::accept(incoming).await,
+        "/v1/validate" => validate::check(incoming).await,
+        _ => single(incoming).await,
+    };
+    match result {
         Ok(reply) => reply,
         Err(problem) if is_fhir => fhir::refusal(problem),
         Err(problem) => Reply::from(problem),
     }
+}
+
+async fn single(incoming: Incoming) -> Result<Reply, Problem> {
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    accept(incoming, deadline).await
 }
 
 async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem> {
@@ -48,10 +62,7 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let config = config::get().await.map_err(|error| {
-        log::error("misconfigured").cause(&error).write();
-        Problem::new(ProblemType::Unavailable, "the service is not configured")
-    })?;
+    let config = configured().await?;
     let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
     let is_fhir = matches!(target, Target::Fhir);
     if is_fhir && !fhir::is_json(&incoming) {
@@ -73,10 +84,14 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
-    let accepted =
-        if is_fhir { fhir::read(&body, idempotency_key, &principal)? } else { target.read(&body, idempotency_key)? };
+    let now = clock::now();
+    let accepted = if is_fhir {
+        fhir::read(&body, idempotency_key, &principal, now)?
+    } else {
+        target.read(&body, idempotency_key, now)?
+    };
     allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)?;
-    let ready = accepted.into_submission(&config, &principal, &trace, clock::now(), clock::random_bits())?;
+    let ready = accepted.into_submission(&config, &principal, &trace, now, Some(clock::random_bits()))?;
     let submission = queue::Submission {
         id: &ready.id,
         hash: &ready.hash,
@@ -87,7 +102,7 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
     };
     let enqueued = deadline.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
     match enqueued {
-        Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, minimal)),
+        Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, &ready.removed, minimal)),
         Ok(Ok(Enqueued::Conflict(facts))) => {
             let first = facts.rsplit(' ').next().unwrap_or_default();
             let detail = format!("another content was received under this id at {first}");
@@ -116,6 +131,14 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
     }
 }
 
+/// The configuration, or a problem when there is a fault in it.
+async fn configured() -> Result<Rc<config::Config>, Problem> {
+    config::get().await.map_err(|error| {
+        log::error("misconfigured").cause(&error).write();
+        Problem::new(ProblemType::Unavailable, "the service is not configured")
+    })
+}
+
 fn away() -> Problem {
     Problem::new(ProblemType::Unavailable, "the queue cannot be reached, send it again")
 }
@@ -128,11 +151,13 @@ fn allow(principal: &Principal, study: &str, site: &str) -> Result<(), Problem> 
     Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"))
 }
 
-fn accepted_reply(id: &str, minimal: bool) -> Reply {
+fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> Reply {
     let reply = if minimal {
         Reply::empty(202).header("preference-applied", "return=minimal")
-    } else {
+    } else if removed.is_empty() {
         Reply::json(202, &json!({"submissionId": id, "state": "queued"}))
+    } else {
+        Reply::json(202, &json!({"submissionId": id, "state": "queued", "removed": removed}))
     };
     reply.header("location", format!("/v1/submissions/{id}"))
 }
