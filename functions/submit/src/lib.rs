@@ -35,7 +35,7 @@ const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-    let is_fhir = incoming.path == fhir::PATH;
+    let is_fhir = incoming.path.starts_with(fhir::BASE);
     match accept(incoming, deadline).await {
         Ok(reply) => reply,
         Err(problem) if is_fhir => fhir::refusal(problem),
