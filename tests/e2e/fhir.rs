@@ -150,11 +150,27 @@ async fn every_refusal_is_an_operation_outcome() {
     for broken in ["{".to_owned(), "[".repeat(100_000)] {
         check(&post_as(&app, ADMIN, "application/fhir+json", broken).await, 400, &[("structure", "")]);
     }
+    let slash = app.send("POST", &format!("{PATH}/"), &response("r", [0; 9])).await;
+    check(&slash, 404, &[("not-found", "")]);
     let patient = json!({"resourceType": "Patient", "id": "p"});
     check(&post(&app, &patient).await, 422, &[("code-invalid", "QuestionnaireResponse.resourceType")]);
     let get = app.send("GET", PATH, &Value::Null).await;
     check(&get, 405, &[("not-supported", "")]);
     assert_eq!(get.header("allow"), Some("POST"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_body_of_faults_is_answered_soon_and_not_at_length() {
+    let app = App::start().await;
+    let mut resource = response("r", [0; 9]);
+    resource["item"] = vec![json!({}); 85_000].into();
+    let began = std::time::Instant::now();
+    let answer = post(&app, &resource).await;
+    // It takes some ten milliseconds; the rest is for busy machines.
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(answer.status, 422, "{}", answer.status);
+    assert_eq!(answer.json()["issue"].as_array().unwrap().len(), 1001);
+    assert!(answer.body.len() < 256 * 1024, "{}", answer.body.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use domain::fhir::questionnaire::questionnaire;
 use domain::{Code, Finding, Instrument, library};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
-use platform::entry::Record;
+use platform::entry::{Record, State};
 use platform::fhir::{FHIR_JSON, outcome};
 use platform::http::{Incoming, Reply};
 use platform::identity::is_id;
@@ -96,7 +96,7 @@ fn derived_from(query: &str) -> Result<String, Problem> {
     }
 }
 
-/// The scores of a submission; none of one that is not scored yet, not there, or not for this key.
+/// The scores of a submission; none of one that is not scored yet, erased, not there, or not for this key.
 async fn observations(principal: &Principal, id: &str) -> Result<Vec<Value>, Problem> {
     if !is_id(id) {
         return Ok(Vec::new());
@@ -104,7 +104,8 @@ async fn observations(principal: &Principal, id: &str) -> Result<Vec<Value>, Pro
     let store = Store::open().await.map_err(|error| away(&error))?;
     let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
     let covered = |record: &Record| principal.covers(&record.submission.study_id, &record.submission.site_id);
-    let Some(record) = record.filter(covered) else { return Ok(Vec::new()) };
+    let kept = record.filter(|record| covered(record) && record.state != State::Erased);
+    let Some(record) = kept else { return Ok(Vec::new()) };
     let submission = &record.submission;
     let Some(name) = &submission.instrument else { return Ok(Vec::new()) };
     let scored = Scored {

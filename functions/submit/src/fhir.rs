@@ -13,6 +13,8 @@ use platform::problem::Problem;
 
 use crate::document::{self, Accepted, Known, instrument};
 
+/// Where FHIR's paths begin.
+pub(crate) const BASE: &str = "/fhir/";
 /// The path.
 pub(crate) const PATH: &str = "/fhir/QuestionnaireResponse";
 

@@ -39,7 +39,7 @@ const TOTAL: Duration = Duration::from_secs(2);
 const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
-    let is_fhir = incoming.path == fhir::PATH;
+    let is_fhir = incoming.path.starts_with(fhir::BASE);
     let result = match incoming.path.as_str() {
         "/v1/reports/batch" => batch::accept(incoming).await,
         "/v1/validate" => validate::check(incoming).await,
