@@ -156,8 +156,13 @@ async fn alerts_that_wait_or_were_given_up_are_erased_too() {
             .await;
         locations.push(location);
     }
-    assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await, 2);
-    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 1);
+    // How a call went is stored first; only then does what follows wait.
+    until("two wait and one is given up", async || {
+        let due = app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await;
+        let dead = app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await;
+        ((due, dead) == (2, 1)).then_some(())
+    })
+    .await;
     for (location, response) in [(&locations[0], &waiting), (&locations[1], &dead)] {
         erase(&app, location).await;
         check_gone(&app, location, response).await;
