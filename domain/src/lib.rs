@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod audit;
 pub mod delivery;
+pub mod fhir;
 mod finding;
 mod instrument;
 pub mod intake;

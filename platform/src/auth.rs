@@ -89,6 +89,16 @@ impl Principal {
         self.study == "*" && self.site == "*"
     }
 
+    /// The key's study, unless it covers all.
+    pub fn study(&self) -> Option<&str> {
+        Some(self.study.as_str()).filter(|study| *study != "*")
+    }
+
+    /// The key's site, unless it covers all.
+    pub fn site(&self) -> Option<&str> {
+        Some(self.site.as_str()).filter(|site| *site != "*")
+    }
+
     /// Whether the key's role covers the action.
     pub fn may(&self, action: Action) -> bool {
         self.role.may(action)

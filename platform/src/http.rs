@@ -90,9 +90,13 @@ impl Incoming {
 
     /// Whether the body is JSON by its `content-type`.
     pub fn is_json(&self) -> bool {
+        self.is_type("application/json")
+    }
+
+    /// Whether the body is of this type by its `content-type`, whatever the parameters.
+    pub fn is_type(&self, essence: &str) -> bool {
         let given = self.header("content-type").unwrap_or_default();
-        let essence = given.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
+        given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(essence)
     }
 
     /// Reads the body.

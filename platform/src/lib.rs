@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod entry;
 pub mod erasure;
 mod error;
+pub mod fhir;
 pub mod http;
 pub mod identity;
 pub mod kv;

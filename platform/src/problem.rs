@@ -121,6 +121,23 @@ impl Problem {
     pub fn kind(&self) -> ProblemType {
         self.kind
     }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.kind.facts().1
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    pub(crate) fn into_header(self) -> Option<(&'static str, String)> {
+        self.header
+    }
 }
 
 impl From<Problem> for Reply {

@@ -14,6 +14,7 @@ mod delivery;
 mod erase;
 mod errors;
 mod faults;
+mod fhir;
 mod hosts;
 mod identity;
 mod journey;

@@ -5,6 +5,7 @@
 mod audit;
 mod config;
 mod erase;
+mod fhir;
 mod health;
 mod identity;
 mod submission;
@@ -50,6 +51,7 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
             config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
             round(&config).await.map_err(|error| away(&error))
         }
+        path if path.starts_with("/fhir/") => Ok(fhir::answer(&incoming).await),
         path => {
             if let Some(entity) = path.strip_prefix("/v1/audit/") {
                 only(&incoming, "GET", &["GET"])?;

@@ -16,6 +16,7 @@ use platform::trace::Trace;
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::fhir;
 
 /// What a path takes.
 pub(crate) enum Target<'a> {
@@ -23,12 +24,17 @@ pub(crate) enum Target<'a> {
     Reports,
     /// `POST /v1/surveys/{instrument}/responses`.
     Survey(&'a str),
+    /// `POST /fhir/QuestionnaireResponse`; the body names the instrument.
+    Fhir,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn of(path: &'a str) -> Option<Self> {
         if path == "/v1/reports" {
             return Some(Target::Reports);
+        }
+        if path == fhir::PATH {
+            return Some(Target::Fhir);
         }
         let id = path.strip_prefix("/v1/surveys/")?.strip_suffix("/responses")?;
         is_name(id).then_some(Target::Survey(id))
@@ -37,7 +43,7 @@ impl<'a> Target<'a> {
     /// The target with its instrument, if there is one of this name.
     pub(crate) fn known(self) -> Result<Known, Problem> {
         let instrument = match &self {
-            Target::Reports => None,
+            Target::Reports | Target::Fhir => None,
             Target::Survey(id) => {
                 let unknown = || Problem::new(ProblemType::NotFound, "there is no instrument of this id");
                 Some(instrument(id).ok_or_else(unknown)?)
@@ -52,7 +58,7 @@ thread_local! {
 }
 
 /// An instrument of the library, read at its first use in this instance.
-fn instrument(id: &str) -> Option<Rc<Instrument>> {
+pub(crate) fn instrument(id: &str) -> Option<Rc<Instrument>> {
     if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
         return Some(known);
     }
@@ -66,8 +72,8 @@ fn instrument(id: &str) -> Option<Rc<Instrument>> {
 
 /// A path whose instrument is known.
 pub(crate) struct Known {
-    shape: domain::intake::Shape,
-    instrument: Option<Rc<Instrument>>,
+    pub(crate) shape: domain::intake::Shape,
+    pub(crate) instrument: Option<Rc<Instrument>>,
 }
 
 /// A document without faults.
@@ -77,24 +83,33 @@ pub(crate) struct Accepted {
     client_id: Option<(&'static str, String)>,
 }
 
+/// A body as JSON.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
+        Problem::new(ProblemType::Malformed, detail)
+    })
+}
+
 impl Known {
     /// Reads a body.
     pub(crate) fn read(self, body: &[u8], idempotency_key: Option<String>) -> Result<Accepted, Problem> {
-        let document: Value = serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
-            Problem::new(ProblemType::Malformed, detail)
-        })?;
+        self.check(parse(body)?, idempotency_key).map_err(Problem::invalid)
+    }
+
+    /// Checks a document: every fault of it at once.
+    pub(crate) fn check(self, document: Value, idempotency_key: Option<String>) -> Result<Accepted, Vec<Finding>> {
         let check = |content: &serde_json::Map<String, Value>| match &self.instrument {
             Some(instrument) => instrument.read(content).err().unwrap_or_default(),
             None => Vec::new(),
         };
-        let mut envelope = self.shape.read(document, check).map_err(Problem::invalid)?;
+        let mut envelope = self.shape.read(document, check)?;
         let client_id = match (envelope.client_id.take(), idempotency_key) {
             (Some(id), _) => Some(("id", id)),
             (None, Some(key)) if is_identifier(&key) => Some(("key", key)),
             (None, Some(_)) => {
                 let rule = "the header Idempotency-Key must be 1 to 128 characters";
-                return Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]));
+                return Err(vec![Finding::new("", Code::Format, rule)]);
             }
             (None, None) => None,
         };

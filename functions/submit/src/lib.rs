@@ -9,6 +9,7 @@
 
 mod config;
 mod document;
+mod fhir;
 
 use std::time::Duration;
 
@@ -34,8 +35,10 @@ const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let is_fhir = incoming.path == fhir::PATH;
     match accept(incoming, deadline).await {
         Ok(reply) => reply,
+        Err(problem) if is_fhir => fhir::refusal(problem),
         Err(problem) => Reply::from(problem),
     }
 }
@@ -50,7 +53,11 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         Problem::new(ProblemType::Unavailable, "the service is not configured")
     })?;
     let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
-    if !incoming.is_json() {
+    let is_fhir = matches!(target, Target::Fhir);
+    if is_fhir && !fhir::is_json(&incoming) {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
+    }
+    if !is_fhir && !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
     let target = target.known()?;
@@ -66,7 +73,8 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
-    let accepted = target.read(&body, idempotency_key)?;
+    let accepted =
+        if is_fhir { fhir::read(&body, idempotency_key, &principal)? } else { target.read(&body, idempotency_key)? };
     allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)?;
     let ready = accepted.into_submission(&config, &principal, &trace, clock::now(), clock::random_bits())?;
     let submission = queue::Submission {
@@ -133,7 +141,7 @@ impl Target<'_> {
     fn shape(&self) -> Shape {
         match self {
             Target::Reports => Shape::Report,
-            Target::Survey(_) => Shape::Response,
+            Target::Survey(_) | Target::Fhir => Shape::Response,
         }
     }
 }
