@@ -126,9 +126,9 @@ async fn an_amendment_that_is_scored_first_waits_for_nobody() {
     assert_eq!(shown["alerts"].as_array().unwrap().len(), 1);
     assert_eq!(app.send("GET", &first, &Value::Null).await.json()["state"], "queued");
     // That worker died: its entry is handed out again, and the mark is set once it is stored.
-    let pending: (Vec<(String, Vec<(String, String)>)>,) =
-        (app.redis(&["XRANGE", "{vigil}:q:score", "-", "+", "COUNT", "1"]).await,);
-    let payload = &pending.0[0].1[0].1;
+    let pending: Vec<(String, Vec<(String, String)>)> =
+        app.redis(&["XRANGE", "{vigil}:q:score", "-", "+", "COUNT", "1"]).await;
+    let payload = &pending[0].1[0].1;
     let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", payload]).await;
     until("the mark is set", async || {
         app.send("POST", "/v1/ops/drain", &Value::Null).await;

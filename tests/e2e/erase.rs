@@ -156,8 +156,13 @@ async fn alerts_that_wait_or_were_given_up_are_erased_too() {
             .await;
         locations.push(location);
     }
-    assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await, 2);
-    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 1);
+    // How a call went is stored first; only then does what follows wait.
+    until("two wait and one is given up", async || {
+        let due = app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await;
+        let dead = app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await;
+        ((due, dead) == (2, 1)).then_some(())
+    })
+    .await;
     for (location, response) in [(&locations[0], &waiting), (&locations[1], &dead)] {
         erase(&app, location).await;
         check_gone(&app, location, response).await;
@@ -225,4 +230,21 @@ async fn erasing_takes_an_administrator_of_the_study_and_a_reason() {
         assert_eq!(app.send("DELETE", unknown, &why()).await.status, 404);
     }
     assert_eq!(app.scored(&location).await["state"], "scored", "none of these did anything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_during_a_call_is_not_tried_again() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::Hang]);
+    let app = App::builder().variable("delivery_deadline_ms", "2000").variable("retry_schedule", "[1000]");
+    let app = app.routes(&[&receiver.url()]).start().await;
+    let location = app.submit(&phq9("r", ALARMING)).await;
+    receiver.heard(1).await;
+    erase(&app, &location).await;
+    until("the call has ended", async || {
+        (app.redis::<usize>(&["XLEN", "{vigil}:q:dispatch"]).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await, 0);
+    assert_eq!(receiver.calls().len(), 1);
 }

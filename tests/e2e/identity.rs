@@ -88,3 +88,23 @@ async fn an_identity_that_an_older_key_sealed_still_opens() {
     let forgotten = App::builder().variable("identity_key", NEW).only(&["submit", "records"]).start_beside(&app).await;
     assert_eq!(forgotten.send_as(CLINICIAN_A1, "GET", &path(&subject), &Value::Null).await.status, 503);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_access_is_logged_with_the_id_of_the_key_and_never_the_key() {
+    let app = App::start().await;
+    assert_eq!(app.send_as(READ_A1, "GET", &path("x"), &Value::Null).await.status, 403);
+    assert_eq!(app.send_as("unknown-key", "GET", &path("x"), &Value::Null).await.status, 401);
+    let logs = crate::app::until("both are logged", async || {
+        let mut text = String::new();
+        for file in std::fs::read_dir(app.dir.join("logs")).ok()? {
+            text += &std::fs::read_to_string(file.ok()?.path()).ok()?;
+        }
+        (text.matches("key-refused").count() >= 2).then_some(text)
+    })
+    .await;
+    let lines: Vec<Value> = logs.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let line = |outcome: &str| lines.iter().find(|line| line["outcome"] == outcome).unwrap();
+    assert_eq!((&line("forbidden")["key"], &line("forbidden")["level"]), (&json!("read-a1"), &json!("warn")));
+    assert_eq!(line("unauthenticated").get("key"), None);
+    assert!(!logs.contains(READ_A1) && !logs.contains("unknown-key"));
+}
