@@ -69,3 +69,18 @@ impl Client {
         Ok(Answer { status, headers, body })
     }
 }
+
+/// The status of an answer that may come, and close the connection, while the request is still being written.
+pub(crate) async fn early_status(address: SocketAddr, request: Vec<u8>) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
+    let write = tokio::spawn(async move {
+        // What the other side no longer wants to read is not our fault.
+        let _ = writer.write_all(&request).await;
+        writer
+    });
+    let mut line = [0; 12];
+    reader.read_exact(&mut line).await.unwrap();
+    write.abort();
+    std::str::from_utf8(&line[9..]).unwrap().parse().unwrap()
+}
