@@ -1,6 +1,6 @@
 //! How many responses one core scores in a second.
 //!
-//! `cargo bench -p domain`. Three figures for each instrument: scoring alone; reading the answers, scoring and deciding
+//! `cargo bench -p domain --bench scoring`. Three figures for each instrument: scoring alone; reading the answers, scoring and deciding
 //! alerts; and how long a definition takes to read.
 
 #![expect(

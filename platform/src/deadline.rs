@@ -4,11 +4,10 @@
 //! cancels the host call it waits on. Not for pacing: it measures, it does not schedule.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
-
-use futures::future::{Either, select};
 
 use crate::clock;
 
@@ -60,14 +59,44 @@ impl Deadline {
     /// # Errors
     /// [`TimedOut`] when time is up first.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
-        let left = self.left();
+        self.timer().run(work).await
+    }
+
+    /// A timer, for several pieces of work one after another.
+    pub fn timer(self) -> Timer {
+        Timer { deadline: self, alarm: None }
+    }
+}
+
+/// A deadline that wakes: the host is asked for it once, by the first piece of work that has to wait.
+pub struct Timer {
+    deadline: Deadline,
+    alarm: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl Timer {
+    /// As [`Deadline::run`].
+    ///
+    /// # Errors
+    /// [`TimedOut`] when time is up first.
+    pub async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
+        let left = self.deadline.left();
         if left.is_zero() {
             return Err(TimedOut);
         }
-        match select(pin!(work), pin!(clock::sleep(left))).await {
-            Either::Left((done, _)) => Ok(done),
-            Either::Right(((), _)) => Err(TimedOut),
-        }
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(clock::sleep(left)));
+            let rung = alarm.as_mut().poll(cx);
+            if rung.is_ready() {
+                self.alarm = None;
+            }
+            rung.map(|()| Err(TimedOut))
+        })
+        .await
     }
 }
 

@@ -148,7 +148,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
         log::info("submission-dropped").submission(id).outcome("erased").write();
     }
     remove_alerts(&store, alerts).await?;
-    kv::put_all(&batch)
+    kv::put_all(&mut batch)
 }
 
 /// As much of a submission's record as names its alerts.

@@ -128,7 +128,7 @@ impl Incoming {
             return Err(BodyError::TooLong);
         }
         let (stream, trailers) = Request::consume_body(self.request, accepted());
-        read(stream, trailers, stated.unwrap_or(0), limit).await
+        read(stream, trailers, stated, limit).await
     }
 }
 
@@ -174,14 +174,19 @@ fn accepted() -> FutureReader<Result<(), ErrorCode>> {
 async fn read(
     mut stream: StreamReader<u8>,
     trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    expected: usize,
+    stated: Option<usize>,
     limit: usize,
 ) -> Result<Vec<u8>, BodyError> {
-    let mut body = Vec::with_capacity(expected.min(limit));
+    let expected = stated.unwrap_or(CHUNK);
+    let mut body = Vec::new();
     let mut chunk = Vec::with_capacity(expected.clamp(1, CHUNK));
     loop {
         let status;
         (status, chunk) = stream.read(chunk).await;
+        if stated == Some(chunk.len()) {
+            // All of it at once. A body of stated length has no trailers to wait for.
+            return Ok(chunk);
+        }
         body.append(&mut chunk);
         if body.len() > limit {
             return Err(BodyError::TooLong);
@@ -382,7 +387,7 @@ async fn exchange(
     let given = response.get_headers().get("retry-after").into_iter().next();
     let retry_after = given.and_then(|value| std::str::from_utf8(&value).ok()?.trim().parse().ok());
     let (stream, trailers) = Response::consume_body(response, accepted());
-    let body = match read(stream, trailers, 0, limit).await {
+    let body = match read(stream, trailers, None, limit).await {
         Ok(body) => body,
         // The status has been said; that the rest is too long does not unsay it.
         Err(BodyError::TooLong) => Vec::new(),

@@ -15,16 +15,25 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// HMAC-SHA-256 over labelled parts. Lengths are part of the message, so that no two lists of parts look alike.
-fn keyed(key: &[u8], label: &str, parts: &[&str]) -> [u8; 32] {
-    // HMAC takes keys of any length; there is no key that it refuses.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
-    mac.update(label.as_bytes());
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part.as_bytes());
+/// HMAC-SHA-256 over labelled parts, with the work done that depends on the key alone.
+struct Keyed(Option<Hmac<Sha256>>);
+
+impl Keyed {
+    fn new(key: &[u8]) -> Self {
+        // HMAC takes keys of any length; there is no key that it refuses.
+        Keyed(Hmac::new_from_slice(key).ok())
     }
-    mac.finalize().into_bytes().into()
+
+    /// Lengths are part of the message, so that no two lists of parts look alike.
+    fn hash(&self, label: &str, parts: &[&str]) -> [u8; 32] {
+        let Some(mut mac) = self.0.clone() else { return [0; 32] };
+        mac.update(label.as_bytes());
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
 }
 
 fn uuid(bytes: [u8; 32]) -> String {
@@ -35,8 +44,13 @@ fn uuid(bytes: [u8; 32]) -> String {
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// SHA-256.
@@ -45,23 +59,23 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// The key of the pseudonyms.
-pub struct PseudonymKey(Vec<u8>);
+pub struct PseudonymKey(Keyed);
 
 impl PseudonymKey {
     /// From at least 32 secret bytes.
     pub fn new(key: Vec<u8>) -> Self {
-        PseudonymKey(key)
+        PseudonymKey(Keyed::new(&key))
     }
 
     /// The pseudonym of a patient in a study: 32 hex digits, another in every study.
     pub fn pseudonym(&self, study: &str, patient: &str) -> String {
-        let bytes = keyed(&self.0, "vigil pseudonym", &[study, patient]);
+        let bytes = self.0.hash("vigil pseudonym", &[study, patient]);
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
     /// The id of the submission that a site calls `client_id`. `namespace` keeps reports and responses apart.
     pub fn submission_id(&self, study: &str, site: &str, namespace: &str, client_id: &str) -> String {
-        uuid(keyed(&self.0, "vigil submission", &[study, site, namespace, client_id]))
+        uuid(self.0.hash("vigil submission", &[study, site, namespace, client_id]))
     }
 }
 
@@ -72,7 +86,7 @@ pub fn random_submission_id(random: u128) -> String {
 
 /// The id of the alert that a rule raises on a submission: the same however often it is scored.
 pub fn alert_id(submission: &str, rule: &str) -> String {
-    uuid(keyed(b"", "vigil alert", &[submission, rule]))
+    uuid(Keyed::new(b"").hash("vigil alert", &[submission, rule]))
 }
 
 /// Whether a text has the form of an id that Vigil gives.
@@ -86,12 +100,16 @@ const NONCE: usize = 24;
 const TAG: usize = 16;
 
 /// The key that seals identities.
-pub struct IdentityKey(Box<[u8]>);
+pub struct IdentityKey {
+    nonces: Keyed,
+    cipher: Option<XChaCha20Poly1305>,
+}
 
 impl IdentityKey {
     /// From exactly 32 secret bytes.
     pub fn new(key: Vec<u8>) -> Self {
-        IdentityKey(key.into_boxed_slice())
+        let cipher = Key::try_from(key.as_slice()).ok().map(|key| XChaCha20Poly1305::new(&key));
+        IdentityKey { nonces: Keyed::new(&key), cipher }
     }
 
     /// Reads a JSON array of keys, each 32 bytes as base64.
@@ -112,10 +130,6 @@ impl IdentityKey {
         if faults.is_empty() { Ok(read) } else { Err(faults) }
     }
 
-    fn cipher(&self) -> Option<XChaCha20Poly1305> {
-        Some(XChaCha20Poly1305::new(&Key::try_from(&*self.0).ok()?))
-    }
-
     /// What ties a sealed identity to its place.
     fn associated(study: &str, pseudonym: &str) -> Vec<u8> {
         [study.as_bytes(), b"\0", pseudonym.as_bytes()].concat()
@@ -124,8 +138,8 @@ impl IdentityKey {
     /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which
     /// configuration refuses before anything comes here.
     pub fn seal(&self, study: &str, pseudonym: &str, patient: &str) -> Option<String> {
-        let cipher = self.cipher()?;
-        let nonce = keyed(&self.0, "vigil seal", &[study, pseudonym, patient]);
+        let cipher = self.cipher.as_ref()?;
+        let nonce = self.nonces.hash("vigil seal", &[study, pseudonym, patient]);
         let nonce = nonce.first_chunk::<NONCE>()?;
         let mut sealed = [&[SEAL], nonce.as_slice(), patient.as_bytes()].concat();
         let text = sealed.get_mut(1 + NONCE..)?;
@@ -144,7 +158,7 @@ impl IdentityKey {
         let mut text = text.to_vec();
         let associated = Self::associated(study, pseudonym);
         let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
-        self.cipher()?.decrypt_inout_detached(&nonce, &associated, text.as_mut_slice().into(), &tag).ok()?;
+        self.cipher.as_ref()?.decrypt_inout_detached(&nonce, &associated, text.as_mut_slice().into(), &tag).ok()?;
         String::from_utf8(text).ok()
     }
 }

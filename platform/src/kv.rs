@@ -126,12 +126,16 @@ pub fn json(record: &impl Serialize) -> Result<String, Error> {
 
 /// Writes a batch: all of it or nothing. Blocks the instance while it does.
 ///
+/// In the order of the keys: a store that keeps them sorted then comes to each of its pages once. Of two records under
+/// one key the later one stays.
+///
 /// # Errors
 /// [`Kind::Away`] when the store does not take it.
-pub fn put_all(batch: &Batch) -> Result<(), Error> {
+pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
     if batch.0.is_empty() {
         return Ok(());
     }
+    batch.0.sort_by(|(one, _), (other, _)| one.cmp(other));
     let bucket = store::open(names::STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
     batch::set_many(&bucket, &batch.0).map_err(|error| away(debug(&error)))
 }

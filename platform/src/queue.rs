@@ -119,7 +119,6 @@ pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, d
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
         text(format!("|{}", submission.scope)),
-        announcement(),
     ];
     if amended.is_some() {
         arguments.push(text(submission.id));

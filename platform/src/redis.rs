@@ -3,15 +3,21 @@
 //! Guarantee: a script is sent at most twice. A connection is opened when first needed, shared by all requests of the
 //! instance, and dropped on any error; the script is then sent once more over a new one. Every script of Vigil may be
 //! run twice without harm, so a reply that was lost on the way does no damage.
+//!
+//! A script is first called by its hash, which spares sending it and reading it again. A server that does not know the
+//! hash is a failure like any other: the second time the whole script is sent.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use sha1::{Digest as _, Sha1};
 use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
+use crate::identity::hex;
 
 /// A Redis server, by its address.
 #[derive(Clone)]
@@ -25,6 +31,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 thread_local! {
     static OPEN: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
+    /// The hashes of the scripts that this instance has run, by their texts' places.
+    static HASHES: RefCell<BTreeMap<*const u8, Rc<str>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Redis {
@@ -58,8 +66,15 @@ impl Redis {
     /// # Errors
     /// [`Kind::Away`] when it failed twice, [`Kind::TimedOut`] when there was no answer in time.
     pub async fn command(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
-        let Some(patience) = self.patience else { return self.attempt(name, arguments).await };
-        match Deadline::after(patience).run(self.attempt(name, arguments)).await {
+        self.patiently(self.attempt(name, arguments, None)).await
+    }
+
+    async fn patiently(
+        &self,
+        work: impl Future<Output = Result<Vec<RedisResult>, Error>>,
+    ) -> Result<Vec<RedisResult>, Error> {
+        let Some(patience) = self.patience else { return work.await };
+        match Deadline::after(patience).run(work).await {
             Ok(result) => result,
             Err(timed_out) => {
                 // The connection may hang for good; the next command opens another.
@@ -69,12 +84,25 @@ impl Redis {
         }
     }
 
-    async fn attempt(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
+    /// Runs a command, and if it fails once more. A `script` is what the second time sends in place of its hash.
+    async fn attempt(
+        &self,
+        name: &str,
+        mut arguments: Vec<RedisParameter>,
+        script: Option<&'static str>,
+    ) -> Result<Vec<RedisResult>, Error> {
         let connection = self.connection().await?;
         match connection.execute(name, arguments.clone()).await {
             Ok(reply) => Ok(reply),
             Err(_) => {
                 OPEN.set(None);
+                let name = match (script, arguments.first_mut()) {
+                    (Some(script), Some(first)) => {
+                        *first = text(script);
+                        "EVAL"
+                    }
+                    _ => name,
+                };
                 let result = self.connection().await?.execute(name, arguments).await;
                 result.inspect_err(|_| OPEN.set(None)).map_err(away)
             }
@@ -92,12 +120,19 @@ impl Redis {
         arguments: Vec<RedisParameter>,
     ) -> Result<Vec<RedisResult>, Error> {
         let mut all = Vec::with_capacity(2 + keys.len() + arguments.len());
-        all.push(text(script));
+        all.push(text(&*hash(script)));
         all.push(text(keys.len().to_string()));
         all.extend(keys.iter().map(|key| text(*key)));
         all.extend(arguments);
-        self.command("EVAL", all).await
+        self.patiently(self.attempt("EVALSHA", all, Some(script))).await
     }
+}
+
+/// What the server knows a script by.
+fn hash(script: &'static str) -> Rc<str> {
+    HASHES.with_borrow_mut(|hashes| {
+        Rc::clone(hashes.entry(script.as_ptr()).or_insert_with(|| hex(&Sha1::digest(script)).into()))
+    })
 }
 
 fn away(error: spin_sdk::redis::Error) -> Error {
@@ -112,4 +147,15 @@ pub fn text(value: impl Into<String>) -> RedisParameter {
 /// A parameter from a number.
 pub fn number(value: i64) -> RedisParameter {
     RedisParameter::Binary(value.to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_has_the_hash_that_the_server_gives_it() {
+        // What `SCRIPT LOAD 'return 1'` says.
+        assert_eq!(&*hash("return 1"), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+    }
 }

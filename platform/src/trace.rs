@@ -1,5 +1,7 @@
 //! W3C trace context: one trace id from the door to the receiver.
 
+use crate::identity::hex;
+
 /// A trace, and the span within it that the next call names as its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace(String);
@@ -8,10 +10,10 @@ impl Trace {
     /// Goes on with the trace of a `traceparent` header, or starts one where there is none or it is not valid.
     /// `random` gives the new ids.
     pub fn accept(header: Option<&str>, random: u128) -> Self {
-        let span = format!("{:016x}", ((random >> 64) as u64 ^ random as u64).max(1));
+        let span = hex(&((random >> 64) as u64 ^ random as u64).max(1).to_be_bytes());
         match header.and_then(trace_id) {
             Some((id, flags)) => Trace(format!("00-{id}-{span}-{flags}")),
-            None => Trace(format!("00-{:032x}-{span}-01", random.max(1))),
+            None => Trace(["00-", &hex(&random.max(1).to_be_bytes()), "-", &span, "-01"].concat()),
         }
     }
 

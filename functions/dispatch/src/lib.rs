@@ -125,7 +125,7 @@ async fn store_and_finish(config: &Config, done: Vec<Done>) -> Result<usize, Err
         batch.append(one.batch);
         finished.push(one.finished);
     }
-    if let Err(away) = kv::put_all(&batch) {
+    if let Err(away) = kv::put_all(&mut batch) {
         // The receivers have been called; how it went could not be kept. After a whole lease they are called again.
         let ids = finished.into_iter().map(|entry| entry.id);
         queue::release(&config.redis, Queue::Dispatch, ids, config.lease, config.lease).await?;

@@ -103,7 +103,7 @@ async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted
             audit::append(redis, store, &mut batch, &entity, &change).await?;
         }
     }
-    kv::put_all(&batch)?;
+    kv::put_all(&mut batch)?;
     erasure::sweep(redis, id).await?;
     Ok(erasure)
 }

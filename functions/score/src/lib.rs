@@ -23,7 +23,7 @@ use platform::redis::{PATIENCE, Redis};
 use record::Scorer;
 
 /// The most that is claimed, stored and finished together.
-const BATCH: usize = 256;
+const BATCH: usize = 2048;
 /// When the store is away, what was claimed is tried again after this.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long one bell drains.

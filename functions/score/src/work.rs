@@ -38,7 +38,7 @@ pub(crate) async fn store(
         finished.push((id, one(work, redis, scorer, max_attempts, &erased, &mut batch).await?));
     }
     erasure::clear(redis, &erased, dropped).await?;
-    kv::put_all(&batch)?;
+    kv::put_all(&mut batch)?;
     // An erasure that began in the meantime has not seen what was stored just now.
     let mut late = erasure::find(redis, &ids).await?;
     late.retain(|id, _| !erased.contains_key(id));

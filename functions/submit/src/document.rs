@@ -144,6 +144,11 @@ pub(crate) struct Ready {
 }
 
 impl Accepted {
+    /// Whether its sender gave it a name.
+    pub(crate) fn is_named(&self) -> bool {
+        self.client_id.is_some()
+    }
+
     /// Takes the identity out and puts the rest together. A document that its sender gave no name gets a random id,
     /// or without a random number one that its content decides.
     pub(crate) fn into_submission(

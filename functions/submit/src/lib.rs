@@ -76,7 +76,8 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let idempotency_key = incoming.header("idempotency-key");
 
-    let body = match deadline.run(incoming.body(LONGEST_BODY)).await {
+    let mut timer = deadline.timer();
+    let body = match timer.run(incoming.body(LONGEST_BODY)).await {
         Ok(Ok(body)) => body,
         Ok(Err(BodyError::TooLong)) => {
             return Err(Problem::new(ProblemType::TooLarge, format!("the limit is {LONGEST_BODY} bytes")));
@@ -91,7 +92,8 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         target.read(&body, idempotency_key, now)?
     };
     allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)?;
-    let ready = accepted.into_submission(&config, &principal, &trace, now, Some(clock::random_bits()))?;
+    let random = (!accepted.is_named()).then(clock::random_bits);
+    let ready = accepted.into_submission(&config, &principal, &trace, now, random)?;
     let submission = queue::Submission {
         id: &ready.id,
         hash: &ready.hash,
@@ -100,7 +102,7 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         payload: ready.payload,
         amends: ready.amends.as_deref(),
     };
-    let enqueued = deadline.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
+    let enqueued = timer.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
     match enqueued {
         Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, &ready.removed, minimal)),
         Ok(Ok(Enqueued::Conflict(facts))) => {

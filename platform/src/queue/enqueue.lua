@@ -1,7 +1,7 @@
 -- Takes one submission in: remembers it, counts it, appends it, rings. All of it or nothing.
 -- KEYS  once mark, stream, bell, clock, stats; for an amendment also: the amended one's once mark and superseded mark
 -- ARGV  content hash, facts, days to remember, capacity, payload, bell channel, bell ms, clock channel, clock ms,
---       stats suffix, announcement of a tick; for an amendment also: the submission's id
+--       stats suffix; for an amendment also: the submission's id
 -- Gives 'queued' | 'full' | 'duplicate', first facts | 'conflict', first facts | 'gone'
 --       | 'amends-unknown' | 'amends-gone' | 'not-current'
 local first = redis.call('GET', KEYS[1])
@@ -33,14 +33,16 @@ if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[4]) then
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', tonumber(ARGV[3]) * 86400)
 if KEYS[6] then
-  redis.call('SET', KEYS[7], ARGV[12], 'EX', tonumber(ARGV[3]) * 86400)
+  redis.call('SET', KEYS[7], ARGV[11], 'EX', tonumber(ARGV[3]) * 86400)
 end
-redis.call('XADD', KEYS[2], '*', 'd', ARGV[5])
+local id = redis.call('XADD', KEYS[2], '*', 'd', ARGV[5])
 redis.call('HINCRBY', KEYS[5], 'accepted' .. ARGV[10], 1)
 if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
   redis.call('PUBLISH', ARGV[6], '')
 end
-if redis.call('SET', KEYS[4], ARGV[11], 'NX', 'PX', ARGV[9]) then
-  redis.call('PUBLISH', ARGV[8], ARGV[11])
+-- What announces a tick is like no other: the id is this entry's alone.
+local announcement = 'next ' .. id
+if redis.call('SET', KEYS[4], announcement, 'NX', 'PX', ARGV[9]) then
+  redis.call('PUBLISH', ARGV[8], announcement)
 end
 return {'queued'}

@@ -1,0 +1,176 @@
+//! What is measured: a Redis that keeps everything on disk, and the application with the floor beside it.
+//!
+//! The application runs in a process of its own, which is this program again: the load's work and memory are then not
+//! the host's, and both are scheduled as a server and its clients are. It is the host of `cargo run`, without its
+//! readiness probes and its building.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use vigil::setup::redis::Server;
+use vigil::{Host, Options};
+
+/// The argument that makes this program a host.
+pub(crate) const HOST: &str = "serve-one-host";
+/// The one bearer key.
+pub(crate) const KEY: &str = "key-of-the-administrator";
+
+/// The signing secret of the receiver.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
+/// What comes to spin.toml: the floor, reached by a path of its own.
+const FLOOR: &str = r#"
+[[trigger.http]]
+route = "/floor"
+component = "floor"
+[component.floor]
+source = "target/wasm32-wasip2/release/floor.wasm"
+allowed_outbound_hosts = ["{{ redis_url }}"]
+[component.floor.variables]
+redis_url = "{{ redis_url }}"
+"#;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Builds the functions and the floor.
+pub(crate) fn build() -> Result<()> {
+    vigil::setup::prepare(&root().join("spin.toml"), &|step| eprintln!("{step}"))?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let floor = ["build", "--release", "--target", "wasm32-wasip2", "-p", "floor"];
+    let status = Command::new(cargo).args(floor).current_dir(root()).status()?;
+    ensure!(status.success(), "the floor cannot be built");
+    Ok(())
+}
+
+/// The ids of the application's components, each with the bytes of its WebAssembly.
+pub(crate) fn sizes() -> Result<Vec<(String, u64)>> {
+    let manifest = vigil::manifest::Manifest::load(root().join("spin.toml"))?;
+    let sized = manifest.components.into_iter();
+    sized.map(|(id, component)| Ok((id, std::fs::metadata(component.source)?.len()))).collect()
+}
+
+/// A Redis and a folder, on which hosts run.
+pub(crate) struct Ground {
+    redis: Server,
+    folder: TempDir,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let redis = Server::start(&folder.path().join("redis"), None)?;
+        let ground = Ground { redis, folder };
+        // Rewriting the log would fall into one slice and not into the one it is compared with.
+        redis::cmd("CONFIG").arg(&["SET", "auto-aof-rewrite-percentage", "0"]).exec(&mut ground.redis()?)?;
+        let text = std::fs::read_to_string(root().join("spin.toml"))? + FLOOR;
+        let absolute = format!("source = \"{}/target/", root().display());
+        std::fs::write(ground.spin_toml(), text.replace("source = \"target/", &absolute))?;
+        Ok(ground)
+    }
+
+    pub(crate) fn redis(&self) -> Result<redis::Connection> {
+        Ok(redis::Client::open(self.redis.url())?.get_connection()?)
+    }
+
+    fn spin_toml(&self) -> PathBuf {
+        self.folder.path().join("spin.toml")
+    }
+
+    /// Starts a host with these components, all if there are none. Alerts go to `receiver`.
+    pub(crate) fn start(&self, components: &[&str], receiver: Option<SocketAddr>) -> Result<Process> {
+        let hash: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+        let keys = json!([{"id": "admin", "role": "admin", "study": "*", "site": "*", "sha256": hash}]);
+        let receivers: Vec<Value> =
+            receiver.iter().map(|at| json!({"url": format!("http://{at}/"), "secret": SECRET})).collect();
+        let order = json!({
+            "spinToml": self.spin_toml(),
+            "stateDir": self.folder.path(),
+            "components": components,
+            "variables": {
+                "redis_url": self.redis.url(),
+                "api_keys": keys.to_string(),
+                "pseudonym_key": "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=",
+                "identity_key": "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=",
+                "alert_routes": json!({"critical": receivers}).to_string(),
+                "queue_capacity": "100000000",
+            },
+        });
+        Process::start(&order)
+    }
+}
+
+/// A host in a process of its own, which ends with us.
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Process {
+    fn start(order: &Value) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut child = command.arg(HOST).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("no pipe to the host")?;
+        writeln!(stdin, "{order}")?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no pipe from the host")?).read_line(&mut line)?;
+        let address = line.trim().parse().context("the host did not start; its error is above")?;
+        Ok(Process { address, child, stdin: Some(stdin) })
+    }
+}
+
+impl Process {
+    /// The time that the host has computed, where the system tells it.
+    pub(crate) fn computed(&self) -> Option<Duration> {
+        /// Linux counts in these for programs, whatever it counts in itself.
+        const TICKS_PER_SECOND: u32 = 100;
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // Behind the name, which may hold anything: the 14th and 15th fields are the times in programs and in the kernel.
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u32>().ok();
+        Some(Duration::from_secs((ticks()? + ticks()?).into()) / TICKS_PER_SECOND)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The end of its input is what it ends at.
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// What the other process does: it runs a host until its input ends.
+pub(crate) fn serve() -> Result<()> {
+    let mut input = BufReader::new(std::io::stdin());
+    let mut order = String::new();
+    input.read_line(&mut order)?;
+    let order: Value = serde_json::from_str(&order)?;
+    let text = |name: &str| order.get(name).and_then(Value::as_str).unwrap_or_default();
+    let variables = order.get("variables").cloned().unwrap_or_default();
+    let components = order.get("components").cloned().unwrap_or_default();
+    let options = Options {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        state_dir: text("stateDir").into(),
+        variables: serde_json::from_value::<BTreeMap<_, _>>(variables)?,
+        components: serde_json::from_value(components)?,
+        quiet: true,
+        log_dir: Some(Path::new(text("stateDir")).join("logs")),
+        cache_dir: root().join("target/bench-cache"),
+        ..Options::new(text("spinToml"))
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let host = runtime.block_on(Host::start(options))?;
+    writeln!(std::io::stdout(), "{}", host.address())?;
+    input.read_to_end(&mut Vec::new())?;
+    runtime.block_on(host.stop())
+}

@@ -1,0 +1,364 @@
+//! The figures, each with how it is measured.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use platform::names::{GROUP, Queue};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::app::{self, Ground, KEY, Process};
+use crate::load::{Connection, ID, Ids, PATIENT, Request, Sample, Until, slice};
+use crate::table::{Goal, Table};
+
+/// How many clients there are.
+const CONNECTIONS: usize = 64;
+/// The components that answer HTTP: the workers are off.
+const DOORS: [&str; 3] = ["submit", "records", "floor"];
+
+const ROUNDS: usize = 6;
+const SLICE: Duration = Duration::from_millis(1500);
+const WARM_UP: Duration = Duration::from_millis(1500);
+/// How many reports a batch has.
+const BATCH: usize = 100;
+
+fn authorization() -> String {
+    format!("Bearer {KEY}")
+}
+
+fn response(item_nine: u8) -> String {
+    format!(
+        r#"{{"responseId":"{ID}","studyId":"TRIAL-7","siteId":"S-01","patientId":"P-{PATIENT}","authoredAt":"2026-03-01T08:00:00+08:00","answers":{{"q1":1,"q2":0,"q3":2,"q4":1,"q5":0,"q6":1,"q7":0,"q8":1,"q9":{item_nine}}}}}"#
+    )
+}
+
+fn post(path: &str, body: &str, minimal: bool, status: u16) -> Request {
+    let authorization = authorization();
+    let mut headers = vec![("authorization", authorization.as_str()), ("content-type", "application/json")];
+    if minimal {
+        headers.push(("prefer", "return=minimal"));
+    }
+    Request::new("POST", path, &headers, body, status)
+}
+
+/// One PHQ-9 response, as a patient's device sends it.
+fn single() -> Request {
+    post("/v1/surveys/phq-9/responses", &response(0), true, 202)
+}
+
+/// The same bytes, for the floor.
+fn floor() -> Request {
+    post("/floor", &response(0), true, 202)
+}
+
+fn report() -> String {
+    format!(
+        r#"{{"reportId":"{ID}","studyId":"TRIAL-7","siteId":"S-01","patientId":"P-{PATIENT}","kind":"diary","authoredAt":"2026-03-01T08:00:00+08:00","data":{{"symptoms":[{{"name":"headache","severity":2}}],"note":"slept better than the day before"}}}}"#
+    )
+}
+
+fn batch() -> Request {
+    post("/v1/reports/batch", &format!("[{}]", vec![report(); BATCH].join(",")), false, 202).says("\"rejected\":0")
+}
+
+fn times(rate: f64, sample: &Sample) -> String {
+    let (p50, p99) = (sample.quantile_ms(0.5), sample.quantile_ms(0.99));
+    format!("{rate:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms")
+}
+
+/// A slice, with what it made the host compute.
+async fn weighed(host: &Process, connections: &mut [Connection], request: &Request, ids: &Ids) -> Result<Sample> {
+    let before = host.computed();
+    let mut sample = slice(connections, request, ids, Until::After(SLICE)).await?;
+    if let (Some(before), Some(after)) = (before, host.computed()) {
+        sample.computed = after.saturating_sub(before);
+    }
+    Ok(sample)
+}
+
+/// What a request makes the host compute: tells more than its time when other programs want the processor too.
+fn weight(sample: &Sample) -> String {
+    if sample.computed.is_zero() {
+        return String::new();
+    }
+    format!("the host computes {:.0} µs for each", sample.computed.as_secs_f64() * 1e6 / sample.times.len() as f64)
+}
+
+fn spread(ratios: &[f64]) -> String {
+    let (low, high) = ratios.iter().fold((f64::MAX, f64::MIN), |(low, high), &r| (low.min(r), high.max(r)));
+    format!("the rounds: {low:.2} to {high:.2}")
+}
+
+/// Floor and single report, in turns on the same connections to the same host, so that a machine that slows down slows
+/// both. The workers are off.
+pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
+    let ground = Ground::new()?;
+    let host = ground.start(&DOORS, None)?;
+    let mut connections = Connection::open_many(host.address, CONNECTIONS).await?;
+    let (floor, single, report) = (floor(), single(), post("/v1/reports", &report(), true, 202));
+    for request in [&floor, &single] {
+        slice(&mut connections, request, ids, Until::After(WARM_UP)).await?;
+    }
+    let (mut lowest, mut acknowledged, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
+    for _ in 0..ROUNDS {
+        let one = weighed(&host, &mut connections, &floor, ids).await?;
+        let other = weighed(&host, &mut connections, &single, ids).await?;
+        ratios.push(other.rate() / one.rate());
+        lowest.add(one);
+        acknowledged.add(other);
+    }
+    table.figure("floor", times(lowest.rate(), &lowest), &weight(&lowest));
+    table.figure("single", times(acknowledged.rate(), &acknowledged), &weight(&acknowledged));
+    let ratio = acknowledged.rate() / lowest.rate();
+    table.ratio("single ÷ floor", ratio, Goal::AtLeast(0.85), &spread(&ratios));
+    let ratio = acknowledged.quantile_ms(0.99) / lowest.quantile_ms(0.99);
+    table.ratio("p99 of single ÷ p99 of floor", ratio, Goal::AtMost(1.5), "");
+
+    let batch = batch();
+    let mut probe = Connection::open(host.address).await?;
+    if let Err(error) = probe.send(&batch, ids).await {
+        let answer = error.to_string();
+        table.missing("batch ÷ single", Goal::AtLeast(8.0), answer.lines().next().unwrap_or_default());
+        return Ok(());
+    }
+    let (mut ones, mut batches, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
+    for _ in 0..ROUNDS / 2 {
+        let one = slice(&mut connections, &report, ids, Until::After(SLICE)).await?;
+        let hundred = slice(&mut connections, &batch, ids, Until::After(SLICE)).await?;
+        ratios.push(hundred.rate() * BATCH as f64 / one.rate());
+        ones.add(one);
+        batches.add(hundred);
+    }
+    let rate = batches.rate() * BATCH as f64;
+    table.figure("reports in batches of 100", times(rate, &batches), "");
+    table.ratio("batch ÷ single", rate / ones.rate(), Goal::AtLeast(8.0), &spread(&ratios));
+    Ok(())
+}
+
+const WAITING: u64 = 50_000;
+
+/// The door fills the stream while no worker runs; then one worker runs alone until it is empty. Last, both at once.
+pub(crate) async fn drain(table: &mut Table, ids: &Ids) -> Result<()> {
+    let ground = Ground::new()?;
+    let mut redis = ground.redis()?;
+    let single = single();
+    let acknowledged = {
+        let host = ground.start(&DOORS, None)?;
+        let mut connections = Connection::open_many(host.address, CONNECTIONS).await?;
+        let warm_up = slice(&mut connections, &single, ids, Until::After(WARM_UP)).await?;
+        let left = WAITING.saturating_sub(warm_up.times.len() as u64).max(1);
+        slice(&mut connections, &single, ids, Until::Sent(left)).await?
+    };
+    let waiting = length(&mut redis, Queue::Score)?;
+    let worker = ground.start(&["score"], None)?;
+    let began = Instant::now();
+    redis::cmd("PUBLISH").arg(Queue::Score.channel()).arg("").exec(&mut redis)?;
+    while length(&mut redis, Queue::Score)? > 0 {
+        ensure!(began.elapsed() < Duration::from_secs(60), "the worker does not come to an end");
+        sleep(Duration::from_millis(5)).await;
+    }
+    let rate = waiting as f64 / began.elapsed().as_secs_f64();
+    drop(worker);
+    table.figure("acknowledged", times(acknowledged.rate(), &acknowledged), "");
+    table.figure("drain by one worker", format!("{rate:.0}/s"), &format!("{waiting} submissions"));
+    table.ratio("drain ÷ acknowledged", rate / acknowledged.rate(), Goal::AtLeast(1.3), "");
+
+    let host = ground.start(&[], None)?;
+    let mut connections = Connection::open_many(host.address, CONNECTIONS).await?;
+    slice(&mut connections, &single, ids, Until::After(WARM_UP)).await?;
+    let both = slice(&mut connections, &single, ids, Until::After(2 * SLICE)).await?;
+    let waiting = length(&mut redis, Queue::Score)?;
+    table.figure("single while workers run", times(both.rate(), &both), &format!("{waiting} waiting at the end"));
+    Ok(())
+}
+
+fn length(redis: &mut redis::Connection, queue: Queue) -> Result<u64> {
+    Ok(redis::cmd("XLEN").arg(queue.stream()).query(redis)?)
+}
+
+const SAMPLES: usize = 300;
+/// Longer than a worker looks for more work before it leaves: each report meets an idle application.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// One report at a time with an answer that must reach a clinician, from before it is sent until the webhook is heard.
+pub(crate) async fn latency(table: &mut Table, ids: &Ids) -> Result<()> {
+    let ground = Ground::new()?;
+    let (at, mut heard) = receiver().await?;
+    let host = ground.start(&[], Some(at))?;
+    let mut connection = Connection::open(host.address).await?;
+    let alarming = post("/v1/surveys/phq-9/responses", &response(1), true, 202);
+    let mut sample = Sample::default();
+    let mut answered = Sample::default();
+    for round in 0..SAMPLES + 10 {
+        sleep(PAUSE).await;
+        let sent = Instant::now();
+        let answer = connection.send(&alarming, ids).await?;
+        let heard = timeout(Duration::from_secs(10), heard.recv()).await.context("no webhook came")?;
+        let heard = heard.context("the receiver has ended")?;
+        if round >= 10 {
+            answered.times.push(answer);
+            sample.times.push(heard.duration_since(sent));
+        }
+    }
+    table.figure(
+        "submit to 202, idle",
+        format!("p50 {:.2} ms, p99 {:.2} ms", answered.quantile_ms(0.5), answered.quantile_ms(0.99)),
+        "",
+    );
+    table.milliseconds("submit to webhook, idle, p50", sample.quantile_ms(0.5), Goal::AtMost(10.0), "");
+    table.milliseconds("submit to webhook, idle, p99", sample.quantile_ms(0.99), Goal::AtMost(50.0), "");
+    Ok(())
+}
+
+/// A receiver that answers 204 and tells when it had heard a call whole.
+async fn receiver() -> Result<(SocketAddr, mpsc::UnboundedReceiver<Instant>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let (tell, heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            _ = stream.set_nodelay(true);
+            let tell = tell.clone();
+            let service = service_fn(move |request: hyper::Request<Incoming>| {
+                let tell = tell.clone();
+                async move {
+                    if request.into_body().collect().await.is_ok() {
+                        _ = tell.send(Instant::now());
+                    }
+                    let mut answer = hyper::Response::new(Empty::<Bytes>::new());
+                    *answer.status_mut() = hyper::StatusCode::NO_CONTENT;
+                    Ok::<_, Infallible>(answer)
+                }
+            });
+            let server = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    Ok((address, heard))
+}
+
+const SHALLOW: u64 = 1_000;
+const DEEP: u64 = 1_000_000;
+
+/// Appends as many entries as are missing, each remembered as the door does.
+const FILL: &str = "
+for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  redis.call('XADD', KEYS[1], '*', 'd', 'an entry that waits ' .. i)
+  redis.call('SET', '{vigil}:once:' .. i, ARGV[3], 'EX', 86400)
+end
+return redis.call('XLEN', KEYS[1])";
+
+/// Two Redis servers with a host each, one with few entries and one with many, take reports in turns.
+pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
+    let grounds = [Ground::new()?, Ground::new()?];
+    let [mut shallow, mut deep] = [grounds[0].redis()?, grounds[1].redis()?];
+    fill(&mut shallow, SHALLOW)?;
+    fill(&mut deep, DEEP)?;
+    let hosts = [grounds[0].start(&DOORS, None)?, grounds[1].start(&DOORS, None)?];
+    let mut few = Connection::open_many(hosts[0].address, CONNECTIONS).await?;
+    let mut many = Connection::open_many(hosts[1].address, CONNECTIONS).await?;
+    let single = single();
+    for connections in [&mut few, &mut many] {
+        slice(connections, &single, ids, Until::After(WARM_UP)).await?;
+    }
+    let (mut at_few, mut at_many, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
+    let (mut claim_few, mut claim_many) = (Sample::default(), Sample::default());
+    for _ in 0..ROUNDS / 2 {
+        let trim = ["{vigil}:q:score", "MAXLEN", &SHALLOW.to_string()];
+        redis::cmd("XTRIM").arg(&trim).exec(&mut shallow)?;
+        let one = slice(&mut few, &single, ids, Until::After(SLICE)).await?;
+        let other = slice(&mut many, &single, ids, Until::After(SLICE)).await?;
+        ratios.push(one.rate() / other.rate());
+        at_few.add(one);
+        at_many.add(other);
+        for _ in 0..10 {
+            claim_few.times.push(claim(&mut shallow)?);
+            claim_many.times.push(claim(&mut deep)?);
+        }
+    }
+    let waiting = length(&mut deep, Queue::Score)?;
+    table.ratio(
+        "cost of a report at 1,000,000 waiting ÷ at 1,000",
+        at_few.rate() / at_many.rate(),
+        Goal::AtMost(1.2),
+        &format!("{}; {waiting} at the end", spread(&ratios)),
+    );
+    table.ratio(
+        "cost of a claim at 1,000,000 waiting ÷ at 1,000",
+        claim_many.quantile_ms(0.5) / claim_few.quantile_ms(0.5),
+        Goal::AtMost(1.2),
+        "",
+    );
+    Ok(())
+}
+
+fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
+    const STEP: u64 = 20_000;
+    let fact = "0".repeat(100);
+    for first in (0..count).step_by(STEP as usize) {
+        let last = (first + STEP).min(count) - 1;
+        redis::cmd("EVAL").arg(FILL).arg(1).arg(Queue::Score.stream()).arg(first).arg(last).arg(&fact).exec(redis)?;
+    }
+    Ok(())
+}
+
+/// Claims as the worker does, and gives how long the server took.
+fn claim(redis: &mut redis::Connection) -> Result<Duration> {
+    let mut command = redis::cmd("EVAL");
+    command.arg(include_str!("../../platform/src/queue/claim.lua")).arg(2);
+    command.arg(Queue::Score.stream()).arg(Queue::Score.bell());
+    command.arg(GROUP).arg(64).arg(60_000).arg("0").arg("0");
+    let began = Instant::now();
+    let claimed: Vec<redis::Value> = command.query(redis)?;
+    ensure!(!claimed.is_empty(), "nothing was claimed");
+    Ok(began.elapsed())
+}
+
+/// The bytes of each component as it is built.
+pub(crate) fn size(table: &mut Table) -> Result<()> {
+    for (id, bytes) in app::sizes()? {
+        let name = format!("size of {id}");
+        table.goal(&name, bytes as f64 / 1e6, " MB", Goal::AtMost(1.5), "");
+    }
+    Ok(())
+}
+
+/// How many requests an instance answers before a fresh one takes over: the host's number.
+const REQUESTS_PER_INSTANCE: usize = 128;
+
+/// One request after another: every 128th meets a fresh instance. What it takes longer than the others is what a fresh
+/// instance costs: making it, starting it, and its first steps. The request is one that is refused before anything of
+/// the configuration is read.
+pub(crate) async fn instantiation(table: &mut Table, ids: &Ids) -> Result<()> {
+    const INSTANCES: usize = 60;
+    let ground = Ground::new()?;
+    let host = ground.start(&DOORS, None)?;
+    let mut connection = Connection::open(host.address).await?;
+    let refused = Request::new("GET", "/v1/reports", &[], "", 405);
+    for _ in 0..2 * REQUESTS_PER_INSTANCE {
+        connection.send(&refused, ids).await?;
+    }
+    let mut sample = Sample::default();
+    for _ in 0..INSTANCES * REQUESTS_PER_INSTANCE {
+        sample.times.push(connection.send(&refused, ids).await?);
+    }
+    let mut of_place = (0..REQUESTS_PER_INSTANCE).map(|place| Sample {
+        times: sample.times.iter().skip(place).step_by(REQUESTS_PER_INSTANCE).copied().collect(),
+        ..Sample::default()
+    });
+    let usual = sample.quantile_ms(0.5);
+    let (p50, p99) = of_place.by_ref().fold((0.0_f64, 0.0), |(p50, p99), sample| {
+        let here = sample.quantile_ms(0.5);
+        if here > p50 { (here, sample.quantile_ms(0.99)) } else { (p50, p99) }
+    });
+    let note = format!("of submit; p99 {:.2} ms", p99 - usual);
+    table.milliseconds("instantiation, p50", p50 - usual, Goal::AtMost(1.0), &note);
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The load: requests over connections that are kept, one at a time on each.
+//!
+//! It works on raw sockets and on prepared bytes, in which only the ids change: what it takes of the machine is the
+//! same for everything it is compared with, and small.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use futures::future::try_join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Stands in a body for an id that no other request has.
+pub(crate) const ID: &str = "############";
+/// Stands in a body for a patient.
+pub(crate) const PATIENT: &str = "@@@@@@@@";
+/// How many patients there are. Each reports again and again, and hardly twice in one batch of a worker.
+const PATIENTS: u64 = 5_000;
+
+/// A prepared request.
+pub(crate) struct Request {
+    bytes: Vec<u8>,
+    ids: Vec<usize>,
+    patients: Vec<usize>,
+    status: u16,
+    says: &'static str,
+}
+
+impl Request {
+    /// A request that `status` answers when all is well.
+    pub(crate) fn new(method: &str, path: &str, headers: &[(&str, &str)], body: &str, status: u16) -> Self {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: vigil\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += "\r\n";
+        text += body;
+        let places = |mark: &str| text.match_indices(mark).map(|(at, _)| at).collect();
+        Request { ids: places(ID), patients: places(PATIENT), bytes: text.into_bytes(), status, says: "" }
+    }
+
+    /// Only an answer whose body says this is one that all is well.
+    pub(crate) fn says(self, says: &'static str) -> Self {
+        Request { says, ..self }
+    }
+}
+
+/// Gives ids out, for one run of everything.
+#[derive(Default)]
+pub(crate) struct Ids(Cell<u64>);
+
+impl Ids {
+    fn fill(&self, bytes: &mut [u8], request: &Request) {
+        let first = self.0.get();
+        self.0.set(first + request.ids.len() as u64);
+        for (id, at) in (first..).zip(&request.ids) {
+            digits(id, &mut bytes[*at..at + ID.len()]);
+        }
+        for (id, at) in (first..).zip(&request.patients) {
+            digits(id % PATIENTS, &mut bytes[*at..at + PATIENT.len()]);
+        }
+    }
+}
+
+fn digits(mut number: u64, place: &mut [u8]) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// A connection that is kept.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Connection { stream, answer: Vec::with_capacity(64 << 10) })
+    }
+
+    /// So many connections to one address.
+    pub(crate) async fn open_many(address: SocketAddr, count: usize) -> Result<Vec<Self>> {
+        try_join_all((0..count).map(|_| Self::open(address))).await
+    }
+
+    /// Sends bytes and gives how long it took until the answer was there.
+    async fn exchange(&mut self, bytes: &[u8], request: &Request) -> Result<Duration> {
+        let sent = Instant::now();
+        self.stream.write_all(bytes).await?;
+        self.answer.clear();
+        let end = loop {
+            ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the connection was closed");
+            if let Some(end) = self.answer.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let head = std::str::from_utf8(&self.answer[..end])?;
+        let given = head.get(9..12).and_then(|text| text.parse::<u16>().ok()).context("no status")?;
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        });
+        let length = length.context("an answer without content-length")?;
+        while self.answer.len() < end + length {
+            ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the connection was closed");
+        }
+        let took = sent.elapsed();
+        let answer = String::from_utf8_lossy(&self.answer);
+        if given != request.status || !answer.contains(request.says) {
+            bail!("{}", answer.chars().take(300).collect::<String>());
+        }
+        Ok(took)
+    }
+
+    /// Sends one request.
+    pub(crate) async fn send(&mut self, request: &Request, ids: &Ids) -> Result<Duration> {
+        let mut bytes = request.bytes.clone();
+        ids.fill(&mut bytes, request);
+        self.exchange(&bytes, request).await
+    }
+}
+
+/// When a slice ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// After this time.
+    After(Duration),
+    /// After so many requests.
+    Sent(u64),
+}
+
+/// What was measured, over one slice or several.
+#[derive(Default, Clone)]
+pub(crate) struct Sample {
+    pub(crate) times: Vec<Duration>,
+    pub(crate) elapsed: Duration,
+    /// The time that the host computed for it.
+    pub(crate) computed: Duration,
+}
+
+impl Sample {
+    pub(crate) fn add(&mut self, mut other: Sample) {
+        self.times.append(&mut other.times);
+        self.elapsed += other.elapsed;
+        self.computed += other.computed;
+    }
+
+    /// Requests per second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// The time that this share of the requests stayed within, milliseconds.
+    pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        let at = (times.len() as f64 * share) as usize;
+        times.get(at.min(times.len().saturating_sub(1))).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+    }
+}
+
+/// Keeps every connection busy with one request after another.
+pub(crate) async fn slice(
+    connections: &mut [Connection],
+    request: &Request,
+    ids: &Ids,
+    until: Until,
+) -> Result<Sample> {
+    let (began, sent) = (Instant::now(), Cell::new(0));
+    let open = || match until {
+        Until::After(time) => began.elapsed() < time,
+        Until::Sent(count) => sent.replace(sent.get() + 1) < count,
+    };
+    let work = connections.iter_mut().map(async |connection| {
+        let (mut bytes, mut times) = (request.bytes.clone(), Vec::new());
+        while open() {
+            ids.fill(&mut bytes, request);
+            times.push(connection.exchange(&bytes, request).await?);
+        }
+        anyhow::Ok(times)
+    });
+    let times = try_join_all(work).await?;
+    Ok(Sample { elapsed: began.elapsed(), times: times.concat(), computed: Duration::ZERO })
+}

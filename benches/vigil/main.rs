@@ -1,0 +1,77 @@
+//! `cargo bench`: how fast Vigil is, as ratios to a floor measured in the same run.
+//!
+//! The floor is a component on the same host that does what any door must: one script that appends the body to a
+//! stream, and an answer without a body. Figures of one machine say little about another; ratios do. Each part of the
+//! table says in its function how it is measured; `cargo bench -- door latency` runs only those parts.
+//!
+//! It measures and tells; it does not judge. Its exit status is always 0.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "the table goes to standard output, and a wrong index ends nothing but a measurement"
+)]
+
+mod app;
+mod figures;
+mod load;
+mod table;
+
+use std::time::Instant;
+
+use load::Ids;
+use table::Table;
+
+/// The parts of the table, in the order they run.
+const PARTS: [&str; 6] = ["door", "drain", "latency", "depth", "size", "instantiation"];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == app::HOST) {
+        if let Err(error) = app::serve() {
+            eprintln!("the host: {error:#}");
+            std::process::exit(1);
+        }
+        return;
+    }
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("this runs by `cargo bench`");
+        return;
+    }
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let chosen = |part: &str| wanted.is_empty() || wanted.iter().any(|name| part.contains(name.as_str()));
+    if let Err(error) = app::build() {
+        println!("nothing was measured: {error:#}");
+        return;
+    }
+    let began = Instant::now();
+    let mut table = Table::default();
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(measure(&mut table, chosen)),
+        Err(error) => table.failed("runtime", &error.into()),
+    }
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("\n{}\n", table.text());
+    println!(
+        "{cores} cores, shared by the load, the host and Redis (appendfsync always); 64 connections; {:.0} s",
+        began.elapsed().as_secs_f64()
+    );
+}
+
+async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
+    let ids = Ids::default();
+    for part in PARTS.into_iter().filter(|part| chosen(part)) {
+        eprintln!("measuring: {part}");
+        let measured = match part {
+            "door" => figures::door(table, &ids).await,
+            "drain" => figures::drain(table, &ids).await,
+            "latency" => figures::latency(table, &ids).await,
+            "depth" => figures::depth(table, &ids).await,
+            "size" => figures::size(table),
+            _ => figures::instantiation(table, &ids).await,
+        };
+        if let Err(error) = measured {
+            table.failed(part, &error);
+        }
+    }
+}
