@@ -32,6 +32,8 @@ pub enum Action {
     Follow,
     /// See scores and alerts.
     Read,
+    /// See counters and queue lengths.
+    Measure,
     /// Run the operators' rounds.
     Operate,
 }
@@ -43,6 +45,7 @@ impl Role {
             Action::Submit => matches!(self, Role::Submit | Role::Admin),
             Action::Follow => true,
             Action::Read => matches!(self, Role::Read | Role::Clinician | Role::Admin),
+            Action::Measure => matches!(self, Role::Read | Role::Admin),
             Action::Operate => matches!(self, Role::Admin),
         }
     }
@@ -73,6 +76,11 @@ impl Principal {
     pub fn covers(&self, study: &str, site: &str) -> bool {
         let one = |own: &str, asked: &str| own == "*" || own == asked;
         one(&self.study, study) && one(&self.site, site)
+    }
+
+    /// The study and the site that the key covers, `*` for all.
+    pub fn scope(&self) -> (&str, &str) {
+        (&self.study, &self.site)
     }
 
     /// Whether the key's role covers the action.

@@ -28,6 +28,8 @@ pub enum ProblemType {
     UnsupportedMediaType,
     /// The document breaks rules; `errors` lists them.
     Invalid,
+    /// The key or its site sends faster than agreed.
+    RateLimited,
     /// The queue is full.
     Busy,
     /// A service that Vigil needs cannot be reached.
@@ -48,6 +50,7 @@ impl ProblemType {
             ProblemType::TooLarge => ("too-large", 413, "The body is too long"),
             ProblemType::UnsupportedMediaType => ("unsupported-media-type", 415, "The body has the wrong type"),
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
+            ProblemType::RateLimited => ("rate-limited", 429, "Too many requests"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
         }
@@ -89,6 +92,12 @@ impl Problem {
             count => format!("{count} findings"),
         };
         Problem { findings, ..Problem::new(ProblemType::Invalid, detail) }
+    }
+
+    /// Sent faster than agreed; the next one has a place after so many seconds.
+    pub fn rate_limited(seconds: u32) -> Self {
+        let problem = Problem::new(ProblemType::RateLimited, "this was sent too fast, nothing was stored");
+        Problem { header: Some(("retry-after", seconds.to_string())), ..problem }
     }
 
     /// A path that takes only these methods.

@@ -108,6 +108,7 @@ pub(crate) struct Ready {
     pub(crate) hash: String,
     pub(crate) facts: String,
     pub(crate) scope: String,
+    pub(crate) kind: &'static str,
     pub(crate) payload: String,
 }
 
@@ -164,6 +165,6 @@ impl Accepted {
             trace: trace.as_str().to_owned(),
         };
         let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
-        Ok(Ready { id, hash, facts, scope, payload })
+        Ok(Ready { id, hash, facts, scope, kind, payload })
     }
 }

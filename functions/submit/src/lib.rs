@@ -9,6 +9,7 @@
 
 mod config;
 mod document;
+mod place;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use platform::{clock, log};
 use serde_json::json;
 
 use document::Target;
+use place::Place;
 
 platform::serve!(handle);
 
@@ -33,14 +35,20 @@ const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-    match accept(incoming, deadline).await {
+    let mut place = Place::default();
+    match accept(incoming, deadline, &mut place).await {
         Ok(reply) => reply,
-        Err(problem) => Reply::from(problem),
+        Err(problem) => {
+            place.count(&problem).await;
+            Reply::from(problem)
+        }
     }
 }
 
-async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem> {
+/// `place` is told what is known of a document that is refused, for the counters.
+async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Result<Reply, Problem> {
     let target = Target::of(&incoming.path).ok_or_else(Problem::not_found)?;
+    place.of_path(&target);
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
@@ -65,18 +73,21 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
-    let accepted = target.read(&body, idempotency_key)?;
-    allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)?;
+    let accepted = target.read(&body, idempotency_key).inspect_err(|_| place.of_document(&body, &principal))?;
+    allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
+        .inspect_err(|_| place.of_key(&principal))?;
     let ready = accepted.into_submission(&config, &principal, &trace, clock::now(), clock::random_bits())?;
     let submission = queue::Submission {
         id: &ready.id,
         hash: &ready.hash,
         facts: &ready.facts,
         scope: &ready.scope,
+        kind: ready.kind,
+        key: &principal.id,
         payload: ready.payload,
     };
-    let enqueued = deadline.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
-    match enqueued {
+    let enqueue = queue::enqueue(&config.redis, submission, config.capacity, config.once_days, &config.limits);
+    match deadline.run(enqueue).await {
         Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, minimal)),
         Ok(Ok(Enqueued::Conflict(facts))) => {
             let first = facts.rsplit(' ').next().unwrap_or_default();
@@ -84,6 +95,10 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
             Err(Problem::new(ProblemType::Conflict, detail))
         }
         Ok(Ok(Enqueued::Full)) => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
+        Ok(Ok(Enqueued::Limited(seconds))) => {
+            place.of_scope(&ready.scope, ready.kind);
+            Err(Problem::rate_limited(seconds))
+        }
         Ok(Err(error)) => {
             log::error("enqueue-failed").trace(trace.as_str()).cause(&error).write();
             Err(away())
