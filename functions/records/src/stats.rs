@@ -57,21 +57,28 @@ impl<'a> Sums<'a> {
     }
 }
 
+/// The sums of one site, of all kinds and of each.
+#[derive(Default)]
+struct Site<'a> {
+    all: Sums<'a>,
+    kinds: BTreeMap<&'a str, Sums<'a>>,
+}
+
 /// The counters of every site that the key covers, by kind and together.
 pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
     let read = read(config, principal).await?;
     let mut total = Sums::default();
-    let mut sites: BTreeMap<(&str, &str), (Sums<'_>, BTreeMap<&str, Sums<'_>>)> = BTreeMap::new();
+    let mut sites: BTreeMap<(&str, &str), Site<'_>> = BTreeMap::new();
     for counter in &read.counters {
         total.add(counter);
-        let (sums, kinds) = sites.entry((&counter.study, &counter.site)).or_default();
-        sums.add(counter);
-        kinds.entry(&counter.kind).or_default().add(counter);
+        let site = sites.entry((&counter.study, &counter.site)).or_default();
+        site.all.add(counter);
+        site.kinds.entry(&counter.kind).or_default().add(counter);
     }
     let sites: Vec<Value> = sites
         .into_iter()
-        .map(|((study, site), (sums, kinds))| {
-            let mut members = sums.members();
+        .map(|((study, site), Site { all, kinds })| {
+            let mut members = all.members();
             let kinds: Map<String, Value> =
                 kinds.into_iter().map(|(kind, sums)| (kind.to_owned(), sums.members().into())).collect();
             members.extend([
