@@ -118,9 +118,8 @@ pub async fn enqueue(
         announcement(),
     ];
     let keys = [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS];
-    let script = include_str!("queue/enqueue.lua");
     let reply = if limits.is_off() {
-        redis.eval(script, &keys, arguments).await?
+        redis.eval(include_str!("queue/enqueue.lua"), &keys, arguments).await?
     } else {
         let mut keys = Vec::from(keys);
         let buckets = limits.buckets(submission.key, submission.scope);
@@ -128,6 +127,7 @@ pub async fn enqueue(
             keys.push(bucket);
             arguments.extend(rate.arguments());
         }
+        let script = concat!(include_str!("queue/limits.lua"), include_str!("queue/enqueue.lua"));
         redis.eval(script, &keys, arguments).await?
     };
     enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
