@@ -52,8 +52,10 @@ impl Store {
         std::thread::Builder::new().name("key-value".to_owned()).spawn(move || {
             let mut connection = None;
             while let Some(job) = queue.blocking_recv() {
-                let connection = connection.get_or_insert_with(|| open(&folder));
-                job(connection);
+                let mut opened = connection.take().map_or_else(|| open(&folder), Ok);
+                job(&mut opened);
+                // What could not be opened now may be there for the next job.
+                connection = opened.ok();
             }
         })?;
         Ok(Self(jobs))

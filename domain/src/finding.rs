@@ -19,6 +19,8 @@ pub enum Code {
     Choice,
     /// Two values that contradict each other.
     Conflict,
+    /// A value that the sender may not give.
+    Forbidden,
 }
 
 impl Code {
@@ -32,6 +34,7 @@ impl Code {
             Code::Format => "format",
             Code::Choice => "choice",
             Code::Conflict => "conflict",
+            Code::Forbidden => "forbidden",
         }
     }
 }

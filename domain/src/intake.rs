@@ -23,11 +23,14 @@ pub enum ReportKind {
     AdverseEvent,
     /// Laboratory results.
     Lab,
+    /// Anything else a study asks for.
+    Generic,
 }
 
 impl ReportKind {
     /// All kinds, in the order in which errors list them.
-    pub const ALL: [ReportKind; 3] = [ReportKind::Diary, ReportKind::AdverseEvent, ReportKind::Lab];
+    pub const ALL: [ReportKind; 4] =
+        [ReportKind::Diary, ReportKind::AdverseEvent, ReportKind::Lab, ReportKind::Generic];
 
     /// The kind as the API writes it.
     pub fn as_str(self) -> &'static str {
@@ -35,10 +38,12 @@ impl ReportKind {
             ReportKind::Diary => "diary",
             ReportKind::AdverseEvent => "adverse-event",
             ReportKind::Lab => "lab",
+            ReportKind::Generic => "generic",
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The kind of this name.
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
@@ -67,8 +72,19 @@ pub struct Envelope {
     pub authored_at: Timestamp,
     /// The kind of report; none for a response.
     pub kind: Option<ReportKind>,
+    /// The earlier submission that this one takes the place of.
+    pub amends: Option<Amends>,
     /// `answers` or `data`, as sent.
     pub content: Map<String, Value>,
+}
+
+/// An earlier submission that is put right, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Amends {
+    /// Its id, as Vigil gave it.
+    pub submission_id: String,
+    /// The reason: a word of the study's own list, no free text.
+    pub reason: Option<String>,
 }
 
 impl fmt::Debug for Envelope {
@@ -119,6 +135,10 @@ impl Shape {
             Shape::Response => None,
             Shape::Report => required(&mut members, "kind", &mut faults, report_kind),
         };
+        let amends = match members.remove("amends") {
+            None | Some(Value::Null) => None,
+            Some(value) => amends(value, &mut faults),
+        };
         let content = required(&mut members, content_name, &mut faults, object);
         if let Some(content) = &content {
             faults.extend(check(content).into_iter().map(|finding| {
@@ -136,7 +156,7 @@ impl Shape {
             (Some(study_id), Some(site_id), Some(patient_id), Some(authored_at), Some(content))
                 if faults.is_empty() =>
             {
-                Ok(Envelope { client_id, study_id, site_id, patient_id, authored_at, kind, content })
+                Ok(Envelope { client_id, study_id, site_id, patient_id, authored_at, kind, amends, content })
             }
             _ => Err(faults),
         }
@@ -216,6 +236,45 @@ pub fn is_identifier(text: &str) -> bool {
         && text.chars().count() <= LONGEST_ID
         && !text.chars().any(char::is_control)
         && text.trim().len() == text.len()
+}
+
+/// What `amends` holds, or a fault for each thing that is wrong with it.
+fn amends(value: Value, faults: &mut Vec<Finding>) -> Option<Amends> {
+    let Value::Object(mut members) = value else {
+        faults.push(Finding::new("/amends", Code::Type, "must be a JSON object"));
+        return None;
+    };
+    let mut fault = |member: &str, code, rule| {
+        faults.push(Finding::new(alloc::format!("/amends{}", pointer(member)), code, rule));
+        None
+    };
+    let submission_id = match members.remove("submissionId") {
+        None | Some(Value::Null) => fault("submissionId", Code::Required, "is required"),
+        Some(Value::String(id)) if is_submission_id(&id) => Some(id),
+        Some(Value::String(_)) => fault("submissionId", Code::Format, "must be the id of a submission"),
+        Some(_) => fault("submissionId", Code::Type, "must be a string"),
+    };
+    let reason = match members.remove("reason") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(reason)) if is_name(&reason) => Some(reason),
+        Some(Value::String(_)) => fault("reason", Code::Format, "must be 1 to 64 letters, digits, '.', '_' or '-'"),
+        Some(_) => fault("reason", Code::Type, "must be a string"),
+    };
+    for unknown in members.keys() {
+        fault(unknown, Code::Unknown, "is not a member of this document");
+    }
+    Some(Amends { submission_id: submission_id?, reason })
+}
+
+/// Whether a text has the form of a submission's id: a UUID in lower case.
+fn is_submission_id(text: &str) -> bool {
+    let hyphen = |index: usize| matches!(index, 8 | 13 | 18 | 23);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match byte {
+            b'-' => hyphen(index),
+            b'0'..=b'9' | b'a'..=b'f' => !hyphen(index),
+            _ => false,
+        })
 }
 
 fn timestamp(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<Timestamp> {
@@ -320,6 +379,40 @@ mod tests {
                 ("/responseId", Code::Unknown),
             ],
         );
+    }
+
+    #[test]
+    fn an_amendment_names_a_submission_and_perhaps_a_reason() {
+        let with = |amends: Value| {
+            let mut document = response();
+            document["amends"] = amends;
+            document
+        };
+        let id = "6f2c1a52-5a52-8b7e-9f0a-1d2c3b4a5f60";
+        let amends = |document| Shape::Response.read(document, no_rules).unwrap().amends;
+        let named = Amends { submission_id: id.into(), reason: None };
+        assert_eq!(amends(with(json!({"submissionId": id}))), Some(named.clone()));
+        let reason = Some("data-entry-error".into());
+        let document = with(json!({"submissionId": id, "reason": "data-entry-error"}));
+        assert_eq!(amends(document), Some(Amends { reason, ..named }));
+        assert_eq!(amends(with(Value::Null)), None);
+
+        check(Shape::Response, with(json!(id)), &[("/amends", Code::Type)]);
+        check(Shape::Response, with(json!({})), &[("/amends/submissionId", Code::Required)]);
+        check(
+            Shape::Response,
+            with(json!({"submissionId": id.to_uppercase(), "reason": "free text", "a/b": 1})),
+            &[
+                ("/amends/submissionId", Code::Format),
+                ("/amends/reason", Code::Format),
+                ("/amends/a~1b", Code::Unknown),
+            ],
+        );
+        let document = with(json!({"submissionId": 1, "reason": 2}));
+        check(Shape::Response, document, &[("/amends/submissionId", Code::Type), ("/amends/reason", Code::Type)]);
+        for id in ["", "6f2c1a525a528b7e9f0a1d2c3b4a5f60", "6f2c1a52-5a52-8b7e-9f0a-1d2c3b4a5f6g"] {
+            check(Shape::Response, with(json!({"submissionId": id})), &[("/amends/submissionId", Code::Format)]);
+        }
     }
 
     #[test]

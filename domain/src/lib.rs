@@ -6,13 +6,19 @@
 
 extern crate alloc;
 
+pub mod audit;
+pub mod deidentify;
 pub mod delivery;
+pub mod fhir;
 mod finding;
 mod instrument;
 pub mod intake;
 pub mod library;
+pub mod report;
+pub mod rows;
 mod rule;
 mod score;
+pub mod scrub;
 mod time;
 
 pub use finding::{Code, Finding};

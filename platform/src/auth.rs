@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::identity::digest;
+use crate::log;
 use crate::problem::{Problem, ProblemType};
 
 /// What a key is for.
@@ -34,6 +35,12 @@ pub enum Action {
     Read,
     /// See counters and queue lengths.
     Measure,
+    /// See who a subject is.
+    Identify,
+    /// See what was done to what, and by whom.
+    Audit,
+    /// Remove a submission.
+    Erase,
     /// Run the operators' rounds.
     Operate,
 }
@@ -46,7 +53,9 @@ impl Role {
             Action::Follow => true,
             Action::Read => matches!(self, Role::Read | Role::Clinician | Role::Admin),
             Action::Measure => matches!(self, Role::Read | Role::Admin),
-            Action::Operate => matches!(self, Role::Admin),
+            // Not the administrator: who a patient is concerns those who treat them.
+            Action::Identify => matches!(self, Role::Clinician),
+            Action::Audit | Action::Erase | Action::Operate => matches!(self, Role::Admin),
         }
     }
 }
@@ -81,6 +90,21 @@ impl Principal {
     /// The study and the site that the key covers, `*` for all.
     pub fn scope(&self) -> (&str, &str) {
         (&self.study, &self.site)
+    }
+
+    /// Whether the key covers every study and site.
+    pub fn covers_all(&self) -> bool {
+        self.study == "*" && self.site == "*"
+    }
+
+    /// The key's study, unless it covers all.
+    pub fn study(&self) -> Option<&str> {
+        Some(self.study.as_str()).filter(|study| *study != "*")
+    }
+
+    /// The key's site, unless it covers all.
+    pub fn site(&self) -> Option<&str> {
+        Some(self.site.as_str()).filter(|site| *site != "*")
     }
 
     /// Whether the key's role covers the action.
@@ -120,6 +144,14 @@ impl Keys {
     /// # Errors
     /// 401 without a valid key, 403 when its role does not cover the action.
     pub fn admit(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
+        self.decide(authorization, action).inspect_err(|problem| {
+            if problem.kind() == ProblemType::Unauthenticated {
+                log::warn("key-refused").outcome(problem.kind().as_str()).write();
+            }
+        })
+    }
+
+    fn decide(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
         let missing = || Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>");
         let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -129,6 +161,7 @@ impl Keys {
         let unknown = || Problem::new(ProblemType::Unauthenticated, "the key is not known");
         let principal = principal.ok_or_else(unknown)?;
         if !principal.may(action) {
+            log::warn("key-refused").outcome(ProblemType::Forbidden.as_str()).key(&principal.id).write();
             return Err(Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"));
         }
         Ok(principal)
@@ -171,6 +204,16 @@ mod tests {
         check(Some("Bearer secret"), Action::Operate, Some(ProblemType::Forbidden));
         for nobody in [None, Some("secret"), Some("Basic secret"), Some("Bearer Secret"), Some("Bearer "), Some("")] {
             check(nobody, Action::Submit, Some(ProblemType::Unauthenticated));
+        }
+    }
+
+    #[test]
+    fn who_a_patient_is_concerns_clinicians_alone() {
+        for role in [Role::Submit, Role::Read, Role::Clinician, Role::Admin] {
+            assert_eq!(role.may(Action::Identify), role == Role::Clinician, "{role:?}");
+            for action in [Action::Audit, Action::Erase] {
+                assert_eq!(role.may(action), role == Role::Admin, "{role:?} {action:?}");
+            }
         }
     }
 

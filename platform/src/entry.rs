@@ -45,6 +45,18 @@ pub struct Submission {
     pub key: String,
     /// Hash of its content.
     pub hash: String,
+    /// The earlier submission whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<String>,
+    /// Why it does, in a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends_reason: Option<String>,
+    /// What is to be known about its times: `late`, `clock-skewed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// How often each class of identity was taken out of its content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<String, u32>,
     /// The answers of a response, the data of a report.
     pub content: Map<String, Value>,
 }
@@ -73,6 +85,18 @@ pub enum State {
     Scored,
     /// It cannot be scored; see `reason`.
     Failed,
+    /// Its content was removed.
+    Erased,
+}
+
+/// Which submission took a submission's place, at `submission/<id>/superseded`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Superseded {
+    /// The later submission.
+    pub by: String,
+    /// When it came in, RFC 3339 in UTC.
+    pub at: String,
 }
 
 /// A score as it is stored and shown.
@@ -192,8 +216,11 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receivers {
-    /// Their ids. None: no route takes this severity.
+    /// Their ids.
     pub receivers: Vec<String>,
+    /// Why there are none: no route takes this severity, or routing failed again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What became of an alert at one receiver, at `alert/<id>/delivery/<receiver>`.

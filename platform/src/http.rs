@@ -90,9 +90,32 @@ impl Incoming {
 
     /// Whether the body is JSON by its `content-type`.
     pub fn is_json(&self) -> bool {
+        self.is_type("application/json")
+    }
+
+    /// Whether the body is of this type by its `content-type`, whatever the parameters.
+    pub fn is_type(&self, essence: &str) -> bool {
         let given = self.header("content-type").unwrap_or_default();
-        let essence = given.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
+        given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(essence)
+    }
+
+    /// The type of the body without its parameters, in lower case.
+    pub fn content_type(&self) -> String {
+        let given = self.header("content-type").unwrap_or_default();
+        given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Reads the body piece by piece.
+    ///
+    /// # Errors
+    /// When it is longer than `limit` bytes by its own word.
+    pub fn into_stream(self, limit: usize) -> Result<BodyStream, BodyError> {
+        let stated = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+        if stated.is_some_and(|length| length > limit) {
+            return Err(BodyError::TooLong);
+        }
+        let (stream, trailers) = Request::consume_body(self.request, accepted());
+        Ok(BodyStream { stream, trailers: Some(trailers), left: limit })
     }
 
     /// Reads the body.
@@ -106,6 +129,40 @@ impl Incoming {
         }
         let (stream, trailers) = Request::consume_body(self.request, accepted());
         read(stream, trailers, stated.unwrap_or(0), limit).await
+    }
+}
+
+/// A body that is read piece by piece.
+pub struct BodyStream {
+    stream: StreamReader<u8>,
+    trailers: Option<FutureReader<Result<Option<Trailers>, ErrorCode>>>,
+    left: usize,
+}
+
+impl BodyStream {
+    /// The next piece, none at the end. A piece is not empty.
+    ///
+    /// # Errors
+    /// When the body is longer than its limit, or breaks off.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, BodyError> {
+        while self.trailers.is_some() {
+            let (status, piece) = self.stream.read(Vec::with_capacity(CHUNK)).await;
+            match status {
+                StreamResult::Complete(_) => {}
+                StreamResult::Dropped => {
+                    // Only here it shows whether the sender came to its end or went away.
+                    if let Some(trailers) = self.trailers.take() {
+                        trailers.await.map_err(|_| BodyError::Broken)?;
+                    }
+                }
+                StreamResult::Cancelled => return Err(BodyError::Broken),
+            }
+            self.left = self.left.checked_sub(piece.len()).ok_or(BodyError::TooLong)?;
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
     }
 }
 

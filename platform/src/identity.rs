@@ -8,7 +8,7 @@
 //! hash; that two sealings of one patient look alike tells nothing that the pseudonym beside them does not.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -94,6 +94,24 @@ impl IdentityKey {
         IdentityKey(key.into_boxed_slice())
     }
 
+    /// Reads a JSON array of keys, each 32 bytes as base64.
+    ///
+    /// # Errors
+    /// Every rule that it breaks, without a value.
+    pub fn read_list(text: &str) -> Result<Vec<Self>, Vec<String>> {
+        let Ok(keys) = serde_json::from_str::<Vec<String>>(text) else {
+            return Err(vec!["must be a JSON array of keys".to_owned()]);
+        };
+        let (mut read, mut faults) = (Vec::with_capacity(keys.len()), Vec::new());
+        for (index, key) in keys.iter().enumerate() {
+            match STANDARD.decode(key.trim()) {
+                Ok(key) if key.len() == 32 => read.push(IdentityKey::new(key)),
+                _ => faults.push(format!("entry {index}: must be 32 bytes as base64")),
+            }
+        }
+        if faults.is_empty() { Ok(read) } else { Err(faults) }
+    }
+
     fn cipher(&self) -> Option<XChaCha20Poly1305> {
         Some(XChaCha20Poly1305::new(&Key::try_from(&*self.0).ok()?))
     }
@@ -163,6 +181,19 @@ mod tests {
         for broken in ["", "AA", &sealed[1..], &format!("{sealed}AAAA")] {
             assert_eq!(key.open("A", "p", broken), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn a_list_of_keys_is_read_whole_or_not_at_all() {
+        let (one, two) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
+        let keys = IdentityKey::read_list(&format!(r#"["{one}","{two}"]"#)).unwrap();
+        let sealed = IdentityKey::new(vec![2; 32]).seal("A", "p", "x").unwrap();
+        let opened: Vec<bool> = keys.iter().map(|key| key.open("A", "p", &sealed).is_some()).collect();
+        assert_eq!(opened, [false, true]);
+        assert!(IdentityKey::read_list("[]").unwrap().is_empty());
+        let faults = IdentityKey::read_list(r#"["c2hvcnQ=","no base64!"]"#).err().unwrap();
+        assert_eq!(faults.len(), 2);
+        assert!(!faults.join(" ").contains("base64!") && IdentityKey::read_list("{}").is_err());
     }
 
     #[test]

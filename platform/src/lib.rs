@@ -2,15 +2,19 @@
 //!
 //! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
 
+pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod deadline;
 pub mod entry;
+pub mod erasure;
 mod error;
+pub mod fhir;
 pub mod http;
 pub mod identity;
 pub mod kv;
+pub mod limit;
 pub mod log;
 pub mod names;
 pub mod problem;

@@ -79,6 +79,24 @@ pub fn once(submission_id: impl Display) -> String {
     format!("{{vigil}}:once:{submission_id}")
 }
 
+/// The mark of a submission that a later one took the place of: the later one's id.
+pub fn superseded_mark(submission_id: impl Display) -> String {
+    format!("{{vigil}}:superseded:{submission_id}")
+}
+
+/// What was erased: a hash, submission to what is left of it.
+pub const ERASED: &str = "{vigil}:erased";
+
+/// The last record of an entity's audit chain.
+pub fn audit_head(entity: impl Display) -> String {
+    format!("{{vigil}}:audit:{entity}")
+}
+
+/// A bucket of tokens.
+pub fn bucket(name: impl Display) -> String {
+    format!("{{vigil}}:bucket:{name}")
+}
+
 /// The key-value store every component uses.
 pub const STORE: &str = "default";
 /// Written by the readiness check.
@@ -87,6 +105,16 @@ pub const READY_PROBE: &str = "probe/ready";
 /// The record of a submission.
 pub fn submission(id: impl Display) -> String {
     format!("submission/{id}")
+}
+
+/// Which submission took this one's place. Written once, by `score`.
+pub fn superseded(id: impl Display) -> String {
+    format!("submission/{id}/superseded")
+}
+
+/// A record of an entity's audit chain.
+pub fn audit(entity: impl Display, n: u64) -> String {
+    format!("audit/{entity}/{n}")
 }
 
 /// The sealed identity of a subject.

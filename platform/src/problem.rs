@@ -20,20 +20,24 @@ pub enum ProblemType {
     MethodNotAllowed,
     /// The request did not arrive whole in time.
     RequestTimedOut,
-    /// The id stands for another content.
+    /// The id stands for another content, or what is amended is not current.
     Conflict,
+    /// What was here is erased, and stays so.
+    Gone,
     /// The body is too long.
     TooLarge,
     /// The body is not of a type that this path takes.
     UnsupportedMediaType,
     /// The document breaks rules; `errors` lists them.
     Invalid,
-    /// The key or its site sends faster than agreed.
-    RateLimited,
+    /// The key, or its site, asks or sends too often.
+    TooManyRequests,
     /// The queue is full.
     Busy,
     /// A service that Vigil needs cannot be reached.
     Unavailable,
+    /// The deadline passed before there was an answer.
+    DeadlinePassed,
 }
 
 impl ProblemType {
@@ -46,13 +50,15 @@ impl ProblemType {
             ProblemType::NotFound => ("not-found", 404, "There is nothing here"),
             ProblemType::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),
             ProblemType::RequestTimedOut => ("request-timed-out", 408, "The request did not arrive in time"),
-            ProblemType::Conflict => ("conflict", 409, "The id stands for another content"),
+            ProblemType::Conflict => ("conflict", 409, "It contradicts what is there"),
+            ProblemType::Gone => ("gone", 410, "It was erased"),
             ProblemType::TooLarge => ("too-large", 413, "The body is too long"),
             ProblemType::UnsupportedMediaType => ("unsupported-media-type", 415, "The body has the wrong type"),
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
-            ProblemType::RateLimited => ("rate-limited", 429, "Too many requests"),
+            ProblemType::TooManyRequests => ("too-many-requests", 429, "Too many requests"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
+            ProblemType::DeadlinePassed => ("deadline-passed", 504, "There was no answer in time"),
         }
     }
 
@@ -96,7 +102,7 @@ impl Problem {
 
     /// Sent faster than agreed; the next one has a place after so many seconds.
     pub fn rate_limited(seconds: u32) -> Self {
-        let problem = Problem::new(ProblemType::RateLimited, "this was sent too fast, nothing was stored");
+        let problem = Problem::new(ProblemType::TooManyRequests, "this was sent too fast, nothing was stored");
         Problem { header: Some(("retry-after", seconds.to_string())), ..problem }
     }
 
@@ -104,6 +110,12 @@ impl Problem {
     pub fn method_not_allowed(allowed: &'static str) -> Self {
         let problem = Problem::new(ProblemType::MethodNotAllowed, format!("use {allowed}"));
         Problem { header: Some(("allow", allowed.to_owned())), ..problem }
+    }
+
+    /// A key that may ask again after so long.
+    pub fn too_many_requests(wait: std::time::Duration) -> Self {
+        let problem = Problem::new(ProblemType::TooManyRequests, "wait before the next one");
+        Problem { header: Some(("retry-after", wait.as_millis().div_ceil(1000).to_string())), ..problem }
     }
 
     /// There is nothing here, or nothing that this key may see: the two look alike.
@@ -114,6 +126,23 @@ impl Problem {
     /// The kind.
     pub fn kind(&self) -> ProblemType {
         self.kind
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.kind.facts().1
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    pub(crate) fn into_header(self) -> Option<(&'static str, String)> {
+        self.header
     }
 }
 

@@ -12,6 +12,8 @@
 //! Not for: order (entries are handed out in turn, but finish when they finish), nor exactly-once: a worker that dies
 //! after storing and before finishing makes the next one store the same bytes again.
 
+mod many;
+
 use std::time::Duration;
 
 use spin_sdk::redis::RedisResult;
@@ -21,6 +23,7 @@ use crate::error::{Error, Kind};
 use crate::names::{self, Queue};
 use crate::rate::Limits;
 use crate::redis::{Redis, number, text};
+pub use many::enqueue_many;
 
 /// A bell that rang without waking anybody may ring again after this.
 const BELL: Duration = Duration::from_secs(2);
@@ -74,6 +77,8 @@ pub struct Submission<'a> {
     pub key: &'a str,
     /// The entry.
     pub payload: String,
+    /// The earlier submission whose place this one takes.
+    pub amends: Option<&'a str>,
 }
 
 /// What became of a submission at the door.
@@ -85,6 +90,14 @@ pub enum Enqueued {
     Duplicate(String),
     /// Another content is there under this id. The facts are those of the first time.
     Conflict(String),
+    /// It was erased; nothing was written.
+    Gone,
+    /// The submission it amends is not known in its study and site; nothing was written.
+    AmendsUnknown,
+    /// The submission it amends was erased; nothing was written.
+    AmendsGone,
+    /// The submission it amends is not the current version; nothing was written.
+    NotCurrent,
     /// The stream is full; nothing was written.
     Full,
     /// It came too fast; nothing was written. There is a place after so many seconds.
@@ -104,6 +117,9 @@ pub async fn enqueue(
 ) -> Result<Enqueued, Error> {
     let queue = Queue::Score;
     let once = names::once(submission.id);
+    let amended = submission.amends.map(|id| (names::once(id), names::superseded_mark(id)));
+    let buckets = limits.buckets(submission.key, submission.scope);
+    let mut keys = vec![once.as_str(), queue.stream(), queue.bell(), names::CLOCK, names::STATS];
     let mut arguments = vec![
         text(submission.hash),
         text(submission.facts),
@@ -117,19 +133,28 @@ pub async fn enqueue(
         text(format!("|{}|{}", submission.scope, submission.kind)),
         announcement(),
     ];
-    let keys = [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS];
-    let reply = if limits.is_off() {
-        redis.eval(include_str!("queue/enqueue.lua"), &keys, arguments).await?
-    } else {
-        let mut keys = Vec::from(keys);
-        let buckets = limits.buckets(submission.key, submission.scope);
-        for (bucket, rate) in &buckets {
-            keys.push(bucket);
-            arguments.extend(rate.arguments());
+    match &amended {
+        Some((amended_once, superseded)) => {
+            keys.extend([amended_once.as_str(), superseded.as_str()]);
+            arguments.push(text(submission.id));
         }
-        let script = concat!(include_str!("queue/limits.lua"), include_str!("queue/enqueue.lua"));
-        redis.eval(script, &keys, arguments).await?
+        // What the limits need has its places after those of an amendment.
+        None if !limits.is_off() => {
+            keys.extend([once.as_str(), once.as_str()]);
+            arguments.push(text(""));
+        }
+        None => {}
+    }
+    for (bucket, rate) in &buckets {
+        keys.push(bucket);
+        arguments.extend(rate.arguments());
+    }
+    let script = if limits.is_off() {
+        include_str!("queue/enqueue.lua")
+    } else {
+        concat!(include_str!("queue/limits.lua"), include_str!("queue/enqueue.lua"))
     };
+    let reply = redis.eval(script, &keys, arguments).await?;
     enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
 }
 
@@ -138,6 +163,10 @@ fn enqueued(reply: &[RedisResult]) -> Option<Enqueued> {
     match string(reply.first()?)?.as_str() {
         "queued" => Some(Enqueued::Queued),
         "full" => Some(Enqueued::Full),
+        "gone" => Some(Enqueued::Gone),
+        "amends-unknown" => Some(Enqueued::AmendsUnknown),
+        "amends-gone" => Some(Enqueued::AmendsGone),
+        "not-current" => Some(Enqueued::NotCurrent),
         "limited" => {
             let wait = u64::try_from(reply.get(1).and_then(integer)?).ok()?;
             Some(Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX)))
@@ -255,6 +284,26 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
     ended.ok_or_else(|| nonsense("finish"))
 }
 
+/// Gives entries back that could not be finished through no fault of their own: the store was away. They are handed out
+/// again after `pause`, and the attempt is not counted, so that no outage makes a dead letter of what it delays.
+///
+/// # Errors
+/// [`Kind::Away`]. The entries come back after their lease, and the attempt is counted.
+pub async fn release(
+    redis: &Redis,
+    queue: Queue,
+    ids: impl IntoIterator<Item = String>,
+    lease: Duration,
+    pause: Duration,
+) -> Result<(), Error> {
+    let mut arguments = vec![text(names::GROUP), millis(lease.saturating_sub(pause))];
+    arguments.extend(ids.into_iter().map(text));
+    if arguments.len() == 2 {
+        return Ok(());
+    }
+    redis.eval(include_str!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
+}
+
 /// Rings for a queue, whether a bell is pending or not.
 ///
 /// # Errors
@@ -311,6 +360,7 @@ pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, running: Option<&
         keys.extend([queue.stream(), queue.bell()]);
         arguments.extend([text(queue.name()), text(queue.channel())]);
     }
+    keys.push(names::DEAD);
     let reply = redis.eval(include_str!("queue/tick.lua"), &keys, arguments).await?;
     ticked(&reply).ok_or_else(|| nonsense("tick"))
 }
@@ -343,6 +393,10 @@ mod tests {
     fn the_doors_reply_is_read() {
         assert_eq!(enqueued(&[binary("queued")]), Some(Enqueued::Queued));
         assert_eq!(enqueued(&[binary("full")]), Some(Enqueued::Full));
+        assert_eq!(enqueued(&[binary("gone")]), Some(Enqueued::Gone));
+        assert_eq!(enqueued(&[binary("amends-unknown")]), Some(Enqueued::AmendsUnknown));
+        assert_eq!(enqueued(&[binary("amends-gone")]), Some(Enqueued::AmendsGone));
+        assert_eq!(enqueued(&[binary("not-current")]), Some(Enqueued::NotCurrent));
         assert_eq!(enqueued(&[binary("conflict"), binary("x")]), Some(Enqueued::Conflict("x".into())));
         let limited = |wait| enqueued(&[binary("limited"), RedisResult::Int64(wait)]);
         assert_eq!(limited(1), Some(Enqueued::Limited(1)));

@@ -6,25 +6,36 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
 
+use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 
 /// A Redis server, by its address.
 #[derive(Clone)]
 pub struct Redis {
     address: Rc<str>,
+    patience: Option<Duration>,
 }
+
+/// How long workers and reads wait for one command: a connection that hangs must not stop a worker for good.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 thread_local! {
     static OPEN: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
 }
 
 impl Redis {
-    /// The server at this address. Nothing is opened yet.
+    /// The server at this address, for callers with a deadline of their own. Nothing is opened yet.
     pub fn new(address: &str) -> Self {
-        Redis { address: address.into() }
+        Redis { address: address.into(), patience: None }
+    }
+
+    /// The server at this address; a command that takes longer than `patience` has failed.
+    pub fn patient(address: &str, patience: Duration) -> Self {
+        Redis { address: address.into(), patience: Some(patience) }
     }
 
     async fn connection(&self) -> Result<Rc<Connection>, Error> {
@@ -45,8 +56,20 @@ impl Redis {
     /// Runs a command.
     ///
     /// # Errors
-    /// [`Kind::Away`] when it failed twice.
+    /// [`Kind::Away`] when it failed twice, [`Kind::TimedOut`] when there was no answer in time.
     pub async fn command(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
+        let Some(patience) = self.patience else { return self.attempt(name, arguments).await };
+        match Deadline::after(patience).run(self.attempt(name, arguments)).await {
+            Ok(result) => result,
+            Err(timed_out) => {
+                // The connection may hang for good; the next command opens another.
+                self.forget();
+                Err(Error::new("redis", Kind::TimedOut, timed_out))
+            }
+        }
+    }
+
+    async fn attempt(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
         let connection = self.connection().await?;
         match connection.execute(name, arguments.clone()).await {
             Ok(reply) => Ok(reply),
@@ -61,7 +84,7 @@ impl Redis {
     /// Runs a script.
     ///
     /// # Errors
-    /// [`Kind::Away`] when it failed twice.
+    /// As [`Redis::command`].
     pub async fn eval(
         &self,
         script: &'static str,

@@ -46,7 +46,7 @@ fn outcome(problem: &Problem) -> Option<&'static str> {
     match problem.kind() {
         ProblemType::Unauthenticated => Some("unauthenticated"),
         ProblemType::Forbidden => Some("forbidden"),
-        ProblemType::RateLimited => Some("limited"),
+        ProblemType::TooManyRequests => Some("limited"),
         ProblemType::Malformed | ProblemType::TooLarge | ProblemType::UnsupportedMediaType | ProblemType::Invalid => {
             Some("rejected")
         }
@@ -54,8 +54,10 @@ fn outcome(problem: &Problem) -> Option<&'static str> {
         | ProblemType::MethodNotAllowed
         | ProblemType::RequestTimedOut
         | ProblemType::Conflict
+        | ProblemType::Gone
         | ProblemType::Busy
-        | ProblemType::Unavailable => None,
+        | ProblemType::Unavailable
+        | ProblemType::DeadlinePassed => None,
     }
 }
 

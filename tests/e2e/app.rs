@@ -27,6 +27,12 @@ pub(crate) const SUBMIT_A: &str = "key-of-a-submitter-of-a";
 pub(crate) const READ_A1: &str = "key-of-a-reader-of-a1";
 /// Key of a reader of study B.
 pub(crate) const READ_B: &str = "key-of-a-reader-of-b";
+/// Key of a clinician of study A, site 1.
+pub(crate) const CLINICIAN_A1: &str = "key-of-a-clinician-of-a1";
+/// Key of a clinician of study A, site 2.
+pub(crate) const CLINICIAN_A2: &str = "key-of-a-clinician-of-a2";
+/// Key of an administrator of study B.
+pub(crate) const ADMIN_B: &str = "key-of-the-administrator-of-b";
 
 /// What an application is started with.
 pub(crate) struct Builder {
@@ -126,6 +132,9 @@ impl App {
             key("submit-a", "submit", "A", "*", SUBMIT_A),
             key("read-a1", "read", "A", "1", READ_A1),
             key("read-b", "read", "B", "*", READ_B),
+            key("clinician-a1", "clinician", "A", "1", CLINICIAN_A1),
+            key("clinician-a2", "clinician", "A", "2", CLINICIAN_A2),
+            key("admin-b", "admin", "B", "*", ADMIN_B),
         ]);
         let builder = Builder { variables: BTreeMap::new(), own_process: false, probed: false, components: Vec::new() };
         builder
@@ -140,6 +149,12 @@ impl App {
 
     /// Starts what was stopped or killed, at the same address, and waits until it is ready.
     pub(crate) async fn start_again(&mut self) {
+        self.start_unready().await;
+        self.ready().await;
+    }
+
+    /// Starts without waiting for anything.
+    pub(crate) async fn start_unready(&mut self) {
         prepare();
         let spin = std::env::var_os("SPIN").filter(|spin| !spin.is_empty());
         self.running = match spin {
@@ -147,7 +162,6 @@ impl App {
             None if self.builder.own_process => Running::Process(self.vigil()),
             None => Running::InProcess(self.host().await),
         };
-        self.ready().await;
     }
 
     /// From the next start on, runs all components.

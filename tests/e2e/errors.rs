@@ -167,7 +167,7 @@ async fn another_content_type_or_method_is_refused() {
     for (method, path, allow) in [
         ("GET", PHQ9, "POST"),
         ("PUT", "/v1/reports", "POST"),
-        ("DELETE", "/v1/submissions/x", "GET"),
+        ("PUT", "/v1/submissions/x", "GET, DELETE"),
         ("GET", "/v1/ops/drain", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
     ] {

@@ -116,7 +116,7 @@ async fn a_host_killed_at_random_loses_nothing_it_acknowledged() {
     let builder = builder.variable("retry_schedule", "[0.1, 0.1, 0.1, 0.1]");
     let mut app = builder.routes(&[&receiver.url()]).own_process().start().await;
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos() as usize;
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
         let burst = Burst::start(&app, round, TOTAL / ROUNDS);
@@ -146,6 +146,38 @@ async fn a_redis_killed_in_a_burst_loses_nothing_that_was_acknowledged() {
     assert_eq!(acknowledged.len(), 2_000);
     app.ready().await;
     promise_kept(&app, &receiver, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_for_long_makes_no_dead_letters() {
+    let receiver = Receiver::start().await;
+    let builder = App::builder().variable("lease_seconds", "1").variable("delivery_deadline_ms", "500");
+    let builder = builder.variable("max_attempts", "2").routes(&[&receiver.url()]);
+    let mut app = builder.probed().start().await;
+    app.stop().await;
+    // What cannot be opened as a database is away.
+    let file = app.dir.join("sqlite_key_value.db");
+    std::fs::rename(&file, app.dir.join("kept.db")).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    app.start_unready().await;
+    let response = phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 3]);
+    let location = until("the door answers", async || {
+        let mut client = Client::connect(app.address).await.ok()?;
+        let authorization = format!("Bearer {ADMIN}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let answer = client.send("POST", PHQ9, &headers, response.to_string()).await.ok()?;
+        (answer.status == 202).then(|| answer.header("location").unwrap().to_owned())
+    })
+    .await;
+    until("the worker has failed more often than an entry may be tried", async || {
+        let log = std::fs::read_to_string(app.dir.join("logs/score_stderr.txt")).ok()?;
+        (log.matches("drain-failed").count() > 4).then_some(())
+    })
+    .await;
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(app.dir.join("kept.db"), &file).unwrap();
+    app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,10 +122,18 @@ async fn a_minimal_answer_is_header_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_of_every_kind_are_kept() {
     let app = App::start().await;
-    for kind in ["diary", "adverse-event", "lab"] {
+    let event = json!({"term": "Headache", "onset": "2026-02-20", "grade": 2, "serious": false,
+                       "relatedness": "possible", "outcome": "recovered", "actionTaken": "none"});
+    let result = json!({"code": "718-7", "value": 13.2, "unit": "g/dL", "collectedAt": "2026-02-28T08:00:00Z"});
+    for (kind, data) in [
+        ("diary", json!({"note": "slept well"})),
+        ("adverse-event", event),
+        ("lab", json!({"results": [result]})),
+        ("generic", json!({"anything": [1, "else"]})),
+    ] {
         let report = json!({
             "reportId": kind, "studyId": "A", "siteId": "1", "patientId": "p", "kind": kind,
-            "authoredAt": "2026-03-01T08:00:00Z", "data": {"note": "slept well"},
+            "authoredAt": "2026-03-01T08:00:00Z", "data": data,
         });
         let answer = app.send("POST", "/v1/reports", &report).await;
         assert_eq!(answer.status, 202, "{answer:?}");

@@ -10,7 +10,7 @@ use crate::client::Answer;
 fn check_limited(answer: &Answer) -> u32 {
     assert_eq!(answer.status, 429, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
-    assert_eq!(answer.json()["type"], "urn:vigil:problem:rate-limited");
+    assert_eq!(answer.json()["type"], "urn:vigil:problem:too-many-requests");
     answer.header("retry-after").unwrap().parse().unwrap()
 }
 

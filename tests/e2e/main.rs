@@ -3,15 +3,22 @@
 //! Every test has a Redis, a port, a folder and a receiver of its own, so all run in parallel. No test sleeps for luck:
 //! it waits on a condition with a deadline. With the variable `SPIN` naming a `spin` binary, the same tests run on it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod amend;
 mod app;
+mod audit;
+mod batch;
 mod client;
 mod clock;
+mod deidentify;
 mod delivery;
+mod erase;
 mod errors;
 mod faults;
+mod fhir;
 mod hosts;
+mod identity;
 mod journey;
 mod limits;
 mod names;
@@ -19,4 +26,5 @@ mod once;
 mod openapi;
 mod ops;
 mod receiver;
+mod reports;
 mod stats;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::app::{ADMIN, App, READ_A1, SUBMIT_A, phq9};
+use crate::app::{ADMIN, App, CLINICIAN_A1, READ_A1, SUBMIT_A, phq9};
 use crate::client::Answer;
 
 const METHODS: [&str; 8] = ["get", "head", "post", "put", "delete", "options", "trace", "patch"];
@@ -41,6 +41,22 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     all
 }
 
+/// Of every type that a request may have: the type, its schema, its first example as it is sent.
+fn requests<'a>(operation: &'a Value) -> Vec<(&'a str, &'a Value, Vec<(&'a str, &'a Value)>)> {
+    let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
+    let examples = |content: &'a Value| {
+        let examples = content["examples"].as_object().expect("a request body has examples");
+        examples.iter().map(|(name, example)| (name.as_str(), &example["value"])).collect()
+    };
+    let contents = contents.into_iter().flatten();
+    contents.map(|(media, content)| (media.as_str(), &content["schema"], examples(content))).collect()
+}
+
+/// An example as it is sent: a text as it is, all else as JSON.
+fn sent(example: &Value) -> String {
+    example.as_str().map_or_else(|| example.to_string(), str::to_owned)
+}
+
 /// What is wrong with an instance by a schema of the document.
 fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
     let mut root = json!({"$schema": "https://json-schema.org/draft/2020-12/schema"});
@@ -50,9 +66,17 @@ fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
     validator.iter_errors(instance).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// A path with real values in it.
-fn filled(document: &Value, path: &str, submission: &str) -> String {
-    let mut filled = path.replace("{id}", submission);
+/// A path with real values in it, and the query that it cannot do without.
+fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
+    let mut filled = path.replace("{id}", submission).replace("{pseudonym}", subject);
+    for parameter in document["paths"][path]["parameters"].as_array().into_iter().flatten() {
+        let parameter = resolved(document, parameter);
+        if parameter["in"] == "query" && parameter["required"] == true {
+            let example = document["components"]["parameters"]["SubmissionId"]["example"].as_str().unwrap();
+            let value = parameter["example"].as_str().unwrap().replace(example, submission);
+            filled = format!("{filled}?{}={value}", parameter["name"].as_str().unwrap());
+        }
+    }
     for (_, parameter) in document["components"]["parameters"].as_object().unwrap() {
         if let (Some(name), Some(example)) = (parameter["name"].as_str(), parameter["example"].as_str()) {
             filled = filled.replace(&format!("{{{name}}}"), example);
@@ -109,19 +133,29 @@ async fn every_path_and_method_of_the_code_is_documented() {
         }
     }
     let source = std::fs::read_to_string(format!("{root}/functions/records/src/lib.rs")).unwrap();
-    for literal in source.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/')) {
-        // A prefix stands for what follows it.
-        known.insert(if literal.len() > 1 && literal.ends_with('/') {
-            format!("{literal}{{id}}")
-        } else {
-            literal.into()
+    let fhir = std::fs::read_to_string(format!("{root}/functions/records/src/fhir.rs")).unwrap();
+    let literals = |source: &str| -> Vec<String> {
+        let literals = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/'));
+        literals.map(str::to_owned).collect()
+    };
+    let fhir = literals(&fhir).into_iter().filter(|literal| literal.starts_with("/fhir/"));
+    for literal in literals(&source).into_iter().chain(fhir) {
+        known.insert(match literal.as_str() {
+            // Told apart further in fhir.rs; the end of the path of identities.
+            "/fhir/" | "/identity" => continue,
+            // A prefix stands for what follows it.
+            "/fhir/Questionnaire/" => format!("{literal}{{instrument}}"),
+            "/v1/audit/" => format!("{literal}{{kind}}/{{id}}"),
+            "/v1/subjects/" => format!("{literal}{{pseudonym}}/identity"),
+            prefix if prefix.ends_with('/') && prefix.len() > 1 => format!("{literal}{{id}}"),
+            _ => literal,
         });
     }
     assert_eq!(documented, known.iter().map(String::as_str).collect(), "documented, and known to the code");
 
     // What a path says that it takes is what is documented.
     for path in documented {
-        let answer = app.send("PATCH", &filled(&document, path, &"0".repeat(36)), &Value::Null).await;
+        let answer = app.send("PATCH", &filled(&document, path, &"0".repeat(36), &"0".repeat(32)), &Value::Null).await;
         assert_eq!(answer.status, 405, "{path}: {answer:?}");
         let allowed: BTreeSet<String> =
             answer.header("allow").unwrap().split(',').map(|method| method.trim().to_lowercase()).collect();
@@ -134,6 +168,8 @@ async fn every_path_and_method_of_the_code_is_documented() {
 async fn every_example_is_valid_and_every_example_request_is_accepted() {
     let app = App::start().await;
     let document = description(&app).await;
+    let location = app.submit(&phq9("r", [0; 9])).await;
+    let id = location.rsplit('/').next().unwrap();
     let mut accepted = 0;
     for (path, method, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
@@ -145,27 +181,34 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 }
             }
         }
-        let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
-        for (media, content) in contents.into_iter().flatten() {
-            let examples = content["examples"].as_object().expect("a request body has examples");
+        for (media, schema, examples) in requests(&operation) {
             for (name, example) in examples {
                 let what = format!("example {name} of {method} {path}");
-                let body = &example["value"];
-                assert_eq!(faults(&document, &content["schema"], body), [""; 0], "{what}");
+                assert_eq!(faults(&document, schema, example), [""; 0], "{what}");
                 let authorization = format!("Bearer {ADMIN}");
-                let headers = [("authorization", authorization.as_str()), ("content-type", media.as_str())];
-                let path = filled(&document, &path, "");
-                let answer = app.client().await.send(&method, &path, &headers, body.to_string()).await.unwrap();
-                assert_eq!(answer.status, 202, "{what}: {answer:?}");
+                let headers = [("authorization", authorization.as_str()), ("content-type", media)];
+                let path = filled(&document, &path, id, "");
+                let answer = app.client().await.send(&method, &path, &headers, sent(example)).await.unwrap();
+                let expected = if path == "/v1/validate" || method == "DELETE" { 200 } else { 202 };
+                assert_eq!(answer.status, expected, "{what}: {answer:?}");
                 check(&document, &operation, &answer);
-                let shown = app.scored(answer.header("location").unwrap()).await;
-                let schema = json!({"$ref": "#/components/schemas/Submission"});
-                assert_eq!(faults(&document, &schema, &shown), [""; 0], "{shown}");
                 accepted += 1;
+                // A batch and a check tell of every row.
+                if path == "/v1/validate" {
+                    assert_eq!(answer.json()["valid"], true, "{what}: {answer:?}");
+                }
+                if path == "/v1/reports/batch" {
+                    assert_eq!(answer.json()["rejected"], 0, "{what}: {answer:?}");
+                }
+                if let Some(location) = answer.header("location") {
+                    let shown = app.scored(location).await;
+                    let schema = json!({"$ref": "#/components/schemas/Submission"});
+                    assert_eq!(faults(&document, &schema, &shown), [""; 0], "{shown}");
+                }
             }
         }
     }
-    assert!(accepted >= 3, "{accepted}");
+    assert!(accepted >= 9, "{accepted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,34 +222,41 @@ async fn every_operation_answers_as_documented() {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
         !alerts.is_empty() && alerts.iter().all(|alert| alert["state"] == "delivered")
     };
-    app.shown(&location, shown).await;
+    let submission = app.shown(&location, shown).await;
+    let subject = submission["subject"].as_str().unwrap();
     let id = location.rsplit('/').next().unwrap();
 
     let mut statuses: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     for (path, method, operation) in operations(&document) {
-        let path = filled(&document, &path, id);
+        let path = filled(&document, &path, id, subject);
         let open = operation.get("security").is_some_and(|security| *security == json!([]));
         let mut seen = BTreeSet::new();
-        let bearers: Vec<Option<String>> = [None, Some("nobody"), Some(ADMIN), Some(READ_A1), Some(SUBMIT_A)]
-            .map(|key| key.map(|k| format!("Bearer {k}")))
-            .into();
+        let bearers: Vec<Option<String>> =
+            [None, Some("nobody"), Some(ADMIN), Some(READ_A1), Some(SUBMIT_A), Some(CLINICIAN_A1)]
+                .map(|key| key.map(|k| format!("Bearer {k}")))
+                .into();
         for authorization in &bearers {
             let mut headers: Vec<(&str, &str)> = Vec::new();
             headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
             let mut bodies = vec![("application/json", String::new())];
-            if operation.get("requestBody").is_some() {
-                let mut valid = operation["requestBody"]["content"]["application/json"]["examples"].clone();
-                let valid = valid.as_object_mut().unwrap().values_mut().next().unwrap()["value"].take();
-                let mut other = valid.clone();
-                other["authoredAt"] = json!("2026-03-02T08:00:00Z");
-                let mut foreign = valid.clone();
-                foreign["studyId"] = json!("B");
-                for body in [valid, other, foreign, json!([]), json!({"a": 1})] {
-                    bodies.push(("application/json", body.to_string()));
+            for (media, _, examples) in requests(&operation) {
+                let valid = examples[0].1;
+                bodies.push((media, sent(valid)));
+                for (member, value) in [("authoredAt", "2026-03-02T08:00:00Z"), ("studyId", "B")] {
+                    let mut other = valid.clone();
+                    match &mut other {
+                        Value::Array(rows) => rows[0][member] = json!(value),
+                        Value::Object(members) => drop(members.insert(member.into(), json!(value))),
+                        _ => continue,
+                    }
+                    bodies.push((media, other.to_string()));
+                }
+                for body in [json!([]), json!({"a": 1})] {
+                    bodies.push((media, body.to_string()));
                 }
                 bodies.push(("text/plain", "x".into()));
-                bodies.push(("application/json", "x".into()));
-                bodies.push(("application/json", " ".repeat(300 * 1024)));
+                bodies.push((media, "x".into()));
+                bodies.push((media, " ".repeat(300 * 1024)));
             }
             for (content_type, body) in bodies {
                 for prefer in ["return=minimal", "return=representation"] {
@@ -241,7 +291,8 @@ async fn refusals_under_load_and_without_redis_are_documented() {
         if path == "/v1/reports" || method == "HEAD" {
             continue;
         }
-        let answer = app.send(&method, &filled(&document, &path, &"0".repeat(36)), &phq9("r3", [0; 9])).await;
+        let answer =
+            app.send(&method, &filled(&document, &path, &"0".repeat(36), &"0".repeat(32)), &phq9("r3", [0; 9])).await;
         check(&document, &operation, &answer);
     }
 }

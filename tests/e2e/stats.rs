@@ -16,8 +16,8 @@ fn at(study: &str, site: &str, mut document: Value) -> Value {
 
 fn lab(id: &str) -> Value {
     json!({"reportId": id, "studyId": "A", "siteId": "1", "patientId": "p", "authoredAt": "2026-03-01T08:00:00Z",
-           "kind": "lab", "data": {"collectedAt": "2026-03-01T08:00:00Z",
-           "results": [{"code": "718-7", "value": 13.2, "unit": "g/dL"}]}})
+           "kind": "lab", "data": {"results": [{"code": "718-7", "value": 13.2, "unit": "g/dL",
+           "collectedAt": "2026-03-01T08:00:00Z"}]}})
 }
 
 /// Waits for figures: refusals are counted just after their reply.

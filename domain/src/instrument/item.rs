@@ -21,6 +21,8 @@ use crate::Code;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) code: Option<String>,
+    /// In the definition's first language.
+    pub(crate) label: Option<String>,
     pub(crate) value: f64,
     /// What it counts; `None` for an option that stands for a missing answer ("not applicable").
     pub(crate) weight: Option<f64>,
@@ -38,6 +40,8 @@ pub(crate) struct Skip {
 pub(crate) struct Item {
     pub(crate) id: String,
     pub(crate) loinc: Option<String>,
+    /// In the definition's first language.
+    pub(crate) text: Option<String>,
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) decimal: bool,
     pub(crate) options: Arc<[Choice]>,
@@ -176,12 +180,11 @@ fn read_item<'v, 'p>(
     let range = at.get("range").and_then(|range| range.pair(false, faults));
     let flag = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.flag(faults)).unwrap_or(false);
     let words = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.words(faults));
-    if let Some(text) = at.get("text") {
-        read_wording(text, languages, faults);
-    }
+    let text = at.get("text").and_then(|text| read_wording(text, languages, faults)).map(String::from);
     let mut item = Item {
         id: String::new(),
         loinc: words("loinc", faults).map(String::from),
+        text,
         range,
         decimal: flag("decimal", faults),
         options: Arc::from([]),
@@ -274,9 +277,7 @@ fn read_options(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) -> Arc<
             continue;
         }
         let code = element.get("code").and_then(|at| at.words(faults)).map(String::from);
-        if let Some(label) = element.get("label") {
-            read_wording(label, languages, faults);
-        }
+        let label = element.get("label").and_then(|label| read_wording(label, languages, faults)).map(String::from);
         let missing = element.get("missing").and_then(|at| at.flag(faults)).unwrap_or(false);
         let weight = element.get("weight").and_then(|at| at.number(faults));
         let value = element.get("value").and_then(|at| at.number(faults)).or(weight);
@@ -295,21 +296,22 @@ fn read_options(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) -> Arc<
             continue;
         }
         let weight = if missing { None } else { weight.or(Some(value)) };
-        options.push(Choice { code, value, weight });
+        options.push(Choice { code, label, value, weight });
     }
     options.into()
 }
 
 /// Checks a wording: a text in the first language, or `{"en": ..., "de": ...}` with every language of the definition.
-fn read_wording(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) {
+/// Gives the text in the first language.
+fn read_wording<'v>(at: At<'v, '_>, languages: &[&str], faults: &mut Faults) -> Option<&'v str> {
     if !at.value.is_object() {
-        at.words(faults);
-        return;
+        return at.words(faults);
     }
     at.object(faults, languages);
+    let mut first = None;
     for language in languages {
-        if let Some(wording) = at.need(language, faults) {
-            wording.words(faults);
-        }
+        let words = at.need(language, faults).and_then(|wording| wording.words(faults));
+        first = first.or(words);
     }
+    first
 }

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use platform::config::Reader;
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
 use platform::{Error, clock, log, queue};
 
 /// The pause between two ticks.
@@ -30,7 +30,7 @@ mod trigger {
 
 async fn round(message: &[u8]) -> Result<(), Error> {
     let mut reader = Reader::new();
-    let redis = Redis::new(&reader.text("redis_url").await);
+    let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
     let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let redis = reader.finish(redis)?;
 

@@ -10,7 +10,7 @@ use platform::config::Reader;
 use platform::entry::Routes;
 use platform::http::Url;
 use platform::identity::{digest, hex};
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
 
 use crate::call::Secret;
 
@@ -39,7 +39,7 @@ impl Config {
     pub(crate) async fn read() -> Result<Self, Error> {
         let mut reader = Reader::new();
         let config = Config {
-            redis: Redis::new(&reader.text("redis_url").await),
+            redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
             lease: reader.seconds("lease_seconds", 1..=86_400).await,
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             deadline: Duration::from_millis(reader.number("delivery_deadline_ms", 10..=600_000).await),

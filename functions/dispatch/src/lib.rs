@@ -4,8 +4,8 @@
 //! Guarantee: at least once, always under the same `webhook-id`. An alert is delivered, or visibly waits with the time
 //! of its next attempt, or is a dead letter with its reason; nothing is dropped silently.
 //!
-//! An alert for several receivers is split into one entry for each, so that no receiver ever waits for another and a
-//! crash repeats only the calls that were under way. Calls run concurrently, each under its own deadline; whichever
+//! An alert for several receivers is split into one entry for each, so that no receiver waits for the answer of
+//! another and a crash repeats only the calls that were under way. Calls run concurrently, each under its own deadline; whichever
 //! ends first is stored and finished first.
 //!
 //! Not for: exactly-once. A host that dies between a receiver's answer and the script that finishes the entry makes the
@@ -13,6 +13,7 @@
 
 mod call;
 mod config;
+mod erased;
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -92,6 +93,8 @@ pub async fn drain(until: Until) -> Result<usize, Error> {
             if entries.is_empty() && calls.is_empty() {
                 return Ok(total);
             }
+            let (entries, dropped) = erased::split(&config.redis, entries).await?;
+            done.extend(dropped);
             for entry in entries {
                 match plan(&config, entry)? {
                     Plan::Done(without_call) => done.push(without_call),
@@ -122,14 +125,20 @@ async fn store_and_finish(config: &Config, done: Vec<Done>) -> Result<usize, Err
         batch.append(one.batch);
         finished.push(one.finished);
     }
-    kv::put_all(&batch)?;
+    if let Err(away) = kv::put_all(&batch) {
+        // The receivers have been called; how it went could not be kept. After a whole lease they are called again.
+        let ids = finished.into_iter().map(|entry| entry.id);
+        queue::release(&config.redis, Queue::Dispatch, ids, config.lease, config.lease).await?;
+        return Err(away);
+    }
+    erased::forget(&config.redis, &mut finished).await?;
     queue::finish(&config.redis, Queue::Dispatch, finished).await
 }
 
 /// What to do with an entry.
 enum Plan {
     Done(Done),
-    Call(Pending, Rc<Receiver>),
+    Call(Box<Pending>, Rc<Receiver>),
 }
 
 /// An entry that is about to be sent to its receiver.
@@ -141,20 +150,22 @@ struct Pending {
 
 fn plan(config: &Config, claimed: Claimed) -> Result<Plan, Error> {
     let Ok(dispatch) = serde_json::from_slice::<Dispatch>(&claimed.payload) else {
+        log::error("alert-dead").outcome("unreadable-entry").write();
         return Ok(Plan::Done(dead(claimed, "unreadable-entry", Batch::default())));
     };
     let alert_id = &dispatch.alert.alert_id;
     let mut batch = Batch::default();
     if claimed.attempt > config.max_attempts {
         log::error("alert-dead").alert(alert_id).outcome("attempts-exhausted").write();
-        if let Some(receiver) = &dispatch.receiver {
-            record_dead(&mut batch, &dispatch, receiver, "attempts-exhausted")?;
+        match &dispatch.receiver {
+            Some(receiver) => record_dead(&mut batch, &dispatch, receiver, "attempts-exhausted")?,
+            None => record_unrouted(&mut batch, alert_id, "attempts-exhausted")?,
         }
         return Ok(Plan::Done(dead(claimed, "attempts-exhausted", batch)));
     }
     if let Some(id) = &dispatch.receiver {
         return match config.receiver(id) {
-            Some(receiver) => Ok(Plan::Call(Pending { id: claimed.id, dispatch, batch }, receiver)),
+            Some(receiver) => Ok(Plan::Call(Box::new(Pending { id: claimed.id, dispatch, batch }), receiver)),
             None => {
                 log::error("alert-dead").alert(alert_id).receiver(id).outcome("receiver-not-configured").write();
                 record_dead(&mut batch, &dispatch, id, "receiver-not-configured")?;
@@ -164,14 +175,17 @@ fn plan(config: &Config, claimed: Claimed) -> Result<Plan, Error> {
     }
 
     let receivers = config.receivers(&dispatch.alert.severity);
-    let ids = receivers.iter().map(|receiver| receiver.id.clone()).collect();
-    batch.put(names::alert_receivers(alert_id), &Receivers { receivers: ids })?;
+    if !receivers.is_empty() {
+        let ids = receivers.iter().map(|receiver| receiver.id.clone()).collect();
+        batch.put(names::alert_receivers(alert_id), &Receivers { receivers: ids, reason: None })?;
+    }
     match receivers {
         [] => {
+            record_unrouted(&mut batch, alert_id, "no-receiver")?;
             log::error("alert-dead").alert(alert_id).outcome("no-receiver").write();
             Ok(Plan::Done(dead(claimed, "no-receiver", batch)))
         }
-        [receiver] => Ok(Plan::Call(Pending { id: claimed.id, dispatch, batch }, Rc::clone(receiver))),
+        [receiver] => Ok(Plan::Call(Box::new(Pending { id: claimed.id, dispatch, batch }), Rc::clone(receiver))),
         several => {
             let mut follow_ups = Vec::with_capacity(several.len());
             for receiver in several {
@@ -188,6 +202,11 @@ fn dead(claimed: Claimed, reason: &'static str, batch: Batch) -> Done {
     Done { finished: Finished { id: claimed.id, follow_ups }, batch }
 }
 
+fn record_unrouted(batch: &mut Batch, alert_id: &str, reason: &str) -> Result<(), Error> {
+    let none = Receivers { receivers: Vec::new(), reason: Some(reason.to_owned()) };
+    batch.put(names::alert_receivers(alert_id), &none)
+}
+
 fn record_dead(batch: &mut Batch, dispatch: &Dispatch, receiver: &str, reason: &str) -> Result<(), Error> {
     let delivery = Delivery {
         receiver: receiver.to_owned(),
@@ -200,8 +219,8 @@ fn record_dead(batch: &mut Batch, dispatch: &Dispatch, receiver: &str, reason: &
 }
 
 /// Calls the receiver and decides what follows.
-async fn deliver(config: Rc<Config>, pending: Pending, receiver: Rc<Receiver>) -> Result<Done, Error> {
-    let Pending { id, mut dispatch, mut batch } = pending;
+async fn deliver(config: Rc<Config>, pending: Box<Pending>, receiver: Rc<Receiver>) -> Result<Done, Error> {
+    let Pending { id, mut dispatch, mut batch } = *pending;
     let (attempt, outcome) = call::attempt(&dispatch.alert, &receiver, Deadline::after(config.deadline)).await;
     dispatch.attempts.push(attempt);
     let number = u32::try_from(dispatch.attempts.len()).unwrap_or(u32::MAX);

@@ -6,6 +6,8 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
+use futures::future::join;
+use platform::deadline::{Deadline, TimedOut};
 use platform::http::Reply;
 use platform::kv::Store;
 use platform::names::{self, Queue};
@@ -54,13 +56,17 @@ pub(crate) async fn ready(config: &Config) -> Reply {
 }
 
 async fn check(config: &Config) -> Vec<Check> {
-    let deadline = platform::deadline::Deadline::after(PATIENCE);
-    let redis = deadline.run(redis_checks(config)).await.unwrap_or_else(|_| {
+    let deadline = Deadline::after(PATIENCE);
+    let (redis, store) = join(deadline.run(redis_checks(config)), deadline.run(store())).await;
+    let redis = redis.unwrap_or_else(|TimedOut| {
         config.redis.forget();
         vec![Check { name: "redis", fault: Some("does not answer in time") }]
     });
-    let store = Check { name: "key-value", fault: store().await.err().map(noted("cannot be written")) };
-    [redis, vec![store]].concat()
+    let store = match store {
+        Ok(written) => written.err().map(noted("cannot be written")),
+        Err(TimedOut) => Some("does not answer in time"),
+    };
+    [redis, vec![Check { name: "key-value", fault: store }]].concat()
 }
 
 /// Logs an error and gives the words that a client sees.
@@ -82,10 +88,12 @@ async fn redis_checks(config: &Config) -> Vec<Check> {
     };
     let says = |line: &str| info.lines().any(|given| given.trim() == line);
     let unless = |ok: bool, fault: &'static str| (!ok).then_some(fault);
+    let fsync = fsync_always(&config.redis).await;
     let waiting = waiting(config).await.map_err(noted("cannot be read"));
     vec![
         Check { name: "redis", fault: None },
         Check { name: "redis-aof", fault: unless(says("aof_enabled:1"), "appendonly must be on") },
+        Check { name: "redis-fsync", fault: unless(fsync != Some(false), "appendfsync must be always") },
         Check {
             name: "redis-aof-write",
             fault: unless(says("aof_last_write_status:ok"), "the last write to disk failed"),
@@ -115,8 +123,18 @@ async fn waiting(config: &Config) -> Result<Duration, Error> {
     Ok(Duration::from_millis(u64::try_from(now - oldest).unwrap_or(0)))
 }
 
+/// Whether every write reaches the disk before it is acknowledged; none where the server does not tell.
+async fn fsync_always(redis: &Redis) -> Option<bool> {
+    // Managed servers often forbid CONFIG. That is no fault: what they promise is in their papers.
+    let reply = redis.command("CONFIG", vec![text("GET"), text("appendfsync")]).await.ok()?;
+    match reply.get(1)? {
+        RedisResult::Binary(value) => Some(value == b"always"),
+        RedisResult::Status(value) => Some(value == "always"),
+        _ => None,
+    }
+}
+
 async fn info(redis: &Redis) -> Result<String, Error> {
-    // Managed servers often forbid CONFIG; what INFO tells is enough.
     let mut all = String::new();
     for section in ["persistence", "memory"] {
         let reply = redis.command("INFO", vec![text(section)]).await?;

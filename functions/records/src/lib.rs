@@ -3,14 +3,21 @@
 //!
 //! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
 
+mod audit;
 mod config;
+mod erase;
+mod fhir;
 mod health;
+mod identity;
 mod openapi;
 mod stats;
 mod submission;
 
+use std::time::Duration;
+
 use platform::auth::Action;
 use platform::clock;
+use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::{Error, log, queue, tally};
@@ -20,8 +27,11 @@ use config::Config;
 
 platform::serve!(handle);
 
+/// The whole of a request.
+const TOTAL: Duration = Duration::from_secs(3);
+
 async fn handle(incoming: Incoming) -> Reply {
-    match answer(&incoming).await {
+    match answer(incoming).await {
         Ok(reply) => reply,
         Err(problem) => {
             if let Ok(config) = config::get().await {
@@ -32,48 +42,85 @@ async fn handle(incoming: Incoming) -> Reply {
     }
 }
 
-async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
-    match incoming.path.as_str() {
+async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
+    let path = incoming.path.clone();
+    match path.as_str() {
         "/healthz" => {
-            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(Reply::json(200, &json!({"status": "ok"})))
         }
         "/readyz" => {
-            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(health::ready(&*configured().await?).await)
         }
         "/openapi.json" => {
-            only(incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(openapi::document())
         }
         "/v1/stats/sites" => {
-            only(incoming, "GET", &["GET"])?;
+            only(&incoming, "GET", &["GET"])?;
             let config = configured().await?;
             let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
             stats::sites(&config, principal).await
         }
         "/metrics" => {
-            only(incoming, "GET", &["GET"])?;
+            only(&incoming, "GET", &["GET"])?;
             let config = configured().await?;
             let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Measure)?;
             stats::metrics(&config, principal).await
         }
         "/v1/ops/drain" => {
-            only(incoming, "POST", &["POST"])?;
+            only(&incoming, "POST", &["POST"])?;
             let config = configured().await?;
             config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
             round(&config).await.map_err(|error| away(&error))
         }
+        path if path.starts_with("/fhir/") => Ok(fhir::answer(&incoming).await),
         path => {
+            if let Some(entity) = path.strip_prefix("/v1/audit/") {
+                only(&incoming, "GET", &["GET"])?;
+                let config = configured().await?;
+                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Audit)?;
+                return within(patience(&incoming), &config, audit::show(&config, principal, entity)).await;
+            }
+            let subject = path.strip_prefix("/v1/subjects/").and_then(|rest| rest.strip_suffix("/identity"));
+            if let Some(pseudonym) = subject {
+                only(&incoming, "GET", &["GET"])?;
+                let config = configured().await?;
+                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Identify)?;
+                return within(patience(&incoming), &config, identity::show(&config, principal, pseudonym)).await;
+            }
             let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
                 return Err(Problem::not_found());
             };
-            only(incoming, "GET", &["GET"])?;
+            only(&incoming, "GET, DELETE", &["GET", "DELETE"])?;
             let config = configured().await?;
-            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
-            submission::show(&config, principal, id).await
+            let (authorization, deadline) = (incoming.header("authorization"), patience(&incoming));
+            if incoming.method == "DELETE" {
+                let principal = config.keys.admit(authorization.as_deref(), Action::Erase)?;
+                return within(deadline, &config, erase::erase(&config, principal, id, incoming)).await;
+            }
+            let principal = config.keys.admit(authorization.as_deref(), Action::Follow)?;
+            within(deadline, &config, submission::show(&config, principal, id)).await
         }
     }
+}
+
+/// The deadline of a request.
+fn patience(incoming: &Incoming) -> Deadline {
+    Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref())
+}
+
+/// Answers before the deadline, one way or the other.
+async fn within(
+    deadline: Deadline,
+    config: &Config,
+    answer: impl Future<Output = Result<Reply, Problem>>,
+) -> Result<Reply, Problem> {
+    deadline.run(answer).await.unwrap_or_else(|TimedOut| {
+        config.redis.forget();
+        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+    })
 }
 
 fn only(incoming: &Incoming, allowed: &'static str, methods: &[&str]) -> Result<(), Problem> {

@@ -1,11 +1,11 @@
 //! `GET /v1/submissions/{id}`: how far a submission is, its scores, its alerts and where they went.
 
 use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Delivery, Receivers, Record, State};
+use platform::entry::{Alert, Delivery, Receivers, Record, State, Superseded};
 use platform::http::Reply;
 use platform::identity::is_id;
 use platform::kv::Store;
-use platform::problem::Problem;
+use platform::problem::{Problem, ProblemType};
 use platform::redis::text;
 use platform::{Error, names};
 use serde_json::{Value, json};
@@ -23,11 +23,15 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
     match record {
         Some(record) if principal.covers(&record.submission.study_id, &record.submission.site_id) => {
-            let detail = if principal.may(Action::Read) {
+            if record.state == State::Erased {
+                return Err(gone());
+            }
+            let mut detail = if principal.may(Action::Read) {
                 full(&store, &record).await.map_err(|error| away(&error))?
             } else {
                 brief(&record)
             };
+            versions(&store, &record, &mut detail).await.map_err(|error| away(&error))?;
             Ok(Reply::json(200, &detail))
         }
         Some(_) => Err(Problem::not_found()),
@@ -35,26 +39,58 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
 }
 
+/// What the door remembers of a submission.
+pub(crate) struct Mark {
+    pub(crate) study: String,
+    pub(crate) site: String,
+    pub(crate) received_at: String,
+    erased: bool,
+}
+
+/// The mark that the door left of a submission.
+pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<Mark>, Problem> {
+    let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| away(&error))?;
+    let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
+    let mark = String::from_utf8_lossy(mark);
+    let mut parts = mark.split(' ').map(str::to_owned);
+    let hash = parts.next();
+    let (Some(study), Some(site), Some(received_at)) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(None);
+    };
+    Ok(Some(Mark { study, site, received_at, erased: hash.as_deref() == Some("erased") }))
+}
+
+fn gone() -> Problem {
+    Problem::new(ProblemType::Gone, "it was erased")
+}
+
 /// A submission that is not stored yet is known by the mark the door left.
 async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
-    let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| away(&error))?;
-    let Some(RedisResult::Binary(mark)) = reply.first() else { return Err(Problem::not_found()) };
-    let mark = String::from_utf8_lossy(mark);
-    let mut facts = mark.split(' ').skip(1);
-    let (Some(study), Some(site), Some(received_at)) = (facts.next(), facts.next(), facts.next()) else {
-        return Err(Problem::not_found());
-    };
-    if !principal.covers(study, site) {
-        return Err(Problem::not_found());
+    let mark = marked(config, id).await?.filter(|mark| principal.covers(&mark.study, &mark.site));
+    let mark = mark.ok_or_else(Problem::not_found)?;
+    if mark.erased {
+        return Err(gone());
     }
     let document = json!({
         "submissionId": id,
         "state": State::Queued,
-        "studyId": study,
-        "siteId": site,
-        "receivedAt": received_at,
+        "studyId": mark.study,
+        "siteId": mark.site,
+        "receivedAt": mark.received_at,
     });
     Ok(Reply::json(200, &document))
+}
+
+/// Adds which submission this one took the place of, and which one took its place.
+async fn versions(store: &Store, record: &Record, document: &mut Value) -> Result<(), Error> {
+    let submission = &record.submission;
+    let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
+    let supersedes = submission.amends.as_ref().map(|id| ("supersedes", json!(id)));
+    let superseded_by = superseded.map(|by| ("supersededBy", json!(by.by)));
+    if let Value::Object(members) = document {
+        members.extend(supersedes.into_iter().chain(superseded_by).map(|(name, id)| (name.to_owned(), id)));
+    }
+    Ok(())
 }
 
 /// For those who may follow a submission and not read it.
@@ -89,6 +125,12 @@ async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
         if let Some(scored_with) = &record.scored_with {
             members.insert("instrument".to_owned(), json!(scored_with));
         }
+        if !submission.flags.is_empty() {
+            members.insert("flags".to_owned(), json!(submission.flags));
+        }
+        if !submission.removed.is_empty() {
+            members.insert("removed".to_owned(), json!(submission.removed));
+        }
         if let Some(reason) = &record.reason {
             members.insert("reason".to_owned(), json!(reason));
         }
@@ -101,8 +143,8 @@ async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
     let mut deliveries = Vec::new();
     let state = match &receivers {
         None => "pending",
-        Some(Receivers { receivers }) if receivers.is_empty() => "unrouted",
-        Some(Receivers { receivers }) => {
+        Some(Receivers { receivers, .. }) if receivers.is_empty() => "unrouted",
+        Some(Receivers { receivers, .. }) => {
             for receiver in receivers {
                 deliveries.extend(store.get::<Delivery>(&names::delivery(&alert.alert_id, receiver)).await?);
             }

@@ -7,20 +7,25 @@
 //! One bell, one instance, many batches: claim, score, store in one transaction, finish in one script, until nothing is
 //! left or the time is up; then ring for the rest.
 
+mod amend;
 mod record;
+mod work;
 
 use std::time::Duration;
 
 use platform::Error;
 use platform::config::Reader;
 use platform::deadline::Deadline;
-use platform::kv::{self, Batch};
 use platform::names::Queue;
 use platform::queue::{self, Claim};
-use platform::redis::Redis;
+use platform::redis::{PATIENCE, Redis};
+
+use record::Scorer;
 
 /// The most that is claimed, stored and finished together.
 const BATCH: usize = 256;
+/// When the store is away, what was claimed is tried again after this.
+const PAUSE: Duration = Duration::from_secs(5);
 /// How long one bell drains.
 pub const BUDGET: Duration = Duration::from_secs(5);
 
@@ -44,13 +49,13 @@ mod trigger {
 /// When Redis or the store is away; what was claimed comes back after its lease.
 pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let mut reader = Reader::new();
-    let redis = Redis::new(&reader.text("redis_url").await);
+    let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
     let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let max_attempts = reader.number("max_attempts", 1..=1000).await;
     let redis = reader.finish(redis)?;
 
     let deadline = Deadline::after(budget);
-    let (mut scorer, mut total, mut reclaim) = (record::Scorer::default(), 0, true);
+    let (mut scorer, mut total, mut reclaim) = (Scorer::default(), 0, true);
     while !deadline.left().is_zero() {
         let how = Claim { count: BATCH, lease, reclaim, leave: true };
         let entries = queue::claim(&redis, Queue::Score, how).await?;
@@ -59,12 +64,14 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         if entries.is_empty() {
             return Ok(total);
         }
-        let mut batch = Batch::default();
-        let mut finished = Vec::with_capacity(entries.len());
-        for entry in entries {
-            finished.push(scorer.finish(entry, max_attempts, &mut batch)?);
-        }
-        kv::put_all(&batch)?;
+        let ids: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
+        let finished = match work::store(&redis, &mut scorer, max_attempts, entries).await {
+            Ok(finished) => finished,
+            Err(away) => {
+                queue::release(&redis, Queue::Score, ids, lease, PAUSE).await?;
+                return Err(away);
+            }
+        };
         total += queue::finish(&redis, Queue::Score, finished).await?;
     }
     queue::ring(&redis, Queue::Score).await?;

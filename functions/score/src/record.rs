@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use domain::{Instrument, ScoreValue, Status, library};
+use platform::audit::{self, Action, Change};
 use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
 use platform::identity::alert_id;
 use platform::kv::Batch;
 use platform::queue::{Claimed, Finished, FollowUp};
 use platform::{Error, log, names};
 use serde_json::Value;
+
+use crate::amend::Supersede;
 
 /// Scores submissions; keeps the instruments it has read.
 #[derive(Default)]
@@ -23,16 +26,48 @@ struct Outcome {
     alerts: Vec<Alert>,
 }
 
+/// A claimed entry, read.
+pub(crate) enum Work {
+    Score(Claimed, Box<Entry>),
+    Supersede(Claimed, Supersede),
+    Unreadable(Claimed),
+}
+
+impl Work {
+    pub(crate) fn read(claimed: Claimed) -> Self {
+        if let Ok(entry) = serde_json::from_slice(&claimed.payload) {
+            return Work::Score(claimed, Box::new(entry));
+        }
+        match serde_json::from_slice(&claimed.payload) {
+            Ok(supersede) => Work::Supersede(claimed, supersede),
+            Err(_) => Work::Unreadable(claimed),
+        }
+    }
+
+    /// The submission, if there is one to score.
+    pub(crate) fn submission(&self) -> Option<&Submission> {
+        match self {
+            Work::Score(_, entry) => Some(&entry.submission),
+            Work::Supersede(..) | Work::Unreadable(_) => None,
+        }
+    }
+}
+
+/// Ends an entry that nobody can work on.
+pub(crate) fn give_up(reason: &'static str, id: &str, claimed: Claimed) -> Finished {
+    log::error("submission-dead").submission(id).outcome(reason).attempt(claimed.attempt).write();
+    Finished { id: claimed.id, follow_ups: vec![FollowUp::Dead(reason, claimed.payload)] }
+}
+
 impl Scorer {
     /// Scores an entry, adds its records to the batch and tells what follows from it.
-    pub(crate) fn finish(&mut self, claimed: Claimed, max_attempts: u32, batch: &mut Batch) -> Result<Finished, Error> {
-        let give_up = |reason: &'static str, id: &str, claimed: Claimed| {
-            log::error("submission-dead").submission(id).outcome(reason).attempt(claimed.attempt).write();
-            Finished { id: claimed.id, follow_ups: vec![FollowUp::Dead(reason, claimed.payload)] }
-        };
-        let Ok(entry) = serde_json::from_slice::<Entry>(&claimed.payload) else {
-            return Ok(give_up("unreadable-entry", "", claimed));
-        };
+    pub(crate) fn finish(
+        &mut self,
+        claimed: Claimed,
+        entry: Entry,
+        max_attempts: u32,
+        batch: &mut Batch,
+    ) -> Result<Finished, Error> {
         let outcome = if claimed.attempt > max_attempts { Err("attempts-exhausted") } else { self.score(&entry) };
         let subject = &entry.submission;
         let identity = Subject {
@@ -42,7 +77,6 @@ impl Scorer {
             sealed: entry.sealed,
         };
         batch.put(names::subject(&identity.subject), &identity)?;
-        let key = names::submission(&entry.submission.submission_id);
         match outcome {
             Ok(outcome) => {
                 let mut follow_ups = Vec::with_capacity(outcome.alerts.len());
@@ -59,11 +93,10 @@ impl Scorer {
                     scores: outcome.scores,
                     alerts,
                 };
-                batch.put(key, &record)?;
+                put_audited(batch, &record)?;
                 Ok(Finished { id: claimed.id, follow_ups })
             }
             Err(reason) => {
-                let id = entry.submission.submission_id.clone();
                 let record = Record {
                     state: State::Failed,
                     reason: Some(reason.to_owned()),
@@ -72,10 +105,16 @@ impl Scorer {
                     scores: Vec::new(),
                     alerts: Vec::new(),
                 };
-                batch.put(key, &record)?;
-                Ok(give_up(reason, &id, claimed))
+                put_audited(batch, &record)?;
+                Ok(give_up(reason, &record.submission.submission_id, claimed))
             }
         }
+    }
+
+    /// The alerts that scoring an entry may have stored.
+    pub(crate) fn alert_ids(&mut self, entry: &Entry) -> Vec<String> {
+        let alerts = self.score(entry).map(|outcome| outcome.alerts).unwrap_or_default();
+        alerts.into_iter().map(|alert| alert.alert_id).collect()
     }
 
     /// The reason of an error is a fixed word.
@@ -108,6 +147,24 @@ impl Scorer {
         }
         self.instruments.get(id)?.as_ref()
     }
+}
+
+/// Adds a record and the first of its audit chain: the same bytes however often it is scored.
+fn put_audited(batch: &mut Batch, record: &Record) -> Result<(), Error> {
+    let submission = &record.submission;
+    let entity = names::submission(&submission.submission_id);
+    let hash = batch.put_hashed(entity.clone(), record)?;
+    let amends = submission.amends.as_ref().map(names::submission);
+    let change = Change {
+        at: &submission.received_at,
+        actor: &submission.key,
+        action: if amends.is_some() { Action::Amended } else { Action::Submitted },
+        reason: submission.amends_reason.as_deref(),
+        refers_to: amends.as_deref(),
+        old: None,
+        new: Some(&hash),
+    };
+    audit::begin(batch, &entity, &change)
 }
 
 fn stored(score: &domain::Score<'_>) -> Score {

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use domain::intake::{Envelope, is_identifier, is_name};
-use domain::{Code, Finding, Instrument, Timestamp, library};
+use domain::intake::{Envelope, ReportKind, Shape, is_identifier, is_name};
+use domain::report::{self, Timeliness};
+use domain::{Code, Finding, Instrument, Timestamp, deidentify, library};
 use platform::auth::Principal;
 use platform::entry::{Entry, Submission};
 use platform::identity::{digest, hex, random_submission_id};
@@ -16,6 +17,7 @@ use platform::trace::Trace;
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::fhir;
 
 /// What a path takes.
 pub(crate) enum Target<'a> {
@@ -23,12 +25,17 @@ pub(crate) enum Target<'a> {
     Reports,
     /// `POST /v1/surveys/{instrument}/responses`.
     Survey(&'a str),
+    /// `POST /fhir/QuestionnaireResponse`; the body names the instrument.
+    Fhir,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn of(path: &'a str) -> Option<Self> {
         if path == "/v1/reports" {
             return Some(Target::Reports);
+        }
+        if path == fhir::PATH {
+            return Some(Target::Fhir);
         }
         let id = path.strip_prefix("/v1/surveys/")?.strip_suffix("/responses")?;
         is_name(id).then_some(Target::Survey(id))
@@ -37,7 +44,7 @@ impl<'a> Target<'a> {
     /// The target with its instrument, if there is one of this name.
     pub(crate) fn known(self) -> Result<Known, Problem> {
         let instrument = match &self {
-            Target::Reports => None,
+            Target::Reports | Target::Fhir => None,
             Target::Survey(id) => {
                 let unknown = || Problem::new(ProblemType::NotFound, "there is no instrument of this id");
                 Some(instrument(id).ok_or_else(unknown)?)
@@ -52,7 +59,7 @@ thread_local! {
 }
 
 /// An instrument of the library, read at its first use in this instance.
-fn instrument(id: &str) -> Option<Rc<Instrument>> {
+pub(crate) fn instrument(id: &str) -> Option<Rc<Instrument>> {
     if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
         return Some(known);
     }
@@ -66,8 +73,8 @@ fn instrument(id: &str) -> Option<Rc<Instrument>> {
 
 /// A path whose instrument is known.
 pub(crate) struct Known {
-    shape: domain::intake::Shape,
-    instrument: Option<Rc<Instrument>>,
+    pub(crate) shape: Shape,
+    pub(crate) instrument: Option<Rc<Instrument>>,
 }
 
 /// A document without faults.
@@ -77,24 +84,46 @@ pub(crate) struct Accepted {
     client_id: Option<(&'static str, String)>,
 }
 
+/// A body as JSON.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
+        Problem::new(ProblemType::Malformed, detail)
+    })
+}
+
 impl Known {
     /// Reads a body.
-    pub(crate) fn read(self, body: &[u8], idempotency_key: Option<String>) -> Result<Accepted, Problem> {
-        let document: Value = serde_json::from_slice(body).map_err(|error| {
-            let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
-            Problem::new(ProblemType::Malformed, detail)
-        })?;
-        let check = |content: &serde_json::Map<String, Value>| match &self.instrument {
-            Some(instrument) => instrument.read(content).err().unwrap_or_default(),
-            None => Vec::new(),
+    pub(crate) fn read(
+        self,
+        body: &[u8],
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, Problem> {
+        self.check(parse(body)?, idempotency_key, now).map_err(Problem::invalid)
+    }
+
+    /// Checks a document: every fault of its envelope and its content.
+    pub(crate) fn check(
+        self,
+        document: Value,
+        idempotency_key: Option<String>,
+        now: Timestamp,
+    ) -> Result<Accepted, Vec<Finding>> {
+        let kind = document.get("kind").and_then(Value::as_str).and_then(ReportKind::parse);
+        let kind = kind.filter(|_| self.shape == Shape::Report);
+        let check = |content: &serde_json::Map<String, Value>| match (&self.instrument, kind) {
+            (Some(instrument), _) => instrument.read(content).err().unwrap_or_default(),
+            (None, Some(kind)) => report::check(kind, content, now),
+            (None, None) => Vec::new(),
         };
-        let mut envelope = self.shape.read(document, check).map_err(Problem::invalid)?;
+        let mut envelope = self.shape.read(document, check)?;
         let client_id = match (envelope.client_id.take(), idempotency_key) {
             (Some(id), _) => Some(("id", id)),
             (None, Some(key)) if is_identifier(&key) => Some(("key", key)),
             (None, Some(_)) => {
                 let rule = "the header Idempotency-Key must be 1 to 128 characters";
-                return Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]));
+                return Err(vec![Finding::new("", Code::Format, rule)]);
             }
             (None, None) => None,
         };
@@ -110,19 +139,23 @@ pub(crate) struct Ready {
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
     pub(crate) payload: String,
+    /// How often each class of identity was taken out.
+    pub(crate) removed: BTreeMap<String, u32>,
+    pub(crate) amends: Option<String>,
 }
 
 impl Accepted {
-    /// Takes the identity out and puts the rest together.
+    /// Takes the identity out and puts the rest together. A document that its sender gave no name gets a random id,
+    /// or without a random number one that its content decides.
     pub(crate) fn into_submission(
         self,
         config: &Config,
         principal: &Principal,
         trace: &Trace,
         now: Timestamp,
-        random: u128,
+        random: Option<u128>,
     ) -> Result<Ready, Problem> {
-        let envelope = self.envelope;
+        let mut envelope = self.envelope;
         let (study, site) = (&envelope.study_id, &envelope.site_id);
         let subject = config.pseudonyms.pseudonym(study, &envelope.patient_id);
         let unavailable = || Problem::new(ProblemType::Unavailable, "the submission cannot be put together");
@@ -130,23 +163,42 @@ impl Accepted {
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = self.instrument.as_ref().map(|instrument| instrument.id().to_owned());
         let authored_at = envelope.authored_at.rfc3339();
+        let flags =
+            Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
+        let mut removed = BTreeMap::new();
+        if let Some(kind) = envelope.kind {
+            // What was written decides, not when it came in: a resend must give the same.
+            let (patient, written) = (&envelope.patient_id, envelope.authored_at);
+            let content = std::mem::take(&mut envelope.content);
+            let pseudonym = |value: &str| config.pseudonyms.pseudonym(study, value);
+            let (content, counts) = deidentify::report(kind, content, patient, written, &pseudonym);
+            removed.extend(counts.iter().map(|(class, count)| (class.as_str().to_owned(), count)));
+            envelope.content = content;
+        }
 
-        // What makes two submissions the same: everything the sender said, in one canonical form. Member names are
+        // What makes two submissions the same: everything the sender said that is kept, in one canonical form. Member names are
         // sorted and times are in UTC.
         let said = (study, site, &subject, kind, &instrument, &authored_at, &envelope.content);
-        let said = serde_json::to_vec(&said).map_err(|_| unavailable())?;
+        let said = match &envelope.amends {
+            None => serde_json::to_vec(&said),
+            Some(amends) => serde_json::to_vec(&(said, &amends.submission_id, &amends.reason)),
+        };
+        let said = said.map_err(|_| unavailable())?;
         let hash = hex(&digest(&said));
-        let id = match &self.client_id {
-            Some((source, id)) => {
-                // A survey's responses and reports are numbered apart; so are the two ways to name a document.
-                let namespace = format!("{}/{source}", if envelope.kind.is_some() { "report" } else { "response" });
-                config.pseudonyms.submission_id(study, site, &namespace, id)
-            }
-            None => random_submission_id(random),
+        // A survey's responses and reports are numbered apart; so are the ways to name a document.
+        let named = |source: &str, id: &str| {
+            let namespace = format!("{}/{source}", if envelope.kind.is_some() { "report" } else { "response" });
+            config.pseudonyms.submission_id(study, site, &namespace, id)
+        };
+        let id = match (&self.client_id, random) {
+            (Some((source, id)), _) => named(source, id),
+            (None, Some(random)) => random_submission_id(random),
+            (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();
         let facts = format!("{study} {site} {received_at}");
         let scope = format!("{study}|{site}");
+        let (amends, amends_reason) = envelope.amends.map_or((None, None), |it| (Some(it.submission_id), it.reason));
         let entry = Entry {
             submission: Submission {
                 submission_id: id.clone(),
@@ -159,12 +211,16 @@ impl Accepted {
                 received_at,
                 key: principal.id.clone(),
                 hash: hash.clone(),
+                amends: amends.clone(),
+                amends_reason,
+                flags,
+                removed: removed.clone(),
                 content: envelope.content,
             },
             sealed,
             trace: trace.as_str().to_owned(),
         };
         let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
-        Ok(Ready { id, hash, facts, scope, kind, payload })
+        Ok(Ready { id, hash, facts, scope, kind, payload, removed, amends })
     }
 }

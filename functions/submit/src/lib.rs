@@ -7,13 +7,20 @@
 //! and checked against every rule at once; the patient's id becomes a pseudonym and a sealed box; one script remembers
 //! the submission, appends it, counts it and rings. Nothing of the patient's identity leaves this instance in the open.
 
+mod batch;
 mod config;
 mod document;
+mod fhir;
 mod place;
+mod row;
+mod validate;
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use domain::intake::Shape;
+use domain::{Code, Finding};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
@@ -34,15 +41,25 @@ const TOTAL: Duration = Duration::from_secs(2);
 const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let is_fhir = incoming.path.starts_with(fhir::BASE);
     let mut place = Place::default();
-    match accept(incoming, deadline, &mut place).await {
+    let result = match incoming.path.as_str() {
+        "/v1/reports/batch" => batch::accept(incoming).await,
+        "/v1/validate" => validate::check(incoming).await,
+        _ => single(incoming, &mut place).await,
+    };
+    match result {
         Ok(reply) => reply,
         Err(problem) => {
             place.count(&problem).await;
-            Reply::from(problem)
+            if is_fhir { fhir::refusal(problem) } else { Reply::from(problem) }
         }
     }
+}
+
+async fn single(incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    accept(incoming, deadline, place).await
 }
 
 /// `place` is told what is known of a document that is refused, for the counters.
@@ -52,12 +69,13 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let config = config::get().await.map_err(|error| {
-        log::error("misconfigured").cause(&error).write();
-        Problem::new(ProblemType::Unavailable, "the service is not configured")
-    })?;
+    let config = configured().await?;
     let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
-    if !incoming.is_json() {
+    let is_fhir = matches!(target, Target::Fhir);
+    if is_fhir && !fhir::is_json(&incoming) {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
+    }
+    if !is_fhir && !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
     let target = target.known()?;
@@ -73,10 +91,15 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
         Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
-    let accepted = target.read(&body, idempotency_key).inspect_err(|_| place.of_document(&body, &principal))?;
+    let now = clock::now();
+    let accepted = if is_fhir {
+        fhir::read(&body, idempotency_key, &principal, now).inspect_err(|_| place.of_key(&principal))?
+    } else {
+        target.read(&body, idempotency_key, now).inspect_err(|_| place.of_document(&body, &principal))?
+    };
     allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
         .inspect_err(|_| place.of_key(&principal))?;
-    let ready = accepted.into_submission(&config, &principal, &trace, clock::now(), clock::random_bits())?;
+    let ready = accepted.into_submission(&config, &principal, &trace, now, Some(clock::random_bits()))?;
     let submission = queue::Submission {
         id: &ready.id,
         hash: &ready.hash,
@@ -85,14 +108,25 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
         kind: ready.kind,
         key: &principal.id,
         payload: ready.payload,
+        amends: ready.amends.as_deref(),
     };
     let enqueue = queue::enqueue(&config.redis, submission, config.capacity, config.once_days, &config.limits);
     match deadline.run(enqueue).await {
-        Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, minimal)),
+        Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, &ready.removed, minimal)),
         Ok(Ok(Enqueued::Conflict(facts))) => {
             let first = facts.rsplit(' ').next().unwrap_or_default();
             let detail = format!("another content was received under this id at {first}");
             Err(Problem::new(ProblemType::Conflict, detail))
+        }
+        Ok(Ok(Enqueued::Gone)) => Err(Problem::new(ProblemType::Gone, "it was erased and cannot be sent again")),
+        Ok(Ok(Enqueued::AmendsUnknown)) => {
+            place.of_scope(&ready.scope, ready.kind);
+            let rule = "must name a submission of the same study and site";
+            Err(Problem::invalid(vec![Finding::new("/amends/submissionId", Code::Choice, rule)]))
+        }
+        Ok(Ok(Enqueued::AmendsGone)) => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
+        Ok(Ok(Enqueued::NotCurrent)) => {
+            Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version"))
         }
         Ok(Ok(Enqueued::Full)) => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
         Ok(Ok(Enqueued::Limited(seconds))) => {
@@ -112,6 +146,14 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
     }
 }
 
+/// The configuration, or a problem when there is a fault in it.
+async fn configured() -> Result<Rc<config::Config>, Problem> {
+    config::get().await.map_err(|error| {
+        log::error("misconfigured").cause(&error).write();
+        Problem::new(ProblemType::Unavailable, "the service is not configured")
+    })
+}
+
 fn away() -> Problem {
     Problem::new(ProblemType::Unavailable, "the queue cannot be reached, send it again")
 }
@@ -124,11 +166,13 @@ fn allow(principal: &Principal, study: &str, site: &str) -> Result<(), Problem> 
     Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"))
 }
 
-fn accepted_reply(id: &str, minimal: bool) -> Reply {
+fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> Reply {
     let reply = if minimal {
         Reply::empty(202).header("preference-applied", "return=minimal")
-    } else {
+    } else if removed.is_empty() {
         Reply::json(202, &json!({"submissionId": id, "state": "queued"}))
+    } else {
+        Reply::json(202, &json!({"submissionId": id, "state": "queued", "removed": removed}))
     };
     reply.header("location", format!("/v1/submissions/{id}"))
 }
@@ -137,7 +181,7 @@ impl Target<'_> {
     fn shape(&self) -> Shape {
         match self {
             Target::Reports => Shape::Report,
-            Target::Survey(_) => Shape::Response,
+            Target::Survey(_) | Target::Fhir => Shape::Response,
         }
     }
 }

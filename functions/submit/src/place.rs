@@ -4,13 +4,16 @@
 //! the figures of others. All this happens after a refusal is decided: an accepted document pays nothing for it.
 
 use domain::intake::{ReportKind, is_name};
+use domain::rows::Row;
 use platform::auth::Principal;
 use platform::problem::Problem;
+use platform::redis::Redis;
 use platform::tally::{self, UNKNOWN};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config;
 use crate::document::Target;
+use crate::row;
 
 /// As much as is known.
 #[derive(Default)]
@@ -23,7 +26,7 @@ impl Place {
     /// What the path tells.
     pub(crate) fn of_path(&mut self, target: &Target<'_>) {
         self.kind = match target {
-            Target::Survey(_) => Some("response"),
+            Target::Survey(_) | Target::Fhir => Some("response"),
             Target::Reports => None,
         };
     }
@@ -31,6 +34,10 @@ impl Place {
     /// What a document with faults tells all the same.
     pub(crate) fn of_document(&mut self, body: &[u8], principal: &Principal) {
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return };
+        self.of_members(&members, principal);
+    }
+
+    fn of_members(&mut self, members: &Map<String, Value>, principal: &Principal) {
         let said = |name: &str| members.get(name).and_then(Value::as_str);
         if self.kind.is_none() {
             self.kind = ReportKind::ALL.into_iter().map(ReportKind::as_str).find(|kind| said("kind") == Some(kind));
@@ -42,6 +49,18 @@ impl Place {
         {
             self.scope = Some((study.to_owned(), site.to_owned()));
         }
+    }
+
+    /// What a row of a batch with faults tells all the same.
+    pub(crate) fn of_row(row: &Row, principal: &Principal) -> Self {
+        let mut place = Place::default();
+        let Row::Whole(bytes) = row else { return place };
+        let Ok(Value::Object(members)) = serde_json::from_slice(bytes) else { return place };
+        if row::is_response(&members) {
+            place.kind = Some("response");
+        }
+        place.of_members(&members, principal);
+        place
     }
 
     /// What the key tells whose scope is not that of the document.
@@ -59,8 +78,17 @@ impl Place {
     /// Counts the refusal.
     pub(crate) async fn count(&self, problem: &Problem) {
         let Ok(config) = config::get().await else { return };
-        let (study, site) =
-            self.scope.as_ref().map_or((UNKNOWN, UNKNOWN), |(study, site)| (study.as_str(), site.as_str()));
+        let (study, site) = self.scope();
         tally::refused(&config.redis, problem, study, site, self.kind.unwrap_or(UNKNOWN));
+    }
+
+    /// Counts a rejected row.
+    pub(crate) fn count_row(&self, redis: &Redis) {
+        let (study, site) = self.scope();
+        tally::count(redis, "rejected", study, site, self.kind.unwrap_or(UNKNOWN), 1);
+    }
+
+    fn scope(&self) -> (&str, &str) {
+        self.scope.as_ref().map_or((UNKNOWN, UNKNOWN), |(study, site)| (study, site))
     }
 }

@@ -22,17 +22,18 @@ if ARGV[4] == '1' then
   end
   -- Entries that vanished once were most likely lost with their host: all together. An entry that vanished twice may
   -- be what brings the worker down: alone, so that it takes no healthy neighbour along.
-  local ids, suspect = {}, nil
+  local ids, attempts, suspect = {}, {}, nil
   for _, p in ipairs(pending) do
     if p[4] <= 1 then
       ids[#ids + 1] = p[1]
+      attempts[p[1]] = p[4] + 1
     elseif not suspect then
       suspect = p
     end
   end
   if #ids > 0 then
     local entries = redis.call('XCLAIM', stream, group, 'worker', ARGV[3], unpack(ids))
-    for _, entry in ipairs(entries) do give(entry, 2) end
+    for _, entry in ipairs(entries) do give(entry, entry and attempts[entry[1]]) end
   elseif suspect then
     local entries = redis.call('XCLAIM', stream, group, 'worker', ARGV[3], suspect[1])
     for _, entry in ipairs(entries) do give(entry, suspect[4] + 1) end

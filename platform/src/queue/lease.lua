@@ -2,7 +2,8 @@
 -- and repeated, or a late one finds another mark.
 -- KEYS clock; ARGV announcement, lease, lease ms. Gives '1' if taken
 local mark = redis.call('GET', KEYS[1])
-if mark and mark ~= ARGV[1] then
+-- A repeated call finds its own lease.
+if mark and mark ~= ARGV[1] and mark ~= ARGV[2] then
   return {'0'}
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])

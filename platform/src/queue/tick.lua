@@ -1,6 +1,6 @@
 -- One tick of the clock: moves what is due onto its stream, rings for what waits, and publishes the next tick while
 -- anything is left to watch.
--- KEYS  clock, due, then for each queue: stream, bell
+-- KEYS  clock, due, then for each queue: stream, bell; last: dead
 -- ARGV  group, now ms, lease ms, bell ms, clock channel, clock ms, most to move, the running tick's lease or '',
 --       announcement of the next tick, then for each queue: name, channel
 -- Gives entries moved, '1' if the clock goes on
@@ -20,6 +20,10 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT
     redis.call('XADD', stream, '*', 'd', string.sub(member, cut + 1))
     redis.call('ZREM', KEYS[2], member)
     moved = moved + 1
+  else
+    -- Written by another version: nobody here can do it, and it must not be waited for.
+    redis.call('XADD', KEYS[#KEYS], '*', 'q', 'due', 'reason', 'unreadable-entry', 'd', member)
+    redis.call('ZREM', KEYS[2], member)
   end
 end
 local watching = false

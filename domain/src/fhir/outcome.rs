@@ -1,0 +1,75 @@
+//! `OperationOutcome`: what was wrong, one issue for each finding.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use crate::{Code, Finding};
+
+/// The code of an issue about a finding, from FHIR's list.
+pub fn issue_code(code: Code) -> &'static str {
+    match code {
+        Code::Required => "required",
+        Code::Unknown | Code::Type => "structure",
+        Code::Range | Code::Format => "value",
+        Code::Choice => "code-invalid",
+        Code::Conflict | Code::Forbidden => "business-rule",
+    }
+}
+
+/// A resource with an issue for each finding; for a refusal without findings, one issue of `code` with `detail`.
+pub fn operation_outcome(resource: &str, code: &str, detail: &str, findings: &[Finding]) -> Value {
+    let mut issues: Vec<Value> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "severity": "error",
+                "code": issue_code(finding.code),
+                "diagnostics": finding.detail,
+                "expression": [expression(resource, &finding.pointer)],
+            })
+        })
+        .collect();
+    if issues.is_empty() {
+        issues.push(json!({"severity": "error", "code": code, "diagnostics": detail}));
+    }
+    json!({"resourceType": "OperationOutcome", "issue": issues})
+}
+
+/// A JSON pointer as a FHIRPath: `/item/0/answer/0/valueCoding` is `QuestionnaireResponse.item[0].answer[0].value`.
+pub fn expression(resource: &str, pointer: &str) -> String {
+    let mut path = String::from(resource);
+    for token in pointer.split('/').skip(1) {
+        if !token.is_empty() && token.bytes().all(|b| b.is_ascii_digit()) {
+            path.push('[');
+            path.push_str(token);
+            path.push(']');
+            continue;
+        }
+        path.push('.');
+        // In FHIRPath the element of a choice of types has one name, and so has a primitive with its extensions.
+        let name = token.strip_prefix('_').unwrap_or(token);
+        let typed = name.strip_prefix("value").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+        path.push_str(if typed { "value" } else { name });
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_becomes_a_path() {
+        for (pointer, path) in [
+            ("", "R"),
+            ("/item/0/answer/12/valueCoding/code", "R.item[0].answer[12].value.code"),
+            ("/_authored", "R.authored"),
+            ("/extension/0/valueString", "R.extension[0].value"),
+            ("/identifier/value", "R.identifier.value"),
+        ] {
+            assert_eq!(expression("R", pointer), path);
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A `QuestionnaireResponse` as the document of `POST /v1/surveys/{instrument}/responses` that it stands for.
+//!
+//! Guarantee: [`Response::translate`] gives a document that the envelope's own rules judge, and the place in the resource
+//! of every member of it, so that all findings of both come out together and point into the resource.
+//!
+//! | resource | document |
+//! |---|---|
+//! | `questionnaire` | the instrument: its id or LOINC's code of it ends the canonical |
+//! | `identifier.value`, else `id` | `responseId` |
+//! | extensions [`STUDY`] and [`SITE`], else the key's own | `studyId`, `siteId` |
+//! | `subject`, a reference `Patient/{id}` or an identifier | `patientId` |
+//! | `authored` | `authoredAt` |
+//! | `item`, nested as it may be | `answers` |
+//!
+//! `author` and `source` are checked and not kept: they can name people, and no rule asks for them.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use super::codes::{self, Form};
+use super::{SITE, STUDY};
+use crate::instrument::walk::{At, Faults};
+use crate::{Code, Finding, Instrument};
+
+mod answers;
+
+/// How deep items may be nested.
+pub const DEEPEST: usize = 16;
+/// So many findings of one resource are told; what follows is not looked at. A body of a hundred thousand faults would
+/// otherwise be answered with a hundred times its size.
+pub const MOST_FINDINGS: usize = 1000;
+
+/// What FHIR R4 names in a `QuestionnaireResponse`.
+const MEMBERS: [&str; 20] = [
+    "resourceType",
+    "id",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "extension",
+    "modifierExtension",
+    "identifier",
+    "basedOn",
+    "partOf",
+    "questionnaire",
+    "status",
+    "subject",
+    "encounter",
+    "authored",
+    "author",
+    "source",
+    "item",
+];
+
+/// A resource whose instrument is known by name.
+pub struct Response<'r> {
+    resource: &'r Value,
+    /// Why no instrument can be told.
+    fault: Option<Finding>,
+    selected: Option<Selected<'r>>,
+}
+
+/// What the canonical says.
+#[derive(Clone, Copy)]
+struct Selected<'r> {
+    instrument: &'r str,
+    /// The version of our definition that is meant.
+    version: Option<&'r str>,
+    form: Option<&'static Form>,
+}
+
+/// Study and site of the sender's key, where it has one only.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope<'s> {
+    /// The study.
+    pub study: Option<&'s str>,
+    /// The site.
+    pub site: Option<&'s str>,
+}
+
+/// A document, where its members come from, and what was wrong with the resource.
+pub struct Translation {
+    document: Value,
+    /// Pointers into the document, and into the resource.
+    places: BTreeMap<String, String>,
+    findings: Vec<Finding>,
+}
+
+impl<'r> Response<'r> {
+    /// Looks for the instrument.
+    pub fn open(resource: &'r Value) -> Self {
+        match select(resource) {
+            Ok(selected) => Response { resource, fault: None, selected: Some(selected) },
+            Err(fault) => Response { resource, fault: Some(fault), selected: None },
+        }
+    }
+
+    /// The id of the instrument, if the resource names one; whether there is such an instrument is not known here.
+    pub fn instrument(&self) -> Option<&'r str> {
+        self.selected.map(|selected| selected.instrument)
+    }
+
+    /// Reads the resource. `instrument` is the one it names, if there is one.
+    pub fn translate(self, instrument: Option<&Instrument>, scope: Scope<'_>) -> Translation {
+        let mut reading = Reading { document: Map::new(), places: BTreeMap::new(), faults: Faults::new() };
+        reading.faults.extend(self.fault);
+        let root = At::root(self.resource);
+        // Whoever sends another resource needs to hear that, and not what it lacks to be this one.
+        if self.resource.get("resourceType").is_some_and(|kind| kind == "QuestionnaireResponse") {
+            if let Some(selected) = self.selected {
+                reading.version(root, selected, instrument);
+            }
+            reading.envelope(root, scope);
+            let form = self.selected.and_then(|selected| selected.form);
+            let read = answers::read(&root, instrument, form, &mut reading.faults);
+            reading.places.extend(read.places);
+            reading.document.insert("answers".into(), Value::Object(read.answers));
+        }
+        Translation { document: Value::Object(reading.document), places: reading.places, findings: reading.faults }
+    }
+}
+
+impl Translation {
+    /// The document of a response, taken out: `null` the second time.
+    pub fn take_document(&mut self) -> Value {
+        self.document.take()
+    }
+
+    /// What the document's own rules made of it, together with the findings of the translation; pointers go into the
+    /// resource.
+    ///
+    /// # Errors
+    /// All findings.
+    pub fn settle<T>(&self, read: Result<T, Vec<Finding>>) -> Result<T, Vec<Finding>> {
+        let mut findings = self.findings.clone();
+        match read {
+            Ok(read) if findings.is_empty() => return Ok(read),
+            Ok(_) => {}
+            Err(own) => findings.extend(own.into_iter().filter_map(|finding| self.placed(finding))),
+        }
+        if findings.len() > MOST_FINDINGS {
+            findings.truncate(MOST_FINDINGS);
+            findings.push(Finding::new("", Code::Range, "more is wrong than these findings tell"));
+        }
+        Err(findings)
+    }
+
+    fn placed(&self, finding: Finding) -> Option<Finding> {
+        if let Some(place) = self.places.get(&finding.pointer) {
+            // An answer that could not be read is not missing as well.
+            let told = |known: &Finding| known.pointer.starts_with(place.as_str());
+            if finding.code == Code::Required && self.findings.iter().any(told) {
+                return None;
+            }
+            return Some(Finding { pointer: place.clone(), ..finding });
+        }
+        if let Some(item) = finding.pointer.strip_prefix("/answers/") {
+            let detail = format!("item {item}: {}", finding.detail);
+            return Some(Finding::new("/item", finding.code, detail));
+        }
+        // A member that could not be translated has its finding already.
+        self.findings.is_empty().then(|| Finding { pointer: String::new(), ..finding })
+    }
+}
+
+/// Which instrument the resource answers.
+fn select(resource: &Value) -> Result<Selected<'_>, Finding> {
+    if !resource.is_object() {
+        return Err(Finding::new("", Code::Type, "must be a JSON object"));
+    }
+    match resource.get("resourceType") {
+        Some(Value::String(kind)) if kind == "QuestionnaireResponse" => {}
+        None => return Err(Finding::new("/resourceType", Code::Required, "must be QuestionnaireResponse")),
+        Some(_) => return Err(Finding::new("/resourceType", Code::Choice, "must be QuestionnaireResponse")),
+    }
+    let fault = |code, detail: &str| Err(Finding::new("/questionnaire", code, detail));
+    let canonical = match resource.get("questionnaire") {
+        None | Some(Value::Null) => return fault(Code::Required, "names the instrument, and is required"),
+        Some(Value::String(canonical)) => canonical.as_str(),
+        Some(_) => return fault(Code::Type, "must be a string"),
+    };
+    let (url, version) = codes::versioned(canonical);
+    if let Some(form) = Form::of(url) {
+        return Ok(Selected { instrument: form.instrument, version: None, form: Some(form) });
+    }
+    let last = url.rsplit(['/', ':']).next().unwrap_or_default();
+    if last.is_empty() || url.contains('#') {
+        return fault(Code::Format, "must be a canonical whose last segment is the id of an instrument");
+    }
+    // LOINC counts its own versions.
+    if let Some(instrument) = codes::instrument_of_panel(last) {
+        return Ok(Selected { instrument, version: None, form: None });
+    }
+    Ok(Selected { instrument: last, version, form: None })
+}
+
+/// The envelope being put together.
+struct Reading {
+    document: Map<String, Value>,
+    places: BTreeMap<String, String>,
+    faults: Faults,
+}
+
+impl Reading {
+    fn version(&mut self, root: At<'_, '_>, selected: Selected<'_>, instrument: Option<&Instrument>) {
+        let Some(at) = root.get("questionnaire") else { return };
+        match (instrument, selected.version) {
+            (None, _) => at.fault(&mut self.faults, Code::Choice, "there is no instrument of this canonical"),
+            (Some(instrument), Some(version)) if version != instrument.version() => {
+                let detail = format!("the version of this instrument is {}", instrument.version());
+                at.fault(&mut self.faults, Code::Conflict, detail);
+            }
+            (Some(_), _) => {}
+        }
+    }
+
+    fn envelope(&mut self, root: At<'_, '_>, scope: Scope<'_>) {
+        known(&root, &MEMBERS, &mut self.faults);
+        if let Some(at) = given(&root, "implicitRules") {
+            at.fault(&mut self.faults, Code::Unknown, "rules that are not written here cannot be followed");
+        }
+        self.status(root);
+        self.client_id(root);
+        let extensions = given(&root, "extension");
+        let extensions = extensions.as_ref().map(|at| at.list(&mut self.faults)).unwrap_or_default();
+        self.place("studyId", STUDY, &extensions, scope.study);
+        self.place("siteId", SITE, &extensions, scope.site);
+        self.subject(root);
+        for (name, kinds) in [("author", AUTHORS.as_slice()), ("source", SOURCES.as_slice())] {
+            if let Some(at) = given(&root, name) {
+                self.reference(at, kinds);
+            }
+        }
+        match given(&root, "authored") {
+            None => self.missing("/authored", "when it was answered is required"),
+            Some(at) => self.put("authoredAt", at.value.clone(), at),
+        }
+    }
+
+    /// A member of the document and where it comes from.
+    fn put(&mut self, member: &str, value: Value, at: At<'_, '_>) {
+        self.document.insert(member.into(), value);
+        self.places.insert(format!("/{member}"), at.pointer());
+    }
+
+    fn missing(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.faults.push(Finding::new(pointer, Code::Required, detail));
+    }
+
+    fn status(&mut self, root: At<'_, '_>) {
+        let Some(at) = given(&root, "status") else {
+            return self.missing("/status", "must be completed or amended");
+        };
+        let why = match at.value.as_str() {
+            Some("completed" | "amended") => return,
+            Some("in-progress") => "the response is still being answered: send it when it is completed or amended",
+            Some("stopped") => "the response was given up before its end: only completed or amended ones are scored",
+            Some("entered-in-error") => "the response was entered in error: only completed or amended ones are scored",
+            _ => "must be completed or amended",
+        };
+        at.fault(&mut self.faults, Code::Choice, why);
+    }
+
+    fn client_id(&mut self, root: At<'_, '_>) {
+        let identifier = given(&root, "identifier");
+        if let Some(at) = identifier.filter(|at| !at.value.is_object()) {
+            at.fault(&mut self.faults, Code::Type, "must be a JSON object");
+        }
+        let value = identifier.as_ref().and_then(|identifier| given(identifier, "value"));
+        if let Some(at) = value.or_else(|| given(&root, "id")) {
+            self.put("responseId", at.value.clone(), at);
+        }
+    }
+
+    /// Study or site: from its extension, else from the key.
+    fn place(&mut self, member: &str, url: &str, extensions: &[At<'_, '_>], own: Option<&str>) {
+        let mut found = false;
+        for at in extensions {
+            if full(&self.faults) {
+                break;
+            }
+            if at.value.get("url").and_then(Value::as_str) != Some(url) {
+                continue;
+            }
+            let value = ["valueString", "valueId", "valueCode"].into_iter().find_map(|name| given(at, name));
+            match value {
+                _ if found => at.fault(&mut self.faults, Code::Conflict, "this extension is there once"),
+                None => at.fault(&mut self.faults, Code::Required, "needs a valueString"),
+                Some(value) => self.put(member, value.value.clone(), value),
+            }
+            found = true;
+        }
+        match own {
+            _ if found => {}
+            Some(own) => {
+                self.document.insert(member.into(), own.into());
+            }
+            None => {
+                let detail = format!("needs the extension {url}, because the key is not for one only");
+                self.missing("/extension", detail);
+            }
+        }
+    }
+
+    fn subject(&mut self, root: At<'_, '_>) {
+        let Some(subject) = given(&root, "subject") else {
+            return self.missing("/subject", "the patient is required: a reference Patient/{id}");
+        };
+        self.reference(subject, &["Patient"]);
+        let reference = given(&subject, "reference");
+        if let Some(at) = &reference {
+            // What is wrong with the reference was told.
+            if let Some((_, id)) = at.value.as_str().and_then(type_and_id) {
+                self.put("patientId", id.into(), *at);
+            }
+            return;
+        }
+        let identifier = given(&subject, "identifier");
+        match identifier.as_ref().and_then(|identifier| given(identifier, "value")) {
+            Some(at) => self.put("patientId", at.value.clone(), at),
+            None => subject.fault(&mut self.faults, Code::Required, "needs a reference Patient/{id}"),
+        }
+    }
+
+    /// Checks a reference to one of `kinds`.
+    fn reference(&mut self, at: At<'_, '_>, kinds: &[&str]) {
+        if !at.value.is_object() {
+            return at.fault(&mut self.faults, Code::Type, "must be a JSON object");
+        }
+        let rule = format!("must refer to {}", kinds.join(", "));
+        if let Some(kind) = given(&at, "type")
+            && !kind.value.as_str().is_some_and(|kind| kinds.contains(&kind))
+        {
+            kind.fault(&mut self.faults, Code::Choice, rule.as_str());
+        }
+        let Some(reference) = given(&at, "reference") else { return };
+        match reference.value.as_str().map(type_and_id) {
+            None => reference.fault(&mut self.faults, Code::Type, "must be a string"),
+            Some(None) => reference.fault(&mut self.faults, Code::Format, "must be a reference Type/{id}"),
+            Some(Some((kind, _))) if !kinds.contains(&kind) => {
+                reference.fault(&mut self.faults, Code::Choice, rule);
+            }
+            Some(Some(_)) => {}
+        }
+    }
+}
+
+const AUTHORS: [&str; 6] = ["Device", "Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Organization"];
+const SOURCES: [&str; 4] = ["Patient", "Practitioner", "PractitionerRole", "RelatedPerson"];
+
+/// Type and id of a reference such as `Patient/1`, `https://host/fhir/Patient/1` or `Patient/1/_history/2`.
+fn type_and_id(reference: &str) -> Option<(&str, &str)> {
+    let current = reference.split_once("/_history/").map_or(reference, |(current, _)| current);
+    if current.contains(['#', '?']) {
+        return None;
+    }
+    let (rest, id) = current.rsplit_once('/')?;
+    let kind = rest.rsplit('/').next()?;
+    let named = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic());
+    (named && !id.is_empty()).then_some((kind, id))
+}
+
+/// The member `key`, unless it is `null`.
+fn given<'v, 's>(at: &'s At<'v, '_>, key: &'s str) -> Option<At<'v, 's>> {
+    at.get(key).filter(|at| !at.value.is_null())
+}
+
+/// Whether there are more findings than are told.
+fn full(faults: &Faults) -> bool {
+    faults.len() > MOST_FINDINGS
+}
+
+/// Whether this is an object; reports if not, and reports what could change its meaning: members that FHIR R4 does not
+/// name here, and modifier extensions.
+fn known(at: &At<'_, '_>, members: &[&str], faults: &mut Faults) -> bool {
+    let Some(object) = at.value.as_object() else {
+        at.fault(faults, Code::Type, "must be a JSON object");
+        return false;
+    };
+    for key in object.keys() {
+        if full(faults) {
+            break;
+        }
+        if members.contains(&key.strip_prefix('_').unwrap_or(key)) {
+            continue;
+        }
+        // A sender's own word goes into an answer only if it can be a member's name.
+        let plain = key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
+        let pointer = if plain { format!("{}/{key}", at.pointer()) } else { at.pointer() };
+        faults.push(Finding::new(pointer, Code::Unknown, "is not a member that FHIR R4 names here"));
+    }
+    if let Some(modifier) = given(at, "modifierExtension") {
+        modifier.fault(faults, Code::Unknown, "a modifier extension changes the meaning, and is not understood here");
+    }
+    true
+}

@@ -1,0 +1,86 @@
+//! An adverse event, with the fields that safety databases ask for.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::patient;
+use super::read::Object;
+use crate::finding::{Code, Finding};
+use crate::time::Timestamp;
+
+/// ICH E2A: what makes an event serious.
+const CRITERIA: [&str; 6] =
+    ["death", "life-threatening", "hospitalisation", "disability", "congenital-anomaly", "medically-important"];
+const RELATEDNESS: [&str; 5] = ["not-related", "unlikely", "possible", "probable", "definite"];
+const OUTCOMES: [&str; 6] = ["recovered", "recovering", "recovered-with-sequelae", "not-recovered", "fatal", "unknown"];
+const ACTIONS: [&str; 6] = ["none", "dose-reduced", "dose-interrupted", "drug-withdrawn", "not-applicable", "unknown"];
+
+pub(super) fn check(mut event: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {
+    for member in ["term", "onset", "grade", "serious", "relatedness", "outcome", "actionTaken"] {
+        event.require(faults, member);
+    }
+    event.text(faults, "term", 500);
+    let onset = event.moment(faults, "onset", now);
+    let end = event.moment(faults, "end", now);
+    let ongoing = event.flag(faults, "ongoing");
+    let grade = event.whole(faults, "grade", 1, 5);
+    let serious = event.flag(faults, "serious");
+    let criteria = criteria(&mut event, faults);
+    event.choice(faults, "relatedness", &RELATEDNESS);
+    let outcome = event.choice(faults, "outcome", &OUTCOMES);
+    event.choice(faults, "actionTaken", &ACTIONS);
+    event.text(faults, "note", 20_000);
+    patient(&mut event, faults);
+
+    if let (Some(onset), Some(end)) = (onset, end)
+        && end.is_before(onset)
+    {
+        event.fault(faults, "end", Code::Conflict, "must not be before the onset");
+    }
+    if end.is_some() && ongoing == Some(true) {
+        event.fault(faults, "ongoing", Code::Conflict, "an event that has an end is not ongoing");
+    }
+    if let (Some(grade), Some(outcome)) = (grade, outcome)
+        && (grade == 5) != (outcome == "fatal")
+    {
+        event.fault(faults, "grade", Code::Conflict, "is 5 if and only if the outcome is fatal");
+    }
+    match (serious, &criteria) {
+        (Some(true), Some(given)) if given.is_empty() => {
+            event.fault(faults, "seriousnessCriteria", Code::Conflict, "a serious event needs at least one criterion");
+        }
+        (Some(false), Some(given)) if !given.is_empty() => {
+            event.fault(faults, "serious", Code::Conflict, "must be true when a seriousness criterion is given");
+        }
+        _ => {}
+    }
+    if criteria.is_some_and(|given| given.contains(&"death")) && outcome.is_some_and(|outcome| outcome != "fatal") {
+        event.fault(faults, "outcome", Code::Conflict, "must be fatal when death is a seriousness criterion");
+    }
+    event.finish(faults);
+}
+
+/// The criteria, none if one of them cannot be read.
+fn criteria(event: &mut Object<'_>, faults: &mut Vec<Finding>) -> Option<Vec<&'static str>> {
+    let member = "seriousnessCriteria";
+    let before = faults.len();
+    let mut given = Vec::new();
+    for (index, value) in event.list(faults, member, CRITERIA.len()).iter().enumerate() {
+        let found = value.as_str().and_then(|text| CRITERIA.into_iter().find(|word| *word == text));
+        let at = format!("{}/{index}", event.at(member));
+        match (found, value) {
+            (Some(word), _) if given.contains(&word) => {
+                faults.push(Finding::new(at, Code::Conflict, "stands there twice"));
+            }
+            (Some(word), _) => given.push(word),
+            (None, Value::String(_)) => {
+                let rule = format!("must be one of {}", CRITERIA.join(", "));
+                faults.push(Finding::new(at, Code::Choice, rule));
+            }
+            (None, _) => faults.push(Finding::new(at, Code::Type, "must be a string")),
+        }
+    }
+    (faults.len() == before).then_some(given)
+}

@@ -1,0 +1,78 @@
+//! Laboratory results.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::read::Object;
+use super::{MOST_ENTRIES, patient, units};
+use crate::finding::{Code, Finding};
+use crate::time::Timestamp;
+
+pub(super) fn check(mut lab: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {
+    lab.require(faults, "results");
+    let before = faults.len();
+    let results = lab.objects(faults, "results", MOST_ENTRIES, |result, faults| check_result(result, now, faults));
+    if results == 0 && faults.len() == before && lab.get("results").is_some() {
+        lab.fault(faults, "results", Code::Range, "must have at least one entry");
+    }
+    lab.text(faults, "laboratory", 200);
+    lab.text(faults, "specimenId", 64);
+    lab.text(faults, "note", 20_000);
+    patient(&mut lab, faults);
+    lab.finish(faults);
+}
+
+fn check_result(mut result: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {
+    for member in ["code", "value", "collectedAt"] {
+        result.require(faults, member);
+    }
+    let code = result.text(faults, "code", 40);
+    if let Some(code) = code
+        && !units::is_code(code)
+    {
+        result.fault(
+            faults,
+            "code",
+            Code::Format,
+            "must be a LOINC code, or a local one of letters, digits, '.', '_', '-'",
+        );
+    }
+    let unit = result.text(faults, "unit", 40);
+    if let Some(unit) = unit {
+        match code.and_then(units::of) {
+            Some(known) if !known.contains(&unit) => {
+                let rule = format!("must be one of {} for this analyte (UCUM)", known.join(", "));
+                result.fault(faults, "unit", Code::Choice, &rule);
+            }
+            None if !units::is_unit(unit) => result.fault(faults, "unit", Code::Format, "must be a UCUM code"),
+            _ => {}
+        }
+    }
+    let given = result.get("unit").is_some();
+    match result.get("value") {
+        Some(Value::Number(_)) if !given => result.fault(faults, "unit", Code::Required, "is required with a number"),
+        Some(Value::String(_)) => {
+            result.text(faults, "value", 200);
+            if given {
+                result.fault(faults, "unit", Code::Conflict, "does not go with a value in words");
+            }
+        }
+        Some(Value::Number(_)) | None => {}
+        Some(_) => result.fault(faults, "value", Code::Type, "must be a number or a string"),
+    }
+    result.choice(faults, "comparator", &["<", "<=", ">=", ">"]);
+    if let Some(mut range) = result.object(faults, "referenceRange") {
+        let (low, high) = (range.number(faults, "low"), range.number(faults, "high"));
+        if let (Some(low), Some(high)) = (low, high)
+            && low > high
+        {
+            range.fault(faults, "high", Code::Conflict, "must not be below low");
+        }
+        range.finish(faults);
+    }
+    result.time(faults, "collectedAt", now);
+    result.text(faults, "comment", 2000);
+    result.finish(faults);
+}

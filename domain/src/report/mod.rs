@@ -1,0 +1,97 @@
+//! The kinds of report: what each must say, and what must not contradict itself.
+//!
+//! Guarantee: [`check`] names every fault of a report's data at once, with pointers from the root of the data, and
+//! repeats no value. A report without findings has the members of its kind and no other. The present time is an
+//! argument: being late is never a fault, being ahead of the clock by more than five minutes is.
+//!
+//! Every kind but `generic` may carry a `patient` object, as laboratory and site systems send it; what becomes of it
+//! is decided in [`crate::deidentify`].
+
+mod adverse_event;
+mod diary;
+mod lab;
+mod read;
+mod units;
+
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use crate::finding::{Code, Finding};
+use crate::intake::ReportKind;
+use crate::time::Timestamp;
+use read::Object;
+pub(crate) use units::luhn;
+
+/// The largest data of a generic report, bytes of JSON.
+const LARGEST_GENERIC: usize = 32 * 1024;
+/// The most entries of a list.
+const MOST_ENTRIES: usize = 500;
+/// A report that comes in later than this after it was written is late: the next day is not the day it tells of.
+const LATE_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What is wrong with the data of a report, at the time `now`.
+pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Timestamp) -> Vec<Finding> {
+    let mut faults = Vec::new();
+    let object = Object::new(data, "");
+    match kind {
+        ReportKind::Diary => diary::check(object, now, &mut faults),
+        ReportKind::AdverseEvent => adverse_event::check(object, now, &mut faults),
+        ReportKind::Lab => lab::check(object, now, &mut faults),
+        ReportKind::Generic => {
+            // Written out again, so that the limit does not depend on how the sender spaces it.
+            if serde_json::to_vec(data).is_ok_and(|bytes| bytes.len() > LARGEST_GENERIC) {
+                faults.push(Finding::new("", Code::Range, "must be at most 32 KiB of JSON"));
+            }
+        }
+    }
+    faults
+}
+
+/// What is to be known about the times of a submission. It is kept either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeliness {
+    /// It came in more than a day after it was written.
+    Late,
+    /// It was written in the future, by more than clocks differ.
+    Skewed,
+}
+
+impl Timeliness {
+    /// The flag as records carry it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Timeliness::Late => "late",
+            Timeliness::Skewed => "clock-skewed",
+        }
+    }
+
+    /// The flag of what was written at one time and received at another.
+    pub fn of(authored_at: Timestamp, received_at: Timestamp) -> Option<Self> {
+        let delay = received_at.millis().saturating_sub(authored_at.millis());
+        if delay > LATE_MS {
+            Some(Timeliness::Late)
+        } else if delay < -read::SKEW_MS {
+            Some(Timeliness::Skewed)
+        } else {
+            None
+        }
+    }
+}
+
+/// The patient as a site's or laboratory's system describes them.
+fn patient(report: &mut Object<'_>, faults: &mut Vec<Finding>) {
+    let Some(mut patient) = report.object(faults, "patient") else { return };
+    patient.text(faults, "name", 200);
+    patient.text(faults, "birthDate", 40);
+    patient.choice(faults, "sex", &["female", "male", "other", "unknown"]);
+    patient.text(faults, "postcode", 20);
+    patient.text(faults, "address", 500);
+    patient.text(faults, "phone", 40);
+    patient.text(faults, "email", 254);
+    patient.text(faults, "mrn", 64);
+    patient.finish(faults);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! Reads the members of a JSON object one by one and remembers every fault, so that what is left over is unknown.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use crate::finding::{Code, Finding};
+use crate::intake::pointer;
+use crate::time::Timestamp;
+
+/// Milliseconds of a minute, an hour, a day.
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// How far a sender's clock may run ahead of ours.
+pub(crate) const SKEW_MS: i64 = 5 * MINUTE;
+
+/// An object that is being read.
+pub(super) struct Object<'a> {
+    members: &'a Map<String, Value>,
+    base: String,
+    known: Vec<&'static str>,
+}
+
+/// A day, or a moment: what AE forms give as a date.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    start: i64,
+    is_day: bool,
+}
+
+impl Moment {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(at) = Timestamp::parse(text) {
+            return Some(Moment { start: at.millis(), is_day: false });
+        }
+        // A day, as the calendar that RFC 3339 uses has it.
+        let day = (text.len() == 10).then(|| Timestamp::parse(&format!("{text}T00:00:00Z")))??;
+        Some(Moment { start: day.millis(), is_day: true })
+    }
+
+    /// Whether this lies wholly before `other`, wherever on earth a day was written down.
+    pub(super) fn is_before(self, other: Moment) -> bool {
+        match (self.is_day, other.is_day) {
+            (true, true) | (false, false) => self.start < other.start,
+            (true, false) => self.start + DAY + 12 * HOUR <= other.start,
+            (false, true) => self.start < other.start - 14 * HOUR,
+        }
+    }
+
+    /// Whether this lies ahead of `now` by more than the skew that clocks have.
+    pub(super) fn is_ahead_of(self, now: Timestamp) -> bool {
+        let earliest = if self.is_day { self.start - 14 * HOUR } else { self.start };
+        earliest > now.millis().saturating_add(SKEW_MS)
+    }
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn new(members: &'a Map<String, Value>, base: impl Into<String>) -> Self {
+        Object { members, base: base.into(), known: Vec::new() }
+    }
+
+    /// The pointer of a member.
+    pub(super) fn at(&self, member: &str) -> String {
+        format!("{}{}", self.base, pointer(member))
+    }
+
+    pub(super) fn fault(&self, faults: &mut Vec<Finding>, member: &str, code: Code, rule: &str) {
+        faults.push(Finding::new(self.at(member), code, rule));
+    }
+
+    /// A member, unless it is left out or null.
+    pub(super) fn get(&mut self, member: &'static str) -> Option<&'a Value> {
+        self.known.push(member);
+        self.members.get(member).filter(|value| !value.is_null())
+    }
+
+    /// A member that must be there.
+    pub(super) fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
+        if self.members.get(member).is_none_or(Value::is_null) {
+            self.fault(faults, member, Code::Required, "is required");
+        }
+    }
+
+    /// A text of at most so many characters.
+    pub(super) fn text(&mut self, faults: &mut Vec<Finding>, member: &'static str, longest: usize) -> Option<&'a str> {
+        let value = self.get(member)?;
+        let Some(text) = value.as_str() else {
+            self.fault(faults, member, Code::Type, "must be a string");
+            return None;
+        };
+        if text.trim().is_empty() || text.chars().count() > longest {
+            self.fault(faults, member, Code::Range, &format!("must be 1 to {longest} characters and not blank"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// One of these words.
+    pub(super) fn choice(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        words: &[&'static str],
+    ) -> Option<&'static str> {
+        let value = self.get(member)?;
+        let found = value.as_str().and_then(|text| words.iter().find(|word| **word == text)).copied();
+        if found.is_none() {
+            let code = if value.is_string() { Code::Choice } else { Code::Type };
+            self.fault(faults, member, code, &format!("must be one of {}", words.join(", ")));
+        }
+        found
+    }
+
+    /// A whole number between two bounds.
+    pub(super) fn whole(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        low: i64,
+        high: i64,
+    ) -> Option<i64> {
+        let value = self.get(member)?;
+        let rule = format!("must be a whole number from {low} to {high}");
+        let Some(number) = value.as_number() else {
+            self.fault(faults, member, Code::Type, &rule);
+            return None;
+        };
+        let found = number.as_i64().filter(|number| (low..=high).contains(number));
+        if found.is_none() {
+            self.fault(faults, member, Code::Range, &rule);
+        }
+        found
+    }
+
+    /// A number.
+    pub(super) fn number(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<f64> {
+        let value = self.get(member)?;
+        let number = value.as_f64().filter(|number| number.is_finite());
+        if number.is_none() {
+            self.fault(faults, member, Code::Type, "must be a number");
+        }
+        number
+    }
+
+    pub(super) fn flag(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<bool> {
+        let flag = self.get(member)?.as_bool();
+        if flag.is_none() {
+            self.fault(faults, member, Code::Type, "must be true or false");
+        }
+        flag
+    }
+
+    /// A day or a time with an offset, not in the future.
+    pub(super) fn moment(&mut self, faults: &mut Vec<Finding>, member: &'static str, now: Timestamp) -> Option<Moment> {
+        let value = self.get(member)?;
+        let Some(text) = value.as_str() else {
+            self.fault(faults, member, Code::Type, "must be a string");
+            return None;
+        };
+        let Some(moment) = Moment::parse(text) else {
+            let rule = "must be a day such as 2026-03-01 or an RFC 3339 time with an offset";
+            self.fault(faults, member, Code::Format, rule);
+            return None;
+        };
+        if moment.is_ahead_of(now) {
+            self.fault(faults, member, Code::Range, "must not be in the future");
+        }
+        Some(moment)
+    }
+
+    /// A time with an offset, not in the future beyond what clocks differ.
+    pub(super) fn time(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let value = self.get(member)?;
+        let at = value.as_str().and_then(Timestamp::parse);
+        let Some(at) = at else {
+            let code = if value.is_string() { Code::Format } else { Code::Type };
+            self.fault(
+                faults,
+                member,
+                code,
+                "must be an RFC 3339 time with an offset, such as 2026-03-01T08:00:00+08:00",
+            );
+            return None;
+        };
+        if at.millis() > now.millis().saturating_add(SKEW_MS) {
+            self.fault(faults, member, Code::Range, "must not be in the future by more than 5 minutes");
+        }
+        Some(at)
+    }
+
+    /// An object inside.
+    pub(super) fn object(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<Object<'a>> {
+        match self.get(member)? {
+            Value::Object(members) => Some(Object::new(members, self.at(member))),
+            _ => {
+                self.fault(faults, member, Code::Type, "must be a JSON object");
+                None
+            }
+        }
+    }
+
+    /// A list of at most so many values.
+    pub(super) fn list(&mut self, faults: &mut Vec<Finding>, member: &'static str, most: usize) -> &'a [Value] {
+        match self.get(member) {
+            None => &[],
+            Some(Value::Array(items)) if items.len() <= most => items,
+            Some(Value::Array(_)) => {
+                self.fault(faults, member, Code::Range, &format!("must have at most {most} entries"));
+                &[]
+            }
+            Some(_) => {
+                self.fault(faults, member, Code::Type, "must be a JSON array");
+                &[]
+            }
+        }
+    }
+
+    /// A list of objects, each read by `read`.
+    pub(super) fn objects(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        most: usize,
+        mut read: impl FnMut(Object<'a>, &mut Vec<Finding>),
+    ) -> usize {
+        let items = self.list(faults, member, most);
+        for (index, item) in items.iter().enumerate() {
+            let base = format!("{}/{index}", self.at(member));
+            match item {
+                Value::Object(members) => read(Object::new(members, base), faults),
+                _ => faults.push(Finding::new(base, Code::Type, "must be a JSON object")),
+            }
+        }
+        items.len()
+    }
+
+    /// Ends the object: what nobody asked for is unknown.
+    pub(super) fn finish(self, faults: &mut Vec<Finding>) {
+        for member in self.members.keys() {
+            if !self.known.iter().any(|known| known == member) {
+                self.fault(faults, member, Code::Unknown, "is not a member of this object");
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The patient's own identifiers and names, looked for as they were given.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Class, Span, is_cjk};
+
+/// The most that is looked for. A document that names more is not describing one patient.
+const MOST: usize = 32;
+/// The longest that is looked for, bytes.
+const LONGEST: usize = 1024;
+
+/// A text to look for (Knuth, Morris and Pratt: linear however it repeats itself).
+struct Needle {
+    text: String,
+    /// For each length of a matched beginning, the next shorter beginning that it also ends with.
+    borders: Vec<usize>,
+    class: Class,
+}
+
+/// What is the patient's own. `Debug` is not there on purpose.
+#[derive(Default)]
+pub struct Own(Vec<Needle>);
+
+impl Own {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Own::default()
+    }
+
+    /// Looks for this too. What is too short to be told from other words and figures is left aside: fewer than four
+    /// digits, three letters or two Chinese characters.
+    pub fn add(&mut self, given: &str, class: Class) {
+        let given = given.trim();
+        self.add_one(given, class);
+        if class == Class::PatientName {
+            // The parts of a name, as they stand alone in a sentence.
+            for part in given.split(|c: char| !c.is_alphanumeric()).filter(|part| *part != given) {
+                self.add_one(part, class);
+            }
+        }
+    }
+
+    fn add_one(&mut self, given: &str, class: Class) {
+        let shortest = if given.chars().any(is_cjk) {
+            2
+        } else if given.bytes().all(|b| b.is_ascii_digit()) {
+            4
+        } else {
+            3
+        };
+        let text = given.to_ascii_lowercase();
+        let known = self.0.iter().any(|needle| needle.text == text);
+        if text.chars().count() < shortest || text.len() > LONGEST || known || self.0.len() >= MOST {
+            return;
+        }
+        let borders = borders(text.as_bytes());
+        self.0.push(Needle { text, borders, class });
+    }
+
+    pub(super) fn find(&self, text: &str, spans: &mut Vec<Span>) {
+        self.0.iter().for_each(|needle| needle.find(text, spans));
+    }
+}
+
+fn borders(text: &[u8]) -> Vec<usize> {
+    let mut borders = Vec::with_capacity(text.len());
+    let mut length = 0;
+    for (at, b) in text.iter().enumerate() {
+        if at > 0 {
+            length = extend(text, &borders, length, *b);
+        }
+        borders.push(length);
+    }
+    borders
+}
+
+/// How much of the beginning is matched after one more byte.
+fn extend(text: &[u8], borders: &[usize], mut length: usize, b: u8) -> usize {
+    while length > 0 && text.get(length) != Some(&b) {
+        length = borders.get(length - 1).copied().unwrap_or_default();
+    }
+    if text.get(length) == Some(&b) { length + 1 } else { length }
+}
+
+impl Needle {
+    fn find(&self, text: &str, spans: &mut Vec<Span>) {
+        let needle = self.text.as_bytes();
+        let mut length = 0;
+        for (at, b) in text.bytes().enumerate() {
+            length = extend(needle, &self.borders, length, b.to_ascii_lowercase());
+            if length == needle.len() {
+                let (start, end) = (at + 1 - length, at + 1);
+                length = self.borders.last().copied().unwrap_or_default();
+                if stands_alone(text, start, end) {
+                    spans.push(Span { start, end, class: self.class });
+                }
+            }
+        }
+    }
+}
+
+/// Whether what is found is not a part of a longer word or figure.
+fn stands_alone(text: &str, start: usize, end: usize) -> bool {
+    let joined = |left: Option<char>, right: Option<char>| match (left, right) {
+        (Some(left), Some(right)) => {
+            let letter = |c: char| c.is_alphabetic() && !is_cjk(c);
+            (letter(left) && letter(right)) || (left.is_numeric() && right.is_numeric())
+        }
+        _ => false,
+    };
+    let (Some(before), Some(found), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..)) else {
+        return false;
+    };
+    !joined(before.chars().next_back(), found.chars().next())
+        && !joined(found.chars().next_back(), after.chars().next())
+}

@@ -1,0 +1,139 @@
+//! What is told by its signs and words: e-mail addresses, URLs, numbers that are called a medical record's.
+
+use alloc::vec::Vec;
+
+use super::{Class, Span, is_cjk};
+
+/// What announces the number of a record. In lower case.
+const RECORD_WORDS: &[&str] = &[
+    "mrn",
+    "medical record number",
+    "medical record no",
+    "medical record",
+    "record number",
+    "record no",
+    "hospital number",
+    "hospital no",
+    "patient number",
+    "patient no",
+    "patient id",
+    "chart number",
+    "chart no",
+    "病历号",
+    "病案号",
+    "住院号",
+    "门诊号",
+    "就诊号",
+    "就诊卡号",
+    "病历编号",
+    "病人号",
+    "患者编号",
+    "医保号",
+    "医保卡号",
+    "护照号",
+];
+/// The most bytes between the announcement and the number.
+const MOST_BETWEEN: usize = 16;
+/// The longest number of a record, in characters.
+const LONGEST_NUMBER: usize = 40;
+/// The longest part of an address that is looked at, in characters.
+const LONGEST: usize = 254;
+
+pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
+    let mut before: Option<char> = None;
+    // Up to where a URL has been taken, so that none is looked at twice.
+    let mut done = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '@' | '＠' => spans.extend(email(text, at, c.len_utf8())),
+            ':' if at >= done && text.get(at..).is_some_and(|rest| rest.starts_with("://")) => {
+                done = url(text, at, 3, spans);
+            }
+            'w' | 'W' if at >= done && !before.is_some_and(char::is_alphanumeric) && starts_with(text, at, "www.") => {
+                done = url(text, at, 4, spans);
+            }
+            _ if is_cjk(c) || (c.is_ascii_alphabetic() && !before.is_some_and(|c| c.is_ascii_alphanumeric())) => {
+                spans.extend(record_number(text, at));
+            }
+            _ => {}
+        }
+        before = Some(c);
+    }
+}
+
+/// Whether the text goes on like this at a place, in any case of ASCII letters.
+fn starts_with(text: &str, at: usize, expected: &str) -> bool {
+    let found = text.as_bytes().get(at..at + expected.len());
+    found.is_some_and(|found| found.eq_ignore_ascii_case(expected.as_bytes()))
+}
+
+/// Where the characters end that go on from a place.
+fn end_of(text: &str, at: usize, accept: impl Fn(char) -> bool, longest: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.chars().take(longest).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
+}
+
+/// Where the characters begin that lead up to a place.
+fn start_of(text: &str, at: usize, accept: impl Fn(char) -> bool) -> usize {
+    let rest = text.get(..at).unwrap_or_default();
+    at - rest.chars().rev().take(LONGEST).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
+}
+
+/// The address around an at sign.
+fn email(text: &str, at: usize, width: usize) -> Option<Span> {
+    let is_local = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c);
+    let mut start = start_of(text, at, is_local);
+    if start == at {
+        start = start_of(text, at, char::is_alphanumeric);
+    }
+    let is_host = |c: char| c.is_alphanumeric() && !is_cjk(c) || matches!(c, '.' | '-' | '．' | '。');
+    let end = end_of(text, at + width, is_host, LONGEST);
+    let host = text.get(at + width..end)?.trim_end_matches(|c| !char::is_alphanumeric(c));
+    let name = host.split(['.', '．', '。']).next_back()?;
+    let named = name.len() < host.len() && name.chars().count() >= 2 && name.chars().any(char::is_alphabetic);
+    (start < at && named).then_some(Span { start, end: at + width + host.len(), class: Class::Email })
+}
+
+/// A URL around its mark, if it leads to more than a host. Gives where it ends.
+fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
+    let start = start_of(text, at, |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let is_part = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\"'“”‘’，。；、！？（）《》【】".contains(c);
+    let end = end_of(text, at + mark, is_part, usize::MAX);
+    let rest = text.get(at + mark..end).unwrap_or_default();
+    let kept = rest.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']']);
+    let host_only = !kept.contains(['@', '?', '#', '%']) && kept.trim_end_matches('/').find('/').is_none();
+    if !kept.is_empty() && !host_only {
+        spans.push(Span { start, end: at + mark + kept.len(), class: Class::Url });
+    }
+    end
+}
+
+/// The number that follows its announcement.
+fn record_number(text: &str, at: usize) -> Option<Span> {
+    let word = RECORD_WORDS.iter().find(|word| starts_with(text, at, word))?;
+    let announced = at + word.len();
+    let rest = text.get(announced..)?;
+    // "MRN", not a word that begins so.
+    if word.is_ascii() && rest.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let is_part = |c: char| c.is_alphanumeric() && !is_cjk(c) || matches!(c, '-' | '/' | '_');
+    let mut start = announced;
+    while start <= announced + MOST_BETWEEN {
+        let c = text.get(start..)?.chars().next()?;
+        if is_part(c) && c.is_alphanumeric() {
+            let number = text.get(start..end_of(text, start, is_part, LONGEST_NUMBER))?;
+            if number.chars().filter(|c| c.is_numeric()).count() >= 3 {
+                let number = number.trim_end_matches(|c: char| !c.is_alphanumeric());
+                return Some(Span { start, end: start + number.len(), class: Class::RecordNumber });
+            }
+            // A word in between, such as "is" or "no".
+            start += number.len();
+        } else if c.is_whitespace() && c != '\n' || is_cjk(c) || ":#：＃=-.".contains(c) {
+            start += c.len_utf8();
+        } else {
+            return None;
+        }
+    }
+    None
+}

@@ -1,0 +1,140 @@
+//! `DELETE /v1/submissions/{id}`: removes what a submission said, everywhere, for good.
+//!
+//! Guarantee: when 200 is said, neither record nor alerts nor anything that waits holds the content, the door answers
+//! 410 to a resend, and the erasure is in the audit chain with its reason. Until then asking again goes on where it
+//! stopped. What is on its way to a worker is dropped there; see `platform::erasure`.
+//!
+//! What stays: that there was a submission, in which study and site, since when, and its audit chain, which holds
+//! hashes. The subject's sealed identity stays too, since it belongs to all of the subject's submissions.
+
+use domain::{Code, Finding};
+use platform::audit::{self, Action, Change};
+use platform::auth::Principal;
+use platform::entry::{Record, State};
+use platform::erasure::{self, Erasure};
+use platform::http::{BodyError, Incoming, Reply};
+use platform::identity::{digest, hex, is_id};
+use platform::kv::{self, Batch, Store};
+use platform::problem::{Problem, ProblemType};
+use platform::{Error, clock, log, names};
+use serde_json::{Value, json};
+
+use crate::away;
+use crate::config::Config;
+use crate::submission;
+
+/// The longest body, bytes.
+const LONGEST_BODY: usize = 4096;
+/// The longest reason, characters.
+const LONGEST_REASON: usize = 500;
+
+/// Erases a submission that the key covers.
+pub(crate) async fn erase(
+    config: &Config,
+    principal: &Principal,
+    id: &str,
+    incoming: Incoming,
+) -> Result<Reply, Problem> {
+    if !incoming.is_json() {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
+    }
+    let body = incoming.body(LONGEST_BODY).await.map_err(|error| match error {
+        BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {LONGEST_BODY} bytes")),
+        BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
+    })?;
+    let reason = reason(&body)?;
+    if !is_id(id) {
+        return Err(Problem::not_found());
+    }
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let place = match record {
+        Some(Record { submission, .. }) => Some((submission.study_id, submission.site_id, submission.received_at)),
+        None => submission::marked(config, id).await?.map(|mark| (mark.study, mark.site, mark.received_at)),
+    };
+    let place = place.filter(|(study, site, _)| principal.covers(study, site));
+    let Some((study, site, received_at)) = place else { return Err(Problem::not_found()) };
+
+    let wanted = Erasure {
+        at: clock::now().rfc3339(),
+        actor: principal.id.clone(),
+        reason,
+        tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| away(&error))?,
+    };
+    let facts = format!("{study} {site} {received_at}");
+    let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| away(&error))?;
+    log::info("submission-erased").submission(id).key(&principal.id).write();
+    let document = json!({
+        "submissionId": id,
+        "state": State::Erased,
+        "studyId": study,
+        "siteId": site,
+        "receivedAt": received_at,
+        "erasedAt": erased.at,
+    });
+    Ok(Reply::json(200, &document))
+}
+
+async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted: &Erasure) -> Result<Erasure, Error> {
+    let redis = &config.redis;
+    let erasure = erasure::erase(redis, id, facts, wanted).await?;
+    let entity = names::submission(id);
+    erasure::remove_alerts(store, erasure::alerts_of(store, id).await?).await?;
+    // Read again: until the erasure was known, a worker may have stored it.
+    let before = store.bytes(&entity).await?;
+    let mut batch = Batch::default();
+    let after = hex(&digest(erasure.tombstone.as_bytes()));
+    batch.put_text(entity.clone(), erasure.tombstone.clone());
+    let head = audit::head(redis, &entity).await?;
+    match head.filter(|head| head.action == Action::Erased.as_str()) {
+        // An earlier attempt got as far as this, perhaps no further.
+        Some(head) => batch.put(names::audit(&entity, head.n), &head)?,
+        None => {
+            let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
+            let change = Change {
+                at: &erasure.at,
+                actor: &erasure.actor,
+                action: Action::Erased,
+                reason: Some(&erasure.reason),
+                refers_to: None,
+                old: before.as_deref(),
+                new: Some(&after),
+            };
+            audit::append(redis, store, &mut batch, &entity, &change).await?;
+        }
+    }
+    kv::put_all(&batch)?;
+    erasure::sweep(redis, id).await?;
+    Ok(erasure)
+}
+
+/// The reason that a body gives.
+fn reason(body: &[u8]) -> Result<String, Problem> {
+    let document: Value = serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
+        Problem::new(ProblemType::Malformed, detail)
+    })?;
+    let Value::Object(mut members) = document else {
+        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+    };
+    let mut faults = Vec::new();
+    let given = members.remove("reason");
+    let reason = match given {
+        None | Some(Value::Null) => Err((Code::Required, "is required")),
+        Some(Value::String(text)) => {
+            let text = text.trim();
+            let fits = (1..=LONGEST_REASON).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            if fits { Ok(text.to_owned()) } else { Err((Code::Format, "must be 1 to 500 characters on one line")) }
+        }
+        Some(_) => Err((Code::Type, "must be a string")),
+    };
+    if let Err((code, rule)) = reason {
+        faults.push(Finding::new("/reason", code, rule));
+    }
+    let unknown = "is not a member of this document";
+    faults.extend(members.keys().map(|key| Finding::new(domain::intake::pointer(key), Code::Unknown, unknown)));
+    match reason {
+        Ok(reason) if faults.is_empty() => Ok(reason),
+        _ => Err(Problem::invalid(faults)),
+    }
+}

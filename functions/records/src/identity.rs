@@ -1,0 +1,67 @@
+//! `GET /v1/subjects/{pseudonym}/identity`: who a subject is, for the clinicians of the subject's site.
+//!
+//! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is given. Every
+//! request counts against the key's limit, found or not, so that pseudonyms cannot be tried out.
+
+use platform::audit::{self, Action, Change};
+use platform::auth::Principal;
+use platform::entry::Subject;
+use platform::http::Reply;
+use platform::kv::{Batch, Store};
+use platform::limit::{self, Limit};
+use platform::problem::{Problem, ProblemType};
+use platform::{Error, clock, log, names};
+use serde_json::json;
+
+use crate::away;
+use crate::config::Config;
+
+/// Opens a sealed identity.
+pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
+    let bucket = format!("identity:{}", principal.id);
+    let limit = Limit::per_minute(config.identity_looks_per_minute);
+    if let Some(wait) = limit::take(&config.redis, &bucket, limit).await.map_err(|error| away(&error))? {
+        log::warn("identity-limit").key(&principal.id).write();
+        return Err(Problem::too_many_requests(wait));
+    }
+    if pseudonym.len() != 32 || !pseudonym.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(Problem::not_found());
+    }
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let Some(subject) = subject else { return Err(Problem::not_found()) };
+    if !principal.covers(&subject.study_id, &subject.site_id) {
+        log::warn("foreign-identity").key(&principal.id).write();
+        return Err(Problem::not_found());
+    }
+    let open = |key: &platform::identity::IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
+    let Some(patient) = config.identities.iter().find_map(open) else {
+        log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
+        return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
+    };
+    record(config, principal, &store, pseudonym).await.map_err(|error| away(&error))?;
+    let document = json!({
+        "subject": subject.subject,
+        "studyId": subject.study_id,
+        "siteId": subject.site_id,
+        "patientId": patient,
+    });
+    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+}
+
+/// Stores that the identity is opened.
+async fn record(config: &Config, principal: &Principal, store: &Store, pseudonym: &str) -> Result<(), Error> {
+    let at = clock::now().rfc3339();
+    let change = Change {
+        at: &at,
+        actor: &principal.id,
+        action: Action::IdentityOpened,
+        reason: None,
+        refers_to: None,
+        old: None,
+        new: None,
+    };
+    let mut batch = Batch::default();
+    audit::append(&config.redis, store, &mut batch, &names::subject(pseudonym), &change).await?;
+    store.put_each(&batch).await
+}

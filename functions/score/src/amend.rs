@@ -1,0 +1,79 @@
+//! What an amendment does to the submission whose place it takes: a mark, and a record in its audit chain, written
+//! together.
+//!
+//! An amendment may be scored before what it amends is stored: another worker holds it, or lost it. The amendment's own
+//! scores and alerts wait for nobody; only the mark comes later then.
+
+use std::time::Duration;
+
+use platform::audit::{self, Action, Change};
+use platform::entry::{Submission, Superseded};
+use platform::kv::{self, Batch, Store};
+use platform::queue::FollowUp;
+use platform::redis::Redis;
+use platform::{Error, clock, names};
+use serde::{Deserialize, Serialize};
+
+/// How long until the next look for a submission that is not stored yet.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often to look: longer than any lease.
+const MOST_LOOKS: u32 = 86_400;
+
+/// A mark that is to be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Supersede {
+    superseded: String,
+    by: String,
+    at: String,
+    key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    looks: u32,
+}
+
+impl Supersede {
+    /// What a submission that amends another asks for.
+    pub(crate) fn of(submission: &Submission) -> Option<Self> {
+        Some(Supersede {
+            superseded: submission.amends.clone()?,
+            by: submission.submission_id.clone(),
+            at: submission.received_at.clone(),
+            key: submission.key.clone(),
+            reason: submission.amends_reason.clone(),
+            looks: 0,
+        })
+    }
+
+    /// Adds mark and record to the batch, or tells what to do later.
+    pub(crate) async fn apply(mut self, redis: &Redis, batch: &mut Batch) -> Result<Option<FollowUp>, Error> {
+        let store = Store::open().await?;
+        let key = names::superseded(&self.superseded);
+        if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == self.by) {
+            return Ok(None);
+        }
+        let entity = names::submission(&self.superseded);
+        let first = names::audit(&entity, 0);
+        if !batch.holds(&first) && store.bytes(&first).await?.is_none() {
+            self.looks = self.looks.saturating_add(1);
+            let payload = kv::json(&self)?;
+            if self.looks > MOST_LOOKS {
+                return Ok(Some(FollowUp::Dead("amended-never-stored", payload.into_bytes())));
+            }
+            let after = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
+            return Ok(Some(FollowUp::Delay(clock::now().millis().saturating_add(after), payload)));
+        }
+        let change = Change {
+            at: &self.at,
+            actor: &self.key,
+            action: Action::Superseded,
+            reason: self.reason.as_deref(),
+            refers_to: Some(&names::submission(&self.by)),
+            old: None,
+            new: None,
+        };
+        audit::append(redis, &store, batch, &entity, &change).await?;
+        batch.put(key, &Superseded { by: self.by.clone(), at: self.at.clone() })?;
+        Ok(None)
+    }
+}

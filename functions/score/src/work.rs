@@ -1,0 +1,83 @@
+//! A batch of claimed entries: from what was claimed to what is stored, and what follows.
+//!
+//! Guarantee: of a submission that was erased nothing is left in the store, whether the erasure came before the batch or
+//! in the middle of it.
+
+use std::collections::BTreeMap;
+
+use platform::Error;
+use platform::erasure::{self, Erasure};
+use platform::kv::{self, Batch};
+use platform::queue::{Claimed, Finished};
+use platform::redis::Redis;
+
+use crate::amend::Supersede;
+use crate::record::{self, Scorer, Work};
+
+/// Scores a batch and stores it. What is given is to be finished.
+pub(crate) async fn store(
+    redis: &Redis,
+    scorer: &mut Scorer,
+    max_attempts: u32,
+    entries: Vec<Claimed>,
+) -> Result<Vec<Finished>, Error> {
+    let work: Vec<Work> = entries.into_iter().map(Work::read).collect();
+    let ids: Vec<String> = work.iter().filter_map(Work::submission).map(|it| it.submission_id.clone()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let erased = erasure::find(redis, &ids).await?;
+    let mut batch = Batch::default();
+    let mut finished = Vec::with_capacity(work.len());
+    let mut dropped = Vec::new();
+    for work in work {
+        if let Work::Score(_, entry) = &work
+            && erased.contains_key(&entry.submission.submission_id)
+        {
+            dropped.extend(scorer.alert_ids(entry));
+        }
+        let id = work.submission().map(|it| it.submission_id.clone()).unwrap_or_default();
+        finished.push((id, one(work, redis, scorer, max_attempts, &erased, &mut batch).await?));
+    }
+    erasure::clear(redis, &erased, dropped).await?;
+    kv::put_all(&batch)?;
+    // An erasure that began in the meantime has not seen what was stored just now.
+    let mut late = erasure::find(redis, &ids).await?;
+    late.retain(|id, _| !erased.contains_key(id));
+    let raised = late.keys().flat_map(|id| erasure::alerts_in(&batch, id)).collect();
+    erasure::clear(redis, &late, raised).await?;
+    let finished = finished.into_iter().map(|(id, mut finished)| {
+        if late.contains_key(&id) {
+            finished.follow_ups.clear();
+        }
+        finished
+    });
+    Ok(finished.collect())
+}
+
+/// What becomes of one entry: what is to be stored goes into the batch.
+async fn one(
+    work: Work,
+    redis: &Redis,
+    scorer: &mut Scorer,
+    max_attempts: u32,
+    erased: &BTreeMap<String, Erasure>,
+    batch: &mut Batch,
+) -> Result<Finished, Error> {
+    match work {
+        Work::Score(claimed, entry) if erased.contains_key(&entry.submission.submission_id) => {
+            Ok(Finished { id: claimed.id, follow_ups: Vec::new() })
+        }
+        Work::Score(claimed, entry) => {
+            let supersede = Supersede::of(&entry.submission);
+            let mut finished = scorer.finish(claimed, *entry, max_attempts, batch)?;
+            if let Some(supersede) = supersede {
+                finished.follow_ups.extend(supersede.apply(redis, batch).await?);
+            }
+            Ok(finished)
+        }
+        Work::Supersede(claimed, supersede) => {
+            let follow_ups = supersede.apply(redis, batch).await?.into_iter().collect();
+            Ok(Finished { id: claimed.id, follow_ups })
+        }
+        Work::Unreadable(claimed) => Ok(record::give_up("unreadable-entry", "", claimed)),
+    }
+}

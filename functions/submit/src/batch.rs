@@ -1,0 +1,276 @@
+//! `POST /v1/reports/batch`: many reports and responses at once.
+//!
+//! Guarantee: every row has an outcome of its own, and only `accepted` and `duplicate` say that it is on the stream.
+//! Sending the whole batch again is always safe: a row is known by the id its sender gave it, or else by its content.
+//!
+//! Mechanism: rows are split off while the body comes in, so that one row and one chunk of checked rows are all that is
+//! kept of it. While a chunk is being appended by one script, the next is read and checked. A chunk is taken in whole or
+//! not at all; an upload that breaks off leaves the chunks before it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use domain::rows::Row;
+use domain::{Code, Finding, Timestamp};
+use futures::future::join;
+use platform::auth::{Action, Principal};
+use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::http::{Incoming, Reply};
+use platform::problem::Problem;
+use platform::queue::{self, Enqueued};
+use platform::trace::Trace;
+use platform::{clock, log};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::document::{Accepted, Ready};
+use crate::place::Place;
+use crate::row::{self, Budget, End, Rows};
+
+/// The whole of a request, from its arrival to its answer.
+const TOTAL: Duration = Duration::from_secs(10);
+/// The most rows of a batch.
+const MOST_ROWS: usize = 5000;
+/// The most rows of one script.
+const CHUNK_ROWS: usize = 256;
+/// The most bytes of one script, but for its last row.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// What became of a row.
+enum Outcome {
+    Accepted { id: String, removed: BTreeMap<String, u32> },
+    Duplicate { id: String },
+    Conflict { id: String, first: String },
+    Rejected { findings: Vec<Finding>, more: usize },
+    NotProcessed,
+}
+
+/// A row that waits to be appended.
+struct Prepared {
+    index: usize,
+    ready: Ready,
+}
+
+struct Batch {
+    config: Rc<Config>,
+    principal: Principal,
+    trace: Trace,
+    now: Timestamp,
+    deadline: Deadline,
+    source: Rows,
+    outcomes: Vec<Outcome>,
+    budget: Budget,
+    /// Why no more rows are read.
+    end: Option<End>,
+}
+
+pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
+    if incoming.method != "POST" {
+        return Err(Problem::method_not_allowed("POST"));
+    }
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let config = crate::configured().await?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
+    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
+    let source = Rows::of(incoming, MOST_ROWS)?;
+    let (outcomes, budget, now) = (Vec::new(), Budget::new(), clock::now());
+    let mut batch = Batch { config, principal, trace, now, deadline, source, outcomes, budget, end: None };
+    let end = batch.run().await;
+    batch.reply(end, minimal)
+}
+
+/// A row whose study and site the key covers.
+pub(crate) fn covered(principal: &Principal, accepted: Accepted) -> Result<Accepted, Vec<Finding>> {
+    if principal.covers(&accepted.envelope.study_id, &accepted.envelope.site_id) {
+        return Ok(accepted);
+    }
+    Err(vec![Finding::new("/studyId", Code::Forbidden, "the key does not cover this study and site")])
+}
+
+impl Batch {
+    /// Takes in what comes until it ends.
+    async fn run(&mut self) -> End {
+        let mut chunk = self.collect().await;
+        loop {
+            if self.end == Some(End::BrokenOff) {
+                return End::BrokenOff;
+            }
+            let (config, principal, deadline) = (Rc::clone(&self.config), self.principal.clone(), self.deadline);
+            let (sent, next) = join(send(&config, &principal.id, deadline, &mut chunk), self.collect()).await;
+            if let Err(end) = self.settle(chunk, sent) {
+                self.pass_over(end).await;
+                return end;
+            }
+            match self.end {
+                Some(end) if next.is_empty() => return end,
+                _ => chunk = next,
+            }
+        }
+    }
+
+    /// Reads and checks rows until a chunk is full or no more come.
+    async fn collect(&mut self) -> Vec<Prepared> {
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        while self.end.is_none() && chunk.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
+            let index = self.outcomes.len();
+            match self.source.next(self.deadline).await {
+                Ok(_) if index == MOST_ROWS => self.end = Some(End::TooManyRows),
+                Ok(row) => match self.prepare(&row) {
+                    Ok(ready) => {
+                        bytes += ready.payload.len();
+                        self.outcomes.push(Outcome::NotProcessed);
+                        chunk.push(Prepared { index, ready });
+                    }
+                    Err(mut findings) => {
+                        Place::of_row(&row, &self.principal).count_row(&self.config.redis);
+                        let more = self.budget.cut(&mut findings);
+                        self.outcomes.push(Outcome::Rejected { findings, more });
+                    }
+                },
+                Err(end) => self.end = Some(end),
+            }
+        }
+        chunk
+    }
+
+    fn prepare(&self, row: &Row) -> Result<Ready, Vec<Finding>> {
+        let accepted = covered(&self.principal, row::read(row, self.now)?)?;
+        accepted
+            .into_submission(&self.config, &self.principal, &self.trace, self.now, None)
+            .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")])
+    }
+
+    /// Writes down what became of a chunk. An error when it ends the batch.
+    fn settle(&mut self, chunk: Vec<Prepared>, sent: Result<Vec<Enqueued>, End>) -> Result<(), End> {
+        let mut full = false;
+        for (prepared, enqueued) in chunk.into_iter().zip(sent?) {
+            let Ready { id, removed, .. } = prepared.ready;
+            let outcome = match enqueued {
+                Enqueued::Queued => Outcome::Accepted { id, removed },
+                Enqueued::Duplicate(_) => Outcome::Duplicate { id },
+                Enqueued::Conflict(facts) => {
+                    let first = facts.rsplit(' ').next().unwrap_or_default().to_owned();
+                    Outcome::Conflict { id, first }
+                }
+                Enqueued::Full => {
+                    full = true;
+                    Outcome::NotProcessed
+                }
+                // No row amends another or meets a limit, so of the rest only an erased one comes back.
+                Enqueued::Gone
+                | Enqueued::AmendsUnknown
+                | Enqueued::AmendsGone
+                | Enqueued::NotCurrent
+                | Enqueued::Limited(_) => {
+                    let rule = "was erased and cannot be sent again";
+                    Outcome::Rejected { findings: vec![Finding::new("", Code::Conflict, rule)], more: 0 }
+                }
+            };
+            if let Some(place) = self.outcomes.get_mut(prepared.index) {
+                *place = outcome;
+            }
+        }
+        if full { Err(End::Capacity) } else { Ok(()) }
+    }
+
+    /// Counts the rows that are not processed any more, so that the answer names each.
+    async fn pass_over(&mut self, end: End) {
+        log::warn("batch-ended").trace(self.trace.as_str()).key(&self.principal.id).outcome(end.as_str()).write();
+        while self.end.is_none() && self.outcomes.len() < MOST_ROWS {
+            match self.source.next(self.deadline).await {
+                Ok(_) => self.outcomes.push(Outcome::NotProcessed),
+                Err(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    fn reply(self, end: End, minimal: bool) -> Result<Reply, Problem> {
+        let mut counts = [0usize; 5];
+        let mut rows = String::new();
+        for (index, outcome) in self.outcomes.iter().enumerate() {
+            let (kind, shown) = outcome.shown(index);
+            if let Some(count) = counts.get_mut(kind) {
+                *count += 1;
+            }
+            if minimal && matches!(outcome, Outcome::Accepted { .. } | Outcome::Duplicate { .. }) {
+                continue;
+            }
+            if !rows.is_empty() {
+                rows.push(',');
+            }
+            rows.push_str(&shown.to_string());
+        }
+        let [accepted, duplicate, conflict, rejected, not_processed] = counts;
+        if end != End::Complete && accepted + duplicate == 0 {
+            return Err(end.problem(MOST_ROWS));
+        }
+        // Row by row, so that the answer never stands in memory twice.
+        let body = format!(
+            "{{\"accepted\":{accepted},\"duplicate\":{duplicate},\"conflict\":{conflict},\"rejected\":{rejected},\
+             \"notProcessed\":{not_processed},\"ended\":\"{}\",\"rows\":[{rows}]}}",
+            end.as_str()
+        );
+        let mut reply = Reply::new(202, "application/json", body);
+        if minimal {
+            reply = reply.header("preference-applied", "return=minimal");
+        }
+        Ok(match end {
+            End::Capacity | End::Unavailable | End::Deadline => reply.header("retry-after", "2"),
+            _ => reply,
+        })
+    }
+}
+
+impl Outcome {
+    /// Its place among the counts, and the row as the answer shows it.
+    fn shown(&self, index: usize) -> (usize, Value) {
+        match self {
+            Outcome::Accepted { id, removed } if removed.is_empty() => {
+                (0, json!({"index": index, "status": "accepted", "submissionId": id}))
+            }
+            Outcome::Accepted { id, removed } => {
+                (0, json!({"index": index, "status": "accepted", "submissionId": id, "removed": removed}))
+            }
+            Outcome::Duplicate { id } => (1, json!({"index": index, "status": "duplicate", "submissionId": id})),
+            Outcome::Conflict { id, first } => {
+                (2, json!({"index": index, "status": "conflict", "submissionId": id, "firstReceivedAt": first}))
+            }
+            Outcome::Rejected { findings, more } => {
+                let row = json!({"index": index, "status": "rejected", "errors": row::shown(findings)});
+                (3, row::with_more(row, *more))
+            }
+            Outcome::NotProcessed => (4, json!({"index": index, "status": "not-processed"})),
+        }
+    }
+}
+
+/// Appends a chunk by one script.
+async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &mut [Prepared]) -> Result<Vec<Enqueued>, End> {
+    let submissions: Vec<queue::Submission<'_>> = chunk
+        .iter_mut()
+        .map(|Prepared { ready, .. }| queue::Submission {
+            payload: std::mem::take(&mut ready.payload),
+            id: &ready.id,
+            hash: &ready.hash,
+            facts: &ready.facts,
+            scope: &ready.scope,
+            kind: ready.kind,
+            key,
+            amends: None,
+        })
+        .collect();
+    match deadline.run(queue::enqueue_many(&config.redis, submissions, config.capacity, config.once_days)).await {
+        Ok(Ok(outcomes)) => Ok(outcomes),
+        Ok(Err(error)) => {
+            log::error("enqueue-failed").cause(&error).write();
+            Err(End::Unavailable)
+        }
+        Err(TimedOut) => {
+            config.redis.forget();
+            log::error("enqueue-failed").cause(&TimedOut).write();
+            Err(End::Deadline)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `POST /fhir/QuestionnaireResponse`: the same door for those who speak FHIR R4.
+//!
+//! A resource is turned into the document of a survey's response, which then goes the way of all documents: one set of
+//! rules, one content, one submission, whichever way it came. Every refusal is an `OperationOutcome`.
+
+use domain::Timestamp;
+use domain::fhir::response::{Response, Scope};
+use domain::intake::Shape;
+use platform::auth::Principal;
+use platform::fhir::outcome;
+use platform::http::{Incoming, Reply};
+use platform::problem::Problem;
+
+use crate::document::{self, Accepted, Known, instrument};
+
+/// Where FHIR's paths begin.
+pub(crate) const BASE: &str = "/fhir/";
+/// The path.
+pub(crate) const PATH: &str = "/fhir/QuestionnaireResponse";
+
+/// Whether the body is JSON by its `content-type`; FHIR has a name of its own for it.
+pub(crate) fn is_json(incoming: &Incoming) -> bool {
+    incoming.is_json() || incoming.is_type(platform::fhir::FHIR_JSON)
+}
+
+/// A refusal, for those who sent to this path.
+pub(crate) fn refusal(problem: Problem) -> Reply {
+    outcome(problem, "QuestionnaireResponse")
+}
+
+/// Reads a resource. Study and site come from the key where the resource does not name them.
+pub(crate) fn read(
+    body: &[u8],
+    idempotency_key: Option<String>,
+    principal: &Principal,
+    now: Timestamp,
+) -> Result<Accepted, Problem> {
+    let resource = document::parse(body)?;
+    let response = Response::open(&resource);
+    let instrument = response.instrument().and_then(instrument);
+    let scope = Scope { study: principal.study(), site: principal.site() };
+    let mut translation = response.translate(instrument.as_deref(), scope);
+    let document = translation.take_document();
+    let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
+    translation.settle(read).map_err(Problem::invalid)
+}

@@ -1,0 +1,205 @@
+//! Rows of a batch: read from the wire one after another, each a report or a response.
+
+use std::collections::VecDeque;
+
+use domain::intake::Shape;
+use domain::rows::{Format, Row, Splitter};
+use domain::{Code, Finding, Timestamp};
+use platform::deadline::{Deadline, TimedOut};
+use platform::http::{BodyError, BodyStream, Incoming};
+use platform::problem::{Problem, ProblemType};
+use serde_json::{Map, Value, json};
+
+use crate::document::{Accepted, Known, instrument};
+
+/// The longest batch, bytes.
+pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
+/// The most findings that are told of one row.
+const MOST_OF_ROW: usize = 100;
+/// The most findings that are told of a batch.
+const MOST_OF_BATCH: usize = 20_000;
+
+/// Why no more rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All rows were there.
+    Complete,
+    /// What follows is no array of rows.
+    Malformed,
+    /// The sender went away.
+    BrokenOff,
+    /// The batch is too long.
+    TooLarge,
+    /// The batch has too many rows.
+    TooManyRows,
+    /// Time is up.
+    Deadline,
+    /// The queue is full.
+    Capacity,
+    /// The queue cannot be reached.
+    Unavailable,
+}
+
+impl End {
+    /// The word for answers and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            End::Complete => "complete",
+            End::Malformed => "malformed",
+            End::BrokenOff => "broken-off",
+            End::TooLarge => "too-large",
+            End::TooManyRows => "too-many-rows",
+            End::Deadline => "deadline",
+            End::Capacity => "capacity",
+            End::Unavailable => "unavailable",
+        }
+    }
+
+    /// The problem it is when nothing came of the batch.
+    pub(crate) fn problem(self, most_rows: usize) -> Problem {
+        let (kind, detail) = match self {
+            End::Complete | End::Malformed => {
+                (ProblemType::Malformed, "send a JSON array of rows, or one JSON object per line".to_owned())
+            }
+            End::BrokenOff => (ProblemType::Malformed, "the body broke off".to_owned()),
+            End::TooLarge => (ProblemType::TooLarge, format!("the limit is {LARGEST} bytes")),
+            End::TooManyRows => (ProblemType::TooLarge, format!("the limit is {most_rows} rows")),
+            End::Deadline => (ProblemType::Unavailable, "time was up, nothing was accepted, send it again".to_owned()),
+            End::Capacity => (ProblemType::Busy, "the queue is full, nothing was stored".to_owned()),
+            End::Unavailable => return crate::away(),
+        };
+        Problem::new(kind, detail)
+    }
+}
+
+/// The rows of a body.
+pub(crate) struct Rows {
+    stream: BodyStream,
+    /// None when the body has ended.
+    splitter: Option<Splitter>,
+    waiting: VecDeque<Row>,
+    malformed: bool,
+}
+
+impl Rows {
+    /// The rows of a request, whose content type says how they are framed.
+    pub(crate) fn of(incoming: Incoming, most_rows: usize) -> Result<Self, Problem> {
+        let format = match incoming.content_type().as_str() {
+            "application/json" => Format::Array,
+            "application/x-ndjson" | "application/jsonl" => Format::Lines,
+            _ => {
+                let detail = "send application/json or application/x-ndjson";
+                return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
+            }
+        };
+        let stream = incoming.into_stream(LARGEST).map_err(|_| End::TooLarge.problem(most_rows))?;
+        let splitter = Some(Splitter::new(format, crate::LONGEST_BODY));
+        Ok(Rows { stream, splitter, waiting: VecDeque::new(), malformed: false })
+    }
+
+    /// The next row, or why there is none.
+    pub(crate) async fn next(&mut self, deadline: Deadline) -> Result<Row, End> {
+        loop {
+            if let Some(row) = self.waiting.pop_front() {
+                // Rows that wait here are read without a pause: time is looked at for each.
+                return if deadline.left().is_zero() { Err(End::Deadline) } else { Ok(row) };
+            }
+            let Some(mut splitter) = self.splitter.take() else {
+                return Err(if self.malformed { End::Malformed } else { End::Complete });
+            };
+            match deadline.run(self.stream.next()).await {
+                Ok(Ok(Some(piece))) => {
+                    let mut rows = Vec::new();
+                    self.malformed = splitter.push(&piece, &mut rows).is_err();
+                    self.waiting.extend(rows);
+                    self.splitter = (!self.malformed).then_some(splitter);
+                }
+                Ok(Ok(None)) => match splitter.finish() {
+                    Ok(last) => self.waiting.extend(last),
+                    Err(_) => self.malformed = true,
+                },
+                Ok(Err(BodyError::TooLong)) => return Err(End::TooLarge),
+                Ok(Err(BodyError::Broken)) => return Err(End::BrokenOff),
+                Err(TimedOut) => return Err(End::Deadline),
+            }
+        }
+    }
+}
+
+/// Whether a row is a response; else it is a report.
+pub(crate) fn is_response(members: &Map<String, Value>) -> bool {
+    members.contains_key("instrument") || members.contains_key("answers")
+}
+
+/// Reads a row: a response if it has `instrument` or `answers`, else a report.
+pub(crate) fn read(row: &Row, now: Timestamp) -> Result<Accepted, Vec<Finding>> {
+    let fault = |code, rule: String| vec![Finding::new("", code, rule)];
+    let Row::Whole(bytes) = row else {
+        return Err(fault(Code::Range, format!("must be at most {} bytes", crate::LONGEST_BODY)));
+    };
+    let mut document: Value = serde_json::from_slice(bytes).map_err(|error| {
+        fault(Code::Format, format!("is not JSON at line {}, column {}", error.line(), error.column()))
+    })?;
+    let Some(members) = document.as_object_mut() else {
+        return Err(fault(Code::Type, "must be a JSON object".to_owned()));
+    };
+    if !is_response(members) {
+        return alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now));
+    }
+    let named = match members.remove("instrument") {
+        None | Some(Value::Null) => Err((Code::Required, "is required with answers")),
+        Some(Value::String(id)) => instrument(&id).ok_or((Code::Choice, "must be the id of an instrument")),
+        Some(_) => Err((Code::Type, "must be a string")),
+    };
+    let instrument = named.as_ref().ok().cloned();
+    let checked = alone(Known { shape: Shape::Response, instrument }.check(document, None, now));
+    match (named, checked) {
+        (Ok(_), checked) => checked,
+        (Err((code, rule)), checked) => {
+            let mut faults = checked.err().unwrap_or_default();
+            faults.insert(0, Finding::new("/instrument", code, rule));
+            Err(faults)
+        }
+    }
+}
+
+/// An amendment may be refused for what is there already, which no other row can tell; it is sent by itself.
+fn alone(checked: Result<Accepted, Vec<Finding>>) -> Result<Accepted, Vec<Finding>> {
+    let accepted = checked?;
+    if accepted.envelope.amends.is_some() {
+        return Err(vec![Finding::new("/amends", Code::Unknown, "an amendment is not sent in a batch but alone")]);
+    }
+    Ok(accepted)
+}
+
+/// What is left to be told of findings, so that an answer cannot grow without bound.
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Budget(MOST_OF_BATCH)
+    }
+
+    /// Cuts what is too much. Gives how many findings were cut.
+    pub(crate) fn cut(&mut self, findings: &mut Vec<Finding>) -> usize {
+        let all = findings.len();
+        findings.truncate(MOST_OF_ROW.min(self.0));
+        findings.shrink_to_fit();
+        self.0 -= findings.len();
+        all - findings.len()
+    }
+}
+
+/// Findings as answers show them.
+pub(crate) fn shown(findings: &[Finding]) -> Value {
+    let one = |f: &Finding| json!({"pointer": f.pointer, "code": f.code.as_str(), "detail": f.detail});
+    findings.iter().map(one).collect()
+}
+
+/// A row of an answer that says how many of its findings were cut.
+pub(crate) fn with_more(mut row: Value, more: usize) -> Value {
+    if let (1.., Some(members)) = (more, row.as_object_mut()) {
+        members.insert("moreErrors".to_owned(), more.into());
+    }
+    row
+}

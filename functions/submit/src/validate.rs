@@ -1,0 +1,45 @@
+//! `POST /v1/validate`: what is wrong with these rows. Nothing is stored, and no row hides another.
+
+use std::time::Duration;
+
+use platform::auth::Action;
+use platform::clock;
+use platform::deadline::{Deadline, HEADER};
+use platform::http::{Incoming, Reply};
+use platform::problem::Problem;
+use serde_json::{Value, json};
+
+use crate::row::{self, Budget, End, Rows};
+
+/// The whole of a request.
+const TOTAL: Duration = Duration::from_secs(10);
+/// The most rows of a request.
+const MOST_ROWS: usize = 1000;
+
+pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
+    if incoming.method != "POST" {
+        return Err(Problem::method_not_allowed("POST"));
+    }
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let config = crate::configured().await?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
+    let mut source = Rows::of(incoming, MOST_ROWS)?;
+
+    let (now, mut budget, mut all_valid, mut rows) = (clock::now(), Budget::new(), true, Vec::new());
+    loop {
+        let row = match source.next(deadline).await {
+            Ok(_) if rows.len() == MOST_ROWS => return Err(End::TooManyRows.problem(MOST_ROWS)),
+            Ok(row) => row,
+            Err(End::Complete) => break,
+            Err(end) => return Err(end.problem(MOST_ROWS)),
+        };
+        let checked = row::read(&row, now).and_then(|accepted| crate::batch::covered(&principal, accepted));
+        let mut findings = checked.err().unwrap_or_default();
+        let valid = findings.is_empty();
+        all_valid &= valid;
+        let more = budget.cut(&mut findings);
+        let shown = json!({"index": rows.len(), "valid": valid, "errors": row::shown(&findings)});
+        rows.push(row::with_more(shown, more));
+    }
+    Ok(Reply::json(200, &json!({"valid": all_valid, "rows": Value::Array(rows)})))
+}

@@ -1,0 +1,11 @@
+-- Claims the next place in an audit chain, if the chain still ends where the caller saw it end.
+-- KEYS head; ARGV the head as seen or '', the new head. Gives '1' if claimed; claiming it twice is claiming it once
+local head = redis.call('GET', KEYS[1])
+if head == ARGV[2] then
+  return {'1'}
+end
+if (head or '') ~= ARGV[1] then
+  return {'0'}
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return {'1'}

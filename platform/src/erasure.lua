@@ -1,0 +1,9 @@
+-- Begins an erasure: remembers it, and leaves the door a mark that no resend gets past and that never expires.
+-- KEYS once mark, erased; ARGV submission id, erasure, facts. Gives the erasure that holds
+local first = redis.call('HGET', KEYS[2], ARGV[1])
+if first then
+  return {first}
+end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('SET', KEYS[1], 'erased ' .. ARGV[3])
+return {ARGV[2]}

@@ -1,0 +1,236 @@
+//! Erasure: what must not come back, whoever still holds it.
+//!
+//! Guarantee: once [`erase`] has returned, the door refuses the submission, and no worker leaves anything of it in the
+//! store or sends it anywhere, even one that claimed it before.
+//!
+//! Mechanism: one script remembers the erasure in a hash and turns the door's mark into a tombstone, which never
+//! expires. A worker asks before it works on what it claimed and again after it has stored it: it sees an erasure at one
+//! of the two, or has stored before the erasure began, which then removes what it finds.
+//!
+//! Not for: the copies that others have. What was sent to a receiver, or is in a backup or in Redis' append-only file
+//! until it is rewritten, is beyond reach.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::audit::{self, Action};
+use crate::entry::{Receivers, Record, State, Submission};
+use crate::error::{Error, Kind};
+use crate::kv::{self, Batch, Store};
+use crate::log;
+use crate::names;
+use crate::redis::{Redis, text};
+
+/// An erasure: who wanted it, when and why, and what is left of the submission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// The record that takes the place of the submission's own, as it is stored. See [`tombstone`].
+    pub tombstone: String,
+}
+
+/// A record that tells the submission's place in study and site and has no content.
+///
+/// # Errors
+/// [`Kind::Refused`] when it cannot be written as JSON.
+pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at: &str) -> Result<String, Error> {
+    let own = str::to_owned;
+    kv::json(&Record {
+        state: State::Erased,
+        reason: None,
+        submission: Submission {
+            submission_id: own(submission_id),
+            study_id: own(study_id),
+            site_id: own(site_id),
+            subject: String::new(),
+            kind: String::new(),
+            instrument: None,
+            authored_at: String::new(),
+            received_at: own(received_at),
+            key: String::new(),
+            hash: String::new(),
+            amends: None,
+            amends_reason: None,
+            flags: Vec::new(),
+            removed: BTreeMap::new(),
+            content: serde_json::Map::new(),
+        },
+        scored_with: None,
+        scores: Vec::new(),
+        alerts: Vec::new(),
+    })
+}
+
+/// Begins an erasure; `facts` are its study, site and time of receipt, as the door keeps them. Gives the one that holds: the first, if the submission was erased before.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe.
+pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
+    let once = names::once(submission_id);
+    let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
+    let reply = redis.eval(include_str!("erasure.lua"), &[&once, names::ERASED], arguments).await?;
+    reply.first().and_then(read).ok_or_else(|| nonsense("erasure"))
+}
+
+/// Which of these submissions are erased, and how.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasure>, Error> {
+    let mut found = BTreeMap::new();
+    for (id, value) in ids.iter().zip(ask(redis, ids).await?) {
+        if !matches!(value, RedisResult::Nil) {
+            // What cannot be read must not pass for what was never erased.
+            found.insert((*id).to_owned(), read(&value).ok_or_else(|| nonsense("HMGET"))?);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether each of these submissions is erased.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn known(redis: &Redis, ids: &[&str]) -> Result<Vec<bool>, Error> {
+    let reply = ask(redis, ids).await?;
+    Ok(reply.iter().map(|value| !matches!(value, RedisResult::Nil)).collect())
+}
+
+async fn ask(redis: &Redis, ids: &[&str]) -> Result<Vec<RedisResult>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let arguments = [names::ERASED].iter().chain(ids).map(|argument| text(*argument)).collect();
+    let reply = redis.command("HMGET", arguments).await?;
+    if reply.len() == ids.len() { Ok(reply) } else { Err(nonsense("HMGET")) }
+}
+
+fn read(value: &RedisResult) -> Option<Erasure> {
+    match value {
+        RedisResult::Binary(bytes) => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn nonsense(what: &'static str) -> Error {
+    Error::new("redis", Kind::Away, format_args!("unexpected reply of {what}"))
+}
+
+/// Leaves nothing but tombstones of erased submissions in the store: for a worker that may have stored them since, or
+/// may have died after it did. `alerts` are those it may have stored with them: where the tombstone is in place already,
+/// it no longer names them.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts: Vec<String>) -> Result<(), Error> {
+    if erased.is_empty() {
+        return Ok(());
+    }
+    let store = Store::open().await?;
+    let mut batch = Batch::default();
+    for (id, erasure) in erased {
+        alerts.extend(alerts_of(&store, id).await?);
+        let entity = names::submission(id);
+        batch.put_text(entity.clone(), erasure.tombstone.clone());
+        // The worker may have written a first record over that of the erasure.
+        let head = audit::head(redis, &entity).await?;
+        if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
+            batch.put(names::audit(&entity, head.n), &head)?;
+        }
+        log::info("submission-dropped").submission(id).outcome("erased").write();
+    }
+    remove_alerts(&store, alerts).await?;
+    kv::put_all(&batch)
+}
+
+/// As much of a submission's record as names its alerts.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Raised {
+    alerts: Vec<String>,
+}
+
+/// The alerts that a submission names in a batch.
+pub fn alerts_in(batch: &Batch, submission_id: &str) -> Vec<String> {
+    let record = batch.get::<Raised>(&names::submission(submission_id));
+    record.and_then(Result::ok).unwrap_or_default().alerts
+}
+
+/// The alerts that a stored submission names.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
+    let record: Option<Raised> = store.get(&names::submission(submission_id)).await?;
+    Ok(record.map(|record| record.alerts).unwrap_or_default())
+}
+
+/// Removes alerts and what became of them. It comes before the tombstone, which no longer names them.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe.
+pub async fn remove_alerts(store: &Store, alerts: Vec<String>) -> Result<(), Error> {
+    let mut keys = Vec::new();
+    for alert in alerts {
+        let receivers: Option<Receivers> = store.get(&names::alert_receivers(&alert)).await?;
+        let receivers = receivers.map(|it| it.receivers).unwrap_or_default();
+        keys.extend(receivers.iter().map(|receiver| names::delivery(&alert, receiver)));
+        keys.push(names::alert_receivers(&alert));
+        keys.push(names::alert(&alert));
+    }
+    kv::remove_all(&keys)
+}
+
+/// Removes what waits for its time or was given up and belongs to a submission. What is on its way to a worker stays:
+/// the worker drops it.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe.
+pub async fn sweep(redis: &Redis, submission_id: &str) -> Result<(), Error> {
+    // As serde writes the member that names the submission, in an entry and in an alert.
+    let needle = format!("\"submissionId\":\"{submission_id}\"");
+    let mut cursor = text("0");
+    loop {
+        let pattern = format!("*{needle}*");
+        let arguments = vec![text(names::DUE), cursor, text("MATCH"), text(pattern), text("COUNT"), text("1000")];
+        let mut reply = redis.command("ZSCAN", arguments).await?.into_iter();
+        let next = reply.next().as_ref().and_then(string).ok_or_else(|| nonsense("ZSCAN"))?;
+        while let (Some(member), Some(_)) = (reply.next(), reply.next()) {
+            if let RedisResult::Binary(member) = member {
+                let member = spin_sdk::redis::RedisParameter::Binary(member);
+                redis.command("ZREM", vec![text(names::DUE), member]).await?;
+            }
+        }
+        if next == "0" {
+            break;
+        }
+        cursor = text(next);
+    }
+    let mut after = "-".to_owned();
+    loop {
+        let arguments = vec![text(&after), text("500"), text(&needle)];
+        let reply = redis.eval(include_str!("erasure/dead.lua"), &[names::DEAD], arguments).await?;
+        match reply.first().and_then(string) {
+            Some(last) if last.is_empty() => return Ok(()),
+            Some(last) => after = format!("({last}"),
+            None => return Err(nonsense("dead")),
+        }
+    }
+}
+
+fn string(value: &RedisResult) -> Option<String> {
+    match value {
+        RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
+        RedisResult::Status(text) => Some(text.clone()),
+        RedisResult::Int64(number) => Some(number.to_string()),
+        RedisResult::Nil => None,
+    }
+}

@@ -1,0 +1,38 @@
+//! Errors as FHIR clients see them: the same [`Problem`] as an `OperationOutcome`.
+
+use domain::fhir::outcome::operation_outcome;
+
+use crate::http::Reply;
+use crate::problem::{Problem, ProblemType};
+
+/// The content type of FHIR's JSON.
+pub const FHIR_JSON: &str = "application/fhir+json";
+
+/// A problem as an `OperationOutcome`. Pointers of its findings are those into `resource`, the resource's type.
+pub fn outcome(problem: Problem, resource: &str) -> Reply {
+    let code = issue_code(problem.kind());
+    let document = operation_outcome(resource, code, problem.detail(), problem.findings());
+    let mut reply = Reply::new(problem.status(), FHIR_JSON, document.to_string());
+    if let Some((name, value)) = problem.into_header() {
+        reply = reply.header(name, value);
+    }
+    reply
+}
+
+/// The code of an issue, from FHIR's list.
+fn issue_code(kind: ProblemType) -> &'static str {
+    match kind {
+        ProblemType::Malformed => "structure",
+        ProblemType::Unauthenticated => "login",
+        ProblemType::Forbidden => "forbidden",
+        ProblemType::NotFound => "not-found",
+        ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => "not-supported",
+        ProblemType::RequestTimedOut | ProblemType::DeadlinePassed => "timeout",
+        ProblemType::Conflict => "conflict",
+        ProblemType::Gone => "deleted",
+        ProblemType::TooLarge => "too-long",
+        ProblemType::Invalid => "invalid",
+        ProblemType::TooManyRequests | ProblemType::Busy => "throttled",
+        ProblemType::Unavailable => "transient",
+    }
+}
