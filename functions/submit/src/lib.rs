@@ -45,7 +45,10 @@ async fn handle(incoming: Incoming) -> Reply {
     let mut place = Place::default();
     let result = match incoming.path.as_str() {
         "/v1/reports/batch" => batch::accept(incoming).await,
-        "/v1/validate" => validate::check(incoming).await,
+        "/v1/validate" => {
+            place = Place::checked();
+            validate::check(incoming).await
+        }
         _ => single(incoming, &mut place).await,
     };
     match result {

@@ -6,7 +6,7 @@
 use domain::intake::{ReportKind, is_name};
 use domain::rows::Row;
 use platform::auth::Principal;
-use platform::problem::Problem;
+use platform::problem::{Problem, ProblemType};
 use platform::redis::Redis;
 use platform::tally::{self, UNKNOWN};
 use serde_json::{Map, Value};
@@ -19,6 +19,8 @@ use crate::row;
 #[derive(Default)]
 pub(crate) struct Place {
     kind: Option<&'static str>,
+    /// Whether it is only checked. What is wrong with it is no rejection then; a key that is refused counts all the same.
+    checked: bool,
     scope: Option<(String, String)>,
 }
 
@@ -29,6 +31,11 @@ impl Place {
             Target::Survey(_) | Target::Fhir => Some("response"),
             Target::Reports => None,
         };
+    }
+
+    /// Of what is only checked.
+    pub(crate) fn checked() -> Self {
+        Place { checked: true, ..Place::default() }
     }
 
     /// What a document with faults tells all the same.
@@ -77,6 +84,9 @@ impl Place {
 
     /// Counts the refusal.
     pub(crate) async fn count(&self, problem: &Problem) {
+        if self.checked && !matches!(problem.kind(), ProblemType::Unauthenticated | ProblemType::Forbidden) {
+            return;
+        }
         let Ok(config) = config::get().await else { return };
         let (study, site) = self.scope();
         tally::refused(&config.redis, problem, study, site, self.kind.unwrap_or(UNKNOWN));
