@@ -47,14 +47,13 @@ fn outcome(problem: &Problem) -> Option<&'static str> {
         ProblemType::Unauthenticated => Some("unauthenticated"),
         ProblemType::Forbidden => Some("forbidden"),
         ProblemType::TooManyRequests => Some("limited"),
-        ProblemType::Malformed | ProblemType::TooLarge | ProblemType::UnsupportedMediaType | ProblemType::Invalid => {
-            Some("rejected")
-        }
+        ProblemType::Malformed | ProblemType::UnsupportedMediaType | ProblemType::Invalid => Some("rejected"),
         ProblemType::NotFound
         | ProblemType::MethodNotAllowed
         | ProblemType::RequestTimedOut
         | ProblemType::Conflict
         | ProblemType::Gone
+        | ProblemType::TooLarge
         | ProblemType::Busy
         | ProblemType::Unavailable
         | ProblemType::DeadlinePassed => None,

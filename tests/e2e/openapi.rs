@@ -41,11 +41,14 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     all
 }
 
-/// Of every type that a request may have: the type, its schema, its first example as it is sent.
-fn requests<'a>(operation: &'a Value) -> Vec<(&'a str, &'a Value, Vec<(&'a str, &'a Value)>)> {
+/// A type of request body, its schema, and its examples by name.
+type Request<'a> = (&'a str, &'a Value, Vec<(&'a str, &'a Value)>);
+
+/// Every type of body that an operation takes; each must have examples.
+fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
     let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let examples = |content: &'a Value| {
-        let examples = content["examples"].as_object().expect("a request body has examples");
+        let examples = content["examples"].as_object().unwrap();
         examples.iter().map(|(name, example)| (name.as_str(), &example["value"])).collect()
     };
     let contents = contents.into_iter().flatten();
