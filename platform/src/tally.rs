@@ -41,7 +41,8 @@ thread_local! {
     static TABLE: RefCell<Table> = RefCell::new(Table::default());
 }
 
-/// What a refusal is counted as; none for what is no refusal.
+/// What a refusal is counted as; none for what is no refusal, and for a body that is too long: its sender still writes,
+/// and must be answered before anything else is done.
 fn outcome(problem: &Problem) -> Option<&'static str> {
     match problem.kind() {
         ProblemType::Unauthenticated => Some("unauthenticated"),
