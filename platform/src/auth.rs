@@ -33,6 +33,8 @@ pub enum Action {
     Follow,
     /// See scores and alerts.
     Read,
+    /// See counters and queue lengths.
+    Measure,
     /// See who a subject is.
     Identify,
     /// See what was done to what, and by whom.
@@ -50,6 +52,7 @@ impl Role {
             Action::Submit => matches!(self, Role::Submit | Role::Admin),
             Action::Follow => true,
             Action::Read => matches!(self, Role::Read | Role::Clinician | Role::Admin),
+            Action::Measure => matches!(self, Role::Read | Role::Admin),
             // Not the administrator: who a patient is concerns those who treat them.
             Action::Identify => matches!(self, Role::Clinician),
             Action::Audit | Action::Erase | Action::Operate => matches!(self, Role::Admin),
@@ -82,6 +85,11 @@ impl Principal {
     pub fn covers(&self, study: &str, site: &str) -> bool {
         let one = |own: &str, asked: &str| own == "*" || own == asked;
         one(&self.study, study) && one(&self.site, site)
+    }
+
+    /// The study and the site that the key covers, `*` for all.
+    pub fn scope(&self) -> (&str, &str) {
+        (&self.study, &self.site)
     }
 
     /// Whether the key covers every study and site.

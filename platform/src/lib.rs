@@ -19,7 +19,10 @@ pub mod log;
 pub mod names;
 pub mod problem;
 pub mod queue;
+pub mod rate;
 pub mod redis;
+pub mod stats;
+pub mod tally;
 pub mod trace;
 
 pub use error::{Error, Kind};

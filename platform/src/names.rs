@@ -61,8 +61,18 @@ pub const CLOCK: &str = "{vigil}:clock";
 pub const DUE: &str = "{vigil}:due";
 /// What was given up, with its reason: a stream.
 pub const DEAD: &str = "{vigil}:dead";
-/// Counters of the door: a hash, `accepted|<study>|<site>` and the like.
+/// Counters of the doors: a hash of `<outcome>|<study>|<site>|<kind>`, where `*` stands for what is not known.
 pub const STATS: &str = "{vigil}:stats";
+
+/// The token bucket of an API key.
+pub fn rate_of_key(key: impl Display) -> String {
+    format!("{{vigil}}:rate:key:{key}")
+}
+
+/// The token bucket of a site; `scope` is `study|site`.
+pub fn rate_of_site(scope: impl Display) -> String {
+    format!("{{vigil}}:rate:site:{scope}")
+}
 
 /// The first-writer-wins mark of a submission.
 pub fn once(submission_id: impl Display) -> String {

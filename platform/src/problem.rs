@@ -30,7 +30,7 @@ pub enum ProblemType {
     UnsupportedMediaType,
     /// The document breaks rules; `errors` lists them.
     Invalid,
-    /// The key asks too often.
+    /// The key, or its site, asks or sends too often.
     TooManyRequests,
     /// The queue is full.
     Busy,
@@ -55,7 +55,7 @@ impl ProblemType {
             ProblemType::TooLarge => ("too-large", 413, "The body is too long"),
             ProblemType::UnsupportedMediaType => ("unsupported-media-type", 415, "The body has the wrong type"),
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
-            ProblemType::TooManyRequests => ("too-many-requests", 429, "The key asks too often"),
+            ProblemType::TooManyRequests => ("too-many-requests", 429, "Too many requests"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
             ProblemType::DeadlinePassed => ("deadline-passed", 504, "There was no answer in time"),
@@ -98,6 +98,12 @@ impl Problem {
             count => format!("{count} findings"),
         };
         Problem { findings, ..Problem::new(ProblemType::Invalid, detail) }
+    }
+
+    /// Sent faster than agreed; the next one has a place after so many seconds.
+    pub fn rate_limited(seconds: u32) -> Self {
+        let problem = Problem::new(ProblemType::TooManyRequests, "this was sent too fast, nothing was stored");
+        Problem { header: Some(("retry-after", seconds.to_string())), ..problem }
     }
 
     /// A path that takes only these methods.

@@ -21,6 +21,7 @@ use spin_sdk::redis::RedisResult;
 use crate::clock;
 use crate::error::{Error, Kind};
 use crate::names::{self, Queue};
+use crate::rate::Limits;
 use crate::redis::{Redis, number, text};
 pub use many::enqueue_many;
 
@@ -40,11 +41,11 @@ fn announcement() -> spin_sdk::redis::RedisParameter {
     text(format!("next {:032x}", clock::random_bits()))
 }
 
-fn nonsense(script: &'static str) -> Error {
+pub(crate) fn nonsense(script: &'static str) -> Error {
     Error::new("redis", Kind::Away, format_args!("unexpected reply of the script {script}"))
 }
 
-fn string(value: &RedisResult) -> Option<String> {
+pub(crate) fn string(value: &RedisResult) -> Option<String> {
     match value {
         RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
         RedisResult::Status(text) => Some(text.clone()),
@@ -53,7 +54,7 @@ fn string(value: &RedisResult) -> Option<String> {
     }
 }
 
-fn integer(value: &RedisResult) -> Option<i64> {
+pub(crate) fn integer(value: &RedisResult) -> Option<i64> {
     match value {
         RedisResult::Int64(number) => Some(*number),
         other => string(other)?.parse().ok(),
@@ -68,8 +69,12 @@ pub struct Submission<'a> {
     pub hash: &'a str,
     /// What the door remembers of it for those who ask before it is scored.
     pub facts: &'a str,
-    /// `study|site`, for the counters.
+    /// `study|site`, for the counters and the site's limit.
     pub scope: &'a str,
+    /// `response`, or the kind of report, for the counters.
+    pub kind: &'a str,
+    /// The id of the API key that sends it, for the key's limit.
+    pub key: &'a str,
     /// The entry.
     pub payload: String,
     /// The earlier submission whose place this one takes.
@@ -95,19 +100,26 @@ pub enum Enqueued {
     NotCurrent,
     /// The stream is full; nothing was written.
     Full,
+    /// It came too fast; nothing was written. There is a place after so many seconds.
+    Limited(u32),
 }
 
 /// Takes a submission in: remembers it for `days`, appends it, counts it and rings, in one step.
 ///
 /// # Errors
 /// [`Kind::Away`]: nothing is known to have been written; sending it again is safe.
-pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, days: u32) -> Result<Enqueued, Error> {
+pub async fn enqueue(
+    redis: &Redis,
+    submission: Submission<'_>,
+    capacity: u64,
+    days: u32,
+    limits: &Limits,
+) -> Result<Enqueued, Error> {
     let queue = Queue::Score;
     let once = names::once(submission.id);
     let amended = submission.amends.map(|id| (names::once(id), names::superseded_mark(id)));
-    let (amended_once, superseded) = amended.as_ref().map_or(("", ""), |(once, mark)| (once, mark));
-    let keys = [&once, queue.stream(), queue.bell(), names::CLOCK, names::STATS, amended_once, superseded];
-    let keys = if amended.is_some() { keys.as_slice() } else { keys.first_chunk::<5>().map_or(&[][..], |keys| keys) };
+    let buckets = limits.buckets(submission.key, submission.scope);
+    let mut keys = vec![once.as_str(), queue.stream(), queue.bell(), names::CLOCK, names::STATS];
     let mut arguments = vec![
         text(submission.hash),
         text(submission.facts),
@@ -118,12 +130,31 @@ pub async fn enqueue(redis: &Redis, submission: Submission<'_>, capacity: u64, d
         millis(BELL),
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
-        text(format!("|{}", submission.scope)),
+        text(format!("|{}|{}", submission.scope, submission.kind)),
+        announcement(),
     ];
-    if amended.is_some() {
-        arguments.push(text(submission.id));
+    match &amended {
+        Some((amended_once, superseded)) => {
+            keys.extend([amended_once.as_str(), superseded.as_str()]);
+            arguments.push(text(submission.id));
+        }
+        // What the limits need has its places after those of an amendment.
+        None if !limits.is_off() => {
+            keys.extend([once.as_str(), once.as_str()]);
+            arguments.push(text(""));
+        }
+        None => {}
     }
-    let reply = redis.eval(include_str!("queue/enqueue.lua"), keys, arguments).await?;
+    for (bucket, rate) in &buckets {
+        keys.push(bucket);
+        arguments.extend(rate.arguments());
+    }
+    let script = if limits.is_off() {
+        include_str!("queue/enqueue.lua")
+    } else {
+        concat!(include_str!("queue/limits.lua"), include_str!("queue/enqueue.lua"))
+    };
+    let reply = redis.eval(script, &keys, arguments).await?;
     enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
 }
 
@@ -136,6 +167,10 @@ fn enqueued(reply: &[RedisResult]) -> Option<Enqueued> {
         "amends-unknown" => Some(Enqueued::AmendsUnknown),
         "amends-gone" => Some(Enqueued::AmendsGone),
         "not-current" => Some(Enqueued::NotCurrent),
+        "limited" => {
+            let wait = u64::try_from(reply.get(1).and_then(integer)?).ok()?;
+            Some(Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX)))
+        }
         "duplicate" => Some(Enqueued::Duplicate(facts()?)),
         "conflict" => Some(Enqueued::Conflict(facts()?)),
         _ => None,
@@ -363,6 +398,10 @@ mod tests {
         assert_eq!(enqueued(&[binary("amends-gone")]), Some(Enqueued::AmendsGone));
         assert_eq!(enqueued(&[binary("not-current")]), Some(Enqueued::NotCurrent));
         assert_eq!(enqueued(&[binary("conflict"), binary("x")]), Some(Enqueued::Conflict("x".into())));
+        let limited = |wait| enqueued(&[binary("limited"), RedisResult::Int64(wait)]);
+        assert_eq!(limited(1), Some(Enqueued::Limited(1)));
+        assert_eq!(limited(1001), Some(Enqueued::Limited(2)));
+        assert_eq!(limited(-1), None);
         assert_eq!(enqueued(&[binary("duplicate")]), None);
         assert_eq!(enqueued(&[]), None);
         assert_eq!(enqueued(&[RedisResult::Nil]), None);

@@ -94,8 +94,8 @@ async fn the_same_response_is_one_submission_whichever_way_it_comes() {
     assert_eq!(post(&app, &identified).await.header("location"), Some(&*location));
     let other = post(&app, &response("r", [0; 9])).await;
     check(&other, 409, &[("conflict", "")]);
-    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1"]).await, 1);
-    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "duplicate|A|1"]).await, 4);
+    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1|response"]).await, 1);
+    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "duplicate|A|1|response"]).await, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,8 +26,8 @@ async fn a_resend_changes_nothing() {
     .await;
     assert_eq!(receiver.calls().len(), 1);
     assert_eq!(app.stored_keys("submission/").len(), 1);
-    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1"]).await, 1);
-    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "duplicate|A|1"]).await, 2);
+    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1|response"]).await, 1);
+    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "duplicate|A|1|response"]).await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,5 +102,5 @@ async fn sixty_four_at_once_are_one() {
     }
     assert_eq!(statuses.iter().filter(|&&status| status == 202).count(), 32, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|&&status| status == 409).count(), 32, "{statuses:?}");
-    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1"]).await, 1);
+    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1|response"]).await, 1);
 }

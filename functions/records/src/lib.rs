@@ -1,4 +1,5 @@
-//! What is known, and operations: the state of a submission, the health of the system, an operator's round.
+//! What is known, and operations: the state of a submission, counters, the health of the system, an operator's round,
+//! and the description of all this.
 //!
 //! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
 
@@ -8,6 +9,8 @@ mod erase;
 mod fhir;
 mod health;
 mod identity;
+mod openapi;
+mod stats;
 mod submission;
 
 use std::time::Duration;
@@ -17,7 +20,7 @@ use platform::clock;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
-use platform::{Error, log, queue};
+use platform::{Error, log, queue, tally};
 use serde_json::json;
 
 use config::Config;
@@ -30,7 +33,12 @@ const TOTAL: Duration = Duration::from_secs(3);
 async fn handle(incoming: Incoming) -> Reply {
     match answer(incoming).await {
         Ok(reply) => reply,
-        Err(problem) => Reply::from(problem),
+        Err(problem) => {
+            if let Ok(config) = config::get().await {
+                tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
+            }
+            Reply::from(problem)
+        }
     }
 }
 
@@ -44,6 +52,22 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
         "/readyz" => {
             only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(health::ready(&*configured().await?).await)
+        }
+        "/openapi.json" => {
+            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            Ok(openapi::document())
+        }
+        "/v1/stats/sites" => {
+            only(&incoming, "GET", &["GET"])?;
+            let config = configured().await?;
+            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
+            stats::sites(&config, principal).await
+        }
+        "/metrics" => {
+            only(&incoming, "GET", &["GET"])?;
+            let config = configured().await?;
+            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Measure)?;
+            stats::metrics(&config, principal).await
         }
         "/v1/ops/drain" => {
             only(&incoming, "POST", &["POST"])?;

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::document::{Accepted, Ready};
+use crate::place::Place;
 use crate::row::{self, Budget, End, Rows};
 
 /// The whole of a request, from its arrival to its answer.
@@ -96,8 +97,8 @@ impl Batch {
             if self.end == Some(End::BrokenOff) {
                 return End::BrokenOff;
             }
-            let (config, deadline) = (Rc::clone(&self.config), self.deadline);
-            let (sent, next) = join(send(&config, deadline, &mut chunk), self.collect()).await;
+            let (config, principal, deadline) = (Rc::clone(&self.config), self.principal.clone(), self.deadline);
+            let (sent, next) = join(send(&config, &principal.id, deadline, &mut chunk), self.collect()).await;
             if let Err(end) = self.settle(chunk, sent) {
                 self.pass_over(end).await;
                 return end;
@@ -123,6 +124,7 @@ impl Batch {
                         chunk.push(Prepared { index, ready });
                     }
                     Err(mut findings) => {
+                        Place::of_row(&row, &self.principal).count_row(&self.config.redis);
                         let more = self.budget.cut(&mut findings);
                         self.outcomes.push(Outcome::Rejected { findings, more });
                     }
@@ -156,8 +158,12 @@ impl Batch {
                     full = true;
                     Outcome::NotProcessed
                 }
-                // No row amends another, so of the rest only an erased one comes back.
-                Enqueued::Gone | Enqueued::AmendsUnknown | Enqueued::AmendsGone | Enqueued::NotCurrent => {
+                // No row amends another or meets a limit, so of the rest only an erased one comes back.
+                Enqueued::Gone
+                | Enqueued::AmendsUnknown
+                | Enqueued::AmendsGone
+                | Enqueued::NotCurrent
+                | Enqueued::Limited(_) => {
                     let rule = "was erased and cannot be sent again";
                     Outcome::Rejected { findings: vec![Finding::new("", Code::Conflict, rule)], more: 0 }
                 }
@@ -241,7 +247,7 @@ impl Outcome {
 }
 
 /// Appends a chunk by one script.
-async fn send(config: &Config, deadline: Deadline, chunk: &mut [Prepared]) -> Result<Vec<Enqueued>, End> {
+async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &mut [Prepared]) -> Result<Vec<Enqueued>, End> {
     let submissions: Vec<queue::Submission<'_>> = chunk
         .iter_mut()
         .map(|Prepared { ready, .. }| queue::Submission {
@@ -250,6 +256,8 @@ async fn send(config: &Config, deadline: Deadline, chunk: &mut [Prepared]) -> Re
             hash: &ready.hash,
             facts: &ready.facts,
             scope: &ready.scope,
+            kind: ready.kind,
+            key,
             amends: None,
         })
         .collect();

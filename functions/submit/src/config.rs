@@ -7,6 +7,7 @@ use platform::Error;
 use platform::auth::Keys;
 use platform::config::Reader;
 use platform::identity::{IdentityKey, PseudonymKey};
+use platform::rate::{Limits, Rate};
 use platform::redis::Redis;
 
 pub(crate) struct Config {
@@ -16,6 +17,7 @@ pub(crate) struct Config {
     pub(crate) identities: IdentityKey,
     pub(crate) capacity: u64,
     pub(crate) once_days: u32,
+    pub(crate) limits: Limits,
 }
 
 thread_local! {
@@ -35,6 +37,10 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
         identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
         capacity: reader.number("queue_capacity", 1..=1_000_000_000).await,
         once_days: reader.number("once_days", 1..=36_500).await,
+        limits: Limits {
+            per_key: reader.parsed("rate_per_key", Rate::read).await,
+            per_site: reader.parsed("rate_per_site", Rate::read).await,
+        },
     };
     let config = Rc::new(reader.finish(config)?);
     CONFIG.set(Some(Rc::clone(&config)));

@@ -137,6 +137,7 @@ pub(crate) struct Ready {
     pub(crate) hash: String,
     pub(crate) facts: String,
     pub(crate) scope: String,
+    pub(crate) kind: &'static str,
     pub(crate) payload: String,
     /// How often each class of identity was taken out.
     pub(crate) removed: BTreeMap<String, u32>,
@@ -225,6 +226,6 @@ impl Accepted {
             trace: trace.as_str().to_owned(),
         };
         let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
-        Ok(Ready { id, hash, facts, scope, payload, removed, amends })
+        Ok(Ready { id, hash, facts, scope, kind, payload, removed, amends })
     }
 }

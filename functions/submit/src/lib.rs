@@ -11,6 +11,7 @@ mod batch;
 mod config;
 mod document;
 mod fhir;
+mod place;
 mod row;
 mod validate;
 
@@ -30,6 +31,7 @@ use platform::{clock, log};
 use serde_json::json;
 
 use document::Target;
+use place::Place;
 
 platform::serve!(handle);
 
@@ -40,25 +42,33 @@ const LONGEST_BODY: usize = 256 * 1024;
 
 async fn handle(incoming: Incoming) -> Reply {
     let is_fhir = incoming.path.starts_with(fhir::BASE);
+    let mut place = Place::default();
     let result = match incoming.path.as_str() {
         "/v1/reports/batch" => batch::accept(incoming).await,
-        "/v1/validate" => validate::check(incoming).await,
-        _ => single(incoming).await,
+        "/v1/validate" => {
+            place = Place::checked();
+            validate::check(incoming).await
+        }
+        _ => single(incoming, &mut place).await,
     };
     match result {
         Ok(reply) => reply,
-        Err(problem) if is_fhir => fhir::refusal(problem),
-        Err(problem) => Reply::from(problem),
+        Err(problem) => {
+            place.count(&problem).await;
+            if is_fhir { fhir::refusal(problem) } else { Reply::from(problem) }
+        }
     }
 }
 
-async fn single(incoming: Incoming) -> Result<Reply, Problem> {
+async fn single(incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-    accept(incoming, deadline).await
+    accept(incoming, deadline, place).await
 }
 
-async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem> {
+/// `place` is told what is known of a document that is refused, for the counters.
+async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Result<Reply, Problem> {
     let target = Target::of(&incoming.path).ok_or_else(Problem::not_found)?;
+    place.of_path(&target);
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
@@ -87,11 +97,12 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
     };
     let now = clock::now();
     let accepted = if is_fhir {
-        fhir::read(&body, idempotency_key, &principal, now)?
+        fhir::read(&body, idempotency_key, &principal, now).inspect_err(|_| place.of_key(&principal))?
     } else {
-        target.read(&body, idempotency_key, now)?
+        target.read(&body, idempotency_key, now).inspect_err(|_| place.of_document(&body, &principal))?
     };
-    allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)?;
+    allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
+        .inspect_err(|_| place.of_key(&principal))?;
     let random = (!accepted.is_named()).then(clock::random_bits);
     let ready = accepted.into_submission(&config, &principal, &trace, now, random)?;
     let submission = queue::Submission {
@@ -99,11 +110,13 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         hash: &ready.hash,
         facts: &ready.facts,
         scope: &ready.scope,
+        kind: ready.kind,
+        key: &principal.id,
         payload: ready.payload,
         amends: ready.amends.as_deref(),
     };
-    let enqueued = timer.run(queue::enqueue(&config.redis, submission, config.capacity, config.once_days)).await;
-    match enqueued {
+    let enqueue = queue::enqueue(&config.redis, submission, config.capacity, config.once_days, &config.limits);
+    match timer.run(enqueue).await {
         Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, &ready.removed, minimal)),
         Ok(Ok(Enqueued::Conflict(facts))) => {
             let first = facts.rsplit(' ').next().unwrap_or_default();
@@ -112,6 +125,7 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
         }
         Ok(Ok(Enqueued::Gone)) => Err(Problem::new(ProblemType::Gone, "it was erased and cannot be sent again")),
         Ok(Ok(Enqueued::AmendsUnknown)) => {
+            place.of_scope(&ready.scope, ready.kind);
             let rule = "must name a submission of the same study and site";
             Err(Problem::invalid(vec![Finding::new("/amends/submissionId", Code::Choice, rule)]))
         }
@@ -120,6 +134,10 @@ async fn accept(incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem
             Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version"))
         }
         Ok(Ok(Enqueued::Full)) => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
+        Ok(Ok(Enqueued::Limited(seconds))) => {
+            place.of_scope(&ready.scope, ready.kind);
+            Err(Problem::rate_limited(seconds))
+        }
         Ok(Err(error)) => {
             log::error("enqueue-failed").trace(trace.as_str()).cause(&error).write();
             Err(away())

@@ -8,7 +8,7 @@ use domain::{Code, Finding, Timestamp};
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::{BodyError, BodyStream, Incoming};
 use platform::problem::{Problem, ProblemType};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::document::{Accepted, Known, instrument};
 
@@ -126,6 +126,11 @@ impl Rows {
     }
 }
 
+/// Whether a row is a response; else it is a report.
+pub(crate) fn is_response(members: &Map<String, Value>) -> bool {
+    members.contains_key("instrument") || members.contains_key("answers")
+}
+
 /// Reads a row: a response if it has `instrument` or `answers`, else a report.
 pub(crate) fn read(row: &Row, now: Timestamp) -> Result<Accepted, Vec<Finding>> {
     let fault = |code, rule: String| vec![Finding::new("", code, rule)];
@@ -138,7 +143,7 @@ pub(crate) fn read(row: &Row, now: Timestamp) -> Result<Accepted, Vec<Finding>> 
     let Some(members) = document.as_object_mut() else {
         return Err(fault(Code::Type, "must be a JSON object".to_owned()));
     };
-    if !members.contains_key("instrument") && !members.contains_key("answers") {
+    if !is_response(members) {
         return alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now));
     }
     let named = match members.remove("instrument") {

@@ -1,9 +1,13 @@
 -- Takes one submission in: remembers it, counts it, appends it, rings. All of it or nothing.
--- KEYS  once mark, stream, bell, clock, stats; for an amendment also: the amended one's once mark and superseded mark
+-- KEYS  once mark, stream, bell, clock, stats; for an amendment also: the amended one's once mark and superseded mark;
+--       with limits, after these two or two fillers: a token bucket for each limit
 -- ARGV  content hash, facts, days to remember, capacity, payload, bell channel, bell ms, clock channel, clock ms,
---       stats suffix; for an amendment also: the submission's id
+--       stats suffix, announcement of a tick; for an amendment also: the submission's id; with limits, after this or '':
+--       for each limit microseconds per token, microseconds per burst
 -- Gives 'queued' | 'full' | 'duplicate', first facts | 'conflict', first facts | 'gone'
---       | 'amends-unknown' | 'amends-gone' | 'not-current'
+--       | 'amends-unknown' | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait
+-- With limits, limits.lua stands before this and defines `take`.
+local amends = ARGV[12] and ARGV[12] ~= ''
 local first = redis.call('GET', KEYS[1])
 if first then
   local cut = string.find(first, ' ', 1, true)
@@ -13,10 +17,11 @@ if first then
   end
   local same = mark == ARGV[1]
   local outcome = same and 'duplicate' or 'conflict'
+  if ARGV[13] then take() end
   redis.call('HINCRBY', KEYS[5], outcome .. ARGV[10], 1)
   return {outcome, string.sub(first, cut + 1)}
 end
-if KEYS[6] then
+if amends then
   local amended = redis.call('GET', KEYS[6])
   if not amended or string.match(amended, '^%S+ (%S+ %S+) ') ~= string.match(ARGV[2], '^(%S+ %S+) ') then
     return {'amends-unknown'}
@@ -31,18 +36,17 @@ end
 if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[4]) then
   return {'full'}
 end
+if ARGV[13] then take() end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', tonumber(ARGV[3]) * 86400)
-if KEYS[6] then
-  redis.call('SET', KEYS[7], ARGV[11], 'EX', tonumber(ARGV[3]) * 86400)
+if amends then
+  redis.call('SET', KEYS[7], ARGV[12], 'EX', tonumber(ARGV[3]) * 86400)
 end
-local id = redis.call('XADD', KEYS[2], '*', 'd', ARGV[5])
+redis.call('XADD', KEYS[2], '*', 'd', ARGV[5])
 redis.call('HINCRBY', KEYS[5], 'accepted' .. ARGV[10], 1)
 if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
   redis.call('PUBLISH', ARGV[6], '')
 end
--- What announces a tick is like no other: the id is this entry's alone.
-local announcement = 'next ' .. id
-if redis.call('SET', KEYS[4], announcement, 'NX', 'PX', ARGV[9]) then
-  redis.call('PUBLISH', ARGV[8], announcement)
+if redis.call('SET', KEYS[4], ARGV[11], 'NX', 'PX', ARGV[9]) then
+  redis.call('PUBLISH', ARGV[8], ARGV[11])
 end
 return {'queued'}

@@ -38,7 +38,7 @@ pub async fn enqueue_many(
         arguments.extend([
             text(submission.hash),
             text(submission.facts),
-            text(format!("|{}", submission.scope)),
+            text(format!("|{}|{}", submission.scope, submission.kind)),
             text(submission.payload),
         ]);
     }

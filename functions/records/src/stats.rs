@@ -1,0 +1,161 @@
+//! `GET /v1/stats/sites` and `GET /metrics`: what the doors did and what waits.
+//!
+//! Guarantee: the figures of one answer are of one moment. A key sees the counters of its own study and site; `*` as a
+//! site or a kind stands for what a refused request did not tell, and is seen by keys that cover everything.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use platform::auth::Principal;
+use platform::deadline::Deadline;
+use platform::http::Reply;
+use platform::problem::{Problem, ProblemType};
+use platform::stats::{self, Counter, Stats};
+use platform::{clock, log};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use serde_json::{Map, Value, json};
+
+use crate::away;
+use crate::config::Config;
+
+/// The most a reading may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What is counted, and always shown, counted or not.
+const OUTCOMES: [&str; 7] =
+    ["accepted", "duplicate", "conflict", "rejected", "limited", "unauthenticated", "forbidden"];
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+async fn read(config: &Config, principal: &Principal) -> Result<Stats, Problem> {
+    let read = Deadline::after(PATIENCE).run(stats::read(&config.redis)).await.map_err(|timed_out| {
+        config.redis.forget();
+        log::error("read-failed").cause(&timed_out).write();
+        Problem::new(ProblemType::Unavailable, "the counters cannot be read in time")
+    })?;
+    let mut read = read.map_err(|error| away(&error))?;
+    read.counters.retain(|counter| principal.covers(&counter.study, &counter.site));
+    Ok(read)
+}
+
+/// Sums by outcome.
+#[derive(Default)]
+struct Sums<'a>(BTreeMap<&'a str, u64>);
+
+impl<'a> Sums<'a> {
+    fn add(&mut self, counter: &'a Counter) {
+        *self.0.entry(&counter.outcome).or_default() += counter.count;
+    }
+
+    fn members(&self) -> Map<String, Value> {
+        let sum = |outcome| self.0.get(outcome).copied().unwrap_or(0);
+        OUTCOMES.iter().map(|&outcome| (outcome.to_owned(), sum(outcome).into())).collect()
+    }
+}
+
+/// The sums of one site, of all kinds and of each.
+#[derive(Default)]
+struct Site<'a> {
+    all: Sums<'a>,
+    kinds: BTreeMap<&'a str, Sums<'a>>,
+}
+
+/// The counters of every site that the key covers, by kind and together.
+pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
+    let read = read(config, principal).await?;
+    let mut total = Sums::default();
+    let mut sites: BTreeMap<(&str, &str), Site<'_>> = BTreeMap::new();
+    for counter in &read.counters {
+        total.add(counter);
+        let site = sites.entry((&counter.study, &counter.site)).or_default();
+        site.all.add(counter);
+        site.kinds.entry(&counter.kind).or_default().add(counter);
+    }
+    let sites: Vec<Value> = sites
+        .into_iter()
+        .map(|((study, site), Site { all, kinds })| {
+            let mut members = all.members();
+            let kinds: Map<String, Value> =
+                kinds.into_iter().map(|(kind, sums)| (kind.to_owned(), sums.members().into())).collect();
+            members.extend([
+                ("studyId".to_owned(), study.into()),
+                ("siteId".to_owned(), site.into()),
+                ("kinds".to_owned(), kinds.into()),
+            ]);
+            members.into()
+        })
+        .collect();
+    Ok(Reply::json(200, &json!({"total": total.members(), "sites": sites})))
+}
+
+/// Everything as OpenMetrics text.
+pub(crate) async fn metrics(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
+    let read = read(config, principal).await?;
+    let mut registry = Registry::with_prefix("vigil");
+    registry.register_collector(Box::new(Reading { stats: read, now_ms: clock::now().millis() }));
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|_| {
+        log::error("metrics-unwritable").write();
+        Problem::new(ProblemType::Unavailable, "the metrics cannot be written")
+    })?;
+    Ok(Reply::new(200, OPEN_METRICS, text))
+}
+
+/// A reading, as the encoder asks for it.
+#[derive(Debug)]
+struct Reading {
+    stats: Stats,
+    now_ms: i64,
+}
+
+impl Reading {
+    /// How long the oldest of a queue has waited; 0 when it is empty.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of an age are far below 2^52")]
+    fn age(&self, oldest_ms: Option<i64>) -> f64 {
+        oldest_ms.map_or(0.0, |oldest| (self.now_ms - oldest).max(0) as f64 / 1000.0)
+    }
+}
+
+impl Collector for Reading {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let help = "Submissions by what became of them at the door, and refused requests";
+        let mut family = encoder.encode_descriptor("submissions", help, None, kind)?;
+        for counter in &self.stats.counters {
+            let labels = [
+                ("outcome", counter.outcome.as_str()),
+                ("study", &counter.study),
+                ("site", &counter.site),
+                ("kind", &counter.kind),
+            ];
+            ConstCounter::new(counter.count).encode(family.encode_family(&labels)?)?;
+        }
+
+        let gauge = ConstGauge::new(0_i64).metric_type();
+        let help = "Entries of a queue that are not finished";
+        let mut family = encoder.encode_descriptor("queue_entries", help, None, gauge)?;
+        for backlog in &self.stats.queues {
+            let labels = [("queue", backlog.queue.name())];
+            ConstGauge::new(whole(backlog.entries)).encode(family.encode_family(&labels)?)?;
+        }
+        let unit = prometheus_client::registry::Unit::Seconds;
+        let help = "Age of the oldest entry of a queue, 0 when it is empty";
+        let mut family = encoder.encode_descriptor("queue_oldest_age", help, Some(&unit), gauge)?;
+        for backlog in &self.stats.queues {
+            let labels = [("queue", backlog.queue.name())];
+            ConstGauge::new(self.age(backlog.oldest_ms)).encode(family.encode_family(&labels)?)?;
+        }
+        let due = encoder.encode_descriptor("due_entries", "Entries that wait for their time", None, gauge)?;
+        ConstGauge::new(whole(self.stats.due)).encode(due)?;
+        let dead = encoder.encode_descriptor("dead_letters", "Entries that were given up", None, gauge)?;
+        ConstGauge::new(whole(self.stats.dead)).encode(dead)
+    }
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

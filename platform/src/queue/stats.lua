@@ -1,0 +1,13 @@
+-- Reads what there is to measure, at one moment.
+-- KEYS  stats, due, dead, then a stream for each queue
+-- Gives due entries, dead letters, then for each queue: entries, the oldest one's id or '', then the counters: field, value
+local out = {redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[3])}
+for i = 4, #KEYS do
+  local oldest = redis.call('XRANGE', KEYS[i], '-', '+', 'COUNT', 1)[1]
+  out[#out + 1] = redis.call('XLEN', KEYS[i])
+  out[#out + 1] = oldest and oldest[1] or ''
+end
+for _, value in ipairs(redis.call('HGETALL', KEYS[1])) do
+  out[#out + 1] = value
+end
+return out

@@ -1,0 +1,123 @@
+//! What there is to measure: counters of the doors, lengths of the queues.
+//!
+//! Guarantee: all figures of one reading are of one moment, read by one script.
+
+use spin_sdk::redis::RedisResult;
+
+use crate::error::Error;
+use crate::names::{self, Queue};
+use crate::queue::{integer, nonsense, string};
+use crate::redis::Redis;
+
+/// One counter. `*` stands for what is not known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counter {
+    /// The study.
+    pub study: String,
+    /// The site.
+    pub site: String,
+    /// `response`, or the kind of report.
+    pub kind: String,
+    /// What was counted: `accepted`, `duplicate`, `conflict`, `rejected`, `limited`, `unauthenticated`, `forbidden`.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A queue at the moment of the reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Which queue.
+    pub queue: Queue,
+    /// Entries that are not finished.
+    pub entries: u64,
+    /// When the oldest of them came in, milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+}
+
+/// A reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// What must happen later.
+    pub due: u64,
+    /// What was given up.
+    pub dead: u64,
+    /// All queues.
+    pub queues: Vec<Backlog>,
+    /// All counters, sorted by study, site, kind and outcome.
+    pub counters: Vec<Counter>,
+}
+
+/// Takes a reading.
+///
+/// # Errors
+/// [`Kind::Away`](crate::Kind::Away).
+pub async fn read(redis: &Redis) -> Result<Stats, Error> {
+    let keys: Vec<&str> =
+        [names::STATS, names::DUE, names::DEAD].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();
+    let reply = redis.eval(include_str!("queue/stats.lua"), &keys, Vec::new()).await?;
+    stats(&reply).ok_or_else(|| nonsense("stats"))
+}
+
+fn stats(reply: &[RedisResult]) -> Option<Stats> {
+    let mut values = reply.iter();
+    let number = |values: &mut std::slice::Iter<'_, RedisResult>| u64::try_from(integer(values.next()?)?).ok();
+    let (due, dead) = (number(&mut values)?, number(&mut values)?);
+    let mut queues = Vec::with_capacity(Queue::ALL.len());
+    for queue in Queue::ALL {
+        let entries = number(&mut values)?;
+        let oldest = string(values.next()?)?;
+        let oldest_ms = oldest.split('-').next().and_then(|millis| millis.parse().ok());
+        queues.push(Backlog { queue, entries, oldest_ms });
+    }
+    let mut counters = Vec::with_capacity(values.len() / 2);
+    while let Some(field) = values.next() {
+        let count = number(&mut values)?;
+        // A field that another version wrote in another form is not ours to read.
+        counters.extend(counter(&string(field)?, count));
+    }
+    counters.sort();
+    Some(Stats { due, dead, queues, counters })
+}
+
+fn counter(field: &str, count: u64) -> Option<Counter> {
+    let mut parts = field.split('|').map(str::to_owned);
+    let (outcome, study, site, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then_some(Counter { outcome, study, site, kind, count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(text: &str) -> RedisResult {
+        RedisResult::Binary(text.into())
+    }
+
+    #[test]
+    fn a_reading_is_a_flat_list() {
+        let number = RedisResult::Int64;
+        let reply = [
+            number(3),
+            number(1),
+            number(2),
+            binary("1700000000000-0"),
+            number(0),
+            binary(""),
+            binary("rejected|*|*|lab"),
+            binary("7"),
+            binary("accepted|A|1|response"),
+            binary("5"),
+            binary("accepted|A|1"),
+            binary("9"),
+        ];
+        let read = stats(&reply).unwrap();
+        assert_eq!((read.due, read.dead), (3, 1));
+        assert_eq!(read.queues[0].oldest_ms, Some(1_700_000_000_000));
+        assert_eq!((read.queues[1].entries, read.queues[1].oldest_ms), (0, None));
+        let read: Vec<(&str, u64)> = read.counters.iter().map(|c| (c.outcome.as_str(), c.count)).collect();
+        assert_eq!(read, [("rejected", 7), ("accepted", 5)]);
+        assert_eq!(stats(&reply[..3]), None);
+        assert_eq!(stats(&reply[..7]), None);
+    }
+}

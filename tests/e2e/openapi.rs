@@ -1,0 +1,331 @@
+//! `GET /openapi.json` says what the code does: its paths and methods, its statuses and types, its examples.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::app::{ADMIN, App, CLINICIAN_A1, READ_A1, SUBMIT_A, phq9};
+use crate::client::Answer;
+
+const METHODS: [&str; 8] = ["get", "head", "post", "put", "delete", "options", "trace", "patch"];
+
+/// The description, as it is served, without a key.
+async fn description(app: &App) -> Value {
+    let answer = app.client().await.send("GET", "/openapi.json", &[], "").await.unwrap();
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(answer.header("content-length"), Some(&*answer.body.len().to_string()));
+    answer.json()
+}
+
+/// The value itself, or what it refers to.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(reference) => {
+            let pointer = reference.strip_prefix('#').unwrap();
+            document.pointer(pointer).unwrap_or_else(|| panic!("nothing at {reference}"))
+        }
+        None => value,
+    }
+}
+
+/// Path, method and operation of everything documented.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in METHODS {
+            if let Some(operation) = item.get(method) {
+                all.push((path.clone(), method.to_uppercase(), operation.clone()));
+            }
+        }
+    }
+    all
+}
+
+/// A type of request body, its schema, and its examples by name.
+type Request<'a> = (&'a str, &'a Value, Vec<(&'a str, &'a Value)>);
+
+/// Every type of body that an operation takes; each must have examples.
+fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
+    let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
+    let examples = |content: &'a Value| {
+        let examples = content["examples"].as_object().unwrap();
+        examples.iter().map(|(name, example)| (name.as_str(), &example["value"])).collect()
+    };
+    let contents = contents.into_iter().flatten();
+    contents.map(|(media, content)| (media.as_str(), &content["schema"], examples(content))).collect()
+}
+
+/// An example as it is sent: a text as it is, all else as JSON.
+fn sent(example: &Value) -> String {
+    example.as_str().map_or_else(|| example.to_string(), str::to_owned)
+}
+
+/// What is wrong with an instance by a schema of the document.
+fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
+    let mut root = json!({"$schema": "https://json-schema.org/draft/2020-12/schema"});
+    root["components"] = document["components"].clone();
+    root["allOf"] = json!([schema]);
+    let validator = jsonschema::validator_for(&root).unwrap();
+    validator.iter_errors(instance).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+/// A path with real values in it, and the query that it cannot do without.
+fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
+    let mut filled = path.replace("{id}", submission).replace("{pseudonym}", subject);
+    for parameter in document["paths"][path]["parameters"].as_array().into_iter().flatten() {
+        let parameter = resolved(document, parameter);
+        if parameter["in"] == "query" && parameter["required"] == true {
+            let example = document["components"]["parameters"]["SubmissionId"]["example"].as_str().unwrap();
+            let value = parameter["example"].as_str().unwrap().replace(example, submission);
+            filled = format!("{filled}?{}={value}", parameter["name"].as_str().unwrap());
+        }
+    }
+    for (_, parameter) in document["components"]["parameters"].as_object().unwrap() {
+        if let (Some(name), Some(example)) = (parameter["name"].as_str(), parameter["example"].as_str()) {
+            filled = filled.replace(&format!("{{{name}}}"), example);
+        }
+    }
+    assert!(!filled.contains('{'), "{filled}");
+    filled
+}
+
+/// An answer is one that the operation documents: status, type, headers, body.
+fn check(document: &Value, operation: &Value, answer: &Answer) {
+    let what = format!("{} {answer:?}", operation["operationId"]);
+    let response = operation["responses"].get(answer.status.to_string());
+    let response = resolved(document, response.unwrap_or_else(|| panic!("undocumented status: {what}")));
+    for (name, header) in response.get("headers").and_then(Value::as_object).into_iter().flatten() {
+        let header = resolved(document, header);
+        let required = header["required"] == true;
+        assert!(!required || answer.header(name).is_some(), "no {name}: {what}");
+        if let Some(value) = answer.header(name) {
+            let whole = header["schema"]["type"] == "integer";
+            let value = if whole { json!(value.parse::<i64>().unwrap()) } else { json!(value) };
+            assert_eq!(faults(document, &header["schema"], &value), [""; 0], "{name}: {what}");
+        }
+    }
+    if answer.body.is_empty() {
+        return;
+    }
+    let content_type = answer.header("content-type").unwrap();
+    let content = &response["content"][content_type];
+    assert!(content.is_object(), "undocumented type: {what}");
+    let body = if content_type.ends_with("json") {
+        answer.json()
+    } else {
+        json!(String::from_utf8(answer.body.to_vec()).unwrap())
+    };
+    assert_eq!(faults(document, &content["schema"], &body), [""; 0], "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_and_method_of_the_code_is_documented() {
+    let app = App::builder().only(&["submit", "records"]).start().await;
+    let document = description(&app).await;
+    let documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+
+    // What spin.toml routes, and what `records` tells apart behind its catch-all.
+    let root = env!("CARGO_MANIFEST_DIR");
+    let manifest: toml::Table = std::fs::read_to_string(format!("{root}/spin.toml")).unwrap().parse().unwrap();
+    let mut known = BTreeSet::new();
+    for trigger in manifest["trigger"]["http"].as_array().unwrap() {
+        let route = trigger["route"].as_str().unwrap();
+        if route != "/..." {
+            let part = |part: &str| part.strip_prefix(':').map_or(part.to_owned(), |name| format!("{{{name}}}"));
+            known.insert(route.split('/').map(part).collect::<Vec<_>>().join("/"));
+        }
+    }
+    let source = std::fs::read_to_string(format!("{root}/functions/records/src/lib.rs")).unwrap();
+    let fhir = std::fs::read_to_string(format!("{root}/functions/records/src/fhir.rs")).unwrap();
+    let literals = |source: &str| -> Vec<String> {
+        let literals = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/'));
+        literals.map(str::to_owned).collect()
+    };
+    let fhir = literals(&fhir).into_iter().filter(|literal| literal.starts_with("/fhir/"));
+    for literal in literals(&source).into_iter().chain(fhir) {
+        known.insert(match literal.as_str() {
+            // Told apart further in fhir.rs; the end of the path of identities.
+            "/fhir/" | "/identity" => continue,
+            // A prefix stands for what follows it.
+            "/fhir/Questionnaire/" => format!("{literal}{{instrument}}"),
+            "/v1/audit/" => format!("{literal}{{kind}}/{{id}}"),
+            "/v1/subjects/" => format!("{literal}{{pseudonym}}/identity"),
+            prefix if prefix.ends_with('/') && prefix.len() > 1 => format!("{literal}{{id}}"),
+            _ => literal,
+        });
+    }
+    assert_eq!(documented, known.iter().map(String::as_str).collect(), "documented, and known to the code");
+
+    // What a path says that it takes is what is documented.
+    for path in documented {
+        let answer = app.send("PATCH", &filled(&document, path, &"0".repeat(36), &"0".repeat(32)), &Value::Null).await;
+        assert_eq!(answer.status, 405, "{path}: {answer:?}");
+        let allowed: BTreeSet<String> =
+            answer.header("allow").unwrap().split(',').map(|method| method.trim().to_lowercase()).collect();
+        let methods = METHODS.iter().filter(|method| document["paths"][path].get(**method).is_some());
+        assert_eq!(allowed, methods.map(|&method| method.to_owned()).collect(), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_is_valid_and_every_example_request_is_accepted() {
+    let app = App::start().await;
+    let document = description(&app).await;
+    let location = app.submit(&phq9("r", [0; 9])).await;
+    let id = location.rsplit('/').next().unwrap();
+    let mut accepted = 0;
+    for (path, method, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = resolved(&document, response).get("content").and_then(Value::as_object);
+            for (media, content) in content.into_iter().flatten() {
+                if let Some(example) = content.get("example") {
+                    let found = faults(&document, &content["schema"], example);
+                    assert_eq!(found, [""; 0], "example of {method} {path} {status} {media}");
+                }
+            }
+        }
+        for (media, schema, examples) in requests(&operation) {
+            for (name, example) in examples {
+                let what = format!("example {name} of {method} {path}");
+                assert_eq!(faults(&document, schema, example), [""; 0], "{what}");
+                let authorization = format!("Bearer {ADMIN}");
+                let headers = [("authorization", authorization.as_str()), ("content-type", media)];
+                let path = filled(&document, &path, id, "");
+                let answer = app.client().await.send(&method, &path, &headers, sent(example)).await.unwrap();
+                let expected = if path == "/v1/validate" || method == "DELETE" { 200 } else { 202 };
+                assert_eq!(answer.status, expected, "{what}: {answer:?}");
+                check(&document, &operation, &answer);
+                accepted += 1;
+                // A batch and a check tell of every row.
+                if path == "/v1/validate" {
+                    assert_eq!(answer.json()["valid"], true, "{what}: {answer:?}");
+                }
+                if path == "/v1/reports/batch" {
+                    assert_eq!(answer.json()["rejected"], 0, "{what}: {answer:?}");
+                }
+                if let Some(location) = answer.header("location") {
+                    let shown = app.scored(location).await;
+                    let schema = json!({"$ref": "#/components/schemas/Submission"});
+                    assert_eq!(faults(&document, &schema, &shown), [""; 0], "{shown}");
+                }
+            }
+        }
+    }
+    assert!(accepted >= 9, "{accepted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_answers_as_documented() {
+    let receiver = crate::receiver::Receiver::start().await;
+    let app = App::builder().routes(&[&receiver.url()]).variable("rate_per_site", "1000").start().await;
+    let document = description(&app).await;
+    // One with alerts, so that all parts of a shown submission are there.
+    let location = app.submit(&phq9("r", [3; 9])).await;
+    let shown = |shown: &Value| {
+        let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
+        !alerts.is_empty() && alerts.iter().all(|alert| alert["state"] == "delivered")
+    };
+    let submission = app.shown(&location, shown).await;
+    let subject = submission["subject"].as_str().unwrap();
+    let id = location.rsplit('/').next().unwrap();
+
+    let mut statuses: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    for (path, method, operation) in operations(&document) {
+        let path = filled(&document, &path, id, subject);
+        let open = operation.get("security").is_some_and(|security| *security == json!([]));
+        let mut seen = BTreeSet::new();
+        let bearers: Vec<Option<String>> =
+            [None, Some("nobody"), Some(ADMIN), Some(READ_A1), Some(SUBMIT_A), Some(CLINICIAN_A1)]
+                .map(|key| key.map(|k| format!("Bearer {k}")))
+                .into();
+        for authorization in &bearers {
+            let mut headers: Vec<(&str, &str)> = Vec::new();
+            headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+            let mut bodies = vec![("application/json", String::new())];
+            for (media, _, examples) in requests(&operation) {
+                let valid = examples[0].1;
+                bodies.push((media, sent(valid)));
+                for (member, value) in [("authoredAt", "2026-03-02T08:00:00Z"), ("studyId", "B")] {
+                    let mut other = valid.clone();
+                    match &mut other {
+                        Value::Array(rows) => rows[0][member] = json!(value),
+                        Value::Object(members) => drop(members.insert(member.into(), json!(value))),
+                        _ => continue,
+                    }
+                    bodies.push((media, other.to_string()));
+                }
+                for body in [json!([]), json!({"a": 1})] {
+                    bodies.push((media, body.to_string()));
+                }
+                bodies.push(("text/plain", "x".into()));
+                bodies.push((media, "x".into()));
+                bodies.push((media, " ".repeat(300 * 1024)));
+            }
+            for (content_type, body) in bodies {
+                for prefer in ["return=minimal", "return=representation"] {
+                    let headers: Vec<_> =
+                        headers.iter().copied().chain([("content-type", content_type), ("prefer", prefer)]).collect();
+                    let answer = app.client().await.send(&method, &path, &headers, body.clone()).await.unwrap();
+                    check(&document, &operation, &answer);
+                    seen.insert(answer.status);
+                }
+            }
+        }
+        assert_eq!(seen.contains(&401), !open, "{method} {path}: {seen:?}");
+        assert!(seen.iter().any(|status| (200..300).contains(status)), "{method} {path}: {seen:?}");
+        statuses.insert(format!("{method} {path}"), seen);
+    }
+    let reports = statuses["POST /v1/reports"].iter().copied().collect::<Vec<_>>();
+    assert_eq!(reports, [202, 400, 401, 403, 409, 413, 415, 422]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_under_load_and_without_redis_are_documented() {
+    let mut app = App::builder().variable("rate_per_key", "0.001,1").start().await;
+    let document = description(&app).await;
+    let operation = &document["paths"]["/v1/surveys/{instrument}/responses"]["post"];
+    for (id, status) in [("r1", 202), ("r2", 429)] {
+        let answer = app.send("POST", crate::app::PHQ9, &phq9(id, [0; 9])).await;
+        assert_eq!(answer.status, status);
+        check(&document, operation, &answer);
+    }
+    app.redis.as_mut().unwrap().kill().unwrap();
+    for (path, method, operation) in operations(&document) {
+        if path == "/v1/reports" || method == "HEAD" {
+            continue;
+        }
+        let answer =
+            app.send(&method, &filled(&document, &path, &"0".repeat(36), &"0".repeat(32)), &phq9("r3", [0; 9])).await;
+        check(&document, &operation, &answer);
+    }
+}
+
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_refers_to_what_is_not_there_and_nothing_is_there_for_nobody() {
+    let app = App::builder().only(&["records"]).start().await;
+    let document = description(&app).await;
+    let mut used = BTreeSet::new();
+    references(&document, &mut used);
+    let mut there = BTreeSet::new();
+    for (section, members) in document["components"].as_object().unwrap() {
+        if section != "securitySchemes" {
+            there.extend(members.as_object().unwrap().keys().map(|name| format!("#/components/{section}/{name}")));
+        }
+    }
+    assert_eq!(used, there);
+    let ids: Vec<Value> =
+        operations(&document).into_iter().map(|(.., operation)| operation["operationId"].clone()).collect();
+    let different: BTreeSet<String> = ids.iter().map(Value::to_string).collect();
+    assert_eq!(different.len(), ids.len(), "every operation has an id of its own");
+}
