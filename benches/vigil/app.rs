@@ -81,6 +81,11 @@ impl Ground {
         Ok(redis::Client::open(self.redis.url())?.get_connection()?)
     }
 
+    /// Where everything lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn spin_toml(&self) -> PathBuf {
         self.folder.path().join("spin.toml")
     }
