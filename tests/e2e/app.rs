@@ -319,6 +319,22 @@ impl App {
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
     }
 
+    /// Everything that Redis, the store and the logs have written: names and contents.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+                }
+            }
+        }
+        files
+    }
+
     /// The value under a key of the key-value store.
     pub(crate) fn stored(&self, key: &str) -> Option<Vec<u8>> {
         let store = rusqlite::Connection::open(self.dir.join("sqlite_key_value.db")).unwrap();

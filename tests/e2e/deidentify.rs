@@ -81,17 +81,7 @@ async fn nothing_of_the_identity_is_left_after_a_burst() {
         ("the answer to one".to_owned(), single.body.to_vec()),
         ("the refusal".to_owned(), refused.body.to_vec()),
     ];
-    let mut folders = vec![app.dir.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                places.push((path.display().to_string(), std::fs::read(&path).unwrap()));
-            }
-        }
-    }
+    places.extend(app.files());
     for expected in ["sqlite_key_value.db", "appendonlydir"] {
         assert!(places.iter().any(|(name, bytes)| name.contains(expected) && bytes.len() > 10_000), "{expected}");
     }
