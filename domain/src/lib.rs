@@ -19,6 +19,7 @@ pub mod rows;
 mod rule;
 mod score;
 pub mod scrub;
+pub mod settings;
 mod time;
 
 pub use finding::{Code, Finding};

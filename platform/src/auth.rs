@@ -43,6 +43,8 @@ pub enum Action {
     Erase,
     /// Run the operators' rounds.
     Operate,
+    /// Change what all studies share: configuration, instruments.
+    Configure,
 }
 
 impl Role {
@@ -55,7 +57,7 @@ impl Role {
             Action::Measure => matches!(self, Role::Read | Role::Admin),
             // Not the administrator: who a patient is concerns those who treat them.
             Action::Identify => matches!(self, Role::Clinician),
-            Action::Audit | Action::Erase | Action::Operate => matches!(self, Role::Admin),
+            Action::Audit | Action::Erase | Action::Operate | Action::Configure => matches!(self, Role::Admin),
         }
     }
 }
@@ -211,7 +213,7 @@ mod tests {
     fn who_a_patient_is_concerns_clinicians_alone() {
         for role in [Role::Submit, Role::Read, Role::Clinician, Role::Admin] {
             assert_eq!(role.may(Action::Identify), role == Role::Clinician, "{role:?}");
-            for action in [Action::Audit, Action::Erase] {
+            for action in [Action::Audit, Action::Erase, Action::Configure] {
                 assert_eq!(role.may(action), role == Role::Admin, "{role:?} {action:?}");
             }
         }

@@ -1,8 +1,11 @@
 //! Variables, read once per instance, with every fault reported at once. A component with a fault does nothing at all.
 
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::str::FromStr;
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,6 +13,22 @@ use base64::engine::general_purpose::STANDARD;
 use spin_sdk::variables;
 
 use crate::error::{Error, Kind};
+
+/// The configuration of this instance: that in `place`, or what `read` gives, which is then kept there.
+///
+/// # Errors
+/// Those of `read`; the next call reads again.
+pub async fn once<T>(
+    place: &'static LocalKey<RefCell<Option<Rc<T>>>>,
+    read: impl AsyncFnOnce() -> Result<T, Error>,
+) -> Result<Rc<T>, Error> {
+    if let Some(config) = place.with_borrow(Clone::clone) {
+        return Ok(config);
+    }
+    let config = Rc::new(read().await?);
+    place.set(Some(Rc::clone(&config)));
+    Ok(config)
+}
 
 /// Reads variables and collects what is wrong with them.
 #[derive(Default)]

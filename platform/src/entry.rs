@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::{ScoreValue, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -37,6 +38,9 @@ pub struct Submission {
     /// The instrument of a response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instrument: Option<String>,
+    /// The version of the instrument that its answers were checked by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument_version: Option<String>,
     /// When it was written, RFC 3339 in UTC.
     pub authored_at: String,
     /// When it came in, RFC 3339 in UTC.
@@ -119,6 +123,30 @@ pub struct Score {
     pub answered: u16,
     /// Items missing.
     pub missing: u16,
+}
+
+impl Score {
+    /// A score as the rules gave it.
+    pub fn of(score: &domain::Score<'_>) -> Self {
+        let value = score.value.as_ref().map(|value| match value {
+            ScoreValue::Number(number) => Value::from(*number),
+            ScoreValue::Text(text) => Value::from(text.to_string()),
+            ScoreValue::Flag(flag) => Value::from(*flag),
+        });
+        let reason = match &score.status {
+            Status::NotScored(reason) => Some(reason.as_str().to_owned()),
+            _ => None,
+        };
+        Score {
+            id: score.id.to_string(),
+            value,
+            band: score.band.as_ref().map(|band| band.to_string()),
+            status: score.status.as_str().to_owned(),
+            reason,
+            answered: score.answered,
+            missing: score.missing,
+        }
+    }
 }
 
 /// With what a submission was scored.

@@ -53,6 +53,7 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
             subject: String::new(),
             kind: String::new(),
             instrument: None,
+            instrument_version: None,
             authored_at: String::new(),
             received_at: own(received_at),
             key: String::new(),

@@ -28,7 +28,7 @@ fn issue_code(kind: ProblemType) -> &'static str {
         ProblemType::NotFound => "not-found",
         ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => "not-supported",
         ProblemType::RequestTimedOut | ProblemType::DeadlinePassed => "timeout",
-        ProblemType::Conflict => "conflict",
+        ProblemType::Conflict | ProblemType::PreconditionFailed | ProblemType::PreconditionRequired => "conflict",
         ProblemType::Gone => "deleted",
         ProblemType::TooLarge => "too-long",
         ProblemType::Invalid => "invalid",

@@ -21,6 +21,7 @@ pub mod problem;
 pub mod queue;
 pub mod rate;
 pub mod redis;
+pub mod settings;
 pub mod stats;
 pub mod tally;
 pub mod trace;

@@ -64,6 +64,11 @@ pub const DEAD: &str = "{vigil}:dead";
 /// Counters of the doors: a hash of `<outcome>|<study>|<site>|<kind>`, where `*` stands for what is not known.
 pub const STATS: &str = "{vigil}:stats";
 
+/// A copy of the settings for those who must not wait for the store: a hash of `revision`, `index` and what was asked for.
+pub const SETTINGS: &str = "{vigil}:settings";
+/// Held by whoever changes the settings.
+pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
+
 /// The token bucket of an API key.
 pub fn rate_of_key(key: impl Display) -> String {
     format!("{{vigil}}:rate:key:{key}")
@@ -101,6 +106,29 @@ pub fn bucket(name: impl Display) -> String {
 pub const STORE: &str = "default";
 /// Written by the readiness check.
 pub const READY_PROBE: &str = "probe/ready";
+
+/// Which configuration documents and instruments there are, and which version of each is in force.
+pub const SETTINGS_INDEX: &str = "settings";
+
+/// A version of a configuration document.
+pub fn config(document: impl Display, version: u64) -> String {
+    format!("config/{document}/{version}")
+}
+
+/// The audit chain of a configuration document.
+pub fn config_entity(document: impl Display) -> String {
+    format!("config/{document}")
+}
+
+/// A version of an instrument that did not come with Vigil.
+pub fn instrument(id: impl Display, version: impl Display) -> String {
+    format!("instrument/{id}/{version}")
+}
+
+/// The audit chain of an instrument.
+pub fn instrument_entity(id: impl Display) -> String {
+    format!("instrument/{id}")
+}
 
 /// The record of a submission.
 pub fn submission(id: impl Display) -> String {

@@ -24,6 +24,10 @@ pub enum ProblemType {
     Conflict,
     /// What was here is erased, and stays so.
     Gone,
+    /// What is to be replaced is not what the sender saw last.
+    PreconditionFailed,
+    /// The sender must say what is to be replaced.
+    PreconditionRequired,
     /// The body is too long.
     TooLarge,
     /// The body is not of a type that this path takes.
@@ -52,6 +56,8 @@ impl ProblemType {
             ProblemType::RequestTimedOut => ("request-timed-out", 408, "The request did not arrive in time"),
             ProblemType::Conflict => ("conflict", 409, "It contradicts what is there"),
             ProblemType::Gone => ("gone", 410, "It was erased"),
+            ProblemType::PreconditionFailed => ("precondition-failed", 412, "It was changed by somebody else"),
+            ProblemType::PreconditionRequired => ("precondition-required", 428, "It must be said what is replaced"),
             ProblemType::TooLarge => ("too-large", 413, "The body is too long"),
             ProblemType::UnsupportedMediaType => ("unsupported-media-type", 415, "The body has the wrong type"),
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),

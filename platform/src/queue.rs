@@ -79,6 +79,8 @@ pub struct Submission<'a> {
     pub payload: String,
     /// The earlier submission whose place this one takes.
     pub amends: Option<&'a str>,
+    /// The revision of the settings by which it was checked.
+    pub revision: &'a str,
 }
 
 /// What became of a submission at the door.
@@ -98,6 +100,8 @@ pub enum Enqueued {
     AmendsGone,
     /// The submission it amends is not the current version; nothing was written.
     NotCurrent,
+    /// It was checked by settings that are not in force any more; nothing was written.
+    Stale,
     /// The stream is full; nothing was written.
     Full,
     /// It came too fast; nothing was written. There is a place after so many seconds.
@@ -119,7 +123,7 @@ pub async fn enqueue(
     let once = names::once(submission.id);
     let amended = submission.amends.map(|id| (names::once(id), names::superseded_mark(id)));
     let buckets = limits.buckets(submission.key, submission.scope);
-    let mut keys = vec![once.as_str(), queue.stream(), queue.bell(), names::CLOCK, names::STATS];
+    let mut keys = vec![once.as_str(), queue.stream(), queue.bell(), names::CLOCK, names::STATS, names::SETTINGS];
     let mut arguments = vec![
         text(submission.hash),
         text(submission.facts),
@@ -132,6 +136,7 @@ pub async fn enqueue(
         millis(CLOCK),
         text(format!("|{}|{}", submission.scope, submission.kind)),
         announcement(),
+        text(submission.revision),
     ];
     match &amended {
         Some((amended_once, superseded)) => {
@@ -167,6 +172,7 @@ fn enqueued(reply: &[RedisResult]) -> Option<Enqueued> {
         "amends-unknown" => Some(Enqueued::AmendsUnknown),
         "amends-gone" => Some(Enqueued::AmendsGone),
         "not-current" => Some(Enqueued::NotCurrent),
+        "stale" => Some(Enqueued::Stale),
         "limited" => {
             let wait = u64::try_from(reply.get(1).and_then(integer)?).ok()?;
             Some(Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX)))
@@ -201,28 +207,29 @@ pub struct Claim {
     pub leave: bool,
 }
 
-/// Takes entries to work on.
+/// Takes entries to work on. Gives also the revision of the settings in force, for [`crate::settings::Settings::at`].
 ///
 /// # Errors
 /// [`Kind::Away`]. What may have been claimed comes back after its lease.
-pub async fn claim(redis: &Redis, queue: Queue, how: Claim) -> Result<Vec<Claimed>, Error> {
+pub async fn claim(redis: &Redis, queue: Queue, how: Claim) -> Result<(String, Vec<Claimed>), Error> {
     let flag = |on: bool| text(if on { "1" } else { "0" });
     let arguments =
         vec![text(names::GROUP), text(how.count.to_string()), millis(how.lease), flag(how.reclaim), flag(how.leave)];
-    let keys = [queue.stream(), queue.bell()];
+    let keys = [queue.stream(), queue.bell(), names::SETTINGS];
     let reply = redis.eval(include_str!("queue/claim.lua"), &keys, arguments).await?;
     claimed(reply).ok_or_else(|| nonsense("claim"))
 }
 
-fn claimed(reply: Vec<RedisResult>) -> Option<Vec<Claimed>> {
+fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
     let mut entries = Vec::with_capacity(reply.len() / 3);
     let mut values = reply.into_iter();
+    let revision = string(&values.next()?)?;
     while let Some(id) = values.next() {
         let (attempt, payload) = (values.next()?, values.next()?);
         let RedisResult::Binary(payload) = payload else { return None };
         entries.push(Claimed { id: string(&id)?, attempt: u32::try_from(integer(&attempt)?).ok()?, payload });
     }
-    Some(entries)
+    Some((revision, entries))
 }
 
 /// What follows from an entry.
@@ -409,12 +416,22 @@ mod tests {
 
     #[test]
     fn claims_come_as_a_flat_list_of_threes() {
-        let reply = vec![binary("1-0"), RedisResult::Int64(1), binary("a"), binary("2-0"), binary("3"), binary("b")];
-        let entries = claimed(reply).unwrap();
+        let reply = vec![
+            binary("r"),
+            binary("1-0"),
+            RedisResult::Int64(1),
+            binary("a"),
+            binary("2-0"),
+            binary("3"),
+            binary("b"),
+        ];
+        let (revision, entries) = claimed(reply).unwrap();
+        assert_eq!(revision, "r");
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1], Claimed { id: "2-0".into(), attempt: 3, payload: b"b".to_vec() });
-        assert_eq!(claimed(Vec::new()), Some(Vec::new()));
-        assert_eq!(claimed(vec![binary("1-0"), RedisResult::Int64(1)]), None);
+        assert_eq!(claimed(vec![binary("")]), Some((String::new(), Vec::new())));
+        assert_eq!(claimed(vec![binary("r"), binary("1-0"), RedisResult::Int64(1)]), None);
+        assert_eq!(claimed(Vec::new()), None);
     }
 
     #[test]

@@ -54,6 +54,8 @@ fn outcome(problem: &Problem) -> Option<&'static str> {
         | ProblemType::RequestTimedOut
         | ProblemType::Conflict
         | ProblemType::Gone
+        | ProblemType::PreconditionFailed
+        | ProblemType::PreconditionRequired
         | ProblemType::TooLarge
         | ProblemType::Busy
         | ProblemType::Unavailable

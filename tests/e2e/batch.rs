@@ -311,6 +311,7 @@ async fn without_redis_a_batch_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn validation_tells_everything_and_stores_nothing() {
     let app = App::builder().only(&["submit", "records"]).start().await;
+    assert_eq!(post(&app, VALIDATE, NDJSON, String::new()).await.status, 200);
     let before: usize = app.redis(&["DBSIZE"]).await;
     let rows: Vec<String> = (0..1000)
         .map(|number| match number % 4 {

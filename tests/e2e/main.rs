@@ -27,4 +27,5 @@ mod openapi;
 mod ops;
 mod receiver;
 mod reports;
+mod settings;
 mod stats;

@@ -15,8 +15,16 @@ async fn health_and_readiness_need_no_key() {
     let ready = app.client().await.send("GET", "/readyz", &[], "").await.unwrap().json();
     let names: Vec<&str> =
         ready["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    let expected =
-        ["redis", "redis-aof", "redis-fsync", "redis-aof-write", "redis-noeviction", "oldest-pending", "key-value"];
+    let expected = [
+        "redis",
+        "redis-aof",
+        "redis-fsync",
+        "redis-aof-write",
+        "redis-noeviction",
+        "settings",
+        "oldest-pending",
+        "key-value",
+    ];
     assert_eq!(names, expected);
 }
 

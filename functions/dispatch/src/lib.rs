@@ -88,7 +88,7 @@ pub async fn drain(until: Until) -> Result<usize, Error> {
         let look = open && room > 0;
         if look {
             let how = Claim { count: room, lease: config.lease, reclaim, leave: calls.is_empty() };
-            let entries = queue::claim(&config.redis, Queue::Dispatch, how).await?;
+            let (_, entries) = queue::claim(&config.redis, Queue::Dispatch, how).await?;
             reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
             if entries.is_empty() && calls.is_empty() {
                 return Ok(total);

@@ -7,14 +7,16 @@
 
 use domain::audit::{self, Fault, Head, Slot};
 use domain::intake::is_name;
+use domain::library;
 use platform::audit::{Record, head};
 use platform::auth::Principal;
 use platform::entry::{Record as Submission, Subject};
 use platform::http::Reply;
 use platform::identity::{digest, hex};
 use platform::kv::Store;
-use platform::names;
 use platform::problem::Problem;
+use platform::settings::Settings;
+use platform::{Error, names};
 use serde_json::{Value, json};
 
 use crate::away;
@@ -31,7 +33,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -
         return Err(Problem::not_found());
     };
     let store = Store::open().await.map_err(|error| away(&error))?;
-    let content = store.bytes(entity).await.map_err(|error| away(&error))?;
+    let content = content(config, &store, kind, name).await.map_err(|error| away(&error))?;
     if !principal.covers_all() {
         let place = content.as_deref().and_then(|content| place(kind, content));
         if !place.is_some_and(|(study, site)| principal.covers(&study, &site)) {
@@ -79,11 +81,29 @@ pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
+/// What is there of an entity now; of settings, the version in force.
+async fn content(config: &Config, store: &Store, kind: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    if !matches!(kind, "config" | "instrument") {
+        return store.bytes(&format!("{kind}/{name}")).await;
+    }
+    let settings = Settings::in_force(&config.redis).await?;
+    let index = settings.index();
+    let version = index.documents.get(name).filter(|_| kind == "config").map(|version| version.version);
+    let current = index.instruments.get(name).filter(|_| kind == "instrument").map(|own| own.current.as_deref());
+    match (version, current) {
+        (Some(version), _) => store.bytes(&names::config(name, version)).await,
+        (None, Some(Some(version))) => store.bytes(&names::instrument(name, version)).await,
+        (None, _) => Ok(library::definition(name).map(<[u8]>::to_vec)),
+    }
+}
+
 /// A fixed word for the log.
 fn name_of(kind: &str) -> &'static str {
     match kind {
         "submission" => "submission",
         "subject" => "subject",
+        "config" => "config",
+        "instrument" => "instrument",
         _ => "other",
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use platform::Error;
 use platform::auth::Keys;
-use platform::config::Reader;
+use platform::config::{Reader, once};
 use platform::identity::IdentityKey;
 use platform::redis::{PATIENCE, Redis};
 
@@ -26,9 +26,10 @@ thread_local! {
 
 /// The configuration of this instance.
 pub(crate) async fn get() -> Result<Rc<Config>, Error> {
-    if let Some(config) = CONFIG.with_borrow(Clone::clone) {
-        return Ok(config);
-    }
+    once(&CONFIG, read).await
+}
+
+async fn read() -> Result<Config, Error> {
     let mut reader = Reader::new();
     let identity_key = IdentityKey::new(reader.key("identity_key", 32..=32).await);
     let older = reader.parsed("identity_keys_old", IdentityKey::read_list).await;
@@ -40,7 +41,5 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
         lease: reader.seconds("lease_seconds", 1..=86_400).await,
         ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
     };
-    let config = Rc::new(reader.finish(config)?);
-    CONFIG.set(Some(Rc::clone(&config)));
-    Ok(config)
+    reader.finish(config)
 }

@@ -4,9 +4,11 @@
 //! Who may see what is as everywhere: an instrument is shown to any key, scores to a key that may read results of that
 //! study and site. To all others the search finds nothing, as if the submission were not there.
 
+use std::rc::Rc;
+
 use domain::fhir::observation::{Score, Scored, bundle, observation};
 use domain::fhir::questionnaire::questionnaire;
-use domain::{Code, Finding, Instrument, library};
+use domain::{Code, Finding, Instrument};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::entry::{Record, State};
@@ -14,10 +16,12 @@ use platform::fhir::{FHIR_JSON, outcome};
 use platform::http::{Incoming, Reply};
 use platform::identity::is_id;
 use platform::kv::Store;
+use platform::names;
 use platform::problem::{Problem, ProblemType};
-use platform::{log, names};
+use platform::settings::Settings;
 use serde_json::Value;
 
+use crate::config::Config;
 use crate::{TOTAL, away, configured, only};
 
 /// Answers a path below `/fhir/`; every refusal is an `OperationOutcome`.
@@ -40,7 +44,9 @@ async fn read(incoming: &Incoming) -> Result<Reply, Problem> {
     match id {
         Some(id) => {
             config.keys.admit(authorization.as_deref(), Action::Follow)?;
-            let instrument = instrument(id).ok_or_else(Problem::not_found)?;
+            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+            let found = deadline.run(instrument(&config, id, None)).await.map_err(|TimedOut| late())?;
+            let instrument = found?.ok_or_else(Problem::not_found)?;
             Ok(shown(&questionnaire(&instrument)))
         }
         None => {
@@ -48,9 +54,8 @@ async fn read(incoming: &Incoming) -> Result<Reply, Problem> {
             let submission = derived_from(&incoming.query)?;
             let own_url = format!("{OBSERVATION}?derived-from=QuestionnaireResponse/{submission}");
             let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-            let found = deadline.run(observations(principal, &submission)).await.map_err(|TimedOut| {
-                Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time")
-            })??;
+            let found =
+                deadline.run(observations(&config, principal, &submission)).await.map_err(|TimedOut| late())??;
             Ok(shown(&bundle(&own_url, found)))
         }
     }
@@ -60,9 +65,14 @@ fn shown(resource: &Value) -> Reply {
     Reply::new(200, FHIR_JSON, resource.to_string())
 }
 
-fn instrument(id: &str) -> Option<Instrument> {
-    let read = Instrument::from_json(library::definition(id)?);
-    read.inspect_err(|faults| log::error("instrument-unreadable").count(faults.len()).write()).ok()
+/// A version of an instrument, or the one in force.
+async fn instrument(config: &Config, id: &str, version: Option<&str>) -> Result<Option<Rc<Instrument>>, Problem> {
+    let found = async { Settings::in_force(&config.redis).await?.instrument(&config.redis, id, version).await };
+    found.await.map_err(|error| away(&error))
+}
+
+fn late() -> Problem {
+    Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time")
 }
 
 /// The submission whose scores are asked for. A parameter that is not followed is refused: a search that ignores one
@@ -97,7 +107,7 @@ fn derived_from(query: &str) -> Result<String, Problem> {
 }
 
 /// The scores of a submission; none of one that is not scored yet, erased, not there, or not for this key.
-async fn observations(principal: &Principal, id: &str) -> Result<Vec<Value>, Problem> {
+async fn observations(config: &Config, principal: &Principal, id: &str) -> Result<Vec<Value>, Problem> {
     if !is_id(id) {
         return Ok(Vec::new());
     }
@@ -114,7 +124,8 @@ async fn observations(principal: &Principal, id: &str) -> Result<Vec<Value>, Pro
         authored_at: &submission.authored_at,
         instrument: name,
     };
-    let definition = instrument(name);
+    let version = record.scored_with.as_ref().map(|with| with.version.as_str());
+    let definition = instrument(config, name, version).await?;
     let scores = record.scores.iter().enumerate().map(|(position, score)| {
         let score = Score {
             id: &score.id,
@@ -123,7 +134,7 @@ async fn observations(principal: &Principal, id: &str) -> Result<Vec<Value>, Pro
             status: &score.status,
             reason: score.reason.as_deref(),
         };
-        observation(&scored, position, &score, definition.as_ref())
+        observation(&scored, position, &score, definition.as_deref())
     });
     Ok(scores.collect())
 }

@@ -12,6 +12,7 @@ use platform::http::Reply;
 use platform::kv::Store;
 use platform::names::{self, Queue};
 use platform::redis::{Redis, text};
+use platform::settings::Settings;
 use platform::{Error, clock, log, queue};
 use serde_json::{Value, json};
 use spin_sdk::redis::RedisResult;
@@ -90,6 +91,8 @@ async fn redis_checks(config: &Config) -> Vec<Check> {
     let unless = |ok: bool, fault: &'static str| (!ok).then_some(fault);
     let fsync = fsync_always(&config.redis).await;
     let waiting = waiting(config).await.map_err(noted("cannot be read"));
+    // After Redis lost its copy of the settings this brings it back before the door needs it.
+    let settings = Settings::in_force(&config.redis).await.err().map(noted("cannot be read"));
     vec![
         Check { name: "redis", fault: None },
         Check { name: "redis-aof", fault: unless(says("aof_enabled:1"), "appendonly must be on") },
@@ -102,6 +105,7 @@ async fn redis_checks(config: &Config) -> Vec<Check> {
             name: "redis-noeviction",
             fault: unless(says("maxmemory_policy:noeviction"), "maxmemory-policy must be noeviction"),
         },
+        Check { name: "settings", fault: settings },
         Check {
             name: "oldest-pending",
             fault: match waiting {

@@ -19,6 +19,7 @@ use platform::deadline::Deadline;
 use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::redis::{PATIENCE, Redis};
+use platform::settings::Settings;
 
 use record::Scorer;
 
@@ -58,14 +59,18 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let (mut scorer, mut total, mut reclaim) = (Scorer::default(), 0, true);
     while !deadline.left().is_zero() {
         let how = Claim { count: BATCH, lease, reclaim, leave: true };
-        let entries = queue::claim(&redis, Queue::Score, how).await?;
+        let (revision, entries) = queue::claim(&redis, Queue::Score, how).await?;
         // A stalled entry is rare: look for the next one when there is one, else once a drain.
         reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
         if entries.is_empty() {
             return Ok(total);
         }
         let ids: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
-        let finished = match work::store(&redis, &mut scorer, max_attempts, entries).await {
+        let stored = async {
+            let settings = Settings::at(&redis, &revision).await?;
+            work::store(&redis, &settings, &mut scorer, max_attempts, entries).await
+        };
+        let finished = match stored.await {
             Ok(finished) => finished,
             Err(away) => {
                 queue::release(&redis, Queue::Score, ids, lease, PAUSE).await?;

@@ -1,22 +1,25 @@
 //! One submission: its scores, its alerts, its record.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use domain::{Instrument, ScoreValue, Status, library};
+use domain::Instrument;
 use platform::audit::{self, Action, Change};
 use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
 use platform::identity::alert_id;
 use platform::kv::Batch;
 use platform::queue::{Claimed, Finished, FollowUp};
+use platform::redis::Redis;
+use platform::settings::Settings;
 use platform::{Error, log, names};
-use serde_json::Value;
 
 use crate::amend::Supersede;
 
 /// Scores submissions; keeps the instruments it has read.
 #[derive(Default)]
 pub(crate) struct Scorer {
-    instruments: BTreeMap<String, Option<Instrument>>,
+    /// By id, then by the version that a submission names.
+    instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
 }
 
 /// What scoring a response gave.
@@ -60,9 +63,25 @@ pub(crate) fn give_up(reason: &'static str, id: &str, claimed: Claimed) -> Finis
 }
 
 impl Scorer {
+    /// Makes sure that the instrument of a submission is known, if there is one of its name and version.
+    pub(crate) async fn meet(
+        &mut self,
+        redis: &Redis,
+        settings: &Settings,
+        submission: &Submission,
+    ) -> Result<(), Error> {
+        let Submission { instrument: Some(id), instrument_version: version, .. } = submission else { return Ok(()) };
+        if self.instruments.get(id).is_some_and(|versions| versions.contains_key(version)) {
+            return Ok(());
+        }
+        let found = settings.instrument(redis, id, version.as_deref()).await?;
+        self.instruments.entry(id.clone()).or_default().insert(version.clone(), found);
+        Ok(())
+    }
+
     /// Scores an entry, adds its records to the batch and tells what follows from it.
     pub(crate) fn finish(
-        &mut self,
+        &self,
         claimed: Claimed,
         entry: Entry,
         max_attempts: u32,
@@ -112,19 +131,20 @@ impl Scorer {
     }
 
     /// The alerts that scoring an entry may have stored.
-    pub(crate) fn alert_ids(&mut self, entry: &Entry) -> Vec<String> {
+    pub(crate) fn alert_ids(&self, entry: &Entry) -> Vec<String> {
         let alerts = self.score(entry).map(|outcome| outcome.alerts).unwrap_or_default();
         alerts.into_iter().map(|alert| alert.alert_id).collect()
     }
 
     /// The reason of an error is a fixed word.
-    fn score(&mut self, entry: &Entry) -> Result<Outcome, &'static str> {
+    fn score(&self, entry: &Entry) -> Result<Outcome, &'static str> {
         let submission = &entry.submission;
         let Some(id) = &submission.instrument else {
             // A report has no score; that it is stored is all there is to do.
             return Ok(Outcome { scored_with: None, scores: Vec::new(), alerts: Vec::new() });
         };
-        let instrument = self.instrument(id).ok_or("instrument-unknown")?;
+        let known = self.instruments.get(id).and_then(|versions| versions.get(&submission.instrument_version));
+        let instrument = known.and_then(Option::as_ref).ok_or("instrument-unknown")?;
         let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
         let parameters = instrument.parameters(&BTreeMap::new()).map_err(|_| "parameters-missing")?;
         let scores = instrument.score(&answers, &parameters);
@@ -135,17 +155,9 @@ impl Scorer {
                 version: instrument.version().to_owned(),
                 hash: instrument.hash().to_owned(),
             }),
-            scores: scores.iter().map(stored).collect(),
+            scores: scores.iter().map(Score::of).collect(),
             alerts: alerts.into_iter().map(|alert| raised(submission, &entry.trace, alert)).collect(),
         })
-    }
-
-    fn instrument(&mut self, id: &str) -> Option<&Instrument> {
-        if !self.instruments.contains_key(id) {
-            let read = library::definition(id).and_then(|definition| Instrument::from_json(definition).ok());
-            self.instruments.insert(id.to_owned(), read);
-        }
-        self.instruments.get(id)?.as_ref()
     }
 }
 
@@ -165,27 +177,6 @@ fn put_audited(batch: &mut Batch, record: &Record) -> Result<(), Error> {
         new: Some(&hash),
     };
     audit::begin(batch, &entity, &change)
-}
-
-fn stored(score: &domain::Score<'_>) -> Score {
-    let value = score.value.as_ref().map(|value| match value {
-        ScoreValue::Number(number) => Value::from(*number),
-        ScoreValue::Text(text) => Value::from(text.to_string()),
-        ScoreValue::Flag(flag) => Value::from(*flag),
-    });
-    let reason = match &score.status {
-        Status::NotScored(reason) => Some(reason.as_str().to_owned()),
-        _ => None,
-    };
-    Score {
-        id: score.id.to_string(),
-        value,
-        band: score.band.as_ref().map(|band| band.to_string()),
-        status: score.status.as_str().to_owned(),
-        reason,
-        answered: score.answered,
-        missing: score.missing,
-    }
 }
 
 fn raised(submission: &Submission, trace: &str, alert: domain::Alert<'_>) -> Alert {

@@ -10,6 +10,7 @@ use platform::erasure::{self, Erasure};
 use platform::kv::{self, Batch};
 use platform::queue::{Claimed, Finished};
 use platform::redis::Redis;
+use platform::settings::Settings;
 
 use crate::amend::Supersede;
 use crate::record::{self, Scorer, Work};
@@ -17,11 +18,15 @@ use crate::record::{self, Scorer, Work};
 /// Scores a batch and stores it. What is given is to be finished.
 pub(crate) async fn store(
     redis: &Redis,
+    settings: &Settings,
     scorer: &mut Scorer,
     max_attempts: u32,
     entries: Vec<Claimed>,
 ) -> Result<Vec<Finished>, Error> {
     let work: Vec<Work> = entries.into_iter().map(Work::read).collect();
+    for submission in work.iter().filter_map(Work::submission) {
+        scorer.meet(redis, settings, submission).await?;
+    }
     let ids: Vec<String> = work.iter().filter_map(Work::submission).map(|it| it.submission_id.clone()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let erased = erasure::find(redis, &ids).await?;

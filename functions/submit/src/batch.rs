@@ -19,6 +19,7 @@ use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::Problem;
 use platform::queue::{self, Enqueued};
+use platform::settings::Settings;
 use platform::trace::Trace;
 use platform::{clock, log};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::document::{Accepted, Ready};
 use crate::place::Place;
-use crate::row::{self, Budget, End, Rows};
+use crate::row::{self, Budget, End, Rows, Unread};
 
 /// The whole of a request, from its arrival to its answer.
 const TOTAL: Duration = Duration::from_secs(10);
@@ -54,6 +55,8 @@ struct Prepared {
 
 struct Batch {
     config: Rc<Config>,
+    /// Those in force when the batch came; all its rows are checked by them.
+    settings: Settings,
     principal: Principal,
     trace: Trace,
     now: Timestamp,
@@ -75,10 +78,19 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let source = Rows::of(incoming, MOST_ROWS)?;
+    let settings = settings(&config, deadline).await?;
     let (outcomes, budget, now) = (Vec::new(), Budget::new(), clock::now());
-    let mut batch = Batch { config, principal, trace, now, deadline, source, outcomes, budget, end: None };
+    let mut batch = Batch { config, settings, principal, trace, now, deadline, source, outcomes, budget, end: None };
     let end = batch.run().await;
     batch.reply(end, minimal)
+}
+
+/// The settings in force, for many rows.
+pub(crate) async fn settings(config: &Config, deadline: Deadline) -> Result<Settings, Problem> {
+    deadline.run(crate::in_force(config)).await.unwrap_or_else(|TimedOut| {
+        config.redis.forget();
+        Err(crate::away())
+    })
 }
 
 /// A row whose study and site the key covers.
@@ -98,7 +110,9 @@ impl Batch {
                 return End::BrokenOff;
             }
             let (config, principal, deadline) = (Rc::clone(&self.config), self.principal.clone(), self.deadline);
-            let (sent, next) = join(send(&config, &principal.id, deadline, &mut chunk), self.collect()).await;
+            let revision = self.settings.clone();
+            let sending = send(&config, revision.revision(), &principal.id, deadline, &mut chunk);
+            let (sent, next) = join(sending, self.collect()).await;
             if let Err(end) = self.settle(chunk, sent) {
                 self.pass_over(end).await;
                 return end;
@@ -117,13 +131,17 @@ impl Batch {
             let index = self.outcomes.len();
             match self.source.next(self.deadline).await {
                 Ok(_) if index == MOST_ROWS => self.end = Some(End::TooManyRows),
-                Ok(row) => match self.prepare(&row) {
+                Ok(row) => match self.prepare(&row).await {
                     Ok(ready) => {
                         bytes += ready.payload.len();
                         self.outcomes.push(Outcome::NotProcessed);
                         chunk.push(Prepared { index, ready });
                     }
-                    Err(mut findings) => {
+                    Err(Unread::Away) => {
+                        self.outcomes.push(Outcome::NotProcessed);
+                        self.end = Some(End::Unavailable);
+                    }
+                    Err(Unread::Faults(mut findings)) => {
                         Place::of_row(&row, &self.principal).count_row(&self.config.redis);
                         let more = self.budget.cut(&mut findings);
                         self.outcomes.push(Outcome::Rejected { findings, more });
@@ -135,11 +153,12 @@ impl Batch {
         chunk
     }
 
-    fn prepare(&self, row: &Row) -> Result<Ready, Vec<Finding>> {
-        let accepted = covered(&self.principal, row::read(row, self.now)?)?;
+    async fn prepare(&self, row: &Row) -> Result<Ready, Unread> {
+        let read = row::read(&self.config, &self.settings, row, self.now).await?;
+        let accepted = covered(&self.principal, read)?;
         accepted
             .into_submission(&self.config, &self.principal, &self.trace, self.now, None)
-            .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")])
+            .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")].into())
     }
 
     /// Writes down what became of a chunk. An error when it ends the batch.
@@ -158,11 +177,12 @@ impl Batch {
                     full = true;
                     Outcome::NotProcessed
                 }
-                // No row amends another or meets a limit, so of the rest only an erased one comes back.
+                // No row amends another, meets a limit or is compared with the settings, so of the rest only an erased one comes back.
                 Enqueued::Gone
                 | Enqueued::AmendsUnknown
                 | Enqueued::AmendsGone
                 | Enqueued::NotCurrent
+                | Enqueued::Stale
                 | Enqueued::Limited(_) => {
                     let rule = "was erased and cannot be sent again";
                     Outcome::Rejected { findings: vec![Finding::new("", Code::Conflict, rule)], more: 0 }
@@ -247,7 +267,13 @@ impl Outcome {
 }
 
 /// Appends a chunk by one script.
-async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &mut [Prepared]) -> Result<Vec<Enqueued>, End> {
+async fn send(
+    config: &Config,
+    revision: &str,
+    key: &str,
+    deadline: Deadline,
+    chunk: &mut [Prepared],
+) -> Result<Vec<Enqueued>, End> {
     let submissions: Vec<queue::Submission<'_>> = chunk
         .iter_mut()
         .map(|Prepared { ready, .. }| queue::Submission {
@@ -259,6 +285,7 @@ async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &mut [Prepa
             kind: ready.kind,
             key,
             amends: None,
+            revision,
         })
         .collect();
     match deadline.run(queue::enqueue_many(&config.redis, submissions, config.capacity, config.once_days)).await {

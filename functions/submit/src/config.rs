@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use platform::Error;
 use platform::auth::Keys;
-use platform::config::Reader;
+use platform::config::{Reader, once};
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::rate::{Limits, Rate};
 use platform::redis::Redis;
@@ -26,9 +26,10 @@ thread_local! {
 
 /// The configuration of this instance.
 pub(crate) async fn get() -> Result<Rc<Config>, Error> {
-    if let Some(config) = CONFIG.with_borrow(Clone::clone) {
-        return Ok(config);
-    }
+    once(&CONFIG, read).await
+}
+
+async fn read() -> Result<Config, Error> {
     let mut reader = Reader::new();
     let config = Config {
         redis: Redis::new(&reader.text("redis_url").await),
@@ -42,7 +43,5 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
             per_site: reader.parsed("rate_per_site", Rate::read).await,
         },
     };
-    let config = Rc::new(reader.finish(config)?);
-    CONFIG.set(Some(Rc::clone(&config)));
-    Ok(config)
+    reader.finish(config)
 }

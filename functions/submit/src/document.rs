@@ -1,18 +1,17 @@
 //! From a body to a submission: which document a path takes, what is wrong with it, and what is left of it once the
 //! patient's identity is taken out.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::intake::{Envelope, ReportKind, Shape, is_identifier, is_name};
 use domain::report::{self, Timeliness};
-use domain::{Code, Finding, Instrument, Timestamp, deidentify, library};
+use domain::{Code, Finding, Instrument, Timestamp, deidentify};
 use platform::auth::Principal;
 use platform::entry::{Entry, Submission};
 use platform::identity::{digest, hex, random_submission_id};
-use platform::log;
 use platform::problem::{Problem, ProblemType};
+use platform::settings::Settings;
 use platform::trace::Trace;
 use serde_json::Value;
 
@@ -42,33 +41,16 @@ impl<'a> Target<'a> {
     }
 
     /// The target with its instrument, if there is one of this name.
-    pub(crate) fn known(self) -> Result<Known, Problem> {
-        let instrument = match &self {
+    pub(crate) async fn known(&self, config: &Config, settings: &Settings) -> Result<Known, Problem> {
+        let instrument = match self {
             Target::Reports | Target::Fhir => None,
             Target::Survey(id) => {
                 let unknown = || Problem::new(ProblemType::NotFound, "there is no instrument of this id");
-                Some(instrument(id).ok_or_else(unknown)?)
+                Some(crate::instrument(config, settings, id).await?.ok_or_else(unknown)?)
             }
         };
         Ok(Known { shape: self.shape(), instrument })
     }
-}
-
-thread_local! {
-    static INSTRUMENTS: RefCell<BTreeMap<String, Rc<Instrument>>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-/// An instrument of the library, read at its first use in this instance.
-pub(crate) fn instrument(id: &str) -> Option<Rc<Instrument>> {
-    if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
-        return Some(known);
-    }
-    let read = Instrument::from_json(library::definition(id)?).inspect_err(|faults| {
-        log::error("instrument-unreadable").count(faults.len()).write();
-    });
-    let read = Rc::new(read.ok()?);
-    INSTRUMENTS.with_borrow_mut(|all| all.insert(id.to_owned(), Rc::clone(&read)));
-    Some(read)
 }
 
 /// A path whose instrument is known.
@@ -167,6 +149,7 @@ impl Accepted {
         let sealed = config.identities.seal(study, &subject, &envelope.patient_id).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = self.instrument.as_ref().map(|instrument| instrument.id().to_owned());
+        let instrument_version = self.instrument.as_ref().map(|instrument| instrument.version().to_owned());
         let authored_at = envelope.authored_at.rfc3339();
         let flags =
             Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
@@ -212,6 +195,7 @@ impl Accepted {
                 subject,
                 kind: kind.to_owned(),
                 instrument,
+                instrument_version,
                 authored_at,
                 received_at,
                 key: principal.id.clone(),

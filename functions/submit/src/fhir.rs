@@ -10,8 +10,10 @@ use platform::auth::Principal;
 use platform::fhir::outcome;
 use platform::http::{Incoming, Reply};
 use platform::problem::Problem;
+use platform::settings::Settings;
 
-use crate::document::{self, Accepted, Known, instrument};
+use crate::config::Config;
+use crate::document::{self, Accepted, Known};
 
 /// Where FHIR's paths begin.
 pub(crate) const BASE: &str = "/fhir/";
@@ -29,7 +31,9 @@ pub(crate) fn refusal(problem: Problem) -> Reply {
 }
 
 /// Reads a resource. Study and site come from the key where the resource does not name them.
-pub(crate) fn read(
+pub(crate) async fn read(
+    config: &Config,
+    settings: &Settings,
     body: &[u8],
     idempotency_key: Option<String>,
     principal: &Principal,
@@ -37,7 +41,10 @@ pub(crate) fn read(
 ) -> Result<Accepted, Problem> {
     let resource = document::parse(body)?;
     let response = Response::open(&resource);
-    let instrument = response.instrument().and_then(instrument);
+    let instrument = match response.instrument() {
+        Some(id) => crate::instrument(config, settings, id).await?,
+        None => None,
+    };
     let scope = Scope { study: principal.study(), site: principal.site() };
     let mut translation = response.translate(instrument.as_deref(), scope);
     let document = translation.take_document();

@@ -20,16 +20,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::intake::Shape;
-use domain::{Code, Finding};
+use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::queue::{self, Enqueued};
+use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{clock, log};
+use platform::{Error, clock, log};
 use serde_json::json;
 
+use config::Config;
 use document::Target;
 use place::Place;
 
@@ -66,8 +68,9 @@ async fn single(incoming: Incoming, place: &mut Place) -> Result<Reply, Problem>
 }
 
 /// `place` is told what is known of a document that is refused, for the counters.
-async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Result<Reply, Problem> {
-    let target = Target::of(&incoming.path).ok_or_else(Problem::not_found)?;
+async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -> Result<Reply, Problem> {
+    let path = std::mem::take(&mut incoming.path);
+    let target = Target::of(&path).ok_or_else(Problem::not_found)?;
     place.of_path(&target);
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
@@ -81,12 +84,15 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
     if !is_fhir && !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
-    let target = target.known()?;
     let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let idempotency_key = incoming.header("idempotency-key");
 
     let mut timer = deadline.timer();
+    let settings = match timer.run(known_to(&config, &target)).await {
+        Ok(settings) => settings?,
+        Err(timed_out) => return Err(gone(&config, &trace, &timed_out)),
+    };
     let body = match timer.run(incoming.body(LONGEST_BODY)).await {
         Ok(Ok(body)) => body,
         Ok(Err(BodyError::TooLong)) => {
@@ -95,16 +101,84 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
         Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
-    let now = clock::now();
-    let accepted = if is_fhir {
-        fhir::read(&body, idempotency_key, &principal, now).inspect_err(|_| place.of_key(&principal))?
+    let sent = Sent { target, body, idempotency_key, principal, trace, minimal, now: clock::now() };
+    match timer.run(take_in(&config, settings, &sent, place)).await {
+        Ok(reply) => reply,
+        // The connection may hang for good; the next request opens another.
+        Err(timed_out) => Err(gone(&config, &sent.trace, &timed_out)),
+    }
+}
+
+/// The settings by which this instance knows what the path names: those it has, or else those in force.
+async fn known_to(config: &Config, target: &Target<'_>) -> Result<Settings, Problem> {
+    let settings = Settings::known();
+    let Target::Survey(id) = target else { return Ok(settings) };
+    if instrument(config, &settings, id).await?.is_some() {
+        return Ok(settings);
+    }
+    let settings = in_force(config).await?;
+    let found = instrument(config, &settings, id).await?;
+    found.map(|_| settings).ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no instrument of this id"))
+}
+
+/// A report that has arrived.
+struct Sent<'a> {
+    target: Target<'a>,
+    body: Vec<u8>,
+    idempotency_key: Option<String>,
+    principal: Principal,
+    trace: Trace,
+    minimal: bool,
+    now: Timestamp,
+}
+
+/// How often settings may change under a report before the sender is asked to try again.
+const ROUNDS: usize = 3;
+
+/// Checks a report and appends it. What was decided by settings that are not in force any more is decided again: nothing
+/// is taken in by them, and nothing refused.
+async fn take_in(
+    config: &Config,
+    mut settings: Settings,
+    sent: &Sent<'_>,
+    place: &mut Place,
+) -> Result<Reply, Problem> {
+    for _ in 0..ROUNDS {
+        match one_round(config, &settings, sent, place).await {
+            Ok(Some(reply)) => return Ok(reply),
+            Ok(None) => settings = in_force(config).await?,
+            Err(problem) if problem.kind() == ProblemType::Invalid => {
+                let now = in_force(config).await?;
+                if now.revision() == settings.revision() {
+                    return Err(problem);
+                }
+                settings = now;
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Err(Problem::new(ProblemType::Busy, "the settings are being changed, nothing was stored"))
+}
+
+/// Checks a report by these settings and appends it if they are in force; none if they are not.
+async fn one_round(
+    config: &Config,
+    settings: &Settings,
+    sent: &Sent<'_>,
+    place: &mut Place,
+) -> Result<Option<Reply>, Problem> {
+    let Sent { body, principal, now, .. } = sent;
+    let accepted = if matches!(sent.target, Target::Fhir) {
+        let read = fhir::read(config, settings, body, sent.idempotency_key.clone(), principal, *now).await;
+        read.inspect_err(|_| place.of_key(principal))?
     } else {
-        target.read(&body, idempotency_key, now).inspect_err(|_| place.of_document(&body, &principal))?
+        let known = sent.target.known(config, settings).await?;
+        known.read(body, sent.idempotency_key.clone(), *now).inspect_err(|_| place.of_document(body, principal))?
     };
-    allow(&principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
-        .inspect_err(|_| place.of_key(&principal))?;
+    allow(principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
+        .inspect_err(|_| place.of_key(principal))?;
     let random = (!accepted.is_named()).then(clock::random_bits);
-    let ready = accepted.into_submission(&config, &principal, &trace, now, random)?;
+    let ready = accepted.into_submission(config, principal, &sent.trace, *now, random)?;
     let submission = queue::Submission {
         id: &ready.id,
         hash: &ready.hash,
@@ -114,45 +188,61 @@ async fn accept(incoming: Incoming, deadline: Deadline, place: &mut Place) -> Re
         key: &principal.id,
         payload: ready.payload,
         amends: ready.amends.as_deref(),
+        revision: settings.revision(),
     };
-    let enqueue = queue::enqueue(&config.redis, submission, config.capacity, config.once_days, &config.limits);
-    match timer.run(enqueue).await {
-        Ok(Ok(Enqueued::Queued | Enqueued::Duplicate(_))) => Ok(accepted_reply(&ready.id, &ready.removed, minimal)),
-        Ok(Ok(Enqueued::Conflict(facts))) => {
+    let enqueued = queue::enqueue(&config.redis, submission, config.capacity, config.once_days, &config.limits).await;
+    let enqueued = enqueued.map_err(|error| {
+        log::error("enqueue-failed").trace(sent.trace.as_str()).cause(&error).write();
+        away()
+    })?;
+    match enqueued {
+        Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
+        Enqueued::Stale => Ok(None),
+        Enqueued::Conflict(facts) => {
             let first = facts.rsplit(' ').next().unwrap_or_default();
             let detail = format!("another content was received under this id at {first}");
             Err(Problem::new(ProblemType::Conflict, detail))
         }
-        Ok(Ok(Enqueued::Gone)) => Err(Problem::new(ProblemType::Gone, "it was erased and cannot be sent again")),
-        Ok(Ok(Enqueued::AmendsUnknown)) => {
+        Enqueued::Gone => Err(Problem::new(ProblemType::Gone, "it was erased and cannot be sent again")),
+        Enqueued::AmendsUnknown => {
             place.of_scope(&ready.scope, ready.kind);
             let rule = "must name a submission of the same study and site";
             Err(Problem::invalid(vec![Finding::new("/amends/submissionId", Code::Choice, rule)]))
         }
-        Ok(Ok(Enqueued::AmendsGone)) => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
-        Ok(Ok(Enqueued::NotCurrent)) => {
-            Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version"))
-        }
-        Ok(Ok(Enqueued::Full)) => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
-        Ok(Ok(Enqueued::Limited(seconds))) => {
+        Enqueued::AmendsGone => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
+        Enqueued::NotCurrent => Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version")),
+        Enqueued::Full => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
+        Enqueued::Limited(seconds) => {
             place.of_scope(&ready.scope, ready.kind);
             Err(Problem::rate_limited(seconds))
-        }
-        Ok(Err(error)) => {
-            log::error("enqueue-failed").trace(trace.as_str()).cause(&error).write();
-            Err(away())
-        }
-        Err(TimedOut) => {
-            // The connection may hang for good; the next request opens another.
-            config.redis.forget();
-            log::error("enqueue-failed").trace(trace.as_str()).cause(&TimedOut).write();
-            Err(away())
         }
     }
 }
 
+/// The settings in force.
+async fn in_force(config: &Config) -> Result<Settings, Problem> {
+    Settings::in_force(&config.redis).await.map_err(|error| unread(&error))
+}
+
+/// An instrument by these settings.
+async fn instrument(config: &Config, settings: &Settings, id: &str) -> Result<Option<Rc<Instrument>>, Problem> {
+    settings.instrument(&config.redis, id, None).await.map_err(|error| unread(&error))
+}
+
+fn unread(error: &Error) -> Problem {
+    log::error("settings-unread").cause(error).write();
+    away()
+}
+
+/// Gives up waiting for Redis.
+fn gone(config: &Config, trace: &Trace, timed_out: &TimedOut) -> Problem {
+    config.redis.forget();
+    log::error("enqueue-failed").trace(trace.as_str()).cause(timed_out).write();
+    away()
+}
+
 /// The configuration, or a problem when there is a fault in it.
-async fn configured() -> Result<Rc<config::Config>, Problem> {
+async fn configured() -> Result<Rc<Config>, Problem> {
     config::get().await.map_err(|error| {
         log::error("misconfigured").cause(&error).write();
         Problem::new(ProblemType::Unavailable, "the service is not configured")

@@ -8,9 +8,11 @@ use domain::{Code, Finding, Timestamp};
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::{BodyError, BodyStream, Incoming};
 use platform::problem::{Problem, ProblemType};
+use platform::settings::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::document::{Accepted, Known, instrument};
+use crate::config::Config;
+use crate::document::{Accepted, Known};
 
 /// The longest batch, bytes.
 pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
@@ -131,9 +133,23 @@ pub(crate) fn is_response(members: &Map<String, Value>) -> bool {
     members.contains_key("instrument") || members.contains_key("answers")
 }
 
+/// Why a row cannot be read.
+pub(crate) enum Unread {
+    /// It breaks these rules.
+    Faults(Vec<Finding>),
+    /// Its instrument cannot be had at the moment.
+    Away,
+}
+
+impl From<Vec<Finding>> for Unread {
+    fn from(findings: Vec<Finding>) -> Self {
+        Unread::Faults(findings)
+    }
+}
+
 /// Reads a row: a response if it has `instrument` or `answers`, else a report.
-pub(crate) fn read(row: &Row, now: Timestamp) -> Result<Accepted, Vec<Finding>> {
-    let fault = |code, rule: String| vec![Finding::new("", code, rule)];
+pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: Timestamp) -> Result<Accepted, Unread> {
+    let fault = |code, rule: String| Unread::Faults(vec![Finding::new("", code, rule)]);
     let Row::Whole(bytes) = row else {
         return Err(fault(Code::Range, format!("must be at most {} bytes", crate::LONGEST_BODY)));
     };
@@ -144,21 +160,24 @@ pub(crate) fn read(row: &Row, now: Timestamp) -> Result<Accepted, Vec<Finding>> 
         return Err(fault(Code::Type, "must be a JSON object".to_owned()));
     };
     if !is_response(members) {
-        return alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now));
+        return Ok(alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now))?);
     }
     let named = match members.remove("instrument") {
         None | Some(Value::Null) => Err((Code::Required, "is required with answers")),
-        Some(Value::String(id)) => instrument(&id).ok_or((Code::Choice, "must be the id of an instrument")),
+        Some(Value::String(id)) => {
+            let found = crate::instrument(config, settings, &id).await.map_err(|_| Unread::Away)?;
+            found.ok_or((Code::Choice, "must be the id of an instrument"))
+        }
         Some(_) => Err((Code::Type, "must be a string")),
     };
     let instrument = named.as_ref().ok().cloned();
     let checked = alone(Known { shape: Shape::Response, instrument }.check(document, None, now));
     match (named, checked) {
-        (Ok(_), checked) => checked,
+        (Ok(_), checked) => Ok(checked?),
         (Err((code, rule)), checked) => {
             let mut faults = checked.err().unwrap_or_default();
             faults.insert(0, Finding::new("/instrument", code, rule));
-            Err(faults)
+            Err(Unread::Faults(faults))
         }
     }
 }

@@ -9,7 +9,7 @@ use platform::http::{Incoming, Reply};
 use platform::problem::Problem;
 use serde_json::{Value, json};
 
-use crate::row::{self, Budget, End, Rows};
+use crate::row::{self, Budget, End, Rows, Unread};
 
 /// The whole of a request.
 const TOTAL: Duration = Duration::from_secs(10);
@@ -25,6 +25,7 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
     let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
     let mut source = Rows::of(incoming, MOST_ROWS)?;
 
+    let settings = crate::batch::settings(&config, deadline).await?;
     let (now, mut budget, mut all_valid, mut rows) = (clock::now(), Budget::new(), true, Vec::new());
     loop {
         let row = match source.next(deadline).await {
@@ -33,8 +34,11 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
             Err(End::Complete) => break,
             Err(end) => return Err(end.problem(MOST_ROWS)),
         };
-        let checked = row::read(&row, now).and_then(|accepted| crate::batch::covered(&principal, accepted));
-        let mut findings = checked.err().unwrap_or_default();
+        let mut findings = match row::read(&config, &settings, &row, now).await {
+            Ok(accepted) => crate::batch::covered(&principal, accepted).err().unwrap_or_default(),
+            Err(Unread::Faults(findings)) => findings,
+            Err(Unread::Away) => return Err(End::Unavailable.problem(MOST_ROWS)),
+        };
         let valid = findings.is_empty();
         all_valid &= valid;
         let more = budget.cut(&mut findings);

@@ -1,9 +1,9 @@
 -- Hands out up to ARGV[2] entries. What was claimed longer than a lease ago comes first: its worker is gone.
--- KEYS  stream, bell
+-- KEYS  stream, bell, settings
 -- ARGV  group, count, lease ms, '1' to look for ended leases, '1' to take the bell down when there is nothing
--- Gives id, attempt, payload for each entry
+-- Gives the revision of the settings in force or '', then id, attempt, payload for each entry
 local stream, group, count = KEYS[1], ARGV[1], tonumber(ARGV[2])
-local out = {}
+local out = {redis.call('HGET', KEYS[3], 'revision') or ''}
 
 local function give(entry, attempt)
   if entry and entry[2] then
@@ -37,11 +37,11 @@ if ARGV[4] == '1' then
   elseif suspect then
     local entries = redis.call('XCLAIM', stream, group, 'worker', ARGV[3], suspect[1])
     for _, entry in ipairs(entries) do give(entry, suspect[4] + 1) end
-    if #out > 0 then return out end
+    if #out > 1 then return out end
   end
 end
 
-local left = count - #out / 3
+local left = count - (#out - 1) / 3
 if left > 0 then
   local fresh = redis.pcall('XREADGROUP', 'GROUP', group, 'worker', 'COUNT', left, 'STREAMS', stream, '>')
   if fresh and fresh.err then
@@ -54,7 +54,7 @@ if left > 0 then
   end
 end
 
-if #out == 0 and ARGV[5] == '1' then
+if #out == 1 and ARGV[5] == '1' then
   redis.call('DEL', KEYS[2])
 end
 return out

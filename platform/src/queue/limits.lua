@@ -3,8 +3,8 @@
 -- A bucket is the moment at which it will be full again, and vanishes then. Tokens are taken from all of them or none.
 local buckets, wait, time = {}, 0, redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-for i = 13, #ARGV, 2 do
-  local key = KEYS[8 + (i - 13) / 2]
+for i = 14, #ARGV, 2 do
+  local key = KEYS[9 + (i - 14) / 2]
   local full = math.max(now, tonumber(redis.call('GET', key) or 0)) + ARGV[i]
   wait = math.max(wait, full - now - ARGV[i + 1])
   buckets[#buckets + 1] = {key, full, full - now}

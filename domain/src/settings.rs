@@ -1,0 +1,48 @@
+//! Configuration documents: what operators change while Vigil runs.
+//!
+//! A document is one JSON value under a fixed name, checked as a whole before it is stored. What is not stored is as
+//! Vigil comes: every document has a meaning when it is absent.
+
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use crate::{Code, Finding};
+
+/// A configuration document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Document {
+    /// Who is told about alerts, when and how.
+    AlertRoutes,
+    /// Alert rules of studies, beside or in place of the instruments' own.
+    AlertRules,
+    /// What is taken out of the reports of a study.
+    Deidentification,
+}
+
+impl Document {
+    /// All documents.
+    pub const ALL: [Document; 3] = [Document::AlertRoutes, Document::AlertRules, Document::Deidentification];
+
+    /// The document's name, as paths spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Document::AlertRoutes => "alert-routes",
+            Document::AlertRules => "alert-rules",
+            Document::Deidentification => "deidentification",
+        }
+    }
+
+    /// The document of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Document::ALL.into_iter().find(|document| document.as_str() == name)
+    }
+
+    /// Every fault of a content for this document.
+    pub fn check(self, content: &Value) -> Vec<Finding> {
+        if content.is_object() {
+            return Vec::new();
+        }
+        Vec::from([Finding::new("", Code::Type, "must be a JSON object")])
+    }
+}

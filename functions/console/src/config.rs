@@ -1,0 +1,32 @@
+//! What operators' paths need to know, read once per instance.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use platform::Error;
+use platform::auth::Keys;
+use platform::config::{Reader, once};
+use platform::redis::{PATIENCE, Redis};
+
+pub(crate) struct Config {
+    pub(crate) redis: Redis,
+    pub(crate) keys: Keys,
+}
+
+thread_local! {
+    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+}
+
+/// The configuration of this instance.
+pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+    once(&CONFIG, read).await
+}
+
+async fn read() -> Result<Config, Error> {
+    let mut reader = Reader::new();
+    let config = Config {
+        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+        keys: reader.parsed("api_keys", Keys::read).await,
+    };
+    reader.finish(config)
+}

@@ -1,0 +1,125 @@
+//! `GET /v1/config`, `GET` and `PUT /v1/config/{document}`: configuration documents.
+
+use domain::settings::Document;
+use platform::http::{Incoming, Reply};
+use platform::identity::{digest, hex};
+use platform::names;
+use platform::problem::{Problem, ProblemType};
+use platform::settings::{self, Draft, Settings, Version};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::request::{Query, body, configurer, only, parse, reason};
+use crate::{away, request};
+
+/// The longest document, bytes.
+const LARGEST: usize = 256 * 1024;
+
+/// All documents, and which version of each is in force.
+pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
+    only(incoming, &["GET"], "GET")?;
+    configurer(config, incoming)?;
+    Query::read(incoming, &[])?;
+    let settings = in_force(config).await?;
+    let one = |document: Document| match settings.index().documents.get(document.as_str()) {
+        Some(version) => shown(document, version),
+        None => json!({"document": document.as_str(), "version": null}),
+    };
+    Ok(Reply::json(200, &json!({"documents": Document::ALL.into_iter().map(one).collect::<Vec<_>>()})))
+}
+
+fn shown(document: Document, version: &Version) -> Value {
+    let Version { version, sha256, at, by } = version;
+    json!({"document": document.as_str(), "version": version, "sha256": sha256, "at": at, "by": by})
+}
+
+/// A document: read or replaced.
+pub(crate) async fn answer(config: &Config, incoming: Incoming, name: &str) -> Result<Reply, Problem> {
+    let document = Document::parse(name).ok_or_else(Problem::not_found)?;
+    only(&incoming, &["GET", "PUT"], "GET, PUT")?;
+    configurer(config, &incoming)?;
+    if incoming.method == "PUT" {
+        replace(config, incoming, document).await
+    } else {
+        show(config, &incoming, document).await
+    }
+}
+
+async fn show(config: &Config, incoming: &Incoming, document: Document) -> Result<Reply, Problem> {
+    let query = Query::read(incoming, &["version"])?;
+    let settings = in_force(config).await?;
+    let current = settings.index().documents.get(document.as_str()).ok_or_else(Problem::not_found)?;
+    let asked = match &query.version {
+        Some(version) => version.parse().map_err(|_| Problem::not_found())?,
+        None => current.version,
+    };
+    let found = settings::bytes(&config.redis, &names::config(document.as_str(), asked)).await;
+    let content = found.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
+    Ok(Reply::new(200, "application/json", content).header("etag", tag(asked)))
+}
+
+/// The tag of a version.
+fn tag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+async fn replace(config: &Config, incoming: Incoming, document: Document) -> Result<Reply, Problem> {
+    let query = Query::read(&incoming, &["dry-run"])?;
+    let principal = configurer(config, &incoming)?;
+    let (reason, expected) = (reason(&incoming)?, incoming.header("if-match"));
+    let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
+    let content = parse(&body(incoming, LARGEST).await?)?;
+    let faults = document.check(&content);
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    if query.dry_run {
+        return Ok(Reply::json(200, &json!({"document": document.as_str(), "valid": true, "stored": false})));
+    }
+    let content = content.to_string();
+    let plan = |index: &mut settings::Index, at: &str| {
+        let current = index.documents.get(document.as_str());
+        check(current, expected.as_deref(), unseen)?;
+        let next = Version {
+            version: current.map_or(0, |current| current.version).saturating_add(1),
+            sha256: hex(&digest(content.as_bytes())),
+            at: at.to_owned(),
+            by: principal.id.clone(),
+        };
+        let draft = Draft {
+            key: names::config(document.as_str(), next.version),
+            content: content.clone(),
+            entity: names::config_entity(document.as_str()),
+            before: current.map(|current| current.sha256.clone()),
+        };
+        index.documents.insert(document.as_str().to_owned(), next.clone());
+        Ok((next, draft))
+    };
+    let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
+    let made = request::made(changed.map_err(|error| away(&error))?)?;
+    let status = if made.version == 1 { 201 } else { 200 };
+    Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
+}
+
+/// Whether what is in force is what the sender saw last.
+fn check(current: Option<&Version>, expected: Option<&str>, unseen: bool) -> Result<(), Problem> {
+    let failed = |detail: &str| Err(Problem::new(ProblemType::PreconditionFailed, detail));
+    match (current, expected) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => failed("there is no such document yet"),
+        (Some(_), None) if unseen => failed("there is such a document already"),
+        (Some(_), None) => {
+            let detail = "send If-Match with the ETag of the version that is replaced";
+            Err(Problem::new(ProblemType::PreconditionRequired, detail))
+        }
+        (Some(current), Some(expected)) => {
+            let own = tag(current.version);
+            let matches = expected.split(',').map(str::trim).any(|given| given == own || given == "*");
+            if matches { Ok(()) } else { failed("another version is in force, read it first") }
+        }
+    }
+}
+
+async fn in_force(config: &Config) -> Result<Settings, Problem> {
+    Settings::in_force(&config.redis).await.map_err(|error| away(&error))
+}

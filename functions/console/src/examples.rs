@@ -1,0 +1,138 @@
+//! A definition as it is sent: by itself, or with examples that it must score as said.
+
+use std::collections::BTreeMap;
+
+use domain::intake::pointer;
+use domain::{Code, Finding, Instrument};
+use platform::entry::Score;
+use platform::problem::Problem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::request::parse;
+
+/// The most examples.
+const MOST: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    definition: &'a RawValue,
+    #[serde(default)]
+    examples: Vec<Example>,
+}
+
+/// Answers, and what they score.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Example {
+    answers: Map<String, Value>,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    /// Values by score; scores that are not named are not compared. `null` is one that is not scored.
+    #[serde(default)]
+    scores: BTreeMap<String, Value>,
+}
+
+/// A definition, with its bytes as they were sent: their hash is what scores name.
+pub(crate) struct Sent<'a> {
+    pub(crate) definition: &'a str,
+    examples: Vec<Example>,
+    wrapped: bool,
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn read(body: &'a [u8]) -> Result<Self, Problem> {
+        let wrapped = parse(body)?.get("definition").is_some();
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        if !wrapped {
+            return Ok(Sent { definition: text, examples: Vec::new(), wrapped });
+        }
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
+            let rule = format!(
+                "must be {{\"definition\", \"examples\": [{{\"answers\", \"parameters\", \"scores\"}}]}}: line {}, column {}",
+                error.line(),
+                error.column()
+            );
+            Problem::invalid(vec![Finding::new("", Code::Format, rule)])
+        })?;
+        if envelope.examples.len() > MOST {
+            let rule = format!("must be at most {MOST}");
+            return Err(Problem::invalid(vec![Finding::new("/examples", Code::Range, rule)]));
+        }
+        Ok(Sent { definition: envelope.definition.get(), examples: envelope.examples, wrapped })
+    }
+
+    /// The refusal for faults of the definition, which point into what was sent.
+    pub(crate) fn refused(&self, mut faults: Vec<Finding>) -> Problem {
+        if self.wrapped {
+            for fault in &mut faults {
+                fault.pointer.insert_str(0, "/definition");
+            }
+        }
+        Problem::invalid(faults)
+    }
+}
+
+/// What became of the examples.
+pub(crate) struct Scored {
+    pub(crate) shown: Vec<Value>,
+    /// Where a score is not what its example says.
+    pub(crate) faults: Vec<Finding>,
+}
+
+/// Scores the examples.
+pub(crate) fn score(instrument: &Instrument, sent: &Sent<'_>) -> Result<Scored, Problem> {
+    let (mut shown, mut differing, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, example) in sent.examples.iter().enumerate() {
+        let at = format!("/examples/{index}");
+        let moved = |faults: Vec<Finding>, member: &str| {
+            let one = |fault: Finding| Finding { pointer: format!("{at}{member}{}", fault.pointer), ..fault };
+            faults.into_iter().map(one).collect::<Vec<_>>()
+        };
+        let answers = instrument.read(&example.answers).map_err(|faults| moved(faults, ""));
+        let parameters = instrument.parameters(&example.parameters).map_err(|faults| moved(faults, "/parameters"));
+        let (answers, parameters) = match (answers, parameters) {
+            (Ok(answers), Ok(parameters)) => (answers, parameters),
+            (answers, parameters) => {
+                invalid.extend(answers.err().into_iter().chain(parameters.err()).flatten());
+                continue;
+            }
+        };
+        let scores = instrument.score(&answers, &parameters);
+        let alerts = instrument.alerts(&answers, &scores, None);
+        let scores: Vec<Score> = scores.iter().map(Score::of).collect();
+        for (id, said) in &example.scores {
+            let found = scores.iter().find(|score| score.id == *id);
+            let at = format!("{at}/scores{}", pointer(id));
+            match found {
+                None => invalid.push(Finding::new(at, Code::Unknown, "is no score of this instrument")),
+                Some(found) if !same(found.value.as_ref(), said) => {
+                    differing.push(Finding::new(at, Code::Conflict, "is scored otherwise"));
+                }
+                Some(_) => {}
+            }
+        }
+        let alerts: Vec<Value> = alerts
+            .iter()
+            .map(|alert| json!({"rule": alert.rule, "severity": alert.severity.as_str(), "reason": alert.reason}))
+            .collect();
+        let agrees = !differing.iter().any(|fault: &Finding| fault.pointer.starts_with(&format!("{at}/")));
+        shown.push(json!({"index": index, "agrees": agrees, "scores": scores, "alerts": alerts}));
+    }
+    if invalid.is_empty() { Ok(Scored { shown, faults: differing }) } else { Err(Problem::invalid(invalid)) }
+}
+
+/// Whether a value is what an example says: numbers by value, so that 7 is 7.0.
+fn same(found: Option<&Value>, said: &Value) -> bool {
+    match (found, said) {
+        (None, Value::Null) => true,
+        (Some(found), said) => match (found.as_f64(), said.as_f64()) {
+            (Some(found), Some(said)) => (found - said).abs() < 1e-9,
+            _ => found == said,
+        },
+        (None, _) => false,
+    }
+}

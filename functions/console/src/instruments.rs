@@ -1,0 +1,200 @@
+//! `GET /v1/instruments`, `GET` and `PUT /v1/instruments/{id}`: the library, and instruments of one's own.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use domain::intake::is_name;
+use domain::{Code, Finding, Instrument, library};
+use platform::auth::{Action, Principal};
+use platform::http::{Incoming, Reply};
+use platform::names;
+use platform::problem::{Problem, ProblemType};
+use platform::settings::{self, Draft, Index, Settings, Stored, built_in};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::examples::{self, Sent};
+use crate::request::{Query, body, configurer, only, reason};
+use crate::{away, request};
+
+/// The longest definition with its examples, bytes.
+const LARGEST: usize = 1024 * 1024;
+
+/// All instruments, and which version of each is meant where none is named.
+pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
+    only(incoming, &["GET"], "GET")?;
+    config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
+    Query::read(incoming, &[])?;
+    let settings = in_force(config).await?;
+    let mut ids: BTreeSet<&str> = library::ids().collect();
+    ids.extend(settings.index().instruments.keys().map(String::as_str));
+    let mut shown = Vec::new();
+    for id in ids {
+        if let Some(instrument) = find(config, &settings, id, None).await? {
+            shown.push(summary(&settings, &instrument));
+        }
+    }
+    Ok(Reply::json(200, &json!({"instruments": shown})))
+}
+
+fn summary(settings: &Settings, instrument: &Instrument) -> Value {
+    let built_in = built_in(instrument.id());
+    let own = settings.index().instruments.get(instrument.id());
+    let stored = own.into_iter().flat_map(|own| own.stored.keys().map(String::as_str));
+    let versions: BTreeSet<&str> = built_in.iter().map(|it| it.version()).chain(stored).collect();
+    json!({
+        "id": instrument.id(),
+        "version": instrument.version(),
+        "versions": versions,
+        "title": instrument.title(),
+        "licence": instrument.licence(),
+        "sha256": instrument.hash(),
+        "builtIn": built_in.is_some_and(|it| it.hash() == instrument.hash()),
+        "items": instrument.item_ids().count(),
+        "scores": instrument.score_ids().collect::<Vec<_>>(),
+    })
+}
+
+/// An instrument: read, or a version of it stored.
+pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Result<Reply, Problem> {
+    if !is_name(id) {
+        return Err(Problem::not_found());
+    }
+    only(&incoming, &["GET", "PUT"], "GET, PUT")?;
+    if incoming.method == "PUT" {
+        let principal = configurer(config, &incoming)?;
+        return store(config, incoming, principal, id).await;
+    }
+    config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
+    let query = Query::read(&incoming, &["version"])?;
+    let settings = in_force(config).await?;
+    let found = find(config, &settings, id, query.version.as_deref()).await?;
+    let instrument = found.ok_or_else(Problem::not_found)?;
+    let definition = definition(config, &settings, &instrument).await?;
+    Ok(Reply::new(200, "application/json", definition).header("etag", format!("\"{}\"", instrument.hash())))
+}
+
+/// The definition of an instrument, as it was stored.
+async fn definition(config: &Config, settings: &Settings, instrument: &Instrument) -> Result<Vec<u8>, Problem> {
+    let (id, version) = (instrument.id(), instrument.version());
+    let own = settings.index().instruments.get(id);
+    if own.is_some_and(|own| own.stored.contains_key(version)) {
+        let stored = settings::bytes(&config.redis, &names::instrument(id, version)).await;
+        return stored.map_err(|error| away(&error))?.ok_or_else(Problem::not_found);
+    }
+    library::definition(id).map(<[u8]>::to_vec).ok_or_else(Problem::not_found)
+}
+
+async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &str) -> Result<Reply, Problem> {
+    let query = Query::read(&incoming, &["dry-run"])?;
+    let reason = reason(&incoming)?;
+    let body = body(incoming, LARGEST).await?;
+    let sent = Sent::read(&body)?;
+    let instrument = Instrument::from_json(sent.definition.as_bytes()).map_err(|faults| sent.refused(faults))?;
+    let mut faults = misnamed(&instrument, id);
+    let settings = in_force(config).await?;
+    if let Some(current) = find(config, &settings, id, None).await? {
+        faults.extend(dropped(&current, &instrument));
+    }
+    if !faults.is_empty() {
+        return Err(sent.refused(faults));
+    }
+    let examples = examples::score(&instrument, &sent)?;
+    if query.dry_run {
+        let document = json!({
+            "id": id,
+            "version": instrument.version(),
+            "sha256": instrument.hash(),
+            "stored": false,
+            "examples": examples.shown,
+        });
+        return Ok(Reply::json(200, &document));
+    }
+    if !examples.faults.is_empty() {
+        return Err(Problem::invalid(examples.faults));
+    }
+    let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, &sent, principal);
+    let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
+    let known = request::made(changed.map_err(|error| away(&error))?)?;
+    let document = json!({
+        "id": id,
+        "version": instrument.version(),
+        "sha256": instrument.hash(),
+        "stored": true,
+        "examples": examples.shown,
+    });
+    Ok(Reply::json(if known { 200 } else { 201 }, &document))
+}
+
+/// What is stored, and what is in force from then on. Gives whether the version was there already.
+fn plan(
+    index: &mut Index,
+    at: &str,
+    instrument: &Instrument,
+    sent: &Sent<'_>,
+    principal: &Principal,
+) -> Result<(bool, Draft), Problem> {
+    let (id, version) = (instrument.id(), instrument.version());
+    let taken =
+        || Problem::new(ProblemType::Conflict, "another definition has this version, and a version never changes");
+    let built_in = built_in(id);
+    let own = index.instruments.entry(id.to_owned()).or_default();
+    let before = match &own.current {
+        Some(current) => own.stored.get(current).map(|stored| stored.sha256.clone()),
+        None => built_in.as_ref().map(|built_in| built_in.hash().to_owned()),
+    };
+    let draft = Draft {
+        key: names::instrument(id, version),
+        content: sent.definition.to_owned(),
+        entity: names::instrument_entity(id),
+        before,
+    };
+    if let Some(built_in) = built_in.filter(|built_in| built_in.version() == version) {
+        // Back to what came with Vigil.
+        own.current = None;
+        return if built_in.hash() == instrument.hash() { Ok((true, draft)) } else { Err(taken()) };
+    }
+    let known = match own.stored.get(version) {
+        Some(stored) if stored.sha256 != instrument.hash() => return Err(taken()),
+        known => known.is_some(),
+    };
+    if !known {
+        let stored = Stored { sha256: instrument.hash().to_owned(), at: at.to_owned(), by: principal.id.clone() };
+        own.stored.insert(version.to_owned(), stored);
+    }
+    own.current = Some(version.to_owned());
+    Ok((known, draft))
+}
+
+/// Faults of a definition's names: it must be what the path says, and a version must stand in a path and in FHIR.
+fn misnamed(instrument: &Instrument, id: &str) -> Vec<Finding> {
+    let mut faults = Vec::new();
+    if instrument.id() != id {
+        faults.push(Finding::new("/id", Code::Conflict, "must be the id in the path"));
+    }
+    if !is_name(instrument.version()) {
+        faults.push(Finding::new("/version", Code::Format, "must be 1 to 64 letters, digits, dots, _ or -"));
+    }
+    faults
+}
+
+/// A rule that cannot be switched off cannot be left out by a later version either.
+fn dropped(current: &Instrument, next: &Instrument) -> Vec<Finding> {
+    let kept = |id: &str| next.rules().iter().any(|rule| rule.id() == id && rule.always());
+    let lost = current.rules().iter().filter(|rule| rule.always() && !kept(rule.id()));
+    let fault = |id: &str| format!("must keep the rule {id} of the version in force, with \"always\": true");
+    lost.map(|rule| Finding::new("/alerts", Code::Required, fault(rule.id()))).collect()
+}
+
+async fn in_force(config: &Config) -> Result<Settings, Problem> {
+    Settings::in_force(&config.redis).await.map_err(|error| away(&error))
+}
+
+async fn find(
+    config: &Config,
+    settings: &Settings,
+    id: &str,
+    version: Option<&str>,
+) -> Result<Option<Rc<Instrument>>, Problem> {
+    settings.instrument(&config.redis, id, version).await.map_err(|error| away(&error))
+}

@@ -1,0 +1,63 @@
+//! For operators: configuration documents and instruments, changed while Vigil runs.
+//!
+//! Guarantee: what is stored is checked as a whole first, has its record in an audit chain, and is in force for
+//! everything that comes in after the answer. A version is never changed; an earlier one stays readable.
+
+mod config;
+mod documents;
+mod examples;
+mod instruments;
+mod request;
+
+use std::time::Duration;
+
+use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::http::{Incoming, Reply};
+use platform::problem::{Problem, ProblemType};
+use platform::{Error, log, tally};
+
+use config::Config;
+
+platform::serve!(handle);
+
+/// The whole of a request: much shorter than what a change may take before another may begin.
+const TOTAL: Duration = Duration::from_secs(3);
+
+async fn handle(incoming: Incoming) -> Reply {
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let config = match config::get().await {
+        Ok(config) => config,
+        Err(error) => {
+            log::error("misconfigured").cause(&error).write();
+            return Problem::new(ProblemType::Unavailable, "the service is not configured").into();
+        }
+    };
+    let answer = deadline.run(answer(&config, incoming)).await.unwrap_or_else(|TimedOut| {
+        config.redis.forget();
+        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+    });
+    answer.unwrap_or_else(|problem| {
+        tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
+        Reply::from(problem)
+    })
+}
+
+async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
+    let path = incoming.path.clone();
+    match path.as_str() {
+        "/v1/config" => documents::list(config, &incoming).await,
+        "/v1/instruments" => instruments::list(config, &incoming).await,
+        path => {
+            if let Some(name) = path.strip_prefix("/v1/config/") {
+                return documents::answer(config, incoming, name).await;
+            }
+            let id = path.strip_prefix("/v1/instruments/").ok_or_else(Problem::not_found)?;
+            instruments::answer(config, incoming, id).await
+        }
+    }
+}
+
+fn away(error: &Error) -> Problem {
+    log::error("settings-failed").cause(error).write();
+    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+}

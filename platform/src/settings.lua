@@ -1,0 +1,12 @@
+-- Puts settings in force, if the caller still holds the lock, and gives the lock back. The copies of what older settings
+-- named are thrown away.
+-- KEYS lock, settings; ARGV the lock's token, revision, index. Gives '1' if in force; running it twice is running it once
+if redis.call('HGET', KEYS[2], 'revision') == ARGV[2] then
+  return {'1'}
+end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return {'0'}
+end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[2], 'revision', ARGV[2], 'index', ARGV[3])
+return {'1'}

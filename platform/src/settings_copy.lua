@@ -1,0 +1,10 @@
+-- Gives the settings in force; when Redis has lost them, the caller's, which come from the store, are in force again.
+-- KEYS settings; ARGV revision and index from the store, or nothing. Gives revision, index; or nothing
+if ARGV[1] and redis.call('HEXISTS', KEYS[1], 'revision') == 0 then
+  redis.call('HSET', KEYS[1], 'revision', ARGV[1], 'index', ARGV[2])
+end
+local revision = redis.call('HGET', KEYS[1], 'revision')
+if not revision then
+  return {}
+end
+return {revision, redis.call('HGET', KEYS[1], 'index')}

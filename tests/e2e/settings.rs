@@ -1,0 +1,193 @@
+//! Configuration documents and instruments: changed while Vigil runs, in force at once and everywhere.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::app::{ADMIN, ADMIN_B, App, READ_A1, SUBMIT_A};
+use crate::client::{Answer, Client};
+
+const DOCUMENT: &str = "/v1/config/deidentification";
+const SLEEP: &str = "/v1/instruments/sleep";
+
+/// A definition of an instrument `sleep` whose items go up to `most`.
+fn sleep(version: &str, most: u32) -> Value {
+    json!({
+        "id": "sleep", "version": version, "title": "Sleep", "licence": "CC0-1.0", "languages": ["en"],
+        "sources": ["Written for this study"],
+        "items": [{"id": "s1", "range": [0, most], "text": "One"}, {"id": "s2", "range": [0, most], "text": "Two"}],
+        "scores": [{"id": "total", "title": "Total", "method": "sum", "items": ["s1", "s2"], "range": [0, 2 * most]}],
+        "alerts": [{"id": "high", "severity": "high", "textKey": "sleep.high", "always": true,
+                    "when": {"score": "total", "atLeast": most}}]
+    })
+}
+
+fn response(id: &str, answers: [u32; 2]) -> Value {
+    json!({
+        "responseId": id, "studyId": "A", "siteId": "1", "patientId": "somebody", "authoredAt": "2026-03-01T08:00:00Z",
+        "answers": {"s1": answers[0], "s2": answers[1]}
+    })
+}
+
+/// Sends over a connection that stays, so that it meets instances that have seen what was before.
+async fn send(client: &mut Client, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let authorization = format!("Bearer {ADMIN}");
+    let mut all = vec![("authorization", authorization.as_str()), ("content-type", "application/json")];
+    all.extend(headers);
+    client.send(method, path, &all, if body.is_null() { String::new() } else { body.to_string() }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instrument_is_in_force_at_once_on_every_host_and_records_keep_theirs() {
+    let one = App::start().await;
+    let other = App::builder().only(&["submit", "records"]).start_beside(&one).await;
+    let path = "/v1/surveys/sleep/responses";
+    let mut client = other.client().await;
+    assert_eq!(send(&mut client, "POST", path, &[], &response("r0", [1, 1])).await.status, 404);
+    let stored = one.send("PUT", SLEEP, &sleep("1", 5)).await;
+    assert_eq!(stored.status, 201, "{stored:?}");
+
+    let first = send(&mut client, "POST", path, &[], &response("r1", [2, 3])).await;
+    assert_eq!(first.status, 202, "{first:?}");
+    let shown = one.scored(first.header("location").unwrap()).await;
+    assert_eq!((&shown["scores"][0]["value"], &shown["alerts"][0]["rule"]), (&json!(5.0), &json!("high")));
+    assert_eq!(shown["instrument"]["version"], "1");
+
+    // What the old version forbids and the new one allows, to an instance that knows the old one; and the reverse.
+    assert_eq!(send(&mut client, "POST", path, &[], &response("r2", [9, 9])).await.status, 422);
+    assert_eq!(one.send("PUT", SLEEP, &sleep("2", 10)).await.status, 201);
+    let second = send(&mut client, "POST", path, &[], &response("r2", [9, 9])).await;
+    assert_eq!(second.status, 202, "{second:?}");
+    let shown = one.scored(second.header("location").unwrap()).await;
+    assert_eq!((&shown["scores"][0]["value"], &shown["instrument"]["version"]), (&json!(18.0), &json!("2")));
+    assert_eq!(one.send("PUT", SLEEP, &sleep("1", 5)).await.status, 200, "back to the first");
+    assert_eq!(send(&mut client, "POST", path, &[], &response("r3", [9, 9])).await.status, 422);
+    assert_eq!(one.scored(first.header("location").unwrap()).await["instrument"]["version"], "1");
+
+    let resent = send(&mut client, "POST", path, &[], &response("r2", [9, 9])).await;
+    assert_eq!(resent.status, 422, "what is checked is checked by what is in force");
+    let listed = one.send_as(SUBMIT_A, "GET", "/v1/instruments", &Value::Null).await.json();
+    let own = listed["instruments"].as_array().unwrap().iter().find(|it| it["id"] == "sleep").unwrap().clone();
+    assert_eq!((&own["version"], &own["versions"], &own["builtIn"]), (&json!("1"), &json!(["1", "2"]), &json!(false)));
+    let shown = one.send_as(READ_A1, "GET", "/v1/instruments/sleep?version=2", &Value::Null).await;
+    assert_eq!(shown.body, sleep("2", 10).to_string(), "byte for byte");
+    let trail = one.send("GET", "/v1/audit/instrument/sleep", &Value::Null).await.json();
+    assert_eq!((&trail["verified"], trail["records"].as_array().unwrap().len()), (&json!(true), 3), "{trail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_waits_in_the_queue_with_what_it_was_checked_by() {
+    let mut app = App::builder().only(&["submit", "records", "console"]).start().await;
+    assert_eq!(app.send("PUT", SLEEP, &sleep("1", 5)).await.status, 201);
+    let answer = app.send("POST", "/v1/surveys/sleep/responses", &response("r", [5, 5])).await;
+    let location = answer.header("location").unwrap().to_owned();
+    assert_eq!(app.send("PUT", SLEEP, &sleep("2", 10)).await.status, 201);
+    app.stop().await;
+    app.run_all();
+    app.start_again().await;
+    let shown = app.scored(&location).await;
+    assert_eq!((&shown["instrument"]["version"], &shown["alerts"][0]["rule"]), (&json!("1"), &json!("high")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_is_tried_before_it_is_stored() {
+    let app = App::builder().only(&["records", "console"]).start().await;
+    let with = |scores: Value| {
+        let examples = json!([{"answers": {"s1": 3, "s2": 4}, "scores": scores}, {"answers": {"s1": 1}}]);
+        json!({"definition": sleep("1", 5), "examples": examples})
+    };
+    let tried = app.send("PUT", "/v1/instruments/sleep?dry-run=true", &with(json!({"total": 8}))).await;
+    assert_eq!(tried.status, 200, "{tried:?}");
+    let examples = tried.json()["examples"].clone();
+    assert_eq!((&examples[0]["agrees"], &examples[0]["scores"][0]["value"]), (&json!(false), &json!(7.0)));
+    assert_eq!(examples[0]["alerts"][0]["rule"], "high");
+    assert_eq!(examples[1]["scores"][0]["status"], "not-scored");
+    let refused = app.send("PUT", SLEEP, &with(json!({"total": 8}))).await;
+    assert_eq!(
+        (refused.status, refused.findings()),
+        (422, vec![("/examples/0/scores/total".into(), "conflict".into())])
+    );
+    assert_eq!(app.send("GET", SLEEP, &Value::Null).await.status, 404, "nothing was stored");
+    assert_eq!(app.send("PUT", SLEEP, &with(json!({"total": 7.0}))).await.status, 201);
+
+    // All faults at once, pointing into what was sent.
+    let mut faulty = with(json!({}));
+    faulty["definition"]["items"][0]["range"] = json!([5, 0]);
+    faulty["definition"]["scores"][0]["items"] = json!(["s1", "s9"]);
+    faulty["definition"]["alerts"][0]["severity"] = json!("loud");
+    let findings = app.send("PUT", SLEEP, &faulty).await.findings();
+    let pointers: Vec<&str> = findings.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    for expected in ["/definition/items/0/range", "/definition/scores/0/items/1", "/definition/alerts/0/severity"] {
+        assert!(pointers.contains(&expected), "{expected} in {pointers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_never_changes_and_a_rule_that_is_always_on_stays() {
+    let app = App::builder().only(&["records", "console"]).start().await;
+    assert_eq!(app.send("PUT", SLEEP, &sleep("1", 5)).await.status, 201);
+    assert_eq!(app.send("PUT", SLEEP, &sleep("1", 6)).await.status, 409);
+    let mut quiet = sleep("2", 5);
+    quiet["alerts"] = json!([]);
+    assert_eq!(app.send("PUT", SLEEP, &quiet).await.findings(), [("/alerts".into(), "required".into())]);
+    let mut elsewhere = sleep("a/b", 5);
+    elsewhere["id"] = json!("other");
+    let findings = app.send("PUT", SLEEP, &elsewhere).await.findings();
+    assert_eq!(findings, [("/id".into(), "conflict".into()), ("/version".into(), "format".into())]);
+    // What came with Vigil has its version too, and can be had back.
+    let built_in = app.send("GET", "/v1/instruments/pain-nrs", &Value::Null).await.json();
+    let mut own = built_in.clone();
+    own["title"] = json!("Pain, our words");
+    assert_eq!(app.send("PUT", "/v1/instruments/pain-nrs", &own).await.status, 409);
+    own["version"] = json!("1.0.0-own");
+    assert_eq!(app.send("PUT", "/v1/instruments/pain-nrs", &own).await.status, 201);
+    assert_eq!(app.send("GET", "/v1/instruments/pain-nrs", &Value::Null).await.json(), own);
+    for (key, status) in [(ADMIN_B, 403), (READ_A1, 403), (SUBMIT_A, 403), ("nobody", 401)] {
+        assert_eq!(app.send_as(key, "PUT", SLEEP, &sleep("3", 5)).await.status, status, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_replaced_only_by_who_has_seen_it() {
+    let app = App::builder().only(&["records", "console"]).start().await;
+    assert_eq!(app.send("GET", DOCUMENT, &Value::Null).await.status, 404);
+    assert_eq!(app.send("GET", "/v1/config/nothing", &Value::Null).await.status, 404);
+    assert_eq!(app.send("PUT", DOCUMENT, &json!([])).await.status, 422);
+    let content = json!({"studies": {}});
+    let dry = app.send("PUT", &format!("{DOCUMENT}?dry-run=true"), &content).await;
+    assert_eq!((dry.status, &dry.json()["stored"]), (200, &json!(false)));
+    assert_eq!(app.send("GET", DOCUMENT, &Value::Null).await.status, 404);
+    let stored = app.send("PUT", DOCUMENT, &content).await;
+    assert_eq!((stored.status, stored.header("etag")), (201, Some("\"1\"")));
+    assert_eq!(app.send("PUT", DOCUMENT, &content).await.status, 428);
+
+    // Of many who have seen the same, one wins.
+    let replace = async |tag: &str| {
+        let headers = [("if-match", tag), ("x-change-reason", "review of the protocol")];
+        send(&mut app.client().await, "PUT", DOCUMENT, &headers, &content).await.status
+    };
+    let mut statuses = join_all((0..8).map(|_| replace("\"1\""))).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+    let shown = app.send("GET", DOCUMENT, &Value::Null).await;
+    assert_eq!((shown.json(), shown.header("etag")), (content, Some("\"2\"")));
+    assert_eq!(app.send("GET", &format!("{DOCUMENT}?version=1"), &Value::Null).await.status, 200);
+    assert_eq!(app.send("GET", &format!("{DOCUMENT}?version=3"), &Value::Null).await.status, 404);
+    let trail = app.send("GET", "/v1/audit/config/deidentification", &Value::Null).await.json();
+    assert_eq!((&trail["verified"], trail["records"].as_array().unwrap().len()), (&json!(true), 2), "{trail}");
+    assert_eq!(trail["records"][1]["reason"], "review of the protocol");
+    let listed = app.send("GET", "/v1/config", &Value::Null).await.json();
+    assert!(listed["documents"].as_array().unwrap().iter().any(|it| it["version"] == 2), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_outlive_redis() {
+    let app = App::start().await;
+    assert_eq!(app.send("PUT", SLEEP, &sleep("1", 5)).await.status, 201);
+    let mut client = app.client().await;
+    let path = "/v1/surveys/sleep/responses";
+    assert_eq!(send(&mut client, "POST", path, &[], &response("r1", [1, 1])).await.status, 202);
+    let () = app.redis(&["FLUSHALL"]).await;
+    let answer = send(&mut client, "POST", path, &[], &response("r2", [1, 1])).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(app.scored(answer.header("location").unwrap()).await["scores"][0]["value"], 2.0);
+}
