@@ -181,6 +181,34 @@ pub struct Record {
     pub alerts: Vec<String>,
 }
 
+/// The scores that a submission has by other versions of its instrument, at `rescored/<id>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rescored {
+    /// The submission.
+    pub submission_id: String,
+    /// Its study.
+    pub study_id: String,
+    /// Its site.
+    pub site_id: String,
+    /// The scores, in the order in which they were made; one for each definition.
+    pub rescored: Vec<Rescore>,
+}
+
+/// The scores of a submission by another version of its instrument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rescore {
+    /// The version.
+    pub scored_with: ScoredWith,
+    /// The scores, in the version's order.
+    pub scores: Vec<Score>,
+    /// When they were made, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key by which they were made.
+    pub by: String,
+}
+
 /// An alert: what was decided and why. Stored at `alert/<id>`, and handed to `dispatch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

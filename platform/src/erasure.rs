@@ -149,6 +149,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
         log::info("submission-dropped").submission(id).outcome("erased").write();
     }
     remove_alerts(&store, alerts).await?;
+    kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
     kv::put_all(&mut batch)
 }
 

@@ -89,6 +89,16 @@ pub fn superseded_mark(submission_id: impl Display) -> String {
     format!("{{vigil}}:superseded:{submission_id}")
 }
 
+/// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
+pub fn responses(study: impl Display, instrument: impl Display) -> String {
+    format!("{{vigil}}:responses:{study}:{instrument}")
+}
+
+/// Held by whoever scores the responses of a study again.
+pub fn rescore_lock(study: impl Display) -> String {
+    format!("{{vigil}}:rescore:{study}")
+}
+
 /// What was erased: a hash, submission to what is left of it.
 pub const ERASED: &str = "{vigil}:erased";
 
@@ -138,6 +148,11 @@ pub fn submission(id: impl Display) -> String {
 /// Which submission took this one's place. Written once, by `score`.
 pub fn superseded(id: impl Display) -> String {
     format!("submission/{id}/superseded")
+}
+
+/// The scores that a submission has by other versions of its instrument.
+pub fn rescored(id: impl Display) -> String {
+    format!("rescored/{id}")
 }
 
 /// A record of an entity's audit chain.

@@ -241,6 +241,8 @@ pub enum FollowUp {
     Delay(i64, String),
     /// Give this up for a reason. The reason is a fixed word.
     Dead(&'static str, Vec<u8>),
+    /// Write this id into the index of this key, at a time in milliseconds since the epoch.
+    Index(String, i64, String),
 }
 
 /// An entry that is done, and what follows from it.
@@ -263,6 +265,7 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
     // Only alerts follow from an entry, so there is one stream that they can go to.
     let next = Queue::Dispatch;
     let keys = [queue.stream(), names::DUE, names::DEAD, names::CLOCK, next.stream(), next.bell()];
+    let mut indexes: Vec<String> = Vec::new();
     let mut arguments = vec![
         text(names::GROUP),
         text(queue.name()),
@@ -283,9 +286,20 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
                     let payload = spin_sdk::redis::RedisParameter::Binary(payload);
                     arguments.extend([text("dead"), text(reason), payload]);
                 }
+                FollowUp::Index(key, at, id) => {
+                    // Most entries of a batch belong to few indexes.
+                    let known = indexes.iter().position(|known| *known == key);
+                    let position = known.unwrap_or(indexes.len());
+                    if known.is_none() {
+                        indexes.push(key);
+                    }
+                    let position = (keys.len() + position + 1).to_string();
+                    arguments.extend([text("index"), text(position), text(format!("{at} {id}"))]);
+                }
             }
         }
     }
+    let keys: Vec<&str> = keys.into_iter().chain(indexes.iter().map(String::as_str)).collect();
     let reply = redis.eval(include_str!("queue/finish.lua"), &keys, arguments).await?;
     let ended = reply.first().and_then(integer).and_then(|count| usize::try_from(count).ok());
     ended.ok_or_else(|| nonsense("finish"))

@@ -28,17 +28,14 @@ use crate::audit::{self, Action, Change};
 use crate::error::{Error, Kind};
 use crate::identity::{digest, hex};
 use crate::kv::{self, Batch, Store};
+use crate::lock::Lock;
 use crate::redis::{Redis, text};
 use crate::{clock, log, names};
 
 /// The revision of settings that nobody ever changed.
 const UNCHANGED: &str = "unchanged";
 /// How long a change may take before another may begin.
-const LOCK: Duration = Duration::from_secs(10);
-/// How long a change waits for another.
-const WAIT: Duration = Duration::from_millis(50);
-/// How often it does.
-const WAITS: usize = 20;
+const LEASE: Duration = Duration::from_secs(10);
 
 /// The version of a document that is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,17 +289,14 @@ pub async fn change<T, R>(
     reason: Option<&str>,
     plan: impl FnOnce(&mut Index, &str) -> Result<(T, Draft), R>,
 ) -> Result<Changed<T, R>, Error> {
-    let token = hex(&clock::random_bits().to_be_bytes());
-    if !lock(redis, &token).await? {
-        return Ok(Changed::Busy);
-    }
+    let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
     let mut index = Index::stored(&store).await?;
     let at = clock::now().rfc3339();
     let (made, draft) = match plan(&mut index, &at) {
         Ok(planned) => planned,
         Err(refusal) => {
-            unlock(redis, &token).await?;
+            lock.release(redis).await?;
             return Ok(Changed::Refused(refusal));
         }
     };
@@ -317,30 +311,10 @@ pub async fn change<T, R>(
     audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
     kv::put_all(&mut batch)?;
     let keys = [names::SETTINGS_LOCK, names::SETTINGS];
-    let arguments = vec![text(token), text(index.revision), text(shown)];
+    let arguments = vec![text(lock.token()), text(index.revision), text(shown)];
     let reply = redis.eval(include_str!("settings.lua"), &keys, arguments).await?;
     if matches!(reply.first(), Some(RedisResult::Binary(done)) if done.as_slice() == b"1") {
         return Ok(Changed::Made(made));
     }
     Err(Error::new("settings", Kind::TimedOut, "the change took too long"))
-}
-
-async fn lock(redis: &Redis, token: &str) -> Result<bool, Error> {
-    let milliseconds = LOCK.as_millis().to_string();
-    for wait in 0..=WAITS {
-        let arguments = [names::SETTINGS_LOCK, token, "NX", "PX", &milliseconds];
-        let reply = redis.command("SET", arguments.into_iter().map(text).collect()).await?;
-        if !matches!(reply.first(), None | Some(RedisResult::Nil)) {
-            return Ok(true);
-        }
-        if wait < WAITS {
-            clock::sleep(WAIT).await;
-        }
-    }
-    Ok(false)
-}
-
-async fn unlock(redis: &Redis, token: &str) -> Result<(), Error> {
-    let script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return {}";
-    redis.eval(script, &[names::SETTINGS_LOCK], vec![text(token)]).await.map(|_| ())
 }

@@ -191,3 +191,70 @@ async fn settings_outlive_redis() {
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(app.scored(answer.header("location").unwrap()).await["scores"][0]["value"], 2.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_are_scored_again_page_by_page_and_keep_their_first_scores() {
+    let app = App::start().await;
+    assert_eq!(app.send("PUT", SLEEP, &sleep("1", 5)).await.status, 201);
+    let mut locations = Vec::new();
+    for number in 0..5 {
+        let response = response(&format!("r{number}"), [number, 1]);
+        let answer = app.send("POST", "/v1/surveys/sleep/responses", &response).await;
+        locations.push(answer.header("location").unwrap().to_owned());
+    }
+    for location in &locations {
+        app.scored(location).await;
+    }
+    // The second version has bands, and knows no 4.
+    let mut next = sleep("2", 3);
+    next["scores"][0] = json!({"id": "total", "title": "Total", "method": "sum", "items": ["s1", "s2"], "range": [0, 6],
+        "bands": [{"id": "low", "label": "Low", "from": 0, "below": 2}, {"id": "some", "label": "Some", "from": 2}]});
+    assert_eq!(app.send("PUT", SLEEP, &next).await.status, 201);
+
+    let path = "/v1/instruments/sleep/rescore";
+    let all = async |dry_run: bool| {
+        let (mut cursor, mut pages) = (Value::Null, Vec::new());
+        loop {
+            let wanted = json!({"studyId": "A", "version": "2", "dryRun": dry_run, "limit": 2, "cursor": cursor});
+            let answer = app.send("POST", path, &wanted).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            pages.push(answer.json());
+            cursor = answer.json()["cursor"].clone();
+            if cursor.is_null() {
+                return pages;
+            }
+        }
+    };
+    let sum = |pages: &[Value], member: &str| -> u64 { pages.iter().map(|page| page[member].as_u64().unwrap()).sum() };
+    let count =
+        |pages: &[Value], member: &str| -> usize { pages.iter().map(|p| p[member].as_array().unwrap().len()).sum() };
+    let dry = all(true).await;
+    assert_eq!((sum(&dry, "looked"), count(&dry, "changed"), count(&dry, "invalid")), (5, 4, 1), "{dry:?}");
+    assert_eq!(
+        dry[0]["changed"][0]["differences"][0]["after"],
+        json!({"value": 1.0, "band": "low", "status": "scored"})
+    );
+    assert!(app.scored(&locations[0]).await.get("rescored").is_none(), "a dry run stores nothing");
+
+    for _ in 0..2 {
+        assert_eq!(count(&all(false).await, "changed"), 4);
+    }
+    let shown = app.scored(&locations[2]).await;
+    assert_eq!((&shown["scores"][0]["value"], shown["scores"][0].get("band")), (&json!(3.0), None));
+    let rescored = shown["rescored"].as_array().unwrap();
+    assert_eq!((rescored.len(), &rescored[0]["scores"][0]["band"]), (1, &json!("some")), "{shown}");
+    assert_eq!((&rescored[0]["scoredWith"]["version"], &rescored[0]["by"]), (&json!("2"), &json!("admin")));
+    let id = locations[2].rsplit('/').next().unwrap();
+    let trail = app.send("GET", &format!("/v1/audit/rescored/{id}"), &Value::Null).await.json();
+    assert_eq!((&trail["verified"], &trail["content"]), (&json!(true), &json!("unchanged")), "{trail}");
+
+    // An erasure takes these too.
+    let reason = json!({"reason": "consent withdrawn"});
+    assert_eq!(app.send("DELETE", &locations[2], &reason).await.status, 200);
+    assert_eq!(app.stored(&format!("rescored/{id}")), None);
+    assert_eq!(app.send_as(ADMIN_B, "POST", path, &json!({"studyId": "A", "version": "2"})).await.status, 403);
+    let findings = app.send("POST", path, &json!({"version": 2, "limit": 0, "more": 1})).await.findings();
+    assert_eq!(findings.len(), 4, "{findings:?}");
+    let findings = app.send("POST", path, &json!({"studyId": "A", "version": "9"})).await.findings();
+    assert_eq!(findings, [("/version".into(), "choice".into())]);
+}

@@ -8,6 +8,7 @@ mod documents;
 mod examples;
 mod instruments;
 mod request;
+mod rescore;
 
 use std::time::Duration;
 
@@ -52,7 +53,10 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
                 return documents::answer(config, incoming, name).await;
             }
             let id = path.strip_prefix("/v1/instruments/").ok_or_else(Problem::not_found)?;
-            instruments::answer(config, incoming, id).await
+            match id.strip_suffix("/rescore") {
+                Some(id) => rescore::answer(config, incoming, id).await,
+                None => instruments::answer(config, incoming, id).await,
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use domain::intake::is_name;
 use domain::library;
 use platform::audit::{Record, head};
 use platform::auth::Principal;
-use platform::entry::{Record as Submission, Subject};
+use platform::entry::{Record as Submission, Rescored, Subject};
 use platform::http::Reply;
 use platform::identity::{digest, hex};
 use platform::kv::Store;
@@ -102,6 +102,7 @@ fn name_of(kind: &str) -> &'static str {
     match kind {
         "submission" => "submission",
         "subject" => "subject",
+        "rescored" => "rescored",
         "config" => "config",
         "instrument" => "instrument",
         _ => "other",
@@ -118,6 +119,10 @@ fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
         "subject" => {
             let subject: Subject = serde_json::from_slice(content).ok()?;
             Some((subject.study_id, subject.site_id))
+        }
+        "rescored" => {
+            let rescored: Rescored = serde_json::from_slice(content).ok()?;
+            Some((rescored.study_id, rescored.site_id))
         }
         _ => None,
     }

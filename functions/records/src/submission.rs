@@ -1,7 +1,7 @@
 //! `GET /v1/submissions/{id}`: how far a submission is, its scores, its alerts and where they went.
 
 use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Delivery, Receivers, Record, State, Superseded};
+use platform::entry::{Alert, Delivery, Receivers, Record, Rescored, State, Superseded};
 use platform::http::Reply;
 use platform::identity::is_id;
 use platform::kv::Store;
@@ -124,6 +124,9 @@ async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
         ]);
         if let Some(scored_with) = &record.scored_with {
             members.insert("instrument".to_owned(), json!(scored_with));
+        }
+        if let Some(rescored) = store.get::<Rescored>(&names::rescored(&submission.submission_id)).await? {
+            members.insert("rescored".to_owned(), json!(rescored.rescored));
         }
         if !submission.flags.is_empty() {
             members.insert("flags".to_owned(), json!(submission.flags));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use domain::Instrument;
+use domain::{Instrument, Timestamp};
 use platform::audit::{self, Action, Change};
 use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
 use platform::identity::alert_id;
@@ -113,6 +113,7 @@ impl Scorer {
                     alerts,
                 };
                 put_audited(batch, &record)?;
+                follow_ups.extend(indexed(record.submission));
                 Ok(Finished { id: claimed.id, follow_ups })
             }
             Err(reason) => {
@@ -159,6 +160,13 @@ impl Scorer {
             alerts: alerts.into_iter().map(|alert| raised(submission, &entry.trace, alert)).collect(),
         })
     }
+}
+
+/// Where a response is found again by its study.
+fn indexed(submission: Submission) -> Option<FollowUp> {
+    let received = Timestamp::parse(&submission.received_at)?;
+    let key = names::responses(&submission.study_id, submission.instrument?);
+    Some(FollowUp::Index(key, received.millis(), submission.submission_id))
 }
 
 /// Adds a record and the first of its audit chain: the same bytes however often it is scored.

@@ -1,9 +1,10 @@
 -- Ends entries and does what follows from them, whole or not at all. An entry that is no longer claimed was finished
 -- by somebody else: nothing follows from it a second time.
--- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell
+-- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell, then indexes
 -- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms,
 --       announcement of a tick, then for each entry: id, number of follow-ups, and for each of them: what, when or why, payload
---       what = 'push' (onto the follow-up stream), 'delay' (until the given ms), 'dead' (for the given reason)
+--       what = 'push' (onto the follow-up stream), 'delay' (until the given ms), 'dead' (for the given reason),
+--       'index' (the index at this place of KEYS; payload: ms, id)
 -- Gives the number of entries that this call ended
 local i, ended, pushed, later = 8, 0, false, false
 while ARGV[i] do
@@ -23,6 +24,9 @@ while ARGV[i] do
       elseif what == 'delay' then
         redis.call('ZADD', KEYS[2], when, ARGV[2] .. ' ' .. payload)
         later = true
+      elseif what == 'index' then
+        local at, member = string.match(payload, '^(%-?%d+) (.+)$')
+        redis.call('ZADD', KEYS[tonumber(when)], at, member)
       else
         redis.call('XADD', KEYS[3], '*', 'q', ARGV[2], 'reason', when, 'd', payload)
       end

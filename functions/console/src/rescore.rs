@@ -1,0 +1,291 @@
+//! `POST /v1/instruments/{id}/rescore`: what the stored responses of a study score by another version.
+//!
+//! Guarantee: the scores that a response was given when it came in stay what they are; those by another version are kept
+//! beside them, with an audit chain of their own. Nothing is stored before the differences could be seen: a dry run is
+//! what is done unless it is said otherwise. No alert is raised: what came long ago is reviewed, not rung for.
+//!
+//! Mechanism: page by page over the index of a study's responses; each page is one transaction.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use domain::intake::{is_name, pointer};
+use domain::{Code, Finding, Instrument};
+use platform::audit::{self, Action as Audited, Change};
+use platform::auth::{Action, Principal};
+use platform::entry::{Record, Rescore, Rescored, Score, ScoredWith, State};
+use platform::http::{Incoming, Reply};
+use platform::identity::{digest, hex};
+use platform::index::{self, Cursor, Order};
+use platform::kv::{self, Batch, Store};
+use platform::lock::Lock;
+use platform::problem::{Problem, ProblemType};
+use platform::settings::Settings;
+use platform::{Error, clock, erasure, names};
+use serde_json::{Map, Value, json};
+
+use crate::away;
+use crate::config::Config;
+use crate::request::{Query, body, only, parse, reason};
+
+/// The longest body, bytes.
+const LARGEST: usize = 4096;
+/// The most responses of one request, and how many if it does not say.
+const MOST: u64 = 500;
+/// How long a page may take before another may begin.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// What is asked for.
+struct Wanted {
+    study: String,
+    version: String,
+    dry_run: bool,
+    limit: usize,
+    cursor: Option<Cursor>,
+}
+
+/// What was found in a page.
+#[derive(Default)]
+struct Report {
+    looked: usize,
+    unchanged: usize,
+    changed: Vec<Value>,
+    invalid: Vec<Value>,
+}
+
+/// Scores a page of a study's responses again.
+pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Result<Reply, Problem> {
+    if !is_name(id) {
+        return Err(Problem::not_found());
+    }
+    only(&incoming, &["POST"], "POST")?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Configure)?;
+    Query::read(&incoming, &[])?;
+    let reason = reason(&incoming)?;
+    let wanted = Wanted::read(parse(&body(incoming, LARGEST).await?)?)?;
+    if !principal.covers(&wanted.study, "*") {
+        return Err(Problem::new(ProblemType::Forbidden, "the key does not cover the whole study"));
+    }
+    let settings = Settings::in_force(&config.redis).await.map_err(|error| away(&error))?;
+    let known = settings.instrument(&config.redis, id, None).await.map_err(|error| away(&error))?;
+    known.ok_or_else(Problem::not_found)?;
+    let found = settings.instrument(&config.redis, id, Some(&wanted.version)).await.map_err(|error| away(&error))?;
+    let unknown = || Problem::invalid(vec![Finding::new("/version", Code::Choice, "is no version of this instrument")]);
+    let instrument = found.ok_or_else(unknown)?;
+    let lock = if wanted.dry_run {
+        None
+    } else {
+        let lock = Lock::take(&config.redis, names::rescore_lock(&wanted.study), LEASE).await;
+        let busy = || Problem::new(ProblemType::Busy, "the study is being scored again, send it again");
+        Some(lock.map_err(|error| away(&error))?.ok_or_else(busy)?)
+    };
+    let done = page(config, principal, reason.as_deref(), &wanted, &instrument).await;
+    if let Some(lock) = lock {
+        lock.release(&config.redis).await.map_err(|error| away(&error))?;
+    }
+    let (report, next) = done.map_err(|error| away(&error))?;
+    let document = json!({
+        "instrument": id,
+        "version": instrument.version(),
+        "sha256": instrument.hash(),
+        "studyId": wanted.study,
+        "dryRun": wanted.dry_run,
+        "looked": report.looked,
+        "unchanged": report.unchanged,
+        "changed": report.changed,
+        "invalid": report.invalid,
+        "cursor": next.map(|next| next.show()),
+    });
+    Ok(Reply::json(200, &document))
+}
+
+async fn page(
+    config: &Config,
+    principal: &Principal,
+    reason: Option<&str>,
+    wanted: &Wanted,
+    instrument: &Rc<Instrument>,
+) -> Result<(Report, Option<Cursor>), Error> {
+    let (redis, store) = (&config.redis, Store::open().await?);
+    let of_study = names::responses(&wanted.study, instrument.id());
+    let (members, next) = index::page(redis, &of_study, Order::Up, wanted.cursor.as_ref(), wanted.limit).await?;
+    let (mut report, mut batch, mut stored) = (Report::default(), Batch::default(), Vec::new());
+    for (_, id) in members {
+        let record: Option<Record> = store.get(&names::submission(&id)).await?;
+        let Some(record) = record.filter(|record| record.state == State::Scored) else { continue };
+        report.looked += 1;
+        let Some(rescore) = report.compare(&record, instrument, principal) else { continue };
+        if wanted.dry_run {
+            continue;
+        }
+        if put(redis, &store, &mut batch, &record, rescore, reason).await? {
+            stored.push(id);
+        }
+    }
+    kv::put_all(&mut batch)?;
+    // An erasure that began in the meantime has not seen what was stored just now.
+    let ids: Vec<&str> = stored.iter().map(String::as_str).collect();
+    let erased = erasure::find(redis, &ids).await?;
+    kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
+    Ok((report, next))
+}
+
+impl Report {
+    /// Scores a response again and writes down what differs. None if that cannot be done.
+    fn compare(&mut self, record: &Record, instrument: &Instrument, principal: &Principal) -> Option<Rescore> {
+        let submission = &record.submission;
+        let answers = match instrument.read(&submission.content) {
+            Ok(answers) => answers,
+            Err(faults) => {
+                let one = |fault: &Finding| json!({"pointer": fault.pointer, "code": fault.code.as_str(), "detail": fault.detail});
+                let errors: Vec<Value> = faults.iter().map(one).collect();
+                self.invalid.push(json!({"submissionId": submission.submission_id, "errors": errors}));
+                return None;
+            }
+        };
+        let parameters = instrument.parameters(&BTreeMap::new()).ok()?;
+        let scores: Vec<Score> = instrument.score(&answers, &parameters).iter().map(Score::of).collect();
+        let differences = differences(&record.scores, &scores);
+        if differences.is_empty() {
+            self.unchanged += 1;
+        } else {
+            let before = record.scored_with.as_ref().map(|with| with.version.as_str());
+            self.changed.push(json!({
+                "submissionId": submission.submission_id,
+                "subject": submission.subject,
+                "version": before,
+                "differences": differences,
+            }));
+        }
+        Some(Rescore {
+            scored_with: ScoredWith {
+                id: instrument.id().to_owned(),
+                version: instrument.version().to_owned(),
+                hash: instrument.hash().to_owned(),
+            },
+            scores,
+            at: clock::now().rfc3339(),
+            by: principal.id.clone(),
+        })
+    }
+}
+
+/// The scores that are not the same, before and after.
+fn differences(before: &[Score], after: &[Score]) -> Vec<Value> {
+    let find = |scores: &[Score], id: &str| scores.iter().find(|score| score.id == id).cloned();
+    let shown =
+        |score: Option<&Score>| score.map(|it| json!({"value": it.value, "band": it.band, "status": it.status}));
+    let mut ids: Vec<&str> = before.iter().map(|score| score.id.as_str()).collect();
+    ids.extend(after.iter().map(|score| score.id.as_str()).filter(|id| find(before, id).is_none()));
+    let mut differences = Vec::new();
+    for id in ids {
+        let (old, new) = (shown(find(before, id).as_ref()), shown(find(after, id).as_ref()));
+        if old != new {
+            differences.push(json!({"score": id, "before": old, "after": new}));
+        }
+    }
+    differences
+}
+
+/// Adds scores to a submission's others, if those of this definition are not there yet, nor were the first.
+async fn put(
+    redis: &platform::redis::Redis,
+    store: &Store,
+    batch: &mut Batch,
+    record: &Record,
+    rescore: Rescore,
+    reason: Option<&str>,
+) -> Result<bool, Error> {
+    let submission = &record.submission;
+    let entity = names::rescored(&submission.submission_id);
+    let before = store.bytes(&entity).await?;
+    let mut rescored: Rescored = store.get(&entity).await?.unwrap_or_else(|| Rescored {
+        submission_id: submission.submission_id.clone(),
+        study_id: submission.study_id.clone(),
+        site_id: submission.site_id.clone(),
+        rescored: Vec::new(),
+    });
+    let hash = &rescore.scored_with.hash;
+    let first = record.scored_with.as_ref().is_some_and(|with| with.hash == *hash);
+    if first || rescored.rescored.iter().any(|known| known.scored_with.hash == *hash) {
+        return Ok(false);
+    }
+    let (at, actor) = (rescore.at.clone(), rescore.by.clone());
+    rescored.rescored.push(rescore);
+    let old = before.map(|bytes| hex(&digest(&bytes)));
+    let new = batch.put_hashed(entity.clone(), &rescored)?;
+    let of = names::submission(&submission.submission_id);
+    let change = Change {
+        at: &at,
+        actor: &actor,
+        action: Audited::Changed,
+        reason,
+        refers_to: Some(&of),
+        old: old.as_deref(),
+        new: Some(&new),
+    };
+    audit::append(redis, store, batch, &entity, &change).await?;
+    Ok(true)
+}
+
+impl Wanted {
+    fn read(document: Value) -> Result<Self, Problem> {
+        let Value::Object(mut members) = document else {
+            return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+        };
+        let mut faults = Vec::new();
+        let study = name(&mut members, "studyId", &mut faults);
+        let version = name(&mut members, "version", &mut faults);
+        let dry_run = match members.remove("dryRun") {
+            None => true,
+            Some(Value::Bool(dry_run)) => dry_run,
+            Some(_) => {
+                faults.push(Finding::new("/dryRun", Code::Type, "must be true or false"));
+                true
+            }
+        };
+        let limit = match members.remove("limit") {
+            None => MOST,
+            Some(limit) => limit.as_u64().filter(|limit| (1..=MOST).contains(limit)).unwrap_or_else(|| {
+                faults.push(Finding::new("/limit", Code::Range, format!("must be 1 to {MOST}")));
+                MOST
+            }),
+        };
+        let cursor = match members.remove("cursor") {
+            None | Some(Value::Null) => None,
+            Some(cursor) => {
+                let cursor = cursor.as_str().and_then(Cursor::parse);
+                if cursor.is_none() {
+                    faults.push(Finding::new("/cursor", Code::Format, "must be the cursor of an earlier answer"));
+                }
+                cursor
+            }
+        };
+        faults.extend(
+            members.keys().map(|key| Finding::new(pointer(key), Code::Unknown, "is no member of this document")),
+        );
+        match (study, version) {
+            (Some(study), Some(version)) if faults.is_empty() => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                Ok(Wanted { study, version, dry_run, limit, cursor })
+            }
+            _ => Err(Problem::invalid(faults)),
+        }
+    }
+}
+
+/// A member that must be a name.
+fn name(members: &mut Map<String, Value>, member: &str, faults: &mut Vec<Finding>) -> Option<String> {
+    match members.remove(member) {
+        Some(Value::String(text)) if is_name(&text) => Some(text),
+        None | Some(Value::Null) => {
+            faults.push(Finding::new(pointer(member), Code::Required, "is required"));
+            None
+        }
+        Some(_) => {
+            faults.push(Finding::new(pointer(member), Code::Format, "must be 1 to 64 letters, digits, dots, _ or -"));
+            None
+        }
+    }
+}
