@@ -1,15 +1,15 @@
 //! An application made of the fixtures, and the servers around it.
 
-use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use vigil::setup::redis::Server;
 use vigil::{Host, Options};
 
 /// How long a test waits for what should happen soon.
@@ -158,40 +158,30 @@ fn fixtures() -> PathBuf {
 
 /// A Redis server that ends with its owner.
 pub(crate) struct Redis {
-    pub(crate) port: u16,
-    server: Child,
+    server: Server,
+    // Held for its end, when the server no longer writes to it.
     _folder: TempDir,
 }
 
 impl Redis {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
-        Self::start_on(free_port())
+        let folder = tempfile::tempdir().unwrap();
+        Self { server: Server::start(folder.path(), None).unwrap(), _folder: folder }
     }
 
-    /// Starts one on a port.
-    pub(crate) fn start_on(port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut server = Command::new("redis-server")
-            .arg("-")
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("`redis-server` is needed: apt install redis-server");
-        let mut config = server.stdin.take().unwrap();
-        write!(config, "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\n").unwrap();
-        drop(config);
-        let deadline = Instant::now() + SOON;
-        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not answer");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self { port, server, _folder: folder }
+    /// Ends it as a power failure would.
+    pub(crate) fn kill(&mut self) {
+        self.server.kill().unwrap();
+    }
+
+    /// Starts it again on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.server.restart().unwrap();
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     /// Runs one command.
@@ -216,13 +206,6 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        _ = self.server.kill();
-        _ = self.server.wait();
-    }
-}
-
 /// Asks until there is an answer.
 pub(crate) async fn until<T>(ask: impl AsyncFn() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
@@ -233,8 +216,4 @@ pub(crate) async fn until<T>(ask: impl AsyncFn() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "it did not happen");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

@@ -47,22 +47,20 @@ async fn replies_are_flat_and_commands_work() {
 #[tokio::test]
 async fn a_host_hears_messages_again_when_redis_is_back() {
     let mut app = App::start().await;
-    let port = app.redis.port;
-    drop(app.redis);
-    app.redis = Redis::start_on(port);
+    app.redis.kill();
+    app.redis.restart();
     until(async || (app.redis.publish("a", "log 1").await > 0).then_some(())).await;
     assert_eq!(app.redis.list("log", 2).await, ["1<", "1>"]);
 }
 
 #[tokio::test]
 async fn a_host_starts_without_redis_and_finds_it_later() {
-    let redis = Redis::start();
-    let port = redis.port;
+    let mut redis = Redis::start();
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path(), &redis, 1);
-    drop(redis);
+    redis.kill();
     let host = vigil::Host::start(options).await.unwrap();
-    let redis = Redis::start_on(port);
+    redis.restart();
     until(async || (redis.publish("a", "log 1").await > 0).then_some(())).await;
     assert_eq!(redis.list("log", 2).await, ["1<", "1>"]);
     host.stop().await.unwrap();
