@@ -6,9 +6,9 @@
 
 extern crate alloc;
 
+pub mod alert;
 pub mod audit;
 pub mod deidentify;
-pub mod delivery;
 pub mod fhir;
 mod finding;
 mod instrument;

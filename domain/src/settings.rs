@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
+use crate::alert::routes::Routes;
 use crate::{Code, Finding};
 
 /// A configuration document.
@@ -40,9 +41,10 @@ impl Document {
 
     /// Every fault of a content for this document.
     pub fn check(self, content: &Value) -> Vec<Finding> {
-        if content.is_object() {
-            return Vec::new();
+        match self {
+            Document::AlertRoutes => Routes::read(content).err().unwrap_or_default(),
+            _ if content.is_object() => Vec::new(),
+            _ => Vec::from([Finding::new("", Code::Type, "must be a JSON object")]),
         }
-        Vec::from([Finding::new("", Code::Type, "must be a JSON object")])
     }
 }

@@ -36,6 +36,16 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// The moment so many milliseconds later; what RFC 3339 cannot write is moved to the nearest it can.
+    pub fn plus_ms(self, ms: u64) -> Self {
+        Timestamp::from_millis(self.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
+    }
+
+    /// Milliseconds from `earlier` to this; 0 if that is not earlier.
+    pub fn ms_since(self, earlier: Timestamp) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
     /// Every report has two of them written: by hand, because the general way of formatting takes five times as long.
     fn digits(self) -> [u8; 24] {
         let at = OffsetDateTime::from_unix_timestamp(self.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);

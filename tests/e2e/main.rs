@@ -27,5 +27,6 @@ mod openapi;
 mod ops;
 mod receiver;
 mod reports;
+mod routes;
 mod settings;
 mod stats;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::delivery::Outcome;
+use domain::alert::retry::Outcome;
 use hmac::{Hmac, KeyInit, Mac};
 use platform::clock;
 use platform::deadline::Deadline;

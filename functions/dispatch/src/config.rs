@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::Severity;
+use domain::alert::retry::Schedule;
 use platform::Error;
 use platform::config::Reader;
 use platform::entry::Routes;
@@ -31,7 +32,7 @@ pub(crate) struct Config {
     pub(crate) max_attempts: u32,
     pub(crate) deadline: Duration,
     pub(crate) concurrency: usize,
-    pub(crate) delays_ms: Vec<u64>,
+    pub(crate) schedule: Schedule,
     routing: Routing,
 }
 
@@ -44,7 +45,7 @@ impl Config {
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             deadline: Duration::from_millis(reader.number("delivery_deadline_ms", 10..=600_000).await),
             concurrency: reader.number("delivery_concurrency", 1..=1024).await,
-            delays_ms: reader.parsed("retry_schedule", delays).await,
+            schedule: Schedule::of(reader.parsed("retry_schedule", delays).await),
             routing: reader.parsed("alert_routes", routing).await,
         };
         // A lease that ends before a call does would let two workers call at the same time.

@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::delivery::{Schedule, Verdict};
+use domain::alert::retry::Verdict;
 use futures::StreamExt;
 use futures::future::{Either, FutureExt, select};
 use futures::stream::FuturesUnordered;
@@ -224,7 +224,7 @@ async fn deliver(config: Rc<Config>, pending: Box<Pending>, receiver: Rc<Receive
     let (attempt, outcome) = call::attempt(&dispatch.alert, &receiver, Deadline::after(config.deadline)).await;
     dispatch.attempts.push(attempt);
     let number = u32::try_from(dispatch.attempts.len()).unwrap_or(u32::MAX);
-    let verdict = Schedule { delays_ms: &config.delays_ms }.decide(outcome, number, clock::chance());
+    let verdict = config.schedule.decide(outcome, number, 0, clock::chance());
     note(&dispatch.alert, &receiver, number, &dispatch, verdict);
 
     let mut delivery = Delivery {
@@ -238,7 +238,7 @@ async fn deliver(config: Rc<Config>, pending: Box<Pending>, receiver: Rc<Receive
     let alert_id = dispatch.alert.alert_id.clone();
     let follow_ups = match verdict {
         Verdict::Delivered => Vec::new(),
-        Verdict::Retry { after_ms } => {
+        Verdict::Retry { after_ms, .. } => {
             let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
             delivery.state = "pending".to_owned();
             delivery.next_at = Some(domain::Timestamp::from_millis(at).rfc3339());

@@ -1,0 +1,81 @@
+//! The variable `alert_routes`: severity to webhooks, the default where no document says otherwise.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::read::{endpoint, secret};
+use super::{Channel, Receiver, Routes};
+use crate::alert::quiet::Offset;
+use crate::alert::template::{Escape, Template};
+use crate::instrument::walk::{At, Faults};
+use crate::{Code, Finding, Severity};
+
+/// The id of a receiver that has none but its URL: 16 hex digits, the start of the URL's SHA-256. A URL may hold a
+/// secret, its hash may be shown.
+pub fn receiver_id(url: &str) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    let hash = Sha256::digest(url.as_bytes());
+    hash.iter().take(8).flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+impl Routes {
+    /// Reads the variable: `{"critical": [{"url", "secret"}], ...}`.
+    ///
+    /// # Errors
+    /// A finding for each fault.
+    pub fn read_variable(document: &Value) -> Result<Routes, Vec<Finding>> {
+        let (at, mut faults) = (At::root(document), Faults::new());
+        let mut receivers: BTreeMap<String, Receiver> = BTreeMap::new();
+        let mut routes = Routes::empty();
+        at.object(&mut faults, &Severity::ALL.map(Severity::as_str));
+        for (severity, slot) in Severity::ALL.into_iter().zip(&mut routes.defaults.routes) {
+            let Some(list) = at.get(severity.as_str()) else { continue };
+            let mut ids: Vec<String> = Vec::new();
+            for at in list.list(&mut faults) {
+                if !at.object(&mut faults, &["url", "secret"]) {
+                    continue;
+                }
+                let url = at.need("url", &mut faults).and_then(|at| endpoint(at, &mut faults));
+                let secret = at.need("secret", &mut faults).and_then(|at| secret(at, &mut faults));
+                let (Some(url), Some(secret)) = (url, secret) else { continue };
+                let id = receiver_id(url.as_str());
+                if ids.contains(&id) {
+                    at.fault(&mut faults, Code::Conflict, "a url is there once");
+                    continue;
+                }
+                ids.push(id.clone());
+                let receiver = receivers.entry(id.clone()).or_insert_with(|| webhook(id, url));
+                // Two severities may name one receiver with different secrets: both sign.
+                if !receiver.secrets.contains(&secret) {
+                    receiver.secrets.push(secret);
+                }
+            }
+            // An empty list says as little as none: this severity has no route.
+            *slot = (!ids.is_empty()).then_some(ids);
+        }
+        routes.receivers = receivers;
+        if faults.is_empty() { Ok(routes) } else { Err(faults) }
+    }
+}
+
+fn webhook(id: String, url: crate::alert::endpoint::Endpoint) -> Receiver {
+    Receiver {
+        id,
+        channel: Channel::Webhook,
+        url,
+        secrets: Vec::new(),
+        authorization: None,
+        deadline_ms: 10_000,
+        per_minute: None,
+        concurrency: 8,
+        offset: Offset::default(),
+        quiet: None,
+        to: String::new(),
+        format: Escape::Json,
+        bodies: [Template::NOTHING, Template::NOTHING],
+    }
+}

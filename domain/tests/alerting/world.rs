@@ -1,0 +1,490 @@
+//! The world of the simulation: what Redis, the workers, the receivers and the people are to the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::alert::admission::{self, Admission, Group, Last};
+use domain::alert::breaker::{self, Gauge, PROBE, Write};
+use domain::alert::retry::Outcome;
+use domain::alert::routes::{Facts, Plan, Routes};
+use domain::alert::state::{
+    self, Act, Cause, Dead, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, Phase, State, Status, Step, Work,
+};
+use domain::{Severity, Timestamp};
+use proptest::sample::Index;
+use serde_json::json;
+
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    /// An alert of this severity, rule and subject.
+    Raise(usize, usize, usize),
+    Wait(u64),
+    /// Until something is due.
+    WaitForNext,
+    /// The clock is set.
+    Jump(i64),
+    /// A worker takes something that is due.
+    Start(Index),
+    /// A call ends.
+    End(Index, Outcome, f64),
+    /// The worker dies between the receiver's answer and writing it down.
+    Crash(Index, Outcome),
+    /// A worker takes something that is due, and the receiver is not to be called.
+    Hold(Index, Hold),
+    /// An event that was has its script sent once more.
+    Again(Index),
+    /// All timers are lost and made anew from the states.
+    LoseTimers,
+    Configure(usize),
+    /// Somebody enables the receivers that said 410.
+    Enable,
+    Acknowledge(Index),
+    Resolve(Index),
+    Reopen(Index),
+    Replay(Index),
+}
+
+pub(super) struct Alert {
+    pub(super) state: State,
+    facts: Facts<'static>,
+    history: Vec<Entry>,
+    pub(super) dead: Vec<(Option<String>, Dead)>,
+}
+
+struct Call {
+    alert: String,
+    work: Work,
+    since: Timestamp,
+    probe: bool,
+}
+
+pub(super) struct World {
+    now: Timestamp,
+    routes: Vec<Routes>,
+    configured: usize,
+    alerts: BTreeMap<String, Alert>,
+    timers: BTreeSet<(Due, String)>,
+    calls: Vec<Call>,
+    gauges: BTreeMap<String, Gauge>,
+    disabled: BTreeSet<String>,
+    said_gone: BTreeSet<String>,
+    /// What receivers took: alert, receiver, ids in order.
+    taken: BTreeMap<(String, String), Vec<String>>,
+    last: BTreeMap<String, String>,
+    groups: BTreeMap<String, String>,
+    /// What was written down of calls and escalations.
+    events: Vec<(String, Event<'static>)>,
+}
+
+const ACT: Act<'static> = Act { by: "clinician-1", note: None };
+
+fn routes(receivers: &[&str], defaults: serde_json::Value) -> Routes {
+    let receiver = |id: &&str| (id.to_string(), json!({"channel": "sms", "url": format!("https://example.org/{id}")}));
+    let receivers: serde_json::Map<_, _> = receivers.iter().map(receiver).collect();
+    Routes::read(&json!({"receivers": receivers, "defaults": defaults})).unwrap()
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let usual = routes(
+            &["a", "b", "c", "d", "f"],
+            json!({
+                "routes": {"critical": ["a", "b"], "high": ["a"], "moderate": ["a", "b"], "info": []},
+                "chain": {
+                    "steps": [{"afterSeconds": 300, "receivers": ["c"]}, {"afterSeconds": 900, "receivers": ["d", "a"]}],
+                    "fallback": "f",
+                },
+            }),
+        );
+        let fewer = routes(
+            &["b", "c"],
+            json!({
+                "routes": {"critical": ["b"], "high": ["c"]}, "groupSeconds": 0, "chain": {"repeats": 3},
+            }),
+        );
+        World {
+            now: Timestamp::from_millis(1_772_323_200_000),
+            routes: vec![usual, fewer, routes(&[], json!({}))],
+            configured: 0,
+            alerts: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            calls: Vec::new(),
+            gauges: BTreeMap::new(),
+            disabled: BTreeSet::new(),
+            said_gone: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            last: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values()
+    }
+
+    /// The different ids under which each receiver took an alert.
+    pub(super) fn ids(&self, alert: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+        let theirs = self.taken.iter().filter(|((it, _), _)| it == alert);
+        theirs.map(|((_, receiver), ids)| (receiver.as_str(), ids.iter().map(String::as_str).collect())).collect()
+    }
+
+    fn config(&self) -> &Routes {
+        self.routes.get(self.configured).unwrap()
+    }
+
+    pub(super) fn run(&mut self, op: Op) {
+        match op {
+            Op::Raise(severity, rule, subject) => self.raise(severity, rule, subject),
+            Op::Wait(ms) => self.wait(self.now.plus_ms(ms)),
+            Op::WaitForNext => {
+                if let Some((due, _)) = self.timers.first() {
+                    self.wait(due.at.max(self.now));
+                }
+            }
+            Op::Jump(ms) => {
+                self.time_out(|_| true);
+                self.now = Timestamp::from_millis(self.now.millis() + ms);
+            }
+            Op::Start(pick) => {
+                if let Some(taken) = self.take(pick) {
+                    self.start(taken);
+                }
+            }
+            Op::End(pick, outcome, chance) => {
+                if !self.calls.is_empty() {
+                    let call = self.calls.remove(pick.index(self.calls.len()));
+                    self.end(call, outcome, chance);
+                }
+            }
+            Op::Crash(pick, outcome) => {
+                if !self.calls.is_empty() {
+                    let call = self.calls.remove(pick.index(self.calls.len()));
+                    self.receive(&call, outcome);
+                    // The entry comes back after its lease.
+                    self.timers.insert((Due { at: self.now.plus_ms(LONGEST_CALL_MS), work: call.work }, call.alert));
+                }
+            }
+            Op::Hold(pick, why) => {
+                if let Some((alert, work)) = self.take(pick) {
+                    self.hold(alert, work, self.now.plus_ms(30_000), why);
+                }
+            }
+            Op::Again(pick) => {
+                if !self.events.is_empty() {
+                    let (alert, event) = pick.get(self.events.as_slice());
+                    let stored = self.alerts.get(alert).unwrap();
+                    let again = stored.state.step(&self.config().plan(&stored.facts), event, self.now);
+                    assert_eq!(again, Err(Ignored::Stale), "{event:?} again, {:?}", stored.state);
+                }
+            }
+            Op::LoseTimers => {
+                let all = |(id, it): (&String, &Alert)| {
+                    it.state.due().into_iter().map(|due| (due, id.clone())).collect::<Vec<_>>()
+                };
+                // What a worker has claimed is not in the timers.
+                let claimed = |(due, alert): &(Due, String)| {
+                    self.calls.iter().any(|it| it.alert == *alert && it.work == due.work)
+                };
+                self.timers = self.alerts.iter().flat_map(all).filter(|it| !claimed(it)).collect();
+            }
+            Op::Configure(which) => self.configured = which,
+            Op::Enable => self.disabled.clear(),
+            Op::Acknowledge(pick) => self.act(pick, Event::Acknowledged(ACT)),
+            Op::Resolve(pick) => self.act(pick, Event::Resolved(ACT)),
+            Op::Reopen(pick) => self.act(pick, Event::Reopened(ACT)),
+            Op::Replay(pick) => self.act(pick, Event::Replayed(ACT)),
+        }
+    }
+
+    fn raise(&mut self, severity: usize, rule: usize, subject: usize) {
+        let severity = *Severity::ALL.get(severity).unwrap();
+        let (rule, subject) = (["r0", "r1"].get(rule).unwrap(), ["p0", "p1"].get(subject).unwrap());
+        let facts = Facts { study: "S", site: "01", subject, instrument: "phq-9", rule, severity };
+        let plan = self.routes.get(self.configured).unwrap().plan(&facts);
+        let (repeat_key, group_key) = (admission::repeat_key(&facts), admission::group_key(&facts, &plan));
+        let last = self.last.get(&repeat_key).map(|text| Last::parse(text).unwrap());
+        let group = self.groups.get(&group_key).map(|text| Group::parse(text).unwrap());
+        let admitted = admission::admit(&facts, &plan, &[], last.as_ref(), group.as_ref(), self.now);
+        assert!(severity != Severity::Critical || matches!(admitted, Admission::Send));
+        let id = format!("alert-{}", self.alerts.len());
+        if matches!(admitted, Admission::Send | Admission::Lead { .. }) {
+            self.last.insert(repeat_key, Last { at: self.now, severity, alert: id.clone() }.write());
+        }
+        match &admitted {
+            Admission::Lead { closes_at } => {
+                self.groups.insert(group_key, Group { closes_at: *closes_at, leader: id.clone() }.write());
+            }
+            Admission::Join { leader } => {
+                let first = self.alerts.get(leader).unwrap();
+                assert!(first.facts.subject == *subject, "a group is of one subject");
+            }
+            _ => {}
+        }
+        let step = state::raise(&id, severity, &admitted, &plan, self.now);
+        let alert = Alert { state: step.state.clone(), facts, history: Vec::new(), dead: Vec::new() };
+        self.alerts.insert(id.clone(), alert);
+        self.write(&id, step);
+    }
+
+    fn wait(&mut self, until: Timestamp) {
+        self.time_out(|call| until.ms_since(call.since) >= LONGEST_CALL_MS);
+        self.now = until;
+    }
+
+    /// Calls end at their deadline at the latest.
+    fn time_out(&mut self, ends: impl Fn(&Call) -> bool) {
+        let (over, left) = std::mem::take(&mut self.calls).into_iter().partition(ends);
+        self.calls = left;
+        for call in over {
+            self.end(call, Outcome::TimedOut, 0.5);
+        }
+    }
+
+    /// Something that is due.
+    fn take(&mut self, pick: Index) -> Option<(String, Work)> {
+        let due: Vec<_> = self.timers.iter().filter(|(due, _)| due.at <= self.now).cloned().collect();
+        let taken = if due.is_empty() { return None } else { due.get(pick.index(due.len())).unwrap() };
+        self.timers.remove(taken);
+        let (Due { work, .. }, alert) = taken.clone();
+        self.alerts.get(&alert).unwrap().state.owes(&work).then_some((alert, work))
+    }
+
+    fn start(&mut self, (alert, work): (String, Work)) {
+        let receiver = match &work {
+            Work::Deliver { receiver, .. } => receiver.clone(),
+            Work::Escalate { opening, round, rung } => {
+                let event = Event::Escalate { opening: *opening, round: *round, rung: *rung };
+                return self.event(&alert, event);
+            }
+        };
+        let mut call = Call { alert, work, since: self.now, probe: false };
+        if self.disabled.contains(&receiver) {
+            return self.end(call, Outcome::Disabled, 0.5);
+        }
+        if self.config().receiver(&receiver).is_none() {
+            return self.end(call, Outcome::NotConfigured, 0.5);
+        }
+        let limits = self.config().breaker;
+        let gauge = self.gauges.entry(receiver.clone()).or_default();
+        match gauge.admit(&limits, LONGEST_CALL_MS, self.now) {
+            breaker::Admission::Pass => {}
+            breaker::Admission::Wait(until) => return self.hold(call.alert, call.work, until, Hold::Breaker),
+            breaker::Admission::Probe(until) => {
+                gauge.apply(&[Write::Set(PROBE, until.millis().to_string())]);
+                call.probe = true;
+                let other = |it: &Call| it.probe && target(&it.work) == Some(&receiver);
+                assert!(!self.calls.iter().any(other), "one call at a time tries {receiver}");
+            }
+        }
+        let twice = |it: &Call| it.alert == call.alert && target(&it.work) == Some(&receiver);
+        assert!(!self.calls.iter().any(twice), "two calls to {receiver} for {}", call.alert);
+        self.calls.push(call);
+    }
+
+    /// What the receiver knows of it.
+    fn receive(&mut self, call: &Call, outcome: Outcome) {
+        let receiver = target(&call.work).unwrap();
+        if !matches!(outcome, Outcome::Answered { status: 200..=299, .. }) {
+            return;
+        }
+        let state = &self.alerts.get(&call.alert).unwrap().state;
+        if !state.owes(&call.work) {
+            // Withdrawn meanwhile: which id it had is no longer to be seen, and it counts for nothing.
+            return;
+        }
+        let id = state.delivery(receiver).unwrap().message_id(&call.alert);
+        self.taken.entry((call.alert.clone(), receiver.clone())).or_default().push(id);
+    }
+
+    fn end(&mut self, call: Call, outcome: Outcome, chance: f64) {
+        self.receive(&call, outcome);
+        let Work::Deliver { receiver, series, attempt } = &call.work else { panic!("no call") };
+        if let Some(healthy) = outcome.healthy() {
+            let limits = self.config().breaker;
+            let gauge = self.gauges.entry(receiver.clone()).or_default();
+            gauge.apply(&gauge.after(&limits, healthy, self.now));
+        }
+        let receiver = name(receiver);
+        let (series, attempt) = (*series, *attempt);
+        self.event(&call.alert, Event::Attempted { receiver, series, attempt, outcome, chance });
+    }
+
+    fn hold(&mut self, alert: String, work: Work, until: Timestamp, why: Hold) {
+        match work {
+            Work::Deliver { receiver, series, attempt } => {
+                let receiver = name(&receiver);
+                self.event(&alert, Event::Held { receiver, series, attempt, until, why });
+            }
+            // Only calls are held back.
+            escalate => self.start((alert, escalate)),
+        }
+    }
+
+    fn act(&mut self, pick: Index, event: Event<'static>) {
+        let ids: Vec<String> = self.alerts.keys().cloned().collect();
+        if !ids.is_empty() {
+            self.event(ids.get(pick.index(ids.len())).unwrap(), event);
+        }
+    }
+
+    fn event(&mut self, alert: &str, event: Event<'static>) {
+        let stored = self.alerts.get(alert).unwrap();
+        let plan: Plan<'_> = self.config().plan(&stored.facts);
+        let Ok(step) = stored.state.step(&plan, &event, self.now) else { return };
+        assert_eq!(step.state.revision(), stored.state.revision() + 1);
+        if matches!(event, Event::Attempted { .. } | Event::Escalate { .. }) {
+            self.events.push((alert.to_owned(), event));
+        }
+        self.write(alert, step);
+        self.carry(alert);
+    }
+
+    /// Those that go with an alert's message share its fate.
+    fn carry(&mut self, leader: &str) {
+        let outcome = match self.alerts.get(leader).unwrap().state.phase() {
+            Phase::Delivered => Ok(()),
+            Phase::Dead(Dead::GivenUp(reason)) => Err(*reason),
+            _ => return,
+        };
+        let with = |it: &Alert| matches!(it.state.phase(), Phase::Grouped { leader: its } if its == leader);
+        let members: Vec<String> = self.alerts.iter().filter(|(_, it)| with(it)).map(|(id, _)| id.clone()).collect();
+        for member in members {
+            let stored = self.alerts.get(&member).unwrap();
+            let plan = self.config().plan(&stored.facts);
+            let step = stored.state.step(&plan, &Event::Carried(outcome), self.now).unwrap();
+            self.write(&member, step);
+        }
+    }
+
+    /// One script: state, history, effects and timers.
+    fn write(&mut self, alert: &str, step: Step) {
+        let stored = self.alerts.get_mut(alert).unwrap();
+        stored.state = step.state;
+        if let Some(entry) = step.entry {
+            assert_eq!(usize::try_from(entry.number).unwrap(), stored.history.len());
+            assert_eq!(entry.phase, stored.state.phase().as_str());
+            stored.history.push(entry);
+        }
+        for effect in step.effects {
+            match effect {
+                Effect::DeadLetter { receiver, reason } => stored.dead.push((receiver, reason)),
+                Effect::Disable { receiver } => {
+                    self.said_gone.insert(receiver.clone());
+                    self.disabled.insert(receiver);
+                }
+            }
+        }
+        self.timers.extend(step.due.into_iter().map(|due| (due, alert.to_owned())));
+    }
+
+    /// Does what is due next, whenever that is; how a call ends may depend on the attempt's number. None if nothing is.
+    pub(super) fn work_off(&mut self, mut answer: impl FnMut(u32) -> (Outcome, f64)) -> Option<()> {
+        let (due, alert) = self.timers.pop_first()?;
+        self.now = self.now.max(due.at);
+        if self.alerts.get(&alert).unwrap().state.owes(&due.work) {
+            self.start((alert, due.work));
+            while let Some(call) = self.calls.pop() {
+                let Work::Deliver { attempt, .. } = call.work else { panic!("no call") };
+                let (outcome, chance) = answer(attempt);
+                self.end(call, outcome, chance);
+            }
+        }
+        Some(())
+    }
+
+    /// Everybody answers, and somebody acknowledges what is there.
+    pub(super) fn settle(&mut self) {
+        self.time_out(|_| true);
+        self.run(Op::Configure(0));
+        self.run(Op::Enable);
+        let ids: Vec<String> = self.alerts.keys().cloned().collect();
+        for id in &ids {
+            self.event(id, Event::Acknowledged(ACT));
+        }
+        for n in 0.. {
+            assert!(n < 10_000, "it does not end");
+            let answer = Outcome::Answered { status: 200, retry_after: None };
+            if self.work_off(|_| (answer, 0.5)).is_none() {
+                break;
+            }
+            self.check();
+        }
+    }
+
+    pub(super) fn check(&self) {
+        for (id, alert) in &self.alerts {
+            self.check_alert(id, alert);
+        }
+    }
+
+    fn check_alert(&self, id: &str, alert: &Alert) {
+        let state = &alert.state;
+        let due = state.due();
+        let climbs = due.iter().any(|due| matches!(due.work, Work::Escalate { .. }));
+        let delivers = due.iter().any(|due| matches!(due.work, Work::Deliver { .. }));
+        let critical = state.severity() == Severity::Critical;
+        // Who took it since it was opened is never forgotten.
+        if !matches!(state.phase(), Phase::Acknowledged | Phase::Resolved) {
+            assert_eq!(state.delivered_at().is_some(), *state.phase() == Phase::Delivered, "{state:?}");
+        }
+        match state.phase() {
+            Phase::Open => assert!(delivers && climbs == critical, "{state:?}"),
+            Phase::Delivered | Phase::Dead(_) => assert!(climbs == critical, "{state:?}"),
+            Phase::Suppressed(_) | Phase::Grouped { .. } => {
+                assert!(due.is_empty() && !critical, "{state:?}");
+                assert!(alert.history.first().is_some_and(|it| it.what == "raised"));
+            }
+            Phase::Acknowledged | Phase::Resolved => assert!(!climbs, "{state:?}"),
+        }
+        for due in &due {
+            let timer = self.timers.iter().any(|(timer, of)| of == id && timer.work == due.work);
+            let call = self.calls.iter().any(|call| call.alert == id && call.work == due.work);
+            assert!(timer || call, "{due:?} was lost");
+        }
+        let receivers: BTreeSet<&str> = state.deliveries().iter().map(|it| it.receiver.as_str()).collect();
+        assert_eq!(receivers.len(), state.deliveries().len());
+        for delivery in state.deliveries() {
+            let closed = matches!(state.phase(), Phase::Acknowledged | Phase::Resolved);
+            match delivery.status {
+                Status::Waiting { .. } => assert!(!closed || delivery.cause == Cause::Route),
+                Status::GivenUp(reason) => {
+                    let dead = (Some(delivery.receiver.clone()), Dead::GivenUp(reason));
+                    assert!(alert.dead.contains(&dead), "{delivery:?}");
+                    let gone = reason.as_str() == "receiver-gone";
+                    assert!(!gone || self.said_gone.contains(&delivery.receiver));
+                }
+                Status::Delivered { .. } => {
+                    let ids = self.taken.get(&(id.to_owned(), delivery.receiver.clone())).unwrap();
+                    assert!(ids.contains(&delivery.message_id(id)), "{delivery:?}: {ids:?}");
+                }
+                Status::Withdrawn { .. } => {}
+            }
+        }
+        for (receiver, ids) in self.ids(id) {
+            // The first is the alert's own id, and no number is left out: what was never taken is not sent under another.
+            let number = |n: usize| if n == 0 { id.to_owned() } else { format!("{id}.{n}") };
+            let numbered: BTreeSet<String> = (0..ids.len()).map(number).collect();
+            assert!(ids.iter().copied().eq(numbered.iter().map(String::as_str)), "{ids:?}");
+            let reminds = |it: &&Entry| {
+                matches!(it.what, "escalated" | "reopened" | "given-up" | "passed-on")
+                    && it.told.iter().any(|it| it == receiver)
+            };
+            let told = alert.history.iter().filter(reminds).count();
+            assert!(ids.len() <= 1 + told, "{receiver} took {ids:?}, reminded {told} times");
+        }
+        let written = serde_json::from_str(&state.write().to_string()).unwrap();
+        assert_eq!(State::read(&written).as_ref(), Some(state));
+    }
+}
+
+/// A receiver's id, to be kept with an event.
+fn name(id: &str) -> &'static str {
+    ["a", "b", "c", "d", "f"].into_iter().find(|it| *it == id).unwrap()
+}
+
+fn target(work: &Work) -> Option<&String> {
+    match work {
+        Work::Deliver { receiver, .. } => Some(receiver),
+        Work::Escalate { .. } => None,
+    }
+}
