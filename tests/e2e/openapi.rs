@@ -152,7 +152,6 @@ async fn every_path_and_method_of_the_code_is_documented() {
             "/fhir/" | "/identity" => continue,
             // A prefix stands for what follows it.
             "/fhir/Questionnaire/" => format!("{literal}{{instrument}}"),
-            "/v1/audit/" => format!("{literal}{{kind}}/{{id}}"),
             "/v1/subjects/" => format!("{literal}{{pseudonym}}/identity"),
             prefix if prefix.ends_with('/') && prefix.len() > 1 => format!("{literal}{{id}}"),
             _ => literal,

@@ -64,7 +64,7 @@ async fn everything(app: &App) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_outcome_is_counted_by_site_and_kind() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console"]).start().await;
     everything(&app).await;
     let expected = json!({"accepted": 5, "duplicate": 1, "conflict": 1, "rejected": 5, "limited": 0,
                           "unauthenticated": 4, "forbidden": 2});
@@ -86,7 +86,7 @@ async fn every_outcome_is_counted_by_site_and_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_sees_the_counters_of_its_study_and_site() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console"]).start().await;
     everything(&app).await;
     stats(&app, ADMIN, |stats| stats["total"]["unauthenticated"] == 4 && stats["total"]["rejected"] == 5).await;
     let places = |stats: &Value| -> Vec<(String, String)> {
@@ -144,7 +144,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_open_metrics_and_tell_what_waits() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console"]).start().await;
     let empty = samples(&scrape(&app, ADMIN).await);
     for name in ["vigil_queue_entries{queue=\"score\"}", "vigil_queue_oldest_age_seconds{queue=\"dispatch\"}"] {
         assert_eq!(empty[name], 0.0, "{empty:?}");
@@ -171,7 +171,7 @@ async fn metrics_are_open_metrics_and_tell_what_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_refusals_is_counted_whole_by_few_scripts() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console"]).start().await;
     let address = app.address;
     let senders: Vec<_> = (0..8)
         .map(|_| {

@@ -1,26 +1,22 @@
-//! What is known, and operations: the state of a submission, counters, the health of the system, an operator's round,
-//! and the description of all this.
+//! What is known: the state of a submission, who a subject is, the health of the system, and the description of the API.
 //!
 //! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
 
-mod audit;
 mod config;
 mod erase;
 mod fhir;
 mod health;
 mod identity;
 mod openapi;
-mod stats;
 mod submission;
 
 use std::time::Duration;
 
 use platform::auth::Action;
-use platform::clock;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
-use platform::{Error, log, queue, tally};
+use platform::{Error, log, tally};
 use serde_json::json;
 
 use config::Config;
@@ -57,32 +53,8 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
             only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
             Ok(openapi::document())
         }
-        "/v1/stats/sites" => {
-            only(&incoming, "GET", &["GET"])?;
-            let config = configured().await?;
-            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
-            stats::sites(&config, principal).await
-        }
-        "/metrics" => {
-            only(&incoming, "GET", &["GET"])?;
-            let config = configured().await?;
-            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Measure)?;
-            stats::metrics(&config, principal).await
-        }
-        "/v1/ops/drain" => {
-            only(&incoming, "POST", &["POST"])?;
-            let config = configured().await?;
-            config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
-            round(&config).await.map_err(|error| away(&error))
-        }
         path if path.starts_with("/fhir/") => Ok(fhir::answer(&incoming).await),
         path => {
-            if let Some(entity) = path.strip_prefix("/v1/audit/") {
-                only(&incoming, "GET", &["GET"])?;
-                let config = configured().await?;
-                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Audit)?;
-                return within(patience(&incoming), &config, audit::show(&config, principal, entity)).await;
-            }
             let subject = path.strip_prefix("/v1/subjects/").and_then(|rest| rest.strip_suffix("/identity"));
             if let Some(pseudonym) = subject {
                 only(&incoming, "GET", &["GET"])?;
@@ -140,13 +112,4 @@ async fn configured() -> Result<std::rc::Rc<Config>, Problem> {
 fn away(error: &Error) -> Problem {
     log::error("read-failed").cause(error).write();
     Problem::new(ProblemType::Unavailable, "a service that this needs is away")
-}
-
-/// One round of everything: what is due, what waits to be scored, what waits to be sent. The very code of the workers,
-/// for hosts without Redis triggers and for a watchdog.
-async fn round(config: &Config) -> Result<Reply, Error> {
-    let due = queue::tick(&config.redis, clock::now().millis(), config.lease, None).await?;
-    let scored = score::drain(score::BUDGET).await?;
-    let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
-    Ok(Reply::json(200, &json!({"due": due.moved, "scored": scored, "dispatched": dispatched})))
 }
