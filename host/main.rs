@@ -13,11 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
+use platform::identity::IdentityKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use vigil::manifest::Manifest;
+use vigil::reseal::Counts;
 use vigil::setup::{self, redis, secrets};
 use vigil::{Host, Options};
 
@@ -39,6 +41,31 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         spin_toml: Option<PathBuf>,
     },
+    /// Seals stored identities with the present identity key that an older one still opens, then exits.
+    ///
+    /// To change the key: start the application with the new one as `identity_key` and the one before it in
+    /// `identity_keys_old`; wait until no submission is queued any more or a dead letter, because what waits carries
+    /// identities sealed with the old key and is stored so; run this, beside the application; take the old key out of
+    /// `identity_keys_old` when it finds nothing that is to be resealed. Nothing but counts is printed. The exit status
+    /// is 1 if a record opens with none of the keys.
+    #[command(verbatim_doc_comment)]
+    Reseal(Reseal),
+}
+
+#[derive(clap::Args)]
+struct Reseal {
+    /// Counts what would be resealed and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Where the data lives: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside spin.toml]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The application, beside which .env is looked for [default: spin.toml of this directory or the nearest one above]
+    #[arg(long, value_name = "FILE")]
+    spin_toml: Option<PathBuf>,
+    /// Sets `identity_key` or `identity_keys_old`. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    variables: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
@@ -75,6 +102,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Setup { spin_toml }) => provision(spin_toml),
+        Some(Command::Reseal(arguments)) => reseal(arguments),
         None => serve(arguments.serve),
     };
     match result {
@@ -89,6 +117,26 @@ fn main() -> ExitCode {
 fn provision(spin_toml: Option<PathBuf>) -> Result<()> {
     redis::provide(&say)?;
     setup::prepare(&find_spin_toml(spin_toml)?, &say)
+}
+
+fn reseal(arguments: Reseal) -> Result<()> {
+    let spin_toml = find_spin_toml(arguments.spin_toml)?;
+    let root = spin_toml.parent().context("spin.toml has no directory")?;
+    let mut variables = secrets::load(root)?.variables;
+    variables.extend(arguments.variables);
+    let present = variables.get("identity_key").context("identity_key is not set")?;
+    let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
+    let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
+    let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
+    let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
+    let counts = vigil::reseal::run(&state_dir, &present, &older, !arguments.dry_run)?;
+    let resealed = if arguments.dry_run { "to be resealed" } else { "resealed" };
+    let Counts { resealed: done, current, unreadable } = counts;
+    say(&format!("records: {done} {resealed}, {current} sealed with the present key, {unreadable} unreadable"));
+    if unreadable > 0 {
+        bail!("a key that sealed these is missing from identity_keys_old, or they are damaged");
+    }
+    Ok(())
 }
 
 fn serve(arguments: Serve) -> Result<()> {

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a request waits for a process that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
     store TEXT NOT NULL,
@@ -33,7 +33,9 @@ const EXISTS: &str = "SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2
 const KEYS: &str = "SELECT key FROM spin_key_value WHERE store = ?1";
 
 /// The label of the one store there is.
-const LABEL: &str = "default";
+pub(crate) const LABEL: &str = "default";
+/// The file in the state directory, as Spin calls it too.
+pub(crate) const FILE: &str = "sqlite_key_value.db";
 
 type Job = Box<dyn FnOnce(&mut anyhow::Result<Connection>) + Send>;
 
@@ -148,7 +150,7 @@ impl Store {
 }
 
 fn open(folder: &PathBuf) -> anyhow::Result<Connection> {
-    let file = folder.join("sqlite_key_value.db");
+    let file = folder.join(FILE);
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let connection = Connection::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

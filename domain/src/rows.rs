@@ -97,7 +97,7 @@ impl Splitter {
         // Where the part of the row begins that this piece holds.
         let mut from = 0;
         for (at, &b) in piece.iter().enumerate() {
-            let space = matches!(b, b' ' | b'\t' | b'\n' | b'\r');
+            let space = is_space(&b);
             self.state = match self.state {
                 State::Start | State::First | State::Next | State::End if space => continue,
                 State::Start if b == b'[' => State::First,
@@ -151,13 +151,18 @@ impl Splitter {
         if core::mem::take(&mut self.too_long) {
             return Some(Row::TooLong);
         }
-        let blank = row.iter().take_while(|b| b.is_ascii_whitespace()).count();
+        let blank = row.iter().take_while(|b| is_space(b)).count();
         row.drain(..blank);
-        while row.last().is_some_and(u8::is_ascii_whitespace) {
+        while row.last().is_some_and(is_space) {
             row.pop();
         }
         (!row.is_empty()).then_some(Row::Whole(row))
     }
+}
+
+/// What JSON has between its parts (RFC 8259): a form feed is none.
+fn is_space(b: &u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 #[cfg(test)]

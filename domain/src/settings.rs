@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use crate::alert::routes::Routes;
+use crate::deidentify::Policy;
 use crate::{Code, Finding};
 
 /// A configuration document.
@@ -43,8 +44,9 @@ impl Document {
     pub fn check(self, content: &Value) -> Vec<Finding> {
         match self {
             Document::AlertRoutes => Routes::read(content).err().unwrap_or_default(),
-            _ if content.is_object() => Vec::new(),
-            _ => Vec::from([Finding::new("", Code::Type, "must be a JSON object")]),
+            Document::Deidentification => Policy::read(content).err().unwrap_or_default(),
+            Document::AlertRules if content.is_object() => Vec::new(),
+            Document::AlertRules => Vec::from([Finding::new("", Code::Type, "must be a JSON object")]),
         }
     }
 }

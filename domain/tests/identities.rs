@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
 use domain::Timestamp;
-use domain::deidentify;
+use domain::deidentify::{self, Subject};
 use domain::intake::ReportKind;
 use domain::report;
 use proptest::prelude::*;
@@ -107,7 +107,8 @@ proptest! {
             }
             let before = Value::Object(data.clone()).to_string();
             let pseudonym = |_: &str| "0".repeat(32);
-            let (clean, removed) = deidentify::report(kind, data.clone(), "Zhang-330106", now(), &pseudonym);
+            let subject = Subject { patient_id: "Zhang-330106", written_at: now(), pseudonym: &pseudonym };
+            let (clean, removed) = deidentify::report(kind, data.clone(), &subject);
             let after = Value::Object(clean).to_string();
             for mark in MARKS {
                 prop_assert!(!after.contains(mark), "{} in {}", mark, after);

@@ -1,9 +1,15 @@
-//! Time is linear in the input: no text makes the scrubber slow, no batch the splitter.
+//! Time is linear in the input: no text makes the scrubber slow, no batch the splitter, no report the door.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
 use std::time::{Duration, Instant};
 
+use domain::deidentify::{self, Policy, Subject};
+use domain::intake::{ReportKind, Shape};
 use domain::rows::{Format, Splitter};
 use domain::scrub::{Class, Own, Removed, scrub};
+use domain::{Timestamp, report};
+use serde_json::{Map, Value, json};
 
 /// The longest text that anything takes.
 const LONGEST: usize = 256 * 1024;
@@ -94,5 +100,64 @@ fn no_batch_makes_the_splitter_slow() {
             });
             assert!(took < LIMIT, "{piece:?}: {took:?}");
         }
+    }
+}
+
+/// Reads, checks and de-identifies a report as the door does, from its bytes.
+fn take_in(body: &str) {
+    let read = |document: Value| {
+        let kind = document.get("kind").and_then(Value::as_str).and_then(ReportKind::parse).unwrap();
+        (kind, Shape::Report.read(document, |data| report::check(kind, data, now())))
+    };
+    let (kind, envelope) = read(serde_json::from_str(body).unwrap());
+    let envelope = envelope.unwrap();
+    let pseudonym = |_: &str| "0".repeat(32);
+    let subject = Subject { patient_id: "Zhang-330106", written_at: now(), pseudonym: &pseudonym };
+    let policy = json!({"studies": {"S": {"shiftDays": 30, "generic": {"visit": "shift", "note": "pseudonymise"}}}});
+    let policy = Policy::read(&policy).unwrap();
+    let study = policy.study("S").unwrap();
+    deidentify::report(kind, envelope.content.clone(), &subject);
+    study.report(kind, envelope.content, &subject, study.shift(|| 7));
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-03-01T08:00:00Z").unwrap()
+}
+
+#[test]
+fn no_report_makes_the_door_slow() {
+    let report = |kind: &str, data: Value| {
+        json!({"studyId": "S", "siteId": "1", "patientId": "p", "authoredAt": "2026-03-01T08:00:00Z", "kind": kind,
+               "data": data})
+        .to_string()
+    };
+    let patient = || json!({"name": "a b c d e f g h", "mrn": format!("{}b", "a".repeat(63)), "phone": "1".repeat(40)});
+    let alike: Map<String, Value> = (0..1900).map(|n| ((13_800_000_000_u64 + n).to_string(), json!(1))).collect();
+    let numbered: Map<String, Value> = (0..1300)
+        .flat_map(|n| [(format!("[phone] {n}"), json!(1)), (format!("{}", 13_800_000_000_u64 + n), json!(1))])
+        .take(1500)
+        .collect();
+    let needles: Vec<String> = (0..32).map(|n| format!("{}{n}", "a".repeat(40))).collect();
+    let mut bodies = vec![
+        report("generic", Value::Object(alike)),
+        report("generic", Value::Object(numbered)),
+        report("generic", json!({"mrn": needles, "note": "a".repeat(30_000)})),
+        report("generic", json!({"note": vec!["a a a a"; 50], "x": vec!["2026-03-01T08:00"; 1500]})),
+    ];
+    for piece in ["a", "1 ", "1234 ", "a@b.c", "病历号", "2026-03-01 ", "@a.", "mrn "] {
+        let text = |length: usize| piece.repeat(length / piece.chars().count());
+        let symptoms = vec![json!({"name": text(200), "severity": 1, "since": "2026-02-28"}); 200];
+        let medication = vec![json!({"name": text(200), "dose": text(100)}); 200];
+        bodies.push(report(
+            "diary",
+            json!({"symptoms": symptoms, "medication": medication, "note": text(20_000), "patient": patient()}),
+        ));
+        bodies.push(report("lab", json!({"note": text(20_000), "patient": patient(), "results":
+            vec![json!({"code": "718-7", "value": text(200), "comment": text(300), "collectedAt": "2026-02-28T08:00:00Z"}); 300]})));
+    }
+    for body in bodies {
+        assert!(body.len() < 3 * LONGEST, "{}", body.len());
+        let took = fastest(|| take_in(&body));
+        assert!(took < LIMIT, "{body:.300}: {took:?}, {} bytes", body.len());
     }
 }

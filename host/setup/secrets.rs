@@ -32,23 +32,39 @@ pub struct Secrets {
     pub dev_key: String,
 }
 
+/// Reads `.env` in `dir` as it is, and lays `SPIN_VARIABLE_*` of the environment over it.
+pub fn load(dir: &Path) -> Result<Secrets> {
+    let entries = read(&dir.join(".env"))?.1;
+    Ok(assemble(entries, environment()))
+}
+
 /// Reads `.env` in `dir`, adds to it what is missing, and lays `SPIN_VARIABLE_*` of the environment over it.
 pub fn load_or_create(dir: &Path) -> Result<Secrets> {
     let path = dir.join(".env");
     // Two processes that start together must not each write a key the other does not know.
     let _lock = lock(dir)?;
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let mut entries = parse(&text).with_context(|| format!("in {}", path.display()))?;
+    let (text, mut entries) = read(&path)?;
     let added = missing(&entries)?;
     if !added.is_empty() {
         replace(&path, &extend(&text, &added))?;
         entries.extend(added);
     }
-    Ok(assemble(entries, env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))))
+    Ok(assemble(entries, environment()))
+}
+
+/// The file, if there is one, and what it says.
+fn read(path: &Path) -> Result<(String, BTreeMap<String, String>)> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let entries = parse(&text).with_context(|| format!("in {}", path.display()))?;
+    Ok((text, entries))
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn assemble(file: BTreeMap<String, String>, environment: impl Iterator<Item = (String, String)>) -> Secrets {

@@ -41,13 +41,13 @@ pub struct Submission {
     /// The version of the instrument that its answers were checked by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instrument_version: Option<String>,
-    /// When it was written, RFC 3339 in UTC.
+    /// When it was written, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
     pub authored_at: String,
-    /// When it came in, RFC 3339 in UTC.
+    /// When it came in, RFC 3339 in UTC, as it was.
     pub received_at: String,
     /// The id of the API key that sent it.
     pub key: String,
-    /// Hash of its content.
+    /// Keyed hash of what its sender said.
     pub hash: String,
     /// The earlier submission whose place this one takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ pub struct Submission {
     pub content: Map<String, Value>,
 }
 
-/// A subject's sealed identity, at `subject/<pseudonym>`.
+/// A subject's sealed identity, at `subject/<pseudonym>` and, for each of its sites, `subject/<pseudonym>/<site>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {

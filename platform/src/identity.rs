@@ -15,6 +15,8 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::entry::Subject;
+
 /// HMAC-SHA-256 over labelled parts, with the work done that depends on the key alone.
 struct Keyed(Option<Hmac<Sha256>>);
 
@@ -73,6 +75,17 @@ impl PseudonymKey {
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
+    /// A number that decides by how much a patient's dates are shifted in a study, where it shifts them.
+    pub fn date_shift(&self, study: &str, patient: &str) -> u64 {
+        let bytes = self.0.hash("vigil date shift", &[study, patient]);
+        u64::from_be_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]))
+    }
+
+    /// The hash of what was said, hex: without the key nobody can tell whether a guess at the content is right.
+    pub fn content_hash(&self, said: &str) -> String {
+        hex(&self.0.hash("vigil content", &[said]))
+    }
+
     /// The id of the submission that a site calls `client_id`. `namespace` keeps reports and responses apart.
     pub fn submission_id(&self, study: &str, site: &str, namespace: &str, client_id: &str) -> String {
         uuid(self.0.hash("vigil submission", &[study, site, namespace, client_id]))
@@ -122,12 +135,21 @@ impl IdentityKey {
         };
         let (mut read, mut faults) = (Vec::with_capacity(keys.len()), Vec::new());
         for (index, key) in keys.iter().enumerate() {
-            match STANDARD.decode(key.trim()) {
-                Ok(key) if key.len() == 32 => read.push(IdentityKey::new(key)),
-                _ => faults.push(format!("entry {index}: must be 32 bytes as base64")),
+            match IdentityKey::read(key) {
+                Ok(key) => read.push(key),
+                Err(rule) => faults.push(format!("entry {index}: {rule}")),
             }
         }
         if faults.is_empty() { Ok(read) } else { Err(faults) }
+    }
+
+    /// Reads a key of 32 bytes as base64.
+    ///
+    /// # Errors
+    /// The rule that it breaks, without the value.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let key = STANDARD.decode(text.trim()).ok().filter(|key| key.len() == 32);
+        key.map(IdentityKey::new).ok_or_else(|| "must be 32 bytes as base64".to_owned())
     }
 
     /// What ties a sealed identity to its place.
@@ -163,6 +185,29 @@ impl IdentityKey {
     }
 }
 
+/// What a stored [`Subject`] is after the key was changed.
+pub enum Resealed {
+    /// Sealed with the present key.
+    Current,
+    /// Sealed with an older key; here sealed with the present one, byte for byte as the scorer would store it now.
+    Now(String),
+    /// It opens with none of the keys, or is no record of a subject.
+    Unreadable,
+}
+
+/// Seals a stored record of a subject with the present key if one of the older ones opens it.
+pub fn reseal(record: &[u8], present: &IdentityKey, older: &[IdentityKey]) -> Resealed {
+    let Ok(subject) = serde_json::from_slice::<Subject>(record) else { return Resealed::Unreadable };
+    let opened = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
+    if opened(present).is_some() {
+        return Resealed::Current;
+    }
+    let patient = older.iter().find_map(opened);
+    let sealed = patient.and_then(|patient| present.seal(&subject.study_id, &subject.subject, &patient));
+    let record = sealed.and_then(|sealed| serde_json::to_string(&Subject { sealed, ..subject.clone() }).ok());
+    record.map_or(Resealed::Unreadable, Resealed::Now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +226,18 @@ mod tests {
             assert_ne!(here, other);
         }
         assert_ne!(here, PseudonymKey::new(vec![8; 32]).pseudonym("A", "1"));
+    }
+
+    #[test]
+    fn a_date_shift_is_the_subjects_own_and_a_hash_needs_the_key() {
+        let (key, other) = (pseudonyms(), PseudonymKey::new(vec![8; 32]));
+        let here = key.date_shift("A", "1");
+        assert_eq!(here, key.date_shift("A", "1"));
+        for there in [key.date_shift("B", "1"), key.date_shift("A", "2"), other.date_shift("A", "1")] {
+            assert_ne!(here, there);
+        }
+        assert_eq!((key.content_hash("x").len(), key.content_hash("x")), (64, pseudonyms().content_hash("x")));
+        assert!(key.content_hash("x") != key.content_hash("y") && key.content_hash("x") != other.content_hash("x"));
     }
 
     #[test]
@@ -227,5 +284,21 @@ mod tests {
         // FIPS 180-2, example B.1.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex(&digest(b"abc")), expected);
+    }
+
+    #[test]
+    fn a_record_is_resealed_once_as_it_would_be_stored_now() {
+        let (old, new) = (|| IdentityKey::new(vec![1; 32]), IdentityKey::new(vec![2; 32]));
+        let record = |key: &IdentityKey| {
+            let sealed = key.seal("A", "p", "x").unwrap();
+            let subject = Subject { subject: "p".into(), study_id: "A".into(), site_id: "1".into(), sealed };
+            serde_json::to_string(&subject).unwrap()
+        };
+        let Resealed::Now(resealed) = reseal(record(&old()).as_bytes(), &new, &[old()]) else { panic!("not resealed") };
+        assert_eq!(resealed, record(&new));
+        assert!(matches!(reseal(resealed.as_bytes(), &new, &[]), Resealed::Current));
+        for record in [record(&old()), record(&old()).replace("\"A\"", "\"B\""), "{}".into(), String::new()] {
+            assert!(matches!(reseal(record.as_bytes(), &new, &[IdentityKey::new(vec![3; 32])]), Resealed::Unreadable));
+        }
     }
 }

@@ -160,6 +160,11 @@ pub fn audit(entity: impl Display, n: u64) -> String {
     format!("audit/{entity}/{n}")
 }
 
+/// The sealed identity of a subject, for who is there for one of its sites.
+pub fn subject_at(pseudonym: impl Display, site: impl Display) -> String {
+    format!("subject/{pseudonym}/{site}")
+}
+
 /// The sealed identity of a subject.
 pub fn subject(pseudonym: impl Display) -> String {
     format!("subject/{pseudonym}")

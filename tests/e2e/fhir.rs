@@ -11,7 +11,7 @@ const PATH: &str = "/fhir/QuestionnaireResponse";
 const CODES: [&str; 4] = ["LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9"];
 
 /// A PHQ-9 of study A, site 1, in FHIR: nested, with LOINC's codes.
-fn response(id: &str, answers: [usize; 9]) -> Value {
+pub(crate) fn response(id: &str, answers: [usize; 9]) -> Value {
     let links = ["44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"];
     let item = |(link, answer): (&str, usize)| {
         let coding = json!({"system": "http://loinc.org", "code": CODES[answer]});
@@ -35,12 +35,12 @@ async fn post_as(app: &App, key: &str, content_type: &str, body: String) -> Answ
     app.client().await.send("POST", PATH, &headers, body).await.unwrap()
 }
 
-async fn post(app: &App, resource: &Value) -> Answer {
+pub(crate) async fn post(app: &App, resource: &Value) -> Answer {
     post_as(app, ADMIN, "application/fhir+json", resource.to_string()).await
 }
 
 /// The answer is an OperationOutcome with these codes and expressions.
-fn check(answer: &Answer, status: u16, expected: &[(&str, &str)]) {
+pub(crate) fn check(answer: &Answer, status: u16, expected: &[(&str, &str)]) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/fhir+json"));
     assert_eq!(answer.header("content-length"), Some(&*answer.body.len().to_string()));

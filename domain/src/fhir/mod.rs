@@ -23,6 +23,11 @@ use serde_json::{Value, json};
 pub const STUDY: &str = "urn:vigil:study";
 /// Extension of a `QuestionnaireResponse`: the site.
 pub const SITE: &str = "urn:vigil:site";
+/// Extension of a `QuestionnaireResponse` with the status `amended`: the submission that it takes the place of, a
+/// `valueReference` to `QuestionnaireResponse/{id}` or the id as `valueString`; the id is the one Vigil gave.
+pub const AMENDS: &str = "urn:vigil:amends";
+/// Extension of a `QuestionnaireResponse` that amends another: why, a word as `valueString` or `valueCode`.
+pub const AMENDS_REASON: &str = "urn:vigil:amends-reason";
 /// What an answer counts; the older name is [`ORDINAL_VALUE`].
 pub const ITEM_WEIGHT: &str = "http://hl7.org/fhir/StructureDefinition/itemWeight";
 /// What an answer counts, as FHIR R4 names it.

@@ -10,6 +10,7 @@
 //! | extensions [`STUDY`] and [`SITE`], else the key's own | `studyId`, `siteId` |
 //! | `subject`, a reference `Patient/{id}` or an identifier | `patientId` |
 //! | `authored` | `authoredAt` |
+//! | extensions [`AMENDS`](super::AMENDS) and [`AMENDS_REASON`](super::AMENDS_REASON), with the status `amended` | `amends` |
 //! | `item`, nested as it may be | `answers` |
 //!
 //! `author` and `source` are checked and not kept: they can name people, and no rule asks for them.
@@ -26,6 +27,7 @@ use super::{SITE, STUDY};
 use crate::instrument::walk::{At, Faults};
 use crate::{Code, Finding, Instrument};
 
+mod amends;
 mod answers;
 
 /// How deep items may be nested.
@@ -151,6 +153,11 @@ impl Translation {
         Err(findings)
     }
 
+    /// Where in the resource a member of the document comes from.
+    pub fn place(&self, pointer: &str) -> Option<&str> {
+        self.places.get(pointer).map(String::as_str)
+    }
+
     fn placed(&self, finding: Finding) -> Option<Finding> {
         if let Some(place) = self.places.get(&finding.pointer) {
             // An answer that could not be read is not missing as well.
@@ -231,6 +238,7 @@ impl Reading {
         let extensions = extensions.as_ref().map(|at| at.list(&mut self.faults)).unwrap_or_default();
         self.place("studyId", STUDY, &extensions, scope.study);
         self.place("siteId", SITE, &extensions, scope.site);
+        self.amends(root, &extensions);
         self.subject(root);
         for (name, kinds) in [("author", AUTHORS.as_slice()), ("source", SOURCES.as_slice())] {
             if let Some(at) = given(&root, name) {
@@ -278,26 +286,29 @@ impl Reading {
         }
     }
 
-    /// Study or site: from its extension, else from the key.
-    fn place(&mut self, member: &str, url: &str, extensions: &[At<'_, '_>], own: Option<&str>) {
-        let mut found = false;
-        for at in extensions {
+    /// The extension of this URL, which may be there once.
+    fn extension<'e, 'v, 'p>(&mut self, url: &str, extensions: &'e [At<'v, 'p>]) -> Option<&'e At<'v, 'p>> {
+        let mut found = extensions.iter().filter(|at| at.value.get("url").and_then(Value::as_str) == Some(url));
+        let first = found.next();
+        for again in found {
             if full(&self.faults) {
                 break;
             }
-            if at.value.get("url").and_then(Value::as_str) != Some(url) {
-                continue;
-            }
-            let value = ["valueString", "valueId", "valueCode"].into_iter().find_map(|name| given(at, name));
-            match value {
-                _ if found => at.fault(&mut self.faults, Code::Conflict, "this extension is there once"),
+            again.fault(&mut self.faults, Code::Conflict, "this extension is there once");
+        }
+        first
+    }
+
+    /// Study or site: from its extension, else from the key.
+    fn place(&mut self, member: &str, url: &str, extensions: &[At<'_, '_>], own: Option<&str>) {
+        if let Some(at) = self.extension(url, extensions) {
+            match given_word(at) {
                 None => at.fault(&mut self.faults, Code::Required, "needs a valueString"),
                 Some(value) => self.put(member, value.value.clone(), value),
             }
-            found = true;
+            return;
         }
         match own {
-            _ if found => {}
             Some(own) => {
                 self.document.insert(member.into(), own.into());
             }
@@ -369,6 +380,11 @@ fn type_and_id(reference: &str) -> Option<(&str, &str)> {
 /// The member `key`, unless it is `null`.
 fn given<'v, 's>(at: &'s At<'v, '_>, key: &'s str) -> Option<At<'v, 's>> {
     at.get(key).filter(|at| !at.value.is_null())
+}
+
+/// The value of an extension that holds a word.
+fn given_word<'v, 's>(extension: &'s At<'v, '_>) -> Option<At<'v, 's>> {
+    ["valueString", "valueId", "valueCode"].into_iter().find_map(|name| given(extension, name))
 }
 
 /// Whether there are more findings than are told.

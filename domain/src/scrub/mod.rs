@@ -45,11 +45,13 @@ pub enum Class {
     Pseudonymised,
     /// A member whose value was made coarser.
     Generalised,
+    /// A date that was moved by the subject's own number of days.
+    Shifted,
 }
 
 impl Class {
     /// All classes, in the order in which they are told.
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::Phone,
         Class::NationalId,
         Class::Email,
@@ -61,6 +63,7 @@ impl Class {
         Class::Dropped,
         Class::Pseudonymised,
         Class::Generalised,
+        Class::Shifted,
     ];
 
     /// The class as answers and records carry it.
@@ -77,6 +80,7 @@ impl Class {
             Class::Dropped => "dropped",
             Class::Pseudonymised => "pseudonymised",
             Class::Generalised => "generalised",
+            Class::Shifted => "shifted",
         }
     }
 }

@@ -137,14 +137,16 @@ fn classify(groups: &[Group], digits: &[u8]) -> Option<(Class, usize)> {
     let marked = groups.iter().skip(1).any(|group| group.marked);
     let lengths = |expected: &[usize]| groups.iter().map(|group| group.len).eq(expected.iter().copied());
     let mobile = |digits: &[u8]| matches!(digits, [b'1', b'3'..=b'9', ..] if digits.len() == 11);
+    // An area may have one digit: +33 1 23 45 67 89, +44 (0)20 7946 0958.
+    let international = || groups.iter().skip(2).all(|group| group.len >= 2);
     let phone = match digits {
         _ if mobile(digits) => groups.len() <= 4 && later_at_least(3),
         [b'8', b'6', rest @ ..] if mobile(rest) => groups.len() <= 5 && later_at_least(3),
-        [b'0', b'0', b'1'..=b'9', ..] => (10..=17).contains(&digits.len()) && later_at_least(2),
+        [b'0', b'0', b'1'..=b'9', ..] => (10..=17).contains(&digits.len()) && international(),
         [b'0', b'1'..=b'9', ..] => {
             marked && matches!(first.len, 3 | 4) && matches!(digits.len() - first.len, 7 | 8) && later_at_least(3)
         }
-        [b'1'..=b'9', ..] if first.plus => (8..=15).contains(&digits.len()) && later_at_least(2),
+        [b'1'..=b'9', ..] if first.plus => (8..=15).contains(&digits.len()) && international(),
         [b'2'..=b'9', ..] | [b'1', b'2'..=b'9', ..] => marked && (lengths(&[3, 3, 4]) || lengths(&[1, 3, 3, 4])),
         _ => false,
     };

@@ -88,10 +88,18 @@ fn email(text: &str, at: usize, width: usize) -> Option<Span> {
     }
     let is_host = |c: char| c.is_alphanumeric() && !is_cjk(c) || matches!(c, '.' | '-' | '．' | '。');
     let end = end_of(text, at + width, is_host, LONGEST);
-    let host = text.get(at + width..end)?.trim_end_matches(|c| !char::is_alphanumeric(c));
-    let name = host.split(['.', '．', '。']).next_back()?;
-    let named = name.len() < host.len() && name.chars().count() >= 2 && name.chars().any(char::is_alphabetic);
-    (start < at && named).then_some(Span { start, end: at + width + host.len(), class: Class::Email })
+    let mut host = text.get(at + width..end)?;
+    // A sentence may end here and the next begin without a space: the address ends with its last name of a domain.
+    loop {
+        host = host.trim_end_matches(|c| !char::is_alphanumeric(c));
+        let name = host.split(['.', '．', '。']).next_back()?;
+        let shorter = host.strip_suffix(name).filter(|shorter| !shorter.is_empty())?;
+        if name.chars().count() >= 2 && name.chars().any(char::is_alphabetic) {
+            break;
+        }
+        host = shorter;
+    }
+    (start < at).then_some(Span { start, end: at + width + host.len(), class: Class::Email })
 }
 
 /// A URL around its mark, if it leads to more than a host. Gives where it ends.

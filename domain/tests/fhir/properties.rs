@@ -1,5 +1,7 @@
 //! What holds for any JSON: no panic, nothing taken that is not valid, no time lost.
 
+use std::time::{Duration, Instant};
+
 use domain::fhir::response::{MOST_FINDINGS, Response};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -131,12 +133,20 @@ fn the_largest_body_is_read_fast_whatever_is_in_it() {
         wide.as_str(),
     ] {
         let resource = fill(unit);
-        let phq9 = instrument("phq-9");
-        let began = std::time::Instant::now();
-        let found = read_with(&resource, phq9, OWN);
-        // Quadratic work would take minutes. Tests are not optimised, so there is room for that and for busy machines.
-        let told = found.err().map_or(0, |found| found.len());
-        assert!(told <= MOST_FINDINGS + 1, "{told}");
-        assert!(began.elapsed() < std::time::Duration::from_secs(2), "{unit:.80} {:?}", began.elapsed());
+        // 50 ms, and without optimisation what that costs; the fastest of a few, for busy machines.
+        let limit = Duration::from_millis(if cfg!(debug_assertions) { 2000 } else { 50 });
+        let mut took = Duration::MAX;
+        for _ in 0..5 {
+            let phq9 = instrument("phq-9");
+            let began = Instant::now();
+            let found = read_with(&resource, phq9, OWN);
+            took = took.min(began.elapsed());
+            let told = found.err().map_or(0, |found| found.len());
+            assert!(told <= MOST_FINDINGS + 1, "{told}");
+            if took < limit {
+                break;
+            }
+        }
+        assert!(took < limit, "{unit:.80} {took:?}");
     }
 }

@@ -328,3 +328,67 @@ fn a_thousand_findings_are_told_and_that_there_are_more() {
     assert_eq!(more.len(), 1001);
     assert!(more[1000].pointer.is_empty() && more[1000].detail.contains("more"));
 }
+
+#[test]
+fn an_amended_response_names_what_it_amends() {
+    const ID: &str = "5c7362ef-435e-41c5-9ea5-9ccbc948cf95";
+    let resource = |status: &str, extensions: Value| {
+        with(with(phq9(json!([coded("q1", "LA6569-3")])), "status", json!(status)), "extension", extensions)
+    };
+    let amends = |value: Value| {
+        let mut extension = json!({"url": "urn:vigil:amends"});
+        extension.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        extension
+    };
+    let reason = json!({"url": "urn:vigil:amends-reason", "valueCode": "patient-correction"});
+    let whole = format!("https://vigil.example.org/fhir/QuestionnaireResponse/{ID}");
+    for value in [
+        json!({"valueString": ID}),
+        json!({"valueReference": {"reference": format!("QuestionnaireResponse/{ID}")}}),
+        json!({"valueReference": {"reference": whole, "type": "QuestionnaireResponse"}}),
+    ] {
+        let amends = read(&resource("amended", json!([amends(value), reason]))).unwrap().amends.unwrap();
+        assert_eq!((amends.submission_id.as_str(), amends.reason.as_deref()), (ID, Some("patient-correction")));
+    }
+    let second =
+        with(resource("amended", json!([amends(json!({"valueString": ID}))])), "meta", json!({"versionId": "2"}));
+    assert_eq!(read(&second).unwrap().client_id.as_deref(), Some("r-1/_history/2"));
+    let first = with(resource("amended", json!([])), "meta", json!({"versionId": "2"}));
+    assert_eq!(read(&first).unwrap().client_id.as_deref(), Some("r-1"));
+    // What was put right before it came here for the first time amends nothing here.
+    assert_eq!(read(&resource("amended", json!([]))).unwrap().amends, None);
+
+    use Code::{Choice, Conflict, Format, Required, Type};
+    let value = || amends(json!({"valueString": ID}));
+    let at = "/extension/0/valueReference";
+    for (status, extensions, expected) in [
+        ("completed", json!([value()]), &[("/status", Conflict)][..]),
+        ("stopped", json!([value()]), &[("/status", Choice)]),
+        ("amended", json!([value(), value()]), &[("/extension/1", Conflict)]),
+        ("amended", json!([reason]), &[("/extension/0", Conflict)]),
+        ("amended", json!([amends(json!({}))]), &[("/extension/0", Required)]),
+        ("amended", json!([amends(json!({"valueString": ID, "valueReference": {}}))]), &[("/extension/0", Conflict)]),
+        ("amended", json!([amends(json!({"valueString": "r-1"}))]), &[("/extension/0/valueString", Format)]),
+        ("amended", json!([amends(json!({"valueString": 7}))]), &[("/extension/0/valueString", Type)]),
+        ("amended", json!([amends(json!({"valueReference": 7}))]), &[(at, Type)]),
+        ("amended", json!([amends(json!({"valueReference": {}}))]), &[(at, Required)]),
+        (
+            "amended",
+            json!([amends(json!({"valueReference": {"reference": format!("Patient/{ID}")}}))]),
+            &[(&*format!("{at}/reference"), Choice)],
+        ),
+        (
+            "amended",
+            json!([amends(json!({"valueReference": {"reference": "QuestionnaireResponse/r-1"}}))]),
+            &[(&*format!("{at}/reference"), Format)],
+        ),
+        (
+            "amended",
+            json!([value(), {"url": "urn:vigil:amends-reason", "valueString": "because of me"}]),
+            &[("/extension/1/valueString", Format)],
+        ),
+        ("amended", json!([value(), {"url": "urn:vigil:amends-reason"}]), &[("/extension/1", Required)]),
+    ] {
+        check(&resource(status, extensions), expected);
+    }
+}

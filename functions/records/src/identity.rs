@@ -28,7 +28,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let subject = find(&store, principal, pseudonym).await.map_err(|error| away(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
     if !principal.covers(&subject.study_id, &subject.site_id) {
         log::warn("foreign-identity").key(&principal.id).write();
@@ -47,6 +47,16 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         "patientId": patient,
     });
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+}
+
+/// The subject at the key's own site, if it reported there; else at the site it reported at last.
+async fn find(store: &Store, principal: &Principal, pseudonym: &str) -> Result<Option<Subject>, Error> {
+    if let Some(site) = principal.site()
+        && let Some(subject) = store.get(&names::subject_at(pseudonym, site)).await?
+    {
+        return Ok(Some(subject));
+    }
+    store.get(&names::subject(pseudonym)).await
 }
 
 /// Stores that the identity is opened.

@@ -95,7 +95,9 @@ impl Scorer {
             site_id: subject.site_id.clone(),
             sealed: entry.sealed,
         };
+        // The same patient may report at several sites: of the one record the last site holds, and each has its own.
         batch.put(names::subject(&identity.subject), &identity)?;
+        batch.put(names::subject_at(&identity.subject, &identity.site_id), &identity)?;
         match outcome {
             Ok(outcome) => {
                 let mut follow_ups = Vec::with_capacity(outcome.alerts.len());

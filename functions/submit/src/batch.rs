@@ -156,8 +156,9 @@ impl Batch {
     async fn prepare(&self, row: &Row) -> Result<Ready, Unread> {
         let read = row::read(&self.config, &self.settings, row, self.now).await?;
         let accepted = covered(&self.principal, read)?;
+        let policy = crate::policy(&self.config, &self.settings).await.map_err(|_| Unread::Away)?;
         accepted
-            .into_submission(&self.config, &self.principal, &self.trace, self.now, None)
+            .into_submission(&self.config, policy.as_deref(), &self.principal, &self.trace, self.now, None)
             .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")].into())
     }
 

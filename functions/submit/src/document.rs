@@ -1,22 +1,24 @@
 //! From a body to a submission: which document a path takes, what is wrong with it, and what is left of it once the
 //! patient's identity is taken out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use domain::deidentify::{self, Policy, Subject as Person};
 use domain::intake::{Envelope, ReportKind, Shape, is_identifier, is_name};
 use domain::report::{self, Timeliness};
-use domain::{Code, Finding, Instrument, Timestamp, deidentify};
+use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::Principal;
 use platform::entry::{Entry, Submission};
-use platform::identity::{digest, hex, random_submission_id};
+use platform::identity::random_submission_id;
 use platform::problem::{Problem, ProblemType};
 use platform::settings::Settings;
 use platform::trace::Trace;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::fhir;
+use crate::{fhir, kept};
 
 /// What a path takes.
 pub(crate) enum Target<'a> {
@@ -59,9 +61,14 @@ pub(crate) struct Known {
     pub(crate) instrument: Option<Rc<Instrument>>,
 }
 
+/// Where a document names what it amends.
+pub(crate) const AMENDED: &str = "/amends/submissionId";
+
 /// A document without faults.
 pub(crate) struct Accepted {
     pub(crate) envelope: Envelope,
+    /// Where the sender wrote what it amends.
+    pub(crate) amended_at: Cow<'static, str>,
     instrument: Option<Rc<Instrument>>,
     client_id: Option<(&'static str, String)>,
 }
@@ -109,7 +116,7 @@ impl Known {
             }
             (None, None) => None,
         };
-        Ok(Accepted { envelope, instrument: self.instrument, client_id })
+        Ok(Accepted { envelope, amended_at: AMENDED.into(), instrument: self.instrument, client_id })
     }
 }
 
@@ -132,11 +139,12 @@ impl Accepted {
         self.client_id.is_some()
     }
 
-    /// Takes the identity out and puts the rest together. A document that its sender gave no name gets a random id,
+    /// Takes the identity out, and what else its study does not keep, and puts the rest together. A document that its sender gave no name gets a random id,
     /// or without a random number one that its content decides.
     pub(crate) fn into_submission(
         self,
         config: &Config,
+        policy: Option<&Policy>,
         principal: &Principal,
         trace: &Trace,
         now: Timestamp,
@@ -153,26 +161,36 @@ impl Accepted {
         let authored_at = envelope.authored_at.rfc3339();
         let flags =
             Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
+        let pseudonym = |value: &str| config.pseudonyms.pseudonym(study, value);
+        let (patient_id, written_at) = (&envelope.patient_id, envelope.authored_at);
+        let person = Person { patient_id, written_at, pseudonym: &pseudonym };
+        let kept = kept::by_study(config, policy, &envelope, &person);
         let mut removed = BTreeMap::new();
         if let Some(kind) = envelope.kind {
-            // What was written decides, not when it came in: a resend must give the same.
-            let (patient, written) = (&envelope.patient_id, envelope.authored_at);
             let content = std::mem::take(&mut envelope.content);
-            let pseudonym = |value: &str| config.pseudonyms.pseudonym(study, value);
-            let (content, counts) = deidentify::report(kind, content, patient, written, &pseudonym);
-            removed.extend(counts.iter().map(|(class, count)| (class.as_str().to_owned(), count)));
+            let (content, counts) = deidentify::report(kind, content, &person);
+            removed = kept::named(&counts);
             envelope.content = content;
         }
 
-        // What makes two submissions the same: everything the sender said that is kept, in one canonical form. Member names are
-        // sorted and times are in UTC.
+        // What makes two submissions the same: everything the sender said that every study keeps, in one canonical form.
+        // Member names are sorted and times are in UTC. What one study keeps less of may change, and a resend is a resend
+        // all the same; the hash has a key, so that nobody tries out by it what was left out.
         let said = (study, site, &subject, kind, &instrument, &authored_at, &envelope.content);
         let said = match &envelope.amends {
-            None => serde_json::to_vec(&said),
-            Some(amends) => serde_json::to_vec(&(said, &amends.submission_id, &amends.reason)),
+            None => serde_json::to_string(&said),
+            Some(amends) => serde_json::to_string(&(said, &amends.submission_id, &amends.reason)),
         };
         let said = said.map_err(|_| unavailable())?;
-        let hash = hex(&digest(&said));
+        let hash = config.pseudonyms.content_hash(&said);
+        let authored_at = match kept {
+            None => authored_at,
+            Some(kept) => {
+                envelope.content = kept.content;
+                removed = kept.removed;
+                kept.authored_at.rfc3339()
+            }
+        };
         // A survey's responses and reports are numbered apart; so are the ways to name a document.
         let named = |source: &str, id: &str| {
             let namespace = format!("{}/{source}", if envelope.kind.is_some() { "report" } else { "response" });

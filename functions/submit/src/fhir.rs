@@ -49,5 +49,9 @@ pub(crate) async fn read(
     let mut translation = response.translate(instrument.as_deref(), scope);
     let document = translation.take_document();
     let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
-    translation.settle(read).map_err(Problem::invalid)
+    let mut accepted = translation.settle(read).map_err(Problem::invalid)?;
+    if let Some(place) = translation.place(document::AMENDED) {
+        accepted.amended_at = place.to_owned().into();
+    }
+    Ok(accepted)
 }

@@ -11,6 +11,7 @@ mod batch;
 mod config;
 mod document;
 mod fhir;
+mod kept;
 mod place;
 mod row;
 mod validate;
@@ -19,7 +20,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::deidentify::Policy;
 use domain::intake::Shape;
+use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
@@ -29,7 +32,7 @@ use platform::queue::{self, Enqueued};
 use platform::settings::Settings;
 use platform::trace::Trace;
 use platform::{Error, clock, log};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use config::Config;
 use document::Target;
@@ -178,7 +181,9 @@ async fn one_round(
     allow(principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
         .inspect_err(|_| place.of_key(principal))?;
     let random = (!accepted.is_named()).then(clock::random_bits);
-    let ready = accepted.into_submission(config, principal, &sent.trace, *now, random)?;
+    let amended_at = accepted.amended_at.clone();
+    let policy = policy(config, settings).await?;
+    let ready = accepted.into_submission(config, policy.as_deref(), principal, &sent.trace, *now, random)?;
     let submission = queue::Submission {
         id: &ready.id,
         hash: &ready.hash,
@@ -207,7 +212,7 @@ async fn one_round(
         Enqueued::AmendsUnknown => {
             place.of_scope(&ready.scope, ready.kind);
             let rule = "must name a submission of the same study and site";
-            Err(Problem::invalid(vec![Finding::new("/amends/submissionId", Code::Choice, rule)]))
+            Err(Problem::invalid(vec![Finding::new(amended_at, Code::Choice, rule)]))
         }
         Enqueued::AmendsGone => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
         Enqueued::NotCurrent => Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version")),
@@ -227,6 +232,13 @@ async fn in_force(config: &Config) -> Result<Settings, Problem> {
 /// An instrument by these settings.
 async fn instrument(config: &Config, settings: &Settings, id: &str) -> Result<Option<Rc<Instrument>>, Problem> {
     settings.instrument(&config.redis, id, None).await.map_err(|error| unread(&error))
+}
+
+/// What studies keep less of than every study, by these settings. The one place where the door asks for it.
+async fn policy(config: &Config, settings: &Settings) -> Result<Option<Rc<Policy>>, Problem> {
+    let read = |document: &Value| Policy::read(document).ok();
+    let policy = settings.document(&config.redis, Document::Deidentification, read).await;
+    policy.map_err(|error| unread(&error))
 }
 
 fn unread(error: &Error) -> Problem {

@@ -1,0 +1,364 @@
+//! What becomes of each member of a report before it leaves the door.
+//!
+//! Guarantee: every text of a report's data is kept, scrubbed, dropped, pseudonymised, made coarser or shifted, by the
+//! table of its kind and what the study asks for beyond it; what no table names is scrubbed. What the report itself says
+//! about the patient (name, record number, telephone) is looked for in all its other texts.
+//!
+//! In a study that shifts dates, a text that is nothing but a date is shifted wherever it stands, names of members
+//! included. Not for dates in the middle of a sentence, or numbers that mean a time: such members are to be dropped.
+
+mod dates;
+mod policy;
+mod table;
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use crate::intake::ReportKind;
+use crate::scrub::{Class, Own, Removed, scrub};
+use crate::time::Timestamp;
+pub use dates::Shift;
+pub use policy::{Policy, Study};
+use table::Treatment::{
+    self, BirthYear, Date, Drop, DropName, Fixed, Keep, Omit, PostcodeArea, Pseudonymise, Scrub, Shift as Shifted, Year,
+};
+
+/// Whom a report is about, and what its texts are measured by.
+pub struct Subject<'a> {
+    /// The patient as the site knows them.
+    pub patient_id: &'a str,
+    /// When the report was written: what an age is counted at. Not when it came in, so that a resend gives the same.
+    pub written_at: Timestamp,
+    /// The keyed function that stands one value in for another.
+    pub pseudonym: &'a dyn Fn(&str) -> String,
+}
+
+/// Takes the patient's identity out of a report's data, as every study has it done.
+pub fn report(kind: ReportKind, data: Map<String, Value>, subject: &Subject<'_>) -> (Map<String, Value>, Removed) {
+    cleaned(kind, data, subject, None, None)
+}
+
+impl Study {
+    /// Takes the patient's identity out of a report's data, and what else the study does not keep. `shift` is the
+    /// subject's own, in a study that shifts dates; without one they are left out.
+    pub fn report(
+        &self,
+        kind: ReportKind,
+        data: Map<String, Value>,
+        subject: &Subject<'_>,
+        shift: Option<Shift>,
+    ) -> (Map<String, Value>, Removed) {
+        cleaned(kind, data, subject, Some(self), shift)
+    }
+}
+
+fn cleaned(
+    kind: ReportKind,
+    data: Map<String, Value>,
+    subject: &Subject<'_>,
+    study: Option<&Study>,
+    shift: Option<Shift>,
+) -> (Map<String, Value>, Removed) {
+    let rules = Rules { kind, study };
+    let mut own = Own::new();
+    own.add(subject.patient_id, Class::PatientId);
+    // Only so many are looked for: what identifies the patient in every study comes before what one study adds.
+    for rules in [Some(Rules { kind, study: None }), study.map(|_| rules)].into_iter().flatten() {
+        for (name, value) in &data {
+            rules.collect(&mut Vec::from([name.as_str()]), value, &mut own);
+        }
+    }
+    let mut work = Work { rules, own, subject, shift, removed: Removed::default() };
+    let clean = work.members(&mut Vec::new(), data);
+    (clean, work.removed)
+}
+
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    kind: ReportKind,
+    study: Option<&'a Study>,
+}
+
+impl Rules<'_> {
+    fn treatment(self, path: &[&str]) -> Treatment {
+        match self.study {
+            Some(study) => study.treatment(self.kind, path),
+            None => table::treatment(self.kind, path),
+        }
+    }
+
+    /// What the report says about the patient, to be looked for in the rest of it.
+    fn collect<'v>(self, path: &mut Vec<&'v str>, value: &'v Value, own: &mut Own) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    path.push(name);
+                    self.collect(path, value, own);
+                    path.pop();
+                }
+            }
+            Value::Array(items) => {
+                path.push("*");
+                items.iter().for_each(|value| self.collect(path, value, own));
+                path.pop();
+            }
+            Value::String(text) => match self.treatment(path) {
+                DropName => own.add(text, Class::PatientName),
+                Drop | Pseudonymise => own.add(text, Class::PatientId),
+                Fixed | Keep | Date | Shifted | Year | Scrub | Omit | BirthYear | PostcodeArea => {}
+            },
+            Value::Number(number) => {
+                if matches!(self.treatment(path), Drop | Pseudonymise) {
+                    own.add(&number.to_string(), Class::PatientId);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+}
+
+struct Work<'a> {
+    rules: Rules<'a>,
+    own: Own,
+    subject: &'a Subject<'a>,
+    shift: Option<Shift>,
+    removed: Removed,
+}
+
+impl Work<'_> {
+    fn members(&mut self, path: &mut Vec<String>, members: Map<String, Value>) -> Map<String, Value> {
+        let mut clean = Map::new();
+        // Where the next of those names goes on that became alike.
+        let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+        for (name, value) in members {
+            path.push(name);
+            let value = self.value(path, value);
+            let Some(name) = path.pop() else { continue };
+            let Some(value) = value else { continue };
+            // The names in a generic report are the sender's own.
+            let name = self.scrubbed(name);
+            let mut unique = name.clone();
+            if clean.contains_key(&unique) {
+                let number = numbers.entry(name.clone()).or_insert(1);
+                while clean.contains_key(&unique) {
+                    *number += 1;
+                    unique = format!("{name} {number}");
+                }
+            }
+            clean.insert(unique, value);
+        }
+        clean
+    }
+
+    /// What is left of a value, none if it is left out.
+    fn value(&mut self, path: &mut Vec<String>, value: Value) -> Option<Value> {
+        let at: Vec<&str> = path.iter().map(String::as_str).collect();
+        let treatment = self.rules.treatment(&at);
+        let text = match (&value, treatment) {
+            (Value::Null, _) | (_, Fixed | Keep | Date) => return Some(value),
+            (Value::Bool(_), Omit | Shifted | Year) => String::new(),
+            (Value::Bool(_), _) => return Some(value),
+            (_, Scrub) => return Some(self.scrub(path, value)),
+            (Value::String(text), _) => text.to_owned(),
+            (Value::Number(number), _) => number.to_string(),
+            // A list or an object where one value belongs: nothing is known about its parts.
+            (Value::Array(_) | Value::Object(_), _) => String::new(),
+        };
+        let (class, left) = match treatment {
+            _ if text.is_empty() => (Class::Dropped, None),
+            Pseudonymise => (Class::Pseudonymised, Some((self.subject.pseudonym)(&text))),
+            BirthYear => (Class::Generalised, dates::birth_year(&text, self.subject.written_at)),
+            Year => (Class::Generalised, dates::year(&text)),
+            Shifted => (Class::Shifted, self.shift.and_then(|shift| shift.text(&text))),
+            PostcodeArea => (Class::Generalised, Some(text.trim().chars().take(2).collect())),
+            Drop | DropName | Omit | Fixed | Keep | Date | Scrub => (Class::Dropped, None),
+        };
+        self.removed.add(if left.is_some() { class } else { Class::Dropped });
+        left.map(Value::from)
+    }
+
+    fn scrub(&mut self, path: &mut Vec<String>, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::from(self.scrubbed(text)),
+            // A telephone number needs no quotes.
+            Value::Number(number) if self.rules.kind == ReportKind::Generic => {
+                match scrub(&number.to_string(), &self.own, &mut self.removed) {
+                    Some(clean) => Value::from(clean),
+                    None => Value::Number(number),
+                }
+            }
+            Value::Array(items) => {
+                path.push("*".to_owned());
+                let items = items.into_iter().filter_map(|item| self.value(path, item)).collect();
+                path.pop();
+                Value::Array(items)
+            }
+            Value::Object(members) => Value::Object(self.members(path, members)),
+            value => value,
+        }
+    }
+
+    fn scrubbed(&mut self, text: String) -> String {
+        if let Some(moved) = self.shift.and_then(|shift| shift.text(&text)) {
+            self.removed.add(Class::Shifted);
+            return moved;
+        }
+        scrub(&text, &self.own, &mut self.removed).unwrap_or(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(kind: ReportKind, data: Value, expected: Value, removed: &[(&str, u32)]) {
+        check_in(None, kind, data, expected, removed);
+    }
+
+    /// The first of all random numbers shifts by all days back that there are.
+    fn check_in(study: Option<Value>, kind: ReportKind, data: Value, expected: Value, removed: &[(&str, u32)]) {
+        let policy = study.map(|study| Policy::read(&json!({"studies": {"S": study}})).unwrap());
+        let study = policy.as_ref().and_then(|policy| policy.study("S"));
+        let Value::Object(data) = data else { panic!("no object") };
+        let now = Timestamp::parse("2026-03-01T08:00:00Z").unwrap();
+        let subject =
+            Subject { patient_id: "张伟-0042", written_at: now, pseudonym: &|value| format!("<{}>", value.len()) };
+        let (clean, counts) = match study {
+            None => report(kind, data, &subject),
+            Some(study) => study.report(kind, data, &subject, study.shift(|| 0)),
+        };
+        assert_eq!(Value::Object(clean), expected);
+        let counts: Vec<(&str, u32)> = counts.iter().map(|(class, count)| (class.as_str(), count)).collect();
+        assert_eq!(counts, removed);
+    }
+
+    #[test]
+    fn a_patient_object_is_treated_member_by_member_and_looked_for_elsewhere() {
+        check(
+            ReportKind::Diary,
+            json!({"patient": {"name": "Zhang Wei", "birthDate": "1961-05-02", "sex": "male", "postcode": "310000",
+                               "address": "West Lake 1", "phone": "12345", "email": "z@example.com", "mrn": "A-77"},
+                   "note": "mr zhang called 12345 about a-77, 张伟-0042; West Lake 1 is wet",
+                   "symptoms": [{"name": "pain", "severity": 3, "since": "2026-02-28T08:00:00+08:00"}]}),
+            json!({"patient": {"birthDate": "1961", "sex": "male", "postcode": "31", "mrn": "<4>"},
+                   "note": "mr [patient-name] called [patient-id] about [patient-id], [patient-id]; [patient-id] is wet",
+                   "symptoms": [{"name": "pain", "severity": 3, "since": "2026-02-28T08:00:00+08:00"}]}),
+            &[("patient-id", 4), ("patient-name", 1), ("dropped", 4), ("pseudonymised", 1), ("generalised", 2)],
+        );
+    }
+
+    #[test]
+    fn a_generic_report_is_treated_by_the_names_of_its_members() {
+        check(
+            ReportKind::Generic,
+            json!({"Date_of_Birth": "19310502", "drug": {"name": "aspirin"}, "contact": [{"name": "Li Na"}],
+                   "list": [{"home-address": {"street": 1}}, 13800138000i64, 42], "13800138000": 1, "MRN": 12345,
+                   "zip": "90210", "said": "Li Na, 12345", "dob": "unknown", "done": true, "phone": null}),
+            json!({"Date_of_Birth": "90+", "drug": {"name": "aspirin"}, "contact": [{}],
+                   "list": [{}, "[phone]", 42], "[phone]": 1, "MRN": "<5>",
+                   "zip": "90", "said": "[patient-name], [patient-id]", "done": true, "phone": null}),
+            &[
+                ("phone", 2),
+                ("patient-id", 1),
+                ("patient-name", 1),
+                ("dropped", 3),
+                ("pseudonymised", 1),
+                ("generalised", 2),
+            ],
+        );
+    }
+
+    #[test]
+    fn names_that_become_alike_stay_apart() {
+        check(
+            ReportKind::Generic,
+            json!({"13800138000": 1, "13800138001": 2}),
+            json!({"[phone]": 1, "[phone] 2": 2}),
+            &[("phone", 2)],
+        );
+    }
+
+    #[test]
+    fn laboratory_codes_units_and_times_stay() {
+        let results = json!({"results": [{"code": "718-7", "value": 13.2, "unit": "g/dL", "comparator": "<",
+                             "collectedAt": "2026-02-28T08:00:00+08:00"}]});
+        check(ReportKind::Lab, results.clone(), results, &[]);
+    }
+
+    #[test]
+    fn a_study_decides_on_the_members_of_a_kind() {
+        check_in(
+            Some(json!({"diary": {"note": "drop", "symptoms/*/since": "generalise", "patient/mrn": "drop",
+                                  "patient/sex": "drop", "medication/*/name": "pseudonymise"}})),
+            ReportKind::Diary,
+            json!({"note": "pain", "patient": {"mrn": "A-77", "sex": "male", "name": "Li Na"},
+                   "medication": [{"name": "aspirin", "dose": "one aspirin, A-77", "taken": true,
+                                   "takenAt": "2026-02-28T08:00:00Z"}],
+                   "symptoms": [{"name": "pain", "severity": 3, "since": "2026-02-28T08:00:00Z"}]}),
+            json!({"patient": {},
+                   "medication": [{"name": "<7>", "dose": "one [patient-id], [patient-id]", "taken": true,
+                                   "takenAt": "2026-02-28T08:00:00Z"}],
+                   "symptoms": [{"name": "pain", "severity": 3, "since": "2026"}]}),
+            &[("patient-id", 2), ("dropped", 4), ("pseudonymised", 1), ("generalised", 1)],
+        );
+    }
+
+    #[test]
+    fn a_study_that_shifts_shifts_all_dates_alike() {
+        let study =
+            || Some(json!({"shiftDays": 20, "generic": {"visit": "shift", "booked": "generalise", "smoker": "drop"}}));
+        check_in(
+            study(),
+            ReportKind::AdverseEvent,
+            json!({"term": "Headache", "onset": "2026-02-21", "end": "2026-02-22T10:00:00+08:00", "grade": 2,
+                   "serious": false, "relatedness": "possible", "outcome": "recovered", "actionTaken": "none",
+                   "note": "2026/02/25", "patient": {"birthDate": "1961-05-02"}}),
+            json!({"term": "Headache", "onset": "2026-02-01", "end": "2026-02-02T10:00:00+08:00", "grade": 2,
+                   "serious": false, "relatedness": "possible", "outcome": "recovered", "actionTaken": "none",
+                   "note": "2026/02/05", "patient": {"birthDate": "1961"}}),
+            &[("generalised", 1), ("shifted", 3)],
+        );
+        check_in(
+            study(),
+            ReportKind::Generic,
+            json!({"Visit": ["2026-02-21"], "days": {"2026-02-22": "2026-02-23 08:00", "x": [true, "on 2026-02-23"]},
+                   "booked": "2025-12-31", "smoker": true, "visit": "next week", "dob": "1931-05-02"}),
+            json!({"days": {"2026-02-02": "2026-02-03 08:00", "x": [true, "on 2026-02-23"]}, "booked": "2025", "dob": "90+"}),
+            &[("dropped", 3), ("generalised", 2), ("shifted", 2)],
+        );
+    }
+
+    #[test]
+    fn what_a_study_adds_leaves_room_for_the_patient() {
+        let medication: Vec<Value> = (0..40).map(|number| json!({"name": format!("drug {number}")})).collect();
+        let clean: Vec<Value> = medication
+            .iter()
+            .map(|one| json!({"name": format!("<{}>", one["name"].as_str().unwrap().len())}))
+            .collect();
+        check_in(
+            Some(json!({"diary": {"medication/*/name": "pseudonymise"}})),
+            ReportKind::Diary,
+            json!({"medication": medication, "patient": {"phone": "12345"}, "note": "rang 12345"}),
+            json!({"medication": clean, "patient": {}, "note": "rang [patient-id]"}),
+            &[("patient-id", 1), ("dropped", 1), ("pseudonymised", 40)],
+        );
+    }
+
+    #[test]
+    fn a_study_cannot_bring_back_what_identifies_somebody() {
+        // `name` alone is nobody's, so a study may keep it; within a person it stays the patient's.
+        check_in(
+            Some(json!({"generic": {"name": "keep"}})),
+            ReportKind::Generic,
+            json!({"drug": {"name": "aspirin"}, "patient": {"name": "Li Na"}}),
+            json!({"drug": {"name": "aspirin"}, "patient": {}}),
+            &[("dropped", 1)],
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! What becomes of each member where a study says nothing.
+
+use alloc::string::String;
+
+use crate::intake::ReportKind;
+
+/// What is done to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// It stays as it is, whatever a study says: a word of a list that rules read.
+    Fixed,
+    /// It stays as it is.
+    Keep,
+    /// A day or a time. It stays, or is shifted where the study asks for that.
+    Date,
+    /// It is moved by the subject's own number of days, or left out if it is no date.
+    Shift,
+    /// Of a date the year stays; what is no date is left out.
+    Year,
+    /// What identifies somebody is taken out of its text.
+    Scrub,
+    /// It is left out.
+    Omit,
+    /// It identifies somebody: left out, and looked for elsewhere.
+    Drop,
+    /// The patient's name: left out, and looked for elsewhere by its parts.
+    DropName,
+    /// A pseudonym stands in for it, the same for the same value; it is looked for elsewhere.
+    Pseudonymise,
+    /// Of a day of birth the year stays, of those of ninety and more only that.
+    BirthYear,
+    /// Of a postcode the first two characters stay.
+    PostcodeArea,
+}
+
+use Treatment::{BirthYear, Date, Drop, DropName, Fixed, Keep, PostcodeArea, Pseudonymise, Scrub};
+
+/// Members by their path; `*` is any entry of a list.
+type Table = &'static [(Path, Treatment)];
+/// The path of a member from the root of the data.
+pub(super) type Path = &'static [&'static str];
+
+const PATIENT: Table = &[
+    (&["patient", "name"], DropName),
+    (&["patient", "birthDate"], BirthYear),
+    (&["patient", "sex"], Keep),
+    (&["patient", "postcode"], PostcodeArea),
+    (&["patient", "address"], Drop),
+    (&["patient", "phone"], Drop),
+    (&["patient", "email"], Drop),
+    (&["patient", "mrn"], Pseudonymise),
+];
+const DIARY: Table = &[
+    (&["medication", "*", "name"], Scrub),
+    (&["medication", "*", "dose"], Scrub),
+    (&["medication", "*", "takenAt"], Date),
+    (&["symptoms", "*", "name"], Scrub),
+    (&["symptoms", "*", "since"], Date),
+    (&["note"], Scrub),
+];
+const ADVERSE_EVENT: Table = &[
+    (&["term"], Scrub),
+    (&["onset"], Date),
+    (&["end"], Date),
+    (&["seriousnessCriteria", "*"], Fixed),
+    (&["relatedness"], Fixed),
+    (&["outcome"], Fixed),
+    (&["actionTaken"], Fixed),
+    (&["note"], Scrub),
+];
+const LAB: Table = &[
+    (&["results", "*", "collectedAt"], Date),
+    (&["results", "*", "comparator"], Fixed),
+    (&["results", "*", "comment"], Scrub),
+    (&["laboratory"], Scrub),
+    (&["specimenId"], Pseudonymise),
+    (&["note"], Scrub),
+];
+
+/// Members of a generic report by their names, at any depth, in lower case without `_`, `-` and spaces.
+const NAMED: &[(Treatment, &[&str])] = &[
+    (
+        DropName,
+        &["fullname", "firstname", "lastname", "givenname", "familyname", "surname", "patientname", "姓名", "患者姓名"],
+    ),
+    (
+        Drop,
+        &[
+            "phone",
+            "phones",
+            "phonenumber",
+            "homephone",
+            "workphone",
+            "mobile",
+            "mobilephone",
+            "telephone",
+            "tel",
+            "fax",
+            "email",
+            "emails",
+            "emailaddress",
+            "address",
+            "addresses",
+            "streetaddress",
+            "homeaddress",
+            "street",
+            "ssn",
+            "nationalid",
+            "idcard",
+            "idnumber",
+            "passport",
+            "passportnumber",
+            "wechat",
+            "weixin",
+            "ip",
+            "ipaddress",
+            "电话",
+            "手机",
+            "手机号",
+            "地址",
+            "住址",
+            "身份证",
+            "身份证号",
+            "邮箱",
+            "微信",
+            "微信号",
+        ],
+    ),
+    (
+        Pseudonymise,
+        &[
+            "mrn",
+            "medicalrecordnumber",
+            "recordnumber",
+            "patientid",
+            "patientnumber",
+            "subjectid",
+            "hospitalnumber",
+            "specimenid",
+            "accessionnumber",
+            "病历号",
+            "病案号",
+            "住院号",
+            "门诊号",
+        ],
+    ),
+    (BirthYear, &["birthdate", "dateofbirth", "birthday", "dob", "出生日期", "生日"]),
+    (PostcodeArea, &["postcode", "postalcode", "zip", "zipcode", "邮编", "邮政编码"]),
+];
+/// A `name` within one of these is a person's.
+const PERSONS: &[&str] = &["patient", "subject", "person", "contact", "患者"];
+
+fn of_kind(kind: ReportKind) -> Table {
+    match kind {
+        ReportKind::Diary => DIARY,
+        ReportKind::AdverseEvent => ADVERSE_EVENT,
+        ReportKind::Lab => LAB,
+        ReportKind::Generic => &[],
+    }
+}
+
+/// What is done to the member of this path where a study says nothing.
+pub(super) fn treatment(kind: ReportKind, path: &[&str]) -> Treatment {
+    if kind == ReportKind::Generic {
+        return by_name(path);
+    }
+    let found = of_kind(kind).iter().chain(PATIENT).find(|(known, _)| *known == path);
+    found.map_or(Scrub, |(_, treatment)| *treatment)
+}
+
+/// The member that a study means by `a/*/b`, of a kind other than `generic`.
+pub(super) fn member(kind: ReportKind, name: &str) -> Option<(Path, Treatment)> {
+    of_kind(kind).iter().chain(PATIENT).find(|(path, _)| name.split('/').eq(path.iter().copied())).copied()
+}
+
+fn by_name(path: &[&str]) -> Treatment {
+    let mut members = path.iter().rev().filter(|member| **member != "*");
+    let name = members.next().map(|name| folded(name)).unwrap_or_default();
+    if name == "name" && members.next().is_some_and(|parent| PERSONS.contains(&folded(parent).as_str())) {
+        return DropName;
+    }
+    NAMED.iter().find(|(_, names)| names.contains(&name.as_str())).map_or(Scrub, |(treatment, _)| *treatment)
+}
+
+/// The name that decides what is done to a member of a generic report: the last of its path.
+pub(super) fn deciding(path: &[&str]) -> String {
+    path.iter().rev().find(|member| **member != "*").map(|name| folded(name)).unwrap_or_default()
+}
+
+/// A name in lower case without `_`, `-` and spaces.
+pub(super) fn folded(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+}

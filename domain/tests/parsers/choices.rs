@@ -1,0 +1,44 @@
+//! What a generated sample is decided by: bytes, so that a sample is made in microseconds and shrinks with them.
+
+use proptest::prelude::*;
+
+/// Bytes that are used up one after another; afterwards every choice is the first one.
+pub(crate) struct Choices<'b>(&'b [u8]);
+
+/// As many bytes as a sample of this size asks for.
+pub(crate) fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..most)
+}
+
+impl<'b> Choices<'b> {
+    pub(crate) fn of(bytes: &'b [u8]) -> Self {
+        Choices(bytes)
+    }
+
+    /// A number below `end`, at most 256.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        usize::from(*first) % end
+    }
+
+    /// Whether it happens, once in `odds` times.
+    pub(crate) fn once_in(&mut self, odds: usize) -> bool {
+        self.below(odds) == odds - 1
+    }
+
+    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    /// So many decimal digits.
+    pub(crate) fn digits(&mut self, count: usize) -> String {
+        (0..count).map(|_| char::from(b'0' + u8::try_from(self.below(10)).unwrap())).collect()
+    }
+
+    /// A word of lower-case letters.
+    pub(crate) fn word(&mut self, shortest: usize, longest: usize) -> String {
+        let length = shortest + self.below(longest - shortest + 1);
+        (0..length).map(|_| char::from(b'a' + u8::try_from(self.below(26)).unwrap())).collect()
+    }
+}
