@@ -31,6 +31,7 @@ mod output;
 mod redis_trigger;
 pub mod reseal;
 pub mod routes;
+pub mod score;
 pub mod setup;
 mod store;
 pub mod variables;

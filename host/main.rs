@@ -4,7 +4,7 @@
 //! the exit status is 0. A second signal ends at once; even then nothing acknowledged is lost, because Redis keeps it.
 
 use std::fs::DirBuilder;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use vigil::manifest::Manifest;
 use vigil::reseal::Counts;
+use vigil::score::{self, Ended, Job};
 use vigil::setup::{self, redis, secrets};
 use vigil::{Host, Options};
 
@@ -40,6 +41,19 @@ enum Command {
         /// The application [default: spin.toml of this directory or the nearest one above]
         #[arg(long, value_name = "FILE")]
         spin_toml: Option<PathBuf>,
+    },
+    /// Scores responses from standard input to standard output: JSON lines `{"id"?, "answers": {...}}`, or CSV.
+    ///
+    /// Exit status: 0 when every line is scored, 1 when some have errors, 2 when nothing could be scored.
+    Score {
+        /// An instrument of the library (id or id@version), or the path of a definition
+        instrument: String,
+        /// Sets a parameter of the instrument; may be repeated. A line's own parameters win
+        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+        parameters: Vec<(String, String)>,
+        /// Comma-separated values, in and out: a header with the items' ids, perhaps id, and parameters
+        #[arg(long)]
+        csv: bool,
     },
     /// Seals stored identities with the present identity key that an older one still opens, then exits.
     ///
@@ -102,6 +116,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Setup { spin_toml }) => provision(spin_toml),
+        Some(Command::Score { instrument, parameters, csv }) => return score(&Job { instrument, parameters, csv }),
         Some(Command::Reseal(arguments)) => reseal(arguments),
         None => serve(arguments.serve),
     };
@@ -110,6 +125,21 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Needs nothing that the application needs.
+fn score(job: &Job) -> ExitCode {
+    if std::io::stdin().is_terminal() {
+        say("reads responses from standard input; Ctrl-D ends them");
+    }
+    match score::run(job, std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(Ended::Clean | Ended::Unread) => ExitCode::SUCCESS,
+        Ok(Ended::WithErrors) => ExitCode::from(1),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(2)
         }
     }
 }
@@ -307,6 +337,12 @@ fn say(step: &str) {
 fn key_value(argument: &str) -> Result<(String, String)> {
     let (key, value) = argument.split_once('=').context("expected KEY=VALUE")?;
     Ok((key.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// As it is written: names of parameters have their case.
+fn parameter(argument: &str) -> Result<(String, String)> {
+    let (name, value) = argument.split_once('=').context("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The file named, or the nearest spin.toml: cargo runs us in whatever directory the person is in.

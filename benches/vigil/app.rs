@@ -25,7 +25,7 @@ pub(crate) const KEY: &str = "key-of-the-administrator";
 
 /// The signing secret of the receiver.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
-/// What comes to spin.toml: the floor, reached by a path of its own.
+/// What comes to spin.toml: the floor and the gauge, reached by paths of their own.
 const FLOOR: &str = r#"
 [[trigger.http]]
 route = "/floor"
@@ -35,19 +35,25 @@ source = "target/wasm32-wasip2/release/floor.wasm"
 allowed_outbound_hosts = ["{{ redis_url }}"]
 [component.floor.variables]
 redis_url = "{{ redis_url }}"
+[[trigger.http]]
+route = "/gauge"
+component = "gauge"
+[component.gauge]
+source = "target/wasm32-wasip2/release/gauge.wasm"
+key_value_stores = ["default"]
 "#;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Builds the functions and the floor.
+/// Builds the functions, the floor and the gauge.
 pub(crate) fn build() -> Result<()> {
     vigil::setup::prepare(&root().join("spin.toml"), &|step| eprintln!("{step}"))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let floor = ["build", "--release", "--target", "wasm32-wasip2", "-p", "floor"];
+    let floor = ["build", "--release", "--target", "wasm32-wasip2", "-p", "floor", "-p", "gauge"];
     let status = Command::new(cargo).args(floor).current_dir(root()).status()?;
-    ensure!(status.success(), "the floor cannot be built");
+    ensure!(status.success(), "the floor and the gauge cannot be built");
     Ok(())
 }
 

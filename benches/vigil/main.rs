@@ -15,6 +15,7 @@
 mod app;
 mod figures;
 mod load;
+mod scoring;
 mod table;
 
 use std::time::Instant;
@@ -23,7 +24,7 @@ use load::Ids;
 use table::Table;
 
 /// The parts of the table, in the order they run.
-const PARTS: [&str; 6] = ["door", "drain", "latency", "depth", "size", "instantiation"];
+const PARTS: [&str; 7] = ["door", "drain", "scoring", "latency", "depth", "size", "instantiation"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -65,6 +66,7 @@ async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
         let measured = match part {
             "door" => figures::door(table, &ids).await,
             "drain" => figures::drain(table, &ids).await,
+            "scoring" => scoring::batch(table),
             "latency" => figures::latency(table, &ids).await,
             "depth" => figures::depth(table, &ids).await,
             "size" => figures::size(table),

@@ -47,7 +47,7 @@ fn main() {
         ("pro-ctcae-composite", 1),
         ("eq-5d-5l", 1),
         ("eq-5d-3l", 1),
-        ("eq-5d-5l-nice-dsu", 1),
+        ("eq-5d-5l-nice-dsu-map-to-3l-uk", 1),
     ] {
         let definition = library::definition(id).unwrap();
         let instrument = Instrument::from_json(definition).unwrap();

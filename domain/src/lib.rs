@@ -19,11 +19,12 @@ pub mod rows;
 mod rule;
 mod score;
 pub mod scrub;
+pub mod selection;
 pub mod settings;
 mod time;
 
 pub use finding::{Code, Finding};
-pub use instrument::{Instrument, parameter::Parameters};
+pub use instrument::{Instrument, parameter::Parameters, parse::read_json};
 pub use rule::{Alert, History, Rule, Severity, switch_off};
 pub use score::{Answers, Reason, Score, ScoreValue, Status};
 pub use time::Timestamp;

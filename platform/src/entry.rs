@@ -41,6 +41,10 @@ pub struct Submission {
     /// The version of the instrument that its answers were checked by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instrument_version: Option<String>,
+    /// The instrument's parameters that came with it, in canonical form.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// When it was written, RFC 3339 in UTC.
     /// When it was written, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
     pub authored_at: String,
     /// When it came in, RFC 3339 in UTC, as it was.
@@ -159,6 +163,21 @@ pub struct ScoredWith {
     pub version: String,
     /// Hash of its definition.
     pub hash: String,
+    /// The parameters in force, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl ScoredWith {
+    /// An instrument and the parameters in force.
+    pub fn of(instrument: &domain::Instrument, parameters: &domain::Parameters) -> Self {
+        ScoredWith {
+            id: instrument.id().to_owned(),
+            version: instrument.version().to_owned(),
+            hash: instrument.hash().to_owned(),
+            parameters: parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
+    }
 }
 
 /// A submission as it is stored, at `submission/<id>`.

@@ -54,6 +54,7 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
             kind: String::new(),
             instrument: None,
             instrument_version: None,
+            parameters: BTreeMap::new(),
             authored_at: String::new(),
             received_at: own(received_at),
             key: String::new(),

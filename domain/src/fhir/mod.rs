@@ -12,6 +12,7 @@
 //! `valueString`, or `valueId`, or `valueCode`.
 
 mod codes;
+pub mod import;
 pub mod observation;
 pub mod outcome;
 pub mod questionnaire;

@@ -9,8 +9,8 @@ use super::{ITEM_WEIGHT, LOINC, answer_system, codes, figure};
 use crate::Instrument;
 use crate::instrument::item::{Item, values_of};
 
-const MIN_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/minValue";
-const MAX_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/maxValue";
+pub(super) const MIN_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/minValue";
+pub(super) const MAX_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/maxValue";
 
 /// The resource. Texts and codes are there where the definition has them.
 pub fn questionnaire(instrument: &Instrument) -> Value {

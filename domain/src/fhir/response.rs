@@ -5,7 +5,7 @@
 //!
 //! | resource | document |
 //! |---|---|
-//! | `questionnaire` | the instrument: its id or LOINC's code of it ends the canonical |
+//! | `questionnaire` | the instrument: its id or LOINC's code of it ends the canonical; `instrumentVersion` after `\|` |
 //! | `identifier.value`, else `id` | `responseId` |
 //! | extensions [`STUDY`] and [`SITE`], else the key's own | `studyId`, `siteId` |
 //! | `subject`, a reference `Patient/{id}` or an identifier | `patientId` |
@@ -106,6 +106,11 @@ impl<'r> Response<'r> {
     /// The id of the instrument, if the resource names one; whether there is such an instrument is not known here.
     pub fn instrument(&self) -> Option<&'r str> {
         self.selected.map(|selected| selected.instrument)
+    }
+
+    /// The version of the instrument that the resource names.
+    pub fn version(&self) -> Option<&'r str> {
+        self.selected?.version
     }
 
     /// Reads the resource. `instrument` is the one it names, if there is one.
@@ -223,7 +228,11 @@ impl Reading {
                 let detail = format!("the version of this instrument is {}", instrument.version());
                 at.fault(&mut self.faults, Code::Conflict, detail);
             }
-            (Some(_), _) => {}
+            (Some(_), Some(version)) => {
+                self.places.insert("/instrumentVersion".into(), "/questionnaire".into());
+                self.document.insert("instrumentVersion".into(), version.into());
+            }
+            (Some(_), None) => {}
         }
     }
 

@@ -10,7 +10,7 @@ pub(crate) mod method;
 mod methods;
 pub(crate) mod names;
 pub(crate) mod parameter;
-mod parse;
+pub(crate) mod parse;
 pub(crate) mod range;
 mod scores;
 mod value_set;
@@ -81,7 +81,7 @@ impl Instrument {
     /// A finding for each fault, with the JSON pointer of the value that has it.
     pub fn from_json(definition: &[u8]) -> Result<Instrument, Vec<Finding>> {
         let mut faults = Faults::new();
-        let root = parse::parse(definition, &mut faults).map_err(|error| {
+        let root = parse::read_json(definition, &mut faults).map_err(|error| {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Vec::from([Finding::new("", Code::Format, detail)])
         })?;
@@ -137,6 +137,11 @@ impl Instrument {
     /// Ids of the scores, in the order of the definition.
     pub fn score_ids(&self) -> impl Iterator<Item = &str> {
         self.scores.iter().map(|score| score.id.as_str())
+    }
+
+    /// Ids of the parameters, in the order of the definition.
+    pub fn parameter_ids(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|parameter| parameter.id.as_str())
     }
 
     /// The title of a score, where the definition gives one.

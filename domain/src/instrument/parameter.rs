@@ -51,7 +51,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Name and value of every parameter in force, defaults included: the provenance of a score.
+    /// Name and value of every parameter in force, defaults included: the provenance of a score. A number is written in
+    /// one way however it was given.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts.iter().map(|(id, value)| (id.as_str(), value.as_str()))
     }
@@ -148,8 +149,12 @@ impl Instrument {
                 }
             };
             parameters.settings.push(setting);
-            if let Some(text) = text {
-                parameters.texts.push((parameter.id.clone(), text.clone()));
+            match (text, setting) {
+                (Some(_), Some(Setting::Number(number))) => {
+                    parameters.texts.push((parameter.id.clone(), number.to_string()));
+                }
+                (Some(text), _) => parameters.texts.push((parameter.id.clone(), text.clone())),
+                (None, _) => {}
             }
         }
         if faults.is_empty() { Ok(parameters) } else { Err(faults) }

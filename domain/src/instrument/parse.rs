@@ -12,10 +12,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 use super::walk::{At, Faults, Path};
-use crate::Code;
+use crate::{Code, Finding};
 
-/// Parses `text`; reports members that are there twice.
-pub(super) fn parse(text: &[u8], faults: &mut Faults) -> Result<Value, serde_json::Error> {
+/// Parses JSON; members that are there twice become findings.
+///
+/// # Errors
+/// Where the text is not JSON.
+pub fn read_json(text: &[u8], faults: &mut Vec<Finding>) -> Result<Value, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = Seed { path: Path::Root, faults }.deserialize(&mut json)?;
     json.end()?;

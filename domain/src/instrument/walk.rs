@@ -250,7 +250,8 @@ impl<'v, 'p> At<'v, 'p> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text is a name in a definition.
+pub(crate) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
     (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.contains("..")
 }

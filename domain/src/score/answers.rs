@@ -6,7 +6,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::Known;
 use crate::{
@@ -96,6 +96,14 @@ impl Instrument {
             }
         }
         if faults.is_empty() { Ok(answers) } else { Err(faults) }
+    }
+
+    /// An answer that is given as text, such as a field of a table: the code of an option, else a number, else what it is.
+    pub fn answer_of(&self, item: &str, text: &str) -> Value {
+        let item = self.position(0, item).and_then(|position| self.items.get(position));
+        let coded = item.is_some_and(|item| item.options.iter().any(|choice| choice.code.as_deref() == Some(text)));
+        let number = if coded { None } else { text.parse().ok().and_then(Number::from_f64) };
+        number.map_or_else(|| Value::from(text), Value::Number)
     }
 
     /// Marks what the form left out. Conditions are decided on what was answered, not on other skips.

@@ -43,18 +43,25 @@ impl Instrument {
     /// parameters name, or for every one.
     pub fn score<'a>(&'a self, answers: &Answers, parameters: &Parameters) -> Vec<Score<'a>> {
         let mut scores: Vec<Score<'a>> = Vec::with_capacity(self.scores.len());
-        for def in &self.scores {
-            if let Some((parameter, choice)) = def.only
-                && let Some(Setting::Choice(asked)) = parameters.setting(parameter)
-                && asked != choice
-                && self.sets.contains(&(parameter, asked))
-            {
-                continue;
-            }
+        for def in self.scores.iter().filter(|def| self.asks_for(def, parameters)) {
             let score = self.one(def, answers, parameters, &scores);
             scores.push(score);
         }
         scores
+    }
+
+    /// Ids of the scores that [`Instrument::score`] gives under these parameters.
+    pub fn score_ids_under(&self, parameters: &Parameters) -> impl Iterator<Item = &str> {
+        self.scores.iter().filter(|def| self.asks_for(def, parameters)).map(|def| def.id.as_str())
+    }
+
+    /// Whether a score is not one of a value set beside the one that is asked for.
+    fn asks_for(&self, def: &ScoreDef, parameters: &Parameters) -> bool {
+        let Some((parameter, choice)) = def.only else { return true };
+        match parameters.setting(parameter) {
+            Some(Setting::Choice(asked)) => asked == choice || !self.sets.contains(&(parameter, asked)),
+            _ => true,
+        }
     }
 
     fn one<'a>(

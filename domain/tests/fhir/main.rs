@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy does not count as tests")]
 
 mod given_out;
+mod imports;
 mod properties;
 mod published;
 mod responses;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use domain::fhir::response::{Response, Scope};
 use domain::intake::{Envelope, Shape};
+use domain::selection::Selection;
 use domain::{Code, Finding, Instrument, library};
 use serde_json::{Value, json};
 
@@ -27,7 +29,9 @@ fn read_with(resource: &Value, given: Option<Instrument>, scope: Scope) -> Resul
         Some(instrument) => instrument.read(content).err().unwrap_or_default(),
         None => Vec::new(),
     };
-    let read = Shape::Response.read(translation.take_document(), check);
+    let mut document = translation.take_document();
+    let selection = Selection::take(&mut document, instrument.as_ref());
+    let read = Shape::Response.read(document, check).and_then(|envelope| selection.map(|_| envelope));
     translation.settle(read)
 }
 

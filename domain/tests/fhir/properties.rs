@@ -1,5 +1,7 @@
 //! What holds for any JSON: no panic, nothing taken that is not valid, no time lost.
 
+use domain::Instrument;
+use domain::fhir::import::definition;
 use std::time::{Duration, Instant};
 
 use domain::fhir::response::{MOST_FINDINGS, Response};
@@ -55,6 +57,16 @@ fn anything() -> impl Strategy<Value = Value> {
             "Questionnaire/gcs",
             "1.1",
             "http://loinc.org/q/44249-1",
+            "type",
+            "choice",
+            "integer",
+            "answerOption",
+            "answerValueSet",
+            "compose",
+            "include",
+            "concept",
+            "http://hl7.org/fhir/StructureDefinition/itemWeight",
+            "http://hl7.org/fhir/StructureDefinition/minValue",
         ])
     };
     let leaf = prop_oneof![
@@ -95,6 +107,16 @@ proptest! {
                 prop_assert!(instrument(&id).unwrap().read(&envelope.content).is_ok());
                 prop_assert!(!envelope.patient_id.is_empty());
             }
+            Err(found) => prop_assert!(!found.is_empty()),
+        }
+    }
+
+    #[test]
+    fn no_questionnaire_panics_and_what_is_taken_over_is_valid(item in anything(), contained in anything()) {
+        let resource = json!({"resourceType": "Questionnaire", "version": "1", "title": "T", "contained": contained,
+                              "item": [{"linkId": "a", "type": "choice", "answerOption": [item.clone()]}, item]});
+        match definition(&resource, "own") {
+            Ok(taken) => prop_assert!(Instrument::from_json(taken.to_string().as_bytes()).is_ok()),
             Err(found) => prop_assert!(!found.is_empty()),
         }
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use domain::fhir::response::{Response, Scope};
 use domain::intake::{Envelope, Shape};
+use domain::selection::Selection;
 use domain::{Finding, Instrument, library};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -31,7 +32,16 @@ fn read(resource: &Value) -> Result<Envelope, Vec<Finding>> {
             Some(instrument) => instrument.read(answers).err().unwrap_or_default(),
             None => Vec::new(),
         };
-        let read = Shape::Response.read(translation.take_document(), check);
+        let mut document = translation.take_document();
+        let selection = Selection::take(&mut document, instrument);
+        let read = match (Shape::Response.read(document, check), selection) {
+            (Ok(envelope), Ok(_)) => Ok(envelope),
+            (read, selection) => {
+                let mut faults = read.err().unwrap_or_default();
+                faults.extend(selection.err().unwrap_or_default());
+                Err(faults)
+            }
+        };
         translation.settle(read)
     })
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use domain::intake::is_name;
-use domain::{Code, Finding, Instrument, library};
+use domain::{Code, Finding, Instrument, fhir, library};
 use platform::auth::{Action, Principal};
+use platform::fhir::FHIR_JSON;
 use platform::http::{Incoming, Reply};
 use platform::names;
 use platform::problem::{Problem, ProblemType};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::examples::{self, Sent};
-use crate::request::{Query, body, configurer, only, reason};
+use crate::request::{Query, body, bytes, configurer, only, parse, reason};
 use crate::{away, request};
 
 /// The longest definition with its examples, bytes.
@@ -88,7 +89,12 @@ async fn definition(config: &Config, settings: &Settings, instrument: &Instrumen
 async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     let query = Query::read(&incoming, &["dry-run"])?;
     let reason = reason(&incoming)?;
-    let body = body(incoming, LARGEST).await?;
+    let body = if incoming.is_type(FHIR_JSON) {
+        let resource = parse(&bytes(incoming, LARGEST).await?)?;
+        fhir::import::definition(&resource, id).map_err(Problem::invalid)?.to_string().into_bytes()
+    } else {
+        body(incoming, LARGEST).await?
+    };
     let sent = Sent::read(&body)?;
     let instrument = Instrument::from_json(sent.definition.as_bytes()).map_err(|faults| sent.refused(faults))?;
     let mut faults = misnamed(&instrument, id);

@@ -68,6 +68,11 @@ pub(crate) async fn body(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Pr
     if !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
+    bytes(incoming, limit).await
+}
+
+/// A body of any type.
+pub(crate) async fn bytes(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Problem> {
     incoming.body(limit).await.map_err(|error| match error {
         BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {limit} bytes")),
         BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),

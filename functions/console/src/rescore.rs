@@ -6,15 +6,14 @@
 //!
 //! Mechanism: page by page over the index of a study's responses; each page is one transaction.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use domain::intake::{is_name, pointer};
-use domain::{Code, Finding, Instrument};
+use domain::{Answers, Code, Finding, Instrument, Parameters};
 use platform::audit::{self, Action as Audited, Change};
 use platform::auth::{Action, Principal};
-use platform::entry::{Record, Rescore, Rescored, Score, ScoredWith, State};
+use platform::entry::{Record, Rescore, Rescored, Score, ScoredWith, State, Submission};
 use platform::http::{Incoming, Reply};
 use platform::identity::{digest, hex};
 use platform::index::{self, Cursor, Order};
@@ -135,8 +134,8 @@ impl Report {
     /// Scores a response again and writes down what differs. None if that cannot be done.
     fn compare(&mut self, record: &Record, instrument: &Instrument, principal: &Principal) -> Option<Rescore> {
         let submission = &record.submission;
-        let answers = match instrument.read(&submission.content) {
-            Ok(answers) => answers,
+        let (answers, parameters) = match readable(submission, instrument) {
+            Ok(readable) => readable,
             Err(faults) => {
                 let one = |fault: &Finding| json!({"pointer": fault.pointer, "code": fault.code.as_str(), "detail": fault.detail});
                 let errors: Vec<Value> = faults.iter().map(one).collect();
@@ -144,7 +143,6 @@ impl Report {
                 return None;
             }
         };
-        let parameters = instrument.parameters(&BTreeMap::new()).ok()?;
         let scores: Vec<Score> = instrument.score(&answers, &parameters).iter().map(Score::of).collect();
         let differences = differences(&record.scores, &scores);
         if differences.is_empty() {
@@ -159,15 +157,24 @@ impl Report {
             }));
         }
         Some(Rescore {
-            scored_with: ScoredWith {
-                id: instrument.id().to_owned(),
-                version: instrument.version().to_owned(),
-                hash: instrument.hash().to_owned(),
-            },
+            scored_with: ScoredWith::of(instrument, &parameters),
             scores,
             at: clock::now().rfc3339(),
             by: principal.id.clone(),
         })
+    }
+}
+
+/// What a version makes of the answers and the parameters that came with them.
+fn readable(submission: &Submission, instrument: &Instrument) -> Result<(Answers, Parameters), Vec<Finding>> {
+    match (instrument.read(&submission.content), instrument.parameters(&submission.parameters)) {
+        (Ok(answers), Ok(parameters)) => Ok((answers, parameters)),
+        (answers, parameters) => {
+            let mut faults = answers.err().unwrap_or_default();
+            let placed = |fault: Finding| Finding { pointer: pointer("parameters") + &fault.pointer, ..fault };
+            faults.extend(parameters.err().unwrap_or_default().into_iter().map(placed));
+            Err(faults)
+        }
     }
 }
 

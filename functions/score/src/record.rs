@@ -149,15 +149,11 @@ impl Scorer {
         let known = self.instruments.get(id).and_then(|versions| versions.get(&submission.instrument_version));
         let instrument = known.and_then(Option::as_ref).ok_or("instrument-unknown")?;
         let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
-        let parameters = instrument.parameters(&BTreeMap::new()).map_err(|_| "parameters-missing")?;
+        let parameters = instrument.parameters(&submission.parameters).map_err(|_| "parameters-invalid")?;
         let scores = instrument.score(&answers, &parameters);
         let alerts = instrument.alerts(&answers, &scores, None);
         Ok(Outcome {
-            scored_with: Some(ScoredWith {
-                id: instrument.id().to_owned(),
-                version: instrument.version().to_owned(),
-                hash: instrument.hash().to_owned(),
-            }),
+            scored_with: Some(ScoredWith::of(instrument, &parameters)),
             scores: scores.iter().map(Score::of).collect(),
             alerts: alerts.into_iter().map(|alert| raised(submission, &entry.trace, alert)).collect(),
         })

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use domain::deidentify::{self, Policy, Subject as Person};
 use domain::intake::{Envelope, ReportKind, Shape, is_identifier, is_name};
 use domain::report::{self, Timeliness};
+use domain::selection::Selection;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::Principal;
 use platform::entry::{Entry, Submission};
@@ -42,13 +43,18 @@ impl<'a> Target<'a> {
         is_name(id).then_some(Target::Survey(id))
     }
 
-    /// The target with its instrument, if there is one of this name.
-    pub(crate) async fn known(&self, config: &Config, settings: &Settings) -> Result<Known, Problem> {
+    /// The target with its instrument, if there is one of this name, in the version asked for.
+    pub(crate) async fn known(
+        &self,
+        config: &Config,
+        settings: &Settings,
+        version: Option<&str>,
+    ) -> Result<Known, Problem> {
         let instrument = match self {
             Target::Reports | Target::Fhir => None,
             Target::Survey(id) => {
                 let unknown = || Problem::new(ProblemType::NotFound, "there is no instrument of this id");
-                Some(crate::instrument(config, settings, id).await?.ok_or_else(unknown)?)
+                Some(crate::instrument(config, settings, id, version).await?.ok_or_else(unknown)?)
             }
         };
         Ok(Known { shape: self.shape(), instrument })
@@ -70,6 +76,7 @@ pub(crate) struct Accepted {
     /// Where the sender wrote what it amends.
     pub(crate) amended_at: Cow<'static, str>,
     instrument: Option<Rc<Instrument>>,
+    selection: Selection,
     client_id: Option<(&'static str, String)>,
 }
 
@@ -82,20 +89,10 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, Problem> {
 }
 
 impl Known {
-    /// Reads a body.
-    pub(crate) fn read(
-        self,
-        body: &[u8],
-        idempotency_key: Option<String>,
-        now: Timestamp,
-    ) -> Result<Accepted, Problem> {
-        self.check(parse(body)?, idempotency_key, now).map_err(Problem::invalid)
-    }
-
-    /// Checks a document: every fault of its envelope and its content.
+    /// Checks a document: every fault of its envelope, its content and what it says about its scoring.
     pub(crate) fn check(
         self,
-        document: Value,
+        mut document: Value,
         idempotency_key: Option<String>,
         now: Timestamp,
     ) -> Result<Accepted, Vec<Finding>> {
@@ -106,7 +103,18 @@ impl Known {
             (None, Some(kind)) => report::check(kind, content, now),
             (None, None) => Vec::new(),
         };
-        let mut envelope = self.shape.read(document, check)?;
+        let selection = match self.shape {
+            Shape::Response => Selection::take(&mut document, self.instrument.as_deref()),
+            Shape::Report => Ok(Selection::default()),
+        };
+        let (mut envelope, selection) = match (self.shape.read(document, check), selection) {
+            (Ok(envelope), Ok(selection)) => (envelope, selection),
+            (read, selection) => {
+                let mut faults = read.err().unwrap_or_default();
+                faults.extend(selection.err().unwrap_or_default());
+                return Err(faults);
+            }
+        };
         let client_id = match (envelope.client_id.take(), idempotency_key) {
             (Some(id), _) => Some(("id", id)),
             (None, Some(key)) if is_identifier(&key) => Some(("key", key)),
@@ -116,7 +124,7 @@ impl Known {
             }
             (None, None) => None,
         };
-        Ok(Accepted { envelope, amended_at: AMENDED.into(), instrument: self.instrument, client_id })
+        Ok(Accepted { envelope, amended_at: AMENDED.into(), instrument: self.instrument, selection, client_id })
     }
 }
 
@@ -177,9 +185,11 @@ impl Accepted {
         // Member names are sorted and times are in UTC. What one study keeps less of may change, and a resend is a resend
         // all the same; the hash has a key, so that nobody tries out by it what was left out.
         let said = (study, site, &subject, kind, &instrument, &authored_at, &envelope.content);
-        let said = match &envelope.amends {
-            None => serde_json::to_string(&said),
-            Some(amends) => serde_json::to_string(&(said, &amends.submission_id, &amends.reason)),
+        let amends = envelope.amends.as_ref().map(|amends| (&amends.submission_id, &amends.reason));
+        let said = match (amends, &self.selection) {
+            (None, selection) if selection.is_empty() => serde_json::to_string(&said),
+            (Some((id, reason)), selection) if selection.is_empty() => serde_json::to_string(&(said, id, reason)),
+            (amends, Selection { version, parameters }) => serde_json::to_string(&(said, amends, version, parameters)),
         };
         let said = said.map_err(|_| unavailable())?;
         let hash = config.pseudonyms.content_hash(&said);
@@ -214,6 +224,7 @@ impl Accepted {
                 kind: kind.to_owned(),
                 instrument,
                 instrument_version,
+                parameters: self.selection.parameters,
                 authored_at,
                 received_at,
                 key: principal.id.clone(),

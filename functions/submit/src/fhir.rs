@@ -42,7 +42,7 @@ pub(crate) async fn read(
     let resource = document::parse(body)?;
     let response = Response::open(&resource);
     let instrument = match response.instrument() {
-        Some(id) => crate::instrument(config, settings, id).await?,
+        Some(id) => crate::instrument(config, settings, id, response.version()).await?,
         None => None,
     };
     let scope = Scope { study: principal.study(), site: principal.site() };

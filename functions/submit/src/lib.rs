@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use domain::deidentify::Policy;
 use domain::intake::Shape;
+use domain::selection;
 use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::{Action, Principal};
@@ -116,11 +117,11 @@ async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -
 async fn known_to(config: &Config, target: &Target<'_>) -> Result<Settings, Problem> {
     let settings = Settings::known();
     let Target::Survey(id) = target else { return Ok(settings) };
-    if instrument(config, &settings, id).await?.is_some() {
+    if instrument(config, &settings, id, None).await?.is_some() {
         return Ok(settings);
     }
     let settings = in_force(config).await?;
-    let found = instrument(config, &settings, id).await?;
+    let found = instrument(config, &settings, id, None).await?;
     found.map(|_| settings).ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no instrument of this id"))
 }
 
@@ -175,8 +176,10 @@ async fn one_round(
         let read = fhir::read(config, settings, body, sent.idempotency_key.clone(), principal, *now).await;
         read.inspect_err(|_| place.of_key(principal))?
     } else {
-        let known = sent.target.known(config, settings).await?;
-        known.read(body, sent.idempotency_key.clone(), *now).inspect_err(|_| place.of_document(body, principal))?
+        let document = document::parse(body).inspect_err(|_| place.of_document(body, principal))?;
+        let known = sent.target.known(config, settings, selection::version(&document)).await?;
+        let read = known.check(document, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
+        read.inspect_err(|_| place.of_document(body, principal))?
     };
     allow(principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
         .inspect_err(|_| place.of_key(principal))?;
@@ -229,8 +232,18 @@ async fn in_force(config: &Config) -> Result<Settings, Problem> {
     Settings::in_force(&config.redis).await.map_err(|error| unread(&error))
 }
 
-/// An instrument by these settings.
-async fn instrument(config: &Config, settings: &Settings, id: &str) -> Result<Option<Rc<Instrument>>, Problem> {
+/// An instrument by these settings: the version asked for, or where there is no such version the one in force, so that
+/// whatever else is wrong is told with it.
+async fn instrument(
+    config: &Config,
+    settings: &Settings,
+    id: &str,
+    version: Option<&str>,
+) -> Result<Option<Rc<Instrument>>, Problem> {
+    let found = settings.instrument(&config.redis, id, version).await.map_err(|error| unread(&error))?;
+    if found.is_some() || version.is_none() {
+        return Ok(found);
+    }
     settings.instrument(&config.redis, id, None).await.map_err(|error| unread(&error))
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use domain::intake::Shape;
 use domain::rows::{Format, Row, Splitter};
+use domain::selection;
 use domain::{Code, Finding, Timestamp};
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::{BodyError, BodyStream, Incoming};
@@ -162,10 +163,12 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
     if !is_response(members) {
         return Ok(alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now))?);
     }
-    let named = match members.remove("instrument") {
+    let named = members.remove("instrument");
+    let version = selection::version(&document);
+    let named = match named {
         None | Some(Value::Null) => Err((Code::Required, "is required with answers")),
         Some(Value::String(id)) => {
-            let found = crate::instrument(config, settings, &id).await.map_err(|_| Unread::Away)?;
+            let found = crate::instrument(config, settings, &id, version).await.map_err(|_| Unread::Away)?;
             found.ok_or((Code::Choice, "must be the id of an instrument"))
         }
         Some(_) => Err((Code::Type, "must be a string")),
