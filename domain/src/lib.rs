@@ -13,6 +13,7 @@ pub mod fhir;
 mod finding;
 mod instrument;
 pub mod intake;
+pub mod lab;
 pub mod library;
 pub mod report;
 pub mod rows;
@@ -25,6 +26,6 @@ mod time;
 
 pub use finding::{Code, Finding};
 pub use instrument::{Instrument, parameter::Parameters, parse::read_json};
-pub use rule::{Alert, History, Rule, Severity, switch_off};
+pub use rule::{Alert, History, Rule, Severity, report as report_rules, studies as study_rules};
 pub use score::{Answers, Reason, Score, ScoreValue, Status};
 pub use time::Timestamp;

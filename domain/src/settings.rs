@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::alert::routes::Routes;
 use crate::deidentify::Policy;
-use crate::{Code, Finding};
+use crate::{Finding, study_rules};
 
 /// A configuration document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +44,8 @@ impl Document {
     pub fn check(self, content: &Value) -> Vec<Finding> {
         match self {
             Document::AlertRoutes => Routes::read(content).err().unwrap_or_default(),
+            Document::AlertRules => study_rules::read(content).err().unwrap_or_default(),
             Document::Deidentification => Policy::read(content).err().unwrap_or_default(),
-            Document::AlertRules if content.is_object() => Vec::new(),
-            Document::AlertRules => Vec::from([Finding::new("", Code::Type, "must be a JSON object")]),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{History, Instrument, Severity, library, switch_off};
+use domain::{History, Instrument, Severity, library};
 use serde_json::{Map, Value, json};
 
 fn instrument(id: &str) -> Instrument {
@@ -76,15 +76,6 @@ fn gad_7_is_severe_from_fifteen() {
     check("gad-7", &gad_7(0), &[]);
 }
 
-#[test]
-fn a_rule_marked_always_cannot_be_switched_off() {
-    let instrument = instrument("phq-9");
-    let answers = instrument.read(&phq_9([3; 9])).unwrap();
-    let scores = instrument.score(&answers, &instrument.parameters(&BTreeMap::new()).unwrap());
-    let alerts = switch_off(instrument.alerts(&answers, &scores, None), &["item-9", "severe"]);
-    assert_eq!(alerts.iter().map(|alert| alert.rule).collect::<Vec<_>>(), ["item-9"]);
-}
-
 /// A rule of a study on PHQ-9, with earlier totals.
 fn study_rule(when: Value, figures: [i64; 9], history: &History) -> Option<String> {
     let instrument = instrument("phq-9");
@@ -117,6 +108,29 @@ fn a_change_since_an_earlier_response_alerts() {
 fn a_change_without_an_earlier_response_alerts_nobody() {
     let rule = json!({"not": {"change": "total", "since": "previous", "atLeast": 5}});
     assert_eq!(study_rule(rule, [3; 9], &History::default()), None);
+}
+
+#[test]
+fn a_rule_that_only_the_history_decides_is_told_from_the_others() {
+    let instrument = instrument("phq-9");
+    let change = json!({"change": "total", "since": "previous", "atLeast": 5});
+    let rule = |id: &str, when: Value| json!({"id": id, "severity": "high", "textKey": "t", "when": when});
+    let rules = json!([
+        rule("change", change.clone()),
+        rule("decided", json!({"any": [change, {"item": "q1", "atLeast": 1}]})),
+        rule("plain", json!({"score": "total", "atLeast": 1})),
+    ]);
+    let rules = instrument.read_rules(&rules).unwrap();
+    assert_eq!(rules.iter().map(domain::Rule::needs_history).collect::<Vec<_>>(), [true, true, false]);
+    let undecided = |figures: [i64; 9]| -> Vec<String> {
+        let answers = instrument.read(&phq_9(figures)).unwrap();
+        let scores = instrument.score(&answers, &instrument.parameters(&BTreeMap::new()).unwrap());
+        instrument.undecided(&rules, &answers, &scores).iter().map(|rule| rule.id().to_string()).collect()
+    };
+    assert_eq!(undecided([1; 9]), ["change"]);
+    assert_eq!(undecided([0; 9]), ["change", "decided"]);
+    // Without a total no earlier one would help.
+    assert_eq!(undecided([-1; 9]), Vec::<String>::new());
 }
 
 #[test]

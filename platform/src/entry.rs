@@ -9,6 +9,8 @@ use domain::{ScoreValue, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::judged::Judged;
+
 /// A submission on its way from the door to the scorer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -198,6 +200,9 @@ pub struct Record {
     pub scores: Vec<Score>,
     /// The ids of its alerts.
     pub alerts: Vec<String>,
+    /// What there is beside the scores.
+    #[serde(default, skip_serializing_if = "Judged::is_nothing")]
+    pub judged: Judged,
 }
 
 /// The scores that a submission has by other versions of its instrument, at `rescored/<id>`.
@@ -242,9 +247,9 @@ pub struct Alert {
     pub site_id: String,
     /// The subject's pseudonym.
     pub subject: String,
-    /// The instrument.
+    /// The instrument, or the kind of report.
     pub instrument: String,
-    /// The rule of the instrument.
+    /// The rule.
     pub rule: String,
     /// `critical`, `high`, `moderate` or `info`.
     pub severity: String,

@@ -18,6 +18,7 @@ use spin_sdk::redis::RedisResult;
 use crate::audit::{self, Action};
 use crate::entry::{Receivers, Record, State, Submission};
 use crate::error::{Error, Kind};
+use crate::judged::Judged;
 use crate::kv::{self, Batch, Store};
 use crate::log;
 use crate::names;
@@ -68,6 +69,7 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
         scored_with: None,
         scores: Vec::new(),
         alerts: Vec::new(),
+        judged: Judged::default(),
     })
 }
 

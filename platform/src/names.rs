@@ -89,6 +89,12 @@ pub fn superseded_mark(submission_id: impl Display) -> String {
     format!("{{vigil}}:superseded:{submission_id}")
 }
 
+/// A subject's scored submissions of one instrument, or of one kind of report (`/lab`): ids by when they were written,
+/// milliseconds. Derived from the records.
+pub fn history(subject: impl Display, what: impl Display) -> String {
+    format!("{{vigil}}:history:{subject}:{what}")
+}
+
 /// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
 pub fn responses(study: impl Display, instrument: impl Display) -> String {
     format!("{{vigil}}:responses:{study}:{instrument}")

@@ -14,12 +14,14 @@
 
 mod many;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use spin_sdk::redis::RedisResult;
 
 use crate::clock;
 use crate::error::{Error, Kind};
+use crate::history::{self, Place};
 use crate::names::{self, Queue};
 use crate::rate::Limits;
 use crate::redis::{Redis, number, text};
@@ -243,6 +245,10 @@ pub enum FollowUp {
     Dead(&'static str, Vec<u8>),
     /// Write this id into the index of this key, at a time in milliseconds since the epoch.
     Index(String, i64, String),
+    /// Remember that this was scored, in the history of this key.
+    Seen(String, Place),
+    /// Forget this id in the history of this key: another took its place.
+    Unseen(String, String),
 }
 
 /// An entry that is done, and what follows from it.
@@ -266,6 +272,16 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
     let next = Queue::Dispatch;
     let keys = [queue.stream(), names::DUE, names::DEAD, names::CLOCK, next.stream(), next.bell()];
     let mut indexes: Vec<String> = Vec::new();
+    let mut positions: BTreeMap<String, usize> = BTreeMap::new();
+    // Many entries of a batch may belong to one index.
+    let mut position = |key: String| {
+        let next = keys.len() + positions.len() + 1;
+        let position = *positions.entry(key).or_insert_with_key(|key| {
+            indexes.push(key.clone());
+            next
+        });
+        text(position.to_string())
+    };
     let mut arguments = vec![
         text(names::GROUP),
         text(queue.name()),
@@ -287,15 +303,13 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
                     arguments.extend([text("dead"), text(reason), payload]);
                 }
                 FollowUp::Index(key, at, id) => {
-                    // Most entries of a batch belong to few indexes.
-                    let known = indexes.iter().position(|known| *known == key);
-                    let position = known.unwrap_or(indexes.len());
-                    if known.is_none() {
-                        indexes.push(key);
-                    }
-                    let position = (keys.len() + position + 1).to_string();
-                    arguments.extend([text("index"), text(position), text(format!("{at} {id}"))]);
+                    arguments.extend([text("index"), position(key), text(format!("{at} 0 {id}"))]);
                 }
+                FollowUp::Seen(key, Place { at, id }) => {
+                    let payload = format!("{at} {} {id}", history::MOST);
+                    arguments.extend([text("index"), position(key), text(payload)]);
+                }
+                FollowUp::Unseen(key, id) => arguments.extend([text("unseen"), position(key), text(id)]),
             }
         }
     }

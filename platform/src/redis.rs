@@ -46,6 +46,13 @@ impl Redis {
         Redis { address: address.into(), patience: Some(patience) }
     }
 
+    /// The same server, for a command that must not take longer than `patience`.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        let shorter = self.patience.map_or(patience, |own| own.min(patience));
+        Redis { address: Rc::clone(&self.address), patience: Some(shorter) }
+    }
+
     async fn connection(&self) -> Result<Rc<Connection>, Error> {
         if let Some(open) = OPEN.with_borrow(Clone::clone) {
             return Ok(open);

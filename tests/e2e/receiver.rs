@@ -19,6 +19,8 @@ use crate::app::until;
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     Answer(u16),
+    /// Answers 200 with this JSON.
+    Say(Value),
     RetryAfter(u16, u32),
     /// Never answers.
     Hang,
@@ -119,6 +121,10 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
     let empty = || http_body_util::Either::Left(Full::default());
     match act {
         Act::Answer(status) => Ok(Response::builder().status(status).body(empty()).unwrap()),
+        Act::Say(body) => {
+            let body = http_body_util::Either::Left(Full::from(body.to_string()));
+            Ok(Response::builder().header("content-type", "application/json").body(body).unwrap())
+        }
         Act::RetryAfter(status, seconds) => {
             Ok(Response::builder().status(status).header("retry-after", seconds).body(empty()).unwrap())
         }

@@ -187,6 +187,16 @@ impl Condition {
         (faults.len() == before).then_some(found)
     }
 
+    /// Whether it asks for a change since an earlier response.
+    pub(crate) fn asks_for_change(&self) -> bool {
+        match self {
+            Condition::Change { .. } => true,
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().any(Condition::asks_for_change),
+            Condition::Not(part) => part.asks_for_change(),
+            _ => false,
+        }
+    }
+
     /// The parts that are not themselves `all`, `any` or `not`.
     pub(crate) fn leaves(&self) -> Vec<&Condition> {
         match self {

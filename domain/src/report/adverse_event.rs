@@ -11,10 +11,11 @@ use crate::finding::{Code, Finding};
 use crate::time::Timestamp;
 
 /// ICH E2A: what makes an event serious.
-const CRITERIA: [&str; 6] =
+pub(crate) const CRITERIA: [&str; 6] =
     ["death", "life-threatening", "hospitalisation", "disability", "congenital-anomaly", "medically-important"];
 const RELATEDNESS: [&str; 5] = ["not-related", "unlikely", "possible", "probable", "definite"];
-const OUTCOMES: [&str; 6] = ["recovered", "recovering", "recovered-with-sequelae", "not-recovered", "fatal", "unknown"];
+pub(crate) const OUTCOMES: [&str; 6] =
+    ["recovered", "recovering", "recovered-with-sequelae", "not-recovered", "fatal", "unknown"];
 const ACTIONS: [&str; 6] = ["none", "dose-reduced", "dose-interrupted", "drug-withdrawn", "not-applicable", "unknown"];
 
 pub(super) fn check(mut event: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {

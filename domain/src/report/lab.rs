@@ -42,8 +42,9 @@ fn check_result(mut result: Object<'_>, now: Timestamp, faults: &mut Vec<Finding
     let unit = result.text(faults, "unit", 40);
     if let Some(unit) = unit {
         match code.and_then(units::of) {
-            Some(known) if !known.contains(&unit) => {
-                let rule = format!("must be one of {} for this analyte (UCUM)", known.join(", "));
+            Some(known) if !known.units().any(|known| known == unit) => {
+                let units: Vec<&str> = known.units().collect();
+                let rule = format!("must be one of {} for this analyte (UCUM)", units.join(", "));
                 result.fault(faults, "unit", Code::Choice, &rule);
             }
             None if !units::is_unit(unit) => result.fault(faults, "unit", Code::Format, "must be a UCUM code"),

@@ -11,7 +11,7 @@ mod adverse_event;
 mod diary;
 mod lab;
 mod read;
-mod units;
+pub(crate) mod units;
 
 use alloc::vec::Vec;
 
@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::finding::{Code, Finding};
 use crate::intake::ReportKind;
 use crate::time::Timestamp;
+pub(crate) use adverse_event::{CRITERIA, OUTCOMES};
 use read::Object;
 pub(crate) use units::luhn;
 

@@ -1,15 +1,18 @@
 //! Alert rules: which answers and scores a clinician must hear of.
 //!
 //! Guarantee: a rule raises its alert exactly when its condition is known to hold, with the reason in words. What is not
-//! known raises nothing, which is why a missing critical item has a rule of its own. A rule marked `always` cannot be
-//! switched off.
+//! known raises nothing, which is why a missing critical item has a rule of its own. A rule marked `always` can neither
+//! be switched off nor replaced.
 
 mod read;
+pub mod report;
+pub mod studies;
 mod words;
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 pub(crate) use read::read_rules;
+pub(crate) use words::figure;
 
 use crate::{
     Answers, Finding, Instrument, Score,
@@ -50,7 +53,7 @@ impl Severity {
     }
 }
 
-/// Earlier scores of the same patient, by score id.
+/// Earlier scores of the same patient, by score id, as they were given out.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     /// Of the response before this one.
@@ -75,30 +78,51 @@ pub struct Alert<'a> {
     pub always: bool,
 }
 
-/// A rule of an instrument or of a study.
+/// What any rule has, on whatever its condition is decided.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
+pub(crate) struct Ruled<C> {
     pub(crate) id: String,
     pub(crate) severity: Severity,
     pub(crate) text_key: String,
     pub(crate) always: bool,
-    pub(crate) when: Condition,
+    pub(crate) when: C,
 }
+
+impl<C> Ruled<C> {
+    /// Its alert, for a reason.
+    fn raise(&self, reason: String) -> Alert<'_> {
+        Alert { rule: &self.id, severity: self.severity, text_key: &self.text_key, reason, always: self.always }
+    }
+}
+
+/// A rule of an instrument, or of a study for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule(pub(crate) Ruled<Condition>);
 
 impl Rule {
     /// The rule's id.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.0.id
     }
 
     /// How bad it is when it holds.
     pub fn severity(&self) -> Severity {
-        self.severity
+        self.0.severity
     }
 
     /// Whether it cannot be switched off.
     pub fn always(&self) -> bool {
-        self.always
+        self.0.always
+    }
+
+    /// Names the fixed text for people.
+    pub fn text_key(&self) -> &str {
+        &self.0.text_key
+    }
+
+    /// Whether it asks for a change since an earlier response.
+    pub fn needs_history(&self) -> bool {
+        self.0.when.asks_for_change()
     }
 }
 
@@ -134,22 +158,25 @@ impl Instrument {
         history: Option<&History>,
     ) -> Vec<Alert<'a>> {
         let known = Known { answers, scores, defs: &self.scores, parameters: None, history };
-        let raised = rules.iter().filter(|rule| known.holds(&rule.when) == Some(true));
-        let mut alerts: Vec<Alert<'a>> = raised
-            .map(|rule| Alert {
-                rule: &rule.id,
-                severity: rule.severity,
-                text_key: &rule.text_key,
-                reason: words::reason(self, &known, &rule.when),
-                always: rule.always,
-            })
-            .collect();
-        alerts.sort_by_key(|alert| core::cmp::Reverse(alert.severity));
-        alerts
+        let raised = rules.iter().filter(|rule| known.holds(&rule.0.when) == Some(true));
+        worst_first(raised.map(|rule| rule.0.raise(words::reason(self, &known, &rule.0.when))).collect())
+    }
+
+    /// The rules that nobody can decide without the earlier responses: for a caller who could not have them.
+    pub fn undecided<'a>(&self, rules: &'a [Rule], answers: &Answers, scores: &[Score]) -> Vec<&'a Rule> {
+        let known = Known { answers, scores, defs: &self.scores, parameters: None, history: None };
+        let asks = |leaf: &&Condition| match leaf {
+            Condition::Change { score, .. } => known.score(*score).is_some_and(|score| score.number().is_some()),
+            _ => false,
+        };
+        let open = |rule: &&Rule| {
+            rule.needs_history() && known.holds(&rule.0.when).is_none() && rule.0.when.leaves().iter().any(asks)
+        };
+        rules.iter().filter(open).collect()
     }
 }
 
-/// Takes out the alerts of rules that are switched off. Those marked `always` stay.
-pub fn switch_off<'a>(alerts: Vec<Alert<'a>>, rules: &[&str]) -> Vec<Alert<'a>> {
-    alerts.into_iter().filter(|alert| alert.always || !rules.contains(&alert.rule)).collect()
+fn worst_first(mut alerts: Vec<Alert<'_>>) -> Vec<Alert<'_>> {
+    alerts.sort_by_key(|alert| core::cmp::Reverse(alert.severity));
+    alerts
 }

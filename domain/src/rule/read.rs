@@ -2,7 +2,7 @@
 
 use alloc::{string::ToString as _, vec::Vec};
 
-use super::{Rule, Severity};
+use super::{Rule, Ruled, Severity};
 use crate::{
     Code,
     instrument::{
@@ -13,39 +13,54 @@ use crate::{
     },
 };
 
-/// Reads a list of rules.
+/// Reads a list of rules of an instrument.
 pub(crate) fn read_rules(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = Vec::new();
+    let rules = read_list(at, &|at, faults| condition(at, names, faults), faults);
+    rules.into_iter().map(Rule).collect()
+}
+
+/// Reads the condition of an instrument's rule.
+pub(super) fn condition(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {
+    let condition = Condition::read(at, Scope::Rule, names, faults)?;
+    if !reachable(&condition, names) {
+        at.fault(faults, Code::Conflict, "never true: the parts of this rule exclude each other");
+    }
+    Some(condition)
+}
+
+/// Reads a condition.
+pub(super) type When<'w, C> = &'w dyn Fn(At<'_, '_>, &mut Faults) -> Option<C>;
+
+/// Reads a list of rules, whose conditions `when` reads.
+pub(super) fn read_list<C>(at: At<'_, '_>, when: When<'_, C>, faults: &mut Faults) -> Vec<Ruled<C>> {
+    let mut rules: Vec<Ruled<C>> = Vec::new();
     for element in at.list(faults) {
         if !element.object(faults, &["id", "severity", "textKey", "always", "when", "note"]) {
             continue;
         }
         let id = element.need("id", faults);
         let id = id.and_then(|at| Some((at, at.name(faults)?)));
-        let severities = Severity::ALL.map(Severity::as_str);
-        let severity = element.need("severity", faults).and_then(|at| at.choice(&severities, faults));
-        let text_key = element.need("textKey", faults).and_then(|at| at.name(faults));
-        let always = element.get("always").map_or(Some(false), |at| at.flag(faults));
-        let when = element.need("when", faults);
-        let when = when.and_then(|at| Some((at, Condition::read(at, Scope::Rule, names, faults)?)));
-        if let Some((at, condition)) = &when
-            && !reachable(condition, names)
-        {
-            at.fault(faults, Code::Conflict, "never true: the parts of this rule exclude each other");
-        }
-        if let Some((at, id)) = id
-            && rules.iter().any(|rule| rule.id == id)
-        {
-            at.fault(faults, Code::Conflict, "a rule is defined once");
-        }
-        let severity = severity.and_then(|position| Severity::ALL.get(position).copied());
-        if let (Some((_, id)), Some(severity), Some(text_key), Some(always), Some((_, when))) =
-            (id, severity, text_key, always, when)
-        {
-            rules.push(Rule { id: id.to_string(), severity, text_key: text_key.to_string(), always, when });
+        let rule = read_rule(element, id.map_or("", |(_, id)| id), when, faults);
+        if let Some((at, id)) = id {
+            if rules.iter().any(|rule| rule.id == id) {
+                at.fault(faults, Code::Conflict, "a rule is defined once");
+            }
+            rules.extend(rule);
         }
     }
     rules
+}
+
+/// Reads the rest of a rule.
+pub(super) fn read_rule<C>(at: At<'_, '_>, id: &str, when: When<'_, C>, faults: &mut Faults) -> Option<Ruled<C>> {
+    let severities = Severity::ALL.map(Severity::as_str);
+    let severity = at.need("severity", faults).and_then(|at| at.choice(&severities, faults));
+    let text_key = at.need("textKey", faults).and_then(|at| at.name(faults));
+    let always = at.get("always").map_or(Some(false), |at| at.flag(faults));
+    let when = at.need("when", faults).and_then(|at| when(at, faults));
+    let severity = severity.and_then(|position| Severity::ALL.get(position).copied());
+    let (severity, text_key, always, when) = (severity?, text_key?, always?, when?);
+    Some(Ruled { id: id.to_string(), severity, text_key: text_key.to_string(), always, when })
 }
 
 /// What a bound is put on.

@@ -76,11 +76,12 @@ pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Conditi
 }
 
 /// A figure with at most three digits after the point.
-fn figure(x: f64) -> String {
+pub(crate) fn figure(x: f64) -> String {
     Rounding { digits: 3, mode: Mode::HalfAwayFromZero }.apply(x).to_string()
 }
 
-fn words(test: &Test) -> String {
+/// What a test asks for, such as "3 or more".
+pub(crate) fn words(test: &Test) -> String {
     let mut words = Vec::new();
     let mut add = |bound: Option<f64>, before: &str, after: &str| {
         words.extend(bound.map(|bound| format!("{before}{bound}{after}")));

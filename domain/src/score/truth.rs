@@ -79,7 +79,7 @@ impl<'k> Known<'k> {
         u32::try_from(count).map_or(f64::INFINITY, f64::from)
     }
 
-    /// The figure now and then.
+    /// The figure now and then, both as they are given out: the earlier one is known in no other form.
     pub(crate) fn change(&self, score: u16, since: Since) -> Option<(f64, f64)> {
         let score = self.score(score)?;
         let history = self.history?;
@@ -87,7 +87,7 @@ impl<'k> Known<'k> {
             Since::Previous => &history.previous,
             Since::Baseline => &history.baseline,
         };
-        Some((score.exact()?, *earlier.get(score.id)?))
+        Some((score.number()?, *earlier.get(score.id)?))
     }
 
     /// The score at a position of the definition. Scores are where the definition has them, except behind value sets that

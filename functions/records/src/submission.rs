@@ -134,6 +134,9 @@ async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
         if !submission.removed.is_empty() {
             members.insert("removed".to_owned(), json!(submission.removed));
         }
+        if let Value::Object(judged) = json!(record.judged) {
+            members.extend(judged);
+        }
         if let Some(reason) = &record.reason {
             members.insert("reason".to_owned(), json!(reason));
         }

@@ -8,7 +8,12 @@
 //! left or the time is up; then ring for the rest.
 
 mod amend;
+mod decide;
+mod gather;
+mod history;
 mod record;
+mod risk;
+mod rules;
 mod work;
 
 use std::time::Duration;
@@ -53,7 +58,8 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
     let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let max_attempts = reader.number("max_attempts", 1..=1000).await;
-    let redis = reader.finish(redis)?;
+    let risk = risk::Config::read(&mut reader).await;
+    let (redis, risk) = reader.finish((redis, risk))?;
 
     let deadline = Deadline::after(budget);
     let (mut scorer, mut total, mut reclaim) = (Scorer::default(), 0, true);
@@ -68,7 +74,8 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         let ids: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
         let stored = async {
             let settings = Settings::at(&redis, &revision).await?;
-            work::store(&redis, &settings, &mut scorer, max_attempts, entries).await
+            scorer.rules.meet(&redis, &settings).await?;
+            work::store(&redis, &settings, &mut scorer, &risk, max_attempts, lease, entries).await
         };
         let finished = match stored.await {
             Ok(finished) => finished,

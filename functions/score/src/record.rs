@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use domain::intake::ReportKind;
 use domain::{Instrument, Timestamp};
 use platform::audit::{self, Action, Change};
 use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
-use platform::identity::alert_id;
+use platform::judged::Judged;
 use platform::kv::Batch;
 use platform::queue::{Claimed, Finished, FollowUp};
 use platform::redis::Redis;
@@ -14,10 +15,16 @@ use platform::settings::Settings;
 use platform::{Error, log, names};
 
 use crate::amend::Supersede;
+use crate::decide::{self, Decided};
+use crate::gather::{Extra, Needs};
+use crate::history;
+use crate::risk;
+use crate::rules::Rules;
 
 /// Scores submissions; keeps the instruments it has read.
 #[derive(Default)]
 pub(crate) struct Scorer {
+    pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
 }
@@ -26,7 +33,7 @@ pub(crate) struct Scorer {
 struct Outcome {
     scored_with: Option<ScoredWith>,
     scores: Vec<Score>,
-    alerts: Vec<Alert>,
+    decided: Decided,
 }
 
 /// A claimed entry, read.
@@ -81,13 +88,22 @@ impl Scorer {
 
     /// Scores an entry, adds its records to the batch and tells what follows from it.
     pub(crate) fn finish(
-        &self,
+        &mut self,
         claimed: Claimed,
         entry: Entry,
+        mut extra: Extra,
         max_attempts: u32,
         batch: &mut Batch,
     ) -> Result<Finished, Error> {
-        let outcome = if claimed.attempt > max_attempts { Err("attempts-exhausted") } else { self.score(&entry) };
+        if let Some(alerts) = extra.kept.take() {
+            let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
+            // As `handed_over` writes it.
+            follow_ups.extend(alerts.into_iter().map(|alert| FollowUp::Push(format!("{{\"alert\":{alert}}}"))));
+            follow_ups.extend(indexed(entry.submission));
+            return Ok(Finished { id: claimed.id, follow_ups });
+        }
+        let exhausted = claimed.attempt > max_attempts;
+        let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(&entry, &extra) };
         let subject = &entry.submission;
         let identity = Subject {
             subject: subject.subject.clone(),
@@ -100,9 +116,9 @@ impl Scorer {
         batch.put(names::subject_at(&identity.subject, &identity.site_id), &identity)?;
         match outcome {
             Ok(outcome) => {
-                let mut follow_ups = Vec::with_capacity(outcome.alerts.len());
-                let alerts = outcome.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
-                for alert in outcome.alerts {
+                let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
+                let alerts = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
+                for alert in outcome.decided.alerts {
                     batch.put(names::alert(&alert.alert_id), &alert)?;
                     follow_ups.push(FollowUp::Push(handed_over(alert)?));
                 }
@@ -113,6 +129,7 @@ impl Scorer {
                     scored_with: outcome.scored_with,
                     scores: outcome.scores,
                     alerts,
+                    judged: outcome.decided.judged,
                 };
                 put_audited(batch, &record)?;
                 follow_ups.extend(indexed(record.submission));
@@ -126,6 +143,7 @@ impl Scorer {
                     scored_with: None,
                     scores: Vec::new(),
                     alerts: Vec::new(),
+                    judged: Judged::default(),
                 };
                 put_audited(batch, &record)?;
                 Ok(give_up(reason, &record.submission.submission_id, claimed))
@@ -134,29 +152,55 @@ impl Scorer {
     }
 
     /// The alerts that scoring an entry may have stored.
-    pub(crate) fn alert_ids(&self, entry: &Entry) -> Vec<String> {
-        let alerts = self.score(entry).map(|outcome| outcome.alerts).unwrap_or_default();
-        alerts.into_iter().map(|alert| alert.alert_id).collect()
+    pub(crate) fn alert_ids(&mut self, entry: &Entry) -> Vec<String> {
+        let instrument = self.instrument(&entry.submission);
+        decide::possible(&mut self.rules, entry, instrument.as_deref())
+    }
+
+    /// What an entry needs from elsewhere before it is scored.
+    pub(crate) fn needs(&mut self, entry: &Entry, risk: &risk::Config) -> Needs {
+        let submission = &entry.submission;
+        let Some(id) = &submission.instrument else {
+            let kind = ReportKind::parse(&submission.kind);
+            let changed = kind.is_some_and(|kind| self.rules.changes_report(&submission.study_id, kind));
+            let history = kind == Some(ReportKind::Lab) && self.rules.lab_baseline(&submission.study_id);
+            return Needs { maybe_judged: changed, history, risk: false };
+        };
+        let Some(instrument) = self.instrument(submission) else { return Needs::default() };
+        let rules = self.rules.of_response(&submission.study_id, &instrument);
+        let history = rules.all(&instrument).iter().any(domain::Rule::needs_history);
+        Needs { maybe_judged: rules.used.is_some(), history, risk: risk.covers(id) }
+    }
+
+    /// The scores of an entry as they will be stored; none if it cannot be scored.
+    pub(crate) fn scores(&mut self, entry: &Entry) -> Option<Vec<Score>> {
+        let nothing = Extra::default();
+        self.score(entry, &nothing).ok().map(|outcome| outcome.scores)
     }
 
     /// The reason of an error is a fixed word.
-    fn score(&self, entry: &Entry) -> Result<Outcome, &'static str> {
+    fn score(&mut self, entry: &Entry, extra: &Extra) -> Result<Outcome, &'static str> {
         let submission = &entry.submission;
-        let Some(id) = &submission.instrument else {
-            // A report has no score; that it is stored is all there is to do.
-            return Ok(Outcome { scored_with: None, scores: Vec::new(), alerts: Vec::new() });
-        };
-        let known = self.instruments.get(id).and_then(|versions| versions.get(&submission.instrument_version));
-        let instrument = known.and_then(Option::as_ref).ok_or("instrument-unknown")?;
+        if submission.instrument.is_none() {
+            // A report has no score.
+            let decided = decide::report(&mut self.rules, entry, extra);
+            return Ok(Outcome { scored_with: None, scores: Vec::new(), decided });
+        }
+        let instrument = self.instrument(submission).ok_or("instrument-unknown")?;
         let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
         let parameters = instrument.parameters(&submission.parameters).map_err(|_| "parameters-invalid")?;
         let scores = instrument.score(&answers, &parameters);
-        let alerts = instrument.alerts(&answers, &scores, None);
+        let decided = decide::response(&mut self.rules, entry, &instrument, &answers, &scores, extra);
         Ok(Outcome {
-            scored_with: Some(ScoredWith::of(instrument, &parameters)),
+            scored_with: Some(ScoredWith::of(&instrument, &parameters)),
             scores: scores.iter().map(Score::of).collect(),
-            alerts: alerts.into_iter().map(|alert| raised(submission, &entry.trace, alert)).collect(),
+            decided,
         })
+    }
+
+    /// The instrument of a submission, which [`Scorer::meet`] has met.
+    fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
+        self.instruments.get(submission.instrument.as_ref()?)?.get(&submission.instrument_version)?.clone()
     }
 }
 
@@ -183,23 +227,6 @@ fn put_audited(batch: &mut Batch, record: &Record) -> Result<(), Error> {
         new: Some(&hash),
     };
     audit::begin(batch, &entity, &change)
-}
-
-fn raised(submission: &Submission, trace: &str, alert: domain::Alert<'_>) -> Alert {
-    Alert {
-        alert_id: alert_id(&submission.submission_id, alert.rule),
-        submission_id: submission.submission_id.clone(),
-        study_id: submission.study_id.clone(),
-        site_id: submission.site_id.clone(),
-        subject: submission.subject.clone(),
-        instrument: submission.instrument.clone().unwrap_or_default(),
-        rule: alert.rule.to_string(),
-        severity: alert.severity.as_str().to_owned(),
-        text_key: alert.text_key.to_string(),
-        reason: alert.reason,
-        received_at: submission.received_at.clone(),
-        trace: trace.to_owned(),
-    }
 }
 
 fn handed_over(alert: Alert) -> Result<String, Error> {

@@ -4,6 +4,7 @@
 //! in the middle of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use platform::Error;
 use platform::erasure::{self, Erasure};
@@ -13,14 +14,21 @@ use platform::redis::Redis;
 use platform::settings::Settings;
 
 use crate::amend::Supersede;
+use crate::gather::{Extra, gather};
 use crate::record::{self, Scorer, Work};
+use crate::risk;
+
+/// How long the risk service may hold up a batch at most.
+const GATHERING: Duration = Duration::from_secs(10);
 
 /// Scores a batch and stores it. What is given is to be finished.
 pub(crate) async fn store(
     redis: &Redis,
     settings: &Settings,
     scorer: &mut Scorer,
+    risk: &risk::Config,
     max_attempts: u32,
+    lease: Duration,
     entries: Vec<Claimed>,
 ) -> Result<Vec<Finished>, Error> {
     let work: Vec<Work> = entries.into_iter().map(Work::read).collect();
@@ -30,6 +38,8 @@ pub(crate) async fn store(
     let ids: Vec<String> = work.iter().filter_map(Work::submission).map(|it| it.submission_id.clone()).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let erased = erasure::find(redis, &ids).await?;
+    let extras = gather(redis, scorer, risk, &work, &erased, (lease / 3).min(GATHERING)).await?;
+    let mut extras = extras.into_iter();
     let mut batch = Batch::default();
     let mut finished = Vec::with_capacity(work.len());
     let mut dropped = Vec::new();
@@ -40,7 +50,8 @@ pub(crate) async fn store(
             dropped.extend(scorer.alert_ids(entry));
         }
         let id = work.submission().map(|it| it.submission_id.clone()).unwrap_or_default();
-        finished.push((id, one(work, redis, scorer, max_attempts, &erased, &mut batch).await?));
+        let extra = extras.next().unwrap_or_default();
+        finished.push((id, one(work, extra, redis, scorer, max_attempts, &erased, &mut batch).await?));
     }
     erasure::clear(redis, &erased, dropped).await?;
     kv::put_all(&mut batch)?;
@@ -61,6 +72,7 @@ pub(crate) async fn store(
 /// What becomes of one entry: what is to be stored goes into the batch.
 async fn one(
     work: Work,
+    extra: Extra,
     redis: &Redis,
     scorer: &mut Scorer,
     max_attempts: u32,
@@ -73,7 +85,7 @@ async fn one(
         }
         Work::Score(claimed, entry) => {
             let supersede = Supersede::of(&entry.submission);
-            let mut finished = scorer.finish(claimed, *entry, max_attempts, batch)?;
+            let mut finished = scorer.finish(claimed, *entry, extra, max_attempts, batch)?;
             if let Some(supersede) = supersede {
                 finished.follow_ups.extend(supersede.apply(redis, batch).await?);
             }

@@ -4,7 +4,7 @@
 -- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms,
 --       announcement of a tick, then for each entry: id, number of follow-ups, and for each of them: what, when or why, payload
 --       what = 'push' (onto the follow-up stream), 'delay' (until the given ms), 'dead' (for the given reason),
---       'index' (the index at this place of KEYS; payload: ms, id)
+--       'index' (into the index at this place of KEYS; payload: ms, most that it holds or 0, id), 'unseen' (out of it; id)
 -- Gives the number of entries that this call ended
 local i, ended, pushed, later = 8, 0, false, false
 while ARGV[i] do
@@ -25,8 +25,14 @@ while ARGV[i] do
         redis.call('ZADD', KEYS[2], when, ARGV[2] .. ' ' .. payload)
         later = true
       elseif what == 'index' then
-        local at, member = string.match(payload, '^(%-?%d+) (.+)$')
-        redis.call('ZADD', KEYS[tonumber(when)], at, member)
+        local index, at, most, member = KEYS[tonumber(when)], string.match(payload, '^(%-?%d+) (%d+) (.+)$')
+        redis.call('ZADD', index, at, member)
+        -- The first stays, and the latest: who is second falls out.
+        if most ~= '0' and redis.call('ZCARD', index) > tonumber(most) then
+          redis.call('ZREMRANGEBYRANK', index, 1, 1)
+        end
+      elseif what == 'unseen' then
+        redis.call('ZREM', KEYS[tonumber(when)], payload)
       else
         redis.call('XADD', KEYS[3], '*', 'q', ARGV[2], 'reason', when, 'd', payload)
       end

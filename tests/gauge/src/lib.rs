@@ -10,6 +10,7 @@ use bytes::Bytes;
 use domain::{Instrument, library};
 use platform::audit::{self, Action, Change};
 use platform::entry::{Entry, Record, Score, ScoredWith, State, Subject};
+use platform::judged::Judged;
 use platform::kv::{self, Batch};
 use platform::{clock, names};
 use serde_json::{Value, json};
@@ -62,6 +63,7 @@ async fn handle(_request: Request) -> Result<Response<FullBody<Bytes>>> {
             submission,
             scored_with: Some(with),
             scores,
+            judged: Judged::default(),
             alerts: Vec::new(),
         };
         let entity = names::submission(&record.submission.submission_id);

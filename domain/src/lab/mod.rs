@@ -1,0 +1,202 @@
+//! Laboratory results: what they are, and how bad by CTCAE v5.0.
+//!
+//! Guarantee: a grade is given exactly where the published figures decide it, with the reason in words. Where a limit of
+//! normal is needed and not given, where the result is no figure, or where "more than" or "less than" leaves it open, the
+//! result is not graded and says why; nothing is guessed.
+
+mod ctcae;
+
+use alloc::{string::String, vec::Vec};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    instrument::condition::Test,
+    report::units::{self, Analyte},
+};
+pub use ctcae::grade;
+pub(crate) use ctcae::grades;
+
+/// What stands before a figure that was not measured exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparator {
+    Below,
+    AtMost,
+    AtLeast,
+    Above,
+}
+
+/// A figure, or all figures on one side of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Quantity {
+    figure: f64,
+    comparator: Option<Comparator>,
+}
+
+/// How far past a bound that does not belong to it, relative: more than figures differ that count as the same.
+const PAST: f64 = 1e-6;
+
+impl Quantity {
+    /// Whether it passes `test`; none where some of the figures it stands for do and others do not.
+    pub(crate) fn passes(self, test: &Test) -> Option<bool> {
+        let past = PAST * self.figure.abs().max(1.0);
+        let (end, far) = match self.comparator {
+            None => return Some(test.holds(self.figure)),
+            Some(Comparator::Below) => (self.figure - past, f64::NEG_INFINITY),
+            Some(Comparator::AtMost) => (self.figure, f64::NEG_INFINITY),
+            Some(Comparator::AtLeast) => (self.figure, f64::INFINITY),
+            Some(Comparator::Above) => (self.figure + past, f64::INFINITY),
+        };
+        let two_sided =
+            (test.at_least.is_some() || test.above.is_some()) && (test.at_most.is_some() || test.below.is_some());
+        match (test.holds(end), test.holds(far)) {
+            (true, true) => Some(true),
+            // Figures between the two ends may pass all the same.
+            (false, false) if !two_sided && test.one_of.is_empty() => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The same in another unit.
+    fn times(self, factor: f64) -> Self {
+        Quantity { figure: self.figure * factor, ..self }
+    }
+
+    /// In words, such as "7.2" or "less than 5".
+    fn words(self) -> String {
+        let before = match self.comparator {
+            None => "",
+            Some(Comparator::Below) => "less than ",
+            Some(Comparator::AtMost) => "at most ",
+            Some(Comparator::AtLeast) => "at least ",
+            Some(Comparator::Above) => "more than ",
+        };
+        alloc::format!("{before}{}", crate::rule::figure(self.figure))
+    }
+}
+
+/// One result of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured<'r> {
+    code: &'r str,
+    unit: &'r str,
+    quantity: Option<Quantity>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl<'r> Measured<'r> {
+    /// The results in a report's data, in its order, as far as they have the form that [`crate::report::check`] asks for.
+    pub fn list(data: &'r Map<String, Value>) -> Vec<Measured<'r>> {
+        let results = data.get("results").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        results.iter().map(Measured::read).collect()
+    }
+
+    fn read(result: &'r Value) -> Self {
+        let text = |member: &str| result.get(member).and_then(Value::as_str).unwrap_or_default();
+        let limit = |member: &str| result.get("referenceRange")?.get(member)?.as_f64();
+        let comparator = match text("comparator") {
+            "<" => Some(Comparator::Below),
+            "<=" => Some(Comparator::AtMost),
+            ">=" => Some(Comparator::AtLeast),
+            ">" => Some(Comparator::Above),
+            _ => None,
+        };
+        let figure = result.get("value").and_then(Value::as_f64);
+        Measured {
+            code: text("code"),
+            unit: text("unit"),
+            quantity: figure.map(|figure| Quantity { figure, comparator }),
+            low: limit("low"),
+            high: limit("high"),
+        }
+    }
+
+    /// The analyte's code.
+    pub fn code(&self) -> &'r str {
+        self.code
+    }
+
+    fn analyte(&self) -> Option<&'static Analyte> {
+        units::of(self.code)
+    }
+
+    /// The analyte in words, or its code.
+    pub(crate) fn name(&self) -> &'r str {
+        self.analyte().map_or(self.code, |analyte| analyte.name)
+    }
+
+    /// The result in `unit`. One of an analyte that nobody knows is in its own unit only.
+    pub(crate) fn quantity_in(&self, unit: &str) -> Option<Quantity> {
+        let quantity = self.quantity?;
+        match self.analyte() {
+            Some(analyte) => Some(quantity.times(analyte.convert(1.0, self.unit, unit)?)),
+            None => (self.unit == unit).then_some(quantity),
+        }
+    }
+
+    /// How many times its upper limit of normal it is, or its lower one.
+    pub(crate) fn times_limit(&self, upper: bool) -> Option<Quantity> {
+        let limit = if upper { self.high } else { self.low };
+        let limit = limit.filter(|limit| *limit > 0.0)?;
+        Some(self.quantity?.times(1.0 / limit))
+    }
+
+    /// Such as "potassium is 7.2 mmol/L". Patient data.
+    pub(crate) fn words(&self) -> String {
+        let figure = self.quantity.map(Quantity::words).unwrap_or_default();
+        alloc::format!("{} is {figure} {}", self.name(), self.unit)
+    }
+}
+
+/// A subject's first result of an analyte, from before whatever the study does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    code: String,
+    /// In the analyte's first unit.
+    figure: f64,
+    /// Above its own upper limit of normal; none where it had none.
+    abnormal: Option<bool>,
+}
+
+impl Baseline {
+    /// The baselines that the results of one report are: exact figures of known analytes, the first of each.
+    pub fn of(results: &[Measured<'_>]) -> Vec<Baseline> {
+        let mut found: Vec<Baseline> = Vec::new();
+        for result in results {
+            let exact = result.quantity.filter(|quantity| quantity.comparator.is_none());
+            let (Some(quantity), Some(analyte)) = (exact, result.analyte()) else { continue };
+            let Some(unit) = analyte.units().next() else { continue };
+            let Some(figure) = analyte.convert(quantity.figure, result.unit, unit) else { continue };
+            if !found.iter().any(|known| known.code == result.code) {
+                let above = |high| Test { above: Some(high), ..Test::default() }.holds(quantity.figure);
+                found.push(Baseline { code: result.code.into(), figure, abnormal: result.high.map(above) });
+            }
+        }
+        found
+    }
+}
+
+/// What CTCAE says of one result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grade {
+    /// Which result of the report, from 0.
+    pub result: usize,
+    /// The analyte's LOINC code.
+    pub code: String,
+    /// 0 to 4; none when not graded.
+    pub grade: Option<u8>,
+    /// It may be worse: the figure is open to that side.
+    pub or_more: bool,
+    /// The CTCAE term of a grade above 0.
+    pub term: Option<&'static str>,
+    /// Why, in words. Patient data.
+    pub reason: String,
+}
+
+impl Grade {
+    /// `graded` or `not-graded`.
+    pub fn status(&self) -> &'static str {
+        if self.grade.is_some() { "graded" } else { "not-graded" }
+    }
+}

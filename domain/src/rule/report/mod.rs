@@ -1,0 +1,60 @@
+//! Alert rules on reports: adverse events, laboratory results, diaries.
+//!
+//! Guarantee: as for instruments, a rule raises its alert exactly when its condition is known to hold. The rules that come
+//! with Vigil are data, in `domain/rules/`; a study's own have the same form.
+
+mod condition;
+mod facts;
+
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+pub(crate) use condition::{Condition, read};
+pub use facts::Facts;
+
+use super::{
+    Alert, Ruled,
+    read::{When, read_list},
+    worst_first,
+};
+use crate::{
+    Finding,
+    instrument::walk::{At, Faults},
+    intake::ReportKind,
+};
+
+/// A rule on a kind of report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportRule(pub(crate) Ruled<Condition>);
+
+impl ReportRule {
+    /// The rule's id.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+}
+
+/// The rules that come with Vigil for a kind of report; none for those that nobody can judge.
+///
+/// # Errors
+/// Their faults: only if Vigil was built with faulty ones, which a test prevents.
+pub fn built_in(kind: ReportKind) -> Result<Vec<ReportRule>, Vec<Finding>> {
+    let text = match kind {
+        ReportKind::AdverseEvent => include_str!("../../../rules/adverse-event.json"),
+        ReportKind::Lab => include_str!("../../../rules/lab.json"),
+        ReportKind::Diary | ReportKind::Generic => return Ok(Vec::new()),
+    };
+    let unreadable = |_| Vec::from([Finding::new("", crate::Code::Format, "not JSON")]);
+    let list: Value = serde_json::from_str(text).map_err(unreadable)?;
+    let mut faults = Faults::new();
+    let when: When<'_, Condition> = &|at, faults| read(at, kind, faults);
+    let rules = read_list(At::root(&list), when, &mut faults);
+    if faults.is_empty() { Ok(rules.into_iter().map(ReportRule).collect()) } else { Err(faults) }
+}
+
+/// The alerts that `rules` raise, the most severe first.
+pub fn alerts<'a>(rules: &'a [ReportRule], facts: &Facts<'_>) -> Vec<Alert<'a>> {
+    let raised = rules.iter().filter(|rule| facts.holds(&rule.0.when) == Some(true));
+    worst_first(raised.map(|rule| rule.0.raise(facts.reason(&rule.0.when))).collect())
+}

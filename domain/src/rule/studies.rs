@@ -1,0 +1,220 @@
+//! The rules of studies: the configuration document `alert-rules`.
+//!
+//! ```json
+//! {"studies": {"S": {
+//!   "instruments": {"phq-9": {"add": [RULE], "replace": {"severe": RULE}, "off": ["moderately-severe"]}},
+//!   "adverseEvent": {"add": [RULE]},
+//!   "lab": {"baseline": true, "replace": {"grade-3": RULE}},
+//!   "diary": {"add": [RULE]}
+//! }}}
+//! ```
+//!
+//! Guarantee: a rule marked `always` can neither be switched off nor replaced; a study that wants more adds a rule. Every
+//! fault of a document is reported at once. RULE is as in a definition, and has no `id` where it replaces one. The rules
+//! for an instrument that does not come with Vigil are checked when they meet its definition.
+
+use alloc::{
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use serde_json::Value;
+
+use super::{
+    Rule, Ruled,
+    read::{When, condition, read_list, read_rule},
+    report::{self, ReportRule},
+};
+use crate::{
+    Code, Finding, Instrument,
+    instrument::{
+        names::Names,
+        walk::{At, Faults},
+    },
+    intake::ReportKind,
+    library,
+};
+
+/// The document, read: studies by their ids.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StudyRules(Vec<(String, Study)>);
+
+/// The rules of one study.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Study {
+    instruments: Vec<(String, Changes)>,
+    adverse_event: Option<Vec<ReportRule>>,
+    lab: Option<Vec<ReportRule>>,
+    diary: Option<Vec<ReportRule>>,
+    lab_baseline: bool,
+}
+
+/// What a study changes of an instrument's rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes(Value);
+
+/// Reads the document.
+///
+/// # Errors
+/// A finding for each fault.
+pub fn read(document: &Value) -> Result<StudyRules, Vec<Finding>> {
+    let mut faults = Faults::new();
+    let mut studies = Vec::new();
+    let root = At::root(document);
+    if root.object(&mut faults, &["studies"])
+        && let Some(list) = root.need("studies", &mut faults)
+    {
+        for (id, at) in list.members(&mut faults) {
+            studies.push((id.to_string(), Study::read(at, &mut faults)));
+        }
+    }
+    studies.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    if faults.is_empty() { Ok(StudyRules(studies)) } else { Err(faults) }
+}
+
+impl StudyRules {
+    /// The rules of a study, if it has its own.
+    pub fn study(&self, id: &str) -> Option<&Study> {
+        let found = self.0.binary_search_by(|(known, _)| known.as_str().cmp(id)).ok()?;
+        self.0.get(found).map(|(_, study)| study)
+    }
+}
+
+impl Study {
+    fn read(at: At<'_, '_>, faults: &mut Faults) -> Study {
+        let mut study = Study::default();
+        at.object(faults, &["instruments", "adverseEvent", "lab", "diary"]);
+        if let Some(instruments) = at.get("instruments") {
+            for (id, at) in instruments.members(faults) {
+                let known = library::definition(id).and_then(|definition| Instrument::from_json(definition).ok());
+                match known {
+                    Some(instrument) => drop(of_instrument(at, &instrument, faults)),
+                    // Its definition is not at hand; the frame is.
+                    None => drop(at.object(faults, &CHANGES)),
+                }
+                study.instruments.push((id.to_string(), Changes(at.value.clone())));
+            }
+        }
+        let mut kind = |member: &str, kind: ReportKind, known: &[&str]| {
+            let at = at.get(member)?;
+            let own = report::built_in(kind).unwrap_or_default().into_iter().map(|rule| rule.0).collect();
+            let when: When<'_, report::Condition> = &|at, faults| report::read(at, kind, faults);
+            Some(changed(at, own, known, when, faults).into_iter().map(ReportRule).collect())
+        };
+        study.adverse_event = kind("adverseEvent", ReportKind::AdverseEvent, &CHANGES);
+        study.lab = kind("lab", ReportKind::Lab, &["add", "replace", "off", "baseline"]);
+        study.diary = kind("diary", ReportKind::Diary, &CHANGES);
+        let baseline = at.get("lab");
+        let baseline = baseline.as_ref().and_then(|lab| lab.get("baseline")).map(|at| at.flag(faults));
+        study.lab_baseline = baseline.flatten().unwrap_or_default();
+        study
+    }
+
+    /// What the study changes of an instrument's rules; none if nothing.
+    pub fn instrument(&self, id: &str) -> Option<&Changes> {
+        self.instruments.iter().find(|(known, _)| known == id).map(|(_, changes)| changes)
+    }
+
+    /// The study's rules for a kind of report, with those that came with Vigil; none if it changes nothing.
+    pub fn report(&self, kind: ReportKind) -> Option<&[ReportRule]> {
+        match kind {
+            ReportKind::AdverseEvent => self.adverse_event.as_deref(),
+            ReportKind::Lab => self.lab.as_deref(),
+            ReportKind::Diary => self.diary.as_deref(),
+            ReportKind::Generic => None,
+        }
+    }
+
+    /// Whether laboratory results are graded against the subject's first ones, where CTCAE asks for that.
+    pub fn lab_baseline(&self) -> bool {
+        self.lab_baseline
+    }
+}
+
+impl Changes {
+    /// The rules of an instrument as the study has changed them.
+    ///
+    /// # Errors
+    /// A finding for each fault, pointers from the study's member for the instrument.
+    pub fn apply(&self, instrument: &Instrument) -> Result<Vec<Rule>, Vec<Finding>> {
+        let mut faults = Faults::new();
+        let rules = of_instrument(At::root(&self.0), instrument, &mut faults);
+        if faults.is_empty() { Ok(rules) } else { Err(faults) }
+    }
+}
+
+fn of_instrument(at: At<'_, '_>, instrument: &Instrument, faults: &mut Faults) -> Vec<Rule> {
+    let names = Names::compiled(&instrument.items, &instrument.parameters, &instrument.scores);
+    let own = instrument.rules.iter().map(|rule| rule.0.clone()).collect();
+    let rules = changed(at, own, &CHANGES, &|at, faults| condition(at, &names, faults), faults);
+    rules.into_iter().map(Rule).collect()
+}
+
+const CHANGES: [&str; 3] = ["add", "replace", "off"];
+/// The most rules that a study adds in one place.
+const MOST_ADDED: usize = 200;
+
+/// The rules `own`, changed as asked.
+fn changed<C>(
+    at: At<'_, '_>,
+    own: Vec<Ruled<C>>,
+    known: &[&str],
+    when: When<'_, C>,
+    faults: &mut Faults,
+) -> Vec<Ruled<C>> {
+    if !at.object(faults, known) {
+        return own;
+    }
+    let mut rules = own;
+    let mut gone: Vec<&str> = Vec::new();
+    let may_change = |id: &str, at: At<'_, '_>, rules: &[Ruled<C>], faults: &mut Faults| {
+        let found = rules.iter().find(|rule| rule.id == id);
+        match found {
+            None => at.fault(faults, Code::Unknown, "there is no rule of this id to change"),
+            Some(rule) if rule.always => {
+                let detail = "this rule always applies: add a rule instead";
+                at.fault(faults, Code::Forbidden, detail);
+            }
+            Some(_) => return true,
+        }
+        false
+    };
+    let off = at.get("off");
+    for at in off.as_ref().map(|off| off.list(faults)).unwrap_or_default() {
+        if let Some(id) = at.name(faults)
+            && may_change(id, at, &rules, faults)
+        {
+            gone.push(id);
+        }
+    }
+    let replace = at.get("replace");
+    for (id, at) in replace.as_ref().map(|replace| replace.members(faults)).unwrap_or_default() {
+        let allowed = may_change(id, at, &rules, faults);
+        if gone.contains(&id) {
+            at.fault(faults, Code::Conflict, "this rule is switched off too");
+        }
+        if at.object(faults, &["severity", "textKey", "always", "when", "note"])
+            && let Some(rule) = read_rule(at, id, when, faults)
+            && allowed
+            && let Some(place) = rules.iter_mut().find(|rule| rule.id == id)
+        {
+            *place = rule;
+        }
+    }
+    if let Some(add) = at.get("add") {
+        if add.value.as_array().is_some_and(|list| list.len() > MOST_ADDED) {
+            add.fault(faults, Code::Range, "at most 200 rules");
+        }
+        let added = read_list(add, when, faults);
+        for rule in &added {
+            if rules.iter().any(|known| known.id == rule.id) {
+                let detail =
+                    alloc::format!("there is a rule of the id \"{}\": replace it, or take another id", rule.id);
+                add.fault(faults, Code::Conflict, detail);
+            }
+        }
+        rules.extend(added);
+    }
+    rules.retain(|rule| !gone.contains(&rule.id.as_str()));
+    rules
+}

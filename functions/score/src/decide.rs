@@ -1,0 +1,142 @@
+//! From what a submission says to the alerts it raises, and what its record says of that.
+
+use domain::intake::ReportKind;
+use domain::lab::{self, Measured};
+use domain::report_rules::{self, Facts};
+use domain::{Answers, Instrument, Severity};
+use platform::entry::{Alert, Entry};
+use platform::identity::alert_id;
+use platform::judged::{Grade, HistoryUsed, Judged};
+
+use crate::gather::{Extra, Past};
+use crate::rules::Rules;
+
+/// What was decided of a submission.
+#[derive(Default)]
+pub(crate) struct Decided {
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) judged: Judged,
+}
+
+/// The rule of the alert that says what could not be decided.
+const UNREADABLE: &str = "study-rules";
+
+fn unavailable(rule: &str) -> String {
+    format!("{rule}:history-unavailable")
+}
+
+/// Judges a scored response.
+pub(crate) fn response(
+    rules: &mut Rules,
+    entry: &Entry,
+    instrument: &Instrument,
+    answers: &Answers,
+    scores: &[domain::Score<'_>],
+    extra: &Extra,
+) -> Decided {
+    let own = rules.of_response(&entry.submission.study_id, instrument);
+    let all = own.all(instrument);
+    let history = match &extra.past {
+        Some(Past::Had(history, _)) => Some(history),
+        Some(Past::Unavailable) | None => None,
+    };
+    let raised = instrument.alerts_by(all, answers, scores, history);
+    let mut alerts: Vec<Alert> = raised.into_iter().map(|alert| self::alert(entry, &alert)).collect();
+    if matches!(extra.past, Some(Past::Unavailable)) {
+        for rule in instrument.undecided(all, answers, scores) {
+            let severity = if rule.severity() >= Severity::High { Severity::Moderate } else { Severity::Info };
+            let reason = "could not be evaluated: the subject's earlier responses could not be had";
+            let reason = format!("rule {} {reason}", rule.id());
+            alerts.push(said(entry, &unavailable(rule.id()), severity, "history-unavailable", reason));
+        }
+    }
+    if own.used.is_some_and(|used| used.unreadable) {
+        let reason = "the study's rules do not fit the instrument's definition: only its own were applied";
+        alerts.push(said(entry, UNREADABLE, Severity::Moderate, "study-rules-unreadable", reason.to_owned()));
+    }
+    let judged = Judged {
+        grades: Vec::new(),
+        rules: own.used,
+        history: extra.past.as_ref().map(used),
+        risk: extra.risk.clone(),
+    };
+    Decided { alerts, judged }
+}
+
+/// Judges a report.
+pub(crate) fn report(rules: &mut Rules, entry: &Entry, extra: &Extra) -> Decided {
+    let submission = &entry.submission;
+    let Some(kind) = ReportKind::parse(&submission.kind) else { return Decided::default() };
+    let grades = match kind {
+        ReportKind::Lab => lab::grade(&Measured::list(&submission.content), &extra.baselines),
+        ReportKind::Diary | ReportKind::AdverseEvent | ReportKind::Generic => Vec::new(),
+    };
+    let (rules, used_rules) = rules.of_report(&submission.study_id, kind);
+    let raised = report_rules::alerts(rules, &Facts::of(&submission.content, &grades));
+    Decided {
+        alerts: raised.iter().map(|raised| alert(entry, raised)).collect(),
+        judged: Judged {
+            grades: grades.into_iter().map(shown).collect(),
+            rules: used_rules,
+            history: extra.past.as_ref().map(used),
+            risk: None,
+        },
+    }
+}
+
+/// The ids of all alerts that a submission may ever have raised, as far as rules are known.
+pub(crate) fn possible(rules: &mut Rules, entry: &Entry, instrument: Option<&Instrument>) -> Vec<String> {
+    let submission = &entry.submission;
+    let id = |rule: &str| alert_id(&submission.submission_id, rule);
+    match (instrument, ReportKind::parse(&submission.kind)) {
+        (Some(instrument), _) => {
+            let own = rules.of_response(&submission.study_id, instrument);
+            let all = instrument.rules().iter().chain(own.all(instrument));
+            let ids = all.flat_map(|rule| [id(rule.id()), id(&unavailable(rule.id()))]);
+            ids.chain([id(UNREADABLE)]).collect()
+        }
+        (None, Some(kind)) => rules.of_report(&submission.study_id, kind).0.iter().map(|rule| id(rule.id())).collect(),
+        (None, None) => Vec::new(),
+    }
+}
+
+fn used(past: &Past) -> HistoryUsed {
+    match past {
+        Past::Had(_, used) => used.clone(),
+        Past::Unavailable => HistoryUsed { status: "history-unavailable".to_owned(), ..HistoryUsed::default() },
+    }
+}
+
+fn shown(grade: lab::Grade) -> Grade {
+    Grade {
+        result: grade.result,
+        status: grade.status().to_owned(),
+        grade: grade.grade,
+        or_more: grade.or_more,
+        term: grade.term.map(str::to_owned),
+        code: grade.code,
+        reason: grade.reason,
+    }
+}
+
+fn alert(entry: &Entry, alert: &domain::Alert<'_>) -> Alert {
+    said(entry, alert.rule, alert.severity, alert.text_key, alert.reason.clone())
+}
+
+fn said(entry: &Entry, rule: &str, severity: Severity, text_key: &str, reason: String) -> Alert {
+    let submission = &entry.submission;
+    Alert {
+        alert_id: alert_id(&submission.submission_id, rule),
+        submission_id: submission.submission_id.clone(),
+        study_id: submission.study_id.clone(),
+        site_id: submission.site_id.clone(),
+        subject: submission.subject.clone(),
+        instrument: submission.instrument.clone().unwrap_or_else(|| submission.kind.clone()),
+        rule: rule.to_owned(),
+        severity: severity.as_str().to_owned(),
+        text_key: text_key.to_owned(),
+        reason,
+        received_at: submission.received_at.clone(),
+        trace: entry.trace.clone(),
+    }
+}

@@ -1,0 +1,153 @@
+//! What a submission needs from elsewhere before it is judged: its subject's earlier submissions, a risk service's
+//! answer, and whether it was judged before.
+//!
+//! Guarantee: a submission that needs none of it costs no call. What was stored first stands: rules change and services
+//! answer differently, so a submission that is handed out again is not judged again where the outcome could differ. The
+//! earlier submissions and the risk service are asked at the same time, each under its own deadline, and neither holds
+//! up the rest of the batch for longer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::History;
+use domain::lab::Baseline;
+use futures::future::{join, join_all};
+use platform::Error;
+use platform::entry::{Entry, Score, State};
+use platform::erasure::Erasure;
+use platform::judged::{HistoryUsed, Risk};
+use platform::kv::Store;
+use platform::names;
+use platform::redis::Redis;
+use serde::Deserialize;
+
+use crate::history;
+use crate::record::{Scorer, Work};
+use crate::risk;
+
+/// How many records are read at the same time.
+pub(crate) const READS: usize = 32;
+
+/// What was found for one submission.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// It was judged and stored before: these are its alerts, as they are stored.
+    pub(crate) kept: Option<Vec<String>>,
+    /// Its subject's earlier submissions, if a rule asks for them.
+    pub(crate) past: Option<Past>,
+    /// The subject's first laboratory results, if its study wants them.
+    pub(crate) baselines: Vec<Baseline>,
+    /// What the risk service said, if it is asked.
+    pub(crate) risk: Option<Risk>,
+}
+
+/// A subject's earlier submissions.
+pub(crate) enum Past {
+    Had(History, HistoryUsed),
+    /// They could not be had.
+    Unavailable,
+}
+
+/// What an entry needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// To know whether it was judged before: it is handed out again, or its study has rules of its own.
+    pub(crate) maybe_judged: bool,
+    /// Its subject's earlier submissions.
+    pub(crate) history: bool,
+    /// The risk service.
+    pub(crate) risk: bool,
+}
+
+/// An entry that needs something.
+pub(crate) struct Wanting<'a> {
+    /// Its place in the batch.
+    place: usize,
+    pub(crate) entry: &'a Entry,
+    pub(crate) needs: Needs,
+    /// Its scores, as they will be stored.
+    pub(crate) scores: Vec<Score>,
+}
+
+/// Finds what the entries of a batch need, for each in turn; nothing at all when none needs anything. `budget` is how long
+/// the risk service may hold up the batch.
+pub(crate) async fn gather(
+    redis: &Redis,
+    scorer: &mut Scorer,
+    risk: &risk::Config,
+    work: &[Work],
+    erased: &BTreeMap<String, Erasure>,
+    budget: Duration,
+) -> Result<Vec<Extra>, Error> {
+    let mut wanting = Vec::new();
+    for (place, work) in work.iter().enumerate() {
+        let Work::Score(claimed, entry) = work else { continue };
+        let mut needs = scorer.needs(entry, risk);
+        needs.maybe_judged |= claimed.attempt > 1;
+        if (needs.maybe_judged || needs.history || needs.risk) && !erased.contains_key(&entry.submission.submission_id)
+        {
+            wanting.push((place, &**entry, needs));
+        }
+    }
+    if wanting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = Store::open().await?;
+    let mut found: Vec<Extra> = work.iter().map(|_| Extra::default()).collect();
+    let mut open = Vec::with_capacity(wanting.len());
+    for some in wanting.chunks(READS) {
+        let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, entry))).await;
+        for (&(place, entry, needs), kept) in some.iter().zip(kept) {
+            match kept? {
+                Some(alerts) => {
+                    if let Some(found) = found.get_mut(place) {
+                        found.kept = Some(alerts);
+                    }
+                }
+                // What cannot be scored needs nothing more.
+                None => open.extend(scorer.scores(entry).map(|scores| Wanting { place, entry, needs, scores })),
+            }
+        }
+    }
+    let (pasts, risks) = join(history::read(redis, &store, &open), risk::ask(risk, &open, budget)).await;
+    for ((wanting, (past, baselines)), risk) in open.iter().zip(pasts).zip(risks) {
+        if let Some(found) = found.get_mut(wanting.place) {
+            *found = Extra { kept: None, past, baselines, risk };
+        }
+    }
+    Ok(found)
+}
+
+/// As much of a record as tells whose it is and what it raised.
+#[derive(Deserialize)]
+struct Stored {
+    state: State,
+    alerts: Vec<String>,
+    submission: Said,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    hash: String,
+    received_at: String,
+}
+
+/// The alerts of an entry that was judged before, if it was.
+async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error> {
+    let own = &entry.submission;
+    let record: Option<Stored> = store.get(&names::submission(&own.submission_id)).await?;
+    let same = |record: &Stored| {
+        let stored = &record.submission;
+        record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at
+    };
+    let Some(record) = record.filter(same) else { return Ok(None) };
+    let mut alerts = Vec::with_capacity(record.alerts.len());
+    for id in &record.alerts {
+        match store.bytes(&names::alert(id)).await?.map(String::from_utf8) {
+            Some(Ok(alert)) => alerts.push(alert),
+            Some(Err(_)) | None => return Ok(None),
+        }
+    }
+    Ok(Some(alerts))
+}

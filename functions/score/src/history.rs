@@ -1,0 +1,233 @@
+//! A subject's earlier scores, for rules that ask for a change.
+//!
+//! Guarantee: what is compared with is the submission written last before this one, and the first one, of those that
+//! neither were erased nor superseded, whether they were finished before or are in the same batch. If they cannot be had
+//! in time, that is said, and the submission is judged without them.
+//!
+//! Not for: a strict order between workers. A submission that another worker holds at this moment is not seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::time::Duration;
+
+use domain::lab::{Baseline, Measured};
+use domain::{History, Timestamp};
+use futures::future::join_all;
+use platform::deadline::Deadline;
+use platform::entry::{State, Submission};
+use platform::history::{self, Found, Place};
+use platform::judged::HistoryUsed;
+use platform::kv::Store;
+use platform::queue::FollowUp;
+use platform::redis::Redis;
+use platform::{Error, log, names};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::gather::{Past, READS, Wanting};
+
+/// How long the earlier submissions of a batch may take to be had.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The index that a submission belongs to, and its place there; none for those that nobody asks for again.
+fn indexed(submission: &Submission) -> Option<(String, Place)> {
+    let what = match (&submission.instrument, submission.kind.as_str()) {
+        (Some(instrument), _) => instrument,
+        // No instrument has such an id.
+        (None, "lab") => "/lab",
+        (None, _) => return None,
+    };
+    let at = Timestamp::parse(&submission.authored_at)?.millis();
+    Some((names::history(&submission.subject, what), Place { at, id: submission.submission_id.clone() }))
+}
+
+/// What follows for the index from a submission that was scored.
+pub(crate) fn follow_ups(submission: &Submission) -> impl Iterator<Item = FollowUp> {
+    let own = indexed(submission);
+    let amended = own.as_ref().zip(submission.amends.as_ref());
+    let unseen = amended.map(|((key, _), amended)| FollowUp::Unseen(key.clone(), amended.clone()));
+    own.map(|(key, place)| FollowUp::Seen(key, place)).into_iter().chain(unseen)
+}
+
+/// What an earlier submission said.
+struct Earlier<'a> {
+    scores: Numbers,
+    content: &'a Map<String, Value>,
+}
+
+/// Scores that are numbers, by their ids.
+type Numbers = BTreeMap<String, f64>;
+
+fn numbers<'a>(scores: impl Iterator<Item = (&'a String, &'a Option<Value>)>) -> Numbers {
+    scores.filter_map(|(id, value)| Some((id.clone(), value.as_ref()?.as_f64()?))).collect()
+}
+
+/// As much of a stored record as others are compared with.
+#[derive(Deserialize)]
+struct Stored {
+    state: State,
+    scores: Vec<StoredScore>,
+    submission: Said,
+}
+
+#[derive(Deserialize)]
+struct StoredScore {
+    id: String,
+    value: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    content: Map<String, Value>,
+}
+
+/// The earlier submissions of those that want them, and the baselines of laboratory results, for each in turn.
+pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) -> Vec<(Option<Past>, Vec<Baseline>)> {
+    let asked: Vec<(&Wanting<'_>, (String, Place))> = wanting
+        .iter()
+        .filter(|wanting| wanting.needs.history)
+        .filter_map(|wanting| Some((wanting, indexed(&wanting.entry.submission)?)))
+        .collect();
+    let mut found = Vec::new();
+    if !asked.is_empty() {
+        let unavailable =
+            |cause: &dyn Display| log::warn("history-unavailable").count(asked.len()).cause(cause).write();
+        match Deadline::after(PATIENCE).run(find(redis, store, &asked)).await {
+            Ok(Ok(had)) => found = had,
+            Ok(Err(error)) => unavailable(&error),
+            Err(timed_out) => unavailable(&timed_out),
+        }
+    }
+    let mut found = found.into_iter();
+    let of = |wanting: &Wanting<'_>| {
+        if !wanting.needs.history {
+            return (None, Vec::new());
+        }
+        let indexed = indexed(&wanting.entry.submission).is_some();
+        let (past, baselines) = indexed.then(|| found.next()).flatten().unwrap_or((Past::Unavailable, Vec::new()));
+        (Some(past), baselines)
+    };
+    wanting.iter().map(of).collect()
+}
+
+/// What precedes those that ask, for each in turn.
+type Earliers = Vec<(Past, Vec<Baseline>)>;
+
+async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (String, Place))]) -> Result<Earliers, Error> {
+    let places: Vec<(String, Place)> = asked.iter().map(|(_, place)| place.clone()).collect();
+    let found = history::find(&redis.within(PATIENCE), &places).await?;
+    let mut batch: BTreeMap<&str, BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
+    for ((wanting, (key, place)), found) in asked.iter().zip(&found) {
+        if !found.superseded {
+            batch.entry(key).or_default().insert(place, wanting);
+        }
+    }
+    let chosen: Vec<(history::Past, history::Past)> = places
+        .iter()
+        .zip(found)
+        .map(|((key, place), found)| {
+            let beside = batch.get(key.as_str());
+            let before =
+                || beside.into_iter().flat_map(|beside| beside.range::<&Place, _>(..place)).map(|(place, _)| *place);
+            choose(found, before().next_back(), before().next())
+        })
+        .collect();
+    let known = |past: &history::Past| match past {
+        history::Past::Known(place) => Some(place.id.clone()),
+        history::Past::None | history::Past::Unknown => None,
+    };
+    let here: BTreeMap<&str, &Wanting<'_>> =
+        batch.values().flatten().map(|(place, wanting)| (place.id.as_str(), *wanting)).collect();
+    let stored: BTreeSet<String> = chosen
+        .iter()
+        .flat_map(|(previous, baseline)| [known(previous), known(baseline)])
+        .flatten()
+        .filter(|id| !here.contains_key(id.as_str()))
+        .collect();
+    let stored: Vec<String> = stored.into_iter().collect();
+    let mut records: BTreeMap<&str, Stored> = BTreeMap::new();
+    for some in stored.chunks(READS) {
+        let read = join_all(some.iter().map(async |id| store.get::<Stored>(&names::submission(id)).await)).await;
+        for (id, record) in some.iter().zip(read) {
+            let record = record.ok().flatten().filter(|record| record.state == State::Scored);
+            records.extend(record.map(|record| (id.as_str(), record)));
+        }
+    }
+    let earlier = |id: &str| match (here.get(id), records.get(id)) {
+        (Some(here), _) => {
+            let scores = numbers(here.scores.iter().map(|score| (&score.id, &score.value)));
+            Some(Earlier { scores, content: &here.entry.submission.content })
+        }
+        (None, Some(record)) => {
+            let scores = numbers(record.scores.iter().map(|score| (&score.id, &score.value)));
+            Some(Earlier { scores, content: &record.submission.content })
+        }
+        (None, None) => None,
+    };
+    // None: it should be there and is not.
+    let had = |past: &history::Past| match past {
+        history::Past::None => Some(None),
+        history::Past::Unknown => None,
+        history::Past::Known(place) => earlier(&place.id).map(|earlier| Some((place.id.clone(), earlier))),
+    };
+    let of = |(previous, baseline): &(history::Past, history::Past)| match (had(previous), had(baseline)) {
+        (Some(previous), Some(baseline)) => {
+            let used = HistoryUsed {
+                status: "available".to_owned(),
+                previous: previous.as_ref().map(|(id, _)| id.clone()),
+                baseline: baseline.as_ref().map(|(id, _)| id.clone()),
+            };
+            let scores = |earlier: &Option<(String, Earlier<'_>)>| {
+                earlier.as_ref().map(|(_, earlier)| earlier.scores.clone()).unwrap_or_default()
+            };
+            let history = History { previous: scores(&previous), baseline: scores(&baseline) };
+            let baselines = baseline.map(|(_, earlier)| Baseline::of(&Measured::list(earlier.content)));
+            (Past::Had(history, used), baselines.unwrap_or_default())
+        }
+        _ => (Past::Unavailable, Vec::new()),
+    };
+    Ok(chosen.iter().map(of).collect())
+}
+
+/// The one before and the first, of those in the index and those in the batch.
+fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (history::Past, history::Past) {
+    use history::Past;
+    let either = |index: Past, beside: Option<&Place>, later: bool| match (index, beside) {
+        (Past::Known(known), Some(beside)) if (*beside > known) == later => Past::Known(beside.clone()),
+        (Past::None, Some(beside)) => Past::Known(beside.clone()),
+        (index, _) => index,
+    };
+    (either(found.previous, last, true), either(found.baseline, first, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use history::Past;
+
+    use super::*;
+
+    fn place(at: i64, id: &str) -> Place {
+        Place { at, id: id.to_owned() }
+    }
+
+    fn check(index: (Past, Past), batch: Option<(Place, Place)>, expected: (Past, Past)) {
+        let found = Found { superseded: false, previous: index.0, baseline: index.1 };
+        let (last, first) = batch.unzip();
+        assert_eq!(choose(found, last.as_ref(), first.as_ref()), expected);
+    }
+
+    #[test]
+    fn of_index_and_batch_the_latest_precedes_and_the_earliest_is_the_baseline() {
+        let known = |at, id| Past::Known(place(at, id));
+        check((Past::None, Past::None), None, (Past::None, Past::None));
+        check((known(5, "a"), known(1, "b")), None, (known(5, "a"), known(1, "b")));
+        let batch = || Some((place(7, "c"), place(3, "d")));
+        check((known(5, "a"), known(1, "b")), batch(), (known(7, "c"), known(1, "b")));
+        check((known(9, "a"), known(4, "b")), batch(), (known(9, "a"), known(3, "d")));
+        check((Past::None, Past::None), batch(), (known(7, "c"), known(3, "d")));
+        // At the same time the ids decide.
+        check((known(7, "b"), known(3, "e")), batch(), (known(7, "c"), known(3, "d")));
+        // What fell out of the index stays unknown.
+        check((Past::Unknown, Past::Unknown), batch(), (Past::Unknown, Past::Unknown));
+    }
+}

@@ -1,0 +1,98 @@
+//! The call of an external risk service, for the instruments that an operator chose. Off by default.
+//!
+//! Guarantee: scoring never waits for it longer than its deadline, nor a batch longer than its budget, and never fails by
+//! it. The record says what came of it: `ok` with the answer, `late`, or `failed` and why.
+//!
+//! The service may answer differently when it is asked again. The record that was stored first stands (see
+//! `crate::gather`), so its hash in the audit chain is that of what is shown. A service may be asked twice for one
+//! submission: when a worker dies between the answer and the store.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use platform::clock;
+use platform::config::Reader;
+use platform::deadline::Deadline;
+use platform::http::{self, CallError, Url};
+use platform::judged::Risk;
+use platform::trace::Trace;
+use serde_json::{Value, json};
+
+use crate::gather::Wanting;
+
+/// The longest answer, bytes.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
+/// Whom to ask, and about what.
+#[derive(Default)]
+pub(crate) struct Config {
+    /// None: nobody.
+    url: Option<Url>,
+    instruments: Vec<String>,
+    deadline: Duration,
+    concurrency: usize,
+}
+
+impl Config {
+    /// Reads the variables.
+    pub(crate) async fn read(reader: &mut Reader) -> Self {
+        let url = |text: &str| match text.trim() {
+            "" => Ok(None),
+            text => Url::parse(text).map(Some).ok_or_else(|| vec!["must be an http or https URL, or empty".to_owned()]),
+        };
+        let instruments = |text: &str| {
+            let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
+            let ids: Vec<String> = ids.collect();
+            let known = ids.iter().all(|id| domain::intake::is_name(id));
+            if known { Ok(ids) } else { Err(vec!["must be ids of instruments, with commas between".to_owned()]) }
+        };
+        Config {
+            url: reader.parsed("risk_url", url).await,
+            instruments: reader.parsed("risk_instruments", instruments).await,
+            deadline: Duration::from_millis(reader.number("risk_deadline_ms", 10..=10_000).await),
+            concurrency: reader.number("risk_concurrency", 1..=256).await,
+        }
+    }
+
+    /// Whether it is asked about responses to this instrument.
+    pub(crate) fn covers(&self, instrument: &str) -> bool {
+        self.url.is_some() && self.instruments.iter().any(|id| id == instrument)
+    }
+}
+
+/// Asks about those that want it; for each in turn what came of it. `budget` is how long all calls together may take.
+pub(crate) async fn ask(config: &Config, wanting: &[Wanting<'_>], budget: Duration) -> Vec<Option<Risk>> {
+    let Some(url) = &config.url else { return wanting.iter().map(|_| None).collect() };
+    let until = Deadline::after(budget);
+    let calls = wanting.iter().map(async |wanting| {
+        if wanting.needs.risk { Some(call(url, wanting, until.cap(config.deadline)).await) } else { None }
+    });
+    stream::iter(calls).buffered(config.concurrency).collect().await
+}
+
+async fn call(url: &Url, wanting: &Wanting<'_>, deadline: Deadline) -> Risk {
+    let submission = &wanting.entry.submission;
+    let body = json!({
+        "pseudonym": submission.subject,
+        "instrument": submission.instrument,
+        "scores": wanting.scores,
+        "answers": submission.content,
+    });
+    let headers = [
+        ("accept", "application/json".to_owned()),
+        ("traceparent", Trace::accept(Some(&wanting.entry.trace), clock::random_bits()).as_str().to_owned()),
+        ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    let failed = |reason: &str| Risk { status: "failed".to_owned(), reason: Some(reason.to_owned()), answer: None };
+    match http::post(url, &headers, body.to_string().into_bytes(), LONGEST_ANSWER, deadline).await {
+        Ok(answer) if !(200..300).contains(&answer.status) => failed("answered"),
+        // One that is too long comes empty.
+        Ok(answer) => match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(answer) => Risk { status: "ok".to_owned(), reason: None, answer: Some(answer) },
+            Err(_) => failed("unreadable"),
+        },
+        Err(CallError::TimedOut) => Risk { status: "late".to_owned(), reason: None, answer: None },
+        Err(CallError::Unreachable) => failed("unreachable"),
+        Err(CallError::Refused) => failed("refused"),
+    }
+}

@@ -1,0 +1,112 @@
+//! The rules that a submission is judged by: those of its instrument or kind, changed as its study asks.
+
+use std::rc::Rc;
+
+use domain::intake::ReportKind;
+use domain::report_rules::{self, ReportRule};
+use domain::settings::Document;
+use domain::study_rules::{self, Study, StudyRules};
+use domain::{Instrument, Rule};
+use platform::judged::RulesUsed;
+use platform::redis::Redis;
+use platform::settings::Settings;
+use platform::{Error, log};
+use serde_json::Value;
+
+/// The rules in force. Those that are changed for a study are put together once.
+#[derive(Default)]
+pub(crate) struct Rules {
+    version: u64,
+    studies: Option<Rc<StudyRules>>,
+    changed: Vec<Changed>,
+    reports: Vec<(ReportKind, Vec<ReportRule>)>,
+}
+
+/// The rules of an instrument, as a study has them.
+struct Changed {
+    study: String,
+    /// Hash of the instrument's definition.
+    hash: String,
+    /// None where the study's do not fit it.
+    rules: Option<Rc<Vec<Rule>>>,
+}
+
+/// The rules for a response.
+pub(crate) struct ForResponse {
+    /// None: the instrument's own.
+    pub(crate) changed: Option<Rc<Vec<Rule>>>,
+    /// Which version of the study's rules, where it has some.
+    pub(crate) used: Option<RulesUsed>,
+}
+
+impl ForResponse {
+    /// All of them.
+    pub(crate) fn all<'a>(&'a self, instrument: &'a Instrument) -> &'a [Rule] {
+        self.changed.as_ref().map_or(instrument.rules(), |changed| changed)
+    }
+}
+
+impl Rules {
+    /// Takes the studies' rules in force.
+    pub(crate) async fn meet(&mut self, redis: &Redis, settings: &Settings) -> Result<(), Error> {
+        let version = settings.index().documents.get(Document::AlertRules.as_str()).map_or(0, |known| known.version);
+        if version != self.version {
+            let read = |document: &Value| study_rules::read(document).ok();
+            self.studies = settings.document(redis, Document::AlertRules, read).await?;
+            self.changed.clear();
+            self.version = version;
+        }
+        Ok(())
+    }
+
+    fn study(&self, id: &str) -> Option<&Study> {
+        self.studies.as_ref()?.study(id)
+    }
+
+    /// The rules for a response to an instrument.
+    pub(crate) fn of_response(&mut self, study: &str, instrument: &Instrument) -> ForResponse {
+        let Some(changes) = self.study(study).and_then(|study| study.instrument(instrument.id())) else {
+            return ForResponse { changed: None, used: None };
+        };
+        let known = self.changed.iter().find(|known| known.study == study && known.hash == instrument.hash());
+        let changed = match known {
+            Some(known) => known.rules.clone(),
+            None => {
+                let applied = changes.apply(instrument).map(Rc::new).inspect_err(|faults| {
+                    log::error("study-rules-unreadable").count(faults.len()).write();
+                });
+                let (hash, rules) = (instrument.hash().to_owned(), applied.ok());
+                self.changed.push(Changed { study: study.to_owned(), hash, rules: rules.clone() });
+                rules
+            }
+        };
+        let used = RulesUsed { version: self.version, unreadable: changed.is_none() };
+        ForResponse { changed, used: Some(used) }
+    }
+
+    /// The rules for a kind of report, and which version of the study's, where it has some.
+    pub(crate) fn of_report(&mut self, study: &str, kind: ReportKind) -> (&[ReportRule], Option<RulesUsed>) {
+        let studies = self.studies.as_deref();
+        if let Some(own) = studies.and_then(|studies| studies.study(study)?.report(kind)) {
+            return (own, Some(RulesUsed { version: self.version, unreadable: false }));
+        }
+        if !self.reports.iter().any(|(known, _)| *known == kind) {
+            let read = report_rules::built_in(kind).inspect_err(|faults| {
+                log::error("built-in-rules-unreadable").count(faults.len()).write();
+            });
+            self.reports.push((kind, read.unwrap_or_default()));
+        }
+        let built_in = self.reports.iter().find(|(known, _)| *known == kind);
+        (built_in.map_or(&[], |(_, rules)| rules), None)
+    }
+
+    /// Whether a study has rules of its own for a kind of report.
+    pub(crate) fn changes_report(&self, study: &str, kind: ReportKind) -> bool {
+        self.study(study).is_some_and(|study| study.report(kind).is_some())
+    }
+
+    /// Whether a study's laboratory results are graded against the subject's first ones.
+    pub(crate) fn lab_baseline(&self, study: &str) -> bool {
+        self.study(study).is_some_and(Study::lab_baseline)
+    }
+}
