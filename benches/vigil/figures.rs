@@ -73,22 +73,44 @@ fn times(rate: f64, sample: &Sample) -> String {
     format!("{rate:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms")
 }
 
-/// A slice, with what it made the host compute.
-async fn weighed(host: &Process, connections: &mut [Connection], request: &Request, ids: &Ids) -> Result<Sample> {
-    let before = host.computed();
-    let mut sample = slice(connections, request, ids, Until::After(SLICE)).await?;
-    if let (Some(before), Some(after)) = (before, host.computed()) {
-        sample.computed = after.saturating_sub(before);
-    }
-    Ok(sample)
+/// A host, and its Redis, whose work is weighed.
+struct Scale<'a> {
+    host: &'a Process,
+    redis: redis::Connection,
 }
 
-/// What a request makes the host compute: tells more than its time when other programs want the processor too.
+impl<'a> Scale<'a> {
+    fn new(ground: &Ground, host: &'a Process) -> Result<Self> {
+        Ok(Scale { host, redis: ground.redis()? })
+    }
+
+    /// What host and Redis have computed.
+    fn read(&mut self) -> Result<Option<[Duration; 2]>> {
+        let info: String = redis::cmd("INFO").arg("cpu").query(&mut self.redis)?;
+        let seconds = info.lines().filter_map(|line| line.strip_prefix("used_cpu_")?.split_once(':'));
+        let main = seconds.filter(|(name, _)| matches!(*name, "sys" | "user"));
+        let redis = main.filter_map(|(_, seconds)| seconds.parse::<f64>().ok()).sum();
+        Ok(self.host.computed().map(|host| [host, Duration::from_secs_f64(redis)]))
+    }
+
+    /// A slice, with what it made host and Redis compute.
+    async fn weigh(&mut self, connections: &mut [Connection], request: &Request, ids: &Ids) -> Result<Sample> {
+        let before = self.read()?;
+        let mut sample = slice(connections, request, ids, Until::After(SLICE)).await?;
+        if let (Some(before), Some(after)) = (before, self.read()?) {
+            sample.computed = [after[0].saturating_sub(before[0]), after[1].saturating_sub(before[1])];
+        }
+        Ok(sample)
+    }
+}
+
+/// What a request makes others compute: tells more than its time when other programs want the processor too.
 fn weight(sample: &Sample) -> String {
-    if sample.computed.is_zero() {
+    if sample.computed[0].is_zero() {
         return String::new();
     }
-    format!("the host computes {:.0} µs for each", sample.computed.as_secs_f64() * 1e6 / sample.times.len() as f64)
+    let [host, redis] = sample.computed.map(|time| time.as_secs_f64() * 1e6 / sample.times.len() as f64);
+    format!("the host computes {host:.0} µs for each, Redis {redis:.0} µs")
 }
 
 fn spread(ratios: &[f64]) -> String {
@@ -106,10 +128,11 @@ pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
     for request in [&floor, &single] {
         slice(&mut connections, request, ids, Until::After(WARM_UP)).await?;
     }
+    let mut scale = Scale::new(&ground, &host)?;
     let (mut lowest, mut acknowledged, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
     for _ in 0..ROUNDS {
-        let one = weighed(&host, &mut connections, &floor, ids).await?;
-        let other = weighed(&host, &mut connections, &single, ids).await?;
+        let one = scale.weigh(&mut connections, &floor, ids).await?;
+        let other = scale.weigh(&mut connections, &single, ids).await?;
         ratios.push(other.rate() / one.rate());
         lowest.add(one);
         acknowledged.add(other);
@@ -130,14 +153,15 @@ pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
     }
     let (mut ones, mut batches, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
     for _ in 0..ROUNDS / 2 {
-        let one = slice(&mut connections, &report, ids, Until::After(SLICE)).await?;
-        let hundred = slice(&mut connections, &batch, ids, Until::After(SLICE)).await?;
+        let one = scale.weigh(&mut connections, &report, ids).await?;
+        let hundred = scale.weigh(&mut connections, &batch, ids).await?;
         ratios.push(hundred.rate() * BATCH as f64 / one.rate());
         ones.add(one);
         batches.add(hundred);
     }
     let rate = batches.rate() * BATCH as f64;
-    table.figure("reports in batches of 100", times(rate, &batches), "");
+    table.figure("single report", times(ones.rate(), &ones), &weight(&ones));
+    table.figure("reports in batches of 100", times(rate, &batches), &weight(&batches));
     table.ratio("batch ÷ single", rate / ones.rate(), Goal::AtLeast(8.0), &spread(&ratios));
     Ok(())
 }

@@ -140,15 +140,17 @@ pub(crate) enum Until {
 pub(crate) struct Sample {
     pub(crate) times: Vec<Duration>,
     pub(crate) elapsed: Duration,
-    /// The time that the host computed for it.
-    pub(crate) computed: Duration,
+    /// The time that the host computed for it, and Redis.
+    pub(crate) computed: [Duration; 2],
 }
 
 impl Sample {
     pub(crate) fn add(&mut self, mut other: Sample) {
         self.times.append(&mut other.times);
         self.elapsed += other.elapsed;
-        self.computed += other.computed;
+        for (own, more) in self.computed.iter_mut().zip(other.computed) {
+            *own += more;
+        }
     }
 
     /// Requests per second.
@@ -186,5 +188,5 @@ pub(crate) async fn slice(
         anyhow::Ok(times)
     });
     let times = try_join_all(work).await?;
-    Ok(Sample { elapsed: began.elapsed(), times: times.concat(), computed: Duration::ZERO })
+    Ok(Sample { elapsed: began.elapsed(), times: times.concat(), computed: Default::default() })
 }

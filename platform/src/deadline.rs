@@ -3,6 +3,8 @@
 //! Guarantee: [`Deadline::run`] returns when time is up, whatever the future does; the future is dropped then, which
 //! cancels the host call it waits on. Not for pacing: it measures, it does not schedule.
 
+mod alarm;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -59,18 +61,20 @@ impl Deadline {
     /// # Errors
     /// [`TimedOut`] when time is up first.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
-        self.timer().run(work).await
+        Timer { deadline: self, shared: false, alarm: None }.run(work).await
     }
 
-    /// A timer, for several pieces of work one after another.
-    pub fn timer(self) -> Timer {
-        Timer { deadline: self, alarm: None }
+    /// A timer for several pieces of work one after another, in an instance that answers many requests at once: they
+    /// share one timer of the host, which may outlive them by a tenth of a second.
+    pub fn shared_timer(self) -> Timer {
+        Timer { deadline: self, shared: true, alarm: None }
     }
 }
 
-/// A deadline that wakes: the host is asked for it once, by the first piece of work that has to wait.
+/// A deadline that wakes: what it takes to be woken is done once, by the first piece of work that has to wait.
 pub struct Timer {
     deadline: Deadline,
+    shared: bool,
     alarm: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
@@ -89,7 +93,10 @@ impl Timer {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(clock::sleep(left)));
+            let alarm = self.alarm.get_or_insert_with(|| match self.shared {
+                true => Box::pin(alarm::alarm(self.deadline.at)),
+                false => Box::pin(clock::sleep(left)),
+            });
             let rung = alarm.as_mut().poll(cx);
             if rung.is_ready() {
                 self.alarm = None;

@@ -2,20 +2,24 @@
 //!
 //! Guarantee: a body is never read beyond its limit; every reply states its `content-length`, without which the host
 //! sends it in chunks and a kept-alive connection waits for an acknowledgement (44 ms); a call ends at its deadline,
-//! and the receiver then sees its connection close.
+//! and the receiver then sees its connection close. What a refused sender is still writing is read for a moment, because a
+//! host that closes a connection with something unread in it may cut the answer off.
 //!
 //! This works on the host's own types instead of the `http` crate's: a reply without a body costs no stream and no task.
+
+mod body;
 
 use std::fmt;
 use std::time::Duration;
 
 use futures::future::join;
 use spin_sdk::wasip3::http::client;
-use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme, Trailers};
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
 use spin_sdk::wasip3::{self, wit_future, wit_stream};
-use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::deadline::{self, Deadline};
+use body::{Body, accepted, read};
+pub use body::{BodyError, BodyStream, Rest};
 
 /// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
 ///
@@ -30,15 +34,15 @@ macro_rules! serve {
             async fn handle(
                 request: spin_sdk::wasip3::http::types::Request,
             ) -> Result<spin_sdk::wasip3::http::types::Response, spin_sdk::wasip3::http::types::ErrorCode> {
-                let reply: $crate::http::Reply = $handle($crate::http::Incoming::new(request)).await;
+                let incoming = $crate::http::Incoming::new(request);
+                let rest = incoming.rest();
+                let reply: $crate::http::Reply = $handle(incoming).await;
+                rest.discard().await;
                 spin_sdk::http::IntoResponse::into_response(reply)
             }
         }
     };
 }
-
-/// The most that is read at once.
-const CHUNK: usize = 16 * 1024;
 
 /// A request that came in. Its body is not read yet.
 pub struct Incoming {
@@ -49,16 +53,20 @@ pub struct Incoming {
     /// The query, without the question mark.
     pub query: String,
     headers: Fields,
-    request: Request,
+    /// None once its body is being read.
+    request: Option<Request>,
+    rest: Rest,
 }
 
-/// Why a body could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyError {
-    /// It is longer than its limit.
-    TooLong,
-    /// The connection broke before it was whole.
-    Broken,
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let Some(request) = self.request.take() else { return };
+        // A sender that waits to be told to go on is told not to by the answer.
+        let bodiless = matches!(self.method.as_str(), "GET" | "HEAD") || self.headers.has("expect");
+        if !bodiless && self.stated_length() != Some(0) {
+            self.rest.0.replace(Some(Body::of(request)));
+        }
+    }
 }
 
 impl Incoming {
@@ -79,7 +87,23 @@ impl Incoming {
             Method::Other(other) => other,
         };
         let headers = request.get_headers();
-        Incoming { method, path: path.to_owned(), query: query.to_owned(), headers, request }
+        Incoming {
+            method,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers,
+            request: Some(request),
+            rest: Rest::default(),
+        }
+    }
+
+    /// What will be left of the body.
+    pub fn rest(&self) -> Rest {
+        self.rest.clone()
+    }
+
+    fn stated_length(&self) -> Option<usize> {
+        self.header("content-length").and_then(|text| text.parse().ok())
     }
 
     /// The first value of a header, if it is text.
@@ -109,97 +133,29 @@ impl Incoming {
     ///
     /// # Errors
     /// When it is longer than `limit` bytes by its own word.
-    pub fn into_stream(self, limit: usize) -> Result<BodyStream, BodyError> {
-        let stated = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
-        if stated.is_some_and(|length| length > limit) {
+    pub fn into_stream(mut self, limit: usize) -> Result<BodyStream, BodyError> {
+        if self.stated_length().is_some_and(|length| length > limit) {
             return Err(BodyError::TooLong);
         }
-        let (stream, trailers) = Request::consume_body(self.request, accepted());
-        Ok(BodyStream { stream, trailers: Some(trailers), left: limit })
+        let body = self.request.take().map(Body::of);
+        Ok(BodyStream { body, rest: self.rest.clone(), left: limit })
     }
 
     /// Reads the body.
     ///
     /// # Errors
     /// When it is longer than `limit` bytes, by its own word or in fact, or breaks off.
-    pub async fn body(self, limit: usize) -> Result<Vec<u8>, BodyError> {
-        let stated = self.header("content-length").and_then(|text| text.parse::<usize>().ok());
+    pub async fn body(mut self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        let stated = self.stated_length();
         if stated.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLong);
         }
-        let (stream, trailers) = Request::consume_body(self.request, accepted());
-        read(stream, trailers, stated, limit).await
+        let Some(request) = self.request.take() else { return Err(BodyError::Broken) };
+        read(Body::of(request), stated, limit).await.map_err(|(error, rest)| {
+            self.rest.0.replace(rest);
+            error
+        })
     }
-}
-
-/// A body that is read piece by piece.
-pub struct BodyStream {
-    stream: StreamReader<u8>,
-    trailers: Option<FutureReader<Result<Option<Trailers>, ErrorCode>>>,
-    left: usize,
-}
-
-impl BodyStream {
-    /// The next piece, none at the end. A piece is not empty.
-    ///
-    /// # Errors
-    /// When the body is longer than its limit, or breaks off.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, BodyError> {
-        while self.trailers.is_some() {
-            let (status, piece) = self.stream.read(Vec::with_capacity(CHUNK)).await;
-            match status {
-                StreamResult::Complete(_) => {}
-                StreamResult::Dropped => {
-                    // Only here it shows whether the sender came to its end or went away.
-                    if let Some(trailers) = self.trailers.take() {
-                        trailers.await.map_err(|_| BodyError::Broken)?;
-                    }
-                }
-                StreamResult::Cancelled => return Err(BodyError::Broken),
-            }
-            self.left = self.left.checked_sub(piece.len()).ok_or(BodyError::TooLong)?;
-            if !piece.is_empty() {
-                return Ok(Some(piece));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Tells the sender that we have no complaint about its body.
-fn accepted() -> FutureReader<Result<(), ErrorCode>> {
-    wit_future::new(|| Ok(())).1
-}
-
-async fn read(
-    mut stream: StreamReader<u8>,
-    trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    stated: Option<usize>,
-    limit: usize,
-) -> Result<Vec<u8>, BodyError> {
-    let expected = stated.unwrap_or(CHUNK);
-    let mut body = Vec::new();
-    let mut chunk = Vec::with_capacity(expected.clamp(1, CHUNK));
-    loop {
-        let status;
-        (status, chunk) = stream.read(chunk).await;
-        if stated == Some(chunk.len()) {
-            // All of it at once. A body of stated length has no trailers to wait for.
-            return Ok(chunk);
-        }
-        body.append(&mut chunk);
-        if body.len() > limit {
-            return Err(BodyError::TooLong);
-        }
-        match status {
-            StreamResult::Complete(_) => {}
-            StreamResult::Dropped => break,
-            StreamResult::Cancelled => return Err(BodyError::Broken),
-        }
-    }
-    drop(stream);
-    trailers.await.map_err(|_| BodyError::Broken)?;
-    Ok(body)
 }
 
 /// A reply.
@@ -387,11 +343,11 @@ async fn exchange(
     let given = response.get_headers().get("retry-after").into_iter().next();
     let retry_after = given.and_then(|value| std::str::from_utf8(&value).ok()?.trim().parse().ok());
     let (stream, trailers) = Response::consume_body(response, accepted());
-    let body = match read(stream, trailers, None, limit).await {
+    let body = match read(Body { stream, trailers }, None, limit).await {
         Ok(body) => body,
         // The status has been said; that the rest is too long does not unsay it.
-        Err(BodyError::TooLong) => Vec::new(),
-        Err(BodyError::Broken) => return Err(CallError::Unreachable),
+        Err((BodyError::TooLong, _)) => Vec::new(),
+        Err((BodyError::Broken, _)) => return Err(CallError::Unreachable),
     };
     Ok(Answer { status, retry_after, body })
 }

@@ -1,6 +1,6 @@
 //! The queues: Redis streams that hand every entry to one worker at a time until somebody has finished it.
 //!
-//! Guarantee: what [`enqueue`] calls `Queued` stays in its stream until [`finish`] ends it. Between the two it may be
+//! Guarantee: what [`Door::enqueue`] calls `Queued` stays in its stream until [`finish`] ends it. Between the two it may be
 //! handed out more than once, never to two workers within one lease. What follows from an entry (alerts, a later
 //! attempt, a dead letter) happens in the same script that ends it: whole, or not at all, and once.
 //!
@@ -12,7 +12,7 @@
 //! Not for: order (entries are handed out in turn, but finish when they finish), nor exactly-once: a worker that dies
 //! after storing and before finishing makes the next one store the same bytes again.
 
-mod many;
+mod door;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,9 +23,8 @@ use crate::clock;
 use crate::error::{Error, Kind};
 use crate::history::{self, Place};
 use crate::names::{self, Queue};
-use crate::rate::Limits;
 use crate::redis::{Redis, number, text};
-pub use many::enqueue_many;
+pub use door::{Door, Enqueued, Submission};
 
 /// A bell that rang without waking anybody may ring again after this.
 const BELL: Duration = Duration::from_secs(2);
@@ -60,128 +59,6 @@ pub(crate) fn integer(value: &RedisResult) -> Option<i64> {
     match value {
         RedisResult::Int64(number) => Some(*number),
         other => string(other)?.parse().ok(),
-    }
-}
-
-/// A submission at the door.
-pub struct Submission<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// Hash of its content: the same for a resend, another for another content.
-    pub hash: &'a str,
-    /// What the door remembers of it for those who ask before it is scored.
-    pub facts: &'a str,
-    /// `study|site`, for the counters and the site's limit.
-    pub scope: &'a str,
-    /// `response`, or the kind of report, for the counters.
-    pub kind: &'a str,
-    /// The id of the API key that sends it, for the key's limit.
-    pub key: &'a str,
-    /// The entry.
-    pub payload: String,
-    /// The earlier submission whose place this one takes.
-    pub amends: Option<&'a str>,
-    /// The revision of the settings by which it was checked.
-    pub revision: &'a str,
-}
-
-/// What became of a submission at the door.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Enqueued {
-    /// It is on the stream.
-    Queued,
-    /// It was there already, with the same content. The facts are those of the first time.
-    Duplicate(String),
-    /// Another content is there under this id. The facts are those of the first time.
-    Conflict(String),
-    /// It was erased; nothing was written.
-    Gone,
-    /// The submission it amends is not known in its study and site; nothing was written.
-    AmendsUnknown,
-    /// The submission it amends was erased; nothing was written.
-    AmendsGone,
-    /// The submission it amends is not the current version; nothing was written.
-    NotCurrent,
-    /// It was checked by settings that are not in force any more; nothing was written.
-    Stale,
-    /// The stream is full; nothing was written.
-    Full,
-    /// It came too fast; nothing was written. There is a place after so many seconds.
-    Limited(u32),
-}
-
-/// Takes a submission in: remembers it for `days`, appends it, counts it and rings, in one step.
-///
-/// # Errors
-/// [`Kind::Away`]: nothing is known to have been written; sending it again is safe.
-pub async fn enqueue(
-    redis: &Redis,
-    submission: Submission<'_>,
-    capacity: u64,
-    days: u32,
-    limits: &Limits,
-) -> Result<Enqueued, Error> {
-    let queue = Queue::Score;
-    let once = names::once(submission.id);
-    let amended = submission.amends.map(|id| (names::once(id), names::superseded_mark(id)));
-    let buckets = limits.buckets(submission.key, submission.scope);
-    let mut keys = vec![once.as_str(), queue.stream(), queue.bell(), names::CLOCK, names::STATS, names::SETTINGS];
-    let mut arguments = vec![
-        text(submission.hash),
-        text(submission.facts),
-        number(days.into()),
-        text(capacity.to_string()),
-        text(submission.payload),
-        text(queue.channel()),
-        millis(BELL),
-        text(names::CLOCK_CHANNEL),
-        millis(CLOCK),
-        text(format!("|{}|{}", submission.scope, submission.kind)),
-        announcement(),
-        text(submission.revision),
-    ];
-    match &amended {
-        Some((amended_once, superseded)) => {
-            keys.extend([amended_once.as_str(), superseded.as_str()]);
-            arguments.push(text(submission.id));
-        }
-        // What the limits need has its places after those of an amendment.
-        None if !limits.is_off() => {
-            keys.extend([once.as_str(), once.as_str()]);
-            arguments.push(text(""));
-        }
-        None => {}
-    }
-    for (bucket, rate) in &buckets {
-        keys.push(bucket);
-        arguments.extend(rate.arguments());
-    }
-    let script = if limits.is_off() {
-        include_str!("queue/enqueue.lua")
-    } else {
-        concat!(include_str!("queue/limits.lua"), include_str!("queue/enqueue.lua"))
-    };
-    let reply = redis.eval(script, &keys, arguments).await?;
-    enqueued(&reply).ok_or_else(|| nonsense("enqueue"))
-}
-
-fn enqueued(reply: &[RedisResult]) -> Option<Enqueued> {
-    let facts = || reply.get(1).and_then(string);
-    match string(reply.first()?)?.as_str() {
-        "queued" => Some(Enqueued::Queued),
-        "full" => Some(Enqueued::Full),
-        "gone" => Some(Enqueued::Gone),
-        "amends-unknown" => Some(Enqueued::AmendsUnknown),
-        "amends-gone" => Some(Enqueued::AmendsGone),
-        "not-current" => Some(Enqueued::NotCurrent),
-        "stale" => Some(Enqueued::Stale),
-        "limited" => {
-            let wait = u64::try_from(reply.get(1).and_then(integer)?).ok()?;
-            Some(Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX)))
-        }
-        "duplicate" => Some(Enqueued::Duplicate(facts()?)),
-        "conflict" => Some(Enqueued::Conflict(facts()?)),
-        _ => None,
     }
 }
 
@@ -422,24 +299,6 @@ mod tests {
 
     fn binary(text: &str) -> RedisResult {
         RedisResult::Binary(text.into())
-    }
-
-    #[test]
-    fn the_doors_reply_is_read() {
-        assert_eq!(enqueued(&[binary("queued")]), Some(Enqueued::Queued));
-        assert_eq!(enqueued(&[binary("full")]), Some(Enqueued::Full));
-        assert_eq!(enqueued(&[binary("gone")]), Some(Enqueued::Gone));
-        assert_eq!(enqueued(&[binary("amends-unknown")]), Some(Enqueued::AmendsUnknown));
-        assert_eq!(enqueued(&[binary("amends-gone")]), Some(Enqueued::AmendsGone));
-        assert_eq!(enqueued(&[binary("not-current")]), Some(Enqueued::NotCurrent));
-        assert_eq!(enqueued(&[binary("conflict"), binary("x")]), Some(Enqueued::Conflict("x".into())));
-        let limited = |wait| enqueued(&[binary("limited"), RedisResult::Int64(wait)]);
-        assert_eq!(limited(1), Some(Enqueued::Limited(1)));
-        assert_eq!(limited(1001), Some(Enqueued::Limited(2)));
-        assert_eq!(limited(-1), None);
-        assert_eq!(enqueued(&[binary("duplicate")]), None);
-        assert_eq!(enqueued(&[]), None);
-        assert_eq!(enqueued(&[RedisResult::Nil]), None);
     }
 
     #[test]

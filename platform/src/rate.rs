@@ -2,13 +2,10 @@
 //!
 //! Guarantee: over any stretch of time no more gets through than the burst and what the rate gives for that stretch,
 //! over all instances together, because the bucket is looked at in the very script that takes the submission in. What
-//! is refused takes no token.
+//! is refused takes no token. In a batch a row that is there already takes none either, so that a batch which was cut
+//! short comes further each time it is sent.
 //!
 //! Not for: load as a whole. A full queue is what says that.
-
-use crate::names;
-use crate::redis::text;
-use spin_sdk::redis::RedisParameter;
 
 /// A token bucket: so many a second, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,9 +42,9 @@ impl Rate {
     }
 
     /// Microseconds to earn one token, and microseconds to earn a burst.
-    pub(crate) fn arguments(self) -> [RedisParameter; 2] {
+    fn microseconds(self) -> (f64, f64) {
         let token = 1_000_000.0 / self.per_second;
-        [text(format!("{token:.3}")), text(format!("{:.3}", token * self.burst))]
+        (token, token * self.burst)
     }
 }
 
@@ -66,11 +63,13 @@ impl Limits {
         self.per_key.is_none() && self.per_site.is_none()
     }
 
-    /// The buckets that a submission takes from. `scope` is `study|site`.
-    pub(crate) fn buckets(&self, key: &str, scope: &str) -> Vec<(String, Rate)> {
-        let per_key = self.per_key.map(|rate| (names::rate_of_key(key), rate));
-        let per_site = self.per_site.map(|rate| (names::rate_of_site(scope), rate));
-        per_key.into_iter().chain(per_site).collect()
+    /// The script that looks at the buckets, with these limits before it.
+    pub(crate) fn script(&self, script: &str) -> String {
+        let rate = |rate: Option<Rate>| rate.map_or((0.0, 0.0), Rate::microseconds);
+        let ((key, keys), (site, sites)) = (rate(self.per_key), rate(self.per_site));
+        format!(
+            "local KEY_TOKEN, KEY_BURST, SITE_TOKEN, SITE_BURST = {key:.3}, {keys:.3}, {site:.3}, {sites:.3}\n{script}"
+        )
     }
 }
 
@@ -96,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_limited_has_a_bucket() {
+    fn a_script_knows_what_is_limited() {
         assert!(Limits::default().is_off());
-        let limits = Limits { per_key: None, per_site: Rate::read("1").unwrap() };
-        let names: Vec<String> = limits.buckets("k", "A|1").into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["{vigil}:rate:site:A|1"]);
+        let limits = Limits { per_key: None, per_site: Rate::read("2,3").unwrap() };
+        let expected = "local KEY_TOKEN, KEY_BURST, SITE_TOKEN, SITE_BURST = 0.000, 0.000, 500000.000, 1500000.000\n-";
+        assert_eq!(limits.script("-"), expected);
     }
 }

@@ -31,8 +31,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 thread_local! {
     static OPEN: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
-    /// The hashes of the scripts that this instance has run, by their texts' places.
-    static HASHES: RefCell<BTreeMap<*const u8, Rc<str>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The scripts that this instance has run, by their texts' places.
+    static SCRIPTS: RefCell<BTreeMap<*const u8, Rc<Script>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Redis {
@@ -73,7 +73,8 @@ impl Redis {
     /// # Errors
     /// [`Kind::Away`] when it failed twice, [`Kind::TimedOut`] when there was no answer in time.
     pub async fn command(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
-        self.patiently(self.attempt(name, arguments, None)).await
+        let send = async |connection: &Connection, _| connection.execute(name, arguments.clone()).await;
+        self.patiently(self.attempt(send)).await
     }
 
     async fn patiently(
@@ -91,29 +92,36 @@ impl Redis {
         }
     }
 
-    /// Runs a command, and if it fails once more. A `script` is what the second time sends in place of its hash.
-    async fn attempt(
-        &self,
-        name: &str,
-        mut arguments: Vec<RedisParameter>,
-        script: Option<&'static str>,
-    ) -> Result<Vec<RedisResult>, Error> {
+    /// Does something with the connection, and if it fails once more with a fresh one. `first` says whether it is the
+    /// first time.
+    async fn attempt(&self, work: impl AsyncFn(&Connection, bool) -> Reply) -> Result<Vec<RedisResult>, Error> {
         let connection = self.connection().await?;
-        match connection.execute(name, arguments.clone()).await {
+        match work(&connection, true).await {
             Ok(reply) => Ok(reply),
             Err(_) => {
                 OPEN.set(None);
-                let name = match (script, arguments.first_mut()) {
-                    (Some(script), Some(first)) => {
-                        *first = text(script);
-                        "EVAL"
-                    }
-                    _ => name,
-                };
-                let result = self.connection().await?.execute(name, arguments).await;
-                result.inspect_err(|_| OPEN.set(None)).map_err(away)
+                let connection = self.connection().await?;
+                work(&connection, false).await.inspect_err(|_| OPEN.set(None)).map_err(away)
             }
         }
+    }
+
+    /// Runs a script. `parameters` gives its keys and arguments, for each time that it is sent.
+    ///
+    /// # Errors
+    /// As [`Redis::command`].
+    pub(crate) async fn run(
+        &self,
+        script: &Script,
+        parameters: impl Fn() -> (Vec<RedisParameter>, Vec<RedisParameter>),
+    ) -> Result<Vec<RedisResult>, Error> {
+        let send = async |connection: &Connection, first: bool| {
+            let (keys, arguments) = parameters();
+            let (command, name) = if first { ("EVALSHA", &script.hash) } else { ("EVAL", &script.text) };
+            let head = [text(&**name), text(keys.len().to_string())];
+            connection.execute(command, head.into_iter().chain(keys).chain(arguments)).await
+        };
+        self.patiently(self.attempt(send)).await
     }
 
     /// Runs a script.
@@ -126,19 +134,29 @@ impl Redis {
         keys: &[&str],
         arguments: Vec<RedisParameter>,
     ) -> Result<Vec<RedisResult>, Error> {
-        let mut all = Vec::with_capacity(2 + keys.len() + arguments.len());
-        all.push(text(&*hash(script)));
-        all.push(text(keys.len().to_string()));
-        all.extend(keys.iter().map(|key| text(*key)));
-        all.extend(arguments);
-        self.patiently(self.attempt("EVALSHA", all, Some(script))).await
+        let script = known(script);
+        self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
     }
 }
 
-/// What the server knows a script by.
-fn hash(script: &'static str) -> Rc<str> {
-    HASHES.with_borrow_mut(|hashes| {
-        Rc::clone(hashes.entry(script.as_ptr()).or_insert_with(|| hex(&Sha1::digest(script)).into()))
+type Reply = Result<Vec<RedisResult>, spin_sdk::redis::Error>;
+
+/// A script, with what the server knows it by.
+pub(crate) struct Script {
+    text: String,
+    hash: String,
+}
+
+impl Script {
+    pub(crate) fn new(text: String) -> Self {
+        Script { hash: hex(&Sha1::digest(&text)), text }
+    }
+}
+
+/// A script of this program, read at its first use in this instance.
+fn known(script: &'static str) -> Rc<Script> {
+    SCRIPTS.with_borrow_mut(|scripts| {
+        Rc::clone(scripts.entry(script.as_ptr()).or_insert_with(|| Rc::new(Script::new(script.to_owned()))))
     })
 }
 
@@ -163,6 +181,6 @@ mod tests {
     #[test]
     fn a_script_has_the_hash_that_the_server_gives_it() {
         // What `SCRIPT LOAD 'return 1'` says.
-        assert_eq!(&*hash("return 1"), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(Script::new("return 1".to_owned()).hash, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }
 }

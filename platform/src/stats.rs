@@ -18,7 +18,8 @@ pub struct Counter {
     pub site: String,
     /// `response`, or the kind of report.
     pub kind: String,
-    /// What was counted: `accepted`, `duplicate`, `conflict`, `rejected`, `limited`, `unauthenticated`, `forbidden`.
+    /// What was counted: `accepted`, `duplicate`, `conflict`, `rejected`, `oversized`, `limited`, `busy`, `unauthenticated`,
+    /// `forbidden`.
     pub outcome: String,
     /// How many.
     pub count: u64,

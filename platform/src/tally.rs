@@ -1,4 +1,5 @@
-//! Counts what never reaches a queue: documents refused for their faults, keys refused for what they are.
+//! Counts what never reaches a queue: documents refused for their faults or their length, keys refused for what they
+//! are, and what a full queue or a limit turned away.
 //!
 //! Guarantee: counting costs the client nothing. A refusal is added to a small table of the instance and the reply goes
 //! out; a task beside it hands the table to Redis. One such task runs in an instance at a time, and takes along whatever
@@ -41,14 +42,15 @@ thread_local! {
     static TABLE: RefCell<Table> = RefCell::new(Table::default());
 }
 
-/// What a refusal is counted as; none for what is no refusal, and for a body that is too long: its sender still writes,
-/// and must be answered before anything else is done.
+/// What a refusal is counted as; none for what is no refusal of a submission.
 fn outcome(problem: &Problem) -> Option<&'static str> {
     match problem.kind() {
         ProblemType::Unauthenticated => Some("unauthenticated"),
         ProblemType::Forbidden => Some("forbidden"),
         ProblemType::TooManyRequests => Some("limited"),
         ProblemType::Malformed | ProblemType::UnsupportedMediaType | ProblemType::Invalid => Some("rejected"),
+        ProblemType::TooLarge => Some("oversized"),
+        ProblemType::Busy => Some("busy"),
         ProblemType::NotFound
         | ProblemType::MethodNotAllowed
         | ProblemType::RequestTimedOut
@@ -56,8 +58,6 @@ fn outcome(problem: &Problem) -> Option<&'static str> {
         | ProblemType::Gone
         | ProblemType::PreconditionFailed
         | ProblemType::PreconditionRequired
-        | ProblemType::TooLarge
-        | ProblemType::Busy
         | ProblemType::Unavailable
         | ProblemType::DeadlinePassed => None,
     }

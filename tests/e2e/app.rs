@@ -156,8 +156,7 @@ impl App {
     /// Starts without waiting for anything.
     pub(crate) async fn start_unready(&mut self) {
         prepare();
-        let spin = std::env::var_os("SPIN").filter(|spin| !spin.is_empty());
-        self.running = match spin {
+        self.running = match spin() {
             Some(spin) => Running::Process(self.spin(Path::new(&spin))),
             None if self.builder.own_process => Running::Process(self.vigil()),
             None => Running::InProcess(self.host().await),
@@ -172,8 +171,14 @@ impl App {
     /// After Redis went away: Spin exits and its supervisor starts it again; our host supervises itself.
     pub(crate) async fn recover(&mut self) {
         if let Running::Process(child) = &mut self.running
-            && child.try_wait().unwrap().is_some()
+            && on_spin()
         {
+            // Its triggers hear a moment later that Redis is gone.
+            let deadline = Instant::now() + SOON;
+            while child.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < deadline, "Spin did not end with Redis");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             self.start_again().await;
         }
         self.ready().await;
@@ -409,6 +414,15 @@ fn root() -> &'static Path {
 
 fn spin_toml() -> PathBuf {
     root().join("spin.toml")
+}
+
+/// Whether the tests run on a real Spin.
+pub(crate) fn on_spin() -> bool {
+    spin().is_some()
+}
+
+fn spin() -> Option<std::ffi::OsString> {
+    std::env::var_os("SPIN").filter(|spin| !spin.is_empty())
 }
 
 /// Builds the functions once a run.

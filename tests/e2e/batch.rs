@@ -259,6 +259,34 @@ async fn a_queue_that_fills_up_ends_the_batch_where_it_is() {
     assert_eq!(counts(&post(&app, BATCH, NDJSON, lines(&rows)).await), [300, 300, 0, 0, 400]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_meets_the_limits_and_comes_further_each_time() {
+    let builder = App::builder().variable("rate_per_key", "0.001,400").variable("rate_per_site", "0.001,100");
+    let app = builder.only(&["submit", "records"]).start().await;
+    let mut rows = diaries(300);
+    for row in &mut rows[100..200] {
+        row["siteId"] = json!("2");
+    }
+    let answer = post(&app, BATCH, NDJSON, lines(&rows)).await;
+    // The two sites have their bursts; what is left of the first has to wait, wherever it stands.
+    assert_eq!(counts(&answer), [200, 0, 0, 0, 100]);
+    assert_eq!(answer.json()["ended"], "limited");
+    assert!((900..=1000).contains(&answer.header("retry-after").unwrap().parse::<u32>().unwrap()));
+    assert!(statuses(&answer).iter().enumerate().all(|(n, status)| (status == "accepted") == (n < 200)));
+    assert_eq!(queued(&app).await, 200);
+
+    let before: String = app.redis(&["GET", "{vigil}:rate:site:A|2"]).await;
+    let refused = post(&app, BATCH, NDJSON, lines(&rows[200..])).await;
+    assert_eq!((refused.status, refused.json()["type"].as_str()), (429, Some("urn:vigil:problem:too-many-requests")));
+    assert!(refused.header("retry-after").is_some());
+
+    // With new tokens, what is there already does not use them up.
+    app.redis::<u32>(&["DEL", "{vigil}:rate:site:A|1"]).await;
+    let answer = post(&app, BATCH, NDJSON, lines(&rows)).await;
+    assert_eq!((counts(&answer), &answer.json()["ended"]), ([100, 200, 0, 0, 0], &json!("complete")));
+    assert_eq!(app.redis::<String>(&["GET", "{vigil}:rate:site:A|2"]).await, before, "a duplicate takes no token");
+}
+
 /// Begins an upload that states a longer body than it sends.
 async fn begin(app: &App, headers: &str, rows: &[Value]) -> TcpStream {
     let mut stream = TcpStream::connect(app.address).await.unwrap();
@@ -302,7 +330,8 @@ async fn a_batch_that_takes_too_long_says_how_far_it_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_a_batch_is_refused() {
-    let mut app = App::start().await;
+    // Without the workers, whose triggers end a real Spin together with Redis.
+    let mut app = App::builder().only(&["submit", "records"]).start().await;
     app.redis.as_mut().unwrap().kill().unwrap();
     let answer = post(&app, BATCH, NDJSON, lines(&diaries(3))).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("urn:vigil:problem:unavailable")));

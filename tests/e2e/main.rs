@@ -11,6 +11,7 @@ mod audit;
 mod batch;
 mod client;
 mod clock;
+mod deadline;
 mod deidentify;
 mod delivery;
 mod erase;

@@ -66,8 +66,8 @@ async fn everything(app: &App) {
 async fn every_outcome_is_counted_by_site_and_kind() {
     let app = App::builder().only(&["submit", "records", "console"]).start().await;
     everything(&app).await;
-    let expected = json!({"accepted": 5, "duplicate": 1, "conflict": 1, "rejected": 5, "limited": 0,
-                          "unauthenticated": 4, "forbidden": 2});
+    let expected = json!({"accepted": 5, "duplicate": 1, "conflict": 1, "rejected": 5, "oversized": 0,
+                          "limited": 0, "busy": 0, "unauthenticated": 4, "forbidden": 2});
     let all = stats(&app, ADMIN, |stats| stats["total"] == expected).await;
     let one = site(&all, "A", "1");
     assert_eq!((&one["accepted"], &one["rejected"]), (&json!(3), &json!(2)), "{one}");
@@ -82,6 +82,22 @@ async fn every_outcome_is_counted_by_site_and_kind() {
     assert_eq!(site(&all, "A", "*")["forbidden"], 1, "counted for the key that tried");
     let unknown = site(&all, "*", "*");
     assert_eq!((&unknown["rejected"], &unknown["unauthenticated"]), (&json!(3), &json!(4)), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_or_meets_a_full_queue_is_counted() {
+    let app = App::builder().variable("queue_capacity", "1").only(&["submit", "console"]).start().await;
+    for (id, status) in [("r1", 202), ("r2", 503), ("r3", 503)] {
+        assert_eq!(app.send("POST", PHQ9, &phq9(id, [0; 9])).await.status, status);
+    }
+    let mut long = phq9("r4", [0; 9]);
+    long["note"] = json!("x".repeat(300 * 1024));
+    assert_eq!(app.send("POST", PHQ9, &long).await.status, 413);
+    let counted = |stats: &Value| stats["total"]["busy"] == 2 && stats["total"]["oversized"] == 1;
+    let all = stats(&app, ADMIN, counted).await;
+    let here = site(&all, "A", "1");
+    assert_eq!((&here["kinds"]["response"]["busy"], &here["oversized"]), (&json!(2), &json!(0)), "{all}");
+    assert!(scrape(&app, ADMIN).await.contains("outcome=\"oversized\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,8 +27,8 @@ use crate::config::Config;
 /// The most a reading may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What is counted, and always shown, counted or not.
-const OUTCOMES: [&str; 7] =
-    ["accepted", "duplicate", "conflict", "rejected", "limited", "unauthenticated", "forbidden"];
+const OUTCOMES: [&str; 9] =
+    ["accepted", "duplicate", "conflict", "rejected", "oversized", "limited", "busy", "unauthenticated", "forbidden"];
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 async fn read(config: &Config, principal: &Principal) -> Result<Stats, Problem> {

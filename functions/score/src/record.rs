@@ -27,7 +27,13 @@ pub(crate) struct Scorer {
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
+    /// The subjects that were put into a batch, by pseudonym. A batch that cannot be stored ends the drain, and with it
+    /// this memory.
+    subjects: BTreeMap<String, String>,
 }
+
+/// The most subjects that are remembered.
+const MOST_SUBJECTS: usize = 20_000;
 
 /// What scoring a response gave.
 struct Outcome {
@@ -111,9 +117,7 @@ impl Scorer {
             site_id: subject.site_id.clone(),
             sealed: entry.sealed,
         };
-        // The same patient may report at several sites: of the one record the last site holds, and each has its own.
-        batch.put(names::subject(&identity.subject), &identity)?;
-        batch.put(names::subject_at(&identity.subject, &identity.site_id), &identity)?;
+        self.put_subject(batch, identity)?;
         match outcome {
             Ok(outcome) => {
                 let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
@@ -149,6 +153,22 @@ impl Scorer {
                 Ok(give_up(reason, &record.submission.submission_id, claimed))
             }
         }
+    }
+
+    /// Adds a subject to the batch, unless the last that was put there of it in this drain was the same.
+    fn put_subject(&mut self, batch: &mut Batch, subject: Subject) -> Result<(), Error> {
+        let record = platform::kv::json(&subject)?;
+        if self.subjects.get(&subject.subject) == Some(&record) {
+            return Ok(());
+        }
+        if self.subjects.len() >= MOST_SUBJECTS {
+            self.subjects.clear();
+        }
+        // The same patient may report at several sites: of the one record the last site holds, and each has its own.
+        batch.put_text(names::subject(&subject.subject), record.clone());
+        batch.put_text(names::subject_at(&subject.subject, &subject.site_id), record.clone());
+        self.subjects.insert(subject.subject, record);
+        Ok(())
     }
 
     /// The alerts that scoring an entry may have stored.

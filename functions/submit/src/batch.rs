@@ -110,9 +110,7 @@ impl Batch {
                 return End::BrokenOff;
             }
             let (config, principal, deadline) = (Rc::clone(&self.config), self.principal.clone(), self.deadline);
-            let revision = self.settings.clone();
-            let sending = send(&config, revision.revision(), &principal.id, deadline, &mut chunk);
-            let (sent, next) = join(sending, self.collect()).await;
+            let (sent, next) = join(send(&config, &principal.id, deadline, &chunk), self.collect()).await;
             if let Err(end) = self.settle(chunk, sent) {
                 self.pass_over(end).await;
                 return end;
@@ -164,7 +162,7 @@ impl Batch {
 
     /// Writes down what became of a chunk. An error when it ends the batch.
     fn settle(&mut self, chunk: Vec<Prepared>, sent: Result<Vec<Enqueued>, End>) -> Result<(), End> {
-        let mut full = false;
+        let mut end = Ok(());
         for (prepared, enqueued) in chunk.into_iter().zip(sent?) {
             let Ready { id, removed, .. } = prepared.ready;
             let outcome = match enqueued {
@@ -175,16 +173,19 @@ impl Batch {
                     Outcome::Conflict { id, first }
                 }
                 Enqueued::Full => {
-                    full = true;
+                    end = Err(End::Capacity);
                     Outcome::NotProcessed
                 }
-                // No row amends another, meets a limit or is compared with the settings, so of the rest only an erased one comes back.
+                Enqueued::Limited(seconds) => {
+                    end = end.and(Err(End::Limited(seconds)));
+                    Outcome::NotProcessed
+                }
+                // No row amends another or is compared with the settings, so of the rest only an erased one comes back.
                 Enqueued::Gone
                 | Enqueued::AmendsUnknown
                 | Enqueued::AmendsGone
                 | Enqueued::NotCurrent
-                | Enqueued::Stale
-                | Enqueued::Limited(_) => {
+                | Enqueued::Stale => {
                     let rule = "was erased and cannot be sent again";
                     Outcome::Rejected { findings: vec![Finding::new("", Code::Conflict, rule)], more: 0 }
                 }
@@ -193,7 +194,7 @@ impl Batch {
                 *place = outcome;
             }
         }
-        if full { Err(End::Capacity) } else { Ok(()) }
+        end
     }
 
     /// Counts the rows that are not processed any more, so that the answer names each.
@@ -238,6 +239,7 @@ impl Batch {
             reply = reply.header("preference-applied", "return=minimal");
         }
         Ok(match end {
+            End::Limited(seconds) => reply.header("retry-after", seconds.to_string()),
             End::Capacity | End::Unavailable | End::Deadline => reply.header("retry-after", "2"),
             _ => reply,
         })
@@ -268,28 +270,19 @@ impl Outcome {
 }
 
 /// Appends a chunk by one script.
-async fn send(
-    config: &Config,
-    revision: &str,
-    key: &str,
-    deadline: Deadline,
-    chunk: &mut [Prepared],
-) -> Result<Vec<Enqueued>, End> {
+async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &[Prepared]) -> Result<Vec<Enqueued>, End> {
     let submissions: Vec<queue::Submission<'_>> = chunk
-        .iter_mut()
+        .iter()
         .map(|Prepared { ready, .. }| queue::Submission {
-            payload: std::mem::take(&mut ready.payload),
             id: &ready.id,
-            hash: &ready.hash,
-            facts: &ready.facts,
+            mark: &ready.mark,
             scope: &ready.scope,
             kind: ready.kind,
-            key,
+            payload: &ready.payload,
             amends: None,
-            revision,
         })
         .collect();
-    match deadline.run(queue::enqueue_many(&config.redis, submissions, config.capacity, config.once_days)).await {
+    match deadline.run(config.door.enqueue(&config.redis, key, "", &submissions)).await {
         Ok(Ok(outcomes)) => Ok(outcomes),
         Ok(Err(error)) => {
             log::error("enqueue-failed").cause(&error).write();

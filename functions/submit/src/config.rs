@@ -7,6 +7,7 @@ use platform::Error;
 use platform::auth::Keys;
 use platform::config::{Reader, once};
 use platform::identity::{IdentityKey, PseudonymKey};
+use platform::queue::Door;
 use platform::rate::{Limits, Rate};
 use platform::redis::Redis;
 
@@ -15,9 +16,7 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) pseudonyms: PseudonymKey,
     pub(crate) identities: IdentityKey,
-    pub(crate) capacity: u64,
-    pub(crate) once_days: u32,
-    pub(crate) limits: Limits,
+    pub(crate) door: Door,
 }
 
 thread_local! {
@@ -36,12 +35,14 @@ async fn read() -> Result<Config, Error> {
         keys: reader.parsed("api_keys", Keys::read).await,
         pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
         identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
-        capacity: reader.number("queue_capacity", 1..=1_000_000_000).await,
-        once_days: reader.number("once_days", 1..=36_500).await,
-        limits: Limits {
-            per_key: reader.parsed("rate_per_key", Rate::read).await,
-            per_site: reader.parsed("rate_per_site", Rate::read).await,
-        },
+        door: Door::new(
+            reader.number("queue_capacity", 1..=1_000_000_000).await,
+            reader.number("once_days", 1..=36_500).await,
+            &Limits {
+                per_key: reader.parsed("rate_per_key", Rate::read).await,
+                per_site: reader.parsed("rate_per_site", Rate::read).await,
+            },
+        ),
     };
     reader.finish(config)
 }

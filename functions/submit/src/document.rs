@@ -131,8 +131,8 @@ impl Known {
 /// A submission, ready for the queue.
 pub(crate) struct Ready {
     pub(crate) id: String,
-    pub(crate) hash: String,
-    pub(crate) facts: String,
+    /// The content's hash and what the door remembers.
+    pub(crate) mark: String,
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
     pub(crate) payload: String,
@@ -212,7 +212,7 @@ impl Accepted {
             (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();
-        let facts = format!("{study} {site} {received_at}");
+        let mark = [&hash, study, site, &received_at].map(String::as_str).join(" ");
         let scope = format!("{study}|{site}");
         let (amends, amends_reason) = envelope.amends.map_or((None, None), |it| (Some(it.submission_id), it.reason));
         let entry = Entry {
@@ -228,7 +228,7 @@ impl Accepted {
                 authored_at,
                 received_at,
                 key: principal.id.clone(),
-                hash: hash.clone(),
+                hash,
                 amends: amends.clone(),
                 amends_reason,
                 flags,
@@ -239,6 +239,6 @@ impl Accepted {
             trace: trace.as_str().to_owned(),
         };
         let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
-        Ok(Ready { id, hash, facts, scope, kind, payload, removed, amends })
+        Ok(Ready { id, mark, scope, kind, payload, removed, amends })
     }
 }

@@ -92,7 +92,7 @@ async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let idempotency_key = incoming.header("idempotency-key");
 
-    let mut timer = deadline.timer();
+    let mut timer = deadline.shared_timer();
     let settings = match timer.run(known_to(&config, &target)).await {
         Ok(settings) => settings?,
         Err(timed_out) => return Err(gone(&config, &trace, &timed_out)),
@@ -189,21 +189,18 @@ async fn one_round(
     let ready = accepted.into_submission(config, policy.as_deref(), principal, &sent.trace, *now, random)?;
     let submission = queue::Submission {
         id: &ready.id,
-        hash: &ready.hash,
-        facts: &ready.facts,
+        mark: &ready.mark,
         scope: &ready.scope,
         kind: ready.kind,
-        key: &principal.id,
-        payload: ready.payload,
+        payload: &ready.payload,
         amends: ready.amends.as_deref(),
-        revision: settings.revision(),
     };
-    let enqueued = queue::enqueue(&config.redis, submission, config.capacity, config.once_days, &config.limits).await;
+    let enqueued = config.door.enqueue(&config.redis, &principal.id, settings.revision(), &[submission]).await;
     let enqueued = enqueued.map_err(|error| {
         log::error("enqueue-failed").trace(sent.trace.as_str()).cause(&error).write();
         away()
     })?;
-    match enqueued {
+    match enqueued.into_iter().next().ok_or_else(away)? {
         Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
         Enqueued::Stale => Ok(None),
         Enqueued::Conflict(facts) => {
@@ -219,7 +216,10 @@ async fn one_round(
         }
         Enqueued::AmendsGone => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
         Enqueued::NotCurrent => Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version")),
-        Enqueued::Full => Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored")),
+        Enqueued::Full => {
+            place.of_scope(&ready.scope, ready.kind);
+            Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored"))
+        }
         Enqueued::Limited(seconds) => {
             place.of_scope(&ready.scope, ready.kind);
             Err(Problem::rate_limited(seconds))

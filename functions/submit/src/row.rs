@@ -39,6 +39,8 @@ pub(crate) enum End {
     Deadline,
     /// The queue is full.
     Capacity,
+    /// They come too fast; there is a place for the next after so many seconds.
+    Limited(u32),
     /// The queue cannot be reached.
     Unavailable,
 }
@@ -54,6 +56,7 @@ impl End {
             End::TooManyRows => "too-many-rows",
             End::Deadline => "deadline",
             End::Capacity => "capacity",
+            End::Limited(_) => "limited",
             End::Unavailable => "unavailable",
         }
     }
@@ -69,6 +72,7 @@ impl End {
             End::TooManyRows => (ProblemType::TooLarge, format!("the limit is {most_rows} rows")),
             End::Deadline => (ProblemType::Unavailable, "time was up, nothing was accepted, send it again".to_owned()),
             End::Capacity => (ProblemType::Busy, "the queue is full, nothing was stored".to_owned()),
+            End::Limited(seconds) => return Problem::rate_limited(seconds),
             End::Unavailable => return crate::away(),
         };
         Problem::new(kind, detail)

@@ -1,56 +1,90 @@
--- Takes one submission in: remembers it, counts it, appends it, rings. All of it or nothing.
--- KEYS  once mark, stream, bell, clock, stats, settings; for an amendment also: the amended one's once mark and
---       superseded mark; with limits, after these two or two fillers: a token bucket for each limit
--- ARGV  content hash, facts, days to remember, capacity, payload, bell channel, bell ms, clock channel, clock ms,
---       stats suffix, announcement of a tick, revision of the settings by which it was checked; for an amendment also:
---       the submission's id; with limits, after this or '': for each limit microseconds per token, microseconds per burst
--- Gives 'queued' | 'full' | 'duplicate', first facts | 'conflict', first facts | 'gone'
---       | 'amends-unknown' | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait
---       | 'stale': other settings are in force
--- With limits, limits.lua stands before this and defines `take`.
-if redis.call('HGET', KEYS[6], 'revision') ~= ARGV[12] then
-  return {'stale'}
+-- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
+-- Before this stand SECONDS (to remember), CAPACITY, BELL and BELL_MS, TICK and TICK_MS (channel, milliseconds), and with
+-- limits limits.lua, which defines `limit`.
+-- KEYS  stream, bell, clock, stats, settings, then the once mark of each submission; with limits the bucket of the key,
+--       then the bucket of the site of each submission; for an amendment, which comes alone, at the end the amended one's
+--       once mark and superseded mark
+-- ARGV  revision of the settings by which they were checked or '' when it does not matter, the id of an amendment or '',
+--       then for each submission: content hash and facts, stats suffix, payload
+-- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
+--       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-gone'
+--       | 'not-current' | 'limited', milliseconds to wait | 'stale': other settings are in force
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[5], 'revision') ~= ARGV[1] then
+  return {0, 1, 'stale', ''}
 end
-local amends = ARGV[13] and ARGV[13] ~= ''
-local first = redis.call('GET', KEYS[1])
-if first then
-  local cut = string.find(first, ' ', 1, true)
-  local mark = string.sub(first, 1, cut - 1)
-  if mark == 'erased' then
-    return {'gone'}
-  end
-  local same = mark == ARGV[1]
-  local outcome = same and 'duplicate' or 'conflict'
-  if ARGV[14] then take() end
-  redis.call('HINCRBY', KEYS[5], outcome .. ARGV[10], 1)
-  return {outcome, string.sub(first, cut + 1)}
-end
-if amends then
-  local amended = redis.call('GET', KEYS[7])
-  if not amended or string.match(amended, '^%S+ (%S+ %S+) ') ~= string.match(ARGV[2], '^(%S+ %S+) ') then
-    return {'amends-unknown'}
-  end
-  if string.sub(amended, 1, 7) == 'erased ' then
-    return {'amends-gone'}
-  end
-  if redis.call('EXISTS', KEYS[8]) == 1 then
-    return {'not-current'}
+local count = (#ARGV - 2) / 3
+local amends = ARGV[2] ~= ''
+local room = CAPACITY - redis.call('XLEN', KEYS[1])
+local out, counts, taken, last = {0}, {}, 0, nil
+
+local function refused(mark)
+  local amended = redis.call('GET', KEYS[#KEYS - 1])
+  if not amended or string.match(amended, '^%S+ (%S+ %S+) ') ~= string.match(mark, '^%S+ (%S+ %S+) ') then
+    return 'amends-unknown'
+  elseif string.sub(amended, 1, 7) == 'erased ' then
+    return 'amends-gone'
+  elseif redis.call('EXISTS', KEYS[#KEYS]) == 1 then
+    return 'not-current'
   end
 end
-if redis.call('XLEN', KEYS[2]) >= tonumber(ARGV[4]) then
-  return {'full'}
+
+for number = 1, count do
+  local key, mark, suffix = KEYS[5 + number], ARGV[3 * number], ARGV[3 * number + 1]
+  local open = taken < room
+  local outcome, facts, first, wait, take = nil, '', false, 0, nil
+  if limit then
+    -- A batch is sent again whole: what is there already must not use up what the rest needs.
+    if count > 1 then first = redis.call('GET', key) end
+    if not first then wait, take = limit(number, count) end
+  end
+  if wait > 0 then
+    outcome, facts = 'limited', wait
+  elseif not first and (amends or limit or not open or not redis.call('SET', key, mark, 'EX', SECONDS, 'NX')) then
+    first = redis.call('GET', key)
+  end
+  if first then
+    local cut = string.find(first, ' ', 1, true)
+    facts = string.sub(first, cut + 1)
+    if string.sub(first, 1, cut) == 'erased ' then
+      outcome, facts = 'gone', ''
+    else
+      outcome = string.sub(first, 1, cut) == string.sub(mark, 1, cut) and 'duplicate' or 'conflict'
+      local counter = outcome .. suffix
+      counts[counter] = (counts[counter] or 0) + 1
+      if take then take() end
+    end
+  elseif not outcome and amends then
+    outcome = refused(mark)
+  end
+  if not outcome and not open then
+    outcome = 'full'
+  end
+  if outcome then
+    out[#out + 1], out[#out + 2], out[#out + 3] = number, outcome, facts
+  else
+    if amends or limit then
+      redis.call('SET', key, mark, 'EX', SECONDS)
+      if amends then redis.call('SET', KEYS[#KEYS], ARGV[2], 'EX', SECONDS) end
+      if take then take() end
+    end
+    last = redis.call('XADD', KEYS[1], '*', 'd', ARGV[3 * number + 2])
+    taken = taken + 1
+    local counter = 'accepted' .. suffix
+    counts[counter] = (counts[counter] or 0) + 1
+  end
 end
-if ARGV[14] then take() end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', tonumber(ARGV[3]) * 86400)
-if amends then
-  redis.call('SET', KEYS[8], ARGV[13], 'EX', tonumber(ARGV[3]) * 86400)
+
+for counter, by in pairs(counts) do
+  redis.call('HINCRBY', KEYS[4], counter, by)
 end
-redis.call('XADD', KEYS[2], '*', 'd', ARGV[5])
-redis.call('HINCRBY', KEYS[5], 'accepted' .. ARGV[10], 1)
-if redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
-  redis.call('PUBLISH', ARGV[6], '')
+if last and redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
+  if redis.call('SET', KEYS[2], '1', 'NX', 'PX', BELL_MS) then
+    redis.call('PUBLISH', BELL, '')
+  end
+  -- No two entries have one id, so no two announcements are alike.
+  if redis.call('SET', KEYS[3], 'next ' .. last, 'NX', 'PX', TICK_MS) then
+    redis.call('PUBLISH', TICK, 'next ' .. last)
+  end
 end
-if redis.call('SET', KEYS[4], ARGV[11], 'NX', 'PX', ARGV[9]) then
-  redis.call('PUBLISH', ARGV[8], ARGV[11])
-end
-return {'queued'}
+out[1] = taken
+return out

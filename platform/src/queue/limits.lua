@@ -1,19 +1,25 @@
--- Looks at the token buckets before a submission is taken in. It stands before enqueue.lua where there are limits, with
--- its keys and arguments; without limits nobody sends or runs it.
+-- Looks at the token buckets before a submission is taken in. It stands before enqueue.lua where there are limits;
+-- without limits nobody sends or runs it. Before this stand KEY_TOKEN and KEY_BURST, SITE_TOKEN and SITE_BURST:
+-- microseconds per token and per burst, a burst of 0 for no limit.
 -- A bucket is the moment at which it will be full again, and vanishes then. Tokens are taken from all of them or none.
-local buckets, wait, time = {}, 0, redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-for i = 14, #ARGV, 2 do
-  local key = KEYS[9 + (i - 14) / 2]
-  local full = math.max(now, tonumber(redis.call('GET', key) or 0)) + ARGV[i]
-  wait = math.max(wait, full - now - ARGV[i + 1])
-  buckets[#buckets + 1] = {key, full, full - now}
-end
-if wait > 0 then
-  return {'limited', math.ceil(wait / 1000)}
-end
-local function take()
-  for _, bucket in ipairs(buckets) do
-    redis.call('SET', bucket[1], string.format('%.0f', bucket[2]), 'PX', math.ceil(bucket[3] / 1000))
+local now = redis.call('TIME')
+now = now[1] * 1000000 + now[2]
+-- Gives how many milliseconds to wait, and if none, how to take the tokens.
+local function limit(number, count)
+  local first = 5 + count + 1
+  local wait, taken = 0, {}
+  for key, rate in pairs({
+    [KEYS[first]] = {KEY_TOKEN, KEY_BURST}, [KEYS[first + number]] = {SITE_TOKEN, SITE_BURST},
+  }) do
+    if rate[2] > 0 then
+      local full = math.max(now, tonumber(redis.call('GET', key) or 0)) + rate[1]
+      wait = math.max(wait, full - now - rate[2])
+      taken[key] = full
+    end
+  end
+  return math.ceil(wait / 1000), function()
+    for key, full in pairs(taken) do
+      redis.call('SET', key, string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+    end
   end
 end

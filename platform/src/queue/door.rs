@@ -1,0 +1,205 @@
+//! The way in: submissions are remembered, appended and counted, one or many in one step.
+
+use spin_sdk::redis::RedisResult;
+
+use super::{BELL, CLOCK, integer, nonsense, string};
+use crate::error::Error;
+use crate::names::{self, Queue};
+use crate::rate::Limits;
+use crate::redis::{Redis, Script, text};
+
+/// A submission at the door.
+pub struct Submission<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Hash of its content, a space, and what the door remembers of it for those who ask before it is scored. The hash
+    /// is the same for a resend, another for another content.
+    pub mark: &'a str,
+    /// `study|site`, for the counters and the site's limit.
+    pub scope: &'a str,
+    /// `response`, or the kind of report, for the counters.
+    pub kind: &'a str,
+    /// The entry.
+    pub payload: &'a str,
+    /// The earlier submission whose place this one takes.
+    pub amends: Option<&'a str>,
+}
+
+/// What became of a submission at the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It is on the stream.
+    Queued,
+    /// It was there already, with the same content. The facts are those of the first time.
+    Duplicate(String),
+    /// Another content is there under this id. The facts are those of the first time.
+    Conflict(String),
+    /// It was erased; nothing was written.
+    Gone,
+    /// The submission it amends is not known in its study and site; nothing was written.
+    AmendsUnknown,
+    /// The submission it amends was erased; nothing was written.
+    AmendsGone,
+    /// The submission it amends is not the current version; nothing was written.
+    NotCurrent,
+    /// It was checked by settings that are not in force any more; nothing was written.
+    Stale,
+    /// The stream is full; nothing was written.
+    Full,
+    /// It came too fast; nothing was written. There is a place after so many seconds.
+    Limited(u32),
+}
+
+/// The way in to the scorer's queue.
+pub struct Door {
+    script: Script,
+    limited: bool,
+}
+
+impl Door {
+    /// For a stream of so many entries at most, which remembers submissions for so many days.
+    pub fn new(capacity: u64, days: u32, limits: &Limits) -> Self {
+        let fixed = format!(
+            "local SECONDS, CAPACITY = {}, {capacity}\nlocal BELL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
+            u64::from(days) * 86_400,
+            Queue::Score.channel(),
+            BELL.as_millis(),
+            names::CLOCK_CHANNEL,
+            CLOCK.as_millis(),
+        );
+        let limited = !limits.is_off();
+        let limits = if limited { limits.script(include_str!("limits.lua")) } else { "local limit\n".to_owned() };
+        Door { script: Script::new([&*fixed, &*limits, include_str!("enqueue.lua")].concat()), limited }
+    }
+
+    /// Takes submissions in that one API key sends: remembers each, appends it, counts it, and rings, in one step. Gives
+    /// what became of each, in their order. They were checked by the settings of this revision; an empty one says that
+    /// it does not matter. One that amends another comes alone.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Away`]: nothing is known to have been written; sending them again is safe.
+    pub async fn enqueue(
+        &self,
+        redis: &Redis,
+        key: &str,
+        revision: &str,
+        submissions: &[Submission<'_>],
+    ) -> Result<Vec<Enqueued>, Error> {
+        if submissions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let amendment = submissions.iter().find_map(|one| Some((one.id, one.amends?)));
+        let queue = Queue::Score;
+        let arguments = || {
+            let mut keys = Vec::with_capacity(8 + submissions.len() * if self.limited { 2 } else { 1 });
+            keys.extend([queue.stream(), queue.bell(), names::CLOCK, names::STATS, names::SETTINGS].map(text));
+            keys.extend(submissions.iter().map(|one| text(names::once(one.id))));
+            if self.limited {
+                keys.push(text(names::rate_of_key(key)));
+                keys.extend(submissions.iter().map(|one| text(names::rate_of_site(one.scope))));
+            }
+            if let Some((_, amended)) = amendment {
+                keys.extend([names::once(amended), names::superseded_mark(amended)].map(text));
+            }
+            let mut values = Vec::with_capacity(2 + 3 * submissions.len());
+            values.extend([text(revision), text(amendment.map_or("", |(id, _)| id))]);
+            for one in submissions {
+                let suffix = ["|", one.scope, "|", one.kind].concat();
+                values.extend([text(one.mark), text(suffix), text(one.payload)]);
+            }
+            (keys, values)
+        };
+        let reply = redis.run(&self.script, arguments).await?;
+        enqueued(&reply, submissions.len()).ok_or_else(|| nonsense("enqueue"))
+    }
+}
+
+/// The reply says how many are on the stream, and names the others with what became of them.
+fn enqueued(reply: &[RedisResult], count: usize) -> Option<Vec<Enqueued>> {
+    let (queued, others) = reply.split_first()?;
+    let (others, rest) = others.as_chunks::<3>();
+    let queued = usize::try_from(integer(queued)?).ok()?;
+    if !rest.is_empty() || queued + others.len() != count {
+        return None;
+    }
+    let mut outcomes = vec![Enqueued::Queued; count];
+    for [number, outcome, facts] in others {
+        let place = outcomes.get_mut(usize::try_from(integer(number)?).ok()?.checked_sub(1)?)?;
+        let before = std::mem::replace(place, outcome_of(&string(outcome)?, facts)?);
+        if before != Enqueued::Queued {
+            return None;
+        }
+    }
+    Some(outcomes)
+}
+
+fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
+    Some(match word {
+        "full" => Enqueued::Full,
+        "gone" => Enqueued::Gone,
+        "amends-unknown" => Enqueued::AmendsUnknown,
+        "amends-gone" => Enqueued::AmendsGone,
+        "not-current" => Enqueued::NotCurrent,
+        "stale" => Enqueued::Stale,
+        "limited" => {
+            let wait = u64::try_from(integer(facts)?).ok()?;
+            Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
+        }
+        "duplicate" => Enqueued::Duplicate(string(facts)?),
+        "conflict" => Enqueued::Conflict(string(facts)?),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(text: &str) -> RedisResult {
+        RedisResult::Binary(text.into())
+    }
+
+    #[test]
+    fn every_submission_has_its_outcome() {
+        let number = RedisResult::Int64;
+        let reply = [
+            [number(1)].as_slice(),
+            &[number(2), binary("conflict"), binary("A 1 then")],
+            &[number(3), binary("limited"), number(1001)],
+        ]
+        .concat();
+        let expected = [Enqueued::Queued, Enqueued::Conflict("A 1 then".into()), Enqueued::Limited(2)];
+        assert_eq!(enqueued(&reply, 3), Some(expected.into()));
+        for wrong in [2, 4] {
+            assert_eq!(enqueued(&reply, wrong), None, "every submission is accounted for");
+        }
+        assert_eq!(enqueued(&reply[..6], 3), None);
+        assert_eq!(enqueued(&[], 1), None);
+        assert_eq!(enqueued(&[RedisResult::Nil], 1), None);
+        assert_eq!(enqueued(&[number(1)], 1), Some(vec![Enqueued::Queued]));
+    }
+
+    #[test]
+    fn one_that_is_not_on_the_stream_is_told_once_and_with_a_known_word() {
+        let one = |number, word: &str, facts| {
+            enqueued(&[RedisResult::Int64(0), RedisResult::Int64(number), binary(word), facts], 1)
+        };
+        for (word, expected) in [
+            ("full", Enqueued::Full),
+            ("gone", Enqueued::Gone),
+            ("stale", Enqueued::Stale),
+            ("amends-unknown", Enqueued::AmendsUnknown),
+            ("amends-gone", Enqueued::AmendsGone),
+            ("not-current", Enqueued::NotCurrent),
+            ("duplicate", Enqueued::Duplicate("x".into())),
+        ] {
+            assert_eq!(one(1, word, binary("x")), Some(vec![expected]), "{word}");
+        }
+        assert_eq!(one(1, "limited", RedisResult::Int64(0)), Some(vec![Enqueued::Limited(1)]));
+        assert_eq!(one(1, "limited", RedisResult::Int64(-1)), None);
+        assert_eq!(one(0, "full", binary("")), None);
+        assert_eq!(one(2, "full", binary("")), None);
+        assert_eq!(one(1, "queued", binary("")), None);
+        assert_eq!(one(1, "duplicate", RedisResult::Nil), None);
+    }
+}
