@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use vigil::manifest::Manifest;
 use vigil::reseal::Counts;
 use vigil::score::{self, Ended, Job};
+use vigil::setup::upstreams::{Upstreams, clinician};
 use vigil::setup::{self, redis, secrets};
 use vigil::{Host, Options};
 
@@ -99,6 +100,9 @@ struct Serve {
     /// Runs only this component; may be repeated.
     #[arg(short, long = "component-id", value_name = "ID")]
     component_id: Vec<String>,
+    /// Starts sample services for the application to read from.
+    #[arg(long)]
+    with_upstreams: bool,
     /// Says nothing but the address and errors; the components' output goes to their log files only.
     #[arg(short, long)]
     quiet: bool,
@@ -186,6 +190,20 @@ fn serve(arguments: Serve) -> Result<()> {
     let mut variables = secrets.variables;
     variables.retain(|name, _| known.contains_key(name));
     variables.extend(arguments.variables);
+    let upstreams = if arguments.with_upstreams { Some(Upstreams::start(root, &say)?) } else { None };
+    if let Some(upstreams) = &upstreams {
+        say(&format!("sample services listen on {}", upstreams.url));
+        for (name, value) in upstreams.variables() {
+            if known.contains_key(&name) {
+                variables.entry(name).or_insert(value);
+            }
+        }
+        if let Some(keys) = variables.get_mut("api_keys") {
+            let (key, with_clinician) = clinician(keys)?;
+            say(&format!("for this run, the key of a clinician of study DEMO, site S1: {key}"));
+            *keys = with_clinician;
+        }
+    }
 
     // It holds what patients report: nobody else's to read.
     let make = DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
@@ -382,11 +400,12 @@ mod tests {
             "--component-id",
             "score",
             "--quiet",
+            "--with-upstreams",
         ]);
         let variables: BTreeMap<_, _> = arguments.serve.variables.into_iter().collect();
         assert_eq!(variables, BTreeMap::from([("a".into(), "b=c".into()), ("d".into(), String::new())]));
         assert_eq!(arguments.serve.component_id, ["submit", "score"]);
-        assert!(arguments.serve.quiet && arguments.command.is_none());
+        assert!(arguments.serve.quiet && arguments.serve.with_upstreams && arguments.command.is_none());
         assert!(Arguments::try_parse_from(["vigil", "--variable", "x"]).is_err());
         assert!(matches!(Arguments::parse_from(["vigil", "setup"]).command, Some(Command::Setup { .. })));
     }

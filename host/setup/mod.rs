@@ -10,6 +10,7 @@ mod apt;
 mod process;
 pub mod redis;
 pub mod secrets;
+pub mod upstreams;
 mod wasm;
 
 use std::fs::{self, File, TryLockError};

@@ -37,6 +37,8 @@ pub enum Action {
     Measure,
     /// See who a subject is.
     Identify,
+    /// See all that is known of a patient.
+    Treat,
     /// See what was done to what, and by whom.
     Audit,
     /// Remove a submission.
@@ -56,7 +58,7 @@ impl Role {
             Action::Read => matches!(self, Role::Read | Role::Clinician | Role::Admin),
             Action::Measure => matches!(self, Role::Read | Role::Admin),
             // Not the administrator: who a patient is concerns those who treat them.
-            Action::Identify => matches!(self, Role::Clinician),
+            Action::Identify | Action::Treat => matches!(self, Role::Clinician),
             Action::Audit | Action::Erase | Action::Operate | Action::Configure => matches!(self, Role::Admin),
         }
     }
@@ -213,6 +215,7 @@ mod tests {
     fn who_a_patient_is_concerns_clinicians_alone() {
         for role in [Role::Submit, Role::Read, Role::Clinician, Role::Admin] {
             assert_eq!(role.may(Action::Identify), role == Role::Clinician, "{role:?}");
+            assert_eq!(role.may(Action::Treat), role == Role::Clinician, "{role:?}");
             for action in [Action::Audit, Action::Erase, Action::Configure] {
                 assert_eq!(role.may(action), role == Role::Admin, "{role:?} {action:?}");
             }

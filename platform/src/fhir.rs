@@ -33,6 +33,6 @@ fn issue_code(kind: ProblemType) -> &'static str {
         ProblemType::TooLarge => "too-long",
         ProblemType::Invalid => "invalid",
         ProblemType::TooManyRequests | ProblemType::Busy => "throttled",
-        ProblemType::Unavailable => "transient",
+        ProblemType::BadGateway | ProblemType::Unavailable => "transient",
     }
 }

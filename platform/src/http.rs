@@ -17,7 +17,9 @@ use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
 use spin_sdk::wasip3::{self, wit_future, wit_stream};
 
+use crate::clock;
 use crate::deadline::{self, Deadline};
+use crate::trace::Trace;
 use body::{Body, accepted, read};
 pub use body::{BodyError, BodyStream, Rest};
 
@@ -35,8 +37,8 @@ macro_rules! serve {
                 request: spin_sdk::wasip3::http::types::Request,
             ) -> Result<spin_sdk::wasip3::http::types::Response, spin_sdk::wasip3::http::types::ErrorCode> {
                 let incoming = $crate::http::Incoming::new(request);
-                let rest = incoming.rest();
-                let reply: $crate::http::Reply = $handle(incoming).await;
+                let (rest, trace) = (incoming.rest(), incoming.trace.clone());
+                let reply: $crate::http::Reply = trace.around($handle(incoming)).await;
                 rest.discard().await;
                 spin_sdk::http::IntoResponse::into_response(reply)
             }
@@ -52,6 +54,8 @@ pub struct Incoming {
     pub path: String,
     /// The query, without the question mark.
     pub query: String,
+    /// The trace it belongs to: that of its sender, or a new one.
+    pub trace: Trace,
     headers: Fields,
     /// None once its body is being read.
     request: Option<Request>,
@@ -87,10 +91,13 @@ impl Incoming {
             Method::Other(other) => other,
         };
         let headers = request.get_headers();
+        let given = headers.get("traceparent").into_iter().next().and_then(|value| String::from_utf8(value).ok());
+        let trace = Trace::accept(given.as_deref(), clock::random_bits());
         Incoming {
             method,
             path: path.to_owned(),
             query: query.to_owned(),
+            trace,
             headers,
             request: Some(request),
             rest: Rest::default(),
@@ -273,7 +280,7 @@ pub struct Answer {
     pub status: u16,
     /// `retry-after`, if it was given in seconds.
     pub retry_after: Option<u32>,
-    /// The body, up to the limit of the call.
+    /// The body; empty when it was longer than the limit of the call.
     pub body: Vec<u8>,
 }
 
@@ -290,28 +297,38 @@ pub async fn post(
     limit: usize,
     deadline: Deadline,
 ) -> Result<Answer, CallError> {
-    match deadline.run(exchange(url, headers, body, limit, deadline.left())).await {
+    let content = [("content-type", "application/json".to_owned()), ("content-length", body.len().to_string())];
+    let headers: Vec<(&str, String)> = content.into_iter().chain(headers.iter().cloned()).collect();
+    match deadline.run(exchange(Method::Post, url, &headers, Some(body), limit, deadline.left())).await {
+        Ok(result) => result,
+        Err(deadline::TimedOut) => Err(CallError::TimedOut),
+    }
+}
+
+/// Gets what is there and waits for the whole answer, as [`post`] does.
+///
+/// # Errors
+/// [`CallError`]; the connection is closed then.
+pub async fn get(url: &Url, headers: &[(&str, String)], limit: usize, deadline: Deadline) -> Result<Answer, CallError> {
+    match deadline.run(exchange(Method::Get, url, headers, None, limit, deadline.left())).await {
         Ok(result) => result,
         Err(deadline::TimedOut) => Err(CallError::TimedOut),
     }
 }
 
 async fn exchange(
+    method: Method,
     url: &Url,
     headers: &[(&str, String)],
-    body: Vec<u8>,
+    body: Option<Vec<u8>>,
     limit: usize,
     left: Duration,
 ) -> Result<Answer, CallError> {
-    let request_headers: Vec<(String, Vec<u8>)> = [
-        ("content-type", "application/json".to_owned()),
-        ("content-length", body.len().to_string()),
-        (deadline::HEADER, left.as_millis().to_string()),
-    ]
-    .iter()
-    .chain(headers)
-    .map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()))
-    .collect();
+    let request_headers: Vec<(String, Vec<u8>)> = [(deadline::HEADER, left.as_millis().to_string())]
+        .iter()
+        .chain(headers)
+        .map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()))
+        .collect();
     let fields = Fields::from_list(&request_headers).map_err(|_| CallError::Refused)?;
 
     let options = RequestOptions::new();
@@ -321,20 +338,27 @@ async fn exchange(
     let _ = options.set_first_byte_timeout(Some(nanos));
     let _ = options.set_between_bytes_timeout(Some(nanos));
 
-    let (mut writer, reader) = wit_stream::new();
+    let (writer, reader) = body
+        .map(|body| {
+            let (writer, reader) = wit_stream::new();
+            ((writer, body), reader)
+        })
+        .unzip();
     let (_, trailers) = wit_future::new(|| Ok(None));
-    let (request, _) = Request::new(fields, Some(reader), trailers, Some(options));
+    let (request, _) = Request::new(fields, reader, trailers, Some(options));
     let scheme = if url.https { Scheme::Https } else { Scheme::Http };
     request
-        .set_method(&Method::Post)
+        .set_method(&method)
         .and_then(|()| request.set_scheme(Some(&scheme)))
         .and_then(|()| request.set_authority(Some(&url.authority)))
         .and_then(|()| request.set_path_with_query(Some(&url.path)))
         .map_err(|()| CallError::Refused)?;
 
     let write = async move {
-        // A receiver may answer before it has read everything.
-        let _ = writer.write_all(body).await;
+        if let Some((mut writer, body)) = writer {
+            // A receiver may answer before it has read everything.
+            let _ = writer.write_all(body).await;
+        }
     };
     let (response, ()) = join(client::send(request), write).await;
     let response = response.map_err(classify)?;

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod deadline;
@@ -11,6 +12,7 @@ pub mod entry;
 pub mod erasure;
 mod error;
 pub mod fhir;
+pub mod filed;
 pub mod history;
 pub mod http;
 pub mod identity;
@@ -20,7 +22,9 @@ pub mod kv;
 pub mod limit;
 pub mod lock;
 pub mod log;
+pub mod month;
 pub mod names;
+pub mod percent;
 pub mod problem;
 pub mod queue;
 pub mod rate;

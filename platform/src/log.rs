@@ -9,6 +9,7 @@ use std::fmt::Display;
 use serde_json::{Map, Value};
 
 use crate::clock;
+use crate::trace::Trace;
 
 /// How serious an event is.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,10 @@ pub fn line(level: Level, event: &'static str) -> Line {
     line.put("time", clock::now().rfc3339());
     line.put("level", level);
     line.put("event", event);
-    line
+    match Trace::current() {
+        Some(trace) => line.trace(trace.as_str()),
+        None => line,
+    }
 }
 
 /// Starts a line at [`Level::Info`].
@@ -109,7 +113,7 @@ impl Line {
         self
     }
 
-    /// The trace this event belongs to.
+    /// The trace this event belongs to, if it is not that of the work at hand.
     pub fn trace(mut self, traceparent: &str) -> Self {
         self.put("traceparent", traceparent);
         self

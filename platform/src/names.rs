@@ -61,13 +61,34 @@ pub const CLOCK: &str = "{vigil}:clock";
 pub const DUE: &str = "{vigil}:due";
 /// What was given up, with its reason: a stream.
 pub const DEAD: &str = "{vigil}:dead";
-/// Counters of the doors: a hash of `<outcome>|<study>|<site>|<kind>`, where `*` stands for what is not known.
+/// Counters: a hash of `<outcome>|<study>|<site>|<kind>` for the doors, where `*` stands for what is not known, and of
+/// `call|<service>|<outcome>` for calls to others.
 pub const STATS: &str = "{vigil}:stats";
 
 /// A copy of the settings for those who must not wait for the store: a hash of `revision`, `index` and what was asked for.
 pub const SETTINGS: &str = "{vigil}:settings";
 /// Held by whoever changes the settings.
 pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
+
+/// The submissions of a subject: a sorted set of `<site> <instrument or kind> <submission>` by when they were written.
+pub fn filed(pseudonym: impl Display) -> String {
+    format!("{{vigil}}:filed:{pseudonym}")
+}
+
+/// What a month of a study brought: a hash of `day|<day>|<site>` and `alert|<severity>`.
+pub fn month(study: impl Display, month: impl Display) -> String {
+    format!("{{vigil}}:month:{study}:{month}")
+}
+
+/// What another service said, kept for a while.
+pub fn cached(what: impl Display) -> String {
+    format!("{{vigil}}:cache:{what}")
+}
+
+/// Held by whoever asks that service again.
+pub fn cached_lock(what: impl Display) -> String {
+    format!("{{vigil}}:cache:{what}:lock")
+}
 
 /// The token bucket of an API key.
 pub fn rate_of_key(key: impl Display) -> String {

@@ -4,6 +4,7 @@ use domain::Finding;
 use serde_json::{Map, Value, json};
 
 use crate::http::Reply;
+use crate::trace::Trace;
 
 /// The kinds of problem, each with its status and title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum ProblemType {
     TooManyRequests,
     /// The queue is full.
     Busy,
+    /// A service behind Vigil gave no answer that could be used.
+    BadGateway,
     /// A service that Vigil needs cannot be reached.
     Unavailable,
     /// The deadline passed before there was an answer.
@@ -63,6 +66,7 @@ impl ProblemType {
             ProblemType::Invalid => ("invalid", 422, "The document breaks rules"),
             ProblemType::TooManyRequests => ("too-many-requests", 429, "Too many requests"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
+            ProblemType::BadGateway => ("bad-gateway", 502, "A service behind did not do its part"),
             ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
             ProblemType::DeadlinePassed => ("deadline-passed", 504, "There was no answer in time"),
         }
@@ -80,6 +84,7 @@ pub struct Problem {
     kind: ProblemType,
     detail: String,
     findings: Vec<Finding>,
+    parts: Map<String, Value>,
     header: Option<(&'static str, String)>,
 }
 
@@ -94,7 +99,7 @@ impl Problem {
             ProblemType::Busy | ProblemType::Unavailable => Some(("retry-after", RETRY_AFTER.to_string())),
             _ => None,
         };
-        Problem { kind, detail: detail.into(), findings: Vec::new(), header }
+        Problem { kind, detail: detail.into(), findings: Vec::new(), parts: Map::new(), header }
     }
 
     /// A document that breaks these rules.
@@ -110,6 +115,12 @@ impl Problem {
     pub fn rate_limited(seconds: u32) -> Self {
         let problem = Problem::new(ProblemType::TooManyRequests, "this was sent too fast, nothing was stored");
         Problem { header: Some(("retry-after", seconds.to_string())), ..problem }
+    }
+
+    /// With how each part of what was asked for ended.
+    #[must_use]
+    pub fn parts(self, parts: Map<String, Value>) -> Self {
+        Problem { parts, ..self }
     }
 
     /// A path that takes only these methods.
@@ -166,6 +177,12 @@ impl From<Problem> for Reply {
                 |finding| json!({"pointer": finding.pointer, "code": finding.code.as_str(), "detail": finding.detail}),
             );
             document.insert("errors".to_owned(), errors.collect());
+        }
+        if let Some(trace) = Trace::current() {
+            document.insert("traceparent".to_owned(), trace.as_str().into());
+        }
+        if !problem.parts.is_empty() {
+            document.insert("parts".to_owned(), problem.parts.into());
         }
         let mut reply = Reply::new(status, "application/problem+json", Value::Object(document).to_string());
         if let Some((name, value)) = problem.header {

@@ -122,6 +122,8 @@ pub enum FollowUp {
     Dead(&'static str, Vec<u8>),
     /// Write this id into the index of this key, at a time in milliseconds since the epoch.
     Index(String, i64, String),
+    /// Add one to this counter of the hash of this key.
+    Count(String, String),
     /// Remember that this was scored, in the history of this key.
     Seen(String, Place),
     /// Forget this id in the history of this key: another took its place.
@@ -182,6 +184,7 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
                 FollowUp::Index(key, at, id) => {
                     arguments.extend([text("index"), position(key), text(format!("{at} 0 {id}"))]);
                 }
+                FollowUp::Count(key, field) => arguments.extend([text("count"), position(key), text(field)]),
                 FollowUp::Seen(key, Place { at, id }) => {
                     let payload = format!("{at} {} {id}", history::MOST);
                     arguments.extend([text("index"), position(key), text(payload)]);

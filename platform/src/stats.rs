@@ -25,6 +25,17 @@ pub struct Counter {
     pub count: u64,
 }
 
+/// How often calls to a service of the users ended in one way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Calls {
+    /// The service, by its name in the configuration.
+    pub service: String,
+    /// `ok`, `refused`, `timed-out`, `cancelled`, `unreachable`, `unreadable`.
+    pub outcome: String,
+    /// How often.
+    pub count: u64,
+}
+
 /// A queue at the moment of the reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
@@ -47,6 +58,8 @@ pub struct Stats {
     pub queues: Vec<Backlog>,
     /// All counters, sorted by study, site, kind and outcome.
     pub counters: Vec<Counter>,
+    /// Calls to services, sorted by service and outcome.
+    pub calls: Vec<Calls>,
 }
 
 /// Takes a reading.
@@ -71,14 +84,22 @@ fn stats(reply: &[RedisResult]) -> Option<Stats> {
         let oldest_ms = oldest.split('-').next().and_then(|millis| millis.parse().ok());
         queues.push(Backlog { queue, entries, oldest_ms });
     }
-    let mut counters = Vec::with_capacity(values.len() / 2);
+    let (mut counters, mut calls) = (Vec::with_capacity(values.len() / 2), Vec::new());
     while let Some(field) = values.next() {
-        let count = number(&mut values)?;
+        let (field, count) = (string(field)?, number(&mut values)?);
         // A field that another version wrote in another form is not ours to read.
-        counters.extend(counter(&string(field)?, count));
+        counters.extend(counter(&field, count));
+        calls.extend(called(&field, count));
     }
     counters.sort();
-    Some(Stats { due, dead, queues, counters })
+    calls.sort();
+    Some(Stats { due, dead, queues, counters, calls })
+}
+
+fn called(field: &str, count: u64) -> Option<Calls> {
+    let (service, outcome) = field.strip_prefix("call|")?.split_once('|')?;
+    let own = str::to_owned;
+    (!outcome.contains('|')).then(|| Calls { service: own(service), outcome: own(outcome), count })
 }
 
 fn counter(field: &str, count: u64) -> Option<Counter> {
@@ -111,13 +132,18 @@ mod tests {
             binary("5"),
             binary("accepted|A|1"),
             binary("9"),
+            binary("call|orders|timed-out"),
+            binary("2"),
         ];
         let read = stats(&reply).unwrap();
         assert_eq!((read.due, read.dead), (3, 1));
         assert_eq!(read.queues[0].oldest_ms, Some(1_700_000_000_000));
         assert_eq!((read.queues[1].entries, read.queues[1].oldest_ms), (0, None));
+        let calls: Vec<(&str, &str, u64)> =
+            read.calls.iter().map(|c| (c.service.as_str(), c.outcome.as_str(), c.count)).collect();
         let read: Vec<(&str, u64)> = read.counters.iter().map(|c| (c.outcome.as_str(), c.count)).collect();
         assert_eq!(read, [("rejected", 7), ("accepted", 5)]);
+        assert_eq!(calls, [("orders", "timed-out", 2)]);
         assert_eq!(stats(&reply[..3]), None);
         assert_eq!(stats(&reply[..7]), None);
     }

@@ -30,7 +30,8 @@ const MOST_FIELDS: u32 = 100_000;
 /// Stands for what is not known.
 pub const UNKNOWN: &str = "*";
 
-type Counter = (&'static str, String, &'static str);
+/// The field of a counter, and the one that stands for it where there are too many.
+type Counter = (String, String);
 
 #[derive(Default)]
 struct Table {
@@ -58,6 +59,7 @@ fn outcome(problem: &Problem) -> Option<&'static str> {
         | ProblemType::Gone
         | ProblemType::PreconditionFailed
         | ProblemType::PreconditionRequired
+        | ProblemType::BadGateway
         | ProblemType::Unavailable
         | ProblemType::DeadlinePassed => None,
     }
@@ -73,10 +75,19 @@ pub fn refused(redis: &Redis, problem: &Problem, study: &str, site: &str, kind: 
 
 /// Adds to a counter.
 pub fn count(redis: &Redis, outcome: &'static str, study: &str, site: &str, kind: &'static str, by: u64) {
+    let field = format!("{outcome}|{study}|{site}|{kind}");
+    add(redis, (field, format!("{outcome}|{UNKNOWN}|{UNKNOWN}|{kind}")), by);
+}
+
+/// Counts a call to one of the users' services, a name of the configuration, by how it ended.
+pub fn called(redis: &Redis, service: &str, outcome: &'static str) {
+    add(redis, (format!("call|{service}|{outcome}"), format!("call|{UNKNOWN}|{outcome}")), 1);
+}
+
+fn add(redis: &Redis, mut counter: Counter, by: u64) {
     let start = TABLE.with_borrow_mut(|table| {
-        let mut counter = (outcome, format!("{study}|{site}"), kind);
         if table.waiting.len() >= MOST_WAITING && !table.waiting.contains_key(&counter) {
-            counter.1 = format!("{UNKNOWN}|{UNKNOWN}");
+            counter.0.clone_from(&counter.1);
         }
         *table.waiting.entry(counter).or_default() += by;
         !std::mem::replace(&mut table.running, true)
@@ -97,8 +108,8 @@ async fn hand_over(redis: &Redis) {
             return;
         }
         let mut arguments = vec![text(MOST_FIELDS.to_string())];
-        for ((outcome, scope, kind), by) in &taken {
-            arguments.extend([text(*outcome), text(scope), text(*kind), text(by.to_string())]);
+        for ((field, instead), by) in &taken {
+            arguments.extend([text(field), text(instead), text(by.to_string())]);
         }
         let script = redis.eval(include_str!("queue/tally.lua"), &[names::STATS], arguments);
         let failed = match Deadline::after(PATIENCE).run(script).await {

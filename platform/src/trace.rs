@@ -1,10 +1,23 @@
-//! W3C trace context: one trace id from the door to the receiver.
+//! W3C trace context: one trace id from the door to the receiver, in every log line and problem document on the way.
+//!
+//! The trace of the work at hand is known to whoever writes a line or a problem, without being handed there:
+//! [`Trace::around`] sets it for every step of a piece of work and takes it back after the step, so that of several
+//! pieces that an instance does in turns each has its own.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
 
 use crate::identity::hex;
 
+thread_local! {
+    static CURRENT: RefCell<Option<Trace>> = const { RefCell::new(None) };
+}
+
 /// A trace, and the span within it that the next call names as its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace(String);
+pub struct Trace(Rc<str>);
 
 impl Trace {
     /// Goes on with the trace of a `traceparent` header, or starts one where there is none or it is not valid.
@@ -12,9 +25,31 @@ impl Trace {
     pub fn accept(header: Option<&str>, random: u128) -> Self {
         let span = hex(&((random >> 64) as u64 ^ random as u64).max(1).to_be_bytes());
         match header.and_then(trace_id) {
-            Some((id, flags)) => Trace(format!("00-{id}-{span}-{flags}")),
-            None => Trace(["00-", &hex(&random.max(1).to_be_bytes()), "-", &span, "-01"].concat()),
+            Some((id, flags)) => Trace(["00-", id, "-", &span, "-", flags].concat().into()),
+            None => Trace(["00-", &hex(&random.max(1).to_be_bytes()), "-", &span, "-01"].concat().into()),
         }
+    }
+
+    /// A trace that Vigil wrote down itself.
+    pub fn known(traceparent: &str) -> Self {
+        Trace(traceparent.into())
+    }
+
+    /// The trace of the work at hand, if it has one.
+    pub fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Does a piece of work that belongs to this trace.
+    pub async fn around<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let before = CURRENT.replace(Some(self.clone()));
+            let polled = work.as_mut().poll(cx);
+            CURRENT.set(before);
+            polled
+        })
+        .await
     }
 
     /// A span below this one.
@@ -54,6 +89,23 @@ mod tests {
         let trace = Trace::accept(Some(header), 0xabc);
         assert_eq!(trace.as_str(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000abc-01");
         assert_eq!(trace.child(1).as_str(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000001-01");
+    }
+
+    #[test]
+    fn of_pieces_of_work_done_in_turns_each_has_its_own_trace() {
+        let (one, other) = (Trace::accept(None, 1), Trace::accept(None, 2));
+        let work = async |own: &Trace| {
+            for _ in 0..3 {
+                assert_eq!(Trace::current().as_ref(), Some(own));
+                futures::pending!();
+            }
+        };
+        let both = futures::future::join(one.around(work(&one)), other.around(work(&other)));
+        let mut both = pin!(both);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        while both.as_mut().poll(&mut cx).is_pending() {
+            assert_eq!(Trace::current(), None);
+        }
     }
 
     #[test]

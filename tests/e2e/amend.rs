@@ -114,7 +114,7 @@ async fn an_amendment_names_a_submission_of_its_own_study_and_site() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_amendment_that_is_scored_first_waits_for_nobody() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     let first = app.submit(&phq9("r", CALM)).await;
     // A worker holds the first one.
     let _: redis::Value = app.redis(&["XGROUP", "CREATE", "{vigil}:q:score", "workers", "0"]).await;

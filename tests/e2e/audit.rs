@@ -73,7 +73,7 @@ async fn a_submission_begins_its_chain() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scoring_again_writes_the_same_record() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     let location = app.submit(&phq9("r", [1; 9])).await;
     let key = location.replace("/v1/submissions/", "audit/submission/") + "/0";
     let entries: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;

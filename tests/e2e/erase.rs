@@ -70,7 +70,7 @@ async fn an_erased_submission_is_gone_and_stays_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_erased_while_queued_is_dropped_by_the_worker() {
-    let mut app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let mut app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     let (response, neighbour) = (phq9("r", ALARMING), phq9("n", [0; 9]));
     let location = app.submit(&response).await;
     let spared = app.submit(&neighbour).await;
@@ -91,7 +91,7 @@ async fn what_is_erased_while_queued_is_dropped_by_the_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_comes_back_to_it_brings_nothing_back() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     let response = phq9("r", ALARMING);
     let location = app.submit(&response).await;
     let entries: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
@@ -174,8 +174,11 @@ async fn alerts_that_wait_or_were_given_up_are_erased_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_on_its_way_is_not_sent_any_more() {
     let receiver = Receiver::start().await;
-    let mut app =
-        App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "console", "score"]).start().await;
+    let mut app = App::builder()
+        .routes(&[&receiver.url()])
+        .only(&["submit", "records", "console", "drain", "score"])
+        .start()
+        .await;
     let location = app.submit(&phq9("r", ALARMING)).await;
     app.scored(&location).await;
     until("the alert waits", async || (app.redis::<usize>(&["XLEN", "{vigil}:q:dispatch"]).await == 1).then_some(()))

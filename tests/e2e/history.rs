@@ -87,7 +87,7 @@ async fn a_change_since_the_response_before_and_since_the_first_alerts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn responses_of_one_batch_see_each_other_in_the_order_of_writing() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     with_rules(&app).await;
     // Taken in as they should not be.
     let (third, first, second) =
@@ -148,7 +148,7 @@ async fn a_history_that_cannot_be_had_is_told_and_holds_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_judged_first_stands_when_an_entry_is_handed_out_again() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     with_rules(&app).await;
     let first = app.submit(&on(1, 2)).await;
     let second = app.submit(&on(5, 20)).await;

@@ -28,8 +28,8 @@ fn every_component_is_granted_what_it_reads_and_no_more() {
     let manifest: toml::Table = std::fs::read_to_string(format!("{root}spin.toml")).unwrap().parse().unwrap();
     for (id, component) in manifest["component"].as_table().unwrap() {
         let granted: BTreeSet<String> = component["variables"].as_table().unwrap().keys().cloned().collect();
-        // `console` also runs the workers' own code, which reads what the workers read.
-        let folders: &[&str] = if id == "console" { &["console", "score", "dispatch"] } else { &[id.as_str()] };
+        // `drain` also runs the workers' own code, which reads what the workers read.
+        let folders: &[&str] = if id == "drain" { &["drain", "score", "dispatch"] } else { &[id.as_str()] };
         let mut read = BTreeSet::new();
         for folder in folders {
             for file in std::fs::read_dir(format!("{root}functions/{folder}/src")).unwrap() {

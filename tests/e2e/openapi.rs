@@ -124,7 +124,7 @@ fn check(document: &Value, operation: &Value, answer: &Answer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_method_of_the_code_is_documented() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     let document = description(&app).await;
     let documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
 
@@ -225,10 +225,14 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_answers_as_documented() {
     let receiver = crate::receiver::Receiver::start().await;
-    let app = App::builder().routes(&[&receiver.url()]).variable("rate_per_site", "1000").start().await;
+    let upstreams = crate::upstreams::Upstreams::start();
+    let app = upstreams.behind(App::builder());
+    let app = app.routes(&[&receiver.url()]).variable("rate_per_site", "1000").start().await;
     let document = description(&app).await;
-    // One with alerts, so that all parts of a shown submission are there.
-    let location = app.submit(&phq9("r", [3; 9])).await;
+    // One with alerts, so that all parts of a shown submission are there, of the patient whose record is asked for.
+    let mut response = phq9("r", [3; 9]);
+    response["patientId"] = json!("P-001");
+    let location = app.submit(&response).await;
     let shown = |shown: &Value| {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
         !alerts.is_empty() && alerts.iter().all(|alert| alert["state"] == "delivered")

@@ -61,7 +61,7 @@ async fn when_it_is_late_or_fails_the_score_goes_through_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_calls_run_at_once_and_only_for_chosen_instruments() {
     let service = Receiver::start().await;
-    let app = asking(&service.url()).only(&["submit", "records", "console"]).start().await;
+    let app = asking(&service.url()).only(&["submit", "records", "console", "drain"]).start().await;
     service.then((0..40).map(|_| Act::Hang));
     let mut locations = Vec::new();
     for number in 0..40 {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use platform::Error;
 use platform::auth::Keys;
@@ -12,7 +11,6 @@ use platform::redis::{PATIENCE, Redis};
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
-    pub(crate) lease: Duration,
 }
 
 thread_local! {
@@ -29,7 +27,6 @@ async fn read() -> Result<Config, Error> {
     let config = Config {
         redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
-        lease: reader.seconds("lease_seconds", 1..=86_400).await,
     };
     reader.finish(config)
 }

@@ -1,5 +1,4 @@
-//! For operators: configuration documents and instruments, changed while Vigil runs; histories, counters and metrics; a
-//! round of all work by hand.
+//! For operators: configuration documents and instruments, changed while Vigil runs; histories, counters and metrics.
 //!
 //! Guarantee: what is stored is checked as a whole first, has its record in an audit chain, and is in force for
 //! everything that comes in after the answer. A version is never changed; an earlier one stays readable.
@@ -16,12 +15,10 @@ mod stats;
 use std::time::Duration;
 
 use platform::auth::Action;
-use platform::clock;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
-use platform::{Error, log, queue, tally};
-use serde_json::json;
+use platform::{Error, log, tally};
 
 use config::Config;
 use request::only;
@@ -40,15 +37,10 @@ async fn handle(incoming: Incoming) -> Reply {
             return Problem::new(ProblemType::Unavailable, "the service is not configured").into();
         }
     };
-    let answer = if incoming.path == "/v1/ops/drain" {
-        // Its workers have a budget of their own, and what they are in the middle of must not be dropped.
-        round(&config, &incoming).await
-    } else {
-        deadline.run(answer(&config, incoming)).await.unwrap_or_else(|TimedOut| {
-            config.redis.forget();
-            Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
-        })
-    };
+    let answer = deadline.run(answer(&config, incoming)).await.unwrap_or_else(|TimedOut| {
+        config.redis.forget();
+        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+    });
     answer.unwrap_or_else(|problem| {
         tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
         Reply::from(problem)
@@ -86,20 +78,6 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
             }
         }
     }
-}
-
-/// One round of everything: what is due, what waits to be scored, what waits to be sent. The very code of the workers,
-/// for hosts without Redis triggers and for a watchdog.
-async fn round(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
-    only(incoming, &["POST"], "POST")?;
-    config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
-    let round = async {
-        let due = queue::tick(&config.redis, clock::now().millis(), config.lease, None).await?;
-        let scored = score::drain(score::BUDGET).await?;
-        let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
-        Ok(Reply::json(200, &json!({"due": due.moved, "scored": scored, "dispatched": dispatched})))
-    };
-    round.await.map_err(|error: Error| away(&error))
 }
 
 fn away(error: &Error) -> Problem {

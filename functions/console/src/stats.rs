@@ -135,6 +135,13 @@ impl Collector for Reading {
             ConstCounter::new(counter.count).encode(family.encode_family(&labels)?)?;
         }
 
+        let help = "Calls to services that Vigil reads from, by how they ended";
+        let mut family = encoder.encode_descriptor("service_calls", help, None, kind)?;
+        for calls in &self.stats.calls {
+            let labels = [("service", calls.service.as_str()), ("outcome", &calls.outcome)];
+            ConstCounter::new(calls.count).encode(family.encode_family(&labels)?)?;
+        }
+
         let gauge = ConstGauge::new(0_i64).metric_type();
         let help = "Entries of a queue that are not finished";
         let mut family = encoder.encode_descriptor("queue_entries", help, None, gauge)?;

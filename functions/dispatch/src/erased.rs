@@ -37,7 +37,7 @@ pub(crate) async fn forget(redis: &Redis, finished: &mut [Finished]) -> Result<(
         .map(|finished| match finished.follow_ups.first() {
             Some(FollowUp::Delay(_, payload) | FollowUp::Push(payload)) => source(payload.as_bytes()),
             Some(FollowUp::Dead(_, payload)) => source(payload),
-            Some(FollowUp::Index(..) | FollowUp::Seen(..) | FollowUp::Unseen(..)) | None => "",
+            Some(FollowUp::Index(..) | FollowUp::Count(..) | FollowUp::Seen(..) | FollowUp::Unseen(..)) | None => "",
         })
         .collect();
     let erased = erasure::known(redis, &ids).await?;

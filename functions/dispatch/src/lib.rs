@@ -156,7 +156,7 @@ fn plan(config: &Config, claimed: Claimed) -> Result<Plan, Error> {
     let alert_id = &dispatch.alert.alert_id;
     let mut batch = Batch::default();
     if claimed.attempt > config.max_attempts {
-        log::error("alert-dead").alert(alert_id).outcome("attempts-exhausted").write();
+        log::error("alert-dead").trace(&dispatch.alert.trace).alert(alert_id).outcome("attempts-exhausted").write();
         match &dispatch.receiver {
             Some(receiver) => record_dead(&mut batch, &dispatch, receiver, "attempts-exhausted")?,
             None => record_unrouted(&mut batch, alert_id, "attempts-exhausted")?,
@@ -167,7 +167,12 @@ fn plan(config: &Config, claimed: Claimed) -> Result<Plan, Error> {
         return match config.receiver(id) {
             Some(receiver) => Ok(Plan::Call(Box::new(Pending { id: claimed.id, dispatch, batch }), receiver)),
             None => {
-                log::error("alert-dead").alert(alert_id).receiver(id).outcome("receiver-not-configured").write();
+                log::error("alert-dead")
+                    .trace(&dispatch.alert.trace)
+                    .alert(alert_id)
+                    .receiver(id)
+                    .outcome("receiver-not-configured")
+                    .write();
                 record_dead(&mut batch, &dispatch, id, "receiver-not-configured")?;
                 Ok(Plan::Done(dead(claimed, "receiver-not-configured", batch)))
             }
@@ -182,7 +187,7 @@ fn plan(config: &Config, claimed: Claimed) -> Result<Plan, Error> {
     match receivers {
         [] => {
             record_unrouted(&mut batch, alert_id, "no-receiver")?;
-            log::error("alert-dead").alert(alert_id).outcome("no-receiver").write();
+            log::error("alert-dead").trace(&dispatch.alert.trace).alert(alert_id).outcome("no-receiver").write();
             Ok(Plan::Done(dead(claimed, "no-receiver", batch)))
         }
         [receiver] => Ok(Plan::Call(Box::new(Pending { id: claimed.id, dispatch, batch }), Rc::clone(receiver))),

@@ -7,8 +7,10 @@ use std::time::Duration;
 use platform::Error;
 use platform::auth::Keys;
 use platform::config::{Reader, once};
-use platform::identity::IdentityKey;
+use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
+
+use crate::services::Service;
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -16,9 +18,21 @@ pub(crate) struct Config {
     /// The key that seals identities, then those that did before.
     pub(crate) identities: Vec<IdentityKey>,
     pub(crate) identity_looks_per_minute: u32,
+    pub(crate) pseudonyms: PseudonymKey,
+    /// The parts of a patient's record.
+    pub(crate) record_parts: Vec<Service>,
+    /// The services, at most one, that know what a study is.
+    pub(crate) study_service: Vec<Service>,
+    /// The services of a study's monthly report.
+    pub(crate) report_parts: Vec<Service>,
     pub(crate) lease: Duration,
     pub(crate) ready_max_age: Duration,
 }
+
+/// The places in the URLs of services.
+const PATIENT: &[&str] = &["{patientId}", "{studyId}", "{siteId}"];
+const STUDY: &[&str] = &["{studyId}"];
+const MONTH: &[&str] = &["{studyId}", "{month}"];
 
 thread_local! {
     static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
@@ -38,6 +52,10 @@ async fn read() -> Result<Config, Error> {
         keys: reader.parsed("api_keys", Keys::read).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
         identity_looks_per_minute: reader.number("identity_looks_per_minute", 1..=10_000).await,
+        pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
+        record_parts: reader.parsed("record_parts", |text| Service::read_list(text, PATIENT)).await,
+        study_service: reader.parsed("study_service", |text| Service::read_list(text, STUDY)).await,
+        report_parts: reader.parsed("report_parts", |text| Service::read_list(text, MONTH)).await,
         lease: reader.seconds("lease_seconds", 1..=86_400).await,
         ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
     };

@@ -12,6 +12,7 @@ use platform::audit::{self, Action, Change};
 use platform::auth::Principal;
 use platform::entry::{Record, State};
 use platform::erasure::{self, Erasure};
+use platform::filed::{self, Filed};
 use platform::http::{BodyError, Incoming, Reply};
 use platform::identity::{digest, hex, is_id};
 use platform::kv::{self, Batch, Store};
@@ -48,6 +49,7 @@ pub(crate) async fn erase(
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
     let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let filed = record.as_ref().and_then(|it| Some((it.submission.subject.clone(), Filed::of(&it.submission)?)));
     let place = match record {
         Some(Record { submission, .. }) => Some((submission.study_id, submission.site_id, submission.received_at)),
         None => submission::marked(config, id).await?.map(|mark| (mark.study, mark.site, mark.received_at)),
@@ -63,6 +65,9 @@ pub(crate) async fn erase(
     };
     let facts = format!("{study} {site} {received_at}");
     let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| away(&error))?;
+    if let Some((subject, filed)) = filed {
+        filed::remove(&config.redis, &subject, &filed).await.map_err(|error| away(&error))?;
+    }
     log::info("submission-erased").submission(id).key(&principal.id).write();
     let document = json!({
         "submissionId": id,

@@ -1,18 +1,28 @@
-//! What is known: the state of a submission, who a subject is, the health of the system, and the description of the API.
+//! What is known: the state of a submission, who a subject is and what they sent, what other services know of a patient
+//! or a study, the health of the system, and the description of the API.
 //!
 //! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
 
 mod config;
 mod erase;
 mod fhir;
+mod gather;
 mod health;
 mod identity;
 mod openapi;
+mod page;
+mod patient;
+mod query;
+mod report;
+mod services;
+mod spark;
+mod study;
+mod subject;
 mod submission;
 
 use std::time::Duration;
 
-use platform::auth::Action;
+use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
@@ -40,6 +50,15 @@ async fn handle(incoming: Incoming) -> Reply {
 
 async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
     let path = incoming.path.clone();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments.as_slice() {
+        ["v1", "patients", patient, "record"] => return patient::show(&incoming, patient).await,
+        ["v1", "studies", study, "report"] => return report::show(&incoming, study).await,
+        ["v1", "studies", study] => return study::show(&incoming, study).await,
+        ["v1", "subjects", pseudonym, "submissions"] => return subject::submissions(&incoming, pseudonym).await,
+        ["v1", "subjects", pseudonym, "scores"] => return subject::series(&incoming, pseudonym).await,
+        _ => {}
+    }
     match path.as_str() {
         "/healthz" => {
             only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
@@ -78,17 +97,25 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
     }
 }
 
+/// What a read needs: the configuration, and whose key is sent if its role covers the action.
+async fn reader(incoming: &Incoming, action: Action) -> Result<(std::rc::Rc<Config>, Principal), Problem> {
+    only(incoming, "GET", &["GET"])?;
+    let config = configured().await?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), action)?.clone();
+    Ok((config, principal))
+}
+
 /// The deadline of a request.
 fn patience(incoming: &Incoming) -> Deadline {
     Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref())
 }
 
 /// Answers before the deadline, one way or the other.
-async fn within(
+async fn within<T>(
     deadline: Deadline,
     config: &Config,
-    answer: impl Future<Output = Result<Reply, Problem>>,
-) -> Result<Reply, Problem> {
+    answer: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
     deadline.run(answer).await.unwrap_or_else(|TimedOut| {
         config.redis.forget();
         Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))

@@ -9,6 +9,7 @@
 
 mod amend;
 mod decide;
+mod filed;
 mod gather;
 mod history;
 mod record;

@@ -13,9 +13,11 @@ use platform::queue::{Claimed, Finished, FollowUp};
 use platform::redis::Redis;
 use platform::settings::Settings;
 use platform::{Error, log, names};
+use serde::Deserialize;
 
 use crate::amend::Supersede;
 use crate::decide::{self, Decided};
+use crate::filed;
 use crate::gather::{Extra, Needs};
 use crate::history;
 use crate::risk;
@@ -34,6 +36,12 @@ pub(crate) struct Scorer {
 
 /// The most subjects that are remembered.
 const MOST_SUBJECTS: usize = 20_000;
+
+/// As much of a stored alert as is counted.
+#[derive(Deserialize)]
+struct Raised {
+    severity: String,
+}
 
 /// What scoring a response gave.
 struct Outcome {
@@ -103,6 +111,8 @@ impl Scorer {
     ) -> Result<Finished, Error> {
         if let Some(alerts) = extra.kept.take() {
             let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
+            let severities: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
+            filed::follow_ups(&entry.submission, severities.iter().map(|it| it.severity.as_str()), &mut follow_ups);
             // As `handed_over` writes it.
             follow_ups.extend(alerts.into_iter().map(|alert| FollowUp::Push(format!("{{\"alert\":{alert}}}"))));
             follow_ups.extend(indexed(entry.submission));
@@ -121,6 +131,8 @@ impl Scorer {
         match outcome {
             Ok(outcome) => {
                 let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
+                let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
+                filed::follow_ups(&entry.submission, severities, &mut follow_ups);
                 let alerts = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
                 for alert in outcome.decided.alerts {
                     batch.put(names::alert(&alert.alert_id), &alert)?;

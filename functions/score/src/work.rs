@@ -12,6 +12,7 @@ use platform::kv::{self, Batch};
 use platform::queue::{Claimed, Finished};
 use platform::redis::Redis;
 use platform::settings::Settings;
+use platform::trace::Trace;
 
 use crate::amend::Supersede;
 use crate::gather::{Extra, gather};
@@ -85,11 +86,15 @@ async fn one(
         }
         Work::Score(claimed, entry) => {
             let supersede = Supersede::of(&entry.submission);
-            let mut finished = scorer.finish(claimed, *entry, extra, max_attempts, batch)?;
-            if let Some(supersede) = supersede {
-                finished.follow_ups.extend(supersede.apply(redis, batch).await?);
-            }
-            Ok(finished)
+            let trace = Trace::known(&entry.trace);
+            let finish = async {
+                let mut finished = scorer.finish(claimed, *entry, extra, max_attempts, batch)?;
+                if let Some(supersede) = supersede {
+                    finished.follow_ups.extend(supersede.apply(redis, batch).await?);
+                }
+                Ok(finished)
+            };
+            trace.around(finish).await
         }
         Work::Supersede(claimed, supersede) => {
             let follow_ups = supersede.apply(redis, batch).await?.into_iter().collect();

@@ -75,7 +75,7 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
     let config = crate::configured().await?;
     let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
-    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let source = Rows::of(incoming, MOST_ROWS)?;
     let settings = settings(&config, deadline).await?;

@@ -88,7 +88,7 @@ async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -
     if !is_fhir && !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
-    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let idempotency_key = incoming.header("idempotency-key");
 

@@ -1,12 +1,14 @@
 -- Ends entries and does what follows from them, whole or not at all. An entry that is no longer claimed was finished
 -- by somebody else: nothing follows from it a second time.
--- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell, then indexes
+-- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell, then indexes and hashes of counters
 -- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms,
 --       announcement of a tick, then for each entry: id, number of follow-ups, and for each of them: what, when or why, payload
 --       what = 'push' (onto the follow-up stream), 'delay' (until the given ms), 'dead' (for the given reason),
---       'index' (into the index at this place of KEYS; payload: ms, most that it holds or 0, id), 'unseen' (out of it; id)
+--       'index' (into the index at this place of KEYS; payload: ms, most that it holds or 0, id), 'unseen' (out of it; id),
+--       'count' (one more in the hash at this place of KEYS; payload: field)
 -- Gives the number of entries that this call ended
 local i, ended, pushed, later = 8, 0, false, false
+local counts = {}
 while ARGV[i] do
   local id, follow_ups = ARGV[i], tonumber(ARGV[i + 1])
   i = i + 2
@@ -31,6 +33,10 @@ while ARGV[i] do
         if most ~= '0' and redis.call('ZCARD', index) > tonumber(most) then
           redis.call('ZREMRANGEBYRANK', index, 1, 1)
         end
+      elseif what == 'count' then
+        local counter = counts[when] or {}
+        counter[payload] = (counter[payload] or 0) + 1
+        counts[when] = counter
       elseif what == 'unseen' then
         redis.call('ZREM', KEYS[tonumber(when)], payload)
       else
@@ -38,6 +44,11 @@ while ARGV[i] do
       end
     end
     i = i + 3
+  end
+end
+for key, counter in pairs(counts) do
+  for field, count in pairs(counter) do
+    redis.call('HINCRBY', KEYS[tonumber(key)], field, count)
   end
 end
 if pushed and redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[4]) then

@@ -1,11 +1,11 @@
--- Adds to the counters. The hash keeps its bounds: once it is large, a new place is counted as an unknown one.
+-- Adds to the counters. The hash keeps its bounds: once it is large, a new field is counted as the one given in its place.
 -- KEYS  stats
--- ARGV  most fields, then for each counter: outcome, study|site, kind, how many
-for i = 2, #ARGV, 4 do
-  local field = ARGV[i] .. '|' .. ARGV[i + 1] .. '|' .. ARGV[i + 2]
+-- ARGV  most fields, then for each counter: field, the one in its place, how many
+for i = 2, #ARGV, 3 do
+  local field = ARGV[i]
   if redis.call('HEXISTS', KEYS[1], field) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[1]) then
-    field = ARGV[i] .. '|*|*|' .. ARGV[i + 2]
+    field = ARGV[i + 1]
   end
-  redis.call('HINCRBY', KEYS[1], field, ARGV[i + 3])
+  redis.call('HINCRBY', KEYS[1], field, ARGV[i + 2])
 end
 return {}

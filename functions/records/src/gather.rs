@@ -1,0 +1,109 @@
+//! Several parts at once, under one deadline.
+//!
+//! Guarantee: an answer, one way or the other, at the deadline. When a required part fails the others are dropped, which
+//! closes their connections; with `partial` nothing is, and what came is given.
+
+use futures::StreamExt as _;
+use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
+use platform::deadline::{Deadline, TimedOut};
+use platform::problem::{Problem, ProblemType};
+use platform::redis::Redis;
+use platform::{log, tally};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::services::Outcome;
+
+/// A part that is being had.
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) required: bool,
+    pub(crate) work: LocalBoxFuture<'a, Outcome>,
+}
+
+/// Every part by its name: how it ended, and as `data` what it said.
+pub(crate) type Parts = Map<String, Value>;
+
+/// Why there is no answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// Required parts were not there at the deadline; else one failed.
+    late: bool,
+    detail: String,
+    parts: Parts,
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Problem {
+        let kind = if failure.late { ProblemType::DeadlinePassed } else { ProblemType::BadGateway };
+        Problem::new(kind, failure.detail).parts(failure.parts)
+    }
+}
+
+/// Has all parts.
+///
+/// # Errors
+/// Unless `partial`: 504 when a required part was not there at the deadline, 502 when one failed. Both name every part.
+pub(crate) async fn gather(
+    redis: &Redis,
+    parts: Vec<Part<'_>>,
+    deadline: Deadline,
+    partial: bool,
+) -> Result<Parts, Failure> {
+    let mut ended: Vec<(&str, bool, Option<Outcome>)> = Vec::with_capacity(parts.len());
+    let mut running = FuturesUnordered::new();
+    for (index, Part { name, required, work }) in parts.into_iter().enumerate() {
+        ended.push((name, required, None));
+        running.push(async move { (index, work.await) });
+    }
+    loop {
+        let (index, outcome) = match deadline.run(running.next()).await {
+            Ok(Some(ended)) => ended,
+            Ok(None) | Err(TimedOut) => break,
+        };
+        let failed = !matches!(outcome, Outcome::Ok(_));
+        let Some((_, required, slot)) = ended.get_mut(index) else { break };
+        *slot = Some(outcome);
+        if failed && *required && !partial {
+            break;
+        }
+    }
+    drop(running);
+    let late = deadline.left().is_zero();
+    let ended: Vec<(&str, bool, Outcome)> = ended
+        .into_iter()
+        .map(|(name, required, outcome)| {
+            (name, required, outcome.unwrap_or(if late { Outcome::TimedOut } else { Outcome::Cancelled }))
+        })
+        .collect();
+    for (name, _, outcome) in &ended {
+        tally::called(redis, name, outcome.word());
+    }
+    let failed = |(_, required, outcome): &&(&str, bool, Outcome)| {
+        *required && !matches!(outcome, Outcome::Ok(_) | Outcome::Cancelled)
+    };
+    if !partial && ended.iter().any(|part| failed(&part)) {
+        return Err(failure(&ended, ended.iter().filter(failed)));
+    }
+    let shown = ended.into_iter().map(|(name, _, outcome)| {
+        let mut part = outcome.shown();
+        if let Outcome::Ok(data) = outcome {
+            part.insert("data".to_owned(), data);
+        }
+        (name.to_owned(), part.into())
+    });
+    Ok(shown.collect())
+}
+
+/// Names what failed, and tells how every part ended.
+fn failure<'a>(ended: &[(&str, bool, Outcome)], failed: impl Iterator<Item = &'a (&'a str, bool, Outcome)>) -> Failure {
+    let (mut late, mut names) = (true, Vec::new());
+    for (name, _, outcome) in failed {
+        late &= matches!(outcome, Outcome::TimedOut);
+        names.push(format!("{name} ({})", outcome.word()));
+    }
+    log::warn("part-failed").outcome(if late { "timed-out" } else { "failed" }).count(names.len()).write();
+    let parts = ended.iter().map(|(name, _, outcome)| ((*name).to_owned(), outcome.shown().into())).collect();
+    Failure { late, detail: format!("required parts failed: {}", names.join(", ")), parts }
+}

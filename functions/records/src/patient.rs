@@ -1,0 +1,114 @@
+//! `GET /v1/patients/{patientId}/record`: what several services know of a patient, and what the patient reported, at once.
+//!
+//! Guarantee: for the clinicians of the patient's site alone, and only of patients that Vigil knows there. The patient's
+//! id goes to the configured services and nowhere else: to no log, no problem document, no store.
+
+use std::rc::Rc;
+
+use domain::Code;
+use domain::intake::{is_identifier, is_name};
+use futures::FutureExt as _;
+use platform::auth::{Action, Principal};
+use platform::entry::Subject;
+use platform::filed::{self, Wanted};
+use platform::http::{Incoming, Reply};
+use platform::kv::Store;
+use platform::percent::decode;
+use platform::problem::Problem;
+use platform::{Error, log, names};
+use serde_json::json;
+
+use crate::config::Config;
+use crate::gather::{Part, gather};
+use crate::query::Query;
+use crate::services::{OWN, Outcome};
+use crate::{away, patience, reader, subject, within};
+
+/// The most submissions that Vigil's own part holds, the latest.
+const MOST: u32 = 50;
+
+/// Whose record is asked for.
+struct Asked {
+    study: String,
+    site: String,
+    partial: bool,
+}
+
+/// Gathers a patient's record.
+pub(crate) async fn show(incoming: &Incoming, patient: &str) -> Result<Reply, Problem> {
+    let deadline = patience(incoming);
+    let (config, principal) = reader(incoming, Action::Treat).await?;
+    let asked = Asked::read(&principal, &incoming.query)?;
+    let patient = decode(patient).filter(|patient| is_identifier(patient)).ok_or_else(Problem::not_found)?;
+    if !principal.covers(&asked.study, &asked.site) {
+        return Err(Problem::not_found());
+    }
+    let pseudonym = config.pseudonyms.pseudonym(&asked.study, &patient);
+    let known = async { known(&config, &asked, &pseudonym).await.map_err(|error| away(&error)) };
+    if !within(deadline, &config, known).await? {
+        return Err(Problem::not_found());
+    }
+    let values =
+        [("{patientId}", patient.as_str()), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
+    let parts = config.record_parts.iter().map(|service| {
+        let work = if service.name == OWN {
+            own(&config, &asked.site, &pseudonym).boxed_local()
+        } else {
+            service.call(&values, &incoming.trace, deadline).boxed_local()
+        };
+        Part { name: &service.name, required: service.required, work }
+    });
+    let parts = gather(&config.redis, parts.collect(), deadline, asked.partial).await?;
+    let document = json!({"studyId": asked.study, "siteId": asked.site, "subject": pseudonym, "parts": parts});
+    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+}
+
+impl Asked {
+    /// The study and the site are those of the key, unless it covers several: then the query names them.
+    fn read(principal: &Principal, query: &str) -> Result<Self, Problem> {
+        let mut query = Query::read(query, &["study", "site", "partial"]);
+        let mut place = |name: &str, own: Option<&str>| match query.text(name).or(own).map(str::to_owned) {
+            Some(value) if is_name(&value) => value,
+            Some(_) => {
+                query.fault(name, Code::Format, "must be 1 to 64 letters, digits, '.', '_' or '-'");
+                String::new()
+            }
+            None => {
+                query.fault(name, Code::Required, "is required: the key covers several");
+                String::new()
+            }
+        };
+        let (study, site) = (place("study", principal.study()), place("site", principal.site()));
+        let partial = query.flag("partial");
+        query.checked()?;
+        Ok(Asked { study, site, partial })
+    }
+}
+
+/// Whether the patient is one of the site: it sent something for them.
+async fn known(config: &Rc<Config>, asked: &Asked, pseudonym: &str) -> Result<bool, Error> {
+    let subject: Option<Subject> = Store::open().await?.get(&names::subject(pseudonym)).await?;
+    if subject.is_some_and(|subject| subject.site_id == asked.site) {
+        return Ok(true);
+    }
+    // The subject's record names one site; the patient may be known at several.
+    let wanted = Wanted { site: Some(&asked.site), limit: 1, ..Wanted::default() };
+    Ok(!filed::list(&config.redis, pseudonym, wanted).await?.0.is_empty())
+}
+
+/// Vigil's own part: the latest submissions of the site with their scores and alerts.
+async fn own(config: &Rc<Config>, site: &str, pseudonym: &str) -> Outcome {
+    let read = async {
+        let wanted = Wanted { site: Some(site), latest_first: true, limit: MOST, ..Wanted::default() };
+        let (filed, more) = filed::list(&config.redis, pseudonym, wanted).await?;
+        let submissions = subject::shown(&Store::open().await?, &filed).await?;
+        Ok::<_, Error>(json!({"submissions": submissions, "more": more}))
+    };
+    match read.await {
+        Ok(said) => Outcome::Ok(said),
+        Err(error) => {
+            log::error("read-failed").cause(&error).write();
+            Outcome::Unreachable
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `GET /v1/studies/{study}/report?month=YYYY-MM`: a month of a study, from several services and Vigil's own counts, as
+//! JSON, CSV or a page.
+//!
+//! Guarantee: as for a patient's record, under one deadline; and what was gathered is kept for all who ask within a
+//! minute, in whichever form. The tag of an answer changes with its content alone.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use domain::intake::is_name;
+use domain::{Code, Timestamp};
+use futures::FutureExt as _;
+use platform::auth::Action;
+use platform::cache::{self, Said, Terms};
+use platform::deadline::Deadline;
+use platform::http::{Incoming, Reply};
+use platform::identity::{digest, hex};
+use platform::month::{self, Month};
+use platform::problem::{Problem, ProblemType};
+use platform::trace::Trace;
+use platform::{Kind, log};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::gather::{Failure, Part, gather};
+use crate::page;
+use crate::query::Query;
+use crate::services::{OWN, Outcome};
+use crate::{away, patience, reader};
+
+/// How long what was gathered is good.
+const TERMS: Terms =
+    Terms { fresh: Duration::from_secs(60), stale: Duration::from_secs(60), negative: Duration::from_secs(1) };
+/// Gathering ends before those who wait for it give up, so that they learn what was late.
+const GATHERING: Duration = Duration::from_millis(2900);
+/// All severities, the worst first.
+const SEVERITIES: [&str; 4] = ["critical", "high", "moderate", "info"];
+
+/// In which form a report is given.
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    Csv,
+    Html,
+}
+
+/// Shows the report of a month.
+pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Problem> {
+    let deadline = patience(incoming);
+    let (config, principal) = reader(incoming, Action::Read).await?;
+    if !is_name(study) || study.bytes().all(|byte| byte == b'.') || !principal.covers(study, "*") {
+        return Err(Problem::not_found());
+    }
+    let mut query = Query::read(&incoming.query, &["month", "format", "partial"]);
+    let month = query.text("month").unwrap_or_default().to_owned();
+    if days(&month).is_empty() {
+        let code = if month.is_empty() { Code::Required } else { Code::Format };
+        query.fault("month", code, "must be a month such as 2026-03");
+    }
+    let form = form(&mut query, incoming.header("accept").as_deref().unwrap_or_default());
+    let partial = query.flag("partial");
+    query.checked()?;
+
+    let ask = Ask { config: Rc::clone(&config), study: study.to_owned(), month, trace: incoming.trace.clone() };
+    let report = if partial {
+        // What is not whole is nobody else's.
+        ask.gather(deadline, true).await.map_err(Problem::from)?
+    } else {
+        kept(ask, deadline).await?
+    };
+    let (content_type, body) = match form {
+        Form::Json => ("application/json", report.to_string()),
+        Form::Csv => ("text/csv; charset=utf-8", page::csv(&report)),
+        Form::Html => ("text/html; charset=utf-8", page::html(&report)),
+    };
+    let tag = format!("\"{}\"", hex(digest(body.as_bytes()).get(..16).unwrap_or_default()));
+    let known = incoming.header("if-none-match").unwrap_or_default();
+    let same = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
+    let reply = if same { Reply::empty(304) } else { Reply::new(200, content_type, body) };
+    Ok(reply.header("etag", tag).header("cache-control", "private, no-cache").header("vary", "accept"))
+}
+
+/// The form that is asked for: by the query, or else by the header `Accept`.
+fn form(query: &mut Query, accept: &str) -> Form {
+    match query.text("format") {
+        Some("json") => Form::Json,
+        Some("csv") => Form::Csv,
+        Some("html") => Form::Html,
+        Some(_) => {
+            query.fault("format", Code::Choice, "must be json, csv or html");
+            Form::Json
+        }
+        None if accept.contains("text/csv") => Form::Csv,
+        None if accept.contains("text/html") => Form::Html,
+        None => Form::Json,
+    }
+}
+
+/// The days of a month; none if it is no month.
+fn days(month: &str) -> Vec<String> {
+    let form = |(index, byte): (usize, u8)| if index == 4 { byte == b'-' } else { byte.is_ascii_digit() };
+    if month.len() != 7 || !month.bytes().enumerate().all(form) {
+        return Vec::new();
+    }
+    let days = (1..=31).map(|day| format!("{month}-{day:02}"));
+    days.filter(|day| Timestamp::parse(&format!("{day}T00:00:00Z")).is_some()).collect()
+}
+
+/// The report that is kept, or a new one.
+async fn kept(ask: Ask, deadline: Deadline) -> Result<Value, Problem> {
+    let (redis, name) = (ask.config.redis.clone(), format!("report:{}:{}", ask.study, ask.month));
+    let late = || Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time");
+    let gathered = || async move {
+        match ask.gather(Deadline::after(GATHERING), false).await {
+            Ok(report) => Said::Found(report.to_string()),
+            Err(failure) => Said::Failed(serde_json::to_string(&failure).unwrap_or_default()),
+        }
+    };
+    let kept = cache::read(&redis, &name, TERMS, deadline, gathered).await.map_err(|error| match error.kind {
+        Kind::TimedOut => late(),
+        Kind::Away | Kind::Refused => away(&error),
+    })?;
+    match kept.said {
+        Said::Found(report) => Ok(serde_json::from_str(&report).unwrap_or_default()),
+        Said::Failed(failure) => Err(serde_json::from_str::<Failure>(&failure).map_or_else(|_| late(), Problem::from)),
+        Said::Absent => Err(Problem::not_found()),
+    }
+}
+
+/// What is asked for.
+struct Ask {
+    config: Rc<Config>,
+    study: String,
+    month: String,
+    trace: Trace,
+}
+
+impl Ask {
+    async fn gather(&self, deadline: Deadline, partial: bool) -> Result<Value, Failure> {
+        let values = [("{studyId}", self.study.as_str()), ("{month}", self.month.as_str())];
+        let parts = self.config.report_parts.iter().map(|service| {
+            let work = if service.name == OWN {
+                self.own().boxed_local()
+            } else {
+                service.call(&values, &self.trace, deadline).boxed_local()
+            };
+            Part { name: &service.name, required: service.required, work }
+        });
+        let parts = gather(&self.config.redis, parts.collect(), deadline, partial).await?;
+        Ok(json!({"studyId": self.study, "month": self.month, "parts": parts}))
+    }
+
+    /// Vigil's own counts.
+    async fn own(&self) -> Outcome {
+        match month::read(&self.config.redis, &self.study, &self.month).await {
+            Ok(month) => Outcome::Ok(own(&days(&self.month), &month)),
+            Err(error) => {
+                log::error("read-failed").cause(&error).write();
+                Outcome::Unreachable
+            }
+        }
+    }
+}
+
+fn own(days: &[String], month: &Month) -> Value {
+    let on = |number: usize| month.submissions.iter().filter(move |((day, _), _)| usize::from(*day) == number);
+    let days: Vec<Value> = (1..)
+        .zip(days)
+        .map(|(number, day)| json!({"day": day, "submissions": on(number).map(|(_, count)| count).sum::<u64>()}))
+        .collect();
+    let mut sites = std::collections::BTreeMap::<&str, u64>::new();
+    for ((_, site), count) in &month.submissions {
+        *sites.entry(site).or_default() += count;
+    }
+    let sites: Vec<Value> =
+        sites.into_iter().map(|(site, count)| json!({"siteId": site, "submissions": count})).collect();
+    let of = |severity: &str| month.alerts.get(severity).copied().unwrap_or(0);
+    let alerts: serde_json::Map<String, Value> =
+        SEVERITIES.iter().map(|severity| ((*severity).to_owned(), of(severity).into())).collect();
+    json!({"days": days, "sites": sites, "alerts": alerts})
+}

@@ -1,0 +1,204 @@
+//! `GET /v1/subjects/{pseudonym}/submissions` and `GET /v1/subjects/{pseudonym}/scores`: what a subject sent, page by
+//! page, and how one score went, as numbers or as a small picture.
+
+use std::rc::Rc;
+
+use domain::Code;
+use domain::intake::is_name;
+use futures::future::try_join_all;
+use platform::auth::{Action, Principal};
+use platform::entry::{Alert, Record, State, Subject, Superseded};
+use platform::filed::{self, Filed, Wanted};
+use platform::http::{Incoming, Reply};
+use platform::kv::Store;
+use platform::problem::Problem;
+use platform::{Error, names};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::query::Query;
+use crate::{away, patience, reader, spark, within};
+
+/// How many records are read at the same time.
+const READS: usize = 32;
+/// How many submissions a page holds, unless the query says otherwise; and the most.
+const PAGE: u32 = 50;
+const LONGEST_PAGE: u32 = 200;
+
+/// The submissions of a subject, the latest first.
+pub(crate) async fn submissions(incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
+    let (config, principal) = reader(incoming, Action::Read).await?;
+    let mut query = Query::read(&incoming.query, &["after", "limit"]);
+    let (after, limit) = (cursor(&mut query), query.number("limit", PAGE, 1..=LONGEST_PAGE));
+    query.checked()?;
+    within(patience(incoming), &config, async {
+        let store = store_of(&principal, pseudonym).await?;
+        let wanted = Wanted { site: principal.site(), what: None, latest_first: true, after: after.as_ref(), limit };
+        let (filed, more) = page(&config, &principal, &store, pseudonym, wanted).await?;
+        let submissions = shown(&store.0, &filed).await.map_err(|error| away(&error))?;
+        let next = filed.last().filter(|_| more).map(Filed::cursor);
+        Ok(Reply::json(200, &json!({"subject": pseudonym, "submissions": submissions, "next": next})))
+    })
+    .await
+}
+
+/// How one score of a subject went, the oldest first; as a picture, the latest of them.
+pub(crate) async fn series(incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
+    let (config, principal) = reader(incoming, Action::Read).await?;
+    let mut query = Query::read(&incoming.query, &["score", "after", "limit"]);
+    let (after, limit) = (cursor(&mut query), query.number("limit", PAGE, 1..=LONGEST_PAGE));
+    let score = query.text("score").unwrap_or_default().to_owned();
+    let asked = score.split_once('.').filter(|(instrument, score)| is_name(instrument) && is_name(score));
+    let (instrument, id) = asked.unwrap_or_else(|| {
+        let code = if score.is_empty() { Code::Required } else { Code::Format };
+        query.fault("score", code, "must be {instrument}.{score}");
+        ("", "")
+    });
+    query.checked()?;
+    let picture = incoming.header("accept").is_some_and(|accept| accept.contains("image/svg+xml"));
+    within(patience(incoming), &config, async {
+        let store = store_of(&principal, pseudonym).await?;
+        let wanted = Wanted {
+            site: principal.site(),
+            what: Some(instrument),
+            latest_first: picture,
+            after: after.as_ref(),
+            limit,
+        };
+        let (mut filed, more) = page(&config, &principal, &store, pseudonym, wanted).await?;
+        let next = filed.last().filter(|_| more).map(Filed::cursor);
+        if picture {
+            filed.reverse();
+        }
+        let points = points(&store.0, &filed, id).await.map_err(|error| away(&error))?;
+        if picture {
+            let line = points.iter().filter_map(|point| Some((point.at_ms, point.value.as_f64()?))).collect::<Vec<_>>();
+            return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).header("vary", "accept"));
+        }
+        let points: Vec<Value> = points.into_iter().map(|point| point.shown).collect();
+        let document = json!({"subject": pseudonym, "score": score, "points": points, "next": next});
+        Ok(Reply::json(200, &document).header("vary", "accept"))
+    })
+    .await
+}
+
+fn cursor(query: &mut Query) -> Option<Filed> {
+    let given = query.text("after")?;
+    let read = Filed::from_cursor(given);
+    if read.is_none() {
+        query.fault("after", Code::Format, "must be what an earlier answer gave as next");
+    }
+    read
+}
+
+/// The store, and whether the subject's own site is covered.
+async fn store_of(principal: &Principal, pseudonym: &str) -> Result<(Store, bool), Problem> {
+    if pseudonym.len() != 32 || !pseudonym.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(Problem::not_found());
+    }
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let subject = subject.ok_or_else(Problem::not_found)?;
+    if principal.study().is_some_and(|study| study != subject.study_id) {
+        return Err(Problem::not_found());
+    }
+    let covered = principal.covers(&subject.study_id, &subject.site_id);
+    Ok((store, covered))
+}
+
+/// A page; not found is a subject of which the key's site knows nothing.
+async fn page(
+    config: &Rc<Config>,
+    principal: &Principal,
+    (_, covered): &(Store, bool),
+    pseudonym: &str,
+    wanted: Wanted<'_>,
+) -> Result<(Vec<Filed>, bool), Problem> {
+    let listed = filed::list(&config.redis, pseudonym, wanted).await.map_err(|error| away(&error))?;
+    if listed.0.is_empty() && !covered {
+        let any = Wanted { site: principal.site(), limit: 1, ..Wanted::default() };
+        let (any, _) = filed::list(&config.redis, pseudonym, any).await.map_err(|error| away(&error))?;
+        if any.is_empty() {
+            return Err(Problem::not_found());
+        }
+    }
+    Ok(listed)
+}
+
+/// The records of submissions, in their order; none of one that is not there or erased.
+async fn records(store: &Store, filed: &[Filed]) -> Result<Vec<Record>, Error> {
+    let mut records = Vec::with_capacity(filed.len());
+    for some in filed.chunks(READS) {
+        let read = some.iter().map(async |filed| store.get::<Record>(&names::submission(&filed.id)).await);
+        records.extend(try_join_all(read).await?.into_iter().flatten());
+    }
+    records.retain(|record| record.state != State::Erased);
+    Ok(records)
+}
+
+/// Submissions as lists show them: with their scores and alerts.
+pub(crate) async fn shown(store: &Store, filed: &[Filed]) -> Result<Vec<Value>, Error> {
+    let records = records(store, filed).await?;
+    let mut shown = Vec::with_capacity(records.len());
+    for record in records {
+        let read = record.alerts.iter().map(async |id| store.get::<Alert>(&names::alert(id)).await);
+        let alerts: Vec<Value> = try_join_all(read)
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|alert| {
+                let Alert { alert_id, severity, rule, reason, .. } = alert;
+                json!({"alertId": alert_id, "severity": severity, "rule": rule, "reason": reason})
+            })
+            .collect();
+        let submission = record.submission;
+        let mut document = json!({
+            "submissionId": submission.submission_id,
+            "siteId": submission.site_id,
+            "kind": submission.kind,
+            "authoredAt": submission.authored_at,
+            "receivedAt": submission.received_at,
+            "state": record.state,
+            "scores": record.scores,
+            "alerts": alerts,
+        });
+        if let (Value::Object(members), Some(instrument)) = (&mut document, submission.instrument) {
+            members.insert("instrument".to_owned(), instrument.into());
+        }
+        shown.push(document);
+    }
+    Ok(shown)
+}
+
+/// One value of a series.
+struct Point {
+    at_ms: i64,
+    value: Value,
+    shown: Value,
+}
+
+/// The values of one score; those that were superseded are left out.
+async fn points(store: &Store, filed: &[Filed], score: &str) -> Result<Vec<Point>, Error> {
+    let records = records(store, filed).await?;
+    let mut points = Vec::with_capacity(records.len());
+    for some in records.chunks(READS) {
+        let superseded = some
+            .iter()
+            .map(async |record| store.get::<Superseded>(&names::superseded(&record.submission.submission_id)).await);
+        for (record, superseded) in some.iter().zip(try_join_all(superseded).await?) {
+            let own = record.scores.iter().find(|own| own.id == score).filter(|_| superseded.is_none());
+            let at = domain::Timestamp::parse(&record.submission.authored_at);
+            let (Some(own), Some(at)) = (own, at) else { continue };
+            let value = own.value.clone().unwrap_or_default();
+            let shown = json!({
+                "at": record.submission.authored_at,
+                "submissionId": record.submission.submission_id,
+                "value": value,
+                "band": own.band,
+                "status": own.status,
+            });
+            points.push(Point { at_ms: at.millis(), value, shown });
+        }
+    }
+    Ok(points)
+}

@@ -1,0 +1,26 @@
+//! What follows for those who look: the list of a subject's submissions, and the counters of a study's month.
+//!
+//! Both are written by the script that ends the entry, so that nothing is listed that is not stored and nothing counted
+//! twice. The door could count in its own script; but it would count what never became a record, on the path that must
+//! be fast, where this adds up in the worker's script, one write for each counter of a batch.
+
+use platform::entry::Submission;
+use platform::filed::Filed;
+use platform::queue::FollowUp;
+use platform::{month, names};
+
+/// What follows from a submission that was scored and raised alerts of these severities.
+pub(crate) fn follow_ups<'a>(
+    submission: &Submission,
+    severities: impl Iterator<Item = &'a str>,
+    follow_ups: &mut Vec<FollowUp>,
+) {
+    if let Some(filed) = Filed::of(submission) {
+        follow_ups.push(FollowUp::Index(names::filed(&submission.subject), filed.at_ms, filed.member()));
+    }
+    if let Some((month, field)) = month::submission(&submission.received_at, &submission.site_id) {
+        let key = names::month(&submission.study_id, month);
+        follow_ups.extend(severities.map(|severity| FollowUp::Count(key.clone(), month::alert(severity))));
+        follow_ups.push(FollowUp::Count(key, field));
+    }
+}

@@ -1,0 +1,130 @@
+//! A subject's submissions, in the order in which they were written.
+//!
+//! Guarantee: a list that is read page by page shows each submission that is there from its first page to its last, and
+//! once, whatever is added or erased in between.
+//!
+//! Mechanism: a sorted set for each subject, kept by `finish.lua`. A cursor names the last submission shown; where it was
+//! erased since, those written at its very moment may be shown again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Timestamp;
+
+use crate::entry::Submission;
+use crate::error::Error;
+use crate::names;
+use crate::queue::{integer, nonsense, string};
+use crate::redis::{Redis, number, text};
+
+/// A submission of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// When it was written, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The site.
+    pub site: String,
+    /// The instrument, or the kind of report.
+    pub what: String,
+    /// The submission's id.
+    pub id: String,
+}
+
+impl Filed {
+    /// The place of a submission; none if it does not say when it was written.
+    pub fn of(submission: &Submission) -> Option<Self> {
+        Some(Filed {
+            at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
+            site: submission.site_id.clone(),
+            what: submission.instrument.as_ref().unwrap_or(&submission.kind).clone(),
+            id: submission.submission_id.clone(),
+        })
+    }
+
+    /// As it stands in the set.
+    pub fn member(&self) -> String {
+        format!("{} {} {}", self.site, self.what, self.id)
+    }
+
+    fn read(at_ms: i64, member: &str) -> Option<Self> {
+        let mut parts = member.split(' ').map(str::to_owned);
+        let (site, what, id) = (parts.next()?, parts.next()?, parts.next()?);
+        parts.next().is_none().then_some(Filed { at_ms, site, what, id })
+    }
+
+    /// The place after this one, as clients hand it back.
+    pub fn cursor(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{} {}", self.at_ms, self.member()))
+    }
+
+    /// The submission that a cursor names.
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let (at_ms, member) = text.split_once(' ')?;
+        Filed::read(at_ms.parse().ok()?, member)
+    }
+}
+
+/// Which submissions are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only those of this site.
+    pub site: Option<&'a str>,
+    /// Only those of this instrument or kind.
+    pub what: Option<&'a str>,
+    /// The latest first.
+    pub latest_first: bool,
+    /// Those after this one.
+    pub after: Option<&'a Filed>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// The submissions of a subject, and whether there are more.
+///
+/// # Errors
+/// [`Kind::Away`](crate::Kind::Away).
+pub async fn list(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+    let key = names::filed(pseudonym);
+    let (at, member) = wanted.after.map_or((0, String::new()), |after| (after.at_ms, after.member()));
+    let arguments = vec![
+        text(if wanted.latest_first { "1" } else { "0" }),
+        number(at),
+        text(member),
+        number(wanted.limit.into()),
+        text(wanted.site.unwrap_or_default()),
+        text(wanted.what.unwrap_or_default()),
+    ];
+    let reply = redis.eval(include_str!("filed.lua"), &[&key], arguments).await?;
+    let read = || {
+        let (more, entries) = reply.split_first()?;
+        let (pairs, rest) = entries.as_chunks::<2>();
+        let filed = pairs.iter().map(|[at, member]| Filed::read(integer(at)?, &string(member)?));
+        let filed: Option<Vec<Filed>> = filed.collect();
+        Some((filed.filter(|_| rest.is_empty())?, string(more)? == "1"))
+    };
+    read().ok_or_else(|| nonsense("filed"))
+}
+
+/// Takes a submission out of its subject's list.
+///
+/// # Errors
+/// [`Kind::Away`](crate::Kind::Away); doing it again is safe.
+pub async fn remove(redis: &Redis, pseudonym: &str, filed: &Filed) -> Result<(), Error> {
+    redis.command("ZREM", vec![text(names::filed(pseudonym)), text(filed.member())]).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_names_a_submission_and_nothing_else_is_one() {
+        let filed = Filed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into() };
+        assert_eq!(Filed::from_cursor(&filed.cursor()), Some(filed));
+        for text in
+            ["", "AAAA", "not base64!", &URL_SAFE_NO_PAD.encode("x 1 phq-9 a"), &URL_SAFE_NO_PAD.encode("1 1 a")]
+        {
+            assert_eq!(Filed::from_cursor(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One trace from the door to the receiver: in problem documents, log lines, queue entries and webhooks.
+
+use serde_json::{Value, json};
+
+use crate::app::{ADMIN, App, PHQ9, phq9, until};
+use crate::receiver::Receiver;
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// What stays of it from span to span.
+const SAME: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-";
+
+/// The log lines of an event, as far as they are written.
+fn lines(app: &App, event: &str) -> Vec<Value> {
+    let logs = app.files().into_iter().filter(|(name, _)| name.contains("/logs/") || name.ends_with(".log"));
+    let text: String = logs.map(|(_, content)| String::from_utf8_lossy(&content).into_owned()).collect();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.get(line.find('{')?..)?).ok());
+    lines.filter(|line| line["event"] == event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_names_the_trace_that_came_or_a_new_one() {
+    let app = App::start().await;
+    let bearer = format!("Bearer {ADMIN}");
+    for (method, path, authorization, status) in [
+        ("POST", PHQ9, "Bearer nobody", 401),
+        ("POST", PHQ9, &*bearer, 415),
+        ("POST", "/v1/reports/batch", "Bearer nobody", 401),
+        ("GET", "/v1/submissions/x", &*bearer, 404),
+        ("GET", "/nowhere", &*bearer, 404),
+        ("PUT", "/v1/config/alert-rules", &*bearer, 415),
+    ] {
+        let headers = [("authorization", authorization), ("traceparent", TRACE), ("content-type", "text/plain")];
+        let answer = app.client().await.send(method, path, &headers, "x").await.unwrap();
+        let problem = answer.json();
+        let trace = problem["traceparent"].as_str().unwrap_or_default();
+        assert!(answer.status == status && trace.starts_with(SAME) && trace != TRACE, "{path}: {problem}");
+        let mut new = Vec::new();
+        for given in [None, Some("00-zz-1-01")] {
+            let headers: Vec<(&str, &str)> = [("authorization", authorization), ("content-type", "text/plain")]
+                .into_iter()
+                .chain(given.map(|given| ("traceparent", given)))
+                .collect();
+            let problem = app.client().await.send(method, path, &headers, "x").await.unwrap().json();
+            new.push(problem["traceparent"].as_str().unwrap().to_owned());
+        }
+        assert!(new.iter().all(|trace| trace.len() == 55 && trace.starts_with("00-")), "{new:?}");
+        assert_ne!(new[0][..35], new[1][..35]);
+    }
+    let refused = until("the refused keys are logged", async || {
+        let lines = lines(&app, "key-refused");
+        (lines.len() >= 6).then_some(lines)
+    })
+    .await;
+    let ours = refused.iter().filter(|line| line["traceparent"].as_str().is_some_and(|it| it.starts_with(SAME)));
+    assert_eq!(ours.count(), 2, "{refused:?}");
+    assert!(refused.iter().all(|line| line["traceparent"].is_string()), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_of_requests_at_the_same_time_name_each_its_own() {
+    let app = App::start().await;
+    let address = app.address;
+    let askers: Vec<_> = (1..=16)
+        .map(|number| {
+            tokio::spawn(async move {
+                let mut client = crate::client::Client::connect(address).await.unwrap();
+                let trace = format!("00-{number:032x}-00f067aa0ba902b7-01");
+                let bearer = format!("Bearer {ADMIN}");
+                for _ in 0..20 {
+                    let headers = [("authorization", bearer.as_str()), ("traceparent", trace.as_str())];
+                    let unknown = format!("/v1/submissions/{}", "5c7362ef-8f5d-52b6-9a3f-0a3c1de6a4c1");
+                    let problem = client.send("GET", &unknown, &headers, "").await.unwrap().json();
+                    assert_eq!(problem["traceparent"].as_str().unwrap()[..36], trace[..36]);
+                }
+            })
+        })
+        .collect();
+    for asker in askers {
+        asker.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submission_takes_its_trace_along() {
+    let receiver = Receiver::start().await;
+    let mut app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records"]).start().await;
+    let bearer = format!("Bearer {ADMIN}");
+    let headers = [("authorization", bearer.as_str()), ("traceparent", TRACE), ("content-type", "application/json")];
+    let response = phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1]).to_string();
+    let answer = app.client().await.send("POST", PHQ9, &headers, response).await.unwrap();
+    assert_eq!(answer.status, 202);
+    // The same entry of an instrument that nobody knows: it becomes a dead letter, and a line in the log.
+    let entries: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
+    let mut entry: Value = serde_json::from_str(&entries[0].1[1]).unwrap();
+    assert!(entry["trace"].as_str().unwrap().starts_with(SAME), "{entry}");
+    entry["submission"]["instrument"] = json!("none");
+    entry["submission"]["submissionId"] = json!("5c7362ef-8f5d-52b6-9a3f-0a3c1de6a4c1");
+    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", &entry.to_string()]).await;
+    app.stop().await;
+    app.run_all();
+    app.start_again().await;
+    let calls = receiver.heard(1).await;
+    let heard = calls[0].header("traceparent");
+    assert!(heard.starts_with(SAME) && heard != TRACE, "{heard}");
+    for event in ["submission-dead", "alert-delivered"] {
+        let line = until("it is logged", async || lines(&app, event).into_iter().next()).await;
+        assert!(line["traceparent"].as_str().unwrap_or_default().starts_with(SAME), "{line}");
+    }
+}
