@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use crate::alert::routes::Routes;
+use crate::alert::silence::Silence;
 use crate::deidentify::Policy;
 use crate::{Finding, study_rules};
 
@@ -16,6 +17,8 @@ use crate::{Finding, study_rules};
 pub enum Document {
     /// Who is told about alerts, when and how.
     AlertRoutes,
+    /// Which alerts are recorded and not sent for a while.
+    Silences,
     /// Alert rules of studies, beside or in place of the instruments' own.
     AlertRules,
     /// What is taken out of the reports of a study.
@@ -24,12 +27,14 @@ pub enum Document {
 
 impl Document {
     /// All documents.
-    pub const ALL: [Document; 3] = [Document::AlertRoutes, Document::AlertRules, Document::Deidentification];
+    pub const ALL: [Document; 4] =
+        [Document::AlertRoutes, Document::Silences, Document::AlertRules, Document::Deidentification];
 
     /// The document's name, as paths spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Document::AlertRoutes => "alert-routes",
+            Document::Silences => "silences",
             Document::AlertRules => "alert-rules",
             Document::Deidentification => "deidentification",
         }
@@ -44,6 +49,7 @@ impl Document {
     pub fn check(self, content: &Value) -> Vec<Finding> {
         match self {
             Document::AlertRoutes => Routes::read(content).err().unwrap_or_default(),
+            Document::Silences => Silence::read_all(content).err().unwrap_or_default(),
             Document::AlertRules => study_rules::read(content).err().unwrap_or_default(),
             Document::Deidentification => Policy::read(content).err().unwrap_or_default(),
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::alert::state;
 use domain::{ScoreValue, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -263,18 +264,74 @@ pub struct Alert {
     pub trace: String,
 }
 
-/// What waits for `dispatch`: an alert, to all its receivers at first, to one receiver when it is tried again.
+/// An alert on its way to `dispatch`, for the first time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Dispatch {
     /// The alert.
     pub alert: Alert,
-    /// The one receiver to try again.
+}
+
+/// Something to do about an alert that was raised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Due {
+    /// The alert.
+    pub alert_id: String,
+    /// The submission that raised it; empty where it is not known.
+    #[serde(default)]
+    pub submission_id: String,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What there is to do about an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Work {
+    /// Call a receiver.
+    Deliver {
+        /// The receiver.
+        receiver: String,
+        /// Which run of attempts.
+        series: u32,
+        /// Which attempt of it.
+        attempt: u32,
+    },
+    /// Take the next step of the chain.
+    Escalate {
+        /// Which opening.
+        opening: u32,
+        /// Which round.
+        round: u32,
+        /// Which step of it.
+        rung: u32,
+    },
+    /// Tell those that went with its message what became of it.
+    Carry,
+    /// Whatever is due: somebody found that it did not move.
+    Look,
+}
+
+impl From<state::Work> for Work {
+    fn from(work: state::Work) -> Self {
+        match work {
+            state::Work::Deliver { receiver, series, attempt } => Work::Deliver { receiver, series, attempt },
+            state::Work::Escalate { opening, round, rung } => Work::Escalate { opening, round, rung },
+        }
+    }
+}
+
+/// What was given up of an alert: a dead letter's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadAlert {
+    /// The alert.
+    pub alert_id: String,
+    /// The submission that raised it.
+    pub submission_id: String,
+    /// The receiver that was given up; none if the alert has no receiver at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver: Option<String>,
-    /// The attempts at this receiver so far.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Attempt>,
 }
 
 /// One attempt to deliver an alert.
@@ -285,51 +342,67 @@ pub struct Attempt {
     pub at: String,
     /// How long it took, milliseconds.
     pub took_ms: u64,
-    /// `delivered`, `answered`, `timed-out`, `unreachable` or `refused`.
+    /// `delivered`, `answered`, or why there was no answer.
     pub outcome: String,
     /// The HTTP status, if there was an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-}
-
-/// The receivers an alert was routed to, at `alert/<id>/receivers`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Receivers {
-    /// Their ids.
-    pub receivers: Vec<String>,
-    /// Why there are none: no route takes this severity, or routing failed again and again.
+    /// The beginning of the answer, at most 1 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
+    /// When it was to be tried again, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub next_at: Option<String>,
 }
 
-/// What became of an alert at one receiver, at `alert/<id>/delivery/<receiver>`.
+/// The attempts to tell one receiver of an alert, at `alert/<id>/delivery/<receiver>`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempts {
+    /// How many were made before those that are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier: usize,
+    /// The last of them.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The most attempts that are kept of one delivery: more than any schedule has.
+const MOST_ATTEMPTS: usize = 500;
+
+impl Attempts {
+    /// Adds one.
+    pub fn push(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
+        if self.attempts.len() > MOST_ATTEMPTS {
+            self.attempts.remove(0);
+            self.earlier += 1;
+        }
+    }
+}
+
+/// What became of an alert at one receiver, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// The receiver's id.
     pub receiver: String,
-    /// `pending`, `delivered` or `dead`.
+    /// Why it is told: `route`, `failover`, `escalation`.
+    pub cause: String,
+    /// `pending`, `delivered`, `dead` or `withdrawn`.
     pub state: String,
-    /// Why it was given up.
+    /// Why it waits, or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it is tried again, RFC 3339 in UTC.
+    /// When it is tried next, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
-    /// All attempts so far.
-    pub attempts: Vec<Attempt>,
+    /// How often it took the alert before: above 0, this is a reminder.
+    pub told: u32,
+    /// The attempts.
+    #[serde(flatten)]
+    pub attempts: Attempts,
 }
 
-/// The variable `alert_routes`: severity to receivers.
-pub type Routes = BTreeMap<String, Vec<Route>>;
-
-/// A receiver of alerts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// Where to post.
-    pub url: String,
-    /// The signing secret, `whsec_` and base64.
-    pub secret: String,
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

@@ -12,11 +12,13 @@
 
 use std::collections::BTreeMap;
 
+use domain::alert::admission::repeat_key;
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
+use crate::alerts;
 use crate::audit::{self, Action};
-use crate::entry::{Receivers, Record, State, Submission};
+use crate::entry::{Record, State, Submission};
 use crate::error::{Error, Kind};
 use crate::judged::Judged;
 use crate::kv::{self, Batch, Store};
@@ -151,7 +153,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
         }
         log::info("submission-dropped").submission(id).outcome("erased").write();
     }
-    remove_alerts(&store, alerts).await?;
+    remove_alerts(redis, &store, alerts).await?;
     kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
     kv::put_all(&mut batch)
 }
@@ -178,19 +180,24 @@ pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>
     Ok(record.map(|record| record.alerts).unwrap_or_default())
 }
 
-/// Removes alerts and what became of them. It comes before the tombstone, which no longer names them.
+/// Removes alerts and what became of them, from the store and from Redis. It comes before the tombstone, which no longer
+/// names them.
 ///
 /// # Errors
 /// [`Kind::Away`]; asking again is safe.
-pub async fn remove_alerts(store: &Store, alerts: Vec<String>) -> Result<(), Error> {
-    let mut keys = Vec::new();
-    for alert in alerts {
-        let receivers: Option<Receivers> = store.get(&names::alert_receivers(&alert)).await?;
-        let receivers = receivers.map(|it| it.receivers).unwrap_or_default();
-        keys.extend(receivers.iter().map(|receiver| names::delivery(&alert, receiver)));
-        keys.push(names::alert_receivers(&alert));
-        keys.push(names::alert(&alert));
+pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Result<(), Error> {
+    let (mut keys, mut marks) = (Vec::new(), Vec::with_capacity(ids.len()));
+    for id in &ids {
+        let raised: Option<crate::entry::Alert> = store.get(&names::alert(id)).await?;
+        marks.push(raised.map(|raised| repeat_key(&alerts::facts_of(&raised))).unwrap_or_default());
+        let stored: Option<serde_json::Value> = store.get(&names::stored_alert_state(id)).await?;
+        if let Some(state) = stored.as_ref().and_then(domain::alert::state::State::read) {
+            keys.extend(state.deliveries().iter().map(|it| names::delivery(id, &it.receiver)));
+            keys.extend((0..state.entries()).map(|n| names::alert_history(id, n)));
+        }
+        keys.extend([names::stored_alert_state(id), names::alert(id)]);
     }
+    alerts::forget(redis, &ids, &marks).await?;
     kv::remove_all(&keys)
 }
 

@@ -20,7 +20,7 @@ use spin_sdk::wasip3::{self, wit_future, wit_stream};
 use crate::clock;
 use crate::deadline::{self, Deadline};
 use crate::trace::Trace;
-use body::{Body, accepted, read};
+use body::{Body, accepted, beginning, read};
 pub use body::{BodyError, BodyStream, Rest};
 
 /// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
@@ -269,6 +269,10 @@ pub enum CallError {
     TimedOut,
     /// No connection, or it broke.
     Unreachable,
+    /// The name of its host is not known.
+    UnknownHost,
+    /// Its certificate was not accepted.
+    NotTrusted,
     /// The host forbids the address, or cannot make sense of it.
     Refused,
 }
@@ -280,7 +284,7 @@ pub struct Answer {
     pub status: u16,
     /// `retry-after`, if it was given in seconds.
     pub retry_after: Option<u32>,
-    /// The body; empty when it was longer than the limit of the call.
+    /// The body; empty when it was longer than the limit of the call, and its beginning after [`tell`].
     pub body: Vec<u8>,
 }
 
@@ -305,6 +309,29 @@ pub async fn post(
     }
 }
 
+/// Posts a body, whose type and length are among the headers, and reads of the answer's body the first `limit` bytes,
+/// however long it is.
+///
+/// # Errors
+/// [`CallError`]; the connection is closed then.
+pub async fn tell(
+    url: &Url,
+    headers: &[(&str, String)],
+    body: Vec<u8>,
+    limit: usize,
+    deadline: Deadline,
+) -> Result<Answer, CallError> {
+    let told = async {
+        let (status, retry_after, body) = send(Method::Post, url, headers, Some(body), deadline.left()).await?;
+        let body = beginning(body, limit).await.map_err(|_| CallError::Unreachable)?;
+        Ok(Answer { status, retry_after, body })
+    };
+    match deadline.run(told).await {
+        Ok(result) => result,
+        Err(deadline::TimedOut) => Err(CallError::TimedOut),
+    }
+}
+
 /// Gets what is there and waits for the whole answer, as [`post`] does.
 ///
 /// # Errors
@@ -324,6 +351,24 @@ async fn exchange(
     limit: usize,
     left: Duration,
 ) -> Result<Answer, CallError> {
+    let (status, retry_after, body) = send(method, url, headers, body, left).await?;
+    let body = match read(body, None, limit).await {
+        Ok(body) => body,
+        // The status has been said; that the rest is too long does not unsay it.
+        Err((BodyError::TooLong, _)) => Vec::new(),
+        Err((BodyError::Broken, _)) => return Err(CallError::Unreachable),
+    };
+    Ok(Answer { status, retry_after, body })
+}
+
+/// Sends a request. Gives status and `retry-after` of the answer, and its body, unread.
+async fn send(
+    method: Method,
+    url: &Url,
+    headers: &[(&str, String)],
+    body: Option<Vec<u8>>,
+    left: Duration,
+) -> Result<(u16, Option<u32>, Body), CallError> {
     let request_headers: Vec<(String, Vec<u8>)> = [(deadline::HEADER, left.as_millis().to_string())]
         .iter()
         .chain(headers)
@@ -367,13 +412,7 @@ async fn exchange(
     let given = response.get_headers().get("retry-after").into_iter().next();
     let retry_after = given.and_then(|value| std::str::from_utf8(&value).ok()?.trim().parse().ok());
     let (stream, trailers) = Response::consume_body(response, accepted());
-    let body = match read(Body { stream, trailers }, None, limit).await {
-        Ok(body) => body,
-        // The status has been said; that the rest is too long does not unsay it.
-        Err((BodyError::TooLong, _)) => Vec::new(),
-        Err((BodyError::Broken, _)) => return Err(CallError::Unreachable),
-    };
-    Ok(Answer { status, retry_after, body })
+    Ok((status, retry_after, Body { stream, trailers }))
 }
 
 fn classify(error: ErrorCode) -> CallError {
@@ -383,6 +422,8 @@ fn classify(error: ErrorCode) -> CallError {
         | ErrorCode::ConnectionReadTimeout
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout => CallError::TimedOut,
+        ErrorCode::DnsError(_) => CallError::UnknownHost,
+        ErrorCode::TlsCertificateError => CallError::NotTrusted,
         ErrorCode::HttpRequestDenied
         | ErrorCode::DestinationIpProhibited
         | ErrorCode::HttpRequestMethodInvalid

@@ -22,8 +22,8 @@ pub enum Order {
 /// Where a page ended: `<milliseconds>.<id>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    at: i64,
-    id: String,
+    pub(crate) at: i64,
+    pub(crate) id: String,
 }
 
 impl Cursor {

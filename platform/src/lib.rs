@@ -2,6 +2,7 @@
 //!
 //! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
 
+pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod cache;
@@ -20,6 +21,7 @@ pub mod index;
 pub mod judged;
 pub mod kv;
 pub mod limit;
+pub mod link;
 pub mod lock;
 pub mod log;
 pub mod month;
@@ -28,11 +30,13 @@ pub mod percent;
 pub mod problem;
 pub mod queue;
 pub mod rate;
+pub mod receivers;
 pub mod redis;
 pub mod settings;
 pub mod stats;
 pub mod tally;
 pub mod trace;
+pub mod watch;
 
 pub use error::{Error, Kind};
 

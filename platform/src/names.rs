@@ -134,6 +134,63 @@ pub fn audit_head(entity: impl Display) -> String {
     format!("{{vigil}}:audit:{entity}")
 }
 
+/// The state of an alert: its revision, a space, its JSON.
+pub fn alert_state(id: impl Display) -> String {
+    format!("{{vigil}}:alert:{id}")
+}
+
+/// All alerts by when their submissions came in, milliseconds.
+pub const ALERTS: &str = "{vigil}:alerts";
+/// What is asked for when alerts are listed: a hash, alert to `<severity> <study> <site> <phase>`.
+pub const ALERT_FACTS: &str = "{vigil}:alert-facts";
+/// How many alerts there are: a hash of `<phase>|<severity>`.
+pub const ALERT_COUNTS: &str = "{vigil}:alert-counts";
+/// When each alert must move next, milliseconds: a sorted set. What stays behind is reported by the clock.
+pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
+/// Histograms of how long alerts took: a hash of `<what>|<severity>|<at most so many milliseconds>` and `...|sum`.
+pub const LAG: &str = "{vigil}:lag";
+/// Attempts to deliver: a hash of `<channel>|<outcome>`.
+pub const ATTEMPTS: &str = "{vigil}:attempts";
+/// What the clock found: a hash of `overdue`, `dead-trimmed`.
+pub const WATCH: &str = "{vigil}:watch";
+/// Receivers that want no message any more: a hash, receiver to when it said so.
+pub const DISABLED: &str = "{vigil}:disabled";
+
+/// The alerts of a phase, by when their submissions came in, milliseconds.
+pub fn alerts_of(phase: impl Display) -> String {
+    format!("{{vigil}}:alerts:{phase}")
+}
+
+/// The alert of a rule that a subject was last told of.
+pub fn repeat(key: impl Display) -> String {
+    format!("{{vigil}}:repeat:{key}")
+}
+
+/// The group of a subject that is open.
+pub fn group(key: impl Display) -> String {
+    format!("{{vigil}}:group:{key}")
+}
+
+/// A list: the key of a leader's group, then the alerts that go with its message.
+pub fn group_members(leader: impl Display) -> String {
+    format!("{{vigil}}:group:members:{leader}")
+}
+
+/// What is known of a receiver's calls.
+pub fn breaker(receiver: impl Display) -> String {
+    format!("{{vigil}}:breaker:{receiver}")
+}
+
+/// The calls to a receiver that are under way, by when they end at the latest: a sorted set.
+pub fn calls(receiver: impl Display) -> String {
+    format!("{{vigil}}:calls:{receiver}")
+}
+
+/// The token bucket of a receiver.
+pub fn rate_of_receiver(receiver: impl Display) -> String {
+    format!("{{vigil}}:rate:receiver:{receiver}")
+}
+
 /// A bucket of tokens.
 pub fn bucket(name: impl Display) -> String {
     format!("{{vigil}}:bucket:{name}")
@@ -202,9 +259,14 @@ pub fn alert(id: impl Display) -> String {
     format!("alert/{id}")
 }
 
-/// The receivers an alert was routed to. Written by `dispatch` at the first attempt.
-pub fn alert_receivers(id: impl Display) -> String {
-    format!("alert/{id}/receivers")
+/// The state of an alert, as Redis has it while something is due.
+pub fn stored_alert_state(id: impl Display) -> String {
+    format!("alert/{id}/state")
+}
+
+/// An entry of an alert's history.
+pub fn alert_history(id: impl Display, n: u32) -> String {
+    format!("alert/{id}/history/{n}")
 }
 
 /// What became of an alert at one receiver. Written by `dispatch` after every attempt.

@@ -27,18 +27,18 @@ use crate::redis::{Redis, number, text};
 pub use door::{Door, Enqueued, Submission};
 
 /// A bell that rang without waking anybody may ring again after this.
-const BELL: Duration = Duration::from_secs(2);
+pub(crate) const BELL: Duration = Duration::from_secs(2);
 /// A clock that has not ticked for this long is taken for dead.
-const CLOCK: Duration = Duration::from_secs(5);
+pub(crate) const CLOCK: Duration = Duration::from_secs(5);
 /// The most due entries that one tick moves.
 const MOST_DUE: i64 = 1000;
 
-fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {
+pub(crate) fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {
     number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What announces a tick. No two are alike, so that a late message is never taken for a new one.
-fn announcement() -> spin_sdk::redis::RedisParameter {
+pub(crate) fn announcement() -> spin_sdk::redis::RedisParameter {
     text(format!("next {:032x}", clock::random_bits()))
 }
 

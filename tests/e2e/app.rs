@@ -324,6 +324,12 @@ impl App {
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
     }
 
+    /// How many deliveries wait for their time. What else waits there: critical alerts that nobody acknowledged.
+    pub(crate) async fn deliveries_due(&self) -> usize {
+        let due: Vec<String> = self.redis(&["ZRANGE", "{vigil}:due", "0", "-1"]).await;
+        due.iter().filter(|work| !work.contains("\"do\":\"escalate\"")).count()
+    }
+
     /// Everything that Redis, the store and the logs have written: names and contents.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);

@@ -28,6 +28,10 @@ pub(crate) enum Act {
     Cut,
     /// Answers 200 with a body that never ends.
     Flood,
+    /// Answers after a while.
+    Late(Duration, u16),
+    /// Answers with a text.
+    Tell(u16, &'static str),
 }
 
 /// A call that was heard whole.
@@ -36,6 +40,7 @@ pub(crate) struct Call {
     pub(crate) at: Instant,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) act: Act,
 }
 
 impl Call {
@@ -50,12 +55,21 @@ impl Call {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
+
+    /// Whether it was taken.
+    pub(crate) fn taken(&self) -> bool {
+        matches!(
+            self.act,
+            Act::Answer(200..300) | Act::Late(_, 200..300) | Act::Say(_) | Act::Tell(200..300, _) | Act::Flood
+        )
+    }
 }
 
-#[derive(Default)]
 struct Script {
     next: VecDeque<Act>,
     calls: Vec<Call>,
+    /// What is done without a script, by the call's number.
+    otherwise: fn(usize) -> Act,
 }
 
 /// A receiver on a free port. Without a script it answers 204.
@@ -66,9 +80,14 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
+        Receiver::doing(|_| Act::Answer(204)).await
+    }
+
+    /// One that does something else without a script, by the call's number.
+    pub(crate) async fn doing(otherwise: fn(usize) -> Act) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let script = Arc::new(Mutex::new(Script::default()));
+        let script = Arc::new(Mutex::new(Script { next: VecDeque::new(), calls: Vec::new(), otherwise }));
         let shared = Arc::clone(&script);
         tokio::spawn(async move {
             loop {
@@ -115,8 +134,9 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let act = {
         let mut script = script.lock().unwrap();
-        script.calls.push(Call { at: Instant::now(), headers: parts.headers, body });
-        script.next.pop_front().unwrap_or(Act::Answer(204))
+        let act = script.next.pop_front().unwrap_or_else(|| (script.otherwise)(script.calls.len()));
+        script.calls.push(Call { at: Instant::now(), headers: parts.headers, body, act: act.clone() });
+        act
     };
     let empty = || http_body_util::Either::Left(Full::default());
     match act {
@@ -127,6 +147,14 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
         }
         Act::RetryAfter(status, seconds) => {
             Ok(Response::builder().status(status).header("retry-after", seconds).body(empty()).unwrap())
+        }
+        Act::Late(pause, status) => {
+            tokio::time::sleep(pause).await;
+            Ok(Response::builder().status(status).body(empty()).unwrap())
+        }
+        Act::Tell(status, text) => {
+            let body = http_body_util::Either::Left(Full::from(text));
+            Ok(Response::builder().status(status).body(body).unwrap())
         }
         Act::Hang => std::future::pending().await,
         Act::Cut => Err(std::io::Error::other("cut")),

@@ -1,87 +1,151 @@
-//! One attempt: the message, its signature by the Standard Webhooks scheme, the call.
+//! One attempt: the message, its signatures by the Standard Webhooks scheme, the call.
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::Timestamp;
+use domain::alert::endpoint::Secret;
+use domain::alert::link::Grant;
+use domain::alert::message::{ALERT, Item, Notice, compose};
 use domain::alert::retry::Outcome;
+use domain::alert::routes::{Channel, Receiver};
+use domain::alert::state::Delivery;
 use hmac::{Hmac, KeyInit, Mac};
-use platform::clock;
+use platform::alerts::{facts_of, plan_of};
 use platform::deadline::Deadline;
 use platform::entry::{Alert, Attempt};
-use platform::http::{self, CallError};
+use platform::http::{self, CallError, Url};
 use platform::trace::Trace;
-use serde_json::json;
+use platform::{clock, link};
 use sha2::Sha256;
 
-use crate::config::Receiver;
+use crate::config::Config;
+use crate::job::{Happened, Job, What};
+use crate::lanes::Placed;
 
-/// The most that is read of a receiver's answer: it is of no interest beyond its status.
+/// The most that is read of a receiver's answer: a word of why.
 const LONGEST_ANSWER: usize = 1024;
 
-/// A receiver's signing secret.
-pub(crate) struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Reads `whsec_` and base64 of at least 24 bytes.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let key = STANDARD.decode(text.strip_prefix("whsec_")?).ok()?;
-        (key.len() >= 24).then_some(Secret(key))
-    }
-
-    fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        // HMAC takes keys of any length; there is no key that it refuses.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-    }
+/// Calls the receiver once.
+pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
+    let Placed { job, place, longest } = placed;
+    let (began, at) = (Instant::now(), clock::now());
+    let (outcome, word, answer) = match (job.rules.routes.receiver(job.receiver()), job.delivery()) {
+        (Some(receiver), Some(delivery)) => {
+            let url = Url::parse(receiver.url.as_str());
+            let (headers, body) = message(&config, &job, receiver, &delivery, at);
+            let answer = match &url {
+                Some(url) => http::tell(url, &headers, body, LONGEST_ANSWER, Deadline::after(longest)).await,
+                None => Err(CallError::Refused),
+            };
+            outcome(answer)
+        }
+        _ => (Outcome::NotConfigured, "refused", String::new()),
+    };
+    let status = match outcome {
+        Outcome::Answered { status, .. } => Some(status),
+        _ => None,
+    };
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let attempt = Attempt { at: at.rfc3339(), took_ms, outcome: word.to_owned(), status, answer, next_at: None };
+    Happened { job, what: What::Called { outcome, attempt, place } }
 }
 
-/// Calls the receiver once.
-pub(crate) async fn attempt(alert: &Alert, receiver: &Receiver, deadline: Deadline) -> (Attempt, Outcome) {
-    let (began, at) = (Instant::now(), clock::now());
-    let body = message(alert);
-    let headers = [
-        ("webhook-id", alert.alert_id.clone()),
-        ("webhook-timestamp", at.seconds().to_string()),
-        ("webhook-signature", receiver.secret.sign(&alert.alert_id, at.seconds(), &body)),
-        ("traceparent", Trace::accept(Some(&alert.trace), clock::random_bits()).as_str().to_owned()),
-        ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
-    ];
-    let answer = http::post(&receiver.url, &headers, body.into_bytes(), LONGEST_ANSWER, deadline).await;
-    let (outcome, word, status) = match answer {
+fn outcome(answer: Result<http::Answer, CallError>) -> (Outcome, &'static str, String) {
+    let failed = |outcome, word| (outcome, word, String::new());
+    match answer {
         Ok(answer) => {
             let outcome = Outcome::Answered { status: answer.status, retry_after: answer.retry_after };
             let word = if (200..300).contains(&answer.status) { "delivered" } else { "answered" };
-            (outcome, word, Some(answer.status))
+            let beginning = answer.body.get(..LONGEST_ANSWER).unwrap_or(&answer.body);
+            (outcome, word, String::from_utf8_lossy(beginning).into_owned())
         }
-        Err(CallError::TimedOut) => (Outcome::TimedOut, "timed-out", None),
-        Err(CallError::Unreachable) => (Outcome::Unreachable, "unreachable", None),
-        Err(CallError::Refused) => (Outcome::Refused, "refused", None),
-    };
-    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    (Attempt { at: at.rfc3339(), took_ms, outcome: word.to_owned(), status }, outcome)
+        Err(CallError::TimedOut) => failed(Outcome::TimedOut, "timed-out"),
+        Err(CallError::Unreachable) => failed(Outcome::Unreachable, "unreachable"),
+        Err(CallError::UnknownHost) => failed(Outcome::UnknownHost, "unknown-host"),
+        Err(CallError::NotTrusted) => failed(Outcome::NotTrusted, "not-trusted"),
+        Err(CallError::Refused) => failed(Outcome::Refused, "refused"),
+    }
 }
 
-/// The same bytes at every attempt.
-fn message(alert: &Alert) -> String {
-    json!({
-        "type": "alert.raised",
-        "timestamp": alert.received_at,
-        "data": {
-            "alertId": alert.alert_id,
-            "severity": alert.severity,
-            "rule": alert.rule,
-            "textKey": alert.text_key,
-            "reason": alert.reason,
-            "instrument": alert.instrument,
-            "submissionId": alert.submission_id,
-            "studyId": alert.study_id,
-            "siteId": alert.site_id,
-            "subject": alert.subject,
+/// Headers and body. The body is the same at every attempt.
+fn message(
+    config: &Config,
+    job: &Job,
+    receiver: &Receiver,
+    delivery: &Delivery,
+    at: Timestamp,
+) -> (Vec<(&'static str, String)>, Vec<u8>) {
+    let alert = &job.case.alert;
+    let (id, routes) = (delivery.message_id(&alert.alert_id), &job.rules.routes);
+    let others: Vec<Item<'_>> = job.members.iter().map(item).collect();
+    let link = link(config, job, receiver, delivery).unwrap_or_default();
+    let notice = Notice { first: item(alert), others: &others, kind: delivery.kind(), link: &link };
+    let body = compose(routes, receiver, plan_of(routes, alert).language, &notice);
+    let mut headers = vec![
+        ("content-type", body.content_type.to_owned()),
+        ("content-length", body.text.len().to_string()),
+        ("webhook-id", id.clone()),
+        ("webhook-timestamp", at.seconds().to_string()),
+        ("traceparent", Trace::accept(Some(&alert.trace), clock::random_bits()).as_str().to_owned()),
+        ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    if !receiver.secrets.is_empty() {
+        let signed = format!("{id}.{}.{}", at.seconds(), body.text);
+        let signatures: Vec<String> = receiver.secrets.iter().map(|secret| sign(secret, &signed)).collect();
+        headers.push(("webhook-signature", signatures.join(" ")));
+    }
+    if let Some(authorization) = &receiver.authorization {
+        headers.push(("authorization", authorization.as_str().to_owned()));
+    }
+    match receiver.channel {
+        Channel::Webhook => {}
+        Channel::Sms | Channel::Email => headers.push(("idempotency-key", id)),
+        // A reminder is a communication of its own, although it is about the same alert.
+        Channel::FhirCommunication if delivery.telling == 0 => {
+            headers.push(("if-none-exist", format!("identifier={ALERT}|{}", alert.alert_id)));
         }
-    })
-    .to_string()
+        Channel::FhirCommunication => {}
+    }
+    (headers, body.text.into_bytes())
+}
+
+/// Where somebody who reads the message acknowledges the alert; none where the configuration has no address or no key.
+fn link(config: &Config, job: &Job, receiver: &Receiver, delivery: &Delivery) -> Option<String> {
+    let base = job.rules.routes.link_base.as_ref()?;
+    let grant = Grant {
+        alert: job.case.alert.alert_id.clone(),
+        opening: job.case.found.borrow().state.opening(),
+        receiver: receiver.id.clone(),
+        expires: delivery.since.plus_ms(job.rules.routes.link_valid_ms),
+    };
+    Some(format!("{base}{}", link::path(&config.link_key.as_ref()?.sign(&grant)?)))
+}
+
+fn item(alert: &Alert) -> Item<'_> {
+    Item {
+        id: &alert.alert_id,
+        submission: &alert.submission_id,
+        study: &alert.study_id,
+        site: &alert.site_id,
+        subject: &alert.subject,
+        severity: facts_of(alert).severity,
+        instrument: &alert.instrument,
+        rule: &alert.rule,
+        text_key: &alert.text_key,
+        reason: &alert.reason,
+        received_at: Timestamp::parse(&alert.received_at).unwrap_or(Timestamp::from_millis(0)),
+    }
+}
+
+fn sign(secret: &Secret, text: &str) -> String {
+    // A secret was checked when it was configured, and HMAC takes keys of any length.
+    let key = secret.as_str().strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok()).unwrap_or_default();
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
+    mac.update(text.as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }

@@ -1,105 +1,99 @@
-//! What the messenger needs to know, read once per bell.
+//! What the messenger needs to know: variables, read once per bell, and the settings in force.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::Severity;
-use domain::alert::retry::Schedule;
+use domain::alert::routes::Routes;
+use domain::alert::silence::Silence;
+use domain::settings::Document;
 use platform::Error;
 use platform::config::Reader;
-use platform::entry::Routes;
-use platform::http::Url;
-use platform::identity::{digest, hex};
+use platform::link::LinkKey;
 use platform::redis::{PATIENCE, Redis};
-
-use crate::call::Secret;
-
-/// A receiver of alerts.
-pub(crate) struct Receiver {
-    /// Stands for the URL wherever the URL must not be shown: the start of its SHA-256.
-    pub(crate) id: String,
-    pub(crate) url: Url,
-    pub(crate) secret: Secret,
-}
-
-/// Receivers by severity.
-type Routing = BTreeMap<String, Vec<Rc<Receiver>>>;
+use platform::settings::Settings;
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) lease: Duration,
     pub(crate) max_attempts: u32,
-    pub(crate) deadline: Duration,
     pub(crate) concurrency: usize,
-    pub(crate) schedule: Schedule,
-    routing: Routing,
+    pub(crate) link_key: Option<LinkKey>,
+    /// The routes where there is no document.
+    routes: Rc<Routes>,
 }
 
 impl Config {
     pub(crate) async fn read() -> Result<Self, Error> {
         let mut reader = Reader::new();
+        let deadline_ms: u64 = reader.number("delivery_deadline_ms", 10..=60_000).await;
+        let delays = reader.parsed("retry_schedule", delays).await;
+        let routes = reader.parsed("alert_routes", routes).await;
         let config = Config {
             redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
             lease: reader.seconds("lease_seconds", 1..=86_400).await,
             max_attempts: reader.number("max_attempts", 1..=1000).await,
-            deadline: Duration::from_millis(reader.number("delivery_deadline_ms", 10..=600_000).await),
             concurrency: reader.number("delivery_concurrency", 1..=1024).await,
-            schedule: Schedule::of(reader.parsed("retry_schedule", delays).await),
-            routing: reader.parsed("alert_routes", routing).await,
+            link_key: reader.parsed("link_key", LinkKey::read).await,
+            routes: Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays)),
         };
         // A lease that ends before a call does would let two workers call at the same time.
-        let fault =
-            (config.lease <= config.deadline).then_some("lease_seconds must be longer than delivery_deadline_ms");
+        let fault = (config.lease.as_millis() <= u128::from(deadline_ms))
+            .then_some("lease_seconds must be longer than delivery_deadline_ms");
         reader.finish_unless(fault, config)
     }
 
-    /// Who is told about alerts of this severity.
-    pub(crate) fn receivers(&self, severity: &str) -> &[Rc<Receiver>] {
-        self.routing.get(severity).map_or(&[], Vec::as_slice)
+    /// The longest that a call may take, whatever the receiver's own deadline: its work comes back when the lease ends.
+    pub(crate) fn longest_call(&self) -> Duration {
+        self.lease * 2 / 3
     }
 
-    /// The receiver of this id, whichever severity it is for.
-    pub(crate) fn receiver(&self, id: &str) -> Option<Rc<Receiver>> {
-        self.routing.values().flatten().find(|receiver| receiver.id == id).cloned()
+    /// The longest that work waits in this worker for a place at its receiver.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.lease / 4
     }
 }
 
-fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
-    let rule = || vec!["must be a JSON array of at most 100 delays, in seconds from 0 to 604800".to_owned()];
+/// One state of the settings: who is told of what, and what is silenced.
+pub(crate) struct Rules {
+    pub(crate) routes: Rc<Routes>,
+    pub(crate) silences: Rc<Vec<Silence>>,
+    revision: String,
+}
+
+impl Rules {
+    /// The rules of the revision that a script gave: those known, or what is in force now.
+    pub(crate) async fn at(config: &Config, revision: &str, known: Option<&Rc<Rules>>) -> Result<Rc<Rules>, Error> {
+        if let Some(known) = known.filter(|known| known.revision == revision) {
+            return Ok(Rc::clone(known));
+        }
+        let settings = Settings::at(&config.redis, revision).await?;
+        let routes = settings.document(&config.redis, Document::AlertRoutes, |it| Routes::read(it).ok()).await?;
+        let silences = settings.document(&config.redis, Document::Silences, |it| Silence::read_all(it).ok()).await?;
+        Ok(Rc::new(Rules {
+            routes: routes.unwrap_or_else(|| Rc::clone(&config.routes)),
+            silences: silences.unwrap_or_default(),
+            revision: settings.revision().to_owned(),
+        }))
+    }
+}
+
+/// None where the schedules by urgency hold.
+fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let rule = || vec!["must be empty, or a JSON array of at most 100 delays, in seconds from 0 to 604800".to_owned()];
     let seconds: Vec<f64> = serde_json::from_str(text).map_err(|_| rule())?;
     if seconds.len() > 100 || seconds.iter().any(|delay| !(0.0..=604_800.0).contains(delay)) {
         return Err(rule());
     }
-    Ok(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect())
+    Ok(Some(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect()))
 }
 
-fn routing(text: &str) -> Result<Routing, Vec<String>> {
-    let rule = r#"must be a JSON object: severity to a list of {"url","secret"}"#;
-    let routes: Routes = serde_json::from_str(text).map_err(|_| vec![rule.to_owned()])?;
-    let (mut routing, mut faults) = (Routing::new(), Vec::new());
-    for (severity, routes) in routes {
-        if Severity::parse(&severity).is_none() {
-            faults.push("knows the severities critical, high, moderate and info".to_owned());
-            continue;
-        }
-        let receivers: &mut Vec<Rc<Receiver>> = routing.entry(severity.clone()).or_default();
-        for (index, route) in routes.into_iter().enumerate() {
-            let (url, secret) = (Url::parse(&route.url), Secret::parse(&route.secret));
-            if url.is_none() {
-                faults.push(format!("{severity}/{index}: url must be http or https, without credentials"));
-            }
-            if secret.is_none() {
-                faults.push(format!("{severity}/{index}: secret must be whsec_ and at least 24 bytes as base64"));
-            }
-            let id = hex(digest(route.url.as_bytes()).first_chunk::<8>().unwrap_or(&[0; 8]));
-            if receivers.iter().any(|receiver| receiver.id == id) {
-                faults.push(format!("{severity}/{index}: the url stands there twice"));
-            }
-            if let (Some(url), Some(secret)) = (url, secret) {
-                receivers.push(Rc::new(Receiver { id, url, secret }));
-            }
-        }
-    }
-    if faults.is_empty() { Ok(routing) } else { Err(faults) }
+fn routes(text: &str) -> Result<Option<Routes>, Vec<String>> {
+    let document = serde_json::from_str(text).map_err(|_| vec!["must be JSON".to_owned()])?;
+    let faults = |faults: Vec<domain::Finding>| {
+        faults.into_iter().map(|fault| format!("at {:?}: {}", fault.pointer, fault.detail)).collect()
+    };
+    Routes::read_variable(&document).map(Some).map_err(faults)
 }

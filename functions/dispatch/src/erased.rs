@@ -1,66 +1,63 @@
 //! Alerts of erased submissions: nobody is told any more.
+//!
+//! A worker asks before it works on what it claimed and again after it has stored it: it sees an erasure at one of the
+//! two, or has stored before the erasure began, which then removes what it finds.
 
-use platform::kv::Batch;
-use platform::queue::{Claimed, Finished, FollowUp};
-use platform::redis::Redis;
-use platform::{Error, erasure};
-use serde::Deserialize;
+use platform::alerts::change::Change;
+use platform::entry::{Alert, Work};
+use platform::kv::Store;
+use platform::{Error, erasure, log};
 
-use crate::Done;
+use crate::config::Config;
+use crate::intake::Entries;
 
-/// As much of a claimed entry as tells where it comes from.
-#[derive(Deserialize)]
-struct Source<'a> {
-    #[serde(borrow)]
-    alert: Raised<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Raised<'a> {
-    submission_id: &'a str,
-}
-
-/// The submission an entry comes from, empty if nobody can tell.
-fn source(payload: &[u8]) -> &str {
-    serde_json::from_slice::<Source<'_>>(payload).map_or("", |source| source.alert.submission_id)
-}
-
-/// Lets nothing wait for its time, or lie with what was given up, that was erased during the call.
-pub(crate) async fn forget(redis: &Redis, finished: &mut [Finished]) -> Result<(), Error> {
-    let left = |finished: &&mut Finished| {
-        finished.follow_ups.iter().any(|it| matches!(it, FollowUp::Delay(..) | FollowUp::Dead(..)))
+/// Takes out the entries of submissions that were erased since, with what may have been stored of their alerts.
+pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) -> Result<Entries, Error> {
+    let raised = entries.raised.iter().map(|(_, alert)| alert.submission_id.as_str());
+    let due = entries.due.iter().map(|(_, due)| due.submission_id.as_str());
+    let ids: Vec<&str> = raised.chain(due).collect();
+    let mut erased = erasure::known(&config.redis, &ids).await?.into_iter();
+    let mut gone = Vec::new();
+    let mut end = |entry: &str, alert: &str| {
+        let mut change = Change::default();
+        change.end(entry);
+        entries.changes.push(change);
+        gone.push(alert.to_owned());
     };
-    let mut waiting: Vec<&mut Finished> = finished.iter_mut().filter(left).collect();
-    let ids: Vec<&str> = waiting
-        .iter()
-        .map(|finished| match finished.follow_ups.first() {
-            Some(FollowUp::Delay(_, payload) | FollowUp::Push(payload)) => source(payload.as_bytes()),
-            Some(FollowUp::Dead(_, payload)) => source(payload),
-            Some(FollowUp::Index(..) | FollowUp::Count(..) | FollowUp::Seen(..) | FollowUp::Unseen(..)) | None => "",
-        })
-        .collect();
-    let erased = erasure::known(redis, &ids).await?;
-    for (finished, erased) in waiting.iter_mut().zip(erased) {
+    entries.raised.retain(|(entry, alert)| {
+        let erased = erased.next().unwrap_or_default();
         if erased {
-            finished.follow_ups.clear();
+            end(entry, &alert.alert_id);
         }
-    }
-    Ok(())
+        !erased
+    });
+    entries.due.retain(|(entry, due)| {
+        // Those that went with the message of an erased alert are looked after.
+        let erased = erased.next().unwrap_or_default() && due.work != Work::Carry;
+        if erased {
+            end(entry, &due.alert_id);
+        }
+        !erased
+    });
+    remove(config, store, gone).await?;
+    Ok(entries)
 }
 
-/// Takes out the entries of submissions that were erased since.
-pub(crate) async fn split(redis: &Redis, entries: Vec<Claimed>) -> Result<(Vec<Claimed>, Vec<Done>), Error> {
-    let ids: Vec<&str> = entries.iter().map(|entry| source(&entry.payload)).collect();
-    let erased = erasure::known(redis, &ids).await?;
-    let (mut left, mut dropped) = (Vec::with_capacity(entries.len()), Vec::new());
-    for (entry, erased) in entries.into_iter().zip(erased) {
-        if erased {
-            let finished = Finished { id: entry.id, follow_ups: Vec::new() };
-            dropped.push(Done { finished, batch: Batch::default() });
-        } else {
-            left.push(entry);
-        }
+/// Removes what was stored of alerts whose submissions were erased meanwhile.
+pub(crate) async fn after(
+    config: &Config,
+    store: &Store,
+    alerts: impl Iterator<Item = &Alert> + Clone,
+) -> Result<(), Error> {
+    let ids: Vec<&str> = alerts.clone().map(|alert| alert.submission_id.as_str()).collect();
+    let erased = erasure::known(&config.redis, &ids).await?;
+    let gone = alerts.zip(erased).filter(|(_, erased)| *erased).map(|(alert, _)| alert.alert_id.clone());
+    remove(config, store, gone.collect()).await
+}
+
+async fn remove(config: &Config, store: &Store, alerts: Vec<String>) -> Result<(), Error> {
+    for alert in &alerts {
+        log::info("alert-dropped").alert(alert).outcome("erased").write();
     }
-    Ok((left, dropped))
+    if alerts.is_empty() { Ok(()) } else { erasure::remove_alerts(&config.redis, store, alerts).await }
 }

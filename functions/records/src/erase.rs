@@ -84,7 +84,7 @@ async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted
     let redis = &config.redis;
     let erasure = erasure::erase(redis, id, facts, wanted).await?;
     let entity = names::submission(id);
-    erasure::remove_alerts(store, erasure::alerts_of(store, id).await?).await?;
+    erasure::remove_alerts(redis, store, erasure::alerts_of(store, id).await?).await?;
     kv::remove_all(&[names::rescored(id)])?;
     // Read again: until the erasure was known, a worker may have stored it.
     let before = store.bytes(&entity).await?;

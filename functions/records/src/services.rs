@@ -121,7 +121,7 @@ impl Service {
             }
             Ok(answer) => Outcome::Refused(Some(answer.status)),
             Err(CallError::TimedOut) => Outcome::TimedOut,
-            Err(CallError::Unreachable) => Outcome::Unreachable,
+            Err(CallError::Unreachable | CallError::UnknownHost | CallError::NotTrusted) => Outcome::Unreachable,
             Err(CallError::Refused) => Outcome::Refused(None),
         }
     }

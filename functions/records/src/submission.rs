@@ -1,13 +1,14 @@
 //! `GET /v1/submissions/{id}`: how far a submission is, its scores, its alerts and where they went.
 
+use domain::alert::state::{self, Dead, Phase};
 use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Delivery, Receivers, Record, Rescored, State, Superseded};
+use platform::entry::{Alert, Record, Rescored, State, Superseded};
 use platform::http::Reply;
 use platform::identity::is_id;
 use platform::kv::Store;
 use platform::problem::{Problem, ProblemType};
 use platform::redis::text;
-use platform::{Error, names};
+use platform::{Error, alerts, names};
 use serde_json::{Value, json};
 use spin_sdk::redis::RedisResult;
 
@@ -145,31 +146,27 @@ async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
 }
 
 async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
-    let receivers = store.get::<Receivers>(&names::alert_receivers(&alert.alert_id)).await?;
-    let mut deliveries = Vec::new();
-    let state = match &receivers {
-        None => "pending",
-        Some(Receivers { receivers, .. }) if receivers.is_empty() => "unrouted",
-        Some(Receivers { receivers, .. }) => {
-            for receiver in receivers {
-                deliveries.extend(store.get::<Delivery>(&names::delivery(&alert.alert_id, receiver)).await?);
-            }
-            let all = |state: &str| deliveries.iter().all(|delivery| delivery.state == state);
-            if deliveries.len() < receivers.len() || deliveries.iter().any(|delivery| delivery.state == "pending") {
-                "pending"
-            } else if all("delivered") {
-                "delivered"
-            } else {
-                "dead"
-            }
-        }
+    let stored: Option<Value> = store.get(&names::stored_alert_state(&alert.alert_id)).await?;
+    let state = stored.as_ref().and_then(state::State::read);
+    let (word, reason) = match state.as_ref().map(state::State::phase) {
+        None | Some(Phase::Open) => ("pending", None),
+        Some(Phase::Dead(Dead::NoReceiver)) => ("unrouted", None),
+        Some(phase) => (phase.as_str(), phase.reason()),
     };
-    Ok(json!({
+    let deliveries = match &state {
+        Some(state) => alerts::deliveries(store, state).await?,
+        None => Vec::new(),
+    };
+    let mut shown = json!({
         "alertId": alert.alert_id,
         "severity": alert.severity,
         "rule": alert.rule,
         "reason": alert.reason,
-        "state": state,
+        "state": word,
         "deliveries": deliveries,
-    }))
+    });
+    if let (Some(members), Some(reason)) = (shown.as_object_mut(), reason) {
+        members.insert("because".to_owned(), reason.into());
+    }
+    Ok(shown)
 }

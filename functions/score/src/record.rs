@@ -262,5 +262,5 @@ fn put_audited(batch: &mut Batch, record: &Record) -> Result<(), Error> {
 }
 
 fn handed_over(alert: Alert) -> Result<String, Error> {
-    platform::kv::json(&Dispatch { alert, receiver: None, attempts: Vec::new() })
+    platform::kv::json(&Dispatch { alert })
 }

@@ -92,7 +92,7 @@ async fn call(url: &Url, wanting: &Wanting<'_>, deadline: Deadline) -> Risk {
             Err(_) => failed("unreadable"),
         },
         Err(CallError::TimedOut) => Risk { status: "late".to_owned(), reason: None, answer: None },
-        Err(CallError::Unreachable) => failed("unreachable"),
+        Err(CallError::Unreachable | CallError::UnknownHost | CallError::NotTrusted) => failed("unreachable"),
         Err(CallError::Refused) => failed("refused"),
     }
 }

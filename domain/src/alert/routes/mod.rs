@@ -207,6 +207,13 @@ pub struct Routes {
     pub link_valid_ms: u64,
 }
 
+impl Default for Routes {
+    /// Routes to nobody, with all defaults.
+    fn default() -> Self {
+        Routes::empty()
+    }
+}
+
 /// What the document says about one alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<'a> {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::read::{endpoint, secret};
 use super::{Channel, Receiver, Routes};
 use crate::alert::quiet::Offset;
+use crate::alert::retry::Schedule;
 use crate::alert::template::{Escape, Template};
 use crate::instrument::walk::{At, Faults};
 use crate::{Code, Finding, Severity};
@@ -59,6 +60,19 @@ impl Routes {
         }
         routes.receivers = receivers;
         if faults.is_empty() { Ok(routes) } else { Err(faults) }
+    }
+
+    /// With this deadline for every receiver, milliseconds, and these delays in place of the schedules by urgency.
+    #[must_use]
+    pub fn paced(mut self, deadline_ms: u64, delays_ms: Option<Vec<u64>>) -> Routes {
+        for receiver in self.receivers.values_mut() {
+            receiver.deadline_ms = deadline_ms;
+        }
+        if let Some(delays_ms) = delays_ms {
+            self.critical = Schedule { pass_on_from: self.critical.pass_on_from, ..Schedule::of(delays_ms) };
+            self.routine = Schedule { pass_on_from: None, ..self.critical.clone() };
+        }
+        self
     }
 }
 

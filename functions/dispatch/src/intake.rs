@@ -1,0 +1,258 @@
+//! From claimed entries to work: alerts are raised, what is over is ended, the rest is to be done.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use domain::alert::retry::{GiveUp, Outcome};
+use domain::alert::state::{Delivery, Event, Hold, Phase, State, Status, Work as Owed};
+use domain::{Severity, Timestamp};
+use platform::alerts::change::{self, Change};
+use platform::alerts::{self, Found, Raising, Taken};
+use platform::entry::{Alert, Attempts, Dispatch, Due, Work};
+use platform::kv::Store;
+use platform::queue::Claimed;
+use platform::{Error, clock, log, names};
+
+use crate::config::{Config, Rules};
+use crate::job::{Case, Happened, Job, Lease, What};
+
+/// Alerts in this worker's hands, so that two pieces of work on one share its state.
+#[derive(Default)]
+pub(crate) struct Cases(BTreeMap<String, Weak<Case>>);
+
+impl Cases {
+    fn known(&self, id: &str) -> Option<Rc<Case>> {
+        self.0.get(id)?.upgrade()
+    }
+
+    fn add(&mut self, alert: Alert, found: Found) -> Rc<Case> {
+        // What nobody works on any more is forgotten when there is much of it.
+        if self.0.len() > 4096 {
+            self.0.retain(|_, case| case.strong_count() > 0);
+        }
+        let id = alert.alert_id.clone();
+        let case = Rc::new(Case { alert, found: RefCell::new(found) });
+        self.0.insert(id, Rc::downgrade(&case));
+        case
+    }
+}
+
+/// Reads entries. Those that nobody can read, or that were handed out too often, become dead letters.
+pub(crate) struct Entries {
+    pub(crate) raised: Vec<(String, Alert)>,
+    pub(crate) due: Vec<(String, Due)>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Entries {
+    pub(crate) fn read(claimed: Vec<Claimed>, max_attempts: u32) -> Self {
+        let mut entries = Entries { raised: Vec::new(), due: Vec::new(), changes: Vec::new() };
+        for entry in claimed {
+            let raised = serde_json::from_slice::<Dispatch>(&entry.payload).ok();
+            let due = serde_json::from_slice::<Due>(&entry.payload).ok();
+            let dead = match (&raised, &due) {
+                (None, None) => Some("unreadable-entry"),
+                _ => (entry.attempt > max_attempts).then_some("attempts-exhausted"),
+            };
+            if let Some(reason) = dead {
+                let line = log::error("alert-dead").outcome(reason);
+                let id = raised.as_ref().map(|it| &it.alert.alert_id).or(due.as_ref().map(|it| &it.alert_id));
+                id.map_or(line, |id| log::error("alert-dead").outcome(reason).alert(id)).write();
+                let mut change = Change::default();
+                change.dead(reason, &String::from_utf8_lossy(&entry.payload));
+                change.end(&entry.id);
+                entries.changes.push(change);
+                continue;
+            }
+            entries.raised.extend(raised.map(|it| (entry.id.clone(), it.alert)));
+            entries.due.extend(due.map(|it| (entry.id.clone(), it)));
+        }
+        entries
+    }
+}
+
+/// Raises alerts. What is due at once is this worker's to do.
+pub(crate) async fn raise(
+    config: &Config,
+    store: &Store,
+    rules: &Rc<Rules>,
+    cases: &mut Cases,
+    raised: Vec<(String, Alert)>,
+) -> Result<Vec<Job>, Error> {
+    if raised.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = clock::now();
+    let lease_ms = u64::try_from(config.lease.as_millis()).unwrap_or(u64::MAX);
+    let raisings: Vec<Raising<'_>> = raised.iter().map(|(id, alert)| Raising { alert, entry: Some(id) }).collect();
+    let taken = Taken::Until(now.plus_ms(lease_ms).millis());
+    let found = alerts::raise_all(&config.redis, store, &rules.routes, &rules.silences, &raisings, taken, now).await?;
+    let mut jobs = Vec::new();
+    for ((_, alert), raised) in raised.into_iter().zip(found) {
+        let state = &raised.found.state;
+        if let Phase::Dead(why) = state.phase() {
+            log::error("alert-dead").trace(&alert.trace).alert(&alert.alert_id).outcome(why.as_str()).write();
+        }
+        if !raised.fresh {
+            continue;
+        }
+        let due = state.due().into_iter().filter(|due| due.at <= now && matches!(due.work, Owed::Deliver { .. }));
+        let works: Vec<Work> = due.map(|due| due.work.into()).collect();
+        if works.is_empty() {
+            continue;
+        }
+        let case = cases.add(alert, raised.found);
+        jobs.extend(works.into_iter().map(|work| {
+            let due = Due {
+                alert_id: case.alert.alert_id.clone(),
+                submission_id: case.alert.submission_id.clone(),
+                work: work.clone(),
+            };
+            job(&case, rules, Lease::Clock(due), work)
+        }));
+    }
+    Ok(jobs)
+}
+
+fn job(case: &Rc<Case>, rules: &Rc<Rules>, lease: Lease, work: Work) -> Job {
+    let (case, rules, since) = (Rc::clone(case), Rc::clone(rules), Instant::now());
+    Job { case, rules, lease, work, attempts: Attempts::default(), members: Vec::new(), since }
+}
+
+/// Looks at what is due: whether it still is, and what is to be done.
+pub(crate) async fn due(
+    config: &Config,
+    store: &Store,
+    rules: &Rc<Rules>,
+    cases: &mut Cases,
+    due: Vec<(String, Due)>,
+) -> Result<(Vec<Job>, Vec<Change>), Error> {
+    let unknown: Vec<&str> =
+        due.iter().map(|(_, due)| due.alert_id.as_str()).filter(|id| cases.known(id).is_none()).collect();
+    let states = alerts::find(&config.redis, store, &unknown).await?;
+    let mut found: BTreeMap<String, Rc<Case>> = BTreeMap::new();
+    for (id, state) in unknown.into_iter().zip(states) {
+        if let (Some(state), Some(alert)) = (state, store.get::<Alert>(&names::alert(id)).await?) {
+            found.insert(id.to_owned(), cases.add(alert, state));
+        }
+    }
+    let (mut jobs, mut changes) = (Vec::new(), Vec::new());
+    for (entry, due) in due {
+        let case = found.get(&due.alert_id).map(Rc::clone).or_else(|| cases.known(&due.alert_id));
+        let mut over = Change::default();
+        over.end(&entry);
+        match (case, due.work) {
+            (case, Work::Carry) => {
+                carry(config, store, rules, &due.alert_id, case).await?;
+                changes.push(over);
+            }
+            (None, _) => changes.push(over),
+            (Some(case), Work::Look) => {
+                // What was lost on its way is put there again; whoever has it in hand makes this one stale.
+                let state = &case.found.borrow().state;
+                for owed in state.due().into_iter().filter(|owed| owed.at <= clock::now()) {
+                    let (alert_id, submission_id) = (due.alert_id.clone(), case.alert.submission_id.clone());
+                    over.push(&Due { alert_id, submission_id, work: owed.work.into() })?;
+                }
+                changes.push(over);
+            }
+            (Some(case), work) => {
+                let owed = case.found.borrow().state.due().into_iter().any(|owed| Work::from(owed.work) == work);
+                if owed { jobs.push(job(&case, rules, Lease::Entry(entry), work)) } else { changes.push(over) }
+            }
+        }
+    }
+    for job in jobs.iter_mut().filter(|job| !job.receiver().is_empty()) {
+        let key = names::delivery(&job.case.alert.alert_id, job.receiver());
+        job.attempts = store.get(&key).await?.unwrap_or_default();
+    }
+    // A critical alert never waits for others, so none goes with it.
+    let mut leading: Vec<&mut Job> =
+        jobs.iter_mut().filter(|job| job.severity() != Severity::Critical && !job.receiver().is_empty()).collect();
+    let leaders: Vec<String> = leading.iter().map(|job| job.case.alert.alert_id.clone()).collect();
+    let leaders: Vec<&str> = leaders.iter().map(String::as_str).collect();
+    let groups = alerts::close_groups(&config.redis, &leaders).await?;
+    for (job, members) in leading.iter_mut().zip(groups) {
+        for id in members {
+            job.members.extend(store.get::<Alert>(&names::alert(&id)).await?);
+        }
+    }
+    Ok((jobs, changes))
+}
+
+/// What becomes of work before anybody is called: the steps of a chain, quiet hours, receivers that are gone.
+pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Happened>) {
+    let (mut calls, mut happened) = (Vec::new(), Vec::new());
+    for job in jobs {
+        let what = match (&job.work, job.rules.routes.receiver(job.receiver())) {
+            (Work::Escalate { .. }, _) => Some(What::Escalated),
+            (_, None) => Some(What::NotCalled(Outcome::NotConfigured)),
+            (_, Some(receiver)) => {
+                let until = receiver.allowed_at(job.severity(), now);
+                (until > now).then_some(What::Held { until, why: Hold::Quiet })
+            }
+        };
+        match what {
+            Some(what) => happened.push(Happened { job, what }),
+            None => calls.push(job),
+        }
+    }
+    (calls, happened)
+}
+
+/// Tells the alerts that went with a message what became of it. If the alert whose message it was is gone, they are
+/// raised again.
+async fn carry(
+    config: &Config,
+    store: &Store,
+    rules: &Rc<Rules>,
+    leader: &str,
+    case: Option<Rc<Case>>,
+) -> Result<(), Error> {
+    let outcome = case.as_ref().map(|case| outcome(&case.found.borrow().state));
+    let members = alerts::close_groups(&config.redis, &[leader]).await?;
+    for id in members.into_iter().flatten() {
+        let Some(alert) = store.get::<Alert>(&names::alert(&id)).await? else { continue };
+        match outcome {
+            Some(Some(outcome)) => {
+                let (routes, event) = (&rules.routes, Event::Carried(outcome));
+                // Ignored is well: it was told before.
+                let _ = alerts::apply(&config.redis, store, routes, &alert, &event, clock::now()).await?;
+            }
+            // Its message is still on its way.
+            Some(None) => {}
+            None => {
+                let state = alerts::load(&config.redis, store, &id).await?;
+                let went_with_it = |state: &State| *state.phase() == Phase::Grouped { leader: leader.to_owned() };
+                if state.as_ref().is_some_and(went_with_it) {
+                    alerts::raise_again(&config.redis, &alert).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What became of an alert's message: taken by somebody, or given up by all; none while it is on its way.
+fn outcome(state: &State) -> Option<Result<(), GiveUp>> {
+    let taken = |it: &Delivery| it.telling > 0 || matches!(it.status, Status::Delivered { .. });
+    if state.deliveries().iter().any(taken) {
+        return Some(Ok(()));
+    }
+    let mut given_up = None;
+    for delivery in state.deliveries() {
+        match delivery.status {
+            Status::Waiting { .. } => return None,
+            Status::GivenUp(reason) => given_up = Some(reason),
+            _ => {}
+        }
+    }
+    given_up.map(Err)
+}
+
+/// Makes changes that nothing depends on.
+pub(crate) async fn make(config: &Config, changes: Vec<Change>) -> Result<(), Error> {
+    change::make(&config.redis, &changes).await.map(|_| ())
+}

@@ -1,0 +1,123 @@
+//! A piece of work in a worker's hands.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use domain::alert::retry::Outcome;
+use domain::alert::state::{Delivery, Event, Hold};
+use domain::{Severity, Timestamp};
+use platform::alerts::change::Change;
+use platform::alerts::{Found, facts_of};
+use platform::entry::{Alert, Attempt, Attempts, Due, Work};
+use platform::{Error, clock};
+
+use crate::config::Rules;
+
+/// An alert, and its state as this worker knows it.
+pub(crate) struct Case {
+    pub(crate) alert: Alert,
+    pub(crate) found: RefCell<Found>,
+}
+
+/// By what work comes back if this worker dies.
+pub(crate) enum Lease {
+    /// An entry of the stream, which was claimed.
+    Entry(String),
+    /// What the clock would put onto the stream.
+    Clock(Due),
+}
+
+impl Lease {
+    /// Adds to a change that the work is done.
+    pub(crate) fn end(&self, change: &mut Change) -> Result<(), Error> {
+        match self {
+            Lease::Entry(id) => {
+                change.end(id);
+                Ok(())
+            }
+            Lease::Clock(due) => change.undelay(due),
+        }
+    }
+}
+
+/// Something to do about an alert. It is done by one state of the settings.
+pub(crate) struct Job {
+    pub(crate) case: Rc<Case>,
+    pub(crate) rules: Rc<Rules>,
+    pub(crate) lease: Lease,
+    pub(crate) work: Work,
+    /// The attempts at this receiver so far.
+    pub(crate) attempts: Attempts,
+    /// The alerts that go with the message.
+    pub(crate) members: Vec<Alert>,
+    /// When this worker got it.
+    pub(crate) since: Instant,
+}
+
+impl Job {
+    /// The receiver; empty for work that is about none.
+    pub(crate) fn receiver(&self) -> &str {
+        match &self.work {
+            Work::Deliver { receiver, .. } => receiver,
+            Work::Escalate { .. } | Work::Carry | Work::Look => "",
+        }
+    }
+
+    /// The entry of the stream that ends with it.
+    pub(crate) fn entry(&self) -> Option<&str> {
+        match &self.lease {
+            Lease::Entry(id) => Some(id),
+            Lease::Clock(_) => None,
+        }
+    }
+
+    pub(crate) fn severity(&self) -> Severity {
+        facts_of(&self.case.alert).severity
+    }
+
+    /// The delivery that this is an attempt of.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        self.case.found.borrow().state.delivery(self.receiver()).cloned()
+    }
+
+    /// The event that this work leads to.
+    pub(crate) fn event(&self, what: &What) -> Option<Event<'_>> {
+        match (&self.work, what) {
+            (Work::Deliver { receiver, series, attempt }, What::Held { until, why }) => {
+                let (series, attempt, until, why) = (*series, *attempt, *until, *why);
+                Some(Event::Held { receiver, series, attempt, until, why })
+            }
+            (Work::Deliver { receiver, series, attempt }, What::Called { outcome, .. } | What::NotCalled(outcome)) => {
+                let (series, attempt, outcome) = (*series, *attempt, *outcome);
+                Some(Event::Attempted { receiver, series, attempt, outcome, chance: clock::chance() })
+            }
+            (Work::Escalate { opening, round, rung }, _) => {
+                Some(Event::Escalate { opening: *opening, round: *round, rung: *rung })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What happened to a piece of work.
+pub(crate) enum What {
+    /// The receiver was called.
+    Called {
+        outcome: Outcome,
+        attempt: Attempt,
+        /// Its place among the receiver's calls.
+        place: String,
+    },
+    /// It cannot be called.
+    NotCalled(Outcome),
+    /// It is not to be called now.
+    Held { until: Timestamp, why: Hold },
+    /// The time of a step of the chain has come.
+    Escalated,
+}
+
+pub(crate) struct Happened {
+    pub(crate) job: Job,
+    pub(crate) what: What,
+}

@@ -1,0 +1,157 @@
+//! What happened to work is made into steps, which are stored and written: all that has happened, in one go.
+
+use domain::alert::state::{Delivery, Effect, Ignored, State, Status, Step};
+use platform::alerts::change::{self, Change};
+use platform::alerts::{self, Found, Stepped};
+use platform::entry::{Due, Work};
+use platform::kv::{Batch, Store};
+use platform::{Error, clock, log, names, receivers};
+
+use crate::config::Config;
+use crate::erased;
+use crate::job::{Happened, Job, What};
+use crate::lanes::Lanes;
+
+/// A step that is to be written.
+struct Pending {
+    job: Job,
+    what: What,
+    before: Found,
+    step: Step,
+}
+
+/// Stores and writes what happened. Gives how much work was ended.
+pub(crate) async fn settle(
+    config: &Config,
+    store: &Store,
+    lanes: &mut Lanes,
+    happened: Vec<Happened>,
+) -> Result<usize, Error> {
+    if happened.is_empty() {
+        return Ok(0);
+    }
+    let (now, count) = (clock::now(), happened.len());
+    let (mut others, mut batch, mut pending) = (Vec::new(), Batch::default(), Vec::new());
+    for Happened { mut job, what } in happened {
+        let mut always = Change::default();
+        ended(&job, &what, lanes, now, &mut always);
+        let before = job.case.found.borrow().clone();
+        let plan = alerts::plan_of(&job.rules.routes, &job.case.alert);
+        let step = job.event(&what).ok_or(Ignored::Stale).and_then(|event| before.state.step(&plan, &event, now));
+        record(&mut job, &what, step.as_ref().ok(), &mut batch)?;
+        match step {
+            Ok(step) => {
+                note(&job, &what, &step);
+                job.case.found.replace(Found::after(&step));
+                pending.push(Pending { job, what, before, step });
+            }
+            // Somebody was quicker, or it is a step that is done twice.
+            Err(_) => job.lease.end(&mut always)?,
+        }
+        others.push(always);
+    }
+    let mut steps = Vec::with_capacity(pending.len());
+    for Pending { job, before, step, .. } in &pending {
+        let mut change = Change::default();
+        finish(job, &step.state, &mut change)?;
+        steps.push(Stepped { alert: &job.case.alert, found: before, step, change });
+    }
+    let written = alerts::write(&config.redis, others, steps, batch, now).await?;
+    for (Pending { job, what, .. }, written) in pending.iter().zip(written) {
+        if !written {
+            again(config, store, job, what).await?;
+        }
+    }
+    erased::after(config, store, pending.iter().map(|it| &it.job.case.alert)).await?;
+    Ok(count)
+}
+
+/// What a call changes whatever becomes of the alert.
+fn ended(job: &Job, what: &What, lanes: &mut Lanes, now: domain::Timestamp, change: &mut Change) {
+    let What::Called { outcome, attempt, place } = what else { return };
+    let (routes, receiver) = (&job.rules.routes, job.receiver());
+    let gauge = lanes.ended(receiver);
+    receivers::ended(change, receiver, place, gauge, &routes.breaker, outcome.healthy(), now);
+    let channel = routes.receiver(receiver).map_or("unknown", |it| it.channel.as_str());
+    alerts::attempted(change, channel, &attempt.outcome);
+}
+
+/// Adds the attempt to those that are stored.
+fn record(job: &mut Job, what: &What, step: Option<&Step>, batch: &mut Batch) -> Result<(), Error> {
+    let What::Called { attempt, .. } = what else { return Ok(()) };
+    let mut attempt = attempt.clone();
+    attempt.next_at = step.and_then(|step| match step.state.delivery(job.receiver())?.status {
+        Status::Waiting { at, .. } => Some(at.rfc3339()),
+        _ => None,
+    });
+    job.attempts.push(attempt);
+    batch.put(names::delivery(&job.case.alert.alert_id, job.receiver()), &job.attempts)
+}
+
+/// What goes with a step: the work is done, and those that went with the message are told.
+fn finish(job: &Job, state: &State, change: &mut Change) -> Result<(), Error> {
+    job.lease.end(change)?;
+    let is_over = |it: &Delivery| !matches!(it.status, Status::Waiting { .. });
+    if !job.members.is_empty() && state.delivery(job.receiver()).is_some_and(is_over) {
+        let (alert_id, submission_id) = (job.case.alert.alert_id.clone(), job.case.alert.submission_id.clone());
+        change.push(&Due { alert_id, submission_id, work: Work::Carry })?;
+    }
+    Ok(())
+}
+
+/// Makes a step again that somebody else was quicker with.
+async fn again(config: &Config, store: &Store, job: &Job, what: &What) -> Result<(), Error> {
+    let Some(event) = job.event(what) else { return Ok(()) };
+    let (redis, routes, alert) = (&config.redis, &job.rules.routes, &job.case.alert);
+    let more = || {
+        let mut change = Change::default();
+        finish(job, &job.case.found.borrow().state, &mut change)?;
+        Ok((change, Batch::default()))
+    };
+    match alerts::apply_with(redis, store, routes, alert, &event, clock::now(), more).await? {
+        Ok(step) => {
+            job.case.found.replace(Found::after(&step));
+        }
+        Err(_) => {
+            let mut change = Change::default();
+            job.lease.end(&mut change)?;
+            change::make(redis, &[change]).await?;
+            // What others made of it is what counts from here on.
+            if let Some(found) = alerts::find(redis, store, &[&alert.alert_id]).await?.pop().flatten() {
+                job.case.found.replace(found);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn note(job: &Job, what: &What, step: &Step) {
+    let (alert, receiver) = (&job.case.alert, job.receiver());
+    for effect in &step.effects {
+        if let Effect::Disable { receiver } = effect {
+            log::error("receiver-disabled").receiver(receiver).outcome("receiver-gone").write();
+        }
+    }
+    let status = step.state.delivery(receiver).map(|delivery| delivery.status);
+    let (line, word) = match (what, status) {
+        (What::Escalated, _) => (log::warn("alert-escalated"), "not-acknowledged"),
+        (What::Held { why, .. }, _) => (log::info("alert-held"), why.as_str()),
+        (_, Some(Status::Delivered { .. })) => (log::info("alert-delivered"), "delivered"),
+        (_, Some(Status::GivenUp(reason))) => (log::error("alert-dead"), reason.as_str()),
+        _ => (log::warn("alert-not-delivered"), "retry"),
+    };
+    let mut line = line.alert(&alert.alert_id).trace(&alert.trace).outcome(word);
+    if !receiver.is_empty() {
+        line = line.receiver(receiver);
+    }
+    if let Work::Deliver { attempt, .. } = &job.work {
+        line = line.attempt(*attempt);
+    }
+    match what {
+        What::Called { attempt, .. } => match attempt.status {
+            Some(status) => line.status(status).write(),
+            None => line.write(),
+        },
+        _ => line.write(),
+    }
+}

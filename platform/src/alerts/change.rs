@@ -1,0 +1,114 @@
+//! A change in Redis: what must hold, and what is done if it does.
+//!
+//! Guarantee: a change happens whole or not at all, and tells which. Entries that it puts onto the stream ring, and what
+//! is due later keeps the clock going, in the same script.
+
+use crate::entry::Due;
+use crate::error::Error;
+use crate::kv;
+use crate::names::{self, Queue};
+use crate::queue::{BELL, CLOCK, announcement, integer, millis, nonsense};
+use crate::redis::{Redis, text};
+
+/// A change of what lies in Redis.
+#[derive(Debug, Default)]
+pub struct Change {
+    conditions: Vec<(String, String)>,
+    commands: Vec<Vec<String>>,
+    pushes: bool,
+    delays: bool,
+}
+
+impl Change {
+    /// It happens only if the value at this key begins so; if there is none, where `expected` is empty.
+    pub(crate) fn only_if(&mut self, key: String, expected: impl Into<String>) {
+        self.conditions.push((key, expected.into()));
+    }
+
+    pub(crate) fn command<const N: usize>(&mut self, words: [&str; N]) {
+        self.commands.push(words.into_iter().map(str::to_owned).collect());
+    }
+
+    /// Puts work onto the dispatch stream.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Refused`] when it cannot be written as JSON.
+    pub fn push(&mut self, due: &Due) -> Result<(), Error> {
+        self.push_text(&kv::json(due)?);
+        Ok(())
+    }
+
+    pub(crate) fn push_text(&mut self, payload: &str) {
+        self.command(["XADD", Queue::Dispatch.stream(), "*", "d", payload]);
+        self.pushes = true;
+    }
+
+    /// Lets work be done at a time, milliseconds since the epoch. It comes back onto the dispatch stream then.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Refused`] when it cannot be written as JSON.
+    pub fn delay(&mut self, at: i64, due: &Due) -> Result<(), Error> {
+        self.command(["ZADD", names::DUE, &at.to_string(), &member(due)?]);
+        self.delays = true;
+        Ok(())
+    }
+
+    /// Takes back what [`Change::delay`] said.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Refused`] when it cannot be written as JSON.
+    pub fn undelay(&mut self, due: &Due) -> Result<(), Error> {
+        self.command(["ZREM", names::DUE, &member(due)?]);
+        Ok(())
+    }
+
+    /// Ends an entry of the dispatch stream.
+    pub fn end(&mut self, entry: &str) {
+        let stream = Queue::Dispatch.stream();
+        self.command(["XACK", stream, names::GROUP, entry]);
+        self.command(["XDEL", stream, entry]);
+    }
+
+    /// Leaves a dead letter. The reason is a fixed word.
+    pub fn dead(&mut self, reason: &str, payload: &str) {
+        let queue = Queue::Dispatch.name();
+        self.command(["XADD", names::DEAD, "*", "q", queue, "reason", reason, "d", payload]);
+    }
+
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+}
+
+/// Work as the clock's set holds it.
+fn member(due: &Due) -> Result<String, Error> {
+    Ok(format!("{} {}", Queue::Dispatch.name(), kv::json(due)?))
+}
+
+/// Makes changes, in their order. Gives for each whether its conditions held.
+///
+/// # Errors
+/// [`crate::Kind::Away`]: they may have been made.
+pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flag = |on: bool| text(if on { "1" } else { "0" });
+    let count = |count: usize| text(count.to_string());
+    let queue = Queue::Dispatch;
+    let mut arguments =
+        vec![text(queue.channel()), millis(BELL), text(names::CLOCK_CHANNEL), millis(CLOCK), announcement()];
+    for change in changes {
+        arguments.extend([flag(change.pushes), flag(change.delays), count(change.conditions.len())]);
+        arguments.extend(change.conditions.iter().flat_map(|(key, expected)| [text(key), text(expected)]));
+        arguments.push(count(change.commands.len()));
+        for words in &change.commands {
+            arguments.push(count(words.len()));
+            arguments.extend(words.iter().map(text));
+        }
+    }
+    let reply = redis.eval(include_str!("step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
+    let made: Vec<bool> = reply.iter().filter_map(integer).map(|made| made == 1).collect();
+    if made.len() == changes.len() { Ok(made) } else { Err(nonsense("step")) }
+}

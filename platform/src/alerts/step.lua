@@ -1,0 +1,59 @@
+-- Does changes one after the other, each whole or not at all: if every key begins with the text expected of it.
+-- KEYS  dispatch stream's bell, clock
+-- ARGV  bell channel, bell ms, clock channel, clock ms, announcement of a tick, then for each change:
+--       '1' if it puts something onto the stream, '1' if something is due later,
+--       number of conditions, for each of them: key, beginning of its value ('': there is none),
+--       number of commands, for each of them: number of words, words
+-- Gives for each change 1, or 0 if a condition did not hold
+-- One command is our own: 'INDEX', all alerts, facts, counts, prefix of the phases' indexes, alert, time, its facts. It
+-- moves the alert in the indexes, from wherever they have it.
+local function index(all, facts, counts, prefix, id, at, new)
+  local old = redis.call('HGET', facts, id)
+  if old then
+    local severity, phase = string.match(old, '^(%S+) .* (%S+)$')
+    redis.call('ZREM', prefix .. phase, id)
+    redis.call('HINCRBY', counts, phase .. '|' .. severity, -1)
+  end
+  local severity, phase = string.match(new, '^(%S+) .* (%S+)$')
+  redis.call('ZADD', all, at, id)
+  redis.call('ZADD', prefix .. phase, at, id)
+  redis.call('HINCRBY', counts, phase .. '|' .. severity, 1)
+  redis.call('HSET', facts, id, new)
+end
+
+local out, i, rings, wakes = {}, 6, false, false
+while ARGV[i] do
+  local pushes, delays, holds = ARGV[i] == '1', ARGV[i + 1] == '1', true
+  local conditions = tonumber(ARGV[i + 2])
+  i = i + 3
+  for _ = 1, conditions do
+    local value, expected = redis.call('GET', ARGV[i]), ARGV[i + 1]
+    if expected == '' then
+      holds = holds and not value
+    else
+      holds = holds and value and string.sub(value, 1, #expected) == expected
+    end
+    i = i + 2
+  end
+  local commands = tonumber(ARGV[i])
+  i = i + 1
+  for _ = 1, commands do
+    local words = tonumber(ARGV[i])
+    if holds and ARGV[i + 1] == 'INDEX' then
+      index(unpack(ARGV, i + 2, i + words))
+    elseif holds then
+      redis.call(unpack(ARGV, i + 1, i + words))
+    end
+    i = i + 1 + words
+  end
+  out[#out + 1] = holds and 1 or 0
+  rings = rings or (holds and pushes)
+  wakes = wakes or (holds and (pushes or delays))
+end
+if rings and redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then
+  redis.call('PUBLISH', ARGV[1], '')
+end
+if wakes and redis.call('SET', KEYS[2], ARGV[5], 'NX', 'PX', ARGV[4]) then
+  redis.call('PUBLISH', ARGV[3], ARGV[5])
+end
+return out

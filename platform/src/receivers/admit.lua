@@ -1,0 +1,72 @@
+-- Takes places for calls to receivers.
+-- KEYS  disabled, then for each receiver: breaker, calls, rate
+-- ARGV  now ms, pause of a breaker ms, a name for the calls,
+--       then for each receiver: id, calls wanted, longest call ms, most calls at the same time, ms between two calls or 0
+-- Gives for each receiver: why there are not more places ('' | 'disabled' | 'breaker' | 'rate' | 'concurrency'), until
+--       when ms, number of places, places, number of fields, the breaker's fields: name, value
+local out, now, pause = {}, tonumber(ARGV[1]), tonumber(ARGV[2])
+for n = 1, (#ARGV - 3) / 5 do
+  local i, k = 4 + (n - 1) * 5, 2 + (n - 1) * 3
+  local id, wanted, longest = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local breaker, calls, rate, interval = KEYS[k], KEYS[k + 1], KEYS[k + 2], tonumber(ARGV[i + 4])
+  local why, till, free = '', 0, wanted
+  local open = tonumber(redis.call('HGET', breaker, 'open') or nil)
+  local probes = false
+  if redis.call('HEXISTS', KEYS[1], id) == 1 then
+    why, free = 'disabled', 0
+  elseif open then
+    -- A clock that was wrong must not keep it open, nor a probe that died.
+    open = math.min(open, now + pause)
+    local probe = tonumber(redis.call('HGET', breaker, 'probe') or nil)
+    probe = probe and math.min(probe, now + longest + 1000)
+    if now < open then
+      why, till, free = 'breaker', open, 0
+    elseif probe and now < probe then
+      why, till, free = 'breaker', probe, 0
+    else
+      probes, free = true, math.min(free, 1)
+      why, till = 'breaker', now + longest + 1000
+    end
+  end
+  if free > 0 then
+    redis.call('ZREMRANGEBYSCORE', calls, '-inf', now)
+    local places = tonumber(ARGV[i + 3]) - redis.call('ZCARD', calls)
+    if places < free then
+      free, why = math.max(places, 0), probes and why or 'concurrency'
+    end
+  end
+  if free > 0 and interval > 0 then
+    -- The bucket is the moment at which it is full again; it holds a minute.
+    local full = math.max(now, tonumber(redis.call('GET', rate) or 0))
+    local tokens = math.floor((60000 - (full - now)) / interval)
+    if tokens < free then
+      free, why = math.max(tokens, 0), 'rate'
+      till = math.ceil(full + (free + 1) * interval - 60000)
+    end
+    if free > 0 then
+      full = full + free * interval
+      redis.call('SET', rate, string.format('%.3f', full), 'PX', math.ceil(full - now))
+    end
+  end
+  if probes and free > 0 then
+    redis.call('HSET', breaker, 'probe', string.format('%.0f', now + longest + 1000))
+    free = 1
+  end
+  out[#out + 1] = why
+  out[#out + 1] = string.format('%.0f', till)
+  out[#out + 1] = free
+  for call = 1, free do
+    local place = ARGV[3] .. ':' .. n .. ':' .. call
+    redis.call('ZADD', calls, string.format('%.0f', now + longest), place)
+    out[#out + 1] = place
+  end
+  if free > 0 then
+    redis.call('PEXPIRE', calls, longest)
+  end
+  local fields = redis.call('HGETALL', breaker)
+  out[#out + 1] = #fields / 2
+  for _, value in ipairs(fields) do
+    out[#out + 1] = value
+  end
+end
+return out

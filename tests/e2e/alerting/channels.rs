@@ -1,0 +1,58 @@
+//! What receivers of each channel are sent.
+
+use serde_json::json;
+
+use super::{CRITICAL, alert, configure, document};
+use crate::app::{App, SECRET, phq9};
+use crate::receiver::Receiver;
+
+const NEXT_SECRET: &str = "whsec_bmV4dCBzZWNyZXQgb2YgdGhlIHRlc3RzIG9ubHkh";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_channel_has_its_form_and_none_has_an_identity() {
+    let (hook, sms, mail, ehr) =
+        (Receiver::start().await, Receiver::start().await, Receiver::start().await, Receiver::start().await);
+    let key = "bGluayBrZXkgZm9yIHRlc3RzIG9ubHkgISEhISEhISE=";
+    let app = App::builder().variable("link_key", key).start().await;
+    let mut document = document(json!({
+        "a": {"channel": "webhook", "url": hook.url(), "secrets": [NEXT_SECRET, SECRET]},
+        "b": {"channel": "sms", "url": sms.url(), "to": "+86 1", "format": "form", "authorization": "Bearer gateway"},
+        "c": {"channel": "email", "url": mail.url(), "to": "ward@example.org"},
+        "d": {"channel": "fhir-communication", "url": ehr.url()},
+    }));
+    document["defaults"]["routes"]["critical"] = json!(["a", "b", "c", "d"]);
+    document["defaults"]["language"] = json!("zh");
+    document["link"] = json!({"baseUrl": "https://vigil.example.org"});
+    configure(&app, &document).await;
+    let location = app.submit(&phq9("r", CRITICAL)).await;
+    let all = |state: &'static str| {
+        move |it: &serde_json::Value| {
+            it["deliveries"].as_array().is_some_and(|all| all.len() == 4 && all.iter().all(|it| it["state"] == state))
+        }
+    };
+    let alert = alert(&app, &location, all("delivered")).await;
+    let id = alert["alertId"].as_str().unwrap();
+
+    let call = &hook.calls()[0];
+    for secret in [NEXT_SECRET, SECRET] {
+        standardwebhooks::Webhook::new(secret).unwrap().verify(&call.body, &call.headers).unwrap();
+    }
+    let link = call.json()["data"]["link"].as_str().unwrap().to_owned();
+    assert!(link.starts_with(&format!("https://vigil.example.org/v1/acknowledge/1~{id}~0~a~")), "{link}");
+
+    let call = &sms.calls()[0];
+    assert_eq!(call.header("content-type"), "application/x-www-form-urlencoded");
+    assert_eq!((call.header("authorization"), call.header("idempotency-key")), ("Bearer gateway".into(), id.into()));
+    let call = &mail.calls()[0];
+    assert_eq!(call.json()["to"], "ward@example.org");
+    assert!(call.json()["subject"].as_str().unwrap().contains("新警报"), "{:?}", call.json());
+
+    let call = &ehr.calls()[0];
+    assert_eq!(call.header("content-type"), "application/fhir+json");
+    assert_eq!(call.header("if-none-exist"), format!("identifier=urn:vigil:alert|{id}"));
+    assert_eq!(call.json()["resourceType"], "Communication");
+    for receiver in [&hook, &sms, &mail, &ehr] {
+        let body = String::from_utf8_lossy(&receiver.calls()[0].body).into_owned();
+        assert!(!body.contains("patient of") && !body.contains("patient+of"), "{body}");
+    }
+}

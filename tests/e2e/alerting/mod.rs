@@ -1,0 +1,64 @@
+//! Alerting by the document `alert-routes`: who is told, when again, who is told next.
+
+mod admission;
+mod breaker;
+mod burst;
+mod chain;
+mod channels;
+mod schedule;
+mod watch;
+
+use serde_json::{Value, json};
+
+use crate::app::{App, SECRET, phq9};
+use crate::receiver::Receiver;
+
+/// Alerts once, by item 9 alone: critical.
+const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+/// Alerts once, by its total: high.
+const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
+
+/// A webhook.
+fn hook(receiver: &Receiver) -> Value {
+    json!({"channel": "webhook", "url": receiver.url(), "secrets": [SECRET]})
+}
+
+/// A document that tells `a` of everything, with times that a test can wait for.
+fn document(receivers: Value) -> Value {
+    json!({
+        "receivers": receivers,
+        "defaults": {
+            "routes": {"critical": ["a"], "high": ["a"], "moderate": ["a"], "info": []},
+            "groupSeconds": 0,
+            "repeatSeconds": 0,
+            "retry": {
+                "critical": {"delaysSeconds": [0.1, 0.1, 0.1, 0.1, 0.1, 0.1]},
+                "routine": {"delaysSeconds": [0.1, 0.1, 0.1]},
+            },
+        },
+    })
+}
+
+/// Puts a document in force.
+async fn configure(app: &App, document: &Value) {
+    let answer = app.send("PUT", "/v1/config/alert-routes", document).await;
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+}
+
+/// Its first alert, once `condition` holds.
+async fn alert(app: &App, location: &str, condition: impl Fn(&Value) -> bool) -> Value {
+    app.shown(location, |shown| condition(&shown["alerts"][0])).await["alerts"][0].clone()
+}
+
+/// The delivery to a receiver; null as long as there is none.
+fn delivery<'a>(alert: &'a Value, receiver: &str) -> &'a Value {
+    let all = alert["deliveries"].as_array();
+    all.and_then(|all| all.iter().find(|it| it["receiver"] == receiver)).unwrap_or(&Value::Null)
+}
+
+/// A response of a patient.
+fn of_patient(patient: &str, id: &str, answers: [u8; 9]) -> Value {
+    let mut response = phq9(id, answers);
+    response["patientId"] = json!(patient);
+    response
+}
