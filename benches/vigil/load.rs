@@ -31,20 +31,29 @@ pub(crate) struct Request {
 impl Request {
     /// A request that `status` answers when all is well.
     pub(crate) fn new(method: &str, path: &str, headers: &[(&str, &str)], body: &str, status: u16) -> Self {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: vigil\r\ncontent-length: {}\r\n", body.len());
-        for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
-        }
-        text += "\r\n";
-        text += body;
+        let text = head(method, path, headers, body.len()) + body;
         let places = |mark: &str| text.match_indices(mark).map(|(at, _)| at).collect();
         Request { ids: places(ID), patients: places(PATIENT), bytes: text.into_bytes(), status, says: "" }
+    }
+
+    /// A request with a body of bytes, in which nothing changes.
+    pub(crate) fn binary(path: &str, headers: &[(&str, &str)], body: &[u8], status: u16) -> Self {
+        let bytes = [head("POST", path, headers, body.len()).as_bytes(), body].concat();
+        Request { ids: Vec::new(), patients: Vec::new(), bytes, status, says: "" }
     }
 
     /// Only an answer whose body says this is one that all is well.
     pub(crate) fn says(self, says: &'static str) -> Self {
         Request { says, ..self }
     }
+}
+
+fn head(method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: vigil\r\ncontent-length: {length}\r\n");
+    for (name, value) in headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    text + "\r\n"
 }
 
 /// Gives ids out, for one run of everything.

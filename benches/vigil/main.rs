@@ -13,6 +13,7 @@
 )]
 
 mod app;
+mod dicom;
 mod figures;
 mod load;
 mod scoring;
@@ -24,7 +25,7 @@ use load::Ids;
 use table::Table;
 
 /// The parts of the table, in the order they run.
-const PARTS: [&str; 7] = ["door", "drain", "scoring", "latency", "depth", "size", "instantiation"];
+const PARTS: [&str; 8] = ["door", "drain", "scoring", "latency", "depth", "dicom", "size", "instantiation"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -69,6 +70,7 @@ async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
             "scoring" => scoring::batch(table),
             "latency" => figures::latency(table, &ids).await,
             "depth" => figures::depth(table, &ids).await,
+            "dicom" => dicom::dicom(table, &ids).await,
             "size" => figures::size(table),
             _ => figures::instantiation(table, &ids).await,
         };

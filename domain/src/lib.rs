@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod alert;
 pub mod audit;
 pub mod deidentify;
+pub mod dicom;
 pub mod fhir;
 mod finding;
 mod instrument;

@@ -75,6 +75,15 @@ impl PseudonymKey {
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
+    /// Another DICOM unique identifier for one, the same for the same: `2.25.` and a UUID as a decimal number (DICOM
+    /// PS3.5, annex B.2).
+    pub fn uid(&self, uid: &str) -> String {
+        let bytes = self.0.hash("vigil uid", &[uid]);
+        let mut first = [0; 16];
+        first.copy_from_slice(bytes.first_chunk::<16>().unwrap_or(&[0; 16]));
+        format!("2.25.{}", uuid::Builder::from_custom_bytes(first).into_uuid().as_u128())
+    }
+
     /// A number that decides by how much a patient's dates are shifted in a study, where it shifts them.
     pub fn date_shift(&self, study: &str, patient: &str) -> u64 {
         let bytes = self.0.hash("vigil date shift", &[study, patient]);
@@ -276,6 +285,9 @@ mod tests {
         for text in ["", "r-1", "../etc", "0000000000000000000000000000000000000"] {
             assert!(!is_id(text), "{text}");
         }
+        let uid = key.uid("1.2.840.1");
+        assert!(uid.len() <= 64 && uid == key.uid("1.2.840.1") && uid != key.uid("1.2.840.2"), "{uid}");
+        assert!(uid.strip_prefix("2.25.").unwrap().parse::<u128>().is_ok());
         assert_ne!(key.submission_id("A", "1", "response", "r"), key.submission_id("A", "1", "report", "r"));
     }
 

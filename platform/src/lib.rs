@@ -18,15 +18,18 @@ pub mod history;
 pub mod http;
 pub mod identity;
 pub mod index;
+pub mod jobs;
 pub mod judged;
 pub mod kv;
 pub mod limit;
 pub mod link;
 pub mod lock;
 pub mod log;
+pub mod memory;
 pub mod month;
 pub mod names;
 pub mod percent;
+pub mod place;
 pub mod problem;
 pub mod queue;
 pub mod rate;
@@ -37,6 +40,7 @@ pub mod stats;
 pub mod tally;
 pub mod trace;
 pub mod watch;
+pub mod webhook;
 
 pub use error::{Error, Kind};
 

@@ -101,6 +101,12 @@ impl Line {
         self
     }
 
+    /// How much memory the instance has, bytes.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.put("memory", bytes);
+        self
+    }
+
     /// Which attempt.
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.put("attempt", attempt);

@@ -12,17 +12,23 @@ pub enum Queue {
     Score,
     /// Alerts and deliveries that wait to be sent.
     Dispatch,
+    /// Analyses of images that cannot wait.
+    ImagingStat,
+    /// Analyses of images.
+    Imaging,
 }
 
 impl Queue {
     /// All queues.
-    pub const ALL: [Queue; 2] = [Queue::Score, Queue::Dispatch];
+    pub const ALL: [Queue; 4] = [Queue::Score, Queue::Dispatch, Queue::ImagingStat, Queue::Imaging];
 
     /// The queue's name, as metrics and dead letters use it.
     pub fn name(self) -> &'static str {
         match self {
             Queue::Score => "score",
             Queue::Dispatch => "dispatch",
+            Queue::ImagingStat => "imaging-stat",
+            Queue::Imaging => "imaging",
         }
     }
 
@@ -31,6 +37,8 @@ impl Queue {
         match self {
             Queue::Score => "{vigil}:q:score",
             Queue::Dispatch => "{vigil}:q:dispatch",
+            Queue::ImagingStat => "{vigil}:q:imaging-stat",
+            Queue::Imaging => "{vigil}:q:imaging",
         }
     }
 
@@ -39,6 +47,8 @@ impl Queue {
         match self {
             Queue::Score => "{vigil}:bell:score",
             Queue::Dispatch => "{vigil}:bell:dispatch",
+            Queue::ImagingStat => "{vigil}:bell:imaging-stat",
+            Queue::Imaging => "{vigil}:bell:imaging",
         }
     }
 
@@ -47,6 +57,7 @@ impl Queue {
         match self {
             Queue::Score => "vigil.score",
             Queue::Dispatch => "vigil.dispatch",
+            Queue::ImagingStat | Queue::Imaging => "vigil.imaging",
         }
     }
 }
@@ -196,6 +207,21 @@ pub fn bucket(name: impl Display) -> String {
     format!("{{vigil}}:bucket:{name}")
 }
 
+/// How far an analysis is: a hash.
+pub fn job(id: impl Display) -> String {
+    format!("{{vigil}}:job:{id}")
+}
+
+/// Analyses that wait, in their order.
+pub const JOBS_WAITING: &str = "{vigil}:jobs:waiting";
+/// How long a call of each service takes, of late, milliseconds: a hash.
+pub const JOBS_TOOK: &str = "{vigil}:jobs:took";
+
+/// The places at a service of limited concurrency: who holds one, who waits, and until when these count as there.
+pub fn places(service: impl Display) -> [String; 3] {
+    ["held", "line", "seen"].map(|what| format!("{{vigil}}:places:{service}:{what}"))
+}
+
 /// The key-value store every component uses.
 pub const STORE: &str = "default";
 /// Written by the readiness check.
@@ -267,6 +293,21 @@ pub fn stored_alert_state(id: impl Display) -> String {
 /// An entry of an alert's history.
 pub fn alert_history(id: impl Display, n: u32) -> String {
     format!("alert/{id}/history/{n}")
+}
+
+/// What became of an analysis. Written by `imaging`.
+pub fn analysis(id: impl Display) -> String {
+    format!("analysis/{id}")
+}
+
+/// The image of an analysis that waits, by the hash of what was asked for.
+pub fn analysis_image(id: impl Display, hash: impl Display) -> String {
+    format!("analysis/{id}/image/{hash}")
+}
+
+/// What became of telling an analysis' requester.
+pub fn analysis_webhook(id: impl Display) -> String {
+    format!("analysis/{id}/webhook")
 }
 
 /// What became of an alert at one receiver. Written by `dispatch` after every attempt.

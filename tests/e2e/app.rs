@@ -239,7 +239,7 @@ impl App {
             let client = redis::Client::open(self.redis_url.as_str()).ok()?;
             let mut connection = client.get_multiplexed_async_connection().await.ok()?;
             let runs = |id: &str| self.builder.components.is_empty() || self.builder.components.iter().any(|c| c == id);
-            for worker in ["score", "dispatch", "clock"].into_iter().filter(|id| runs(id)) {
+            for worker in ["score", "dispatch", "clock", "imaging"].into_iter().filter(|id| runs(id)) {
                 let mut ask = redis::cmd("PUBSUB");
                 ask.arg("NUMSUB").arg(format!("vigil.{worker}"));
                 let (_, listeners): (String, usize) = ask.query_async(&mut connection).await.ok()?;

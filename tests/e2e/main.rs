@@ -5,8 +5,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod ai;
 mod alerting;
 mod amend;
+mod analyses;
 mod app;
 mod audit;
 mod batch;
@@ -15,6 +17,7 @@ mod clock;
 mod deadline;
 mod deidentify;
 mod delivery;
+mod dicom;
 mod erase;
 mod errors;
 mod faults;
@@ -39,6 +42,7 @@ mod reports;
 mod reseal;
 mod risk;
 mod routes;
+mod scarce;
 mod selection;
 mod settings;
 mod stats;

@@ -15,6 +15,7 @@ fn every_redis_trigger_has_its_channel_and_an_address_of_its_own() {
     let expected = BTreeMap::from([
         ("score".to_owned(), Queue::Score.channel().to_owned()),
         ("dispatch".to_owned(), Queue::Dispatch.channel().to_owned()),
+        ("imaging".to_owned(), Queue::Imaging.channel().to_owned()),
         ("clock".to_owned(), CLOCK_CHANNEL.to_owned()),
     ]);
     assert_eq!(channels, expected);

@@ -1,27 +1,20 @@
-//! One attempt: the message, its signatures by the Standard Webhooks scheme, the call.
-//!
-//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//! One attempt: the message, signed, and the call.
 
 use std::rc::Rc;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
-use domain::alert::endpoint::Secret;
 use domain::alert::link::Grant;
 use domain::alert::message::{ALERT, Item, Notice, compose};
 use domain::alert::retry::Outcome;
 use domain::alert::routes::{Channel, Receiver};
 use domain::alert::state::Delivery;
-use hmac::{Hmac, KeyInit, Mac};
 use platform::alerts::{facts_of, plan_of};
 use platform::deadline::Deadline;
 use platform::entry::{Alert, Attempt};
 use platform::http::{self, CallError, Url};
 use platform::trace::Trace;
-use platform::{clock, link};
-use sha2::Sha256;
+use platform::{clock, link, webhook};
 
 use crate::config::Config;
 use crate::job::{Happened, Job, What};
@@ -56,20 +49,10 @@ pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
 }
 
 fn outcome(answer: Result<http::Answer, CallError>) -> (Outcome, &'static str, String) {
-    let failed = |outcome, word| (outcome, word, String::new());
-    match answer {
-        Ok(answer) => {
-            let outcome = Outcome::Answered { status: answer.status, retry_after: answer.retry_after };
-            let word = if (200..300).contains(&answer.status) { "delivered" } else { "answered" };
-            let beginning = answer.body.get(..LONGEST_ANSWER).unwrap_or(&answer.body);
-            (outcome, word, String::from_utf8_lossy(beginning).into_owned())
-        }
-        Err(CallError::TimedOut) => failed(Outcome::TimedOut, "timed-out"),
-        Err(CallError::Unreachable) => failed(Outcome::Unreachable, "unreachable"),
-        Err(CallError::UnknownHost) => failed(Outcome::UnknownHost, "unknown-host"),
-        Err(CallError::NotTrusted) => failed(Outcome::NotTrusted, "not-trusted"),
-        Err(CallError::Refused) => failed(Outcome::Refused, "refused"),
-    }
+    let (outcome, word, _) = webhook::outcome(&answer);
+    let body = answer.map(|answer| answer.body).unwrap_or_default();
+    let beginning = body.get(..LONGEST_ANSWER).unwrap_or(&body);
+    (outcome, word, String::from_utf8_lossy(beginning).into_owned())
 }
 
 /// Headers and body. The body is the same at every attempt.
@@ -95,8 +78,9 @@ fn message(
         ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
     if !receiver.secrets.is_empty() {
-        let signed = format!("{id}.{}.{}", at.seconds(), body.text);
-        let signatures: Vec<String> = receiver.secrets.iter().map(|secret| sign(secret, &signed)).collect();
+        // A secret was checked when it was configured.
+        let secrets = receiver.secrets.iter().filter_map(|secret| webhook::Secret::parse(secret.as_str()));
+        let signatures: Vec<String> = secrets.map(|it| it.sign(&id, at.seconds(), &body.text)).collect();
         headers.push(("webhook-signature", signatures.join(" ")));
     }
     if let Some(authorization) = &receiver.authorization {
@@ -140,12 +124,4 @@ fn item(alert: &Alert) -> Item<'_> {
         reason: &alert.reason,
         received_at: Timestamp::parse(&alert.received_at).unwrap_or(Timestamp::from_millis(0)),
     }
-}
-
-fn sign(secret: &Secret, text: &str) -> String {
-    // A secret was checked when it was configured, and HMAC takes keys of any length.
-    let key = secret.as_str().strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok()).unwrap_or_default();
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
-    mac.update(text.as_bytes());
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }

@@ -1,0 +1,316 @@
+//! DICOM Part 10 files, read as they come: attributes without identities, and what the pixels are like.
+//!
+//! Guarantee: memory does not grow with the file. One value of up to [`LONGEST_VALUE`], the shown attributes up to
+//! [`LONGEST_METADATA`] and a count for each possible pixel value are all that is held. Whatever the bytes are, reading
+//! ends with a report or with the first fault and its place, in time proportional to their number.
+//!
+//! Mechanism: [`Reader`] takes pieces. It reads the file meta information, chooses the transfer syntax, inflates what is
+//! deflated, and hands the data set to the tokenizer, which hands elements to the collector.
+//!
+//! Not for: decompressing images; big endian, which the standard retired.
+
+mod attributes;
+mod collect;
+mod pixels;
+mod profile;
+mod text;
+mod tokens;
+mod value;
+mod vr;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+
+use collect::Collector;
+pub use pixels::{Layout, Statistics};
+use tokens::Tokens;
+pub use vr::Vr;
+
+/// The longest file, bytes.
+pub const LONGEST_FILE: u64 = 64 * 1024 * 1024;
+/// The most that a deflated data set may grow to, bytes.
+pub const LONGEST_INFLATED: u64 = 256 * 1024 * 1024;
+/// The longest value that is shown, bytes.
+pub const LONGEST_VALUE: usize = 64 * 1024;
+/// When the shown attributes are longer than this, bytes, the rest is left out.
+pub const LONGEST_METADATA: usize = 1024 * 1024;
+/// The most sequences and items within each other.
+pub const DEEPEST: usize = 64;
+/// The longest file meta information, bytes.
+const LONGEST_META: u32 = 64 * 1024;
+/// Preamble, `DICM`, and the element that says how long the file meta information is.
+const START: usize = 128 + 4 + 12;
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// It does not begin as DICOM Part 10 does.
+    NotDicom,
+    /// Its file meta information cannot be read.
+    Meta,
+    /// Its transfer syntax is not one that is read here.
+    TransferSyntax,
+    /// Its character set is not known.
+    CharacterSet,
+    /// An element of no known representation.
+    Representation,
+    /// An element that does not come after the one before it.
+    Order,
+    /// A length beyond the end of what is around it, or none where there must be one.
+    Length,
+    /// A delimiter or an item where none can be, or an element where none can be.
+    Nesting,
+    /// Sequences within sequences, too many.
+    TooDeep,
+    /// Fewer pixels than rows, columns and frames ask for.
+    Pixels,
+    /// A deflated data set that is not, or that grows too long.
+    Deflate,
+    /// It ends before it is whole.
+    Truncated,
+}
+
+impl Problem {
+    /// The rule in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Problem::NotDicom => "must be a DICOM Part 10 file: 128 bytes, DICM, file meta information",
+            Problem::Meta => "the file meta information must be explicit little endian and name a transfer syntax",
+            Problem::TransferSyntax => "the transfer syntax must be little endian, deflated or encapsulated",
+            Problem::CharacterSet => "the specific character set must be one that DICOM defines",
+            Problem::Representation => "an element must have a value representation that DICOM defines",
+            Problem::Order => "elements must stand in the order of their tags, each once",
+            Problem::Length => "an element must end before what it is in",
+            Problem::Nesting => "items and delimiters must stand in sequences",
+            Problem::TooDeep => "sequences must not be nested deeper than 32",
+            Problem::Pixels => "the pixel data must be as long as rows, columns and frames say",
+            Problem::Deflate => "a deflated data set must be whole and not longer than 256 MiB",
+            Problem::Truncated => "the file must not end before its last element does",
+        }
+    }
+}
+
+/// A fault of a file, and how many bytes were read when it showed; of a deflated data set, inflated ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub problem: Problem,
+    /// Where.
+    pub position: u64,
+}
+
+/// What the reader asks others for.
+#[derive(Clone, Copy)]
+pub struct Guide<'a> {
+    /// The dictionary: the representation of a standard attribute, none for one that the standard does not know.
+    pub vr_of: fn(u32) -> Option<Vr>,
+    /// Gives another unique identifier for one, always the same for the same.
+    pub remap: &'a dyn Fn(&str) -> String,
+}
+
+/// What was done to attributes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Taken out.
+    pub removed: u32,
+    /// Left without a value.
+    pub emptied: u32,
+    /// Given a value that says nothing.
+    pub replaced: u32,
+    /// Unique identifiers given others.
+    pub remapped: u32,
+}
+
+/// The pixels of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pixels {
+    /// What the file says about them.
+    pub layout: Layout,
+    /// Their length in the file, bytes.
+    pub bytes: u64,
+    /// In how many fragments, if they are compressed.
+    pub fragments: Option<u32>,
+    /// What they are like, if they are native and of 8 or 16 bits.
+    pub statistics: Option<Statistics>,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The transfer syntax.
+    pub transfer_syntax: String,
+    /// The shown attributes, an object of the DICOM JSON model.
+    pub metadata: String,
+    /// Whether nothing was left out for its length.
+    pub complete: bool,
+    /// What was done to attributes.
+    pub counts: Counts,
+    /// The pixels, if there are any.
+    pub pixels: Option<Pixels>,
+}
+
+enum Stage {
+    /// Until the length of the file meta information is known, and then until it is whole.
+    Start(usize),
+    Plain(Tokens),
+    Deflated(Box<Inflater>),
+}
+
+struct Inflater {
+    state: Box<InflateState>,
+    output: Vec<u8>,
+    tokens: Tokens,
+    ended: bool,
+}
+
+/// A file that is being read.
+pub struct Reader<'a> {
+    stage: Stage,
+    head: Vec<u8>,
+    transfer_syntax: String,
+    collector: Collector<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// A file of which nothing is read.
+    pub fn new(guide: Guide<'a>) -> Self {
+        let collector = Collector::new(guide);
+        Reader { stage: Stage::Start(START), head: Vec::new(), transfer_syntax: String::new(), collector }
+    }
+
+    /// Reads a piece.
+    ///
+    /// # Errors
+    /// The first fault; nothing can be read afterwards.
+    pub fn push(&mut self, mut input: &[u8]) -> Result<(), Fault> {
+        loop {
+            match &mut self.stage {
+                Stage::Start(wanted) => {
+                    let taken = input.len().min(wanted.saturating_sub(self.head.len()));
+                    let (now, rest) = input.split_at_checked(taken).unwrap_or((input, &[]));
+                    self.head.extend_from_slice(now);
+                    if self.head.len() < *wanted {
+                        return Ok(());
+                    }
+                    input = rest;
+                    self.stage = self.start()?;
+                }
+                Stage::Plain(tokens) => return tokens.push(input, &mut self.collector),
+                Stage::Deflated(inflater) => return inflater.push(input, &mut self.collector),
+            }
+        }
+    }
+
+    fn fault(&self, problem: Problem) -> Fault {
+        Fault { problem, position: self.head.len() as u64 }
+    }
+
+    /// What follows from the bytes in `head`.
+    fn start(&mut self) -> Result<Stage, Fault> {
+        let bytes = |at: usize| self.head.get(at..).and_then(<[u8]>::first_chunk::<4>).copied().unwrap_or_default();
+        if bytes(128) != *b"DICM" {
+            return Err(self.fault(Problem::NotDicom));
+        }
+        if bytes(132) != [2, 0, 0, 0] || bytes(136) != *b"UL\x04\0" {
+            return Err(self.fault(Problem::Meta));
+        }
+        let length = u32::from_le_bytes(bytes(140));
+        if length > LONGEST_META {
+            return Err(self.fault(Problem::Meta));
+        }
+        let whole = START + length as usize;
+        if self.head.len() < whole {
+            return Ok(Stage::Start(whole));
+        }
+        let named = self.head.get(START..).and_then(transfer_syntax).ok_or_else(|| self.fault(Problem::Meta))?;
+        let begin = self.head.len() as u64;
+        let stage = match named.as_str() {
+            "1.2.840.10008.1.2" => Stage::Plain(Tokens::new(true, false, begin, LONGEST_FILE)),
+            "1.2.840.10008.1.2.1" => Stage::Plain(Tokens::new(false, false, begin, LONGEST_FILE)),
+            "1.2.840.10008.1.2.1.99" => Stage::Deflated(Box::new(Inflater {
+                state: InflateState::new_boxed(DataFormat::Raw),
+                output: vec![0; 32 * 1024],
+                tokens: Tokens::new(false, false, 0, LONGEST_INFLATED),
+                ended: false,
+            })),
+            // JPEG and its kin, MPEG, run-length, and deflated frames: the data set around them is explicit.
+            uid if ["1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8."]
+                .iter()
+                .any(|known| uid.starts_with(known)) =>
+            {
+                Stage::Plain(Tokens::new(false, true, begin, LONGEST_FILE))
+            }
+            _ => return Err(self.fault(Problem::TransferSyntax)),
+        };
+        self.transfer_syntax = named;
+        self.head = Vec::new();
+        Ok(stage)
+    }
+
+    /// The end of the file.
+    ///
+    /// # Errors
+    /// [`Problem::Truncated`] when it is not whole, [`Problem::NotDicom`] when it never began.
+    pub fn finish(self) -> Result<Report, Fault> {
+        match &self.stage {
+            Stage::Start(_) if self.head.get(128..132) == Some(b"DICM") => return Err(self.fault(Problem::Truncated)),
+            Stage::Start(_) => return Err(self.fault(Problem::NotDicom)),
+            Stage::Plain(tokens) => tokens.finish()?,
+            Stage::Deflated(inflater) => {
+                inflater.tokens.finish()?;
+                if !inflater.ended {
+                    return Err(Fault { problem: Problem::Truncated, position: inflater.tokens.position() });
+                }
+            }
+        }
+        let (metadata, pixels, counts, complete) = self.collector.finish();
+        Ok(Report { transfer_syntax: self.transfer_syntax, metadata, complete, counts, pixels })
+    }
+}
+
+impl Inflater {
+    fn push(&mut self, mut input: &[u8], to: &mut Collector<'_>) -> Result<(), Fault> {
+        while !self.ended {
+            let result = inflate(&mut self.state, input, &mut self.output, MZFlush::None);
+            input = input.get(result.bytes_consumed..).unwrap_or_default();
+            self.tokens.push(self.output.get(..result.bytes_written).unwrap_or_default(), to)?;
+            let fault = |position| Fault { problem: Problem::Deflate, position };
+            match result.status {
+                Ok(MZStatus::StreamEnd) => self.ended = true,
+                // Nothing more comes out of what came in.
+                Err(MZError::Buf) => return Ok(()),
+                Ok(_) if result.bytes_written == 0 && input.is_empty() => return Ok(()),
+                Ok(_) => {}
+                Err(_) => return Err(fault(self.tokens.position())),
+            }
+        }
+        // Padding to an even length may follow.
+        Ok(())
+    }
+}
+
+/// The transfer syntax that these elements, explicit little endian, name.
+fn transfer_syntax(mut meta: &[u8]) -> Option<String> {
+    while let Some((header, rest)) = meta.split_first_chunk::<8>() {
+        let [a, b, c, d, one, two, low, high] = *header;
+        let vr = Vr::parse(core::str::from_utf8(&[one, two]).ok()?)?;
+        let (length, rest) = if vr.is_long() {
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            (u32::from_le_bytes(*length) as usize, rest)
+        } else {
+            (u16::from_le_bytes([low, high]).into(), rest)
+        };
+        let (value, rest) = rest.split_at_checked(length)?;
+        if [a, b, c, d] == [2, 0, 0x10, 0] {
+            let text = core::str::from_utf8(value).ok()?.trim_end_matches(['\0', ' ']);
+            return Some(text.into());
+        }
+        meta = rest;
+    }
+    None
+}

@@ -1,0 +1,120 @@
+//! One call to a scarce service while the caller waits.
+//!
+//! Guarantee: over all instances and hosts, no more calls are under way than the service has places. Who finds none free
+//! waits its turn for at most half a second.
+
+use std::time::Duration;
+
+use domain::{Code, Finding};
+use platform::auth::Action;
+use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::http::{self, Answer, BodyError, CallError, Incoming, Reply};
+use platform::problem::{Problem, ProblemType};
+use platform::trace::Trace;
+use platform::{clock, log, place};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::services::Service;
+
+/// How long a caller waits for a place.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a body may take to come.
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// The longest body, bytes.
+const LONGEST_BODY: usize = 1024 * 1024;
+/// The longest answer of a service, bytes.
+pub(crate) const LONGEST_ANSWER: usize = 1024 * 1024;
+
+pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
+    if incoming.method != "POST" {
+        return Err(Problem::method_not_allowed("POST"));
+    }
+    config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?;
+    if !incoming.is_json() {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
+    }
+    let asked = incoming.header(HEADER);
+    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let body = body(incoming, LONGEST_BODY, Deadline::after_or_sooner(ARRIVAL, asked.as_deref())).await?;
+    let (service, input) = read(config, &body)?;
+
+    let deadline = Deadline::after_or_sooner(PATIENCE + service.deadline, asked.as_deref());
+    let place = place::take(&config.redis, service.places(), PATIENCE.min(deadline.left())).await;
+    let place = place.map_err(|error| {
+        log::error("place-not-taken").trace(trace.as_str()).cause(&error).write();
+        Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+    })?;
+    let Some(place) = place else {
+        return Err(Problem::new(ProblemType::Busy, "every place at the service is taken"));
+    };
+    let headers = [("traceparent", trace.child(clock::random_bits()).as_str().to_owned())];
+    let call = deadline.cap(service.deadline);
+    let answer = http::post(&service.url, &headers, input.into_bytes(), LONGEST_ANSWER, call).await;
+    if let Err(error) = place.free().await {
+        log::warn("place-not-freed").trace(trace.as_str()).cause(&error).write();
+    }
+    let result = result(answer)?;
+    Ok(Reply::json(200, &json!({"service": service.name, "result": result})))
+}
+
+/// Reads a body.
+pub(crate) async fn body(incoming: Incoming, limit: usize, deadline: Deadline) -> Result<Vec<u8>, Problem> {
+    match deadline.run(incoming.body(limit)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(BodyError::TooLong)) => Err(Problem::new(ProblemType::TooLarge, format!("the limit is {limit} bytes"))),
+        Ok(Err(BodyError::Broken)) => Err(Problem::new(ProblemType::Malformed, "the body broke off")),
+        Err(TimedOut) => Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
+    }
+}
+
+/// The service that is asked for, and what it is given.
+fn read<'a>(config: &'a Config, body: &[u8]) -> Result<(&'a Service, String), Problem> {
+    let malformed = || Problem::new(ProblemType::Malformed, "send a JSON object");
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Err(malformed()) };
+    let mut findings = Vec::new();
+    let service = service(config, members.remove("service"), &mut findings);
+    let input = members.remove("input");
+    if input.is_none() {
+        findings.push(Finding::new("/input", Code::Required, "is what the service is given"));
+    }
+    unknown(&members, &mut findings);
+    match (service, input) {
+        (Some(service), Some(input)) if findings.is_empty() => Ok((service, input.to_string())),
+        _ => Err(Problem::invalid(findings)),
+    }
+}
+
+/// The service of this name.
+pub(crate) fn service<'a>(config: &'a Config, name: Option<Value>, findings: &mut Vec<Finding>) -> Option<&'a Service> {
+    let found = name.as_ref().and_then(Value::as_str).and_then(|name| config.services.get(name));
+    if name.is_none() {
+        findings.push(Finding::new("/service", Code::Required, "names the service"));
+    } else if found.is_none() {
+        findings.push(Finding::new("/service", Code::Choice, "must name a service of the configuration"));
+    }
+    found
+}
+
+/// Members that no rule names. Their names are the sender's: the finding tells only that they are there.
+pub(crate) fn unknown(members: &serde_json::Map<String, Value>, findings: &mut Vec<Finding>) {
+    if !members.is_empty() {
+        findings.push(Finding::new("", Code::Unknown, format!("{} members have no meaning here", members.len())));
+    }
+}
+
+/// What a service found.
+fn result(answer: Result<Answer, CallError>) -> Result<Value, Problem> {
+    match answer {
+        Ok(answer) if (200..300).contains(&answer.status) => serde_json::from_slice(&answer.body)
+            .map_err(|_| Problem::new(ProblemType::BadGateway, "the service did not answer in JSON of up to 1 MiB")),
+        Ok(answer) => Err(Problem::new(ProblemType::BadGateway, format!("the service answered {}", answer.status))),
+        Err(CallError::TimedOut) => {
+            Err(Problem::new(ProblemType::DeadlinePassed, "the service did not answer in time"))
+        }
+        Err(CallError::Unreachable | CallError::UnknownHost | CallError::NotTrusted) => {
+            Err(Problem::new(ProblemType::BadGateway, "the service cannot be reached"))
+        }
+        Err(CallError::Refused) => Err(Problem::new(ProblemType::BadGateway, "the service may not be called")),
+    }
+}

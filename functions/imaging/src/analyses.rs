@@ -1,0 +1,199 @@
+//! Analyses as jobs: asked for, looked at, cancelled.
+//!
+//! Guarantee: 202 is said only after the job is on a stream that Redis keeps on disk, with its image in the store.
+
+use std::time::Duration;
+
+use platform::auth::{Action, Principal};
+use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::http::{Incoming, Reply};
+use platform::identity::is_id;
+use platform::jobs::{self, Analysis, Enqueued, Progress, Told};
+use platform::kv::{self, Batch, Store};
+use platform::problem::{Problem, ProblemType};
+use platform::trace::Trace;
+use platform::{Error, clock, log, names};
+use serde_json::{Value, json};
+
+use crate::ai;
+use crate::asked::{self, Asked};
+use crate::config::Config;
+
+/// The whole of a request.
+const TOTAL: Duration = Duration::from_secs(5);
+/// The longest body, bytes: an image of 1 MiB as base64, and what is said about it.
+const LONGEST_BODY: usize = 1_500_000;
+
+pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
+    let path = incoming.path.clone();
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let authorization = incoming.header("authorization");
+    let admit = |action| config.keys.admit(authorization.as_deref(), action);
+    let work = async {
+        match (path.strip_prefix("/v1/imaging/analyses/"), incoming.method.as_str()) {
+            (None, "POST") => accept(config, admit(Action::Submit)?, incoming, deadline).await,
+            (None, _) => Err(Problem::method_not_allowed("POST")),
+            (Some(id), "GET") => show(config, admit(Action::Follow)?, id).await,
+            (Some(id), "DELETE") => cancel(config, admit(Action::Submit)?, id).await,
+            (Some(_), _) => Err(Problem::method_not_allowed("GET, DELETE")),
+        }
+    };
+    deadline.run(work).await.unwrap_or_else(|TimedOut| {
+        config.redis.forget();
+        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+    })
+}
+
+async fn accept(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    deadline: Deadline,
+) -> Result<Reply, Problem> {
+    if !incoming.is_json() {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
+    }
+    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let body = ai::body(incoming, LONGEST_BODY, deadline).await?;
+    let Asked { job, image, hash } = asked::read(config, &body, &trace)?;
+    if !principal.covers(&job.study_id, &job.site_id) {
+        log::warn("foreign-scope").key(&principal.id).write();
+        return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
+    }
+    // An analysis that is known needs no image a second time.
+    let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| away(&error))?;
+    let stored = image.filter(|_| known.is_none());
+    if let Some(image) = &stored {
+        let store = Store::open().await.map_err(|error| away(&error))?;
+        let key = names::analysis_image(&job.analysis_id, &hash);
+        store.put(&key, image).await.map_err(|error| away(&error))?;
+    }
+    let enqueued = jobs::enqueue(&config.redis, &job, &hash, config.capacity).await.map_err(|error| away(&error))?;
+    match enqueued {
+        Enqueued::Queued | Enqueued::Duplicate => {
+            let location = format!("/v1/imaging/analyses/{}", job.analysis_id);
+            let shown = json!({"analysisId": job.analysis_id, "state": "queued"});
+            Ok(Reply::json(202, &shown).header("location", location))
+        }
+        Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
+        Enqueued::Full => {
+            if stored.is_some() {
+                let key = names::analysis_image(&job.analysis_id, &hash);
+                kv::remove_all(&[key]).map_err(|error| away(&error))?;
+            }
+            Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored"))
+        }
+    }
+}
+
+async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
+    if !is_id(id) {
+        return Err(Problem::not_found());
+    }
+    if let Some(record) = record(principal, id).await? {
+        return Ok(Reply::json(200, &document(&record, principal)));
+    }
+    let progress = jobs::look(&config.redis, id).await.map_err(|error| away(&error))?;
+    let progress = progress.filter(|progress| principal.covers(&progress.facts.study, &progress.facts.site));
+    progress.map(|progress| Reply::json(200, &waiting(config, id, &progress))).ok_or_else(Problem::not_found)
+}
+
+/// What became of an analysis, for a key that covers it.
+async fn record(principal: &Principal, id: &str) -> Result<Option<Analysis>, Problem> {
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| away(&error))?;
+    let Some(mut record) = record else { return Ok(None) };
+    if !principal.covers(&record.study_id, &record.site_id) {
+        return Err(Problem::not_found());
+    }
+    record.webhook = store.get::<Told>(&names::analysis_webhook(id)).await.map_err(|error| away(&error))?;
+    Ok(Some(record))
+}
+
+/// Who may only send sees that it ended, and not what was found.
+fn document(record: &Analysis, principal: &Principal) -> Value {
+    let mut shown = serde_json::to_value(record).unwrap_or_default();
+    if let (false, Value::Object(members)) = (principal.may(Action::Read), &mut shown) {
+        for member in ["result", "alerts", "subject"] {
+            members.remove(member);
+        }
+    }
+    shown
+}
+
+fn waiting(config: &Config, id: &str, progress: &Progress) -> Value {
+    let facts = &progress.facts;
+    let shown = json!({
+        "analysisId": id,
+        "state": progress.state,
+        "studyId": facts.study,
+        "siteId": facts.site,
+        "service": facts.service,
+        "priority": if facts.stat { "stat" } else { "routine" },
+        "requestedAt": facts.at,
+        "attemptsMade": progress.attempts,
+    });
+    let (Value::Object(mut members), "queued", Some(before)) = (shown.clone(), &*progress.state, progress.before)
+    else {
+        return shown;
+    };
+    let service = config.services.get(&facts.service);
+    let parallel = service.map_or(1, |service| u64::from(service.limit)).min(config.concurrency as u64).max(1);
+    // Before the first answer nobody knows better than the deadline.
+    let usual = progress.took_ms.or(service.map(|service| service.deadline.as_millis() as u64)).unwrap_or(0);
+    members.insert("place".to_owned(), (before + 1).into());
+    members.insert("expectedWaitMs".to_owned(), (before / parallel).saturating_mul(usual).into());
+    if let Some(next) = progress.next_ms {
+        members.insert("nextAt".to_owned(), domain::Timestamp::from_millis(next).rfc3339().into());
+    }
+    Value::Object(members)
+}
+
+async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
+    if !is_id(id) {
+        return Err(Problem::not_found());
+    }
+    let ended = |record: Analysis| match record.state.as_str() {
+        "cancelled" => Ok(Reply::json(200, &document(&record, principal))),
+        _ => Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled")),
+    };
+    if let Some(record) = record(principal, id).await? {
+        return ended(record);
+    }
+    let progress = jobs::look(&config.redis, id).await.map_err(|error| away(&error))?;
+    let facts = progress.ok_or_else(Problem::not_found)?.facts;
+    if !principal.covers(&facts.study, &facts.site) {
+        return Err(Problem::not_found());
+    }
+    let state = jobs::cancel(&config.redis, id).await.map_err(|error| away(&error))?;
+    if state.as_deref() != Some("cancelled") {
+        return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
+    }
+    let record = Analysis {
+        state: "cancelled".to_owned(),
+        analysis_id: id.to_owned(),
+        study_id: facts.study,
+        site_id: facts.site,
+        subject: String::new(),
+        service: facts.service,
+        priority: if facts.stat { "stat" } else { "routine" }.to_owned(),
+        requested_at: facts.at,
+        ended_at: clock::now().rfc3339(),
+        reason: None,
+        result: None,
+        alerts: Vec::new(),
+        attempts: Vec::new(),
+        webhook: None,
+    };
+    let mut batch = Batch::default();
+    batch.put(names::analysis(id), &record).map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    store.put_each(&batch).await.map_err(|error| away(&error))?;
+    log::info("analysis-cancelled").key(&principal.id).write();
+    Ok(Reply::json(200, &document(&record, principal)))
+}
+
+fn away(error: &Error) -> Problem {
+    log::error("analysis-not-served").cause(error).write();
+    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+}

@@ -1,0 +1,148 @@
+//! What is asked for: from a body to a job, or all that is wrong with it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::{Code, Finding};
+use platform::identity::random_submission_id;
+use platform::jobs::{Image, Job};
+use platform::problem::{Problem, ProblemType};
+use platform::trace::Trace;
+use platform::{clock, names};
+use serde_json::{Map, Value};
+
+use crate::ai;
+use crate::config::Config;
+
+/// The longest image that comes with the request, bytes.
+const LONGEST_IMAGE: usize = 1024 * 1024;
+/// The longest id, bytes.
+const LONGEST_ID: usize = 128;
+
+/// An analysis that is asked for.
+pub(crate) struct Asked {
+    pub(crate) job: Job,
+    /// The image, if it came with the request.
+    pub(crate) image: Option<Vec<u8>>,
+    /// Stands for the content.
+    pub(crate) hash: String,
+}
+
+/// Reads a body.
+pub(crate) fn read(config: &Config, body: &[u8], trace: &Trace) -> Result<Asked, Problem> {
+    let malformed = || Problem::new(ProblemType::Malformed, "send a JSON object");
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Err(malformed()) };
+    // The members of an object are in the order of their names, however they were sent.
+    let hash = config.pseudonyms.content_hash(&Value::Object(members.clone()).to_string());
+    let mut findings = Vec::new();
+    let study = name(&mut members, "studyId", true, &mut findings);
+    let site = name(&mut members, "siteId", true, &mut findings);
+    let patient = name(&mut members, "patientId", true, &mut findings);
+    let client_id = name(&mut members, "analysisId", false, &mut findings);
+    let service = ai::service(config, members.remove("service"), &mut findings);
+    let stat = match members.remove("priority").as_ref().map(Value::as_str) {
+        None | Some(Some("routine")) => false,
+        Some(Some("stat")) => true,
+        Some(_) => {
+            findings.push(Finding::new("/priority", Code::Choice, "must be stat or routine"));
+            false
+        }
+    };
+    let webhook = match members.remove("webhook") {
+        None => None,
+        Some(webhook) => match webhook.get("url").and_then(Value::as_str) {
+            Some(url) if config.webhook(url).is_some() => Some(url.to_owned()),
+            _ => {
+                findings.push(Finding::new("/webhook/url", Code::Forbidden, "must be below a configured address"));
+                None
+            }
+        },
+    };
+    let image = image(config, members.remove("image"), &mut findings);
+    ai::unknown(&members, &mut findings);
+
+    let (Some(study_id), Some(site_id), Some(patient), Some(service), Some(image), true) =
+        (study, site, patient, service, image, findings.is_empty())
+    else {
+        return Err(Problem::invalid(findings));
+    };
+    let subject = config.pseudonyms.pseudonym(&study_id, &patient);
+    let sealed = config.identities.seal(&study_id, &subject, &patient);
+    let sealed = sealed.ok_or_else(|| Problem::new(ProblemType::Unavailable, "the identity cannot be sealed"))?;
+    let analysis_id = match &client_id {
+        Some(id) => config.pseudonyms.submission_id(&study_id, &site_id, "analysis", id),
+        None => random_submission_id(clock::random_bits()),
+    };
+    let (image, bytes) = match image {
+        Given::Url(url) => (Image::Url(url), None),
+        Given::Bytes(bytes, media_type) => {
+            (Image::Stored { key: names::analysis_image(&analysis_id, &hash), media_type }, Some(bytes))
+        }
+    };
+    let job = Job {
+        analysis_id,
+        study_id,
+        site_id,
+        subject,
+        sealed,
+        service: service.name.clone(),
+        stat,
+        image,
+        webhook,
+        requested_at: clock::now().rfc3339(),
+        trace: trace.as_str().to_owned(),
+    };
+    Ok(Asked { job, image: bytes, hash })
+}
+
+/// A name that the sender gives.
+fn name(members: &mut Map<String, Value>, member: &str, required: bool, findings: &mut Vec<Finding>) -> Option<String> {
+    let pointer = format!("/{member}");
+    match members.remove(member) {
+        None if required => findings.push(Finding::new(pointer, Code::Required, "must be there")),
+        None => {}
+        Some(Value::String(text)) if (1..=LONGEST_ID).contains(&text.len()) && !text.contains(char::is_control) => {
+            return Some(text);
+        }
+        Some(_) => findings.push(Finding::new(pointer, Code::Format, "must be a text of 1 to 128 bytes")),
+    }
+    None
+}
+
+enum Given {
+    Url(String),
+    Bytes(Vec<u8>, String),
+}
+
+fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> Option<Given> {
+    let rule = "must have either url, or data and mediaType";
+    let Some(Value::Object(mut image)) = given else {
+        findings.push(Finding::new("/image", Code::Required, rule));
+        return None;
+    };
+    let (url, data, media_type) = (image.remove("url"), image.remove("data"), image.remove("mediaType"));
+    ai::unknown(&image, findings);
+    match (url, data, media_type) {
+        (Some(Value::String(url)), None, None) => {
+            if config.is_source(&url) {
+                return Some(Given::Url(url));
+            }
+            findings.push(Finding::new("/image/url", Code::Forbidden, "must be below a configured address"));
+        }
+        (None, Some(Value::String(data)), Some(Value::String(media_type))) => {
+            let bytes = STANDARD.decode(&data).ok();
+            let fits = bytes.as_ref().is_some_and(|bytes| (1..=LONGEST_IMAGE).contains(&bytes.len()));
+            if !fits {
+                let rule = format!("must be base64 of 1 to {LONGEST_IMAGE} bytes");
+                findings.push(Finding::new("/image/data", Code::Format, rule));
+            }
+            let known = ["application/dicom", "image/png", "image/jpeg"].contains(&media_type.as_str());
+            if !known {
+                let rule = "must be application/dicom, image/png or image/jpeg";
+                findings.push(Finding::new("/image/mediaType", Code::Choice, rule));
+            }
+            return bytes.filter(|_| fits && known).map(|bytes| Given::Bytes(bytes, media_type));
+        }
+        _ => findings.push(Finding::new("/image", Code::Conflict, rule)),
+    }
+    None
+}

@@ -1,0 +1,202 @@
+//! One attempt at a service, and what follows from it.
+
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::alert::retry::Verdict;
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use platform::entry::{Alert, Attempt, Dispatch, Subject};
+use platform::http::{self, Answer, CallError};
+use platform::identity::alert_id;
+use platform::jobs::{self, Analysis, Image, Job, Next, Work};
+use platform::kv::{self, Batch, Store};
+use platform::queue::FollowUp;
+use platform::trace::Trace;
+use platform::{Error, clock, log, names, place, webhook};
+use serde_json::{Value, json};
+use std::pin::pin;
+
+use crate::ai::LONGEST_ANSWER;
+use crate::config::Config;
+use crate::services::Service;
+use crate::worker::End;
+
+/// Calls the service for an analysis, unless it is cancelled before or meanwhile.
+pub(crate) async fn analyse(
+    config: &Config,
+    mut work: Work,
+    handed_out: u32,
+    cancelled: oneshot::Receiver<()>,
+) -> Result<End, Error> {
+    let job = &work.job;
+    let Some(service) = config.services.get(&job.service) else {
+        return failed(config, &work, "service-not-configured").await;
+    };
+    if handed_out > config.max_attempts {
+        return failed(config, &work, "attempts-exhausted").await;
+    }
+    let Some(place) = place::take(&config.redis, service.places(), config.patience()).await? else {
+        return Ok(End::Released);
+    };
+    let began = (Instant::now(), clock::now());
+    let answer = match jobs::go_on(&config.redis, job, Next::Running, work.attempts.len() + 1, None).await {
+        Ok(true) => match request(job).await {
+            Ok(Some(body)) => match select(pin!(call(service, job, body)), cancelled).await {
+                Either::Left((answer, _)) => Ok(Some(answer)),
+                // With the call its connection ends: the service sees that nobody waits.
+                Either::Right((Ok(()), _)) => Ok(None),
+                // Nobody can cancel any more: the call goes on to its end.
+                Either::Right((Err(_), call)) => Ok(Some(call.await)),
+            },
+            Ok(None) => Ok(Some(Err(CallError::Refused))),
+            Err(error) => Err(error),
+        },
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = place.free().await {
+        log::warn("place-not-freed").trace(&job.trace).cause(&error).write();
+    }
+    let Some(answer) = answer? else { return Ok(dropped(job)) };
+
+    let (outcome, word, status) = webhook::outcome(&answer);
+    let word = if word == "delivered" { "answered" } else { word };
+    let took = began.0.elapsed();
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    work.attempts.push(Attempt {
+        at: began.1.rfc3339(),
+        took_ms,
+        outcome: word.to_owned(),
+        status,
+        answer: String::new(),
+        next_at: None,
+    });
+    let number = u32::try_from(work.attempts.len()).unwrap_or(u32::MAX);
+    let since = u64::try_from(clock::now().millis() - began.1.millis()).unwrap_or(0);
+    match config.schedule.decide(outcome, number, since, clock::chance()) {
+        Verdict::Delivered => {
+            let found = answer.ok().and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok());
+            let Some(found) = found else { return failed(config, &work, "unreadable-result").await };
+            if !jobs::go_on(&config.redis, &work.job, Next::Ending, work.attempts.len(), Some(took)).await? {
+                return Ok(dropped(&work.job));
+            }
+            done(service, &work, found)
+        }
+        Verdict::Retry { after_ms, .. } => {
+            let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
+            if !jobs::go_on(&config.redis, &work.job, Next::Again(at), work.attempts.len(), None).await? {
+                return Ok(dropped(&work.job));
+            }
+            log::warn("analysis-retried")
+                .submission(&work.job.analysis_id)
+                .attempt(number)
+                .trace(&work.job.trace)
+                .write();
+            let follow_ups = vec![FollowUp::Delay(at, kv::json(&work)?)];
+            Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
+        }
+        Verdict::GiveUp(reason) => failed(config, &work, reason.as_str()).await,
+    }
+}
+
+/// What the service is given; none if the image is not there any more.
+async fn request(job: &Job) -> Result<Option<Vec<u8>>, Error> {
+    let image = match &job.image {
+        Image::Url(url) => json!({"url": url}),
+        Image::Stored { key, media_type } => {
+            let Some(bytes) = Store::open().await?.bytes(key).await? else { return Ok(None) };
+            json!({"data": STANDARD.encode(bytes), "mediaType": media_type})
+        }
+    };
+    Ok(Some(json!({"analysisId": job.analysis_id, "image": image}).to_string().into_bytes()))
+}
+
+async fn call(service: &Service, job: &Job, body: Vec<u8>) -> Result<Answer, CallError> {
+    let trace = Trace::accept(Some(&job.trace), clock::random_bits());
+    let headers = [("traceparent", trace.as_str().to_owned())];
+    http::post(&service.url, &headers, body, LONGEST_ANSWER, service.call()).await
+}
+
+/// The image of an analysis that ended.
+fn image_key(job: &Job) -> Vec<String> {
+    match &job.image {
+        Image::Url(_) => Vec::new(),
+        Image::Stored { key, .. } => vec![key.clone()],
+    }
+}
+
+/// An analysis that was cancelled: whoever did has written it down.
+fn dropped(job: &Job) -> End {
+    End::Finished(Batch::default(), Vec::new(), image_key(job))
+}
+
+async fn failed(config: &Config, work: &Work, reason: &'static str) -> Result<End, Error> {
+    let job = &work.job;
+    if !jobs::go_on(&config.redis, job, Next::Ending, work.attempts.len(), None).await? {
+        return Ok(dropped(job));
+    }
+    log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).trace(&job.trace).write();
+    let mut record = Analysis::ended(job, "failed", clock::now().rfc3339(), work.attempts.clone());
+    record.reason = Some(reason.to_owned());
+    let mut follow_ups = vec![FollowUp::Dead(reason, kv::json(work)?.into_bytes())];
+    follow_ups.extend(told(job)?);
+    ended(job, &record, Batch::default(), follow_ups)
+}
+
+fn done(service: &Service, work: &Work, found: Value) -> Result<End, Error> {
+    let job = &work.job;
+    let (mut batch, mut follow_ups) = (Batch::default(), Vec::new());
+    let mut record = Analysis::ended(job, "done", clock::now().rfc3339(), work.attempts.clone());
+    for rule in &service.rules {
+        let Some(number) = found.pointer(&rule.finding).and_then(Value::as_f64) else { continue };
+        if number < rule.at_least {
+            continue;
+        }
+        let alert = Alert {
+            alert_id: alert_id(&job.analysis_id, &rule.id),
+            submission_id: job.analysis_id.clone(),
+            study_id: job.study_id.clone(),
+            site_id: job.site_id.clone(),
+            subject: job.subject.clone(),
+            instrument: format!("imaging:{}", service.name),
+            rule: rule.id.clone(),
+            severity: rule.severity.as_str().to_owned(),
+            text_key: format!("imaging.{}", rule.id),
+            reason: format!("{} is {number}, at least {}", rule.finding, rule.at_least),
+            received_at: job.requested_at.clone(),
+            trace: job.trace.clone(),
+        };
+        log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).trace(&job.trace).write();
+        batch.put(names::alert(&alert.alert_id), &alert)?;
+        record.alerts.push(alert.alert_id.clone());
+        follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
+    }
+    // So that the site's clinicians can look up whom an alert concerns.
+    let subject = Subject {
+        subject: job.subject.clone(),
+        study_id: job.study_id.clone(),
+        site_id: job.site_id.clone(),
+        sealed: job.sealed.clone(),
+    };
+    batch.put(names::subject(&job.subject), &subject)?;
+    log::info("analysis-done").submission(&job.analysis_id).trace(&job.trace).write();
+    record.result = Some(found);
+    follow_ups.extend(told(job)?);
+    ended(job, &record, batch, follow_ups)
+}
+
+fn ended(job: &Job, record: &Analysis, mut batch: Batch, follow_ups: Vec<FollowUp>) -> Result<End, Error> {
+    batch.put(names::analysis(&job.analysis_id), record)?;
+    Ok(End::Finished(batch, follow_ups, image_key(job)))
+}
+
+/// An entry to tell the requester, if there is one to be told.
+fn told(job: &Job) -> Result<Option<FollowUp>, Error> {
+    if job.webhook.is_none() {
+        return Ok(None);
+    }
+    let work = Work { job: job.clone(), tell: true, attempts: Vec::new() };
+    Ok(Some(FollowUp::Delay(clock::now().millis(), kv::json(&work)?)))
+}

@@ -1,0 +1,93 @@
+//! Telling the requester what became of an analysis, signed, again and again until it is there or is given up.
+
+use std::time::{Duration, Instant};
+
+use domain::Timestamp;
+use domain::alert::retry::{Outcome, Verdict};
+use platform::deadline::Deadline;
+use platform::entry::Attempt;
+use platform::identity::{digest, hex};
+use platform::jobs::{Analysis, Told, Work};
+use platform::kv::{self, Batch, Store};
+use platform::queue::FollowUp;
+use platform::{Error, clock, http, log, names, webhook};
+use serde_json::json;
+
+use crate::config::Config;
+use crate::worker::End;
+
+/// The deadline of one call; never longer than half a lease.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The most that is read of an answer: it is of no interest beyond its status.
+const LONGEST_ANSWER: usize = 1024;
+
+pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) -> Result<End, Error> {
+    let id = work.job.analysis_id.clone();
+    let nothing = || Ok(End::Finished(Batch::default(), Vec::new(), Vec::new()));
+    let Some(address) = work.job.webhook.clone() else { return nothing() };
+    let record: Option<Analysis> = Store::open().await?.get(&names::analysis(&id)).await?;
+    let Some(record) = record else { return nothing() };
+    let (began, at) = (Instant::now(), clock::now());
+    let answer = match config.webhook(&address).filter(|_| handed_out <= config.max_attempts) {
+        Some((url, secret)) => {
+            let body = message(&record)?;
+            let headers = secret.headers(&id, at, &body, &work.job.trace);
+            http::post(
+                &url,
+                &headers,
+                body.into_bytes(),
+                LONGEST_ANSWER,
+                Deadline::after(DEADLINE.min(config.lease / 2)),
+            )
+            .await
+        }
+        None => Err(http::CallError::Refused),
+    };
+    let (outcome, word, status) = webhook::outcome(&answer);
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    work.attempts.push(Attempt {
+        at: at.rfc3339(),
+        took_ms,
+        outcome: word.to_owned(),
+        status,
+        answer: String::new(),
+        next_at: None,
+    });
+    follow(config, &work, outcome, &address)
+}
+
+/// The same bytes at every attempt.
+fn message(record: &Analysis) -> Result<String, Error> {
+    kv::json(&json!({"type": "analysis.ended", "timestamp": record.ended_at, "data": record}))
+}
+
+fn follow(config: &Config, work: &Work, outcome: Outcome, address: &str) -> Result<End, Error> {
+    let number = u32::try_from(work.attempts.len()).unwrap_or(u32::MAX);
+    let verdict = config.schedule.decide(outcome, number, 0, clock::chance());
+    let mut delivery = Told {
+        receiver: hex(digest(address.as_bytes()).first_chunk::<8>().unwrap_or(&[0; 8])),
+        state: "delivered".to_owned(),
+        reason: None,
+        next_at: None,
+        attempts: work.attempts.clone(),
+    };
+    let id = &work.job.analysis_id;
+    let follow_ups = match verdict {
+        Verdict::Delivered => Vec::new(),
+        Verdict::Retry { after_ms, .. } => {
+            let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
+            delivery.state = "pending".to_owned();
+            delivery.next_at = Some(Timestamp::from_millis(at).rfc3339());
+            vec![FollowUp::Delay(at, kv::json(work)?)]
+        }
+        Verdict::GiveUp(reason) => {
+            log::error("webhook-dead").submission(id).receiver(&delivery.receiver).outcome(reason.as_str()).write();
+            delivery.state = "dead".to_owned();
+            delivery.reason = Some(reason.as_str().to_owned());
+            vec![FollowUp::Dead(reason.as_str(), kv::json(work)?.into_bytes())]
+        }
+    };
+    let mut batch = Batch::default();
+    batch.put(names::analysis_webhook(id), &delivery)?;
+    Ok(End::Finished(batch, follow_ups, Vec::new()))
+}

@@ -1,0 +1,172 @@
+//! The worker: from a waiting analysis to its result.
+//!
+//! Guarantee: an analysis ends once: done, failed or cancelled; what it raised and who is to be told follow in the script
+//! that ends its entry. A call whose analysis is cancelled is dropped. Of what runs at the same time, one place is kept
+//! for those that cannot wait and one for the others, and those that cannot wait are asked for first: neither starves.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::oneshot;
+use futures::future::{Either, FutureExt, select};
+use futures::stream::FuturesUnordered;
+use platform::deadline::Deadline;
+use platform::jobs::{self, Work};
+use platform::kv::{self, Batch};
+use platform::names::Queue;
+use platform::queue::{self, Claim, Claimed, Finished, FollowUp};
+use platform::{Error, clock, log};
+
+use crate::config::{self, Config};
+use crate::{call, tell};
+
+/// How long a drain goes on before it looks for a moment to leave.
+const BUDGET: Duration = Duration::from_secs(5);
+/// While calls are under way no bell is heard: look for new work and for cancellations this often.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
+mod trigger {
+    use platform::{Error, log};
+
+    #[spin_sdk::redis_subscriber]
+    async fn ring(_message: Vec<u8>) -> Result<(), Error> {
+        super::drain().await.inspect_err(|error| log::error("drain-failed").cause(error).write())
+    }
+}
+
+/// An entry that has been worked on.
+pub(crate) struct Done {
+    pub(crate) queue: Queue,
+    pub(crate) entry: String,
+    /// The analysis, while its call was under way.
+    pub(crate) running: Option<String>,
+    pub(crate) end: End,
+}
+
+/// How an entry ends.
+pub(crate) enum End {
+    /// With these records, what follows, and keys that are needed no longer.
+    Finished(Batch, Vec<FollowUp>, Vec<String>),
+    /// Not at all: it is handed out again.
+    Released,
+}
+
+async fn drain() -> Result<(), Error> {
+    let config = config::get().await?;
+    let mut deadline = Deadline::after(BUDGET);
+    let mut calls = FuturesUnordered::new();
+    let mut running: BTreeMap<String, oneshot::Sender<()>> = BTreeMap::new();
+    let mut count = [0usize; 2];
+    loop {
+        // As long as calls are under way nobody else would hear of new work.
+        if deadline.left().is_zero() && !calls.is_empty() {
+            deadline = Deadline::after(BUDGET);
+        }
+        if deadline.left().is_zero() {
+            for queue in QUEUES {
+                queue::ring(&config.redis, queue).await?;
+            }
+            return Ok(());
+        }
+        let mut found = false;
+        for (class, queue) in QUEUES.into_iter().enumerate() {
+            let own = count.get(class).copied().unwrap_or(0);
+            let room = (config.concurrency - 1).saturating_sub(own).min(config.concurrency.saturating_sub(calls.len()));
+            if room == 0 {
+                continue;
+            }
+            let how = Claim { count: room, lease: config.lease, reclaim: true, leave: calls.is_empty() };
+            let (_, entries) = queue::claim(&config.redis, queue, how).await?;
+            for entry in entries {
+                found = true;
+                if let Some(own) = count.get_mut(class) {
+                    *own += 1;
+                }
+                let (cancel, cancelled) = oneshot::channel();
+                let work = serde_json::from_slice::<Work>(&entry.payload).ok();
+                if let Some(work) = work.as_ref().filter(|work| !work.tell) {
+                    running.insert(work.job.analysis_id.clone(), cancel);
+                }
+                calls.push(one(Rc::clone(&config), queue, entry, work, cancelled));
+            }
+        }
+        if !found && calls.is_empty() {
+            return Ok(());
+        }
+        let mut done = Vec::new();
+        if let Either::Left((Some(first), _)) = select(calls.next(), pin!(clock::sleep(LOOK))).await {
+            done.push(first?);
+        }
+        while let Some(Some(next)) = calls.next().now_or_never() {
+            done.push(next?);
+        }
+        for one in done {
+            let class = QUEUES.iter().position(|queue| *queue == one.queue).unwrap_or(0);
+            if let Some(own) = count.get_mut(class) {
+                *own = own.saturating_sub(1);
+            }
+            if let Some(id) = &one.running {
+                running.remove(id);
+            }
+            end(&config, one).await?;
+        }
+        drop_cancelled(&config, &mut running).await?;
+    }
+}
+
+/// Those that cannot wait come first.
+const QUEUES: [Queue; 2] = [Queue::ImagingStat, Queue::Imaging];
+
+/// Tells the calls whose analyses were cancelled.
+async fn drop_cancelled(config: &Config, running: &mut BTreeMap<String, oneshot::Sender<()>>) -> Result<(), Error> {
+    let ids: Vec<String> = running.keys().cloned().collect();
+    let cancelled = jobs::cancelled(&config.redis, &ids).await?;
+    for (id, _) in ids.iter().zip(cancelled).filter(|(_, cancelled)| *cancelled) {
+        if let Some(cancel) = running.remove(id) {
+            // Who is no longer there to hear it has ended.
+            let _ = cancel.send(());
+        }
+    }
+    Ok(())
+}
+
+/// Works on one entry.
+async fn one(
+    config: Rc<Config>,
+    queue: Queue,
+    claimed: Claimed,
+    work: Option<Work>,
+    cancelled: oneshot::Receiver<()>,
+) -> Result<Done, Error> {
+    let entry = claimed.id.clone();
+    let Some(work) = work else {
+        log::error("analysis-dead").outcome("unreadable-entry").write();
+        let follow_ups = vec![FollowUp::Dead("unreadable-entry", claimed.payload)];
+        let end = End::Finished(Batch::default(), follow_ups, Vec::new());
+        return Ok(Done { queue, entry, running: None, end });
+    };
+    if work.tell {
+        let end = tell::attempt(&config, work, claimed.attempt).await?;
+        return Ok(Done { queue, entry, running: None, end });
+    }
+    let running = Some(work.job.analysis_id.clone());
+    let end = call::analyse(&config, work, claimed.attempt, cancelled).await?;
+    Ok(Done { queue, entry, running, end })
+}
+
+async fn end(config: &Config, done: Done) -> Result<(), Error> {
+    let Done { queue, entry, end, .. } = done;
+    let End::Finished(mut batch, follow_ups, keys) = end else {
+        return queue::release(&config.redis, queue, [entry], config.lease, LOOK).await;
+    };
+    if let Err(away) = kv::put_all(&mut batch) {
+        queue::release(&config.redis, queue, [entry], config.lease, config.lease).await?;
+        return Err(away);
+    }
+    queue::finish(&config.redis, queue, vec![Finished { id: entry, follow_ups }]).await?;
+    kv::remove_all(&keys)
+}

@@ -1,0 +1,90 @@
+//! Places at a service that bears only so many calls at once, over all instances and hosts.
+//!
+//! Guarantee: never more places are held than the limit, and those who wait get theirs in the order in which they came.
+//! A place whose holder vanished is free again when its lease ends; it must therefore be longer than the longest call,
+//! so that a call that still runs has its place.
+//!
+//! Mechanism: three sorted sets in Redis: tickets that hold a place, by the end of their lease; tickets that wait, in
+//! their order; and until when each of these is believed to be still there. A ticket asks again every few milliseconds,
+//! since Redis cannot be waited on without a connection of one's own; who stops asking loses its turn.
+
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::Error;
+use crate::names;
+use crate::queue::{integer, nonsense};
+use crate::redis::{Redis, number, text};
+
+/// How often those ask whose turn is next, and the others.
+const SOON: Duration = Duration::from_millis(10);
+const LATER: Duration = Duration::from_millis(40);
+/// A waiting ticket that has not asked for this long is gone.
+const GONE: Duration = Duration::from_millis(1000);
+
+/// A service with a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Service<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The most calls at once.
+    pub limit: u32,
+    /// How long a place is held at most: longer than the longest call.
+    pub lease: Duration,
+}
+
+/// A place at a service, to be given back by [`Place::free`].
+#[must_use = "a place that is not given back is kept until its lease ends"]
+pub struct Place {
+    redis: Redis,
+    keys: [String; 3],
+    ticket: String,
+}
+
+/// Waits for a place for as long as `patience`; none if there was none.
+///
+/// # Errors
+/// When Redis is away. What may have been taken is free again after its lease.
+pub async fn take(redis: &Redis, service: Service<'_>, patience: Duration) -> Result<Option<Place>, Error> {
+    let keys = names::places(service.name);
+    let place = Place { redis: redis.clone(), keys, ticket: format!("{:032x}", clock::random_bits()) };
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let last = left.is_zero();
+        match place.ask(service, last).await? {
+            0 => return Ok(Some(place)),
+            _ if last => return Ok(None),
+            turn => clock::sleep(if turn <= service.limit.into() { SOON } else { LATER }.min(left)).await,
+        }
+    }
+}
+
+impl Place {
+    fn keys(&self) -> [&str; 3] {
+        self.keys.each_ref().map(String::as_str)
+    }
+
+    /// Asks for the place: 0 when it is held, else which one in the line the ticket is. A last time leaves the line.
+    async fn ask(&self, service: Service<'_>, last: bool) -> Result<i64, Error> {
+        let millis = |duration: Duration| number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+        let arguments = vec![
+            text(self.ticket.clone()),
+            number(service.limit.into()),
+            millis(service.lease),
+            millis(GONE),
+            text(if last { "1" } else { "0" }),
+        ];
+        let reply = self.redis.eval(include_str!("place/take.lua"), &self.keys(), arguments).await?;
+        reply.first().and_then(integer).ok_or_else(|| nonsense("take"))
+    }
+
+    /// Gives the place back.
+    ///
+    /// # Errors
+    /// When Redis is away: then it is free after its lease.
+    pub async fn free(self) -> Result<(), Error> {
+        let ticket = vec![text(self.ticket.clone())];
+        self.redis.eval(include_str!("place/free.lua"), &self.keys(), ticket).await.map(|_| ())
+    }
+}
