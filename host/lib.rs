@@ -29,6 +29,7 @@ mod http;
 pub mod manifest;
 mod output;
 mod redis_trigger;
+pub mod reindex;
 pub mod reseal;
 pub mod routes;
 pub mod score;

@@ -65,6 +65,13 @@ enum Command {
     /// is 1 if a record opens with none of the keys.
     #[command(verbatim_doc_comment)]
     Reseal(Reseal),
+    /// Makes the indexes in Redis again from the store, then exits.
+    ///
+    /// For a Redis that was lost, or put back from a backup that is older than the store: alerts are listed again, their
+    /// states and what is due are back, and responses are found by their study. It may run beside the application and be
+    /// repeated. What only Redis had does not come back: queued submissions, dead letters, counters, once marks.
+    #[command(verbatim_doc_comment)]
+    Reindex(Reindex),
 }
 
 #[derive(clap::Args)]
@@ -79,6 +86,19 @@ struct Reseal {
     #[arg(long, value_name = "FILE")]
     spin_toml: Option<PathBuf>,
     /// Sets `identity_key` or `identity_keys_old`. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    variables: Vec<(String, String)>,
+}
+
+#[derive(clap::Args)]
+struct Reindex {
+    /// Where the data lives: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside spin.toml]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The application, beside which .env is looked for [default: spin.toml of this directory or the nearest one above]
+    #[arg(long, value_name = "FILE")]
+    spin_toml: Option<PathBuf>,
+    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
     variables: Vec<(String, String)>,
 }
@@ -122,6 +142,7 @@ fn main() -> ExitCode {
         Some(Command::Setup { spin_toml }) => provision(spin_toml),
         Some(Command::Score { instrument, parameters, csv }) => return score(&Job { instrument, parameters, csv }),
         Some(Command::Reseal(arguments)) => reseal(arguments),
+        Some(Command::Reindex(arguments)) => reindex(arguments),
         None => serve(arguments.serve),
     };
     match result {
@@ -169,6 +190,23 @@ fn reseal(arguments: Reseal) -> Result<()> {
     say(&format!("records: {done} {resealed}, {current} sealed with the present key, {unreadable} unreadable"));
     if unreadable > 0 {
         bail!("a key that sealed these is missing from identity_keys_old, or they are damaged");
+    }
+    Ok(())
+}
+
+fn reindex(arguments: Reindex) -> Result<()> {
+    let spin_toml = find_spin_toml(arguments.spin_toml)?;
+    let root = spin_toml.parent().context("spin.toml has no directory")?;
+    let mut variables = secrets::load(root)?.variables;
+    variables.extend(arguments.variables);
+    let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
+    let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
+    let done = vigil::reindex::run(&state_dir, redis_url)?;
+    let vigil::reindex::Counts { alerts, indexed, restored, raised, responses, responses_indexed, unreadable } = done;
+    say(&format!("alerts: {alerts} stored, {indexed} indexed, {restored} put back, {raised} raised"));
+    say(&format!("responses: {responses} stored, {responses_indexed} indexed"));
+    if unreadable > 0 {
+        bail!("{unreadable} records cannot be read, and are not in the indexes");
     }
     Ok(())
 }

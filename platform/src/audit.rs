@@ -36,6 +36,10 @@ pub enum Action {
     IdentityOpened,
     /// It was changed otherwise: configuration, instruments.
     Changed,
+    /// Dead letters were sent on their way again.
+    Replayed,
+    /// A receiver is told of alerts again that wanted no message any more.
+    Enabled,
 }
 
 impl Action {
@@ -48,6 +52,8 @@ impl Action {
             Action::Erased => "erased",
             Action::IdentityOpened => "identity-opened",
             Action::Changed => "changed",
+            Action::Replayed => "replayed",
+            Action::Enabled => "enabled",
         }
     }
 }
@@ -266,7 +272,7 @@ mod tests {
     #[test]
     fn an_action_is_spelled_alike_everywhere() {
         use Action::*;
-        for action in [Submitted, Amended, Superseded, Erased, IdentityOpened, Changed] {
+        for action in [Submitted, Amended, Superseded, Erased, IdentityOpened, Changed, Replayed, Enabled] {
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
         }
     }

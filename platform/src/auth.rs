@@ -33,6 +33,8 @@ pub enum Action {
     Follow,
     /// See scores and alerts.
     Read,
+    /// Acknowledge, resolve and reopen alerts.
+    Attend,
     /// See counters and queue lengths.
     Measure,
     /// See who a subject is.
@@ -57,6 +59,7 @@ impl Role {
             Action::Follow => true,
             Action::Read => matches!(self, Role::Read | Role::Clinician | Role::Admin),
             Action::Measure => matches!(self, Role::Read | Role::Admin),
+            Action::Attend => matches!(self, Role::Clinician | Role::Admin),
             // Not the administrator: who a patient is concerns those who treat them.
             Action::Identify | Action::Treat => matches!(self, Role::Clinician),
             Action::Audit | Action::Erase | Action::Operate | Action::Configure => matches!(self, Role::Admin),

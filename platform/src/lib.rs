@@ -2,12 +2,14 @@
 //!
 //! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
 
+pub mod alert_stats;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod cache;
 pub mod clock;
 pub mod config;
+pub mod dead;
 pub mod deadline;
 pub mod entry;
 pub mod erasure;

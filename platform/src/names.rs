@@ -187,6 +187,11 @@ pub fn group_members(leader: impl Display) -> String {
     format!("{{vigil}}:group:members:{leader}")
 }
 
+/// Exists once the link was used by which a message is acknowledged.
+pub fn link_used(grant: impl Display) -> String {
+    format!("{{vigil}}:link:{grant}")
+}
+
 /// What is known of a receiver's calls.
 pub fn breaker(receiver: impl Display) -> String {
     format!("{{vigil}}:breaker:{receiver}")

@@ -65,7 +65,7 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
     Ok(Watched { overdue: overdue.iter().filter_map(string).collect(), trimmed })
 }
 
-const HOLE: &str = "\u{1}";
+const HOLE: &str = "@";
 
 /// How many alerts were found late, and how many dead letters were cut off, ever.
 ///

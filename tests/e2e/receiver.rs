@@ -22,6 +22,8 @@ pub(crate) enum Act {
     /// Answers 200 with this JSON.
     Say(Value),
     RetryAfter(u16, u32),
+    /// Says that it is elsewhere.
+    Redirect(String),
     /// Never answers.
     Hang,
     /// Closes the connection without an answer.
@@ -147,6 +149,9 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
         }
         Act::RetryAfter(status, seconds) => {
             Ok(Response::builder().status(status).header("retry-after", seconds).body(empty()).unwrap())
+        }
+        Act::Redirect(location) => {
+            Ok(Response::builder().status(307).header("location", location).body(empty()).unwrap())
         }
         Act::Late(pause, status) => {
             tokio::time::sleep(pause).await;

@@ -112,6 +112,8 @@ fn name_of(kind: &str) -> &'static str {
         "rescored" => "rescored",
         "config" => "config",
         "instrument" => "instrument",
+        "operations" => "operations",
+        "receiver" => "receiver",
         _ => "other",
     }
 }

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use platform::Error;
 use platform::auth::Keys;
 use platform::config::{Reader, once};
+use platform::link::LinkKey;
 use platform::redis::{PATIENCE, Redis};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
+    pub(crate) link_key: Option<LinkKey>,
 }
 
 thread_local! {
@@ -27,6 +29,7 @@ async fn read() -> Result<Config, Error> {
     let config = Config {
         redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
+        link_key: reader.parsed("link_key", LinkKey::read).await,
     };
     reader.finish(config)
 }

@@ -1,5 +1,8 @@
 //! `GET /v1/config`, `GET` and `PUT /v1/config/{document}`: configuration documents.
+//!
+//! Secrets of receivers are stored and never shown: see [`hidden`].
 
+use domain::Finding;
 use domain::settings::Document;
 use platform::http::{Incoming, Reply};
 use platform::identity::{digest, hex};
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::request::{Query, body, configurer, only, parse, reason};
-use crate::{away, request};
+use crate::{away, hidden, request};
 
 /// The longest document, bytes.
 const LARGEST: usize = 256 * 1024;
@@ -54,7 +57,13 @@ async fn show(config: &Config, incoming: &Incoming, document: Document) -> Resul
         None => current.version,
     };
     let found = settings::bytes(&config.redis, &names::config(document.as_str(), asked)).await;
-    let content = found.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
+    let mut content = found.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
+    if document == Document::AlertRoutes {
+        let unreadable = |_| Problem::new(ProblemType::Unavailable, "the document cannot be read");
+        let mut routes: Value = serde_json::from_slice(&content).map_err(unreadable)?;
+        hidden::hide(&mut routes);
+        content = routes.to_string().into_bytes();
+    }
     Ok(Reply::new(200, "application/json", content).header("etag", tag(asked)))
 }
 
@@ -68,8 +77,18 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
     let principal = configurer(config, &incoming)?;
     let (reason, expected) = (reason(&incoming)?, incoming.header("if-match"));
     let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
-    let content = parse(&body(incoming, LARGEST).await?)?;
-    let faults = document.check(&content);
+    let mut content = parse(&body(incoming, LARGEST).await?)?;
+    let mut kept_from = None;
+    let mut faults = Vec::new();
+    if document == Document::AlertRoutes {
+        let (version, stored) = stored(config, document).await?;
+        let (any, unknown) = hidden::keep(&mut content, stored.as_ref());
+        (kept_from, faults) = (any.then_some(version), unknown);
+    }
+    // A mark that stands for nothing is told as that, and not as a secret of the wrong form.
+    let found = document.check(&content).into_iter();
+    let news: Vec<Finding> = found.filter(|fault| faults.iter().all(|other| other.pointer != fault.pointer)).collect();
+    faults.extend(news);
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
@@ -80,6 +99,10 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
     let plan = |index: &mut settings::Index, at: &str| {
         let current = index.documents.get(document.as_str());
         check(current, expected.as_deref(), unseen)?;
+        if kept_from.is_some_and(|version| version != current.map_or(0, |current| current.version)) {
+            let detail = "the secrets that are to be kept were changed meanwhile, read the document first";
+            return Err(Problem::new(ProblemType::PreconditionFailed, detail));
+        }
         let next = Version {
             version: current.map_or(0, |current| current.version).saturating_add(1),
             sha256: hex(&digest(content.as_bytes())),
@@ -99,6 +122,15 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
     let made = request::made(changed.map_err(|error| away(&error))?)?;
     let status = if made.version == 1 { 201 } else { 200 };
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
+}
+
+/// What is in force of a document, and its version; 0 if there is none.
+async fn stored(config: &Config, document: Document) -> Result<(u64, Option<Value>), Problem> {
+    let settings = in_force(config).await?;
+    let Some(current) = settings.index().documents.get(document.as_str()) else { return Ok((0, None)) };
+    let bytes = settings::bytes(&config.redis, &names::config(document.as_str(), current.version)).await;
+    let content = bytes.map_err(|error| away(&error))?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok((current.version, content))
 }
 
 /// Whether what is in force is what the sender saw last.

@@ -1,15 +1,24 @@
-//! For operators: configuration documents and instruments, changed while Vigil runs; histories, counters and metrics.
+//! For operators: configuration documents and instruments, changed while Vigil runs; silences, receivers and dead
+//! letters; histories, counters and metrics. For clinicians: alerts.
 //!
 //! Guarantee: what is stored is checked as a whole first, has its record in an audit chain, and is in force for
 //! everything that comes in after the answer. A version is never changed; an earlier one stays readable.
 
+mod alerts;
 mod audit;
 mod config;
 mod documents;
 mod examples;
+mod figures;
+mod hidden;
 mod instruments;
+mod letters;
+mod links;
+mod parameters;
+mod receivers;
 mod request;
 mod rescore;
+mod silences;
 mod stats;
 
 use std::time::Duration;
@@ -52,6 +61,11 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
     match path.as_str() {
         "/v1/config" => documents::list(config, &incoming).await,
         "/v1/instruments" => instruments::list(config, &incoming).await,
+        "/v1/alerts" => alerts::list(config, &incoming).await,
+        "/v1/dead-letters" => letters::list(config, &incoming).await,
+        "/v1/dead-letters/replay" => letters::replay(config, incoming).await,
+        "/v1/receivers" => receivers::list(config, &incoming).await,
+        "/v1/silences" => silences::answer(config, incoming).await,
         "/v1/stats/sites" => {
             only(&incoming, &["GET"], "GET")?;
             let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
@@ -67,6 +81,19 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
                 only(&incoming, &["GET"], "GET")?;
                 let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Audit)?;
                 return audit::show(config, principal, entity).await;
+            }
+            if let Some(alert) = path.strip_prefix("/v1/alerts/") {
+                return alerts::answer(config, incoming, alert).await;
+            }
+            if let Some(token) = path.strip_prefix("/v1/acknowledge/") {
+                return links::answer(config, incoming, token).await;
+            }
+            if let Some(receiver) = path.strip_prefix("/v1/receivers/") {
+                let receiver = receiver.strip_suffix("/enable").ok_or_else(Problem::not_found)?;
+                return receivers::enable(config, &incoming, receiver).await;
+            }
+            if let Some(silence) = path.strip_prefix("/v1/silences/") {
+                return silences::end(config, &incoming, silence).await;
             }
             if let Some(name) = path.strip_prefix("/v1/config/") {
                 return documents::answer(config, incoming, name).await;

@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 
 use crate::away;
 use crate::config::Config;
+use crate::figures::Figures;
 
 /// The most a reading may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -97,6 +98,12 @@ pub(crate) async fn metrics(config: &Config, principal: &Principal) -> Result<Re
     let read = read(config, principal).await?;
     let mut registry = Registry::with_prefix("vigil");
     registry.register_collector(Box::new(Reading { stats: read, now_ms: clock::now().millis() }));
+    let figures = Deadline::after(PATIENCE).run(Figures::read(config)).await.map_err(|timed_out| {
+        config.redis.forget();
+        log::error("read-failed").cause(&timed_out).write();
+        Problem::new(ProblemType::Unavailable, "the counters cannot be read in time")
+    })?;
+    registry.register_collector(Box::new(figures?));
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| {
         log::error("metrics-unwritable").write();
@@ -163,6 +170,6 @@ impl Collector for Reading {
     }
 }
 
-fn whole(count: u64) -> i64 {
+pub(crate) fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -77,6 +77,17 @@ impl Rules {
     }
 }
 
+/// The routes in force, for those who do not deliver.
+///
+/// # Errors
+/// When the variables are not sound, or Redis or the store is away.
+pub async fn routes_in_force() -> Result<Rc<Routes>, Error> {
+    let config = Config::read().await?;
+    let settings = Settings::in_force(&config.redis).await?;
+    let routes = settings.document(&config.redis, Document::AlertRoutes, |it| Routes::read(it).ok()).await?;
+    Ok(routes.unwrap_or(config.routes))
+}
+
 /// None where the schedules by urgency hold.
 fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
     if text.trim().is_empty() {

@@ -34,6 +34,7 @@ use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::{Error, clock};
 
+pub use config::routes_in_force;
 use config::{Config, Rules};
 use intake::{Cases, Entries};
 use job::{Happened, Job};

@@ -3,6 +3,8 @@
 //! Guarantee: a change happens whole or not at all, and tells which. Entries that it puts onto the stream ring, and what
 //! is due later keeps the clock going, in the same script.
 
+use domain::alert::link::Grant;
+
 use crate::entry::Due;
 use crate::error::Error;
 use crate::kv;
@@ -73,6 +75,20 @@ impl Change {
     pub fn dead(&mut self, reason: &str, payload: &str) {
         let queue = Queue::Dispatch.name();
         self.command(["XADD", names::DEAD, "*", "q", queue, "reason", reason, "d", payload]);
+    }
+
+    /// Takes dead letters away that are tried again with it.
+    pub fn unbury(&mut self, letters: &[String]) {
+        for letter in letters {
+            self.command(["XDEL", names::DEAD, letter]);
+        }
+    }
+
+    /// Uses a link: it happens only if nobody did before. Remembered for `ms`.
+    pub fn use_link(&mut self, grant: &Grant, ms: u64) {
+        let key = names::link_used(grant.use_key());
+        self.only_if(key.clone(), "");
+        self.command(["SET", &key, "1", "PX", &ms.max(1).to_string()]);
     }
 
     /// Whether it does nothing.

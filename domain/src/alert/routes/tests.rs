@@ -183,6 +183,13 @@ fn the_variable_is_a_document_too() {
     assert_eq!(routes.plan(&facts("S", "01", Severity::High)).receivers, [receiver_id(one)]);
     assert!(!routes.plan(&facts("S", "01", Severity::Info)).routed, "an empty list decides nothing here");
     assert_eq!(routes.receivers().count(), 2);
+    let paced = routes.clone().paced(700, Some(Vec::from([5])));
+    assert!(paced.receivers().all(|it| it.deadline_ms == 700));
+    for severity in [Severity::Critical, Severity::High] {
+        let plan = paced.plan(&facts("S", "01", severity));
+        assert_eq!((plan.schedule.delays_ms.as_slice(), plan.schedule.then), ([5].as_slice(), None));
+    }
+    assert_eq!(routes.clone().paced(700, None).plan(&facts("S", "01", Severity::High)).schedule, &Schedule::routine());
     // As `printf '%s' https://example.org/1 | sha256sum` begins.
     assert_eq!(receiver_id(one), "18c17418f5ad82f0");
 

@@ -1,0 +1,225 @@
+//! `GET /v1/alerts`, `GET /v1/alerts/{id}` and what clinicians do with an alert: acknowledge, resolve, reopen.
+//!
+//! Guarantee: a key sees and changes the alerts of its study and site; all others are not there. What somebody did is in
+//! the alert's history, with who, when and their note, in the same step that changes its state. Doing it again changes
+//! nothing and is answered alike.
+
+use domain::Timestamp;
+use domain::alert::state::{Act, Event, Ignored, Phase, State};
+use domain::intake::is_name;
+use domain::scrub::{Own, Removed, scrub};
+use domain::{Code, Finding};
+use platform::alerts::{self, Filter};
+use platform::auth::{Action, Principal};
+use platform::entry::Alert;
+use platform::http::{BodyError, Incoming, Reply};
+use platform::index::Cursor;
+use platform::kv::Store;
+use platform::problem::{Problem, ProblemType};
+use platform::{Error, clock, log, names};
+use serde_json::{Value, json};
+
+use crate::away;
+use crate::config::Config;
+use crate::parameters::Parameters;
+use crate::request::{only, parse};
+
+/// The longest note, characters, and the longest body, bytes.
+const LONGEST_NOTE: usize = 1000;
+const LARGEST: usize = 8 * 1024;
+
+/// A page of alerts, the newest first.
+pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
+    only(incoming, &["GET"], "GET")?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
+    let mut query = Parameters::read(incoming, &["state", "severity", "study", "site", "since", "limit", "cursor"]);
+    let name = |text: &str| is_name(text).then(|| text.to_owned());
+    let phase =
+        query.take("state", &Phase::WORDS.join(", "), |text| Phase::WORDS.into_iter().find(|word| *word == text));
+    let (study, site) = (query.take("study", "a study", name), query.take("site", "a site", name));
+    let (severity, since_ms, limit) = (query.severity(), query.since(), query.limit());
+    let cursor = query.take("cursor", "the cursor of an earlier answer", Cursor::parse);
+    query.finish()?;
+    let own = |own: Option<&str>, asked: &Option<String>| own.is_none() || asked.is_none() || own == asked.as_deref();
+    let mut page = (Vec::new(), None);
+    // What the key does not cover is not there.
+    if own(principal.study(), &study) && own(principal.site(), &site) {
+        let filter = Filter {
+            phase,
+            severity,
+            study: study.or_else(|| principal.study().map(str::to_owned)),
+            site: site.or_else(|| principal.site().map(str::to_owned)),
+            since_ms,
+        };
+        page = alerts::list(&config.redis, &filter, cursor.as_ref(), limit).await.map_err(|error| away(&error))?;
+    }
+    let (listed, next) = page;
+    let one = |alert: &alerts::Listed| {
+        json!({
+            "alertId": alert.id,
+            "severity": alert.severity,
+            "state": alert.phase,
+            "studyId": alert.study,
+            "siteId": alert.site,
+            "receivedAt": Timestamp::from_millis(alert.at_ms).rfc3339(),
+        })
+    };
+    let listed: Vec<Value> = listed.iter().map(one).collect();
+    let document = json!({"alerts": listed, "cursor": next.map(|next| next.show())});
+    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+}
+
+/// `/v1/alerts/{id}` and below.
+pub(crate) async fn answer(config: &Config, incoming: Incoming, path: &str) -> Result<Reply, Problem> {
+    let (id, act) = path.split_once('/').map_or((path, None), |(id, act)| (id, Some(act)));
+    if !is_name(id) {
+        return Err(Problem::not_found());
+    }
+    let Some(act) = act else {
+        only(&incoming, &["GET"], "GET")?;
+        let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
+        Parameters::read(&incoming, &[]).finish()?;
+        let store = Store::open().await.map_err(|error| away(&error))?;
+        let alert = covered(&store, principal, id).await?;
+        let state = alerts::load(&config.redis, &store, id).await.map_err(|error| away(&error))?;
+        let document = shown(&store, &alert, state.as_ref()).await.map_err(|error| away(&error))?;
+        return Ok(Reply::json(200, &document).header("cache-control", "no-store"));
+    };
+    let act = ACTS.into_iter().find(|(word, ..)| *word == act).ok_or_else(Problem::not_found)?;
+    only(&incoming, &["POST"], "POST")?;
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Attend)?;
+    Parameters::read(&incoming, &[]).finish()?;
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    let alert = covered(&store, principal, id).await?;
+    let note = note(incoming).await?;
+    done(config, &store, principal, &alert, act, note.as_deref()).await
+}
+
+/// What can be done: the path's end, what the history calls it, the event.
+type Doing = (&'static str, &'static str, for<'a> fn(Act<'a>) -> Event<'a>);
+
+const ACTS: [Doing; 3] = [
+    ("acknowledge", "acknowledged", |act| Event::Acknowledged(act)),
+    ("resolve", "resolved", |act| Event::Resolved(act)),
+    ("reopen", "reopened", |act| Event::Reopened(act)),
+];
+
+async fn done(
+    config: &Config,
+    store: &Store,
+    principal: &Principal,
+    alert: &Alert,
+    (_, what, event): Doing,
+    note: Option<&str>,
+) -> Result<Reply, Problem> {
+    let routes = dispatch::routes_in_force().await.map_err(|error| away(&error))?;
+    let event = event(Act { by: &principal.id, note });
+    let applied = alerts::apply(&config.redis, store, &routes, alert, &event, clock::now()).await;
+    let ignored = applied.map_err(|error| away(&error))?.err();
+    let state = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
+    let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));
+    let Some(state) = state else { return conflict("the alert is not raised yet, send it again") };
+    match ignored {
+        None => log::info("alert-attended").alert(&alert.alert_id).key(&principal.id).outcome(what).write(),
+        Some(Ignored::AlreadyAcknowledged) => {}
+        Some(Ignored::AlreadyResolved) if what == "resolved" => {}
+        Some(Ignored::AlreadyResolved) => return conflict("the alert is resolved; reopen it first"),
+        // Reopening twice is reopening once.
+        Some(Ignored::NotClosed) if state.opening() > 0 => {}
+        Some(Ignored::NotClosed) => return conflict("the alert is not closed, nothing is to be opened again"),
+        Some(_) => return conflict("the alert changed meanwhile, look at it again"),
+    }
+    let history = alerts::history(store, &state).await.map_err(|error| away(&error))?;
+    let entry = history.into_iter().rev().find(|entry| entry.get("what").and_then(Value::as_str) == Some(what));
+    Ok(Reply::json(200, &acted(&alert.alert_id, &state, entry.as_ref(), ignored.is_none())))
+}
+
+/// What was done, by whom and when.
+pub(crate) fn acted(id: &str, state: &State, entry: Option<&Value>, now: bool) -> Value {
+    let mut document = json!({"alertId": id, "state": state.phase().as_str(), "changed": now});
+    if let Some(members) = document.as_object_mut() {
+        for member in ["by", "at", "note"] {
+            members.extend(entry.and_then(|entry| Some((member.to_owned(), entry.get(member)?.clone()))));
+        }
+    }
+    document
+}
+
+/// An alert that the key covers.
+async fn covered(store: &Store, principal: &Principal, id: &str) -> Result<Alert, Problem> {
+    let alert: Option<Alert> = store.get(&names::alert(id)).await.map_err(|error| away(&error))?;
+    alert.filter(|alert| principal.covers(&alert.study_id, &alert.site_id)).ok_or_else(Problem::not_found)
+}
+
+async fn shown(store: &Store, alert: &Alert, state: Option<&State>) -> Result<Value, Error> {
+    let (mut deliveries, mut history) = (Vec::new(), Vec::new());
+    if let Some(state) = state {
+        deliveries = alerts::deliveries(store, state).await?;
+        history = alerts::history(store, state).await?;
+    }
+    let phase = state.map(State::phase);
+    let time = |at: Timestamp| Value::from(at.rfc3339());
+    let next = state.and_then(|state| state.due().into_iter().map(|due| due.at).min());
+    Ok(json!({
+        "alertId": alert.alert_id,
+        // It is on its way to be raised.
+        "state": phase.map_or("queued", Phase::as_str),
+        "reasonOfState": phase.and_then(Phase::reason),
+        "severity": alert.severity,
+        "submissionId": alert.submission_id,
+        "studyId": alert.study_id,
+        "siteId": alert.site_id,
+        "subject": alert.subject,
+        "instrument": alert.instrument,
+        "rule": alert.rule,
+        "textKey": alert.text_key,
+        "reason": alert.reason,
+        "receivedAt": alert.received_at,
+        "opening": state.map_or(0, State::opening),
+        "deliveredAt": state.and_then(State::delivered_at).map(time),
+        "nextAt": next.map(time),
+        "leader": phase.and_then(|phase| match phase {
+            Phase::Grouped { leader } => Some(leader.as_str()),
+            _ => None,
+        }),
+        "deliveries": deliveries,
+        "history": history,
+    }))
+}
+
+/// What somebody says about what they do: `{"note"?}`, or no body. What identifies a patient is taken out of it.
+pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> {
+    let is_json = incoming.is_json();
+    let body = incoming.body(LARGEST).await.map_err(|error| match error {
+        BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {LARGEST} bytes")),
+        BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
+    })?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    if !is_json {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json, or no body"));
+    }
+    let Value::Object(mut members) = parse(&body)? else {
+        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+    };
+    let mut faults = Vec::new();
+    let note = members.remove("note").filter(|note| !note.is_null()).and_then(|note| {
+        let text = note.as_str().map(str::trim);
+        let sound = |text: &&str| {
+            (1..=LONGEST_NOTE).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() && c != '\n')
+        };
+        let text = text.filter(sound).map(str::to_owned);
+        if text.is_none() {
+            let rule = format!("must be a text of 1 to {LONGEST_NOTE} characters");
+            faults.push(Finding::new("/note", Code::Format, rule));
+        }
+        text
+    });
+    let unknown = |key: &String| Finding::new(domain::intake::pointer(key), Code::Unknown, "is no member of this");
+    faults.extend(members.keys().map(unknown));
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    Ok(note.map(|note| scrub(&note, &Own::new(), &mut Removed::default()).unwrap_or(note)))
+}

@@ -1,0 +1,86 @@
+//! Secrets of receivers, which are stored and never shown.
+//!
+//! Guarantee: what is read of `alert-routes` holds no signing secret and no credential. In their place stands a mark;
+//! whoever sends the mark back keeps the secret, so that a document can be read, edited and stored.
+//!
+//! The mark of a signing secret says which one it is, so that a new one can be put before those that are kept.
+
+use domain::{Code, Finding};
+use serde_json::{Map, Value};
+
+/// Stands for a credential, and with a number from 1 for a signing secret.
+const MARK: &str = "(kept)";
+
+/// The receivers of a document, by their ids.
+fn receivers(document: &mut Value) -> Option<&mut Map<String, Value>> {
+    document.get_mut("receivers")?.as_object_mut()
+}
+
+/// Puts marks in place of all secrets.
+pub(crate) fn hide(document: &mut Value) {
+    for receiver in receivers(document).into_iter().flat_map(|all| all.values_mut()) {
+        if let Some(secrets) = receiver.get_mut("secrets").and_then(Value::as_array_mut) {
+            for (secret, number) in secrets.iter_mut().zip(1..) {
+                *secret = format!("{MARK} {number}").into();
+            }
+        }
+        if let Some(authorization) = receiver.get_mut("authorization") {
+            *authorization = MARK.into();
+        }
+    }
+}
+
+/// Puts the secrets of `stored` in place of marks. Gives whether there were any, and the marks that stand for nothing.
+pub(crate) fn keep(document: &mut Value, stored: Option<&Value>) -> (bool, Vec<Finding>) {
+    let (mut any, mut faults) = (false, Vec::new());
+    for (id, receiver) in receivers(document).into_iter().flatten() {
+        let before = stored.and_then(|stored| stored.get("receivers")?.get(id));
+        let mut put = |value: &mut Value, known: Option<&Value>, pointer: String| {
+            any = true;
+            match known {
+                Some(known) => *value = known.clone(),
+                None => faults.push(Finding::new(pointer, Code::Choice, "stands for a secret that is not stored")),
+            }
+        };
+        let escaped = id.replace('~', "~0").replace('/', "~1");
+        if let Some(secrets) = receiver.get_mut("secrets").and_then(Value::as_array_mut) {
+            for (place, secret) in secrets.iter_mut().enumerate() {
+                let Some(number) = secret.as_str().and_then(|text| text.strip_prefix(MARK)) else { continue };
+                let number: Option<usize> = number.trim().parse().ok();
+                let known = before.and_then(|it| it.get("secrets")?.get(number?.checked_sub(1)?));
+                put(secret, known, format!("/receivers/{escaped}/secrets/{place}"));
+            }
+        }
+        if let Some(authorization) = receiver.get_mut("authorization").filter(|it| it.as_str() == Some(MARK)) {
+            let known = before.and_then(|it| it.get("authorization"));
+            put(authorization, known, format!("/receivers/{escaped}/authorization"));
+        }
+    }
+    (any, faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_hidden_is_kept_and_nothing_else() {
+        let stored = json!({"receivers": {"a": {"secrets": ["s1", "s2"], "authorization": "Bearer x"}, "b": {}}});
+        let mut shown = stored.clone();
+        hide(&mut shown);
+        let text = shown.to_string();
+        assert!(!["s1", "s2", "Bearer"].iter().any(|secret| text.contains(secret)), "{text}");
+        let mut back = shown.clone();
+        assert_eq!((keep(&mut back, Some(&stored)), &back), ((true, vec![]), &stored));
+        // A new one before an old one; one that is gone; another receiver's.
+        shown["receivers"]["a"]["secrets"] = json!(["new", "(kept) 2", "(kept) 3"]);
+        shown["receivers"]["c"] = json!({"secrets": ["(kept) 1"], "authorization": "(kept)"});
+        let (_, faults) = keep(&mut shown, Some(&stored));
+        assert_eq!(shown["receivers"]["a"]["secrets"], json!(["new", "s2", "(kept) 3"]));
+        let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/receivers/a/secrets/2", "/receivers/c/secrets/0", "/receivers/c/authorization"]);
+        assert_eq!(keep(&mut json!([1]), None), (false, vec![]));
+        assert_eq!(keep(&mut json!({"receivers": {"a": {"secrets": ["s"]}}}), None), (false, vec![]));
+    }
+}

@@ -1,0 +1,235 @@
+//! `GET /v1/dead-letters` and `POST /v1/dead-letters/replay`: what was given up, and sending it on its way again.
+//!
+//! Guarantee: a replay has its record in the audit chain `operations/dead-letters` before anything moves. A letter that
+//! is replayed is back on its way in the very script that takes it off the dead letters. What cannot be replayed stays,
+//! and is told with its reason.
+
+use std::collections::BTreeMap;
+
+use domain::alert::state::{Act, Event};
+use domain::{Code, Finding, Timestamp};
+use platform::alerts::{self, change::Change};
+use platform::audit::{self, Action as Audited};
+use platform::auth::{Action, Principal};
+use platform::dead::{self, Letter, is_id};
+use platform::entry::{Alert, DeadAlert};
+use platform::http::{Incoming, Reply};
+use platform::kv::{self, Batch, Store};
+use platform::problem::{Problem, ProblemType};
+use platform::{Error, clock, names};
+use serde_json::{Value, json};
+
+use crate::away;
+use crate::config::Config;
+use crate::parameters::Parameters;
+use crate::request::{Query, body, only, parse, reason};
+
+/// The longest body, bytes.
+const LARGEST: usize = 64 * 1024;
+/// The most letters that one request replays; the answer has a cursor for the rest.
+const MOST: usize = 200;
+/// The audit chain of replays.
+const ENTITY: &str = "operations/dead-letters";
+
+/// The holder of a key for operations of all studies.
+pub(crate) fn operator<'a>(config: &'a Config, incoming: &Incoming) -> Result<&'a Principal, Problem> {
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
+    if principal.covers_all() {
+        return Ok(principal);
+    }
+    Err(Problem::new(ProblemType::Forbidden, "this is shared by all studies, and the key does not cover all"))
+}
+
+/// A page of dead letters, the newest first.
+pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
+    only(incoming, &["GET"], "GET")?;
+    operator(config, incoming)?;
+    let mut query = Parameters::read(incoming, &["limit", "cursor"]);
+    let limit = query.limit();
+    let cursor = query.take("cursor", "the cursor of an earlier answer", |text| is_id(text).then(|| text.to_owned()));
+    query.finish()?;
+    let letters = dead::before(&config.redis, cursor.as_deref(), limit).await.map_err(|error| away(&error))?;
+    let next = letters.last().filter(|_| letters.len() == limit).map(|letter| letter.id.clone());
+    let shown: Vec<Value> = letters.iter().map(shown).collect();
+    Ok(Reply::json(200, &json!({"deadLetters": shown, "cursor": next})).header("cache-control", "no-store"))
+}
+
+fn shown(letter: &Letter) -> Value {
+    let about = letter.about();
+    json!({
+        "id": letter.id,
+        "at": letter.at().map(Timestamp::rfc3339),
+        "queue": letter.queue,
+        "reason": letter.reason,
+        "submissionId": about.submission,
+        "alertId": about.alert,
+        "receiver": about.receiver,
+    })
+}
+
+/// Which letters are to be replayed.
+enum Which {
+    Ids(Vec<String>),
+    Since(i64),
+}
+
+struct Wanted {
+    which: Which,
+    dry_run: bool,
+    cursor: Option<String>,
+}
+
+/// Sends letters on their way again, or says how many that would be.
+pub(crate) async fn replay(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
+    only(&incoming, &["POST"], "POST")?;
+    let principal = operator(config, &incoming)?;
+    Query::read(&incoming, &[])?;
+    let reason = reason(&incoming)?;
+    let wanted = Wanted::read(parse(&body(incoming, LARGEST).await?)?)?;
+    let done = if wanted.dry_run {
+        counted(config, &wanted).await
+    } else {
+        replayed(config, principal, reason.as_deref(), &wanted).await
+    };
+    done.map(|document| Reply::json(200, &document)).map_err(|error| away(&error))
+}
+
+async fn counted(config: &Config, wanted: &Wanted) -> Result<Value, Error> {
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    match &wanted.which {
+        Which::Ids(ids) => {
+            for letter in dead::find(&config.redis, ids).await? {
+                *counts.entry((letter.queue, letter.reason)).or_default() += 1;
+            }
+        }
+        Which::Since(since) => {
+            let found = dead::count(&config.redis, *since).await?;
+            counts.extend(found.into_iter().map(|(queue, reason, count)| ((queue, reason), count)));
+        }
+    }
+    let total: u64 = counts.values().sum();
+    let one =
+        |((queue, reason), count): (&(String, String), &u64)| json!({"queue": queue, "reason": reason, "count": count});
+    let counts: Vec<Value> = counts.iter().map(one).collect();
+    Ok(json!({"dryRun": true, "count": total, "counts": counts}))
+}
+
+async fn replayed(
+    config: &Config,
+    principal: &Principal,
+    reason: Option<&str>,
+    wanted: &Wanted,
+) -> Result<Value, Error> {
+    let (letters, next) = match &wanted.which {
+        Which::Ids(ids) => (dead::find(&config.redis, ids).await?, None),
+        Which::Since(since) => {
+            let letters = dead::since(&config.redis, *since, wanted.cursor.as_deref(), MOST).await?;
+            let next = letters.last().filter(|_| letters.len() == MOST).map(|letter| letter.id.clone());
+            (letters, next)
+        }
+    };
+    let store = Store::open().await?;
+    if !letters.is_empty() {
+        let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
+        let actor = &principal.id;
+        let change =
+            audit::Change { at: &at, actor, action: Audited::Replayed, reason, refers_to: None, old: None, new: None };
+        audit::append(&config.redis, &store, &mut batch, ENTITY, &change).await?;
+        kv::put_all(&mut batch)?;
+    }
+    // Letters of one alert are one replay of it.
+    let (mut entries, mut alerts): (Vec<&str>, BTreeMap<String, Vec<String>>) = (Vec::new(), BTreeMap::new());
+    for letter in &letters {
+        match letter.given_up() {
+            Some(DeadAlert { alert_id, .. }) => alerts.entry(alert_id).or_default().push(letter.id.clone()),
+            None => entries.push(&letter.id),
+        }
+    }
+    let mut count = dead::requeue(&config.redis, &entries).await?;
+    let mut left: Vec<Value> = Vec::new();
+    if !alerts.is_empty() {
+        let routes = dispatch::routes_in_force().await?;
+        for (alert, ids) in alerts {
+            let why = match store.get::<Alert>(&names::alert(&alert)).await? {
+                Some(alert) => {
+                    let event = Event::Replayed(Act { by: &principal.id, note: reason });
+                    let more = || {
+                        let mut change = Change::default();
+                        change.unbury(&ids);
+                        Ok((change, Batch::default()))
+                    };
+                    let now = clock::now();
+                    alerts::apply_with(&config.redis, &store, &routes, &alert, &event, now, more).await?.err()
+                }
+                None => Some(domain::alert::state::Ignored::Stale),
+            };
+            match why {
+                None => count += ids.len(),
+                Some(why) => left.extend(ids.into_iter().map(|id| json!({"id": id, "reason": why.as_str()}))),
+            }
+        }
+    }
+    Ok(json!({"dryRun": false, "count": count, "left": left, "cursor": next}))
+}
+
+impl Wanted {
+    fn read(document: Value) -> Result<Self, Problem> {
+        let Value::Object(mut members) = document else {
+            return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+        };
+        let mut faults = Vec::new();
+        let mut which = Vec::new();
+        if let Some(ids) = members.remove("ids") {
+            let read: Option<Vec<String>> = ids.as_array().and_then(|ids| {
+                let id = |id: &Value| id.as_str().filter(|id| is_id(id)).map(str::to_owned);
+                ids.iter().map(id).collect()
+            });
+            match read.filter(|ids| (1..=MOST).contains(&ids.len())) {
+                Some(mut ids) => {
+                    ids.sort();
+                    ids.dedup();
+                    which.push(Which::Ids(ids));
+                }
+                None => {
+                    let rule = format!("must be a list of 1 to {MOST} ids of dead letters");
+                    faults.push(Finding::new("/ids", Code::Format, rule));
+                }
+            }
+        }
+        if let Some(since) = members.remove("since") {
+            match since.as_str().and_then(Timestamp::parse) {
+                Some(since) => which.push(Which::Since(since.millis())),
+                None => faults.push(Finding::new("/since", Code::Format, "must be a time as RFC 3339 with an offset")),
+            }
+        }
+        let mut flag = |member: &str, faults: &mut Vec<Finding>| match members.remove(member) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                faults.push(Finding::new(format!("/{member}"), Code::Type, "must be true or false"));
+                false
+            }
+        };
+        if flag("all", &mut faults) {
+            which.push(Which::Since(0));
+        }
+        let dry_run = flag("dryRun", &mut faults);
+        let cursor = members.remove("cursor").filter(|cursor| !cursor.is_null()).and_then(|cursor| {
+            let read = cursor.as_str().filter(|id| is_id(id)).map(str::to_owned);
+            if read.is_none() {
+                faults.push(Finding::new("/cursor", Code::Format, "must be the cursor of an earlier answer"));
+            }
+            read
+        });
+        let unknown = |key: &String| Finding::new(domain::intake::pointer(key), Code::Unknown, "is no member of this");
+        faults.extend(members.keys().map(unknown));
+        let one = which.pop().filter(|_| which.is_empty());
+        if one.is_none() && faults.is_empty() {
+            faults.push(Finding::new("", Code::Required, "needs one of \"ids\", \"since\" and \"all\": true"));
+        }
+        match one {
+            Some(which) if faults.is_empty() => Ok(Wanted { which, dry_run, cursor }),
+            _ => Err(Problem::invalid(faults)),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The parameters of lists, all their faults at once.
+
+use domain::{Code, Finding, Severity, Timestamp};
+use platform::http::Incoming;
+use platform::problem::Problem;
+
+/// The parameters of a query, each taken out by whoever knows it; what is left is a fault.
+pub(crate) struct Parameters {
+    given: Vec<(String, String)>,
+    known: &'static [&'static str],
+    faults: Vec<Finding>,
+}
+
+/// How many a page holds if nobody says, and at most.
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 200;
+
+impl Parameters {
+    pub(crate) fn read(incoming: &Incoming, known: &'static [&'static str]) -> Self {
+        let (mut given, mut faults) = (Vec::new(), Vec::new());
+        for parameter in incoming.query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let twice = given.iter().any(|(other, _): &(String, String)| other == name);
+            match decoded(value) {
+                _ if !known.contains(&name) => {
+                    let rule = format!("the query may hold {}", known.join(", "));
+                    faults.push(Finding::new("", Code::Unknown, rule));
+                }
+                _ if twice => faults.push(Finding::new("", Code::Conflict, format!("{name} may stand there once"))),
+                Some(value) if !value.is_empty() => given.push((name.to_owned(), value)),
+                _ => faults.push(Finding::new("", Code::Format, format!("{name} must be a text in UTF-8, not empty"))),
+            }
+        }
+        Parameters { given, known, faults }
+    }
+
+    /// A parameter made into what is wanted of it; `rule` says what it must be.
+    pub(crate) fn take<T>(
+        &mut self,
+        name: &'static str,
+        rule: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        debug_assert!(self.known.contains(&name));
+        let place = self.given.iter().position(|(own, _)| own == name)?;
+        let (_, value) = self.given.swap_remove(place);
+        let read = read(&value);
+        if read.is_none() {
+            self.faults.push(Finding::new("", Code::Format, format!("{name} must be {rule}")));
+        }
+        read
+    }
+
+    pub(crate) fn limit(&mut self) -> usize {
+        let rule = format!("1 to {LONGEST_PAGE}");
+        let limit =
+            self.take("limit", &rule, |text| text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit)));
+        limit.unwrap_or(PAGE)
+    }
+
+    pub(crate) fn since(&mut self) -> Option<i64> {
+        let rule = "a time as RFC 3339 with an offset, with + written as %2B";
+        self.take("since", rule, Timestamp::parse).map(Timestamp::millis)
+    }
+
+    pub(crate) fn severity(&mut self) -> Option<Severity> {
+        self.take("severity", "critical, high, moderate or info", Severity::parse)
+    }
+
+    /// Every fault, if there is one.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
+    }
+}
+
+/// A value without its percent signs.
+fn decoded(value: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(value.len()), value.bytes());
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit(rest.next()?)? << 4 | digit(rest.next()?)?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_signs_stand_for_bytes() {
+        assert_eq!(decoded("2026-03-01T08:00:00%2B08%3A00").as_deref(), Some("2026-03-01T08:00:00+08:00"));
+        for text in ["%", "%2", "%zz", "%ff", "%+1"] {
+            assert_eq!(decoded(text), None, "{text}");
+        }
+    }
+}

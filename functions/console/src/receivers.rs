@@ -1,0 +1,93 @@
+//! `GET /v1/receivers` and `POST /v1/receivers/{id}/enable`: who is told of alerts, and whether they can be reached.
+//!
+//! Guarantee: neither an address nor a secret is shown; a receiver is its id. That one is told again that wanted no
+//! message any more is in its audit chain.
+
+use domain::intake::is_name;
+use platform::audit::{self, Action as Audited};
+use platform::http::{Incoming, Reply};
+use platform::kv::{self, Batch, Store};
+use platform::problem::Problem;
+use platform::redis::text;
+use platform::{Error, clock, names, receivers};
+use serde_json::{Value, json};
+
+use crate::away;
+use crate::config::Config;
+use crate::letters::operator;
+use crate::request::{Query, only, reason};
+
+/// All receivers of the routes in force.
+pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
+    only(incoming, &["GET"], "GET")?;
+    operator(config, incoming)?;
+    Query::read(incoming, &[])?;
+    let shown = shown(config).await.map_err(|error| away(&error))?;
+    Ok(Reply::json(200, &json!({"receivers": shown})).header("cache-control", "no-store"))
+}
+
+async fn shown(config: &Config) -> Result<Vec<Value>, Error> {
+    let routes = dispatch::routes_in_force().await?;
+    let (now, redis) = (clock::now(), &config.redis);
+    let mut all = Vec::new();
+    for receiver in routes.receivers() {
+        let gauge = receivers::gauge(redis, &receiver.id).await?;
+        let (calls, failed) = gauge.counts(&routes.breaker, now);
+        let range = vec![text(names::calls(&receiver.id)), text(format!("({}", now.millis())), text("+inf")];
+        let running = redis.command("ZCOUNT", range).await?;
+        let since = redis.command("HGET", vec![text(names::DISABLED), text(&receiver.id)]).await?;
+        all.push(json!({
+            "receiver": receiver.id,
+            "channel": receiver.channel.as_str(),
+            "disabledSince": since.first().and_then(word),
+            "breaker": gauge.position(now).as_str(),
+            "calls": calls,
+            "failed": failed,
+            "running": running.first().and_then(word).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0),
+            "concurrency": receiver.concurrency,
+            "ratePerMinute": receiver.per_minute,
+        }));
+    }
+    Ok(all)
+}
+
+fn word(value: &spin_sdk::redis::RedisResult) -> Option<String> {
+    use spin_sdk::redis::RedisResult;
+    match value {
+        RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
+        RedisResult::Int64(number) => Some(number.to_string()),
+        RedisResult::Status(text) => Some(text.clone()),
+        RedisResult::Nil => None,
+    }
+}
+
+/// Tells a receiver of alerts again that answered 410. What it missed are dead letters, and can be replayed.
+pub(crate) async fn enable(config: &Config, incoming: &Incoming, id: &str) -> Result<Reply, Problem> {
+    if !is_name(id) {
+        return Err(Problem::not_found());
+    }
+    only(incoming, &["POST"], "POST")?;
+    let principal = operator(config, incoming)?;
+    Query::read(incoming, &[])?;
+    let reason = reason(incoming)?;
+    let routes = dispatch::routes_in_force().await.map_err(|error| away(&error))?;
+    let known = routes.receiver(id).is_some();
+    let changed = async {
+        let since = config.redis.command("HGET", vec![text(names::DISABLED), text(id)]).await?;
+        if since.first().and_then(word).is_none() {
+            return Ok(false);
+        }
+        let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
+        let (actor, reason) = (principal.id.as_str(), reason.as_deref());
+        let change =
+            audit::Change { at: &at, actor, action: Audited::Enabled, reason, refers_to: None, old: None, new: None };
+        audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;
+        kv::put_all(&mut batch)?;
+        receivers::enable(&config.redis, id).await
+    };
+    let changed = changed.await.map_err(|error: Error| away(&error))?;
+    if !known && !changed {
+        return Err(Problem::not_found());
+    }
+    Ok(Reply::json(200, &json!({"receiver": id, "enabled": true, "changed": changed})))
+}
