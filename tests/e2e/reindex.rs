@@ -31,7 +31,7 @@ async fn what_redis_lost_comes_back_from_the_store() {
     // The third alert is taken only after Redis was lost.
     receiver.then([Act::Answer(204), Act::Answer(204), Act::Answer(503)]);
     let app = App::builder().routes(&[&receiver.url()]).variable("retry_schedule", "[3]").start().await;
-    for (id, state) in [("r0", "delivered"), ("r1", "delivered"), ("r2", "open")] {
+    for (id, state) in [("r0", "delivered"), ("r1", "delivered"), ("r2", "pending")] {
         let location = app.submit(&phq9(id, CRITICAL)).await;
         app.shown(&location, |shown| {
             let alert = &shown["alerts"][0];

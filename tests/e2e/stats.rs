@@ -151,8 +151,12 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
         }
         let (sample, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
         let name = sample.split('{').next().unwrap();
-        let expected = if kind == "counter" { format!("{family}_total") } else { family.clone() };
-        assert_eq!(name, expected, "a sample belongs to the family above it");
+        let expected = match kind.as_str() {
+            "counter" => vec![format!("{family}_total")],
+            "histogram" => ["sum", "count", "bucket"].map(|part| format!("{family}_{part}")).to_vec(),
+            _ => vec![family.clone()],
+        };
+        assert!(expected.iter().any(|it| it == name), "a sample belongs to the family above it: {name}");
         assert!(samples.insert(sample.to_owned(), value.parse().unwrap()).is_none(), "twice: {line}");
     }
     samples
