@@ -109,7 +109,7 @@ mod tests {
     use serde_json::json;
 
     fn instrument(id: &str) -> Instrument {
-        Instrument::from_json(library::definition(id).unwrap()).unwrap()
+        Instrument::from_json(&library::definition(id).unwrap()).unwrap()
     }
 
     #[test]

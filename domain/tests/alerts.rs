@@ -8,7 +8,7 @@ use domain::{History, Instrument, Severity, library};
 use serde_json::{Map, Value, json};
 
 fn instrument(id: &str) -> Instrument {
-    Instrument::from_json(library::definition(id).unwrap()).unwrap()
+    Instrument::from_json(&library::definition(id).unwrap()).unwrap()
 }
 
 /// PHQ-9 answers: q1 to q9, a negative figure standing for a missing one.

@@ -81,7 +81,7 @@ fn answers_are_read_by_code_or_by_value_and_never_by_order() {
 
 #[test]
 fn all_faults_of_answers_are_reported_at_once_and_none_repeats_the_answer() {
-    let instrument = Instrument::from_json(library::definition("phq-9").unwrap()).unwrap();
+    let instrument = Instrument::from_json(&library::definition("phq-9").unwrap()).unwrap();
     let answers = json!({"q1": 4, "q2": 1.5, "q3": "LA6568-5", "q4": "x", "q5": [], "a/b": 1, "q6": 2.0, "q7": null});
     let findings = instrument.read(answers.as_object().unwrap()).unwrap_err();
     let found: Vec<_> = findings.iter().map(|finding| (finding.pointer.as_str(), finding.code)).collect();
@@ -318,10 +318,10 @@ fn a_wording_is_in_every_language_or_in_the_first() {
 fn every_built_in_definition_is_valid_and_carries_its_provenance() {
     for id in library::ids() {
         let definition = library::definition(id).unwrap();
-        let instrument = Instrument::from_json(definition).unwrap();
+        let instrument = Instrument::from_json(&definition).unwrap();
         assert_eq!(instrument.id(), id);
         assert_eq!(instrument.hash().len(), 64);
-        let source: Value = serde_json::from_slice(definition).unwrap();
+        let source: Value = serde_json::from_slice(&definition).unwrap();
         assert!(!source["sources"].as_array().unwrap().is_empty(), "{id} has no source");
         assert!(!instrument.licence().is_empty() && !instrument.version().is_empty());
         for score in instrument.score_ids().filter(|score| score.starts_with("index.")) {
@@ -343,7 +343,7 @@ fn the_hash_is_that_of_the_definition() {
 
 #[test]
 fn parameters_are_checked_and_defaults_filled_in() {
-    let instrument = Instrument::from_json(library::definition("pro-ctcae-composite").unwrap()).unwrap();
+    let instrument = Instrument::from_json(&library::definition("pro-ctcae-composite").unwrap()).unwrap();
     let given = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
     };
@@ -357,7 +357,7 @@ fn parameters_are_checked_and_defaults_filled_in() {
 
 #[test]
 fn one_value_set_gives_one_index() {
-    let instrument = Instrument::from_json(library::definition("eq-5d-5l").unwrap()).unwrap();
+    let instrument = Instrument::from_json(&library::definition("eq-5d-5l").unwrap()).unwrap();
     let answers = json!({"MO": 2, "SC": 1, "UA": 1, "PD": 3, "AD": 1, "VAS": 80});
     let answers = instrument.read(answers.as_object().unwrap()).unwrap();
     let set = BTreeMap::from([("valueSet".to_string(), "Germany".to_string())]);

@@ -19,7 +19,7 @@ fn check_with(
     score: &str,
     expected: (Option<f64>, Option<&str>, &str, u16, u16),
 ) {
-    let instrument = Instrument::from_json(library::definition(id).unwrap()).unwrap();
+    let instrument = Instrument::from_json(&library::definition(id).unwrap()).unwrap();
     let given: BTreeMap<_, _> = parameters.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let parameters = instrument.parameters(&given).unwrap();
     let scores = instrument.score(&instrument.read(answers).unwrap(), &parameters);
@@ -178,7 +178,7 @@ fn promis_tables_hold_for_complete_sets_only() {
 #[test]
 fn eq_5d_has_no_index_without_all_five_and_is_not_clamped() {
     let open = of(json!({"MO": 1, "SC": 9, "UA": 3, "PD": 9, "AD": 5}));
-    let instrument = Instrument::from_json(library::definition("eq-5d-5l").unwrap()).unwrap();
+    let instrument = Instrument::from_json(&library::definition("eq-5d-5l").unwrap()).unwrap();
     // 9 stands for missing in a profile; as an answer it is out of range.
     assert!(instrument.read(&open).is_err());
     let open = of(json!({"MO": 1, "SC": null, "UA": 3, "AD": 5}));

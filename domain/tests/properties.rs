@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 fn instrument(id: &str) -> Instrument {
-    Instrument::from_json(library::definition(id).unwrap()).unwrap_or_else(|faults| panic!("{id}: {faults:#?}"))
+    Instrument::from_json(&library::definition(id).unwrap()).unwrap_or_else(|faults| panic!("{id}: {faults:#?}"))
 }
 
 fn defaults(instrument: &Instrument) -> Parameters {
@@ -82,7 +82,7 @@ proptest! {
     fn the_order_of_items_in_a_definition_changes_nothing(picks in prop::collection::vec(any::<u16>(), 61)) {
         for id in ["phq-9", "gad-7", "audit", "eortc-qlq-c30", "rand-36", "promis-global-10"] {
             let straight = instrument(id);
-            let mut definition: Value = serde_json::from_slice(library::definition(id).unwrap()).unwrap();
+            let mut definition: Value = serde_json::from_slice(&library::definition(id).unwrap()).unwrap();
             definition.get_mut("items").and_then(Value::as_array_mut).unwrap().reverse();
             let turned = Instrument::from_json(&serde_json::to_vec(&definition).unwrap()).unwrap();
             let answers = form(&straight, &picks, true);
@@ -166,7 +166,7 @@ proptest! {
         which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), put in any_json(), remove in any::<bool>()
     ) {
         let id = *which.get(&every_id());
-        let mut definition: Value = serde_json::from_slice(library::definition(id).unwrap()).unwrap();
+        let mut definition: Value = serde_json::from_slice(&library::definition(id).unwrap()).unwrap();
         let mut pointers = Vec::new();
         all_pointers(&definition, String::new(), &mut pointers);
         let pointer = place.get(&pointers).clone();

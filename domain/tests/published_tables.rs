@@ -78,7 +78,7 @@ const GRADES: &[(&str, &str)] = &[
 ];
 
 fn instrument(id: &str) -> Instrument {
-    Instrument::from_json(library::definition(id).unwrap()).unwrap()
+    Instrument::from_json(&library::definition(id).unwrap()).unwrap()
 }
 
 /// All combinations of `levels` for `items`, the last item running fastest.

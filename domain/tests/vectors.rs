@@ -148,7 +148,7 @@ fn judge(row: &Value, instruments: &BTreeMap<String, Instrument>) -> Verdict {
 /// The library, and a definition beside it: the SF-36 is a trademark and not built in, and its scoring needs no code.
 fn instruments() -> BTreeMap<String, Instrument> {
     let read = |id: &str| {
-        Instrument::from_json(library::definition(id).unwrap()).unwrap_or_else(|faults| panic!("{id}: {faults:#?}"))
+        Instrument::from_json(&library::definition(id).unwrap()).unwrap_or_else(|faults| panic!("{id}: {faults:#?}"))
     };
     let built_in = library::ids().map(|id| (id.to_string(), read(id)));
     let own = Instrument::from_json(include_bytes!("instruments/sf-36v1.json")).unwrap();

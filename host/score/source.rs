@@ -9,7 +9,7 @@ use domain::{Finding, Instrument, library};
 pub(super) fn instrument(named: &str) -> Result<Instrument, String> {
     let (id, version) = named.split_once('@').map_or((named, None), |(id, version)| (id, Some(version)));
     if let Some(definition) = library::definition(&slug(id)) {
-        let instrument = Instrument::from_json(definition).map_err(|faults| listed(named, &faults))?;
+        let instrument = Instrument::from_json(&definition).map_err(|faults| listed(named, &faults))?;
         return match version {
             Some(version) if version != instrument.version() => {
                 Err(format!("{} is here in version {} only", instrument.id(), instrument.version()))

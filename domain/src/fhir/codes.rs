@@ -144,7 +144,7 @@ mod tests {
     use crate::{Instrument, library};
 
     fn instrument(id: &str) -> Instrument {
-        Instrument::from_json(library::definition(id).unwrap()).unwrap()
+        Instrument::from_json(&library::definition(id).unwrap()).unwrap()
     }
 
     #[test]

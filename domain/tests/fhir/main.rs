@@ -17,7 +17,7 @@ use domain::{Code, Finding, Instrument, library};
 use serde_json::{Value, json};
 
 fn instrument(id: &str) -> Option<Instrument> {
-    Some(Instrument::from_json(library::definition(id)?).unwrap_or_else(|faults| panic!("{id}: {faults:#?}")))
+    Some(Instrument::from_json(&library::definition(id)?).unwrap_or_else(|faults| panic!("{id}: {faults:#?}")))
 }
 
 /// Reads a resource as the door does.

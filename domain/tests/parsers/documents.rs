@@ -12,7 +12,7 @@ use crate::config;
 use crate::samples::{self, now, places};
 
 thread_local! {
-    static PHQ9: RefCell<Instrument> = RefCell::new(Instrument::from_json(library::definition("phq-9").unwrap()).unwrap());
+    static PHQ9: RefCell<Instrument> = RefCell::new(Instrument::from_json(&library::definition("phq-9").unwrap()).unwrap());
 }
 
 /// Reads a body as the door does: a response if it has answers, else a report.

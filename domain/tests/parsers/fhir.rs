@@ -14,7 +14,7 @@ use crate::config;
 use crate::samples::places;
 
 thread_local! {
-    static PHQ9: RefCell<Instrument> = RefCell::new(Instrument::from_json(library::definition("phq-9").unwrap()).unwrap());
+    static PHQ9: RefCell<Instrument> = RefCell::new(Instrument::from_json(&library::definition("phq-9").unwrap()).unwrap());
 }
 
 const CODES: [&str; 4] = ["LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9"];

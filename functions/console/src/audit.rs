@@ -100,7 +100,7 @@ async fn content(config: &Config, store: &Store, kind: &str, name: &str) -> Resu
     match (version, current) {
         (Some(version), _) => store.bytes(&names::config(name, version)).await,
         (None, Some(Some(version))) => store.bytes(&names::instrument(name, version)).await,
-        (None, _) => Ok(library::definition(name).map(<[u8]>::to_vec)),
+        (None, _) => Ok(library::definition(name)),
     }
 }
 

@@ -83,7 +83,7 @@ async fn definition(config: &Config, settings: &Settings, instrument: &Instrumen
         let stored = settings::bytes(&config.redis, &names::instrument(id, version)).await;
         return stored.map_err(|error| away(&error))?.ok_or_else(Problem::not_found);
     }
-    library::definition(id).map(<[u8]>::to_vec).ok_or_else(Problem::not_found)
+    library::definition(id).ok_or_else(Problem::not_found)
 }
 
 async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &str) -> Result<Reply, Problem> {

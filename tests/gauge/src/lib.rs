@@ -21,7 +21,7 @@ const BATCH: usize = 256;
 
 #[http_service]
 async fn handle(_request: Request) -> Result<Response<FullBody<Bytes>>> {
-    let instrument = library::definition("phq-9").map(Instrument::from_json);
+    let instrument = library::definition("phq-9").map(|definition| Instrument::from_json(&definition));
     let instrument = instrument.and_then(Result::ok).ok_or_else(|| anyhow!("no PHQ-9"))?;
     let run = clock::random_bits();
     let payloads: Vec<String> = (0..BATCH).map(|number| payload(run, number)).collect();
