@@ -119,11 +119,16 @@ mod tests {
     #[test]
     fn a_reading_is_a_flat_list() {
         let number = RedisResult::Int64;
+        // Due, dead, two for each queue, then the counters.
         let reply = [
             number(3),
             number(1),
             number(2),
             binary("1700000000000-0"),
+            number(0),
+            binary(""),
+            number(0),
+            binary(""),
             number(0),
             binary(""),
             binary("rejected|*|*|lab"),
@@ -145,6 +150,6 @@ mod tests {
         assert_eq!(read, [("rejected", 7), ("accepted", 5)]);
         assert_eq!(calls, [("orders", "timed-out", 2)]);
         assert_eq!(stats(&reply[..3]), None);
-        assert_eq!(stats(&reply[..7]), None);
+        assert_eq!(stats(&reply[..11]), None);
     }
 }
