@@ -24,6 +24,7 @@ use crate::judged::Judged;
 use crate::kv::{self, Batch, Store};
 use crate::log;
 use crate::names;
+use crate::queue::string;
 use crate::redis::{Redis, text};
 
 /// An erasure: who wanted it, when and why, and what is left of the submission.
@@ -235,14 +236,5 @@ pub async fn sweep(redis: &Redis, submission_id: &str) -> Result<(), Error> {
             Some(last) => after = format!("({last}"),
             None => return Err(nonsense("dead")),
         }
-    }
-}
-
-fn string(value: &RedisResult) -> Option<String> {
-    match value {
-        RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
-        RedisResult::Status(text) => Some(text.clone()),
-        RedisResult::Int64(number) => Some(number.to_string()),
-        RedisResult::Nil => None,
     }
 }

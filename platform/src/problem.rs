@@ -3,7 +3,7 @@
 use domain::Finding;
 use serde_json::{Map, Value, json};
 
-use crate::http::Reply;
+use crate::http::{BodyError, Reply};
 use crate::trace::Trace;
 
 /// The kinds of problem, each with its status and title.
@@ -100,6 +100,25 @@ impl Problem {
             _ => None,
         };
         Problem { kind, detail: detail.into(), findings: Vec::new(), parts: Map::new(), header }
+    }
+
+    /// A body of at most `limit` bytes that could not be read.
+    pub fn unread(error: BodyError, limit: impl std::fmt::Display) -> Self {
+        match error {
+            BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {limit} bytes")),
+            BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
+        }
+    }
+
+    /// A body as JSON.
+    ///
+    /// # Errors
+    /// 400 with the place where it stops being JSON.
+    pub fn json(body: &[u8]) -> Result<Value, Self> {
+        serde_json::from_slice(body).map_err(|error| {
+            let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
+            Problem::new(ProblemType::Malformed, detail)
+        })
     }
 
     /// A document that breaks these rules.

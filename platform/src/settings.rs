@@ -254,6 +254,27 @@ impl Index {
         let fresh = || Index { revision: UNCHANGED.to_owned(), ..Index::default() };
         Ok(store.get(names::SETTINGS_INDEX).await?.unwrap_or_else(fresh))
     }
+
+    /// Puts a content for a document in force, stored at `at` by the key `by`. Gives its version, and what is to be
+    /// stored.
+    pub fn replace(&mut self, document: Document, content: &str, at: &str, by: &str) -> (Version, Draft) {
+        let name = document.as_str();
+        let current = self.documents.get(name);
+        let next = Version {
+            version: current.map_or(0, |current| current.version).saturating_add(1),
+            sha256: hex(&digest(content.as_bytes())),
+            at: at.to_owned(),
+            by: by.to_owned(),
+        };
+        let draft = Draft {
+            key: names::config(name, next.version),
+            content: content.to_owned(),
+            entity: names::config_entity(name),
+            before: current.map(|current| current.sha256.clone()),
+        };
+        self.documents.insert(name.to_owned(), next.clone());
+        (next, draft)
+    }
 }
 
 /// A change that was made, or why not.

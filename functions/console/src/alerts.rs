@@ -12,7 +12,7 @@ use domain::{Code, Finding};
 use platform::alerts::{self, Filter};
 use platform::auth::{Action, Principal};
 use platform::entry::Alert;
-use platform::http::{BodyError, Incoming, Reply};
+use platform::http::{Incoming, Reply};
 use platform::index::Cursor;
 use platform::kv::Store;
 use platform::problem::{Problem, ProblemType};
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::away;
 use crate::config::Config;
 use crate::parameters::Parameters;
-use crate::request::{only, parse};
+use crate::request::only;
 
 /// The longest note, characters, and the longest body, bytes.
 const LONGEST_NOTE: usize = 1000;
@@ -190,17 +190,14 @@ async fn shown(store: &Store, alert: &Alert, state: Option<&State>) -> Result<Va
 /// What somebody says about what they do: `{"note"?}`, or no body. What identifies a patient is taken out of it.
 pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> {
     let is_json = incoming.is_json();
-    let body = incoming.body(LARGEST).await.map_err(|error| match error {
-        BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {LARGEST} bytes")),
-        BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
-    })?;
+    let body = incoming.body(LARGEST).await.map_err(|error| Problem::unread(error, LARGEST))?;
     if body.is_empty() {
         return Ok(None);
     }
     if !is_json {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json, or no body"));
     }
-    let Value::Object(mut members) = parse(&body)? else {
+    let Value::Object(mut members) = Problem::json(&body)? else {
         return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
     };
     let mut faults = Vec::new();

@@ -5,14 +5,13 @@
 use domain::Finding;
 use domain::settings::Document;
 use platform::http::{Incoming, Reply};
-use platform::identity::{digest, hex};
 use platform::names;
 use platform::problem::{Problem, ProblemType};
-use platform::settings::{self, Draft, Settings, Version};
+use platform::settings::{self, Settings, Version};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::request::{Query, body, configurer, only, parse, reason};
+use crate::request::{Query, body, configurer, only, reason};
 use crate::{away, hidden, request};
 
 /// The longest document, bytes.
@@ -77,7 +76,7 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
     let principal = configurer(config, &incoming)?;
     let (reason, expected) = (reason(&incoming)?, incoming.header("if-match"));
     let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
-    let mut content = parse(&body(incoming, LARGEST).await?)?;
+    let mut content = Problem::json(&body(incoming, LARGEST).await?)?;
     let mut kept_from = None;
     let mut faults = Vec::new();
     if document == Document::AlertRoutes {
@@ -103,20 +102,7 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
             let detail = "the secrets that are to be kept were changed meanwhile, read the document first";
             return Err(Problem::new(ProblemType::PreconditionFailed, detail));
         }
-        let next = Version {
-            version: current.map_or(0, |current| current.version).saturating_add(1),
-            sha256: hex(&digest(content.as_bytes())),
-            at: at.to_owned(),
-            by: principal.id.clone(),
-        };
-        let draft = Draft {
-            key: names::config(document.as_str(), next.version),
-            content: content.clone(),
-            entity: names::config_entity(document.as_str()),
-            before: current.map(|current| current.sha256.clone()),
-        };
-        index.documents.insert(document.as_str().to_owned(), next.clone());
-        Ok((next, draft))
+        Ok(index.replace(document, &content, at, &principal.id))
     };
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
     let made = request::made(changed.map_err(|error| away(&error))?)?;

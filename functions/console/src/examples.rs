@@ -10,8 +10,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::request::parse;
-
 /// The most examples.
 const MOST: usize = 1000;
 
@@ -45,7 +43,7 @@ pub(crate) struct Sent<'a> {
 
 impl<'a> Sent<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Problem> {
-        let wrapped = parse(body)?.get("definition").is_some();
+        let wrapped = Problem::json(body)?.get("definition").is_some();
         let text = std::str::from_utf8(body).unwrap_or_default();
         if !wrapped {
             return Ok(Sent { definition: text, examples: Vec::new(), wrapped });

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::examples::{self, Sent};
-use crate::request::{Query, body, bytes, configurer, only, parse, reason};
+use crate::request::{Query, body, bytes, configurer, only, reason};
 use crate::{away, request};
 
 /// The longest definition with its examples, bytes.
@@ -90,7 +90,7 @@ async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &
     let query = Query::read(&incoming, &["dry-run"])?;
     let reason = reason(&incoming)?;
     let body = if incoming.is_type(FHIR_JSON) {
-        let resource = parse(&bytes(incoming, LARGEST).await?)?;
+        let resource = Problem::json(&bytes(incoming, LARGEST).await?)?;
         fhir::import::definition(&resource, id).map_err(Problem::invalid)?.to_string().into_bytes()
     } else {
         body(incoming, LARGEST).await?

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::away;
 use crate::config::Config;
 use crate::parameters::Parameters;
-use crate::request::{Query, body, only, parse, reason};
+use crate::request::{Query, body, only, reason};
 
 /// The longest body, bytes.
 const LARGEST: usize = 64 * 1024;
@@ -85,7 +85,7 @@ pub(crate) async fn replay(config: &Config, incoming: Incoming) -> Result<Reply,
     let principal = operator(config, &incoming)?;
     Query::read(&incoming, &[])?;
     let reason = reason(&incoming)?;
-    let wanted = Wanted::read(parse(&body(incoming, LARGEST).await?)?)?;
+    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?)?)?;
     let done = if wanted.dry_run {
         counted(config, &wanted).await
     } else {

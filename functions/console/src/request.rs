@@ -2,10 +2,9 @@
 
 use domain::{Code, Finding};
 use platform::auth::{Action, Principal};
-use platform::http::{BodyError, Incoming};
+use platform::http::Incoming;
 use platform::problem::{Problem, ProblemType};
 use platform::settings::Changed;
-use serde_json::Value;
 
 use crate::config::Config;
 
@@ -73,18 +72,7 @@ pub(crate) async fn body(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Pr
 
 /// A body of any type.
 pub(crate) async fn bytes(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Problem> {
-    incoming.body(limit).await.map_err(|error| match error {
-        BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {limit} bytes")),
-        BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
-    })
-}
-
-/// A body as JSON.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
-        Problem::new(ProblemType::Malformed, detail)
-    })
+    incoming.body(limit).await.map_err(|error| Problem::unread(error, limit))
 }
 
 /// The path takes only these methods.

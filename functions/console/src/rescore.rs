@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::away;
 use crate::config::Config;
-use crate::request::{Query, body, only, parse, reason};
+use crate::request::{Query, body, only, reason};
 
 /// The longest body, bytes.
 const LARGEST: usize = 4096;
@@ -62,7 +62,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Res
     let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Configure)?;
     Query::read(&incoming, &[])?;
     let reason = reason(&incoming)?;
-    let wanted = Wanted::read(parse(&body(incoming, LARGEST).await?)?)?;
+    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?)?)?;
     if !principal.covers(&wanted.study, "*") {
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover the whole study"));
     }

@@ -9,15 +9,15 @@ use domain::settings::Document;
 use domain::{Code, Finding, Timestamp};
 use platform::auth::Principal;
 use platform::http::{Incoming, Reply};
-use platform::identity::{digest, hex};
+use platform::identity::hex;
 use platform::problem::{Problem, ProblemType};
-use platform::settings::{self, Changed, Draft, Settings, Version};
+use platform::settings::{self, Changed, Settings, Version};
 use platform::{clock, names};
 use serde_json::{Value, json};
 
 use crate::away;
 use crate::config::Config;
-use crate::request::{Query, body, configurer, only, parse, reason};
+use crate::request::{Query, body, configurer, only, reason};
 
 /// The longest body, bytes, and the most silences at a time.
 const LARGEST: usize = 16 * 1024;
@@ -64,7 +64,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply,
         return Ok(Reply::json(200, &json!({"silences": shown})));
     }
     let reason = reason(&incoming)?;
-    let mut silence = parse(&body(incoming, LARGEST).await?)?;
+    let mut silence = Problem::json(&body(incoming, LARGEST).await?)?;
     let mut faults = Vec::new();
     match silence.as_object_mut() {
         Some(members) => {
@@ -156,19 +156,7 @@ async fn change(
             if current.map(|it| it.version) != seen.as_ref().map(|it| it.version) {
                 return Err(());
             }
-            let next = Version {
-                version: current.map_or(0, |current| current.version).saturating_add(1),
-                sha256: hex(&digest(content.as_bytes())),
-                at: at.to_owned(),
-                by: principal.id.clone(),
-            };
-            let draft = Draft {
-                key: names::config(DOCUMENT.as_str(), next.version),
-                content: content.clone(),
-                entity: names::config_entity(DOCUMENT.as_str()),
-                before: current.map(|current| current.sha256.clone()),
-            };
-            index.documents.insert(DOCUMENT.as_str().to_owned(), next);
+            let (_, draft) = index.replace(DOCUMENT, &content, at, &principal.id);
             Ok(((), draft))
         };
         let changed = settings::change(&config.redis, &principal.id, reason, plan).await;

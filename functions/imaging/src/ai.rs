@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::{Code, Finding};
 use platform::auth::Action;
 use platform::deadline::{Deadline, HEADER, TimedOut};
-use platform::http::{self, Answer, BodyError, CallError, Incoming, Reply};
+use platform::http::{self, Answer, CallError, Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::trace::Trace;
 use platform::{clock, log, place};
@@ -62,8 +62,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
 pub(crate) async fn body(incoming: Incoming, limit: usize, deadline: Deadline) -> Result<Vec<u8>, Problem> {
     match deadline.run(incoming.body(limit)).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(BodyError::TooLong)) => Err(Problem::new(ProblemType::TooLarge, format!("the limit is {limit} bytes"))),
-        Ok(Err(BodyError::Broken)) => Err(Problem::new(ProblemType::Malformed, "the body broke off")),
+        Ok(Err(error)) => Err(Problem::unread(error, limit)),
         Err(TimedOut) => Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     }
 }

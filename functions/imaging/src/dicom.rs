@@ -58,10 +58,7 @@ async fn read(config: &Config, incoming: Incoming, deadline: Deadline) -> Result
 }
 
 fn unread(error: BodyError) -> Problem {
-    match error {
-        BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {LONGEST_FILE} bytes")),
-        BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
-    }
+    Problem::unread(error, LONGEST_FILE)
 }
 
 fn refused(fault: Fault) -> Problem {

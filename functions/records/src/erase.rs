@@ -13,7 +13,7 @@ use platform::auth::Principal;
 use platform::entry::{Record, State};
 use platform::erasure::{self, Erasure};
 use platform::filed::{self, Filed};
-use platform::http::{BodyError, Incoming, Reply};
+use platform::http::{Incoming, Reply};
 use platform::identity::{digest, hex, is_id};
 use platform::kv::{self, Batch, Store};
 use platform::problem::{Problem, ProblemType};
@@ -39,10 +39,7 @@ pub(crate) async fn erase(
     if !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
-    let body = incoming.body(LONGEST_BODY).await.map_err(|error| match error {
-        BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {LONGEST_BODY} bytes")),
-        BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
-    })?;
+    let body = incoming.body(LONGEST_BODY).await.map_err(|error| Problem::unread(error, LONGEST_BODY))?;
     let reason = reason(&body)?;
     if !is_id(id) {
         return Err(Problem::not_found());
@@ -116,11 +113,7 @@ async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted
 
 /// The reason that a body gives.
 fn reason(body: &[u8]) -> Result<String, Problem> {
-    let document: Value = serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
-        Problem::new(ProblemType::Malformed, detail)
-    })?;
-    let Value::Object(mut members) = document else {
+    let Value::Object(mut members) = Problem::json(body)? else {
         return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
     };
     let mut faults = Vec::new();

@@ -80,14 +80,6 @@ pub(crate) struct Accepted {
     client_id: Option<(&'static str, String)>,
 }
 
-/// A body as JSON.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
-        Problem::new(ProblemType::Malformed, detail)
-    })
-}
-
 impl Known {
     /// Checks a document: every fault of its envelope, its content and what it says about its scoring.
     pub(crate) fn check(

@@ -39,7 +39,7 @@ pub(crate) async fn read(
     principal: &Principal,
     now: Timestamp,
 ) -> Result<Accepted, Problem> {
-    let resource = document::parse(body)?;
+    let resource = Problem::json(body)?;
     let response = Response::open(&resource);
     let instrument = match response.instrument() {
         Some(id) => crate::instrument(config, settings, id, response.version()).await?,

@@ -27,7 +27,7 @@ use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
-use platform::http::{BodyError, Incoming, Reply};
+use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::queue::{self, Enqueued};
 use platform::settings::Settings;
@@ -99,10 +99,7 @@ async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -
     };
     let body = match timer.run(incoming.body(LONGEST_BODY)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(BodyError::TooLong)) => {
-            return Err(Problem::new(ProblemType::TooLarge, format!("the limit is {LONGEST_BODY} bytes")));
-        }
-        Ok(Err(BodyError::Broken)) => return Err(Problem::new(ProblemType::Malformed, "the body broke off")),
+        Ok(Err(error)) => return Err(Problem::unread(error, LONGEST_BODY)),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
     let sent = Sent { target, body, idempotency_key, principal, trace, minimal, now: clock::now() };
@@ -176,7 +173,7 @@ async fn one_round(
         let read = fhir::read(config, settings, body, sent.idempotency_key.clone(), principal, *now).await;
         read.inspect_err(|_| place.of_key(principal))?
     } else {
-        let document = document::parse(body).inspect_err(|_| place.of_document(body, principal))?;
+        let document = Problem::json(body).inspect_err(|_| place.of_document(body, principal))?;
         let known = sent.target.known(config, settings, selection::version(&document)).await?;
         let read = known.check(document, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
         read.inspect_err(|_| place.of_document(body, principal))?
