@@ -205,6 +205,11 @@ fn each_fault_is_reported_once_at_its_place() {
 }
 
 #[test]
+fn a_kind_of_report_is_no_instrument() {
+    check_fault("/id", json!("lab"), ("/id", Code::Conflict));
+}
+
+#[test]
 fn a_member_that_is_there_twice_is_a_fault() {
     let text = serde_json::to_string(&right()).unwrap();
     let twice = text.replacen(r#""atLeast":1"#, r#""atLeast":3,"atLeast":1"#, 1);

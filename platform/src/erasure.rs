@@ -166,12 +166,6 @@ struct Raised {
     alerts: Vec<String>,
 }
 
-/// The alerts that a submission names in a batch.
-pub fn alerts_in(batch: &Batch, submission_id: &str) -> Vec<String> {
-    let record = batch.get::<Raised>(&names::submission(submission_id));
-    record.and_then(Result::ok).unwrap_or_default().alerts
-}
-
 /// The alerts that a stored submission names.
 ///
 /// # Errors

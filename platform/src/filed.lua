@@ -18,7 +18,7 @@ local out = {'0'}
 while true do
   local list = redis.call(down and 'ZREVRANGE' or 'ZRANGE', KEYS[1], rank, rank + 499, 'WITHSCORES')
   for i = 1, #list, 2 do
-    local site, what = string.match(list[i], '^(%S+) (%S+) ')
+    local site, what = string.match(list[i], '^%S+ (%S+) (%S+)$')
     if (ARGV[5] == '' or site == ARGV[5]) and (ARGV[6] == '' or what == ARGV[6]) then
       if #out > 2 * most then
         out[1] = '1'

@@ -42,12 +42,12 @@ impl Filed {
 
     /// As it stands in the set.
     pub fn member(&self) -> String {
-        format!("{} {} {}", self.site, self.what, self.id)
+        [&*self.id, " ", &self.site, " ", &self.what].concat()
     }
 
     fn read(at_ms: i64, member: &str) -> Option<Self> {
         let mut parts = member.split(' ').map(str::to_owned);
-        let (site, what, id) = (parts.next()?, parts.next()?, parts.next()?);
+        let (id, site, what) = (parts.next()?, parts.next()?, parts.next()?);
         parts.next().is_none().then_some(Filed { at_ms, site, what, id })
     }
 
@@ -122,7 +122,7 @@ mod tests {
         let filed = Filed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into() };
         assert_eq!(Filed::from_cursor(&filed.cursor()), Some(filed));
         for text in
-            ["", "AAAA", "not base64!", &URL_SAFE_NO_PAD.encode("x 1 phq-9 a"), &URL_SAFE_NO_PAD.encode("1 1 a")]
+            ["", "AAAA", "not base64!", &URL_SAFE_NO_PAD.encode("x a 1 phq-9"), &URL_SAFE_NO_PAD.encode("1 a 1")]
         {
             assert_eq!(Filed::from_cursor(text), None, "{text}");
         }

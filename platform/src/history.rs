@@ -1,21 +1,21 @@
 //! A subject's earlier submissions: which they are. What they scored is in their records.
 //!
 //! Guarantee: of what was finished before the question, the one that was written last before a submission and the first
-//! of all are named, whatever order they came in. Erased and superseded submissions do not count. Where the index no
-//! longer holds what would decide it, that is said.
+//! of all are named, whatever order they came in. Erased and superseded submissions do not count. Where those that are
+//! looked at do not tell, that is said.
 //!
-//! Mechanism: a sorted set for each subject and instrument, by the time of writing, kept by `finish.lua`. It holds the
-//! first and the latest [`MOST`]; those between fall out. It can be derived again from the records.
+//! Mechanism: the subject's list (see [`crate::filed`]), from the submission backwards and from the beginning, at most
+//! [`MOST`] of it either way.
 
 use crate::error::Error;
 use crate::names;
 use crate::queue::{integer, nonsense, string};
 use crate::redis::{Redis, number, text};
 
-/// The most submissions an index holds.
-pub const MOST: u32 = 100;
+/// The most submissions of a subject that are looked at from either end.
+const MOST: u32 = 1000;
 
-/// A submission in an index: when it was written, milliseconds since the epoch, and its id. They are ordered by both.
+/// A submission in a list: when it was written, milliseconds since the epoch, and its id. They are ordered by both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When it was written.
@@ -29,7 +29,7 @@ pub struct Place {
 pub enum Past {
     /// There is none.
     None,
-    /// There may be one that the index no longer holds.
+    /// There may be one beyond those that were looked at.
     Unknown,
     /// This one.
     Known(Place),
@@ -46,17 +46,27 @@ pub struct Found {
     pub baseline: Past,
 }
 
-/// What precedes submissions, each with its index key, in their order: one script.
+/// A subject's submissions of one instrument, or of one kind of report.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// The instrument, or the kind of report.
+    pub what: String,
+}
+
+/// What precedes submissions, in their order: one script.
 ///
 /// # Errors
 /// [`Kind::Away`](crate::error::Kind::Away).
-pub async fn find(redis: &Redis, asked: &[(String, Place)]) -> Result<Vec<Found>, Error> {
+pub async fn find(redis: &Redis, asked: &[(Line, Place)]) -> Result<Vec<Found>, Error> {
     if asked.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<&str> = std::iter::once(names::ERASED).chain(asked.iter().map(|(key, _)| key.as_str())).collect();
+    let lists: Vec<String> = asked.iter().map(|(line, _)| names::filed(&line.subject)).collect();
+    let keys: Vec<&str> = std::iter::once(names::ERASED).chain(lists.iter().map(String::as_str)).collect();
     let mut arguments = vec![text(names::superseded_mark("")), number(MOST.into())];
-    arguments.extend(asked.iter().flat_map(|(_, place)| [number(place.at), text(&place.id)]));
+    arguments.extend(asked.iter().flat_map(|(line, place)| [number(place.at), text(&place.id), text(&line.what)]));
     let reply = redis.eval(include_str!("history.lua"), &keys, arguments).await?;
     let (parts, rest) = reply.as_chunks::<5>();
     let found: Option<Vec<Found>> = parts

@@ -2,6 +2,7 @@
 //!
 //! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
 
+pub mod ahead;
 pub mod alert_stats;
 pub mod alerts;
 pub mod audit;

@@ -81,7 +81,7 @@ pub const SETTINGS: &str = "{vigil}:settings";
 /// Held by whoever changes the settings.
 pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
 
-/// The submissions of a subject: a sorted set of `<site> <instrument or kind> <submission>` by when they were written.
+/// The submissions of a subject: a sorted set of `<submission> <site> <instrument or kind>` by when they were written.
 pub fn filed(pseudonym: impl Display) -> String {
     format!("{{vigil}}:filed:{pseudonym}")
 }
@@ -116,15 +116,9 @@ pub fn once(submission_id: impl Display) -> String {
     format!("{{vigil}}:once:{submission_id}")
 }
 
-/// The mark of a submission that a later one took the place of: the later one's id.
+/// The mark of a submission that a later one took the place of: the later one's id. It stays.
 pub fn superseded_mark(submission_id: impl Display) -> String {
     format!("{{vigil}}:superseded:{submission_id}")
-}
-
-/// A subject's scored submissions of one instrument, or of one kind of report (`/lab`): ids by when they were written,
-/// milliseconds. Derived from the records.
-pub fn history(subject: impl Display, what: impl Display) -> String {
-    format!("{{vigil}}:history:{subject}:{what}")
 }
 
 /// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.

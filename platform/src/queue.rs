@@ -14,14 +14,15 @@
 
 mod door;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use spin_sdk::redis::RedisResult;
 
 use crate::clock;
 use crate::error::{Error, Kind};
-use crate::history::{self, Place};
+use crate::identity::hex;
+use crate::kv;
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
 pub use door::{Door, Enqueued, Submission};
@@ -112,56 +113,60 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
 }
 
 /// What follows from an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FollowUp {
     /// Hand this to the next queue.
     Push(String),
     /// Come back with this at a time, milliseconds since the epoch.
     Delay(i64, String),
     /// Give this up for a reason. The reason is a fixed word.
-    Dead(&'static str, Vec<u8>),
-    /// Write this id into the index of this key, at a time in milliseconds since the epoch.
+    Dead(&'static str, #[serde(serialize_with = "as_hex")] Vec<u8>),
+    /// Write into the index of this key, at a time in milliseconds since the epoch, this member.
     Index(String, i64, String),
     /// Add one to this counter of the hash of this key.
     Count(String, String),
-    /// Remember that this was scored, in the history of this key.
-    Seen(String, Place),
-    /// Forget this id in the history of this key: another took its place.
-    Unseen(String, String),
+}
+
+/// The payload of an entry need not be text.
+fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(bytes))
 }
 
 /// An entry that is done, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Finished {
     /// The entry's id in the stream.
     pub id: String,
+    /// The submission that must not have been erased meanwhile: then the entry is not ended, and nothing follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submission: Option<String>,
     /// What follows.
     pub follow_ups: Vec<FollowUp>,
 }
 
-/// Ends entries and does what follows, in one step. Gives how many were still this worker's to end.
+/// What became of entries that were to be ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many were still this worker's to end.
+    pub count: usize,
+    /// The submissions that were erased: their entries are still claimed.
+    pub erased: Vec<String>,
+}
+
+/// Ends entries and does what follows, in one step.
 ///
 /// # Errors
 /// [`Kind::Away`]. The entries come back after their lease.
-pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Result<usize, Error> {
+pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished]) -> Result<Ended, Error> {
     if entries.is_empty() {
-        return Ok(0);
+        return Ok(Ended::default());
     }
     // Only alerts follow from an entry, so there is one stream that they can go to.
     let next = Queue::Dispatch;
-    let keys = [queue.stream(), names::DUE, names::DEAD, names::CLOCK, next.stream(), next.bell()];
-    let mut indexes: Vec<String> = Vec::new();
-    let mut positions: BTreeMap<String, usize> = BTreeMap::new();
-    // Many entries of a batch may belong to one index.
-    let mut position = |key: String| {
-        let next = keys.len() + positions.len() + 1;
-        let position = *positions.entry(key).or_insert_with_key(|key| {
-            indexes.push(key.clone());
-            next
-        });
-        text(position.to_string())
-    };
-    let mut arguments = vec![
+    let keys = [queue.stream(), names::DUE, names::DEAD, names::CLOCK, next.stream(), next.bell(), names::ERASED];
+    let arguments = vec![
         text(names::GROUP),
         text(queue.name()),
         text(next.channel()),
@@ -169,34 +174,16 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: Vec<Finished>) -> Resu
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
         announcement(),
+        text(kv::json(&entries)?),
     ];
-    for entry in entries {
-        arguments.push(text(entry.id));
-        arguments.push(text(entry.follow_ups.len().to_string()));
-        for follow_up in entry.follow_ups {
-            match follow_up {
-                FollowUp::Push(payload) => arguments.extend([text("push"), text(""), text(payload)]),
-                FollowUp::Delay(at, payload) => arguments.extend([text("delay"), number(at), text(payload)]),
-                FollowUp::Dead(reason, payload) => {
-                    let payload = spin_sdk::redis::RedisParameter::Binary(payload);
-                    arguments.extend([text("dead"), text(reason), payload]);
-                }
-                FollowUp::Index(key, at, id) => {
-                    arguments.extend([text("index"), position(key), text(format!("{at} 0 {id}"))]);
-                }
-                FollowUp::Count(key, field) => arguments.extend([text("count"), position(key), text(field)]),
-                FollowUp::Seen(key, Place { at, id }) => {
-                    let payload = format!("{at} {} {id}", history::MOST);
-                    arguments.extend([text("index"), position(key), text(payload)]);
-                }
-                FollowUp::Unseen(key, id) => arguments.extend([text("unseen"), position(key), text(id)]),
-            }
-        }
-    }
-    let keys: Vec<&str> = keys.into_iter().chain(indexes.iter().map(String::as_str)).collect();
     let reply = redis.eval(include_str!("queue/finish.lua"), &keys, arguments).await?;
-    let ended = reply.first().and_then(integer).and_then(|count| usize::try_from(count).ok());
-    ended.ok_or_else(|| nonsense("finish"))
+    ended(&reply).ok_or_else(|| nonsense("finish"))
+}
+
+fn ended(reply: &[RedisResult]) -> Option<Ended> {
+    let (count, erased) = reply.split_first()?;
+    let erased: Option<Vec<String>> = erased.iter().map(string).collect();
+    Some(Ended { count: usize::try_from(integer(count)?).ok()?, erased: erased? })
 }
 
 /// Gives entries back that could not be finished through no fault of their own: the store was away. They are handed out
@@ -322,6 +309,27 @@ mod tests {
         assert_eq!(claimed(vec![binary("")]), Some((String::new(), Vec::new())));
         assert_eq!(claimed(vec![binary("r"), binary("1-0"), RedisResult::Int64(1)]), None);
         assert_eq!(claimed(Vec::new()), None);
+    }
+
+    #[test]
+    fn what_follows_is_told_in_json() {
+        let follow_ups = vec![
+            FollowUp::Push("{}".into()),
+            FollowUp::Delay(5, "later".into()),
+            FollowUp::Dead("unreadable-entry", vec![0, 255]),
+            FollowUp::Index("list".into(), -1, "a b".into()),
+            FollowUp::Count("month".into(), "day".into()),
+        ];
+        let finished = Finished { id: "1-0".into(), submission: None, follow_ups };
+        let expected = r#"{"id":"1-0","followUps":[{"push":"{}"},{"delay":[5,"later"]},{"dead":["unreadable-entry","00ff"]},{"index":["list",-1,"a b"]},{"count":["month","day"]}]}"#;
+        assert_eq!(serde_json::to_string(&finished).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_reply_of_a_finish_names_what_was_erased() {
+        let reply = [RedisResult::Int64(2), binary("A")];
+        assert_eq!(ended(&reply), Some(Ended { count: 2, erased: vec!["A".into()] }));
+        assert_eq!(ended(&[]), None);
     }
 
     #[test]

@@ -35,6 +35,7 @@ use self::{
 };
 use crate::{
     Code, Finding,
+    intake::ReportKind,
     rule::{Rule, read_rules},
 };
 
@@ -181,7 +182,14 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     }
     let mut words = |key: &str| Some(at.need(key, faults)?.words(faults)?.to_string());
     let (version, title, licence) = (words("version"), words("title"), words("licence"));
-    let id = at.need("id", faults).and_then(|at| at.name(faults)).map(String::from);
+    let id = at.need("id", faults).and_then(|at| {
+        let id = at.name(faults)?;
+        // Both stand in one list of a subject's submissions.
+        if ReportKind::parse(id).is_some() {
+            at.fault(faults, Code::Conflict, "a kind of report has this name");
+        }
+        Some(id.to_string())
+    });
     let mut listed = |key: &str| -> Vec<&str> {
         let list = if key == "notes" { at.get(key) } else { at.need(key, faults) };
         let Some(list) = list else { return Vec::new() };

@@ -167,6 +167,6 @@ async fn end(config: &Config, done: Done) -> Result<(), Error> {
         queue::release(&config.redis, queue, [entry], config.lease, config.lease).await?;
         return Err(away);
     }
-    queue::finish(&config.redis, queue, vec![Finished { id: entry, follow_ups }]).await?;
+    queue::finish(&config.redis, queue, &[Finished { id: entry, submission: None, follow_ups }]).await?;
     kv::remove_all(&keys)
 }

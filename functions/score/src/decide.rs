@@ -84,22 +84,6 @@ pub(crate) fn report(rules: &mut Rules, entry: &Entry, extra: &Extra) -> Decided
     }
 }
 
-/// The ids of all alerts that a submission may ever have raised, as far as rules are known.
-pub(crate) fn possible(rules: &mut Rules, entry: &Entry, instrument: Option<&Instrument>) -> Vec<String> {
-    let submission = &entry.submission;
-    let id = |rule: &str| alert_id(&submission.submission_id, rule);
-    match (instrument, ReportKind::parse(&submission.kind)) {
-        (Some(instrument), _) => {
-            let own = rules.of_response(&submission.study_id, instrument);
-            let all = instrument.rules().iter().chain(own.all(instrument));
-            let ids = all.flat_map(|rule| [id(rule.id()), id(&unavailable(rule.id()))]);
-            ids.chain([id(UNREADABLE)]).collect()
-        }
-        (None, Some(kind)) => rules.of_report(&submission.study_id, kind).0.iter().map(|rule| id(rule.id())).collect(),
-        (None, None) => Vec::new(),
-    }
-}
-
 fn used(past: &Past) -> HistoryUsed {
     match past {
         Past::Had(_, used) => used.clone(),

@@ -1,9 +1,11 @@
-//! What follows for those who look: the list of a subject's submissions, and the counters of a study's month.
+//! What follows for those who look: the list of a subject's submissions, that of a study's responses, and the counters of
+//! its month.
 //!
-//! Both are written by the script that ends the entry, so that nothing is listed that is not stored and nothing counted
+//! All are written by the script that ends the entry, so that nothing is listed that is not stored and nothing counted
 //! twice. The door could count in its own script; but it would count what never became a record, on the path that must
 //! be fast, where this adds up in the worker's script, one write for each counter of a batch.
 
+use domain::Timestamp;
 use platform::entry::Submission;
 use platform::filed::Filed;
 use platform::queue::FollowUp;
@@ -17,6 +19,10 @@ pub(crate) fn follow_ups<'a>(
 ) {
     if let Some(filed) = Filed::of(submission) {
         follow_ups.push(FollowUp::Index(names::filed(&submission.subject), filed.at_ms, filed.member()));
+    }
+    if let (Some(received), Some(instrument)) = (Timestamp::parse(&submission.received_at), &submission.instrument) {
+        let key = names::responses(&submission.study_id, instrument);
+        follow_ups.push(FollowUp::Index(key, received.millis(), submission.submission_id.clone()));
     }
     if let Some((month, field)) = month::submission(&submission.received_at, &submission.site_id) {
         let key = names::month(&submission.study_id, month);

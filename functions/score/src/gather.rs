@@ -6,7 +6,6 @@
 //! earlier submissions and the risk service are asked at the same time, each under its own deadline, and neither holds
 //! up the rest of the batch for longer.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::History;
@@ -14,7 +13,7 @@ use domain::lab::Baseline;
 use futures::future::{join, join_all};
 use platform::Error;
 use platform::entry::{Entry, Score, State};
-use platform::erasure::Erasure;
+use platform::erasure;
 use platform::judged::{HistoryUsed, Risk};
 use platform::kv::Store;
 use platform::names;
@@ -69,31 +68,39 @@ pub(crate) struct Wanting<'a> {
     pub(crate) scores: Vec<Score>,
 }
 
-/// Finds what the entries of a batch need, for each in turn; nothing at all when none needs anything. `budget` is how long
-/// the risk service may hold up the batch.
-pub(crate) async fn gather(
-    redis: &Redis,
+/// The entries of a batch that need something, each with its place.
+pub(crate) fn wanted<'a>(
     scorer: &mut Scorer,
     risk: &risk::Config,
-    work: &[Work],
-    erased: &BTreeMap<String, Erasure>,
-    budget: Duration,
-) -> Result<Vec<Extra>, Error> {
-    let mut wanting = Vec::new();
+    work: &'a [Work<'_>],
+) -> Vec<(usize, &'a Entry, Needs)> {
+    let mut wanted = Vec::new();
     for (place, work) in work.iter().enumerate() {
         let Work::Score(claimed, entry) = work else { continue };
         let mut needs = scorer.needs(entry, risk);
         needs.maybe_judged |= claimed.attempt > 1;
-        if (needs.maybe_judged || needs.history || needs.risk) && !erased.contains_key(&entry.submission.submission_id)
-        {
-            wanting.push((place, &**entry, needs));
+        if needs.maybe_judged || needs.history || needs.risk {
+            wanted.push((place, &**entry, needs));
         }
     }
-    if wanting.is_empty() {
-        return Ok(Vec::new());
-    }
+    wanted
+}
+
+/// Finds what the entries of a batch of so many need, for each in turn. `budget` is how long the risk service may hold up
+/// the batch. Of erased submissions nobody is asked.
+pub(crate) async fn gather(
+    redis: &Redis,
+    scorer: &mut Scorer,
+    risk: &risk::Config,
+    count: usize,
+    mut wanting: Vec<(usize, &Entry, Needs)>,
+    budget: Duration,
+) -> Result<Vec<Extra>, Error> {
+    let ids: Vec<&str> = wanting.iter().map(|(_, entry, _)| entry.submission.submission_id.as_str()).collect();
+    let mut erased = erasure::known(redis, &ids).await?.into_iter();
+    wanting.retain(|_| !erased.next().unwrap_or_default());
     let store = Store::open().await?;
-    let mut found: Vec<Extra> = work.iter().map(|_| Extra::default()).collect();
+    let mut found: Vec<Extra> = std::iter::repeat_with(Extra::default).take(count).collect();
     let mut open = Vec::with_capacity(wanting.len());
     for some in wanting.chunks(READS) {
         let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, entry))).await;

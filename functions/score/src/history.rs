@@ -15,10 +15,9 @@ use domain::{History, Timestamp};
 use futures::future::join_all;
 use platform::deadline::Deadline;
 use platform::entry::{State, Submission};
-use platform::history::{self, Found, Place};
+use platform::history::{self, Found, Line, Place};
 use platform::judged::HistoryUsed;
 use platform::kv::Store;
-use platform::queue::FollowUp;
 use platform::redis::Redis;
 use platform::{Error, log, names};
 use serde::Deserialize;
@@ -29,24 +28,16 @@ use crate::gather::{Past, READS, Wanting};
 /// How long the earlier submissions of a batch may take to be had.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The index that a submission belongs to, and its place there; none for those that nobody asks for again.
-fn indexed(submission: &Submission) -> Option<(String, Place)> {
+/// The line that a submission belongs to, and its place there; none for those that nobody asks about.
+fn placed(submission: &Submission) -> Option<(Line, Place)> {
     let what = match (&submission.instrument, submission.kind.as_str()) {
-        (Some(instrument), _) => instrument,
-        // No instrument has such an id.
-        (None, "lab") => "/lab",
+        (Some(what), _) => what,
+        (None, "lab") => &submission.kind,
         (None, _) => return None,
     };
     let at = Timestamp::parse(&submission.authored_at)?.millis();
-    Some((names::history(&submission.subject, what), Place { at, id: submission.submission_id.clone() }))
-}
-
-/// What follows for the index from a submission that was scored.
-pub(crate) fn follow_ups(submission: &Submission) -> impl Iterator<Item = FollowUp> {
-    let own = indexed(submission);
-    let amended = own.as_ref().zip(submission.amends.as_ref());
-    let unseen = amended.map(|((key, _), amended)| FollowUp::Unseen(key.clone(), amended.clone()));
-    own.map(|(key, place)| FollowUp::Seen(key, place)).into_iter().chain(unseen)
+    let line = Line { subject: submission.subject.clone(), what: what.clone() };
+    Some((line, Place { at, id: submission.submission_id.clone() }))
 }
 
 /// What an earlier submission said.
@@ -83,10 +74,10 @@ struct Said {
 
 /// The earlier submissions of those that want them, and the baselines of laboratory results, for each in turn.
 pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) -> Vec<(Option<Past>, Vec<Baseline>)> {
-    let asked: Vec<(&Wanting<'_>, (String, Place))> = wanting
+    let asked: Vec<(&Wanting<'_>, (Line, Place))> = wanting
         .iter()
         .filter(|wanting| wanting.needs.history)
-        .filter_map(|wanting| Some((wanting, indexed(&wanting.entry.submission)?)))
+        .filter_map(|wanting| Some((wanting, placed(&wanting.entry.submission)?)))
         .collect();
     let mut found = Vec::new();
     if !asked.is_empty() {
@@ -103,8 +94,8 @@ pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) 
         if !wanting.needs.history {
             return (None, Vec::new());
         }
-        let indexed = indexed(&wanting.entry.submission).is_some();
-        let (past, baselines) = indexed.then(|| found.next()).flatten().unwrap_or((Past::Unavailable, Vec::new()));
+        let placed = placed(&wanting.entry.submission).is_some();
+        let (past, baselines) = placed.then(|| found.next()).flatten().unwrap_or((Past::Unavailable, Vec::new()));
         (Some(past), baselines)
     };
     wanting.iter().map(of).collect()
@@ -113,20 +104,20 @@ pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) 
 /// What precedes those that ask, for each in turn.
 type Earliers = Vec<(Past, Vec<Baseline>)>;
 
-async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (String, Place))]) -> Result<Earliers, Error> {
-    let places: Vec<(String, Place)> = asked.iter().map(|(_, place)| place.clone()).collect();
+async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place))]) -> Result<Earliers, Error> {
+    let places: Vec<(Line, Place)> = asked.iter().map(|(_, placed)| placed.clone()).collect();
     let found = history::find(&redis.within(PATIENCE), &places).await?;
-    let mut batch: BTreeMap<&str, BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
-    for ((wanting, (key, place)), found) in asked.iter().zip(&found) {
+    let mut batch: BTreeMap<&Line, BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
+    for ((wanting, (line, place)), found) in asked.iter().zip(&found) {
         if !found.superseded {
-            batch.entry(key).or_default().insert(place, wanting);
+            batch.entry(line).or_default().insert(place, wanting);
         }
     }
     let chosen: Vec<(history::Past, history::Past)> = places
         .iter()
         .zip(found)
-        .map(|((key, place), found)| {
-            let beside = batch.get(key.as_str());
+        .map(|((line, place), found)| {
+            let beside = batch.get(line);
             let before =
                 || beside.into_iter().flat_map(|beside| beside.range::<&Place, _>(..place)).map(|(place, _)| *place);
             choose(found, before().next_back(), before().next())
@@ -189,7 +180,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (String, Pla
     Ok(chosen.iter().map(of).collect())
 }
 
-/// The one before and the first, of those in the index and those in the batch.
+/// The one before and the first, of those in the list and those in the batch.
 fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (history::Past, history::Past) {
     use history::Past;
     let either = |index: Past, beside: Option<&Place>, later: bool| match (index, beside) {
@@ -227,7 +218,7 @@ mod tests {
         check((Past::None, Past::None), batch(), (known(7, "c"), known(3, "d")));
         // At the same time the ids decide.
         check((known(7, "b"), known(3, "e")), batch(), (known(7, "c"), known(3, "d")));
-        // What fell out of the index stays unknown.
+        // What the list did not tell stays unknown.
         check((Past::Unknown, Past::Unknown), batch(), (Past::Unknown, Past::Unknown));
     }
 }

@@ -5,7 +5,8 @@
 //! work with the same bytes and the same ids.
 //!
 //! One bell, one instance, many batches: claim, score, store in one transaction, finish in one script, until nothing is
-//! left or the time is up; then ring for the rest.
+//! left or the time is up; then ring for the rest. Redis works on the batches before and after while one is scored and
+//! stored.
 
 mod amend;
 mod decide;
@@ -20,14 +21,16 @@ mod work;
 use std::time::Duration;
 
 use platform::Error;
+use platform::ahead::Ahead;
 use platform::config::Reader;
 use platform::deadline::Deadline;
+use platform::kv;
 use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::redis::{PATIENCE, Redis};
-use platform::settings::Settings;
 
 use record::Scorer;
+use work::Bench;
 
 /// The most that is claimed, stored and finished together.
 const BATCH: usize = 2048;
@@ -62,30 +65,45 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let risk = risk::Config::read(&mut reader).await;
     let (redis, risk) = reader.finish((redis, risk))?;
 
+    let bench = Bench { redis: &redis, risk: &risk, max_attempts, lease };
+
     let deadline = Deadline::after(budget);
-    let (mut scorer, mut total, mut reclaim) = (Scorer::default(), 0, true);
-    while !deadline.left().is_zero() {
-        let how = Claim { count: BATCH, lease, reclaim, leave: true };
-        let (revision, entries) = queue::claim(&redis, Queue::Score, how).await?;
+    let claim = |reclaim| queue::claim(&redis, Queue::Score, Claim { count: BATCH, lease, reclaim, leave: true });
+    let (mut scorer, mut total, mut ending) = (Scorer::default(), 0, Ahead::done(Ok(0)));
+    let (mut revision, mut entries) = claim(true).await?;
+    while !entries.is_empty() {
         // A stalled entry is rare: look for the next one when there is one, else once a drain.
-        reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
-        if entries.is_empty() {
-            return Ok(total);
-        }
-        let ids: Vec<String> = entries.iter().map(|entry| entry.id.clone()).collect();
-        let stored = async {
-            let settings = Settings::at(&redis, &revision).await?;
-            scorer.rules.meet(&redis, &settings).await?;
-            work::store(&redis, &settings, &mut scorer, &risk, max_attempts, lease, entries).await
+        let reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
+        let scored = bench.score(&mut scorer, &revision, &entries, &mut ending).await;
+        // What is next is claimed while this is stored, and this is ended while what is next is scored.
+        let next = match scored.is_ok() && !deadline.left().is_zero() {
+            true => Ahead::begin(claim(reclaim)).await,
+            false => Ahead::done(Ok((String::new(), Vec::new()))),
         };
-        let finished = match stored.await {
-            Ok(finished) => finished,
+        let stored = scored.and_then(|mut scored| kv::put_all(&mut scored.batch).map(|()| scored));
+        let (ended, next) = (ending.await, next.await);
+        let scored = match stored {
+            Ok(scored) => scored,
             Err(away) => {
+                let claimed = entries.into_iter().chain(next.into_iter().flat_map(|(_, next)| next));
+                let ids = claimed.map(|entry| entry.id);
                 queue::release(&redis, Queue::Score, ids, lease, PAUSE).await?;
                 return Err(away);
             }
         };
-        total += queue::finish(&redis, Queue::Score, finished).await?;
+        total += ended?;
+        ending = Ahead::begin(bench.end(scored)).await;
+        (revision, entries) = match next {
+            Ok(next) => next,
+            Err(away) => {
+                ending.await?;
+                return Err(away);
+            }
+        };
+    }
+    total += ending.await?;
+    if !deadline.left().is_zero() {
+        return Ok(total);
     }
     queue::ring(&redis, Queue::Score).await?;
     Ok(total)

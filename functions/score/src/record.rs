@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use domain::Instrument;
 use domain::intake::ReportKind;
-use domain::{Instrument, Timestamp};
 use platform::audit::{self, Action, Change};
 use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
-use platform::judged::Judged;
 use platform::kv::Batch;
 use platform::queue::{Claimed, Finished, FollowUp};
 use platform::redis::Redis;
@@ -19,9 +18,9 @@ use crate::amend::Supersede;
 use crate::decide::{self, Decided};
 use crate::filed;
 use crate::gather::{Extra, Needs};
-use crate::history;
 use crate::risk;
 use crate::rules::Rules;
+use crate::work::Scored;
 
 /// Scores submissions; keeps the instruments it has read.
 #[derive(Default)]
@@ -37,13 +36,16 @@ pub(crate) struct Scorer {
 /// The most subjects that are remembered.
 const MOST_SUBJECTS: usize = 20_000;
 
-/// As much of a stored alert as is counted.
+/// As much of a stored alert as is counted and named.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Raised {
+    alert_id: String,
     severity: String,
 }
 
 /// What scoring a response gave.
+#[derive(Default)]
 struct Outcome {
     scored_with: Option<ScoredWith>,
     scores: Vec<Score>,
@@ -51,14 +53,14 @@ struct Outcome {
 }
 
 /// A claimed entry, read.
-pub(crate) enum Work {
-    Score(Claimed, Box<Entry>),
-    Supersede(Claimed, Supersede),
-    Unreadable(Claimed),
+pub(crate) enum Work<'a> {
+    Score(&'a Claimed, Box<Entry>),
+    Supersede(&'a Claimed, Supersede),
+    Unreadable(&'a Claimed),
 }
 
-impl Work {
-    pub(crate) fn read(claimed: Claimed) -> Self {
+impl<'a> Work<'a> {
+    pub(crate) fn read(claimed: &'a Claimed) -> Self {
         if let Ok(entry) = serde_json::from_slice(&claimed.payload) {
             return Work::Score(claimed, Box::new(entry));
         }
@@ -78,9 +80,13 @@ impl Work {
 }
 
 /// Ends an entry that nobody can work on.
-pub(crate) fn give_up(reason: &'static str, id: &str, claimed: Claimed) -> Finished {
+pub(crate) fn give_up(reason: &'static str, id: &str, claimed: &Claimed) -> Finished {
+    Finished { id: claimed.id.clone(), submission: None, follow_ups: vec![dead(reason, id, claimed)] }
+}
+
+fn dead(reason: &'static str, id: &str, claimed: &Claimed) -> FollowUp {
     log::error("submission-dead").submission(id).outcome(reason).attempt(claimed.attempt).write();
-    Finished { id: claimed.id, follow_ups: vec![FollowUp::Dead(reason, claimed.payload)] }
+    FollowUp::Dead(reason, claimed.payload.clone())
 }
 
 impl Scorer {
@@ -103,72 +109,67 @@ impl Scorer {
     /// Scores an entry, adds its records to the batch and tells what follows from it.
     pub(crate) fn finish(
         &mut self,
-        claimed: Claimed,
+        claimed: &Claimed,
         entry: Entry,
         mut extra: Extra,
         max_attempts: u32,
-        batch: &mut Batch,
+        scored: &mut Scored,
     ) -> Result<Finished, Error> {
+        let batch = &mut scored.batch;
+        let mut follow_ups = Vec::new();
         if let Some(alerts) = extra.kept.take() {
-            let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
-            let severities: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
-            filed::follow_ups(&entry.submission, severities.iter().map(|it| it.severity.as_str()), &mut follow_ups);
+            let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
+            filed::follow_ups(&entry.submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
             // As `handed_over` writes it.
             follow_ups.extend(alerts.into_iter().map(|alert| FollowUp::Push(format!("{{\"alert\":{alert}}}"))));
-            follow_ups.extend(indexed(entry.submission));
-            return Ok(Finished { id: claimed.id, follow_ups });
+            let id = entry.submission.submission_id;
+            if !kept.is_empty() {
+                scored.raised.insert(id.clone(), kept.into_iter().map(|it| it.alert_id).collect());
+            }
+            return Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups });
         }
         let exhausted = claimed.attempt > max_attempts;
         let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(&entry, &extra) };
-        let subject = &entry.submission;
-        let identity = Subject {
-            subject: subject.subject.clone(),
-            study_id: subject.study_id.clone(),
-            site_id: subject.site_id.clone(),
-            sealed: entry.sealed,
-        };
-        self.put_subject(batch, identity)?;
-        match outcome {
-            Ok(outcome) => {
-                let mut follow_ups: Vec<FollowUp> = history::follow_ups(&entry.submission).collect();
-                let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
-                filed::follow_ups(&entry.submission, severities, &mut follow_ups);
-                let alerts = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
-                for alert in outcome.decided.alerts {
-                    batch.put(names::alert(&alert.alert_id), &alert)?;
-                    follow_ups.push(FollowUp::Push(handed_over(alert)?));
-                }
-                let record = Record {
-                    state: State::Scored,
-                    reason: None,
-                    submission: entry.submission,
-                    scored_with: outcome.scored_with,
-                    scores: outcome.scores,
-                    alerts,
-                    judged: outcome.decided.judged,
-                };
-                put_audited(batch, &record)?;
-                follow_ups.extend(indexed(record.submission));
-                Ok(Finished { id: claimed.id, follow_ups })
-            }
-            Err(reason) => {
-                let record = Record {
-                    state: State::Failed,
-                    reason: Some(reason.to_owned()),
-                    submission: entry.submission,
-                    scored_with: None,
-                    scores: Vec::new(),
-                    alerts: Vec::new(),
-                    judged: Judged::default(),
-                };
-                put_audited(batch, &record)?;
-                Ok(give_up(reason, &record.submission.submission_id, claimed))
-            }
+        self.put_subject(batch, &entry)?;
+        let failed = outcome.as_ref().err().copied();
+        let outcome = outcome.unwrap_or_default();
+        let submission = entry.submission;
+        let alerts: Vec<String> = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
+        let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
+        match failed {
+            Some(reason) => follow_ups.push(dead(reason, &submission.submission_id, claimed)),
+            None => filed::follow_ups(&submission, severities, &mut follow_ups),
         }
+        for alert in outcome.decided.alerts {
+            batch.put(names::alert(&alert.alert_id), &alert)?;
+            follow_ups.push(FollowUp::Push(handed_over(alert)?));
+        }
+        let id = submission.submission_id.clone();
+        if !alerts.is_empty() {
+            scored.raised.insert(id.clone(), alerts.clone());
+        }
+        let record = Record {
+            state: if failed.is_some() { State::Failed } else { State::Scored },
+            reason: failed.map(str::to_owned),
+            submission,
+            scored_with: outcome.scored_with,
+            scores: outcome.scores,
+            alerts,
+            judged: outcome.decided.judged,
+        };
+        put_audited(batch, &record)?;
+        Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
     /// Adds a subject to the batch, unless the last that was put there of it in this drain was the same.
-    fn put_subject(&mut self, batch: &mut Batch, subject: Subject) -> Result<(), Error> {
+    fn put_subject(&mut self, batch: &mut Batch, entry: &Entry) -> Result<(), Error> {
+        let submission = &entry.submission;
+        let subject = Subject {
+            subject: submission.subject.clone(),
+            study_id: submission.study_id.clone(),
+            site_id: submission.site_id.clone(),
+            sealed: entry.sealed.clone(),
+        };
         let record = platform::kv::json(&subject)?;
         if self.subjects.get(&subject.subject) == Some(&record) {
             return Ok(());
@@ -181,12 +182,6 @@ impl Scorer {
         batch.put_text(names::subject_at(&subject.subject, &subject.site_id), record.clone());
         self.subjects.insert(subject.subject, record);
         Ok(())
-    }
-
-    /// The alerts that scoring an entry may have stored.
-    pub(crate) fn alert_ids(&mut self, entry: &Entry) -> Vec<String> {
-        let instrument = self.instrument(&entry.submission);
-        decide::possible(&mut self.rules, entry, instrument.as_deref())
     }
 
     /// What an entry needs from elsewhere before it is scored.
@@ -234,13 +229,6 @@ impl Scorer {
     fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
         self.instruments.get(submission.instrument.as_ref()?)?.get(&submission.instrument_version)?.clone()
     }
-}
-
-/// Where a response is found again by its study.
-fn indexed(submission: Submission) -> Option<FollowUp> {
-    let received = Timestamp::parse(&submission.received_at)?;
-    let key = names::responses(&submission.study_id, submission.instrument?);
-    Some(FollowUp::Index(key, received.millis(), submission.submission_id))
 }
 
 /// Adds a record and the first of its audit chain: the same bytes however often it is scored.

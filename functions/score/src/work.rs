@@ -1,105 +1,124 @@
 //! A batch of claimed entries: from what was claimed to what is stored, and what follows.
 //!
 //! Guarantee: of a submission that was erased nothing is left in the store, whether the erasure came before the batch or
-//! in the middle of it.
+//! in the middle of it. The script that ends the entries tells which are erased; what was stored of these is cleared,
+//! and only then their entries end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platform::Error;
-use platform::erasure::{self, Erasure};
-use platform::kv::{self, Batch};
-use platform::queue::{Claimed, Finished};
+use platform::ahead::Ahead;
+use platform::erasure;
+use platform::kv::Batch;
+use platform::names::Queue;
+use platform::queue::{self, Claimed, Finished};
 use platform::redis::Redis;
 use platform::settings::Settings;
 use platform::trace::Trace;
 
 use crate::amend::Supersede;
-use crate::gather::{Extra, gather};
+use crate::gather::{self, Extra};
 use crate::record::{self, Scorer, Work};
 use crate::risk;
 
 /// How long the risk service may hold up a batch at most.
 const GATHERING: Duration = Duration::from_secs(10);
 
-/// Scores a batch and stores it. What is given is to be finished.
-pub(crate) async fn store(
-    redis: &Redis,
-    settings: &Settings,
-    scorer: &mut Scorer,
-    risk: &risk::Config,
-    max_attempts: u32,
-    lease: Duration,
-    entries: Vec<Claimed>,
-) -> Result<Vec<Finished>, Error> {
-    let work: Vec<Work> = entries.into_iter().map(Work::read).collect();
-    for submission in work.iter().filter_map(Work::submission) {
-        scorer.meet(redis, settings, submission).await?;
-    }
-    let ids: Vec<String> = work.iter().filter_map(Work::submission).map(|it| it.submission_id.clone()).collect();
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let erased = erasure::find(redis, &ids).await?;
-    let extras = gather(redis, scorer, risk, &work, &erased, (lease / 3).min(GATHERING)).await?;
-    let mut extras = extras.into_iter();
-    let mut batch = Batch::default();
-    let mut finished = Vec::with_capacity(work.len());
-    let mut dropped = Vec::new();
-    for work in work {
-        if let Work::Score(_, entry) = &work
-            && erased.contains_key(&entry.submission.submission_id)
-        {
-            dropped.extend(scorer.alert_ids(entry));
-        }
-        let id = work.submission().map(|it| it.submission_id.clone()).unwrap_or_default();
-        let extra = extras.next().unwrap_or_default();
-        finished.push((id, one(work, extra, redis, scorer, max_attempts, &erased, &mut batch).await?));
-    }
-    erasure::clear(redis, &erased, dropped).await?;
-    kv::put_all(&mut batch)?;
-    // An erasure that began in the meantime has not seen what was stored just now.
-    let mut late = erasure::find(redis, &ids).await?;
-    late.retain(|id, _| !erased.contains_key(id));
-    let raised = late.keys().flat_map(|id| erasure::alerts_in(&batch, id)).collect();
-    erasure::clear(redis, &late, raised).await?;
-    let finished = finished.into_iter().map(|(id, mut finished)| {
-        if late.contains_key(&id) {
-            finished.follow_ups.clear();
-        }
-        finished
-    });
-    Ok(finished.collect())
+/// A batch that was scored.
+#[derive(Default)]
+pub(crate) struct Scored {
+    /// What is to be stored.
+    pub(crate) batch: Batch,
+    finished: Vec<Finished>,
+    /// The alerts of submissions that raised some.
+    pub(crate) raised: BTreeMap<String, Vec<String>>,
 }
 
-/// What becomes of one entry: what is to be stored goes into the batch.
-async fn one(
-    work: Work,
-    extra: Extra,
-    redis: &Redis,
-    scorer: &mut Scorer,
-    max_attempts: u32,
-    erased: &BTreeMap<String, Erasure>,
-    batch: &mut Batch,
-) -> Result<Finished, Error> {
-    match work {
-        Work::Score(claimed, entry) if erased.contains_key(&entry.submission.submission_id) => {
-            Ok(Finished { id: claimed.id, follow_ups: Vec::new() })
+/// What all batches of a drain share.
+pub(crate) struct Bench<'a> {
+    pub(crate) redis: &'a Redis,
+    pub(crate) risk: &'a risk::Config,
+    pub(crate) max_attempts: u32,
+    pub(crate) lease: Duration,
+}
+
+impl Bench<'_> {
+    /// Scores a batch. `before` ends the batch before it, and is waited for where that one's effects are asked for.
+    pub(crate) async fn score<T>(
+        &self,
+        scorer: &mut Scorer,
+        revision: &str,
+        entries: &[Claimed],
+        before: &mut Ahead<'_, T>,
+    ) -> Result<Scored, Error> {
+        let settings = Settings::at(self.redis, revision).await?;
+        scorer.rules.meet(self.redis, &settings).await?;
+        let work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
+        for submission in work.iter().filter_map(Work::submission) {
+            scorer.meet(self.redis, &settings, submission).await?;
         }
-        Work::Score(claimed, entry) => {
-            let supersede = Supersede::of(&entry.submission);
-            let trace = Trace::known(&entry.trace);
-            let finish = async {
-                let mut finished = scorer.finish(claimed, *entry, extra, max_attempts, batch)?;
-                if let Some(supersede) = supersede {
-                    finished.follow_ups.extend(supersede.apply(redis, batch).await?);
-                }
-                Ok(finished)
-            };
-            trace.around(finish).await
+        let wanted = gather::wanted(scorer, self.risk, &work);
+        let mut extras = Vec::new();
+        if !wanted.is_empty() {
+            before.settle().await;
+            let budget = (self.lease / 3).min(GATHERING);
+            extras = gather::gather(self.redis, scorer, self.risk, work.len(), wanted, budget).await?;
         }
-        Work::Supersede(claimed, supersede) => {
-            let follow_ups = supersede.apply(redis, batch).await?.into_iter().collect();
-            Ok(Finished { id: claimed.id, follow_ups })
+        let mut extras = extras.into_iter();
+        let mut scored = Scored::default();
+        scored.finished.reserve(work.len());
+        for work in work {
+            let extra = extras.next().unwrap_or_default();
+            let finished = self.one(work, extra, scorer, &mut scored).await?;
+            scored.finished.push(finished);
         }
-        Work::Unreadable(claimed) => Ok(record::give_up("unreadable-entry", "", claimed)),
+        Ok(scored)
+    }
+
+    /// What becomes of one entry: what is to be stored goes into the batch.
+    async fn one(
+        &self,
+        work: Work<'_>,
+        extra: Extra,
+        scorer: &mut Scorer,
+        scored: &mut Scored,
+    ) -> Result<Finished, Error> {
+        match work {
+            Work::Score(claimed, entry) => {
+                let supersede = Supersede::of(&entry.submission);
+                let trace = Trace::known(&entry.trace);
+                let finish = async {
+                    let mut finished = scorer.finish(claimed, *entry, extra, self.max_attempts, scored)?;
+                    if let Some(supersede) = supersede {
+                        finished.follow_ups.extend(supersede.apply(self.redis, &mut scored.batch).await?);
+                    }
+                    Ok(finished)
+                };
+                trace.around(finish).await
+            }
+            Work::Supersede(claimed, supersede) => {
+                let follow_ups = supersede.apply(self.redis, &mut scored.batch).await?.into_iter().collect();
+                Ok(Finished { id: claimed.id.clone(), submission: None, follow_ups })
+            }
+            Work::Unreadable(claimed) => Ok(record::give_up("unreadable-entry", "", claimed)),
+        }
+    }
+
+    /// Ends the entries of a batch that was stored. Gives how many were ended.
+    pub(crate) async fn end(&self, scored: Scored) -> Result<usize, Error> {
+        let ended = queue::finish(self.redis, Queue::Score, &scored.finished).await?;
+        if ended.erased.is_empty() {
+            return Ok(ended.count);
+        }
+        let ids: Vec<&str> = ended.erased.iter().map(String::as_str).collect();
+        let erased = erasure::find(self.redis, &ids).await?;
+        let raised = scored.raised.into_iter().filter(|(id, _)| erased.contains_key(id));
+        erasure::clear(self.redis, &erased, raised.flat_map(|(_, alerts)| alerts).collect()).await?;
+        let of_erased = |entry: &Finished| entry.submission.as_ref().is_some_and(|id| erased.contains_key(id));
+        let rest = scored.finished.into_iter().filter(of_erased);
+        let rest = rest.map(|entry| Finished { id: entry.id, submission: None, follow_ups: Vec::new() });
+        let cleared = queue::finish(self.redis, Queue::Score, &rest.collect::<Vec<_>>()).await?;
+        Ok(ended.count + cleared.count)
     }
 }

@@ -64,7 +64,7 @@ for number = 1, count do
   else
     if amends or limit then
       redis.call('SET', key, mark, 'EX', SECONDS)
-      if amends then redis.call('SET', KEYS[#KEYS], ARGV[2], 'EX', SECONDS) end
+      if amends then redis.call('SET', KEYS[#KEYS], ARGV[2]) end
       if take then take() end
     end
     last = redis.call('XADD', KEYS[1], '*', 'd', ARGV[3 * number + 2])
