@@ -5,7 +5,7 @@
 //! looked at do not tell, that is said.
 //!
 //! Mechanism: the subject's list (see [`crate::filed`]), from the submission backwards and from the beginning, at most
-//! [`MOST`] of it either way.
+//! 1,000 of it either way.
 
 use crate::error::Error;
 use crate::names;

@@ -56,7 +56,8 @@ pub struct Incoming {
     pub query: String,
     /// The trace it belongs to: that of its sender, or a new one.
     pub trace: Trace,
-    headers: Fields,
+    /// Fetched whole: each look at them where they are is a call of the host.
+    headers: Vec<(String, Vec<u8>)>,
     /// None once its body is being read.
     request: Option<Request>,
     rest: Rest,
@@ -66,7 +67,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let Some(request) = self.request.take() else { return };
         // A sender that waits to be told to go on is told not to by the answer.
-        let bodiless = matches!(self.method.as_str(), "GET" | "HEAD") || self.headers.has("expect");
+        let bodiless = matches!(self.method.as_str(), "GET" | "HEAD") || self.header("expect").is_some();
         if !bodiless && self.stated_length() != Some(0) {
             self.rest.0.replace(Some(Body::of(request)));
         }
@@ -90,9 +91,8 @@ impl Incoming {
             Method::Patch => "PATCH".to_owned(),
             Method::Other(other) => other,
         };
-        let headers = request.get_headers();
-        let given = headers.get("traceparent").into_iter().next().and_then(|value| String::from_utf8(value).ok());
-        let trace = Trace::accept(given.as_deref(), clock::random_bits());
+        let headers = request.get_headers().copy_all();
+        let trace = Trace::accept(find(&headers, "traceparent"), clock::random_bits());
         Incoming {
             method,
             path: path.to_owned(),
@@ -110,13 +110,12 @@ impl Incoming {
     }
 
     fn stated_length(&self) -> Option<usize> {
-        self.header("content-length").and_then(|text| text.parse().ok())
+        find(&self.headers, "content-length").and_then(|text| text.parse().ok())
     }
 
     /// The first value of a header, if it is text.
     pub fn header(&self, name: &str) -> Option<String> {
-        let mut values = self.headers.get(name).into_iter();
-        String::from_utf8(values.next()?).ok()
+        find(&self.headers, name).map(str::to_owned)
     }
 
     /// Whether the body is JSON by its `content-type`.
@@ -126,13 +125,13 @@ impl Incoming {
 
     /// Whether the body is of this type by its `content-type`, whatever the parameters.
     pub fn is_type(&self, essence: &str) -> bool {
-        let given = self.header("content-type").unwrap_or_default();
+        let given = find(&self.headers, "content-type").unwrap_or_default();
         given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(essence)
     }
 
     /// The type of the body without its parameters, in lower case.
     pub fn content_type(&self) -> String {
-        let given = self.header("content-type").unwrap_or_default();
+        let given = find(&self.headers, "content-type").unwrap_or_default();
         given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
@@ -163,6 +162,11 @@ impl Incoming {
             error
         })
     }
+}
+
+fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
+    let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+    str::from_utf8(value).ok()
 }
 
 /// A reply.

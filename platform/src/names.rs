@@ -112,8 +112,8 @@ pub fn rate_of_site(scope: impl Display) -> String {
 }
 
 /// The first-writer-wins mark of a submission.
-pub fn once(submission_id: impl Display) -> String {
-    format!("{{vigil}}:once:{submission_id}")
+pub fn once(submission_id: &str) -> String {
+    ["{vigil}:once:", submission_id].concat()
 }
 
 /// The mark of a submission that a later one took the place of: the later one's id. It stays.

@@ -195,7 +195,7 @@ impl Accepted {
         };
         // A survey's responses and reports are numbered apart; so are the ways to name a document.
         let named = |source: &str, id: &str| {
-            let namespace = format!("{}/{source}", if envelope.kind.is_some() { "report" } else { "response" });
+            let namespace = [if envelope.kind.is_some() { "report/" } else { "response/" }, source].concat();
             config.pseudonyms.submission_id(study, site, &namespace, id)
         };
         let id = match (&self.client_id, random) {
@@ -205,7 +205,7 @@ impl Accepted {
         };
         let received_at = now.rfc3339();
         let mark = [&hash, study, site, &received_at].map(String::as_str).join(" ");
-        let scope = format!("{study}|{site}");
+        let scope = [study, "|", site].concat();
         let (amends, amends_reason) = envelope.amends.map_or((None, None), |it| (Some(it.submission_id), it.reason));
         let entry = Entry {
             submission: Submission {

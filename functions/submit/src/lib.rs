@@ -291,7 +291,7 @@ fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> R
     } else {
         Reply::json(202, &json!({"submissionId": id, "state": "queued", "removed": removed}))
     };
-    reply.header("location", format!("/v1/submissions/{id}"))
+    reply.header("location", ["/v1/submissions/", id].concat())
 }
 
 impl Target<'_> {
