@@ -2,7 +2,8 @@
 //!
 //! Guarantee: a state is written over the one it was made from or not at all, together with its indexes, what is due,
 //! its dead letters and figures, by one script. What the script does is in the store before: whoever loses a race brings
-//! the store back to what Redis has.
+//! the store back to what Redis has. An entry of the history comes into the store only once it is known to stand: a state
+//! carries those that were made with it, and whoever makes the next one stores them.
 //!
 //! Mechanism: `domain::alert` decides; [`change`] is the script. Redis holds a state while it may still move and 30 days
 //! longer, the store holds it for ever: what is not in Redis is read from there. Work that is due is never taken back:
@@ -62,21 +63,39 @@ pub struct Found {
     pub state: State,
     /// How its value in Redis begins; empty if it is not there.
     expected: String,
-    /// The last entry of its history, with its number.
-    last: Option<Value>,
+    /// The last entries of its history, as Redis has them; the store may not.
+    last: Vec<Value>,
+    /// Those after them, of steps that may not have been written.
+    own: Vec<Value>,
 }
 
 impl Found {
     fn read(value: &Value, in_redis: bool) -> Option<Self> {
         let state = State::read(value)?;
         let expected = if in_redis { format!("{} ", state.revision()) } else { String::new() };
-        Some(Found { state, expected, last: value.get("last").cloned() })
+        let last = value.get("last").and_then(Value::as_array).cloned().unwrap_or_default();
+        Some(Found { state, expected, last, own: Vec::new() })
+    }
+
+    /// What an alert is that is raised by a step.
+    fn raised(step: &Step) -> Self {
+        let own = step.entry.iter().map(record::entry).collect();
+        Found { state: step.state.clone(), expected: format!("{} ", step.state.revision()), last: Vec::new(), own }
     }
 
     /// What it is once a step was made from it.
-    pub fn after(step: &Step) -> Self {
-        let last = step.entry.as_ref().map(record::entry);
-        Found { state: step.state.clone(), expected: format!("{} ", step.state.revision()), last }
+    #[must_use]
+    pub fn after(&self, step: &Step) -> Self {
+        let raised = Found::raised(step);
+        let own = self.own.iter().cloned().chain(raised.own).collect();
+        Found { last: self.last.clone(), own, ..raised }
+    }
+
+    /// Takes note that all its steps were written.
+    pub fn written(&mut self) {
+        if !self.own.is_empty() {
+            self.last = std::mem::take(&mut self.own);
+        }
     }
 }
 
@@ -115,8 +134,8 @@ async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Res
 ///
 /// # Errors
 /// [`Kind::Away`].
-pub async fn load(redis: &Redis, store: &Store, id: &str) -> Result<Option<State>, Error> {
-    Ok(find(redis, store, &[id]).await?.pop().flatten().map(|found| found.state))
+pub async fn load(redis: &Redis, store: &Store, id: &str) -> Result<Option<Found>, Error> {
+    Ok(find(redis, store, &[id]).await?.pop().flatten())
 }
 
 /// Makes of an alert what an event makes of it: stores that, then writes it; again when somebody else was quicker. An
@@ -131,7 +150,7 @@ pub async fn apply(
     alert: &Alert,
     event: &Event<'_>,
     now: Timestamp,
-) -> Result<Result<Step, Ignored>, Error> {
+) -> Result<Result<Found, Ignored>, Error> {
     apply_with(redis, store, routes, alert, event, now, || Ok((Change::default(), Batch::default()))).await
 }
 
@@ -147,22 +166,54 @@ pub async fn apply_with(
     event: &Event<'_>,
     now: Timestamp,
     more: impl Fn() -> Result<(Change, Batch), Error>,
-) -> Result<Result<Step, Ignored>, Error> {
+) -> Result<Result<Found, Ignored>, Error> {
+    apply_after(false, redis, store, routes, alert, event, now, more).await
+}
+
+/// As [`apply_with`], for somebody who made a step of it that was not written: it is in the store.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_again(
+    redis: &Redis,
+    store: &Store,
+    routes: &Routes,
+    alert: &Alert,
+    event: &Event<'_>,
+    now: Timestamp,
+    more: impl Fn() -> Result<(Change, Batch), Error>,
+) -> Result<Result<Found, Ignored>, Error> {
+    apply_after(true, redis, store, routes, alert, event, now, more).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "those of apply_with, and whether the store is to be put right")]
+async fn apply_after(
+    mut lost: bool,
+    redis: &Redis,
+    store: &Store,
+    routes: &Routes,
+    alert: &Alert,
+    event: &Event<'_>,
+    now: Timestamp,
+    more: impl Fn() -> Result<(Change, Batch), Error>,
+) -> Result<Result<Found, Ignored>, Error> {
     let plan = plan_of(routes, alert);
-    for attempt in 0..TRIES {
-        let Some(found) = find(redis, store, &[&alert.alert_id]).await?.pop().flatten() else {
+    for _ in 0..TRIES {
+        let Some(found) = load(redis, store, &alert.alert_id).await? else {
             return Ok(Err(Ignored::Stale));
         };
         let mut batch = Batch::default();
-        if attempt > 0 {
-            // What was stored over somebody else's state is put right.
-            record::heal(&found, &mut batch)?;
-        }
         let step = match found.state.step(&plan, event, now) {
             Ok(step) => step,
+            Err(ignored) if !lost => return Ok(Err(ignored)),
             Err(ignored) => {
+                // What was stored over somebody else's state is put right, and nobody wrote meanwhile.
+                record::heal(&found, &mut batch)?;
                 store.put_each(&batch).await?;
-                return Ok(Err(ignored));
+                match load(redis, store, &alert.alert_id).await? {
+                    Some(now) if now.state.revision() != found.state.revision() => continue,
+                    _ => return Ok(Err(ignored)),
+                }
             }
         };
         let (mut change, own) = more()?;
@@ -170,8 +221,11 @@ pub async fn apply_with(
         record::stepped(alert, &found, &step, Taken::Nothing, now, &mut change, &mut batch)?;
         store.put_each(&batch).await?;
         if change::make(redis, &[change]).await?.first() == Some(&true) {
-            return Ok(Ok(step));
+            let mut after = found.after(&step);
+            after.written();
+            return Ok(Ok(after));
         }
+        lost = true;
     }
     Err(Error::new("alerts", Kind::Away, "others change the alert all the time"))
 }

@@ -36,6 +36,8 @@ pub struct About {
     pub alert: Option<String>,
     /// The receiver that was given up.
     pub receiver: Option<String>,
+    /// Its study and site, where the letter itself says so.
+    pub place: Option<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +56,8 @@ struct Payload {
 struct Named {
     submission_id: Option<String>,
     alert_id: Option<String>,
+    study_id: Option<String>,
+    site_id: Option<String>,
 }
 
 impl Letter {
@@ -66,11 +70,15 @@ impl Letter {
     pub fn about(&self) -> About {
         let Ok(payload) = serde_json::from_slice::<Payload>(&self.payload) else { return About::default() };
         let named = payload.submission.or(payload.alert);
-        let (submission, alert) = named.map_or((None, None), |named| (named.submission_id, named.alert_id));
+        let (mut submission, mut alert, mut place) = (None, None, None);
+        if let Some(named) = named {
+            (submission, alert, place) = (named.submission_id, named.alert_id, named.study_id.zip(named.site_id));
+        }
         About {
             submission: payload.submission_id.or(submission),
             alert: payload.alert_id.or(alert),
             receiver: payload.receiver,
+            place,
         }
     }
 
@@ -178,8 +186,10 @@ mod tests {
 
     #[test]
     fn what_a_letter_is_about_is_told_without_what_it_holds() {
-        let entry = letter(r#"{"submission":{"submissionId":"s","content":{"q9":3}},"sealed":"x","trace":""}"#);
-        assert_eq!(entry.about(), About { submission: Some("s".into()), ..About::default() });
+        let entry =
+            letter(r#"{"submission":{"submissionId":"s","studyId":"A","siteId":"1","content":{"q9":3}},"sealed":"x"}"#);
+        let place = Some(("A".into(), "1".into()));
+        assert_eq!(entry.about(), About { submission: Some("s".into()), place, ..About::default() });
         let alert = letter(r#"{"alert":{"alertId":"a","submissionId":"s"}}"#);
         assert_eq!((alert.about().alert.as_deref(), alert.given_up()), (Some("a"), None));
         let dead = letter(r#"{"alertId":"a","submissionId":"s","receiver":"r"}"#);

@@ -8,6 +8,7 @@
 //! This works on the host's own types instead of the `http` crate's: a reply without a body costs no stream and no task.
 
 mod body;
+mod retry_after;
 
 use std::fmt;
 use std::time::Duration;
@@ -286,7 +287,7 @@ pub enum CallError {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// `retry-after`, if it was given in seconds.
+    /// `retry-after` in seconds from now, if it was given.
     pub retry_after: Option<u32>,
     /// The body; empty when it was longer than the limit of the call, and its beginning after [`tell`].
     pub body: Vec<u8>,
@@ -414,7 +415,7 @@ async fn send(
 
     let status = response.get_status_code();
     let given = response.get_headers().get("retry-after").into_iter().next();
-    let retry_after = given.and_then(|value| std::str::from_utf8(&value).ok()?.trim().parse().ok());
+    let retry_after = given.and_then(|value| retry_after::seconds(&value, clock::now()));
     let (stream, trailers) = Response::consume_body(response, accepted());
     Ok((status, retry_after, Body { stream, trailers }))
 }

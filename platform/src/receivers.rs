@@ -43,14 +43,26 @@ pub struct Admitted {
     pub gauge: Gauge,
 }
 
-/// Asks for places for `wanted` calls to each of these receivers, each for at most so many milliseconds.
+/// Calls that somebody wants to make to a receiver.
+pub struct Wanted<'a> {
+    /// The receiver.
+    pub receiver: &'a Receiver,
+    /// How many.
+    pub count: usize,
+    /// The longest that each may take, milliseconds.
+    pub longest_ms: u64,
+    /// Places of calls that have ended, which are given back first.
+    pub back: Vec<String>,
+}
+
+/// Asks for places for calls.
 ///
 /// # Errors
 /// [`crate::Kind::Away`]. Places that may have been taken come back after their time.
 pub async fn admit(
     redis: &Redis,
     limits: &Limits,
-    wanted: &[(&Receiver, usize, u64)],
+    wanted: &[Wanted<'_>],
     now: Timestamp,
 ) -> Result<Vec<Admitted>, Error> {
     if wanted.is_empty() {
@@ -60,7 +72,7 @@ pub async fn admit(
     let call = format!("{:032x}", clock::random_bits());
     let pause = i64::try_from(limits.pause_ms).unwrap_or(i64::MAX);
     let mut arguments = vec![number(now.millis()), number(pause), text(call)];
-    for (receiver, count, longest_ms) in wanted {
+    for Wanted { receiver, count, longest_ms, back } in wanted {
         keys.extend([names::breaker(&receiver.id), names::calls(&receiver.id), names::rate_of_receiver(&receiver.id)]);
         let interval_ms = receiver.per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
         arguments.extend([
@@ -69,7 +81,9 @@ pub async fn admit(
             text(longest_ms.to_string()),
             text(receiver.concurrency.to_string()),
             text(format!("{interval_ms:.3}")),
+            text(back.len().to_string()),
         ]);
+        arguments.extend(back.iter().map(text));
     }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let reply = redis.eval(include_str!("receivers/admit.lua"), &keys, arguments).await?;

@@ -46,7 +46,14 @@ async fn gad_7_is_scored() {
 
 async fn item_nine(answers: [u8; 9], total: f64) {
     let receiver = Receiver::start().await;
-    let app = App::builder().routes(&[&receiver.url()]).start().await;
+    let app = App::start().await;
+    let desk = json!({"channel": "webhook", "url": receiver.url(), "secrets": [SECRET]});
+    // The high total is not to wait for others of the same patient.
+    let routes = json!({
+        "receivers": {"desk": desk},
+        "defaults": {"routes": {"critical": ["desk"], "high": ["desk"]}, "groupSeconds": 0},
+    });
+    assert_eq!(app.send("PUT", "/v1/config/alert-routes", &routes).await.status, 201);
     let location = app.submit(&phq9("r", answers)).await;
     let shown = app
         .shown(&location, |shown| {

@@ -50,6 +50,7 @@ mod selection;
 mod settings;
 mod stats;
 mod studies;
+mod study_admin;
 mod subjects;
 mod trace;
 mod upstreams;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{ADMIN_B, App, CLINICIAN_A1, READ_A1, SECRET, phq9, until};
+use crate::app::{ADMIN_B, App, CLINICIAN_A1, READ_A1, SECRET, SUBMIT_A, phq9, until};
 use crate::receiver::{Act, Receiver};
 
 /// Alerts once, by its total: high.
@@ -120,9 +120,9 @@ async fn a_submission_that_was_given_up_is_scored_after_its_replay_and_never_sho
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replays_are_for_operators_of_everything_and_say_which() {
+async fn replays_are_for_administrators_and_say_which() {
     let app = App::builder().only(&["records", "console"]).start().await;
-    for key in [ADMIN_B, READ_A1, CLINICIAN_A1] {
+    for key in [SUBMIT_A, READ_A1, CLINICIAN_A1] {
         for (method, path) in
             [("GET", "/v1/dead-letters"), ("POST", "/v1/dead-letters/replay"), ("GET", "/v1/receivers")]
         {

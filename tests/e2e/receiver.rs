@@ -22,6 +22,8 @@ pub(crate) enum Act {
     /// Answers 200 with this JSON.
     Say(Value),
     RetryAfter(u16, u32),
+    /// The same as a date, so far from now.
+    RetryAt(u16, Duration),
     /// Says that it is elsewhere.
     Redirect(String),
     /// Never answers.
@@ -149,6 +151,10 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
         }
         Act::RetryAfter(status, seconds) => {
             Ok(Response::builder().status(status).header("retry-after", seconds).body(empty()).unwrap())
+        }
+        Act::RetryAt(status, pause) => {
+            let at = httpdate::fmt_http_date(std::time::SystemTime::now() + pause);
+            Ok(Response::builder().status(status).header("retry-after", at).body(empty()).unwrap())
         }
         Act::Redirect(location) => {
             Ok(Response::builder().status(307).header("location", location).body(empty()).unwrap())

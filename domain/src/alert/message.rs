@@ -4,11 +4,14 @@
 //! it: a template has no placeholder for it, and JSON carries the pseudonym alone. A message about several alerts lists
 //! them all, or says how many more there are.
 
+mod fhir;
+
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+pub use fhir::condition;
 use serde_json::{Value, json};
 
 use super::routes::{Channel, Receiver, Routes};
@@ -114,8 +117,9 @@ pub fn compose(routes: &Routes, receiver: &Receiver, language: Language, notice:
     match receiver.channel {
         Channel::Webhook => Body { content_type: "application/json", text: webhook(notice).to_string() },
         Channel::FhirCommunication => {
-            let (_, text) = words(routes.words(receiver.channel, language), receiver, language, notice);
-            Body { content_type: "application/fhir+json", text: communication(notice, &text).to_string() }
+            let (title, text) = words(routes.words(receiver.channel, language), receiver, language, notice);
+            let resource = fhir::resource(receiver.resource, notice, &title, &text);
+            Body { content_type: "application/fhir+json", text: resource.to_string() }
         }
         Channel::Sms | Channel::Email => {
             let (title, text) = words(routes.words(receiver.channel, language), receiver, language, notice);
@@ -205,36 +209,6 @@ fn webhook(notice: &Notice<'_>) -> Value {
     json!({"type": event, "timestamp": notice.first.received_at.rfc3339(), "data": data})
 }
 
-/// A FHIR R4 `Communication`. Its identifier is the alert's id: `If-None-Exist` with it keeps a server from making two
-/// of one. Codes: `communication-category`, `request-priority` (`stat` is "immediately").
-fn communication(notice: &Notice<'_>, text: &str) -> Value {
-    let priority = match notice.severity() {
-        Severity::Critical => "stat",
-        Severity::High => "urgent",
-        Severity::Moderate | Severity::Info => "routine",
-    };
-    let about = |item: &Item<'_>| json!({"identifier": {"system": "urn:vigil:submission", "value": item.submission}});
-    let about: Vec<Value> = notice.items().map(about).collect();
-    let identifier = |item: &Item<'_>| json!({"system": ALERT, "value": item.id});
-    let identifiers: Vec<Value> = notice.items().map(identifier).collect();
-    json!({
-        "resourceType": "Communication",
-        "identifier": identifiers,
-        "status": "in-progress",
-        "category": [{"coding": [{
-            "system": "http://terminology.hl7.org/CodeSystem/communication-category",
-            "code": "alert",
-        }]}],
-        "priority": priority,
-        "subject": {"type": "Patient", "identifier": {"system": "urn:vigil:subject", "value": notice.first.subject}},
-        "about": about,
-        "payload": [{"contentString": text}],
-    })
-}
-
-/// The system of an alert's id as a FHIR identifier.
-pub const ALERT: &str = "urn:vigil:alert";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +238,7 @@ mod tests {
             "mail": {"channel": "email", "url": "https://example.org/m", "to": "a@example.org",
                 "body": {"zh": "{\"s\":\"{title}\",\"t\":\"{message}\",\"n\":\"{count}\"}"}},
             "ehr": {"channel": "fhir-communication", "url": "https://example.org/fhir/Communication"},
+            "flags": {"channel": "fhir-communication", "url": "https://example.org/fhir/Flag", "resource": "Flag"},
         }});
         Routes::read(&document).unwrap()
     }
@@ -321,7 +296,31 @@ mod tests {
         assert_eq!(body.content_type, "application/fhir+json");
         let body: Value = serde_json::from_str(&body.text).unwrap();
         assert_eq!((&body["resourceType"], &body["priority"]), (&json!("Communication"), &json!("urgent")));
-        assert_eq!(body["identifier"], json!([{"system": ALERT, "value": "a-1"}]));
+        assert_eq!(body["identifier"], json!([{"system": "urn:vigil:alert", "value": "a-1"}]));
         assert_eq!(body["subject"]["identifier"]["value"], "p7");
+    }
+
+    #[test]
+    fn a_flag_says_what_since_when_and_about_whom() {
+        let second = Item { severity: Severity::Moderate, ..item("a-2") };
+        let body = told("flags", Language::Zh, &notice(&[second]));
+        assert_eq!(body.content_type, "application/fhir+json");
+        let body: Value = serde_json::from_str(&body.text).unwrap();
+        assert_eq!((&body["resourceType"], &body["status"]), (&json!("Flag"), &json!("active")));
+        let identifier = |id: &str| json!({"system": "urn:vigil:alert", "value": id});
+        assert_eq!(body["identifier"], json!([identifier("a-1"), identifier("a-2")]));
+        assert_eq!(body["category"][0]["coding"][0]["code"], "clinical");
+        assert_eq!(body["code"]["coding"], json!([{"system": "urn:vigil:rule", "code": "phq-9/item-9"}]));
+        assert_eq!(body["code"]["text"], "【高】新警报：研究S，中心01（2条）");
+        assert_eq!(body["period"], json!({"start": "1970-01-01T00:00:00.000Z"}));
+        assert_eq!(body["extension"][0]["valueCodeableConcept"]["coding"][0]["code"], "PH");
+        let subject = json!({"type": "Patient", "identifier": {"system": "urn:vigil:subject", "value": "p7"}});
+        assert_eq!(body["subject"], subject);
+        let div = body["text"]["div"].as_str().unwrap();
+        assert!(div.contains("https://v/1") && div.contains("<br/>") && !div.contains('\n'), "{div}");
+        // Every member is one that FHIR R4 knows.
+        let known =
+            ["resourceType", "text", "extension", "identifier", "status", "category", "code", "subject", "period"];
+        assert!(body.as_object().unwrap().keys().all(|member| known.contains(&member.as_str())), "{body}");
     }
 }

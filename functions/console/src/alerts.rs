@@ -9,7 +9,7 @@ use domain::alert::state::{Act, Event, Ignored, Phase, State};
 use domain::intake::is_name;
 use domain::scrub::{Own, Removed, scrub};
 use domain::{Code, Finding};
-use platform::alerts::{self, Filter};
+use platform::alerts::{self, Filter, Found};
 use platform::auth::{Action, Principal};
 use platform::entry::Alert;
 use platform::http::{Incoming, Reply};
@@ -81,8 +81,8 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, path: &str) -> R
         Parameters::read(&incoming, &[]).finish()?;
         let store = Store::open().await.map_err(|error| away(&error))?;
         let alert = covered(&store, principal, id).await?;
-        let state = alerts::load(&config.redis, &store, id).await.map_err(|error| away(&error))?;
-        let document = shown(&store, &alert, state.as_ref()).await.map_err(|error| away(&error))?;
+        let found = alerts::load(&config.redis, &store, id).await.map_err(|error| away(&error))?;
+        let document = shown(&store, &alert, found.as_ref()).await.map_err(|error| away(&error))?;
         return Ok(Reply::json(200, &document).header("cache-control", "no-store"));
     };
     let act = ACTS.into_iter().find(|(word, ..)| *word == act).ok_or_else(Problem::not_found)?;
@@ -116,22 +116,22 @@ async fn done(
     let event = event(Act { by: &principal.id, note });
     let applied = alerts::apply(&config.redis, store, &routes, alert, &event, clock::now()).await;
     let ignored = applied.map_err(|error| away(&error))?.err();
-    let state = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
+    let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
     let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));
-    let Some(state) = state else { return conflict("the alert is not raised yet, send it again") };
+    let Some(found) = found else { return conflict("the alert is not raised yet, send it again") };
     match ignored {
         None => log::info("alert-attended").alert(&alert.alert_id).key(&principal.id).outcome(what).write(),
         Some(Ignored::AlreadyAcknowledged) => {}
         Some(Ignored::AlreadyResolved) if what == "resolved" => {}
         Some(Ignored::AlreadyResolved) => return conflict("the alert is resolved; reopen it first"),
         // Reopening twice is reopening once.
-        Some(Ignored::NotClosed) if state.opening() > 0 => {}
+        Some(Ignored::NotClosed) if found.state.opening() > 0 => {}
         Some(Ignored::NotClosed) => return conflict("the alert is not closed, nothing is to be opened again"),
         Some(_) => return conflict("the alert changed meanwhile, look at it again"),
     }
-    let history = alerts::history(store, &state).await.map_err(|error| away(&error))?;
+    let history = alerts::history(store, &found).await.map_err(|error| away(&error))?;
     let entry = history.into_iter().rev().find(|entry| entry.get("what").and_then(Value::as_str) == Some(what));
-    Ok(Reply::json(200, &acted(&alert.alert_id, &state, entry.as_ref(), ignored.is_none())))
+    Ok(Reply::json(200, &acted(&alert.alert_id, &found.state, entry.as_ref(), ignored.is_none())))
 }
 
 /// What was done, by whom and when.
@@ -151,12 +151,13 @@ async fn covered(store: &Store, principal: &Principal, id: &str) -> Result<Alert
     alert.filter(|alert| principal.covers(&alert.study_id, &alert.site_id)).ok_or_else(Problem::not_found)
 }
 
-async fn shown(store: &Store, alert: &Alert, state: Option<&State>) -> Result<Value, Error> {
+async fn shown(store: &Store, alert: &Alert, found: Option<&Found>) -> Result<Value, Error> {
     let (mut deliveries, mut history) = (Vec::new(), Vec::new());
-    if let Some(state) = state {
-        deliveries = alerts::deliveries(store, state).await?;
-        history = alerts::history(store, state).await?;
+    if let Some(found) = found {
+        deliveries = alerts::deliveries(store, &found.state).await?;
+        history = alerts::history(store, found).await?;
     }
+    let state = found.map(|found| &found.state);
     let phase = state.map(State::phase);
     let time = |at: Timestamp| Value::from(at.rfc3339());
     let next = state.and_then(|state| state.due().into_iter().map(|due| due.at).min());

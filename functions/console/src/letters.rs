@@ -2,7 +2,7 @@
 //!
 //! Guarantee: a replay has its record in the audit chain `operations/dead-letters` before anything moves. A letter that
 //! is replayed is back on its way in the very script that takes it off the dead letters. What cannot be replayed stays,
-//! and is told with its reason.
+//! and is told with its reason. An administrator of a study has the letters that are about this study.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use platform::dead::{self, Letter, is_id};
 use platform::entry::{Alert, DeadAlert};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
-use platform::problem::{Problem, ProblemType};
+use platform::problem::Problem;
 use platform::{Error, clock, names};
 use serde_json::{Value, json};
 
@@ -23,35 +23,60 @@ use crate::away;
 use crate::config::Config;
 use crate::parameters::Parameters;
 use crate::request::{Query, body, only, reason};
+use crate::scope::{administrator, has_letter};
 
 /// The longest body, bytes.
 const LARGEST: usize = 64 * 1024;
 /// The most letters that one request replays; the answer has a cursor for the rest.
 const MOST: usize = 200;
+/// The most letters that are looked at for one answer to a key that does not cover all of them: at so many at a time.
+const MOST_LOOKED: usize = 5_000;
+const LOOKED: usize = 100;
 /// The audit chain of replays.
 const ENTITY: &str = "operations/dead-letters";
-
-/// The holder of a key for operations of all studies.
-pub(crate) fn operator<'a>(config: &'a Config, incoming: &Incoming) -> Result<&'a Principal, Problem> {
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
-    if principal.covers_all() {
-        return Ok(principal);
-    }
-    Err(Problem::new(ProblemType::Forbidden, "this is shared by all studies, and the key does not cover all"))
-}
 
 /// A page of dead letters, the newest first.
 pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
     only(incoming, &["GET"], "GET")?;
-    operator(config, incoming)?;
+    let principal = administrator(config, incoming, Action::Operate)?;
     let mut query = Parameters::read(incoming, &["limit", "cursor"]);
     let limit = query.limit();
     let cursor = query.take("cursor", "the cursor of an earlier answer", |text| is_id(text).then(|| text.to_owned()));
     query.finish()?;
-    let letters = dead::before(&config.redis, cursor.as_deref(), limit).await.map_err(|error| away(&error))?;
-    let next = letters.last().filter(|_| letters.len() == limit).map(|letter| letter.id.clone());
+    let page = page(config, principal, cursor, limit).await;
+    let (letters, next) = page.map_err(|error| away(&error))?;
     let shown: Vec<Value> = letters.iter().map(shown).collect();
     Ok(Reply::json(200, &json!({"deadLetters": shown, "cursor": next})).header("cache-control", "no-store"))
+}
+
+/// The principal's newest letters before one, and where the next page begins. A page may end early where most letters
+/// are others'.
+async fn page(
+    config: &Config,
+    principal: &Principal,
+    mut cursor: Option<String>,
+    limit: usize,
+) -> Result<(Vec<Letter>, Option<String>), Error> {
+    let at_once = if principal.covers_all() { limit } else { LOOKED };
+    let (store, mut own) = (Store::open().await?, Vec::new());
+    for _ in 0..MOST_LOOKED / LOOKED {
+        let letters = dead::before(&config.redis, cursor.as_deref(), at_once).await?;
+        let more = letters.len() == at_once;
+        for letter in letters {
+            let id = letter.id.clone();
+            if has_letter(&store, principal, &letter).await? {
+                own.push(letter);
+            }
+            if own.len() == limit {
+                return Ok((own, Some(id)));
+            }
+            cursor = Some(id);
+        }
+        if !more {
+            return Ok((own, None));
+        }
+    }
+    Ok((own, cursor))
 }
 
 fn shown(letter: &Letter) -> Value {
@@ -82,36 +107,52 @@ struct Wanted {
 /// Sends letters on their way again, or says how many that would be.
 pub(crate) async fn replay(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
     only(&incoming, &["POST"], "POST")?;
-    let principal = operator(config, &incoming)?;
+    let principal = administrator(config, &incoming, Action::Operate)?;
     Query::read(&incoming, &[])?;
     let reason = reason(&incoming)?;
     let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?)?)?;
     let done = if wanted.dry_run {
-        counted(config, &wanted).await
+        counted(config, principal, &wanted).await
     } else {
         replayed(config, principal, reason.as_deref(), &wanted).await
     };
     done.map(|document| Reply::json(200, &document)).map_err(|error| away(&error))
 }
 
-async fn counted(config: &Config, wanted: &Wanted) -> Result<Value, Error> {
+async fn counted(config: &Config, principal: &Principal, wanted: &Wanted) -> Result<Value, Error> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    match &wanted.which {
-        Which::Ids(ids) => {
-            for letter in dead::find(&config.redis, ids).await? {
+    let (store, mut next) = (Store::open().await?, None);
+    let mut own = async |letters: Vec<Letter>| {
+        for letter in letters {
+            if has_letter(&store, principal, &letter).await? {
                 *counts.entry((letter.queue, letter.reason)).or_default() += 1;
             }
         }
-        Which::Since(since) => {
+        Ok::<_, Error>(())
+    };
+    match &wanted.which {
+        Which::Ids(ids) => own(dead::find(&config.redis, ids).await?).await?,
+        Which::Since(since) if principal.covers_all() => {
             let found = dead::count(&config.redis, *since).await?;
             counts.extend(found.into_iter().map(|(queue, reason, count)| ((queue, reason), count)));
+        }
+        Which::Since(since) => {
+            next = wanted.cursor.clone();
+            for _ in 0..MOST_LOOKED / LOOKED {
+                let letters = dead::since(&config.redis, *since, next.as_deref(), LOOKED).await?;
+                next = letters.last().filter(|_| letters.len() == LOOKED).map(|letter| letter.id.clone());
+                own(letters).await?;
+                if next.is_none() {
+                    break;
+                }
+            }
         }
     }
     let total: u64 = counts.values().sum();
     let one =
         |((queue, reason), count): (&(String, String), &u64)| json!({"queue": queue, "reason": reason, "count": count});
     let counts: Vec<Value> = counts.iter().map(one).collect();
-    Ok(json!({"dryRun": true, "count": total, "counts": counts}))
+    Ok(json!({"dryRun": true, "count": total, "counts": counts, "cursor": next}))
 }
 
 async fn replayed(
@@ -120,7 +161,7 @@ async fn replayed(
     reason: Option<&str>,
     wanted: &Wanted,
 ) -> Result<Value, Error> {
-    let (letters, next) = match &wanted.which {
+    let (found, next) = match &wanted.which {
         Which::Ids(ids) => (dead::find(&config.redis, ids).await?, None),
         Which::Since(since) => {
             let letters = dead::since(&config.redis, *since, wanted.cursor.as_deref(), MOST).await?;
@@ -128,7 +169,12 @@ async fn replayed(
             (letters, next)
         }
     };
-    let store = Store::open().await?;
+    let (store, mut letters) = (Store::open().await?, Vec::new());
+    for letter in found {
+        if has_letter(&store, principal, &letter).await? {
+            letters.push(letter);
+        }
+    }
     if !letters.is_empty() {
         let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
         let actor = &principal.id;

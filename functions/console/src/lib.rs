@@ -18,6 +18,7 @@ mod parameters;
 mod receivers;
 mod request;
 mod rescore;
+mod scope;
 mod silences;
 mod stats;
 

@@ -29,7 +29,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, token: &str) -> 
     let alert: Option<Alert> = store.get(&names::alert(&grant.alert)).await.map_err(|error| away(&error))?;
     let alert = alert.ok_or_else(Problem::not_found)?;
     let state = alerts::load(&config.redis, &store, &grant.alert).await.map_err(|error| away(&error))?;
-    let state = state.ok_or_else(Problem::not_found)?;
+    let state = state.ok_or_else(Problem::not_found)?.state;
     let reply = if incoming.method == "POST" {
         used(config, incoming, &store, &alert, &state, &grant).await?
     } else {
@@ -85,9 +85,10 @@ async fn used(
     };
     let applied = alerts::apply_with(&config.redis, store, &routes, alert, &event, now, more).await;
     let ignored = applied.map_err(|error| away(&error))?.err();
-    let state = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
-    let state = state.ok_or_else(Problem::not_found)?;
-    let history = alerts::history(store, &state).await.map_err(|error| away(&error))?;
+    let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    let (history, state) = (alerts::history(store, &found), &found.state);
+    let history = history.await.map_err(|error| away(&error))?;
     let what = |entry: &Value| entry.get("what").and_then(Value::as_str) == Some("acknowledged");
     let entry = history.into_iter().rev().find(what);
     match ignored {
@@ -98,11 +99,11 @@ async fn used(
         Some(Ignored::AlreadyAcknowledged) => {
             let own = entry.as_ref().and_then(|entry| entry.get("by")).and_then(Value::as_str) == Some(&by);
             // Somebody else was quicker: there is nothing left to acknowledge, and whoever opened the link is told.
-            checked(grant, &state, own)?;
+            checked(grant, state, own)?;
         }
         Some(_) => return Err(Problem::new(ProblemType::Conflict, "the alert is resolved")),
     }
-    let mut document = acted(&alert.alert_id, &state, entry.as_ref(), ignored.is_none());
+    let mut document = acted(&alert.alert_id, state, entry.as_ref(), ignored.is_none());
     if let Some(members) = document.as_object_mut() {
         members.remove("note");
     }

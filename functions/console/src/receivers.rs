@@ -1,10 +1,11 @@
 //! `GET /v1/receivers` and `POST /v1/receivers/{id}/enable`: who is told of alerts, and whether they can be reached.
 //!
 //! Guarantee: neither an address nor a secret is shown; a receiver is its id. That one is told again that wanted no
-//! message any more is in its audit chain.
+//! message any more is in its audit chain. An administrator of a study has the receivers that its settings alone name.
 
 use domain::intake::is_name;
 use platform::audit::{self, Action as Audited};
+use platform::auth::{Action, Principal};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::problem::Problem;
@@ -14,23 +15,23 @@ use serde_json::{Value, json};
 
 use crate::away;
 use crate::config::Config;
-use crate::letters::operator;
 use crate::request::{Query, only, reason};
+use crate::scope::{administrator, has_receiver};
 
 /// All receivers of the routes in force.
 pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
     only(incoming, &["GET"], "GET")?;
-    operator(config, incoming)?;
+    let principal = administrator(config, incoming, Action::Operate)?;
     Query::read(incoming, &[])?;
-    let shown = shown(config).await.map_err(|error| away(&error))?;
+    let shown = shown(config, principal).await.map_err(|error| away(&error))?;
     Ok(Reply::json(200, &json!({"receivers": shown})).header("cache-control", "no-store"))
 }
 
-async fn shown(config: &Config) -> Result<Vec<Value>, Error> {
+async fn shown(config: &Config, principal: &Principal) -> Result<Vec<Value>, Error> {
     let routes = dispatch::routes_in_force().await?;
     let (now, redis) = (clock::now(), &config.redis);
     let mut all = Vec::new();
-    for receiver in routes.receivers() {
+    for receiver in routes.receivers().filter(|it| has_receiver(principal, &routes, &it.id)) {
         let gauge = receivers::gauge(redis, &receiver.id).await?;
         let (calls, failed) = gauge.counts(&routes.breaker, now);
         let range = vec![text(names::calls(&receiver.id)), text(format!("({}", now.millis())), text("+inf")];
@@ -67,10 +68,13 @@ pub(crate) async fn enable(config: &Config, incoming: &Incoming, id: &str) -> Re
         return Err(Problem::not_found());
     }
     only(incoming, &["POST"], "POST")?;
-    let principal = operator(config, incoming)?;
+    let principal = administrator(config, incoming, Action::Operate)?;
     Query::read(incoming, &[])?;
     let reason = reason(incoming)?;
     let routes = dispatch::routes_in_force().await.map_err(|error| away(&error))?;
+    if !has_receiver(principal, &routes, id) {
+        return Err(Problem::not_found());
+    }
     let known = routes.receiver(id).is_some();
     let changed = async {
         let since = config.redis.command("HGET", vec![text(names::DISABLED), text(id)]).await?;

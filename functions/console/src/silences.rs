@@ -1,13 +1,14 @@
 //! `GET`, `POST /v1/silences` and `DELETE /v1/silences/{id}`: alerts that are recorded and not sent for a while.
 //!
 //! Guarantee: a silence is an entry of the document `silences`, so it is versioned, audited and in force as every other
-//! setting is. Its author is the key by which it was made. Critical alerts go on unless it says otherwise of itself.
+//! setting is. Its author is the key by which it was made. Critical alerts go on unless it says otherwise of itself. An
+//! administrator of a study has the silences that are about this study alone.
 
 use domain::alert::silence::{LONGEST_MS, Silence};
 use domain::intake::is_name;
 use domain::settings::Document;
 use domain::{Code, Finding, Timestamp};
-use platform::auth::Principal;
+use platform::auth::{Action, Principal};
 use platform::http::{Incoming, Reply};
 use platform::identity::hex;
 use platform::problem::{Problem, ProblemType};
@@ -17,11 +18,13 @@ use serde_json::{Value, json};
 
 use crate::away;
 use crate::config::Config;
-use crate::request::{Query, body, configurer, only, reason};
+use crate::request::{Query, body, only, reason};
+use crate::scope::{administrator, has_silence};
 
-/// The longest body, bytes, and the most silences at a time.
+/// The longest body, bytes; the most silences at a time, and of one that does not cover all studies.
 const LARGEST: usize = 16 * 1024;
 const MOST: usize = 200;
+const MOST_OF_ONE: usize = 50;
 const DOCUMENT: Document = Document::Silences;
 
 /// The silences in force, and the version of the document; 0 if there is none.
@@ -33,6 +36,11 @@ pub(crate) async fn read(config: &Config) -> Result<(Vec<Value>, Option<Version>
     let unreadable = || Problem::new(ProblemType::Unavailable, "the silences cannot be read");
     let list = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(unreadable)?;
     Ok((list, Some(version.clone())))
+}
+
+/// Whether a silence is the principal's to see and to end.
+fn has(principal: &Principal, silence: &Value) -> bool {
+    Silence::read(silence).is_ok_and(|silence| has_silence(principal, &silence))
 }
 
 /// Whether a silence is still to come, lasts or is over.
@@ -56,11 +64,11 @@ fn shown(silence: &Value) -> Value {
 /// All silences, or a new one.
 pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
     only(&incoming, &["GET", "POST"], "GET, POST")?;
-    let principal = configurer(config, &incoming)?;
+    let principal = administrator(config, &incoming, Action::Configure)?;
     Query::read(&incoming, &[])?;
     if incoming.method == "GET" {
         let (silences, _) = read(config).await?;
-        let shown: Vec<Value> = silences.iter().map(shown).collect();
+        let shown: Vec<Value> = silences.iter().filter(|it| has(principal, it)).map(shown).collect();
         return Ok(Reply::json(200, &json!({"silences": shown})));
     }
     let reason = reason(&incoming)?;
@@ -103,9 +111,14 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply,
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
+    if !has(principal, &silence) {
+        let detail = "the silence is about more than the key covers: name the study, and the site, among its matchers";
+        return Err(Problem::new(ProblemType::Forbidden, detail));
+    }
     let made = silence.clone();
     change(config, principal, reason.as_deref(), move |silences| {
-        if silences.len() >= MOST {
+        let own = silences.iter().filter(|it| has(principal, it)).count();
+        if silences.len() >= MOST || !principal.covers_all() && own >= MOST_OF_ONE {
             return Err(Problem::new(ProblemType::Conflict, "there are too many silences already"));
         }
         silences.push(silence.clone());
@@ -123,12 +136,13 @@ pub(crate) async fn end(config: &Config, incoming: &Incoming, id: &str) -> Resul
         return Err(Problem::not_found());
     }
     only(incoming, &["DELETE"], "DELETE")?;
-    let principal = configurer(config, incoming)?;
+    let principal = administrator(config, incoming, Action::Configure)?;
     Query::read(incoming, &[])?;
     let reason = reason(incoming)?;
     change(config, principal, reason.as_deref(), |silences| {
         let before = silences.len();
-        silences.retain(|silence| silence.get("id").and_then(Value::as_str) != Some(id));
+        let it = |silence: &Value| silence.get("id").and_then(Value::as_str) == Some(id) && has(principal, silence);
+        silences.retain(|silence| !it(silence));
         if silences.len() == before { Err(Problem::not_found()) } else { Ok(()) }
     })
     .await?;

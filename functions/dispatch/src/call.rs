@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use domain::Timestamp;
 use domain::alert::link::Grant;
-use domain::alert::message::{ALERT, Item, Notice, compose};
+use domain::alert::message::{Item, Notice, compose, condition};
 use domain::alert::retry::Outcome;
 use domain::alert::routes::{Channel, Receiver};
 use domain::alert::state::Delivery;
@@ -89,11 +89,10 @@ fn message(
     match receiver.channel {
         Channel::Webhook => {}
         Channel::Sms | Channel::Email => headers.push(("idempotency-key", id)),
-        // A reminder is a communication of its own, although it is about the same alert.
-        Channel::FhirCommunication if delivery.telling == 0 => {
-            headers.push(("if-none-exist", format!("identifier={ALERT}|{}", alert.alert_id)));
+        Channel::FhirCommunication => {
+            let condition = condition(receiver.resource, &alert.alert_id, delivery.telling);
+            headers.extend(condition.map(|condition| ("if-none-exist", condition)));
         }
-        Channel::FhirCommunication => {}
     }
     (headers, body.text.into_bytes())
 }

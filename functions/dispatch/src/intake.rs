@@ -224,9 +224,9 @@ async fn carry(
             // Its message is still on its way.
             Some(None) => {}
             None => {
-                let state = alerts::load(&config.redis, store, &id).await?;
-                let went_with_it = |state: &State| *state.phase() == Phase::Grouped { leader: leader.to_owned() };
-                if state.as_ref().is_some_and(went_with_it) {
+                let found = alerts::load(&config.redis, store, &id).await?;
+                let went_with_it = |found: &Found| *found.state.phase() == Phase::Grouped { leader: leader.to_owned() };
+                if found.as_ref().is_some_and(went_with_it) {
                     alerts::raise_again(&config.redis, &alert).await?;
                 }
             }

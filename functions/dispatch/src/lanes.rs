@@ -1,7 +1,11 @@
 //! Work that waits for a place at its receiver, a lane for each receiver.
 //!
 //! Guarantee: no receiver holds up another one: a lane is bounded in length and time, what does not fit goes back to the
-//! clock, and every lane asks for places of its own. Work for one receiver is called in the order in which it came.
+//! clock, and every lane asks for places of its own. Work for one receiver is called in the order in which it came, the
+//! critical first.
+//!
+//! What goes back comes again when the lane may have room for it, by the pace at which its calls have ended: if it came
+//! sooner, taking it and putting it back would be all that the worker does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -11,7 +15,7 @@ use domain::alert::breaker::Gauge;
 use domain::alert::retry::Outcome;
 use domain::alert::state::Hold;
 use domain::{Severity, Timestamp};
-use platform::receivers::{self, Admitted, Closed};
+use platform::receivers::{self, Admitted, Closed, Wanted};
 use platform::{Error, clock};
 
 use crate::config::{Config, Rules};
@@ -21,15 +25,20 @@ use crate::job::{Happened, Job, What};
 const LONGEST_LANE: usize = 256;
 /// How soon to ask again for a place that other instances have taken.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// How long work is put back that found no place in time: about a second, so that not all of it comes at once.
-const PUT_BACK_MS: f64 = 2_000.0;
+/// Work that found no room or no place in time is put back for up to so long, at random, so that not all of it comes at
+/// once: the least, where calls end quickly, and the most, where none do.
+const PUT_BACK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
-#[derive(Default)]
 struct Lane {
     waiting: VecDeque<Job>,
     running: usize,
+    /// Places of calls that have ended, until what became of them is written.
+    back: Vec<String>,
     closed_until: Option<Instant>,
     gauge: Gauge,
+    /// Since when there is something in it, and how many calls have ended since.
+    since: Instant,
+    ended: u32,
 }
 
 /// All lanes of a worker.
@@ -54,37 +63,54 @@ impl Lanes {
 
     /// Lets work wait for its place; gives what becomes of it where the lane is full.
     pub(crate) fn push(&mut self, job: Job) -> Option<Happened> {
-        let lane = self.lanes.entry(job.receiver().to_owned()).or_default();
-        if lane.waiting.len() >= LONGEST_LANE {
-            return Some(put_back(job));
-        }
-        lane.waiting.push_back(job);
+        let lane = self.lanes.entry(job.receiver().to_owned()).or_insert_with(Lane::new);
+        let place = match job.severity() {
+            Severity::Critical => lane.waiting.partition_point(|it| it.severity() == Severity::Critical),
+            _ => lane.waiting.len(),
+        };
+        lane.waiting.insert(place, job);
         self.waiting += 1;
-        None
+        if lane.waiting.len() <= LONGEST_LANE {
+            return None;
+        }
+        let last = lane.waiting.pop_back()?;
+        self.waiting -= 1;
+        Some(put_back(last, lane.put_back_for()))
     }
 
-    /// Takes note that a call has ended.
-    pub(crate) fn ended(&mut self, receiver: &str) -> &mut Gauge {
-        let lane = self.lanes.entry(receiver.to_owned()).or_default();
+    /// Takes note that a call has ended: the next one can have its place, before what became of it is written.
+    pub(crate) fn ended(&mut self, happened: &Happened) {
+        let What::Called { place, .. } = &happened.what else { return };
+        let lane = self.lanes.entry(happened.job.receiver().to_owned()).or_insert_with(Lane::new);
+        lane.ended += 1;
         lane.running = lane.running.saturating_sub(1);
+        lane.back.push(place.clone());
+    }
+
+    /// Takes note that it is being written what became of a call; what that tells of the receiver may open the lane.
+    pub(crate) fn written(&mut self, receiver: &str, place: &str) -> &mut Gauge {
+        let lane = self.lanes.entry(receiver.to_owned()).or_insert_with(Lane::new);
+        lane.back.retain(|it| it != place);
         lane.closed_until = None;
         &mut lane.gauge
     }
 
     /// Puts back everything that waits.
     pub(crate) fn clear(&mut self) -> Vec<Happened> {
-        self.waiting = 0;
-        self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..)).map(put_back).collect()
+        self.put_back(Duration::ZERO)
     }
 
-    /// Puts back what has waited too long.
-    pub(crate) fn put_back(&mut self, config: &Config) -> Vec<Happened> {
-        let longest = config.longest_wait();
+    /// Puts back what has waited for longer.
+    pub(crate) fn put_back(&mut self, longest: Duration) -> Vec<Happened> {
         let mut back = Vec::new();
         for lane in self.lanes.values_mut() {
-            while lane.waiting.front().is_some_and(|job| job.since.elapsed() > longest) {
-                back.extend(lane.waiting.pop_front().map(put_back));
+            if lane.waiting.iter().all(|job| job.since.elapsed() <= longest) {
+                continue;
             }
+            let pause = lane.put_back_for();
+            let late: (VecDeque<Job>, _) = lane.waiting.drain(..).partition(|job| job.since.elapsed() > longest);
+            lane.waiting = late.1;
+            back.extend(late.0.into_iter().map(|job| put_back(job, pause)));
         }
         self.waiting -= back.len();
         back
@@ -98,7 +124,7 @@ impl Lanes {
         room: usize,
     ) -> Result<(Vec<Placed>, Vec<Happened>), Error> {
         let (mut placed, mut happened) = (Vec::new(), Vec::new());
-        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.running > 0);
+        self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.running + lane.back.len() > 0);
         let mut wanted = Vec::new();
         let mut left = room;
         for (id, lane) in &mut self.lanes {
@@ -126,18 +152,19 @@ impl Lanes {
         }
         let now = clock::now();
         let longest_call = config.longest_call();
-        let mut asked = Vec::new();
+        let (mut asked, mut longest_calls) = (Vec::new(), Vec::new());
         for (id, rules, count) in &wanted {
             let Some(receiver) = rules.routes.receiver(id) else { continue };
             let longest = Duration::from_millis(receiver.deadline_ms).min(longest_call);
             // Somewhat more than the call: a place that comes back early would be one too many.
             let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(500);
-            asked.push(((receiver, *count, longest_ms), longest));
+            let back = self.lanes.get_mut(id).map(|lane| std::mem::take(&mut lane.back)).unwrap_or_default();
+            asked.push(Wanted { receiver, count: *count, longest_ms, back });
+            longest_calls.push(longest);
         }
         let limits = rules.routes.breaker;
-        let questions: Vec<_> = asked.iter().map(|(question, _)| *question).collect();
-        let admitted = receivers::admit(&config.redis, &limits, &questions, now).await?;
-        for (((receiver, ..), longest), admitted) in asked.into_iter().zip(admitted) {
+        let admitted = receivers::admit(&config.redis, &limits, &asked, now).await?;
+        for ((Wanted { receiver, .. }, longest), admitted) in asked.into_iter().zip(longest_calls).zip(admitted) {
             let Some(lane) = self.lanes.get_mut(&receiver.id) else { continue };
             let before = lane.waiting.len();
             for place in &admitted.places {
@@ -153,6 +180,25 @@ impl Lanes {
 }
 
 impl Lane {
+    fn new() -> Self {
+        Lane {
+            waiting: VecDeque::new(),
+            running: 0,
+            back: Vec::new(),
+            closed_until: None,
+            gauge: Gauge::default(),
+            since: Instant::now(),
+            ended: 0,
+        }
+    }
+
+    /// In how long half of what waits will have been called, by the pace so far.
+    fn put_back_for(&self) -> Duration {
+        let (least, most) = PUT_BACK;
+        let half = u32::try_from(LONGEST_LANE / 2).unwrap_or(u32::MAX);
+        (self.since.elapsed() / self.ended.saturating_add(1)).saturating_mul(half).clamp(least, most)
+    }
+
     /// What becomes of those that got no place.
     fn closed(&mut self, admitted: Admitted, config: &Config, now: Timestamp) -> Vec<Happened> {
         self.gauge = admitted.gauge;
@@ -195,7 +241,7 @@ impl Lane {
     }
 }
 
-fn put_back(job: Job) -> Happened {
-    let until = clock::now().plus_ms((PUT_BACK_MS * clock::chance()) as u64);
+fn put_back(job: Job, pause: Duration) -> Happened {
+    let until = clock::now().plus_ms((pause.as_millis() as f64 * clock::chance()) as u64);
     Happened { job, what: What::Held { until, why: Hold::Concurrency } }
 }

@@ -20,7 +20,7 @@ mod job;
 mod lanes;
 mod settle;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -43,10 +43,12 @@ use lanes::Lanes;
 /// How long a drain goes on before it looks for a moment to leave.
 pub const BUDGET: Duration = Duration::from_secs(5);
 /// While calls are under way no bell is heard: look for new work this often.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(10);
 /// The most entries that are taken at once, and the most work that a worker holds.
-const MOST_CLAIMED: usize = 256;
+const MOST_CLAIMED: usize = 128;
 const MOST_HELD: usize = 4096;
+/// The most outcomes that are written in one go: calls that end meanwhile leave their places unused until it is done.
+const MOST_WRITTEN: usize = 64;
 
 #[cfg(feature = "trigger")]
 #[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
@@ -86,6 +88,7 @@ pub async fn drain(until: Until) -> Result<usize, Error> {
         lanes: Lanes::default(),
         calls: FuturesUnordered::new(),
         ended: Vec::new(),
+        unwritten: VecDeque::new(),
         claimed: BTreeSet::new(),
         total: 0,
     };
@@ -121,6 +124,8 @@ struct Worker {
     calls: Calls,
     /// Calls that ended while something else was done.
     ended: Vec<Happened>,
+    /// What happened and is still to be written.
+    unwritten: VecDeque<Happened>,
     /// Entries that were claimed and, for all this worker knows, are not ended.
     claimed: BTreeSet<String>,
     total: usize,
@@ -137,7 +142,9 @@ impl Worker {
                 self.config = Rc::new(Config::read().await?);
                 (self.rules, deadline, open, reclaim) = (None, Deadline::after(BUDGET), true, true);
             }
-            let room = MOST_HELD.saturating_sub(self.lanes.waiting() + self.calls.len()).min(MOST_CLAIMED);
+            let room = MOST_HELD
+                .saturating_sub(self.lanes.waiting() + self.calls.len() + self.unwritten.len())
+                .min(MOST_CLAIMED);
             let look = open && room > 0;
             let mut took = 0;
             if look {
@@ -149,25 +156,33 @@ impl Worker {
                 queue::ring(&self.config.redis, Queue::Dispatch).await?;
                 return Ok(self.total);
             }
-            let mut happened = if open { self.lanes.put_back(&self.config) } else { self.lanes.clear() };
-            happened.extend(self.call().await?);
-            happened.append(&mut self.ended);
-            if took == 0 && happened.is_empty() {
+            let back = if open { self.lanes.put_back(self.config.longest_wait()) } else { self.lanes.clear() };
+            self.unwritten.extend(back);
+            if took == 0 && self.ended.is_empty() && self.unwritten.is_empty() {
                 // With no room or no time left there is nothing to look for.
                 let pause = if look || self.lanes.waiting() > 0 { LOOK } else { self.config.longest_call() };
                 if let Either::Left((Some(first), _)) = select(self.calls.next(), pin!(clock::sleep(pause))).await {
-                    happened.push(first);
+                    self.ended.push(first);
                 }
             }
             while let Some(Some(next)) = self.calls.next().now_or_never() {
-                happened.push(next);
+                self.ended.push(next);
             }
-            self.settle(happened).await?;
+            // Receivers do not wait for the store: the next calls begin before it is written what became of the last.
+            for ended in self.ended.drain(..) {
+                self.lanes.ended(&ended);
+                self.unwritten.push_back(ended);
+            }
+            let held = self.call().await?;
+            self.unwritten.extend(held);
+            let some = self.unwritten.len().min(MOST_WRITTEN);
+            let some = self.unwritten.drain(..some).collect();
+            self.settle(some).await?;
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.ended.is_empty() && self.lanes.waiting() == 0
+        self.calls.is_empty() && self.ended.is_empty() && self.unwritten.is_empty() && self.lanes.waiting() == 0
     }
 
     /// Takes entries, and makes them into what waits in the lanes. Gives how many there were, and whether to look for

@@ -42,7 +42,7 @@ pub(crate) async fn settle(
         match step {
             Ok(step) => {
                 note(&job, &what, &step);
-                job.case.found.replace(Found::after(&step));
+                job.case.found.replace(before.after(&step));
                 pending.push(Pending { job, what, before, step });
             }
             // Somebody was quicker, or it is a step that is done twice.
@@ -58,7 +58,9 @@ pub(crate) async fn settle(
     }
     let written = alerts::write(&config.redis, others, steps, batch, now).await?;
     for (Pending { job, what, .. }, written) in pending.iter().zip(written) {
-        if !written {
+        if written {
+            job.case.found.borrow_mut().written();
+        } else {
             again(config, store, job, what).await?;
         }
     }
@@ -70,7 +72,7 @@ pub(crate) async fn settle(
 fn ended(job: &Job, what: &What, lanes: &mut Lanes, now: domain::Timestamp, change: &mut Change) {
     let What::Called { outcome, attempt, place } = what else { return };
     let (routes, receiver) = (&job.rules.routes, job.receiver());
-    let gauge = lanes.ended(receiver);
+    let gauge = lanes.written(receiver, place);
     receivers::ended(change, receiver, place, gauge, &routes.breaker, outcome.healthy(), now);
     let channel = routes.receiver(receiver).map_or("unknown", |it| it.channel.as_str());
     alerts::attempted(change, channel, &attempt.outcome);
@@ -108,16 +110,16 @@ async fn again(config: &Config, store: &Store, job: &Job, what: &What) -> Result
         finish(job, &job.case.found.borrow().state, &mut change)?;
         Ok((change, Batch::default()))
     };
-    match alerts::apply_with(redis, store, routes, alert, &event, clock::now(), more).await? {
-        Ok(step) => {
-            job.case.found.replace(Found::after(&step));
+    match alerts::apply_again(redis, store, routes, alert, &event, clock::now(), more).await? {
+        Ok(found) => {
+            job.case.found.replace(found);
         }
         Err(_) => {
             let mut change = Change::default();
             job.lease.end(&mut change)?;
             change::make(redis, &[change]).await?;
             // What others made of it is what counts from here on.
-            if let Some(found) = alerts::find(redis, store, &[&alert.alert_id]).await?.pop().flatten() {
+            if let Some(found) = alerts::load(redis, store, &alert.alert_id).await? {
                 job.case.found.replace(found);
             }
         }

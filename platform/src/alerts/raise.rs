@@ -75,7 +75,7 @@ pub async fn raise_all(
     now: Timestamp,
 ) -> Result<Vec<Raised>, Error> {
     let mut done: BTreeMap<usize, Raised> = BTreeMap::new();
-    for _ in 0..TRIES {
+    for round in 0..TRIES {
         let open: Vec<(usize, &Raising<'_>)> =
             raisings.iter().enumerate().filter(|(n, _)| !done.contains_key(n)).collect();
         if open.is_empty() {
@@ -114,6 +114,10 @@ pub async fn raise_all(
                     if found.expected.is_empty() {
                         record::restored(raising.alert, &found, now, &mut change)?;
                         found.expected = format!("{} ", found.state.revision());
+                    } else if round > 0 {
+                        // Somebody else was quicker: what was stored over it is put right, unless it changes meanwhile.
+                        record::heal(&found, &mut batch)?;
+                        change.only_if(names::alert_state(&raising.alert.alert_id), found.expected.clone());
                     }
                     changes.push(change);
                     steps.push((n, Raised { found, fresh: false }));
@@ -136,11 +140,14 @@ pub async fn raise_all(
             grouped(raising.alert, &admitted, group, marks.group, now, &mut change, &mut known);
             record::raised(raising.alert, &step, taken, now, &mut change, &mut batch)?;
             changes.push(change);
-            steps.push((n, Raised { found: Found::after(&step), fresh: true }));
+            steps.push((n, Raised { found: Found::raised(&step), fresh: true }));
         }
         kv::put_all(&mut batch)?;
         let made = change::make(redis, &changes).await?;
-        done.extend(steps.into_iter().zip(made).filter(|(_, made)| *made).map(|(step, _)| step));
+        for ((n, mut raised), _) in steps.into_iter().zip(made).filter(|(_, made)| *made) {
+            raised.found.written();
+            done.insert(n, raised);
+        }
     }
     Err(Error::new("alerts", Kind::Away, "others raise the same alerts all the time"))
 }

@@ -43,38 +43,37 @@ pub(super) fn entry(entry: &Entry) -> Value {
     value
 }
 
+/// The number of an entry.
+fn number(entry: &Value) -> Option<u32> {
+    entry.get("n").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
+}
+
 /// The entries of an alert's history: `{"n", "at", "what", "state", "told", "receiver"?, "reason"?, "by"?, "note"?}`.
 ///
 /// # Errors
 /// [`crate::Kind::Away`].
-pub async fn history(store: &Store, state: &State) -> Result<Vec<Value>, Error> {
-    let mut entries = Vec::new();
+pub async fn history(store: &Store, found: &Found) -> Result<Vec<Value>, Error> {
+    let (state, mut entries) = (&found.state, Vec::new());
     for n in 0..state.entries() {
-        entries.extend(store.get::<Value>(&names::alert_history(state.alert(), n)).await?);
+        match found.last.iter().chain(&found.own).find(|entry| number(entry) == Some(n)) {
+            Some(entry) => entries.push(entry.clone()),
+            None => entries.extend(store.get::<Value>(&names::alert_history(state.alert(), n)).await?),
+        }
     }
     Ok(entries)
 }
 
-fn value_of(state: &State, last: Option<&Value>) -> Value {
+fn value_of(state: &State, last: &[Value]) -> Value {
     let mut value = state.write();
-    if let (Some(object), Some(last)) = (value.as_object_mut(), last) {
-        object.insert("last".to_owned(), last.clone());
+    if let Some(object) = value.as_object_mut() {
+        object.insert("last".to_owned(), last.into());
     }
     value
 }
 
 /// Stores what was found in Redis: somebody who lost a race may have written over it.
 pub(super) fn heal(found: &Found, batch: &mut Batch) -> Result<(), Error> {
-    store(&found.state, found.last.as_ref(), batch)
-}
-
-fn store(state: &State, last: Option<&Value>, batch: &mut Batch) -> Result<(), Error> {
-    if let Some(last) = last
-        && let Some(number) = last.get("n").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
-    {
-        batch.put(names::alert_history(state.alert(), number), last)?;
-    }
-    batch.put(names::stored_alert_state(state.alert()), &value_of(state, last))
+    batch.put(names::stored_alert_state(found.state.alert()), &value_of(&found.state, &found.last))
 }
 
 /// Whether nothing will happen to it unless somebody does something.
@@ -93,8 +92,18 @@ pub(super) fn stepped(
     batch: &mut Batch,
 ) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), found.expected.clone());
-    let last = step.entry.as_ref().map(entry).or_else(|| found.last.clone());
-    written(alert, Some(found), step, last, taken, now, change, batch)
+    let mut last: Vec<Value> = found.own.iter().cloned().chain(step.entry.iter().map(entry)).collect();
+    if last.is_empty() {
+        last.clone_from(&found.last);
+    } else {
+        // They stand, and the next state carries others.
+        for entry in &found.last {
+            if let Some(number) = number(entry) {
+                batch.put(names::alert_history(&alert.alert_id, number), entry)?;
+            }
+        }
+    }
+    written(alert, Some(found), step, &last, taken, now, change, batch)
 }
 
 /// Adds the first state of an alert.
@@ -107,7 +116,8 @@ pub(super) fn raised(
     batch: &mut Batch,
 ) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), "");
-    written(alert, None, step, step.entry.as_ref().map(entry), taken, now, change, batch)
+    let last: Vec<Value> = step.entry.iter().map(entry).collect();
+    written(alert, None, step, &last, taken, now, change, batch)
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a step is made of")]
@@ -115,15 +125,15 @@ fn written(
     alert: &Alert,
     before: Option<&Found>,
     step: &Step,
-    last: Option<Value>,
+    last: &[Value],
     taken: Taken,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
 ) -> Result<(), Error> {
     let state = &step.state;
-    store(state, last.as_ref(), batch)?;
-    keep(state, last.as_ref(), change);
+    batch.put(names::stored_alert_state(state.alert()), &value_of(state, last))?;
+    keep(state, last, change);
     // Of an alert that Redis has lost nothing is indexed, and nothing is due there.
     let lost = before.is_some_and(|before| before.expected.is_empty());
     let before = before.map(|before| &before.state);
@@ -161,7 +171,7 @@ pub(super) fn due(alert: &Alert, work: &Owed) -> Due {
     Due { alert_id: alert.alert_id.clone(), submission_id: alert.submission_id.clone(), work: work.clone().into() }
 }
 
-fn keep(state: &State, last: Option<&Value>, change: &mut Change) {
+fn keep(state: &State, last: &[Value], change: &mut Change) {
     let (key, value) = (names::alert_state(state.alert()), format!("{} {}", state.revision(), value_of(state, last)));
     match rests(state) {
         true => change.command(["SET", &key, &value, "EX", KEPT_SECONDS]),
@@ -197,7 +207,7 @@ pub fn restore(alert: &Alert, stored: &Value, now: Timestamp) -> Result<Change, 
 /// Adds what brings a state back that only the store has.
 pub(super) fn restored(alert: &Alert, found: &Found, now: Timestamp, change: &mut Change) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), "");
-    keep(&found.state, found.last.as_ref(), change);
+    keep(&found.state, &found.last, change);
     index(alert, &found.state, change);
     for DueAt { at, work } in found.state.due() {
         change.delay(at.max(now).millis(), &due(alert, &work))?;

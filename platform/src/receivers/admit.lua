@@ -1,15 +1,20 @@
 -- Takes places for calls to receivers.
 -- KEYS  disabled, then for each receiver: breaker, calls, rate
 -- ARGV  now ms, pause of a breaker ms, a name for the calls,
---       then for each receiver: id, calls wanted, longest call ms, most calls at the same time, ms between two calls or 0
+--       then for each receiver: id, calls wanted, longest call ms, most calls at the same time, ms between two calls or 0,
+--       number of places that are given back, these places
 -- Gives for each receiver: why there are not more places ('' | 'disabled' | 'breaker' | 'rate' | 'concurrency'), until
 --       when ms, number of places, places, number of fields, the breaker's fields: name, value
 local out, now, pause = {}, tonumber(ARGV[1]), tonumber(ARGV[2])
-for n = 1, (#ARGV - 3) / 5 do
-  local i, k = 4 + (n - 1) * 5, 2 + (n - 1) * 3
+local i = 4
+for n = 1, (#KEYS - 1) / 3 do
+  local k = 2 + (n - 1) * 3
   local id, wanted, longest = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local breaker, calls, rate, interval = KEYS[k], KEYS[k + 1], KEYS[k + 2], tonumber(ARGV[i + 4])
-  local why, till, free = '', 0, wanted
+  local why, till, free, back = '', 0, wanted, tonumber(ARGV[i + 5])
+  if back > 0 then
+    redis.call('ZREM', calls, unpack(ARGV, i + 6, i + 5 + back))
+  end
   local open = tonumber(redis.call('HGET', breaker, 'open') or nil)
   local probes = false
   if redis.call('HEXISTS', KEYS[1], id) == 1 then
@@ -63,6 +68,7 @@ for n = 1, (#ARGV - 3) / 5 do
   if free > 0 then
     redis.call('PEXPIRE', calls, longest)
   end
+  i = i + 6 + back
   local fields = redis.call('HGETALL', breaker)
   out[#out + 1] = #fields / 2
   for _, value in ipairs(fields) do

@@ -39,30 +39,94 @@ async fn an_open_breaker_sends_critical_on_and_lets_routine_wait_until_a_call_su
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hanging_receiver_does_not_slow_down_a_good_one() {
-    let (bad, good) = (Receiver::doing(|_| Act::Hang).await, Receiver::start().await);
+async fn a_trial_call_that_fails_keeps_the_breaker_open_for_another_pause() {
+    let receiver = Receiver::start().await;
+    receiver.then(vec![Act::Answer(500); 4]);
     let app = App::start().await;
-    let mut document = document(json!({"a": hook(&bad), "b": hook(&good)}));
-    document["studies"] = json!({"A": {"sites": {"2": {"routes": {"high": ["b"]}}}}});
+    let mut document = document(json!({"a": hook(&receiver)}));
+    document["breaker"] = json!({"windowSeconds": 60, "calls": 3, "failurePercent": 70, "pauseSeconds": 2});
+    document["defaults"]["retry"]["routine"] = json!({"delaysSeconds": vec![0.1; 10]});
     configure(&app, &document).await;
-    for number in 0..60 {
-        app.submit(&phq9(&format!("bad{number}"), HIGH)).await;
+    let mut locations = Vec::new();
+    for number in 0..5 {
+        locations.push(app.submit(&phq9(&format!("r{number}"), HIGH)).await);
+        if number == 0 {
+            receiver.heard(3).await;
+        }
     }
-    bad.heard(8).await;
-    let mut took = Vec::new();
+    for location in &locations {
+        alert(&app, location, |it| it["state"] == "delivered").await;
+    }
+    let calls = receiver.calls();
+    let pauses = [after(&calls[2], &calls[3]), after(&calls[3], &calls[4])];
+    assert!(pauses.iter().all(|pause| *pause >= Duration::from_millis(1_500)), "one call each: {pauses:?}");
+    assert_eq!((calls.len(), calls.iter().filter(|call| call.taken()).count()), (9, 5));
+}
+
+/// How long each of a hundred alerts of site 2 takes from the report to the receiver, one after the other; the quickest
+/// first.
+async fn hundred(app: &App, good: &Receiver, name: &str) -> Vec<Duration> {
+    let (mut took, before) = (Vec::new(), good.calls().len());
     for number in 0..100 {
-        let mut response = phq9(&format!("good{number}"), HIGH);
+        let mut response = phq9(&format!("{name}{number}"), HIGH);
         response["siteId"] = json!("2");
         let began = Instant::now();
         app.submit(&response).await;
-        let calls = good.heard(number + 1).await;
-        took.push(calls[number].at - began);
+        let calls = good.heard(before + number + 1).await;
+        took.push(calls[before + number].at - began);
     }
     took.sort();
-    eprintln!("with a receiver that hangs: p50 {:?}, p99 {:?}", took[50], took[98]);
-    // The goal is 100 ms on a machine that does nothing else.
-    assert!(took[98] < Duration::from_millis(1_000), "{took:?}");
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hanging_receiver_does_not_slow_down_a_good_one() {
+    let (bad, good) = (Receiver::doing(|_| Act::Hang).await, Receiver::start().await);
+    let app = App::start().await;
+    let mut hangs = hook(&bad);
+    // No call ends before the test does.
+    hangs["deadlineMs"] = json!(60_000);
+    let mut document = document(json!({"a": hangs, "b": hook(&good)}));
+    document["studies"] = json!({"A": {"sites": {"2": {"routes": {"high": ["b"]}}}}});
+    configure(&app, &document).await;
+    let without = hundred(&app, &good, "before").await;
+    // More than a worker lets wait for one receiver.
+    for number in 0..600 {
+        app.submit(&phq9(&format!("bad{number}"), HIGH)).await;
+    }
+    bad.heard(8).await;
+    // 100 ms at most, and what else the machine has to do: of three rounds one is quiet enough.
+    let bound = Duration::from_millis(100) + without[98];
+    let mut quiet = false;
+    eprintln!("without a receiver that hangs: p50 {:?}, p99 {:?}", without[50], without[98]);
+    for round in ["beside", "again", "still"] {
+        let with = hundred(&app, &good, round).await;
+        eprintln!("with a receiver that hangs: p50 {:?}, p99 {:?}", with[50], with[98]);
+        quiet = with[98] < bound;
+        if quiet {
+            break;
+        }
+    }
+    assert!(quiet, "beyond {bound:?}");
     assert_eq!(bad.calls().len(), 8, "no more calls at the same time than it may have");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_critical_alert_overtakes_what_waits_for_the_same_receiver() {
+    let receiver = Receiver::doing(|_| Act::Late(Duration::from_millis(500), 204)).await;
+    let app = App::start().await;
+    let mut slow = hook(&receiver);
+    slow["concurrency"] = json!(1);
+    configure(&app, &document(json!({"a": slow}))).await;
+    for number in 0..20 {
+        app.submit(&phq9(&format!("r{number}"), HIGH)).await;
+    }
+    receiver.heard(1).await;
+    app.submit(&phq9("critical", CRITICAL)).await;
+    let calls = receiver.heard(21).await;
+    let place = calls.iter().position(|call| call.json()["data"]["severity"] == "critical").unwrap();
+    assert!(place < 15, "call {place}");
+    assert_eq!(calls.len(), 21);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,33 +186,38 @@ async fn a_thousand_alerts_to_ten_slow_receivers_are_there_in_seconds() {
     let took = calls[calls.len() - 1].0 - calls[0].0 + Duration::from_millis(200);
     eprintln!("1000 alerts to 10 receivers of 200 ms: {took:?}");
     assert_eq!((calls.len(), ids.len()), (1_000, 1_000));
-    // The goal is 3 s on a machine that does nothing else.
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    // 3 s, and 2 s for what else the machine has to do. The calls alone take 1.4 s: 100 of 200 ms, 16 at a time.
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receivers_that_fail_at_random_take_everything_once() {
     // 3 of 10 calls fail, in an order that has no pattern.
-    let receiver = Receiver::doing(|n| Act::Answer(if (n * 7919 + n / 3) % 10 < 3 { 503 } else { 204 })).await;
+    let fails = |n: usize| Act::Answer(if (n * 7919 + n / 3) % 10 < 3 { 503 } else { 204 });
+    let receivers = [Receiver::doing(fails).await, Receiver::doing(fails).await];
     let app = App::start().await;
-    let mut document = document(json!({"a": hook(&receiver)}));
+    let mut document = document(json!({"a": hook(&receivers[0]), "b": hook(&receivers[1])}));
+    document["defaults"]["routes"]["high"] = json!(["a", "b"]);
     document["defaults"]["retry"]["routine"]["delaysSeconds"] = json!(vec![0.1; 20]);
     configure(&app, &document).await;
     for number in 0..200 {
         app.submit(&phq9(&format!("r{number}"), HIGH)).await;
     }
-    let taken = until("all are taken", async || {
-        let taken: Vec<Value> =
-            receiver.calls().iter().filter(|it| it.taken()).map(|it| it.json()["data"].clone()).collect();
-        (taken.len() >= 200).then_some(taken)
-    })
-    .await;
-    let mut about: Vec<&str> = taken.iter().map(|it| it["submissionId"].as_str().unwrap()).collect();
-    about.sort_unstable();
-    about.dedup();
-    assert_eq!((taken.len(), about.len()), (200, 200), "each once");
-    let mut ids: Vec<String> = receiver.calls().iter().map(|call| call.id()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!(ids.len(), 200, "none under two ids");
+    for receiver in &receivers {
+        let taken = until("all are taken", async || {
+            let taken: Vec<Value> =
+                receiver.calls().iter().filter(|it| it.taken()).map(|it| it.json()["data"].clone()).collect();
+            (taken.len() >= 200).then_some(taken)
+        })
+        .await;
+        let mut about: Vec<&str> = taken.iter().map(|it| it["submissionId"].as_str().unwrap()).collect();
+        about.sort_unstable();
+        about.dedup();
+        assert_eq!((taken.len(), about.len()), (200, 200), "each once");
+        let mut ids: Vec<String> = receiver.calls().iter().map(|call| call.id()).collect();
+        assert!(ids.len() > 250, "calls failed: {}", ids.len());
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 200, "none under two ids");
+    }
 }

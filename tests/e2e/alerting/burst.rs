@@ -11,12 +11,14 @@ use crate::app::{ADMIN, App, PHQ9, phq9, until};
 use crate::receiver::{Call, Receiver};
 
 const OTHER_SECRET: &str = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHRlc3RzIG9ubHk=";
+/// Key of links.
+const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 const BURST: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_in_a_burst_loses_nothing_and_mixes_nothing() {
     let (old, new) = (Receiver::start().await, Receiver::start().await);
-    let app = App::start().await;
+    let app = App::builder().variable("link_key", LINK_KEY).start().await;
     configure(&app, &document(json!({"a": hook(&old)}))).await;
     let address = app.address;
     let senders: Vec<_> = (0..8)
@@ -45,12 +47,13 @@ async fn a_change_in_a_burst_loses_nothing_and_mixes_nothing() {
     join_all(senders).await.into_iter().for_each(|sender| sender.unwrap());
     until("all is heard", async || (old.calls().len() + new.calls().len() >= BURST).then_some(())).await;
 
-    let secrets = [(old.calls(), crate::app::SECRET), (new.calls(), OTHER_SECRET)];
+    let secrets = [(old.calls(), crate::app::SECRET, false), (new.calls(), OTHER_SECRET, true)];
     let mut about: Vec<String> = Vec::new();
-    for (calls, secret) in &secrets {
+    for (calls, secret, linked) in &secrets {
         let webhook = standardwebhooks::Webhook::new(secret).unwrap();
         for call in calls {
             webhook.verify(&call.body, &call.headers).unwrap();
+            assert_eq!(call.json()["data"].get("link").is_some(), *linked, "all of it is by one configuration");
             about.push(call.json()["data"]["submissionId"].as_str().unwrap().to_owned());
         }
     }

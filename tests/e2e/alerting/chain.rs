@@ -42,3 +42,25 @@ async fn an_alert_that_nobody_acknowledges_climbs_to_the_end_of_its_chain_and_st
     assert_eq!([told[0].id(), told[1].id(), told[2].id()], [id.clone(), format!("{id}.1"), format!("{id}.2")]);
     assert_eq!([&told[0].json()["type"], &told[1].json()["type"]], ["alert.escalated", "alert.reminder"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_of_the_chain_is_repeated_before_it_ends_at_the_fallback() {
+    let [a, b, f] = [Receiver::start().await, Receiver::start().await, Receiver::start().await];
+    let app = App::start().await;
+    let mut document = document(json!({"a": hook(&a), "b": hook(&b), "f": hook(&f)}));
+    document["defaults"]["chain"] = json!({
+        "steps": [{"afterSeconds": 0.3}, {"afterSeconds": 0.6, "receivers": ["b"]}],
+        "repeats": 1, "pauseSeconds": 0.3, "fallback": "f", "fallbackEverySeconds": 3600,
+    });
+    configure(&app, &document).await;
+    let location = app.submit(&phq9("r", CRITICAL)).await;
+    let ends = f.heard(1).await;
+    let alert = alert(&app, &location, |it| delivery(it, "f")["state"] == "delivered").await;
+    let id = alert["alertId"].as_str().unwrap();
+    let ids = |of: &Receiver| of.calls().iter().map(|call| call.id()).collect::<Vec<_>>();
+    // Each time it is told by the beginning of a round and by its own step of it.
+    assert_eq!(ids(&b), [id.to_owned(), format!("{id}.1")]);
+    assert_eq!(ids(&a)[..2], [id.to_owned(), format!("{id}.1")]);
+    assert!(a.calls().len() >= 3, "{:?}", ids(&a));
+    assert!(b.calls().iter().chain(&a.calls()).all(|call| call.at < ends[0].at));
+}

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{CRITICAL, alert, configure, document};
+use super::{CRITICAL, alert, configure, document, of_patient};
 use crate::app::{App, SECRET, phq9};
-use crate::receiver::Receiver;
+use crate::receiver::{Act, Receiver};
 
 const NEXT_SECRET: &str = "whsec_bmV4dCBzZWNyZXQgb2YgdGhlIHRlc3RzIG9ubHkh";
 
@@ -55,4 +55,44 @@ async fn each_channel_has_its_form_and_none_has_an_identity() {
         let body = String::from_utf8_lossy(&receiver.calls()[0].body).into_owned();
         assert!(!body.contains("patient of") && !body.contains("patient+of"), "{body}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_wants_flags_is_asked_for_one_however_often_it_is_told() {
+    let server = Receiver::start().await;
+    server.then([Act::Answer(503)]);
+    let app = App::start().await;
+    let mut document = document(json!({
+        "a": {"channel": "fhir-communication", "resource": "Flag", "url": server.url(), "authorization": "Bearer ehr"},
+    }));
+    document["defaults"]["chain"] = json!({"steps": [{"afterSeconds": 1}]});
+    configure(&app, &document).await;
+    let location = app.submit(&of_patient("Jane Doe", "r", CRITICAL)).await;
+    let calls = server.heard(3).await;
+    let shown = alert(&app, &location, |it| it["state"] == "delivered").await;
+    let id = shown["alertId"].as_str().unwrap();
+    let condition = format!("identifier=urn:vigil:alert|{id}");
+    for call in &calls[..3] {
+        assert_eq!(
+            (call.header("content-type"), call.header("if-none-exist")),
+            ("application/fhir+json".into(), condition.clone())
+        );
+        assert_eq!(call.header("authorization"), "Bearer ehr");
+        let flag = call.json();
+        assert_eq!((&flag["resourceType"], &flag["status"]), (&json!("Flag"), &json!("active")));
+        assert_eq!(flag["identifier"], json!([{"system": "urn:vigil:alert", "value": id}]));
+        assert_eq!(flag["code"]["coding"][0]["code"], "phq-9/item-9");
+        assert_eq!(flag["subject"]["identifier"]["value"], app.scored(&location).await["subject"]);
+        assert!(flag["period"]["start"].is_string());
+        assert!(!String::from_utf8_lossy(&call.body).contains("Jane"));
+    }
+    let faulty = json!({"receivers": {
+        "a": {"channel": "fhir-communication", "resource": "Task", "url": server.url()},
+        "b": {"channel": "sms", "resource": "Flag", "url": server.url()},
+    }});
+    let refused = app.send("PUT", "/v1/config/alert-routes", &faulty).await;
+    assert_eq!(refused.status, 422);
+    let errors = refused.json()["errors"].clone();
+    let pointers: Vec<&str> = errors.as_array().unwrap().iter().map(|it| it["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/receivers/a/resource", "/receivers/b/resource"]);
 }

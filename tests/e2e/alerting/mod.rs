@@ -5,6 +5,7 @@ mod breaker;
 mod burst;
 mod chain;
 mod channels;
+mod overtaken;
 mod schedule;
 mod watch;
 

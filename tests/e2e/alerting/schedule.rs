@@ -42,6 +42,26 @@ async fn a_routine_alert_is_given_up_when_its_schedule_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_critical_alert_goes_on_at_a_steady_pace_and_is_given_up_aloud() {
+    let receiver = Receiver::doing(|_| Act::Answer(503)).await;
+    let app = App::start().await;
+    let mut document = document(json!({"a": hook(&receiver)}));
+    document["defaults"]["retry"]["critical"] =
+        json!({"delaysSeconds": [0.1], "thenEverySeconds": 2, "thenForSeconds": 7});
+    configure(&app, &document).await;
+    let location = app.submit(&phq9("r", CRITICAL)).await;
+    let alert = alert(&app, &location, |it| delivery(it, "a")["state"] == "dead").await;
+    assert_eq!((&delivery(&alert, "a")["reason"], &alert["state"]), (&json!("attempts-exhausted"), &json!("dead")));
+    let calls = receiver.calls();
+    assert!((3..=6).contains(&calls.len()), "{}", calls.len());
+    for pair in calls[1..].windows(2) {
+        assert!(after(&pair[0], &pair[1]) >= Duration::from_millis(1_600), "2 s, less the jitter");
+    }
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 1);
+    assert!(delivery(&alert, "a")["nextAt"].is_null(), "{alert}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retry_after_is_clamped() {
     let receiver = Receiver::start().await;
     receiver.then([Act::RetryAfter(429, 3000)]);
@@ -53,6 +73,23 @@ async fn retry_after_is_clamped() {
     let calls = receiver.heard(2).await;
     let waited = after(&calls[0], &calls[1]);
     assert!((Duration::from_secs(2)..Duration::from_secs(15)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_may_be_a_date() {
+    let receiver = Receiver::start().await;
+    // A date has whole seconds: four seconds from now are more than three.
+    let (near, far) = (Duration::from_secs(4), Duration::from_secs(86_400));
+    receiver.then([Act::RetryAt(503, near), Act::RetryAt(429, far)]);
+    let app = App::start().await;
+    let mut document = document(json!({"a": hook(&receiver)}));
+    document["defaults"]["retry"]["critical"]["longestRetryAfterSeconds"] = json!(5);
+    configure(&app, &document).await;
+    app.submit(&phq9("r", CRITICAL)).await;
+    let calls = receiver.heard(3).await;
+    let waited = [after(&calls[0], &calls[1]), after(&calls[1], &calls[2])];
+    assert!((Duration::from_secs(3)..Duration::from_secs(12)).contains(&waited[0]), "{waited:?}");
+    assert!((Duration::from_secs(5)..Duration::from_secs(15)).contains(&waited[1]), "clamped: {waited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ pub enum Channel {
     Sms,
     /// Mail, through a gateway.
     Email,
-    /// A FHIR R4 `Communication`, posted to a server.
+    /// A FHIR R4 resource, posted to a server.
     FhirCommunication,
 }
 
@@ -51,6 +51,29 @@ impl Channel {
     }
 }
 
+/// What a FHIR server is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resource {
+    /// A message to somebody: each reminder is one more.
+    #[default]
+    Communication,
+    /// A mark on the patient's record, which stands until somebody takes it down.
+    Flag,
+}
+
+impl Resource {
+    /// All resources.
+    pub const ALL: [Resource; 2] = [Resource::Communication, Resource::Flag];
+
+    /// The resource as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Resource::Communication => "Communication",
+            Resource::Flag => "Flag",
+        }
+    }
+}
+
 /// Somebody who is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receiver {
@@ -58,6 +81,8 @@ pub struct Receiver {
     pub id: String,
     /// How.
     pub channel: Channel,
+    /// What a FHIR server is sent.
+    pub resource: Resource,
     /// Where.
     pub url: Endpoint,
     /// What messages are signed with; the newest first, each gives a signature. At least one for a webhook.
@@ -278,6 +303,23 @@ impl Routes {
     /// All receivers, by id.
     pub fn receivers(&self) -> impl Iterator<Item = &Receiver> {
         self.receivers.values()
+    }
+
+    /// The studies and sites whose own settings tell a receiver, `*` for all: of a study, or of everybody by default.
+    pub fn places(&self, receiver: &str) -> Vec<(&str, &str)> {
+        let tells = |settings: &Settings| {
+            let routed = settings.routes.iter().flatten().flatten().any(|id| id == receiver);
+            routed || settings.chain.as_ref().is_some_and(|chain| chain.succession().any(|id| id == receiver))
+        };
+        let mut places = Vec::new();
+        places.extend(tells(&self.defaults).then_some(("*", "*")));
+        for (id, study) in &self.studies {
+            places.extend(tells(&study.own).then_some((id.as_str(), "*")));
+            places.extend(
+                study.sites.iter().filter(|(_, site)| tells(site)).map(|(site, _)| (id.as_str(), site.as_str())),
+            );
+        }
+        places
     }
 
     /// The words of a channel in a language.

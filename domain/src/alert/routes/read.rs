@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::settings::{MEMBERS, millis};
-use super::{Chain, Channel, Receiver, Routes, Settings, Study};
+use super::{Chain, Channel, Receiver, Resource, Routes, Settings, Study};
 use crate::alert::breaker::Limits;
 use crate::alert::endpoint::{Credential, Endpoint, Secret};
 use crate::alert::quiet::{Offset, Quiet, minute_of_day};
@@ -100,8 +100,9 @@ fn study(id: &str, at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Study 
 const LONGEST: u16 = 60_000;
 const _: () = assert!(LONGEST as u64 == LONGEST_CALL_MS);
 
-const RECEIVER: [&str; 12] = [
+const RECEIVER: [&str; 13] = [
     "channel",
+    "resource",
     "url",
     "secrets",
     "authorization",
@@ -121,6 +122,12 @@ fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
     }
     let channel = at.need("channel", faults).and_then(|at| at.choice(&Channel::ALL.map(Channel::as_str), faults));
     let channel = channel.and_then(|position| Channel::ALL.get(position).copied());
+    let resource = at.get("resource").and_then(|at| {
+        if channel.is_some_and(|it| it != Channel::FhirCommunication) {
+            at.fault(faults, Code::Forbidden, "is for the channel fhir-communication");
+        }
+        Resource::ALL.get(at.choice(&Resource::ALL.map(Resource::as_str), faults)?).copied()
+    });
     let url = at.need("url", faults).and_then(|at| endpoint(at, faults));
     let secrets = at.get("secrets").map(|at| secrets(at, faults)).unwrap_or_default();
     if channel == Some(Channel::Webhook) && at.get("secrets").is_none() {
@@ -171,6 +178,7 @@ fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
     Some(Receiver {
         id: id.into(),
         channel: channel?,
+        resource: resource.unwrap_or_default(),
         url: url?,
         secrets,
         authorization,

@@ -77,6 +77,20 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn a_receiver_is_told_where_a_layer_names_it() {
+    let routes = Routes::read(&document()).unwrap();
+    for (receiver, expected) in [("sms", &[("*", "*")][..]), ("nobody", &[])] {
+        assert_eq!(routes.places(receiver), expected, "{receiver}");
+    }
+    let one = json!({"receivers": {"a": {"channel": "sms", "url": "https://h/"}}, "studies": {
+        "S": {"sites": {"1": {"routes": {"high": ["a"]}}}},
+        "T": {"chain": {"steps": [{"afterSeconds": 1, "receivers": ["a"]}]}},
+        "U": {"chain": {"steps": [{"afterSeconds": 1}], "fallback": "a"}, "sites": {"2": {"language": "zh"}}},
+    }});
+    assert_eq!(Routes::read(&one).unwrap().places("a"), [("S", "1"), ("T", "*"), ("U", "*")]);
+}
+
+#[test]
 fn quiet_hours_hold_back_all_but_the_critical() {
     let routes = Routes::read(&document()).unwrap();
     let sms = routes.receiver("sms").unwrap();
@@ -112,6 +126,9 @@ fn a_fault_is_told_at_its_place() {
     one("/receivers/hook/to", json!("x"), Code::Forbidden);
     one("/receivers/hook/colour", json!("x"), Code::Unknown);
     one("/receivers/hook/channel", json!("pigeon"), Code::Choice);
+    one("/receivers/hook/resource", json!("Flag"), Code::Forbidden);
+    let server = |resource: &str| json!({"channel": "fhir-communication", "url": "https://h/", "resource": resource});
+    check("/receivers/ehr", server("Task"), &[("/receivers/ehr/resource", Code::Choice)]);
     one("/receivers/sms/deadlineMs", json!(0), Code::Range);
     one("/receivers/sms/utcOffset", json!("+08"), Code::Format);
     one("/receivers/sms/quietHours/to", json!("24:00"), Code::Format);

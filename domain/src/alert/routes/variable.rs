@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::read::{endpoint, secret};
-use super::{Channel, Receiver, Routes};
+use super::{Channel, Receiver, Resource, Routes};
 use crate::alert::quiet::Offset;
 use crate::alert::retry::Schedule;
 use crate::alert::template::{Escape, Template};
@@ -80,6 +80,7 @@ fn webhook(id: String, url: crate::alert::endpoint::Endpoint) -> Receiver {
     Receiver {
         id,
         channel: Channel::Webhook,
+        resource: Resource::default(),
         url,
         secrets: Vec::new(),
         authorization: None,
