@@ -20,8 +20,10 @@ use vigil::{Host, Options};
 
 /// The argument that makes this program a host.
 pub(crate) const HOST: &str = "serve-one-host";
-/// The one bearer key.
+/// The administrator's key.
 pub(crate) const KEY: &str = "key-of-the-administrator";
+/// The key of the clinicians of the only site.
+pub(crate) const CLINICIAN: &str = "key-of-a-clinician";
 
 /// The signing secret of the receiver.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
@@ -98,11 +100,24 @@ impl Ground {
 
     /// Starts a host with these components, all if there are none. Alerts go to `receiver`.
     pub(crate) fn start(&self, components: &[&str], receiver: Option<SocketAddr>) -> Result<Process> {
-        let hash: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
-        let keys = json!([{"id": "admin", "role": "admin", "study": "*", "site": "*", "sha256": hash}]);
+        self.start_with(components, receiver, &[])
+    }
+
+    /// The same with more variables.
+    pub(crate) fn start_with(
+        &self,
+        components: &[&str],
+        receiver: Option<SocketAddr>,
+        more: &[(&str, String)],
+    ) -> Result<Process> {
+        let hash = |key: &str| -> String { Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect() };
+        let keys = json!([
+            {"id": "admin", "role": "admin", "study": "*", "site": "*", "sha256": hash(KEY)},
+            {"id": "clinician", "role": "clinician", "study": "TRIAL-7", "site": "S-01", "sha256": hash(CLINICIAN)},
+        ]);
         let receivers: Vec<Value> =
             receiver.iter().map(|at| json!({"url": format!("http://{at}/"), "secret": SECRET})).collect();
-        let order = json!({
+        let mut order = json!({
             "spinToml": self.spin_toml(),
             "stateDir": self.folder.path(),
             "components": components,
@@ -115,6 +130,9 @@ impl Ground {
                 "queue_capacity": "100000000",
             },
         });
+        for (name, value) in more {
+            order["variables"][name] = json!(value);
+        }
         Process::start(&order)
     }
 }

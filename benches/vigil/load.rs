@@ -98,6 +98,12 @@ impl Connection {
         try_join_all((0..count).map(|_| Self::open(address))).await
     }
 
+    /// The body of the last answer.
+    pub(crate) fn body(&self) -> &[u8] {
+        let end = self.answer.windows(4).position(|four| four == b"\r\n\r\n").map_or(self.answer.len(), |end| end + 4);
+        &self.answer[end..]
+    }
+
     /// Sends bytes and gives how long it took until the answer was there.
     async fn exchange(&mut self, bytes: &[u8], request: &Request) -> Result<Duration> {
         let sent = Instant::now();
@@ -115,7 +121,8 @@ impl Connection {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
         });
-        let length = length.context("an answer without content-length")?;
+        // 204 has no body, and by RFC 9110 no length either.
+        let length = length.or((given == 204).then_some(0)).context("an answer without content-length")?;
         while self.answer.len() < end + length {
             ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the connection was closed");
         }

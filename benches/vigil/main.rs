@@ -16,6 +16,7 @@ mod app;
 mod dicom;
 mod figures;
 mod load;
+mod reads;
 mod scoring;
 mod table;
 
@@ -25,7 +26,7 @@ use load::Ids;
 use table::Table;
 
 /// The parts of the table, in the order they run.
-const PARTS: [&str; 8] = ["door", "drain", "scoring", "latency", "depth", "dicom", "size", "instantiation"];
+const PARTS: [&str; 9] = ["door", "drain", "scoring", "latency", "depth", "record", "dicom", "size", "instantiation"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +71,7 @@ async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
             "scoring" => scoring::batch(table),
             "latency" => figures::latency(table, &ids).await,
             "depth" => figures::depth(table, &ids).await,
+            "record" => reads::reads(table, &ids).await,
             "dicom" => dicom::dicom(table, &ids).await,
             "size" => figures::size(table),
             _ => figures::instantiation(table, &ids).await,

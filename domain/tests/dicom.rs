@@ -7,8 +7,15 @@ use domain::dicom::{DEEPEST, Fault, Guide, LONGEST_METADATA, Problem, Reader, Re
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const FILES: [&str; 5] =
-    ["explicit-gb18030", "implicit-utf8", "deflated-latin1-rgb", "rle-japanese", "implicit-korean-signed"];
+const FILES: [&str; 7] = [
+    "explicit-gb18030",
+    "implicit-utf8",
+    "deflated-latin1-rgb",
+    "rle-japanese",
+    "implicit-korean-signed",
+    "explicit-gbk-no-group-length",
+    "jpeg-cyrillic-no-group-length",
+];
 
 fn file(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../tests/dicom/{name}.dcm", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -218,6 +225,39 @@ fn a_second_byte_that_looks_like_a_backslash_separates_nothing() {
     let report = read(&made(EXPLICIT, data), 64).unwrap();
     let shown: Value = serde_json::from_str(&report.metadata).unwrap();
     assert_eq!(shown["00080070"]["Value"], json!(["昞", "昞"]));
+}
+
+#[test]
+fn items_without_end_take_no_more_room_than_attributes() {
+    for item in [&b"\xfe\xff\x00\xe0\0\0\0\0"[..], b"\xfe\xff\x00\xe0\xff\xff\xff\xff\xfe\xff\x0d\xe0\0\0\0\0"] {
+        let data = item.repeat(2_000_000);
+        let mut sequence = b"\x08\0\x18\x22SQ\0\0".to_vec();
+        sequence.extend((data.len() as u32).to_le_bytes());
+        sequence.extend(data);
+        let report = read(&made(EXPLICIT, &sequence), 16 * 1024).unwrap();
+        assert!(!report.complete && report.metadata.len() < LONGEST_METADATA + 100, "{}", report.metadata.len());
+        serde_json::from_str::<Value>(&report.metadata).unwrap();
+    }
+}
+
+#[test]
+fn a_file_without_the_length_of_its_meta_information_is_read() {
+    let whole = made(EXPLICIT, b"\x08\0\x60\0CS\x02\0CT");
+    let without = [&whole[..132], &whole[144..]].concat();
+    for piece in [1, 7, 4096] {
+        assert_eq!(read(&without, piece).unwrap().metadata, read(&whole, piece).unwrap().metadata);
+    }
+    // Elements of the group without end, one beyond any length, and none that names a transfer syntax.
+    let head = &whole[..132];
+    for (meta, expected) in [
+        (b"\x02\0\x02\0UI\x02\x001\0".repeat(1000), Problem::Meta),
+        (b"\x02\0\x01\0OB\0\0\xf0\xff\xff\xff".to_vec(), Problem::Meta),
+        (b"\x02\0\x02\0UI\x02\x001\0\x08\0\x60\0CS\x02\0CT".to_vec(), Problem::Meta),
+        (b"\x08\0\x60\0CS\x02\0CT".to_vec(), Problem::Meta),
+        (b"\x02\0\x02\0UI\x02\x001\0\x02\0".to_vec(), Problem::Truncated),
+    ] {
+        assert_eq!(problem(&[head, &meta].concat()), expected);
+    }
 }
 
 #[test]

@@ -19,6 +19,9 @@ use super::process;
 /// The study and the site of the example, whose clinician's key is made for the run.
 const PLACE: (&str, &str) = ("DEMO", "S1");
 
+/// Signs what the sample requester is told. It protects nothing.
+const WEBHOOK_SECRET: &str = "whsec_c2FtcGxlIHNlY3JldCwga25vd24gdG8gYWxs";
+
 /// The running program.
 pub struct Upstreams {
     /// Where it listens.
@@ -64,13 +67,24 @@ impl Upstreams {
         let report = json!([
             own,
             part("users", true, "/users/{studyId}?month={month}"),
+            part("project", false, "/studies/{studyId}"),
             part("data", false, "/data/{studyId}?month={month}"),
         ]);
         let study = json!([part("project", true, "/studies/{studyId}")]);
-        [("record_parts", record), ("report_parts", report), ("study_service", study)]
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_string()))
-            .collect()
+        let below = |path: &str| format!("{}{path}", self.url);
+        let alarm = json!({"rule": "nodule", "finding": "/findings/0/score", "atLeast": 0.8, "severity": "high"});
+        let services = json!({"chest-xray": {"url": below("/ai/chest-xray"), "limit": 10, "alerts": [alarm]}});
+        let variables = [
+            ("record_parts", record.to_string()),
+            ("report_parts", report.to_string()),
+            ("study_service", study.to_string()),
+            ("ai_services", services.to_string()),
+            ("ai_grant", self.url.clone()),
+            ("image_sources", json!([below("/images/")]).to_string()),
+            ("imaging_webhooks", json!([{"url": below("/hooks/"), "secret": WEBHOOK_SECRET}]).to_string()),
+            ("imaging_webhook_grant", self.url.clone()),
+        ];
+        variables.map(|(name, value)| (name.to_owned(), value)).into()
     }
 }
 

@@ -32,6 +32,10 @@ pub enum Action {
     Superseded,
     /// Its content was removed.
     Erased,
+    /// The analysis of an image ended: with a result, or without.
+    Analysed,
+    /// An analysis was cancelled before it had ended.
+    Cancelled,
     /// A subject's identity was opened.
     IdentityOpened,
     /// It was changed otherwise: configuration, instruments.
@@ -50,6 +54,8 @@ impl Action {
             Action::Amended => "amended",
             Action::Superseded => "superseded",
             Action::Erased => "erased",
+            Action::Analysed => "analysed",
+            Action::Cancelled => "cancelled",
             Action::IdentityOpened => "identity-opened",
             Action::Changed => "changed",
             Action::Replayed => "replayed",
@@ -272,7 +278,9 @@ mod tests {
     #[test]
     fn an_action_is_spelled_alike_everywhere() {
         use Action::*;
-        for action in [Submitted, Amended, Superseded, Erased, IdentityOpened, Changed, Replayed, Enabled] {
+        for action in
+            [Submitted, Amended, Superseded, Erased, Analysed, Cancelled, IdentityOpened, Changed, Replayed, Enabled]
+        {
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
         }
     }

@@ -94,7 +94,9 @@ where
         if let Some(turn) = turn
             && let Some(ask) = ask.take()
         {
-            let (redis, what, said, again) = (redis.clone(), what.to_owned(), ask(), kept.is_some());
+            // A failure that is still there is no answer that another failure had to leave in its place.
+            let again = matches!(kept, Some(Kept { said: Said::Found(_), .. }));
+            let (redis, what, said) = (redis.clone(), what.to_owned(), ask());
             wasip3::spawn(async move {
                 let said = said.await;
                 if let Err(error) = settle(&redis, &what, terms, &turn, said, again).await {

@@ -13,19 +13,26 @@
 use std::collections::BTreeMap;
 
 use domain::alert::admission::repeat_key;
+use domain::{Code, Finding};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts;
-use crate::audit::{self, Action};
+use crate::audit::{self, Action, Change};
 use crate::entry::{Record, State, Submission};
 use crate::error::{Error, Kind};
+use crate::identity::{digest, hex};
 use crate::judged::Judged;
 use crate::kv::{self, Batch, Store};
 use crate::log;
 use crate::names;
+use crate::problem::Problem;
 use crate::queue::string;
 use crate::redis::{Redis, text};
+
+/// The longest reason, characters.
+const LONGEST_REASON: usize = 500;
 
 /// An erasure: who wanted it, when and why, and what is left of the submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +46,36 @@ pub struct Erasure {
     pub reason: String,
     /// The record that takes the place of the submission's own, as it is stored. See [`tombstone`].
     pub tombstone: String,
+}
+
+/// The reason that a request's body gives: `{"reason": "..."}`.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 with every fault.
+pub fn reason(body: &[u8]) -> Result<String, Problem> {
+    let Value::Object(mut members) = Problem::json(body)? else {
+        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+    };
+    let mut faults = Vec::new();
+    let given = members.remove("reason");
+    let reason = match given {
+        None | Some(Value::Null) => Err((Code::Required, "is required")),
+        Some(Value::String(text)) => {
+            let text = text.trim();
+            let fits = (1..=LONGEST_REASON).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            if fits { Ok(text.to_owned()) } else { Err((Code::Format, "must be 1 to 500 characters on one line")) }
+        }
+        Some(_) => Err((Code::Type, "must be a string")),
+    };
+    if let Err((code, rule)) = reason {
+        faults.push(Finding::new("/reason", code, rule));
+    }
+    let unknown = "is not a member of this document";
+    faults.extend(members.keys().map(|key| Finding::new(domain::intake::pointer(key), Code::Unknown, unknown)));
+    match reason {
+        Ok(reason) if faults.is_empty() => Ok(reason),
+        _ => Err(Problem::invalid(faults)),
+    }
 }
 
 /// A record that tells the submission's place in study and site and has no content.
@@ -131,6 +168,39 @@ fn nonsense(what: &'static str) -> Error {
     Error::new("redis", Kind::Away, format_args!("unexpected reply of {what}"))
 }
 
+/// Adds to a batch the tombstone of an erased entity and the erasure's place in its audit chain.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe, and appends nothing twice.
+pub async fn bury(
+    redis: &Redis,
+    store: &Store,
+    batch: &mut Batch,
+    entity: &str,
+    erasure: &Erasure,
+) -> Result<(), Error> {
+    // Read now: until the erasure was known, a worker may have stored it.
+    let before = store.bytes(entity).await?;
+    let after = hex(&digest(erasure.tombstone.as_bytes()));
+    batch.put_text(entity.to_owned(), erasure.tombstone.clone());
+    let head = audit::head(redis, entity).await?;
+    if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
+        // An earlier attempt got as far as this, perhaps no further.
+        return batch.put(names::audit(entity, head.n), &head);
+    }
+    let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
+    let change = Change {
+        at: &erasure.at,
+        actor: &erasure.actor,
+        action: Action::Erased,
+        reason: Some(&erasure.reason),
+        refers_to: None,
+        old: before.as_deref(),
+        new: Some(&after),
+    };
+    audit::append(redis, store, batch, entity, &change).await.map(|_| ())
+}
+
 /// Leaves nothing but tombstones of erased submissions in the store: for a worker that may have stored them since, or
 /// may have died after it did. `alerts` are those it may have stored with them: where the tombstone is in place already,
 /// it no longer names them.
@@ -196,14 +266,14 @@ pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Re
     kv::remove_all(&keys)
 }
 
-/// Removes what waits for its time or was given up and belongs to a submission. What is on its way to a worker stays:
-/// the worker drops it.
+/// Removes what waits for its time or was given up and belongs to a submission, or to what else has its id in this
+/// `member`. What is on its way to a worker stays: the worker drops it.
 ///
 /// # Errors
 /// [`Kind::Away`]; asking again is safe.
-pub async fn sweep(redis: &Redis, submission_id: &str) -> Result<(), Error> {
-    // As serde writes the member that names the submission, in an entry and in an alert.
-    let needle = format!("\"submissionId\":\"{submission_id}\"");
+pub async fn sweep(redis: &Redis, member: &str, id: &str) -> Result<(), Error> {
+    // As serde writes the member, in an entry and in an alert.
+    let needle = format!("\"{member}\":\"{id}\"");
     let mut cursor = text("0");
     loop {
         let pattern = format!("*{needle}*");

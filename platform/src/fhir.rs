@@ -4,6 +4,7 @@ use domain::fhir::outcome::operation_outcome;
 
 use crate::http::Reply;
 use crate::problem::{Problem, ProblemType};
+use crate::trace::Trace;
 
 /// The content type of FHIR's JSON.
 pub const FHIR_JSON: &str = "application/fhir+json";
@@ -11,7 +12,9 @@ pub const FHIR_JSON: &str = "application/fhir+json";
 /// A problem as an `OperationOutcome`. Pointers of its findings are those into `resource`, the resource's type.
 pub fn outcome(problem: Problem, resource: &str) -> Reply {
     let code = issue_code(problem.kind());
-    let document = operation_outcome(resource, code, problem.detail(), problem.findings());
+    let trace = Trace::current();
+    let trace = trace.as_ref().map(Trace::as_str);
+    let document = operation_outcome(resource, code, problem.detail(), problem.findings(), trace);
     let mut reply = Reply::new(problem.status(), FHIR_JSON, document.to_string());
     if let Some((name, value)) = problem.into_header() {
         reply = reply.header(name, value);

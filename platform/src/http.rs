@@ -8,6 +8,7 @@
 //! This works on the host's own types instead of the `http` crate's: a reply without a body costs no stream and no task.
 
 mod body;
+mod reply;
 mod retry_after;
 
 use std::fmt;
@@ -16,13 +17,14 @@ use std::time::Duration;
 use futures::future::join;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
-use spin_sdk::wasip3::{self, wit_future, wit_stream};
+use spin_sdk::wasip3::{wit_future, wit_stream};
 
 use crate::clock;
 use crate::deadline::{self, Deadline};
 use crate::trace::Trace;
 use body::{Body, accepted, beginning, read};
 pub use body::{BodyError, BodyStream, Rest};
+pub use reply::{Pieces, Reply};
 
 /// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
 ///
@@ -168,68 +170,6 @@ impl Incoming {
 fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
     str::from_utf8(value).ok()
-}
-
-/// A reply.
-#[derive(Debug)]
-pub struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    /// A reply with a body.
-    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Reply { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
-    }
-
-    /// A reply that is only a status and headers.
-    pub fn empty(status: u16) -> Self {
-        Reply { status, headers: Vec::new(), body: Vec::new() }
-    }
-
-    /// A JSON document.
-    pub fn json(status: u16, document: &serde_json::Value) -> Self {
-        Reply::new(status, "application/json", document.to_string())
-    }
-
-    /// With a header.
-    #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// The status.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-}
-
-impl spin_sdk::http::IntoResponse for Reply {
-    fn into_response(self) -> Result<Response, ErrorCode> {
-        let length = self.body.len().to_string();
-        let mut headers: Vec<(String, Vec<u8>)> =
-            self.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-        headers.push(("content-length".to_owned(), length.into_bytes()));
-        let headers = Fields::from_list(&headers)
-            .map_err(|_| ErrorCode::InternalError(Some("a header cannot be sent".to_owned())))?;
-        let (_, trailers) = wit_future::new(|| Ok(None));
-        let (response, _) = if self.body.is_empty() {
-            Response::new(headers, None, trailers)
-        } else {
-            let (mut writer, reader) = wit_stream::new();
-            let body = self.body;
-            wasip3::spawn(async move {
-                // What is not taken is of no interest: the client has gone.
-                let _ = writer.write_all(body).await;
-            });
-            Response::new(headers, Some(reader), trailers)
-        };
-        let _ = response.set_status_code(self.status);
-        Ok(response)
-    }
 }
 
 /// Where to call: a URL, taken apart.

@@ -62,6 +62,16 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// The length of all pieces together, bytes, and their SHA-256.
+pub fn measure<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> (usize, [u8; 32]) {
+    let (mut length, mut hash) = (0, Sha256::new());
+    for piece in pieces {
+        length += piece.as_ref().len();
+        hash.update(piece);
+    }
+    (length, hash.finalize().into())
+}
+
 /// The key of the pseudonyms.
 pub struct PseudonymKey(Keyed);
 

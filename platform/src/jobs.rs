@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::entry::Attempt;
+use crate::erasure::Erasure;
 use crate::error::Error;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement, integer, millis, nonsense, string};
@@ -58,6 +59,9 @@ pub struct Job {
     pub webhook: Option<String>,
     /// When it was asked for, RFC 3339 in UTC.
     pub requested_at: String,
+    /// The id of the key by which it was asked for.
+    #[serde(default)]
+    pub key: String,
     /// W3C trace context.
     pub trace: String,
 }
@@ -105,7 +109,7 @@ pub struct Told {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
-    /// `done`, `failed` or `cancelled`.
+    /// `done`, `failed`, `cancelled` or `erased`.
     pub state: String,
     /// Its id.
     pub analysis_id: String,
@@ -113,7 +117,7 @@ pub struct Analysis {
     pub study_id: String,
     /// The site.
     pub site_id: String,
-    /// The subject's pseudonym; empty when it was cancelled.
+    /// The subject's pseudonym; empty when it was cancelled or erased.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
     /// The service.
@@ -122,7 +126,7 @@ pub struct Analysis {
     pub priority: String,
     /// When it was asked for, RFC 3339 in UTC.
     pub requested_at: String,
-    /// When it ended, RFC 3339 in UTC.
+    /// When it ended or was erased, RFC 3339 in UTC.
     pub ended_at: String,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +144,33 @@ pub struct Analysis {
 }
 
 impl Analysis {
+    /// What is known of an analysis of which there is no record; it has not ended.
+    pub fn of(id: &str, facts: Facts) -> Self {
+        Analysis {
+            state: String::new(),
+            analysis_id: id.to_owned(),
+            study_id: facts.study,
+            site_id: facts.site,
+            subject: String::new(),
+            service: facts.service,
+            priority: priority(facts.stat),
+            requested_at: facts.at,
+            ended_at: String::new(),
+            reason: None,
+            result: None,
+            alerts: Vec::new(),
+            attempts: Vec::new(),
+            webhook: None,
+        }
+    }
+
+    /// Leaves nothing but that there was an analysis.
+    pub fn bury(&mut self, at: String) {
+        (self.state, self.ended_at) = ("erased".to_owned(), at);
+        (self.subject, self.reason, self.result) = (String::new(), None, None);
+        (self.alerts, self.attempts, self.webhook) = (Vec::new(), Vec::new(), None);
+    }
+
     /// An analysis that ended.
     pub fn ended(job: &Job, state: &str, at: String, attempts: Vec<Attempt>) -> Self {
         Analysis {
@@ -149,7 +180,7 @@ impl Analysis {
             site_id: job.site_id.clone(),
             subject: job.subject.clone(),
             service: job.service.clone(),
-            priority: if job.stat { "stat" } else { "routine" }.to_owned(),
+            priority: priority(job.stat),
             requested_at: job.requested_at.clone(),
             ended_at: at,
             reason: None,
@@ -159,6 +190,10 @@ impl Analysis {
             webhook: None,
         }
     }
+}
+
+fn priority(stat: bool) -> String {
+    if stat { "stat" } else { "routine" }.to_owned()
 }
 
 /// What became of an analysis at the door.
@@ -172,6 +207,8 @@ pub enum Enqueued {
     Conflict,
     /// Too many wait; nothing was written.
     Full,
+    /// It was erased, and stays so.
+    Erased,
 }
 
 /// Takes an analysis in. `hash` stands for its content.
@@ -182,7 +219,9 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
     let queue = job.queue();
     let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
     let key = names::job(&job.analysis_id);
-    let keys = [&key, names::JOBS_WAITING, queue.stream(), queue.bell(), names::CLOCK, other.stream()];
+    let of_subject = names::analyses_of(&job.subject);
+    let (stream, bell) = (queue.stream(), queue.bell());
+    let keys = [&key, names::JOBS_WAITING, stream, bell, names::CLOCK, other.stream(), names::ERASED, &of_subject];
     let work = Work { job: job.clone(), tell: false, attempts: Vec::new() };
     // What is shown before there is a record; nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
@@ -208,8 +247,20 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         Some("duplicate") => Ok(Enqueued::Duplicate),
         Some("conflict") => Ok(Enqueued::Conflict),
         Some("full") => Ok(Enqueued::Full),
+        Some("erased") => Ok(Enqueued::Erased),
         _ => Err(nonsense("enqueue")),
     }
+}
+
+/// The ids of the latest analyses that were asked for of a subject, at most `limit`, the latest first.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn of_subject(redis: &Redis, subject: &str, limit: u32) -> Result<Vec<String>, Error> {
+    let last = i64::from(limit) - 1;
+    let arguments = vec![text(names::analyses_of(subject)), number(0), number(last)];
+    let reply = redis.command("ZREVRANGE", arguments).await?;
+    reply.iter().map(string).collect::<Option<_>>().ok_or_else(|| nonsense("ZREVRANGE"))
 }
 
 /// The next state of an analysis.
@@ -254,15 +305,35 @@ pub async fn go_on(
     Ok(state != "cancelled")
 }
 
-/// Cancels an analysis that waits or runs. Gives the state that it is in then; none if Redis does not know it.
+/// Cancels an analysis that waits or runs, now and by this key. Gives when and by which key it was cancelled first; none
+/// if it has ended or Redis does not know it.
 ///
 /// # Errors
 /// When Redis is away.
-pub async fn cancel(redis: &Redis, id: &str) -> Result<Option<String>, Error> {
+pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Option<(String, String)>, Error> {
     let keys = [&*names::job(id), names::JOBS_WAITING];
-    let reply = redis.eval(include_str!("jobs/cancel.lua"), &keys, vec![text(id)]).await?;
-    let state = reply.first().and_then(string).ok_or_else(|| nonsense("cancel"))?;
-    Ok(Some(state).filter(|state| !state.is_empty()))
+    let arguments = vec![text(id), text(at), text(by)];
+    let reply = redis.eval(include_str!("jobs/cancel.lua"), &keys, arguments).await?;
+    let [state, at, by] = &*reply else { return Err(nonsense("cancel")) };
+    let (Some(state), Some(at), Some(by)) = (string(state), string(at), string(by)) else {
+        return Err(nonsense("cancel"));
+    };
+    Ok((state == "cancelled" && !at.is_empty()).then_some((at, by)))
+}
+
+/// Begins an erasure: from then on the door refuses the analysis, and no worker goes on with it. Gives the erasure that
+/// holds, which is the first, and what [`enqueue`] was given as `hash`, as long as Redis knows it.
+///
+/// # Errors
+/// When Redis is away; asking again is safe.
+pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
+    let keys = [&*names::job(id), names::JOBS_WAITING, names::ERASED];
+    let arguments = vec![text(id), text(crate::kv::json(erasure)?)];
+    let reply = redis.eval(include_str!("jobs/erase.lua"), &keys, arguments).await?;
+    let [holds, hash] = &*reply else { return Err(nonsense("erase")) };
+    let holds = string(holds).and_then(|holds| serde_json::from_str(&holds).ok());
+    let hash = string(hash).filter(|hash| !hash.is_empty());
+    Ok((holds.ok_or_else(|| nonsense("erase"))?, hash))
 }
 
 /// Which of these analyses were cancelled.

@@ -211,6 +211,11 @@ pub fn job(id: impl Display) -> String {
     format!("{{vigil}}:job:{id}")
 }
 
+/// The analyses that were asked for of a subject, by when, milliseconds: a sorted set.
+pub fn analyses_of(subject: impl Display) -> String {
+    format!("{{vigil}}:analyses:{subject}")
+}
+
 /// Analyses that wait, in their order.
 pub const JOBS_WAITING: &str = "{vigil}:jobs:waiting";
 /// How long a call of each service takes, of late, milliseconds: a hash.

@@ -5,8 +5,9 @@
 //! so that a call that still runs has its place.
 //!
 //! Mechanism: three sorted sets in Redis: tickets that hold a place, by the end of their lease; tickets that wait, in
-//! their order; and until when each of these is believed to be still there. A ticket asks again every few milliseconds,
-//! since Redis cannot be waited on without a connection of one's own; who stops asking loses its turn.
+//! their order; and until when each of these is believed to be still there. A ticket asks again and again, since Redis
+//! cannot be waited on without a connection of one's own; who stops asking loses its turn. The farther behind it is the
+//! less often it asks: hundreds that wait must not keep the server and their instances from answering in time.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,10 @@ use crate::names;
 use crate::queue::{integer, nonsense};
 use crate::redis::{Redis, number, text};
 
-/// How often those ask whose turn is next, and the others.
-const SOON: Duration = Duration::from_millis(10);
-const LATER: Duration = Duration::from_millis(40);
+/// How long those wait before they ask again whose turn comes with the next places; the next so many, twice as long.
+const STEP: Duration = Duration::from_millis(15);
+/// The longest wait between two questions: well below [`GONE`].
+const LONGEST: Duration = Duration::from_millis(250);
 /// A waiting ticket that has not asked for this long is gone.
 const GONE: Duration = Duration::from_millis(1000);
 
@@ -55,9 +57,15 @@ pub async fn take(redis: &Redis, service: Service<'_>, patience: Duration) -> Re
         match place.ask(service, last).await? {
             0 => return Ok(Some(place)),
             _ if last => return Ok(None),
-            turn => clock::sleep(if turn <= service.limit.into() { SOON } else { LATER }.min(left)).await,
+            turn => clock::sleep(pause(turn, service.limit).min(left)).await,
         }
     }
+}
+
+/// How long a ticket waits that is the `turn`th in the line, the first being 1, of a service with so many places.
+fn pause(turn: i64, limit: u32) -> Duration {
+    let rounds = u32::try_from(turn).unwrap_or(u32::MAX).div_ceil(limit.max(1));
+    STEP.saturating_mul(rounds).min(LONGEST)
 }
 
 impl Place {
@@ -86,5 +94,20 @@ impl Place {
     pub async fn free(self) -> Result<(), Error> {
         let ticket = vec![text(self.ticket.clone())];
         self.redis.eval(include_str!("place/free.lua"), &self.keys(), ticket).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_farther_behind_asks_less_often_and_is_never_taken_for_gone() {
+        for (turn, limit, expected) in [(1, 10, 15), (10, 10, 15), (11, 10, 30), (30, 10, 45), (1, 1, 15), (4, 1, 60)] {
+            assert_eq!(pause(turn, limit), Duration::from_millis(expected), "{turn} of {limit}");
+        }
+        for (turn, limit) in [(i64::MAX, 1), (100_000, 3), (-1, 10), (5, 0)] {
+            assert!(pause(turn, limit) * 2 < GONE, "{turn} of {limit}");
+        }
     }
 }

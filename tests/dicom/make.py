@@ -13,11 +13,13 @@ import pathlib
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
     RLELossless,
 )
 
@@ -93,9 +95,9 @@ def empty(ds):
     ds.AnatomicRegionSequence = Sequence([])
 
 
-def write(name, ds, compress=False):
+def write(name, ds, compress=False, group_length=True):
     path = HERE / f"{name}.dcm"
-    ds.save_as(path, enforce_file_format=True)
+    ds.save_as(path, enforce_file_format=group_length)
     read = pydicom.dcmread(path)
     expected = {"transferSyntax": str(read.file_meta.TransferSyntaxUID)}
     attributes = read.to_json_dict(suppress_invalid_tags=True)
@@ -147,3 +149,17 @@ ds.StationAETitle = ["A", "B"]
 ds.SmallestImagePixelValue, ds.LargestImagePixelValue, ds.PixelPaddingValue = -2048, 2047, -2048
 pixels(ds, random.integers(-2048, 2048, (8, 9), dtype=np.int16), 16, signed=1)
 write("implicit-korean-signed", ds)
+
+# As many devices write them: the file meta information does not say how long it is.
+ds = base(6, ExplicitVRLittleEndian, "GBK", "SECRET^Wang=王^芳机密", "东软医疗", "DX")
+nested(ds, "膝关节")
+pixels(ds, random.integers(0, 1024, (12, 14), dtype=np.uint16), 10)
+write("explicit-gbk-no-group-length", ds, group_length=False)
+
+# What is in the fragment is no image: nobody decompresses it.
+ds = base(7, JPEGBaseline8Bit, "ISO_IR 144", "SECRET^Иванов", "Рентген", "XA")
+empty(ds)
+pixels(ds, random.integers(0, 256, (6, 6), dtype=np.uint8), 8)
+ds.PixelData = encapsulate([b"\xff\xd8 not decompressed \xff\xd9"])
+ds["PixelData"].is_undefined_length = True
+write("jpeg-cyrillic-no-group-length", ds, compress=True, group_length=False)

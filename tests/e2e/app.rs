@@ -141,6 +141,8 @@ impl App {
             .variable("api_keys", keys.to_string())
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
             .variable("identity_key", "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=")
+            .variable("ai_grant", "http://127.0.0.1:*")
+            .variable("imaging_webhook_grant", "http://127.0.0.1:*")
     }
 
     pub(crate) async fn start() -> App {

@@ -59,7 +59,15 @@ fn memory(app: &App) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_shown_without_identities_and_with_the_figures_that_numpy_gives() {
     let app = App::builder().only(&["imaging"]).start().await;
-    for name in ["explicit-gb18030", "implicit-utf8", "deflated-latin1-rgb", "rle-japanese", "implicit-korean-signed"] {
+    for name in [
+        "explicit-gb18030",
+        "implicit-utf8",
+        "deflated-latin1-rgb",
+        "rle-japanese",
+        "implicit-korean-signed",
+        "explicit-gbk-no-group-length",
+        "jpeg-cyrillic-no-group-length",
+    ] {
         let answer = analyze(&app, fixture(&format!("{name}.dcm"))).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let (shown, text) = (answer.json(), String::from_utf8(answer.body.to_vec()).unwrap());
@@ -126,15 +134,22 @@ async fn what_cannot_be_read_is_refused_with_its_reason_and_its_place() {
     let bomb = b"\x08\0\x18\x22SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff".repeat(1000);
     let head =
         |data: &[u8]| [&whole[..whole.windows(6).position(|it| it == b"\x08\0\x05\0CS").unwrap()], data].concat();
+    let mut big_endian = whole.clone();
+    let syntax = b"1.2.840.10008.1.2.1\0";
+    let at = big_endian.windows(syntax.len()).position(|it| it == syntax).unwrap();
+    big_endian[at..at + syntax.len()].copy_from_slice(b"1.2.840.10008.1.2.2\0");
     for (file, reason) in [
         (Vec::new(), "DICM"),
         (b"SECRET".repeat(100), "DICM"),
         (whole[..2000].to_vec(), "end before its last element"),
         (head(b"\xe1\x7f\x10\0OW\0\0\xf0\xff\xff\xff"), "must end before"),
         (head(&bomb), "nested"),
+        (big_endian, "little endian"),
     ] {
+        let began = Instant::now();
         let answer = analyze(&app, file).await;
         assert_eq!(answer.status, 422, "{answer:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{reason}: {:?}", began.elapsed());
         let detail = answer.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(reason) && detail.contains("at byte") && !detail.contains("SECRET"), "{detail}");
     }
@@ -147,6 +162,24 @@ async fn what_cannot_be_read_is_refused_with_its_reason_and_its_place() {
         64 * MIB + 1
     );
     assert_eq!(early_status(app.address, head.into_bytes()).await, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_elements_that_a_file_can_hold_are_read_in_bounded_time_and_memory() {
+    let app = App::builder().only(&["imaging"]).start().await;
+    let whole = fixture("explicit-gb18030.dcm");
+    // Nothing but items, each with an element: a header after another.
+    let item = b"\xfe\xff\x00\xe0\x0a\0\0\0\x08\0\x00\x01SH\x02\0T1";
+    let data = item.repeat((63 * MIB) / item.len());
+    let sequence = [b"\x08\0\x18\x22SQ\0\0", &(data.len() as u32).to_le_bytes()[..], &data].concat();
+    let data_set = whole.windows(6).position(|it| it == b"\x08\0\x05\0CS").unwrap();
+    let began = Instant::now();
+    let answer = analyze(&app, [&whole[..data_set], &sequence].concat()).await;
+    assert_eq!((answer.status, &answer.json()["complete"]), (200, &Value::Bool(false)));
+    assert!(answer.body.len() < 4 * MIB, "{}", answer.body.len());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    let peak = memory(&app).into_iter().max().unwrap();
+    assert!(peak < 32 * MIB as u64, "{peak} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

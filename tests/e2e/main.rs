@@ -9,6 +9,7 @@ mod ai;
 mod alerting;
 mod amend;
 mod analyses;
+mod analyses_end;
 mod app;
 mod attend;
 mod audit;

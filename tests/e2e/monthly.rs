@@ -137,3 +137,23 @@ async fn a_report_is_for_those_who_see_the_whole_study() {
     }
     assert_eq!(status(ADMIN, &format!("{path}&format=pdf")).await, 422);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_sent_in_many_pieces_is_whole() {
+    let app = App::builder().only(&["records"]).start().await;
+    let mut command = vec!["HSET".to_owned(), "{vigil}:month:A:2026-03".to_owned()];
+    for site in 0..3000 {
+        command.extend([format!("day|2|site-{site}"), "7".to_owned()]);
+    }
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    assert_eq!(app.redis::<usize>(&command).await, 3000);
+    let path = "/v1/studies/A/report?month=2026-03&format=";
+    let csv = text(&get(&app, &format!("{path}csv"), &[]).await);
+    assert_eq!(csv.lines().filter(|line| line.starts_with("site-submissions,site-")).count(), 3000);
+    assert!(csv.contains("\r\nsubmissions,2026-03-02,21000\r\n") && csv.len() > 64 * 1024, "{}", csv.len());
+    let page = get(&app, &format!("{path}html"), &[]).await;
+    let html = text(&page);
+    assert!(html.ends_with("</table></body></html>") && html.len() > 256 * 1024, "{}", html.len());
+    assert_eq!(html.matches("<tr><td>site-submissions</td>").count(), 3000);
+    assert_eq!(page.header("etag"), get(&app, &format!("{path}html"), &[]).await.header("etag"));
+}

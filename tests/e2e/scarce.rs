@@ -22,6 +22,7 @@ struct State {
     most: usize,
     cut: usize,
     inputs: Vec<Value>,
+    traces: Vec<String>,
 }
 
 /// A running service.
@@ -105,6 +106,11 @@ impl Scarce {
         self.state.lock().unwrap().cut
     }
 
+    /// The traces that its calls named so far.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        self.state.lock().unwrap().traces.clone()
+    }
+
     /// What it was given so far.
     pub(crate) fn inputs(&self) -> Vec<Value> {
         self.state.lock().unwrap().inputs.clone()
@@ -121,6 +127,8 @@ async fn answer(
         counted.most = counted.most.max(counted.at_once);
         Call(Arc::clone(&state), false)
     };
+    let trace = request.headers().get("traceparent").map(|trace| trace.to_str().unwrap_or_default().to_owned());
+    state.lock().unwrap().traces.extend(trace);
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let (latency, status, result) = {
         let mut state = state.lock().unwrap();

@@ -144,3 +144,28 @@ async fn a_study_is_shown_to_its_own_readers() {
     let bare = App::builder().only(&["records"]).start().await;
     assert_eq!(bare.send("GET", PATH, &Value::Null).await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failure_after_another_keeps_nobody_waiting_once_the_service_is_back() {
+    let upstreams = Upstreams::start();
+    let app = upstreams.behind(App::builder()).start().await;
+    upstreams.script("studies", json!({"status": 500})).await;
+    assert_eq!(app.send("GET", PATH, &Value::Null).await.status, 502);
+    // At the very end of its time: no longer good, and still there.
+    age(&app, "A").await;
+    let key = "{vigil}:cache:study:A";
+    let _: u32 = app.redis(&["PEXPIRE", key, "60000"]).await;
+    assert_eq!(app.send("GET", PATH, &Value::Null).await.status, 502);
+    let began = std::time::Instant::now();
+    until("it was asked again", async || (upstreams.calls("studies").await == 2).then_some(())).await;
+    until("nobody asks any more", async || {
+        (app.redis::<u32>(&["EXISTS", &format!("{key}:lock")]).await == 0).then_some(())
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let ttl: i64 = app.redis(&["PTTL", key]).await;
+    assert!((1..=10_000).contains(&ttl), "it is kept as a failure is: {ttl}");
+    upstreams.script("studies", json!({})).await;
+    let _: u32 = app.redis(&["DEL", key]).await;
+    assert_eq!(app.send("GET", PATH, &Value::Null).await.status, 200);
+}

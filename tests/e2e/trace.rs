@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, PHQ9, phq9, until};
 use crate::receiver::Receiver;
+use crate::scarce::Scarce;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 /// What stays of it from span to span.
@@ -103,6 +104,74 @@ async fn a_submission_takes_its_trace_along() {
     let heard = calls[0].header("traceparent");
     assert!(heard.starts_with(SAME) && heard != TRACE, "{heard}");
     for event in ["submission-dead", "alert-delivered"] {
+        let line = until("it is logged", async || lines(&app, event).into_iter().next()).await;
+        assert!(line["traceparent"].as_str().unwrap_or_default().starts_with(SAME), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_outcome_names_its_trace_as_an_extension() {
+    let app = App::builder().only(&["submit"]).start().await;
+    for (authorization, body, status) in [("Bearer nobody", "{}", 401), (&*format!("Bearer {ADMIN}"), "{}", 422)] {
+        for (given, same) in [(Some(TRACE), SAME), (None, "00-")] {
+            let headers: Vec<(&str, &str)> =
+                [("authorization", authorization), ("content-type", "application/fhir+json")]
+                    .into_iter()
+                    .chain(given.map(|given| ("traceparent", given)))
+                    .collect();
+            let answer = app.client().await.send("POST", "/fhir/QuestionnaireResponse", &headers, body).await.unwrap();
+            let outcome = answer.json();
+            assert_eq!((answer.status, &outcome["resourceType"]), (status, &json!("OperationOutcome")), "{outcome}");
+            let extension = &outcome["extension"][0];
+            let trace = extension["valueString"].as_str().unwrap();
+            assert!(extension["url"] == "urn:vigil:traceparent" && trace.len() == 55, "{outcome}");
+            assert!(trace.starts_with(same) && trace != TRACE, "{outcome}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_images_has_one_trace_in_problems_log_lines_and_calls() {
+    let service = Scarce::start(std::time::Duration::ZERO).await;
+    let app = App::builder().variable("ai_services", service.declared(1, 5000)).only(&["imaging"]).start().await;
+    let bearer = format!("Bearer {ADMIN}");
+    let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dicom/implicit-utf8.dcm")).unwrap();
+    let headers = [("authorization", bearer.as_str()), ("traceparent", TRACE), ("content-type", "application/dicom")];
+    assert_eq!(app.client().await.send("POST", "/v1/dicom/analyze", &headers, file).await.unwrap().status, 200);
+    let line = until("it is logged", async || lines(&app, "dicom-read").into_iter().next()).await;
+    assert!(line["traceparent"].as_str().unwrap().starts_with(SAME), "{line}");
+    // Where none came, the call and the problem name the same new one.
+    service.then(&[500]);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let body = json!({"service": "chest", "input": {}}).to_string();
+    let problem = app.client().await.send("POST", "/v1/ai/analyze", &headers, body).await.unwrap().json();
+    let (named, called) = (problem["traceparent"].as_str().unwrap(), service.traces().pop().unwrap());
+    assert!(named[..36] == called[..36] && named != called, "{named} {called}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_takes_its_trace_to_the_service_the_requester_and_the_alert() {
+    let (service, alarmed, told) =
+        (Scarce::start(std::time::Duration::ZERO).await, Receiver::start().await, Receiver::start().await);
+    service.finds(json!({"nodule": 0.93}));
+    let hooks = json!([{"url": told.url().replace("hook", ""), "secret": crate::app::SECRET}]).to_string();
+    let builder = App::builder().routes(&[&alarmed.url()]).variable("ai_services", service.declared(1, 5000));
+    let app = builder.variable("imaging_webhooks", hooks).start().await;
+    let bearer = format!("Bearer {ADMIN}");
+    let headers = [("authorization", bearer.as_str()), ("traceparent", TRACE), ("content-type", "application/json")];
+    let body = json!({
+        "studyId": "A", "siteId": "1", "patientId": "p", "service": "chest",
+        "image": {"data": "aW1hZ2U=", "mediaType": "image/png"}, "webhook": {"url": told.url()},
+    });
+    let answer = app.client().await.send("POST", "/v1/imaging/analyses", &headers, body.to_string()).await.unwrap();
+    assert_eq!(answer.status, 202, "{answer:?}");
+    for heard in [told.heard(1).await, alarmed.heard(1).await] {
+        let trace = heard[0].header("traceparent");
+        assert!(trace.starts_with(SAME) && trace != TRACE, "{trace}");
+    }
+    let called = service.traces();
+    assert!(called.len() == 1 && called[0].starts_with(SAME) && called[0] != TRACE, "{called:?}");
+    for event in ["alert-raised", "analysis-done", "alert-delivered"] {
         let line = until("it is logged", async || lines(&app, event).into_iter().next()).await;
         assert!(line["traceparent"].as_str().unwrap_or_default().starts_with(SAME), "{line}");
     }

@@ -38,6 +38,7 @@ pub(crate) fn of(service: &str, id: &str, query: &str) -> Option<Value> {
             "sites": [{"siteId": "1", "expected": 40}, {"siteId": "2", "expected": 20}]}),
         "ai" => json!({"model": "sample-1", "findings": [{"label": "nodule", "score": 0.87, "sizeMm": 9.4},
             {"label": "effusion", "score": 0.04}]}),
+        "hooks" => json!({"heard": true}),
         _ => return None,
     })
 }

@@ -205,6 +205,12 @@ impl<'a> Collector<'a> {
             self.muted += 1;
             return;
         }
+        if self.json.len() > LONGEST_METADATA {
+            // Empty items take room too.
+            self.complete = false;
+            self.muted = 1;
+            return;
+        }
         self.comma();
         self.json.push('{');
         self.begun.push(false);

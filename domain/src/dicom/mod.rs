@@ -7,10 +7,11 @@
 //! Mechanism: [`Reader`] takes pieces. It reads the file meta information, chooses the transfer syntax, inflates what is
 //! deflated, and hands the data set to the tokenizer, which hands elements to the collector.
 //!
-//! Not for: decompressing images; big endian, which the standard retired.
+//! Not for: decompressing images; big endian (1.2.840.10008.1.2.2), which the standard retired in 2006.
 
 mod attributes;
 mod collect;
+mod meta;
 mod pixels;
 mod profile;
 mod text;
@@ -27,6 +28,7 @@ use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use collect::Collector;
+use meta::Meta;
 pub use pixels::{Layout, Statistics};
 use tokens::Tokens;
 pub use vr::Vr;
@@ -41,10 +43,8 @@ pub const LONGEST_VALUE: usize = 64 * 1024;
 pub const LONGEST_METADATA: usize = 1024 * 1024;
 /// The most sequences and items within each other.
 pub const DEEPEST: usize = 64;
-/// The longest file meta information, bytes.
-const LONGEST_META: u32 = 64 * 1024;
-/// Preamble, `DICM`, and the element that says how long the file meta information is.
-const START: usize = 128 + 4 + 12;
+/// Preamble, `DICM`, and the header of the first element.
+const START: usize = meta::BEGIN + 8;
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,7 @@ pub struct Report {
 }
 
 enum Stage {
-    /// Until the length of the file meta information is known, and then until it is whole.
+    /// Until there are so many bytes of the file, which then may be all of its meta information.
     Start(usize),
     Plain(Tokens),
     Deflated(Box<Inflater>),
@@ -199,6 +199,11 @@ impl<'a> Reader<'a> {
                     }
                     input = rest;
                     self.stage = self.start()?;
+                    if !matches!(self.stage, Stage::Start(_)) {
+                        // What was read to see where the data set begins belongs to it.
+                        let begun = core::mem::take(&mut self.head);
+                        self.push(&begun)?;
+                    }
                 }
                 Stage::Plain(tokens) => return tokens.push(input, &mut self.collector),
                 Stage::Deflated(inflater) => return inflater.push(input, &mut self.collector),
@@ -212,23 +217,14 @@ impl<'a> Reader<'a> {
 
     /// What follows from the bytes in `head`.
     fn start(&mut self) -> Result<Stage, Fault> {
-        let bytes = |at: usize| self.head.get(at..).and_then(<[u8]>::first_chunk::<4>).copied().unwrap_or_default();
-        if bytes(128) != *b"DICM" {
+        if self.head.get(128..meta::BEGIN) != Some(b"DICM") {
             return Err(self.fault(Problem::NotDicom));
         }
-        if bytes(132) != [2, 0, 0, 0] || bytes(136) != *b"UL\x04\0" {
-            return Err(self.fault(Problem::Meta));
-        }
-        let length = u32::from_le_bytes(bytes(140));
-        if length > LONGEST_META {
-            return Err(self.fault(Problem::Meta));
-        }
-        let whole = START + length as usize;
-        if self.head.len() < whole {
-            return Ok(Stage::Start(whole));
-        }
-        let named = self.head.get(START..).and_then(transfer_syntax).ok_or_else(|| self.fault(Problem::Meta))?;
-        let begin = self.head.len() as u64;
+        let (end, named) = match meta::read(&self.head).ok_or_else(|| self.fault(Problem::Meta))? {
+            Meta::More(wanted) => return Ok(Stage::Start(wanted)),
+            Meta::Whole(end, named) => (end, named),
+        };
+        let begin = end as u64;
         let stage = match named.as_str() {
             "1.2.840.10008.1.2" => Stage::Plain(Tokens::new(true, false, begin, LONGEST_FILE)),
             "1.2.840.10008.1.2.1" => Stage::Plain(Tokens::new(false, false, begin, LONGEST_FILE)),
@@ -248,7 +244,7 @@ impl<'a> Reader<'a> {
             _ => return Err(self.fault(Problem::TransferSyntax)),
         };
         self.transfer_syntax = named;
-        self.head = Vec::new();
+        self.head.drain(..end);
         Ok(stage)
     }
 
@@ -292,25 +288,4 @@ impl Inflater {
         // Padding to an even length may follow.
         Ok(())
     }
-}
-
-/// The transfer syntax that these elements, explicit little endian, name.
-fn transfer_syntax(mut meta: &[u8]) -> Option<String> {
-    while let Some((header, rest)) = meta.split_first_chunk::<8>() {
-        let [a, b, c, d, one, two, low, high] = *header;
-        let vr = Vr::parse(core::str::from_utf8(&[one, two]).ok()?)?;
-        let (length, rest) = if vr.is_long() {
-            let (length, rest) = rest.split_first_chunk::<4>()?;
-            (u32::from_le_bytes(*length) as usize, rest)
-        } else {
-            (u16::from_le_bytes([low, high]).into(), rest)
-        };
-        let (value, rest) = rest.split_at_checked(length)?;
-        if [a, b, c, d] == [2, 0, 0x10, 0] {
-            let text = core::str::from_utf8(value).ok()?.trim_end_matches(['\0', ' ']);
-            return Some(text.into());
-        }
-        meta = rest;
-    }
-    None
 }

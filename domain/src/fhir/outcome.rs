@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{Code, Finding};
 
+/// Extension of an `OperationOutcome`: the trace of the request, as W3C's `traceparent` writes it, a `valueString`.
+pub const TRACEPARENT: &str = "urn:vigil:traceparent";
+
 /// The code of an issue about a finding, from FHIR's list.
 pub fn issue_code(code: Code) -> &'static str {
     match code {
@@ -18,8 +21,15 @@ pub fn issue_code(code: Code) -> &'static str {
     }
 }
 
-/// A resource with an issue for each finding; for a refusal without findings, one issue of `code` with `detail`.
-pub fn operation_outcome(resource: &str, code: &str, detail: &str, findings: &[Finding]) -> Value {
+/// A resource with an issue for each finding; for a refusal without findings, one issue of `code` with `detail`. FHIR has
+/// no place for the trace: it is an extension.
+pub fn operation_outcome(
+    resource: &str,
+    code: &str,
+    detail: &str,
+    findings: &[Finding],
+    traceparent: Option<&str>,
+) -> Value {
     let mut issues: Vec<Value> = findings
         .iter()
         .map(|finding| {
@@ -34,7 +44,11 @@ pub fn operation_outcome(resource: &str, code: &str, detail: &str, findings: &[F
     if issues.is_empty() {
         issues.push(json!({"severity": "error", "code": code, "diagnostics": detail}));
     }
-    json!({"resourceType": "OperationOutcome", "issue": issues})
+    let mut outcome = json!({"resourceType": "OperationOutcome", "issue": issues});
+    if let (Some(trace), Value::Object(members)) = (traceparent, &mut outcome) {
+        members.insert("extension".into(), json!([{"url": TRACEPARENT, "valueString": trace}]));
+    }
+    outcome
 }
 
 /// A JSON pointer as a FHIRPath: `/item/0/answer/0/valueCoding` is `QuestionnaireResponse.item[0].answer[0].value`.

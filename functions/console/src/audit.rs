@@ -13,6 +13,7 @@ use platform::auth::Principal;
 use platform::entry::{Record as Submission, Rescored, Subject};
 use platform::http::Reply;
 use platform::identity::{digest, hex};
+use platform::jobs::Analysis;
 use platform::kv::Store;
 use platform::problem::Problem;
 use platform::settings::Settings;
@@ -52,8 +53,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -
     let (mut found, complete) = read(&store, entity, head.as_ref()).await.map_err(|error| away(&error))?;
     if found.is_empty() && head.is_none() {
         match kind {
-            // The first record is written with the submission: it was there.
-            "submission" if content.is_some() => found.push(Found::Missing),
+            // The first record is written with the content: it was there.
+            "submission" | "analysis" if content.is_some() => found.push(Found::Missing),
             _ => return Err(Problem::not_found()),
         }
     }
@@ -109,6 +110,7 @@ fn name_of(kind: &str) -> &'static str {
     match kind {
         "submission" => "submission",
         "subject" => "subject",
+        "analysis" => "analysis",
         "rescored" => "rescored",
         "config" => "config",
         "instrument" => "instrument",
@@ -128,6 +130,10 @@ fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
         "subject" => {
             let subject: Subject = serde_json::from_slice(content).ok()?;
             Some((subject.study_id, subject.site_id))
+        }
+        "analysis" => {
+            let analysis: Analysis = serde_json::from_slice(content).ok()?;
+            Some((analysis.study_id, analysis.site_id))
         }
         "rescored" => {
             let rescored: Rescored = serde_json::from_slice(content).ok()?;

@@ -10,7 +10,6 @@ use platform::auth::Action;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{self, Answer, CallError, Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
-use platform::trace::Trace;
 use platform::{clock, log, place};
 use serde_json::{Value, json};
 
@@ -35,14 +34,14 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
     let asked = incoming.header(HEADER);
-    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let trace = incoming.trace.clone();
     let body = body(incoming, LONGEST_BODY, Deadline::after_or_sooner(ARRIVAL, asked.as_deref())).await?;
     let (service, input) = read(config, &body)?;
 
     let deadline = Deadline::after_or_sooner(PATIENCE + service.deadline, asked.as_deref());
     let place = place::take(&config.redis, service.places(), PATIENCE.min(deadline.left())).await;
     let place = place.map_err(|error| {
-        log::error("place-not-taken").trace(trace.as_str()).cause(&error).write();
+        log::error("place-not-taken").cause(&error).write();
         Problem::new(ProblemType::Unavailable, "a service that this needs is away")
     })?;
     let Some(place) = place else {
@@ -52,7 +51,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     let call = deadline.cap(service.deadline);
     let answer = http::post(&service.url, &headers, input.into_bytes(), LONGEST_ANSWER, call).await;
     if let Err(error) = place.free().await {
-        log::warn("place-not-freed").trace(trace.as_str()).cause(&error).write();
+        log::warn("place-not-freed").cause(&error).write();
     }
     let result = result(answer)?;
     Ok(Reply::json(200, &json!({"service": service.name, "result": result})))

@@ -1,4 +1,4 @@
-//! Analyses as jobs: asked for, looked at, cancelled.
+//! Analyses as jobs: asked for, looked at, cancelled or erased.
 //!
 //! Guarantee: 202 is said only after the job is on a stream that Redis keeps on disk, with its image in the store.
 
@@ -7,17 +7,16 @@ use std::time::Duration;
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
-use platform::identity::is_id;
+use platform::identity::{digest, hex, is_id};
 use platform::jobs::{self, Analysis, Enqueued, Progress, Told};
 use platform::kv::{self, Batch, Store};
 use platform::problem::{Problem, ProblemType};
-use platform::trace::Trace;
-use platform::{Error, clock, log, names};
+use platform::{Error, audit, clock, log, names};
 use serde_json::{Value, json};
 
-use crate::ai;
 use crate::asked::{self, Asked};
 use crate::config::Config;
+use crate::{ai, erase, subject};
 
 /// The whole of a request.
 const TOTAL: Duration = Duration::from_secs(5);
@@ -30,11 +29,24 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply,
     let authorization = incoming.header("authorization");
     let admit = |action| config.keys.admit(authorization.as_deref(), action);
     let work = async {
+        if let Some(rest) = path.strip_prefix("/v1/subjects/") {
+            let subject = rest.strip_suffix("/analyses").ok_or_else(Problem::not_found)?;
+            return match incoming.method.as_str() {
+                "GET" => subject::list(config, admit(Action::Read)?, subject).await,
+                _ => Err(Problem::method_not_allowed("GET")),
+            };
+        }
         match (path.strip_prefix("/v1/imaging/analyses/"), incoming.method.as_str()) {
             (None, "POST") => accept(config, admit(Action::Submit)?, incoming, deadline).await,
             (None, _) => Err(Problem::method_not_allowed("POST")),
             (Some(id), "GET") => show(config, admit(Action::Follow)?, id).await,
-            (Some(id), "DELETE") => cancel(config, admit(Action::Submit)?, id).await,
+            (Some(id), "DELETE") => {
+                let principal = admit(Action::Submit)?;
+                match erase::reason(incoming, deadline).await? {
+                    None => cancel(config, principal, id).await,
+                    Some(reason) => erase::erase(config, admit(Action::Erase)?, id, &reason).await,
+                }
+            }
             (Some(_), _) => Err(Problem::method_not_allowed("GET, DELETE")),
         }
     };
@@ -53,9 +65,9 @@ async fn accept(
     if !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
-    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
+    let trace = incoming.trace.clone();
     let body = ai::body(incoming, LONGEST_BODY, deadline).await?;
-    let Asked { job, image, hash } = asked::read(config, &body, &trace)?;
+    let Asked { job, image, hash } = asked::read(config, &body, &principal.id, &trace)?;
     if !principal.covers(&job.study_id, &job.site_id) {
         log::warn("foreign-scope").key(&principal.id).write();
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
@@ -76,22 +88,31 @@ async fn accept(
             Ok(Reply::json(202, &shown).header("location", location))
         }
         Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
-        Enqueued::Full => {
+        Enqueued::Full | Enqueued::Erased => {
             if stored.is_some() {
                 let key = names::analysis_image(&job.analysis_id, &hash);
                 kv::remove_all(&[key]).map_err(|error| away(&error))?;
             }
-            Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored"))
+            Err(match enqueued {
+                Enqueued::Erased => gone(),
+                _ => Problem::new(ProblemType::Busy, "the queue is full, nothing was stored"),
+            })
         }
     }
+}
+
+fn gone() -> Problem {
+    Problem::new(ProblemType::Gone, "it was erased")
 }
 
 async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     if !is_id(id) {
         return Err(Problem::not_found());
     }
-    if let Some(record) = record(principal, id).await? {
-        return Ok(Reply::json(200, &document(&record, principal)));
+    match record(principal, id).await? {
+        Some(record) if record.state == "erased" => return Err(gone()),
+        Some(record) => return Ok(Reply::json(200, &document(&record, principal))),
+        None => {}
     }
     let progress = jobs::look(&config.redis, id).await.map_err(|error| away(&error))?;
     let progress = progress.filter(|progress| principal.covers(&progress.facts.study, &progress.facts.site));
@@ -99,7 +120,7 @@ async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply,
 }
 
 /// What became of an analysis, for a key that covers it.
-async fn record(principal: &Principal, id: &str) -> Result<Option<Analysis>, Problem> {
+pub(crate) async fn record(principal: &Principal, id: &str) -> Result<Option<Analysis>, Problem> {
     let store = Store::open().await.map_err(|error| away(&error))?;
     let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| away(&error))?;
     let Some(mut record) = record else { return Ok(None) };
@@ -155,6 +176,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     }
     let ended = |record: Analysis| match record.state.as_str() {
         "cancelled" => Ok(Reply::json(200, &document(&record, principal))),
+        "erased" => Err(gone()),
         _ => Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled")),
     };
     if let Some(record) = record(principal, id).await? {
@@ -165,35 +187,53 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     if !principal.covers(&facts.study, &facts.site) {
         return Err(Problem::not_found());
     }
-    let state = jobs::cancel(&config.redis, id).await.map_err(|error| away(&error))?;
-    if state.as_deref() != Some("cancelled") {
+    let now = clock::now().rfc3339();
+    let cancelled = jobs::cancel(&config.redis, id, &now, &principal.id).await.map_err(|error| away(&error))?;
+    let Some((ended_at, by)) = cancelled else {
         return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
-    }
-    let record = Analysis {
-        state: "cancelled".to_owned(),
-        analysis_id: id.to_owned(),
-        study_id: facts.study,
-        site_id: facts.site,
-        subject: String::new(),
-        service: facts.service,
-        priority: if facts.stat { "stat" } else { "routine" }.to_owned(),
-        requested_at: facts.at,
-        ended_at: clock::now().rfc3339(),
-        reason: None,
-        result: None,
-        alerts: Vec::new(),
-        attempts: Vec::new(),
-        webhook: None,
     };
+    let record = Analysis { state: "cancelled".to_owned(), ended_at, ..Analysis::of(id, facts) };
+    // Whoever cancels at the same time writes the same.
     let mut batch = Batch::default();
-    batch.put(names::analysis(id), &record).map_err(|error| away(&error))?;
+    let audited = audited(config, &mut batch, &record, audit::Action::Cancelled, &by).await;
+    audited.map_err(|error| away(&error))?;
     let store = Store::open().await.map_err(|error| away(&error))?;
     store.put_each(&batch).await.map_err(|error| away(&error))?;
+    if erase::after(config, id, &batch).await.map_err(|error| away(&error))? {
+        return Err(gone());
+    }
     log::info("analysis-cancelled").key(&principal.id).write();
     Ok(Reply::json(200, &document(&record, principal)))
 }
 
-fn away(error: &Error) -> Problem {
+/// Adds an analysis that ended, and that to its audit chain: as its first record, unless it failed before.
+pub(crate) async fn audited(
+    config: &Config,
+    batch: &mut Batch,
+    record: &Analysis,
+    action: audit::Action,
+    actor: &str,
+) -> Result<(), Error> {
+    let entity = names::analysis(&record.analysis_id);
+    let hash = batch.put_hashed(entity.clone(), record)?;
+    let store = Store::open().await?;
+    let before = store.bytes(&entity).await?.map(|before| hex(&digest(&before))).filter(|before| *before != hash);
+    let change = audit::Change {
+        at: &record.ended_at,
+        actor,
+        action,
+        reason: record.reason.as_deref(),
+        refers_to: None,
+        old: before.as_deref(),
+        new: Some(&hash),
+    };
+    match before {
+        None => audit::begin(batch, &entity, &change),
+        Some(_) => audit::append(&config.redis, &store, batch, &entity, &change).await.map(|_| ()),
+    }
+}
+
+pub(crate) fn away(error: &Error) -> Problem {
     log::error("analysis-not-served").cause(error).write();
     Problem::new(ProblemType::Unavailable, "a service that this needs is away")
 }

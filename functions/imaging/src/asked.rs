@@ -27,8 +27,8 @@ pub(crate) struct Asked {
     pub(crate) hash: String,
 }
 
-/// Reads a body.
-pub(crate) fn read(config: &Config, body: &[u8], trace: &Trace) -> Result<Asked, Problem> {
+/// Reads the body of a request by a key of this id.
+pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Asked, Problem> {
     let malformed = || Problem::new(ProblemType::Malformed, "send a JSON object");
     let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Err(malformed()) };
     // The members of an object are in the order of their names, however they were sent.
@@ -89,6 +89,7 @@ pub(crate) fn read(config: &Config, body: &[u8], trace: &Trace) -> Result<Asked,
         image,
         webhook,
         requested_at: clock::now().rfc3339(),
+        key: key.to_owned(),
         trace: trace.as_str().to_owned(),
     };
     Ok(Asked { job, image: bytes, hash })

@@ -14,11 +14,12 @@ use platform::jobs::{self, Analysis, Image, Job, Next, Work};
 use platform::kv::{self, Batch, Store};
 use platform::queue::FollowUp;
 use platform::trace::Trace;
-use platform::{Error, clock, log, names, place, webhook};
+use platform::{Error, audit, clock, log, names, place, webhook};
 use serde_json::{Value, json};
 use std::pin::pin;
 
 use crate::ai::LONGEST_ANSWER;
+use crate::analyses::audited;
 use crate::config::Config;
 use crate::services::Service;
 use crate::worker::End;
@@ -31,6 +32,11 @@ pub(crate) async fn analyse(
     cancelled: oneshot::Receiver<()>,
 ) -> Result<End, Error> {
     let job = &work.job;
+    // One that failed comes back when an operator wants it.
+    let record = Store::open().await?.get::<Analysis>(&names::analysis(&job.analysis_id)).await?;
+    if let Some(record) = record.filter(|record| record.state != "failed") {
+        return again(job, &record).await;
+    }
     let Some(service) = config.services.get(&job.service) else {
         return failed(config, &work, "service-not-configured").await;
     };
@@ -57,7 +63,7 @@ pub(crate) async fn analyse(
         Err(error) => Err(error),
     };
     if let Err(error) = place.free().await {
-        log::warn("place-not-freed").trace(&job.trace).cause(&error).write();
+        log::warn("place-not-freed").cause(&error).write();
     }
     let Some(answer) = answer? else { return Ok(dropped(job)) };
 
@@ -82,18 +88,14 @@ pub(crate) async fn analyse(
             if !jobs::go_on(&config.redis, &work.job, Next::Ending, work.attempts.len(), Some(took)).await? {
                 return Ok(dropped(&work.job));
             }
-            done(service, &work, found)
+            done(config, service, &work, found).await
         }
         Verdict::Retry { after_ms, .. } => {
             let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
             if !jobs::go_on(&config.redis, &work.job, Next::Again(at), work.attempts.len(), None).await? {
                 return Ok(dropped(&work.job));
             }
-            log::warn("analysis-retried")
-                .submission(&work.job.analysis_id)
-                .attempt(number)
-                .trace(&work.job.trace)
-                .write();
+            log::warn("analysis-retried").submission(&work.job.analysis_id).attempt(number).write();
             let follow_ups = vec![FollowUp::Delay(at, kv::json(&work)?)];
             Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
         }
@@ -137,15 +139,15 @@ async fn failed(config: &Config, work: &Work, reason: &'static str) -> Result<En
     if !jobs::go_on(&config.redis, job, Next::Ending, work.attempts.len(), None).await? {
         return Ok(dropped(job));
     }
-    log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).trace(&job.trace).write();
+    log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).write();
     let mut record = Analysis::ended(job, "failed", clock::now().rfc3339(), work.attempts.clone());
     record.reason = Some(reason.to_owned());
     let mut follow_ups = vec![FollowUp::Dead(reason, kv::json(work)?.into_bytes())];
     follow_ups.extend(told(job)?);
-    ended(job, &record, Batch::default(), follow_ups)
+    ended(config, job, &record, Batch::default(), follow_ups).await
 }
 
-fn done(service: &Service, work: &Work, found: Value) -> Result<End, Error> {
+async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> Result<End, Error> {
     let job = &work.job;
     let (mut batch, mut follow_ups) = (Batch::default(), Vec::new());
     let mut record = Analysis::ended(job, "done", clock::now().rfc3339(), work.attempts.clone());
@@ -168,7 +170,7 @@ fn done(service: &Service, work: &Work, found: Value) -> Result<End, Error> {
             received_at: job.requested_at.clone(),
             trace: job.trace.clone(),
         };
-        log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).trace(&job.trace).write();
+        log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).write();
         batch.put(names::alert(&alert.alert_id), &alert)?;
         record.alerts.push(alert.alert_id.clone());
         follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
@@ -181,15 +183,37 @@ fn done(service: &Service, work: &Work, found: Value) -> Result<End, Error> {
         sealed: job.sealed.clone(),
     };
     batch.put(names::subject(&job.subject), &subject)?;
-    log::info("analysis-done").submission(&job.analysis_id).trace(&job.trace).write();
+    log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
     follow_ups.extend(told(job)?);
-    ended(job, &record, batch, follow_ups)
+    ended(config, job, &record, batch, follow_ups).await
 }
 
-fn ended(job: &Job, record: &Analysis, mut batch: Batch, follow_ups: Vec<FollowUp>) -> Result<End, Error> {
-    batch.put(names::analysis(&job.analysis_id), record)?;
+async fn ended(
+    config: &Config,
+    job: &Job,
+    record: &Analysis,
+    mut batch: Batch,
+    follow_ups: Vec<FollowUp>,
+) -> Result<End, Error> {
+    audited(config, &mut batch, record, audit::Action::Analysed, &job.key).await?;
     Ok(End::Finished(batch, follow_ups, image_key(job)))
+}
+
+/// What follows from a record that is there already: it was stored by a worker that did not come to finish the entry.
+/// What was stored first stands.
+async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
+    let mut follow_ups = Vec::new();
+    if record.state == "done" {
+        let store = Store::open().await?;
+        for id in &record.alerts {
+            if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
+                follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
+            }
+        }
+        follow_ups.extend(told(job)?);
+    }
+    Ok(End::Finished(Batch::default(), follow_ups, image_key(job)))
 }
 
 /// An entry to tell the requester, if there is one to be told.

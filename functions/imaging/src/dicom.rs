@@ -9,11 +9,9 @@ use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use domain::dicom::{Fault, Guide, LONGEST_FILE, Pixels, Reader, Report, Vr};
 use domain::{Code, Finding};
 use platform::auth::Action;
-use platform::clock;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
-use platform::trace::Trace;
 use platform::{log, memory};
 use serde_json::{Value, json};
 
@@ -33,9 +31,8 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/dicom"));
     }
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-    let trace = Trace::accept(incoming.header("traceparent").as_deref(), clock::random_bits());
     let report = read(config, incoming, deadline).await?;
-    log::info("dicom-read").trace(trace.as_str()).memory(memory::bytes()).write();
+    log::info("dicom-read").memory(memory::bytes()).write();
     Ok(Reply::new(200, "application/json", document(&report)))
 }
 

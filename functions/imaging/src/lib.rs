@@ -8,7 +8,9 @@ mod asked;
 mod call;
 mod config;
 mod dicom;
+mod erase;
 mod services;
+mod subject;
 mod tell;
 mod worker;
 
@@ -29,7 +31,9 @@ async fn handle(incoming: Incoming) -> Reply {
     let answer = match incoming.path.as_str() {
         "/v1/dicom/analyze" => dicom::analyze(&config, incoming).await,
         "/v1/ai/analyze" => ai::analyze(&config, incoming).await,
-        path if path.starts_with("/v1/imaging/analyses") => analyses::answer(&config, incoming).await,
+        path if path.starts_with("/v1/imaging/analyses") || path.starts_with("/v1/subjects/") => {
+            analyses::answer(&config, incoming).await
+        }
         _ => Err(Problem::not_found()),
     };
     answer.unwrap_or_else(|problem| {

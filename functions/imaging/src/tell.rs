@@ -26,7 +26,7 @@ pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) ->
     let nothing = || Ok(End::Finished(Batch::default(), Vec::new(), Vec::new()));
     let Some(address) = work.job.webhook.clone() else { return nothing() };
     let record: Option<Analysis> = Store::open().await?.get(&names::analysis(&id)).await?;
-    let Some(record) = record else { return nothing() };
+    let Some(record) = record.filter(|record| record.state != "erased") else { return nothing() };
     let (began, at) = (Instant::now(), clock::now());
     let answer = match config.webhook(&address).filter(|_| handed_out <= config.max_attempts) {
         Some((url, secret)) => {

@@ -18,10 +18,11 @@ use platform::jobs::{self, Work};
 use platform::kv::{self, Batch};
 use platform::names::Queue;
 use platform::queue::{self, Claim, Claimed, Finished, FollowUp};
+use platform::trace::Trace;
 use platform::{Error, clock, log};
 
 use crate::config::{self, Config};
-use crate::{call, tell};
+use crate::{call, erase, tell};
 
 /// How long a drain goes on before it looks for a moment to leave.
 const BUDGET: Duration = Duration::from_secs(5);
@@ -42,8 +43,8 @@ mod trigger {
 pub(crate) struct Done {
     pub(crate) queue: Queue,
     pub(crate) entry: String,
-    /// The analysis, while its call was under way.
-    pub(crate) running: Option<String>,
+    /// The analysis, if the entry says which.
+    pub(crate) analysis: Option<String>,
     pub(crate) end: End,
 }
 
@@ -109,7 +110,8 @@ async fn drain() -> Result<(), Error> {
             if let Some(own) = count.get_mut(class) {
                 *own = own.saturating_sub(1);
             }
-            if let Some(id) = &one.running {
+            // Of an analysis that is only to be told no call is under way.
+            if let Some(id) = &one.analysis {
                 running.remove(id);
             }
             end(&config, one).await?;
@@ -147,25 +149,30 @@ async fn one(
         log::error("analysis-dead").outcome("unreadable-entry").write();
         let follow_ups = vec![FollowUp::Dead("unreadable-entry", claimed.payload)];
         let end = End::Finished(Batch::default(), follow_ups, Vec::new());
-        return Ok(Done { queue, entry, running: None, end });
+        return Ok(Done { queue, entry, analysis: None, end });
     };
-    if work.tell {
-        let end = tell::attempt(&config, work, claimed.attempt).await?;
-        return Ok(Done { queue, entry, running: None, end });
-    }
-    let running = Some(work.job.analysis_id.clone());
-    let end = call::analyse(&config, work, claimed.attempt, cancelled).await?;
-    Ok(Done { queue, entry, running, end })
+    let (analysis, trace) = (Some(work.job.analysis_id.clone()), Trace::known(&work.job.trace));
+    let end = if work.tell {
+        trace.around(tell::attempt(&config, work, claimed.attempt)).await?
+    } else {
+        trace.around(call::analyse(&config, work, claimed.attempt, cancelled)).await?
+    };
+    Ok(Done { queue, entry, analysis, end })
 }
 
 async fn end(config: &Config, done: Done) -> Result<(), Error> {
-    let Done { queue, entry, end, .. } = done;
-    let End::Finished(mut batch, follow_ups, keys) = end else {
+    let Done { queue, entry, analysis, end } = done;
+    let End::Finished(mut batch, mut follow_ups, keys) = end else {
         return queue::release(&config.redis, queue, [entry], config.lease, LOOK).await;
     };
     if let Err(away) = kv::put_all(&mut batch) {
         queue::release(&config.redis, queue, [entry], config.lease, config.lease).await?;
         return Err(away);
+    }
+    if let Some(id) = &analysis
+        && erase::after(config, id, &batch).await?
+    {
+        follow_ups.clear();
     }
     queue::finish(&config.redis, queue, &[Finished { id: entry, submission: None, follow_ups }]).await?;
     kv::remove_all(&keys)

@@ -7,18 +7,16 @@
 //! What stays: that there was a submission, in which study and site, since when, and its audit chain, which holds
 //! hashes. The subject's sealed identity stays too, since it belongs to all of the subject's submissions.
 
-use domain::{Code, Finding};
-use platform::audit::{self, Action, Change};
 use platform::auth::Principal;
 use platform::entry::{Record, State};
 use platform::erasure::{self, Erasure};
 use platform::filed::{self, Filed};
 use platform::http::{Incoming, Reply};
-use platform::identity::{digest, hex, is_id};
+use platform::identity::is_id;
 use platform::kv::{self, Batch, Store};
 use platform::problem::{Problem, ProblemType};
 use platform::{Error, clock, log, names};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::away;
 use crate::config::Config;
@@ -26,8 +24,6 @@ use crate::submission;
 
 /// The longest body, bytes.
 const LONGEST_BODY: usize = 4096;
-/// The longest reason, characters.
-const LONGEST_REASON: usize = 500;
 
 /// Erases a submission that the key covers.
 pub(crate) async fn erase(
@@ -40,7 +36,7 @@ pub(crate) async fn erase(
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
     let body = incoming.body(LONGEST_BODY).await.map_err(|error| Problem::unread(error, LONGEST_BODY))?;
-    let reason = reason(&body)?;
+    let reason = erasure::reason(&body)?;
     if !is_id(id) {
         return Err(Problem::not_found());
     }
@@ -83,57 +79,9 @@ async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted
     let entity = names::submission(id);
     erasure::remove_alerts(redis, store, erasure::alerts_of(store, id).await?).await?;
     kv::remove_all(&[names::rescored(id)])?;
-    // Read again: until the erasure was known, a worker may have stored it.
-    let before = store.bytes(&entity).await?;
     let mut batch = Batch::default();
-    let after = hex(&digest(erasure.tombstone.as_bytes()));
-    batch.put_text(entity.clone(), erasure.tombstone.clone());
-    let head = audit::head(redis, &entity).await?;
-    match head.filter(|head| head.action == Action::Erased.as_str()) {
-        // An earlier attempt got as far as this, perhaps no further.
-        Some(head) => batch.put(names::audit(&entity, head.n), &head)?,
-        None => {
-            let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
-            let change = Change {
-                at: &erasure.at,
-                actor: &erasure.actor,
-                action: Action::Erased,
-                reason: Some(&erasure.reason),
-                refers_to: None,
-                old: before.as_deref(),
-                new: Some(&after),
-            };
-            audit::append(redis, store, &mut batch, &entity, &change).await?;
-        }
-    }
+    erasure::bury(redis, store, &mut batch, &entity, &erasure).await?;
     kv::put_all(&mut batch)?;
-    erasure::sweep(redis, id).await?;
+    erasure::sweep(redis, "submissionId", id).await?;
     Ok(erasure)
-}
-
-/// The reason that a body gives.
-fn reason(body: &[u8]) -> Result<String, Problem> {
-    let Value::Object(mut members) = Problem::json(body)? else {
-        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
-    };
-    let mut faults = Vec::new();
-    let given = members.remove("reason");
-    let reason = match given {
-        None | Some(Value::Null) => Err((Code::Required, "is required")),
-        Some(Value::String(text)) => {
-            let text = text.trim();
-            let fits = (1..=LONGEST_REASON).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-            if fits { Ok(text.to_owned()) } else { Err((Code::Format, "must be 1 to 500 characters on one line")) }
-        }
-        Some(_) => Err((Code::Type, "must be a string")),
-    };
-    if let Err((code, rule)) = reason {
-        faults.push(Finding::new("/reason", code, rule));
-    }
-    let unknown = "is not a member of this document";
-    faults.extend(members.keys().map(|key| Finding::new(domain::intake::pointer(key), Code::Unknown, unknown)));
-    match reason {
-        Ok(reason) if faults.is_empty() => Ok(reason),
-        _ => Err(Problem::invalid(faults)),
-    }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::iter::once;
 
 use serde_json::Value;
 
-/// What a report says, in rows: section, what, value.
-type Rows = Vec<(String, String, String)>;
+use crate::services::OWN;
+
+/// A row of what a report says: section, what, value.
+type Row = (String, String, String);
 
 /// A site: submissions, and how many were expected, if that is known.
 struct Site {
@@ -67,49 +70,31 @@ fn alerts(report: &Value) -> Vec<(String, u64)> {
     ["critical", "high", "moderate", "info"].map(|severity| (severity.to_owned(), of(severity).unwrap_or(0))).into()
 }
 
-fn rows(report: &Value) -> Rows {
-    let mut rows = Rows::new();
-    let mut row = |section: &str, what: &str, value: String| rows.push((section.to_owned(), what.to_owned(), value));
-    for (name, part) in report.get("parts").and_then(Value::as_object).into_iter().flatten() {
-        row("part", name, text(part, "status").to_owned());
-    }
-    for (day, count) in days(report) {
-        row("submissions", &day, count.to_string());
-    }
-    for (site, counted) in sites(report) {
-        row("site-submissions", &site, counted.submissions.to_string());
-        if let Some(expected) = counted.expected {
-            row("site-expected", &site, expected.to_string());
-        }
-        if let Some(completion) = counted.completion() {
-            row("site-completion", &site, format!("{completion:.4}"));
-        }
-    }
-    for (severity, count) in alerts(report) {
-        row("alerts", &severity, count.to_string());
-    }
-    for (name, part) in report.get("parts").and_then(Value::as_object).into_iter().flatten() {
-        if name == "vigil" {
-            continue;
-        }
-        for (member, value) in part.get("data").and_then(Value::as_object).into_iter().flatten() {
-            if let Some(value) = plain(value) {
-                row(name, member, value);
-            }
-        }
-    }
-    rows
+fn rows(report: &Value) -> impl Iterator<Item = Row> + '_ {
+    let row = |section: &str, what: &str, value: String| (section.to_owned(), what.to_owned(), value);
+    let parts = || report.get("parts").and_then(Value::as_object).into_iter().flatten();
+    let sites = sites(report).into_iter().flat_map(move |(site, counted)| {
+        let expected = counted.expected.map(|expected| row("site-expected", &site, expected.to_string()));
+        let completion = counted.completion().map(|share| row("site-completion", &site, format!("{share:.4}")));
+        let submissions = row("site-submissions", &site, counted.submissions.to_string());
+        [Some(submissions), expected, completion].into_iter().flatten()
+    });
+    let said = parts().filter(|(name, _)| *name != OWN).flat_map(move |(name, part)| {
+        let members = part.get("data").and_then(Value::as_object).into_iter().flatten();
+        members.filter_map(move |(member, value)| Some(row(name, member, plain(value)?)))
+    });
+    parts()
+        .map(move |(name, part)| row("part", name, text(part, "status").to_owned()))
+        .chain(days(report).into_iter().map(move |(day, count)| row("submissions", &day, count.to_string())))
+        .chain(sites)
+        .chain(alerts(report).into_iter().map(move |(severity, count)| row("alerts", &severity, count.to_string())))
+        .chain(said)
 }
 
-/// A report as CSV (RFC 4180).
-pub(crate) fn csv(report: &Value) -> String {
-    let mut csv = String::from("section,what,value\r\n");
-    for (section, what, value) in rows(report) {
-        let cells = [section, what, value].map(|cell| cell_of(&cell));
-        csv.push_str(&cells.join(","));
-        csv.push_str("\r\n");
-    }
-    csv
+/// The pieces of a report as CSV (RFC 4180).
+pub(crate) fn csv(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
+    let line = |(section, what, value): Row| [section, what, value].map(|cell| cell_of(&cell)).join(",") + "\r\n";
+    Box::new(once("section,what,value\r\n".to_owned()).chain(rows(report).map(line)))
 }
 
 fn cell_of(text: &str) -> String {
@@ -130,14 +115,29 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;mar
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin-top:2rem}table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;\
 text-align:left}svg{width:100%;height:auto}";
 
-/// A report as a page. It loads nothing and runs nothing.
-pub(crate) fn html(report: &Value) -> String {
+/// The pieces of a report as a page. It loads nothing and runs nothing.
+pub(crate) fn html(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
+    let row = |(section, what, value): Row| {
+        let cells = [section, what, value].map(|cell| format!("<td>{}</td>", escaped(&cell)));
+        format!("<tr>{}</tr>", cells.concat())
+    };
+    let table = "<h2>Figures</h2><table><tr><th>section</th><th>what</th><th>value</th></tr>";
+    let end = once("</table></body></html>".to_owned());
+    Box::new(
+        once(head(report)).chain(charts(report)).chain(once(table.to_owned())).chain(rows(report).map(row)).chain(end),
+    )
+}
+
+fn head(report: &Value) -> String {
     let title = escaped(&format!("Study {}, {}", text(report, "studyId"), text(report, "month")));
-    let mut html = format!(
+    format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
          <body><h1>{title}</h1>"
-    );
+    )
+}
+
+fn charts(report: &Value) -> impl Iterator<Item = String> {
     #[expect(clippy::cast_precision_loss, reason = "counts of a month are far below 2^52")]
     let counted = |counts: Vec<(String, u64)>, short: usize| -> Vec<(String, f64, String)> {
         let label = |label: &str| label.get(short..).unwrap_or_default().to_owned();
@@ -150,29 +150,21 @@ pub(crate) fn html(report: &Value) -> String {
             None => (name, 0.0, format!("{} of ?", site.submissions)),
         })
         .collect();
-    for (heading, bars, full) in [
+    let charts = [
         ("Submissions per day", counted(days(report), 8), 0.0),
         ("Completion per site", completion, 1.0),
         ("Alerts by severity", counted(alerts(report), 0), 0.0),
-    ] {
-        html.push_str(&format!("<h2>{heading}</h2>"));
-        chart(&mut html, heading, &bars, full);
-    }
-    html.push_str("<h2>Figures</h2><table><tr><th>section</th><th>what</th><th>value</th></tr>");
-    for (section, what, value) in rows(report) {
-        let cells = [section, what, value].map(|cell| format!("<td>{}</td>", escaped(&cell)));
-        html.push_str(&format!("<tr>{}</tr>", cells.concat()));
-    }
-    html.push_str("</table></body></html>");
-    html
+    ];
+    charts.into_iter().map(|(heading, bars, full)| format!("<h2>{heading}</h2>{}", chart(heading, &bars, full)))
 }
 
 /// Bars beside each other, each with its label and its value. `full` is the least that the highest stands for.
-fn chart(html: &mut String, title: &str, bars: &[(String, f64, String)], full: f64) {
+fn chart(title: &str, bars: &[(String, f64, String)], full: f64) -> String {
     const HEIGHT: f64 = 120.0;
     const STEP: f64 = 26.0;
     let step = if bars.len() > 12 { STEP } else { 3.0 * STEP };
     let highest = bars.iter().map(|(_, value, _)| *value).fold(full.max(f64::MIN_POSITIVE), f64::max);
+    let mut html = String::new();
     // Writing to a string does not fail.
     let _ = write!(
         html,
@@ -197,4 +189,5 @@ fn chart(html: &mut String, title: &str, bars: &[(String, f64, String)], full: f
         x += step;
     }
     html.push_str("</svg>");
+    html
 }

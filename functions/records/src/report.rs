@@ -13,8 +13,8 @@ use futures::FutureExt as _;
 use platform::auth::Action;
 use platform::cache::{self, Said, Terms};
 use platform::deadline::Deadline;
-use platform::http::{Incoming, Reply};
-use platform::identity::{digest, hex};
+use platform::http::{Incoming, Pieces, Reply};
+use platform::identity::{hex, measure};
 use platform::month::{self, Month};
 use platform::problem::{Problem, ProblemType};
 use platform::trace::Trace;
@@ -68,15 +68,17 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
     } else {
         kept(ask, deadline).await?
     };
-    let (content_type, body) = match form {
-        Form::Json => ("application/json", report.to_string()),
-        Form::Csv => ("text/csv; charset=utf-8", page::csv(&report)),
-        Form::Html => ("text/html; charset=utf-8", page::html(&report)),
+    let (content_type, pieces): (&str, Pieces<Value>) = match form {
+        Form::Json => ("application/json", |report| Box::new(std::iter::once(report.to_string()))),
+        Form::Csv => ("text/csv; charset=utf-8", page::csv),
+        Form::Html => ("text/html; charset=utf-8", page::html),
     };
-    let tag = format!("\"{}\"", hex(digest(body.as_bytes()).get(..16).unwrap_or_default()));
+    // Made twice, and never held as a whole: first for the length and the tag, which come before it, then to be sent.
+    let (length, digest) = measure(pieces(&report));
+    let tag = format!("\"{}\"", hex(digest.get(..16).unwrap_or_default()));
     let known = incoming.header("if-none-match").unwrap_or_default();
     let same = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
-    let reply = if same { Reply::empty(304) } else { Reply::new(200, content_type, body) };
+    let reply = if same { Reply::empty(304) } else { Reply::streamed(200, content_type, length, report, pieces) };
     Ok(reply.header("etag", tag).header("cache-control", "private, no-cache").header("vary", "accept"))
 }
 

@@ -1,0 +1,58 @@
+//! `GET /v1/subjects/{pseudonym}/analyses`: which images of a subject were analysed, so that they can be looked at, or erased
+//! one by one.
+
+use futures::StreamExt as _;
+use futures::stream;
+use platform::auth::Principal;
+use platform::http::Reply;
+use platform::jobs::{self, Analysis};
+use platform::kv::Store;
+use platform::problem::Problem;
+use platform::{Error, names};
+use serde_json::{Value, json};
+
+use crate::analyses::away;
+use crate::config::Config;
+
+/// The most that are listed, the latest.
+const MOST: u32 = 1000;
+/// How many are looked at at the same time.
+const LOOKS: usize = 16;
+
+/// Lists the analyses that the key covers. Of a subject that nobody knows there are none.
+pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
+    if pseudonym.len() != 32 || !pseudonym.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Problem::not_found());
+    }
+    let read = async {
+        let ids = jobs::of_subject(&config.redis, pseudonym, MOST).await?;
+        let store = Store::open().await?;
+        let looks = stream::iter(ids.iter().map(|id| look(config, principal, &store, id))).buffered(LOOKS);
+        let found: Vec<Result<Option<Value>, Error>> = looks.collect().await;
+        found.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
+    };
+    let analyses = read.await.map_err(|error| away(&error))?;
+    Ok(Reply::json(200, &json!({"subject": pseudonym, "analyses": analyses})))
+}
+
+/// How far an analysis is, if the key covers it.
+async fn look(config: &Config, principal: &Principal, store: &Store, id: &str) -> Result<Option<Value>, Error> {
+    let found = match store.get::<Analysis>(&names::analysis(id)).await? {
+        Some(record) => Some(record),
+        None => jobs::look(&config.redis, id).await?.map(|progress| {
+            let state = progress.state;
+            Analysis { state, ..Analysis::of(id, progress.facts) }
+        }),
+    };
+    Ok(found.filter(|it| principal.covers(&it.study_id, &it.site_id)).map(|it| {
+        json!({
+            "analysisId": it.analysis_id,
+            "state": it.state,
+            "studyId": it.study_id,
+            "siteId": it.site_id,
+            "service": it.service,
+            "priority": it.priority,
+            "requestedAt": it.requested_at,
+        })
+    }))
+}

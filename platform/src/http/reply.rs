@@ -1,0 +1,128 @@
+//! Replies: a status, headers, and a body that is there or is made while it is sent. Its length is always stated.
+
+use std::fmt;
+
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Response};
+use spin_sdk::wasip3::{self, wit_future, wit_stream};
+use spin_sdk::wit_bindgen::StreamWriter;
+
+/// How much of a body that is made while it is sent is handed over at once, bytes.
+const CHUNK: usize = 16 * 1024;
+
+/// A reply.
+#[derive(Debug)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Outgoing,
+}
+
+/// Makes the pieces of a body out of what they are made of, the same each time.
+pub type Pieces<S> = for<'a> fn(&'a S) -> Box<dyn Iterator<Item = String> + 'a>;
+/// Writes a body.
+type Write = Box<dyn FnOnce(StreamWriter<u8>) -> LocalBoxFuture<'static, ()>>;
+
+enum Outgoing {
+    Whole(Vec<u8>),
+    /// So many bytes, made while they are sent.
+    Made(usize, Write),
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.length())
+    }
+}
+
+impl Outgoing {
+    fn length(&self) -> usize {
+        match self {
+            Outgoing::Whole(body) => body.len(),
+            Outgoing::Made(length, _) => *length,
+        }
+    }
+
+    async fn write(self, mut writer: StreamWriter<u8>) {
+        match self {
+            // What is not taken is of no interest: the client has gone.
+            Outgoing::Whole(body) => drop(writer.write_all(body).await),
+            Outgoing::Made(_, write) => write(writer).await,
+        }
+    }
+}
+
+impl Reply {
+    /// A reply with a body.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let body = Outgoing::Whole(body.into());
+        Reply { status, headers: vec![("content-type", content_type.to_owned())], body }
+    }
+
+    /// A reply whose body is made piece by piece while it is sent, and is never held as a whole. `length` is that of all
+    /// pieces together, bytes.
+    pub fn streamed<S: 'static>(status: u16, content_type: &str, length: usize, source: S, pieces: Pieces<S>) -> Self {
+        let write = move |mut writer: StreamWriter<u8>| {
+            let sending = async move {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                for piece in pieces(&source) {
+                    chunk.extend_from_slice(piece.as_bytes());
+                    if chunk.len() >= CHUNK {
+                        chunk = writer.write_all(chunk).await;
+                        if !chunk.is_empty() {
+                            return;
+                        }
+                    }
+                }
+                drop(writer.write_all(chunk).await);
+            };
+            sending.boxed_local()
+        };
+        let body = Outgoing::Made(length, Box::new(write));
+        Reply { status, headers: vec![("content-type", content_type.to_owned())], body }
+    }
+
+    /// A reply that is only a status and headers.
+    pub fn empty(status: u16) -> Self {
+        Reply { status, headers: Vec::new(), body: Outgoing::Whole(Vec::new()) }
+    }
+
+    /// A JSON document.
+    pub fn json(status: u16, document: &serde_json::Value) -> Self {
+        Reply::new(status, "application/json", document.to_string())
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl spin_sdk::http::IntoResponse for Reply {
+    fn into_response(self) -> Result<Response, ErrorCode> {
+        let length = self.body.length();
+        let mut headers: Vec<(String, Vec<u8>)> =
+            self.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        headers.push(("content-length".to_owned(), length.to_string().into_bytes()));
+        let headers = Fields::from_list(&headers)
+            .map_err(|_| ErrorCode::InternalError(Some("a header cannot be sent".to_owned())))?;
+        let (_, trailers) = wit_future::new(|| Ok(None));
+        let (response, _) = if length == 0 {
+            Response::new(headers, None, trailers)
+        } else {
+            let (writer, reader) = wit_stream::new();
+            wasip3::spawn(self.body.write(writer));
+            Response::new(headers, Some(reader), trailers)
+        };
+        let _ = response.set_status_code(self.status);
+        Ok(response)
+    }
+}
