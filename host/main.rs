@@ -202,9 +202,11 @@ fn reindex(arguments: Reindex) -> Result<()> {
     let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
     let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
     let done = vigil::reindex::run(&state_dir, redis_url)?;
-    let vigil::reindex::Counts { alerts, indexed, restored, raised, responses, responses_indexed, unreadable } = done;
+    let vigil::reindex::Counts { alerts, indexed, restored, raised, responses, responses_indexed, awaited, unreadable } =
+        done;
     say(&format!("alerts: {alerts} stored, {indexed} indexed, {restored} put back, {raised} raised"));
     say(&format!("responses: {responses} stored, {responses_indexed} indexed"));
+    say(&format!("submissions after which another is awaited: {awaited} indexed"));
     if unreadable > 0 {
         bail!("{unreadable} records cannot be read, and are not in the indexes");
     }

@@ -6,7 +6,11 @@
 //! Mechanism: the store has no listing that its components could use, so the operator's tool reads the file itself, a
 //! page of keys at a time.
 //!
+//! Subjects of whom something is awaited are looked at again by the rules in force.
+//!
 //! Not for what only Redis has: submissions that were queued, dead letters, counters, once marks.
+
+mod awaited;
 
 use std::path::Path;
 
@@ -17,6 +21,8 @@ use platform::entry::{self, Alert, Dispatch, Due, Record};
 use platform::names::{self, Queue};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use serde_json::Value;
+
+use awaited::Awaited;
 
 use crate::store::{BUSY_TIMEOUT, FILE, LABEL};
 
@@ -43,6 +49,8 @@ pub struct Counts {
     pub responses: u64,
     /// Responses that were put into the indexes.
     pub responses_indexed: u64,
+    /// Submissions after which something is awaited that were put into the indexes.
+    pub awaited: u64,
     /// Records that are no alert or submission as this version writes them.
     pub unreadable: u64,
 }
@@ -65,9 +73,10 @@ pub fn run(state_dir: &Path, redis_url: &str) -> Result<Counts> {
         }
         Ok(())
     })?;
+    let awaited = Awaited::read(&store)?;
     each(&store, "submission/", "submission0", |key, value| {
         if key.matches('/').count() == 1 {
-            response(&mut redis, value, &mut counts)?;
+            submission(&mut redis, &awaited, value, &mut counts)?;
         }
         Ok(())
     })?;
@@ -142,11 +151,13 @@ fn alert(store: &Connection, redis: &mut redis::Connection, value: &[u8], counts
     Ok(())
 }
 
-fn response(redis: &mut redis::Connection, value: &[u8], counts: &mut Counts) -> Result<()> {
-    let Ok(Record { state, submission, .. }) = serde_json::from_slice::<Record>(value) else {
+fn submission(redis: &mut redis::Connection, awaited: &Awaited, value: &[u8], counts: &mut Counts) -> Result<()> {
+    let Ok(record) = serde_json::from_slice::<Record>(value) else {
         counts.unreadable += 1;
         return Ok(());
     };
+    counts.awaited += u64::from(awaited.submission(redis, &record)?);
+    let Record { state, submission, .. } = record;
     let (entry::State::Scored, Some(instrument), Some(received)) =
         (state, &submission.instrument, Timestamp::parse(&submission.received_at))
     else {

@@ -27,6 +27,6 @@ mod time;
 
 pub use finding::{Code, Finding};
 pub use instrument::{Instrument, parameter::Parameters, parse::read_json};
-pub use rule::{Alert, History, Rule, Severity, report as report_rules, studies as study_rules};
+pub use rule::{Alert, History, Rule, Severity, overdue, report as report_rules, studies as study_rules};
 pub use score::{Answers, Reason, Score, ScoreValue, Status};
 pub use time::Timestamp;

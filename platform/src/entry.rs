@@ -206,6 +206,14 @@ pub struct Record {
     pub judged: Judged,
 }
 
+/// The alerts that the silence after a submission raised, at `submission/<id>/overdue`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overdue {
+    /// Their ids, in the order in which they were raised.
+    pub alerts: Vec<String>,
+}
+
 /// The scores that a submission has by other versions of its instrument, at `rescored/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

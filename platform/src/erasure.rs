@@ -11,6 +11,7 @@
 //! until it is rewritten, is beyond reach.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use domain::alert::admission::repeat_key;
 use domain::{Code, Finding};
@@ -225,7 +226,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
         log::info("submission-dropped").submission(id).outcome("erased").write();
     }
     remove_alerts(redis, &store, alerts).await?;
-    kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
+    kv::remove_all(&erased.keys().flat_map(beside).collect::<Vec<_>>())?;
     kv::put_all(&mut batch)
 }
 
@@ -236,13 +237,21 @@ struct Raised {
     alerts: Vec<String>,
 }
 
-/// The alerts that a stored submission names.
+/// The keys of the records that a submission has beside its own and its alerts'.
+pub fn beside(submission_id: impl Display + Copy) -> [String; 2] {
+    [names::rescored(submission_id), names::overdue(submission_id)]
+}
+
+/// The alerts of a stored submission, and of the silence after it.
 ///
 /// # Errors
 /// [`Kind::Away`].
 pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
-    let record: Option<Raised> = store.get(&names::submission(submission_id)).await?;
-    Ok(record.map(|record| record.alerts).unwrap_or_default())
+    let mut alerts = Vec::new();
+    for key in [names::submission(submission_id), names::overdue(submission_id)] {
+        alerts.extend(store.get::<Raised>(&key).await?.unwrap_or_default().alerts);
+    }
+    Ok(alerts)
 }
 
 /// Removes alerts and what became of them, from the store and from Redis. It comes before the tombstone, which no longer

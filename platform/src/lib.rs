@@ -7,6 +7,7 @@ pub mod alert_stats;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
+pub mod awaited;
 pub mod cache;
 pub mod clock;
 pub mod config;

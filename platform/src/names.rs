@@ -121,6 +121,11 @@ pub fn superseded_mark(submission_id: impl Display) -> String {
     format!("{{vigil}}:superseded:{submission_id}")
 }
 
+/// A subject's submissions of what its study awaits (an instrument, `/diary`) by when they came in, milliseconds.
+pub fn received(subject: impl Display, what: impl Display) -> String {
+    format!("{{vigil}}:received:{subject}:{what}")
+}
+
 /// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
 pub fn responses(study: impl Display, instrument: impl Display) -> String {
     format!("{{vigil}}:responses:{study}:{instrument}")
@@ -262,6 +267,11 @@ pub fn submission(id: impl Display) -> String {
 /// Which submission took this one's place. Written once, by `score`.
 pub fn superseded(id: impl Display) -> String {
     format!("submission/{id}/superseded")
+}
+
+/// The alerts that the silence after a submission raised. Written by `score`.
+pub fn overdue(id: impl Display) -> String {
+    format!("submission/{id}/overdue")
 }
 
 /// The scores that a submission has by other versions of its instrument.

@@ -206,6 +206,20 @@ pub async fn release(
     redis.eval(include_str!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
 }
 
+/// The ids of entries that came in up to a time, milliseconds since the epoch, and are in the hands of workers; the oldest
+/// first, at most `most`.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn held(redis: &Redis, queue: Queue, until_ms: i64, most: usize) -> Result<Vec<String>, Error> {
+    let until = until_ms.max(0).to_string();
+    let arguments = [queue.stream(), names::GROUP, "-", &until, &most.to_string()].map(text);
+    let reply = redis.command("XPENDING", arguments.into()).await?;
+    let (entries, rest) = reply.as_chunks::<4>();
+    let ids: Option<Vec<String>> = entries.iter().map(|[id, ..]| string(id)).collect();
+    ids.filter(|_| rest.is_empty()).ok_or_else(|| nonsense("XPENDING"))
+}
+
 /// Rings for a queue, whether a bell is pending or not.
 ///
 /// # Errors

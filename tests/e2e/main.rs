@@ -38,6 +38,7 @@ mod once;
 mod openapi;
 mod operate;
 mod ops;
+mod overdue;
 mod patients;
 mod policy;
 mod receiver;

@@ -11,7 +11,7 @@ use crate::receiver::{Act, Receiver};
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// Runs `vigil reindex` on an application's data: whether it ended well, and what it said.
-fn reindex(app: &App) -> (bool, String) {
+pub(crate) fn reindex(app: &App) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
     command.args(["reindex", "--state-dir"]).arg(&app.dir);
     command.args(["--variable", &format!("redis_url={}", app.redis.as_ref().unwrap().url())]);

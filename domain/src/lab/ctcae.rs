@@ -1,5 +1,9 @@
 //! CTCAE v5.0 (National Cancer Institute, 27 November 2017) for the usual panel.
 //!
+//! Every limit here was compared with the text of the terms as the statistical package admiral quotes it (pharmaverse,
+//! `data-raw/adlb_grading/ncictcaev5.json`), and they agree. That package takes the worst case of what a figure does not
+//! tell: hypokalaemia is at least grade 2 there, and hyponatraemia of 125 to 129 grade 3.
+//!
 //! A limit does not belong to the worse grade: "<100 - 80 g/L" is grade 2 down to and with 80, ">3.0 - 5.0 x ULN" up to and
 //! with 5.0. Where CTCAE prints a limit in several units, the one in the result's unit holds, not a converted one.
 //!

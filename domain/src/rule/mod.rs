@@ -4,6 +4,7 @@
 //! known raises nothing, which is why a missing critical item has a rule of its own. A rule marked `always` can neither
 //! be switched off nor replaced.
 
+pub mod overdue;
 mod read;
 pub mod report;
 pub mod studies;

@@ -5,13 +5,14 @@
 //!   "instruments": {"phq-9": {"add": [RULE], "replace": {"severe": RULE}, "off": ["moderately-severe"]}},
 //!   "adverseEvent": {"add": [RULE]},
 //!   "lab": {"baseline": true, "replace": {"grade-3": RULE}},
-//!   "diary": {"add": [RULE]}
+//!   "diary": {"add": [RULE], "overdue": [OVERDUE]}
 //! }}}
 //! ```
 //!
 //! Guarantee: a rule marked `always` can neither be switched off nor replaced; a study that wants more adds a rule. Every
 //! fault of a document is reported at once. RULE is as in a definition, and has no `id` where it replaces one. The rules
-//! for an instrument that does not come with Vigil are checked when they meet its definition.
+//! for an instrument that does not come with Vigil are checked when they meet its definition. `overdue`, on what did not
+//! come, is for diaries and for instruments; OVERDUE is as [`overdue`] says.
 
 use alloc::{
     string::{String, ToString as _},
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use super::{
     Rule, Ruled,
+    overdue::{self, OverdueRule},
     read::{When, condition, read_list, read_rule},
     report::{self, ReportRule},
 };
@@ -47,6 +49,8 @@ pub struct Study {
     lab: Option<Vec<ReportRule>>,
     diary: Option<Vec<ReportRule>>,
     lab_baseline: bool,
+    /// By what is awaited: an instrument, or [`overdue::DIARY`].
+    overdue: Vec<(String, Vec<OverdueRule>)>,
 }
 
 /// What a study changes of an instrument's rules.
@@ -87,11 +91,15 @@ impl Study {
         if let Some(instruments) = at.get("instruments") {
             for (id, at) in instruments.members(faults) {
                 let known = library::definition(id).and_then(|definition| Instrument::from_json(&definition).ok());
-                match known {
-                    Some(instrument) => drop(of_instrument(at, &instrument, faults)),
+                let rules = match known {
+                    Some(instrument) => of_instrument(at, &instrument, faults),
                     // Its definition is not at hand; the frame is.
-                    None => drop(at.object(faults, &CHANGES)),
-                }
+                    None => {
+                        at.object(faults, &AWAITED);
+                        Vec::new()
+                    }
+                };
+                study.awaits(at, id, rules.iter().map(Rule::id), faults);
                 study.instruments.push((id.to_string(), Changes(at.value.clone())));
             }
         }
@@ -103,11 +111,29 @@ impl Study {
         };
         study.adverse_event = kind("adverseEvent", ReportKind::AdverseEvent, &CHANGES);
         study.lab = kind("lab", ReportKind::Lab, &["add", "replace", "off", "baseline"]);
-        study.diary = kind("diary", ReportKind::Diary, &CHANGES);
+        study.diary = kind("diary", ReportKind::Diary, &AWAITED);
+        if let Some(at) = at.get("diary") {
+            let diary = study.diary.take().unwrap_or_default();
+            study.awaits(at, overdue::DIARY, diary.iter().map(ReportRule::id), faults);
+            study.diary = Some(diary);
+        }
         let baseline = at.get("lab");
         let baseline = baseline.as_ref().and_then(|lab| lab.get("baseline")).map(|at| at.flag(faults));
         study.lab_baseline = baseline.flatten().unwrap_or_default();
         study
+    }
+
+    /// Reads what is said of what does not come; `taken` are the ids of the other rules there.
+    fn awaits<'i>(&mut self, at: At<'_, '_>, what: &str, taken: impl Iterator<Item = &'i str>, faults: &mut Faults) {
+        if let Some(at) = at.get("overdue") {
+            let rules = overdue::read(at, &taken.collect::<Vec<_>>(), faults);
+            self.overdue.push((what.to_string(), rules));
+        }
+    }
+
+    /// The rules on what does not come: responses to the instrument of this id, or diaries ([`overdue::DIARY`]).
+    pub fn overdue(&self, what: &str) -> &[OverdueRule] {
+        self.overdue.iter().find(|(known, _)| known == what).map_or(&[], |(_, rules)| rules)
     }
 
     /// What the study changes of an instrument's rules; none if nothing.
@@ -146,11 +172,13 @@ impl Changes {
 fn of_instrument(at: At<'_, '_>, instrument: &Instrument, faults: &mut Faults) -> Vec<Rule> {
     let names = Names::compiled(&instrument.items, &instrument.parameters, &instrument.scores);
     let own = instrument.rules.iter().map(|rule| rule.0.clone()).collect();
-    let rules = changed(at, own, &CHANGES, &|at, faults| condition(at, &names, faults), faults);
+    let rules = changed(at, own, &AWAITED, &|at, faults| condition(at, &names, faults), faults);
     rules.into_iter().map(Rule).collect()
 }
 
 const CHANGES: [&str; 3] = ["add", "replace", "off"];
+/// Of what may be awaited.
+const AWAITED: [&str; 4] = ["add", "replace", "off", "overdue"];
 /// The most rules that a study adds in one place.
 const MOST_ADDED: usize = 200;
 

@@ -78,7 +78,7 @@ async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted
     let erasure = erasure::erase(redis, id, facts, wanted).await?;
     let entity = names::submission(id);
     erasure::remove_alerts(redis, store, erasure::alerts_of(store, id).await?).await?;
-    kv::remove_all(&[names::rescored(id)])?;
+    kv::remove_all(&erasure::beside(id))?;
     let mut batch = Batch::default();
     erasure::bury(redis, store, &mut batch, &entity, &erasure).await?;
     kv::put_all(&mut batch)?;

@@ -2,7 +2,7 @@
 
 use domain::alert::state::{self, Dead, Phase};
 use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Record, Rescored, State, Superseded};
+use platform::entry::{Alert, Overdue, Record, Rescored, State, Superseded};
 use platform::http::Reply;
 use platform::identity::is_id;
 use platform::kv::Store;
@@ -107,8 +107,9 @@ fn brief(record: &Record) -> Value {
 }
 
 async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
+    let overdue: Option<Overdue> = store.get(&names::overdue(&record.submission.submission_id)).await?;
     let mut alerts = Vec::with_capacity(record.alerts.len());
-    for id in &record.alerts {
+    for id in record.alerts.iter().chain(overdue.iter().flat_map(|overdue| &overdue.alerts)) {
         if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
             alerts.push(shown(store, &alert).await?);
         }

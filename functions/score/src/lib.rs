@@ -13,6 +13,7 @@ mod decide;
 mod filed;
 mod gather;
 mod history;
+mod overdue;
 mod record;
 mod risk;
 mod rules;

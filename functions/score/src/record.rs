@@ -18,6 +18,7 @@ use crate::amend::Supersede;
 use crate::decide::{self, Decided};
 use crate::filed;
 use crate::gather::{Extra, Needs};
+use crate::overdue::Look;
 use crate::risk;
 use crate::rules::Rules;
 use crate::work::Scored;
@@ -56,6 +57,7 @@ struct Outcome {
 pub(crate) enum Work<'a> {
     Score(&'a Claimed, Box<Entry>),
     Supersede(&'a Claimed, Supersede),
+    Look(&'a Claimed, Look),
     Unreadable(&'a Claimed),
 }
 
@@ -64,8 +66,11 @@ impl<'a> Work<'a> {
         if let Ok(entry) = serde_json::from_slice(&claimed.payload) {
             return Work::Score(claimed, Box::new(entry));
         }
+        if let Ok(supersede) = serde_json::from_slice(&claimed.payload) {
+            return Work::Supersede(claimed, supersede);
+        }
         match serde_json::from_slice(&claimed.payload) {
-            Ok(supersede) => Work::Supersede(claimed, supersede),
+            Ok(look) => Work::Look(claimed, Look::asked(look)),
             Err(_) => Work::Unreadable(claimed),
         }
     }
@@ -74,7 +79,7 @@ impl<'a> Work<'a> {
     pub(crate) fn submission(&self) -> Option<&Submission> {
         match self {
             Work::Score(_, entry) => Some(&entry.submission),
-            Work::Supersede(..) | Work::Unreadable(_) => None,
+            Work::Supersede(..) | Work::Look(..) | Work::Unreadable(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use domain::intake::ReportKind;
+use domain::overdue::OverdueRule;
 use domain::report_rules::{self, ReportRule};
 use domain::settings::Document;
 use domain::study_rules::{self, Study, StudyRules};
@@ -103,6 +104,11 @@ impl Rules {
     /// Whether a study has rules of its own for a kind of report.
     pub(crate) fn changes_report(&self, study: &str, kind: ReportKind) -> bool {
         self.study(study).is_some_and(|study| study.report(kind).is_some())
+    }
+
+    /// The study's rules on what does not come of this.
+    pub(crate) fn overdue(&self, study: &str, what: &str) -> &[OverdueRule] {
+        self.study(study).map_or(&[], |study| study.overdue(what))
     }
 
     /// Whether a study's laboratory results are graded against the subject's first ones.

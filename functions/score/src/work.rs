@@ -19,6 +19,7 @@ use platform::trace::Trace;
 
 use crate::amend::Supersede;
 use crate::gather::{self, Extra};
+use crate::overdue;
 use crate::record::{self, Scorer, Work};
 use crate::risk;
 
@@ -54,9 +55,13 @@ impl Bench<'_> {
     ) -> Result<Scored, Error> {
         let settings = Settings::at(self.redis, revision).await?;
         scorer.rules.meet(self.redis, &settings).await?;
-        let work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
+        let mut work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
         for submission in work.iter().filter_map(Work::submission) {
             scorer.meet(self.redis, &settings, submission).await?;
+        }
+        if work.iter().any(|work| matches!(work, Work::Look(..))) {
+            before.settle().await;
+            overdue::look(self.redis, &scorer.rules, &mut work, self.lease).await?;
         }
         let wanted = gather::wanted(scorer, self.risk, &work);
         let mut extras = Vec::new();
@@ -87,9 +92,11 @@ impl Bench<'_> {
         match work {
             Work::Score(claimed, entry) => {
                 let supersede = Supersede::of(&entry.submission);
+                let awaited = overdue::follow_ups(&scorer.rules, &entry.submission)?;
                 let trace = Trace::known(&entry.trace);
                 let finish = async {
                     let mut finished = scorer.finish(claimed, *entry, extra, self.max_attempts, scored)?;
+                    finished.follow_ups.extend(awaited.into_iter().flatten());
                     if let Some(supersede) = supersede {
                         finished.follow_ups.extend(supersede.apply(self.redis, &mut scored.batch).await?);
                     }
@@ -101,6 +108,10 @@ impl Bench<'_> {
                 let follow_ups = supersede.apply(self.redis, &mut scored.batch).await?.into_iter().collect();
                 Ok(Finished { id: claimed.id.clone(), submission: None, follow_ups })
             }
+            Work::Look(claimed, _) if claimed.attempt > self.max_attempts => {
+                Ok(record::give_up("attempts-exhausted", "", claimed))
+            }
+            Work::Look(claimed, look) => look.finish(claimed, scored),
             Work::Unreadable(claimed) => Ok(record::give_up("unreadable-entry", "", claimed)),
         }
     }

@@ -14,6 +14,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub(crate) use settings::millis;
 pub use variable::receiver_id;
 
 use super::breaker::Limits;

@@ -19,7 +19,7 @@ pub(super) const MEMBERS: [&str; 7] =
     ["routes", "chain", "groupSeconds", "repeatSeconds", "repeatSecondsByRule", "retry", "language"];
 
 /// Seconds within bounds, as milliseconds. Fractions are allowed: tests compress time.
-pub(super) fn millis(at: At<'_, '_>, low: f64, high: f64, faults: &mut Faults) -> Option<u64> {
+pub(crate) fn millis(at: At<'_, '_>, low: f64, high: f64, faults: &mut Faults) -> Option<u64> {
     let seconds = at.number(faults)?;
     if !(low..=high).contains(&seconds) {
         at.fault(faults, Code::Range, alloc::format!("seconds from {low} to {high}"));

@@ -1,0 +1,247 @@
+//! What did not come: a subject is awaited from its first diary, or response to an instrument, that comes in while its
+//! study has a rule on that, and looked at when the next one is overdue.
+//!
+//! Guarantee: a miss raises one alert, in the script that says when to look next, by the rules in force when it is found.
+//! What came in before the miss and is still on its way is waited for, a lease at most. An erased submission does not
+//! count: the one before it does, and a subject of whom all is erased is not awaited any more.
+//!
+//! Mechanism: scoring what is awaited puts a *look* among what is due, one for each subject and what is awaited of it: the
+//! next one moves it. The clock puts it onto the queue of submissions, behind what came in before it. A look that comes too
+//! early, or twice, finds nothing new to say: an alert's id follows from the last submission, the rule, and how long the
+//! silence had lasted. The record `submission/<id>/overdue` names the alerts that were raised after a submission.
+//!
+//! Not for: a subject that never sent anything. Nobody here knows that it exists.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::overdue::{self, Missed};
+use futures::future::join_all;
+use platform::entry::{Alert, Dispatch, Overdue, State, Submission};
+use platform::identity::alert_id;
+use platform::kv::{self, Store};
+use platform::names::{self, Queue};
+use platform::queue::{self, Claimed, Finished, FollowUp};
+use platform::redis::{Redis, text};
+use platform::trace::Trace;
+use platform::{Error, awaited, clock, month};
+use serde::Deserialize;
+use spin_sdk::redis::RedisResult;
+
+use crate::gather::READS;
+use crate::record::Work;
+use crate::rules::Rules;
+use crate::work::Scored;
+
+/// Of so many submissions that came in last, less one, the last that was not erased is looked for.
+const LATEST: &str = "99";
+/// When a look came before its time, it looks again after this.
+const AGAIN_MS: u64 = 1000;
+
+/// A look, and what it found.
+pub(crate) struct Look {
+    asked: awaited::Look,
+    found: Found,
+}
+
+/// What a look found.
+#[derive(Default)]
+enum Found {
+    /// Nothing is awaited.
+    #[default]
+    Nothing,
+    /// There is nothing to say before this.
+    Wait(Timestamp),
+    Silence(Box<Silence>),
+}
+
+/// A silence to be told of.
+struct Silence {
+    /// The submission after which it is silent.
+    last: String,
+    month: Option<String>,
+    /// Alerts that were raised before, perhaps by a worker that did not come to hand them over.
+    stored: Vec<String>,
+    raised: Vec<Alert>,
+    told: Overdue,
+    next: Option<Timestamp>,
+}
+
+/// What follows from a submission for the next one; none where its study awaits none.
+pub(crate) fn follow_ups(rules: &Rules, submission: &Submission) -> Result<Option<[FollowUp; 2]>, Error> {
+    let Some(what) = awaited::what(submission) else { return Ok(None) };
+    let rules = rules.overdue(&submission.study_id, what);
+    let Some(look_after_ms) = overdue::judge(rules, what, 0).look_after_ms else { return Ok(None) };
+    let Some(received) = Timestamp::parse(&submission.received_at) else { return Ok(None) };
+    let look = awaited::Look::after(submission, what);
+    let seen = FollowUp::Index(look.received(), received.millis(), submission.submission_id.clone());
+    Ok(Some([seen, again(&look, received.plus_ms(look_after_ms))?]))
+}
+
+/// The look at another time.
+fn again(look: &awaited::Look, at: Timestamp) -> Result<FollowUp, Error> {
+    Ok(FollowUp::Delay(at.millis(), look.payload()?))
+}
+
+/// Looks where the work says so.
+pub(crate) async fn look(redis: &Redis, rules: &Rules, work: &mut [Work<'_>], lease: Duration) -> Result<(), Error> {
+    let mut looks: Vec<(&Claimed, &mut Look)> = work
+        .iter_mut()
+        .filter_map(|work| if let Work::Look(claimed, look) = work { Some((*claimed, look)) } else { None })
+        .collect();
+    let (store, now) = (Store::open().await?, clock::now());
+    let oldest = oldest_held(redis, now, looks.iter().map(|(claimed, _)| claimed.id.as_str()).collect()).await?;
+    for some in looks.chunks_mut(READS) {
+        let found = some.iter().map(|(claimed, look)| {
+            let by = By { redis, store: &store, rules, now, oldest, lease, again: claimed.attempt > 1 };
+            async move { look.find(&by).await }
+        });
+        let found = join_all(found).await;
+        for ((_, look), found) in some.iter_mut().zip(found) {
+            look.found = found?;
+        }
+    }
+    Ok(())
+}
+
+/// When the oldest entry came in that is in the hands of workers, these looks left aside.
+async fn oldest_held(redis: &Redis, now: Timestamp, looks: BTreeSet<&str>) -> Result<Option<i64>, Error> {
+    let held = queue::held(redis, Queue::Score, now.millis(), looks.len() + 1).await?;
+    let other = held.iter().find(|id| !looks.contains(id.as_str()));
+    Ok(other.and_then(|id| id.split('-').next()?.parse().ok()))
+}
+
+/// With what a look is decided.
+struct By<'a> {
+    redis: &'a Redis,
+    store: &'a Store,
+    rules: &'a Rules,
+    now: Timestamp,
+    /// When the oldest entry came in that others hold.
+    oldest: Option<i64>,
+    lease: Duration,
+    /// The look was handed out before.
+    again: bool,
+}
+
+/// As much of a submission's record as is asked for.
+#[derive(Deserialize)]
+struct Last {
+    state: State,
+    submission: Said,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    submission_id: String,
+    site_id: String,
+    received_at: String,
+}
+
+impl Look {
+    /// A look that nobody has made yet.
+    pub(crate) fn asked(asked: awaited::Look) -> Self {
+        Look { asked, found: Found::Nothing }
+    }
+
+    async fn find(&self, by: &By<'_>) -> Result<Found, Error> {
+        let rules = by.rules.overdue(&self.asked.study, &self.asked.awaited);
+        if rules.is_empty() {
+            return Ok(Found::Nothing);
+        }
+        let Some(last) = self.last_received(by).await? else { return Ok(Found::Nothing) };
+        let Some(received) = Timestamp::parse(&last.received_at) else { return Ok(Found::Nothing) };
+        let judged = overdue::judge(rules, &self.asked.awaited, by.now.ms_since(received));
+        let next = judged.look_after_ms.map(|after| received.plus_ms(after));
+        let Some(latest) = judged.missed.iter().map(|missed| received.plus_ms(missed.after_ms)).max() else {
+            return Ok(next.map_or(Found::Nothing, Found::Wait));
+        };
+        let lease_ms = u64::try_from(by.lease.as_millis()).unwrap_or(u64::MAX);
+        if by.oldest.is_some_and(|oldest| oldest <= latest.millis()) && by.now < latest.plus_ms(lease_ms) {
+            return Ok(Found::Wait(by.now.plus_ms(AGAIN_MS)));
+        }
+        let mut told: Overdue = by.store.get(&names::overdue(&last.submission_id)).await?.unwrap_or_default();
+        let mut stored = Vec::new();
+        // With the last attempt the worker may have died between storing and handing over.
+        for id in told.alerts.iter().filter(|_| by.again) {
+            if let Some(alert) = by.store.get::<Alert>(&names::alert(id)).await? {
+                stored.push(kv::json(&Dispatch { alert })?);
+            }
+        }
+        let mut raised = Vec::new();
+        for missed in judged.missed {
+            let alert = self.alert(&last, received, missed);
+            if !told.alerts.contains(&alert.alert_id) {
+                told.alerts.push(alert.alert_id.clone());
+                raised.push(alert);
+            }
+        }
+        let month = month::submission(&latest.rfc3339(), &last.site_id).map(|(month, _)| month.to_owned());
+        let last = last.submission_id;
+        Ok(Found::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
+    }
+
+    /// The submission that came in last, of those that were not erased.
+    async fn last_received(&self, by: &By<'_>) -> Result<Option<Said>, Error> {
+        let key = self.asked.received();
+        let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
+        for id in ids {
+            let RedisResult::Binary(id) = id else { continue };
+            let record = by.store.get::<Last>(&names::submission(String::from_utf8_lossy(&id))).await?;
+            if let Some(record) = record.filter(|record| record.state != State::Erased) {
+                return Ok(Some(record.submission));
+            }
+        }
+        Ok(None)
+    }
+
+    fn alert(&self, last: &Said, received: Timestamp, missed: Missed<'_>) -> Alert {
+        let Missed { alert, after_ms } = missed;
+        Alert {
+            alert_id: alert_id(&last.submission_id, &format!("{}:{after_ms}", alert.rule)),
+            submission_id: last.submission_id.clone(),
+            study_id: self.asked.study.clone(),
+            site_id: last.site_id.clone(),
+            subject: self.asked.subject.clone(),
+            instrument: self.asked.awaited.trim_start_matches('/').to_owned(),
+            rule: alert.rule.to_owned(),
+            severity: alert.severity.as_str().to_owned(),
+            text_key: alert.text_key.to_owned(),
+            reason: alert.reason,
+            // Nothing came in: when it should have.
+            received_at: received.plus_ms(after_ms).rfc3339(),
+            trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
+        }
+    }
+
+    /// What follows from what was found; what is to be stored goes into the batch.
+    pub(crate) fn finish(self, claimed: &Claimed, scored: &mut Scored) -> Result<Finished, Error> {
+        let (mut follow_ups, mut submission) = (Vec::new(), None);
+        match self.found {
+            Found::Nothing => {}
+            Found::Wait(until) => follow_ups.push(again(&self.asked, until)?),
+            Found::Silence(silence) => {
+                follow_ups.extend(silence.stored.into_iter().map(FollowUp::Push));
+                if !silence.raised.is_empty() {
+                    scored.batch.put(names::overdue(&silence.last), &silence.told)?;
+                    let known = scored.raised.entry(silence.last.clone()).or_default();
+                    known.extend(silence.raised.iter().map(|alert| alert.alert_id.clone()));
+                }
+                for alert in silence.raised {
+                    let count = silence.month.as_ref().map(|month| names::month(&alert.study_id, month));
+                    follow_ups.extend(count.map(|key| FollowUp::Count(key, month::alert(&alert.severity))));
+                    scored.batch.put(names::alert(&alert.alert_id), &alert)?;
+                    follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
+                }
+                if let Some(next) = silence.next {
+                    follow_ups.push(again(&self.asked, next)?);
+                }
+                // Should it be erased meanwhile, its alerts go with it.
+                submission = Some(silence.last);
+            }
+        }
+        Ok(Finished { id: claimed.id.clone(), submission, follow_ups })
+    }
+}
