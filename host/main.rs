@@ -68,8 +68,10 @@ enum Command {
     /// Makes the indexes in Redis again from the store, then exits.
     ///
     /// For a Redis that was lost, or put back from a backup that is older than the store: alerts are listed again, their
-    /// states and what is due are back, and responses are found by their study. It may run beside the application and be
-    /// repeated. What only Redis had does not come back: queued submissions, dead letters, counters, once marks.
+    /// states and what is due are back, submissions are found by their subject and study, what was superseded or erased is
+    /// known, and months have their counts. What the indexes name and the store does not have is taken out. It may run
+    /// beside the application and be repeated. What only Redis had does not come back: queued submissions, dead letters,
+    /// counters of the doors, once marks.
     #[command(verbatim_doc_comment)]
     Reindex(Reindex),
 }
@@ -202,13 +204,22 @@ fn reindex(arguments: Reindex) -> Result<()> {
     let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
     let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
     let done = vigil::reindex::run(&state_dir, redis_url)?;
-    let vigil::reindex::Counts { alerts, indexed, restored, raised, responses, responses_indexed, awaited, unreadable } =
-        done;
-    say(&format!("alerts: {alerts} stored, {indexed} indexed, {restored} put back, {raised} raised"));
-    say(&format!("responses: {responses} stored, {responses_indexed} indexed"));
-    say(&format!("submissions after which another is awaited: {awaited} indexed"));
-    if unreadable > 0 {
-        bail!("{unreadable} records cannot be read, and are not in the indexes");
+    say(&format!(
+        "alerts: {} stored, {} indexed, {} put back, {} raised",
+        done.alerts, done.indexed, done.restored, done.raised
+    ));
+    say(&format!("responses: {} stored, {} indexed", done.responses, done.responses_indexed));
+    say(&format!(
+        "submissions: {} stored, {} listed, {} marked as superseded, {} as erased; counters of months: {} raised",
+        done.submissions, done.listed, done.superseded, done.erased, done.counters
+    ));
+    say(&format!(
+        "taken out of indexes: {} entries of submissions, {} of alerts",
+        done.stale_submissions, done.stale_alerts
+    ));
+    say(&format!("submissions after which another is awaited: {} indexed", done.awaited));
+    if done.unreadable > 0 {
+        bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
     }
     Ok(())
 }

@@ -1,28 +1,30 @@
 //! Indexes in Redis, made again from the store: for a Redis that was lost or put back from a backup.
 //!
 //! Guarantee: it may run beside the application, be broken off and repeated: what Redis has of an alert's state is left
-//! as it is, what it has not is put there by one script. An alert that the store has and nobody raised is raised.
+//! as it is, what it has not is put there by one script. An alert that the store has and nobody raised is raised. What an
+//! index names and the store does not have is taken out. Counters of months are raised to what the store has, and never
+//! lowered: they are right when nothing was finished meanwhile, or after another run.
 //!
 //! Mechanism: the store has no listing that its components could use, so the operator's tool reads the file itself, a
 //! page of keys at a time.
 //!
 //! Subjects of whom something is awaited are looked at again by the rules in force.
 //!
-//! Not for what only Redis has: submissions that were queued, dead letters, counters, once marks.
+//! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors, once marks.
 
 mod awaited;
+mod stale;
+mod submissions;
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use domain::Timestamp;
 use domain::alert::state::State;
-use platform::entry::{self, Alert, Dispatch, Due, Record};
+use platform::entry::{self, Alert, Dispatch, Due};
 use platform::names::{self, Queue};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use serde_json::Value;
-
-use awaited::Awaited;
 
 use crate::store::{BUSY_TIMEOUT, FILE, LABEL};
 
@@ -51,6 +53,20 @@ pub struct Counts {
     pub responses_indexed: u64,
     /// Submissions after which something is awaited that were put into the indexes.
     pub awaited: u64,
+    /// Submissions in the store that were scored.
+    pub submissions: u64,
+    /// Submissions that were put into the lists of their subjects.
+    pub listed: u64,
+    /// Submissions that were marked as superseded.
+    pub superseded: u64,
+    /// Erasures that Redis did not know of.
+    pub erased: u64,
+    /// Counters of months that were too low.
+    pub counters: u64,
+    /// Entries of submissions that the store does not have, taken out of the indexes.
+    pub stale_submissions: u64,
+    /// Entries of alerts that the store does not have, or in another state, taken out of the indexes.
+    pub stale_alerts: u64,
     /// Records that are no alert or submission as this version writes them.
     pub unreadable: u64,
 }
@@ -73,13 +89,9 @@ pub fn run(state_dir: &Path, redis_url: &str) -> Result<Counts> {
         }
         Ok(())
     })?;
-    let awaited = Awaited::read(&store)?;
-    each(&store, "submission/", "submission0", |key, value| {
-        if key.matches('/').count() == 1 {
-            submission(&mut redis, &awaited, value, &mut counts)?;
-        }
-        Ok(())
-    })?;
+    submissions::put_back(&store, &mut redis, &mut counts)?;
+    // Last: what was erased while the others were read is found here.
+    stale::take_out(&store, &mut redis, &mut counts)?;
     // Somebody looks at what was put back.
     let _: i64 = redis::cmd("PUBLISH").arg(Queue::Dispatch.channel()).arg("").query(&mut redis)?;
     let tick = "next reindex";
@@ -115,8 +127,7 @@ fn alert(store: &Connection, redis: &mut redis::Connection, value: &[u8], counts
     };
     counts.alerts += 1;
     let id = alert.alert_id.clone();
-    let stored: Option<Vec<u8>> =
-        store.prepare_cached(GET)?.query_row([LABEL, &names::stored_alert_state(&id)], |row| row.get(0)).optional()?;
+    let stored = read(store, &names::stored_alert_state(&id))?;
     let stored = stored.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let state = stored.as_ref().and_then(State::read);
     let due = state.as_ref().map(State::due).unwrap_or_default();
@@ -151,22 +162,6 @@ fn alert(store: &Connection, redis: &mut redis::Connection, value: &[u8], counts
     Ok(())
 }
 
-fn submission(redis: &mut redis::Connection, awaited: &Awaited, value: &[u8], counts: &mut Counts) -> Result<()> {
-    let Ok(record) = serde_json::from_slice::<Record>(value) else {
-        counts.unreadable += 1;
-        return Ok(());
-    };
-    counts.awaited += u64::from(awaited.submission(redis, &record)?);
-    let Record { state, submission, .. } = record;
-    let (entry::State::Scored, Some(instrument), Some(received)) =
-        (state, &submission.instrument, Timestamp::parse(&submission.received_at))
-    else {
-        return Ok(());
-    };
-    counts.responses += 1;
-    let index = names::responses(&submission.study_id, instrument);
-    let mut add = redis::cmd("ZADD");
-    add.arg(index).arg("NX").arg(received.millis()).arg(&submission.submission_id);
-    counts.responses_indexed += add.query::<u64>(redis)?;
-    Ok(())
+fn read(store: &Connection, key: &str) -> Result<Option<Vec<u8>>> {
+    Ok(store.prepare_cached(GET)?.query_row([LABEL, key], |row| row.get(0)).optional()?)
 }

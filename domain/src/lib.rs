@@ -22,6 +22,7 @@ mod rule;
 mod score;
 pub mod scrub;
 pub mod selection;
+pub mod self_check;
 pub mod settings;
 mod time;
 

@@ -9,10 +9,9 @@ use platform::awaited::{self, Look};
 use platform::entry::{Record, State};
 use platform::names::{self, Queue};
 use platform::settings::Index;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
-use super::GET;
-use crate::store::LABEL;
+use super::read;
 
 /// The rules in force on what does not come.
 pub(super) struct Awaited(Option<StudyRules>);
@@ -20,16 +19,14 @@ pub(super) struct Awaited(Option<StudyRules>);
 impl Awaited {
     /// Reads the rules in force.
     pub(super) fn read(store: &Connection) -> Result<Self> {
-        let get = |key: &str| -> Result<Option<Vec<u8>>> {
-            let mut get = store.prepare_cached(GET)?;
-            get.query_row([LABEL, key], |row| row.get(0)).optional().context("cannot read the store")
-        };
-        let index = get(names::SETTINGS_INDEX)?.map(|bytes| serde_json::from_slice::<Index>(&bytes)).transpose()?;
+        let index =
+            read(store, names::SETTINGS_INDEX)?.map(|bytes| serde_json::from_slice::<Index>(&bytes)).transpose()?;
         let name = Document::AlertRules.as_str();
         let Some(version) = index.and_then(|index| index.documents.get(name).map(|known| known.version)) else {
             return Ok(Awaited(None));
         };
-        let document = get(&names::config(name, version))?.context("the document alert-rules is not in the store")?;
+        let document =
+            read(store, &names::config(name, version))?.context("the document alert-rules is not in the store")?;
         let rules = study_rules::read(&serde_json::from_slice(&document)?);
         Ok(Awaited(Some(rules.ok().context("the document alert-rules cannot be read")?)))
     }

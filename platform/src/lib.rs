@@ -39,6 +39,7 @@ pub mod queue;
 pub mod rate;
 pub mod receivers;
 pub mod redis;
+pub mod self_check;
 pub mod settings;
 pub mod stats;
 pub mod tally;

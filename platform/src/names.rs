@@ -163,6 +163,9 @@ pub const LAG: &str = "{vigil}:lag";
 pub const ATTEMPTS: &str = "{vigil}:attempts";
 /// What the clock found: a hash of `overdue`, `dead-trimmed`.
 pub const WATCH: &str = "{vigil}:watch";
+/// What is known of the self-check: a hash of `looked`, `since`, `sent`, `arrived`, `arrived-of`, all milliseconds, and what
+/// its door counted.
+pub const SELF_CHECK: &str = "{vigil}:self-check";
 /// Receivers that want no message any more: a hash, receiver to when it said so.
 pub const DISABLED: &str = "{vigil}:disabled";
 
@@ -235,6 +238,8 @@ pub fn places(service: impl Display) -> [String; 3] {
 pub const STORE: &str = "default";
 /// Written by the readiness check.
 pub const READY_PROBE: &str = "probe/ready";
+/// The record of the last self-check that was scored. Written by `score`.
+pub const SELF_CHECK_RECORD: &str = "probe/self-check";
 
 /// Which configuration documents and instruments there are, and which version of each is in force.
 pub const SETTINGS_INDEX: &str = "settings";

@@ -255,11 +255,18 @@ pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLe
 }
 
 /// Moves what is due, rings for what waits undelivered or beyond its lease, and publishes the next tick while anything
-/// is left to watch. `running` is the lease of the running tick, none for a round outside the clock.
+/// is left to watch; `always` says that something is. `running` is the lease of the running tick, none for a round outside
+/// the clock.
 ///
 /// # Errors
 /// [`Kind::Away`].
-pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, running: Option<&ClockLease>) -> Result<Ticked, Error> {
+pub async fn tick(
+    redis: &Redis,
+    now_ms: i64,
+    lease: Duration,
+    always: bool,
+    running: Option<&ClockLease>,
+) -> Result<Ticked, Error> {
     let mut keys = vec![names::CLOCK, names::DUE];
     let mut arguments = vec![
         text(names::GROUP),
@@ -271,6 +278,7 @@ pub async fn tick(redis: &Redis, now_ms: i64, lease: Duration, running: Option<&
         number(MOST_DUE),
         text(running.map(|lease| lease.0.clone()).unwrap_or_default()),
         announcement(),
+        text(if always { "1" } else { "0" }),
     ];
     for queue in Queue::ALL {
         keys.extend([queue.stream(), queue.bell()]);

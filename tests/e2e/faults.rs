@@ -81,14 +81,7 @@ impl Burst {
 
 /// Every acknowledged submission is stored once, and each alert it demands was heard, under one id each.
 async fn promise_kept(app: &App, receiver: &Receiver, acknowledged: &[(String, bool)]) {
-    until("the queues are empty", async || {
-        let mut left = 0;
-        for key in ["{vigil}:q:score", "{vigil}:q:dispatch"] {
-            left += app.redis::<usize>(&["XLEN", key]).await;
-        }
-        (left == 0 && app.deliveries_due().await == 0).then_some(())
-    })
-    .await;
+    until("the queues are empty", async || (app.work_left().await == 0).then_some(())).await;
     let dead: Vec<redis::Value> = app.redis(&["XRANGE", "{vigil}:dead", "-", "+"]).await;
     assert!(dead.is_empty(), "dead letters: {dead:?}");
 

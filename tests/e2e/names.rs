@@ -32,7 +32,7 @@ fn every_component_is_granted_what_it_reads_and_no_more() {
         // `drain` also runs the workers' own code, which reads what the workers read.
         // `console` asks for the routes in force as `dispatch` does.
         let folders: &[&str] = match id.as_str() {
-            "drain" => &["drain", "score", "dispatch"],
+            "drain" => &["drain", "clock", "score", "dispatch"],
             "console" => &["console", "dispatch"],
             id => &[id],
         };

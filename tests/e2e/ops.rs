@@ -48,7 +48,7 @@ async fn an_operators_round_does_everything_without_triggers() {
     let app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "drain"]).start().await;
     let location = app.submit(&phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
     let answer = app.send("POST", "/v1/ops/drain", &Value::Null).await;
-    assert_eq!((answer.status, answer.json()), (200, json!({"due": 0, "scored": 1, "dispatched": 1})));
+    assert_eq!((answer.status, answer.json()), (200, json!({"due": 0, "overdue": 0, "scored": 1, "dispatched": 1})));
     let shown = app.scored(&location).await;
     assert_eq!((&shown["alerts"][0]["state"], receiver.calls().len()), (&json!("delivered"), 1));
     assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.json()["scored"], 0);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use platform::Error;
 use platform::auth::Keys;
@@ -13,6 +14,8 @@ pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
     pub(crate) link_key: Option<LinkKey>,
+    /// Between two self-checks; zero for none.
+    pub(crate) self_check: Duration,
 }
 
 thread_local! {
@@ -30,6 +33,7 @@ async fn read() -> Result<Config, Error> {
         redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         link_key: reader.parsed("link_key", LinkKey::read).await,
+        self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
     };
     reader.finish(config)
 }

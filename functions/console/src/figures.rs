@@ -6,10 +6,11 @@ use std::fmt;
 use domain::alert::breaker::Position;
 use domain::alert::silence::Silence;
 use domain::alert::state::Phase;
+use domain::self_check::Seen;
 use platform::alert_stats::{self, AlertStats};
 use platform::alerts::BUCKETS_MS;
 use platform::problem::Problem;
-use platform::{Error, clock, receivers};
+use platform::{Error, clock, receivers, self_check};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -30,6 +31,12 @@ const LAGS: [(&str, &str, &str); 3] = [
     ("delivered-to-acknowledged", "delivered_to_acknowledged", "From the first receiver to somebody's acknowledgement"),
 ];
 
+/// The figures of the self-check, with their help.
+const SELF_CHECK: [(&str, &str); 2] = [
+    ("self_check_age", "Since an alert that Vigil sent to itself came through the whole path"),
+    ("self_check_round_trip", "How long that alert was on its way"),
+];
+
 /// A reading.
 #[derive(Debug)]
 pub(crate) struct Figures {
@@ -37,6 +44,8 @@ pub(crate) struct Figures {
     /// Receivers of the routes in force, with their breakers.
     breakers: Vec<(String, Position)>,
     silences: u64,
+    /// How long no self-check has come back, and how long the last one was on its way, milliseconds.
+    self_check: [Option<u64>; 2],
 }
 
 impl Figures {
@@ -46,7 +55,12 @@ impl Figures {
         let (all, _) = silences::read(config).await?;
         let active = |silence: &Silence| silences::state(silence, now) == "active";
         let silences = all.iter().filter(|silence| Silence::read(silence).is_ok_and(|it| active(&it))).count();
-        Ok(Figures { stats, breakers, silences: silences as u64 })
+        let seen = match config.self_check.is_zero() {
+            true => Seen::default(),
+            false => self_check::read(&config.redis).await.map_err(|error| away(&error))?,
+        };
+        let self_check = [seen.age_ms(now), seen.took_ms()];
+        Ok(Figures { stats, breakers, silences: silences as u64, self_check })
     }
 
     fn watched(&self, what: &str) -> u64 {
@@ -104,6 +118,12 @@ impl Collector for Figures {
             for position in POSITIONS {
                 let labels = [("receiver", receiver.as_str()), ("state", position.as_str())];
                 ConstGauge::new(i64::from(*is == position)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for ((name, help), ms) in SELF_CHECK.into_iter().zip(self.self_check) {
+            if let Some(ms) = ms {
+                let family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), gauge)?;
+                ConstGauge::new(seconds(ms)).encode(family)?;
             }
         }
         let mut one = |name: &str, help: &str, count: u64| {

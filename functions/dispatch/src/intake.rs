@@ -13,7 +13,7 @@ use platform::alerts::{self, Found, Raising, Taken};
 use platform::entry::{Alert, Attempts, Dispatch, Due, Work};
 use platform::kv::Store;
 use platform::queue::Claimed;
-use platform::{Error, clock, log, names};
+use platform::{Error, clock, log, names, self_check};
 
 use crate::config::{Config, Rules};
 use crate::job::{Case, Happened, Job, Lease, What};
@@ -41,6 +41,8 @@ impl Cases {
 
 /// Reads entries. Those that nobody can read, or that were handed out too often, become dead letters.
 pub(crate) struct Entries {
+    /// Self-checks.
+    pub(crate) probes: Vec<(String, Alert)>,
     pub(crate) raised: Vec<(String, Alert)>,
     pub(crate) due: Vec<(String, Due)>,
     pub(crate) changes: Vec<Change>,
@@ -48,9 +50,13 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn read(claimed: Vec<Claimed>, max_attempts: u32) -> Self {
-        let mut entries = Entries { raised: Vec::new(), due: Vec::new(), changes: Vec::new() };
+        let mut entries = Entries { probes: Vec::new(), raised: Vec::new(), due: Vec::new(), changes: Vec::new() };
         for entry in claimed {
             let raised = serde_json::from_slice::<Dispatch>(&entry.payload).ok();
+            if let Some(Dispatch { alert }) = raised.as_ref().filter(|it| self_check::is_probe(&it.alert.study_id)) {
+                entries.probes.push((entry.id, alert.clone()));
+                continue;
+            }
             let due = serde_json::from_slice::<Due>(&entry.payload).ok();
             let dead = match (&raised, &due) {
                 (None, None) => Some("unreadable-entry"),

@@ -12,6 +12,7 @@
 //! Not for: exactly-once. A host that dies between a receiver's answer and the script that writes it makes the receiver
 //! hear it twice; the `webhook-id` tells that it is the same.
 
+mod arrived;
 mod call;
 mod config;
 mod erased;
@@ -200,8 +201,11 @@ impl Worker {
         let ids: Vec<String> = claimed.iter().map(|entry| entry.id.clone()).collect();
 
         let (config, store) = (&self.config, &self.store);
-        let entries = Entries::read(claimed, config.max_attempts);
+        let mut entries = Entries::read(claimed, config.max_attempts);
         let (calls, ended) = (&mut self.calls, &mut self.ended);
+        let probes = std::mem::take(&mut entries.probes);
+        let own = probes.len();
+        entries.changes.extend(beside(calls, ended, arrived::note(store, probes)).await?);
         let entries = beside(calls, ended, erased::split(config, store, entries)).await?;
         let mut changes = entries.changes;
         let all: Vec<_> = entries.raised.iter().map(|(_, alert)| alert.clone()).collect();
@@ -223,7 +227,7 @@ impl Worker {
         // What is raised and called in one go counts once, when it was called.
         let raised: BTreeSet<&str> =
             jobs.iter().filter(|job| job.entry().is_none()).map(|job| job.case.alert.alert_id.as_str()).collect();
-        self.total += count.saturating_sub(held.len() + raised.len());
+        self.total += count.saturating_sub(own + held.len() + raised.len());
         let (calls, mut happened) = intake::sort(jobs, clock::now());
         for job in calls {
             happened.extend(self.lanes.push(job));

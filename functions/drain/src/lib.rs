@@ -1,16 +1,15 @@
 //! `POST /v1/ops/drain`: one round of everything over HTTP, for hosts without Redis triggers and for a watchdog.
 //!
-//! Guarantee: what is due, what waits to be scored and what waits to be sent is worked on by the very code of the
-//! workers, whose components need not run. It links them all, which is why it is a component of its own.
-
-use std::time::Duration;
+//! Guarantee: what is due, what did not move, what waits to be scored and what waits to be sent is worked on by the very
+//! code of the workers, whose components need not run; a self-check that is due goes the whole way. It links them all,
+//! which is why it is a component of its own.
 
 use platform::auth::{Action, Keys};
 use platform::config::Reader;
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::redis::{PATIENCE, Redis};
-use platform::{Error, clock, log, queue, tally};
+use platform::{Error, log, tally};
 use serde_json::json;
 
 platform::serve!(handle);
@@ -18,7 +17,6 @@ platform::serve!(handle);
 struct Config {
     redis: Redis,
     keys: Keys,
-    lease: Duration,
 }
 
 async fn handle(incoming: Incoming) -> Reply {
@@ -39,18 +37,19 @@ async fn answer(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> 
         return Err(Problem::method_not_allowed("POST"));
     }
     config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
-    round(config).await.map_err(|error| {
+    round().await.map_err(|error| {
         log::error("round-failed").cause(&error).write();
         Problem::new(ProblemType::Unavailable, "a service that this needs is away")
     })
 }
 
 /// The workers have a budget of their own: what they are in the middle of must not be dropped.
-async fn round(config: &Config) -> Result<Reply, Error> {
-    let due = queue::tick(&config.redis, clock::now().millis(), config.lease, None).await?;
+async fn round() -> Result<Reply, Error> {
+    let round = clock::Clock::read().await?.round(None).await?;
     let scored = score::drain(score::BUDGET).await?;
     let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
-    Ok(Reply::json(200, &json!({"due": due.moved, "scored": scored, "dispatched": dispatched})))
+    let (due, overdue) = (round.moved, round.overdue);
+    Ok(Reply::json(200, &json!({"due": due, "overdue": overdue, "scored": scored, "dispatched": dispatched})))
 }
 
 async fn configured() -> Result<Config, Error> {
@@ -58,7 +57,6 @@ async fn configured() -> Result<Config, Error> {
     let config = Config {
         redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
-        lease: reader.seconds("lease_seconds", 1..=86_400).await,
     };
     reader.finish(config)
 }

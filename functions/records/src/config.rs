@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) report_parts: Vec<Service>,
     pub(crate) lease: Duration,
     pub(crate) ready_max_age: Duration,
+    /// Between two self-checks; zero for none.
+    pub(crate) self_check: Duration,
 }
 
 /// The places in the URLs of services.
@@ -58,6 +60,7 @@ async fn read() -> Result<Config, Error> {
         report_parts: reader.parsed("report_parts", |text| Service::read_list(text, MONTH)).await,
         lease: reader.seconds("lease_seconds", 1..=86_400).await,
         ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
+        self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
     };
     reader.finish(config)
 }

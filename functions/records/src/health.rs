@@ -13,7 +13,7 @@ use platform::kv::Store;
 use platform::names::{self, Queue};
 use platform::redis::{Redis, text};
 use platform::settings::Settings;
-use platform::{Error, clock, log, queue};
+use platform::{Error, clock, log, queue, self_check};
 use serde_json::{Value, json};
 use spin_sdk::redis::RedisResult;
 
@@ -93,7 +93,7 @@ async fn redis_checks(config: &Config) -> Vec<Check> {
     let waiting = waiting(config).await.map_err(noted("cannot be read"));
     // After Redis lost its copy of the settings this brings it back before the door needs it.
     let settings = Settings::in_force(&config.redis).await.err().map(noted("cannot be read"));
-    vec![
+    let mut checks = vec![
         Check { name: "redis", fault: None },
         Check { name: "redis-aof", fault: unless(says("aof_enabled:1"), "appendonly must be on") },
         Check { name: "redis-fsync", fault: unless(fsync != Some(false), "appendfsync must be always") },
@@ -113,13 +113,28 @@ async fn redis_checks(config: &Config) -> Vec<Check> {
                 Err(fault) => Some(fault),
             },
         },
-    ]
+    ];
+    if !config.self_check.is_zero() {
+        checks.push(Check { name: "self-check", fault: self_check(config).await });
+    }
+    checks
+}
+
+/// Whether alerts come through the whole path: the last one that Vigil sent to itself did not long ago.
+async fn self_check(config: &Config) -> Option<&'static str> {
+    let now = clock::now();
+    match self_check::look(&config.redis, config.self_check, now).await {
+        Ok(seen) => {
+            self_check::is_late(&seen, config.self_check, now).then_some("no alert has come through for too long")
+        }
+        Err(error) => Some(noted("cannot be read")(error)),
+    }
 }
 
 /// How long the oldest entry of any queue has waited. Rings for what waits on the way.
 async fn waiting(config: &Config) -> Result<Duration, Error> {
     let now = clock::now().millis();
-    queue::tick(&config.redis, now, config.lease, None).await?;
+    queue::tick(&config.redis, now, config.lease, !config.self_check.is_zero(), None).await?;
     let mut oldest = now;
     for queue in Queue::ALL {
         oldest = oldest.min(queue::oldest(&config.redis, queue).await?.unwrap_or(now));

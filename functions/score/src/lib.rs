@@ -14,6 +14,7 @@ mod filed;
 mod gather;
 mod history;
 mod overdue;
+mod probe;
 mod record;
 mod risk;
 mod rules;

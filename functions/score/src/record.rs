@@ -11,7 +11,7 @@ use platform::kv::Batch;
 use platform::queue::{Claimed, Finished, FollowUp};
 use platform::redis::Redis;
 use platform::settings::Settings;
-use platform::{Error, log, names};
+use platform::{Error, log, names, self_check};
 use serde::Deserialize;
 
 use crate::amend::Supersede;
@@ -47,10 +47,10 @@ struct Raised {
 
 /// What scoring a response gave.
 #[derive(Default)]
-struct Outcome {
-    scored_with: Option<ScoredWith>,
-    scores: Vec<Score>,
-    decided: Decided,
+pub(crate) struct Outcome {
+    pub(crate) scored_with: Option<ScoredWith>,
+    pub(crate) scores: Vec<Score>,
+    pub(crate) decided: Decided,
 }
 
 /// A claimed entry, read.
@@ -120,6 +120,9 @@ impl Scorer {
         max_attempts: u32,
         scored: &mut Scored,
     ) -> Result<Finished, Error> {
+        if self_check::is_probe(&entry.submission.study_id) {
+            return self.probe(claimed, entry, max_attempts, scored);
+        }
         let batch = &mut scored.batch;
         let mut follow_ups = Vec::new();
         if let Some(alerts) = extra.kept.take() {
@@ -192,6 +195,9 @@ impl Scorer {
     /// What an entry needs from elsewhere before it is scored.
     pub(crate) fn needs(&mut self, entry: &Entry, risk: &risk::Config) -> Needs {
         let submission = &entry.submission;
+        if self_check::is_probe(&submission.study_id) {
+            return Needs::default();
+        }
         let Some(id) = &submission.instrument else {
             let kind = ReportKind::parse(&submission.kind);
             let changed = kind.is_some_and(|kind| self.rules.changes_report(&submission.study_id, kind));
@@ -211,7 +217,7 @@ impl Scorer {
     }
 
     /// The reason of an error is a fixed word.
-    fn score(&mut self, entry: &Entry, extra: &Extra) -> Result<Outcome, &'static str> {
+    pub(crate) fn score(&mut self, entry: &Entry, extra: &Extra) -> Result<Outcome, &'static str> {
         let submission = &entry.submission;
         if submission.instrument.is_none() {
             // A report has no score.
@@ -254,6 +260,6 @@ fn put_audited(batch: &mut Batch, record: &Record) -> Result<(), Error> {
     audit::begin(batch, &entity, &change)
 }
 
-fn handed_over(alert: Alert) -> Result<String, Error> {
+pub(crate) fn handed_over(alert: Alert) -> Result<String, Error> {
     platform::kv::json(&Dispatch { alert })
 }

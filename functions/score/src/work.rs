@@ -34,6 +34,8 @@ pub(crate) struct Scored {
     finished: Vec<Finished>,
     /// The alerts of submissions that raised some.
     pub(crate) raised: BTreeMap<String, Vec<String>>,
+    /// How many self-checks are among them.
+    pub(crate) probes: usize,
 }
 
 /// What all batches of a drain share.
@@ -116,11 +118,12 @@ impl Bench<'_> {
         }
     }
 
-    /// Ends the entries of a batch that was stored. Gives how many were ended.
+    /// Ends the entries of a batch that was stored. Gives how many submissions were ended.
     pub(crate) async fn end(&self, scored: Scored) -> Result<usize, Error> {
         let ended = queue::finish(self.redis, Queue::Score, &scored.finished).await?;
+        let count = ended.count.saturating_sub(scored.probes);
         if ended.erased.is_empty() {
-            return Ok(ended.count);
+            return Ok(count);
         }
         let ids: Vec<&str> = ended.erased.iter().map(String::as_str).collect();
         let erased = erasure::find(self.redis, &ids).await?;
@@ -130,6 +133,6 @@ impl Bench<'_> {
         let rest = scored.finished.into_iter().filter(of_erased);
         let rest = rest.map(|entry| Finished { id: entry.id, submission: None, follow_ups: Vec::new() });
         let cleared = queue::finish(self.redis, Queue::Score, &rest.collect::<Vec<_>>()).await?;
-        Ok(ended.count + cleared.count)
+        Ok(count + cleared.count)
     }
 }

@@ -54,14 +54,24 @@ pub enum Enqueued {
 pub struct Door {
     script: Script,
     limited: bool,
+    /// Where it counts.
+    stats: &'static str,
 }
 
 impl Door {
     /// For a stream of so many entries at most, which remembers submissions for so many days.
     pub fn new(capacity: u64, days: u32, limits: &Limits) -> Self {
+        Self::remembering(capacity, u64::from(days) * 86_400, limits, names::STATS)
+    }
+
+    /// For submissions of Vigil's own: they are remembered for so many seconds, and counted elsewhere than those of others.
+    pub(crate) fn apart(capacity: u64, seconds: u64, stats: &'static str) -> Self {
+        Self::remembering(capacity, seconds, &Limits::default(), stats)
+    }
+
+    fn remembering(capacity: u64, seconds: u64, limits: &Limits, stats: &'static str) -> Self {
         let fixed = format!(
-            "local SECONDS, CAPACITY = {}, {capacity}\nlocal BELL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
-            u64::from(days) * 86_400,
+            "local SECONDS, CAPACITY = {seconds}, {capacity}\nlocal BELL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
             Queue::Score.channel(),
             BELL.as_millis(),
             names::CLOCK_CHANNEL,
@@ -69,7 +79,7 @@ impl Door {
         );
         let limited = !limits.is_off();
         let limits = if limited { limits.script(include_str!("limits.lua")) } else { "local limit\n".to_owned() };
-        Door { script: Script::new([&*fixed, &*limits, include_str!("enqueue.lua")].concat()), limited }
+        Door { script: Script::new([&*fixed, &*limits, include_str!("enqueue.lua")].concat()), limited, stats }
     }
 
     /// Takes submissions in that one API key sends: remembers each, appends it, counts it, and rings, in one step. Gives
@@ -92,7 +102,7 @@ impl Door {
         let queue = Queue::Score;
         let arguments = || {
             let mut keys = Vec::with_capacity(8 + submissions.len() * if self.limited { 2 } else { 1 });
-            keys.extend([queue.stream(), queue.bell(), names::CLOCK, names::STATS, names::SETTINGS].map(text));
+            keys.extend([queue.stream(), queue.bell(), names::CLOCK, self.stats, names::SETTINGS].map(text));
             keys.extend(submissions.iter().map(|one| text(names::once(one.id))));
             if self.limited {
                 keys.push(text(names::rate_of_key(key)));

@@ -2,7 +2,7 @@
 -- anything is left to watch.
 -- KEYS  clock, due, then for each queue: stream, bell; last: dead
 -- ARGV  group, now ms, lease ms, bell ms, clock channel, clock ms, most to move, the running tick's lease or '',
---       announcement of the next tick, then for each queue: name, channel
+--       announcement of the next tick, '1' if there is always something to watch, then for each queue: name, channel
 -- Gives entries moved, '1' if the clock goes on
 local now, moved = tonumber(ARGV[2]), 0
 if ARGV[8] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[8] then
@@ -10,8 +10,8 @@ if ARGV[8] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[8] then
   return {0, '0'}
 end
 local stream_of = {}
-for q = 10, #ARGV, 2 do
-  stream_of[ARGV[q]] = KEYS[3 + (q - 10)]
+for q = 11, #ARGV, 2 do
+  stream_of[ARGV[q]] = KEYS[3 + (q - 11)]
 end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[7]))) do
   local cut = string.find(member, ' ', 1, true)
@@ -26,9 +26,9 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT
     redis.call('ZREM', KEYS[2], member)
   end
 end
-local watching = false
-for q = 10, #ARGV, 2 do
-  local stream, bell, channel = KEYS[3 + (q - 10)], KEYS[4 + (q - 10)], ARGV[q + 1]
+local watching = ARGV[10] == '1'
+for q = 11, #ARGV, 2 do
+  local stream, bell, channel = KEYS[3 + (q - 11)], KEYS[4 + (q - 11)], ARGV[q + 1]
   local length = redis.call('XLEN', stream)
   if length > 0 then
     watching = true

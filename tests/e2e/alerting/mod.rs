@@ -1,11 +1,13 @@
 //! Alerting by the document `alert-routes`: who is told, when again, who is told next.
 
+mod acknowledged;
 mod admission;
 mod breaker;
 mod burst;
 mod chain;
 mod channels;
 mod overtaken;
+mod rounds;
 mod schedule;
 mod watch;
 

@@ -1,0 +1,43 @@
+//! The receiver of the self-check: it is within Vigil, and takes note of when its alert arrived.
+//!
+//! Guarantee: an alert arrived only if what raised it is in the store. It ends with the entry that brought it, and is
+//! neither raised nor listed.
+
+use platform::alerts::change::Change;
+use platform::entry::Alert;
+use platform::kv::Store;
+use platform::{Error, clock, log, names, self_check};
+use serde::Deserialize;
+
+/// As much of its record as tells which one it is.
+#[derive(Deserialize)]
+struct Stored {
+    submission: Said,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    received_at: String,
+}
+
+/// Takes note of self-checks, given with the entries that brought them.
+pub(crate) async fn note(store: &Store, probes: Vec<(String, Alert)>) -> Result<Vec<Change>, Error> {
+    if probes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let record: Option<Stored> = store.get(names::SELF_CHECK_RECORD).await?;
+    let mut changes = Vec::with_capacity(probes.len());
+    for (entry, alert) in probes {
+        let mut change = Change::default();
+        // A later one may have taken its place.
+        if record.as_ref().is_some_and(|record| record.submission.received_at >= alert.received_at) {
+            self_check::arrived(&mut change, &alert, clock::now());
+        } else {
+            log::error("self-check-failed").outcome("not-stored").write();
+        }
+        change.end(&entry);
+        changes.push(change);
+    }
+    Ok(changes)
+}

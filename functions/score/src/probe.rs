@@ -1,0 +1,50 @@
+//! The self-check: scored and stored as any submission, and nowhere listed, counted or audited.
+
+use platform::Error;
+use platform::entry::{Entry, Record, State};
+use platform::queue::{Claimed, Finished, FollowUp};
+use platform::{log, names};
+
+use crate::gather::Extra;
+use crate::record::{Scorer, handed_over};
+use crate::work::Scored;
+
+impl Scorer {
+    /// Scores a self-check: its record takes the place of the one before, and its alert is what follows. One that fails is
+    /// no dead letter. It does not come back, and that is what shows.
+    pub(crate) fn probe(
+        &mut self,
+        claimed: &Claimed,
+        entry: Entry,
+        max_attempts: u32,
+        scored: &mut Scored,
+    ) -> Result<Finished, Error> {
+        scored.probes += 1;
+        let outcome = match self.score(&entry, &Extra::default()) {
+            _ if claimed.attempt > max_attempts => Err("attempts-exhausted"),
+            Ok(outcome) if outcome.decided.alerts.is_empty() => Err("no-alert"),
+            outcome => outcome,
+        };
+        let mut follow_ups = Vec::new();
+        match outcome {
+            Ok(outcome) => {
+                let alerts = outcome.decided.alerts;
+                let record = Record {
+                    state: State::Scored,
+                    reason: None,
+                    submission: entry.submission,
+                    scored_with: outcome.scored_with,
+                    scores: outcome.scores,
+                    alerts: alerts.iter().map(|alert| alert.alert_id.clone()).collect(),
+                    judged: outcome.decided.judged,
+                };
+                scored.batch.put(names::SELF_CHECK_RECORD.to_owned(), &record)?;
+                for alert in alerts {
+                    follow_ups.push(FollowUp::Push(handed_over(alert)?));
+                }
+            }
+            Err(reason) => log::error("self-check-failed").outcome(reason).attempt(claimed.attempt).write(),
+        }
+        Ok(Finished { id: claimed.id.clone(), submission: None, follow_ups })
+    }
+}
