@@ -1,5 +1,6 @@
 //! Time and chance, taken from the host at the edges and handed to the rules as values.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::Timestamp;
@@ -20,6 +21,20 @@ pub async fn sleep(duration: Duration) {
 pub fn chance() -> f64 {
     // The 53 bits that a float can tell apart.
     (random::get_random_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+thread_local! {
+    static UNIQUE: Cell<Option<u128>> = const { Cell::new(None) };
+}
+
+/// 128 bits that no other call gives, which may be guessable: for what must differ and is no secret. The host is asked
+/// once for each instance.
+pub fn unique_bits() -> u128 {
+    // A linear congruential generator of full period: odd increment, multiplier 1 more than a multiple of 4.
+    let last = UNIQUE.get().unwrap_or_else(random_bits);
+    let next = last.wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    UNIQUE.set(Some(next));
+    next
 }
 
 /// 128 random bits, never guessable.

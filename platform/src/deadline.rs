@@ -84,8 +84,8 @@ impl Timer {
     /// # Errors
     /// [`TimedOut`] when time is up first.
     pub async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
-        let left = self.deadline.left();
-        if left.is_zero() {
+        // Where somebody listens for the alarm already, it tells.
+        if self.alarm.is_none() && self.deadline.left().is_zero() {
             return Err(TimedOut);
         }
         let mut work = pin!(work);
@@ -95,7 +95,7 @@ impl Timer {
             }
             let alarm = self.alarm.get_or_insert_with(|| match self.shared {
                 true => Box::pin(alarm::alarm(self.deadline.at)),
-                false => Box::pin(clock::sleep(left)),
+                false => Box::pin(clock::sleep(self.deadline.left())),
             });
             let rung = alarm.as_mut().poll(cx);
             if rung.is_ready() {

@@ -95,7 +95,7 @@ impl Incoming {
             Method::Other(other) => other,
         };
         let headers = request.get_headers().copy_all();
-        let trace = Trace::accept(find(&headers, "traceparent"), clock::random_bits());
+        let trace = Trace::accept(find(&headers, "traceparent"), clock::unique_bits());
         Incoming {
             method,
             path: path.to_owned(),

@@ -21,7 +21,10 @@
 use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
 use super::{Baseline, Grade, Measured, Quantity};
-use crate::{instrument::condition::Test, rule::figure};
+use crate::{
+    instrument::condition::Test,
+    rule::{figure, worst_first},
+};
 
 /// Where a grade begins: beyond this.
 enum Limit {
@@ -203,10 +206,8 @@ impl Term {
         if let (ByBaseline::Beside { two, three }, Some(known)) = (&self.by_baseline, baseline) {
             bounds.extend(multiples(result, known, [(2, *two), (3, *three)], false));
         }
-        // The worst first.
-        bounds.sort_by_key(|bound| core::cmp::Reverse(bound.grade));
         let mut open: Option<&'static str> = None;
-        for bound in bounds {
+        for bound in worst_first(bounds.into_iter(), |bound| bound.grade) {
             let passed = bound.test.and_then(|(quantity, test)| quantity.passes(&test).ok_or(OPEN));
             match passed {
                 Ok(true) if self.by_treatment => return Verdict::Open(BY_TREATMENT.to_owned()),

@@ -160,7 +160,8 @@ impl Instrument {
     ) -> Vec<Alert<'a>> {
         let known = Known { answers, scores, defs: &self.scores, parameters: None, history };
         let raised = rules.iter().filter(|rule| known.holds(&rule.0.when) == Some(true));
-        worst_first(raised.map(|rule| rule.0.raise(words::reason(self, &known, &rule.0.when))).collect())
+        let alerts = raised.map(|rule| rule.0.raise(words::reason(self, &known, &rule.0.when)));
+        worst_first(alerts, |alert| alert.severity)
     }
 
     /// The rules that nobody can decide without the earlier responses: for a caller who could not have them.
@@ -177,7 +178,13 @@ impl Instrument {
     }
 }
 
-fn worst_first(mut alerts: Vec<Alert<'_>>) -> Vec<Alert<'_>> {
-    alerts.sort_by_key(|alert| core::cmp::Reverse(alert.severity));
-    alerts
+/// The highest rank first, those of one rank in the order they came. There are few of them, and the general way of sorting
+/// is 4 KB of code for each type.
+pub(crate) fn worst_first<T, R: Ord>(found: impl Iterator<Item = T>, rank: impl Fn(&T) -> R) -> Vec<T> {
+    let mut sorted: Vec<T> = Vec::new();
+    for one in found {
+        let place = sorted.partition_point(|other| rank(other) >= rank(&one));
+        sorted.insert(place, one);
+    }
+    sorted
 }

@@ -19,6 +19,7 @@ use alloc::{format, string::String, vec::Vec};
 use super::{
     Alert, Ruled,
     read::{When, read_list},
+    worst_first,
 };
 use crate::{
     Code,
@@ -119,7 +120,7 @@ pub fn judge<'a>(rules: &'a [OverdueRule], what: &str, silence_ms: u64) -> Judge
         }
         look_after_ms = [look_after_ms, expected.next_ms(misses)].into_iter().flatten().min();
     }
-    missed.sort_by_key(|missed| core::cmp::Reverse(missed.alert.severity));
+    let missed = worst_first(missed.into_iter(), |missed| missed.alert.severity);
     Judged { missed, look_after_ms: look_after_ms.map(|next: u64| next.min(silence_ms.saturating_add(LOOK_MS))) }
 }
 

@@ -80,7 +80,7 @@ async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
+    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?;
     let is_fhir = matches!(target, Target::Fhir);
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
@@ -127,7 +127,7 @@ struct Sent<'a> {
     target: Target<'a>,
     body: Vec<u8>,
     idempotency_key: Option<String>,
-    principal: Principal,
+    principal: &'a Principal,
     trace: Trace,
     minimal: bool,
     now: Timestamp,

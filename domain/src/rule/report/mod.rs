@@ -56,5 +56,5 @@ pub fn built_in(kind: ReportKind) -> Result<Vec<ReportRule>, Vec<Finding>> {
 /// The alerts that `rules` raise, the most severe first.
 pub fn alerts<'a>(rules: &'a [ReportRule], facts: &Facts<'_>) -> Vec<Alert<'a>> {
     let raised = rules.iter().filter(|rule| facts.holds(&rule.0.when) == Some(true));
-    worst_first(raised.map(|rule| rule.0.raise(facts.reason(&rule.0.when))).collect())
+    worst_first(raised.map(|rule| rule.0.raise(facts.reason(&rule.0.when))), |alert| alert.severity)
 }
