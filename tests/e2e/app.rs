@@ -94,6 +94,11 @@ impl Builder {
         self
     }
 
+    /// For a test that ends Redis: the triggers of a real Spin end it together with Redis, so it runs without them there.
+    pub(crate) fn outliving_redis(self) -> Self {
+        if on_spin() { self.only(&["submit", "records", "console", "drain"]) } else { self }
+    }
+
     /// Starts with a Redis and a folder of its own.
     pub(crate) async fn start(self) -> App {
         let folder = tempfile::tempdir().unwrap();

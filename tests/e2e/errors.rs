@@ -180,7 +180,7 @@ async fn a_full_queue_refuses_and_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_the_door_says_so_within_its_deadline() {
-    let mut app = App::start().await;
+    let mut app = App::builder().outliving_redis().start().await;
     app.redis.as_mut().unwrap().kill().unwrap();
     let began = std::time::Instant::now();
     let answer = app.send("POST", PHQ9, &phq9("r", [0; 9])).await;

@@ -67,8 +67,10 @@ async fn a_subject_of_two_sites_is_known_to_the_clinicians_of_both() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_record_there_is_no_answer() {
-    let mut app = App::start().await;
-    let subject = subject(&app).await;
+    let mut app = App::builder().outliving_redis().start().await;
+    let location = app.submit(&phq9("r", [1; 9])).await;
+    app.send("POST", "/v1/ops/drain", &Value::Null).await;
+    let subject = app.scored(&location).await["subject"].as_str().unwrap().to_owned();
     app.redis.as_mut().unwrap().kill().unwrap();
     let answer = app.send_as(CLINICIAN_A1, "GET", &path(&subject), &Value::Null).await;
     assert_eq!(answer.status, 503);

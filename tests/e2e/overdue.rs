@@ -271,7 +271,7 @@ async fn an_operators_round_finds_what_is_overdue() {
 async fn a_worker_that_died_before_handing_over_loses_no_alert() {
     let receiver = Receiver::start().await;
     let components = ["submit", "records", "console", "score", "clock"];
-    let mut app = App::builder().routes(&[&receiver.url()]).only(&components).start().await;
+    let mut app = App::builder().probed().routes(&[&receiver.url()]).only(&components).start().await;
     put(&app, diaries(0.3, 1)).await;
     let location = diary(&app, "d1").await;
     until("it is handed over", async || (app.redis::<usize>(&["XLEN", "{vigil}:q:dispatch"]).await == 1).then_some(()))

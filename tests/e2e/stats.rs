@@ -213,7 +213,7 @@ async fn a_flood_of_refusals_is_counted_whole_by_few_scripts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_figures_are_away_and_nothing_breaks() {
-    let mut app = App::start().await;
+    let mut app = App::builder().outliving_redis().start().await;
     app.redis.as_mut().unwrap().kill().unwrap();
     for path in [STATS, "/metrics"] {
         let answer = app.send("GET", path, &Value::Null).await;
