@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use platform::names::{GROUP, Queue};
+use platform::names::{GROUP, Queue, SETTINGS};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -343,12 +343,12 @@ fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
 /// Claims as the worker does, and gives how long the server took.
 fn claim(redis: &mut redis::Connection) -> Result<Duration> {
     let mut command = redis::cmd("EVAL");
-    command.arg(include_str!("../../platform/src/queue/claim.lua")).arg(2);
-    command.arg(Queue::Score.stream()).arg(Queue::Score.bell());
+    command.arg(include_str!("../../platform/src/queue/claim.lua")).arg(3);
+    command.arg(Queue::Score.stream()).arg(Queue::Score.bell()).arg(SETTINGS);
     command.arg(GROUP).arg(64).arg(60_000).arg("0").arg("0");
     let began = Instant::now();
     let claimed: Vec<redis::Value> = command.query(redis)?;
-    ensure!(!claimed.is_empty(), "nothing was claimed");
+    ensure!(claimed.len() > 1, "nothing was claimed");
     Ok(began.elapsed())
 }
 
