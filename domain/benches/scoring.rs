@@ -50,7 +50,7 @@ fn main() {
         ("eq-5d-5l-nice-dsu-map-to-3l-uk", 1),
     ] {
         let definition = library::definition(id).unwrap();
-        let instrument = Instrument::from_json(definition).unwrap();
+        let instrument = Instrument::from_json(&definition).unwrap();
         let answers: Map<String, Value> = instrument.item_ids().map(|id| (id.into(), Value::from(answer))).collect();
         let parameters = instrument.parameters(&BTreeMap::new()).unwrap();
         let read = instrument.read(&answers).unwrap();
@@ -63,7 +63,7 @@ fn main() {
             black_box(instrument.alerts(&read, &scores, None));
         });
         let load = rate(|| {
-            black_box(Instrument::from_json(black_box(definition)).unwrap());
+            black_box(Instrument::from_json(black_box(&definition)).unwrap());
         });
         println!("{id:<20} {answer:>6} {score:>14.0} {whole:>18.0} {:>12.1}", 1e6 / load);
     }
