@@ -3,6 +3,7 @@
 //! Guarantee: on Ctrl-C or SIGTERM no new request is taken, what is in flight finishes, Redis stops last and cleanly, and
 //! the exit status is 0. A second signal ends at once; even then nothing acknowledged is lost, because Redis keeps it.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -76,17 +77,35 @@ enum Command {
     Reindex(Reindex),
 }
 
+/// Which installation a tool works on.
 #[derive(clap::Args)]
-struct Reseal {
-    /// Counts what would be resealed and writes nothing.
-    #[arg(long)]
-    dry_run: bool,
+struct Place {
     /// Where the data lives: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside spin.toml]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// The application, beside which .env is looked for [default: spin.toml of this directory or the nearest one above]
     #[arg(long, value_name = "FILE")]
     spin_toml: Option<PathBuf>,
+}
+
+impl Place {
+    /// Its variables, those given here before all others, and where its data lives.
+    fn open(self, given: Vec<(String, String)>) -> Result<(BTreeMap<String, String>, PathBuf)> {
+        let spin_toml = find_spin_toml(self.spin_toml)?;
+        let root = spin_toml.parent().context("spin.toml has no directory")?;
+        let mut variables = secrets::load(root)?.variables;
+        variables.extend(given);
+        Ok((variables, self.state_dir.unwrap_or_else(|| root.join(".vigil"))))
+    }
+}
+
+#[derive(clap::Args)]
+struct Reseal {
+    /// Counts what would be resealed and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    place: Place,
     /// Sets `identity_key` or `identity_keys_old`. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
     variables: Vec<(String, String)>,
@@ -94,12 +113,8 @@ struct Reseal {
 
 #[derive(clap::Args)]
 struct Reindex {
-    /// Where the data lives: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside spin.toml]
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// The application, beside which .env is looked for [default: spin.toml of this directory or the nearest one above]
-    #[arg(long, value_name = "FILE")]
-    spin_toml: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
     variables: Vec<(String, String)>,
@@ -177,15 +192,11 @@ fn provision(spin_toml: Option<PathBuf>) -> Result<()> {
 }
 
 fn reseal(arguments: Reseal) -> Result<()> {
-    let spin_toml = find_spin_toml(arguments.spin_toml)?;
-    let root = spin_toml.parent().context("spin.toml has no directory")?;
-    let mut variables = secrets::load(root)?.variables;
-    variables.extend(arguments.variables);
+    let (variables, state_dir) = arguments.place.open(arguments.variables)?;
     let present = variables.get("identity_key").context("identity_key is not set")?;
     let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
     let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
     let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
-    let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
     let counts = vigil::reseal::run(&state_dir, &present, &older, !arguments.dry_run)?;
     let resealed = if arguments.dry_run { "to be resealed" } else { "resealed" };
     let Counts { resealed: done, current, unreadable } = counts;
@@ -197,12 +208,8 @@ fn reseal(arguments: Reseal) -> Result<()> {
 }
 
 fn reindex(arguments: Reindex) -> Result<()> {
-    let spin_toml = find_spin_toml(arguments.spin_toml)?;
-    let root = spin_toml.parent().context("spin.toml has no directory")?;
-    let mut variables = secrets::load(root)?.variables;
-    variables.extend(arguments.variables);
+    let (variables, state_dir) = arguments.place.open(arguments.variables)?;
     let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
-    let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
     let done = vigil::reindex::run(&state_dir, redis_url)?;
     say(&format!(
         "alerts: {} stored, {} indexed, {} put back, {} raised",

@@ -138,8 +138,20 @@ pub async fn load(redis: &Redis, store: &Store, id: &str) -> Result<Option<Found
     Ok(find(redis, store, &[id]).await?.pop().flatten())
 }
 
+/// Something that happens to an alert.
+pub struct Happening<'a> {
+    /// The alert.
+    pub alert: &'a Alert,
+    /// What happens.
+    pub event: &'a Event<'a>,
+    /// When.
+    pub now: Timestamp,
+    /// Somebody made a step of it already that is in the store and was not written.
+    pub lost: bool,
+}
+
 /// Makes of an alert what an event makes of it: stores that, then writes it; again when somebody else was quicker. An
-/// alert that was never raised or was erased ignores everything.
+/// alert that was never raised or was erased ignores everything. `more` is what else is to be done if it is not ignored.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -147,56 +159,10 @@ pub async fn apply(
     redis: &Redis,
     store: &Store,
     routes: &Routes,
-    alert: &Alert,
-    event: &Event<'_>,
-    now: Timestamp,
+    happening: Happening<'_>,
+    more: impl Fn() -> Result<Change, Error>,
 ) -> Result<Result<Found, Ignored>, Error> {
-    apply_with(redis, store, routes, alert, event, now, || Ok((Change::default(), Batch::default()))).await
-}
-
-/// As [`apply`], with more to be done and stored if the event is not ignored.
-///
-/// # Errors
-/// As [`apply`].
-pub async fn apply_with(
-    redis: &Redis,
-    store: &Store,
-    routes: &Routes,
-    alert: &Alert,
-    event: &Event<'_>,
-    now: Timestamp,
-    more: impl Fn() -> Result<(Change, Batch), Error>,
-) -> Result<Result<Found, Ignored>, Error> {
-    apply_after(false, redis, store, routes, alert, event, now, more).await
-}
-
-/// As [`apply_with`], for somebody who made a step of it that was not written: it is in the store.
-///
-/// # Errors
-/// As [`apply`].
-pub async fn apply_again(
-    redis: &Redis,
-    store: &Store,
-    routes: &Routes,
-    alert: &Alert,
-    event: &Event<'_>,
-    now: Timestamp,
-    more: impl Fn() -> Result<(Change, Batch), Error>,
-) -> Result<Result<Found, Ignored>, Error> {
-    apply_after(true, redis, store, routes, alert, event, now, more).await
-}
-
-#[expect(clippy::too_many_arguments, reason = "those of apply_with, and whether the store is to be put right")]
-async fn apply_after(
-    mut lost: bool,
-    redis: &Redis,
-    store: &Store,
-    routes: &Routes,
-    alert: &Alert,
-    event: &Event<'_>,
-    now: Timestamp,
-    more: impl Fn() -> Result<(Change, Batch), Error>,
-) -> Result<Result<Found, Ignored>, Error> {
+    let Happening { alert, event, now, mut lost } = happening;
     let plan = plan_of(routes, alert);
     for _ in 0..TRIES {
         let Some(found) = load(redis, store, &alert.alert_id).await? else {
@@ -216,8 +182,7 @@ async fn apply_after(
                 }
             }
         };
-        let (mut change, own) = more()?;
-        batch.append(own);
+        let mut change = more()?;
         record::stepped(alert, &found, &step, Taken::Nothing, now, &mut change, &mut batch)?;
         store.put_each(&batch).await?;
         if change::make(redis, &[change]).await?.first() == Some(&true) {
@@ -243,7 +208,7 @@ pub struct Stepped<'a> {
 }
 
 /// Stores and writes steps in their order, all of them in one transaction and one script, and makes other changes before
-/// them. Gives for each step whether it was written; if not, somebody else was quicker, and [`apply_with`] starts from
+/// them. Gives for each step whether it was written; if not, somebody else was quicker, and [`apply`] starts from
 /// what they made of it. For workers: it blocks the instance.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use domain::alert::state::{Act, Event, Ignored, Phase, State};
 use domain::intake::is_name;
 use domain::scrub::{Own, Removed, scrub};
 use domain::{Code, Finding};
-use platform::alerts::{self, Filter, Found};
+use platform::alerts::{self, Filter, Found, Happening, change::Change};
 use platform::auth::{Action, Principal};
 use platform::entry::Alert;
 use platform::http::{Incoming, Reply};
@@ -114,7 +114,8 @@ async fn done(
 ) -> Result<Reply, Problem> {
     let routes = dispatch::routes_in_force().await.map_err(|error| away(&error))?;
     let event = event(Act { by: &principal.id, note });
-    let applied = alerts::apply(&config.redis, store, &routes, alert, &event, clock::now()).await;
+    let happening = Happening { alert, event: &event, now: clock::now(), lost: false };
+    let applied = alerts::apply(&config.redis, store, &routes, happening, || Ok(Change::default())).await;
     let ignored = applied.map_err(|error| away(&error))?.err();
     let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
     let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));

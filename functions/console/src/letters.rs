@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
 use domain::{Code, Finding, Timestamp};
-use platform::alerts::{self, change::Change};
+use platform::alerts::{self, Happening, change::Change};
 use platform::audit::{self, Action as Audited};
 use platform::auth::{Action, Principal};
 use platform::dead::{self, Letter, is_id};
@@ -202,10 +202,10 @@ async fn replayed(
                     let more = || {
                         let mut change = Change::default();
                         change.unbury(&ids);
-                        Ok((change, Batch::default()))
+                        Ok(change)
                     };
-                    let now = clock::now();
-                    alerts::apply_with(&config.redis, &store, &routes, &alert, &event, now, more).await?.err()
+                    let replayed = Happening { alert: &alert, event: &event, now: clock::now(), lost: false };
+                    alerts::apply(&config.redis, &store, &routes, replayed, more).await?.err()
                 }
                 None => Some(domain::alert::state::Ignored::Stale),
             };

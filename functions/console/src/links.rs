@@ -6,10 +6,10 @@
 
 use domain::alert::link::{Grant, Refusal};
 use domain::alert::state::{Act, Event, Ignored, State};
-use platform::alerts::{self, change::Change};
+use platform::alerts::{self, Happening, change::Change};
 use platform::entry::Alert;
 use platform::http::{Incoming, Reply};
-use platform::kv::{Batch, Store};
+use platform::kv::Store;
 use platform::problem::{Problem, ProblemType};
 use platform::redis::text;
 use platform::{clock, log, names};
@@ -81,9 +81,10 @@ async fn used(
     let more = || {
         let mut change = Change::default();
         change.use_link(grant, grant.expires.ms_since(now));
-        Ok((change, Batch::default()))
+        Ok(change)
     };
-    let applied = alerts::apply_with(&config.redis, store, &routes, alert, &event, now, more).await;
+    let used = Happening { alert, event: &event, now, lost: false };
+    let applied = alerts::apply(&config.redis, store, &routes, used, more).await;
     let ignored = applied.map_err(|error| away(&error))?.err();
     let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
     let found = found.ok_or_else(Problem::not_found)?;

@@ -9,7 +9,7 @@ use domain::alert::retry::{GiveUp, Outcome};
 use domain::alert::state::{Delivery, Event, Hold, Phase, State, Status, Work as Owed};
 use domain::{Severity, Timestamp};
 use platform::alerts::change::{self, Change};
-use platform::alerts::{self, Found, Raising, Taken};
+use platform::alerts::{self, Found, Happening, Raising, Taken};
 use platform::entry::{Alert, Attempts, Dispatch, Due, Work};
 use platform::kv::Store;
 use platform::queue::Claimed;
@@ -223,9 +223,10 @@ async fn carry(
         let Some(alert) = store.get::<Alert>(&names::alert(&id)).await? else { continue };
         match outcome {
             Some(Some(outcome)) => {
-                let (routes, event) = (&rules.routes, Event::Carried(outcome));
+                let event = Event::Carried(outcome);
+                let told = Happening { alert: &alert, event: &event, now: clock::now(), lost: false };
                 // Ignored is well: it was told before.
-                let _ = alerts::apply(&config.redis, store, routes, &alert, &event, clock::now()).await?;
+                let _ = alerts::apply(&config.redis, store, &rules.routes, told, || Ok(Change::default())).await?;
             }
             // Its message is still on its way.
             Some(None) => {}

@@ -2,7 +2,7 @@
 
 use domain::alert::state::{Delivery, Effect, Ignored, State, Status, Step};
 use platform::alerts::change::{self, Change};
-use platform::alerts::{self, Found, Stepped};
+use platform::alerts::{self, Found, Happening, Stepped};
 use platform::entry::{Due, Work};
 use platform::kv::{Batch, Store};
 use platform::{Error, clock, log, names, receivers};
@@ -108,9 +108,10 @@ async fn again(config: &Config, store: &Store, job: &Job, what: &What) -> Result
     let more = || {
         let mut change = Change::default();
         finish(job, &job.case.found.borrow().state, &mut change)?;
-        Ok((change, Batch::default()))
+        Ok(change)
     };
-    match alerts::apply_again(redis, store, routes, alert, &event, clock::now(), more).await? {
+    let happening = Happening { alert, event: &event, now: clock::now(), lost: true };
+    match alerts::apply(redis, store, routes, happening, more).await? {
         Ok(found) => {
             job.case.found.replace(found);
         }
