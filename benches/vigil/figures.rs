@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use platform::names::{GROUP, Queue, SETTINGS};
+use platform::names::{GROUP, MORE, Queue, SETTINGS};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -282,7 +282,7 @@ const DEEP: u64 = 1_000_000;
 const FILL: &str = "
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   redis.call('XADD', KEYS[1], '*', 'd', 'an entry that waits ' .. i)
-  redis.call('SET', '{vigil}:once:' .. i, ARGV[3], 'EX', 86400)
+  redis.call('SET', '{vigil}:once:' .. i, ARGV[3])
 end
 return redis.call('XLEN', KEYS[1])";
 
@@ -343,8 +343,8 @@ fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
 /// Claims as the worker does, and gives how long the server took.
 fn claim(redis: &mut redis::Connection) -> Result<Duration> {
     let mut command = redis::cmd("EVAL");
-    command.arg(include_str!("../../platform/src/queue/claim.lua")).arg(3);
-    command.arg(Queue::Score.stream()).arg(Queue::Score.bell()).arg(SETTINGS);
+    command.arg(include_str!("../../platform/src/queue/claim.lua")).arg(4);
+    command.arg(Queue::Score.stream()).arg(Queue::Score.bell()).arg(SETTINGS).arg(MORE);
     command.arg(GROUP).arg(64).arg(60_000).arg("0").arg("0");
     let began = Instant::now();
     let claimed: Vec<redis::Value> = command.query(redis)?;

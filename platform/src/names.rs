@@ -62,6 +62,8 @@ impl Queue {
     }
 }
 
+/// How many submissions the scorer's stream has beyond one for each entry; of an empty stream it says nothing.
+pub const MORE: &str = "{vigil}:q:score:more";
 /// The consumer group, and the one consumer in it. Who works on an entry does not matter, only since when.
 pub const GROUP: &str = "workers";
 /// The channel of the clock's ticks.

@@ -14,6 +14,7 @@
 
 mod door;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -31,6 +32,8 @@ pub use door::{Door, Enqueued, Submission};
 pub(crate) const BELL: Duration = Duration::from_secs(2);
 /// A clock that has not ticked for this long is taken for dead.
 pub(crate) const CLOCK: Duration = Duration::from_secs(5);
+/// Stands between the submissions of one entry. No JSON has it in it.
+const SEPARATOR: &str = "\n";
 /// The most due entries that one tick moves.
 const MOST_DUE: i64 = 1000;
 
@@ -63,10 +66,10 @@ pub(crate) fn integer(value: &RedisResult) -> Option<i64> {
     }
 }
 
-/// An entry that this worker holds until the lease ends.
+/// An entry that this worker holds until the lease ends, or a submission of one that holds several.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// Its id in the stream.
+    /// The entry's id in the stream. Submissions that share an entry are claimed together, and end together.
     pub id: String,
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
@@ -77,7 +80,7 @@ pub struct Claimed {
 /// How to claim.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim {
-    /// At most so many entries.
+    /// So many submissions, alerts or analyses; more only where an entry holds several.
     pub count: usize,
     /// Claims older than this have ended.
     pub lease: Duration,
@@ -95,19 +98,26 @@ pub async fn claim(redis: &Redis, queue: Queue, how: Claim) -> Result<(String, V
     let flag = |on: bool| text(if on { "1" } else { "0" });
     let arguments =
         vec![text(names::GROUP), text(how.count.to_string()), millis(how.lease), flag(how.reclaim), flag(how.leave)];
-    let keys = [queue.stream(), queue.bell(), names::SETTINGS];
+    let keys = [queue.stream(), queue.bell(), names::SETTINGS, names::MORE];
     let reply = redis.eval(include_str!("queue/claim.lua"), &keys, arguments).await?;
     claimed(reply).ok_or_else(|| nonsense("claim"))
 }
 
 fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
-    let mut entries = Vec::with_capacity(reply.len() / 3);
+    let mut entries = Vec::with_capacity(reply.len() / 4);
     let mut values = reply.into_iter();
     let revision = string(&values.next()?)?;
     while let Some(id) = values.next() {
-        let (attempt, payload) = (values.next()?, values.next()?);
+        let id = string(&id)?;
+        let attempt = u32::try_from(integer(&values.next()?)?).ok()?;
+        let (number, payload) = (integer(&values.next()?)?, values.next()?);
         let RedisResult::Binary(payload) = payload else { return None };
-        entries.push(Claimed { id: string(&id)?, attempt: u32::try_from(integer(&attempt)?).ok()?, payload });
+        if number == 1 {
+            entries.push(Claimed { id, attempt, payload });
+            continue;
+        }
+        let lines = payload.split(|byte| SEPARATOR.as_bytes() == [*byte]);
+        entries.extend(lines.map(|line| Claimed { id: id.clone(), attempt, payload: line.to_vec() }));
     }
     Some((revision, entries))
 }
@@ -146,26 +156,27 @@ pub struct Finished {
     pub follow_ups: Vec<FollowUp>,
 }
 
-/// What became of entries that were to be ended.
+/// What became of what was to be ended.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How many were still this worker's to end.
+    /// How much of it was still this worker's to end.
     pub count: usize,
-    /// The submissions that were erased: their entries are still claimed.
+    /// The submissions that were erased: their entries are still claimed, with whatever else these hold.
     pub erased: Vec<String>,
 }
 
-/// Ends entries and does what follows, in one step.
+/// Ends entries and does what follows, in one step. The door remembers their submissions for so long from now on.
 ///
 /// # Errors
 /// [`Kind::Away`]. The entries come back after their lease.
-pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished]) -> Result<Ended, Error> {
+pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished], remembered: Duration) -> Result<Ended, Error> {
     if entries.is_empty() {
         return Ok(Ended::default());
     }
     // Only alerts follow from an entry, so there is one stream that they can go to.
     let next = Queue::Dispatch;
-    let keys = [queue.stream(), names::DUE, names::DEAD, names::CLOCK, next.stream(), next.bell(), names::ERASED];
+    let (work, to) = ([queue.stream(), names::DUE, names::DEAD, names::CLOCK], [next.stream(), next.bell()]);
+    let keys = [&work[..], &to, &[names::ERASED, names::MORE]].concat();
     let arguments = vec![
         text(names::GROUP),
         text(queue.name()),
@@ -174,6 +185,8 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished]) -> Result
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
         announcement(),
+        text(names::once("")),
+        number(i64::try_from(remembered.as_secs()).unwrap_or(i64::MAX)),
         text(kv::json(&entries)?),
     ];
     let reply = redis.eval(include_str!("queue/finish.lua"), &keys, arguments).await?;
@@ -198,11 +211,13 @@ pub async fn release(
     lease: Duration,
     pause: Duration,
 ) -> Result<(), Error> {
-    let mut arguments = vec![text(names::GROUP), millis(lease.saturating_sub(pause))];
-    arguments.extend(ids.into_iter().map(text));
-    if arguments.len() == 2 {
+    // Submissions that share an entry come each with its id.
+    let ids: BTreeSet<String> = ids.into_iter().collect();
+    if ids.is_empty() {
         return Ok(());
     }
+    let mut arguments = vec![text(names::GROUP), millis(lease.saturating_sub(pause))];
+    arguments.extend(ids.into_iter().map(text));
     redis.eval(include_str!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
 }
 
@@ -314,22 +329,25 @@ mod tests {
     }
 
     #[test]
-    fn claims_come_as_a_flat_list_of_threes() {
+    fn claims_come_as_a_flat_list_of_fours() {
+        let number = RedisResult::Int64;
         let reply = vec![
             binary("r"),
             binary("1-0"),
-            RedisResult::Int64(1),
-            binary("a"),
+            number(1),
+            number(1),
+            binary("a\nb"),
             binary("2-0"),
             binary("3"),
-            binary("b"),
+            binary("2"),
+            binary("b\nc"),
         ];
-        let (revision, entries) = claimed(reply).unwrap();
+        let (revision, entries) = claimed(reply.clone()).unwrap();
         assert_eq!(revision, "r");
-        assert_eq!(entries.len(), 2);
-        assert_eq!(entries[1], Claimed { id: "2-0".into(), attempt: 3, payload: b"b".to_vec() });
+        let claimed_as = |id: &str, attempt, payload: &str| Claimed { id: id.into(), attempt, payload: payload.into() };
+        assert_eq!(entries, [claimed_as("1-0", 1, "a\nb"), claimed_as("2-0", 3, "b"), claimed_as("2-0", 3, "c")]);
         assert_eq!(claimed(vec![binary("")]), Some((String::new(), Vec::new())));
-        assert_eq!(claimed(vec![binary("r"), binary("1-0"), RedisResult::Int64(1)]), None);
+        assert_eq!(claimed(reply[..4].to_vec()), None);
         assert_eq!(claimed(Vec::new()), None);
     }
 

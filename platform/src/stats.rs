@@ -41,7 +41,7 @@ pub struct Calls {
 pub struct Backlog {
     /// Which queue.
     pub queue: Queue,
-    /// Entries that are not finished.
+    /// Submissions, alerts or analyses that are not finished.
     pub entries: u64,
     /// When the oldest of them came in, milliseconds since the epoch.
     pub oldest_ms: Option<i64>,
@@ -68,7 +68,7 @@ pub struct Stats {
 /// [`Kind::Away`](crate::Kind::Away).
 pub async fn read(redis: &Redis) -> Result<Stats, Error> {
     let keys: Vec<&str> =
-        [names::STATS, names::DUE, names::DEAD].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();
+        [names::STATS, names::DUE, names::DEAD, names::MORE].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();
     let reply = redis.eval(include_str!("queue/stats.lua"), &keys, Vec::new()).await?;
     stats(&reply).ok_or_else(|| nonsense("stats"))
 }

@@ -61,8 +61,10 @@ fn errors(row: &Value) -> Vec<(String, String)> {
     row["errors"].as_array().unwrap().iter().map(|error| (text(&error["pointer"]), text(&error["code"]))).collect()
 }
 
+/// How many submissions wait. Those that came together share an entry.
 async fn queued(app: &App) -> usize {
-    app.redis(&["XLEN", "{vigil}:q:score"]).await
+    let script = "return redis.call('XLEN', KEYS[1]) + (redis.call('GET', KEYS[2]) or 0)";
+    app.redis(&["EVAL", script, "2", "{vigil}:q:score", "{vigil}:q:score:more"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

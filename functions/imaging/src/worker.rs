@@ -174,6 +174,7 @@ async fn end(config: &Config, done: Done) -> Result<(), Error> {
     {
         follow_ups.clear();
     }
-    queue::finish(&config.redis, queue, &[Finished { id: entry, submission: None, follow_ups }]).await?;
+    let finished = [Finished { id: entry, submission: None, follow_ups }];
+    queue::finish(&config.redis, queue, &finished, Duration::ZERO).await?;
     kv::remove_all(&keys)
 }

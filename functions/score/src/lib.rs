@@ -64,10 +64,12 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
     let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let max_attempts = reader.number("max_attempts", 1..=1000).await;
+    let remembered_days: u64 = reader.number("once_days", 1..=36_500).await;
     let risk = risk::Config::read(&mut reader).await;
     let (redis, risk) = reader.finish((redis, risk))?;
 
-    let bench = Bench { redis: &redis, risk: &risk, max_attempts, lease };
+    let remembered = Duration::from_secs(86_400 * remembered_days);
+    let bench = Bench { redis: &redis, risk: &risk, max_attempts, lease, remembered };
 
     let deadline = Deadline::after(budget);
     let claim = |reclaim| queue::claim(&redis, Queue::Score, Claim { count: BATCH, lease, reclaim, leave: true });

@@ -4,7 +4,7 @@
 //! in the middle of it. The script that ends the entries tells which are erased; what was stored of these is cleared,
 //! and only then their entries end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use platform::Error;
@@ -44,6 +44,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) risk: &'a risk::Config,
     pub(crate) max_attempts: u32,
     pub(crate) lease: Duration,
+    /// How long the door knows what was scored.
+    pub(crate) remembered: Duration,
 }
 
 impl Bench<'_> {
@@ -120,19 +122,28 @@ impl Bench<'_> {
 
     /// Ends the entries of a batch that was stored. Gives how many submissions were ended.
     pub(crate) async fn end(&self, scored: Scored) -> Result<usize, Error> {
-        let ended = queue::finish(self.redis, Queue::Score, &scored.finished).await?;
-        let count = ended.count.saturating_sub(scored.probes);
-        if ended.erased.is_empty() {
-            return Ok(count);
+        let Scored { mut finished, mut raised, probes, .. } = scored;
+        let mut count = 0;
+        loop {
+            let ended = queue::finish(self.redis, Queue::Score, &finished, self.remembered).await?;
+            count += ended.count;
+            if ended.erased.is_empty() {
+                return Ok(count.saturating_sub(probes));
+            }
+            let ids: Vec<&str> = ended.erased.iter().map(String::as_str).collect();
+            let erased = erasure::find(self.redis, &ids).await?;
+            let alerts = ids.iter().filter_map(|id| raised.remove(*id)).flatten().collect();
+            erasure::clear(self.redis, &erased, alerts).await?;
+            // Their entries are still to be ended, with what else these hold.
+            let is_erased = |one: &Finished| one.submission.as_deref().is_some_and(|id| ids.contains(&id));
+            let entries: BTreeSet<String> =
+                finished.iter().filter(|one| is_erased(one)).map(|one| one.id.clone()).collect();
+            finished.retain(|one| entries.contains(&one.id));
+            for one in &mut finished {
+                if is_erased(one) {
+                    *one = Finished { id: one.id.clone(), submission: None, follow_ups: Vec::new() };
+                }
+            }
         }
-        let ids: Vec<&str> = ended.erased.iter().map(String::as_str).collect();
-        let erased = erasure::find(self.redis, &ids).await?;
-        let raised = scored.raised.into_iter().filter(|(id, _)| erased.contains_key(id));
-        erasure::clear(self.redis, &erased, raised.flat_map(|(_, alerts)| alerts).collect()).await?;
-        let of_erased = |entry: &Finished| entry.submission.as_ref().is_some_and(|id| erased.contains_key(id));
-        let rest = scored.finished.into_iter().filter(of_erased);
-        let rest = rest.map(|entry| Finished { id: entry.id, submission: None, follow_ups: Vec::new() });
-        let cleared = queue::finish(self.redis, Queue::Score, &rest.collect::<Vec<_>>()).await?;
-        Ok(count + cleared.count)
     }
 }

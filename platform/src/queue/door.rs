@@ -1,12 +1,14 @@
 //! The way in: submissions are remembered, appended and counted, one or many in one step.
 
+use std::collections::BTreeMap;
+
 use spin_sdk::redis::RedisResult;
 
-use super::{BELL, CLOCK, integer, nonsense, string};
+use super::{BELL, CLOCK, SEPARATOR, integer, nonsense, string};
 use crate::error::Error;
 use crate::names::{self, Queue};
 use crate::rate::Limits;
-use crate::redis::{Redis, Script, text};
+use crate::redis::{Redis, Script, number, text};
 
 /// A submission at the door.
 pub struct Submission<'a> {
@@ -19,7 +21,7 @@ pub struct Submission<'a> {
     pub scope: &'a str,
     /// `response`, or the kind of report, for the counters.
     pub kind: &'a str,
-    /// The entry.
+    /// The entry: one line.
     pub payload: &'a str,
     /// The earlier submission whose place this one takes.
     pub amends: Option<&'a str>,
@@ -52,34 +54,48 @@ pub enum Enqueued {
 
 /// The way in to the scorer's queue.
 pub struct Door {
+    /// For one submission or many.
     script: Script,
+    /// For many that are new.
+    new: Script,
     limited: bool,
-    /// Where it counts.
-    stats: &'static str,
 }
 
 impl Door {
-    /// For a stream of so many entries at most, which remembers submissions for so many days.
-    pub fn new(capacity: u64, days: u32, limits: &Limits) -> Self {
-        Self::remembering(capacity, u64::from(days) * 86_400, limits, names::STATS)
+    /// For a stream of so many submissions at most.
+    pub fn new(capacity: u64, limits: &Limits) -> Self {
+        Self::counting(capacity, limits, names::STATS, "")
     }
 
     /// For submissions of Vigil's own: they are remembered for so many seconds, and counted elsewhere than those of others.
     pub(crate) fn apart(capacity: u64, seconds: u64, stats: &'static str) -> Self {
-        Self::remembering(capacity, seconds, &Limits::default(), stats)
+        Self::counting(capacity, &Limits::default(), stats, &format!("'EX', {seconds}"))
     }
 
-    fn remembering(capacity: u64, seconds: u64, limits: &Limits, stats: &'static str) -> Self {
+    fn counting(capacity: u64, limits: &Limits, stats: &str, keep: &str) -> Self {
+        let queue = Queue::Score;
         let fixed = format!(
-            "local SECONDS, CAPACITY = {seconds}, {capacity}\nlocal BELL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
-            Queue::Score.channel(),
+            "local STREAM, MORE, BELL, CLOCK = '{}', '{}', '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
+             local CAPACITY, KEEP = {capacity}, {{{keep}}}\n\
+             local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
+            queue.stream(),
+            names::MORE,
+            queue.bell(),
+            names::CLOCK,
+            names::SETTINGS,
+            queue.channel(),
             BELL.as_millis(),
             names::CLOCK_CHANNEL,
             CLOCK.as_millis(),
         );
+        let common = fixed + include_str!("door.lua");
         let limited = !limits.is_off();
         let limits = if limited { limits.script(include_str!("limits.lua")) } else { "local limit\n".to_owned() };
-        Door { script: Script::new([&*fixed, &*limits, include_str!("enqueue.lua")].concat()), limited, stats }
+        Door {
+            script: Script::new([&*common, &*limits, include_str!("enqueue.lua")].concat()),
+            new: Script::new(common + include_str!("enqueue_new.lua")),
+            limited,
+        }
     }
 
     /// Takes submissions in that one API key sends: remembers each, appends it, counts it, and rings, in one step. Gives
@@ -98,29 +114,60 @@ impl Door {
         if submissions.is_empty() {
             return Ok(Vec::new());
         }
+        if submissions.len() > 1 && !self.limited && revision.is_empty() && self.all_new(redis, submissions).await? {
+            return Ok(vec![Enqueued::Queued; submissions.len()]);
+        }
         let amendment = submissions.iter().find_map(|one| Some((one.id, one.amends?)));
-        let queue = Queue::Score;
         let arguments = || {
-            let mut keys = Vec::with_capacity(8 + submissions.len() * if self.limited { 2 } else { 1 });
-            keys.extend([queue.stream(), queue.bell(), names::CLOCK, self.stats, names::SETTINGS].map(text));
+            let mut keys = Vec::with_capacity(3 + submissions.len() * if self.limited { 2 } else { 1 });
             keys.extend(submissions.iter().map(|one| text(names::once(one.id))));
             if self.limited {
                 keys.push(text(names::rate_of_key(key)));
                 keys.extend(submissions.iter().map(|one| text(names::rate_of_site(one.scope))));
             }
-            if let Some((_, amended)) = amendment {
-                keys.extend([names::once(amended), names::superseded_mark(amended)].map(text));
-            }
             let mut values = Vec::with_capacity(2 + 3 * submissions.len());
-            values.extend([text(revision), text(amendment.map_or("", |(id, _)| id))]);
+            values.push(text(revision));
             for one in submissions {
-                let suffix = ["|", one.scope, "|", one.kind].concat();
-                values.extend([text(one.mark), text(suffix), text(one.payload)]);
+                values.extend([text(one.mark), text(one.counter()), text(one.payload)]);
+            }
+            if let Some((id, amended)) = amendment {
+                keys.extend([names::once(amended), names::superseded_mark(amended)].map(text));
+                values.push(text(id));
             }
             (keys, values)
         };
         let reply = redis.run(&self.script, arguments).await?;
         enqueued(&reply, submissions.len()).ok_or_else(|| nonsense("enqueue"))
+    }
+
+    /// Takes submissions in as one entry, which costs a fraction of an entry for each, if all are new and have room; else
+    /// nothing is written.
+    async fn all_new(&self, redis: &Redis, submissions: &[Submission<'_>]) -> Result<bool, Error> {
+        let mut counters: BTreeMap<String, u32> = BTreeMap::new();
+        for one in submissions {
+            *counters.entry(one.counter()).or_default() += 1;
+        }
+        let arguments = || {
+            let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
+            let lines = submissions.iter().map(|one| one.payload).collect::<Vec<_>>().join(SEPARATOR);
+            let mut values = Vec::with_capacity(1 + 2 * counters.len() + submissions.len());
+            values.push(text(lines));
+            for (counter, by) in &counters {
+                values.extend([text(["accepted", counter].concat()), number(i64::from(*by))]);
+            }
+            values.extend(submissions.iter().map(|one| text(one.mark)));
+            (keys, values)
+        };
+        let reply = redis.run(&self.new, arguments).await?;
+        let taken = reply.first().and_then(string).ok_or_else(|| nonsense("enqueue_new"))?;
+        Ok(taken == "1")
+    }
+}
+
+impl Submission<'_> {
+    /// What follows the outcome in the name of its counter.
+    fn counter(&self) -> String {
+        ["|", self.scope, "|", self.kind].concat()
     }
 }
 

@@ -1,20 +1,19 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
--- Before this stand SECONDS (to remember), CAPACITY, BELL and BELL_MS, TICK and TICK_MS (channel, milliseconds), and with
--- limits limits.lua, which defines `limit`.
--- KEYS  stream, bell, clock, stats, settings, then the once mark of each submission; with limits the bucket of the key,
---       then the bucket of the site of each submission; for an amendment, which comes alone, at the end the amended one's
---       once mark and superseded mark
--- ARGV  revision of the settings by which they were checked or '' when it does not matter, the id of an amendment or '',
---       then for each submission: content hash and facts, stats suffix, payload
+-- Before this stand STATS and SETTINGS (keys), KEEP (what SET is told so that a mark ends; nothing where the worker sees to
+-- it), door.lua, which defines `room` and `ring`, and with limits limits.lua, which defines `limit`.
+-- KEYS  the once mark of each submission; with limits the bucket of the key, then the bucket of the site of each
+--       submission; for an amendment, which comes alone, at the end the amended one's once mark and superseded mark
+-- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
+--       content hash and facts, stats suffix, payload; for an amendment at the end its id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-gone'
 --       | 'not-current' | 'limited', milliseconds to wait | 'stale': other settings are in force
-if ARGV[1] ~= '' and redis.call('HGET', KEYS[5], 'revision') ~= ARGV[1] then
+if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   return {0, 1, 'stale', ''}
 end
-local count = (#ARGV - 2) / 3
-local amends = ARGV[2] ~= ''
-local room = CAPACITY - redis.call('XLEN', KEYS[1])
+local count = math.floor((#ARGV - 1) / 3)
+local amends = #ARGV - 1 > 3 * count
+local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
 local function refused(mark)
@@ -29,7 +28,7 @@ local function refused(mark)
 end
 
 for number = 1, count do
-  local key, mark, suffix = KEYS[5 + number], ARGV[3 * number], ARGV[3 * number + 1]
+  local key, mark, suffix = KEYS[number], ARGV[3 * number - 1], ARGV[3 * number]
   local open = taken < room
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
   if limit then
@@ -39,7 +38,7 @@ for number = 1, count do
   end
   if wait > 0 then
     outcome, facts = 'limited', wait
-  elseif not first and (amends or limit or not open or not redis.call('SET', key, mark, 'EX', SECONDS, 'NX')) then
+  elseif not first and (amends or limit or not open or not redis.call('SET', key, mark, 'NX', unpack(KEEP))) then
     first = redis.call('GET', key)
   end
   if first then
@@ -63,11 +62,11 @@ for number = 1, count do
     out[#out + 1], out[#out + 2], out[#out + 3] = number, outcome, facts
   else
     if amends or limit then
-      redis.call('SET', key, mark, 'EX', SECONDS)
-      if amends then redis.call('SET', KEYS[#KEYS], ARGV[2]) end
+      redis.call('SET', key, mark, unpack(KEEP))
+      if amends then redis.call('SET', KEYS[#KEYS], ARGV[#ARGV]) end
       if take then take() end
     end
-    last = redis.call('XADD', KEYS[1], '*', 'd', ARGV[3 * number + 2])
+    last = redis.call('XADD', STREAM, '*', 'd', ARGV[3 * number + 1])
     taken = taken + 1
     local counter = 'accepted' .. suffix
     counts[counter] = (counts[counter] or 0) + 1
@@ -75,16 +74,8 @@ for number = 1, count do
 end
 
 for counter, by in pairs(counts) do
-  redis.call('HINCRBY', KEYS[4], counter, by)
+  redis.call('HINCRBY', STATS, counter, by)
 end
-if last and redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
-  if redis.call('SET', KEYS[2], '1', 'NX', 'PX', BELL_MS) then
-    redis.call('PUBLISH', BELL, '')
-  end
-  -- No two entries have one id, so no two announcements are alike.
-  if redis.call('SET', KEYS[3], 'next ' .. last, 'NX', 'PX', TICK_MS) then
-    redis.call('PUBLISH', TICK, 'next ' .. last)
-  end
-end
+if last then ring(last) end
 out[1] = taken
 return out

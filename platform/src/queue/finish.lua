@@ -1,25 +1,36 @@
 -- Ends entries and does what follows from them, whole or not at all. An entry that is no longer claimed was finished
--- by somebody else: nothing follows from it a second time. One of an erased submission is left as it is.
--- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell, erased
--- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms, announcement of a tick,
---       then the entries as JSON: [{"id", "submission"?, "followUps": [FOLLOW-UP]}]
+-- by somebody else: nothing follows from it a second time. One of an erased submission is left as it is. The submissions
+-- that share an entry come together.
+-- KEYS  stream, due, dead, clock, follow-up stream, follow-up bell, erased, how many submissions there are beyond one for
+--       each entry
+-- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms, announcement of a tick, what the once marks
+--       of submissions begin with, for how many seconds they stay,
+--       then what is ended as JSON: [{"id", "submission"?, "followUps": [FOLLOW-UP]}]
 --       FOLLOW-UP = {"push": payload} (onto the follow-up stream) | {"delay": [until this ms, payload]}
 --       | {"dead": [reason, payload in hex]} | {"index": [sorted set, ms, member]} | {"count": [hash, field]}
--- Gives the number of entries that this call ended, then the erased submissions
+-- Gives how many of them this call ended, then the erased submissions
 -- What many entries add to one key is added by one command. More arguments than this at once are too many for Lua.
 local MOST = 1000
-local out, ids, left = {0}, {}, {}
-local erasures = redis.call('HLEN', KEYS[7]) > 0
-for _, entry in ipairs(cjson.decode(ARGV[8])) do
-  if erasures and entry.submission and redis.call('HEXISTS', KEYS[7], entry.submission) == 1 then
-    out[#out + 1] = entry.submission
-  else
-    ids[#ids + 1] = entry.id
-    left[#left + 1] = entry
+local out, ids, left, rows, kept = {0}, {}, {}, {}, {}
+local given = cjson.decode(ARGV[10])
+if redis.call('HLEN', KEYS[7]) > 0 then
+  for _, one in ipairs(given) do
+    if one.submission and redis.call('HEXISTS', KEYS[7], one.submission) == 1 then
+      out[#out + 1] = one.submission
+      kept[one.id] = true
+    end
+  end
+end
+for _, one in ipairs(given) do
+  local id = one.id
+  if not kept[id] then
+    if not rows[id] then ids[#ids + 1] = id end
+    rows[id] = (rows[id] or 0) + 1
+    left[#left + 1] = one
   end
 end
 
-local acknowledged = 0
+local acknowledged, ended = 0, 0
 for first = 1, #ids, MOST do
   acknowledged = acknowledged + redis.call('XACK', KEYS[1], ARGV[1], unpack(ids, first, math.min(first + MOST - 1, #ids)))
 end
@@ -27,21 +38,31 @@ if acknowledged == #ids then
   for first = 1, #ids, MOST do
     redis.call('XDEL', KEYS[1], unpack(ids, first, math.min(first + MOST - 1, #ids)))
   end
+  ended = #ids
 else
   -- Who ends an entry takes it off the stream: those that are still there are this worker's.
+  for _, id in ipairs(ids) do
+    local mine = redis.call('XDEL', KEYS[1], id)
+    ended = ended + mine
+    rows[id] = mine == 1 and rows[id] or nil
+  end
   local mine = {}
-  for _, entry in ipairs(left) do
-    if redis.call('XDEL', KEYS[1], entry.id) == 1 then
-      mine[#mine + 1] = entry
-    end
+  for _, one in ipairs(left) do
+    if rows[one.id] then mine[#mine + 1] = one end
   end
   left = mine
+end
+if #left > ended then
+  redis.call('DECRBY', KEYS[8], #left - ended)
 end
 out[1] = #left
 
 local indexes, counts, pushed, later = {}, {}, false, false
-for _, entry in ipairs(left) do
-  for _, follow_up in ipairs(entry.followUps) do
+for _, one in ipairs(left) do
+  if one.submission then
+    redis.call('EXPIRE', ARGV[8] .. one.submission, ARGV[9])
+  end
+  for _, follow_up in ipairs(one.followUps) do
     local what, given = next(follow_up)
     if what == 'index' then
       local members = indexes[given[1]] or {}

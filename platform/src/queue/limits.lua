@@ -6,7 +6,7 @@ local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 -- Gives how many milliseconds to wait, and if none, how to take the tokens.
 local function limit(number, count)
-  local first = 5 + count + 1
+  local first = count + 1
   local wait, taken = 0, {}
   for key, rate in pairs({
     [KEYS[first]] = {KEY_TOKEN, KEY_BURST}, [KEYS[first + number]] = {SITE_TOKEN, SITE_BURST},
