@@ -11,12 +11,18 @@ use crate::app::{ADMIN, App, PHQ9, on_spin, phq9, until};
 use crate::client::Client;
 use crate::receiver::{Act, Receiver};
 
-/// Sends responses until told to stop; counts and keeps the ids of those that were acknowledged, and remembers which of
-/// them demand an alert. What was not acknowledged is sent again, as a patient's device would.
+/// Sends responses until told to stop, half of the senders one by one and half in batches; counts and keeps the ids of
+/// those that were acknowledged, and remembers which of them demand an alert. What was not acknowledged is sent again, as a
+/// patient's device would.
 struct Burst {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
     senders: Vec<tokio::task::JoinHandle<Vec<(String, bool)>>>,
+}
+
+/// Whether the response of this number demands an alert.
+fn alarming(number: usize) -> bool {
+    number.is_multiple_of(10)
 }
 
 impl Burst {
@@ -26,30 +32,24 @@ impl Burst {
         let senders = (0..SENDERS).map(|sender| {
             let (address, stop, sent) = (app.address, Arc::clone(&stop), Arc::clone(&sent));
             tokio::spawn(async move {
-                let authorization = format!("Bearer {ADMIN}");
-                let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
                 let (mut acknowledged, mut client) = (Vec::new(), None);
-                for number in (0..total).skip(sender).step_by(SENDERS) {
-                    let alarming = number % 10 == 0;
-                    let answers = [1, 0, 0, 0, 0, 0, 0, 0, u8::from(alarming)];
-                    let body = phq9(&format!("{round}-{number}"), answers).to_string();
+                let numbers: Vec<usize> = (0..total).skip(sender).step_by(SENDERS).collect();
+                for some in numbers.chunks(if sender % 2 == 0 { 1 } else { 7 }) {
                     loop {
                         if client.is_none() {
                             client = Client::connect(address).await.ok();
                         }
                         let answer = match &mut client {
-                            Some(open) => open.send("POST", PHQ9, &headers, body.clone()).await,
+                            Some(open) => send(open, round, some).await,
                             None => Err(std::io::Error::other("no connection")),
                         };
                         match answer {
-                            Ok(answer) if answer.status == 202 => {
-                                let id = answer.json()["submissionId"].as_str().unwrap().to_owned();
-                                acknowledged.push((id, alarming));
-                                sent.fetch_add(1, Ordering::Relaxed);
+                            Ok(Some(ids)) => {
+                                sent.fetch_add(ids.len(), Ordering::Relaxed);
+                                acknowledged.extend(ids.into_iter().zip(some.iter().map(|number| alarming(*number))));
                                 break;
                             }
-                            // 503 while Redis is away; 500 when the host was cut off while it answered.
-                            Ok(answer) => assert!(matches!(answer.status, 500 | 503), "{answer:?}"),
+                            Ok(None) => {}
                             Err(_) => client = None,
                         }
                         if stop.load(Ordering::Relaxed) {
@@ -77,6 +77,39 @@ impl Burst {
         self.stop.store(true, Ordering::Relaxed);
         acknowledged
     }
+}
+
+/// Sends responses, several as a batch. Gives their ids if all are acknowledged.
+async fn send(client: &mut Client, round: usize, numbers: &[usize]) -> std::io::Result<Option<Vec<String>>> {
+    let response =
+        |number: &usize| phq9(&format!("{round}-{number}"), [1, 0, 0, 0, 0, 0, 0, 0, u8::from(alarming(*number))]);
+    let (path, body) = match numbers {
+        [number] => (PHQ9, response(number)),
+        _ => ("/v1/reports/batch", numbers.iter().map(|number| of_batch(response(number))).collect()),
+    };
+    let authorization = format!("Bearer {ADMIN}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let answer = client.send("POST", path, &headers, body.to_string()).await?;
+    if answer.status != 202 {
+        // 503 while Redis is away; 500 when the host was cut off while it answered.
+        assert!(matches!(answer.status, 500 | 503), "{answer:?}");
+        return Ok(None);
+    }
+    let json = answer.json();
+    let Some(rows) = json["rows"].as_array() else { return Ok(Some(vec![text(&json["submissionId"])])) };
+    assert_eq!(rows.len(), numbers.len());
+    let whole = rows.iter().all(|row| row["status"] == "accepted" || row["status"] == "duplicate");
+    Ok(whole.then(|| rows.iter().map(|row| text(&row["submissionId"])).collect()))
+}
+
+/// A response as a row of a batch.
+fn of_batch(mut response: Value) -> Value {
+    response["instrument"] = "phq-9".into();
+    response
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 /// Every acknowledged submission is stored once, and each alert it demands was heard, under one id each.

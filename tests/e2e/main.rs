@@ -52,6 +52,7 @@ mod scarce;
 mod selection;
 mod self_check;
 mod settings;
+mod shared_entries;
 mod stats;
 mod studies;
 mod study_admin;

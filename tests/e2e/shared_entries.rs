@@ -1,0 +1,133 @@
+//! Submissions of a batch share an entry of the queue: each is an entry of its own to whoever looks.
+
+use serde_json::{Value, json};
+
+use crate::app::{App, phq9, until};
+use crate::receiver::Receiver;
+
+const STREAM: &str = "{vigil}:q:score";
+const MORE: &str = "{vigil}:q:score:more";
+
+/// The ids that a batch of PHQ-9 responses gets; the second demands an alert.
+async fn batch(app: &App, count: usize) -> Vec<String> {
+    let rows: Vec<Value> = (0..count)
+        .map(|number| {
+            let mut row = phq9(&format!("r{number}"), [1, 0, 0, 0, 0, 0, 0, 0, u8::from(number == 1)]);
+            row["instrument"] = json!("phq-9");
+            row
+        })
+        .collect();
+    let answer = app.send("POST", "/v1/reports/batch", &json!(rows)).await;
+    let answer = answer.json();
+    assert_eq!(answer["accepted"], count, "{answer}");
+    answer["rows"].as_array().unwrap().iter().map(|row| row["submissionId"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn drain(app: &App) {
+    assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.status, 200);
+}
+
+/// Entries of the stream, and submissions beyond one for each.
+async fn waiting(app: &App) -> (usize, Option<usize>) {
+    (app.redis(&["XLEN", STREAM]).await, app.redis(&["GET", MORE]).await)
+}
+
+/// Seconds for which the door still knows a submission; -1 for ever.
+async fn known_for(app: &App, id: &str) -> i64 {
+    app.redis(&["TTL", &format!("{{vigil}}:once:{id}")]).await
+}
+
+async fn state(app: &App, id: &str) -> String {
+    let shown = app.send("GET", &format!("/v1/submissions/{id}"), &Value::Null).await;
+    shown.json()["state"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_is_scored_and_an_erased_one_takes_no_other_along() {
+    let receiver = Receiver::start().await;
+    let builder = App::builder().variable("once_days", "2").routes(&[&receiver.url()]);
+    let app = builder.only(&["submit", "records", "console", "drain"]).start().await;
+    let ids = batch(&app, 5).await;
+    assert_eq!(waiting(&app).await, (1, Some(4)));
+    let metrics = app.send("GET", "/metrics", &Value::Null).await;
+    let metrics = String::from_utf8_lossy(&metrics.body);
+    assert!(metrics.contains("vigil_queue_entries{queue=\"score\"} 5"), "{metrics}");
+    assert_eq!(known_for(&app, &ids[0]).await, -1, "what waits is not forgotten");
+
+    let erase = json!({"reason": "withdrawn"});
+    let erased = app.send("DELETE", &format!("/v1/submissions/{}", ids[2]), &erase).await;
+    assert!(erased.status < 300, "{erased:?}");
+    drain(&app).await;
+    assert_eq!(waiting(&app).await, (0, Some(0)));
+    for (number, id) in ids.iter().enumerate() {
+        if number == 2 {
+            assert_eq!(known_for(&app, id).await, -1, "an erasure is not forgotten");
+            assert_eq!(app.send("GET", &format!("/v1/submissions/{id}"), &Value::Null).await.status, 410);
+        } else {
+            assert_eq!(state(&app, id).await, "scored");
+            assert!((172_000..=172_800).contains(&known_for(&app, id).await));
+        }
+    }
+    until("the alert is heard", async || (receiver.calls().len() == 1).then_some(())).await;
+    assert_eq!(receiver.calls()[0].json()["data"]["submissionId"], ids[1].as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brings_workers_down_is_taken_apart() {
+    let receiver = Receiver::start().await;
+    let builder = App::builder().variable("max_attempts", "2").routes(&[&receiver.url()]);
+    let app = builder.only(&["submit", "records", "drain"]).start().await;
+    let ids = batch(&app, 3).await;
+    let held: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", STREAM, "-", "+"]).await;
+    let _: String = app.redis(&["XGROUP", "CREATE", STREAM, "workers", "0"]).await;
+    let _: redis::Value = app.redis(&["XREADGROUP", "GROUP", "workers", "gone", "STREAMS", STREAM, ">"]).await;
+    // Two workers took it and were not heard of again: a third attempt at all together would be the last.
+    let claim = ["XCLAIM", STREAM, "workers", "gone", "0", &held[0].0, "IDLE", "99999999", "RETRYCOUNT", "2"];
+    let _: redis::Value = app.redis(&claim).await;
+    drain(&app).await;
+    for id in &ids {
+        assert_eq!(state(&app, id).await, "scored");
+    }
+    assert_eq!(waiting(&app).await, (0, Some(0)));
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_left_comes_back_whole() {
+    let app = App::builder().only(&["submit", "records", "drain"]).start().await;
+    let ids = batch(&app, 3).await;
+    let held: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", STREAM, "-", "+"]).await;
+    let _: String = app.redis(&["XGROUP", "CREATE", STREAM, "workers", "0"]).await;
+    let _: redis::Value = app.redis(&["XREADGROUP", "GROUP", "workers", "gone", "STREAMS", STREAM, ">"]).await;
+    drain(&app).await;
+    assert_eq!(waiting(&app).await, (1, Some(2)), "it is still held");
+    let claim = ["XCLAIM", STREAM, "workers", "gone", "0", &held[0].0, "IDLE", "99999999", "RETRYCOUNT", "1"];
+    let _: redis::Value = app.redis(&claim).await;
+    drain(&app).await;
+    for id in &ids {
+        assert_eq!(state(&app, id).await, "scored");
+    }
+    assert_eq!(waiting(&app).await, (0, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_one_id_and_rows_that_came_before_are_told_apart() {
+    let app = App::builder().only(&["submit", "records"]).start().await;
+    batch(&app, 2).await;
+    let row = |id: &str, first: u8| {
+        let mut row = phq9(id, [first, 0, 0, 0, 0, 0, 0, 0, 0]);
+        row["instrument"] = json!("phq-9");
+        row
+    };
+    let statuses = async |rows: Value| {
+        let answer = app.send("POST", "/v1/reports/batch", &rows).await.json();
+        let rows = answer["rows"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let twice = json!([row("a", 1), row("a", 1), row("a", 2), row("b", 1)]);
+    assert_eq!(statuses(twice).await, ["accepted", "duplicate", "conflict", "accepted"]);
+    let before = json!([row("c", 1), row("r0", 1), row("r0", 3)]);
+    assert_eq!(statuses(before).await, ["accepted", "duplicate", "conflict"]);
+    // Two came together, three alone.
+    assert_eq!(waiting(&app).await, (4, Some(1)));
+}
