@@ -128,23 +128,6 @@ pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
     for request in [&floor, &single] {
         slice(&mut connections, request, ids, Until::After(WARM_UP)).await?;
     }
-    if let Ok(only) = std::env::var("ONLY") {
-        let batch = batch();
-        let request = match only.as_str() {
-            "floor" => &floor,
-            "single" => &single,
-            "report" => &report,
-            _ => &batch,
-        };
-        let mut scale = Scale::new(&ground, &host)?;
-        let mut all = Sample::default();
-        for _ in 0..8 {
-            all.add(scale.weigh(&mut connections, request, ids).await?);
-        }
-        let k = if only == "batch" { 100.0 } else { 1.0 };
-        table.figure("only", times(all.rate() * k, &all), &weight(&all));
-        return Ok(());
-    }
     let mut scale = Scale::new(&ground, &host)?;
     let (mut lowest, mut acknowledged, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
     for _ in 0..ROUNDS {

@@ -22,7 +22,8 @@ use platform::queue::{self, Enqueued};
 use platform::settings::Settings;
 use platform::trace::Trace;
 use platform::{clock, log};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::document::{Accepted, Ready};
@@ -210,7 +211,8 @@ impl Batch {
 
     fn reply(self, end: End, minimal: bool) -> Result<Reply, Problem> {
         let mut counts = [0usize; 5];
-        let mut rows = String::new();
+        // Row by row, so that the answer never stands in memory twice.
+        let mut rows = String::with_capacity(96 * self.outcomes.len());
         for (index, outcome) in self.outcomes.iter().enumerate() {
             let (kind, shown) = outcome.shown(index);
             if let Some(count) = counts.get_mut(kind) {
@@ -222,13 +224,12 @@ impl Batch {
             if !rows.is_empty() {
                 rows.push(',');
             }
-            rows.push_str(&shown.to_string());
+            rows.push_str(&serde_json::to_string(&shown).map_err(|_| crate::away())?);
         }
         let [accepted, duplicate, conflict, rejected, not_processed] = counts;
         if end != End::Complete && accepted + duplicate == 0 {
             return Err(end.problem(MOST_ROWS));
         }
-        // Row by row, so that the answer never stands in memory twice.
         let body = format!(
             "{{\"accepted\":{accepted},\"duplicate\":{duplicate},\"conflict\":{conflict},\"rejected\":{rejected},\
              \"notProcessed\":{not_processed},\"ended\":\"{}\",\"rows\":[{rows}]}}",
@@ -246,25 +247,42 @@ impl Batch {
     }
 }
 
+/// A row as the answer shows it.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    index: usize,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<&'a BTreeMap<String, u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_received_at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_errors: Option<usize>,
+}
+
 impl Outcome {
     /// Its place among the counts, and the row as the answer shows it.
-    fn shown(&self, index: usize) -> (usize, Value) {
+    fn shown(&self, index: usize) -> (usize, Shown<'_>) {
+        let row = |status| Shown { index, status, ..Shown::default() };
         match self {
-            Outcome::Accepted { id, removed } if removed.is_empty() => {
-                (0, json!({"index": index, "status": "accepted", "submissionId": id}))
-            }
             Outcome::Accepted { id, removed } => {
-                (0, json!({"index": index, "status": "accepted", "submissionId": id, "removed": removed}))
+                let removed = Some(removed).filter(|removed| !removed.is_empty());
+                (0, Shown { submission_id: Some(id), removed, ..row("accepted") })
             }
-            Outcome::Duplicate { id } => (1, json!({"index": index, "status": "duplicate", "submissionId": id})),
+            Outcome::Duplicate { id } => (1, Shown { submission_id: Some(id), ..row("duplicate") }),
             Outcome::Conflict { id, first } => {
-                (2, json!({"index": index, "status": "conflict", "submissionId": id, "firstReceivedAt": first}))
+                (2, Shown { submission_id: Some(id), first_received_at: Some(first), ..row("conflict") })
             }
             Outcome::Rejected { findings, more } => {
-                let row = json!({"index": index, "status": "rejected", "errors": row::shown(findings)});
-                (3, row::with_more(row, *more))
+                let more_errors = Some(*more).filter(|more| *more > 0);
+                (3, Shown { errors: Some(row::shown(findings)), more_errors, ..row("rejected") })
             }
-            Outcome::NotProcessed => (4, json!({"index": index, "status": "not-processed"})),
+            Outcome::NotProcessed => (4, row("not-processed")),
         }
     }
 }

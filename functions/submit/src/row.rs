@@ -221,11 +221,3 @@ pub(crate) fn shown(findings: &[Finding]) -> Value {
     let one = |f: &Finding| json!({"pointer": f.pointer, "code": f.code.as_str(), "detail": f.detail});
     findings.iter().map(one).collect()
 }
-
-/// A row of an answer that says how many of its findings were cut.
-pub(crate) fn with_more(mut row: Value, more: usize) -> Value {
-    if let (1.., Some(members)) = (more, row.as_object_mut()) {
-        members.insert("moreErrors".to_owned(), more.into());
-    }
-    row
-}

@@ -42,8 +42,11 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
         let valid = findings.is_empty();
         all_valid &= valid;
         let more = budget.cut(&mut findings);
-        let shown = json!({"index": rows.len(), "valid": valid, "errors": row::shown(&findings)});
-        rows.push(row::with_more(shown, more));
+        let mut shown = json!({"index": rows.len(), "valid": valid, "errors": row::shown(&findings)});
+        if let (1.., Some(members)) = (more, shown.as_object_mut()) {
+            members.insert("moreErrors".to_owned(), more.into());
+        }
+        rows.push(shown);
     }
     Ok(Reply::json(200, &json!({"valid": all_valid, "rows": Value::Array(rows)})))
 }
