@@ -128,7 +128,8 @@ impl Door {
             let mut values = Vec::with_capacity(2 + 3 * submissions.len());
             values.push(text(revision));
             for one in submissions {
-                values.extend([text(one.mark), text(one.counter()), text(one.payload)]);
+                let suffix = ["|", one.scope, "|", one.kind].concat();
+                values.extend([text(one.mark), text(suffix), text(one.payload)]);
             }
             if let Some((id, amended)) = amendment {
                 keys.extend([names::once(amended), names::superseded_mark(amended)].map(text));
@@ -143,17 +144,17 @@ impl Door {
     /// Takes submissions in as one entry, which costs a fraction of an entry for each, if all are new and have room; else
     /// nothing is written.
     async fn all_new(&self, redis: &Redis, submissions: &[Submission<'_>]) -> Result<bool, Error> {
-        let mut counters: BTreeMap<String, u32> = BTreeMap::new();
+        let mut counters: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for one in submissions {
-            *counters.entry(one.counter()).or_default() += 1;
+            *counters.entry((one.scope, one.kind)).or_default() += 1;
         }
         let arguments = || {
             let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
             let lines = submissions.iter().map(|one| one.payload).collect::<Vec<_>>().join(SEPARATOR);
             let mut values = Vec::with_capacity(1 + 2 * counters.len() + submissions.len());
             values.push(text(lines));
-            for (counter, by) in &counters {
-                values.extend([text(["accepted", counter].concat()), number(i64::from(*by))]);
+            for ((scope, kind), by) in &counters {
+                values.extend([text(["accepted|", scope, "|", kind].concat()), number(i64::from(*by))]);
             }
             values.extend(submissions.iter().map(|one| text(one.mark)));
             (keys, values)
@@ -161,13 +162,6 @@ impl Door {
         let reply = redis.run(&self.new, arguments).await?;
         let taken = reply.first().and_then(string).ok_or_else(|| nonsense("enqueue_new"))?;
         Ok(taken == "1")
-    }
-}
-
-impl Submission<'_> {
-    /// What follows the outcome in the name of its counter.
-    fn counter(&self) -> String {
-        ["|", self.scope, "|", self.kind].concat()
     }
 }
 
