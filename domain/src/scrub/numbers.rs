@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use super::{Class, Span};
 use crate::report::luhn;
 
+/// The fewest digits of a number that is looked for.
+const FEWEST_DIGITS: usize = 8;
 /// The most digits of a number that is looked for.
 const MOST_DIGITS: usize = 19;
 /// The most groups that a number is written in.
@@ -50,6 +52,10 @@ fn is_separator(c: char) -> bool {
 }
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
+    // Most texts have too few digits. Every full-width one has the byte 0xbc, and not many other characters do.
+    if text.bytes().filter(|b| b.is_ascii_digit() || *b == 0xbc).count() < FEWEST_DIGITS {
+        return;
+    }
     let mut run: Vec<Group> = Vec::new();
     // Separators since the last group, whether they are more than space, and whether the last of them is a plus.
     let (mut separators, mut marked, mut plus) = (0, false, false);

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use super::{Class, Span, is_cjk};
 
@@ -13,8 +14,9 @@ const LONGEST: usize = 1024;
 /// A text to look for (Knuth, Morris and Pratt: linear however it repeats itself).
 struct Needle {
     text: String,
-    /// For each length of a matched beginning, the next shorter beginning that it also ends with.
-    borders: Vec<usize>,
+    /// For each length of a matched beginning, the next shorter beginning that it also ends with. Made when a text has
+    /// the first two bytes: most have not.
+    borders: OnceCell<Vec<usize>>,
     class: Class,
 }
 
@@ -54,8 +56,7 @@ impl Own {
         if text.chars().count() < shortest || text.len() > LONGEST || known || self.0.len() >= MOST {
             return;
         }
-        let borders = borders(text.as_bytes());
-        self.0.push(Needle { text, borders, class });
+        self.0.push(Needle { text, borders: OnceCell::new(), class });
     }
 
     pub(super) fn find(&self, text: &str, spans: &mut Vec<Span>) {
@@ -86,12 +87,19 @@ fn extend(text: &[u8], borders: &[usize], mut length: usize, b: u8) -> usize {
 impl Needle {
     fn find(&self, text: &str, spans: &mut Vec<Span>) {
         let needle = self.text.as_bytes();
+        if text.len() < needle.len() {
+            return;
+        }
+        let beginning = needle.get(..2).unwrap_or(needle);
+        let begins = |pair: &[u8]| pair.eq_ignore_ascii_case(beginning);
+        let Some(from) = text.as_bytes().windows(beginning.len()).position(begins) else { return };
+        let borders = self.borders.get_or_init(|| borders(needle));
         let mut length = 0;
-        for (at, b) in text.bytes().enumerate() {
-            length = extend(needle, &self.borders, length, b.to_ascii_lowercase());
+        for (at, b) in text.bytes().enumerate().skip(from) {
+            length = extend(needle, borders, length, b.to_ascii_lowercase());
             if length == needle.len() {
                 let (start, end) = (at + 1 - length, at + 1);
-                length = self.borders.last().copied().unwrap_or_default();
+                length = borders.last().copied().unwrap_or_default();
                 if stands_alone(text, start, end) {
                     spans.push(Span { start, end, class: self.class });
                 }

@@ -40,25 +40,31 @@ const LONGEST_NUMBER: usize = 40;
 const LONGEST: usize = 254;
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    let mut before: Option<char> = None;
     // Up to where a URL has been taken, so that none is looked at twice.
     let mut done = 0;
     for (at, c) in text.char_indices() {
         match c {
             '@' | '＠' => spans.extend(email(text, at, c.len_utf8())),
-            ':' if at >= done && text.get(at..).is_some_and(|rest| rest.starts_with("://")) => {
-                done = url(text, at, 3, spans);
-            }
-            'w' | 'W' if at >= done && !before.is_some_and(char::is_alphanumeric) && starts_with(text, at, "www.") => {
+            ':' if at >= done && starts_with(text, at, "://") => done = url(text, at, 3, spans),
+            'w' | 'W' if at >= done && starts_with(text, at, "www.") && begins_word(text, at) => {
                 done = url(text, at, 4, spans);
             }
-            _ if is_cjk(c) || (c.is_ascii_alphabetic() && !before.is_some_and(|c| c.is_ascii_alphanumeric())) => {
-                spans.extend(record_number(text, at));
-            }
+            _ if may_announce(c) => spans.extend(record_number(text, at)),
             _ => {}
         }
-        before = Some(c);
     }
+}
+
+/// Whether one of the words begins with this character.
+fn may_announce(c: char) -> bool {
+    matches!(c, 'c' | 'h' | 'm' | 'p' | 'r' | 'C' | 'H' | 'M' | 'P' | 'R')
+        || matches!(c, '住' | '医' | '就' | '患' | '护' | '病' | '门')
+}
+
+/// Whether no letter or digit stands before a place.
+fn begins_word(text: &str, at: usize) -> bool {
+    let before = text.get(..at).and_then(|before| before.chars().next_back());
+    !before.is_some_and(char::is_alphanumeric)
 }
 
 /// Whether the text goes on like this at a place, in any case of ASCII letters.
@@ -118,6 +124,12 @@ fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
 
 /// The number that follows its announcement.
 fn record_number(text: &str, at: usize) -> Option<Span> {
+    let bytes = text.as_bytes();
+    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+    // Not in the middle of a word; Chinese has no space between them.
+    if bytes.get(at)?.is_ascii() && before.is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
     let word = RECORD_WORDS.iter().find(|word| starts_with(text, at, word))?;
     let announced = at + word.len();
     let rest = text.get(announced..)?;
@@ -144,4 +156,22 @@ fn record_number(text: &str, at: usize) -> Option<Span> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn every_announcement_is_heard() {
+        for word in RECORD_WORDS {
+            for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
+                let mut spans = Vec::new();
+                find(&format!("{word}: A-123"), &mut spans);
+                let (start, end) = (word.len() + 2, word.len() + 7);
+                assert_eq!(spans.first(), Some(&Span { start, end, class: Class::RecordNumber }), "{word}");
+            }
+        }
+    }
 }
