@@ -11,7 +11,7 @@ mod dates;
 mod policy;
 mod table;
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -24,6 +24,7 @@ use crate::scrub::{Class, Own, Removed, scrub};
 use crate::time::Timestamp;
 pub use dates::Shift;
 pub use policy::{Policy, Study};
+use table::Place;
 use table::Treatment::{
     self, BirthYear, Date, Drop, DropName, Fixed, Keep, Omit, PostcodeArea, Pseudonymise, Scrub, Shift as Shifted, Year,
 };
@@ -59,7 +60,7 @@ impl Study {
 
 fn cleaned(
     kind: ReportKind,
-    data: Map<String, Value>,
+    mut data: Map<String, Value>,
     subject: &Subject<'_>,
     study: Option<&Study>,
     shift: Option<Shift>,
@@ -70,12 +71,12 @@ fn cleaned(
     // Only so many are looked for: what identifies the patient in every study comes before what one study adds.
     for rules in [Some(Rules { kind, study: None }), study.map(|_| rules)].into_iter().flatten() {
         for (name, value) in &data {
-            rules.collect(&mut Vec::from([name.as_str()]), value, &mut own);
+            rules.collect(Place { within: None, name }, value, &mut own);
         }
     }
     let mut work = Work { rules, own, subject, shift, removed: Removed::default() };
-    let clean = work.members(&mut Vec::new(), data);
-    (clean, work.removed)
+    work.members(None, &mut data);
+    (data, work.removed)
 }
 
 #[derive(Clone, Copy)]
@@ -85,35 +86,31 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn treatment(self, path: &[&str]) -> Treatment {
+    fn treatment(self, place: Place<'_>) -> Treatment {
         match self.study {
-            Some(study) => study.treatment(self.kind, path),
-            None => table::treatment(self.kind, path),
+            Some(study) => study.treatment(self.kind, place),
+            None => table::treatment(self.kind, place),
         }
     }
 
     /// What the report says about the patient, to be looked for in the rest of it.
-    fn collect<'v>(self, path: &mut Vec<&'v str>, value: &'v Value, own: &mut Own) {
+    fn collect(self, place: Place<'_>, value: &Value, own: &mut Own) {
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
-                    path.push(name);
-                    self.collect(path, value, own);
-                    path.pop();
+                    self.collect(Place { within: Some(&place), name }, value, own);
                 }
             }
             Value::Array(items) => {
-                path.push("*");
-                items.iter().for_each(|value| self.collect(path, value, own));
-                path.pop();
+                items.iter().for_each(|value| self.collect(Place::entry(&place), value, own));
             }
-            Value::String(text) => match self.treatment(path) {
+            Value::String(text) => match self.treatment(place) {
                 DropName => own.add(text, Class::PatientName),
                 Drop | Pseudonymise => own.add(text, Class::PatientId),
                 Fixed | Keep | Date | Shifted | Year | Scrub | Omit | BirthYear | PostcodeArea => {}
             },
             Value::Number(number) => {
-                if matches!(self.treatment(path), Drop | Pseudonymise) {
+                if matches!(self.treatment(place), Drop | Pseudonymise) {
                     own.add(&number.to_string(), Class::PatientId);
                 }
             }
@@ -131,43 +128,37 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn members(&mut self, path: &mut Vec<String>, members: Map<String, Value>) -> Map<String, Value> {
-        let mut clean = Map::new();
-        // Where the next of those names goes on that became alike.
-        let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
-        for (name, value) in members {
-            path.push(name);
-            let value = self.value(path, value);
-            let Some(name) = path.pop() else { continue };
-            let Some(value) = value else { continue };
+    fn members(&mut self, within: Option<&Place<'_>>, members: &mut Map<String, Value>) {
+        // The name as sent and what is left of it, in the order of the members.
+        let mut renamed = Vec::new();
+        members.retain(|name, value| {
+            let stays = self.value(Place { within, name }, value);
             // The names in a generic report are the sender's own.
-            let name = self.scrubbed(name);
-            let mut unique = name.clone();
-            if clean.contains_key(&unique) {
-                let number = numbers.entry(name.clone()).or_insert(1);
-                while clean.contains_key(&unique) {
-                    *number += 1;
-                    unique = format!("{name} {number}");
-                }
+            if stays && let Some(clean) = self.scrubbed(name) {
+                renamed.push((name.clone(), clean));
             }
-            clean.insert(unique, value);
+            stays
+        });
+        if !renamed.is_empty() {
+            rename(members, renamed);
         }
-        clean
     }
 
-    /// What is left of a value, none if it is left out.
-    fn value(&mut self, path: &mut Vec<String>, value: Value) -> Option<Value> {
-        let at: Vec<&str> = path.iter().map(String::as_str).collect();
-        let treatment = self.rules.treatment(&at);
-        let text = match (&value, treatment) {
-            (Value::Null, _) | (_, Fixed | Keep | Date) => return Some(value),
-            (Value::Bool(_), Omit | Shifted | Year) => String::new(),
-            (Value::Bool(_), _) => return Some(value),
-            (_, Scrub) => return Some(self.scrub(path, value)),
-            (Value::String(text), _) => text.to_owned(),
-            (Value::Number(number), _) => number.to_string(),
+    /// Makes of a value what is left of it; false if it is left out.
+    fn value(&mut self, place: Place<'_>, value: &mut Value) -> bool {
+        let treatment = self.rules.treatment(place);
+        let text = match (&*value, treatment) {
+            (Value::Null, _) | (_, Fixed | Keep | Date) => return true,
+            (Value::Bool(_), Omit | Shifted | Year) => Cow::default(),
+            (Value::Bool(_), _) => return true,
+            (_, Scrub) => {
+                self.scrub(place, value);
+                return true;
+            }
+            (Value::String(text), _) => Cow::from(text),
+            (Value::Number(number), _) => Cow::from(number.to_string()),
             // A list or an object where one value belongs: nothing is known about its parts.
-            (Value::Array(_) | Value::Object(_), _) => String::new(),
+            (Value::Array(_) | Value::Object(_), _) => Cow::default(),
         };
         let (class, left) = match treatment {
             _ if text.is_empty() => (Class::Dropped, None),
@@ -179,37 +170,61 @@ impl Work<'_> {
             Drop | DropName | Omit | Fixed | Keep | Date | Scrub => (Class::Dropped, None),
         };
         self.removed.add(if left.is_some() { class } else { Class::Dropped });
-        left.map(Value::from)
+        let stays = left.is_some();
+        *value = Value::from(left);
+        stays
     }
 
-    fn scrub(&mut self, path: &mut Vec<String>, value: Value) -> Value {
+    fn scrub(&mut self, place: Place<'_>, value: &mut Value) {
         match value {
-            Value::String(text) => Value::from(self.scrubbed(text)),
-            // A telephone number needs no quotes.
-            Value::Number(number) if self.rules.kind == ReportKind::Generic => {
-                match scrub(&number.to_string(), &self.own, &mut self.removed) {
-                    Some(clean) => Value::from(clean),
-                    None => Value::Number(number),
+            Value::String(text) => {
+                if let Some(clean) = self.scrubbed(text) {
+                    *text = clean;
                 }
             }
-            Value::Array(items) => {
-                path.push("*".to_owned());
-                let items = items.into_iter().filter_map(|item| self.value(path, item)).collect();
-                path.pop();
-                Value::Array(items)
+            // A telephone number needs no quotes. Fewer than four digits are nothing that is looked for.
+            Value::Number(number)
+                if self.rules.kind == ReportKind::Generic && number.as_u64().is_none_or(|number| number > 999) =>
+            {
+                if let Some(clean) = scrub(&number.to_string(), &self.own, &mut self.removed) {
+                    *value = Value::from(clean);
+                }
             }
-            Value::Object(members) => Value::Object(self.members(path, members)),
-            value => value,
+            Value::Array(items) => items.retain_mut(|item| self.value(Place::entry(&place), item)),
+            Value::Object(members) => self.members(Some(&place), members),
+            Value::Number(_) | Value::Null | Value::Bool(_) => {}
         }
     }
 
-    fn scrubbed(&mut self, text: String) -> String {
-        if let Some(moved) = self.shift.and_then(|shift| shift.text(&text)) {
+    /// What is left of a text, none if that is all of it.
+    fn scrubbed(&mut self, text: &str) -> Option<String> {
+        if let Some(moved) = self.shift.and_then(|shift| shift.text(text)) {
             self.removed.add(Class::Shifted);
-            return moved;
+            return Some(moved);
         }
-        scrub(&text, &self.own, &mut self.removed).unwrap_or(text)
+        scrub(text, &self.own, &mut self.removed)
     }
+}
+
+/// Gives members their new names, and those whose names became alike a number.
+fn rename(members: &mut Map<String, Value>, renamed: Vec<(String, String)>) {
+    let mut renamed = renamed.into_iter().peekable();
+    let mut clean = Map::new();
+    // Where the next of those names goes on that became alike.
+    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+    for (name, value) in core::mem::take(members) {
+        let name = renamed.next_if(|(sent, _)| *sent == name).map_or(name, |(_, clean)| clean);
+        let mut unique = name.clone();
+        if clean.contains_key(&unique) {
+            let number = numbers.entry(name.clone()).or_insert(1);
+            while clean.contains_key(&unique) {
+                *number += 1;
+                unique = format!("{name} {number}");
+            }
+        }
+        clean.insert(unique, value);
+    }
+    *members = clean;
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::dates::Shift;
-use super::table::{self, Path, Treatment};
+use super::table::{self, Path, Place, Treatment};
 use crate::finding::{Code, Finding};
 use crate::intake::{ReportKind, is_name, pointer};
 
@@ -163,7 +163,9 @@ impl Study {
             let at = format!("{at}{}", pointer(name));
             let folded = table::folded(name);
             let known = match kind {
-                ReportKind::Generic => (!folded.is_empty()).then(|| (&[] as Path, table::treatment(kind, &[name]))),
+                ReportKind::Generic => {
+                    (!folded.is_empty()).then(|| (&[] as Path, table::treatment(kind, Place { within: None, name })))
+                }
                 _ => table::member(kind, name),
             };
             let Some((path, built_in)) = known else {
@@ -199,7 +201,7 @@ impl Study {
             }
             if kind != ReportKind::Generic {
                 self.known.push((kind, path, action));
-            } else if self.generic.insert(folded, action).is_some() {
+            } else if self.generic.insert(folded.into_owned(), action).is_some() {
                 faults.push(Finding::new(at, Code::Conflict, "stands there twice, written in another way"));
             }
         }
@@ -211,11 +213,11 @@ impl Study {
     }
 
     /// What is done to a member.
-    pub(super) fn treatment(&self, kind: ReportKind, path: &[&str]) -> Treatment {
-        let built_in = table::treatment(kind, path);
+    pub(super) fn treatment(&self, kind: ReportKind, place: Place<'_>) -> Treatment {
+        let built_in = table::treatment(kind, place);
         let action = match kind {
-            ReportKind::Generic => self.generic.get(&table::deciding(path)),
-            _ => self.known.iter().find(|(of, known, _)| *of == kind && *known == path).map(|(_, _, action)| action),
+            ReportKind::Generic => self.generic.get(table::deciding(place).as_ref()),
+            _ => self.known.iter().find(|(of, known, _)| *of == kind && place.is(known)).map(|(_, _, action)| action),
         };
         let treatment = action.map_or(built_in, |action| action.over(kind, built_in));
         if treatment == Treatment::Date && self.shift_days.is_some() { Treatment::Shift } else { treatment }

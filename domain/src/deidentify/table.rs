@@ -1,6 +1,8 @@
 //! What becomes of each member where a study says nothing.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
+use core::iter;
 
 use crate::intake::ReportKind;
 
@@ -35,10 +37,36 @@ pub(super) enum Treatment {
 
 use Treatment::{BirthYear, Date, Drop, DropName, Fixed, Keep, PostcodeArea, Pseudonymise, Scrub};
 
-/// Members by their path; `*` is any entry of a list.
+/// Members by their path.
 type Table = &'static [(Path, Treatment)];
-/// The path of a member from the root of the data.
+/// The path of a member from the root of the data; `*` is any entry of a list.
 pub(super) type Path = &'static [&'static str];
+
+/// A place in a report's data: a step, and the place that it leads on from.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    /// None at the root.
+    pub(super) within: Option<&'p Place<'p>>,
+    /// The name of a member, or `*`.
+    pub(super) name: &'p str,
+}
+
+impl<'p> Place<'p> {
+    /// Any entry of a list.
+    pub(super) fn entry(list: &'p Place<'p>) -> Self {
+        Place { within: Some(list), name: "*" }
+    }
+
+    /// Whether this is where the path leads.
+    pub(super) fn is(self, path: &[&str]) -> bool {
+        self.upwards().eq(path.iter().rev().copied())
+    }
+
+    /// Its steps, the last first.
+    fn upwards(self) -> impl Iterator<Item = &'p str> {
+        iter::successors(Some(self), |place| place.within.copied()).map(|place| place.name)
+    }
+}
 
 const PATIENT: Table = &[
     (&["patient", "name"], DropName),
@@ -159,12 +187,12 @@ fn of_kind(kind: ReportKind) -> Table {
     }
 }
 
-/// What is done to the member of this path where a study says nothing.
-pub(super) fn treatment(kind: ReportKind, path: &[&str]) -> Treatment {
+/// What is done to the member at this place where a study says nothing.
+pub(super) fn treatment(kind: ReportKind, place: Place<'_>) -> Treatment {
     if kind == ReportKind::Generic {
-        return by_name(path);
+        return by_name(place);
     }
-    let found = of_kind(kind).iter().chain(PATIENT).find(|(known, _)| *known == path);
+    let found = of_kind(kind).iter().chain(PATIENT).find(|(known, _)| place.is(known));
     found.map_or(Scrub, |(_, treatment)| *treatment)
 }
 
@@ -173,21 +201,27 @@ pub(super) fn member(kind: ReportKind, name: &str) -> Option<(Path, Treatment)> 
     of_kind(kind).iter().chain(PATIENT).find(|(path, _)| name.split('/').eq(path.iter().copied())).copied()
 }
 
-fn by_name(path: &[&str]) -> Treatment {
-    let mut members = path.iter().rev().filter(|member| **member != "*");
-    let name = members.next().map(|name| folded(name)).unwrap_or_default();
-    if name == "name" && members.next().is_some_and(|parent| PERSONS.contains(&folded(parent).as_str())) {
+fn by_name(place: Place<'_>) -> Treatment {
+    let mut members = place.upwards().filter(|name| *name != "*").map(folded);
+    let name = members.next().unwrap_or_default();
+    if name == "name" && members.next().is_some_and(|parent| PERSONS.contains(&parent.as_ref())) {
         return DropName;
     }
-    NAMED.iter().find(|(_, names)| names.contains(&name.as_str())).map_or(Scrub, |(treatment, _)| *treatment)
+    NAMED.iter().find(|(_, names)| names.contains(&name.as_ref())).map_or(Scrub, |(treatment, _)| *treatment)
 }
 
 /// The name that decides what is done to a member of a generic report: the last of its path.
-pub(super) fn deciding(path: &[&str]) -> String {
-    path.iter().rev().find(|member| **member != "*").map(|name| folded(name)).unwrap_or_default()
+pub(super) fn deciding(place: Place<'_>) -> Cow<'_, str> {
+    place.upwards().find(|name| *name != "*").map(folded).unwrap_or_default()
 }
 
 /// A name in lower case without `_`, `-` and spaces.
-pub(super) fn folded(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
+pub(super) fn folded(name: &str) -> Cow<'_, str> {
+    let is_left_out = |c: char| matches!(c, '_' | '-' | ' ');
+    if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase() && !is_left_out(b.into())) {
+        return Cow::Borrowed(name);
+    }
+    let mut folded = String::with_capacity(name.len());
+    folded.extend(name.chars().filter(|c| !is_left_out(*c)).flat_map(char::to_lowercase));
+    Cow::Owned(folded)
 }
