@@ -96,7 +96,17 @@ impl Splitter {
     fn array(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<(), Broken> {
         // Where the part of the row begins that this piece holds.
         let mut from = 0;
-        for (at, &b) in piece.iter().enumerate() {
+        let mut next = 0;
+        while let Some(rest) = piece.get(next..) {
+            // Most bytes of a row change nothing.
+            let quiet = match self.state {
+                State::Inside(1..) => rest.iter().position(|b| matches!(b, b'"' | b'[' | b'{' | b']' | b'}')),
+                State::Text { escaped: false, .. } => rest.iter().position(|b| matches!(b, b'"' | b'\\')),
+                _ => Some(0),
+            };
+            let Some(at) = quiet.map(|quiet| next + quiet) else { break };
+            let Some(&b) = piece.get(at) else { break };
+            next = at + 1;
             let space = is_space(&b);
             self.state = match self.state {
                 State::Start | State::First | State::Next | State::End if space => continue,
