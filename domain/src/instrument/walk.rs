@@ -24,13 +24,20 @@ pub(crate) type Faults = Vec<Finding>;
 
 /// A place in a document, as steps from the root.
 #[derive(Clone, Copy)]
-pub(super) enum Path<'p> {
+pub(crate) enum Path<'p> {
     Root,
     Key(&'p Path<'p>, &'p str),
     Index(&'p Path<'p>, usize),
 }
 
 impl Path<'_> {
+    /// The JSON pointer.
+    pub(crate) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        self.write(&mut pointer);
+        pointer
+    }
+
     fn write(&self, into: &mut String) {
         match self {
             Path::Root => {}
@@ -74,9 +81,7 @@ impl<'v, 'p> At<'v, 'p> {
 
     /// The JSON pointer.
     pub(crate) fn pointer(&self) -> String {
-        let mut pointer = String::new();
-        self.path.write(&mut pointer);
-        pointer
+        self.path.pointer()
     }
 
     /// Reports a fault here.

@@ -70,17 +70,17 @@ fn criteria(event: &mut Object<'_>, faults: &mut Vec<Finding>) -> Option<Vec<&'s
     let mut given = Vec::new();
     for (index, value) in event.list(faults, member, CRITERIA.len()).iter().enumerate() {
         let found = value.as_str().and_then(|text| CRITERIA.into_iter().find(|word| *word == text));
-        let at = format!("{}/{index}", event.at(member));
+        let at = || format!("{}/{index}", event.at(member));
         match (found, value) {
             (Some(word), _) if given.contains(&word) => {
-                faults.push(Finding::new(at, Code::Conflict, "stands there twice"));
+                faults.push(Finding::new(at(), Code::Conflict, "stands there twice"));
             }
             (Some(word), _) => given.push(word),
             (None, Value::String(_)) => {
                 let rule = format!("must be one of {}", CRITERIA.join(", "));
-                faults.push(Finding::new(at, Code::Choice, rule));
+                faults.push(Finding::new(at(), Code::Choice, rule));
             }
-            (None, _) => faults.push(Finding::new(at, Code::Type, "must be a string")),
+            (None, _) => faults.push(Finding::new(at(), Code::Type, "must be a string")),
         }
     }
     (faults.len() == before).then_some(given)

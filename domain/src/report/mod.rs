@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use crate::finding::{Code, Finding};
+use crate::instrument::walk::Path;
 use crate::intake::ReportKind;
 use crate::time::Timestamp;
 pub(crate) use adverse_event::{CRITERIA, OUTCOMES};
@@ -34,7 +35,7 @@ const LATE_MS: i64 = 24 * 60 * 60 * 1000;
 /// What is wrong with the data of a report, at the time `now`.
 pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Timestamp) -> Vec<Finding> {
     let mut faults = Vec::new();
-    let object = Object::new(data, "");
+    let object = Object::new(data, Path::Root);
     match kind {
         ReportKind::Diary => diary::check(object, now, &mut faults),
         ReportKind::AdverseEvent => adverse_event::check(object, now, &mut faults),

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use crate::finding::{Code, Finding};
+use crate::instrument::walk::Path;
 use crate::intake::pointer;
 use crate::time::Timestamp;
 
@@ -21,7 +22,8 @@ pub(crate) const SKEW_MS: i64 = 5 * MINUTE;
 /// An object that is being read.
 pub(super) struct Object<'a> {
     members: &'a Map<String, Value>,
-    base: String,
+    path: Path<'a>,
+    /// Those of its members that were asked for.
     known: Vec<&'static str>,
 }
 
@@ -38,7 +40,7 @@ impl Moment {
             return Some(Moment { start: at.millis(), is_day: false });
         }
         // A day, as the calendar that RFC 3339 uses has it.
-        let day = (text.len() == 10).then(|| Timestamp::parse(&format!("{text}T00:00:00Z")))??;
+        let day = (text.len() == 10).then(|| Timestamp::parse(&[text, "T00:00:00Z"].concat()))??;
         Some(Moment { start: day.millis(), is_day: true })
     }
 
@@ -59,13 +61,13 @@ impl Moment {
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn new(members: &'a Map<String, Value>, base: impl Into<String>) -> Self {
-        Object { members, base: base.into(), known: Vec::new() }
+    pub(super) fn new(members: &'a Map<String, Value>, path: Path<'a>) -> Self {
+        Object { members, path, known: Vec::new() }
     }
 
     /// The pointer of a member.
     pub(super) fn at(&self, member: &str) -> String {
-        format!("{}{}", self.base, pointer(member))
+        self.path.pointer() + &pointer(member)
     }
 
     pub(super) fn fault(&self, faults: &mut Vec<Finding>, member: &str, code: Code, rule: &str) {
@@ -74,8 +76,9 @@ impl<'a> Object<'a> {
 
     /// A member, unless it is left out or null.
     pub(super) fn get(&mut self, member: &'static str) -> Option<&'a Value> {
+        let value = self.members.get(member)?;
         self.known.push(member);
-        self.members.get(member).filter(|value| !value.is_null())
+        (!value.is_null()).then_some(value)
     }
 
     /// A member that must be there.
@@ -124,14 +127,10 @@ impl<'a> Object<'a> {
         high: i64,
     ) -> Option<i64> {
         let value = self.get(member)?;
-        let rule = format!("must be a whole number from {low} to {high}");
-        let Some(number) = value.as_number() else {
-            self.fault(faults, member, Code::Type, &rule);
-            return None;
-        };
-        let found = number.as_i64().filter(|number| (low..=high).contains(number));
+        let found = value.as_i64().filter(|number| (low..=high).contains(number));
         if found.is_none() {
-            self.fault(faults, member, Code::Range, &rule);
+            let code = if value.is_number() { Code::Range } else { Code::Type };
+            self.fault(faults, member, code, &format!("must be a whole number from {low} to {high}"));
         }
         found
     }
@@ -198,9 +197,9 @@ impl<'a> Object<'a> {
     }
 
     /// An object inside.
-    pub(super) fn object(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<Object<'a>> {
+    pub(super) fn object(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<Object<'_>> {
         match self.get(member)? {
-            Value::Object(members) => Some(Object::new(members, self.at(member))),
+            Value::Object(members) => Some(Object::new(members, Path::Key(&self.path, member))),
             _ => {
                 self.fault(faults, member, Code::Type, "must be a JSON object");
                 None
@@ -230,14 +229,15 @@ impl<'a> Object<'a> {
         faults: &mut Vec<Finding>,
         member: &'static str,
         most: usize,
-        mut read: impl FnMut(Object<'a>, &mut Vec<Finding>),
+        mut read: impl FnMut(Object<'_>, &mut Vec<Finding>),
     ) -> usize {
         let items = self.list(faults, member, most);
+        let list = Path::Key(&self.path, member);
         for (index, item) in items.iter().enumerate() {
-            let base = format!("{}/{index}", self.at(member));
+            let path = Path::Index(&list, index);
             match item {
-                Value::Object(members) => read(Object::new(members, base), faults),
-                _ => faults.push(Finding::new(base, Code::Type, "must be a JSON object")),
+                Value::Object(members) => read(Object::new(members, path), faults),
+                _ => faults.push(Finding::new(path.pointer(), Code::Type, "must be a JSON object")),
             }
         }
         items.len()
