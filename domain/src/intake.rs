@@ -117,29 +117,43 @@ impl Shape {
         document: Value,
         check: impl FnOnce(&Map<String, Value>) -> Vec<Finding>,
     ) -> Result<Envelope, Vec<Finding>> {
-        let Value::Object(mut members) = document else {
+        let Value::Object(members) = document else {
             return Err(Vec::from([Finding::new("", Code::Type, "must be a JSON object")]));
         };
         let (id_name, content_name) = self.members();
-        let mut faults = Vec::new();
+        let mut given = Given::default();
+        let mut unknown = Vec::new();
+        // Each is taken up as it comes: to look for one after another in the map takes longer.
+        for (name, value) in members {
+            let place = match name.as_str() {
+                "studyId" => &mut given.study_id,
+                "siteId" => &mut given.site_id,
+                "patientId" => &mut given.patient_id,
+                "authoredAt" => &mut given.authored_at,
+                "amends" => &mut given.amends,
+                "kind" if self == Shape::Report => &mut given.kind,
+                name if name == id_name => &mut given.client_id,
+                name if name == content_name => &mut given.content,
+                _ => {
+                    unknown.push(name);
+                    continue;
+                }
+            };
+            *place = Some(value).filter(|value| !value.is_null());
+        }
 
-        let client_id = match members.remove(id_name) {
-            None | Some(Value::Null) => None,
-            Some(value) => identifier(id_name, value, &mut faults),
-        };
-        let study_id = required(&mut members, "studyId", &mut faults, name);
-        let site_id = required(&mut members, "siteId", &mut faults, name);
-        let patient_id = required(&mut members, "patientId", &mut faults, identifier);
-        let authored_at = required(&mut members, "authoredAt", &mut faults, timestamp);
+        let mut faults = Vec::new();
+        let client_id = given.client_id.and_then(|value| identifier(id_name, value, &mut faults));
+        let study_id = required(given.study_id, "studyId", &mut faults, name);
+        let site_id = required(given.site_id, "siteId", &mut faults, name);
+        let patient_id = required(given.patient_id, "patientId", &mut faults, identifier);
+        let authored_at = required(given.authored_at, "authoredAt", &mut faults, timestamp);
         let kind = match self {
             Shape::Response => None,
-            Shape::Report => required(&mut members, "kind", &mut faults, report_kind),
+            Shape::Report => required(given.kind, "kind", &mut faults, report_kind),
         };
-        let amends = match members.remove("amends") {
-            None | Some(Value::Null) => None,
-            Some(value) => amends(value, &mut faults),
-        };
-        let content = required(&mut members, content_name, &mut faults, object);
+        let amends = given.amends.and_then(|value| amends(value, &mut faults));
+        let content = required(given.content, content_name, &mut faults, object);
         if let Some(content) = &content {
             faults.extend(check(content).into_iter().map(|finding| {
                 let pointer = pointer(content_name) + &finding.pointer;
@@ -147,8 +161,8 @@ impl Shape {
             }));
         }
         faults.extend(
-            members
-                .keys()
+            unknown
+                .iter()
                 .map(|unknown| Finding::new(pointer(unknown), Code::Unknown, "is not a member of this document")),
         );
 
@@ -161,6 +175,19 @@ impl Shape {
             _ => Err(faults),
         }
     }
+}
+
+/// The members of a document, as far as they are there and not null.
+#[derive(Default)]
+struct Given {
+    client_id: Option<Value>,
+    study_id: Option<Value>,
+    site_id: Option<Value>,
+    patient_id: Option<Value>,
+    authored_at: Option<Value>,
+    kind: Option<Value>,
+    amends: Option<Value>,
+    content: Option<Value>,
 }
 
 /// The JSON pointer (RFC 6901) of a member of the root.
@@ -179,18 +206,16 @@ pub fn pointer(member: &str) -> String {
 }
 
 fn required<T>(
-    members: &mut Map<String, Value>,
+    given: Option<Value>,
     name: &str,
     faults: &mut Vec<Finding>,
     read: impl FnOnce(&str, Value, &mut Vec<Finding>) -> Option<T>,
 ) -> Option<T> {
-    match members.remove(name) {
-        None | Some(Value::Null) => {
-            faults.push(Finding::new(pointer(name), Code::Required, "is required"));
-            None
-        }
-        Some(value) => read(name, value, faults),
-    }
+    let Some(value) = given else {
+        faults.push(Finding::new(pointer(name), Code::Required, "is required"));
+        return None;
+    };
+    read(name, value, faults)
 }
 
 fn text(name: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
