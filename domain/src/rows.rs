@@ -96,11 +96,11 @@ impl Splitter {
     fn array(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<(), Broken> {
         // Where the part of the row begins that this piece holds.
         let mut from = 0;
-        let mut next = 0;
+        let (mut state, mut next) = (self.state, 0);
         while let Some(rest) = piece.get(next..) {
             // Most bytes of a row change nothing.
-            let quiet = match self.state {
-                State::Inside(1..) => rest.iter().position(|b| matches!(b, b'"' | b'[' | b'{' | b']' | b'}')),
+            let quiet = match state {
+                State::Inside(1..) => rest.iter().position(|b| matches!(b | 0x20, b'"' | b'{' | b'}')),
                 State::Text { escaped: false, .. } => rest.iter().position(|b| matches!(b, b'"' | b'\\')),
                 _ => Some(0),
             };
@@ -108,7 +108,7 @@ impl Splitter {
             let Some(&b) = piece.get(at) else { break };
             next = at + 1;
             let space = is_space(&b);
-            self.state = match self.state {
+            state = match state {
                 State::Start | State::First | State::Next | State::End if space => continue,
                 State::Start if b == b'[' => State::First,
                 State::First if b == b']' => State::End,
@@ -141,7 +141,8 @@ impl Splitter {
                 },
             };
         }
-        if matches!(self.state, State::Inside(_) | State::Text { .. }) {
+        self.state = state;
+        if matches!(state, State::Inside(_) | State::Text { .. }) {
             self.keep(piece.get(from..).unwrap_or_default());
         }
         Ok(())
