@@ -164,14 +164,16 @@ impl Instrument {
         self.scores.iter().find(|score| score.id == id)
     }
 
-    /// The position of the item `id`, which is likely to be the `nth` by name.
-    pub(crate) fn position(&self, nth: usize, id: &str) -> Option<usize> {
-        let guess = self.by_id.get(nth).copied().map(usize::from);
-        if guess.and_then(|guess| self.items.get(guess)).is_some_and(|item| item.id == id) {
-            return guess;
-        }
+    /// The position of the item `id`. `next` goes along the names in their order, to be handed in again: whoever asks in
+    /// that order, and leaves out at most one in a row, is answered without a search.
+    pub(crate) fn position(&self, next: &mut usize, id: &str) -> Option<usize> {
         let key = |position: &u16| self.items.get(usize::from(*position)).map_or("", |item| item.id.as_str());
-        let found = self.by_id.binary_search_by(|position| key(position).cmp(id)).ok()?;
+        let ahead = self.by_id.iter().skip(*next).take(2).position(|position| key(position) == id);
+        let found = match ahead {
+            Some(ahead) => *next + ahead,
+            None => self.by_id.binary_search_by(|position| key(position).cmp(id)).ok()?,
+        };
+        *next = found + 1;
         self.by_id.get(found).copied().map(usize::from)
     }
 }

@@ -67,9 +67,11 @@ impl Instrument {
         let mut slots = Vec::new();
         slots.resize(self.items.len(), Slot::Missing);
         let mut faults = Vec::new();
-        for (nth, (id, value)) in answers.iter().enumerate() {
-            // Both are in the order of their ids, unless the form is not whole.
-            let Some((position, item)) = self.position(nth, id).and_then(|at| Some((at, self.items.get(at)?))) else {
+        // Answers and items are in the order of their ids.
+        let mut next = 0;
+        for (id, value) in answers {
+            let position = self.position(&mut next, id);
+            let Some((position, item)) = position.and_then(|at| Some((at, self.items.get(at)?))) else {
                 faults.push(Finding::new(format!("/{}", escape(id)), Code::Unknown, "no item of this instrument"));
                 continue;
             };
@@ -87,10 +89,11 @@ impl Instrument {
             self.skip(&mut answers);
         }
         if self.has_required {
-            for (item, slot) in self.items.iter().zip(&answers.slots) {
+            let slots = self.items.iter().zip(&answers.slots);
+            for (item, _) in slots.filter(|(item, slot)| item.required && **slot == Slot::Missing) {
                 // An answer that is there but wrong has its finding already.
                 let pointer = format!("/{}", escape(&item.id));
-                if item.required && *slot == Slot::Missing && !faults.iter().any(|fault| fault.pointer == pointer) {
+                if !faults.iter().any(|fault| fault.pointer == pointer) {
                     faults.push(Finding::new(pointer, Code::Required, item.rule()));
                 }
             }
@@ -100,7 +103,7 @@ impl Instrument {
 
     /// An answer that is given as text, such as a field of a table: the code of an option, else a number, else what it is.
     pub fn answer_of(&self, item: &str, text: &str) -> Value {
-        let item = self.position(0, item).and_then(|position| self.items.get(position));
+        let item = self.position(&mut 0, item).and_then(|position| self.items.get(position));
         let coded = item.is_some_and(|item| item.options.iter().any(|choice| choice.code.as_deref() == Some(text)));
         let number = if coded { None } else { text.parse().ok().and_then(Number::from_f64) };
         number.map_or_else(|| Value::from(text), Value::Number)

@@ -128,7 +128,7 @@ impl<'w> Walk<'w> {
             return Named::Unjudged;
         };
         let Some(instrument) = self.instrument else { return Named::Unjudged };
-        let own = |id: &str| instrument.items.get(instrument.position(0, id)?).map(Named::Item);
+        let own = |id: &str| instrument.items.get(instrument.position(&mut 0, id)?).map(Named::Item);
         let by_loinc = |code: &str| {
             if !codes::is_loinc(code) {
                 return None;
