@@ -1,7 +1,6 @@
 //! What becomes of each member where a study says nothing.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use core::iter;
 
 use crate::intake::ReportKind;
@@ -221,7 +220,10 @@ pub(super) fn folded(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase() && !is_left_out(b.into())) {
         return Cow::Borrowed(name);
     }
-    let mut folded = String::with_capacity(name.len());
-    folded.extend(name.chars().filter(|c| !is_left_out(*c)).flat_map(char::to_lowercase));
+    let mut folded = match name.is_ascii() {
+        true => name.to_ascii_lowercase(),
+        false => name.chars().flat_map(char::to_lowercase).collect(),
+    };
+    folded.retain(|c| !is_left_out(c));
     Cow::Owned(folded)
 }

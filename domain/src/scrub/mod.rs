@@ -114,8 +114,10 @@ struct Span {
 /// The text without what identifies somebody, counted; none if there was nothing.
 pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     let mut spans = Vec::new();
-    numbers::find(text, &mut spans);
-    words::find(text, &mut spans);
+    if has_signs(text) {
+        numbers::find(text, &mut spans);
+        words::find(text, &mut spans);
+    }
     own.find(text, &mut spans);
     if spans.is_empty() {
         return None;
@@ -140,6 +142,14 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     }
     clean.push_str(text.get(done..).unwrap_or_default());
     Some(clean)
+}
+
+/// Whether a text has anything that numbers, addresses and what is announced cannot do without: a digit, `@`, `:`, `.`
+/// or a character beyond ASCII. Many texts are plain words.
+fn has_signs(text: &str) -> bool {
+    let signs = text.bytes().filter(|b| matches!(b, b'0'..=b'9' | b'@' | b':' | b'.') || !b.is_ascii());
+    // To count them all takes less time than to stop at the first.
+    signs.count() > 0
 }
 
 /// Whether a character is written without spaces between words.
