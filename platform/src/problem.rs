@@ -1,6 +1,6 @@
 //! Errors as clients see them: RFC 9457 problem documents, with every finding.
 
-use domain::Finding;
+use domain::{Finding, intake};
 use serde_json::{Map, Value, json};
 
 use crate::http::{BodyError, Reply};
@@ -115,7 +115,7 @@ impl Problem {
     /// # Errors
     /// 400 with the place where it stops being JSON.
     pub fn json(body: &[u8]) -> Result<Value, Self> {
-        serde_json::from_slice(body).map_err(|error| {
+        intake::parse(body).map_err(|error| {
             let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
             Problem::new(ProblemType::Malformed, detail)
         })

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use domain::intake::Shape;
+use domain::intake::{self, Shape};
 use domain::rows::{Format, Row, Splitter};
 use domain::selection;
 use domain::{Code, Finding, Timestamp};
@@ -158,7 +158,7 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
     let Row::Whole(bytes) = row else {
         return Err(fault(Code::Range, format!("must be at most {} bytes", crate::LONGEST_BODY)));
     };
-    let mut document: Value = serde_json::from_slice(bytes).map_err(|error| {
+    let mut document = intake::parse(bytes).map_err(|error| {
         fault(Code::Format, format!("is not JSON at line {}, column {}", error.line(), error.column()))
     })?;
     let Some(members) = document.as_object_mut() else {
