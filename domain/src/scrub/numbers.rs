@@ -63,6 +63,9 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     while let Some((start, c)) = chars.next() {
         let Some(first) = digit(c) else {
             plus = matches!(c, '+' | '＋');
+            if run.is_empty() {
+                continue;
+            }
             if is_separator(c) && separators < MOST_SEPARATORS {
                 separators += 1;
                 marked |= !c.is_whitespace();

@@ -90,12 +90,16 @@ impl Needle {
         if text.len() < needle.len() {
             return;
         }
-        let beginning = needle.get(..2).unwrap_or(needle);
-        let begins = |pair: &[u8]| pair.eq_ignore_ascii_case(beginning);
-        let Some(from) = text.as_bytes().windows(beginning.len()).position(begins) else { return };
+        // What is looked for has two bytes at the least. They are compared in either case of letters, and a few other bytes
+        // pass for them; to count takes less time than to stop at the first.
+        let [first, second, ..] = needle else { return };
+        let begins = |(a, b): &(u8, u8)| a | 0x20 == first | 0x20 && b | 0x20 == second | 0x20;
+        if text.bytes().zip(text.bytes().skip(1)).filter(begins).count() == 0 {
+            return;
+        }
         let borders = self.borders.get_or_init(|| borders(needle));
         let mut length = 0;
-        for (at, b) in text.bytes().enumerate().skip(from) {
+        for (at, b) in text.bytes().enumerate() {
             length = extend(needle, borders, length, b.to_ascii_lowercase());
             if length == needle.len() {
                 let (start, end) = (at + 1 - length, at + 1);
