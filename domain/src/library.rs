@@ -3,21 +3,60 @@
 //! Guarantee: every definition here is valid, and its scores agree with the published ones in `tests/vectors/`, where
 //! there are any: `esas-r`, `gad-2` and `pain-nrs` have none.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec, vec::Vec};
 
-/// Id and packed definition, in the order of the ids.
-const DEFINITIONS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/library.rs"));
+use miniz_oxide::inflate::{
+    TINFLStatus,
+    core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
+};
+
+use crate::{Finding, Instrument};
+
+/// A definition as it is carried.
+struct Definition {
+    id: &'static str,
+    /// Bytes of the file.
+    length: usize,
+    /// Of the file.
+    sha256: [u8; 32],
+    packed: &'static [u8],
+}
+
+/// All definitions, in the order of their ids.
+const DEFINITIONS: &[Definition] = include!(concat!(env!("OUT_DIR"), "/library.rs"));
 
 /// The ids of all instruments.
 pub fn ids() -> impl Iterator<Item = &'static str> {
-    DEFINITIONS.iter().map(|(id, _)| *id)
+    DEFINITIONS.iter().map(|definition| definition.id)
 }
 
 /// The definition of an instrument, in JSON: the bytes of its file.
 pub fn definition(id: &str) -> Option<Vec<u8>> {
-    let (_, packed) = DEFINITIONS.iter().find(|(known, _)| *known == id)?;
-    // What was packed when this was built unpacks.
-    miniz_oxide::inflate::decompress_to_vec(packed).ok()
+    find(id)?.unpack()
+}
+
+/// An instrument, as [`Instrument::from_json`] reads its definition.
+///
+/// # Errors
+/// The faults of the definition. There are none: see the tests.
+pub fn instrument(id: &str) -> Option<Result<Instrument, Vec<Finding>>> {
+    let definition = find(id)?;
+    Some(Instrument::from_hashed(&definition.unpack()?, definition.sha256))
+}
+
+fn find(id: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|known| known.id == id)
+}
+
+impl Definition {
+    fn unpack(&self) -> Option<Vec<u8>> {
+        let mut json = vec![0; self.length];
+        let mut state = Box::<DecompressorOxide>::default();
+        let (status, ..) =
+            decompress(&mut state, self.packed, &mut json, 0, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
+        // What was packed when this was built unpacks.
+        (status == TINFLStatus::Done).then_some(json)
+    }
 }
 
 #[cfg(test)]
@@ -34,5 +73,13 @@ mod tests {
             assert_eq!(definition(id).as_deref(), Some(file));
         }
         assert!(ids().all(|id| definition(id).is_some()) && ids().is_sorted());
+    }
+
+    #[test]
+    fn an_instrument_is_read_as_its_file_is() {
+        for id in ids() {
+            assert_eq!(instrument(id), definition(id).map(|json| Instrument::from_json(&json)), "{id}");
+        }
+        assert_eq!(instrument("fact-g"), None);
     }
 }

@@ -199,7 +199,7 @@ pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
     if known.is_some() {
         return known;
     }
-    let read = Instrument::from_json(&library::definition(id)?);
+    let read = library::instrument(id)?;
     let read =
         Rc::new(read.inspect_err(|faults| log::error("instrument-unreadable").count(faults.len()).write()).ok()?);
     let kept: Rc<dyn Any> = Rc::clone(&read) as _;

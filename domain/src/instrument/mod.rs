@@ -81,12 +81,17 @@ impl Instrument {
     /// # Errors
     /// A finding for each fault, with the JSON pointer of the value that has it.
     pub fn from_json(definition: &[u8]) -> Result<Instrument, Vec<Finding>> {
+        Instrument::from_hashed(definition, Sha256::digest(definition).into())
+    }
+
+    /// As [`Instrument::from_json`], the definition's SHA-256 being known.
+    pub(crate) fn from_hashed(definition: &[u8], sha256: [u8; 32]) -> Result<Instrument, Vec<Finding>> {
         let mut faults = Faults::new();
         let root = parse::read_json(definition, &mut faults).map_err(|error| {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Vec::from([Finding::new("", Code::Format, detail)])
         })?;
-        let hash = Sha256::digest(definition).iter().fold(String::with_capacity(64), |hex, byte| {
+        let hash = sha256.iter().fold(String::with_capacity(64), |hex, byte| {
             let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
             [byte >> 4, byte & 15].into_iter().fold(hex, |mut hex, half| {
                 hex.push(digit(half));

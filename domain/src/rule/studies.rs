@@ -90,7 +90,7 @@ impl Study {
         at.object(faults, &["instruments", "adverseEvent", "lab", "diary"]);
         if let Some(instruments) = at.get("instruments") {
             for (id, at) in instruments.members(faults) {
-                let known = library::definition(id).and_then(|definition| Instrument::from_json(&definition).ok());
+                let known = library::instrument(id).and_then(Result::ok);
                 let rules = match known {
                     Some(instrument) => of_instrument(at, &instrument, faults),
                     // Its definition is not at hand; the frame is.
