@@ -52,8 +52,7 @@ impl Definition {
     fn unpack(&self) -> Option<Vec<u8>> {
         let mut json = vec![0; self.length];
         let mut state = Box::<DecompressorOxide>::default();
-        let (status, ..) =
-            decompress(&mut state, self.packed, &mut json, 0, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
+        let (status, ..) = decompress(&mut state, self.packed, &mut json, 0, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
         // What was packed when this was built unpacks.
         (status == TINFLStatus::Done).then_some(json)
     }

@@ -120,12 +120,12 @@ impl Condition {
             at.fault(faults, Code::Type, "a condition: an object");
             return None;
         };
-        let subjects: Vec<&str> = SUBJECTS.into_iter().filter(|subject| object.contains_key(*subject)).collect();
+        let mut subjects = SUBJECTS.into_iter().filter(|subject| object.contains_key(*subject));
         // `{"item": "q9", "missing": true}` asks for an item's absence; `{"missing": [...]}` counts.
-        let subject = match subjects.as_slice() {
-            [one] => *one,
-            ["item", "missing" | "answered"] => "item",
-            [] => {
+        let subject = match (subjects.next(), subjects.next(), subjects.next()) {
+            (Some(one), None, _) => one,
+            (Some("item"), Some("missing" | "answered"), None) => "item",
+            (None, ..) => {
                 at.fault(faults, Code::Required, format!("a condition has one of: {}", SUBJECTS.join(", ")));
                 return None;
             }
@@ -139,18 +139,14 @@ impl Condition {
             return None;
         }
         let before = faults.len();
-        let mut known = Vec::from([subject]);
-        known.extend(match subject {
-            "all" | "any" | "not" => [].as_slice(),
-            "item" => &["missing", "answered"],
-            "score" => &["band", "notScored"],
-            "change" => &["since"],
-            _ => &[],
-        });
-        if !matches!(subject, "all" | "any" | "not") {
-            known.extend(TESTS);
-        }
-        at.object(faults, &known);
+        let (more, tests): (&[&str], &[&str]) = match subject {
+            "all" | "any" | "not" => (&[], &[]),
+            "item" => (&["missing", "answered"], &TESTS),
+            "score" => (&["band", "notScored"], &TESTS),
+            "change" => (&["since"], &TESTS),
+            _ => (&[], &TESTS),
+        };
+        at.object_of(faults, &[&[subject], more, tests]);
         let found = match subject {
             "all" => Condition::All(parts(at.get("all")?, scope, names, faults)),
             "any" => Condition::Any(parts(at.get("any")?, scope, names, faults)),
@@ -208,9 +204,7 @@ impl Condition {
 }
 
 fn parts(at: At<'_, '_>, scope: Scope, names: &Names, faults: &mut Faults) -> Vec<Condition> {
-    let parts: Vec<Condition> =
-        at.filled_list(faults).into_iter().filter_map(|part| Condition::read(part, scope, names, faults)).collect();
-    parts
+    at.filled_list(faults).into_iter().filter_map(|part| Condition::read(part, scope, names, faults)).collect()
 }
 
 fn read_item(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {

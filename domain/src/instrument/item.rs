@@ -9,6 +9,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use core::iter;
 
 use super::{
     condition::Condition,
@@ -144,11 +145,13 @@ pub(crate) fn read_lists(at: Option<At<'_, '_>>, languages: &[&str], faults: &mu
 pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Faults) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for element in at.filled_list(faults) {
-        for (item, id_at) in read_item(element, lists, languages, faults) {
-            if items.iter().any(|known| known.id == item.id) {
-                id_at.fault(faults, Code::Conflict, format!("item \"{}\" is defined twice", item.id));
+        let Some((ids, item)) = read_item(element, lists, languages, faults) else { continue };
+        let alike = iter::repeat_n(item, ids.len());
+        for (id, item) in ids.into_iter().zip(alike) {
+            if items.iter().any(|known| known.id == id) {
+                element.fault(faults, Code::Conflict, format!("item \"{id}\" is defined twice"));
             } else {
-                items.push(item);
+                items.push(Item { id, ..item });
             }
         }
     }
@@ -159,18 +162,14 @@ pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, languages: &[&str], faul
     items
 }
 
-fn read_item<'v, 'p>(
-    at: At<'v, 'p>,
-    lists: &Lists,
-    languages: &[&str],
-    faults: &mut Faults,
-) -> Vec<(Item, At<'v, 'p>)> {
+/// Reads what an element says, and for which ids.
+fn read_item(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Faults) -> Option<(Vec<String>, Item)> {
     if !at.object(faults, &MEMBERS) {
-        return Vec::new();
+        return None;
     }
     let ids: Vec<String> = match (at.get("id"), at.get("ids")) {
         (Some(id), None) => id.name(faults).map(String::from).into_iter().collect(),
-        (None, Some(ids)) => ids.names(faults).into_iter().map(|(id, _)| id).collect(),
+        (None, Some(ids)) => ids.names(faults).into_iter().map(|(id, _)| id.into_owned()).collect(),
         _ => {
             at.fault(faults, Code::Required, "needs either \"id\" or \"ids\"");
             Vec::new()
@@ -237,7 +236,7 @@ fn read_item<'v, 'p>(
     }
     item.faulty |= faults.len() > before;
     item.direct = item.direct();
-    ids.into_iter().map(|id| (Item { id, ..item.clone() }, at)).collect()
+    Some((ids, item))
 }
 
 /// The values that can be answered: all of them, or one more than can be listed.

@@ -396,7 +396,7 @@ impl Term {
     }
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn counted(&self, item: u16) -> Option<Span> {
         self.items.get(usize::from(item)).filter(|item| !item.faulty).map(Item::counted_span)
     }
@@ -440,7 +440,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let below = scores.iter().filter_map(|score| self.defs.get(usize::from(*score)));
+        let below = scores.iter().filter_map(|score| self.names.scores().get(usize::from(*score)));
         items.extend(below.flat_map(|def| &def.cases).flat_map(|case| case.leaves.iter().copied()));
         items.sort_unstable();
         items.dedup();

@@ -220,27 +220,22 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     }
     let scores_at = at.need("scores", faults);
     let later = scores_at.map(scores::ids).unwrap_or_default();
-    let mut names = Names::with(&items, &parameters, later);
     if let Some(items_at) = items_at {
-        read_skips(items_at, &mut items, &names, faults);
+        read_skips(items_at, &mut items, faults);
     }
-    let mut scores = Vec::new();
+    let mut names = Names::with(&items, &parameters, later);
     if let Some(scores_at) = scores_at {
-        let mut reader = Reader { items: &items, names: &mut names, defs: Vec::new(), faults, before: 0 };
-        reader.read(scores_at);
-        scores = reader.defs;
+        Reader { items: &items, names: &mut names, faults, before: 0 }.read(scores_at);
     }
     let rules = at.get("alerts").map(|alerts| read_rules(alerts, &names, faults)).unwrap_or_default();
-    let mut by_id: Vec<(&str, u16)> =
-        items.iter().enumerate().filter_map(|(n, item)| Some((item.id.as_str(), u16::try_from(n).ok()?))).collect();
-    by_id.sort_unstable();
+    let (by_id, scores) = names.into_parts();
     Some(Instrument {
         id: id?,
         version: version?,
         title: title?,
         licence: licence?,
         hash,
-        by_id: by_id.into_iter().map(|(_, position)| position).collect(),
+        by_id,
         has_skips: items.iter().any(|item| item.skip.is_some()),
         has_required: items.iter().any(|item| item.required),
         items,
@@ -252,11 +247,14 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
 }
 
 /// Reads the skips of items, now that every item has its name.
-fn read_skips(at: At<'_, '_>, items: &mut [Item], names: &Names, faults: &mut Faults) {
+fn read_skips(at: At<'_, '_>, items: &mut [Item], faults: &mut Faults) {
     let Some(elements) = at.value.as_array() else { return };
     if !elements.iter().any(|element| element.get("skip").is_some()) {
         return;
     }
+    // A skip speaks of answers alone.
+    let names = Names::with(items, &[], Vec::new());
+    let mut skips = Vec::new();
     let mut ignored = Faults::new();
     for element in at.list(&mut ignored) {
         let Some(skip_at) = element.get("skip") else { continue };
@@ -264,15 +262,18 @@ fn read_skips(at: At<'_, '_>, items: &mut [Item], names: &Names, faults: &mut Fa
             continue;
         }
         let when = skip_at.need("when", faults);
-        let when = when.and_then(|when| Condition::read(when, Scope::Items, names, faults));
+        let when = when.and_then(|when| Condition::read(when, Scope::Items, &names, faults));
         let counts = skip_at.need("counts", faults).and_then(|at| at.number(faults));
         let (Some(when), Some(counts)) = (when, counts) else { continue };
         let mut ids: Vec<String> = element
             .get("ids")
-            .map_or_else(Vec::new, |ids| ids.names(&mut ignored).into_iter().map(|(id, _)| id).collect());
+            .map_or_else(Vec::new, |ids| ids.names(&mut ignored).into_iter().map(|(id, _)| id.into_owned()).collect());
         ids.extend(element.get("id").and_then(|id| id.value.as_str()).map(String::from));
+        skips.push((ids, Skip { when, counts }));
+    }
+    for (ids, skip) in skips {
         for item in items.iter_mut().filter(|item| ids.contains(&item.id)) {
-            item.skip = Some(Skip { when: when.clone(), counts });
+            item.skip = Some(skip.clone());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a definition has named so far, and what the validator knows of it.
 
-use alloc::{borrow::ToOwned as _, collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 use super::{
     item::Item,
@@ -24,50 +24,68 @@ pub(crate) enum Shape {
     Faulty,
 }
 
-/// A score's name and shape.
-#[derive(Debug, Clone)]
-pub(crate) struct Named {
-    pub(crate) shape: Shape,
-    pub(crate) bands: Vec<String>,
-}
-
 /// The names of one definition.
 #[derive(Default)]
-pub(crate) struct Names {
+pub(crate) struct Names<'n> {
     /// `None` for an item with a fault.
     items: Vec<Option<Span>>,
-    item_ids: BTreeMap<String, u16>,
-    parameters: Vec<Parameter>,
-    scores: Vec<Named>,
-    score_ids: BTreeMap<String, u16>,
+    /// Sorted.
+    item_ids: Vec<(&'n str, u16)>,
+    parameters: &'n [Parameter],
+    /// The scores of an instrument that is compiled already.
+    compiled: &'n [ScoreDef],
+    /// The scores read so far.
+    read: Vec<ScoreDef>,
+    /// Of the scores.
+    shapes: Vec<Shape>,
     /// Every score id of the definition, so that a reference to a later one can say so.
-    later: Vec<String>,
+    later: Vec<&'n str>,
 }
 
-impl Names {
-    pub(crate) fn with(items: &[Item], parameters: &[Parameter], later: Vec<String>) -> Names {
-        let ids = items.iter().enumerate().filter_map(|(n, item)| Some((item.id.clone(), u16::try_from(n).ok()?)));
-        Names {
-            item_ids: ids.collect(),
-            items: items.iter().map(|item| (!item.faulty).then(|| item.raw_span())).collect(),
-            parameters: parameters.to_vec(),
-            later,
-            ..Names::default()
-        }
+impl<'n> Names<'n> {
+    pub(crate) fn with(items: &'n [Item], parameters: &'n [Parameter], later: Vec<&'n str>) -> Self {
+        let ids = items.iter().enumerate().filter_map(|(n, item)| Some((item.id.as_str(), u16::try_from(n).ok()?)));
+        let mut item_ids: Vec<_> = ids.collect();
+        item_ids.sort_unstable();
+        let items = items.iter().map(|item| (!item.faulty).then(|| item.raw_span())).collect();
+        Names { items, item_ids, parameters, later, ..Names::default() }
+    }
+
+    /// The names of an instrument that is compiled already.
+    pub(crate) fn compiled(items: &'n [Item], parameters: &'n [Parameter], compiled: &'n [ScoreDef]) -> Self {
+        let shapes = compiled.iter().map(ScoreDef::shape).collect();
+        Names { compiled, shapes, ..Names::with(items, parameters, Vec::new()) }
     }
 
     /// Makes a score known to what follows it.
-    pub(crate) fn add_score(&mut self, id: &str, named: Named) {
-        if let Ok(position) = u16::try_from(self.scores.len()) {
-            self.score_ids.insert(id.to_owned(), position);
-            self.scores.push(named);
-        }
+    pub(crate) fn add_score(&mut self, score: ScoreDef, shape: Shape) {
+        self.read.push(score);
+        self.shapes.push(shape);
+    }
+
+    /// The scores, in the order of the definition.
+    pub(crate) fn scores(&self) -> &[ScoreDef] {
+        if self.compiled.is_empty() { &self.read } else { self.compiled }
+    }
+
+    /// Positions of the items, sorted by id, and the scores read.
+    pub(crate) fn into_parts(self) -> (Vec<u16>, Vec<ScoreDef>) {
+        (self.item_ids.into_iter().map(|(_, position)| position).collect(), self.read)
+    }
+
+    fn find(&self, id: &str) -> Option<u16> {
+        let found = self.item_ids.binary_search_by_key(&id, |(known, _)| known).ok()?;
+        self.item_ids.get(found).map(|(_, item)| *item)
+    }
+
+    fn shape(&self, score: u16) -> Option<&Shape> {
+        self.shapes.get(usize::from(score))
     }
 
     /// An item, by its id.
     pub(crate) fn item(&self, at: At<'_, '_>, faults: &mut Faults) -> Option<u16> {
         let id = at.text(faults)?;
-        let found = self.item_ids.get(id).copied();
+        let found = self.find(id);
         if found.is_none() {
             at.fault(faults, Code::Unknown, "no item has this id");
         }
@@ -78,12 +96,12 @@ impl Names {
     pub(crate) fn items(&self, at: At<'_, '_>, faults: &mut Faults) -> Vec<u16> {
         let mut items = Vec::new();
         for (id, element) in at.names(faults) {
-            match self.item_ids.get(&id) {
+            match self.find(&id) {
                 None => element.fault(faults, Code::Unknown, format!("no item has the id \"{id}\"")),
-                Some(item) if items.contains(item) => {
+                Some(item) if items.contains(&item) => {
                     element.fault(faults, Code::Conflict, format!("item \"{id}\" is named twice"));
                 }
-                Some(item) => items.push(*item),
+                Some(item) => items.push(item),
             }
         }
         items
@@ -92,9 +110,9 @@ impl Names {
     /// An earlier score, by its id.
     pub(crate) fn score(&self, at: At<'_, '_>, faults: &mut Faults) -> Option<u16> {
         let id = at.text(faults)?;
-        let found = self.score_ids.get(id).copied();
+        let found = self.scores().iter().rposition(|score| score.id == id).and_then(|found| u16::try_from(found).ok());
         if found.is_none() {
-            let later = self.later.iter().any(|known| known == id);
+            let later = self.later.contains(&id);
             let detail = if later { "a score that comes earlier in the list" } else { "no score has this id" };
             at.fault(faults, if later { Code::Conflict } else { Code::Unknown }, detail);
         }
@@ -116,31 +134,31 @@ impl Names {
     }
 
     pub(crate) fn is_flag(&self, score: u16) -> bool {
-        self.scores.get(usize::from(score)).is_some_and(|named| named.shape == Shape::Flag)
+        self.shape(score) == Some(&Shape::Flag)
     }
 
     /// Whether the score itself was read without a fault.
     pub(crate) fn known(&self, score: u16) -> bool {
-        self.scores.get(usize::from(score)).is_some_and(|named| named.shape != Shape::Faulty)
+        self.shape(score).is_some_and(|shape| *shape != Shape::Faulty)
     }
 
     pub(crate) fn span(&self, score: u16) -> Option<Span> {
-        match self.scores.get(usize::from(score))?.shape {
-            Shape::Number(span) => Some(span),
+        match self.shape(score)? {
+            Shape::Number(span) => Some(*span),
             _ => None,
         }
     }
 
     pub(crate) fn has_bands(&self, score: u16) -> bool {
-        self.scores.get(usize::from(score)).is_some_and(|named| !named.bands.is_empty())
+        self.scores().get(usize::from(score)).is_some_and(|score| !score.bands.is_empty())
     }
 
     pub(crate) fn band(&self, score: u16, band: &str) -> Option<u16> {
-        let bands = &self.scores.get(usize::from(score))?.bands;
-        u16::try_from(bands.iter().position(|known| known == band)?).ok()
+        let bands = &self.scores().get(usize::from(score))?.bands;
+        u16::try_from(bands.iter().position(|known| known.id == band)?).ok()
     }
 
-    pub(crate) fn choices(&self, parameter: u16) -> Vec<&str> {
+    pub(crate) fn choices(&self, parameter: u16) -> Vec<&'n str> {
         match self.parameters.get(usize::from(parameter)).map(|parameter| &parameter.kind) {
             Some(Kind::Choice(choices)) => choices.iter().map(String::as_str).collect(),
             _ => Vec::new(),
@@ -157,17 +175,5 @@ impl Names {
             Kind::Number { low, high } => Some(Span { low, high, whole: true }),
             Kind::Choice(_) | Kind::Faulty => None,
         }
-    }
-}
-
-impl Names {
-    /// The names of an instrument that is compiled already.
-    pub(crate) fn compiled(items: &[Item], parameters: &[Parameter], scores: &[ScoreDef]) -> Names {
-        let mut names = Names::with(items, parameters, Vec::new());
-        for score in scores {
-            let bands = score.bands.iter().map(|band| band.id.clone()).collect();
-            names.add_score(&score.id, Named { shape: score.shape(), bands });
-        }
-        names
     }
 }

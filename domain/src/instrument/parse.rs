@@ -9,7 +9,7 @@ use alloc::{
 use core::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 
 use super::walk::{At, Faults, Path};
 use crate::{Code, Finding};
@@ -88,10 +88,16 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         while let Some(key) = members.next_key::<String>()? {
             let path = Path::Key(&self.path, &key);
             let value = members.next_value_seed(Seed { path, faults: &mut *self.faults })?;
-            if object.contains_key(&key) {
-                At::new(&value, path).fault(self.faults, Code::Conflict, "a member is there once");
+            match object.entry(key) {
+                Entry::Vacant(member) => {
+                    member.insert(value);
+                }
+                Entry::Occupied(mut member) => {
+                    let path = Path::Key(&self.path, member.key());
+                    At::new(&value, path).fault(self.faults, Code::Conflict, "a member is there once");
+                    member.insert(value);
+                }
             }
-            object.insert(key, value);
         }
         Ok(Value::Object(object))
     }

@@ -11,7 +11,7 @@ use super::{
     item::Item,
     method::{Band, Case, Method, ScoreDef},
     methods,
-    names::{Named, Names, Shape},
+    names::{Names, Shape},
     range::Span,
     walk::{At, Faults},
 };
@@ -21,10 +21,9 @@ use crate::{
 };
 
 /// What reading a score needs to know.
-pub(crate) struct Reader<'r> {
-    pub(crate) items: &'r [Item],
-    pub(crate) names: &'r mut Names,
-    pub(crate) defs: Vec<ScoreDef>,
+pub(crate) struct Reader<'r, 'n> {
+    pub(crate) items: &'n [Item],
+    pub(crate) names: &'r mut Names<'n>,
     pub(crate) faults: &'r mut Faults,
     /// How many faults there were before the score being read.
     pub(crate) before: usize,
@@ -34,12 +33,12 @@ pub(crate) struct Reader<'r> {
 const COMMON: [&str; 10] = ["id", "title", "method", "cases", "bands", "bandOn", "round", "range", "note", "source"];
 
 /// The ids of all scores, to tell a later one from an unknown one.
-pub(crate) fn ids(at: At<'_, '_>) -> Vec<String> {
+pub(crate) fn ids<'v>(at: At<'v, '_>) -> Vec<&'v str> {
     let scores = at.value.as_array().map(Vec::as_slice).unwrap_or_default();
-    scores.iter().filter_map(|score| Some(score.get("id")?.as_str()?.to_string())).collect()
+    scores.iter().filter_map(|score| score.get("id")?.as_str()).collect()
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// Reads the list of scores.
     pub(crate) fn read(&mut self, at: At<'_, '_>) {
         for score in at.filled_list(self.faults) {
@@ -49,13 +48,11 @@ impl Reader<'_> {
             let faulty = self.faulty() || defs.is_empty();
             if faulty {
                 // The name stays known, so that what refers to it is not reported for this fault again.
-                let bands = Vec::new();
-                self.add(ScoreDef::faulty(id), Named { shape: Shape::Faulty, bands });
+                self.names.add_score(ScoreDef::faulty(id), Shape::Faulty);
             } else {
                 for def in defs {
                     let shape = if self.rests_on_faults(&def) { Shape::Faulty } else { def.shape() };
-                    let named = Named { shape, bands: def.bands.iter().map(|b| b.id.clone()).collect() };
-                    self.add(def, named);
+                    self.names.add_score(def, shape);
                 }
             }
         }
@@ -73,11 +70,6 @@ impl Reader<'_> {
         def.cases.iter().any(|case| case.leaves.iter().any(item) || case.scores.iter().any(score))
     }
 
-    fn add(&mut self, def: ScoreDef, named: Named) {
-        self.names.add_score(&def.id, named);
-        self.defs.push(def);
-    }
-
     fn id<'v>(&mut self, at: At<'v, '_>) -> Option<&'v str> {
         if !at.value.is_object() {
             at.fault(self.faults, Code::Type, "an object");
@@ -85,7 +77,7 @@ impl Reader<'_> {
         }
         let id_at = at.need("id", self.faults)?;
         let id = id_at.name(self.faults)?;
-        if self.defs.iter().any(|known| known.id == id) {
+        if self.names.scores().iter().any(|known| known.id == id) {
             id_at.fault(self.faults, Code::Conflict, "a score is defined once");
             return None;
         }
@@ -99,7 +91,7 @@ impl Reader<'_> {
             }
         }
         if at.value.get("method").and_then(|method| method.as_str()) == Some("index") {
-            at.object(self.faults, &[COMMON.as_slice(), &["items", "parameter", "crosswalk", "sets"]].concat());
+            at.object_of(self.faults, &[&COMMON, &["items", "parameter", "crosswalk", "sets"]]);
             return methods::index(self, at, id);
         }
         let cases = self.cases(at)?;
@@ -135,7 +127,7 @@ impl Reader<'_> {
             method.fault(self.faults, Code::Choice, format!("one of: {}, index", known.join(", ")));
             return None;
         };
-        at.object(self.faults, &[also, *members].concat());
+        at.object_of(self.faults, &[also, members]);
         let method = methods::read(self, at, name)?;
         let linear = self.linear(at);
         let (leaves, scores) = self.rests_on(&method);

@@ -4,6 +4,7 @@
 //! pointer is built for a value that is right.
 
 use alloc::{
+    borrow::Cow,
     format,
     string::{String, ToString as _},
     vec::Vec,
@@ -91,13 +92,18 @@ impl<'v, 'p> At<'v, 'p> {
 
     /// Whether this is an object; reports if not, and reports members that `known` does not name.
     pub(crate) fn object(&self, faults: &mut Faults, known: &[&str]) -> bool {
+        self.object_of(faults, &[known])
+    }
+
+    /// As [`At::object`], with the known members in groups.
+    pub(crate) fn object_of(&self, faults: &mut Faults, known: &[&[&str]]) -> bool {
         let Some(object) = self.value.as_object() else {
             self.fault(faults, Code::Type, "an object");
             return false;
         };
-        for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
+        for key in object.keys().filter(|key| !known.iter().any(|group| group.contains(&key.as_str()))) {
             let at = At { value: self.value, path: Path::Key(&self.path, key) };
-            at.fault(faults, Code::Unknown, format!("not one of: {}", known.join(", ")));
+            at.fault(faults, Code::Unknown, format!("not one of: {}", known.concat().join(", ")));
         }
         true
     }
@@ -239,16 +245,15 @@ impl<'v, 'p> At<'v, 'p> {
     }
 
     /// The names in this list, with `"q1..q9"` written out, each with the element it came from.
-    pub(crate) fn names<'s>(&'s self, faults: &mut Faults) -> Vec<(String, At<'v, 's>)> {
+    pub(crate) fn names<'s>(&'s self, faults: &mut Faults) -> Vec<(Cow<'v, str>, At<'v, 's>)> {
         let mut names = Vec::new();
         for at in self.filled_list(faults) {
             let Some(text) = at.text(faults) else { continue };
-            match text.split_once("..") {
-                None if is_name(text) => names.push((text.to_string(), at)),
-                Some((first, last)) if run(first, last).is_some() => {
-                    names.extend(run(first, last).into_iter().flatten().map(|name| (name, at)));
-                }
-                _ => at.fault(faults, Code::Format, "a name, or a run such as \"q1..q9\""),
+            let run = text.split_once("..").and_then(|(first, last)| run(first, last));
+            match run {
+                Some(run) => names.extend(run.into_iter().map(|name| (Cow::Owned(name), at))),
+                None if is_name(text) => names.push((Cow::Borrowed(text), at)),
+                None => at.fault(faults, Code::Format, "a name, or a run such as \"q1..q9\""),
             }
         }
         names
