@@ -143,8 +143,9 @@ pub(crate) fn read_lists(at: Option<At<'_, '_>>, languages: &[&str], faults: &mu
 
 /// Reads the items; skips are read later, when all items have names.
 pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Faults) -> Vec<Item> {
-    let mut items: Vec<Item> = Vec::new();
-    for element in at.filled_list(faults) {
+    let elements = at.filled_list(faults);
+    let mut items: Vec<Item> = Vec::with_capacity(elements.len());
+    for element in elements {
         let Some((ids, item)) = read_item(element, lists, languages, faults) else { continue };
         let alike = iter::repeat_n(item, ids.len());
         for (id, item) in ids.into_iter().zip(alike) {
@@ -167,14 +168,14 @@ fn read_item(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Fau
     if !at.object(faults, &MEMBERS) {
         return None;
     }
-    let ids: Vec<String> = match (at.get("id"), at.get("ids")) {
-        (Some(id), None) => id.name(faults).map(String::from).into_iter().collect(),
-        (None, Some(ids)) => ids.names(faults).into_iter().map(|(id, _)| id.into_owned()).collect(),
+    let mut ids: Vec<String> = Vec::new();
+    match (at.get("id"), at.get("ids")) {
+        (Some(id), None) => ids.extend(id.name(faults).map(String::from)),
+        (None, Some(list)) => list.names(faults, |id, _, _| ids.push(id.to_string())),
         _ => {
             at.fault(faults, Code::Required, "needs either \"id\" or \"ids\"");
-            Vec::new()
         }
-    };
+    }
     let before = faults.len();
     let range = at.get("range").and_then(|range| range.pair(false, faults));
     let flag = |key: &str, faults: &mut Faults| at.get(key).and_then(|at| at.flag(faults)).unwrap_or(false);

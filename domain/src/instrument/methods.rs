@@ -359,7 +359,7 @@ pub(crate) fn span(reader: &Reader, case: &Case) -> Option<Span> {
 }
 
 fn combine_span(reader: &Reader, combine: &Combine) -> Option<Span> {
-    let mut spans = Vec::new();
+    let mut spans = Vec::with_capacity(combine.terms.len());
     for term in &combine.terms {
         let mut span = match term.source {
             Source::Item(item) => reader.counted(item)?,

@@ -265,9 +265,10 @@ fn read_skips(at: At<'_, '_>, items: &mut [Item], faults: &mut Faults) {
         let when = when.and_then(|when| Condition::read(when, Scope::Items, &names, faults));
         let counts = skip_at.need("counts", faults).and_then(|at| at.number(faults));
         let (Some(when), Some(counts)) = (when, counts) else { continue };
-        let mut ids: Vec<String> = element
-            .get("ids")
-            .map_or_else(Vec::new, |ids| ids.names(&mut ignored).into_iter().map(|(id, _)| id.into_owned()).collect());
+        let mut ids: Vec<String> = Vec::new();
+        if let Some(list) = element.get("ids") {
+            list.names(&mut ignored, |id, _, _| ids.push(id.to_string()));
+        }
         ids.extend(element.get("id").and_then(|id| id.value.as_str()).map(String::from));
         skips.push((ids, Skip { when, counts }));
     }

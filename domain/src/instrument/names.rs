@@ -48,7 +48,8 @@ impl<'n> Names<'n> {
         let mut item_ids: Vec<_> = ids.collect();
         item_ids.sort_unstable();
         let items = items.iter().map(|item| (!item.faulty).then(|| item.raw_span())).collect();
-        Names { items, item_ids, parameters, later, ..Names::default() }
+        let read = Vec::with_capacity(later.len());
+        Names { items, item_ids, parameters, read, later, ..Names::default() }
     }
 
     /// The names of an instrument that is compiled already.
@@ -95,15 +96,13 @@ impl<'n> Names<'n> {
     /// Items, by a list of ids and runs; reports one named twice.
     pub(crate) fn items(&self, at: At<'_, '_>, faults: &mut Faults) -> Vec<u16> {
         let mut items = Vec::new();
-        for (id, element) in at.names(faults) {
-            match self.find(&id) {
-                None => element.fault(faults, Code::Unknown, format!("no item has the id \"{id}\"")),
-                Some(item) if items.contains(&item) => {
-                    element.fault(faults, Code::Conflict, format!("item \"{id}\" is named twice"));
-                }
-                Some(item) => items.push(item),
+        at.names(faults, |id, element, faults| match self.find(id) {
+            None => element.fault(faults, Code::Unknown, format!("no item has the id \"{id}\"")),
+            Some(item) if items.contains(&item) => {
+                element.fault(faults, Code::Conflict, format!("item \"{id}\" is named twice"));
             }
-        }
+            Some(item) => items.push(item),
+        });
         items
     }
 

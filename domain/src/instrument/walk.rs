@@ -4,11 +4,11 @@
 //! pointer is built for a value that is right.
 
 use alloc::{
-    borrow::Cow,
     format,
     string::{String, ToString as _},
     vec::Vec,
 };
+use core::{fmt::Write as _, ops::RangeInclusive};
 
 use serde_json::Value;
 
@@ -244,19 +244,25 @@ impl<'v, 'p> At<'v, 'p> {
         found
     }
 
-    /// The names in this list, with `"q1..q9"` written out, each with the element it came from.
-    pub(crate) fn names<'s>(&'s self, faults: &mut Faults) -> Vec<(Cow<'v, str>, At<'v, 's>)> {
-        let mut names = Vec::new();
+    /// Gives each name in this list to `each`, `"q1..q9"` written out, with the element it came from.
+    pub(crate) fn names(&self, faults: &mut Faults, mut each: impl FnMut(&str, &At<'v, '_>, &mut Faults)) {
+        let mut name = String::new();
         for at in self.filled_list(faults) {
             let Some(text) = at.text(faults) else { continue };
-            let run = text.split_once("..").and_then(|(first, last)| run(first, last));
-            match run {
-                Some(run) => names.extend(run.into_iter().map(|name| (Cow::Owned(name), at))),
-                None if is_name(text) => names.push((Cow::Borrowed(text), at)),
-                None => at.fault(faults, Code::Format, "a name, or a run such as \"q1..q9\""),
+            if let Some((stem, width, numbers)) = run(text) {
+                for number in numbers {
+                    name.clear();
+                    name.push_str(stem);
+                    // Writing to a text does not fail.
+                    let _ = write!(name, "{number:0width$}");
+                    each(&name, &at, faults);
+                }
+            } else if is_name(text) {
+                each(text, &at, faults);
+            } else {
+                at.fault(faults, Code::Format, "a name, or a run such as \"q1..q9\"");
             }
         }
-        names
     }
 }
 
@@ -266,14 +272,16 @@ pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.contains("..")
 }
 
-/// The names from `first` to `last`: the same letters and a rising number, of equal width where it begins with 0.
-fn run(first: &str, last: &str) -> Option<Vec<String>> {
+/// A run such as `q1..q9`: the same letters, at least how many digits, a rising number. Numbers are of equal width where
+/// the first begins with 0.
+fn run(text: &str) -> Option<(&str, usize, RangeInclusive<usize>)> {
+    let (first, last) = text.split_once("..")?;
     let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
     let (from, to) = (first.strip_prefix(stem)?, last.strip_prefix(stem)?);
     let (low, high): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
     let width = if from.starts_with('0') && from.len() == to.len() { from.len() } else { 1 };
     let count = high.checked_sub(low)?.checked_add(1)?;
-    (2..=MOST_ITEMS).contains(&count).then(|| (low..=high).map(|n| format!("{stem}{n:0width$}")).collect())
+    (2..=MOST_ITEMS).contains(&count).then_some((stem, width, low..=high))
 }
 
 #[cfg(test)]
@@ -282,11 +290,19 @@ mod tests {
 
     #[test]
     fn a_run_of_names_is_written_out() {
-        assert_eq!(run("q9", "q11"), Some(["q9", "q10", "q11"].map(String::from).to_vec()));
-        assert_eq!(run("g09", "g10"), Some(["g09", "g10"].map(String::from).to_vec()));
-        assert_eq!(run("q3", "q1"), None);
-        assert_eq!(run("q1", "p3"), None);
-        assert_eq!(run("q1", "q99999999999999999999"), None);
-        assert_eq!(run("q1", "q99999999"), None);
+        let check = |text: &str, expected: &[&str]| {
+            let list = Value::from([text].as_slice());
+            let (mut names, mut faults) = (Vec::new(), Faults::new());
+            At::root(&list).names(&mut faults, |name, _, _| names.push(name.to_string()));
+            assert_eq!(names, expected, "{text}");
+            assert_eq!(faults.is_empty(), !expected.is_empty(), "{text}");
+        };
+        check("q9", &["q9"]);
+        check("q9..q11", &["q9", "q10", "q11"]);
+        check("g09..g10", &["g09", "g10"]);
+        check("q3..q1", &[]);
+        check("q1..p3", &[]);
+        check("q1..q99999999999999999999", &[]);
+        check("q1..q99999999", &[]);
     }
 }
