@@ -44,7 +44,7 @@ pub struct AlertStats {
 /// [`crate::Kind::Away`].
 pub async fn read(redis: &Redis) -> Result<AlertStats, Error> {
     let keys = [names::DEAD, names::ALERT_COUNTS, names::LAG, names::ATTEMPTS, names::WATCH, names::DISABLED];
-    let reply = redis.eval(include_str!("alert_stats.lua"), &keys, Vec::new()).await?;
+    let reply = redis.eval(lua!("alert_stats.lua"), &keys, Vec::new()).await?;
     stats(&reply).ok_or_else(|| nonsense("alert_stats"))
 }
 

@@ -187,7 +187,7 @@ pub async fn append(
         // No two claims are alike, though two records may be: a clinician can look twice within a millisecond.
         let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
         let arguments = vec![text(claimed.clone().unwrap_or_default()), text(claim)];
-        let reply = redis.eval(include_str!("audit.lua"), &[&key], arguments).await?;
+        let reply = redis.eval(lua!("audit.lua"), &[&key], arguments).await?;
         if !matches!(reply.first(), Some(RedisResult::Binary(taken)) if taken.as_slice() == b"1") {
             continue;
         }

@@ -114,7 +114,7 @@ where
 async fn look(redis: &Redis, what: &str, token: &str) -> Result<Look, Error> {
     let (entry, lock) = (names::cached(what), names::cached_lock(what));
     let arguments = vec![text(token), millis(LOCK)];
-    let reply = redis.eval(include_str!("cache/look.lua"), &[&entry, &lock, names::SETTINGS], arguments).await?;
+    let reply = redis.eval(lua!("cache/look.lua"), &[&entry, &lock, names::SETTINGS], arguments).await?;
     looked(&reply, token).ok_or_else(|| nonsense("look"))
 }
 
@@ -141,7 +141,7 @@ async fn settle(redis: &Redis, what: &str, terms: Terms, turn: &Turn, said: Said
     };
     let (entry, lock) = (names::cached(what), names::cached_lock(what));
     let arguments = vec![text(&turn.token), text(&turn.revision), text(kind), text(body), millis(fresh), millis(ends)];
-    redis.eval(include_str!("cache/settle.lua"), &[&entry, &lock], arguments).await.map(|_| ())
+    redis.eval(lua!("cache/settle.lua"), &[&entry, &lock], arguments).await.map(|_| ())
 }
 
 fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {

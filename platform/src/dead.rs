@@ -147,7 +147,7 @@ fn letter(words: &[RedisResult]) -> Option<Letter> {
 /// [`crate::Kind::Away`].
 pub async fn count(redis: &Redis, since_ms: i64) -> Result<Vec<(String, String, u64)>, Error> {
     let arguments = vec![text(since_ms.max(0).to_string())];
-    let reply = redis.eval(include_str!("dead/count.lua"), &[names::DEAD], arguments).await?;
+    let reply = redis.eval(lua!("dead/count.lua"), &[names::DEAD], arguments).await?;
     let one = |words: &[RedisResult]| {
         let [queue, reason, count] = words else { return None };
         Some((string(queue)?, string(reason)?, u64::try_from(integer(count)?).ok()?))
@@ -170,7 +170,7 @@ pub async fn requeue(redis: &Redis, ids: &[&str]) -> Result<usize, Error> {
         arguments.extend([text(queue.name()), text(queue.channel())]);
     }
     arguments.extend(ids.iter().map(|id| text(*id)));
-    let reply = redis.eval(include_str!("dead/requeue.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("dead/requeue.lua"), &keys, arguments).await?;
     let moved = reply.first().and_then(integer).and_then(|moved| usize::try_from(moved).ok());
     moved.ok_or_else(|| nonsense("requeue"))
 }

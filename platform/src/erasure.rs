@@ -121,7 +121,7 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
 pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
     let once = names::once(submission_id);
     let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
-    let reply = redis.eval(include_str!("erasure.lua"), &[&once, names::ERASED], arguments).await?;
+    let reply = redis.eval(lua!("erasure.lua"), &[&once, names::ERASED], arguments).await?;
     reply.first().and_then(read).ok_or_else(|| nonsense("erasure"))
 }
 
@@ -303,7 +303,7 @@ pub async fn sweep(redis: &Redis, member: &str, id: &str) -> Result<(), Error> {
     let mut after = "-".to_owned();
     loop {
         let arguments = vec![text(&after), text("500"), text(&needle)];
-        let reply = redis.eval(include_str!("erasure/dead.lua"), &[names::DEAD], arguments).await?;
+        let reply = redis.eval(lua!("erasure/dead.lua"), &[names::DEAD], arguments).await?;
         match reply.first().and_then(string) {
             Some(last) if last.is_empty() => return Ok(()),
             Some(last) => after = format!("({last}"),

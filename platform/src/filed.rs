@@ -94,7 +94,7 @@ pub async fn list(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<
         text(wanted.site.unwrap_or_default()),
         text(wanted.what.unwrap_or_default()),
     ];
-    let reply = redis.eval(include_str!("filed.lua"), &[&key], arguments).await?;
+    let reply = redis.eval(lua!("filed.lua"), &[&key], arguments).await?;
     let read = || {
         let (more, entries) = reply.split_first()?;
         let (pairs, rest) = entries.as_chunks::<2>();

@@ -67,7 +67,7 @@ pub async fn find(redis: &Redis, asked: &[(Line, Place)]) -> Result<Vec<Found>, 
     let keys: Vec<&str> = std::iter::once(names::ERASED).chain(lists.iter().map(String::as_str)).collect();
     let mut arguments = vec![text(names::superseded_mark("")), number(MOST.into())];
     arguments.extend(asked.iter().flat_map(|(line, place)| [number(place.at), text(&place.id), text(&line.what)]));
-    let reply = redis.eval(include_str!("history.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("history.lua"), &keys, arguments).await?;
     let (parts, rest) = reply.as_chunks::<5>();
     let found: Option<Vec<Found>> = parts
         .iter()

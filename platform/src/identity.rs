@@ -26,15 +26,37 @@ impl Keyed {
         Keyed(Hmac::new_from_slice(key).ok())
     }
 
-    /// Lengths are part of the message, so that no two lists of parts look alike.
     fn hash(&self, label: &str, parts: &[&str]) -> [u8; 32] {
         let Some(mut mac) = self.0.clone() else { return [0; 32] };
-        mac.update(label.as_bytes());
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
+        message(label, parts, |bytes| mac.update(bytes));
         mac.finalize().into_bytes().into()
+    }
+}
+
+/// Keyed BLAKE3 over labelled parts: for what never leaves Vigil's own keeping and is needed several times for each
+/// report. In WebAssembly it takes a quarter of the time of HMAC-SHA-256.
+struct Marked([u8; 32]);
+
+impl Marked {
+    fn new(key: &[u8]) -> Self {
+        Marked(blake3::derive_key("vigil 2026-11-21 ids, contents and nonces", key))
+    }
+
+    fn hash(&self, label: &str, parts: &[&str]) -> [u8; 32] {
+        let mut mac = blake3::Hasher::new_keyed(&self.0);
+        message(label, parts, |bytes| {
+            mac.update(bytes);
+        });
+        mac.finalize().into()
+    }
+}
+
+/// Lengths are part of the message, so that no two lists of parts look alike.
+fn message(label: &str, parts: &[&str], mut add: impl FnMut(&[u8])) {
+    add(label.as_bytes());
+    for part in parts {
+        add(&(part.len() as u64).to_be_bytes());
+        add(part.as_bytes());
     }
 }
 
@@ -73,24 +95,27 @@ pub fn measure<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> (usize, [
 }
 
 /// The key of the pseudonyms.
-pub struct PseudonymKey(Keyed);
+pub struct PseudonymKey {
+    pseudonyms: Keyed,
+    marks: Marked,
+}
 
 impl PseudonymKey {
     /// From at least 32 secret bytes.
     pub fn new(key: Vec<u8>) -> Self {
-        PseudonymKey(Keyed::new(&key))
+        PseudonymKey { pseudonyms: Keyed::new(&key), marks: Marked::new(&key) }
     }
 
     /// The pseudonym of a patient in a study: 32 hex digits, another in every study.
     pub fn pseudonym(&self, study: &str, patient: &str) -> String {
-        let bytes = self.0.hash("vigil pseudonym", &[study, patient]);
+        let bytes = self.pseudonyms.hash("vigil pseudonym", &[study, patient]);
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
     /// Another DICOM unique identifier for one, the same for the same: `2.25.` and a UUID as a decimal number (DICOM
     /// PS3.5, annex B.2).
     pub fn uid(&self, uid: &str) -> String {
-        let bytes = self.0.hash("vigil uid", &[uid]);
+        let bytes = self.pseudonyms.hash("vigil uid", &[uid]);
         let mut first = [0; 16];
         first.copy_from_slice(bytes.first_chunk::<16>().unwrap_or(&[0; 16]));
         format!("2.25.{}", uuid::Builder::from_custom_bytes(first).into_uuid().as_u128())
@@ -98,18 +123,18 @@ impl PseudonymKey {
 
     /// A number that decides by how much a patient's dates are shifted in a study, where it shifts them.
     pub fn date_shift(&self, study: &str, patient: &str) -> u64 {
-        let bytes = self.0.hash("vigil date shift", &[study, patient]);
+        let bytes = self.pseudonyms.hash("vigil date shift", &[study, patient]);
         u64::from_be_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]))
     }
 
     /// The hash of what was said, hex: without the key nobody can tell whether a guess at the content is right.
     pub fn content_hash(&self, said: &str) -> String {
-        hex(&self.0.hash("vigil content", &[said]))
+        hex(&self.marks.hash("vigil content", &[said]))
     }
 
     /// The id of the submission that a site calls `client_id`. `namespace` keeps reports and responses apart.
     pub fn submission_id(&self, study: &str, site: &str, namespace: &str, client_id: &str) -> String {
-        uuid(self.0.hash("vigil submission", &[study, site, namespace, client_id]))
+        uuid(self.marks.hash("vigil submission", &[study, site, namespace, client_id]))
     }
 }
 
@@ -135,7 +160,7 @@ const TAG: usize = 16;
 
 /// The key that seals identities.
 pub struct IdentityKey {
-    nonces: Keyed,
+    nonces: Marked,
     cipher: Option<XChaCha20Poly1305>,
 }
 
@@ -143,7 +168,7 @@ impl IdentityKey {
     /// From exactly 32 secret bytes.
     pub fn new(key: Vec<u8>) -> Self {
         let cipher = Key::try_from(key.as_slice()).ok().map(|key| XChaCha20Poly1305::new(&key));
-        IdentityKey { nonces: Keyed::new(&key), cipher }
+        IdentityKey { nonces: Marked::new(&key), cipher }
     }
 
     /// Reads a JSON array of keys, each 32 bytes as base64.

@@ -56,7 +56,7 @@ pub async fn page(
     let direction = if order == Order::Up { "up" } else { "down" };
     let (at, id) = after.map_or((String::new(), ""), |after| (after.at.to_string(), after.id.as_str()));
     let arguments = vec![text(direction), text(at), text(id), text(most.to_string())];
-    let reply = redis.eval(include_str!("index.lua"), &[index], arguments).await?;
+    let reply = redis.eval(lua!("index.lua"), &[index], arguments).await?;
     let mut members = Vec::with_capacity(reply.len() / 2);
     for pair in reply.chunks(2) {
         let [id, at] = pair else { return Err(nonsense()) };

@@ -241,7 +241,7 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         millis(CLOCK),
         announcement(),
     ];
-    let reply = redis.eval(include_str!("jobs/enqueue.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("jobs/enqueue.lua"), &keys, arguments).await?;
     match reply.first().and_then(string).as_deref() {
         Some("queued") => Ok(Enqueued::Queued),
         Some("duplicate") => Ok(Enqueued::Duplicate),
@@ -300,7 +300,7 @@ pub async fn go_on(
         text(took.map(|took| took.as_millis().to_string()).unwrap_or_default()),
     ];
     let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];
-    let reply = redis.eval(include_str!("jobs/move.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("jobs/move.lua"), &keys, arguments).await?;
     let state = reply.first().and_then(string).ok_or_else(|| nonsense("move"))?;
     Ok(state != "cancelled")
 }
@@ -313,7 +313,7 @@ pub async fn go_on(
 pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Option<(String, String)>, Error> {
     let keys = [&*names::job(id), names::JOBS_WAITING];
     let arguments = vec![text(id), text(at), text(by)];
-    let reply = redis.eval(include_str!("jobs/cancel.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("jobs/cancel.lua"), &keys, arguments).await?;
     let [state, at, by] = &*reply else { return Err(nonsense("cancel")) };
     let (Some(state), Some(at), Some(by)) = (string(state), string(at), string(by)) else {
         return Err(nonsense("cancel"));
@@ -329,7 +329,7 @@ pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Optio
 pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
     let keys = [&*names::job(id), names::JOBS_WAITING, names::ERASED];
     let arguments = vec![text(id), text(crate::kv::json(erasure)?)];
-    let reply = redis.eval(include_str!("jobs/erase.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("jobs/erase.lua"), &keys, arguments).await?;
     let [holds, hash] = &*reply else { return Err(nonsense("erase")) };
     let holds = string(holds).and_then(|holds| serde_json::from_str(&holds).ok());
     let hash = string(hash).filter(|hash| !hash.is_empty());
@@ -346,7 +346,7 @@ pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error
     }
     let keys: Vec<String> = ids.iter().map(names::job).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let reply = redis.eval(include_str!("jobs/states.lua"), &keys, Vec::new()).await?;
+    let reply = redis.eval(lua!("jobs/states.lua"), &keys, Vec::new()).await?;
     Ok(reply.iter().map(|state| string(state).as_deref() == Some("cancelled")).collect())
 }
 
@@ -389,7 +389,7 @@ pub struct Facts {
 pub async fn look(redis: &Redis, id: &str) -> Result<Option<Progress>, Error> {
     let key = names::job(id);
     let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];
-    let reply = redis.eval(include_str!("jobs/look.lua"), &keys, vec![text(id)]).await?;
+    let reply = redis.eval(lua!("jobs/look.lua"), &keys, vec![text(id)]).await?;
     let [state, attempts, next, before, facts, took] = &*reply else {
         return if reply.is_empty() { Ok(None) } else { Err(nonsense("look")) };
     };

@@ -2,6 +2,13 @@
 //!
 //! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
 
+/// A Lua script by its place below `src/`, without its comments.
+macro_rules! lua {
+    ($path:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $path))
+    };
+}
+
 pub mod ahead;
 pub mod alert_stats;
 pub mod alerts;
@@ -52,4 +59,4 @@ pub use error::{Error, Kind};
 /// What a component does is mostly small allocations; this allocator is faster at them than the target's own, and smaller.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();

@@ -31,7 +31,7 @@ impl Limit {
 pub async fn take(redis: &Redis, name: &str, limit: Limit) -> Result<Option<Duration>, Error> {
     let interval = i64::try_from(limit.interval.as_millis()).unwrap_or(i64::MAX).max(1);
     let arguments = vec![number(limit.burst.into()), number(interval)];
-    let reply = redis.eval(include_str!("limit.lua"), &[&names::bucket(name)], arguments).await?;
+    let reply = redis.eval(lua!("limit.lua"), &[&names::bucket(name)], arguments).await?;
     match reply.first() {
         Some(RedisResult::Int64(0)) => Ok(None),
         Some(RedisResult::Int64(wait)) => Ok(Some(Duration::from_millis(u64::try_from(*wait).unwrap_or(0)))),

@@ -83,7 +83,7 @@ impl Place {
             millis(GONE),
             text(if last { "1" } else { "0" }),
         ];
-        let reply = self.redis.eval(include_str!("place/take.lua"), &self.keys(), arguments).await?;
+        let reply = self.redis.eval(lua!("place/take.lua"), &self.keys(), arguments).await?;
         reply.first().and_then(integer).ok_or_else(|| nonsense("take"))
     }
 
@@ -93,7 +93,7 @@ impl Place {
     /// When Redis is away: then it is free after its lease.
     pub async fn free(self) -> Result<(), Error> {
         let ticket = vec![text(self.ticket.clone())];
-        self.redis.eval(include_str!("place/free.lua"), &self.keys(), ticket).await.map(|_| ())
+        self.redis.eval(lua!("place/free.lua"), &self.keys(), ticket).await.map(|_| ())
     }
 }
 

@@ -14,7 +14,6 @@
 
 mod door;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -99,7 +98,7 @@ pub async fn claim(redis: &Redis, queue: Queue, how: Claim) -> Result<(String, V
     let arguments =
         vec![text(names::GROUP), text(how.count.to_string()), millis(how.lease), flag(how.reclaim), flag(how.leave)];
     let keys = [queue.stream(), queue.bell(), names::SETTINGS, names::MORE];
-    let reply = redis.eval(include_str!("queue/claim.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("queue/claim.lua"), &keys, arguments).await?;
     claimed(reply).ok_or_else(|| nonsense("claim"))
 }
 
@@ -189,7 +188,7 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished], remembere
         number(i64::try_from(remembered.as_secs()).unwrap_or(i64::MAX)),
         text(kv::json(&entries)?),
     ];
-    let reply = redis.eval(include_str!("queue/finish.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("queue/finish.lua"), &keys, arguments).await?;
     ended(&reply).ok_or_else(|| nonsense("finish"))
 }
 
@@ -211,14 +210,12 @@ pub async fn release(
     lease: Duration,
     pause: Duration,
 ) -> Result<(), Error> {
-    // Submissions that share an entry come each with its id.
-    let ids: BTreeSet<String> = ids.into_iter().collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
     let mut arguments = vec![text(names::GROUP), millis(lease.saturating_sub(pause))];
     arguments.extend(ids.into_iter().map(text));
-    redis.eval(include_str!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
+    if arguments.len() == 2 {
+        return Ok(());
+    }
+    redis.eval(lua!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
 }
 
 /// The ids of entries that came in up to a time, milliseconds since the epoch, and are in the hands of workers; the oldest
@@ -264,7 +261,7 @@ pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLe
     let lease = format!("tick {:032x}", clock::random_bits());
     let announced = spin_sdk::redis::RedisParameter::Binary(message.to_vec());
     let arguments = vec![announced, text(lease.clone()), millis(CLOCK)];
-    let reply = redis.eval(include_str!("queue/lease.lua"), &[names::CLOCK], arguments).await?;
+    let reply = redis.eval(lua!("queue/lease.lua"), &[names::CLOCK], arguments).await?;
     let taken = reply.first().and_then(string).ok_or_else(|| nonsense("lease"))?;
     Ok((taken == "1").then_some(ClockLease(lease)))
 }
@@ -300,7 +297,7 @@ pub async fn tick(
         arguments.extend([text(queue.name()), text(queue.channel())]);
     }
     keys.push(names::DEAD);
-    let reply = redis.eval(include_str!("queue/tick.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("queue/tick.lua"), &keys, arguments).await?;
     ticked(&reply).ok_or_else(|| nonsense("tick"))
 }
 

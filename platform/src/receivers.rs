@@ -86,7 +86,7 @@ pub async fn admit(
         arguments.extend(back.iter().map(text));
     }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let reply = redis.eval(include_str!("receivers/admit.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("receivers/admit.lua"), &keys, arguments).await?;
     admitted(&reply, wanted.len()).ok_or_else(|| nonsense("admit"))
 }
 

@@ -41,7 +41,7 @@ fn ms(interval: Duration) -> u64 {
 /// [`crate::Kind::Away`].
 pub async fn look(redis: &Redis, interval: Duration, now: Timestamp) -> Result<Seen, Error> {
     let arguments = vec![number(now.millis()), millis(interval.max(STANDSTILL))];
-    let reply = redis.eval(include_str!("self_check.lua"), &[names::SELF_CHECK], arguments).await?;
+    let reply = redis.eval(lua!("self_check.lua"), &[names::SELF_CHECK], arguments).await?;
     seen(&reply).ok_or_else(|| nonsense("self_check"))
 }
 

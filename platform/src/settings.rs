@@ -247,7 +247,7 @@ fn unreadable() -> Error {
     Error::new("settings", Kind::Away, "the settings cannot be read")
 }
 
-const COPY: &str = include_str!("settings_copy.lua");
+const COPY: &str = lua!("settings_copy.lua");
 
 impl Index {
     async fn stored(store: &Store) -> Result<Self, Error> {
@@ -333,7 +333,7 @@ pub async fn change<T, R>(
     kv::put_all(&mut batch)?;
     let keys = [names::SETTINGS_LOCK, names::SETTINGS];
     let arguments = vec![text(lock.token()), text(index.revision), text(shown)];
-    let reply = redis.eval(include_str!("settings.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("settings.lua"), &keys, arguments).await?;
     if matches!(reply.first(), Some(RedisResult::Binary(done)) if done.as_slice() == b"1") {
         return Ok(Changed::Made(made));
     }

@@ -69,7 +69,7 @@ pub struct Stats {
 pub async fn read(redis: &Redis) -> Result<Stats, Error> {
     let keys: Vec<&str> =
         [names::STATS, names::DUE, names::DEAD, names::MORE].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();
-    let reply = redis.eval(include_str!("queue/stats.lua"), &keys, Vec::new()).await?;
+    let reply = redis.eval(lua!("queue/stats.lua"), &keys, Vec::new()).await?;
     stats(&reply).ok_or_else(|| nonsense("stats"))
 }
 

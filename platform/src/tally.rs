@@ -111,7 +111,7 @@ async fn hand_over(redis: &Redis) {
         for ((field, instead), by) in &taken {
             arguments.extend([text(field), text(instead), text(by.to_string())]);
         }
-        let script = redis.eval(include_str!("queue/tally.lua"), &[names::STATS], arguments);
+        let script = redis.eval(lua!("queue/tally.lua"), &[names::STATS], arguments);
         let failed = match Deadline::after(PATIENCE).run(script).await {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.to_string()),

@@ -59,7 +59,7 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
         millis(BELL),
     ];
     let keys = [names::ALERTS_NEXT, names::DEAD, names::WATCH, queue.stream(), queue.bell()];
-    let reply = redis.eval(include_str!("watch.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("watch.lua"), &keys, arguments).await?;
     let [trimmed, overdue @ ..] = reply.as_slice() else { return Err(nonsense("watch")) };
     let trimmed = integer(trimmed).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| nonsense("watch"))?;
     Ok(Watched { overdue: overdue.iter().filter_map(string).collect(), trimmed })

@@ -4,7 +4,7 @@
 //! in the middle of it. The script that ends the entries tells which are erased; what was stored of these is cleared,
 //! and only then their entries end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platform::Error;
@@ -136,8 +136,7 @@ impl Bench<'_> {
             erasure::clear(self.redis, &erased, alerts).await?;
             // Their entries are still to be ended, with what else these hold.
             let is_erased = |one: &Finished| one.submission.as_deref().is_some_and(|id| ids.contains(&id));
-            let entries: BTreeSet<String> =
-                finished.iter().filter(|one| is_erased(one)).map(|one| one.id.clone()).collect();
+            let entries: Vec<String> = finished.iter().filter(|one| is_erased(one)).map(|one| one.id.clone()).collect();
             finished.retain(|one| entries.contains(&one.id));
             for one in &mut finished {
                 if is_erased(one) {

@@ -124,7 +124,7 @@ pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error>
             arguments.extend(words.iter().map(text));
         }
     }
-    let reply = redis.eval(include_str!("step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
+    let reply = redis.eval(lua!("alerts/step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
     let made: Vec<bool> = reply.iter().filter_map(integer).map(|made| made == 1).collect();
     if made.len() == changes.len() { Ok(made) } else { Err(nonsense("step")) }
 }

@@ -66,7 +66,7 @@ pub async fn list(
         text(filter.study.clone().unwrap_or_default()),
         text(filter.site.clone().unwrap_or_default()),
     ];
-    let reply = redis.eval(include_str!("list.lua"), &[&index, names::ALERT_FACTS], arguments).await?;
+    let reply = redis.eval(lua!("alerts/list.lua"), &[&index, names::ALERT_FACTS], arguments).await?;
     let words: Option<Vec<String>> = reply.iter().map(string).collect();
     let [more, at, id, listed @ ..] = words.as_deref().unwrap_or_default() else { return Err(nonsense("list")) };
     let listed: Option<Vec<Listed>> = listed.chunks(3).map(read).collect();

@@ -194,7 +194,7 @@ pub async fn close_groups(redis: &Redis, leaders: &[&str]) -> Result<Vec<Vec<Str
     let keys: Vec<String> = leaders.iter().map(names::group_members).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let arguments = leaders.iter().map(|leader| text(*leader)).collect();
-    let reply = redis.eval(include_str!("close.lua"), &keys, arguments).await?;
+    let reply = redis.eval(lua!("alerts/close.lua"), &keys, arguments).await?;
     let (mut groups, mut words) = (Vec::with_capacity(leaders.len()), reply.iter().map(string));
     for _ in leaders {
         let count: Option<usize> = words.next().flatten().and_then(|count| count.parse().ok());

@@ -233,7 +233,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
         arguments.extend([text(id), text(kv::json(&work)?)]);
     }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    redis.eval(include_str!("forget.lua"), &keys, arguments).await.map(|_| ())
+    redis.eval(lua!("alerts/forget.lua"), &keys, arguments).await.map(|_| ())
 }
 
 /// What became of an alert at each of its receivers, with the attempts that are stored.

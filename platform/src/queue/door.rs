@@ -88,12 +88,12 @@ impl Door {
             names::CLOCK_CHANNEL,
             CLOCK.as_millis(),
         );
-        let common = fixed + include_str!("door.lua");
+        let common = fixed + lua!("queue/door.lua");
         let limited = !limits.is_off();
-        let limits = if limited { limits.script(include_str!("limits.lua")) } else { "local limit\n".to_owned() };
+        let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
-            script: Script::new([&*common, &*limits, include_str!("enqueue.lua")].concat()),
-            new: Script::new(common + include_str!("enqueue_new.lua")),
+            script: Script::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
+            new: Script::new(common + lua!("queue/enqueue_new.lua")),
             limited,
         }
     }
