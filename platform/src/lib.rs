@@ -25,6 +25,7 @@ pub mod erasure;
 mod error;
 pub mod fhir;
 pub mod filed;
+pub mod fresh;
 pub mod history;
 pub mod http;
 pub mod identity;
@@ -59,4 +60,4 @@ pub use error::{Error, Kind};
 /// What a component does is mostly small allocations; this allocator is faster at them than the target's own, and smaller.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
-static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

@@ -11,11 +11,12 @@ use domain::report::{self, Timeliness};
 use domain::selection::Selection;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::Principal;
-use platform::entry::{Entry, Submission};
+use platform::fresh::{Fresh, Pieces};
 use platform::identity::random_submission_id;
 use platform::problem::{Problem, ProblemType};
 use platform::settings::Settings;
 use platform::trace::Trace;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -150,16 +151,15 @@ impl Accepted {
         now: Timestamp,
         random: Option<u128>,
     ) -> Result<Ready, Problem> {
-        let mut envelope = self.envelope;
+        let Accepted { mut envelope, instrument, selection, client_id, .. } = self;
         let (study, site) = (&envelope.study_id, &envelope.site_id);
         let subject = config.pseudonyms.pseudonym(study, &envelope.patient_id);
         let unavailable = || Problem::new(ProblemType::Unavailable, "the submission cannot be put together");
         let sealed = config.identities.seal(study, &subject, &envelope.patient_id).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
-        let instrument = self.instrument.as_ref().map(|instrument| instrument.id().to_owned());
-        let instrument_version = self.instrument.as_ref().map(|instrument| instrument.version().to_owned());
+        let instrument = instrument.as_deref();
         let authored_at = envelope.authored_at.rfc3339();
-        let flags =
+        let flags: Vec<String> =
             Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
         let pseudonym = |value: &str| config.pseudonyms.pseudonym(study, value);
         let (patient_id, written_at) = (&envelope.patient_id, envelope.authored_at);
@@ -176,21 +176,27 @@ impl Accepted {
         // What makes two submissions the same: everything the sender said that every study keeps, in one canonical form.
         // Member names are sorted and times are in UTC. What one study keeps less of may change, and a resend is a resend
         // all the same; the hash has a key, so that nobody tries out by it what was left out.
-        let said = (study, site, &subject, kind, &instrument, &authored_at, &envelope.content);
+        let content = json(&envelope.content)?;
+        let mut said = Pieces::with_room(256 + content.len());
+        said.raw("[").text(study).raw(",").text(site).raw(",").text(&subject).raw(",").text(kind).raw(",");
+        said.maybe(instrument.map(Instrument::id)).raw(",").text(&authored_at).raw(",").raw(&content).raw("]");
+        let said = said.finish();
         let amends = envelope.amends.as_ref().map(|amends| (&amends.submission_id, &amends.reason));
-        let said = match (amends, &self.selection) {
-            (None, selection) if selection.is_empty() => serde_json::to_string(&said),
-            (Some((id, reason)), selection) if selection.is_empty() => serde_json::to_string(&(said, id, reason)),
-            (amends, Selection { version, parameters }) => serde_json::to_string(&(said, amends, version, parameters)),
+        let said = match (amends, &selection) {
+            (None, selection) if selection.is_empty() => said,
+            (Some((id, reason)), selection) if selection.is_empty() => {
+                format!("[{said},{},{}]", json(id)?, json(reason)?)
+            }
+            (amends, Selection { version, parameters }) => {
+                format!("[{said},{},{},{}]", json(&amends)?, json(version)?, json(parameters)?)
+            }
         };
-        let said = said.map_err(|_| unavailable())?;
         let hash = config.pseudonyms.content_hash(&said);
-        let authored_at = match kept {
-            None => authored_at,
+        let (authored_at, content) = match kept {
+            None => (authored_at, content),
             Some(kept) => {
-                envelope.content = kept.content;
                 removed = kept.removed;
-                kept.authored_at.rfc3339()
+                (kept.authored_at.rfc3339(), json(&kept.content)?)
             }
         };
         // A survey's responses and reports are numbered apart; so are the ways to name a document.
@@ -198,7 +204,7 @@ impl Accepted {
             let namespace = [if envelope.kind.is_some() { "report/" } else { "response/" }, source].concat();
             config.pseudonyms.submission_id(study, site, &namespace, id)
         };
-        let id = match (&self.client_id, random) {
+        let id = match (&client_id, random) {
             (Some((source, id)), _) => named(source, id),
             (None, Some(random)) => random_submission_id(random),
             (None, None) => named("content", &hash),
@@ -206,31 +212,34 @@ impl Accepted {
         let received_at = now.rfc3339();
         let mark = [&hash, study, site, &received_at].map(String::as_str).join(" ");
         let scope = [study, "|", site].concat();
-        let (amends, amends_reason) = envelope.amends.map_or((None, None), |it| (Some(it.submission_id), it.reason));
-        let entry = Entry {
-            submission: Submission {
-                submission_id: id.clone(),
-                study_id: envelope.study_id,
-                site_id: envelope.site_id,
-                subject,
-                kind: kind.to_owned(),
-                instrument,
-                instrument_version,
-                parameters: self.selection.parameters,
-                authored_at,
-                received_at,
-                key: principal.id.clone(),
-                hash,
-                amends: amends.clone(),
-                amends_reason,
-                flags,
-                removed: removed.clone(),
-                content: envelope.content,
-            },
-            sealed,
-            trace: trace.as_str().to_owned(),
+        let fresh = Fresh {
+            submission_id: &id,
+            study_id: study,
+            site_id: site,
+            subject: &subject,
+            kind,
+            instrument: instrument.map(Instrument::id),
+            instrument_version: instrument.map(Instrument::version),
+            parameters: &selection.parameters,
+            authored_at: &authored_at,
+            received_at: &received_at,
+            key: &principal.id,
+            hash: &hash,
+            amends: envelope.amends.as_ref().map(|it| it.submission_id.as_str()),
+            amends_reason: envelope.amends.as_ref().and_then(|it| it.reason.as_deref()),
+            flags: &flags,
+            removed: &removed,
+            content: &content,
+            sealed: &sealed,
+            trace: trace.as_str(),
         };
-        let payload = serde_json::to_string(&entry).map_err(|_| unavailable())?;
+        let payload = fresh.line().map_err(|_| unavailable())?;
+        let amends = envelope.amends.map(|it| it.submission_id);
         Ok(Ready { id, mark, scope, kind, payload, removed, amends })
     }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Problem> {
+    let unavailable = |_| Problem::new(ProblemType::Unavailable, "the submission cannot be put together");
+    serde_json::to_string(value).map_err(unavailable)
 }

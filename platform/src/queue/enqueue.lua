@@ -11,6 +11,13 @@
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   return {0, 1, 'stale', ''}
 end
+-- Most come alone, are new and find room.
+if #ARGV == 4 and not limit and room() > 0 and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
+  local entry = redis.call('XADD', STREAM, '*', 'd', ARGV[4])
+  redis.call('HINCRBY', STATS, 'accepted' .. ARGV[3], 1)
+  ring(entry)
+  return {1}
+end
 local count = math.floor((#ARGV - 1) / 3)
 local amends = #ARGV - 1 > 3 * count
 local room = room()
