@@ -127,9 +127,10 @@ impl PseudonymKey {
         u64::from_be_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]))
     }
 
-    /// The hash of what was said, hex: without the key nobody can tell whether a guess at the content is right.
+    /// The hash of what was said, 32 hex digits: without the key nobody can tell whether a guess at the content is right.
     pub fn content_hash(&self, said: &str) -> String {
-        hex(&self.marks.hash("vigil content", &[said]))
+        let bytes = self.marks.hash("vigil content", &[said]);
+        hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
     /// The id of the submission that a site calls `client_id`. `namespace` keeps reports and responses apart.
