@@ -35,7 +35,7 @@ use record::Scorer;
 use work::Bench;
 
 /// The most that is claimed, stored and finished together.
-const BATCH: usize = 2048;
+const BATCH: usize = 4096;
 /// When the store is away, what was claimed is tried again after this.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long one bell drains.

@@ -5,8 +5,8 @@
 -- Gives the revision of the settings in force or '', then id, attempt, number of submissions, payload for each entry
 local stream, group, left = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local out = {redis.call('HGET', KEYS[3], 'revision') or ''}
--- How many entries are looked at together before it is known how much they hold.
-local SOME = 8
+-- How many entries are taken together before it is known how much they hold.
+local SOME = (redis.call('GET', KEYS[4]) or '0') == '0' and left or 8
 
 local function give(entry, attempt)
   if entry and entry[2] then
