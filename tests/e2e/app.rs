@@ -199,7 +199,19 @@ impl App {
         variables
     }
 
+    /// Between one start and the next, another test's connection may have been given the port.
     async fn host(&self) -> Host {
+        let deadline = Instant::now() + SOON;
+        loop {
+            match Host::start(self.options()).await {
+                Ok(host) => return host,
+                Err(error) => assert!(Instant::now() < deadline, "the host does not start: {error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn options(&self) -> Options {
         let mut options = Options::new(spin_toml());
         options.listen = self.address;
         options.state_dir = self.dir.clone();
@@ -208,7 +220,7 @@ impl App {
         options.quiet = true;
         options.log_dir = Some(self.dir.join("logs"));
         options.cache_dir = root().join("target/e2e-cache");
-        Host::start(options).await.unwrap()
+        options
     }
 
     fn vigil(&self) -> Child {
