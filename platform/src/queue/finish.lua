@@ -52,8 +52,9 @@ else
   end
   left = mine
 end
-if #left > ended then
-  redis.call('DECRBY', KEYS[8], #left - ended)
+if #left > ended and redis.call('DECRBY', KEYS[8], #left - ended) < 0 then
+  -- The stream was trimmed by hand.
+  redis.call('DEL', KEYS[8])
 end
 out[1] = #left
 
