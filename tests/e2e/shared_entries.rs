@@ -32,6 +32,20 @@ async fn waiting(app: &App) -> (usize, Option<usize>) {
     (app.redis(&["XLEN", STREAM]).await, app.redis(&["GET", MORE]).await)
 }
 
+/// Somebody takes the one entry that waits. Gives its id.
+async fn taken(app: &App) -> String {
+    let held: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", STREAM, "-", "+"]).await;
+    let _: String = app.redis(&["XGROUP", "CREATE", STREAM, "workers", "0"]).await;
+    let _: redis::Value = app.redis(&["XREADGROUP", "GROUP", "workers", "gone", "STREAMS", STREAM, ">"]).await;
+    held[0].0.clone()
+}
+
+/// So many workers took an entry and were not heard of again.
+async fn left_by(app: &App, entry: &str, workers: &str) {
+    let claim = ["XCLAIM", STREAM, "workers", "gone", "0", entry, "IDLE", "99999999", "RETRYCOUNT", workers];
+    let _: redis::Value = app.redis(&claim).await;
+}
+
 /// Seconds for which the door still knows a submission; -1 for ever.
 async fn known_for(app: &App, id: &str) -> i64 {
     app.redis(&["TTL", &format!("{{vigil}}:once:{id}")]).await
@@ -78,12 +92,8 @@ async fn what_brings_workers_down_is_taken_apart() {
     let builder = App::builder().variable("max_attempts", "2").routes(&[&receiver.url()]);
     let app = builder.only(&["submit", "records", "drain"]).start().await;
     let ids = batch(&app, 3).await;
-    let held: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", STREAM, "-", "+"]).await;
-    let _: String = app.redis(&["XGROUP", "CREATE", STREAM, "workers", "0"]).await;
-    let _: redis::Value = app.redis(&["XREADGROUP", "GROUP", "workers", "gone", "STREAMS", STREAM, ">"]).await;
-    // Two workers took it and were not heard of again: a third attempt at all together would be the last.
-    let claim = ["XCLAIM", STREAM, "workers", "gone", "0", &held[0].0, "IDLE", "99999999", "RETRYCOUNT", "2"];
-    let _: redis::Value = app.redis(&claim).await;
+    // A third attempt at all together would be the last.
+    left_by(&app, &taken(&app).await, "2").await;
     drain(&app).await;
     for id in &ids {
         assert_eq!(state(&app, id).await, "scored");
@@ -96,13 +106,10 @@ async fn what_brings_workers_down_is_taken_apart() {
 async fn what_a_worker_left_comes_back_whole() {
     let app = App::builder().only(&["submit", "records", "drain"]).start().await;
     let ids = batch(&app, 3).await;
-    let held: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", STREAM, "-", "+"]).await;
-    let _: String = app.redis(&["XGROUP", "CREATE", STREAM, "workers", "0"]).await;
-    let _: redis::Value = app.redis(&["XREADGROUP", "GROUP", "workers", "gone", "STREAMS", STREAM, ">"]).await;
+    let entry = taken(&app).await;
     drain(&app).await;
     assert_eq!(waiting(&app).await, (1, Some(2)), "it is still held");
-    let claim = ["XCLAIM", STREAM, "workers", "gone", "0", &held[0].0, "IDLE", "99999999", "RETRYCOUNT", "1"];
-    let _: redis::Value = app.redis(&claim).await;
+    left_by(&app, &entry, "1").await;
     drain(&app).await;
     for id in &ids {
         assert_eq!(state(&app, id).await, "scored");

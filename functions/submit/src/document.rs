@@ -154,7 +154,6 @@ impl Accepted {
         let Accepted { mut envelope, instrument, selection, client_id, .. } = self;
         let (study, site) = (&envelope.study_id, &envelope.site_id);
         let subject = config.pseudonyms.pseudonym(study, &envelope.patient_id);
-        let unavailable = || Problem::new(ProblemType::Unavailable, "the submission cannot be put together");
         let sealed = config.identities.seal(study, &subject, &envelope.patient_id).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = instrument.as_deref();
@@ -240,6 +239,9 @@ impl Accepted {
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Problem> {
-    let unavailable = |_| Problem::new(ProblemType::Unavailable, "the submission cannot be put together");
-    serde_json::to_string(value).map_err(unavailable)
+    serde_json::to_string(value).map_err(|_| unavailable())
+}
+
+fn unavailable() -> Problem {
+    Problem::new(ProblemType::Unavailable, "the submission cannot be put together")
 }
