@@ -25,7 +25,7 @@ pub async fn once<T>(
     if let Some(config) = place.with_borrow(Clone::clone) {
         return Ok(config);
     }
-    let config = Rc::new(read().await?);
+    let config = Rc::new(Box::pin(read()).await?);
     place.set(Some(Rc::clone(&config)));
     Ok(config)
 }

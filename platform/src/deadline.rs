@@ -5,11 +5,14 @@
 
 mod alarm;
 
+use std::borrow::BorrowMut;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
 
 use crate::clock;
 
@@ -60,8 +63,8 @@ impl Deadline {
     ///
     /// # Errors
     /// [`TimedOut`] when time is up first.
-    pub async fn run<T>(self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
-        Timer { deadline: self, shared: false, alarm: None }.run(work).await
+    pub fn run<T>(self, work: impl Future<Output = T>) -> impl Future<Output = Result<T, TimedOut>> {
+        Timed { work, timer: Timer { deadline: self, shared: false, alarm: None }, begun: false }
     }
 
     /// A timer for several pieces of work one after another, in an instance that answers many requests at once: they
@@ -83,27 +86,51 @@ impl Timer {
     ///
     /// # Errors
     /// [`TimedOut`] when time is up first.
-    pub async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
+    pub fn run<T>(&mut self, work: impl Future<Output = T>) -> impl Future<Output = Result<T, TimedOut>> {
+        Timed { work, timer: self, begun: false }
+    }
+
+    fn is_late(&self) -> bool {
         // Where somebody listens for the alarm already, it tells.
-        if self.alarm.is_none() && self.deadline.left().is_zero() {
-            return Err(TimedOut);
+        self.alarm.is_none() && self.deadline.left().is_zero()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TimedOut> {
+        let alarm = self.alarm.get_or_insert_with(|| match self.shared {
+            true => Box::pin(alarm::alarm(self.deadline.at)),
+            false => Box::pin(clock::sleep(self.deadline.left())),
+        });
+        let rung = alarm.as_mut().poll(cx);
+        if rung.is_ready() {
+            self.alarm = None;
         }
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
-            let alarm = self.alarm.get_or_insert_with(|| match self.shared {
-                true => Box::pin(alarm::alarm(self.deadline.at)),
-                false => Box::pin(clock::sleep(self.deadline.left())),
-            });
-            let rung = alarm.as_mut().poll(cx);
-            if rung.is_ready() {
-                self.alarm = None;
-            }
-            rung.map(|()| Err(TimedOut))
-        })
-        .await
+        rung.map(|()| TimedOut)
+    }
+}
+
+pin_project! {
+    // No `async fn`: that would keep the work twice, once as it came and once where it is pinned.
+    struct Timed<W, T> {
+        #[pin]
+        work: W,
+        timer: T,
+        begun: bool,
+    }
+}
+
+impl<W: Future, T: BorrowMut<Timer>> Future for Timed<W, T> {
+    type Output = Result<W::Output, TimedOut>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let timer = (*this.timer).borrow_mut();
+        if !std::mem::replace(this.begun, true) && timer.is_late() {
+            return Poll::Ready(Err(TimedOut));
+        }
+        match this.work.poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Ok(done)),
+            Poll::Pending => timer.poll(cx).map(Err),
+        }
     }
 }
 
@@ -118,6 +145,20 @@ mod tests {
             let left = Deadline::after_or_sooner(second, header).left();
             assert!(left <= Duration::from_millis(at_most), "{header:?}: {left:?}");
             assert!(left > Duration::from_millis(at_most - 100), "{header:?}: {left:?}");
+        }
+    }
+
+    #[test]
+    fn work_is_done_if_there_is_time_and_not_begun_if_there_is_none() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for (left, expected) in [(Duration::from_secs(9), Ok(7)), (Duration::ZERO, Err(TimedOut))] {
+            let begun = std::cell::Cell::new(false);
+            let work = std::pin::pin!(Deadline::after(left).run(async {
+                begun.set(true);
+                7
+            }));
+            assert_eq!(work.poll(&mut cx), Poll::Ready(expected));
+            assert_eq!(begun.get(), expected.is_ok());
         }
     }
 

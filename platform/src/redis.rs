@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -57,7 +58,8 @@ impl Redis {
         if let Some(open) = OPEN.with_borrow(Clone::clone) {
             return Ok(open);
         }
-        let opened = Connection::open(&self.address).await.map_err(away)?;
+        // Rare, and large: on its own, so that no request carries the room for it.
+        let opened = Box::pin(Connection::open(&self.address)).await.map_err(away)?;
         let opened = Rc::new(opened);
         OPEN.set(Some(Rc::clone(&opened)));
         Ok(opened)
@@ -74,12 +76,12 @@ impl Redis {
     /// [`Kind::Away`] when it failed twice, [`Kind::TimedOut`] when there was no answer in time.
     pub async fn command(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
         let send = async |connection: &Connection, _| connection.execute(name, arguments.clone()).await;
-        self.patiently(self.attempt(send)).await
+        self.patiently(pin!(self.attempt(send))).await
     }
 
     async fn patiently(
         &self,
-        work: impl Future<Output = Result<Vec<RedisResult>, Error>>,
+        work: Pin<&mut impl Future<Output = Result<Vec<RedisResult>, Error>>>,
     ) -> Result<Vec<RedisResult>, Error> {
         let Some(patience) = self.patience else { return work.await };
         match Deadline::after(patience).run(work).await {
@@ -121,7 +123,7 @@ impl Redis {
             let head = [text(&**name), text(keys.len().to_string())];
             connection.execute(command, head.into_iter().chain(keys).chain(arguments)).await
         };
-        self.patiently(self.attempt(send)).await
+        self.patiently(pin!(self.attempt(send))).await
     }
 
     /// Runs a script.

@@ -217,7 +217,7 @@ async fn content<T: 'static>(
     if let Some(known) = READ.with_borrow(|all| all.get(&key).cloned()) {
         return Ok(known.downcast().ok());
     }
-    let bytes = bytes(redis, &key).await?;
+    let bytes = Box::pin(bytes(redis, &key)).await?;
     let Some(content) = bytes.as_deref().and_then(read).map(Rc::new) else {
         log::error("setting-unreadable").outcome("unreadable").write();
         return Ok(None);

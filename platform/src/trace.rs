@@ -5,9 +5,11 @@
 //! pieces that an instance does in turns each has its own.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::identity::hex;
 
@@ -41,15 +43,8 @@ impl Trace {
     }
 
     /// Does a piece of work that belongs to this trace.
-    pub async fn around<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            let before = CURRENT.replace(Some(self.clone()));
-            let polled = work.as_mut().poll(cx);
-            CURRENT.set(before);
-            polled
-        })
-        .await
+    pub fn around<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        Around { trace: self, work }
     }
 
     /// A span below this one.
@@ -60,6 +55,26 @@ impl Trace {
     /// As a `traceparent` header.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+pin_project! {
+    struct Around<'t, W> {
+        trace: &'t Trace,
+        #[pin]
+        work: W,
+    }
+}
+
+impl<W: Future> Future for Around<'_, W> {
+    type Output = W::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<W::Output> {
+        let this = self.project();
+        let before = CURRENT.replace(Some(this.trace.clone()));
+        let polled = this.work.poll(cx);
+        CURRENT.set(before);
+        polled
     }
 }
 
@@ -81,6 +96,8 @@ fn trace_id(header: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[test]

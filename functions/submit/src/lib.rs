@@ -49,13 +49,14 @@ const LONGEST_BODY: usize = 256 * 1024;
 async fn handle(incoming: Incoming) -> Reply {
     let is_fhir = incoming.path.starts_with(fhir::BASE);
     let mut place = Place::default();
+    // What a single report does not need is on its own, so that none carries the room for it.
     let result = match incoming.path.as_str() {
-        "/v1/reports/batch" => batch::accept(incoming).await,
+        "/v1/reports/batch" => Box::pin(batch::accept(incoming)).await,
         "/v1/validate" => {
             place = Place::checked();
-            validate::check(incoming).await
+            Box::pin(validate::check(incoming)).await
         }
-        _ => single(incoming, &mut place).await,
+        _ => accept(incoming, &mut place).await,
     };
     match result {
         Ok(reply) => reply,
@@ -66,13 +67,9 @@ async fn handle(incoming: Incoming) -> Reply {
     }
 }
 
-async fn single(incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-    accept(incoming, deadline, place).await
-}
-
 /// `place` is told what is known of a document that is refused, for the counters.
-async fn accept(mut incoming: Incoming, deadline: Deadline, place: &mut Place) -> Result<Reply, Problem> {
+async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
     let path = std::mem::take(&mut incoming.path);
     let target = Target::of(&path).ok_or_else(Problem::not_found)?;
     place.of_path(&target);
@@ -226,7 +223,7 @@ async fn one_round(
 
 /// The settings in force.
 async fn in_force(config: &Config) -> Result<Settings, Problem> {
-    Settings::in_force(&config.redis).await.map_err(|error| unread(&error))
+    Box::pin(Settings::in_force(&config.redis)).await.map_err(|error| unread(&error))
 }
 
 /// An instrument by these settings: the version asked for, or where there is no such version the one in force, so that

@@ -59,7 +59,7 @@ impl Rest {
             }
         };
         // Whether it came to its end makes no difference any more.
-        let _ = Deadline::after(DISCARDING).run(read).await;
+        let _ = Box::pin(Deadline::after(DISCARDING).run(read)).await;
     }
 }
 
