@@ -22,7 +22,7 @@ impl Timestamp {
     /// Reads RFC 3339 with an offset, such as `2026-03-01T08:00:00+08:00`. Finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        let millis = i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+        let millis = at.unix_timestamp() * 1000 + i64::from(at.millisecond());
         Self::RANGE.contains(&millis).then_some(Timestamp(millis))
     }
 
