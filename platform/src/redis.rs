@@ -7,7 +7,7 @@
 //! A script is first called by its hash, which spares sending it and reading it again. A server that does not know the
 //! hash is a failure like any other: the second time the whole script is sent.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -119,8 +119,8 @@ impl Redis {
     ) -> Result<Vec<RedisResult>, Error> {
         let send = async |connection: &Connection, first: bool| {
             let (keys, arguments) = parameters();
-            let (command, name) = if first { ("EVALSHA", &script.hash) } else { ("EVAL", &script.text) };
-            let head = [text(&**name), text(keys.len().to_string())];
+            let (command, name) = if first { ("EVALSHA", script.hash()) } else { ("EVAL", &*script.text) };
+            let head = [text(name), text(keys.len().to_string())];
             connection.execute(command, head.into_iter().chain(keys).chain(arguments)).await
         };
         self.patiently(pin!(self.attempt(send))).await
@@ -146,12 +146,17 @@ type Reply = Result<Vec<RedisResult>, spin_sdk::redis::Error>;
 /// A script, with what the server knows it by.
 pub(crate) struct Script {
     text: String,
-    hash: String,
+    /// Counted when first needed: not every instance runs every script that it has.
+    hash: OnceCell<String>,
 }
 
 impl Script {
     pub(crate) fn new(text: String) -> Self {
-        Script { hash: hex(&Sha1::digest(&text)), text }
+        Script { text, hash: OnceCell::new() }
+    }
+
+    fn hash(&self) -> &str {
+        self.hash.get_or_init(|| hex(&Sha1::digest(&self.text)))
     }
 }
 
@@ -183,6 +188,6 @@ mod tests {
     #[test]
     fn a_script_has_the_hash_that_the_server_gives_it() {
         // What `SCRIPT LOAD 'return 1'` says.
-        assert_eq!(Script::new("return 1".to_owned()).hash, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(Script::new("return 1".to_owned()).hash(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }
 }
