@@ -73,10 +73,18 @@ fn hyphenated(id: Uuid) -> String {
 
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    let text = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-    // It is ASCII.
-    String::from_utf8(text).unwrap_or_default()
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(&mut text, bytes);
+    text
+}
+
+/// Adds bytes as lower-case hex.
+pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
 }
 
 /// SHA-256.
@@ -210,7 +218,10 @@ impl IdentityKey {
         let cipher = self.cipher.as_ref()?;
         let nonce = self.nonces.hash("vigil seal", &[study, pseudonym, patient]);
         let nonce = nonce.first_chunk::<NONCE>()?;
-        let mut sealed = [&[SEAL], nonce.as_slice(), patient.as_bytes()].concat();
+        let mut sealed = Vec::with_capacity(1 + NONCE + patient.len() + TAG);
+        sealed.push(SEAL);
+        sealed.extend_from_slice(nonce);
+        sealed.extend_from_slice(patient.as_bytes());
         let text = sealed.get_mut(1 + NONCE..)?;
         let associated = Self::associated(study, pseudonym);
         let tag = cipher.encrypt_inout_detached(&XNonce::from(*nonce), &associated, text.into()).ok()?;

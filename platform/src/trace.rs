@@ -11,11 +11,14 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use crate::identity::hex;
+use crate::identity::push_hex;
 
 thread_local! {
     static CURRENT: RefCell<Option<Trace>> = const { RefCell::new(None) };
 }
+
+/// The length of a `traceparent` header, bytes.
+const LENGTH: usize = 55;
 
 /// A trace, and the span within it that the next call names as its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +28,18 @@ impl Trace {
     /// Goes on with the trace of a `traceparent` header, or starts one where there is none or it is not valid.
     /// `random` gives the new ids.
     pub fn accept(header: Option<&str>, random: u128) -> Self {
-        let span = hex(&((random >> 64) as u64 ^ random as u64).max(1).to_be_bytes());
-        match header.and_then(trace_id) {
-            Some((id, flags)) => Trace(["00-", id, "-", &span, "-", flags].concat().into()),
-            None => Trace(["00-", &hex(&random.max(1).to_be_bytes()), "-", &span, "-01"].concat().into()),
+        let given = header.and_then(trace_id);
+        let mut text = String::with_capacity(LENGTH);
+        text.push_str("00-");
+        match given {
+            Some((id, _)) => text.push_str(id),
+            None => push_hex(&mut text, &random.max(1).to_be_bytes()),
         }
+        text.push('-');
+        push_hex(&mut text, &((random >> 64) as u64 ^ random as u64).max(1).to_be_bytes());
+        text.push('-');
+        text.push_str(given.map_or("01", |(_, flags)| flags));
+        Trace(text.into())
     }
 
     /// A trace that Vigil wrote down itself.
