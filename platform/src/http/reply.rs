@@ -15,7 +15,8 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Reply {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    /// With room for those of most replies.
+    headers: Vec<(String, Vec<u8>)>,
     body: Outgoing,
 }
 
@@ -56,8 +57,7 @@ impl Outgoing {
 impl Reply {
     /// A reply with a body.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let body = Outgoing::Whole(body.into());
-        Reply { status, headers: vec![("content-type", content_type.to_owned())], body }
+        Reply::of(status, Outgoing::Whole(body.into())).header("content-type", content_type)
     }
 
     /// A reply whose body is made piece by piece while it is sent, and is never held as a whole. `length` is that of all
@@ -79,13 +79,16 @@ impl Reply {
             };
             sending.boxed_local()
         };
-        let body = Outgoing::Made(length, Box::new(write));
-        Reply { status, headers: vec![("content-type", content_type.to_owned())], body }
+        Reply::of(status, Outgoing::Made(length, Box::new(write))).header("content-type", content_type)
     }
 
     /// A reply that is only a status and headers.
     pub fn empty(status: u16) -> Self {
-        Reply { status, headers: Vec::new(), body: Outgoing::Whole(Vec::new()) }
+        Reply::of(status, Outgoing::Whole(Vec::new()))
+    }
+
+    fn of(status: u16, body: Outgoing) -> Self {
+        Reply { status, headers: Vec::with_capacity(4), body }
     }
 
     /// A JSON document.
@@ -96,7 +99,7 @@ impl Reply {
     /// With a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((name.to_owned(), value.into().into_bytes()));
         self
     }
 
@@ -109,20 +112,18 @@ impl Reply {
 impl spin_sdk::http::IntoResponse for Reply {
     fn into_response(self) -> Result<Response, ErrorCode> {
         let length = self.body.length();
-        let mut headers: Vec<(String, Vec<u8>)> =
-            self.headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-        headers.push(("content-length".to_owned(), length.to_string().into_bytes()));
-        let headers = Fields::from_list(&headers)
+        let this = self.header("content-length", length.to_string());
+        let headers = Fields::from_list(&this.headers)
             .map_err(|_| ErrorCode::InternalError(Some("a header cannot be sent".to_owned())))?;
         let (_, trailers) = wit_future::new(|| Ok(None));
         let (response, _) = if length == 0 {
             Response::new(headers, None, trailers)
         } else {
             let (writer, reader) = wit_stream::new();
-            wasip3::spawn(self.body.write(writer));
+            wasip3::spawn(this.body.write(writer));
             Response::new(headers, Some(reader), trailers)
         };
-        let _ = response.set_status_code(self.status);
+        let _ = response.set_status_code(this.status);
         Ok(response)
     }
 }
