@@ -51,8 +51,8 @@ macro_rules! serve {
 
 /// A request that came in. Its body is not read yet.
 pub struct Incoming {
-    /// The method, in capitals.
-    pub method: String,
+    /// The method, in capitals; `OTHER` for one that HTTP itself does not define.
+    pub method: &'static str,
     /// The path, without the query.
     pub path: String,
     /// The query, without the question mark.
@@ -70,7 +70,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let Some(request) = self.request.take() else { return };
         // A sender that waits to be told to go on is told not to by the answer.
-        let bodiless = matches!(self.method.as_str(), "GET" | "HEAD") || self.header("expect").is_some();
+        let bodiless = matches!(self.method, "GET" | "HEAD") || self.header("expect").is_some();
         if !bodiless && self.stated_length() != Some(0) {
             self.rest.0.replace(Some(Body::of(request)));
         }
@@ -80,31 +80,24 @@ impl Drop for Incoming {
 impl Incoming {
     /// Looks at a request.
     pub fn new(request: Request) -> Self {
-        let target = request.get_path_with_query().unwrap_or_default();
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let mut path = request.get_path_with_query().unwrap_or_default();
+        let query = path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
+        path.truncate(path.find('?').unwrap_or(path.len()));
         let method = match request.get_method() {
-            Method::Get => "GET".to_owned(),
-            Method::Head => "HEAD".to_owned(),
-            Method::Post => "POST".to_owned(),
-            Method::Put => "PUT".to_owned(),
-            Method::Delete => "DELETE".to_owned(),
-            Method::Connect => "CONNECT".to_owned(),
-            Method::Options => "OPTIONS".to_owned(),
-            Method::Trace => "TRACE".to_owned(),
-            Method::Patch => "PATCH".to_owned(),
-            Method::Other(other) => other,
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Connect => "CONNECT",
+            Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
+            Method::Patch => "PATCH",
+            Method::Other(_) => "OTHER",
         };
         let headers = request.get_headers().copy_all();
         let trace = Trace::accept(find(&headers, "traceparent"), clock::unique_bits());
-        Incoming {
-            method,
-            path: path.to_owned(),
-            query: query.to_owned(),
-            trace,
-            headers,
-            request: Some(request),
-            rest: Rest::default(),
-        }
+        Incoming { method, path, query, trace, headers, request: Some(request), rest: Rest::default() }
     }
 
     /// What will be left of the body.
@@ -117,8 +110,8 @@ impl Incoming {
     }
 
     /// The first value of a header, if it is text.
-    pub fn header(&self, name: &str) -> Option<String> {
-        find(&self.headers, name).map(str::to_owned)
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
     }
 
     /// Whether the body is JSON by its `content-type`.

@@ -31,7 +31,7 @@ const LARGEST: usize = 8 * 1024;
 /// A page of alerts, the newest first.
 pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
     only(incoming, &["GET"], "GET")?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Read)?;
     let mut query = Parameters::read(incoming, &["state", "severity", "study", "site", "since", "limit", "cursor"]);
     let name = |text: &str| is_name(text).then(|| text.to_owned());
     let phase =
@@ -77,7 +77,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, path: &str) -> R
     }
     let Some(act) = act else {
         only(&incoming, &["GET"], "GET")?;
-        let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
+        let principal = config.keys.admit(incoming.header("authorization"), Action::Read)?;
         Parameters::read(&incoming, &[]).finish()?;
         let store = Store::open().await.map_err(|error| away(&error))?;
         let alert = covered(&store, principal, id).await?;
@@ -87,7 +87,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, path: &str) -> R
     };
     let act = ACTS.into_iter().find(|(word, ..)| *word == act).ok_or_else(Problem::not_found)?;
     only(&incoming, &["POST"], "POST")?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Attend)?;
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Attend)?;
     Parameters::read(&incoming, &[]).finish()?;
     let store = Store::open().await.map_err(|error| away(&error))?;
     let alert = covered(&store, principal, id).await?;

@@ -74,7 +74,7 @@ fn tag(version: u64) -> String {
 async fn replace(config: &Config, incoming: Incoming, document: Document) -> Result<Reply, Problem> {
     let query = Query::read(&incoming, &["dry-run"])?;
     let principal = configurer(config, &incoming)?;
-    let (reason, expected) = (reason(&incoming)?, incoming.header("if-match"));
+    let (reason, expected) = (reason(&incoming)?, incoming.header("if-match").map(str::to_owned));
     let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
     let mut content = Problem::json(&body(incoming, LARGEST).await?)?;
     let mut kept_from = None;

@@ -24,7 +24,7 @@ const LARGEST: usize = 1024 * 1024;
 /// All instruments, and which version of each is meant where none is named.
 pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
     only(incoming, &["GET"], "GET")?;
-    config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
+    config.keys.admit(incoming.header("authorization"), Action::Follow)?;
     Query::read(incoming, &[])?;
     let settings = in_force(config).await?;
     let mut ids: BTreeSet<&str> = library::ids().collect();
@@ -66,7 +66,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Res
         let principal = configurer(config, &incoming)?;
         return store(config, incoming, principal, id).await;
     }
-    config.keys.admit(incoming.header("authorization").as_deref(), Action::Follow)?;
+    config.keys.admit(incoming.header("authorization"), Action::Follow)?;
     let query = Query::read(&incoming, &["version"])?;
     let settings = in_force(config).await?;
     let found = find(config, &settings, id, query.version.as_deref()).await?;

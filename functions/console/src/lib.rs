@@ -39,7 +39,7 @@ platform::serve!(handle);
 const TOTAL: Duration = Duration::from_secs(3);
 
 async fn handle(incoming: Incoming) -> Reply {
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = match config::get().await {
         Ok(config) => config,
         Err(error) => {
@@ -69,18 +69,18 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
         "/v1/silences" => silences::answer(config, incoming).await,
         "/v1/stats/sites" => {
             only(&incoming, &["GET"], "GET")?;
-            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Read)?;
+            let principal = config.keys.admit(incoming.header("authorization"), Action::Read)?;
             stats::sites(config, principal).await
         }
         "/metrics" => {
             only(&incoming, &["GET"], "GET")?;
-            let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Measure)?;
+            let principal = config.keys.admit(incoming.header("authorization"), Action::Measure)?;
             stats::metrics(config, principal).await
         }
         path => {
             if let Some(entity) = path.strip_prefix("/v1/audit/") {
                 only(&incoming, &["GET"], "GET")?;
-                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Audit)?;
+                let principal = config.keys.admit(incoming.header("authorization"), Action::Audit)?;
                 return audit::show(config, principal, entity).await;
             }
             if let Some(alert) = path.strip_prefix("/v1/alerts/") {

@@ -15,7 +15,7 @@ const LONGEST_REASON: usize = 500;
 
 /// The holder of a key that may see and change what all studies share.
 pub(crate) fn configurer<'a>(config: &'a Config, incoming: &Incoming) -> Result<&'a Principal, Problem> {
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Configure)?;
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Configure)?;
     if principal.covers_all() {
         return Ok(principal);
     }
@@ -77,7 +77,7 @@ pub(crate) async fn bytes(incoming: Incoming, limit: usize) -> Result<Vec<u8>, P
 
 /// The path takes only these methods.
 pub(crate) fn only(incoming: &Incoming, methods: &[&str], allowed: &'static str) -> Result<(), Problem> {
-    if methods.contains(&incoming.method.as_str()) {
+    if methods.contains(&incoming.method) {
         return Ok(());
     }
     Err(Problem::method_not_allowed(allowed))

@@ -59,7 +59,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Res
         return Err(Problem::not_found());
     }
     only(&incoming, &["POST"], "POST")?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Configure)?;
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Configure)?;
     Query::read(&incoming, &[])?;
     let reason = reason(&incoming)?;
     let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?)?)?;

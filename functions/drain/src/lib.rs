@@ -36,7 +36,7 @@ async fn answer(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> 
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    config.keys.admit(incoming.header("authorization").as_deref(), Action::Operate)?;
+    config.keys.admit(incoming.header("authorization"), Action::Operate)?;
     round().await.map_err(|error| {
         log::error("round-failed").cause(&error).write();
         Problem::new(ProblemType::Unavailable, "a service that this needs is away")

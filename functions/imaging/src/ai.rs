@@ -29,11 +29,11 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?;
+    config.keys.admit(incoming.header("authorization"), Action::Submit)?;
     if !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
-    let asked = incoming.header(HEADER);
+    let asked = incoming.header(HEADER).map(str::to_owned);
     let trace = incoming.trace.clone();
     let body = body(incoming, LONGEST_BODY, Deadline::after_or_sooner(ARRIVAL, asked.as_deref())).await?;
     let (service, input) = read(config, &body)?;

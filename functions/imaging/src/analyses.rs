@@ -25,18 +25,18 @@ const LONGEST_BODY: usize = 1_500_000;
 
 pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
     let path = incoming.path.clone();
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
-    let authorization = incoming.header("authorization");
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
+    let authorization = incoming.header("authorization").map(str::to_owned);
     let admit = |action| config.keys.admit(authorization.as_deref(), action);
     let work = async {
         if let Some(rest) = path.strip_prefix("/v1/subjects/") {
             let subject = rest.strip_suffix("/analyses").ok_or_else(Problem::not_found)?;
-            return match incoming.method.as_str() {
+            return match incoming.method {
                 "GET" => subject::list(config, admit(Action::Read)?, subject).await,
                 _ => Err(Problem::method_not_allowed("GET")),
             };
         }
-        match (path.strip_prefix("/v1/imaging/analyses/"), incoming.method.as_str()) {
+        match (path.strip_prefix("/v1/imaging/analyses/"), incoming.method) {
             (None, "POST") => accept(config, admit(Action::Submit)?, incoming, deadline).await,
             (None, _) => Err(Problem::method_not_allowed("POST")),
             (Some(id), "GET") => show(config, admit(Action::Follow)?, id).await,

@@ -26,11 +26,11 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?;
+    config.keys.admit(incoming.header("authorization"), Action::Submit)?;
     if !incoming.is_type("application/dicom") && !incoming.is_type("application/octet-stream") {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/dicom"));
     }
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let report = read(config, incoming, deadline).await?;
     log::info("dicom-read").memory(memory::bytes()).write();
     Ok(Reply::new(200, "application/json", document(&report)))

@@ -43,17 +43,17 @@ async fn read(incoming: &Incoming) -> Result<Reply, Problem> {
     let authorization = incoming.header("authorization");
     match id {
         Some(id) => {
-            config.keys.admit(authorization.as_deref(), Action::Follow)?;
-            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+            config.keys.admit(authorization, Action::Follow)?;
+            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
             let found = deadline.run(instrument(&config, id, None)).await.map_err(|TimedOut| late())?;
             let instrument = found?.ok_or_else(Problem::not_found)?;
             Ok(shown(&questionnaire(&instrument)))
         }
         None => {
-            let principal = config.keys.admit(authorization.as_deref(), Action::Read)?;
+            let principal = config.keys.admit(authorization, Action::Read)?;
             let submission = derived_from(&incoming.query)?;
             let own_url = format!("{OBSERVATION}?derived-from=QuestionnaireResponse/{submission}");
-            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
             let found =
                 deadline.run(observations(&config, principal, &submission)).await.map_err(|TimedOut| late())??;
             Ok(shown(&bundle(&own_url, found)))

@@ -78,7 +78,7 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
             if let Some(pseudonym) = subject {
                 only(&incoming, "GET", &["GET"])?;
                 let config = configured().await?;
-                let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Identify)?;
+                let principal = config.keys.admit(incoming.header("authorization"), Action::Identify)?;
                 return within(patience(&incoming), &config, identity::show(&config, principal, pseudonym)).await;
             }
             let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
@@ -88,10 +88,10 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
             let config = configured().await?;
             let (authorization, deadline) = (incoming.header("authorization"), patience(&incoming));
             if incoming.method == "DELETE" {
-                let principal = config.keys.admit(authorization.as_deref(), Action::Erase)?;
+                let principal = config.keys.admit(authorization, Action::Erase)?;
                 return within(deadline, &config, erase::erase(&config, principal, id, incoming)).await;
             }
-            let principal = config.keys.admit(authorization.as_deref(), Action::Follow)?;
+            let principal = config.keys.admit(authorization, Action::Follow)?;
             within(deadline, &config, submission::show(&config, principal, id)).await
         }
     }
@@ -101,13 +101,13 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
 async fn reader(incoming: &Incoming, action: Action) -> Result<(std::rc::Rc<Config>, Principal), Problem> {
     only(incoming, "GET", &["GET"])?;
     let config = configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), action)?.clone();
+    let principal = config.keys.admit(incoming.header("authorization"), action)?.clone();
     Ok((config, principal))
 }
 
 /// The deadline of a request.
 fn patience(incoming: &Incoming) -> Deadline {
-    Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref())
+    Deadline::after_or_sooner(TOTAL, incoming.header(HEADER))
 }
 
 /// Answers before the deadline, one way or the other.
@@ -123,7 +123,7 @@ async fn within<T>(
 }
 
 fn only(incoming: &Incoming, allowed: &'static str, methods: &[&str]) -> Result<(), Problem> {
-    if methods.contains(&incoming.method.as_str()) {
+    if methods.contains(&incoming.method) {
         return Ok(());
     }
     Err(Problem::method_not_allowed(allowed))

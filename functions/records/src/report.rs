@@ -57,7 +57,7 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
         let code = if month.is_empty() { Code::Required } else { Code::Format };
         query.fault("month", code, "must be a month such as 2026-03");
     }
-    let form = form(&mut query, incoming.header("accept").as_deref().unwrap_or_default());
+    let form = form(&mut query, incoming.header("accept").unwrap_or_default());
     let partial = query.flag("partial");
     query.checked()?;
 

@@ -73,9 +73,9 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?.clone();
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let source = Rows::of(incoming, MOST_ROWS)?;

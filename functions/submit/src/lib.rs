@@ -69,7 +69,7 @@ async fn handle(incoming: Incoming) -> Reply {
 
 /// `place` is told what is known of a document that is refused, for the counters.
 async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let path = std::mem::take(&mut incoming.path);
     let target = Target::of(&path).ok_or_else(Problem::not_found)?;
     place.of_path(&target);
@@ -77,7 +77,7 @@ async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Prob
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?;
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?;
     let is_fhir = matches!(target, Target::Fhir);
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
@@ -87,7 +87,7 @@ async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Prob
     }
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
-    let idempotency_key = incoming.header("idempotency-key");
+    let idempotency_key = incoming.header("idempotency-key").map(str::to_owned);
 
     let mut timer = deadline.shared_timer();
     let settings = match timer.run(known_to(&config, &target)).await {
@@ -284,7 +284,9 @@ fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> R
     let reply = if minimal {
         Reply::empty(202).header("preference-applied", "return=minimal")
     } else if removed.is_empty() {
-        Reply::json(202, &json!({"submissionId": id, "state": "queued"}))
+        // An id has nothing in it that JSON would escape.
+        let body = [r#"{"state":"queued","submissionId":""#, id, r#""}"#].concat();
+        Reply::new(202, "application/json", body)
     } else {
         Reply::json(202, &json!({"submissionId": id, "state": "queued", "removed": removed}))
     };

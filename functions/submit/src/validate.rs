@@ -20,9 +20,9 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER).as_deref());
+    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization").as_deref(), Action::Submit)?.clone();
+    let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?.clone();
     let mut source = Rows::of(incoming, MOST_ROWS)?;
 
     let settings = crate::batch::settings(&config, deadline).await?;
