@@ -55,8 +55,13 @@ impl Record<'_> {
                 None => hash.update([0]),
             }
         }
-        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-        hash.finalize().iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+        let mut hex = String::with_capacity(64);
+        for byte in hash.finalize() {
+            hex.push(digit(byte >> 4));
+            hex.push(digit(byte & 15));
+        }
+        hex
     }
 }
 

@@ -86,69 +86,83 @@ pub struct Change<'a> {
 /// A record as it is stored, at `audit/<entity>/<n>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct Record<T = String> {
     /// Whose chain.
-    pub entity: String,
+    pub entity: T,
     /// Its place; the first is 0.
     pub n: u64,
     /// When, RFC 3339 in UTC.
-    pub at: String,
+    pub at: T,
     /// The id of the key by which it was done.
-    pub actor: String,
+    pub actor: T,
     /// What was done.
-    pub action: String,
+    pub action: T,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<T>,
     /// Another entity that has part in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refers_to: Option<String>,
+    pub refers_to: Option<T>,
     /// Hash of the entity's record before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_hash: Option<String>,
+    pub old_hash: Option<T>,
     /// Hash of the entity's record after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_hash: Option<String>,
+    pub new_hash: Option<T>,
     /// Hash of the record before; empty for the first.
-    pub previous: String,
+    pub previous: T,
     /// Its own hash.
     pub hash: String,
 }
 
-impl Record {
+impl<'a> Record<&'a str> {
     /// The record of a change that follows `last`.
-    pub fn after(last: Option<&Record>, entity: &str, change: &Change<'_>) -> Self {
-        let own = |text: Option<&str>| text.map(str::to_owned);
+    pub fn after(last: Option<&'a Record>, entity: &'a str, change: &Change<'a>) -> Self {
         let mut record = Record {
-            entity: entity.to_owned(),
+            entity,
             n: last.map_or(0, |last| last.n.saturating_add(1)),
-            at: change.at.to_owned(),
-            actor: change.actor.to_owned(),
-            action: change.action.as_str().to_owned(),
-            reason: own(change.reason),
-            refers_to: own(change.refers_to),
-            old_hash: own(change.old),
-            new_hash: own(change.new),
-            previous: last.map(|last| last.hash.clone()).unwrap_or_default(),
+            at: change.at,
+            actor: change.actor,
+            action: change.action.as_str(),
+            reason: change.reason,
+            refers_to: change.refers_to,
+            old_hash: change.old,
+            new_hash: change.new,
+            previous: last.map_or("", |last| &last.hash),
             hash: String::new(),
         };
         record.hash = record.members().hash();
         record
     }
 
+    /// The same for longer than what it describes is at hand.
+    pub fn owned(self) -> Record {
+        let Record { n, hash, .. } = self;
+        let [entity, at, actor, action, previous] =
+            [self.entity, self.at, self.actor, self.action, self.previous].map(str::to_owned);
+        let [reason, refers_to, old_hash, new_hash] =
+            [self.reason, self.refers_to, self.old_hash, self.new_hash].map(|text| text.map(str::to_owned));
+        Record { entity, n, at, actor, action, reason, refers_to, old_hash, new_hash, previous, hash }
+    }
+}
+
+impl<T: AsRef<str>> Record<T> {
     /// The record as the rules see it.
     pub fn members(&self) -> audit::Record<'_> {
+        fn maybe<T: AsRef<str>>(text: &Option<T>) -> Option<&str> {
+            text.as_ref().map(AsRef::as_ref)
+        }
         audit::Record {
-            entity: &self.entity,
+            entity: self.entity.as_ref(),
             number: self.n,
-            at: &self.at,
-            actor: &self.actor,
-            action: &self.action,
-            reason: self.reason.as_deref(),
-            refers_to: self.refers_to.as_deref(),
-            old: self.old_hash.as_deref(),
-            new: self.new_hash.as_deref(),
-            previous: &self.previous,
+            at: self.at.as_ref(),
+            actor: self.actor.as_ref(),
+            action: self.action.as_ref(),
+            reason: maybe(&self.reason),
+            refers_to: maybe(&self.refers_to),
+            old: maybe(&self.old_hash),
+            new: maybe(&self.new_hash),
+            previous: self.previous.as_ref(),
         }
     }
 }
@@ -200,7 +214,7 @@ pub async fn append(
             }
         }
         batch.put(names::audit(entity, next.n), &next)?;
-        return Ok(next);
+        return Ok(next.owned());
     }
     Err(Error::new("audit", Kind::Away, "others append all the time"))
 }
@@ -259,8 +273,8 @@ mod tests {
 
     #[test]
     fn records_follow_each_other() {
-        let first = Record::after(None, "submission/1", &change(Action::Submitted));
-        let second = Record::after(Some(&first), "submission/1", &change(Action::Erased));
+        let first = Record::after(None, "submission/1", &change(Action::Submitted)).owned();
+        let second = Record::after(Some(&first), "submission/1", &change(Action::Erased)).owned();
         assert_eq!((first.n, second.n, first.previous.as_str()), (0, 1, ""));
         assert_eq!(second.previous, first.hash);
         let slots = [&first, &second].map(|record| audit::Slot::Record(record.members(), &record.hash));
@@ -269,7 +283,8 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        let record = Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(Action::Amended) });
+        let record =
+            Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(Action::Amended) }).owned();
         let head = format!("00ff {}", kv::json(&record).unwrap());
         assert_eq!(parsed(&head).unwrap(), record);
         assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());

@@ -2,11 +2,13 @@
 //!
 //! These are the wire types: the rules in `domain` know none of them. A member that is added later has a default, so
 //! that entries written by the version before it are still read.
+//!
+//! What is written far more often than it is read takes its texts as `T`: references where it is written.
 
 use std::collections::BTreeMap;
 
 use domain::alert::state;
-use domain::{ScoreValue, Status};
+use domain::{Reason, ScoreValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -75,15 +77,15 @@ pub struct Submission {
 /// A subject's sealed identity, at `subject/<pseudonym>` and, for each of its sites, `subject/<pseudonym>/<site>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Subject {
+pub struct Subject<T = String> {
     /// The pseudonym.
-    pub subject: String,
+    pub subject: T,
     /// The study.
-    pub study_id: String,
+    pub study_id: T,
     /// The site that knows the subject.
-    pub site_id: String,
+    pub site_id: T,
     /// The identity, sealed.
-    pub sealed: String,
+    pub sealed: T,
 }
 
 /// How far a submission is.
@@ -113,45 +115,56 @@ pub struct Superseded {
 /// A score as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Score {
+pub struct Score<T = String> {
     /// Which score of the instrument.
-    pub id: String,
+    pub id: T,
     /// A number, a text or a flag; none when not scored.
     pub value: Option<Value>,
     /// The band the value falls into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub band: Option<String>,
+    pub band: Option<T>,
     /// `scored`, `prorated` or `not-scored`.
-    pub status: String,
+    pub status: T,
     /// Why it is not scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<T>,
     /// Items answered.
     pub answered: u16,
     /// Items missing.
     pub missing: u16,
 }
 
-impl Score {
+impl<'a> Score<&'a str> {
     /// A score as the rules gave it.
-    pub fn of(score: &domain::Score<'_>) -> Self {
+    pub fn of(score: &domain::Score<'a>) -> Self {
         let value = score.value.as_ref().map(|value| match value {
             ScoreValue::Number(number) => Value::from(*number),
             ScoreValue::Text(text) => Value::from(text.to_string()),
             ScoreValue::Flag(flag) => Value::from(*flag),
         });
-        let reason = match &score.status {
-            Status::NotScored(reason) => Some(reason.as_str().to_owned()),
-            _ => None,
-        };
         Score {
-            id: score.id.to_string(),
+            id: score.id,
             value,
-            band: score.band.as_ref().map(|band| band.to_string()),
-            status: score.status.as_str().to_owned(),
-            reason,
+            band: score.band,
+            status: score.status.as_str(),
+            reason: score.status.reason().map(Reason::as_str),
             answered: score.answered,
             missing: score.missing,
+        }
+    }
+
+    /// The same for longer than its instrument is at hand.
+    pub fn owned(self) -> Score {
+        let Score { id, value, band, status, reason, answered, missing } = self;
+        let own = str::to_owned;
+        Score {
+            id: own(id),
+            value,
+            band: band.map(own),
+            status: own(status),
+            reason: reason.map(own),
+            answered,
+            missing,
         }
     }
 }
@@ -159,34 +172,41 @@ impl Score {
 /// With what a submission was scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ScoredWith {
+pub struct ScoredWith<T = String> {
     /// The instrument.
-    pub id: String,
+    pub id: T,
     /// Its version.
-    pub version: String,
+    pub version: T,
     /// Hash of its definition.
-    pub hash: String,
+    pub hash: T,
     /// The parameters in force, defaults included.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
 }
 
-impl ScoredWith {
+impl<'a> ScoredWith<&'a str> {
     /// An instrument and the parameters in force.
-    pub fn of(instrument: &domain::Instrument, parameters: &domain::Parameters) -> Self {
+    pub fn of(instrument: &'a domain::Instrument, parameters: &domain::Parameters) -> Self {
         ScoredWith {
-            id: instrument.id().to_owned(),
-            version: instrument.version().to_owned(),
-            hash: instrument.hash().to_owned(),
+            id: instrument.id(),
+            version: instrument.version(),
+            hash: instrument.hash(),
             parameters: parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
+    }
+
+    /// The same for longer than the instrument is at hand.
+    pub fn owned(self) -> ScoredWith {
+        let ScoredWith { id, version, hash, parameters } = self;
+        let [id, version, hash] = [id, version, hash].map(str::to_owned);
+        ScoredWith { id, version, hash, parameters }
     }
 }
 
 /// A submission as it is stored, at `submission/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct Record<T = String> {
     /// How far it is.
     pub state: State,
     /// Why it failed.
@@ -196,9 +216,9 @@ pub struct Record {
     pub submission: Submission,
     /// The instrument it was scored with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scored_with: Option<ScoredWith>,
+    pub scored_with: Option<ScoredWith<T>>,
     /// The scores, in the instrument's order.
-    pub scores: Vec<Score>,
+    pub scores: Vec<Score<T>>,
     /// The ids of its alerts.
     pub alerts: Vec<String>,
     /// What there is beside the scores.

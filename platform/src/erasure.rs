@@ -85,7 +85,7 @@ pub fn reason(body: &[u8]) -> Result<String, Problem> {
 /// [`Kind::Refused`] when it cannot be written as JSON.
 pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at: &str) -> Result<String, Error> {
     let own = str::to_owned;
-    kv::json(&Record {
+    kv::json(&Record::<&str> {
         state: State::Erased,
         reason: None,
         submission: Submission {

@@ -18,33 +18,37 @@ use crate::redis::{Redis, number, text};
 
 /// A submission of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filed {
+pub struct Filed<T = String> {
     /// When it was written, milliseconds since the epoch.
     pub at_ms: i64,
     /// The site.
-    pub site: String,
+    pub site: T,
     /// The instrument, or the kind of report.
-    pub what: String,
+    pub what: T,
     /// The submission's id.
-    pub id: String,
+    pub id: T,
+}
+
+impl<'a> Filed<&'a str> {
+    /// The place of a submission; none if it does not say when it was written.
+    pub fn of(submission: &'a Submission) -> Option<Self> {
+        Some(Filed {
+            at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
+            site: &submission.site_id,
+            what: submission.instrument.as_ref().unwrap_or(&submission.kind),
+            id: &submission.submission_id,
+        })
+    }
+}
+
+impl<T: AsRef<str>> Filed<T> {
+    /// As it stands in the set.
+    pub fn member(&self) -> String {
+        [self.id.as_ref(), " ", self.site.as_ref(), " ", self.what.as_ref()].concat()
+    }
 }
 
 impl Filed {
-    /// The place of a submission; none if it does not say when it was written.
-    pub fn of(submission: &Submission) -> Option<Self> {
-        Some(Filed {
-            at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
-            site: submission.site_id.clone(),
-            what: submission.instrument.as_ref().unwrap_or(&submission.kind).clone(),
-            id: submission.submission_id.clone(),
-        })
-    }
-
-    /// As it stands in the set.
-    pub fn member(&self) -> String {
-        [&*self.id, " ", &self.site, " ", &self.what].concat()
-    }
-
     fn read(at_ms: i64, member: &str) -> Option<Self> {
         let mut parts = member.split(' ').map(str::to_owned);
         let (id, site, what) = (parts.next()?, parts.next()?, parts.next()?);
@@ -105,12 +109,12 @@ pub async fn list(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<
     read().ok_or_else(|| nonsense("filed"))
 }
 
-/// Takes a submission out of its subject's list.
+/// Takes a submission out of its subject's list, where it stands as this member.
 ///
 /// # Errors
 /// [`Kind::Away`](crate::Kind::Away); doing it again is safe.
-pub async fn remove(redis: &Redis, pseudonym: &str, filed: &Filed) -> Result<(), Error> {
-    redis.command("ZREM", vec![text(names::filed(pseudonym)), text(filed.member())]).await.map(|_| ())
+pub async fn remove(redis: &Redis, pseudonym: &str, member: String) -> Result<(), Error> {
+    redis.command("ZREM", vec![text(names::filed(pseudonym)), text(member)]).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::json;
+
 /// JSON that is put together piece by piece.
 pub struct Pieces(String);
 
@@ -24,8 +26,7 @@ impl Pieces {
 
     /// Adds a text.
     pub fn text(&mut self, text: &str) -> &mut Self {
-        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-        if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        if json::is_plain(text) {
             self.raw("\"").raw(text).raw("\"")
         } else {
             // serde writes every text.

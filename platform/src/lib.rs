@@ -31,6 +31,7 @@ pub mod http;
 pub mod identity;
 pub mod index;
 pub mod jobs;
+mod json;
 pub mod judged;
 pub mod kv;
 pub mod limit;

@@ -1,7 +1,7 @@
 //! Every name that two parts of the system must spell alike: Redis keys, channels, key-value keys.
 //!
 //! A name is spelled here and nowhere else. All Redis keys share one hash tag, so that a script may touch any of them
-//! on a cluster.
+//! on a cluster. What the scorer asks for with every submission is put together without the general way of formatting.
 
 use core::fmt::Display;
 
@@ -84,13 +84,13 @@ pub const SETTINGS: &str = "{vigil}:settings";
 pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
 
 /// The submissions of a subject: a sorted set of `<submission> <site> <instrument or kind>` by when they were written.
-pub fn filed(pseudonym: impl Display) -> String {
-    format!("{{vigil}}:filed:{pseudonym}")
+pub fn filed(pseudonym: &str) -> String {
+    ["{vigil}:filed:", pseudonym].concat()
 }
 
 /// What a month of a study brought: a hash of `day|<day>|<site>` and `alert|<severity>`.
-pub fn month(study: impl Display, month: impl Display) -> String {
-    format!("{{vigil}}:month:{study}:{month}")
+pub fn month(study: &str, month: &str) -> String {
+    ["{vigil}:month:", study, ":", month].concat()
 }
 
 /// What another service said, kept for a while.
@@ -129,8 +129,8 @@ pub fn received(subject: impl Display, what: impl Display) -> String {
 }
 
 /// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
-pub fn responses(study: impl Display, instrument: impl Display) -> String {
-    format!("{{vigil}}:responses:{study}:{instrument}")
+pub fn responses(study: &str, instrument: &str) -> String {
+    ["{vigil}:responses:", study, ":", instrument].concat()
 }
 
 /// Held by whoever scores the responses of a study again.
@@ -267,8 +267,8 @@ pub fn instrument_entity(id: impl Display) -> String {
 }
 
 /// The record of a submission.
-pub fn submission(id: impl Display) -> String {
-    format!("submission/{id}")
+pub fn submission(id: &str) -> String {
+    ["submission/", id].concat()
 }
 
 /// Which submission took this one's place. Written once, by `score`.
@@ -287,23 +287,23 @@ pub fn rescored(id: impl Display) -> String {
 }
 
 /// A record of an entity's audit chain.
-pub fn audit(entity: impl Display, n: u64) -> String {
-    format!("audit/{entity}/{n}")
+pub fn audit(entity: &str, n: u64) -> String {
+    ["audit/", entity, "/", &n.to_string()].concat()
 }
 
 /// The sealed identity of a subject, for who is there for one of its sites.
-pub fn subject_at(pseudonym: impl Display, site: impl Display) -> String {
-    format!("subject/{pseudonym}/{site}")
+pub fn subject_at(pseudonym: &str, site: &str) -> String {
+    ["subject/", pseudonym, "/", site].concat()
 }
 
 /// The sealed identity of a subject.
-pub fn subject(pseudonym: impl Display) -> String {
-    format!("subject/{pseudonym}")
+pub fn subject(pseudonym: &str) -> String {
+    ["subject/", pseudonym].concat()
 }
 
 /// The record of an alert: what was decided and why. Written once, by `score`.
-pub fn alert(id: impl Display) -> String {
-    format!("alert/{id}")
+pub fn alert(id: &str) -> String {
+    ["alert/", id].concat()
 }
 
 /// The state of an alert, as Redis has it while something is due.

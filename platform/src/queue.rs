@@ -359,7 +359,7 @@ mod tests {
         ];
         let finished = Finished { id: "1-0".into(), submission: None, follow_ups };
         let expected = r#"{"id":"1-0","followUps":[{"push":"{}"},{"delay":[5,"later"]},{"dead":["unreadable-entry","00ff"]},{"index":["list",-1,"a b"]},{"count":["month","day"]}]}"#;
-        assert_eq!(serde_json::to_string(&finished).unwrap(), expected);
+        assert_eq!(kv::json(&finished).unwrap(), expected);
     }
 
     #[test]

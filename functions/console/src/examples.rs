@@ -101,7 +101,7 @@ pub(crate) fn score(instrument: &Instrument, sent: &Sent<'_>) -> Result<Scored, 
         };
         let scores = instrument.score(&answers, &parameters);
         let alerts = instrument.alerts(&answers, &scores, None);
-        let scores: Vec<Score> = scores.iter().map(Score::of).collect();
+        let scores: Vec<Score<&str>> = scores.iter().map(Score::of).collect();
         for (id, said) in &example.scores {
             let found = scores.iter().find(|score| score.id == *id);
             let at = format!("{at}/scores{}", pointer(id));

@@ -143,7 +143,8 @@ impl Report {
                 return None;
             }
         };
-        let scores: Vec<Score> = instrument.score(&answers, &parameters).iter().map(Score::of).collect();
+        let scores: Vec<Score> =
+            instrument.score(&answers, &parameters).iter().map(|score| Score::of(score).owned()).collect();
         let differences = differences(&record.scores, &scores);
         if differences.is_empty() {
             self.unchanged += 1;
@@ -157,7 +158,7 @@ impl Report {
             }));
         }
         Some(Rescore {
-            scored_with: ScoredWith::of(instrument, &parameters),
+            scored_with: ScoredWith::of(instrument, &parameters).owned(),
             scores,
             at: clock::now().rfc3339(),
             by: principal.id.clone(),

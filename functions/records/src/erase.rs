@@ -42,7 +42,8 @@ pub(crate) async fn erase(
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
     let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
-    let filed = record.as_ref().and_then(|it| Some((it.submission.subject.clone(), Filed::of(&it.submission)?)));
+    let filed = record.as_ref().map(|it| &it.submission);
+    let filed = filed.and_then(|it| Some((it.subject.clone(), Filed::of(it)?.member())));
     let place = match record {
         Some(Record { submission, .. }) => Some((submission.study_id, submission.site_id, submission.received_at)),
         None => submission::marked(config, id).await?.map(|mark| (mark.study, mark.site, mark.received_at)),
@@ -58,8 +59,8 @@ pub(crate) async fn erase(
     };
     let facts = format!("{study} {site} {received_at}");
     let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| away(&error))?;
-    if let Some((subject, filed)) = filed {
-        filed::remove(&config.redis, &subject, &filed).await.map_err(|error| away(&error))?;
+    if let Some((subject, member)) = filed {
+        filed::remove(&config.redis, &subject, member).await.map_err(|error| away(&error))?;
     }
     log::info("submission-erased").submission(id).key(&principal.id).write();
     let document = json!({

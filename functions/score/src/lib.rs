@@ -84,7 +84,8 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
             true => Ahead::begin(claim(reclaim)).await,
             false => Ahead::done(Ok((String::new(), Vec::new()))),
         };
-        let stored = scored.and_then(|mut scored| kv::put_all(&mut scored.batch).map(|()| scored));
+        // What is stored leaves its room to what is next.
+        let stored = scored.and_then(|mut scored| kv::put_all(&mut std::mem::take(&mut scored.batch)).map(|()| scored));
         let (ended, next) = (ending.await, next.await);
         let scored = match stored {
             Ok(scored) => scored,

@@ -189,7 +189,7 @@ impl Look {
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
         for id in ids {
             let RedisResult::Binary(id) = id else { continue };
-            let record = by.store.get::<Last>(&names::submission(String::from_utf8_lossy(&id))).await?;
+            let record = by.store.get::<Last>(&names::submission(&String::from_utf8_lossy(&id))).await?;
             if let Some(record) = record.filter(|record| record.state != State::Erased) {
                 return Ok(Some(record.submission));
             }

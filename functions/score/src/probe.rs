@@ -20,7 +20,8 @@ impl Scorer {
         scored: &mut Scored,
     ) -> Result<Finished, Error> {
         scored.probes += 1;
-        let outcome = match self.score(&entry, &Extra::default()) {
+        let instrument = self.instrument(&entry.submission);
+        let outcome = match self.score(&entry, instrument.as_deref(), &Extra::default()) {
             _ if claimed.attempt > max_attempts => Err("attempts-exhausted"),
             Ok(outcome) if outcome.decided.alerts.is_empty() => Err("no-alert"),
             outcome => outcome,

@@ -29,8 +29,8 @@ pub(crate) struct Scorer {
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
-    /// The subjects that were put into a batch, by pseudonym. A batch that cannot be stored ends the drain, and with it
-    /// this memory.
+    /// The subjects' records that were put into a batch, by pseudonym. A batch that cannot be stored ends the drain, and
+    /// with it this memory.
     subjects: BTreeMap<String, String>,
 }
 
@@ -45,11 +45,11 @@ struct Raised {
     severity: String,
 }
 
-/// What scoring a response gave.
+/// What scoring a response by an instrument gave.
 #[derive(Default)]
-pub(crate) struct Outcome {
-    pub(crate) scored_with: Option<ScoredWith>,
-    pub(crate) scores: Vec<Score>,
+pub(crate) struct Outcome<'a> {
+    pub(crate) scored_with: Option<ScoredWith<&'a str>>,
+    pub(crate) scores: Vec<Score<&'a str>>,
     pub(crate) decided: Decided,
 }
 
@@ -137,7 +137,9 @@ impl Scorer {
             return Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups });
         }
         let exhausted = claimed.attempt > max_attempts;
-        let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(&entry, &extra) };
+        let instrument = self.instrument(&entry.submission);
+        let scored_by = instrument.as_deref();
+        let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(&entry, scored_by, &extra) };
         self.put_subject(batch, &entry)?;
         let failed = outcome.as_ref().err().copied();
         let outcome = outcome.unwrap_or_default();
@@ -152,9 +154,8 @@ impl Scorer {
             batch.put(names::alert(&alert.alert_id), &alert)?;
             follow_ups.push(FollowUp::Push(handed_over(alert)?));
         }
-        let id = submission.submission_id.clone();
         if !alerts.is_empty() {
-            scored.raised.insert(id.clone(), alerts.clone());
+            scored.raised.insert(submission.submission_id.clone(), alerts.clone());
         }
         let record = Record {
             state: if failed.is_some() { State::Failed } else { State::Scored },
@@ -166,29 +167,25 @@ impl Scorer {
             judged: outcome.decided.judged,
         };
         put_audited(batch, &record)?;
+        let id = record.submission.submission_id;
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
     /// Adds a subject to the batch, unless the last that was put there of it in this drain was the same.
     fn put_subject(&mut self, batch: &mut Batch, entry: &Entry) -> Result<(), Error> {
         let submission = &entry.submission;
-        let subject = Subject {
-            subject: submission.subject.clone(),
-            study_id: submission.study_id.clone(),
-            site_id: submission.site_id.clone(),
-            sealed: entry.sealed.clone(),
-        };
-        let record = platform::kv::json(&subject)?;
-        if self.subjects.get(&subject.subject) == Some(&record) {
+        let Submission { subject, study_id, site_id, .. } = submission;
+        let record = platform::kv::json(&Subject { subject, study_id, site_id, sealed: &entry.sealed })?;
+        if self.subjects.get(subject) == Some(&record) {
             return Ok(());
         }
         if self.subjects.len() >= MOST_SUBJECTS {
             self.subjects.clear();
         }
         // The same patient may report at several sites: of the one record the last site holds, and each has its own.
-        batch.put_text(names::subject(&subject.subject), record.clone());
-        batch.put_text(names::subject_at(&subject.subject, &subject.site_id), record.clone());
-        self.subjects.insert(subject.subject, record);
+        batch.put_text(names::subject(subject), record.clone());
+        batch.put_text(names::subject_at(subject, site_id), record.clone());
+        self.subjects.insert(subject.clone(), record);
         Ok(())
     }
 
@@ -212,42 +209,48 @@ impl Scorer {
 
     /// The scores of an entry as they will be stored; none if it cannot be scored.
     pub(crate) fn scores(&mut self, entry: &Entry) -> Option<Vec<Score>> {
-        let nothing = Extra::default();
-        self.score(entry, &nothing).ok().map(|outcome| outcome.scores)
+        let instrument = self.instrument(&entry.submission);
+        let outcome = self.score(entry, instrument.as_deref(), &Extra::default()).ok()?;
+        Some(outcome.scores.into_iter().map(Score::owned).collect())
     }
 
-    /// The reason of an error is a fixed word.
-    pub(crate) fn score(&mut self, entry: &Entry, extra: &Extra) -> Result<Outcome, &'static str> {
+    /// Scores an entry by the instrument that is its own. The reason of an error is a fixed word.
+    pub(crate) fn score<'a>(
+        &mut self,
+        entry: &Entry,
+        instrument: Option<&'a Instrument>,
+        extra: &Extra,
+    ) -> Result<Outcome<'a>, &'static str> {
         let submission = &entry.submission;
         if submission.instrument.is_none() {
             // A report has no score.
             let decided = decide::report(&mut self.rules, entry, extra);
             return Ok(Outcome { scored_with: None, scores: Vec::new(), decided });
         }
-        let instrument = self.instrument(submission).ok_or("instrument-unknown")?;
+        let instrument = instrument.ok_or("instrument-unknown")?;
         let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
         let parameters = instrument.parameters(&submission.parameters).map_err(|_| "parameters-invalid")?;
         let scores = instrument.score(&answers, &parameters);
-        let decided = decide::response(&mut self.rules, entry, &instrument, &answers, &scores, extra);
+        let decided = decide::response(&mut self.rules, entry, instrument, &answers, &scores, extra);
         Ok(Outcome {
-            scored_with: Some(ScoredWith::of(&instrument, &parameters)),
+            scored_with: Some(ScoredWith::of(instrument, &parameters)),
             scores: scores.iter().map(Score::of).collect(),
             decided,
         })
     }
 
     /// The instrument of a submission, which [`Scorer::meet`] has met.
-    fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
+    pub(crate) fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
         self.instruments.get(submission.instrument.as_ref()?)?.get(&submission.instrument_version)?.clone()
     }
 }
 
 /// Adds a record and the first of its audit chain: the same bytes however often it is scored.
-fn put_audited(batch: &mut Batch, record: &Record) -> Result<(), Error> {
+fn put_audited(batch: &mut Batch, record: &Record<&str>) -> Result<(), Error> {
     let submission = &record.submission;
     let entity = names::submission(&submission.submission_id);
     let hash = batch.put_hashed(entity.clone(), record)?;
-    let amends = submission.amends.as_ref().map(names::submission);
+    let amends = submission.amends.as_deref().map(names::submission);
     let change = Change {
         at: &submission.received_at,
         actor: &submission.key,
