@@ -9,7 +9,7 @@ use domain::Timestamp;
 use serde::Deserialize;
 use spin_sdk::redis::RedisResult;
 
-use crate::entry::DeadAlert;
+use crate::entry::{DeadAlert, Entry};
 use crate::error::Error;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement, integer, millis, nonsense, string};
@@ -68,6 +68,10 @@ impl Letter {
 
     /// What it is about.
     pub fn about(&self) -> About {
+        if let Ok(Entry { submission, .. }) = serde_json::from_slice(&self.payload) {
+            let (id, place) = (submission.submission_id, (submission.study_id, submission.site_id));
+            return About { submission: Some(id), place: Some(place), ..About::default() };
+        }
         let Ok(payload) = serde_json::from_slice::<Payload>(&self.payload) else { return About::default() };
         let named = payload.submission.or(payload.alert);
         let (mut submission, mut alert, mut place) = (None, None, None);
@@ -186,10 +190,15 @@ mod tests {
 
     #[test]
     fn what_a_letter_is_about_is_told_without_what_it_holds() {
-        let entry =
-            letter(r#"{"submission":{"submissionId":"s","studyId":"A","siteId":"1","content":{"q9":3}},"sealed":"x"}"#);
-        let place = Some(("A".into(), "1".into()));
-        assert_eq!(entry.about(), About { submission: Some("s".into()), place, ..About::default() });
+        let entry = letter(
+            r#"[["s","A","1","p","diary",null,null,{},"then","now","k","h",null,null,[],{},{"q9":3}],"x","00-1-2-01"]"#,
+        );
+        let broken = letter(r#"{"submission":{"submissionId":"s","studyId":"A","siteId":"1","content":{"q9":3}}}"#);
+        for letter in [&entry, &broken] {
+            let place = Some(("A".into(), "1".into()));
+            assert_eq!(letter.about(), About { submission: Some("s".into()), place, ..About::default() });
+            assert_eq!(letter.given_up(), None);
+        }
         let alert = letter(r#"{"alert":{"alertId":"a","submissionId":"s"}}"#);
         assert_eq!((alert.about().alert.as_deref(), alert.given_up()), (Some("a"), None));
         let dead = letter(r#"{"alertId":"a","submissionId":"s","receiver":"r"}"#);

@@ -95,10 +95,24 @@ fn payload(run: u128, number: usize) -> String {
     answers.insert("q9".into(), Value::from(u8::from(number.is_multiple_of(8))));
     let id = format!("{run:032x}-{number}");
     let at = "2026-03-01T00:00:00.000Z";
-    let submission = json!({
-        "submissionId": id, "studyId": "TRIAL-7", "siteId": "S-01", "subject": id, "kind": "response",
-        "instrument": "phq-9", "instrumentVersion": "1.0.0", "authoredAt": at, "receivedAt": at, "key": "device",
-        "hash": "0".repeat(64), "content": answers
-    });
-    json!({"submission": submission, "sealed": "x".repeat(80), "trace": "0".repeat(55)}).to_string()
+    let submission = json!([
+        id,
+        "TRIAL-7",
+        "S-01",
+        id,
+        "response",
+        "phq-9",
+        "1.0.0",
+        {},
+        at,
+        at,
+        "device",
+        "0".repeat(32),
+        null,
+        null,
+        [],
+        {},
+        answers
+    ]);
+    json!([submission, "x".repeat(80), "0".repeat(55)]).to_string()
 }
