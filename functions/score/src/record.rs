@@ -1,6 +1,6 @@
 //! One submission: its scores, its alerts, its record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use domain::Instrument;
@@ -31,7 +31,7 @@ pub(crate) struct Scorer {
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
     /// The subjects' records that were put into a batch, by pseudonym. A batch that cannot be stored ends the drain, and
     /// with it this memory.
-    subjects: BTreeMap<String, String>,
+    subjects: HashMap<String, String>,
 }
 
 /// The most subjects that are remembered.
