@@ -180,11 +180,11 @@ pub(crate) async fn drain(table: &mut Table, ids: &Ids) -> Result<()> {
         let left = WAITING.saturating_sub(warm_up.times.len() as u64).max(1);
         slice(&mut connections, &single, ids, Until::Sent(left)).await?
     };
-    let waiting = length(&mut redis, Queue::Score)?;
+    let waiting = submissions(&mut redis)?;
     let worker = ground.start(&["score"], None)?;
     let began = Instant::now();
     redis::cmd("PUBLISH").arg(Queue::Score.channel()).arg("").exec(&mut redis)?;
-    while length(&mut redis, Queue::Score)? > 0 {
+    while submissions(&mut redis)? > 0 {
         ensure!(began.elapsed() < Duration::from_secs(60), "the worker does not come to an end");
         sleep(Duration::from_millis(5)).await;
     }
@@ -198,13 +198,16 @@ pub(crate) async fn drain(table: &mut Table, ids: &Ids) -> Result<()> {
     let mut connections = Connection::open_many(host.address, CONNECTIONS).await?;
     slice(&mut connections, &single, ids, Until::After(WARM_UP)).await?;
     let both = slice(&mut connections, &single, ids, Until::After(2 * SLICE)).await?;
-    let waiting = length(&mut redis, Queue::Score)?;
+    let waiting = submissions(&mut redis)?;
     table.figure("single while workers run", times(both.rate(), &both), &format!("{waiting} waiting at the end"));
     Ok(())
 }
 
-fn length(redis: &mut redis::Connection, queue: Queue) -> Result<u64> {
-    Ok(redis::cmd("XLEN").arg(queue.stream()).query(redis)?)
+/// How many submissions wait: entries, and what those that hold many hold beyond one.
+fn submissions(redis: &mut redis::Connection) -> Result<u64> {
+    let (entries, more): (u64, Option<u64>) =
+        redis::pipe().cmd("XLEN").arg(Queue::Score.stream()).cmd("GET").arg(MORE).query(redis)?;
+    Ok(entries + more.unwrap_or_default())
 }
 
 const SAMPLES: usize = 300;
@@ -314,7 +317,7 @@ pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
             claim_many.times.push(claim(&mut deep)?);
         }
     }
-    let waiting = length(&mut deep, Queue::Score)?;
+    let waiting = submissions(&mut deep)?;
     table.ratio(
         "cost of a report at 1,000,000 waiting ÷ at 1,000",
         at_few.rate() / at_many.rate(),

@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 /// A failed call to the host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     /// What was being done: `redis`, `key-value`, `variable`.
     pub operation: &'static str,

@@ -13,6 +13,7 @@
 //! after storing and before finishing makes the next one store the same bytes again.
 
 mod door;
+mod together;
 
 use std::time::Duration;
 

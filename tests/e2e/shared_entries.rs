@@ -1,8 +1,11 @@
 //! Submissions of a batch share an entry of the queue: each is an entry of its own to whoever looks.
 
+use std::collections::BTreeSet;
+
+use futures::future::{join_all, join3};
 use serde_json::{Value, json};
 
-use crate::app::{App, phq9, until};
+use crate::app::{App, PHQ9, phq9, until};
 use crate::receiver::Receiver;
 
 const STREAM: &str = "{vigil}:q:score";
@@ -137,4 +140,38 @@ async fn rows_of_one_id_and_rows_that_came_before_are_told_apart() {
     assert_eq!(statuses(before).await, ["accepted", "duplicate", "conflict"]);
     // Two came together, three alone.
     assert_eq!(waiting(&app).await, (4, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_at_the_same_time_goes_in_together_and_each_is_told_its_own_outcome() {
+    let app = App::builder().only(&["submit", "records", "drain"]).start().await;
+    let send = async |id: String, last: u8| {
+        let answer = app.send("POST", PHQ9, &phq9(&id, [1, 0, 0, 0, 0, 0, 0, 0, last])).await;
+        (answer.status, answer.header("location").unwrap_or_default().to_owned())
+    };
+    let (first, same) = send("same".to_owned(), 0).await;
+    assert_eq!(first, 202);
+    let mut places = vec![same.clone()];
+    for round in 0.. {
+        assert!(round < 100, "none share an entry");
+        let new = join_all((0..24).map(|number| send(format!("r{round}-{number}"), 0)));
+        let (again, other) = (join_all((0..4).map(|_| send("same".to_owned(), 0))), send("same".to_owned(), 1));
+        let (new, again, (other, _)) = join3(new, again, other).await;
+        assert!(again.iter().all(|(status, place)| (*status, place) == (202, &same)), "{again:?}");
+        assert_eq!(other, 409);
+        assert!(new.iter().all(|(status, _)| *status == 202), "{new:?}");
+        places.extend(new.into_iter().map(|(_, place)| place));
+        let (entries, more) = waiting(&app).await;
+        assert_eq!(entries + more.unwrap_or_default(), places.len());
+        if more > Some(0) {
+            break;
+        }
+    }
+    let distinct: BTreeSet<&String> = places.iter().collect();
+    assert_eq!(distinct.len(), places.len());
+    drain(&app).await;
+    assert_eq!(waiting(&app).await, (0, Some(0)));
+    for place in places {
+        assert_eq!(app.send("GET", &place, &Value::Null).await.json()["state"], "scored", "{place}");
+    }
 }

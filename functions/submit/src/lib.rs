@@ -189,12 +189,12 @@ async fn one_round(
         payload: &ready.payload,
         amends: ready.amends.as_deref(),
     };
-    let enqueued = config.door.enqueue(&config.redis, &principal.id, settings.revision(), &[submission]).await;
+    let enqueued = config.door.enqueue_one(&config.redis, &principal.id, settings.revision(), submission).await;
     let enqueued = enqueued.map_err(|error| {
         log::error("enqueue-failed").trace(sent.trace.as_str()).cause(&error).write();
         away()
     })?;
-    match enqueued.into_iter().next().ok_or_else(away)? {
+    match enqueued {
         Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
         Enqueued::Stale => Ok(None),
         Enqueued::Conflict(facts) => {

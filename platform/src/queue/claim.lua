@@ -5,8 +5,9 @@
 -- Gives the revision of the settings in force or '', then id, attempt, number of submissions, payload for each entry
 local stream, group, left = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local out = {redis.call('HGET', KEYS[3], 'revision') or ''}
--- How many entries are taken together before it is known how much they hold.
-local SOME = (redis.call('GET', KEYS[4]) or '0') == '0' and left or 8
+-- How many entries are taken together before it is known how much they hold: few, if those of the stream hold many.
+local more = tonumber(redis.call('GET', KEYS[4]) or 0)
+local SOME = more == 0 and left or more < 7 * redis.call('XLEN', stream) and 32 or 8
 
 local function give(entry, attempt)
   if entry and entry[2] then
@@ -62,8 +63,8 @@ if ARGV[4] == '1' then
   end
 end
 
-local made, more = false, true
-while more and left > 0 do
+local made, rest = false, true
+while rest and left > 0 do
   local some = math.min(left, SOME)
   local fresh = redis.pcall('XREADGROUP', 'GROUP', group, 'worker', 'COUNT', some, 'STREAMS', stream, '>')
   if fresh and fresh.err then
@@ -73,7 +74,7 @@ while more and left > 0 do
   else
     local entries = fresh and fresh[1][2] or {}
     for _, entry in ipairs(entries) do give(entry, 1) end
-    more = #entries == some
+    rest = #entries == some
   end
 end
 

@@ -114,7 +114,8 @@ impl Door {
         if submissions.is_empty() {
             return Ok(Vec::new());
         }
-        if submissions.len() > 1 && !self.limited && revision.is_empty() && self.all_new(redis, submissions).await? {
+        let together = submissions.len() > 1 && !self.limited && are_distinct(submissions);
+        if together && self.all_new(redis, revision, submissions).await? {
             return Ok(vec![Enqueued::Queued; submissions.len()]);
         }
         let amendment = submissions.iter().find_map(|one| Some((one.id, one.amends?)));
@@ -141,9 +142,14 @@ impl Door {
         enqueued(&reply, submissions.len()).ok_or_else(|| nonsense("enqueue"))
     }
 
-    /// Takes submissions in as one entry, which costs a fraction of an entry for each, if all are new and have room; else
-    /// nothing is written.
-    async fn all_new(&self, redis: &Redis, submissions: &[Submission<'_>]) -> Result<bool, Error> {
+    /// Whether it lets a key or a site in only so often.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// Takes submissions in as one entry, which costs a fraction of an entry for each, if all are new and have room and
+    /// the revision is in force; else nothing is written.
+    async fn all_new(&self, redis: &Redis, revision: &str, submissions: &[Submission<'_>]) -> Result<bool, Error> {
         let mut counters: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for one in submissions {
             *counters.entry((one.scope, one.kind)).or_default() += 1;
@@ -151,18 +157,26 @@ impl Door {
         let arguments = || {
             let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
             let lines = submissions.iter().map(|one| one.payload).collect::<Vec<_>>().join(SEPARATOR);
-            let mut values = Vec::with_capacity(1 + 2 * counters.len() + submissions.len());
-            values.push(text(lines));
+            let mut values = Vec::with_capacity(2 + 2 * counters.len() + submissions.len());
+            values.push(text(revision));
+            values.extend(submissions.iter().map(|one| text(one.mark)));
             for ((scope, kind), by) in &counters {
                 values.extend([text(["accepted|", scope, "|", kind].concat()), number(i64::from(*by))]);
             }
-            values.extend(submissions.iter().map(|one| text(one.mark)));
+            values.push(text(lines));
             (keys, values)
         };
         let reply = redis.run(&self.new, arguments).await?;
         let taken = reply.first().and_then(string).ok_or_else(|| nonsense("enqueue_new"))?;
         Ok(taken == "1")
     }
+}
+
+/// Whether each has an id of its own.
+fn are_distinct(submissions: &[Submission<'_>]) -> bool {
+    let mut ids: Vec<&str> = submissions.iter().map(|one| one.id).collect();
+    ids.sort_unstable();
+    ids.windows(2).all(|pair| pair.first() != pair.last())
 }
 
 /// The reply says how many are on the stream, and names the others with what became of them.

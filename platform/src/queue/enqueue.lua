@@ -9,7 +9,11 @@
 --       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-gone'
 --       | 'not-current' | 'limited', milliseconds to wait | 'stale': other settings are in force
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
-  return {0, 1, 'stale', ''}
+  local out = {0}
+  for number = 1, math.floor((#ARGV - 1) / 3) do
+    out[#out + 1], out[#out + 2], out[#out + 3] = number, 'stale', ''
+  end
+  return out
 end
 -- Most come alone, are new and find room.
 if #ARGV == 4 and not limit and room() > 0 and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
