@@ -66,13 +66,18 @@ impl Letter {
         self.id.split('-').next()?.parse().ok().map(Timestamp::from_millis)
     }
 
+    /// The payload, which is nothing where it is no text.
+    fn text(&self) -> &str {
+        str::from_utf8(&self.payload).unwrap_or_default()
+    }
+
     /// What it is about.
     pub fn about(&self) -> About {
-        if let Ok(Entry { submission, .. }) = serde_json::from_slice(&self.payload) {
+        if let Ok(Entry { submission, .. }) = serde_json::from_str(self.text()) {
             let (id, place) = (submission.submission_id, (submission.study_id, submission.site_id));
             return About { submission: Some(id), place: Some(place), ..About::default() };
         }
-        let Ok(payload) = serde_json::from_slice::<Payload>(&self.payload) else { return About::default() };
+        let Ok(payload) = serde_json::from_str::<Payload>(self.text()) else { return About::default() };
         let named = payload.submission.or(payload.alert);
         let (mut submission, mut alert, mut place) = (None, None, None);
         if let Some(named) = named {
@@ -89,9 +94,9 @@ impl Letter {
     /// The alert of which a delivery was given up: replaying it is for the alert's state. None if the letter is an entry
     /// of its queue.
     pub fn given_up(&self) -> Option<DeadAlert> {
-        let payload: Payload = serde_json::from_slice(&self.payload).ok()?;
+        let payload: Payload = serde_json::from_str(self.text()).ok()?;
         let (None, None) = (payload.work, payload.alert) else { return None };
-        serde_json::from_slice(&self.payload).ok()
+        serde_json::from_str(self.text()).ok()
     }
 }
 

@@ -63,13 +63,15 @@ pub(crate) enum Work<'a> {
 
 impl<'a> Work<'a> {
     pub(crate) fn read(claimed: &'a Claimed) -> Self {
-        if let Ok(entry) = serde_json::from_slice(&claimed.payload) {
+        // Looked through once as a whole, its texts need not be each.
+        let Ok(payload) = str::from_utf8(&claimed.payload) else { return Work::Unreadable(claimed) };
+        if let Ok(entry) = serde_json::from_str(payload) {
             return Work::Score(claimed, Box::new(entry));
         }
-        if let Ok(supersede) = serde_json::from_slice(&claimed.payload) {
+        if let Ok(supersede) = serde_json::from_str(payload) {
             return Work::Supersede(claimed, supersede);
         }
-        match serde_json::from_slice(&claimed.payload) {
+        match serde_json::from_str(payload) {
             Ok(look) => Work::Look(claimed, Look::asked(look)),
             Err(_) => Work::Unreadable(claimed),
         }
