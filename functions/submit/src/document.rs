@@ -13,6 +13,7 @@ use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::Principal;
 use platform::fresh::{Fresh, Pieces};
 use platform::identity::random_submission_id;
+use platform::kv;
 use platform::problem::{Problem, ProblemType};
 use platform::settings::Settings;
 use platform::trace::Trace;
@@ -238,8 +239,8 @@ impl Accepted {
     }
 }
 
-fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value).map_err(|_| unavailable())
+fn json(value: &impl Serialize) -> Result<String, Problem> {
+    kv::json(value).map_err(|_| unavailable())
 }
 
 fn unavailable() -> Problem {
