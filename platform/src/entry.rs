@@ -206,14 +206,14 @@ impl<'a> ScoredWith<&'a str> {
 /// A submission as it is stored, at `submission/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record<T = String> {
+pub struct Record<T = String, S = Submission> {
     /// How far it is.
     pub state: State,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The submission as it came in.
-    pub submission: Submission,
+    pub submission: S,
     /// The instrument it was scored with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scored_with: Option<ScoredWith<T>>,

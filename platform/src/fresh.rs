@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::json;
 
 /// JSON that is put together piece by piece.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pieces(String);
 
 impl Pieces {
@@ -39,6 +40,11 @@ impl Pieces {
         }
     }
 
+    /// Adds a whole number.
+    pub fn number(&mut self, number: i64) -> &mut Self {
+        self.raw(itoa::Buffer::new().format(number))
+    }
+
     /// Adds a text, or `null`.
     pub fn maybe(&mut self, text: Option<&str>) -> &mut Self {
         match text {
@@ -51,6 +57,11 @@ impl Pieces {
     fn list(&mut self, is_empty: bool, empty: &str, list: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         if is_empty { self.raw(empty) } else { self.raw(&serde_json::to_string(list)?) }.raw(",");
         Ok(())
+    }
+
+    /// What there is so far.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The JSON.

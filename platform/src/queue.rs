@@ -1,6 +1,6 @@
 //! The queues: Redis streams that hand every entry to one worker at a time until somebody has finished it.
 //!
-//! Guarantee: what [`Door::enqueue`] calls `Queued` stays in its stream until [`finish`] ends it. Between the two it may be
+//! Guarantee: what [`Door::enqueue`] calls `Queued` stays in its stream until [`finish()`] ends it. Between the two it may be
 //! handed out more than once, never to two workers within one lease. What follows from an entry (alerts, a later
 //! attempt, a dead letter) happens in the same script that ends it: whole, or not at all, and once.
 //!
@@ -13,27 +13,27 @@
 //! after storing and before finishing makes the next one store the same bytes again.
 
 mod door;
+mod finish;
 mod together;
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use bytes::{Buf as _, Bytes};
 use spin_sdk::redis::RedisResult;
 
 use crate::clock;
 use crate::error::{Error, Kind};
-use crate::identity::hex;
-use crate::kv;
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
 pub use door::{Door, Enqueued, Submission};
+pub use finish::{Ended, Finished, FollowUps, finish};
 
 /// A bell that rang without waking anybody may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);
 /// A clock that has not ticked for this long is taken for dead.
 pub(crate) const CLOCK: Duration = Duration::from_secs(5);
 /// Stands between the submissions of one entry. No JSON has it in it.
-const SEPARATOR: &str = "\n";
+const SEPARATOR: char = '\n';
 /// The most due entries that one tick moves.
 const MOST_DUE: i64 = 1000;
 
@@ -74,7 +74,7 @@ pub struct Claimed {
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
     /// The entry, as it was enqueued. Bytes that are no text are an entry nobody can read.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// How to claim.
@@ -112,91 +112,20 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
         let attempt = u32::try_from(integer(&values.next()?)?).ok()?;
         let (number, payload) = (integer(&values.next()?)?, values.next()?);
         let RedisResult::Binary(payload) = payload else { return None };
+        let payload = Bytes::from(payload);
         if number == 1 {
             entries.push(Claimed { id, attempt, payload });
             continue;
         }
-        let lines = payload.split(|byte| SEPARATOR.as_bytes() == [*byte]);
-        entries.extend(lines.map(|line| Claimed { id: id.clone(), attempt, payload: line.to_vec() }));
+        let mut rest = payload;
+        while let Some(end) = memchr::memchr(SEPARATOR as u8, &rest) {
+            let line = rest.split_to(end);
+            rest.advance(1);
+            entries.push(Claimed { id: id.clone(), attempt, payload: line });
+        }
+        entries.push(Claimed { id, attempt, payload: rest });
     }
     Some((revision, entries))
-}
-
-/// What follows from an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FollowUp {
-    /// Hand this to the next queue.
-    Push(String),
-    /// Come back with this at a time, milliseconds since the epoch.
-    Delay(i64, String),
-    /// Give this up for a reason. The reason is a fixed word.
-    Dead(&'static str, #[serde(serialize_with = "as_hex")] Vec<u8>),
-    /// Write into the index of this key, at a time in milliseconds since the epoch, this member.
-    Index(String, i64, String),
-    /// Add one to this counter of the hash of this key.
-    Count(String, String),
-}
-
-/// The payload of an entry need not be text.
-fn as_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex(bytes))
-}
-
-/// An entry that is done, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Finished {
-    /// The entry's id in the stream.
-    pub id: String,
-    /// The submission that must not have been erased meanwhile: then the entry is not ended, and nothing follows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub submission: Option<String>,
-    /// What follows.
-    pub follow_ups: Vec<FollowUp>,
-}
-
-/// What became of what was to be ended.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// How much of it was still this worker's to end.
-    pub count: usize,
-    /// The submissions that were erased: their entries are still claimed, with whatever else these hold.
-    pub erased: Vec<String>,
-}
-
-/// Ends entries and does what follows, in one step. The door remembers their submissions for so long from now on.
-///
-/// # Errors
-/// [`Kind::Away`]. The entries come back after their lease.
-pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished], remembered: Duration) -> Result<Ended, Error> {
-    if entries.is_empty() {
-        return Ok(Ended::default());
-    }
-    // Only alerts follow from an entry, so there is one stream that they can go to.
-    let next = Queue::Dispatch;
-    let (work, to) = ([queue.stream(), names::DUE, names::DEAD, names::CLOCK], [next.stream(), next.bell()]);
-    let keys = [&work[..], &to, &[names::ERASED, names::MORE]].concat();
-    let arguments = vec![
-        text(names::GROUP),
-        text(queue.name()),
-        text(next.channel()),
-        millis(BELL),
-        text(names::CLOCK_CHANNEL),
-        millis(CLOCK),
-        announcement(),
-        text(names::once("")),
-        number(i64::try_from(remembered.as_secs()).unwrap_or(i64::MAX)),
-        text(kv::json(&entries)?),
-    ];
-    let reply = redis.eval(lua!("queue/finish.lua"), &keys, arguments).await?;
-    ended(&reply).ok_or_else(|| nonsense("finish"))
-}
-
-fn ended(reply: &[RedisResult]) -> Option<Ended> {
-    let (count, erased) = reply.split_first()?;
-    let erased: Option<Vec<String>> = erased.iter().map(string).collect();
-    Some(Ended { count: usize::try_from(integer(count)?).ok()?, erased: erased? })
 }
 
 /// Gives entries back that could not be finished through no fault of their own: the store was away. They are handed out
@@ -342,32 +271,12 @@ mod tests {
         ];
         let (revision, entries) = claimed(reply.clone()).unwrap();
         assert_eq!(revision, "r");
-        let claimed_as = |id: &str, attempt, payload: &str| Claimed { id: id.into(), attempt, payload: payload.into() };
+        let claimed_as =
+            |id: &str, attempt, payload: &'static str| Claimed { id: id.into(), attempt, payload: payload.into() };
         assert_eq!(entries, [claimed_as("1-0", 1, "a\nb"), claimed_as("2-0", 3, "b"), claimed_as("2-0", 3, "c")]);
         assert_eq!(claimed(vec![binary("")]), Some((String::new(), Vec::new())));
         assert_eq!(claimed(reply[..4].to_vec()), None);
         assert_eq!(claimed(Vec::new()), None);
-    }
-
-    #[test]
-    fn what_follows_is_told_in_json() {
-        let follow_ups = vec![
-            FollowUp::Push("{}".into()),
-            FollowUp::Delay(5, "later".into()),
-            FollowUp::Dead("unreadable-entry", vec![0, 255]),
-            FollowUp::Index("list".into(), -1, "a b".into()),
-            FollowUp::Count("month".into(), "day".into()),
-        ];
-        let finished = Finished { id: "1-0".into(), submission: None, follow_ups };
-        let expected = r#"{"id":"1-0","followUps":[{"push":"{}"},{"delay":[5,"later"]},{"dead":["unreadable-entry","00ff"]},{"index":["list",-1,"a b"]},{"count":["month","day"]}]}"#;
-        assert_eq!(kv::json(&finished).unwrap(), expected);
-    }
-
-    #[test]
-    fn the_reply_of_a_finish_names_what_was_erased() {
-        let reply = [RedisResult::Int64(2), binary("A")];
-        assert_eq!(ended(&reply), Some(Ended { count: 2, erased: vec!["A".into()] }));
-        assert_eq!(ended(&[]), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use platform::http::{self, Answer, CallError};
 use platform::identity::alert_id;
 use platform::jobs::{self, Analysis, Image, Job, Next, Work};
 use platform::kv::{self, Batch, Store};
-use platform::queue::FollowUp;
+use platform::queue::FollowUps;
 use platform::trace::Trace;
 use platform::{Error, audit, clock, log, names, place, webhook};
 use serde_json::{Value, json};
@@ -96,7 +96,8 @@ pub(crate) async fn analyse(
                 return Ok(dropped(&work.job));
             }
             log::warn("analysis-retried").submission(&work.job.analysis_id).attempt(number).write();
-            let follow_ups = vec![FollowUp::Delay(at, kv::json(&work)?)];
+            let mut follow_ups = FollowUps::default();
+            follow_ups.delay(at, &kv::json(&work)?);
             Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
         }
         Verdict::GiveUp(reason) => failed(config, &work, reason.as_str()).await,
@@ -131,7 +132,7 @@ fn image_key(job: &Job) -> Vec<String> {
 
 /// An analysis that was cancelled: whoever did has written it down.
 fn dropped(job: &Job) -> End {
-    End::Finished(Batch::default(), Vec::new(), image_key(job))
+    End::Finished(Batch::default(), FollowUps::default(), image_key(job))
 }
 
 async fn failed(config: &Config, work: &Work, reason: &'static str) -> Result<End, Error> {
@@ -142,14 +143,15 @@ async fn failed(config: &Config, work: &Work, reason: &'static str) -> Result<En
     log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).write();
     let mut record = Analysis::ended(job, "failed", clock::now().rfc3339(), work.attempts.clone());
     record.reason = Some(reason.to_owned());
-    let mut follow_ups = vec![FollowUp::Dead(reason, kv::json(work)?.into_bytes())];
-    follow_ups.extend(told(job)?);
+    let mut follow_ups = FollowUps::default();
+    follow_ups.dead(reason, kv::json(work)?.as_bytes());
+    tell(job, &mut follow_ups)?;
     ended(config, job, &record, Batch::default(), follow_ups).await
 }
 
 async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> Result<End, Error> {
     let job = &work.job;
-    let (mut batch, mut follow_ups) = (Batch::default(), Vec::new());
+    let (mut batch, mut follow_ups) = (Batch::default(), FollowUps::default());
     let mut record = Analysis::ended(job, "done", clock::now().rfc3339(), work.attempts.clone());
     for rule in &service.rules {
         let Some(number) = found.pointer(&rule.finding).and_then(Value::as_f64) else { continue };
@@ -173,7 +175,7 @@ async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> 
         log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).write();
         batch.put(names::alert(&alert.alert_id), &alert)?;
         record.alerts.push(alert.alert_id.clone());
-        follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
+        follow_ups.push(&kv::json(&Dispatch { alert })?);
     }
     // So that the site's clinicians can look up whom an alert concerns.
     let subject = Subject {
@@ -185,7 +187,7 @@ async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> 
     batch.put(names::subject(&job.subject), &subject)?;
     log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
-    follow_ups.extend(told(job)?);
+    tell(job, &mut follow_ups)?;
     ended(config, job, &record, batch, follow_ups).await
 }
 
@@ -194,7 +196,7 @@ async fn ended(
     job: &Job,
     record: &Analysis,
     mut batch: Batch,
-    follow_ups: Vec<FollowUp>,
+    follow_ups: FollowUps,
 ) -> Result<End, Error> {
     audited(config, &mut batch, record, audit::Action::Analysed, &job.key).await?;
     Ok(End::Finished(batch, follow_ups, image_key(job)))
@@ -203,24 +205,24 @@ async fn ended(
 /// What follows from a record that is there already: it was stored by a worker that did not come to finish the entry.
 /// What was stored first stands.
 async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
-    let mut follow_ups = Vec::new();
+    let mut follow_ups = FollowUps::default();
     if record.state == "done" {
         let store = Store::open().await?;
         for id in &record.alerts {
             if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
-                follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
+                follow_ups.push(&kv::json(&Dispatch { alert })?);
             }
         }
-        follow_ups.extend(told(job)?);
+        tell(job, &mut follow_ups)?;
     }
     Ok(End::Finished(Batch::default(), follow_ups, image_key(job)))
 }
 
-/// An entry to tell the requester, if there is one to be told.
-fn told(job: &Job) -> Result<Option<FollowUp>, Error> {
-    if job.webhook.is_none() {
-        return Ok(None);
+/// The requester is told, if there is one to be told.
+fn tell(job: &Job, follow_ups: &mut FollowUps) -> Result<(), Error> {
+    if job.webhook.is_some() {
+        let work = Work { job: job.clone(), tell: true, attempts: Vec::new() };
+        follow_ups.delay(clock::now().millis(), &kv::json(&work)?);
     }
-    let work = Work { job: job.clone(), tell: true, attempts: Vec::new() };
-    Ok(Some(FollowUp::Delay(clock::now().millis(), kv::json(&work)?)))
+    Ok(())
 }

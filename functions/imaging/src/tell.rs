@@ -9,7 +9,7 @@ use platform::entry::Attempt;
 use platform::identity::{digest, hex};
 use platform::jobs::{Analysis, Told, Work};
 use platform::kv::{self, Batch, Store};
-use platform::queue::FollowUp;
+use platform::queue::FollowUps;
 use platform::{Error, clock, http, log, names, webhook};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ const LONGEST_ANSWER: usize = 1024;
 
 pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) -> Result<End, Error> {
     let id = work.job.analysis_id.clone();
-    let nothing = || Ok(End::Finished(Batch::default(), Vec::new(), Vec::new()));
+    let nothing = || Ok(End::Finished(Batch::default(), FollowUps::default(), Vec::new()));
     let Some(address) = work.job.webhook.clone() else { return nothing() };
     let record: Option<Analysis> = Store::open().await?.get(&names::analysis(&id)).await?;
     let Some(record) = record.filter(|record| record.state != "erased") else { return nothing() };
@@ -72,21 +72,22 @@ fn follow(config: &Config, work: &Work, outcome: Outcome, address: &str) -> Resu
         attempts: work.attempts.clone(),
     };
     let id = &work.job.analysis_id;
-    let follow_ups = match verdict {
-        Verdict::Delivered => Vec::new(),
+    let mut follow_ups = FollowUps::default();
+    match verdict {
+        Verdict::Delivered => {}
         Verdict::Retry { after_ms, .. } => {
             let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
             delivery.state = "pending".to_owned();
             delivery.next_at = Some(Timestamp::from_millis(at).rfc3339());
-            vec![FollowUp::Delay(at, kv::json(work)?)]
+            follow_ups.delay(at, &kv::json(work)?);
         }
         Verdict::GiveUp(reason) => {
             log::error("webhook-dead").submission(id).receiver(&delivery.receiver).outcome(reason.as_str()).write();
             delivery.state = "dead".to_owned();
             delivery.reason = Some(reason.as_str().to_owned());
-            vec![FollowUp::Dead(reason.as_str(), kv::json(work)?.into_bytes())]
+            follow_ups.dead(reason.as_str(), kv::json(work)?.as_bytes());
         }
-    };
+    }
     let mut batch = Batch::default();
     batch.put(names::analysis_webhook(id), &delivery)?;
     Ok(End::Finished(batch, follow_ups, Vec::new()))

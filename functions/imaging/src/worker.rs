@@ -17,7 +17,7 @@ use platform::deadline::Deadline;
 use platform::jobs::{self, Work};
 use platform::kv::{self, Batch};
 use platform::names::Queue;
-use platform::queue::{self, Claim, Claimed, Finished, FollowUp};
+use platform::queue::{self, Claim, Claimed, Finished, FollowUps};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
 
@@ -51,7 +51,7 @@ pub(crate) struct Done {
 /// How an entry ends.
 pub(crate) enum End {
     /// With these records, what follows, and keys that are needed no longer.
-    Finished(Batch, Vec<FollowUp>, Vec<String>),
+    Finished(Batch, FollowUps, Vec<String>),
     /// Not at all: it is handed out again.
     Released,
 }
@@ -147,7 +147,8 @@ async fn one(
     let entry = claimed.id.clone();
     let Some(work) = work else {
         log::error("analysis-dead").outcome("unreadable-entry").write();
-        let follow_ups = vec![FollowUp::Dead("unreadable-entry", claimed.payload)];
+        let mut follow_ups = FollowUps::default();
+        follow_ups.dead("unreadable-entry", &claimed.payload);
         let end = End::Finished(Batch::default(), follow_ups, Vec::new());
         return Ok(Done { queue, entry, analysis: None, end });
     };
@@ -172,7 +173,7 @@ async fn end(config: &Config, done: Done) -> Result<(), Error> {
     if let Some(id) = &analysis
         && erase::after(config, id, &batch).await?
     {
-        follow_ups.clear();
+        follow_ups = FollowUps::default();
     }
     let finished = [Finished { id: entry, submission: None, follow_ups }];
     queue::finish(&config.redis, queue, &finished, Duration::ZERO).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use platform::audit::{self, Action, Change};
 use platform::entry::{Submission, Superseded};
 use platform::kv::{self, Batch, Store};
-use platform::queue::FollowUp;
+use platform::queue::FollowUps;
 use platform::redis::Redis;
 use platform::{Error, clock, names};
 use serde::{Deserialize, Serialize};
@@ -45,12 +45,17 @@ impl Supersede {
         })
     }
 
-    /// Adds mark and record to the batch, or tells what to do later.
-    pub(crate) async fn apply(mut self, redis: &Redis, batch: &mut Batch) -> Result<Option<FollowUp>, Error> {
+    /// Adds mark and record to the batch, or what is to be done later to what follows.
+    pub(crate) async fn apply(
+        mut self,
+        redis: &Redis,
+        batch: &mut Batch,
+        follow_ups: &mut FollowUps,
+    ) -> Result<(), Error> {
         let store = Store::open().await?;
         let key = names::superseded(&self.superseded);
         if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == self.by) {
-            return Ok(None);
+            return Ok(());
         }
         let entity = names::submission(&self.superseded);
         let first = names::audit(&entity, 0);
@@ -58,10 +63,12 @@ impl Supersede {
             self.looks = self.looks.saturating_add(1);
             let payload = kv::json(&self)?;
             if self.looks > MOST_LOOKS {
-                return Ok(Some(FollowUp::Dead("amended-never-stored", payload.into_bytes())));
+                follow_ups.dead("amended-never-stored", payload.as_bytes());
+                return Ok(());
             }
             let after = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
-            return Ok(Some(FollowUp::Delay(clock::now().millis().saturating_add(after), payload)));
+            follow_ups.delay(clock::now().millis().saturating_add(after), &payload);
+            return Ok(());
         }
         let change = Change {
             at: &self.at,
@@ -73,7 +80,6 @@ impl Supersede {
             new: None,
         };
         audit::append(redis, &store, batch, &entity, &change).await?;
-        batch.put(key, &Superseded { by: self.by.clone(), at: self.at.clone() })?;
-        Ok(None)
+        batch.put(key, &Superseded { by: self.by.clone(), at: self.at.clone() })
     }
 }

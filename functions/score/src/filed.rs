@@ -8,25 +8,25 @@
 use domain::Timestamp;
 use platform::entry::Submission;
 use platform::filed::Filed;
-use platform::queue::FollowUp;
+use platform::queue::FollowUps;
 use platform::{month, names};
 
 /// What follows from a submission that was scored and raised alerts of these severities.
 pub(crate) fn follow_ups<'a>(
     submission: &Submission,
     severities: impl Iterator<Item = &'a str>,
-    follow_ups: &mut Vec<FollowUp>,
+    follow_ups: &mut FollowUps,
 ) {
     if let Some(filed) = Filed::of(submission) {
-        follow_ups.push(FollowUp::Index(names::filed(&submission.subject), filed.at_ms, filed.member()));
+        follow_ups.index(&names::filed(&submission.subject), filed.at_ms, &filed.member());
     }
     if let (Some(received), Some(instrument)) = (Timestamp::parse(&submission.received_at), &submission.instrument) {
         let key = names::responses(&submission.study_id, instrument);
-        follow_ups.push(FollowUp::Index(key, received.millis(), submission.submission_id.clone()));
+        follow_ups.index(&key, received.millis(), &submission.submission_id);
     }
     if let Some((month, field)) = month::submission(&submission.received_at, &submission.site_id) {
         let key = names::month(&submission.study_id, month);
-        follow_ups.extend(severities.map(|severity| FollowUp::Count(key.clone(), month::alert(severity))));
-        follow_ups.push(FollowUp::Count(key, field));
+        severities.for_each(|severity| follow_ups.count(&key, &month::alert(severity)));
+        follow_ups.count(&key, &field);
     }
 }

@@ -22,7 +22,7 @@ use platform::entry::{Alert, Dispatch, Overdue, State, Submission};
 use platform::identity::alert_id;
 use platform::kv::{self, Store};
 use platform::names::{self, Queue};
-use platform::queue::{self, Claimed, Finished, FollowUp};
+use platform::queue::{self, Claimed, Finished, FollowUps};
 use platform::redis::{Redis, text};
 use platform::trace::Trace;
 use platform::{Error, awaited, clock, month};
@@ -68,20 +68,21 @@ struct Silence {
     next: Option<Timestamp>,
 }
 
-/// What follows from a submission for the next one; none where its study awaits none.
-pub(crate) fn follow_ups(rules: &Rules, submission: &Submission) -> Result<Option<[FollowUp; 2]>, Error> {
-    let Some(what) = awaited::what(submission) else { return Ok(None) };
+/// What follows from a submission for the next one; nothing where its study awaits none.
+pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
+    let Some(what) = awaited::what(submission) else { return Ok(()) };
     let rules = rules.overdue(&submission.study_id, what);
-    let Some(look_after_ms) = overdue::judge(rules, what, 0).look_after_ms else { return Ok(None) };
-    let Some(received) = Timestamp::parse(&submission.received_at) else { return Ok(None) };
+    let Some(look_after_ms) = overdue::judge(rules, what, 0).look_after_ms else { return Ok(()) };
+    let Some(received) = Timestamp::parse(&submission.received_at) else { return Ok(()) };
     let look = awaited::Look::after(submission, what);
-    let seen = FollowUp::Index(look.received(), received.millis(), submission.submission_id.clone());
-    Ok(Some([seen, again(&look, received.plus_ms(look_after_ms))?]))
+    follow_ups.index(&look.received(), received.millis(), &submission.submission_id);
+    again(&look, received.plus_ms(look_after_ms), follow_ups)
 }
 
 /// The look at another time.
-fn again(look: &awaited::Look, at: Timestamp) -> Result<FollowUp, Error> {
-    Ok(FollowUp::Delay(at.millis(), look.payload()?))
+fn again(look: &awaited::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
+    follow_ups.delay(at.millis(), &look.payload()?);
+    Ok(())
 }
 
 /// Looks where the work says so.
@@ -218,25 +219,26 @@ impl Look {
 
     /// What follows from what was found; what is to be stored goes into the batch.
     pub(crate) fn finish(self, claimed: &Claimed, scored: &mut Scored) -> Result<Finished, Error> {
-        let (mut follow_ups, mut submission) = (Vec::new(), None);
+        let (mut follow_ups, mut submission) = (FollowUps::default(), None);
         match self.found {
             Found::Nothing => {}
-            Found::Wait(until) => follow_ups.push(again(&self.asked, until)?),
+            Found::Wait(until) => again(&self.asked, until, &mut follow_ups)?,
             Found::Silence(silence) => {
-                follow_ups.extend(silence.stored.into_iter().map(FollowUp::Push));
+                silence.stored.iter().for_each(|alert| follow_ups.push(alert));
                 if !silence.raised.is_empty() {
                     scored.batch.put(names::overdue(&silence.last), &silence.told)?;
                     let known = scored.raised.entry(silence.last.clone()).or_default();
                     known.extend(silence.raised.iter().map(|alert| alert.alert_id.clone()));
                 }
                 for alert in silence.raised {
-                    let count = silence.month.as_ref().map(|month| names::month(&alert.study_id, month));
-                    follow_ups.extend(count.map(|key| FollowUp::Count(key, month::alert(&alert.severity))));
+                    if let Some(month) = &silence.month {
+                        follow_ups.count(&names::month(&alert.study_id, month), &month::alert(&alert.severity));
+                    }
                     scored.batch.put(names::alert(&alert.alert_id), &alert)?;
-                    follow_ups.push(FollowUp::Push(kv::json(&Dispatch { alert })?));
+                    follow_ups.push(&kv::json(&Dispatch { alert })?);
                 }
                 if let Some(next) = silence.next {
-                    follow_ups.push(again(&self.asked, next)?);
+                    again(&self.asked, next, &mut follow_ups)?;
                 }
                 // Should it be erased meanwhile, its alerts go with it.
                 submission = Some(silence.last);

@@ -2,7 +2,7 @@
 
 use platform::Error;
 use platform::entry::{Entry, Record, State};
-use platform::queue::{Claimed, Finished, FollowUp};
+use platform::queue::{Claimed, Finished, FollowUps};
 use platform::{log, names};
 
 use crate::gather::Extra;
@@ -15,25 +15,25 @@ impl Scorer {
     pub(crate) fn probe(
         &mut self,
         claimed: &Claimed,
-        entry: Entry,
+        entry: &Entry,
         max_attempts: u32,
         scored: &mut Scored,
     ) -> Result<Finished, Error> {
         scored.probes += 1;
         let instrument = self.instrument(&entry.submission);
-        let outcome = match self.score(&entry, instrument.as_deref(), &Extra::default()) {
+        let outcome = match self.score(entry, instrument.as_deref(), &Extra::default()) {
             _ if claimed.attempt > max_attempts => Err("attempts-exhausted"),
             Ok(outcome) if outcome.decided.alerts.is_empty() => Err("no-alert"),
             outcome => outcome,
         };
-        let mut follow_ups = Vec::new();
+        let mut follow_ups = FollowUps::default();
         match outcome {
             Ok(outcome) => {
                 let alerts = outcome.decided.alerts;
                 let record = Record {
                     state: State::Scored,
                     reason: None,
-                    submission: entry.submission,
+                    submission: &entry.submission,
                     scored_with: outcome.scored_with,
                     scores: outcome.scores,
                     alerts: alerts.iter().map(|alert| alert.alert_id.clone()).collect(),
@@ -41,7 +41,7 @@ impl Scorer {
                 };
                 scored.batch.put(names::SELF_CHECK_RECORD.to_owned(), &record)?;
                 for alert in alerts {
-                    follow_ups.push(FollowUp::Push(handed_over(alert)?));
+                    follow_ups.push(&handed_over(alert)?);
                 }
             }
             Err(reason) => log::error("self-check-failed").outcome(reason).attempt(claimed.attempt).write(),

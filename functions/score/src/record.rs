@@ -8,7 +8,7 @@ use domain::intake::ReportKind;
 use platform::audit::{self, Action, Change};
 use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
 use platform::kv::Batch;
-use platform::queue::{Claimed, Finished, FollowUp};
+use platform::queue::{Claimed, Finished, FollowUps};
 use platform::redis::Redis;
 use platform::settings::Settings;
 use platform::{Error, log, names, self_check};
@@ -29,9 +29,9 @@ pub(crate) struct Scorer {
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
-    /// The subjects' records that were put into a batch, by pseudonym. A batch that cannot be stored ends the drain, and
-    /// with it this memory.
-    subjects: HashMap<String, String>,
+    /// The site and the sealed identity of the subjects that were put into a batch, by pseudonym. A batch that cannot be
+    /// stored ends the drain, and with it this memory.
+    subjects: HashMap<String, (String, String)>,
 }
 
 /// The most subjects that are remembered.
@@ -88,12 +88,14 @@ impl<'a> Work<'a> {
 
 /// Ends an entry that nobody can work on.
 pub(crate) fn give_up(reason: &'static str, id: &str, claimed: &Claimed) -> Finished {
-    Finished { id: claimed.id.clone(), submission: None, follow_ups: vec![dead(reason, id, claimed)] }
+    let mut finished = Finished { id: claimed.id.clone(), submission: None, follow_ups: FollowUps::default() };
+    dead(reason, id, claimed, &mut finished.follow_ups);
+    finished
 }
 
-fn dead(reason: &'static str, id: &str, claimed: &Claimed) -> FollowUp {
+fn dead(reason: &'static str, id: &str, claimed: &Claimed, follow_ups: &mut FollowUps) {
     log::error("submission-dead").submission(id).outcome(reason).attempt(claimed.attempt).write();
-    FollowUp::Dead(reason, claimed.payload.clone())
+    follow_ups.dead(reason, &claimed.payload);
 }
 
 impl Scorer {
@@ -117,7 +119,7 @@ impl Scorer {
     pub(crate) fn finish(
         &mut self,
         claimed: &Claimed,
-        entry: Entry,
+        entry: &Entry,
         mut extra: Extra,
         max_attempts: u32,
         scored: &mut Scored,
@@ -125,39 +127,38 @@ impl Scorer {
         if self_check::is_probe(&entry.submission.study_id) {
             return self.probe(claimed, entry, max_attempts, scored);
         }
-        let batch = &mut scored.batch;
-        let mut follow_ups = Vec::new();
+        let (batch, submission) = (&mut scored.batch, &entry.submission);
+        let id = submission.submission_id.clone();
+        let mut follow_ups = FollowUps::default();
         if let Some(alerts) = extra.kept.take() {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
-            filed::follow_ups(&entry.submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
+            filed::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
             // As `handed_over` writes it.
-            follow_ups.extend(alerts.into_iter().map(|alert| FollowUp::Push(format!("{{\"alert\":{alert}}}"))));
-            let id = entry.submission.submission_id;
+            alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
                 scored.raised.insert(id.clone(), kept.into_iter().map(|it| it.alert_id).collect());
             }
             return Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups });
         }
         let exhausted = claimed.attempt > max_attempts;
-        let instrument = self.instrument(&entry.submission);
+        let instrument = self.instrument(submission);
         let scored_by = instrument.as_deref();
-        let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(&entry, scored_by, &extra) };
-        self.put_subject(batch, &entry)?;
+        let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(entry, scored_by, &extra) };
+        self.put_subject(batch, entry)?;
         let failed = outcome.as_ref().err().copied();
         let outcome = outcome.unwrap_or_default();
-        let submission = entry.submission;
         let alerts: Vec<String> = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
         let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
         match failed {
-            Some(reason) => follow_ups.push(dead(reason, &submission.submission_id, claimed)),
-            None => filed::follow_ups(&submission, severities, &mut follow_ups),
+            Some(reason) => dead(reason, &id, claimed, &mut follow_ups),
+            None => filed::follow_ups(submission, severities, &mut follow_ups),
         }
         for alert in outcome.decided.alerts {
             batch.put(names::alert(&alert.alert_id), &alert)?;
-            follow_ups.push(FollowUp::Push(handed_over(alert)?));
+            follow_ups.push(&handed_over(alert)?);
         }
         if !alerts.is_empty() {
-            scored.raised.insert(submission.submission_id.clone(), alerts.clone());
+            scored.raised.insert(id.clone(), alerts.clone());
         }
         let record = Record {
             state: if failed.is_some() { State::Failed } else { State::Scored },
@@ -169,7 +170,6 @@ impl Scorer {
             judged: outcome.decided.judged,
         };
         put_audited(batch, &record)?;
-        let id = record.submission.submission_id;
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
@@ -177,17 +177,19 @@ impl Scorer {
     fn put_subject(&mut self, batch: &mut Batch, entry: &Entry) -> Result<(), Error> {
         let submission = &entry.submission;
         let Submission { subject, study_id, site_id, .. } = submission;
-        let record = platform::kv::json(&Subject { subject, study_id, site_id, sealed: &entry.sealed })?;
-        if self.subjects.get(subject) == Some(&record) {
+        let sealed = &entry.sealed;
+        // A pseudonym is of one study.
+        if self.subjects.get(subject).is_some_and(|(site, known)| site == site_id && known == sealed) {
             return Ok(());
         }
+        let record = platform::kv::json(&Subject { subject, study_id, site_id, sealed })?;
         if self.subjects.len() >= MOST_SUBJECTS {
             self.subjects.clear();
         }
         // The same patient may report at several sites: of the one record the last site holds, and each has its own.
         batch.put_text(names::subject(subject), record.clone());
-        batch.put_text(names::subject_at(subject, site_id), record.clone());
-        self.subjects.insert(subject.clone(), record);
+        batch.put_text(names::subject_at(subject, site_id), record);
+        self.subjects.insert(subject.clone(), (site_id.clone(), sealed.clone()));
         Ok(())
     }
 
@@ -248,8 +250,8 @@ impl Scorer {
 }
 
 /// Adds a record and the first of its audit chain: the same bytes however often it is scored.
-fn put_audited(batch: &mut Batch, record: &Record<&str>) -> Result<(), Error> {
-    let submission = &record.submission;
+fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<(), Error> {
+    let submission = record.submission;
     let entity = names::submission(&submission.submission_id);
     let hash = batch.put_hashed(entity.clone(), record)?;
     let amends = submission.amends.as_deref().map(names::submission);

@@ -12,7 +12,7 @@ use platform::ahead::Ahead;
 use platform::erasure;
 use platform::kv::Batch;
 use platform::names::Queue;
-use platform::queue::{self, Claimed, Finished};
+use platform::queue::{self, Claimed, Finished, FollowUps};
 use platform::redis::Redis;
 use platform::settings::Settings;
 use platform::trace::Trace;
@@ -96,20 +96,21 @@ impl Bench<'_> {
         match work {
             Work::Score(claimed, entry) => {
                 let supersede = Supersede::of(&entry.submission);
-                let awaited = overdue::follow_ups(&scorer.rules, &entry.submission)?;
                 let trace = Trace::known(&entry.trace);
                 let finish = async {
-                    let mut finished = scorer.finish(claimed, *entry, extra, self.max_attempts, scored)?;
-                    finished.follow_ups.extend(awaited.into_iter().flatten());
+                    let mut finished = scorer.finish(claimed, &entry, extra, self.max_attempts, scored)?;
+                    let follow_ups = &mut finished.follow_ups;
+                    overdue::follow_up(&scorer.rules, &entry.submission, follow_ups)?;
                     if let Some(supersede) = supersede {
-                        finished.follow_ups.extend(supersede.apply(self.redis, &mut scored.batch).await?);
+                        supersede.apply(self.redis, &mut scored.batch, follow_ups).await?;
                     }
                     Ok(finished)
                 };
                 trace.around(finish).await
             }
             Work::Supersede(claimed, supersede) => {
-                let follow_ups = supersede.apply(self.redis, &mut scored.batch).await?.into_iter().collect();
+                let mut follow_ups = FollowUps::default();
+                supersede.apply(self.redis, &mut scored.batch, &mut follow_ups).await?;
                 Ok(Finished { id: claimed.id.clone(), submission: None, follow_ups })
             }
             Work::Look(claimed, _) if claimed.attempt > self.max_attempts => {
@@ -140,7 +141,7 @@ impl Bench<'_> {
             finished.retain(|one| entries.contains(&one.id));
             for one in &mut finished {
                 if is_erased(one) {
-                    *one = Finished { id: one.id.clone(), submission: None, follow_ups: Vec::new() };
+                    *one = Finished { id: one.id.clone(), submission: None, follow_ups: FollowUps::default() };
                 }
             }
         }

@@ -156,7 +156,8 @@ impl Door {
         }
         let arguments = || {
             let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
-            let lines = submissions.iter().map(|one| one.payload).collect::<Vec<_>>().join(SEPARATOR);
+            let lines =
+                submissions.iter().map(|one| one.payload).collect::<Vec<_>>().join(SEPARATOR.encode_utf8(&mut [0; 1]));
             let mut values = Vec::with_capacity(2 + 2 * counters.len() + submissions.len());
             values.push(text(revision));
             values.extend(submissions.iter().map(|one| text(one.mark)));

@@ -5,9 +5,9 @@
 --       each entry
 -- ARGV  group, queue name, follow-up channel, bell ms, clock channel, clock ms, announcement of a tick, what the once marks
 --       of submissions begin with, for how many seconds they stay,
---       then what is ended as JSON: [{"id", "submission"?, "followUps": [FOLLOW-UP]}]
---       FOLLOW-UP = {"push": payload} (onto the follow-up stream) | {"delay": [until this ms, payload]}
---       | {"dead": [reason, payload in hex]} | {"index": [sorted set, ms, member]} | {"count": [hash, field]}
+--       then what is ended as JSON: [[id, submission or "", [FOLLOW-UP]]]
+--       FOLLOW-UP = ["push", payload] (onto the follow-up stream) | ["delay", until this ms, payload]
+--       | ["dead", reason, payload in hex] | ["index", sorted set, ms, member] | ["count", hash, field]
 -- Gives how many of them this call ended, then the erased submissions
 -- What many entries add to one key is added by one command. More arguments than this at once are too many for Lua.
 local MOST = 1000
@@ -15,14 +15,14 @@ local out, ids, left, rows, kept = {0}, {}, {}, {}, {}
 local given = cjson.decode(ARGV[10])
 if redis.call('HLEN', KEYS[7]) > 0 then
   for _, one in ipairs(given) do
-    if one.submission and redis.call('HEXISTS', KEYS[7], one.submission) == 1 then
-      out[#out + 1] = one.submission
-      kept[one.id] = true
+    if one[2] ~= '' and redis.call('HEXISTS', KEYS[7], one[2]) == 1 then
+      out[#out + 1] = one[2]
+      kept[one[1]] = true
     end
   end
 end
 for _, one in ipairs(given) do
-  local id = one.id
+  local id = one[1]
   if not kept[id] then
     if not rows[id] then ids[#ids + 1] = id end
     rows[id] = (rows[id] or 0) + 1
@@ -48,7 +48,7 @@ else
   end
   local mine = {}
   for _, one in ipairs(left) do
-    if rows[one.id] then mine[#mine + 1] = one end
+    if rows[one[1]] then mine[#mine + 1] = one end
   end
   left = mine
 end
@@ -60,28 +60,28 @@ out[1] = #left
 
 local indexes, counts, pushed, later = {}, {}, false, false
 for _, one in ipairs(left) do
-  if one.submission then
-    redis.call('EXPIRE', ARGV[8] .. one.submission, ARGV[9])
+  if one[2] ~= '' then
+    redis.call('EXPIRE', ARGV[8] .. one[2], ARGV[9])
   end
-  for _, follow_up in ipairs(one.followUps) do
-    local what, given = next(follow_up)
+  for _, follow_up in ipairs(one[3]) do
+    local what, first, second, third = unpack(follow_up)
     if what == 'index' then
-      local members = indexes[given[1]] or {}
-      members[#members + 1], members[#members + 2] = given[2], given[3]
-      indexes[given[1]] = members
+      local members = indexes[first] or {}
+      members[#members + 1], members[#members + 2] = second, third
+      indexes[first] = members
     elseif what == 'count' then
-      local counter = counts[given[1]] or {}
-      counter[given[2]] = (counter[given[2]] or 0) + 1
-      counts[given[1]] = counter
+      local counter = counts[first] or {}
+      counter[second] = (counter[second] or 0) + 1
+      counts[first] = counter
     elseif what == 'push' then
-      redis.call('XADD', KEYS[5], '*', 'd', given)
+      redis.call('XADD', KEYS[5], '*', 'd', first)
       pushed = true
     elseif what == 'delay' then
-      redis.call('ZADD', KEYS[2], given[1], ARGV[2] .. ' ' .. given[2])
+      redis.call('ZADD', KEYS[2], first, ARGV[2] .. ' ' .. second)
       later = true
     else
-      local payload = string.gsub(given[2], '%x%x', function(byte) return string.char(tonumber(byte, 16)) end)
-      redis.call('XADD', KEYS[3], '*', 'q', ARGV[2], 'reason', given[1], 'd', payload)
+      local payload = string.gsub(second, '%x%x', function(byte) return string.char(tonumber(byte, 16)) end)
+      redis.call('XADD', KEYS[3], '*', 'q', ARGV[2], 'reason', first, 'd', payload)
     end
   end
 end
