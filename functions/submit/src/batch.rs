@@ -21,7 +21,7 @@ use platform::problem::Problem;
 use platform::queue::{self, Enqueued};
 use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{clock, log};
+use platform::{clock, kv, log};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -224,7 +224,7 @@ impl Batch {
             if !rows.is_empty() {
                 rows.push(',');
             }
-            rows.push_str(&serde_json::to_string(&shown).map_err(|_| crate::away())?);
+            rows.push_str(&kv::json(&shown).map_err(|_| crate::away())?);
         }
         let [accepted, duplicate, conflict, rejected, not_processed] = counts;
         if end != End::Complete && accepted + duplicate == 0 {
