@@ -49,7 +49,6 @@ pub struct Submission {
     /// The instrument's parameters that came with it, in canonical form.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
-    /// When it was written, RFC 3339 in UTC.
     /// When it was written, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
     pub authored_at: String,
     /// When it came in, RFC 3339 in UTC, as it was.
