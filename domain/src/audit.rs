@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex;
+
 /// A record of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -55,13 +57,7 @@ impl Record<'_> {
                 None => hash.update([0]),
             }
         }
-        let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-        let mut hex = String::with_capacity(64);
-        for byte in hash.finalize() {
-            hex.push(digit(byte >> 4));
-            hex.push(digit(byte & 15));
-        }
-        hex
+        hex(&hash.finalize())
     }
 }
 

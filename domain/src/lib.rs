@@ -12,6 +12,7 @@ pub mod deidentify;
 pub mod dicom;
 pub mod fhir;
 mod finding;
+mod hex;
 mod instrument;
 pub mod intake;
 pub mod lab;
@@ -27,6 +28,7 @@ pub mod settings;
 mod time;
 
 pub use finding::{Code, Finding};
+pub use hex::{hex, push_hex};
 pub use instrument::{Instrument, parameter::Parameters, parse::read_json};
 pub use rule::{Alert, History, Rule, Severity, overdue, report as report_rules, studies as study_rules};
 pub use score::{Answers, Reason, Score, ScoreValue, Status};

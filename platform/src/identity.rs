@@ -11,11 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
+pub use domain::hex;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::entry::Subject;
+use crate::kv;
 
 /// HMAC-SHA-256 over labelled parts, with the work done that depends on the key alone.
 struct Keyed(Option<Hmac<Sha256>>);
@@ -68,22 +70,6 @@ fn uuid(bytes: [u8; 32]) -> String {
 /// As `to_string` writes it, without the general way of formatting, which takes several times as long.
 fn hyphenated(id: Uuid) -> String {
     id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    push_hex(&mut text, bytes);
-    text
-}
-
-/// Adds bytes as lower-case hex.
-pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
 }
 
 /// SHA-256.
@@ -261,7 +247,7 @@ pub fn reseal(record: &[u8], present: &IdentityKey, older: &[IdentityKey]) -> Re
     }
     let patient = older.iter().find_map(opened);
     let sealed = patient.and_then(|patient| present.seal(&subject.study_id, &subject.subject, &patient));
-    let record = sealed.and_then(|sealed| serde_json::to_string(&Subject { sealed, ..subject.clone() }).ok());
+    let record = sealed.and_then(|sealed| kv::json(&Subject { sealed, ..subject.clone() }).ok());
     record.map_or(Resealed::Unreadable, Resealed::Now)
 }
 

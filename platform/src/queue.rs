@@ -112,13 +112,10 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
         let attempt = u32::try_from(integer(&values.next()?)?).ok()?;
         let (number, payload) = (integer(&values.next()?)?, values.next()?);
         let RedisResult::Binary(payload) = payload else { return None };
-        let payload = Bytes::from(payload);
-        if number == 1 {
-            entries.push(Claimed { id, attempt, payload });
-            continue;
-        }
-        let mut rest = payload;
-        while let Some(end) = memchr::memchr(SEPARATOR as u8, &rest) {
+        let mut rest = Bytes::from(payload);
+        while number > 1
+            && let Some(end) = memchr::memchr(SEPARATOR as u8, &rest)
+        {
             let line = rest.split_to(end);
             rest.advance(1);
             entries.push(Claimed { id: id.clone(), attempt, payload: line });

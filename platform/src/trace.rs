@@ -9,9 +9,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use domain::push_hex;
 use pin_project_lite::pin_project;
-
-use crate::identity::push_hex;
 
 thread_local! {
     static CURRENT: RefCell<Option<Trace>> = const { RefCell::new(None) };

@@ -34,7 +34,7 @@ use self::{
     walk::{At, Faults},
 };
 use crate::{
-    Code, Finding,
+    Code, Finding, hex,
     intake::ReportKind,
     rule::{Rule, read_rules},
 };
@@ -91,14 +91,7 @@ impl Instrument {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Vec::from([Finding::new("", Code::Format, detail)])
         })?;
-        let hash = sha256.iter().fold(String::with_capacity(64), |hex, byte| {
-            let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-            [byte >> 4, byte & 15].into_iter().fold(hex, |mut hex, half| {
-                hex.push(digit(half));
-                hex
-            })
-        });
-        let instrument = read(At::root(&root), hash, &mut faults);
+        let instrument = read(At::root(&root), hex(&sha256), &mut faults);
         match instrument {
             Some(instrument) if faults.is_empty() => Ok(instrument),
             _ => Err(faults),

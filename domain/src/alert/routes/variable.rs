@@ -13,14 +13,14 @@ use crate::alert::quiet::Offset;
 use crate::alert::retry::Schedule;
 use crate::alert::template::{Escape, Template};
 use crate::instrument::walk::{At, Faults};
-use crate::{Code, Finding, Severity};
+use crate::{Code, Finding, Severity, hex};
 
 /// The id of a receiver that has none but its URL: 16 hex digits, the start of the URL's SHA-256. A URL may hold a
 /// secret, its hash may be shown.
 pub fn receiver_id(url: &str) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-    let hash = Sha256::digest(url.as_bytes());
-    hash.iter().take(8).flat_map(|&byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut id = hex(&Sha256::digest(url.as_bytes()));
+    id.truncate(16);
+    id
 }
 
 impl Routes {
