@@ -11,6 +11,7 @@ use platform::problem::{Problem, ProblemType};
 use platform::redis::{PATIENCE, Redis};
 use platform::{Error, log, tally};
 use serde_json::json;
+use workers::{clock, dispatch, score};
 
 platform::serve!(handle);
 

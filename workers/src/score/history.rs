@@ -23,7 +23,7 @@ use platform::{Error, log, names};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::gather::{Past, READS, Wanting};
+use crate::score::gather::{Past, READS, Wanting};
 
 /// How long the earlier submissions of a batch may take to be had.
 const PATIENCE: Duration = Duration::from_secs(2);

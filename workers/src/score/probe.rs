@@ -5,9 +5,9 @@ use platform::entry::{Entry, Record, State};
 use platform::queue::{Claimed, Finished, FollowUps};
 use platform::{log, names};
 
-use crate::gather::Extra;
-use crate::record::{Scorer, handed_over};
-use crate::work::Scored;
+use crate::score::gather::Extra;
+use crate::score::record::{Scorer, handed_over};
+use crate::score::work::Scored;
 
 impl Scorer {
     /// Scores a self-check: its record takes the place of the one before, and its alert is what follows. One that fails is

@@ -12,7 +12,7 @@ use platform::alerts::{Found, facts_of};
 use platform::entry::{Alert, Attempt, Attempts, Due, Work};
 use platform::{Error, clock};
 
-use crate::config::Rules;
+use crate::dispatch::config::Rules;
 
 /// An alert, and its state as this worker knows it.
 pub(crate) struct Case {

@@ -29,10 +29,10 @@ use platform::{Error, awaited, clock, month};
 use serde::Deserialize;
 use spin_sdk::redis::RedisResult;
 
-use crate::gather::READS;
-use crate::record::Work;
-use crate::rules::Rules;
-use crate::work::Scored;
+use crate::score::gather::READS;
+use crate::score::record::Work;
+use crate::score::rules::Rules;
+use crate::score::work::Scored;
 
 /// Of so many submissions that came in last, less one, the last that was not erased is looked for.
 const LATEST: &str = "99";

@@ -20,9 +20,9 @@ use platform::names;
 use platform::redis::Redis;
 use serde::Deserialize;
 
-use crate::history;
-use crate::record::{Scorer, Work};
-use crate::risk;
+use crate::score::history;
+use crate::score::record::{Scorer, Work};
+use crate::score::risk;
 
 /// How many records are read at the same time.
 pub(crate) const READS: usize = 32;

@@ -17,11 +17,11 @@ use platform::redis::Redis;
 use platform::settings::Settings;
 use platform::trace::Trace;
 
-use crate::amend::Supersede;
-use crate::gather::{self, Extra};
-use crate::overdue;
-use crate::record::{self, Scorer, Work};
-use crate::risk;
+use crate::score::amend::Supersede;
+use crate::score::gather::{self, Extra};
+use crate::score::overdue;
+use crate::score::record::{self, Scorer, Work};
+use crate::score::risk;
 
 /// How long the risk service may hold up a batch at most.
 const GATHERING: Duration = Duration::from_secs(10);

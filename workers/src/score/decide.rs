@@ -8,8 +8,8 @@ use platform::entry::{Alert, Entry};
 use platform::identity::alert_id;
 use platform::judged::{Grade, HistoryUsed, Judged};
 
-use crate::gather::{Extra, Past};
-use crate::rules::Rules;
+use crate::score::gather::{Extra, Past};
+use crate::score::rules::Rules;
 
 /// What was decided of a submission.
 #[derive(Default)]

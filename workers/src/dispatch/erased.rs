@@ -8,8 +8,8 @@ use platform::entry::{Alert, Work};
 use platform::kv::Store;
 use platform::{Error, erasure, log};
 
-use crate::config::Config;
-use crate::intake::Entries;
+use crate::dispatch::config::Config;
+use crate::dispatch::intake::Entries;
 
 /// Takes out the entries of submissions that were erased since, with what may have been stored of their alerts.
 pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) -> Result<Entries, Error> {

@@ -4,7 +4,7 @@
 //! it. The record says what came of it: `ok` with the answer, `late`, or `failed` and why.
 //!
 //! The service may answer differently when it is asked again. The record that was stored first stands (see
-//! `crate::gather`), so its hash in the audit chain is that of what is shown. A service may be asked twice for one
+//! `super::gather`), so its hash in the audit chain is that of what is shown. A service may be asked twice for one
 //! submission: when a worker dies between the answer and the store.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use platform::judged::Risk;
 use platform::trace::Trace;
 use serde_json::{Value, json};
 
-use crate::gather::Wanting;
+use crate::score::gather::Wanting;
 
 /// The longest answer, bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;

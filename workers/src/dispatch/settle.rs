@@ -7,10 +7,10 @@ use platform::entry::{Due, Work};
 use platform::kv::{Batch, Store};
 use platform::{Error, clock, log, names, receivers};
 
-use crate::config::Config;
-use crate::erased;
-use crate::job::{Happened, Job, What};
-use crate::lanes::Lanes;
+use crate::dispatch::config::Config;
+use crate::dispatch::erased;
+use crate::dispatch::job::{Happened, Job, What};
+use crate::dispatch::lanes::Lanes;
 
 /// A step that is to be written.
 struct Pending {

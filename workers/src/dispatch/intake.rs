@@ -15,8 +15,8 @@ use platform::kv::Store;
 use platform::queue::Claimed;
 use platform::{Error, clock, log, names, self_check};
 
-use crate::config::{Config, Rules};
-use crate::job::{Case, Happened, Job, Lease, What};
+use crate::dispatch::config::{Config, Rules};
+use crate::dispatch::job::{Case, Happened, Job, Lease, What};
 
 /// Alerts in this worker's hands, so that two pieces of work on one share its state.
 #[derive(Default)]

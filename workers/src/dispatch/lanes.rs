@@ -18,8 +18,8 @@ use domain::{Severity, Timestamp};
 use platform::receivers::{self, Admitted, Closed, Wanted};
 use platform::{Error, clock};
 
-use crate::config::{Config, Rules};
-use crate::job::{Happened, Job, What};
+use crate::dispatch::config::{Config, Rules};
+use crate::dispatch::job::{Happened, Job, What};
 
 /// The most that waits for one receiver in a worker.
 const LONGEST_LANE: usize = 256;

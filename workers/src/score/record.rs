@@ -14,14 +14,14 @@ use platform::settings::Settings;
 use platform::{Error, log, names, self_check};
 use serde::Deserialize;
 
-use crate::amend::Supersede;
-use crate::decide::{self, Decided};
-use crate::filed;
-use crate::gather::{Extra, Needs};
-use crate::overdue::Look;
-use crate::risk;
-use crate::rules::Rules;
-use crate::work::Scored;
+use crate::score::amend::Supersede;
+use crate::score::decide::{self, Decided};
+use crate::score::filed;
+use crate::score::gather::{Extra, Needs};
+use crate::score::overdue::Look;
+use crate::score::risk;
+use crate::score::rules::Rules;
+use crate::score::work::Scored;
 
 /// Scores submissions; keeps the instruments it has read.
 #[derive(Default)]

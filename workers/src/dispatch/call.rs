@@ -16,9 +16,9 @@ use platform::http::{self, CallError, Url};
 use platform::trace::Trace;
 use platform::{clock, link, webhook};
 
-use crate::config::Config;
-use crate::job::{Happened, Job, What};
-use crate::lanes::Placed;
+use crate::dispatch::config::Config;
+use crate::dispatch::job::{Happened, Job, What};
+use crate::dispatch::lanes::Placed;
 
 /// The most that is read of a receiver's answer: a word of why.
 const LONGEST_ANSWER: usize = 1024;

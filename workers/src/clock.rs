@@ -1,0 +1,103 @@
+//! The timer that Spin does not have.
+//!
+//! Guarantee: while anything waits, somewhere a tick follows within about a second, and never do two ticks run at once,
+//! however many hosts listen. A tick waits, moves what is due onto its queue, rings for what waits unattended (its bell
+//! was lost, or its worker died and the lease ended), and publishes the next tick while there is anything to watch. It also
+//! reports alerts that should have moved and did not, keeps dead letters bounded, and sends the self-check. With a
+//! self-check there is always something to watch.
+//!
+//! Should a tick die with its host, the clock's mark runs out, and the next submission, the readiness check or
+//! `POST /v1/ops/drain` starts it again.
+//!
+//! Not for: precision. What is due happens up to a tick late.
+
+use std::time::Duration;
+
+use platform::config::Reader;
+use platform::queue::{ClockLease, Enqueued};
+use platform::redis::{PATIENCE, Redis};
+use platform::watch::{self, Bounds};
+use platform::{Error, clock, log, queue, self_check};
+
+/// The pause between two ticks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One tick, if no other host makes it: `message` says which was announced.
+///
+/// # Errors
+/// When a variable is not sound or Redis is away.
+pub async fn tick(message: &[u8]) -> Result<(), Error> {
+    let own = Clock::read().await?;
+    let Some(running) = queue::lease_clock(&own.redis, message).await? else {
+        // Another host ticks, or this message comes late.
+        return Ok(());
+    };
+    clock::sleep(PAUSE).await;
+    own.round(Some(&running)).await.map(|_| ())
+}
+
+/// What looks after everything that has a time.
+pub struct Clock {
+    redis: Redis,
+    lease: Duration,
+    bounds: Bounds,
+    /// Between two self-checks; zero for none.
+    self_check: Duration,
+    capacity: u64,
+}
+
+/// What a round did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Round {
+    /// Entries that were due and are on their stream now.
+    pub moved: usize,
+    /// Alerts that should have moved and did not.
+    pub overdue: usize,
+}
+
+impl Clock {
+    /// The clock as the variables have it.
+    ///
+    /// # Errors
+    /// When they are not sound.
+    pub async fn read() -> Result<Self, Error> {
+        let mut reader = Reader::new();
+        let own = Clock {
+            redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+            lease: reader.seconds("lease_seconds", 1..=86_400).await,
+            bounds: Bounds {
+                grace: reader.seconds("alert_grace_seconds", 1..=86_400).await,
+                dead_letters: reader.number("dead_letters_most", 100..=100_000_000).await,
+                dead_letters_kept: Duration::from_secs(86_400u64 * reader.number("dead_letters_days", 1..=3650).await),
+            },
+            self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
+            capacity: reader.number("queue_capacity", 1..=1_000_000_000).await,
+        };
+        reader.finish(own)
+    }
+
+    /// Does one round. `running` is the lease of the running tick, none for a round outside the clock.
+    ///
+    /// # Errors
+    /// When Redis is away; what is left undone is done by the next round.
+    pub async fn round(&self, running: Option<&ClockLease>) -> Result<Round, Error> {
+        let (redis, always) = (&self.redis, !self.self_check.is_zero());
+        let done = queue::tick(redis, clock::now().millis(), self.lease, always, running).await?;
+        if done.moved > 0 {
+            log::info("due-moved").count(done.moved).write();
+        }
+        let watched = watch::round(redis, clock::now().millis(), self.bounds).await?;
+        for alert in &watched.overdue {
+            log::error("alert-overdue").alert(alert).write();
+        }
+        if watched.trimmed > 0 {
+            log::warn("dead-letters-trimmed").count(watched.trimmed).write();
+        }
+        if always
+            && self_check::send(redis, self.capacity, self.self_check, clock::now()).await? == Some(Enqueued::Full)
+        {
+            log::warn("self-check-not-sent").outcome("full").write();
+        }
+        Ok(Round { moved: done.moved, overdue: watched.overdue.len() })
+    }
+}

@@ -1,0 +1,247 @@
+//! The messenger: from an alert to everybody who is to be told of it, again and again until it is there, acknowledged, or
+//! has been given up aloud.
+//!
+//! Guarantee: at least once, always under the same `webhook-id`. An alert is delivered, or visibly waits with the time
+//! of its next attempt, or is a dead letter with its reason; nothing is dropped silently. What is sent is sent by one
+//! state of the settings.
+//!
+//! An alert is raised: admitted, and written down with what is due. What is due at once this worker does itself, under a
+//! lease that the clock ends if it dies. Every receiver has a lane: its calls run side by side as far as it may have
+//! them, and what waits for it holds up nobody else. Whatever happened is stored, then written with what follows.
+//!
+//! Not for: exactly-once. A host that dies between a receiver's answer and the script that writes it makes the receiver
+//! hear it twice; the `webhook-id` tells that it is the same.
+
+mod arrived;
+mod call;
+mod config;
+mod erased;
+mod intake;
+mod job;
+mod lanes;
+mod settle;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::{Either, FutureExt, LocalBoxFuture, select};
+use futures::stream::FuturesUnordered;
+use platform::deadline::Deadline;
+use platform::kv::Store;
+use platform::names::Queue;
+use platform::queue::{self, Claim};
+use platform::{Error, clock};
+
+pub use config::routes_in_force;
+use config::{Config, Rules};
+use intake::{Cases, Entries};
+use job::{Happened, Job};
+use lanes::Lanes;
+
+/// How long a drain goes on before it looks for a moment to leave.
+pub const BUDGET: Duration = Duration::from_secs(5);
+/// While calls are under way no bell is heard: look for new work this often.
+const LOOK: Duration = Duration::from_millis(10);
+/// The most entries that are taken at once, and the most work that a worker holds.
+const MOST_CLAIMED: usize = 128;
+const MOST_HELD: usize = 4096;
+/// The most outcomes that are written in one go: calls that end meanwhile leave their places unused until it is done.
+const MOST_WRITTEN: usize = 64;
+
+/// When a drain ends, if there is always more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// A worker goes on as long as calls are under way, however long a receiver hangs: no other worker would hear of
+    /// new alerts before this one leaves. It leaves at the first quiet moment after [`BUDGET`].
+    Quiet,
+    /// An operator's round takes no new work on after [`BUDGET`], and ends with the calls under way.
+    Budget,
+}
+
+/// Sends what waits. Gives how much work was done.
+///
+/// # Errors
+/// When Redis or the store is away; what was claimed comes back after its lease.
+pub async fn drain(until: Until) -> Result<usize, Error> {
+    let config = Rc::new(Config::read().await?);
+    let mut worker = Worker {
+        config,
+        store: Store::open().await?,
+        rules: None,
+        cases: Cases::default(),
+        lanes: Lanes::default(),
+        calls: FuturesUnordered::new(),
+        ended: Vec::new(),
+        unwritten: VecDeque::new(),
+        claimed: BTreeSet::new(),
+        total: 0,
+    };
+    let result = worker.run(until).await;
+    if result.is_err() {
+        // No fault of theirs: they come back as if nobody had had them. What cannot be given back does so by itself.
+        let (redis, lease) = (worker.config.redis.clone(), worker.config.lease);
+        let _ = queue::release(&redis, Queue::Dispatch, worker.claimed, lease, lease).await;
+    }
+    result
+}
+
+type Calls = FuturesUnordered<LocalBoxFuture<'static, Happened>>;
+
+/// Does some work while calls go on.
+async fn beside<T>(calls: &mut Calls, ended: &mut Vec<Happened>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    while !calls.is_empty() {
+        match select(work.as_mut(), calls.next()).await {
+            Either::Left((done, _)) => return done,
+            Either::Right((next, _)) => ended.extend(next),
+        }
+    }
+    work.await
+}
+
+struct Worker {
+    config: Rc<Config>,
+    store: Store,
+    rules: Option<Rc<Rules>>,
+    cases: Cases,
+    lanes: Lanes,
+    calls: Calls,
+    /// Calls that ended while something else was done.
+    ended: Vec<Happened>,
+    /// What happened and is still to be written.
+    unwritten: VecDeque<Happened>,
+    /// Entries that were claimed and, for all this worker knows, are not ended.
+    claimed: BTreeSet<String>,
+    total: usize,
+}
+
+impl Worker {
+    async fn run(&mut self, until: Until) -> Result<usize, Error> {
+        let mut deadline = Deadline::after(BUDGET);
+        let mut reclaim = true;
+        loop {
+            let mut open = !deadline.left().is_zero();
+            if !open && until == Until::Quiet && !self.is_idle() {
+                // Staying longer than planned must not mean working with old variables.
+                self.config = Rc::new(Config::read().await?);
+                (self.rules, deadline, open, reclaim) = (None, Deadline::after(BUDGET), true, true);
+            }
+            let room = MOST_HELD
+                .saturating_sub(self.lanes.waiting() + self.calls.len() + self.unwritten.len())
+                .min(MOST_CLAIMED);
+            let look = open && room > 0;
+            let mut took = 0;
+            if look {
+                (took, reclaim) = self.take(room, reclaim).await?;
+                if took == 0 && self.is_idle() {
+                    return Ok(self.total);
+                }
+            } else if self.is_idle() {
+                queue::ring(&self.config.redis, Queue::Dispatch).await?;
+                return Ok(self.total);
+            }
+            let back = if open { self.lanes.put_back(self.config.longest_wait()) } else { self.lanes.clear() };
+            self.unwritten.extend(back);
+            if took == 0 && self.ended.is_empty() && self.unwritten.is_empty() {
+                // With no room or no time left there is nothing to look for.
+                let pause = if look || self.lanes.waiting() > 0 { LOOK } else { self.config.longest_call() };
+                if let Either::Left((Some(first), _)) = select(self.calls.next(), pin!(clock::sleep(pause))).await {
+                    self.ended.push(first);
+                }
+            }
+            while let Some(Some(next)) = self.calls.next().now_or_never() {
+                self.ended.push(next);
+            }
+            // Receivers do not wait for the store: the next calls begin before it is written what became of the last.
+            for ended in self.ended.drain(..) {
+                self.lanes.ended(&ended);
+                self.unwritten.push_back(ended);
+            }
+            let held = self.call().await?;
+            self.unwritten.extend(held);
+            let some = self.unwritten.len().min(MOST_WRITTEN);
+            let some = self.unwritten.drain(..some).collect();
+            self.settle(some).await?;
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.ended.is_empty() && self.unwritten.is_empty() && self.lanes.waiting() == 0
+    }
+
+    /// Takes entries, and makes them into what waits in the lanes. Gives how many there were, and whether to look for
+    /// ended leases the next time.
+    async fn take(&mut self, room: usize, reclaim: bool) -> Result<(usize, bool), Error> {
+        let how = Claim { count: room, lease: self.config.lease, reclaim, leave: self.is_idle() };
+        let (revision, claimed) = queue::claim(&self.config.redis, Queue::Dispatch, how).await?;
+        let rules = Rules::at(&self.config, &revision, self.rules.as_ref()).await?;
+        self.rules = Some(Rc::clone(&rules));
+        if claimed.is_empty() {
+            return Ok((0, false));
+        }
+        let (count, again) = (claimed.len(), claimed.first().is_some_and(|entry| entry.attempt > 1));
+        self.claimed.extend(claimed.iter().map(|entry| entry.id.clone()));
+        let ids: Vec<String> = claimed.iter().map(|entry| entry.id.clone()).collect();
+
+        let (config, store) = (&self.config, &self.store);
+        let mut entries = Entries::read(claimed, config.max_attempts);
+        let (calls, ended) = (&mut self.calls, &mut self.ended);
+        let probes = std::mem::take(&mut entries.probes);
+        let own = probes.len();
+        entries.changes.extend(beside(calls, ended, arrived::note(store, probes)).await?);
+        let entries = beside(calls, ended, erased::split(config, store, entries)).await?;
+        let mut changes = entries.changes;
+        let all: Vec<_> = entries.raised.iter().map(|(_, alert)| alert.clone()).collect();
+        let raise = intake::raise(config, store, &rules, &mut self.cases, entries.raised);
+        let mut jobs = beside(calls, ended, raise).await?;
+        let due = intake::due(config, store, &rules, &mut self.cases, entries.due);
+        let (due, over) = beside(calls, ended, due).await?;
+        changes.extend(over);
+        jobs.extend(due);
+        intake::make(config, changes).await?;
+        // What is called is looked at again when the call has ended.
+        let called: BTreeSet<&str> = jobs.iter().map(|job| job.case.alert.alert_id.as_str()).collect();
+        erased::after(config, store, all.iter().filter(|alert| !called.contains(alert.alert_id.as_str()))).await?;
+
+        let held: BTreeSet<String> = jobs.iter().filter_map(Job::entry).map(str::to_owned).collect();
+        for id in ids.iter().filter(|id| !held.contains(*id)) {
+            self.claimed.remove(id);
+        }
+        // What is raised and called in one go counts once, when it was called.
+        let raised: BTreeSet<&str> =
+            jobs.iter().filter(|job| job.entry().is_none()).map(|job| job.case.alert.alert_id.as_str()).collect();
+        self.total += count.saturating_sub(own + held.len() + raised.len());
+        let (calls, mut happened) = intake::sort(jobs, clock::now());
+        for job in calls {
+            happened.extend(self.lanes.push(job));
+        }
+        self.settle(happened).await?;
+        Ok((count, again))
+    }
+
+    /// Begins calls as far as their receivers have places. Gives what happened to those that are not called.
+    async fn call(&mut self) -> Result<Vec<Happened>, Error> {
+        let room = self.config.concurrency.saturating_sub(self.calls.len());
+        let Some(rules) = self.rules.clone().filter(|_| self.lanes.waiting() > 0 && room > 0) else {
+            return Ok(Vec::new());
+        };
+        let (placed, happened) = self.lanes.places(&self.config, &rules, room).await?;
+        for placed in placed {
+            self.calls.push(call::attempt(Rc::clone(&self.config), placed).boxed_local());
+        }
+        Ok(happened)
+    }
+
+    async fn settle(&mut self, happened: Vec<Happened>) -> Result<(), Error> {
+        let ids: Vec<String> = happened.iter().filter_map(|it| it.job.entry()).map(str::to_owned).collect();
+        let settle = settle::settle(&self.config, &self.store, &mut self.lanes, happened);
+        self.total += beside(&mut self.calls, &mut self.ended, settle).await?;
+        for id in ids {
+            self.claimed.remove(&id);
+        }
+        Ok(())
+    }
+}

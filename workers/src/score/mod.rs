@@ -1,0 +1,101 @@
+//! The scorer: from a queued submission to a stored record and the alerts it demands.
+//!
+//! Guarantee: a submission is scored by its instrument's published rule and stored before it leaves the queue, and the
+//! script that takes it off the queue is the one that hands its alerts over. A crash anywhere in between repeats the
+//! work with the same bytes and the same ids.
+//!
+//! One bell, one instance, many batches: claim, score, store in one transaction, finish in one script, until nothing is
+//! left or the time is up; then ring for the rest. Redis works on the batches before and after while one is scored and
+//! stored.
+
+mod amend;
+mod decide;
+mod filed;
+mod gather;
+mod history;
+mod overdue;
+mod probe;
+mod record;
+mod risk;
+mod rules;
+mod work;
+
+use std::time::Duration;
+
+use platform::Error;
+use platform::ahead::Ahead;
+use platform::config::Reader;
+use platform::deadline::Deadline;
+use platform::kv;
+use platform::names::Queue;
+use platform::queue::{self, Claim};
+use platform::redis::{PATIENCE, Redis};
+
+use record::Scorer;
+use work::Bench;
+
+/// The most that is claimed, stored and finished together.
+const BATCH: usize = 4096;
+/// When the store is away, what was claimed is tried again after this.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long one bell drains.
+pub const BUDGET: Duration = Duration::from_secs(5);
+
+/// Scores what waits, for at most `budget`. Gives how many submissions were finished.
+///
+/// # Errors
+/// When Redis or the store is away; what was claimed comes back after its lease.
+pub async fn drain(budget: Duration) -> Result<usize, Error> {
+    let mut reader = Reader::new();
+    let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
+    let lease = reader.seconds("lease_seconds", 1..=86_400).await;
+    let max_attempts = reader.number("max_attempts", 1..=1000).await;
+    let remembered_days: u64 = reader.number("once_days", 1..=36_500).await;
+    let risk = risk::Config::read(&mut reader).await;
+    let (redis, risk) = reader.finish((redis, risk))?;
+
+    let remembered = Duration::from_secs(86_400 * remembered_days);
+    let bench = Bench { redis: &redis, risk: &risk, max_attempts, lease, remembered };
+
+    let deadline = Deadline::after(budget);
+    let claim = |reclaim| queue::claim(&redis, Queue::Score, Claim { count: BATCH, lease, reclaim, leave: true });
+    let (mut scorer, mut total, mut ending) = (Scorer::default(), 0, Ahead::done(Ok(0)));
+    let (mut revision, mut entries) = claim(true).await?;
+    while !entries.is_empty() {
+        // A stalled entry is rare: look for the next one when there is one, else once a drain.
+        let reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
+        let scored = bench.score(&mut scorer, &revision, &entries, &mut ending).await;
+        // What is next is claimed while this is stored, and this is ended while what is next is scored.
+        let next = match scored.is_ok() && !deadline.left().is_zero() {
+            true => Ahead::begin(claim(reclaim)).await,
+            false => Ahead::done(Ok((String::new(), Vec::new()))),
+        };
+        // What is stored leaves its room to what is next.
+        let stored = scored.and_then(|mut scored| kv::put_all(&mut std::mem::take(&mut scored.batch)).map(|()| scored));
+        let (ended, next) = (ending.await, next.await);
+        let scored = match stored {
+            Ok(scored) => scored,
+            Err(away) => {
+                let claimed = entries.into_iter().chain(next.into_iter().flat_map(|(_, next)| next));
+                let ids = claimed.map(|entry| entry.id);
+                queue::release(&redis, Queue::Score, ids, lease, PAUSE).await?;
+                return Err(away);
+            }
+        };
+        total += ended?;
+        ending = Ahead::begin(bench.end(scored)).await;
+        (revision, entries) = match next {
+            Ok(next) => next,
+            Err(away) => {
+                ending.await?;
+                return Err(away);
+            }
+        };
+    }
+    total += ending.await?;
+    if !deadline.left().is_zero() {
+        return Ok(total);
+    }
+    queue::ring(&redis, Queue::Score).await?;
+    Ok(total)
+}
