@@ -23,6 +23,7 @@ use domain::Timestamp;
 use domain::alert::state::State;
 use platform::entry::{self, Alert, Dispatch, Due};
 use platform::names::{self, Queue};
+use platform::queue::flows;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use serde_json::Value;
 
@@ -139,17 +140,17 @@ fn alert(store: &Connection, redis: &mut redis::Connection, value: &[u8], counts
     let facts = format!("{} {} {}", alert.severity, alert.study_id, alert.site_id);
     let next = due.iter().map(|due| due.at).min().map_or(String::new(), |at| at.millis().to_string());
     let mut call = redis::cmd("EVAL");
-    call.arg(include_str!("reindex/alert.lua")).arg(7).arg(names::alert_state(&id));
+    call.arg(flows::before(include_str!("reindex/alert.lua"))).arg(6).arg(names::alert_state(&id));
     for key in [names::ALERTS, names::ALERT_FACTS, names::ALERT_COUNTS, names::ALERTS_NEXT, names::DUE] {
         call.arg(key);
     }
-    call.arg(Queue::Dispatch.stream()).arg(&id).arg(at).arg(facts).arg(names::alerts_of("")).arg(KEPT_SECONDS);
+    call.arg(alert.flow()).arg(&id).arg(at).arg(facts).arg(names::alerts_of("")).arg(KEPT_SECONDS);
     call.arg(written).arg(state.as_ref().map_or("", |state| state.phase().as_str())).arg(next);
     call.arg(serde_json::to_string(&Dispatch { alert: alert.clone() })?);
     for due in due {
         let work: entry::Work = due.work.into();
         let payload = Due { alert_id: id.clone(), submission_id: alert.submission_id.clone(), work };
-        let member = format!("{} {}", Queue::Dispatch.name(), serde_json::to_string(&payload)?);
+        let member = names::due(Queue::Dispatch, &alert.flow(), &serde_json::to_string(&payload)?);
         call.arg(due.at.millis()).arg(member);
     }
     let (done,): (String,) = call.query(redis)?;

@@ -128,6 +128,7 @@ impl Ground {
                 "identity_key": "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=",
                 "alert_routes": json!({"critical": receivers}).to_string(),
                 "queue_capacity": "100000000",
+                "queue_capacity_per_key": "100000000",
             },
         });
         for (name, value) in more {

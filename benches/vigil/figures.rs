@@ -9,7 +9,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use platform::names::{GROUP, MORE, Queue, SETTINGS};
+use platform::names::{MORE, Queue, SETTINGS};
+use platform::queue::flows;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -284,10 +285,9 @@ const DEEP: u64 = 1_000_000;
 /// Appends as many entries as are missing, each remembered as the door does.
 const FILL: &str = "
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
-  redis.call('XADD', KEYS[1], '*', 'd', 'an entry that waits ' .. i)
+  append('score', 'filler|A|1', 'an entry that waits ' .. i, 500, 1)
   redis.call('SET', '{vigil}:once:' .. i, ARGV[3])
-end
-return redis.call('XLEN', KEYS[1])";
+end";
 
 /// Two Redis servers with a host each, one with few entries and one with many, take reports in turns.
 pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
@@ -305,8 +305,8 @@ pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
     let (mut at_few, mut at_many, mut ratios) = (Sample::default(), Sample::default(), Vec::new());
     let (mut claim_few, mut claim_many) = (Sample::default(), Sample::default());
     for _ in 0..ROUNDS / 2 {
-        let trim = ["{vigil}:q:score", "MAXLEN", &SHALLOW.to_string()];
-        redis::cmd("XTRIM").arg(&trim).exec(&mut shallow)?;
+        redis::cmd("FLUSHALL").exec(&mut shallow)?;
+        fill(&mut shallow, SHALLOW)?;
         let one = slice(&mut few, &single, ids, Until::After(SLICE)).await?;
         let other = slice(&mut many, &single, ids, Until::After(SLICE)).await?;
         ratios.push(one.rate() / other.rate());
@@ -335,10 +335,10 @@ pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
 
 fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
     const STEP: u64 = 20_000;
-    let fact = "0".repeat(100);
+    let (fact, script) = ("0".repeat(100), flows::before(FILL));
     for first in (0..count).step_by(STEP as usize) {
         let last = (first + STEP).min(count) - 1;
-        redis::cmd("EVAL").arg(FILL).arg(1).arg(Queue::Score.stream()).arg(first).arg(last).arg(&fact).exec(redis)?;
+        redis::cmd("EVAL").arg(&script).arg(0).arg(first).arg(last).arg(&fact).exec(redis)?;
     }
     Ok(())
 }
@@ -346,9 +346,9 @@ fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
 /// Claims as the worker does, and gives how long the server took.
 fn claim(redis: &mut redis::Connection) -> Result<Duration> {
     let mut command = redis::cmd("EVAL");
-    command.arg(include_str!("../../platform/src/queue/claim.lua")).arg(4);
-    command.arg(Queue::Score.stream()).arg(Queue::Score.bell()).arg(SETTINGS).arg(MORE);
-    command.arg(GROUP).arg(64).arg(60_000).arg("0").arg("0");
+    let script = flows::before(include_str!("../../platform/src/queue/claim.lua"));
+    command.arg(script).arg(2).arg(Queue::Score.bell()).arg(SETTINGS);
+    command.arg(Queue::Score.name()).arg("bench").arg("0").arg(600_000).arg(64).arg(4 << 20).arg(64 << 10).arg("0");
     let began = Instant::now();
     let claimed: Vec<redis::Value> = command.query(redis)?;
     ensure!(claimed.len() > 1, "nothing was claimed");

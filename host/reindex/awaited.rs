@@ -45,7 +45,7 @@ impl Awaited {
             return Ok(false);
         };
         let look = Look::after(submission, what);
-        let member = format!("{} {}", Queue::Score.name(), look.payload()?);
+        let member = names::due(Queue::Score, &look.flow(), &look.payload()?);
         let mut pipe = redis::pipe();
         pipe.cmd("ZADD").arg(look.received()).arg(received.millis()).arg(&submission.submission_id);
         pipe.cmd("ZADD").arg(names::DUE).arg("GT").arg(received.plus_ms(after).millis()).arg(member).ignore();

@@ -239,6 +239,6 @@ pub async fn raise_again(redis: &Redis, alert: &Alert) -> Result<(), Error> {
     kv::remove_all(&[names::stored_alert_state(&id), names::alert_history(&id, 0)])?;
     forget(redis, &[id], &[String::new()]).await?;
     let mut change = Change::default();
-    change.push_text(&kv::json(&Dispatch { alert: alert.clone() })?);
+    change.push_text(alert, &kv::json(&Dispatch { alert: alert.clone() })?);
     change::make(redis, &[change]).await.map(|_| ())
 }

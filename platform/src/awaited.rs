@@ -15,6 +15,8 @@ use crate::names;
 pub struct Look {
     /// The study.
     pub study: String,
+    /// The site.
+    pub site: String,
     /// The subject's pseudonym.
     pub subject: String,
     /// The instrument, or [`DIARY`].
@@ -35,13 +37,19 @@ pub fn what(submission: &Submission) -> Option<&str> {
 impl Look {
     /// The look at what may follow a submission.
     pub fn after(submission: &Submission, awaited: &str) -> Self {
-        let (study, subject) = (submission.study_id.clone(), submission.subject.clone());
-        Look { study, subject, awaited: awaited.to_owned() }
+        let Submission { study_id, site_id, subject, .. } = submission;
+        let (study, site, subject) = (study_id.clone(), site_id.clone(), subject.clone());
+        Look { study, site, subject, awaited: awaited.to_owned() }
     }
 
     /// Where it is known what came in.
     pub fn received(&self) -> String {
         names::received(&self.subject, &self.awaited)
+    }
+
+    /// Whose turn it takes there: nobody's who sends, so that there is one look whoever sent.
+    pub fn flow(&self) -> String {
+        names::flow("", &self.study, &self.site)
     }
 
     /// As an entry of the queue of submissions.

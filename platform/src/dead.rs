@@ -175,11 +175,11 @@ pub async fn requeue(redis: &Redis, ids: &[&str]) -> Result<usize, Error> {
     let (mut keys, mut arguments) = (vec![names::DEAD, names::CLOCK], vec![millis(BELL)]);
     arguments.extend([text(names::CLOCK_CHANNEL), millis(CLOCK), announcement(), text(Queue::ALL.len().to_string())]);
     for queue in Queue::ALL {
-        keys.extend([queue.stream(), queue.bell()]);
+        keys.push(queue.bell());
         arguments.extend([text(queue.name()), text(queue.channel())]);
     }
     arguments.extend(ids.iter().map(|id| text(*id)));
-    let reply = redis.eval(lua!("dead/requeue.lua"), &keys, arguments).await?;
+    let reply = redis.eval_on_flows(lua!("dead/requeue.lua"), &keys, arguments).await?;
     let moved = reply.first().and_then(integer).and_then(|moved| usize::try_from(moved).ok());
     moved.ok_or_else(|| nonsense("requeue"))
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::judged::Judged;
+use crate::names;
 
 /// A submission on its way from the door to the scorer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -287,8 +288,18 @@ pub struct Alert {
     pub reason: String,
     /// When the submission came in, RFC 3339 in UTC.
     pub received_at: String,
+    /// The id of the API key that sent the submission; empty where nothing was sent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
     /// W3C trace context.
     pub trace: String,
+}
+
+impl Alert {
+    /// Whose turn it takes on the queue.
+    pub fn flow(&self) -> String {
+        names::flow(&self.key, &self.study_id, &self.site_id)
+    }
 }
 
 /// An alert on its way to `dispatch`, for the first time.

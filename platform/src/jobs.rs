@@ -71,6 +71,11 @@ impl Job {
     pub fn queue(&self) -> Queue {
         if self.stat { Queue::ImagingStat } else { Queue::Imaging }
     }
+
+    /// Whose turn it takes there.
+    pub fn flow(&self) -> String {
+        names::flow(&self.key, &self.study_id, &self.site_id)
+    }
 }
 
 /// What waits for the worker.
@@ -220,8 +225,7 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
     let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
     let key = names::job(&job.analysis_id);
     let of_subject = names::analyses_of(&job.subject);
-    let (stream, bell) = (queue.stream(), queue.bell());
-    let keys = [&key, names::JOBS_WAITING, stream, bell, names::CLOCK, other.stream(), names::ERASED, &of_subject];
+    let keys = [&key, names::JOBS_WAITING, queue.bell(), names::CLOCK, names::ERASED, &of_subject];
     let work = Work { job: job.clone(), tell: false, attempts: Vec::new() };
     // What is shown before there is a record; nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
@@ -240,8 +244,11 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
         announcement(),
+        text(queue.name()),
+        text(other.name()),
+        text(job.flow()),
     ];
-    let reply = redis.eval(lua!("jobs/enqueue.lua"), &keys, arguments).await?;
+    let reply = redis.eval_on_flows(lua!("jobs/enqueue.lua"), &keys, arguments).await?;
     match reply.first().and_then(string).as_deref() {
         Some("queued") => Ok(Enqueued::Queued),
         Some("duplicate") => Ok(Enqueued::Duplicate),

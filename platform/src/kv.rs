@@ -4,6 +4,9 @@
 //! HTTP read with [`Store`], which does not. No function lists keys, compares and swaps, or reads many at once: not
 //! every store that Spin supports does these safely.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spin_sdk::experimental::wasi::keyvalue::{batch, store};
@@ -12,6 +15,17 @@ use crate::error::{Error, Kind};
 use crate::identity::{digest, hex};
 use crate::json;
 use crate::names;
+
+/// How long the store may take for one part of a batch.
+const PART: Duration = Duration::from_millis(500);
+/// The least and the most bytes of a part.
+const LEAST_PART: usize = 64 << 10;
+const MOST_PART: usize = 16 << 20;
+
+thread_local! {
+    /// The most bytes that the next part may have.
+    static LARGEST_PART: Cell<usize> = const { Cell::new(2 << 20) };
+}
 
 /// The store, for reading.
 pub struct Store(spin_sdk::key_value::Store);
@@ -186,6 +200,47 @@ pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
     batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))
 }
 
+/// Writes a batch in parts, each whole or not at all and none much longer than [`PART`], as the store has been so far.
+/// Between two of them it does what `between` says. Blocks the instance while a part is written.
+///
+/// The order is that of the keys, as in [`put_all`]: the alerts of a submission are there before its own record is.
+///
+/// # Errors
+/// [`Kind::Away`] when the store does not take a part; those before it are written. As `between`.
+pub async fn put_in_parts(batch: &mut Batch, between: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
+    if batch.records.is_empty() {
+        return Ok(());
+    }
+    batch.sort();
+    let bucket = store::open(names::STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
+    let size = |(key, value): &(String, Vec<u8>)| key.len() + value.len();
+    while !batch.records.is_empty() {
+        let (mut bytes, mut count) = (0, 0);
+        for record in &batch.records {
+            if count > 0 && bytes + size(record) > LARGEST_PART.get() {
+                break;
+            }
+            (bytes, count) = (bytes + size(record), count + 1);
+        }
+        let rest = batch.records.split_off(count);
+        let began = Instant::now();
+        batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))?;
+        batch.records = rest;
+        LARGEST_PART.set(next_part(LARGEST_PART.get(), bytes, began.elapsed()));
+        between().await?;
+    }
+    Ok(())
+}
+
+/// How large the next part may be, when one of so many bytes took so long.
+fn next_part(largest: usize, bytes: usize, took: Duration) -> usize {
+    let took = took.as_millis().max(1);
+    let in_time = u128::try_from(bytes).unwrap_or(u128::MAX).saturating_mul(PART.as_millis()) / took;
+    // A small part tells little about a large one: what it costs to begin is most of it.
+    let next = if bytes * 4 < largest && took < PART.as_millis() { largest as u128 } else { in_time };
+    usize::try_from(next).unwrap_or(usize::MAX).clamp(LEAST_PART, MOST_PART)
+}
+
 /// Takes records away, all of them or none. Blocks the instance while it does.
 ///
 /// # Errors
@@ -207,6 +262,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_part_is_as_large_as_the_store_is_fast() {
+        let mb = 1 << 20;
+        for (largest, bytes, took, expected) in [
+            (2 * mb, 2 * mb, 50, 16 * mb),
+            (2 * mb, 2 * mb, 500, 2 * mb),
+            (2 * mb, 2 * mb, 5_000, mb / 5),
+            (2 * mb, 10_000, 20, 2 * mb),
+            (2 * mb, 10_000, 3_000, LEAST_PART),
+            (2 * mb, 2 * mb, 0, MOST_PART),
+        ] {
+            let next = next_part(largest, bytes, Duration::from_millis(took));
+            assert!(next.abs_diff(expected) < 100, "{largest} {bytes} {took}: {next}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -27,6 +27,7 @@ pub mod fhir;
 pub mod filed;
 pub mod fresh;
 pub mod history;
+pub mod holder;
 pub mod http;
 pub mod identity;
 pub mod index;

@@ -5,6 +5,10 @@
 
 use core::fmt::Display;
 
+use domain::intake;
+
+use crate::percent;
+
 /// A queue: a Redis stream, the channel that rings its worker, and the mark that says a bell is pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
@@ -62,10 +66,46 @@ impl Queue {
     }
 }
 
+/// What stands before a queue's name in the key of its stream.
+pub(crate) const STREAM: &str = "{vigil}:q:";
 /// How many submissions the scorer's stream has beyond one for each entry; of an empty stream it says nothing.
 pub const MORE: &str = "{vigil}:q:score:more";
-/// The consumer group, and the one consumer in it. Who works on an entry does not matter, only since when.
-pub const GROUP: &str = "workers";
+/// What stands before a queue's name, a colon and a flow: the list of the entries of a flow that wait, each `<id> <cost>
+/// <submissions>`.
+pub(crate) const FLOW: &str = "{vigil}:flow:";
+/// What stands before a queue's name: the sorted set of the API keys that have entries waiting, by the cost they were
+/// served. A colon and a key follow for its studies, a bar and a study for the sites of these.
+pub(crate) const RING: &str = "{vigil}:ring:";
+/// What stands before a queue's name: a hash of entries in workers' hands, id to `<holder> <cost> <submissions> <flow>`.
+pub(crate) const HELD: &str = "{vigil}:held:";
+/// What stands before a queue's name: a hash of entries that were lost with a worker, id to these workers' names.
+pub(crate) const LOST: &str = "{vigil}:lost:";
+/// How many submissions of each API key wait to be scored or are being scored: a hash.
+pub const LOAD: &str = "{vigil}:load";
+/// The workers that are alive, by when they are taken for dead, milliseconds of the server's clock: a sorted set.
+pub const HOLDERS: &str = "{vigil}:holders";
+/// The workers that were taken for dead and went on, by when they were seen again: a sorted set.
+pub(crate) const RETURNED: &str = "{vigil}:holders:returned";
+/// What stands before a worker's name: a set of what becomes due at once if the worker dies.
+pub(crate) const RESERVED: &str = "{vigil}:holder:";
+
+/// What becomes due at once if a worker dies.
+pub(crate) fn reserved(holder: &str) -> String {
+    [RESERVED, holder].concat()
+}
+
+/// An entry of [`DUE`]: its queue, its flow, its payload.
+pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
+    [queue.name(), flow, payload].join(" ")
+}
+
+/// The flow of what an API key sends for a site of a study: `<key>|<study>|<site>`. Nothing in it is a blank, and no part
+/// has a bar in it.
+pub fn flow(key: &str, study: &str, site: &str) -> String {
+    let part = |text: &str| if intake::is_name(text) { text.to_owned() } else { percent::encode(text) };
+    [part(key), part(study), part(site)].join("|")
+}
+
 /// The channel of the clock's ticks.
 pub const CLOCK_CHANNEL: &str = "vigil.clock";
 /// Exists while the clock ticks: the lease of the running tick, or the announcement of the next one.

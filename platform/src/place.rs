@@ -1,10 +1,9 @@
 //! Places at a service that bears only so many calls at once, over all instances and hosts.
 //!
 //! Guarantee: never more places are held than the limit, and those who wait get theirs in the order in which they came.
-//! A place whose holder vanished is free again when its lease ends; it must therefore be longer than the longest call,
-//! so that a call that still runs has its place.
+//! A place whose holder died is free again as soon as the holder is taken for dead.
 //!
-//! Mechanism: three sorted sets in Redis: tickets that hold a place, by the end of their lease; tickets that wait, in
+//! Mechanism: three sorted sets in Redis: tickets that hold a place, by when their calls must have ended; tickets that wait, in
 //! their order; and until when each of these is believed to be still there. A ticket asks again and again, since Redis
 //! cannot be waited on without a connection of one's own; who stops asking loses its turn. The farther behind it is the
 //! less often it asks: hundreds that wait must not keep the server and their instances from answering in time.
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::Error;
+use crate::holder::Holder;
 use crate::names;
 use crate::queue::{integer, nonsense};
 use crate::redis::{Redis, number, text};
@@ -32,11 +32,11 @@ pub struct Service<'a> {
     /// The most calls at once.
     pub limit: u32,
     /// How long a place is held at most: longer than the longest call.
-    pub lease: Duration,
+    pub longest: Duration,
 }
 
 /// A place at a service, to be given back by [`Place::free`].
-#[must_use = "a place that is not given back is kept until its lease ends"]
+#[must_use = "a place that is not given back is kept as long as its holder lives"]
 pub struct Place {
     redis: Redis,
     keys: [String; 3],
@@ -46,10 +46,17 @@ pub struct Place {
 /// Waits for a place for as long as `patience`; none if there was none.
 ///
 /// # Errors
-/// When Redis is away. What may have been taken is free again after its lease.
-pub async fn take(redis: &Redis, service: Service<'_>, patience: Duration) -> Result<Option<Place>, Error> {
+/// When Redis is away. What may have been taken is free again when its holder is taken for dead.
+pub async fn take(
+    redis: &Redis,
+    holder: &Holder,
+    service: Service<'_>,
+    patience: Duration,
+) -> Result<Option<Place>, Error> {
     let keys = names::places(service.name);
-    let place = Place { redis: redis.clone(), keys, ticket: format!("{:032x}", clock::random_bits()) };
+    let ticket = format!("{}:{:032x}", holder.name(), clock::random_bits());
+    let place = Place { redis: redis.clone(), keys, ticket };
+    holder.renew(redis).await?;
     let until = Instant::now() + patience;
     loop {
         let left = until.saturating_duration_since(Instant::now());
@@ -69,8 +76,9 @@ fn pause(turn: i64, limit: u32) -> Duration {
 }
 
 impl Place {
-    fn keys(&self) -> [&str; 3] {
-        self.keys.each_ref().map(String::as_str)
+    fn keys(&self) -> [&str; 4] {
+        let [held, line, seen] = self.keys.each_ref().map(String::as_str);
+        [held, line, seen, names::HOLDERS]
     }
 
     /// Asks for the place: 0 when it is held, else which one in the line the ticket is. A last time leaves the line.
@@ -79,7 +87,7 @@ impl Place {
         let arguments = vec![
             text(self.ticket.clone()),
             number(service.limit.into()),
-            millis(service.lease),
+            millis(service.longest),
             millis(GONE),
             text(if last { "1" } else { "0" }),
         ];
@@ -90,7 +98,7 @@ impl Place {
     /// Gives the place back.
     ///
     /// # Errors
-    /// When Redis is away: then it is free after its lease.
+    /// When Redis is away: then it is free when its holder is taken for dead.
     pub async fn free(self) -> Result<(), Error> {
         let ticket = vec![text(self.ticket.clone())];
         self.redis.eval(lua!("place/free.lua"), &self.keys(), ticket).await.map(|_| ())

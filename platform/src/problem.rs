@@ -136,6 +136,13 @@ impl Problem {
         Problem { header: Some(("retry-after", seconds.to_string())), ..problem }
     }
 
+    /// So much of this key waits that no more may: its place is needed for others.
+    pub fn over_quota() -> Self {
+        let detail = "too many submissions of this key wait to be scored, nothing was stored";
+        let problem = Problem::new(ProblemType::TooManyRequests, detail);
+        Problem { header: Some(("retry-after", RETRY_AFTER.to_string())), ..problem }
+    }
+
     /// With how each part of what was asked for ended.
     #[must_use]
     pub fn parts(self, parts: Map<String, Value>) -> Self {

@@ -1,19 +1,22 @@
 //! The queues: Redis streams that hand every entry to one worker at a time until somebody has finished it.
 //!
 //! Guarantee: what [`Door::enqueue`] calls `Queued` stays in its stream until [`finish()`] ends it. Between the two it may be
-//! handed out more than once, never to two workers within one lease. What follows from an entry (alerts, a later
-//! attempt, a dead letter) happens in the same script that ends it: whole, or not at all, and once.
+//! handed out more than once, never to two workers that live. What follows from an entry (alerts, a later attempt, a dead
+//! letter) happens in the same script that ends it: whole, or not at all, and once. What one API key, study or site sends
+//! delays what another sends by a turn, not by all that waits: see `flows.lua`.
 //!
 //! Mechanism: one Lua script per step, in the files beside this one, replying with a flat list that pure functions
 //! here read. A *bell* is a published message that starts a worker; a mark keeps bells from piling up, and it goes away
-//! in the very script that finds nothing to hand out, so that no entry can slip in between. A *lease* is the time that
-//! an entry has been in its consumer group's pending list; the clock rings for those that have been there too long.
+//! in the very script that finds nothing to hand out, so that no entry can slip in between. The stream has the entries that
+//! are not finished; a *flow* has the ids of those of one sender that wait; a hash says who holds the others. What a worker
+//! held that died ([`crate::holder`]) waits again.
 //!
 //! Not for: order (entries are handed out in turn, but finish when they finish), nor exactly-once: a worker that dies
 //! after storing and before finishing makes the next one store the same bytes again.
 
 mod door;
 mod finish;
+pub mod flows;
 mod together;
 
 use std::time::Duration;
@@ -23,19 +26,25 @@ use spin_sdk::redis::RedisResult;
 
 use crate::clock;
 use crate::error::{Error, Kind};
+use crate::holder::{Holder, LEASE};
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
-pub use door::{Door, Enqueued, Submission};
+pub use door::{Door, Enqueued, Submission, cost};
 pub use finish::{Ended, Finished, FollowUps, finish};
 
 /// A bell that rang without waking anybody may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);
 /// A clock that has not ticked for this long is taken for dead.
-pub(crate) const CLOCK: Duration = Duration::from_secs(5);
+pub(crate) const CLOCK: Duration = Duration::from_secs(3);
 /// Stands between the submissions of one entry. No JSON has it in it.
 const SEPARATOR: char = '\n';
-/// The most due entries that one tick moves.
-const MOST_DUE: i64 = 1000;
+/// The most due entries that one tick moves. The tick after one that moved so many is urgent: whoever has a great deal due must
+/// not keep what another is owed waiting.
+const MOST_DUE: usize = 1000;
+/// The most that is claimed together, by cost: see [`Submission::cost`].
+const MOST_COST: usize = 4 << 20;
+/// What one sender gets before it is the next one's turn, by cost: a hundred small submissions, or a large one.
+const TURN: usize = 64 << 10;
 
 pub(crate) fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {
     number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
@@ -66,7 +75,7 @@ pub(crate) fn integer(value: &RedisResult) -> Option<i64> {
     }
 }
 
-/// An entry that this worker holds until the lease ends, or a submission of one that holds several.
+/// An entry that this worker holds, or a submission of one that holds several.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claimed {
     /// The entry's id in the stream. Submissions that share an entry are claimed together, and end together.
@@ -79,27 +88,33 @@ pub struct Claimed {
 
 /// How to claim.
 #[derive(Debug, Clone, Copy)]
-pub struct Claim {
+pub struct Claim<'a> {
     /// So many submissions, alerts or analyses; more only where an entry holds several.
     pub count: usize,
-    /// Claims older than this have ended.
-    pub lease: Duration,
-    /// Whether to look for ended leases first. It costs a look at the pending list, so once a drain is enough.
-    pub reclaim: bool,
+    /// Who holds them then.
+    pub holder: &'a Holder,
     /// Whether the worker leaves if there is nothing: then the bell must ring for the next entry.
     pub leave: bool,
 }
 
-/// Takes entries to work on. Gives also the revision of the settings in force, for [`crate::settings::Settings::at`].
+/// Takes entries to work on, of the senders whose turn it is. Gives also the revision of the settings in force, for
+/// [`crate::settings::Settings::at`].
 ///
 /// # Errors
-/// [`Kind::Away`]. What may have been claimed comes back after its lease.
-pub async fn claim(redis: &Redis, queue: Queue, how: Claim) -> Result<(String, Vec<Claimed>), Error> {
-    let flag = |on: bool| text(if on { "1" } else { "0" });
-    let arguments =
-        vec![text(names::GROUP), text(how.count.to_string()), millis(how.lease), flag(how.reclaim), flag(how.leave)];
-    let keys = [queue.stream(), queue.bell(), names::SETTINGS, names::MORE];
-    let reply = redis.eval(lua!("queue/claim.lua"), &keys, arguments).await?;
+/// [`Kind::Away`]. What may have been claimed comes back when its holder is taken for dead.
+pub async fn claim(redis: &Redis, queue: Queue, how: Claim<'_>) -> Result<(String, Vec<Claimed>), Error> {
+    let Claim { count, holder, leave } = how;
+    let arguments = vec![
+        text(queue.name()),
+        text(holder.name()),
+        text(holder.told()),
+        millis(LEASE),
+        text(count.to_string()),
+        text(MOST_COST.to_string()),
+        text(TURN.to_string()),
+        text(if leave { "1" } else { "0" }),
+    ];
+    let reply = redis.eval_on_flows(lua!("queue/claim.lua"), &[queue.bell(), names::SETTINGS], arguments).await?;
     claimed(reply).ok_or_else(|| nonsense("claim"))
 }
 
@@ -129,34 +144,46 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
 /// again after `pause`, and the attempt is not counted, so that no outage makes a dead letter of what it delays.
 ///
 /// # Errors
-/// [`Kind::Away`]. The entries come back after their lease, and the attempt is counted.
+/// [`Kind::Away`]. The entries come back when their holder is taken for dead.
 pub async fn release(
     redis: &Redis,
     queue: Queue,
+    holder: &Holder,
     ids: impl IntoIterator<Item = String>,
-    lease: Duration,
     pause: Duration,
 ) -> Result<(), Error> {
-    let mut arguments = vec![text(names::GROUP), millis(lease.saturating_sub(pause))];
+    let rest = format!("~{:032x}", clock::random_bits());
+    let mut arguments = vec![text(queue.name()), text(holder.name()), millis(pause), text(rest)];
+    let fixed = arguments.len();
     arguments.extend(ids.into_iter().map(text));
-    if arguments.len() == 2 {
+    if arguments.len() == fixed {
         return Ok(());
     }
-    redis.eval(lua!("queue/release.lua"), &[queue.stream()], arguments).await.map(|_| ())
+    redis.eval_on_flows(lua!("queue/release.lua"), &[], arguments).await.map(|_| ())
 }
 
-/// The ids of entries that came in up to a time, milliseconds since the epoch, and are in the hands of workers; the oldest
-/// first, at most `most`.
+/// When the oldest entry came in that is not finished, milliseconds since the epoch, for each of these `study|site`. The
+/// entries `aside` do not count.
 ///
 /// # Errors
 /// [`Kind::Away`].
-pub async fn held(redis: &Redis, queue: Queue, until_ms: i64, most: usize) -> Result<Vec<String>, Error> {
-    let until = until_ms.max(0).to_string();
-    let arguments = [queue.stream(), names::GROUP, "-", &until, &most.to_string()].map(text);
-    let reply = redis.command("XPENDING", arguments.into()).await?;
-    let (entries, rest) = reply.as_chunks::<4>();
-    let ids: Option<Vec<String>> = entries.iter().map(|[id, ..]| string(id)).collect();
-    ids.filter(|_| rest.is_empty()).ok_or_else(|| nonsense("XPENDING"))
+pub async fn oldest_of(
+    redis: &Redis,
+    queue: Queue,
+    aside: &[&str],
+    sites: &[String],
+) -> Result<Vec<Option<i64>>, Error> {
+    if sites.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut arguments = vec![text(queue.name()), text(aside.len().to_string())];
+    arguments.extend(aside.iter().map(|id| text(*id)));
+    arguments.extend(sites.iter().map(text));
+    let reply = redis.eval_on_flows(lua!("queue/behind.lua"), &[], arguments).await?;
+    if reply.len() != sites.len() {
+        return Err(nonsense("behind"));
+    }
+    Ok(reply.iter().map(|id| string(id)?.split('-').next()?.parse().ok()).collect())
 }
 
 /// Rings for a queue, whether a bell is pending or not.
@@ -170,10 +197,15 @@ pub async fn ring(redis: &Redis, queue: Queue) -> Result<(), Error> {
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticked {
-    /// Entries that were due and are on their stream now.
+    /// Entries that were due and are on their queue now.
     pub moved: usize,
     /// Whether anything is left to watch.
     pub watching: bool,
+}
+
+/// Whether the tick that a message announces is not to wait.
+pub fn is_urgent(message: &[u8]) -> bool {
+    message.ends_with(b" now")
 }
 
 /// The right to tick, held by one tick at a time.
@@ -193,38 +225,29 @@ pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLe
     Ok((taken == "1").then_some(ClockLease(lease)))
 }
 
-/// Moves what is due, rings for what waits undelivered or beyond its lease, and publishes the next tick while anything
+/// Lets what dead workers held wait again, moves what is due, rings for what waits, and publishes the next tick while anything
 /// is left to watch; `always` says that something is. `running` is the lease of the running tick, none for a round outside
 /// the clock.
 ///
 /// # Errors
 /// [`Kind::Away`].
-pub async fn tick(
-    redis: &Redis,
-    now_ms: i64,
-    lease: Duration,
-    always: bool,
-    running: Option<&ClockLease>,
-) -> Result<Ticked, Error> {
-    let mut keys = vec![names::CLOCK, names::DUE];
+pub async fn tick(redis: &Redis, now_ms: i64, always: bool, running: Option<&ClockLease>) -> Result<Ticked, Error> {
+    let mut keys = vec![names::CLOCK, names::DEAD];
     let mut arguments = vec![
-        text(names::GROUP),
         number(now_ms),
-        millis(lease),
         millis(BELL),
         text(names::CLOCK_CHANNEL),
         millis(CLOCK),
-        number(MOST_DUE),
+        text(MOST_DUE.to_string()),
         text(running.map(|lease| lease.0.clone()).unwrap_or_default()),
         announcement(),
         text(if always { "1" } else { "0" }),
     ];
     for queue in Queue::ALL {
-        keys.extend([queue.stream(), queue.bell()]);
+        keys.push(queue.bell());
         arguments.extend([text(queue.name()), text(queue.channel())]);
     }
-    keys.push(names::DEAD);
-    let reply = redis.eval(lua!("queue/tick.lua"), &keys, arguments).await?;
+    let reply = redis.eval_on_flows(lua!("queue/tick.lua"), &keys, arguments).await?;
     ticked(&reply).ok_or_else(|| nonsense("tick"))
 }
 

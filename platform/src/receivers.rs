@@ -1,7 +1,7 @@
 //! Receivers of alerts, shared by all instances: which are disabled, how their calls went, how many are under way.
 //!
 //! Guarantee: over all instances no receiver has more calls at the same time than it may, nor more a minute, and one
-//! that is left alone is tried by one call at a time. A caller that dies gives its place back when its lease ends.
+//! that is left alone is tried by one call at a time. A caller that dies gives its place back when it is taken for dead.
 //!
 //! Mechanism: one script for a whole batch of calls takes places; what a call changes when it has ended goes with the
 //! script that writes its outcome ([`ended`]). How a breaker decides is `domain::alert::breaker`; the script does what
@@ -15,6 +15,7 @@ use spin_sdk::redis::RedisResult;
 use crate::alerts::change::Change;
 use crate::clock;
 use crate::error::Error;
+use crate::holder::Holder;
 use crate::names;
 use crate::queue::{integer, nonsense, string};
 use crate::redis::{Redis, number, text};
@@ -61,6 +62,7 @@ pub struct Wanted<'a> {
 /// [`crate::Kind::Away`]. Places that may have been taken come back after their time.
 pub async fn admit(
     redis: &Redis,
+    holder: &Holder,
     limits: &Limits,
     wanted: &[Wanted<'_>],
     now: Timestamp,
@@ -68,8 +70,8 @@ pub async fn admit(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let mut keys = vec![names::DISABLED.to_owned()];
-    let call = format!("{:032x}", clock::random_bits());
+    let mut keys = vec![names::DISABLED.to_owned(), names::HOLDERS.to_owned()];
+    let call = format!("{}:{:016x}", holder.name(), clock::random_bits() as u64);
     let pause = i64::try_from(limits.pause_ms).unwrap_or(i64::MAX);
     let mut arguments = vec![number(now.millis()), number(pause), text(call)];
     for Wanted { receiver, count, longest_ms, back } in wanted {

@@ -19,6 +19,7 @@ use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::identity::hex;
+use crate::queue::flows;
 
 /// A Redis server, by its address.
 #[derive(Clone)]
@@ -136,7 +137,21 @@ impl Redis {
         keys: &[&str],
         arguments: Vec<RedisParameter>,
     ) -> Result<Vec<RedisResult>, Error> {
-        let script = known(script);
+        let script = known(script, || script.to_owned());
+        self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
+    }
+
+    /// Runs a script that works on the queues, with what they all need before it.
+    ///
+    /// # Errors
+    /// As [`Redis::command`].
+    pub(crate) async fn eval_on_flows(
+        &self,
+        script: &'static str,
+        keys: &[&str],
+        arguments: Vec<RedisParameter>,
+    ) -> Result<Vec<RedisResult>, Error> {
+        let script = known(script, || flows::before(script));
         self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
     }
 }
@@ -161,9 +176,9 @@ impl Script {
 }
 
 /// A script of this program, read at its first use in this instance.
-fn known(script: &'static str) -> Rc<Script> {
+fn known(script: &'static str, whole: impl FnOnce() -> String) -> Rc<Script> {
     SCRIPTS.with_borrow_mut(|scripts| {
-        Rc::clone(scripts.entry(script.as_ptr()).or_insert_with(|| Rc::new(Script::new(script.to_owned()))))
+        Rc::clone(scripts.entry(script.as_ptr()).or_insert_with(|| Rc::new(Script::new(whole()))))
     })
 }
 

@@ -106,6 +106,8 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         mark: &format!("{STUDY} {STUDY} {STUDY} {}", now.rfc3339()),
         scope: STUDY,
         kind: "self-check",
+        flow: &names::flow(STUDY, STUDY, STUDY),
+        cost: payload.len(),
         payload: &payload,
         amends: None,
     };

@@ -1,19 +1,21 @@
 -- Finds alerts that should have moved longer than a grace ago, and lets a worker look at them; keeps dead letters bounded.
--- KEYS  alerts by when they must move, dead, counts, dispatch stream, its bell
+-- flows.lua stands before this.
+-- KEYS  alerts by when they must move, dead, counts, the dispatch queue's bell
 -- ARGV  now ms, grace ms, most alerts, most dead letters, earliest dead letter ms, work for a worker before and after the
 --       alert's id, bell channel, bell ms
 -- Gives dead letters cut off, then the alerts
 local now, out = tonumber(ARGV[1]), {0}
 local late = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'LIMIT', 0, ARGV[3])
 for _, id in ipairs(late) do
-  redis.call('XADD', KEYS[4], '*', 'd', ARGV[6] .. id .. ARGV[7])
+  local work = ARGV[6] .. id .. ARGV[7]
+  append('dispatch', '||', work, #work, 1)
   -- Not again before another grace has passed; a step writes the real time over this.
   redis.call('ZADD', KEYS[1], ARGV[1], id)
   out[#out + 1] = id
 end
 if #late > 0 then
   redis.call('HINCRBY', KEYS[3], 'overdue', #late)
-  if redis.call('SET', KEYS[5], '1', 'NX', 'PX', ARGV[9]) then
+  if redis.call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[9]) then
     redis.call('PUBLISH', ARGV[8], '')
   end
 end

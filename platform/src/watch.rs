@@ -58,8 +58,8 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
         text(queue.channel()),
         millis(BELL),
     ];
-    let keys = [names::ALERTS_NEXT, names::DEAD, names::WATCH, queue.stream(), queue.bell()];
-    let reply = redis.eval(lua!("watch.lua"), &keys, arguments).await?;
+    let keys = [names::ALERTS_NEXT, names::DEAD, names::WATCH, queue.bell()];
+    let reply = redis.eval_on_flows(lua!("watch.lua"), &keys, arguments).await?;
     let [trimmed, overdue @ ..] = reply.as_slice() else { return Err(nonsense("watch")) };
     let trimmed = integer(trimmed).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| nonsense("watch"))?;
     Ok(Watched { overdue: overdue.iter().filter_map(string).collect(), trimmed })

@@ -78,13 +78,14 @@ async fn two_hosts_on_one_redis_share_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_holder_that_crashed_frees_its_place_when_its_lease_ends() {
+async fn a_holder_that_crashed_frees_its_place_when_it_is_taken_for_dead() {
     let service = Scarce::start(Duration::from_millis(10)).await;
     let app = app(&service, 1, 5000).start().await;
-    // As a host leaves it behind that was killed: one place, held by nobody, for 1.5 seconds.
+    // As a host leaves it behind that was killed: one place for a call of an hour, its holder heard of just now.
     let time: Vec<u64> = app.redis(&["TIME"]).await;
-    let until = (time[0] * 1000 + time[1] / 1000 + 1500).to_string();
-    let _: u64 = app.redis(&["ZADD", "{vigil}:places:chest:held", &until, "gone"]).await;
+    let in_ms = |ms: u64| (time[0] * 1000 + time[1] / 1000 + ms).to_string();
+    let _: u64 = app.redis(&["ZADD", "{vigil}:holders", &in_ms(1500), "gone"]).await;
+    let _: u64 = app.redis(&["ZADD", "{vigil}:places:chest:held", &in_ms(3_600_000), "gone:1"]).await;
     assert_eq!(ask(&app, &[]).await.0.status, 503);
     let deadline = Instant::now() + Duration::from_secs(20);
     while ask(&app, &[]).await.0.status != 200 {

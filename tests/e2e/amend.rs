@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, PHQ9, phq9, until};
 use crate::audit::{actions, audit};
+use crate::queues;
 use crate::receiver::Receiver;
 
 const CALM: [u8; 9] = [0; 9];
@@ -117,19 +118,14 @@ async fn an_amendment_that_is_scored_first_waits_for_nobody() {
     let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
     let first = app.submit(&phq9("r", CALM)).await;
     // A worker holds the first one.
-    let _: redis::Value = app.redis(&["XGROUP", "CREATE", "{vigil}:q:score", "workers", "0"]).await;
-    let taken = ["XREADGROUP", "GROUP", "workers", "worker", "STREAMS", "{vigil}:q:score", ">"];
-    let _: redis::Value = app.redis(&taken).await;
+    queues::take(&app, "score", "slow", 600_000).await;
     let second = app.submit(&amending("r2", ALARMING, &first)).await;
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     let shown = app.scored(&second).await;
     assert_eq!(shown["alerts"].as_array().unwrap().len(), 1);
     assert_eq!(app.send("GET", &first, &Value::Null).await.json()["state"], "queued");
     // That worker died: its entry is handed out again, and the mark is set once it is stored.
-    let pending: Vec<(String, Vec<(String, String)>)> =
-        app.redis(&["XRANGE", "{vigil}:q:score", "-", "+", "COUNT", "1"]).await;
-    let payload = &pending[0].1[0].1;
-    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", payload]).await;
+    queues::die(&app, "slow").await;
     until("the mark is set", async || {
         app.send("POST", "/v1/ops/drain", &Value::Null).await;
         let shown = app.send("GET", &first, &Value::Null).await.json();

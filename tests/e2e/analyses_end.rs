@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::{ADMIN_B, App, Builder, READ_A1, SECRET, SUBMIT_A, until};
 use crate::client::Answer;
+use crate::queues;
 use crate::receiver::Receiver;
 use crate::scarce::Scarce;
 
@@ -213,7 +214,7 @@ async fn a_result_that_is_stored_stands_and_its_service_is_not_asked_again() {
     alarmed.heard(1).await;
     // As if the worker had died after it had stored the result, and the entry had come back.
     service.finds(json!({"nodule": 0.11}));
-    let _: String = app.redis(&["XADD", "{vigil}:q:imaging", "*", "d", &entry]).await;
+    queues::put(&app, "imaging", &entry).await;
     let _: usize = app.redis(&["PUBLISH", "vigil.imaging", ""]).await;
     empty(&app).await;
     let again = shown(&app, &location, "done").await;

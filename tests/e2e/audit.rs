@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN_B, App, CLINICIAN_A1, READ_A1, SUBMIT_A, phq9};
+use crate::queues;
 
 /// The audit of an entity.
 pub(crate) async fn audit(app: &App, entity: &str) -> Value {
@@ -80,7 +81,7 @@ async fn scoring_again_writes_the_same_record() {
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     let first = app.stored(&key).unwrap();
     // A worker that died after storing makes the next one do it all again.
-    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", &entries[0].1[0].1]).await;
+    queues::put(&app, "score", &entries[0].1[0].1).await;
     assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.json()["scored"], 1);
     assert_eq!(app.stored(&key).unwrap(), first);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::{App, phq9, until};
+use crate::queues;
 use crate::receiver::{Act, Receiver, after};
 
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -22,13 +23,10 @@ async fn a_retry_due_in_three_seconds_happens_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_whose_worker_died_comes_back() {
-    let app = App::builder().variable("lease_seconds", "1").variable("delivery_deadline_ms", "500");
-    let mut app = app.only(&["submit", "records"]).start().await;
+    let mut app = App::builder().only(&["submit", "records"]).start().await;
     let location = app.submit(&phq9("r", [2; 9])).await;
     // A worker that takes the entry and dies.
-    let _: redis::Value = app.redis(&["XGROUP", "CREATE", "{vigil}:q:score", "workers", "0"]).await;
-    let taken = ["XREADGROUP", "GROUP", "workers", "worker", "STREAMS", "{vigil}:q:score", ">"];
-    let _: redis::Value = app.redis(&taken).await;
+    queues::take(&app, "score", "gone", 500).await;
     app.stop().await;
     app.run_all();
     app.start_again().await;
@@ -61,7 +59,7 @@ async fn the_clock_rests_when_there_is_nothing_to_watch() {
 async fn an_entry_that_nobody_can_read_is_a_dead_letter_and_harms_no_neighbour() {
     let mut app = App::builder().only(&["submit", "records"]).start().await;
     let first = app.submit(&phq9("r1", CALM)).await;
-    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", "{\"nonsense\":true}"]).await;
+    queues::put(&app, "score", "{\"nonsense\":true}").await;
     let second = app.submit(&phq9("r2", CALM)).await;
     app.stop().await;
     app.run_all();

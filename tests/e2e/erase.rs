@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{ADMIN, ADMIN_B, App, CLINICIAN_A1, PHQ9, READ_A1, READ_B, SUBMIT_A, phq9, until};
 use crate::audit::{actions, audit};
+use crate::queues;
 use crate::receiver::{Act, Receiver};
 
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 2];
@@ -99,7 +100,7 @@ async fn a_worker_that_comes_back_to_it_brings_nothing_back() {
     app.scored(&location).await;
     erase(&app, &location).await;
     // It was stored, but the worker died before it finished the entry.
-    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", &entries[0].1[0].1]).await;
+    queues::put(&app, "score", &entries[0].1[0].1).await;
     assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.json()["scored"], 1);
     check_gone(&app, &location, &response).await;
     assert_eq!(app.stored_keys("alert/"), Vec::<String>::new());

@@ -138,7 +138,7 @@ async fn a_host_killed_at_random_loses_nothing_it_acknowledged() {
     const ROUNDS: usize = 5;
     const TOTAL: usize = 5_000;
     let receiver = Receiver::start().await;
-    let builder = App::builder().variable("lease_seconds", "2").variable("delivery_deadline_ms", "1000");
+    let builder = App::builder().variable("delivery_deadline_ms", "1000");
     let builder = builder.variable("retry_schedule", "[0.1, 0.1, 0.1, 0.1]");
     let mut app = builder.routes(&[&receiver.url()]).own_process().start().await;
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos() as usize;
@@ -158,7 +158,7 @@ async fn a_host_killed_at_random_loses_nothing_it_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_killed_in_a_burst_loses_nothing_that_was_acknowledged() {
     let receiver = Receiver::start().await;
-    let builder = App::builder().variable("lease_seconds", "2").variable("delivery_deadline_ms", "1000");
+    let builder = App::builder().variable("delivery_deadline_ms", "1000");
     let mut app =
         builder.variable("retry_schedule", "[0.1, 0.1, 0.1]").routes(&[&receiver.url()]).probed().start().await;
     let burst = Burst::start(&app, 0, 2_000);
@@ -177,7 +177,7 @@ async fn a_redis_killed_in_a_burst_loses_nothing_that_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_away_for_long_makes_no_dead_letters() {
     let receiver = Receiver::start().await;
-    let builder = App::builder().variable("lease_seconds", "1").variable("delivery_deadline_ms", "500");
+    let builder = App::builder().variable("delivery_deadline_ms", "500");
     let builder = builder.variable("max_attempts", "2").routes(&[&receiver.url()]);
     let mut app = builder.probed().start().await;
     app.stop().await;
@@ -223,8 +223,8 @@ async fn receivers_that_fail_at_every_turn_hear_everything_in_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_stop_finishes_what_it_began_and_exits_with_zero() {
     let receiver = Receiver::start().await;
-    // On Spin the batch at hand comes back after its lease, for which the probe rings.
-    let builder = App::builder().variable("lease_seconds", "2").variable("delivery_deadline_ms", "1000");
+    // On Spin the batch at hand comes back when its worker is taken for dead, for which the probe rings.
+    let builder = App::builder().variable("delivery_deadline_ms", "1000");
     let builder = builder.routes(&[&receiver.url()]);
     let builder = if on_spin() { builder.probed() } else { builder };
     let mut app = builder.own_process().start().await;
@@ -232,8 +232,10 @@ async fn an_orderly_stop_finishes_what_it_began_and_exits_with_zero() {
     let status = app.stop().await;
     if !on_spin() {
         assert_eq!(status, Some(0));
-        let claimed: Vec<redis::Value> = app.redis(&["XPENDING", "{vigil}:q:score", "workers", "-", "+", "1"]).await;
-        assert!(claimed.is_empty(), "nothing is left claimed: {claimed:?}");
+        for queue in ["score", "dispatch"] {
+            let held: usize = app.redis(&["HLEN", &format!("{{vigil}}:held:{queue}")]).await;
+            assert_eq!(held, 0, "nothing is left in a worker's hands");
+        }
     }
     app.start_again().await;
     promise_kept(&app, &receiver, &acknowledged).await;

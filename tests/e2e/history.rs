@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, phq9};
 use crate::judged::{RULES, alerts};
+use crate::queues;
 
 /// A study's rules: five or more above the response before, and ten or more above the first.
 async fn with_rules(app: &App) {
@@ -170,7 +171,7 @@ async fn what_was_judged_first_stands_when_an_entry_is_handed_out_again() {
     let changed = app.client().await.send("PUT", RULES, &headers, none.to_string()).await.unwrap();
     assert!(matches!(changed.status, 200 | 201), "{changed:?}");
     for (_, fields) in &entries {
-        let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", &fields[0].1]).await;
+        queues::put(&app, "score", &fields[0].1).await;
     }
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     finished(&app).await;

@@ -42,6 +42,7 @@ mod ops;
 mod overdue;
 mod patients;
 mod policy;
+mod queues;
 mod receiver;
 mod reindex;
 mod reports;

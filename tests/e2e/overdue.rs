@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, PHQ9, phq9, until};
 use crate::judged::{RULES, alerts, report};
+use crate::queues;
 use crate::receiver::Receiver;
 use crate::reindex::reindex;
 
@@ -60,6 +61,11 @@ async fn look_at(app: &App, expected: i64) -> String {
         (looks.len() == 1 && looks[0].1 == expected).then(|| looks[0].0.clone())
     })
     .await
+}
+
+/// The entry of the queue that a look is put there as.
+fn entry_of(look: &str) -> &str {
+    look.splitn(3, ' ').nth(2).unwrap()
 }
 
 /// Makes a look due at once.
@@ -206,13 +212,13 @@ async fn two_hosts_find_a_miss_once() {
     })
     .await;
     for (look, _) in &looks {
-        let look = look.strip_prefix("score ").unwrap();
-        let _: String = first.redis(&["XADD", "{vigil}:q:score", "*", "d", look]).await;
+        let look = entry_of(look);
+        queues::put(&first, "score", look).await;
     }
     receiver.heard(PATIENTS).await;
     for (look, _) in &looks {
-        let look = look.strip_prefix("score ").unwrap();
-        let _: String = first.redis(&["XADD", "{vigil}:q:score", "*", "d", look]).await;
+        let look = entry_of(look);
+        queues::put(&first, "score", look).await;
     }
     let _: u32 = first.redis(&["PUBLISH", "vigil.score", ""]).await;
     quiet(&first).await;
@@ -245,8 +251,8 @@ async fn erased_diaries_do_not_count_and_their_alerts_go_with_them() {
     assert_eq!(app.stored_keys("alert/"), Vec::<String>::new());
     assert_eq!(app.stored_keys(&format!("submission/{}/overdue", id(&first))), Vec::<String>::new());
     // Of whom all is erased, nothing is awaited.
-    let entry = look.strip_prefix("score ").unwrap();
-    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", entry]).await;
+    let entry = entry_of(&look);
+    queues::put(&app, "score", entry).await;
     let _: u32 = app.redis(&["PUBLISH", "vigil.score", ""]).await;
     quiet(&app).await;
     assert_eq!((app.stored_keys("alert/"), receiver.calls().len()), (Vec::<String>::new(), 1));
@@ -278,16 +284,14 @@ async fn a_worker_that_died_before_handing_over_loses_no_alert() {
         .await;
     let stored = app.stored(&format!("submission/{}/overdue", id(&location))).unwrap();
     app.stop().await;
-    // As if it had not been: the alert is stored, and the look still claimed, longer than a lease ago.
+    // As if it had not been: the alert is stored, and the look still in the hands of a worker that died.
     let subject: Vec<String> = app.redis(&["KEYS", "{vigil}:received:*"]).await;
     let subject = subject[0].split(':').nth(2).unwrap();
-    let look = json!({"study": "A", "subject": subject, "awaited": "/diary"}).to_string();
+    let look = json!({"study": "A", "site": "1", "subject": subject, "awaited": "/diary"}).to_string();
     let _: usize = app.redis(&["XTRIM", "{vigil}:q:dispatch", "MAXLEN", "0"]).await;
-    let entry: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", &look]).await;
-    let _: redis::Value =
-        app.redis(&["XREADGROUP", "GROUP", "workers", "worker", "STREAMS", "{vigil}:q:score", ">"]).await;
-    let claim = ["XCLAIM", "{vigil}:q:score", "workers", "worker", "0", &entry, "IDLE", "99999999", "RETRYCOUNT", "1"];
-    let _: redis::Value = app.redis(&claim).await;
+    queues::put(&app, "score", &look).await;
+    queues::take(&app, "score", "gone", 60_000).await;
+    queues::die(&app, "gone").await;
     app.run_all();
     app.start_again().await;
     receiver.heard(1).await;
@@ -336,8 +340,7 @@ async fn what_came_in_time_and_is_in_another_workers_hands_is_waited_for() {
     drain().await;
     let began = received(&app, &first).await;
     let second = send("d2").await;
-    let _: redis::Value =
-        app.redis(&["XREADGROUP", "GROUP", "workers", "worker", "STREAMS", "{vigil}:q:score", ">"]).await;
+    queues::take(&app, "score", "slow", 600_000).await;
     let held: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     let entry = held[0].0.clone();
     // The miss would be a second after that one came in.
@@ -349,8 +352,7 @@ async fn what_came_in_time_and_is_in_another_workers_hands_is_waited_for() {
     drain().await;
     assert_eq!((busy(&app).await, app.stored_keys("alert/")), ((1, 1), Vec::<String>::new()));
     // That worker died; another goes on.
-    let claim = ["XCLAIM", "{vigil}:q:score", "workers", "worker", "0", &entry, "IDLE", "99999999"];
-    let _: redis::Value = app.redis(&claim).await;
+    queues::die(&app, "slow").await;
     until("the silence after the second is told", async || {
         drain().await;
         (receiver.calls().len() == 1).then_some(())

@@ -6,6 +6,7 @@ use futures::future::{join_all, join3};
 use serde_json::{Value, json};
 
 use crate::app::{App, PHQ9, phq9, until};
+use crate::queues;
 use crate::receiver::Receiver;
 
 const STREAM: &str = "{vigil}:q:score";
@@ -33,20 +34,6 @@ async fn drain(app: &App) {
 /// Entries of the stream, and submissions beyond one for each.
 async fn waiting(app: &App) -> (usize, Option<usize>) {
     (app.redis(&["XLEN", STREAM]).await, app.redis(&["GET", MORE]).await)
-}
-
-/// Somebody takes the one entry that waits. Gives its id.
-async fn taken(app: &App) -> String {
-    let held: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", STREAM, "-", "+"]).await;
-    let _: String = app.redis(&["XGROUP", "CREATE", STREAM, "workers", "0"]).await;
-    let _: redis::Value = app.redis(&["XREADGROUP", "GROUP", "workers", "gone", "STREAMS", STREAM, ">"]).await;
-    held[0].0.clone()
-}
-
-/// So many workers took an entry and were not heard of again.
-async fn left_by(app: &App, entry: &str, workers: &str) {
-    let claim = ["XCLAIM", STREAM, "workers", "gone", "0", entry, "IDLE", "99999999", "RETRYCOUNT", workers];
-    let _: redis::Value = app.redis(&claim).await;
 }
 
 /// Seconds for which the door still knows a submission; -1 for ever.
@@ -92,11 +79,17 @@ async fn each_is_scored_and_an_erased_one_takes_no_other_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_brings_workers_down_is_taken_apart() {
     let receiver = Receiver::start().await;
-    let builder = App::builder().variable("max_attempts", "2").routes(&[&receiver.url()]);
+    let builder = App::builder().variable("max_attempts", "3").routes(&[&receiver.url()]);
     let app = builder.only(&["submit", "records", "drain"]).start().await;
     let ids = batch(&app, 3).await;
-    // A third attempt at all together would be the last.
-    left_by(&app, &taken(&app).await, "2").await;
+    // The first worker takes all of them along, the second what is left of them one by one.
+    queues::take(&app, "score", "first", 60_000).await;
+    assert_eq!(waiting(&app).await, (1, Some(2)));
+    queues::die(&app, "first").await;
+    queues::take(&app, "score", "second", 60_000).await;
+    assert_eq!(waiting(&app).await, (3, Some(0)), "they share no entry any more");
+    queues::die(&app, "second").await;
+    // A third attempt is the last.
     drain(&app).await;
     for id in &ids {
         assert_eq!(state(&app, id).await, "scored");
@@ -109,10 +102,10 @@ async fn what_brings_workers_down_is_taken_apart() {
 async fn what_a_worker_left_comes_back_whole() {
     let app = App::builder().only(&["submit", "records", "drain"]).start().await;
     let ids = batch(&app, 3).await;
-    let entry = taken(&app).await;
+    queues::take(&app, "score", "gone", 60_000).await;
     drain(&app).await;
     assert_eq!(waiting(&app).await, (1, Some(2)), "it is still held");
-    left_by(&app, &entry, "1").await;
+    queues::die(&app, "gone").await;
     drain(&app).await;
     for id in &ids {
         assert_eq!(state(&app, id).await, "scored");

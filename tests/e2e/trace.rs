@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, PHQ9, phq9, until};
+use crate::queues;
 use crate::receiver::Receiver;
 use crate::scarce::Scarce;
 
@@ -96,7 +97,7 @@ async fn a_submission_takes_its_trace_along() {
     assert!(entry[2].as_str().unwrap().starts_with(SAME), "{entry}");
     entry[0][5] = json!("none");
     entry[0][0] = json!("5c7362ef-8f5d-52b6-9a3f-0a3c1de6a4c1");
-    let _: String = app.redis(&["XADD", "{vigil}:q:score", "*", "d", &entry.to_string()]).await;
+    queues::put(&app, "score", &entry.to_string()).await;
     app.stop().await;
     app.run_all();
     app.start_again().await;

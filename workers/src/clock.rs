@@ -2,7 +2,7 @@
 //!
 //! Guarantee: while anything waits, somewhere a tick follows within about a second, and never do two ticks run at once,
 //! however many hosts listen. A tick waits, moves what is due onto its queue, rings for what waits unattended (its bell
-//! was lost, or its worker died and the lease ended), and publishes the next tick while there is anything to watch. It also
+//! was lost, or its worker died), and publishes the next tick while there is anything to watch. It also
 //! reports alerts that should have moved and did not, keeps dead letters bounded, and sends the self-check. With a
 //! self-check there is always something to watch.
 //!
@@ -32,14 +32,15 @@ pub async fn tick(message: &[u8]) -> Result<(), Error> {
         // Another host ticks, or this message comes late.
         return Ok(());
     };
-    clock::sleep(PAUSE).await;
+    if !queue::is_urgent(message) {
+        clock::sleep(PAUSE).await;
+    }
     own.round(Some(&running)).await.map(|_| ())
 }
 
 /// What looks after everything that has a time.
 pub struct Clock {
     redis: Redis,
-    lease: Duration,
     bounds: Bounds,
     /// Between two self-checks; zero for none.
     self_check: Duration,
@@ -64,7 +65,6 @@ impl Clock {
         let mut reader = Reader::new();
         let own = Clock {
             redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
-            lease: reader.seconds("lease_seconds", 1..=86_400).await,
             bounds: Bounds {
                 grace: reader.seconds("alert_grace_seconds", 1..=86_400).await,
                 dead_letters: reader.number("dead_letters_most", 100..=100_000_000).await,
@@ -82,7 +82,7 @@ impl Clock {
     /// When Redis is away; what is left undone is done by the next round.
     pub async fn round(&self, running: Option<&ClockLease>) -> Result<Round, Error> {
         let (redis, always) = (&self.redis, !self.self_check.is_zero());
-        let done = queue::tick(redis, clock::now().millis(), self.lease, always, running).await?;
+        let done = queue::tick(redis, clock::now().millis(), always, running).await?;
         if done.moved > 0 {
             log::info("due-moved").count(done.moved).write();
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::{Code, Finding};
 use platform::auth::Action;
 use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::holder::Holder;
 use platform::http::{self, Answer, CallError, Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::{clock, log, place};
@@ -39,7 +40,8 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     let (service, input) = read(config, &body)?;
 
     let deadline = Deadline::after_or_sooner(PATIENCE + service.deadline, asked.as_deref());
-    let place = place::take(&config.redis, service.places(), PATIENCE.min(deadline.left())).await;
+    let holder = Holder::new();
+    let place = place::take(&config.redis, &holder, service.places(), PATIENCE.min(deadline.left())).await;
     let place = place.map_err(|error| {
         log::error("place-not-taken").cause(&error).write();
         Problem::new(ProblemType::Unavailable, "a service that this needs is away")
@@ -49,7 +51,8 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     };
     let headers = [("traceparent", trace.child(clock::random_bits()).as_str().to_owned())];
     let call = deadline.cap(service.deadline);
-    let answer = http::post(&service.url, &headers, input.into_bytes(), LONGEST_ANSWER, call).await;
+    let answer = http::post(&service.url, &headers, input.into_bytes(), LONGEST_ANSWER, call);
+    let answer = holder.keep(&config.redis, answer).await;
     if let Err(error) = place.free().await {
         log::warn("place-not-freed").cause(&error).write();
     }

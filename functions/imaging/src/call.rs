@@ -1,6 +1,6 @@
 //! One attempt at a service, and what follows from it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +8,7 @@ use domain::alert::retry::Verdict;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use platform::entry::{Alert, Attempt, Dispatch, Subject};
+use platform::holder::Holder;
 use platform::http::{self, Answer, CallError};
 use platform::identity::alert_id;
 use platform::jobs::{self, Analysis, Image, Job, Next, Work};
@@ -24,9 +25,13 @@ use crate::config::Config;
 use crate::services::Service;
 use crate::worker::End;
 
+/// How long a worker waits for a place at a service.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Calls the service for an analysis, unless it is cancelled before or meanwhile.
 pub(crate) async fn analyse(
     config: &Config,
+    holder: &Holder,
     mut work: Work,
     handed_out: u32,
     cancelled: oneshot::Receiver<()>,
@@ -43,7 +48,7 @@ pub(crate) async fn analyse(
     if handed_out > config.max_attempts {
         return failed(config, &work, "attempts-exhausted").await;
     }
-    let Some(place) = place::take(&config.redis, service.places(), config.patience()).await? else {
+    let Some(place) = place::take(&config.redis, holder, service.places(), PATIENCE).await? else {
         return Ok(End::Released);
     };
     let began = (Instant::now(), clock::now());
@@ -97,7 +102,7 @@ pub(crate) async fn analyse(
             }
             log::warn("analysis-retried").submission(&work.job.analysis_id).attempt(number).write();
             let mut follow_ups = FollowUps::default();
-            follow_ups.delay(at, &kv::json(&work)?);
+            follow_ups.delay(at, &work.job.flow(), &kv::json(&work)?);
             Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
         }
         Verdict::GiveUp(reason) => failed(config, &work, reason.as_str()).await,
@@ -170,6 +175,7 @@ async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> 
             text_key: format!("imaging.{}", rule.id),
             reason: format!("{} is {number}, at least {}", rule.finding, rule.at_least),
             received_at: job.requested_at.clone(),
+            key: job.key.clone(),
             trace: job.trace.clone(),
         };
         log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).write();
@@ -222,7 +228,7 @@ async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
 fn tell(job: &Job, follow_ups: &mut FollowUps) -> Result<(), Error> {
     if job.webhook.is_some() {
         let work = Work { job: job.clone(), tell: true, attempts: Vec::new() };
-        follow_ups.delay(clock::now().millis(), &kv::json(&work)?);
+        follow_ups.delay(clock::now().millis(), &job.flow(), &kv::json(&work)?);
     }
     Ok(())
 }

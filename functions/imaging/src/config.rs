@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use domain::alert::retry::Schedule;
 use platform::Error;
@@ -24,7 +23,6 @@ pub(crate) struct Config {
     pub(crate) services: Services,
     pub(crate) capacity: u64,
     pub(crate) concurrency: usize,
-    pub(crate) lease: Duration,
     pub(crate) max_attempts: u32,
     pub(crate) schedule: Schedule,
     sources: Vec<String>,
@@ -50,25 +48,15 @@ async fn read() -> Result<Config, Error> {
         services: reader.parsed("ai_services", services::read).await,
         capacity: reader.number("imaging_capacity", 1..=1_000_000).await,
         concurrency: reader.number("imaging_concurrency", 2..=256).await,
-        lease: reader.seconds("lease_seconds", 1..=86_400).await,
         max_attempts: reader.number("max_attempts", 1..=1000).await,
         schedule: Schedule::of(reader.parsed("imaging_retry_schedule", delays).await),
         sources: reader.parsed("image_sources", sources).await,
         webhooks: reader.parsed("imaging_webhooks", webhooks).await,
     };
-    // A lease that ends before a call does would let two workers call at the same time.
-    let longest = config.services.values().map(|service| service.deadline).max().unwrap_or_default();
-    let short = config.lease <= longest + config.patience();
-    let fault = short.then_some("lease_seconds must be longer than the longest deadlineMs, and a quarter more");
-    reader.finish_unless(fault, config)
+    reader.finish(config)
 }
 
 impl Config {
-    /// How long a worker waits for a place at a service.
-    pub(crate) fn patience(&self) -> Duration {
-        self.lease / 5
-    }
-
     /// Whether images may be fetched from here.
     pub(crate) fn is_source(&self, url: &str) -> bool {
         self.sources.iter().any(|prefix| is_below(url, prefix))

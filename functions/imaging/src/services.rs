@@ -60,7 +60,7 @@ pub(crate) type Services = BTreeMap<String, Service>;
 impl Service {
     /// Its places, which all instances share.
     pub(crate) fn places(&self) -> place::Service<'_> {
-        place::Service { name: &self.name, limit: self.limit, lease: self.deadline + MARGIN }
+        place::Service { name: &self.name, limit: self.limit, longest: self.deadline + MARGIN }
     }
 
     /// The deadline of a call that begins now.

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::worker::End;
 
-/// The deadline of one call; never longer than half a lease.
+/// The deadline of one call.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The most that is read of an answer: it is of no interest beyond its status.
 const LONGEST_ANSWER: usize = 1024;
@@ -32,14 +32,7 @@ pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) ->
         Some((url, secret)) => {
             let body = message(&record)?;
             let headers = secret.headers(&id, at, &body, &work.job.trace);
-            http::post(
-                &url,
-                &headers,
-                body.into_bytes(),
-                LONGEST_ANSWER,
-                Deadline::after(DEADLINE.min(config.lease / 2)),
-            )
-            .await
+            http::post(&url, &headers, body.into_bytes(), LONGEST_ANSWER, Deadline::after(DEADLINE)).await
         }
         None => Err(http::CallError::Refused),
     };
@@ -79,7 +72,7 @@ fn follow(config: &Config, work: &Work, outcome: Outcome, address: &str) -> Resu
             let at = clock::now().millis().saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX));
             delivery.state = "pending".to_owned();
             delivery.next_at = Some(Timestamp::from_millis(at).rfc3339());
-            follow_ups.delay(at, &kv::json(work)?);
+            follow_ups.delay(at, &work.job.flow(), &kv::json(work)?);
         }
         Verdict::GiveUp(reason) => {
             log::error("webhook-dead").submission(id).receiver(&delivery.receiver).outcome(reason.as_str()).write();

@@ -14,6 +14,7 @@ use futures::channel::oneshot;
 use futures::future::{Either, FutureExt, select};
 use futures::stream::FuturesUnordered;
 use platform::deadline::Deadline;
+use platform::holder::Holder;
 use platform::jobs::{self, Work};
 use platform::kv::{self, Batch};
 use platform::names::Queue;
@@ -28,6 +29,8 @@ use crate::{call, erase, tell};
 const BUDGET: Duration = Duration::from_secs(5);
 /// While calls are under way no bell is heard: look for new work and for cancellations this often.
 const LOOK: Duration = Duration::from_millis(100);
+/// When the store is away, what was claimed is tried again after this.
+const PAUSE: Duration = Duration::from_secs(5);
 
 #[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
 mod trigger {
@@ -58,6 +61,7 @@ pub(crate) enum End {
 
 async fn drain() -> Result<(), Error> {
     let config = config::get().await?;
+    let holder = Rc::new(Holder::new());
     let mut deadline = Deadline::after(BUDGET);
     let mut calls = FuturesUnordered::new();
     let mut running: BTreeMap<String, oneshot::Sender<()>> = BTreeMap::new();
@@ -71,7 +75,7 @@ async fn drain() -> Result<(), Error> {
             for queue in QUEUES {
                 queue::ring(&config.redis, queue).await?;
             }
-            return Ok(());
+            return holder.leave(&config.redis).await;
         }
         let mut found = false;
         for (class, queue) in QUEUES.into_iter().enumerate() {
@@ -80,7 +84,7 @@ async fn drain() -> Result<(), Error> {
             if room == 0 {
                 continue;
             }
-            let how = Claim { count: room, lease: config.lease, reclaim: true, leave: calls.is_empty() };
+            let how = Claim { count: room, holder: &holder, leave: calls.is_empty() };
             let (_, entries) = queue::claim(&config.redis, queue, how).await?;
             for entry in entries {
                 found = true;
@@ -92,11 +96,14 @@ async fn drain() -> Result<(), Error> {
                 if let Some(work) = work.as_ref().filter(|work| !work.tell) {
                     running.insert(work.job.analysis_id.clone(), cancel);
                 }
-                calls.push(one(Rc::clone(&config), queue, entry, work, cancelled));
+                calls.push(one(Rc::clone(&config), Rc::clone(&holder), queue, entry, work, cancelled));
             }
         }
         if !found && calls.is_empty() {
-            return Ok(());
+            return holder.leave(&config.redis).await;
+        }
+        if holder.is_stale() {
+            holder.renew(&config.redis).await?;
         }
         let mut done = Vec::new();
         if let Either::Left((Some(first), _)) = select(calls.next(), pin!(clock::sleep(LOOK))).await {
@@ -114,7 +121,7 @@ async fn drain() -> Result<(), Error> {
             if let Some(id) = &one.analysis {
                 running.remove(id);
             }
-            end(&config, one).await?;
+            end(&config, &holder, one).await?;
         }
         drop_cancelled(&config, &mut running).await?;
     }
@@ -139,6 +146,7 @@ async fn drop_cancelled(config: &Config, running: &mut BTreeMap<String, oneshot:
 /// Works on one entry.
 async fn one(
     config: Rc<Config>,
+    holder: Rc<Holder>,
     queue: Queue,
     claimed: Claimed,
     work: Option<Work>,
@@ -156,18 +164,18 @@ async fn one(
     let end = if work.tell {
         trace.around(tell::attempt(&config, work, claimed.attempt)).await?
     } else {
-        trace.around(call::analyse(&config, work, claimed.attempt, cancelled)).await?
+        trace.around(call::analyse(&config, &holder, work, claimed.attempt, cancelled)).await?
     };
     Ok(Done { queue, entry, analysis, end })
 }
 
-async fn end(config: &Config, done: Done) -> Result<(), Error> {
+async fn end(config: &Config, holder: &Holder, done: Done) -> Result<(), Error> {
     let Done { queue, entry, analysis, end } = done;
     let End::Finished(mut batch, mut follow_ups, keys) = end else {
-        return queue::release(&config.redis, queue, [entry], config.lease, LOOK).await;
+        return queue::release(&config.redis, queue, holder, [entry], LOOK).await;
     };
     if let Err(away) = kv::put_all(&mut batch) {
-        queue::release(&config.redis, queue, [entry], config.lease, config.lease).await?;
+        queue::release(&config.redis, queue, holder, [entry], PAUSE).await?;
         return Err(away);
     }
     if let Some(id) = &analysis
@@ -176,6 +184,6 @@ async fn end(config: &Config, done: Done) -> Result<(), Error> {
         follow_ups = FollowUps::default();
     }
     let finished = [Finished { id: entry, submission: None, follow_ups }];
-    queue::finish(&config.redis, queue, &finished, Duration::ZERO).await?;
+    queue::finish(&config.redis, queue, holder, &finished, Duration::ZERO).await?;
     kv::remove_all(&keys)
 }

@@ -25,7 +25,6 @@ pub(crate) struct Config {
     pub(crate) study_service: Vec<Service>,
     /// The services of a study's monthly report.
     pub(crate) report_parts: Vec<Service>,
-    pub(crate) lease: Duration,
     pub(crate) ready_max_age: Duration,
     /// Between two self-checks; zero for none.
     pub(crate) self_check: Duration,
@@ -58,7 +57,6 @@ async fn read() -> Result<Config, Error> {
         record_parts: reader.parsed("record_parts", |text| Service::read_list(text, PATIENT)).await,
         study_service: reader.parsed("study_service", |text| Service::read_list(text, STUDY)).await,
         report_parts: reader.parsed("report_parts", |text| Service::read_list(text, MONTH)).await,
-        lease: reader.seconds("lease_seconds", 1..=86_400).await,
         ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
         self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
     };

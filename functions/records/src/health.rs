@@ -134,7 +134,7 @@ async fn self_check(config: &Config) -> Option<&'static str> {
 /// How long the oldest entry of any queue has waited. Rings for what waits on the way.
 async fn waiting(config: &Config) -> Result<Duration, Error> {
     let now = clock::now().millis();
-    queue::tick(&config.redis, now, config.lease, !config.self_check.is_zero(), None).await?;
+    queue::tick(&config.redis, now, !config.self_check.is_zero(), None).await?;
     let mut oldest = now;
     for queue in Queue::ALL {
         oldest = oldest.min(queue::oldest(&config.redis, queue).await?.unwrap_or(now));

@@ -177,6 +177,10 @@ impl Batch {
                     end = Err(End::Capacity);
                     Outcome::NotProcessed
                 }
+                Enqueued::Quota => {
+                    end = end.and(Err(End::Quota));
+                    Outcome::NotProcessed
+                }
                 Enqueued::Limited(seconds) => {
                     end = end.and(Err(End::Limited(seconds)));
                     Outcome::NotProcessed
@@ -241,7 +245,7 @@ impl Batch {
         }
         Ok(match end {
             End::Limited(seconds) => reply.header("retry-after", seconds.to_string()),
-            End::Capacity | End::Unavailable | End::Deadline => reply.header("retry-after", "2"),
+            End::Capacity | End::Quota | End::Unavailable | End::Deadline => reply.header("retry-after", "2"),
             _ => reply,
         })
     }
@@ -296,6 +300,8 @@ async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &[Prepared]
             mark: &ready.mark,
             scope: &ready.scope,
             kind: ready.kind,
+            flow: &ready.flow,
+            cost: ready.cost,
             payload: &ready.payload,
             amends: None,
         })

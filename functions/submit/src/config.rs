@@ -37,6 +37,7 @@ async fn read() -> Result<Config, Error> {
         identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
         door: Door::new(
             reader.number("queue_capacity", 1..=1_000_000_000).await,
+            reader.number("queue_capacity_per_key", 1..=1_000_000_000).await,
             &Limits {
                 per_key: reader.parsed("rate_per_key", Rate::read).await,
                 per_site: reader.parsed("rate_per_site", Rate::read).await,

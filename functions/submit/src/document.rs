@@ -13,10 +13,10 @@ use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::Principal;
 use platform::fresh::{Fresh, Pieces};
 use platform::identity::random_submission_id;
-use platform::kv;
 use platform::problem::{Problem, ProblemType};
 use platform::settings::Settings;
 use platform::trace::Trace;
+use platform::{kv, names, queue};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -129,6 +129,8 @@ pub(crate) struct Ready {
     pub(crate) mark: String,
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
+    pub(crate) flow: String,
+    pub(crate) cost: usize,
     pub(crate) payload: String,
     /// How often each class of identity was taken out.
     pub(crate) removed: BTreeMap<String, u32>,
@@ -192,11 +194,11 @@ impl Accepted {
             }
         };
         let hash = config.pseudonyms.content_hash(&said);
-        let (authored_at, content) = match kept {
-            None => (authored_at, content),
+        let (authored_at, content, kept) = match kept {
+            None => (authored_at, content, envelope.content),
             Some(kept) => {
                 removed = kept.removed;
-                (kept.authored_at.rfc3339(), json(&kept.content)?)
+                (kept.authored_at.rfc3339(), json(&kept.content)?, kept.content)
             }
         };
         // A survey's responses and reports are numbered apart; so are the ways to name a document.
@@ -234,8 +236,9 @@ impl Accepted {
             trace: trace.as_str(),
         };
         let payload = fresh.line().map_err(|_| unavailable())?;
+        let (flow, cost) = (names::flow(&principal.id, study, site), queue::cost(&payload, &kept));
         let amends = envelope.amends.map(|it| it.submission_id);
-        Ok(Ready { id, mark, scope, kind, payload, removed, amends })
+        Ok(Ready { id, mark, scope, kind, flow, cost, payload, removed, amends })
     }
 }
 

@@ -186,6 +186,8 @@ async fn one_round(
         mark: &ready.mark,
         scope: &ready.scope,
         kind: ready.kind,
+        flow: &ready.flow,
+        cost: ready.cost,
         payload: &ready.payload,
         amends: ready.amends.as_deref(),
     };
@@ -213,6 +215,10 @@ async fn one_round(
         Enqueued::Full => {
             place.of_scope(&ready.scope, ready.kind);
             Err(Problem::new(ProblemType::Busy, "the queue is full, nothing was stored"))
+        }
+        Enqueued::Quota => {
+            place.of_scope(&ready.scope, ready.kind);
+            Err(Problem::over_quota())
         }
         Enqueued::Limited(seconds) => {
             place.of_scope(&ready.scope, ready.kind);

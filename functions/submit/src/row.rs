@@ -39,6 +39,8 @@ pub(crate) enum End {
     Deadline,
     /// The queue is full.
     Capacity,
+    /// Too much of the key waits.
+    Quota,
     /// They come too fast; there is a place for the next after so many seconds.
     Limited(u32),
     /// The queue cannot be reached.
@@ -56,6 +58,7 @@ impl End {
             End::TooManyRows => "too-many-rows",
             End::Deadline => "deadline",
             End::Capacity => "capacity",
+            End::Quota => "quota",
             End::Limited(_) => "limited",
             End::Unavailable => "unavailable",
         }
@@ -72,6 +75,7 @@ impl End {
             End::TooManyRows => (ProblemType::TooLarge, format!("the limit is {most_rows} rows")),
             End::Deadline => (ProblemType::Unavailable, "time was up, nothing was accepted, send it again".to_owned()),
             End::Capacity => (ProblemType::Busy, "the queue is full, nothing was stored".to_owned()),
+            End::Quota => return Problem::over_quota(),
             End::Limited(seconds) => return Problem::rate_limited(seconds),
             End::Unavailable => return crate::away(),
         };

@@ -5,8 +5,9 @@
 
 use domain::alert::link::Grant;
 
-use crate::entry::Due;
+use crate::entry::{Alert, Due};
 use crate::error::Error;
+use crate::holder::Holder;
 use crate::kv;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement, integer, millis, nonsense};
@@ -31,44 +32,56 @@ impl Change {
         self.commands.push(words.into_iter().map(str::to_owned).collect());
     }
 
-    /// Puts work onto the dispatch stream.
+    /// Puts work onto the dispatch queue, in the flow of an alert.
     ///
     /// # Errors
     /// [`crate::Kind::Refused`] when it cannot be written as JSON.
-    pub fn push(&mut self, due: &Due) -> Result<(), Error> {
-        self.push_text(&kv::json(due)?);
+    pub fn push(&mut self, alert: &Alert, due: &Due) -> Result<(), Error> {
+        self.push_text(alert, &kv::json(due)?);
         Ok(())
     }
 
-    pub(crate) fn push_text(&mut self, payload: &str) {
-        self.command(["XADD", Queue::Dispatch.stream(), "*", "d", payload]);
+    pub(crate) fn push_text(&mut self, alert: &Alert, payload: &str) {
+        self.command(["APPEND", &alert.flow(), payload]);
         self.pushes = true;
     }
 
-    /// Lets work be done at a time, milliseconds since the epoch. It comes back onto the dispatch stream then.
+    /// Lets work be done at a time, milliseconds since the epoch. It comes back onto the dispatch queue then, in the flow of
+    /// its alert.
     ///
     /// # Errors
     /// [`crate::Kind::Refused`] when it cannot be written as JSON.
-    pub fn delay(&mut self, at: i64, due: &Due) -> Result<(), Error> {
-        self.command(["ZADD", names::DUE, &at.to_string(), &member(due)?]);
+    pub fn delay(&mut self, at: i64, alert: &Alert, due: &Due) -> Result<(), Error> {
+        self.command(["ZADD", names::DUE, &at.to_string(), &member(alert, due)?]);
         self.delays = true;
         Ok(())
     }
 
-    /// Takes back what [`Change::delay`] said.
+    /// Keeps work for a worker: it is due at once if that worker dies.
     ///
     /// # Errors
     /// [`crate::Kind::Refused`] when it cannot be written as JSON.
-    pub fn undelay(&mut self, due: &Due) -> Result<(), Error> {
-        self.command(["ZREM", names::DUE, &member(due)?]);
+    pub fn reserve(&mut self, holder: &Holder, alert: &Alert, due: &Due) -> Result<(), Error> {
+        self.command(["SADD", &names::reserved(holder.name()), &member(alert, due)?]);
+        self.delays = true;
         Ok(())
     }
 
-    /// Ends an entry of the dispatch stream.
+    /// Takes back what [`Change::reserve`] said.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Refused`] when it cannot be written as JSON.
+    pub fn done(&mut self, holder: &Holder, alert: &Alert, due: &Due) -> Result<(), Error> {
+        let member = member(alert, due)?;
+        self.command(["SREM", &names::reserved(holder.name()), &member]);
+        // It is due if the worker was taken for dead.
+        self.command(["ZREM", names::DUE, &member]);
+        Ok(())
+    }
+
+    /// Ends an entry of the dispatch queue, whoever holds it: what it asks for is done.
     pub fn end(&mut self, entry: &str) {
-        let stream = Queue::Dispatch.stream();
-        self.command(["XACK", stream, names::GROUP, entry]);
-        self.command(["XDEL", stream, entry]);
+        self.command(["END", entry]);
     }
 
     /// Leaves a dead letter. The reason is a fixed word.
@@ -98,8 +111,8 @@ impl Change {
 }
 
 /// Work as the clock's set holds it.
-fn member(due: &Due) -> Result<String, Error> {
-    Ok(format!("{} {}", Queue::Dispatch.name(), kv::json(due)?))
+fn member(alert: &Alert, due: &Due) -> Result<String, Error> {
+    Ok(names::due(Queue::Dispatch, &alert.flow(), &kv::json(due)?))
 }
 
 /// Makes changes, in their order. Gives for each whether its conditions held.
@@ -124,7 +137,7 @@ pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error>
             arguments.extend(words.iter().map(text));
         }
     }
-    let reply = redis.eval(lua!("alerts/step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
+    let reply = redis.eval_on_flows(lua!("alerts/step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
     let made: Vec<bool> = reply.iter().filter_map(integer).map(|made| made == 1).collect();
     if made.len() == changes.len() { Ok(made) } else { Err(nonsense("step")) }
 }

@@ -1,10 +1,11 @@
 -- Forgets alerts. Those that were to go with the message of one of them are looked after by a worker.
--- KEYS  alerts, next, facts, counts, dispatch stream, its bell, then for each alert: state, group members, repeat mark or ''
+-- flows.lua stands before this.
+-- KEYS  alerts, next, facts, counts, the dispatch queue's bell, then for each alert: state, group members, repeat mark or ''
 -- ARGV  prefix of the phases' indexes, bell channel, bell ms, then for each alert: id, work for a worker
 local rings = false
 for n = 1, (#ARGV - 3) / 2 do
   local id, work = ARGV[2 + n * 2], ARGV[3 + n * 2]
-  local state, members, mark = KEYS[4 + n * 3], KEYS[5 + n * 3], KEYS[6 + n * 3]
+  local state, members, mark = KEYS[3 + n * 3], KEYS[4 + n * 3], KEYS[5 + n * 3]
   redis.call('DEL', state)
   local last = mark ~= state and redis.call('GET', mark)
   if last and string.sub(last, -#id - 1) == ' ' .. id then
@@ -20,13 +21,13 @@ for n = 1, (#ARGV - 3) / 2 do
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   if redis.call('LLEN', members) > 1 then
-    redis.call('XADD', KEYS[5], '*', 'd', work)
+    append('dispatch', '||', work, #work, 1)
     rings = true
   else
     redis.call('DEL', members)
   end
 end
-if rings and redis.call('SET', KEYS[6], '1', 'NX', 'PX', ARGV[3]) then
+if rings and redis.call('SET', KEYS[5], '1', 'NX', 'PX', ARGV[3]) then
   redis.call('PUBLISH', ARGV[2], '')
 end
 return {}

@@ -71,7 +71,7 @@ pub async fn raise_all(
     routes: &Routes,
     silences: &[Silence],
     raisings: &[Raising<'_>],
-    taken: Taken,
+    taken: Taken<'_>,
     now: Timestamp,
 ) -> Result<Vec<Raised>, Error> {
     let mut done: BTreeMap<usize, Raised> = BTreeMap::new();

@@ -8,6 +8,7 @@ use super::change::Change;
 use super::{Found, figures};
 use crate::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
 use crate::error::Error;
+use crate::holder::Holder;
 use crate::kv::{self, Batch, Store};
 use crate::names::{self, Queue};
 use crate::queue::{BELL, millis};
@@ -17,12 +18,12 @@ use crate::redis::{Redis, text};
 const KEPT_SECONDS: &str = "2592000";
 
 /// Which of the deliveries that are due at once the caller makes itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// None: they go onto the stream.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken<'a> {
+    /// None: they go onto the queue.
     Nothing,
-    /// All. Should it die, they come back at this time, milliseconds since the epoch.
-    Until(i64),
+    /// All: they are reserved for this worker.
+    By(&'a Holder),
 }
 
 /// An entry of the history as JSON.
@@ -86,7 +87,7 @@ pub(super) fn stepped(
     alert: &Alert,
     found: &Found,
     step: &Step,
-    taken: Taken,
+    taken: Taken<'_>,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
@@ -110,7 +111,7 @@ pub(super) fn stepped(
 pub(super) fn raised(
     alert: &Alert,
     step: &Step,
-    taken: Taken,
+    taken: Taken<'_>,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
@@ -126,7 +127,7 @@ fn written(
     before: Option<&Found>,
     step: &Step,
     last: &[Value],
-    taken: Taken,
+    taken: Taken<'_>,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
@@ -145,9 +146,9 @@ fn written(
         let deliver = matches!(work, Owed::Deliver { .. });
         let due = due(alert, work);
         match taken {
-            _ if *at > now => change.delay(at.millis(), &due)?,
-            Taken::Until(until) if deliver => change.delay(until, &due)?,
-            _ => change.push(&due)?,
+            _ if *at > now => change.delay(at.millis(), alert, &due)?,
+            Taken::By(holder) if deliver => change.reserve(holder, alert, &due)?,
+            _ => change.push(alert, &due)?,
         }
     }
     for effect in &step.effects {
@@ -210,7 +211,7 @@ pub(super) fn restored(alert: &Alert, found: &Found, now: Timestamp, change: &mu
     keep(&found.state, &found.last, change);
     index(alert, &found.state, change);
     for DueAt { at, work } in found.state.due() {
-        change.delay(at.max(now).millis(), &due(alert, &work))?;
+        change.delay(at.max(now).millis(), alert, &due(alert, &work))?;
     }
     Ok(())
 }
@@ -223,7 +224,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
     }
     let queue = Queue::Dispatch;
     let [all, next, facts, counts] = [names::ALERTS, names::ALERTS_NEXT, names::ALERT_FACTS, names::ALERT_COUNTS];
-    let mut keys = [all, next, facts, counts, queue.stream(), queue.bell()].map(str::to_owned).to_vec();
+    let mut keys = [all, next, facts, counts, queue.bell()].map(str::to_owned).to_vec();
     let mut arguments = vec![text(names::alerts_of("")), text(queue.channel()), millis(BELL)];
     for (id, mark) in ids.iter().zip(marks) {
         let state = names::alert_state(id);
@@ -233,7 +234,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
         arguments.extend([text(id), text(kv::json(&work)?)]);
     }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    redis.eval(lua!("alerts/forget.lua"), &keys, arguments).await.map(|_| ())
+    redis.eval_on_flows(lua!("alerts/forget.lua"), &keys, arguments).await.map(|_| ())
 }
 
 /// What became of an alert at each of its receivers, with the attempts that are stored.

@@ -5,8 +5,9 @@
 --       number of conditions, for each of them: key, beginning of its value ('': there is none),
 --       number of commands, for each of them: number of words, words
 -- Gives for each change 1, or 0 if a condition did not hold
--- One command is our own: 'INDEX', all alerts, facts, counts, prefix of the phases' indexes, alert, time, its facts. It
--- moves the alert in the indexes, from wherever they have it.
+-- flows.lua stands before this. Some commands are our own: 'INDEX', all alerts, facts, counts, prefix of the phases' indexes,
+-- alert, time, its facts: moves the alert in the indexes, from wherever they have it. 'APPEND', flow, payload: puts work onto
+-- the dispatch queue. 'END', entry: ends an entry of the dispatch queue.
 local function index(all, facts, counts, prefix, id, at, new)
   local old = redis.call('HGET', facts, id)
   if old then
@@ -20,6 +21,21 @@ local function index(all, facts, counts, prefix, id, at, new)
   redis.call('HINCRBY', counts, phase .. '|' .. severity, 1)
   redis.call('HSET', facts, id, new)
 end
+
+local function ends(id)
+  local held = redis.call('HGET', HELD .. 'dispatch', id)
+  if held then
+    finished('dispatch', {id}, {held})
+  else
+    redis.call('XDEL', STREAM .. 'dispatch', id)
+  end
+end
+
+local own = {
+  INDEX = index,
+  APPEND = function(flow, payload) append('dispatch', flow, payload, #payload, 1) end,
+  END = ends,
+}
 
 local out, i, rings, wakes = {}, 6, false, false
 while ARGV[i] do
@@ -39,8 +55,9 @@ while ARGV[i] do
   i = i + 1
   for _ = 1, commands do
     local words = tonumber(ARGV[i])
-    if holds and ARGV[i + 1] == 'INDEX' then
-      index(unpack(ARGV, i + 2, i + words))
+    local ours = own[ARGV[i + 1]]
+    if holds and ours then
+      ours(unpack(ARGV, i + 2, i + words))
     elseif holds then
       redis.call(unpack(ARGV, i + 1, i + words))
     end

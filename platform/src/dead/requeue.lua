@@ -1,5 +1,6 @@
--- Puts dead letters back onto their queues: each is there or here, never in both or neither.
--- KEYS  dead, clock, then for each queue: stream, bell
+-- Puts dead letters back onto their queues: each is there or here, never in both or neither. They have a flow of their own.
+-- flows.lua stands before this.
+-- KEYS  dead, clock, then for each queue: bell
 -- ARGV  bell ms, clock channel, clock ms, announcement of a tick, number of queues, for each of them: name, channel;
 --       then the letters' ids
 -- Gives how many were put back. Those of a queue that nobody here knows stay.
@@ -12,14 +13,14 @@ for i = 6 + queues * 2, #ARGV do
   local letter = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
   local q = letter and place[letter[2][2]]
   if q then
-    redis.call('XADD', KEYS[1 + q * 2], '*', 'd', letter[2][6])
+    append(letter[2][2], '||', letter[2][6], #letter[2][6], 1)
     redis.call('XDEL', KEYS[1], ARGV[i])
     moved = moved + 1
     rings[q] = true
   end
 end
 for q in pairs(rings) do
-  if redis.call('SET', KEYS[2 + q * 2], '1', 'NX', 'PX', ARGV[1]) then
+  if redis.call('SET', KEYS[2 + q], '1', 'NX', 'PX', ARGV[1]) then
     redis.call('PUBLISH', ARGV[5 + q * 2], '')
   end
 end

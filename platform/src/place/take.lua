@@ -1,6 +1,7 @@
 -- Asks for a place at a service. Whoever came first gets it first.
--- KEYS  held (ticket by end of lease), line (ticket by time of arrival), seen (ticket by when it is taken for gone)
--- ARGV  ticket, most places, lease ms, ms until a ticket that does not ask is gone, '1' to leave the line if it is full
+-- KEYS  held (ticket by when its call must have ended), line (ticket by time of arrival), seen (ticket by when it is taken for
+--       gone), holders (name by when it is taken for dead); a ticket begins with its holder's name and a colon
+-- ARGV  ticket, most places, the longest call ms, ms until a ticket that does not ask is gone, '1' to leave the line if it is full
 -- Gives 0 when the place is held, else the ticket's turn in the line
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -14,7 +15,17 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
 end
 redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', time[1] * 1000000 + time[2]), ARGV[1])
 local ahead = redis.call('ZRANK', KEYS[2], ARGV[1])
-local free = redis.call('ZCARD', KEYS[1]) + ahead < tonumber(ARGV[2])
+local function is_free()
+  return redis.call('ZCARD', KEYS[1]) + ahead < tonumber(ARGV[2])
+end
+local free = is_free()
+if not free then
+  for _, ticket in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    local until_ms = redis.call('ZSCORE', KEYS[4], string.match(ticket, '^[^:]*'))
+    if not until_ms or tonumber(until_ms) <= now then redis.call('ZREM', KEYS[1], ticket) end
+  end
+  free = is_free()
+end
 if free or ARGV[5] == '1' then
   redis.call('ZREM', KEYS[2], ARGV[1])
   redis.call('ZREM', KEYS[3], ARGV[1])

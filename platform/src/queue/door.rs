@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
 use spin_sdk::redis::RedisResult;
 
-use super::{BELL, CLOCK, SEPARATOR, integer, nonsense, string};
+use super::{BELL, CLOCK, SEPARATOR, flows, integer, nonsense, string};
 use crate::error::Error;
 use crate::names::{self, Queue};
 use crate::rate::Limits;
 use crate::redis::{Redis, Script, number, text};
+
+/// The most that submissions cost which share an entry.
+const LARGEST_SHARED: usize = 256 << 10;
 
 /// A submission at the door.
 pub struct Submission<'a> {
@@ -21,10 +25,32 @@ pub struct Submission<'a> {
     pub scope: &'a str,
     /// `response`, or the kind of report, for the counters.
     pub kind: &'a str,
+    /// Whose turn it takes: see [`names::flow`].
+    pub flow: &'a str,
+    /// What it costs a worker, by bytes of memory: its length, or more where it becomes more than that when it is parsed.
+    pub cost: usize,
     /// The entry: one line.
     pub payload: &'a str,
     /// The earlier submission whose place this one takes.
     pub amends: Option<&'a str>,
+}
+
+/// What a submission costs a worker: the length of its entry, or the memory that its content takes when it is parsed, an
+/// eighth of it, where that is more. An object takes room for eleven members however few it has.
+pub fn cost(payload: &str, content: &Map<String, Value>) -> usize {
+    fn memory(value: &Value) -> usize {
+        match value {
+            Value::Object(members) => object(members),
+            Value::Array(values) => 32 + values.iter().map(memory).sum::<usize>(),
+            Value::String(text) => 32 + text.len(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 24,
+        }
+    }
+    fn object(members: &Map<String, Value>) -> usize {
+        let own: usize = members.iter().map(|(name, value)| 24 + name.len() + memory(value)).sum();
+        own + 420 * (1 + members.len() / 6)
+    }
+    payload.len().max(object(content) / 8)
 }
 
 /// What became of a submission at the door.
@@ -48,6 +74,8 @@ pub enum Enqueued {
     Stale,
     /// The stream is full; nothing was written.
     Full,
+    /// So much of its API key waits that no more may; nothing was written.
+    Quota,
     /// It came too fast; nothing was written. There is a place after so many seconds.
     Limited(u32),
 }
@@ -62,24 +90,22 @@ pub struct Door {
 }
 
 impl Door {
-    /// For a stream of so many submissions at most.
-    pub fn new(capacity: u64, limits: &Limits) -> Self {
-        Self::counting(capacity, limits, names::STATS, "")
+    /// For a stream of so many submissions at most, and so many of each API key.
+    pub fn new(capacity: u64, quota: u64, limits: &Limits) -> Self {
+        Self::counting(capacity, quota, limits, names::STATS, "")
     }
 
     /// For submissions of Vigil's own: they are remembered for so many seconds, and counted elsewhere than those of others.
     pub(crate) fn apart(capacity: u64, seconds: u64, stats: &'static str) -> Self {
-        Self::counting(capacity, &Limits::default(), stats, &format!("'EX', {seconds}"))
+        Self::counting(capacity, u64::MAX >> 12, &Limits::default(), stats, &format!("'EX', {seconds}"))
     }
 
-    fn counting(capacity: u64, limits: &Limits, stats: &str, keep: &str) -> Self {
+    fn counting(capacity: u64, quota: u64, limits: &Limits, stats: &str, keep: &str) -> Self {
         let queue = Queue::Score;
         let fixed = format!(
-            "local STREAM, MORE, BELL, CLOCK = '{}', '{}', '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
-             local CAPACITY, KEEP = {capacity}, {{{keep}}}\n\
+            "local BELL, CLOCK = '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
+             local CAPACITY, QUOTA, KEEP = {capacity}, {quota}, {{{keep}}}\n\
              local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
-            queue.stream(),
-            names::MORE,
             queue.bell(),
             names::CLOCK,
             names::SETTINGS,
@@ -88,7 +114,7 @@ impl Door {
             names::CLOCK_CHANNEL,
             CLOCK.as_millis(),
         );
-        let common = fixed + lua!("queue/door.lua");
+        let common = flows::before(&(fixed + lua!("queue/door.lua")));
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
@@ -126,11 +152,12 @@ impl Door {
                 keys.push(text(names::rate_of_key(key)));
                 keys.extend(submissions.iter().map(|one| text(names::rate_of_site(one.scope))));
             }
-            let mut values = Vec::with_capacity(2 + 3 * submissions.len());
+            let mut values = Vec::with_capacity(2 + 5 * submissions.len());
             values.push(text(revision));
             for one in submissions {
                 let suffix = ["|", one.scope, "|", one.kind].concat();
-                values.extend([text(one.mark), text(suffix), text(one.payload)]);
+                let cost = text(one.cost.to_string());
+                values.extend([text(one.mark), text(suffix), text(one.flow), cost, text(one.payload)]);
             }
             if let Some((id, amended)) = amendment {
                 keys.extend([names::once(amended), names::superseded_mark(amended)].map(text));
@@ -147,30 +174,53 @@ impl Door {
         self.limited
     }
 
-    /// Takes submissions in as one entry, which costs a fraction of an entry for each, if all are new and have room and
+    /// Takes submissions in as few entries, which cost a fraction of an entry for each, if all are new and have room and
     /// the revision is in force; else nothing is written.
     async fn all_new(&self, redis: &Redis, revision: &str, submissions: &[Submission<'_>]) -> Result<bool, Error> {
         let mut counters: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for one in submissions {
             *counters.entry((one.scope, one.kind)).or_default() += 1;
         }
+        let shared = shared(submissions);
         let arguments = || {
             let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
-            let lines =
-                submissions.iter().map(|one| one.payload).collect::<Vec<_>>().join(SEPARATOR.encode_utf8(&mut [0; 1]));
-            let mut values = Vec::with_capacity(2 + 2 * counters.len() + submissions.len());
-            values.push(text(revision));
+            let mut values = Vec::with_capacity(3 + submissions.len() + 2 * counters.len() + 4 * shared.len());
+            values.extend([text(revision), text(counters.len().to_string()), text(shared.len().to_string())]);
             values.extend(submissions.iter().map(|one| text(one.mark)));
             for ((scope, kind), by) in &counters {
                 values.extend([text(["accepted|", scope, "|", kind].concat()), number(i64::from(*by))]);
             }
-            values.push(text(lines));
+            for (flow, cost, lines) in &shared {
+                let all = lines.join(SEPARATOR.encode_utf8(&mut [0; 1]));
+                values.extend([text(*flow), text(cost.to_string()), text(lines.len().to_string()), text(all)]);
+            }
             (keys, values)
         };
         let reply = redis.run(&self.new, arguments).await?;
         let taken = reply.first().and_then(string).ok_or_else(|| nonsense("enqueue_new"))?;
         Ok(taken == "1")
     }
+}
+
+/// The entries that submissions share: those of one flow, as many as cost little enough. Of each its flow, its cost and its
+/// lines.
+fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<(&'a str, usize, Vec<&'a str>)> {
+    let mut entries: Vec<(&str, usize, Vec<&str>)> = Vec::new();
+    let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in submissions {
+        let last = open.get(one.flow).and_then(|place| entries.get_mut(*place));
+        match last.filter(|(_, cost, _)| cost + one.cost <= LARGEST_SHARED) {
+            Some((_, cost, lines)) => {
+                *cost += one.cost;
+                lines.push(one.payload);
+            }
+            None => {
+                open.insert(one.flow, entries.len());
+                entries.push((one.flow, one.cost, vec![one.payload]));
+            }
+        }
+    }
+    entries
 }
 
 /// Whether each has an id of its own.
@@ -202,6 +252,7 @@ fn enqueued(reply: &[RedisResult], count: usize) -> Option<Vec<Enqueued>> {
 fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
     Some(match word {
         "full" => Enqueued::Full,
+        "quota" => Enqueued::Quota,
         "gone" => Enqueued::Gone,
         "amends-unknown" => Enqueued::AmendsUnknown,
         "amends-gone" => Enqueued::AmendsGone,
@@ -246,12 +297,40 @@ mod tests {
     }
 
     #[test]
+    fn what_grows_when_it_is_parsed_costs_what_it_grows_to() {
+        let check = |content: &str, least: usize, most: usize| {
+            let Value::Object(parsed) = serde_json::from_str(content).unwrap() else { unreachable!() };
+            let cost = cost(content, &parsed);
+            assert!((least..=most).contains(&cost), "{} bytes cost {cost}", content.len());
+        };
+        let answers: Vec<String> = (1..=30).map(|item| format!("\"question_{item}\":{}", item % 4)).collect();
+        let plain = format!("{{{}}}", answers.join(","));
+        check(&plain, plain.len(), 2 * plain.len());
+        let text = format!("{{\"note\":\"{}\"}}", "a".repeat(10_000));
+        check(&text, text.len(), text.len());
+        let objects = format!("{{\"a\":[{}]}}", vec!["{}"; 1000].join(","));
+        check(&objects, 50_000, 80_000);
+    }
+
+    #[test]
+    fn submissions_of_one_flow_share_entries_that_cost_little() {
+        let one =
+            |flow, cost| Submission { id: "", mark: "", scope: "", kind: "", flow, cost, payload: flow, amends: None };
+        let large = LARGEST_SHARED - 10;
+        let entries = shared(&[one("a", 5), one("b", 5), one("a", 5), one("a", large), one("a", 10), one("b", 1)]);
+        let expected = [("a", 10, 2), ("b", 6, 2), ("a", LARGEST_SHARED, 2)];
+        let entries: Vec<_> = entries.iter().map(|(flow, cost, lines)| (*flow, *cost, lines.len())).collect();
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
     fn one_that_is_not_on_the_stream_is_told_once_and_with_a_known_word() {
         let one = |number, word: &str, facts| {
             enqueued(&[RedisResult::Int64(0), RedisResult::Int64(number), binary(word), facts], 1)
         };
         for (word, expected) in [
             ("full", Enqueued::Full),
+            ("quota", Enqueued::Quota),
             ("gone", Enqueued::Gone),
             ("stale", Enqueued::Stale),
             ("amends-unknown", Enqueued::AmendsUnknown),

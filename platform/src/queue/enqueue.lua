@@ -1,29 +1,31 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
 -- Before this stand STATS and SETTINGS (keys), KEEP (what SET is told so that a mark ends; nothing where the worker sees to
--- it), door.lua, which defines `room` and `ring`, and with limits limits.lua, which defines `limit`.
+-- it), flows.lua, door.lua, which defines `room`, `quota` and `ring`, and with limits limits.lua, which defines `limit`.
 -- KEYS  the once mark of each submission; with limits the bucket of the key, then the bucket of the site of each
 --       submission; for an amendment, which comes alone, at the end the amended one's once mark and superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       content hash and facts, stats suffix, payload; for an amendment at the end its id
+--       content hash and facts, stats suffix, flow, cost, payload; for an amendment at the end its id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-gone'
---       | 'not-current' | 'limited', milliseconds to wait | 'stale': other settings are in force
+--       | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
+--       | 'stale': other settings are in force
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   local out = {0}
-  for number = 1, math.floor((#ARGV - 1) / 3) do
+  for number = 1, math.floor((#ARGV - 1) / 5) do
     out[#out + 1], out[#out + 2], out[#out + 3] = number, 'stale', ''
   end
   return out
 end
 -- Most come alone, are new and find room.
-if #ARGV == 4 and not limit and room() > 0 and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
-  local entry = redis.call('XADD', STREAM, '*', 'd', ARGV[4])
+if #ARGV == 6 and not limit and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
+  and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
+  local entry = append('score', ARGV[4], ARGV[6], ARGV[5], 1)
   redis.call('HINCRBY', STATS, 'accepted' .. ARGV[3], 1)
   ring(entry)
   return {1}
 end
-local count = math.floor((#ARGV - 1) / 3)
-local amends = #ARGV - 1 > 3 * count
+local count = math.floor((#ARGV - 1) / 5)
+local amends = #ARGV - 1 > 5 * count
 local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
@@ -39,8 +41,9 @@ local function refused(mark)
 end
 
 for number = 1, count do
-  local key, mark, suffix = KEYS[number], ARGV[3 * number - 1], ARGV[3 * number]
+  local key, mark, suffix, flow, cost = KEYS[number], unpack(ARGV, 5 * number - 3, 5 * number)
   local open = taken < room
+  local within = open and quota(string.match(flow, '^[^|]*')) > 0
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
   if limit then
     -- A batch is sent again whole: what is there already must not use up what the rest needs.
@@ -49,7 +52,7 @@ for number = 1, count do
   end
   if wait > 0 then
     outcome, facts = 'limited', wait
-  elseif not first and (amends or limit or not open or not redis.call('SET', key, mark, 'NX', unpack(KEEP))) then
+  elseif not first and (amends or limit or not within or not redis.call('SET', key, mark, 'NX', unpack(KEEP))) then
     first = redis.call('GET', key)
   end
   if first then
@@ -66,8 +69,8 @@ for number = 1, count do
   elseif not outcome and amends then
     outcome = refused(mark)
   end
-  if not outcome and not open then
-    outcome = 'full'
+  if not outcome and not within then
+    outcome = open and 'quota' or 'full'
   end
   if outcome then
     out[#out + 1], out[#out + 2], out[#out + 3] = number, outcome, facts
@@ -77,7 +80,7 @@ for number = 1, count do
       if amends then redis.call('SET', KEYS[#KEYS], ARGV[#ARGV]) end
       if take then take() end
     end
-    last = redis.call('XADD', STREAM, '*', 'd', ARGV[3 * number + 1])
+    last = append('score', flow, ARGV[5 * number + 1], cost, 1)
     taken = taken + 1
     local counter = 'accepted' .. suffix
     counts[counter] = (counts[counter] or 0) + 1

@@ -1,21 +1,33 @@
--- Takes many submissions in as one entry if all of them are new, there is room for all and the settings are those by
+-- Takes many submissions in, as few entries, if all of them are new, there is room for all and the settings are those by
 -- which they were checked; else it does nothing.
--- Before this stand STATS and SETTINGS (keys) and door.lua, which defines `room` and `ring`.
+-- Before this stand STATS and SETTINGS (keys), flows.lua, and door.lua, which defines `room`, `quota` and `ring`.
 -- KEYS  the once mark of each submission, no two alike
--- ARGV  revision of the settings or '' when it does not matter, for each submission: content hash and facts, for each
---       counter: field, by how much, and last, because Redis reads what is long without copying it, the submissions, a
---       line each
+-- ARGV  revision of the settings or '' when it does not matter, number of counters, number of entries, for each submission:
+--       content hash and facts, for each counter: field, by how much, for each entry: flow, cost, number of submissions, and,
+--       because Redis reads what is long without copying it, the submissions, a line each
 -- Gives '1' if they were taken in
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then return {'0'} end
 local count, marks = #KEYS, {}
 for number = 1, count do
-  marks[2 * number - 1], marks[2 * number] = KEYS[number], ARGV[number + 1]
+  marks[2 * number - 1], marks[2 * number] = KEYS[number], ARGV[3 + number]
+end
+local counters = 4 + count
+local entries = counters + 2 * ARGV[2]
+local wanted = {}
+for e = entries, entries + 4 * ARGV[3] - 1, 4 do
+  local key = string.match(ARGV[e], '^[^|]*')
+  wanted[key] = (wanted[key] or 0) + ARGV[e + 2]
+end
+for key, by in pairs(wanted) do
+  if quota(key) < by then return {'0'} end
 end
 if room() < count or redis.call('MSETNX', unpack(marks)) == 0 then return {'0'} end
-local entry = redis.call('XADD', STREAM, '*', 'd', ARGV[#ARGV], 'n', count)
-redis.call('INCRBY', MORE, count - 1)
-for i = count + 2, #ARGV - 1, 2 do
-  redis.call('HINCRBY', STATS, ARGV[i], ARGV[i + 1])
+local last
+for e = entries, entries + 4 * ARGV[3] - 1, 4 do
+  last = append('score', ARGV[e], ARGV[e + 3], ARGV[e + 1], tonumber(ARGV[e + 2]))
 end
-ring(entry)
+for c = counters, entries - 1, 2 do
+  redis.call('HINCRBY', STATS, ARGV[c], ARGV[c + 1])
+end
+ring(last)
 return {'1'}

@@ -7,6 +7,7 @@ use spin_sdk::redis::RedisResult;
 use super::{BELL, CLOCK, announcement, integer, millis, nonsense, string};
 use crate::error::Error;
 use crate::fresh::Pieces;
+use crate::holder::{Holder, LEASE};
 use crate::identity::hex;
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
@@ -25,14 +26,14 @@ impl FollowUps {
         self.0.raw("[\"").raw(what).raw("\",")
     }
 
-    /// Hand this to the next queue.
+    /// Hand this to the next queue, in the flow of the entry.
     pub fn push(&mut self, payload: &str) {
         self.one("push").text(payload).raw("]");
     }
 
-    /// Come back with this at a time, milliseconds since the epoch.
-    pub fn delay(&mut self, until_ms: i64, payload: &str) {
-        self.one("delay").number(until_ms).raw(",").text(payload).raw("]");
+    /// Come back with this at a time, milliseconds since the epoch, in this flow.
+    pub fn delay(&mut self, until_ms: i64, flow: &str, payload: &str) {
+        self.one("delay").number(until_ms).raw(",").text(flow).raw(",").text(payload).raw("]");
     }
 
     /// Give this up for a reason. The reason is a fixed word. The payload need not be text.
@@ -74,18 +75,26 @@ pub struct Ended {
 /// Ends entries and does what follows, in one step. The door remembers their submissions for so long from now on.
 ///
 /// # Errors
-/// [`Kind::Away`](crate::Kind::Away). The entries come back after their lease.
-pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished], remembered: Duration) -> Result<Ended, Error> {
+/// [`Kind::Away`](crate::Kind::Away). The entries come back when their holder is taken for dead.
+pub async fn finish(
+    redis: &Redis,
+    queue: Queue,
+    holder: &Holder,
+    entries: &[Finished],
+    remembered: Duration,
+) -> Result<Ended, Error> {
     if entries.is_empty() {
         return Ok(Ended::default());
     }
     // Only alerts follow from an entry, so there is one stream that they can go to.
     let next = Queue::Dispatch;
-    let (work, to) = ([queue.stream(), names::DUE, names::DEAD, names::CLOCK], [next.stream(), next.bell()]);
-    let keys = [&work[..], &to, &[names::ERASED, names::MORE]].concat();
+    let keys = [names::DEAD, names::CLOCK, next.bell(), names::ERASED];
+    holder.told();
     let arguments = vec![
-        text(names::GROUP),
         text(queue.name()),
+        text(holder.name()),
+        millis(LEASE),
+        text(next.name()),
         text(next.channel()),
         millis(BELL),
         text(names::CLOCK_CHANNEL),
@@ -95,7 +104,7 @@ pub async fn finish(redis: &Redis, queue: Queue, entries: &[Finished], remembere
         number(i64::try_from(remembered.as_secs()).unwrap_or(i64::MAX)),
         text(told(entries)),
     ];
-    let reply = redis.eval(lua!("queue/finish.lua"), &keys, arguments).await?;
+    let reply = redis.eval_on_flows(lua!("queue/finish.lua"), &keys, arguments).await?;
     ended(&reply).ok_or_else(|| nonsense("finish"))
 }
 
@@ -126,13 +135,13 @@ mod tests {
     fn what_ends_and_what_follows_is_told_in_json() {
         let mut follow_ups = FollowUps::default();
         follow_ups.push("{\"a\":1}");
-        follow_ups.delay(5, "later");
+        follow_ups.delay(5, "k|A|1", "later");
         follow_ups.dead("unreadable-entry", &[0, 255]);
         follow_ups.index("list", -1, "a b");
         follow_ups.count("month", "day");
         let all = Finished { id: "1-0".into(), submission: Some("s".into()), follow_ups };
         let none = Finished { id: "2-0".into(), submission: None, follow_ups: FollowUps::default() };
-        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["delay",5,"later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"]]],["2-0","",[]]]"#;
+        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"]]],["2-0","",[]]]"#;
         assert_eq!(told(&[all, none]), expected);
     }
 

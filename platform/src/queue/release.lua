@@ -1,7 +1,16 @@
--- Gives entries back that could not be finished for a reason that is not theirs: they are handed out again later, and
--- the attempt is not counted. An id may come several times, with each submission of the entry.
--- KEYS stream; ARGV group, ms that they have been idle, ids
-for i = 3, #ARGV do
-  redis.call('XCLAIM', KEYS[1], ARGV[1], 'worker', 0, ARGV[i], 'IDLE', ARGV[2], 'RETRYCOUNT', 0, 'JUSTID')
+-- Gives entries back that could not be finished for a reason that is not theirs: they rest for a while, and the attempt is not
+-- counted. An id may come several times, with each submission of the entry. flows.lua stands before this.
+-- ARGV queue, holder, ms to rest, the name under which they rest, ids. Gives how many rest
+local queue, holder, count = ARGV[1], ARGV[2], 0
+for i = 5, #ARGV do
+  local held = redis.call('HGET', HELD .. queue, ARGV[i])
+  local owner = held and string.match(held, '^%S+')
+  if owner == holder then
+    redis.call('HSET', HELD .. queue, ARGV[i], ARGV[4] .. string.sub(held, #owner + 1))
+    count = count + 1
+  end
 end
-return {#ARGV - 2}
+if count > 0 then
+  redis.call('ZADD', HOLDERS, whole(clock_ms() + ARGV[3]), ARGV[4])
+end
+return {count}

@@ -41,6 +41,8 @@ struct Waiting {
     mark: String,
     scope: String,
     kind: String,
+    flow: String,
+    cost: usize,
     payload: String,
     told: Told,
     _bell: StreamWriter<u8>,
@@ -92,6 +94,8 @@ impl Waiting {
             mark: submission.mark.to_owned(),
             scope: submission.scope.to_owned(),
             kind: submission.kind.to_owned(),
+            flow: submission.flow.to_owned(),
+            cost: submission.cost,
             payload: submission.payload.to_owned(),
             told: Rc::clone(&told),
             _bell: bell,
@@ -111,8 +115,8 @@ impl Waiting {
     }
 
     fn submission(&self) -> Submission<'_> {
-        let Waiting { id, mark, scope, kind, payload, .. } = self;
-        Submission { id, mark, scope, kind, payload, amends: None }
+        let Waiting { id, mark, scope, kind, flow, cost, payload, .. } = self;
+        Submission { id, mark, scope, kind, flow, cost: *cost, payload, amends: None }
     }
 }
 

@@ -1,14 +1,21 @@
 -- Takes places for calls to receivers.
--- KEYS  disabled, then for each receiver: breaker, calls, rate
--- ARGV  now ms, pause of a breaker ms, a name for the calls,
+-- KEYS  disabled, holders (name by when it is taken for dead), then for each receiver: breaker, calls, rate
+-- ARGV  now ms, pause of a breaker ms, a name for the calls, which begins with their holder's name and a colon,
 --       then for each receiver: id, calls wanted, longest call ms, most calls at the same time, ms between two calls or 0,
 --       number of places that are given back, these places
 -- Gives for each receiver: why there are not more places ('' | 'disabled' | 'breaker' | 'rate' | 'concurrency'), until
 --       when ms, number of places, places, number of fields, the breaker's fields: name, value
 local out, now, pause = {}, tonumber(ARGV[1]), tonumber(ARGV[2])
+local time = redis.call('TIME')
+local server_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Whether the worker that has made a place lives.
+local function lives(place)
+  local till = redis.call('ZSCORE', KEYS[2], string.match(place, '^[^:]*'))
+  return till and tonumber(till) > server_ms
+end
 local i = 4
-for n = 1, (#KEYS - 1) / 3 do
-  local k = 2 + (n - 1) * 3
+for n = 1, (#KEYS - 2) / 3 do
+  local k = 3 + (n - 1) * 3
   local id, wanted, longest = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local breaker, calls, rate, interval = KEYS[k], KEYS[k + 1], KEYS[k + 2], tonumber(ARGV[i + 4])
   local why, till, free, back = '', 0, wanted, tonumber(ARGV[i + 5])
@@ -24,6 +31,7 @@ for n = 1, (#KEYS - 1) / 3 do
     open = math.min(open, now + pause)
     local probe = tonumber(redis.call('HGET', breaker, 'probe') or nil)
     probe = probe and math.min(probe, now + longest + 1000)
+    if probe and not lives(redis.call('HGET', breaker, 'prober') or '') then probe = nil end
     if now < open then
       why, till, free = 'breaker', open, 0
     elseif probe and now < probe then
@@ -36,6 +44,11 @@ for n = 1, (#KEYS - 1) / 3 do
   if free > 0 then
     redis.call('ZREMRANGEBYSCORE', calls, '-inf', now)
     local places = tonumber(ARGV[i + 3]) - redis.call('ZCARD', calls)
+    if places < free then
+      for _, place in ipairs(redis.call('ZRANGE', calls, 0, -1)) do
+        if not lives(place) then places = places + redis.call('ZREM', calls, place) end
+      end
+    end
     if places < free then
       free, why = math.max(places, 0), probes and why or 'concurrency'
     end
@@ -54,7 +67,7 @@ for n = 1, (#KEYS - 1) / 3 do
     end
   end
   if probes and free > 0 then
-    redis.call('HSET', breaker, 'probe', string.format('%.0f', now + longest + 1000))
+    redis.call('HSET', breaker, 'probe', string.format('%.0f', now + longest + 1000), 'prober', ARGV[3])
     free = 1
   end
   out[#out + 1] = why

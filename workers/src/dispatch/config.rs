@@ -12,9 +12,11 @@ use platform::link::LinkKey;
 use platform::redis::{PATIENCE, Redis};
 use platform::settings::Settings;
 
+/// The longest that work waits in a worker for a place at its receiver.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
 pub(crate) struct Config {
     pub(crate) redis: Redis,
-    pub(crate) lease: Duration,
     pub(crate) max_attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) link_key: Option<LinkKey>,
@@ -30,26 +32,12 @@ impl Config {
         let routes = reader.parsed("alert_routes", routes).await;
         let config = Config {
             redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
-            lease: reader.seconds("lease_seconds", 1..=86_400).await,
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             concurrency: reader.number("delivery_concurrency", 1..=1024).await,
             link_key: reader.parsed("link_key", LinkKey::read).await,
             routes: Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays)),
         };
-        // A lease that ends before a call does would let two workers call at the same time.
-        let fault = (config.lease.as_millis() <= u128::from(deadline_ms))
-            .then_some("lease_seconds must be longer than delivery_deadline_ms");
-        reader.finish_unless(fault, config)
-    }
-
-    /// The longest that a call may take, whatever the receiver's own deadline: its work comes back when the lease ends.
-    pub(crate) fn longest_call(&self) -> Duration {
-        self.lease * 2 / 3
-    }
-
-    /// The longest that work waits in this worker for a place at its receiver.
-    pub(crate) fn longest_wait(&self) -> Duration {
-        self.lease / 4
+        reader.finish(config)
     }
 }
 

@@ -11,6 +11,7 @@ use domain::{Severity, Timestamp};
 use platform::alerts::change::{self, Change};
 use platform::alerts::{self, Found, Happening, Raising, Taken};
 use platform::entry::{Alert, Attempts, Dispatch, Due, Work};
+use platform::holder::Holder;
 use platform::kv::Store;
 use platform::queue::Claimed;
 use platform::{Error, clock, log, names, self_check};
@@ -82,6 +83,7 @@ impl Entries {
 /// Raises alerts. What is due at once is this worker's to do.
 pub(crate) async fn raise(
     config: &Config,
+    holder: &Rc<Holder>,
     store: &Store,
     rules: &Rc<Rules>,
     cases: &mut Cases,
@@ -91,9 +93,8 @@ pub(crate) async fn raise(
         return Ok(Vec::new());
     }
     let now = clock::now();
-    let lease_ms = u64::try_from(config.lease.as_millis()).unwrap_or(u64::MAX);
     let raisings: Vec<Raising<'_>> = raised.iter().map(|(id, alert)| Raising { alert, entry: Some(id) }).collect();
-    let taken = Taken::Until(now.plus_ms(lease_ms).millis());
+    let taken = Taken::By(holder);
     let found = alerts::raise_all(&config.redis, store, &rules.routes, &rules.silences, &raisings, taken, now).await?;
     let mut jobs = Vec::new();
     for ((_, alert), raised) in raised.into_iter().zip(found) {
@@ -116,7 +117,7 @@ pub(crate) async fn raise(
                 submission_id: case.alert.submission_id.clone(),
                 work: work.clone(),
             };
-            job(&case, rules, Lease::Clock(due), work)
+            job(&case, rules, Lease::Reserved(Rc::clone(holder), due), work)
         }));
     }
     Ok(jobs)
@@ -160,7 +161,7 @@ pub(crate) async fn due(
                 let state = &case.found.borrow().state;
                 for owed in state.due().into_iter().filter(|owed| owed.at <= clock::now()) {
                     let (alert_id, submission_id) = (due.alert_id.clone(), case.alert.submission_id.clone());
-                    over.push(&Due { alert_id, submission_id, work: owed.work.into() })?;
+                    over.push(&case.alert, &Due { alert_id, submission_id, work: owed.work.into() })?;
                 }
                 changes.push(over);
             }

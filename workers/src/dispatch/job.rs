@@ -10,6 +10,7 @@ use domain::{Severity, Timestamp};
 use platform::alerts::change::Change;
 use platform::alerts::{Found, facts_of};
 use platform::entry::{Alert, Attempt, Attempts, Due, Work};
+use platform::holder::Holder;
 use platform::{Error, clock};
 
 use crate::dispatch::config::Rules;
@@ -24,19 +25,19 @@ pub(crate) struct Case {
 pub(crate) enum Lease {
     /// An entry of the stream, which was claimed.
     Entry(String),
-    /// What the clock would put onto the stream.
-    Clock(Due),
+    /// What is reserved for this worker: it is due at once if it dies.
+    Reserved(Rc<Holder>, Due),
 }
 
 impl Lease {
     /// Adds to a change that the work is done.
-    pub(crate) fn end(&self, change: &mut Change) -> Result<(), Error> {
+    pub(crate) fn end(&self, alert: &Alert, change: &mut Change) -> Result<(), Error> {
         match self {
             Lease::Entry(id) => {
                 change.end(id);
                 Ok(())
             }
-            Lease::Clock(due) => change.undelay(due),
+            Lease::Reserved(holder, due) => change.done(holder, alert, due),
         }
     }
 }
@@ -68,7 +69,7 @@ impl Job {
     pub(crate) fn entry(&self) -> Option<&str> {
         match &self.lease {
             Lease::Entry(id) => Some(id),
-            Lease::Clock(_) => None,
+            Lease::Reserved(..) => None,
         }
     }
 

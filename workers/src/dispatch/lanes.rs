@@ -15,10 +15,11 @@ use domain::alert::breaker::Gauge;
 use domain::alert::retry::Outcome;
 use domain::alert::state::Hold;
 use domain::{Severity, Timestamp};
+use platform::holder::Holder;
 use platform::receivers::{self, Admitted, Closed, Wanted};
 use platform::{Error, clock};
 
-use crate::dispatch::config::{Config, Rules};
+use crate::dispatch::config::{Config, LONGEST_WAIT, Rules};
 use crate::dispatch::job::{Happened, Job, What};
 
 /// The most that waits for one receiver in a worker.
@@ -64,11 +65,7 @@ impl Lanes {
     /// Lets work wait for its place; gives what becomes of it where the lane is full.
     pub(crate) fn push(&mut self, job: Job) -> Option<Happened> {
         let lane = self.lanes.entry(job.receiver().to_owned()).or_insert_with(Lane::new);
-        let place = match job.severity() {
-            Severity::Critical => lane.waiting.partition_point(|it| it.severity() == Severity::Critical),
-            _ => lane.waiting.len(),
-        };
-        lane.waiting.insert(place, job);
+        lane.insert(job);
         self.waiting += 1;
         if lane.waiting.len() <= LONGEST_LANE {
             return None;
@@ -120,6 +117,7 @@ impl Lanes {
     pub(crate) async fn places(
         &mut self,
         config: &Config,
+        holder: &Holder,
         rules: &Rc<Rules>,
         room: usize,
     ) -> Result<(Vec<Placed>, Vec<Happened>), Error> {
@@ -151,11 +149,10 @@ impl Lanes {
             }
         }
         let now = clock::now();
-        let longest_call = config.longest_call();
         let (mut asked, mut longest_calls) = (Vec::new(), Vec::new());
         for (id, rules, count) in &wanted {
             let Some(receiver) = rules.routes.receiver(id) else { continue };
-            let longest = Duration::from_millis(receiver.deadline_ms).min(longest_call);
+            let longest = Duration::from_millis(receiver.deadline_ms);
             // Somewhat more than the call: a place that comes back early would be one too many.
             let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(500);
             let back = self.lanes.get_mut(id).map(|lane| std::mem::take(&mut lane.back)).unwrap_or_default();
@@ -163,7 +160,7 @@ impl Lanes {
             longest_calls.push(longest);
         }
         let limits = rules.routes.breaker;
-        let admitted = receivers::admit(&config.redis, &limits, &asked, now).await?;
+        let admitted = receivers::admit(&config.redis, holder, &limits, &asked, now).await?;
         for ((Wanted { receiver, .. }, longest), admitted) in asked.into_iter().zip(longest_calls).zip(admitted) {
             let Some(lane) = self.lanes.get_mut(&receiver.id) else { continue };
             let before = lane.waiting.len();
@@ -172,7 +169,7 @@ impl Lanes {
                 lane.running += 1;
                 placed.push(Placed { job, place: place.clone(), longest });
             }
-            happened.extend(lane.closed(admitted, config, now));
+            happened.extend(lane.closed(admitted, now));
             self.waiting -= before - lane.waiting.len();
         }
         Ok((placed, happened))
@@ -180,6 +177,25 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Lets work wait: the critical first, and of those that are alike one of each sender in turn, so that the many of one
+    /// sender are not all before the one of another.
+    fn insert(&mut self, job: Job) {
+        let class = |job: &Job| job.severity() != Severity::Critical;
+        let flow = job.case.alert.flow();
+        let alike = self.waiting.iter().filter(|it| class(it) == class(&job));
+        let round = alike.filter(|it| it.case.alert.flow() == flow).count();
+        let mut rounds: BTreeMap<String, usize> = BTreeMap::new();
+        let place = self.waiting.iter().position(|it| {
+            if class(it) != class(&job) {
+                return class(it);
+            }
+            let before = rounds.entry(it.case.alert.flow()).or_default();
+            *before += 1;
+            *before > round + 1
+        });
+        self.waiting.insert(place.unwrap_or(self.waiting.len()), job);
+    }
+
     fn new() -> Self {
         Lane {
             waiting: VecDeque::new(),
@@ -200,7 +216,7 @@ impl Lane {
     }
 
     /// What becomes of those that got no place.
-    fn closed(&mut self, admitted: Admitted, config: &Config, now: Timestamp) -> Vec<Happened> {
+    fn closed(&mut self, admitted: Admitted, now: Timestamp) -> Vec<Happened> {
         self.gauge = admitted.gauge;
         let wait = |until: i64| Duration::from_millis(u64::try_from(until - now.millis()).unwrap_or(0));
         match admitted.closed {
@@ -216,7 +232,7 @@ impl Lane {
                 gone.map(|job| Happened { job, what: What::NotCalled(Outcome::Disabled) }).collect()
             }
             Some(Closed::Rate(until)) => {
-                if wait(until) <= config.longest_wait() {
+                if wait(until) <= LONGEST_WAIT {
                     self.closed_until = Some(Instant::now() + wait(until));
                     return Vec::new();
                 }
@@ -224,7 +240,7 @@ impl Lane {
             }
             Some(Closed::Breaker(until)) => {
                 // A call that tries decides for those behind it; critical ones go to the next receiver meanwhile.
-                if wait(until) <= config.longest_wait() {
+                if wait(until) <= LONGEST_WAIT {
                     self.closed_until = Some(Instant::now() + wait(until));
                     return self.hold(|job| job.severity() == Severity::Critical, until, Hold::Breaker);
                 }

@@ -5,8 +5,8 @@
 //! of its next attempt, or is a dead letter with its reason; nothing is dropped silently. What is sent is sent by one
 //! state of the settings.
 //!
-//! An alert is raised: admitted, and written down with what is due. What is due at once this worker does itself, under a
-//! lease that the clock ends if it dies. Every receiver has a lane: its calls run side by side as far as it may have
+//! An alert is raised: admitted, and written down with what is due. What is due at once this worker does itself; if it dies,
+//! that is due again. Every receiver has a lane: its calls run side by side as far as it may have
 //! them, and what waits for it holds up nobody else. Whatever happened is stored, then written with what follows.
 //!
 //! Not for: exactly-once. A host that dies between a receiver's answer and the script that writes it makes the receiver
@@ -30,13 +30,14 @@ use futures::StreamExt;
 use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures::stream::FuturesUnordered;
 use platform::deadline::Deadline;
+use platform::holder::{Holder, RENEWAL};
 use platform::kv::Store;
 use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::{Error, clock};
 
 pub use config::routes_in_force;
-use config::{Config, Rules};
+use config::{Config, LONGEST_WAIT, Rules};
 use intake::{Cases, Entries};
 use job::{Happened, Job};
 use lanes::Lanes;
@@ -50,6 +51,8 @@ const MOST_CLAIMED: usize = 128;
 const MOST_HELD: usize = 4096;
 /// The most outcomes that are written in one go: calls that end meanwhile leave their places unused until it is done.
 const MOST_WRITTEN: usize = 64;
+/// When Redis or the store is away, what was claimed is tried again after this.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// When a drain ends, if there is always more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +67,12 @@ pub enum Until {
 /// Sends what waits. Gives how much work was done.
 ///
 /// # Errors
-/// When Redis or the store is away; what was claimed comes back after its lease.
+/// When Redis or the store is away; what was claimed comes back.
 pub async fn drain(until: Until) -> Result<usize, Error> {
     let config = Rc::new(Config::read().await?);
     let mut worker = Worker {
         config,
+        holder: Rc::new(Holder::new()),
         store: Store::open().await?,
         rules: None,
         cases: Cases::default(),
@@ -80,11 +84,13 @@ pub async fn drain(until: Until) -> Result<usize, Error> {
         total: 0,
     };
     let result = worker.run(until).await;
+    let Worker { config, holder, claimed, .. } = worker;
     if result.is_err() {
         // No fault of theirs: they come back as if nobody had had them. What cannot be given back does so by itself.
-        let (redis, lease) = (worker.config.redis.clone(), worker.config.lease);
-        let _ = queue::release(&redis, Queue::Dispatch, worker.claimed, lease, lease).await;
+        let _ = queue::release(&config.redis, Queue::Dispatch, &holder, claimed, PAUSE).await;
+        return result;
     }
+    holder.leave(&config.redis).await?;
     result
 }
 
@@ -104,6 +110,7 @@ async fn beside<T>(calls: &mut Calls, ended: &mut Vec<Happened>, work: impl Futu
 
 struct Worker {
     config: Rc<Config>,
+    holder: Rc<Holder>,
     store: Store,
     rules: Option<Rc<Rules>>,
     cases: Cases,
@@ -121,13 +128,12 @@ struct Worker {
 impl Worker {
     async fn run(&mut self, until: Until) -> Result<usize, Error> {
         let mut deadline = Deadline::after(BUDGET);
-        let mut reclaim = true;
         loop {
             let mut open = !deadline.left().is_zero();
             if !open && until == Until::Quiet && !self.is_idle() {
                 // Staying longer than planned must not mean working with old variables.
                 self.config = Rc::new(Config::read().await?);
-                (self.rules, deadline, open, reclaim) = (None, Deadline::after(BUDGET), true, true);
+                (self.rules, deadline, open) = (None, Deadline::after(BUDGET), true);
             }
             let room = MOST_HELD
                 .saturating_sub(self.lanes.waiting() + self.calls.len() + self.unwritten.len())
@@ -135,7 +141,7 @@ impl Worker {
             let look = open && room > 0;
             let mut took = 0;
             if look {
-                (took, reclaim) = self.take(room, reclaim).await?;
+                took = self.take(room).await?;
                 if took == 0 && self.is_idle() {
                     return Ok(self.total);
                 }
@@ -143,11 +149,14 @@ impl Worker {
                 queue::ring(&self.config.redis, Queue::Dispatch).await?;
                 return Ok(self.total);
             }
-            let back = if open { self.lanes.put_back(self.config.longest_wait()) } else { self.lanes.clear() };
+            if self.holder.is_stale() {
+                self.holder.renew(&self.config.redis).await?;
+            }
+            let back = if open { self.lanes.put_back(LONGEST_WAIT) } else { self.lanes.clear() };
             self.unwritten.extend(back);
             if took == 0 && self.ended.is_empty() && self.unwritten.is_empty() {
                 // With no room or no time left there is nothing to look for.
-                let pause = if look || self.lanes.waiting() > 0 { LOOK } else { self.config.longest_call() };
+                let pause = if look || self.lanes.waiting() > 0 { LOOK } else { RENEWAL };
                 if let Either::Left((Some(first), _)) = select(self.calls.next(), pin!(clock::sleep(pause))).await {
                     self.ended.push(first);
                 }
@@ -172,17 +181,17 @@ impl Worker {
         self.calls.is_empty() && self.ended.is_empty() && self.unwritten.is_empty() && self.lanes.waiting() == 0
     }
 
-    /// Takes entries, and makes them into what waits in the lanes. Gives how many there were, and whether to look for
-    /// ended leases the next time.
-    async fn take(&mut self, room: usize, reclaim: bool) -> Result<(usize, bool), Error> {
-        let how = Claim { count: room, lease: self.config.lease, reclaim, leave: self.is_idle() };
+    /// Takes entries, and makes them into what waits in the lanes. Gives how many there were.
+    async fn take(&mut self, room: usize) -> Result<usize, Error> {
+        let holder = Rc::clone(&self.holder);
+        let how = Claim { count: room, holder: &holder, leave: self.is_idle() };
         let (revision, claimed) = queue::claim(&self.config.redis, Queue::Dispatch, how).await?;
         let rules = Rules::at(&self.config, &revision, self.rules.as_ref()).await?;
         self.rules = Some(Rc::clone(&rules));
         if claimed.is_empty() {
-            return Ok((0, false));
+            return Ok(0);
         }
-        let (count, again) = (claimed.len(), claimed.first().is_some_and(|entry| entry.attempt > 1));
+        let count = claimed.len();
         self.claimed.extend(claimed.iter().map(|entry| entry.id.clone()));
         let ids: Vec<String> = claimed.iter().map(|entry| entry.id.clone()).collect();
 
@@ -195,7 +204,7 @@ impl Worker {
         let entries = beside(calls, ended, erased::split(config, store, entries)).await?;
         let mut changes = entries.changes;
         let all: Vec<_> = entries.raised.iter().map(|(_, alert)| alert.clone()).collect();
-        let raise = intake::raise(config, store, &rules, &mut self.cases, entries.raised);
+        let raise = intake::raise(config, &holder, store, &rules, &mut self.cases, entries.raised);
         let mut jobs = beside(calls, ended, raise).await?;
         let due = intake::due(config, store, &rules, &mut self.cases, entries.due);
         let (due, over) = beside(calls, ended, due).await?;
@@ -219,7 +228,7 @@ impl Worker {
             happened.extend(self.lanes.push(job));
         }
         self.settle(happened).await?;
-        Ok((count, again))
+        Ok(count)
     }
 
     /// Begins calls as far as their receivers have places. Gives what happened to those that are not called.
@@ -228,7 +237,7 @@ impl Worker {
         let Some(rules) = self.rules.clone().filter(|_| self.lanes.waiting() > 0 && room > 0) else {
             return Ok(Vec::new());
         };
-        let (placed, happened) = self.lanes.places(&self.config, &rules, room).await?;
+        let (placed, happened) = self.lanes.places(&self.config, &self.holder, &rules, room).await?;
         for placed in placed {
             self.calls.push(call::attempt(Rc::clone(&self.config), placed).boxed_local());
         }

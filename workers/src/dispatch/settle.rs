@@ -46,7 +46,7 @@ pub(crate) async fn settle(
                 pending.push(Pending { job, what, before, step });
             }
             // Somebody was quicker, or it is a step that is done twice.
-            Err(_) => job.lease.end(&mut always)?,
+            Err(_) => job.lease.end(&job.case.alert, &mut always)?,
         }
         others.push(always);
     }
@@ -92,11 +92,11 @@ fn record(job: &mut Job, what: &What, step: Option<&Step>, batch: &mut Batch) ->
 
 /// What goes with a step: the work is done, and those that went with the message are told.
 fn finish(job: &Job, state: &State, change: &mut Change) -> Result<(), Error> {
-    job.lease.end(change)?;
+    job.lease.end(&job.case.alert, change)?;
     let is_over = |it: &Delivery| !matches!(it.status, Status::Waiting { .. });
     if !job.members.is_empty() && state.delivery(job.receiver()).is_some_and(is_over) {
         let (alert_id, submission_id) = (job.case.alert.alert_id.clone(), job.case.alert.submission_id.clone());
-        change.push(&Due { alert_id, submission_id, work: Work::Carry })?;
+        change.push(&job.case.alert, &Due { alert_id, submission_id, work: Work::Carry })?;
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ async fn again(config: &Config, store: &Store, job: &Job, what: &What) -> Result
         }
         Err(_) => {
             let mut change = Change::default();
-            job.lease.end(&mut change)?;
+            job.lease.end(alert, &mut change)?;
             change::make(redis, &[change]).await?;
             // What others made of it is what counts from here on.
             if let Some(found) = alerts::load(redis, store, &alert.alert_id).await? {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long until the next look for a submission that is not stored yet.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often to look: longer than any lease.
+/// How often to look.
 const MOST_LOOKS: u32 = 86_400;
 
 /// A mark that is to be set.
@@ -29,6 +29,7 @@ pub(crate) struct Supersede {
     key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    flow: String,
     looks: u32,
 }
 
@@ -41,6 +42,7 @@ impl Supersede {
             at: submission.received_at.clone(),
             key: submission.key.clone(),
             reason: submission.amends_reason.clone(),
+            flow: names::flow(&submission.key, &submission.study_id, &submission.site_id),
             looks: 0,
         })
     }
@@ -67,7 +69,7 @@ impl Supersede {
                 return Ok(());
             }
             let after = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
-            follow_ups.delay(clock::now().millis().saturating_add(after), &payload);
+            follow_ups.delay(clock::now().millis().saturating_add(after), &self.flow, &payload);
             return Ok(());
         }
         let change = Change {

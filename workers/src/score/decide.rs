@@ -121,6 +121,7 @@ fn said(entry: &Entry, rule: &str, severity: Severity, text_key: &str, reason: S
         text_key: text_key.to_owned(),
         reason,
         received_at: submission.received_at.clone(),
+        key: submission.key.clone(),
         trace: entry.trace.clone(),
     }
 }

@@ -26,7 +26,7 @@ use platform::Error;
 use platform::ahead::Ahead;
 use platform::config::Reader;
 use platform::deadline::Deadline;
-use platform::kv;
+use platform::holder::Holder;
 use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::redis::{PATIENCE, Redis};
@@ -44,41 +44,42 @@ pub const BUDGET: Duration = Duration::from_secs(5);
 /// Scores what waits, for at most `budget`. Gives how many submissions were finished.
 ///
 /// # Errors
-/// When Redis or the store is away; what was claimed comes back after its lease.
+/// When Redis or the store is away; what was claimed comes back.
 pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let mut reader = Reader::new();
     let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
-    let lease = reader.seconds("lease_seconds", 1..=86_400).await;
     let max_attempts = reader.number("max_attempts", 1..=1000).await;
     let remembered_days: u64 = reader.number("once_days", 1..=36_500).await;
     let risk = risk::Config::read(&mut reader).await;
     let (redis, risk) = reader.finish((redis, risk))?;
 
     let remembered = Duration::from_secs(86_400 * remembered_days);
-    let bench = Bench { redis: &redis, risk: &risk, max_attempts, lease, remembered };
+    let holder = Holder::new();
+    let bench = Bench { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };
 
     let deadline = Deadline::after(budget);
-    let claim = |reclaim| queue::claim(&redis, Queue::Score, Claim { count: BATCH, lease, reclaim, leave: true });
+    let claim = || queue::claim(&redis, Queue::Score, Claim { count: BATCH, holder: &holder, leave: true });
     let (mut scorer, mut total, mut ending) = (Scorer::default(), 0, Ahead::done(Ok(0)));
-    let (mut revision, mut entries) = claim(true).await?;
+    let (mut revision, mut entries) = claim().await?;
     while !entries.is_empty() {
-        // A stalled entry is rare: look for the next one when there is one, else once a drain.
-        let reclaim = entries.first().is_some_and(|entry| entry.attempt > 1);
         let scored = bench.score(&mut scorer, &revision, &entries, &mut ending).await;
         // What is next is claimed while this is stored, and this is ended while what is next is scored.
         let next = match scored.is_ok() && !deadline.left().is_zero() {
-            true => Ahead::begin(claim(reclaim)).await,
+            true => Ahead::begin(claim()).await,
             false => Ahead::done(Ok((String::new(), Vec::new()))),
         };
         // What is stored leaves its room to what is next.
-        let stored = scored.and_then(|mut scored| kv::put_all(&mut std::mem::take(&mut scored.batch)).map(|()| scored));
+        let stored = match scored {
+            Ok(mut scored) => bench.store(std::mem::take(&mut scored.batch)).await.map(|()| scored),
+            Err(away) => Err(away),
+        };
         let (ended, next) = (ending.await, next.await);
         let scored = match stored {
             Ok(scored) => scored,
             Err(away) => {
                 let claimed = entries.into_iter().chain(next.into_iter().flat_map(|(_, next)| next));
                 let ids = claimed.map(|entry| entry.id);
-                queue::release(&redis, Queue::Score, ids, lease, PAUSE).await?;
+                queue::release(&redis, Queue::Score, &holder, ids, PAUSE).await?;
                 return Err(away);
             }
         };
@@ -93,9 +94,9 @@ pub async fn drain(budget: Duration) -> Result<usize, Error> {
         };
     }
     total += ending.await?;
-    if !deadline.left().is_zero() {
-        return Ok(total);
+    holder.leave(&redis).await?;
+    if deadline.left().is_zero() {
+        queue::ring(&redis, Queue::Score).await?;
     }
-    queue::ring(&redis, Queue::Score).await?;
     Ok(total)
 }

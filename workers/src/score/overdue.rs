@@ -2,18 +2,17 @@
 //! study has a rule on that, and looked at when the next one is overdue.
 //!
 //! Guarantee: a miss raises one alert, in the script that says when to look next, by the rules in force when it is found.
-//! What came in before the miss and is still on its way is waited for, a lease at most. An erased submission does not
+//! What came in of the site before the miss and is still on its way is waited for, a minute at most. An erased submission does not
 //! count: the one before it does, and a subject of whom all is erased is not awaited any more.
 //!
 //! Mechanism: scoring what is awaited puts a *look* among what is due, one for each subject and what is awaited of it: the
-//! next one moves it. The clock puts it onto the queue of submissions, behind what came in before it. A look that comes too
+//! next one moves it. The clock puts it onto the queue of submissions. A look that comes too
 //! early, or twice, finds nothing new to say: an alert's id follows from the last submission, the rule, and how long the
 //! silence had lasted. The record `submission/<id>/overdue` names the alerts that were raised after a submission.
 //!
 //! Not for: a subject that never sent anything. Nobody here knows that it exists.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
 use domain::overdue::{self, Missed};
@@ -36,6 +35,8 @@ use crate::score::work::Scored;
 
 /// Of so many submissions that came in last, less one, the last that was not erased is looked for.
 const LATEST: &str = "99";
+/// What came in before a miss and is not finished is waited for at most this long.
+const PATIENCE_MS: u64 = 60_000;
 /// When a look came before its time, it looks again after this.
 const AGAIN_MS: u64 = 1000;
 
@@ -81,21 +82,26 @@ pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut
 
 /// The look at another time.
 fn again(look: &awaited::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    follow_ups.delay(at.millis(), &look.payload()?);
+    follow_ups.delay(at.millis(), &look.flow(), &look.payload()?);
     Ok(())
 }
 
 /// Looks where the work says so.
-pub(crate) async fn look(redis: &Redis, rules: &Rules, work: &mut [Work<'_>], lease: Duration) -> Result<(), Error> {
+pub(crate) async fn look(redis: &Redis, rules: &Rules, work: &mut [Work<'_>]) -> Result<(), Error> {
     let mut looks: Vec<(&Claimed, &mut Look)> = work
         .iter_mut()
         .filter_map(|work| if let Work::Look(claimed, look) = work { Some((*claimed, look)) } else { None })
         .collect();
     let (store, now) = (Store::open().await?, clock::now());
-    let oldest = oldest_held(redis, now, looks.iter().map(|(claimed, _)| claimed.id.as_str()).collect()).await?;
+    let aside: Vec<&str> = looks.iter().map(|(claimed, _)| claimed.id.as_str()).collect();
+    let sites: BTreeSet<String> = looks.iter().map(|(_, look)| look.site()).collect();
+    let sites: Vec<String> = sites.into_iter().collect();
+    let oldest = queue::oldest_of(redis, Queue::Score, &aside, &sites).await?;
+    let oldest: BTreeMap<String, Option<i64>> = sites.into_iter().zip(oldest).collect();
     for some in looks.chunks_mut(READS) {
         let found = some.iter().map(|(claimed, look)| {
-            let by = By { redis, store: &store, rules, now, oldest, lease, again: claimed.attempt > 1 };
+            let oldest = oldest.get(&look.site()).copied().flatten();
+            let by = By { redis, store: &store, rules, now, oldest, again: claimed.attempt > 1 };
             async move { look.find(&by).await }
         });
         let found = join_all(found).await;
@@ -106,22 +112,14 @@ pub(crate) async fn look(redis: &Redis, rules: &Rules, work: &mut [Work<'_>], le
     Ok(())
 }
 
-/// When the oldest entry came in that is in the hands of workers, these looks left aside.
-async fn oldest_held(redis: &Redis, now: Timestamp, looks: BTreeSet<&str>) -> Result<Option<i64>, Error> {
-    let held = queue::held(redis, Queue::Score, now.millis(), looks.len() + 1).await?;
-    let other = held.iter().find(|id| !looks.contains(id.as_str()));
-    Ok(other.and_then(|id| id.split('-').next()?.parse().ok()))
-}
-
 /// With what a look is decided.
 struct By<'a> {
     redis: &'a Redis,
     store: &'a Store,
     rules: &'a Rules,
     now: Timestamp,
-    /// When the oldest entry came in that others hold.
+    /// When the oldest entry of the site came in that is not finished.
     oldest: Option<i64>,
-    lease: Duration,
     /// The look was handed out before.
     again: bool,
 }
@@ -147,6 +145,12 @@ impl Look {
         Look { asked, found: Found::Nothing }
     }
 
+    /// Its site, as flows name it.
+    fn site(&self) -> String {
+        let flow = self.asked.flow();
+        flow.split_once('|').map_or_else(String::new, |(_, site)| site.to_owned())
+    }
+
     async fn find(&self, by: &By<'_>) -> Result<Found, Error> {
         let rules = by.rules.overdue(&self.asked.study, &self.asked.awaited);
         if rules.is_empty() {
@@ -159,8 +163,7 @@ impl Look {
         let Some(latest) = judged.missed.iter().map(|missed| received.plus_ms(missed.after_ms)).max() else {
             return Ok(next.map_or(Found::Nothing, Found::Wait));
         };
-        let lease_ms = u64::try_from(by.lease.as_millis()).unwrap_or(u64::MAX);
-        if by.oldest.is_some_and(|oldest| oldest <= latest.millis()) && by.now < latest.plus_ms(lease_ms) {
+        if by.oldest.is_some_and(|oldest| oldest <= latest.millis()) && by.now < latest.plus_ms(PATIENCE_MS) {
             return Ok(Found::Wait(by.now.plus_ms(AGAIN_MS)));
         }
         let mut told: Overdue = by.store.get(&names::overdue(&last.submission_id)).await?.unwrap_or_default();
@@ -213,6 +216,7 @@ impl Look {
             reason: alert.reason,
             // Nothing came in: when it should have.
             received_at: received.plus_ms(after_ms).rfc3339(),
+            key: String::new(),
             trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
         }
     }

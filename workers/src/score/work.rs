@@ -10,7 +10,8 @@ use std::time::Duration;
 use platform::Error;
 use platform::ahead::Ahead;
 use platform::erasure;
-use platform::kv::Batch;
+use platform::holder::Holder;
+use platform::kv::{self, Batch};
 use platform::names::Queue;
 use platform::queue::{self, Claimed, Finished, FollowUps};
 use platform::redis::Redis;
@@ -42,8 +43,8 @@ pub(crate) struct Scored {
 pub(crate) struct Bench<'a> {
     pub(crate) redis: &'a Redis,
     pub(crate) risk: &'a risk::Config,
+    pub(crate) holder: &'a Holder,
     pub(crate) max_attempts: u32,
-    pub(crate) lease: Duration,
     /// How long the door knows what was scored.
     pub(crate) remembered: Duration,
 }
@@ -65,14 +66,14 @@ impl Bench<'_> {
         }
         if work.iter().any(|work| matches!(work, Work::Look(..))) {
             before.settle().await;
-            overdue::look(self.redis, &scorer.rules, &mut work, self.lease).await?;
+            overdue::look(self.redis, &scorer.rules, &mut work).await?;
         }
         let wanted = gather::wanted(scorer, self.risk, &work);
         let mut extras = Vec::new();
         if !wanted.is_empty() {
             before.settle().await;
-            let budget = (self.lease / 3).min(GATHERING);
-            extras = gather::gather(self.redis, scorer, self.risk, work.len(), wanted, budget).await?;
+            let gathering = gather::gather(self.redis, scorer, self.risk, work.len(), wanted, GATHERING);
+            extras = self.holder.keep(self.redis, gathering).await?;
         }
         let mut extras = extras.into_iter();
         let mut scored = Scored::default();
@@ -121,12 +122,21 @@ impl Bench<'_> {
         }
     }
 
+    /// Stores what a batch gave. A slow disk takes no longer than the worker's name lives.
+    pub(crate) async fn store(&self, mut batch: Batch) -> Result<(), Error> {
+        kv::put_in_parts(
+            &mut batch,
+            async || if self.holder.is_stale() { self.holder.renew(self.redis).await } else { Ok(()) },
+        )
+        .await
+    }
+
     /// Ends the entries of a batch that was stored. Gives how many submissions were ended.
     pub(crate) async fn end(&self, scored: Scored) -> Result<usize, Error> {
         let Scored { mut finished, mut raised, probes, .. } = scored;
         let mut count = 0;
         loop {
-            let ended = queue::finish(self.redis, Queue::Score, &finished, self.remembered).await?;
+            let ended = queue::finish(self.redis, Queue::Score, self.holder, &finished, self.remembered).await?;
             count += ended.count;
             if ended.erased.is_empty() {
                 return Ok(count.saturating_sub(probes));

@@ -1,0 +1,87 @@
+//! Who holds work, and proves that it lives.
+//!
+//! Guarantee: what a worker holds (entries of queues, work that it reserved, places at receivers and services) is nobody
+//! else's while the worker lives, and somebody else's at most [`LEASE`] and a tick after it died. A worker that was stopped
+//! and goes on finds that it holds nothing any more; that is not counted as an attempt.
+//!
+//! Mechanism: each drain, and each request that holds a place, has a name. One sorted set has the names, by when they are taken
+//! for dead by Redis' own clock. Claiming and finishing renew the name; a worker that does something else for longer renews
+//! it beside that. Whoever claims next, and the clock, lets what the dead held wait again (`queue/flows.lua`).
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+
+use crate::clock;
+use crate::error::Error;
+use crate::queue::millis;
+use crate::redis::{Redis, text};
+
+/// A worker that has not been heard of for this long is taken for dead.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// A worker that does something else for long renews its name this often.
+pub const RENEWAL: Duration = Duration::from_millis(800);
+
+/// The name of one drain, or of one request that holds a place.
+#[derive(Debug)]
+pub struct Holder {
+    name: String,
+    renewed: Cell<Option<Instant>>,
+}
+
+impl Holder {
+    /// A name that nobody has.
+    #[expect(clippy::new_without_default, reason = "no two are alike")]
+    pub fn new() -> Self {
+        Holder { name: format!("{:032x}", clock::random_bits()), renewed: Cell::new(None) }
+    }
+
+    /// The name, in which there is neither a blank nor a colon.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is time to renew it.
+    pub fn is_stale(&self) -> bool {
+        self.renewed.get().is_none_or(|at| at.elapsed() >= RENEWAL)
+    }
+
+    /// Whether Redis has been told of it. The caller tells now, by the script that it sends.
+    pub(crate) fn told(&self) -> &'static str {
+        if self.renewed.replace(Some(Instant::now())).is_some() { "1" } else { "0" }
+    }
+
+    /// Says that it lives.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Away`].
+    pub async fn renew(&self, redis: &Redis) -> Result<(), Error> {
+        let arguments = vec![text(&*self.name), text(self.told()), millis(LEASE)];
+        redis.eval_on_flows(lua!("queue/renew.lua"), &[], arguments).await.map(|_| ())
+    }
+
+    /// Leaves, holding nothing.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Away`]: the name ends by itself.
+    pub async fn leave(&self, redis: &Redis) -> Result<(), Error> {
+        redis.eval_on_flows(lua!("queue/leave.lua"), &[], vec![text(&*self.name)]).await.map(|_| ())
+    }
+
+    /// Does something that may take long, and renews the name beside it. That Redis is away then does not end the work: it
+    /// is told when the work ends.
+    pub async fn keep<T>(&self, redis: &Redis, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            match select(work.as_mut(), pin!(clock::sleep(RENEWAL))).await {
+                Either::Left((done, _)) => return done,
+                Either::Right(((), pending)) => match select(pending, pin!(self.renew(redis))).await {
+                    Either::Left((done, _)) => return done,
+                    Either::Right((_, _)) => {}
+                },
+            }
+        }
+    }
+}
