@@ -228,7 +228,7 @@ fn a_figure_in_quotes_counts_like_the_figure_with_its_comparator() {
         }
         let text = potassium(json!(text));
         assert_eq!(
-            (graded(text.clone()), alerts(&[text.clone()])),
+            (graded(text.clone()), alerts(std::slice::from_ref(&text))),
             (graded(number.clone()), alerts(&[number])),
             "{text}"
         );
