@@ -144,8 +144,15 @@ fn without_the_limit_of_normal_nothing_is_guessed() {
     // Only one of the limits is needed.
     let one_sided = json!({"code": "2160-0", "value": 90, "unit": "umol/L", "referenceRange": {"high": 100}});
     assert_eq!(graded(one_sided).grade, Some(0));
-    let other = report(&[json!({"code": "2093-3", "value": 9.0, "unit": "mmol/L"})]);
-    assert_eq!(grade(&Measured::list(&other), &[]), []);
+    // Never silence: what nobody grades says so.
+    let other = bare("2093-3", 9.0, "mmol/L");
+    assert_eq!((other.grade, other.reason.as_str()), (None, "CTCAE v5.0 grades are not given for this analyte"));
+    for unknown in [json!({"code": "50902-6", "value": 7.2, "unit": "mmol/kg"}), json!({"code": "HB", "value": "low"})]
+    {
+        let unknown = graded(unknown);
+        assert_eq!((unknown.status(), unknown.reason.as_str()), ("not-graded", "analyte not known"));
+        assert_eq!(unknown.analyte, None);
+    }
 }
 
 #[test]
@@ -201,6 +208,104 @@ fn an_abnormal_baseline_takes_the_place_of_the_upper_limit() {
     assert!(unknown.reason.ends_with("(baseline not known, taken as normal)") && !known.reason.contains("baseline"));
 }
 
+#[test]
+fn a_figure_in_quotes_counts_like_the_figure_with_its_comparator() {
+    let potassium = |value: Value| json!({"code": "2823-3", "value": value, "unit": "mmol/L", "referenceRange": {"low": 3.5, "high": 5}});
+    for (text, figure, comparator) in [
+        ("7.2", 7.2, None),
+        (" 7.2 ", 7.2, None),
+        (">7.0", 7.0, Some(">")),
+        ("> 7.0", 7.0, Some(">")),
+        ("\u{2265}7.0", 7.0, Some(">=")),
+        (">= 6.5", 6.5, Some(">=")),
+        ("<2.5", 2.5, Some("<")),
+        ("\u{2264}2.5", 2.5, Some("<=")),
+        ("<7", 7.0, Some("<")),
+    ] {
+        let mut number = potassium(json!(figure));
+        if let Some(comparator) = comparator {
+            number["comparator"] = json!(comparator);
+        }
+        let text = potassium(json!(text));
+        assert_eq!(
+            (graded(text.clone()), alerts(std::slice::from_ref(&text))),
+            (graded(number.clone()), alerts(&[number])),
+            "{text}"
+        );
+    }
+    let (seven, above) = (alerts(&[potassium(json!(7.0))]), alerts(&[potassium(json!(">7.0"))]));
+    let rules = |alerts: &[(String, &str, String)]| alerts.iter().map(|alert| alert.0.clone()).collect::<Vec<_>>();
+    assert_eq!(rules(&seven), ["critical-potassium-high", "grade-3"]);
+    assert_eq!(rules(&above), ["grade-4", "critical-potassium-high"]);
+    // An upper bound decides nothing about what is too high, and says so.
+    let below = graded(potassium(json!("<7")));
+    assert_eq!((below.status(), below.reason.contains("open to one side")), ("not-graded", true));
+}
+
+#[test]
+fn every_code_of_an_analyte_is_graded_and_alerts_like_the_panel_s() {
+    for (panel, siblings, value, unit, rule) in [
+        ("2823-3", "6298-4 77142-8 32713-0 39789-3 39790-1 41656-0", 7.2, "mmol/L", "critical-potassium-high"),
+        ("2951-2", "2947-0 77139-4 32717-1 39791-9 39792-7 41657-8", 118.0, "mmol/L", "critical-sodium-low"),
+        (
+            "2345-7",
+            "14749-6 15074-8 77135-2 39480-9 39481-7 51596-5 14743-9 72516-8 14771-0",
+            1.2,
+            "mmol/L",
+            "critical-glucose-low",
+        ),
+        (
+            "2345-7",
+            "2339-0 41653-7 32016-8 41651-1 41652-9 74774-1 2340-8 1558-6",
+            22.0,
+            "mg/dL",
+            "critical-glucose-low",
+        ),
+        ("718-7", "30313-1 30350-3 30352-9 20509-6 55782-7", 65.0, "g/L", "critical-haemoglobin-low"),
+        ("718-7", "59260-0 75928-2 93846-4", 3.0, "mmol/L", "critical-haemoglobin-low"),
+        ("751-8", "26499-4 753-4", 0.3, "10*9/L", "critical-neutrophils-low"),
+        ("777-3", "26515-7 778-1 49497-1", 12.0, "10*9/L", "critical-platelets-low"),
+        ("2160-0", "14682-9 59826-8 77140-2", 700.0, "umol/L", "critical-creatinine-high"),
+        ("2160-0", "38483-4 21232-4", 9.0, "mg/dL", "critical-creatinine-high"),
+        ("1742-6", "1743-4 1744-2 76625-3 77144-4", 900.0, "U/L", "critical-alt-high"),
+        ("1920-8", "30239-8 88112-8", 900.0, "U/L", "critical-ast-high"),
+    ] {
+        let of = |code: &str| {
+            let given = json!({"code": code, "value": value, "unit": unit, "referenceRange": {"high": 45}});
+            (graded(given.clone()), alerts(&[given]))
+        };
+        let (expected, raised) = of(panel);
+        assert!(raised.iter().any(|alert| alert.0 == rule), "{panel}: {raised:?}");
+        for code in siblings.split(' ') {
+            let (found, alerts) = of(code);
+            assert_eq!((found.code.as_str(), found.analyte), (code, Some(panel)));
+            assert_eq!(alerts, raised, "{code}");
+            assert_eq!(Grade { code: panel.to_string(), ..found }, expected);
+        }
+    }
+}
+
+#[test]
+fn a_figure_that_was_never_measured_is_not_called_normal() {
+    // 140 g/L and 3500 /uL, in the wrong unit.
+    for (code, value, unit) in [("718-7", 140.0, "g/dL"), ("751-8", 3500.0, "10*9/L")] {
+        let found = graded(result(code, value, unit, 1.0, 5000.0));
+        let reason = "no such figure was ever measured in this unit: compare both";
+        assert_eq!((found.status(), found.reason.as_str()), ("not-graded", reason));
+    }
+    // What is graded stays so.
+    assert_eq!(graded(result("2823-3", 72.0, "mmol/L", 3.5, 5.0)).grade, Some(4));
+}
+
+#[test]
+fn a_baseline_in_serum_is_one_for_blood() {
+    let first = report(&[result("14682-9", 60.0, "umol/L", 50.0, 100.0)]);
+    let baselines = Baseline::of(&Measured::list(&first));
+    let now = report(&[result("38483-4", 1.3, "mg/dL", 0.6, 1.2)]);
+    let found = grade(&Measured::list(&now), &baselines).remove(0);
+    assert_eq!((found.grade, found.reason.contains("times the baseline")), (Some(2), true), "{}", found.reason);
+}
+
 fn alerts(results: &[Value]) -> Vec<(String, &'static str, String)> {
     let data = report(results);
     let grades = grade(&Measured::list(&data), &[]);
@@ -237,6 +342,17 @@ proptest! {
             let of = |value| graded(result(code, value, unit, 120.0, 130.0)).grade.unwrap();
             let (worse, better) = if falls { (of(low), of(high)) } else { (of(high), of(low)) };
             prop_assert!(worse >= better);
+        }
+    }
+
+    #[test]
+    fn what_the_door_takes_of_a_known_analyte_is_never_without_a_figure(text in "[<>=\u{2264} ]{0,2}[0-9.,e+ -]{0,6}[a-z]{0,1}") {
+        let now = domain::Timestamp::parse("2026-03-01T08:00:00Z").unwrap();
+        let given = json!({"code": "2823-3", "value": text, "unit": "mmol/L", "collectedAt": "2026-03-01T07:00:00Z"});
+        let data = report(&[given]);
+        if domain::report::check(ReportKind::Lab, &data, now).is_empty() {
+            let found = grade(&Measured::list(&data), &[]).remove(0);
+            prop_assert!(found.reason != "the value is not a figure", "{}", text);
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
-    /// CTCAE grades of laboratory results, in their order.
+    /// CTCAE grades of laboratory results, one for each, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grades: Vec<Grade>,
     /// The study's own rules, where it has some for this.
@@ -38,8 +38,11 @@ impl Judged {
 pub struct Grade {
     /// Which result of the report, from 0.
     pub result: usize,
-    /// The analyte's LOINC code.
+    /// The result's code.
     pub code: String,
+    /// The panel's LOINC code for the analyte, where the result has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analyte: Option<String>,
     /// `graded` or `not-graded`.
     pub status: String,
     /// 0 to 4.

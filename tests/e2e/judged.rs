@@ -63,7 +63,7 @@ async fn laboratory_results_carry_grades_and_alert() {
     ]});
     let shown = judged(&app, &report("r1", "lab", data)).await;
     let grades = shown["grades"].as_array().unwrap();
-    assert_eq!(grades.len(), 3);
+    assert_eq!(grades.len(), 4);
     let anaemia = "haemoglobin is 7.5 g/dL, CTCAE v5.0 anaemia grade 3: below 8 g/dL";
     let expected =
         json!({"result": 0, "code": "718-7", "status": "graded", "grade": 3, "term": "anaemia", "reason": anaemia});
@@ -71,6 +71,9 @@ async fn laboratory_results_carry_grades_and_alert() {
     let expected = json!({"result": 2, "code": "1742-6", "status": "not-graded",
                           "reason": "no upper limit of normal is given"});
     assert_eq!(grades[2], expected);
+    let expected = json!({"result": 3, "code": "2093-3", "status": "not-graded",
+                          "reason": "CTCAE v5.0 grades are not given for this analyte"});
+    assert_eq!(grades[3], expected);
     let hyperkalaemia = "potassium is 7.2 mmol/L, CTCAE v5.0 hyperkalaemia grade 4: above 7 mmol/L";
     let expected = [
         three("grade-4", "critical", hyperkalaemia),

@@ -32,6 +32,7 @@ mod identity;
 mod import;
 mod journey;
 mod judged;
+mod laboratory;
 mod limits;
 mod monthly;
 mod names;

@@ -10,7 +10,7 @@ use super::{
     range::Span,
     walk::{At, Faults},
 };
-use crate::Code;
+use crate::{Code, score::possible};
 
 /// Two figures closer than this are the same figure: a cut-off at 15 holds for a mean that is 15 but for the last bit.
 pub(crate) const NEAR: f64 = 1e-9;
@@ -47,6 +47,11 @@ impl Test {
         low <= high && (low < high || self.holds(low))
     }
 
+    /// Whether every figure above one that passes passes too.
+    pub(crate) fn is_upward(&self) -> bool {
+        self.at_most.is_none() && self.below.is_none() && self.one_of.is_empty()
+    }
+
     /// The next figure past a strict bound, where figures are whole.
     fn step(&self, bound: f64, span: Span, by: f64) -> f64 {
         if span.whole { bound + by } else { bound }
@@ -70,16 +75,53 @@ pub(crate) enum Given {
 /// A condition, with names resolved to positions.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Condition {
-    Item { item: u16, test: Test },
-    Unanswered { item: u16, is: bool },
-    Missing { items: Vec<u16>, test: Test },
-    Answered { items: Vec<u16>, test: Test },
-    Score { score: u16, test: Test },
-    Flag { score: u16, is: bool },
-    Band { score: u16, bands: Vec<u16> },
-    Unscored { score: u16, is: bool },
-    Change { score: u16, since: Since, test: Test },
-    Parameter { parameter: u16, given: Given },
+    Item {
+        item: u16,
+        test: Test,
+    },
+    Unanswered {
+        item: u16,
+        is: bool,
+    },
+    Missing {
+        items: Vec<u16>,
+        test: Test,
+    },
+    Answered {
+        items: Vec<u16>,
+        test: Test,
+    },
+    /// `certain`: also true when the score must pass whatever the missing answers are.
+    Score {
+        score: u16,
+        test: Test,
+        certain: bool,
+    },
+    /// `certain`: also true when the flag must be set whatever the missing answers are.
+    Flag {
+        score: u16,
+        is: bool,
+        certain: bool,
+    },
+    /// `certain`: also true when the least possible score lies in one of the bands, so that the score ends there or beyond.
+    Band {
+        score: u16,
+        bands: Vec<u16>,
+        certain: bool,
+    },
+    Unscored {
+        score: u16,
+        is: bool,
+    },
+    Change {
+        score: u16,
+        since: Since,
+        test: Test,
+    },
+    Parameter {
+        parameter: u16,
+        given: Given,
+    },
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
@@ -142,6 +184,7 @@ impl Condition {
         let (more, tests): (&[&str], &[&str]) = match subject {
             "all" | "any" | "not" => (&[], &[]),
             "item" => (&["missing", "answered"], &TESTS),
+            "score" if scope == Scope::Rule => (&["band", "notScored", "certain"], &TESTS),
             "score" => (&["band", "notScored"], &TESTS),
             "change" => (&["since"], &TESTS),
             _ => (&[], &TESTS),
@@ -221,7 +264,19 @@ fn read_item(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condi
 fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {
     let subject = at.get("score")?;
     let score = names.score(subject, faults)?;
+    let certain_at = at.get("certain");
+    let certain = certain_at.as_ref().map_or(Some(false), |at| at.flag(faults))?;
+    let certain_at = certain_at.filter(|_| certain);
+    if let Some(asked) = &certain_at
+        && names.known(score)
+        && !possible::is_sum(names.scores(), score)
+    {
+        asked.fault(faults, Code::Conflict, "only a sum, a mean, a count, or a flag on them is certain before its end");
+    }
     if let Some(asked) = at.get("notScored") {
+        if let Some(certain) = certain_at {
+            certain.fault(faults, Code::Conflict, "an absence of a score is never certain");
+        }
         return Some(Condition::Unscored { score, is: asked.flag(faults)? });
     }
     if let Some(asked) = at.get("band") {
@@ -235,7 +290,12 @@ fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Cond
                 None => {}
             }
         }
-        return Some(Condition::Band { score, bands });
+        if let Some(certain) = certain_at
+            && bands.contains(&0)
+        {
+            certain.fault(faults, Code::Conflict, "the lowest band is no finding while answers are missing");
+        }
+        return Some(Condition::Band { score, bands, certain });
     }
     if let Some(asked) = at.get("is")
         && let Some(is) = asked.value.as_bool()
@@ -243,13 +303,24 @@ fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Cond
         if !names.is_flag(score) && names.known(score) {
             asked.fault(faults, Code::Type, "a number: this score is not a flag");
         }
-        return Some(Condition::Flag { score, is });
+        if let Some(certain) = certain_at.filter(|_| !is) {
+            certain.fault(faults, Code::Conflict, "only what is true is certain before its end");
+        }
+        return Some(Condition::Flag { score, is, certain });
     }
     if names.known(score) && names.span(score).is_none() {
         subject.fault(faults, Code::Type, "a score that is a number");
         return None;
     }
-    Some(Condition::Score { score, test: read_test(at, names.span(score), faults)? })
+    let test = read_test(at, names.span(score), faults)?;
+    if let Some(certain) = certain_at {
+        if !test.is_upward() {
+            certain.fault(faults, Code::Conflict, "only \"atLeast\" or \"above\": missing answers can add to a score");
+        } else if names.span(score).is_some_and(|span| test.holds(span.low)) {
+            certain.fault(faults, Code::Conflict, "always true: the lowest score passes");
+        }
+    }
+    Some(Condition::Score { score, test, certain })
 }
 
 fn read_parameter(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {

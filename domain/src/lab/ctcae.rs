@@ -16,13 +16,17 @@
 //! - Alanine and aspartate aminotransferase and bilirubin are graded by multiples of the baseline where the baseline is
 //!   known to be abnormal; else the baseline is taken as normal, and the reason says when it is not known. Creatinine's
 //!   multiples of the baseline count beside those of the upper limit of normal; the worse grade holds.
+//! - A figure that was never measured in its unit is not called normal: the unit may be wrong.
 //! - Haemoglobin increased is not graded: it is a rise above baseline or normal that no other term of the panel resembles.
 
 use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
+use serde_json::{Value, json};
+
 use super::{Baseline, Grade, Measured, Quantity};
 use crate::{
     instrument::condition::Test,
+    report::units,
     rule::{figure, worst_first},
 };
 
@@ -137,17 +141,19 @@ const TERMS: &[Term] = &[
 
 /// Whether CTCAE grades an analyte here.
 pub(crate) fn grades(code: &str) -> bool {
-    TERMS.iter().any(|term| term.code == code)
+    units::of(code).is_some_and(|known| TERMS.iter().any(|term| term.code == known.analyte.code))
 }
 
-/// The grades of a report's results: one for each result of the panel, none for others. `baselines` are the subject's
+/// What CTCAE grades of an analyte, for those who read the panel.
+pub(super) fn limits(code: &str) -> Vec<Value> {
+    let terms = TERMS.iter().filter(|term| term.code == code);
+    terms.map(|term| json!({"term": term.name, "side": term.side(), "grades": term.listed()})).collect()
+}
+
+/// The grades of a report's results, one for each, with the reason where there is none. `baselines` are the subject's
 /// first results, where they are known.
 pub fn grade(results: &[Measured<'_>], baselines: &[Baseline]) -> Vec<Grade> {
-    let graded = |(index, result): (usize, &Measured<'_>)| {
-        let terms: Vec<&Term> = TERMS.iter().filter(|term| term.code == result.code).collect();
-        (!terms.is_empty()).then(|| one(index, result, &terms, baselines))
-    };
-    results.iter().enumerate().filter_map(graded).collect()
+    results.iter().enumerate().map(|(index, result)| one(index, result, baselines)).collect()
 }
 
 /// What one term says of a result.
@@ -156,18 +162,26 @@ enum Verdict {
     Open(String),
 }
 
-fn one(index: usize, result: &Measured<'_>, terms: &[&Term], baselines: &[Baseline]) -> Grade {
+fn one(index: usize, result: &Measured<'_>, baselines: &[Baseline]) -> Grade {
+    let analyte = result.analyte().map(|analyte| analyte.code);
+    let mut terms = TERMS.iter().filter(|term| Some(term.code) == analyte).peekable();
     let mut found = Grade {
         result: index,
         code: result.code.to_owned(),
+        analyte,
         grade: Some(0),
         or_more: false,
         term: None,
         reason: "within the limits of CTCAE v5.0".to_owned(),
     };
-    let Some(quantity) = result.quantity else {
-        return Grade { grade: None, reason: "the value is not a figure".to_owned(), ..found };
-    };
+    let not_graded = |reason: &str, found: Grade| Grade { grade: None, reason: reason.to_owned(), ..found };
+    if analyte.is_none() {
+        return not_graded("analyte not known", found);
+    }
+    if terms.peek().is_none() {
+        return not_graded("CTCAE v5.0 grades are not given for this analyte", found);
+    }
+    let Some(quantity) = result.quantity else { return not_graded("the value is not a figure", found) };
     let mut open = Vec::new();
     for term in terms {
         match term.grade(result, quantity, baselines) {
@@ -179,6 +193,9 @@ fn one(index: usize, result: &Measured<'_>, terms: &[&Term], baselines: &[Baseli
             Verdict::Graded { .. } => {}
             Verdict::Open(reason) => open.push(reason),
         }
+    }
+    if open.is_empty() && result.is_impossible() {
+        found = not_graded("no such figure was ever measured in this unit: compare both", found);
     }
     if !open.is_empty() {
         found = Grade { grade: None, reason: open.join("; "), ..found };
@@ -195,6 +212,29 @@ struct Bound {
 }
 
 impl Term {
+    /// Where beyond a limit lies.
+    fn side(&self) -> &'static str {
+        if self.low { "below" } else { "above" }
+    }
+
+    /// The grades and where each begins: at the limit of normal, at a printed limit, or at multiples of normal.
+    fn listed(&self) -> Vec<Value> {
+        if self.by_treatment {
+            return Vec::new();
+        }
+        let normal = if self.low { "lower-limit" } else { "upper-limit" };
+        let listed = |(grade, limit): (u8, &Limit)| match limit {
+            Limit::None => None,
+            Limit::Normal => Some(json!({"grade": grade, "of": normal, "times": 1})),
+            Limit::Times(times) => Some(json!({"grade": grade, "of": normal, "times": times})),
+            Limit::Printed(units) => {
+                let printed = units.iter().map(|(unit, limit)| json!({"unit": unit, "limit": limit}));
+                Some(json!({"grade": grade, "printed": printed.collect::<Vec<_>>()}))
+            }
+        };
+        (1..).zip(&self.limits).filter_map(listed).collect()
+    }
+
     fn grade(&self, result: &Measured<'_>, quantity: Quantity, baselines: &[Baseline]) -> Verdict {
         let baseline = baselines.iter().find(|baseline| baseline.code == self.code);
         let mut bounds = match (&self.by_baseline, baseline) {
@@ -230,7 +270,7 @@ impl Term {
 
     /// The beginnings of the grades by printed limits and limits of normal.
     fn bounds(&self, result: &Measured<'_>, quantity: Quantity) -> Vec<Bound> {
-        let side = if self.low { "below" } else { "above" };
+        let side = self.side();
         let beyond = |limit: f64| {
             let (below, above) = if self.low { (Some(limit), None) } else { (None, Some(limit)) };
             Test { below, above, ..Test::default() }

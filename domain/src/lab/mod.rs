@@ -1,10 +1,12 @@
 //! Laboratory results: what they are, and how bad by CTCAE v5.0.
 //!
-//! Guarantee: a grade is given exactly where the published figures decide it, with the reason in words. Where a limit of
-//! normal is needed and not given, where the result is no figure, or where "more than" or "less than" leaves it open, the
-//! result is not graded and says why; nothing is guessed.
+//! Guarantee: a grade is given exactly where the published figures decide it, with the reason in words. Where nobody knows
+//! the analyte or grades it, where a limit of normal is needed and not given, where the result is no figure, or where "more
+//! than" or "less than" leaves it open, the result is not graded and says why; nothing is guessed, and nothing left out.
 
 mod ctcae;
+pub(crate) mod figure;
+mod panel;
 
 use alloc::{string::String, vec::Vec};
 
@@ -12,19 +14,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     instrument::condition::Test,
-    report::units::{self, Analyte},
+    report::units::{self, Analyte, Coded},
 };
 pub use ctcae::grade;
 pub(crate) use ctcae::grades;
-
-/// What stands before a figure that was not measured exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparator {
-    Below,
-    AtMost,
-    AtLeast,
-    Above,
-}
+use figure::Comparator;
+pub use panel::panel;
 
 /// A figure, or all figures on one side of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +74,7 @@ impl Quantity {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured<'r> {
     code: &'r str,
+    known: Option<Coded>,
     unit: &'r str,
     quantity: Option<Quantity>,
     low: Option<f64>,
@@ -95,30 +91,36 @@ impl<'r> Measured<'r> {
     fn read(result: &'r Value) -> Self {
         let text = |member: &str| result.get(member).and_then(Value::as_str).unwrap_or_default();
         let limit = |member: &str| result.get("referenceRange")?.get(member)?.as_f64();
-        let comparator = match text("comparator") {
-            "<" => Some(Comparator::Below),
-            "<=" => Some(Comparator::AtMost),
-            ">=" => Some(Comparator::AtLeast),
-            ">" => Some(Comparator::Above),
-            _ => None,
+        let (code, comparator) = (text("code"), Comparator::parse(text("comparator")));
+        let known = units::of(code);
+        let quantity = match result.get("value") {
+            // A text of an analyte that nobody knows may be anything.
+            Some(Value::String(text)) if known.is_some() => figure::read(text),
+            value => value.and_then(Value::as_f64).map(|figure| (None, figure)),
         };
-        let figure = result.get("value").and_then(Value::as_f64);
         Measured {
-            code: text("code"),
+            code,
+            known,
             unit: text("unit"),
-            quantity: figure.map(|figure| Quantity { figure, comparator }),
+            quantity: quantity.map(|(written, figure)| Quantity { figure, comparator: written.or(comparator) }),
             low: limit("low"),
             high: limit("high"),
         }
     }
 
-    /// The analyte's code.
-    pub fn code(&self) -> &'r str {
-        self.code
+    /// Whether a rule on `code` means this result: by its own code, or by the panel's code for its analyte.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code == code || self.analyte().is_some_and(|analyte| analyte.code == code)
     }
 
     fn analyte(&self) -> Option<&'static Analyte> {
-        units::of(self.code)
+        self.known.map(|known| known.analyte)
+    }
+
+    /// Whether it is more than was ever measured: the unit is wrong, or the figure.
+    fn is_impossible(&self) -> bool {
+        let found = self.analyte().zip(self.quantity);
+        found.is_some_and(|(analyte, quantity)| analyte.is_impossible(quantity.figure, self.unit))
     }
 
     /// The analyte in words, or its code.
@@ -152,7 +154,8 @@ impl<'r> Measured<'r> {
 /// A subject's first result of an analyte, from before whatever the study does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
-    code: String,
+    /// The panel's code.
+    code: &'static str,
     /// In the analyte's first unit.
     figure: f64,
     /// Above its own upper limit of normal; none where it had none.
@@ -168,9 +171,9 @@ impl Baseline {
             let (Some(quantity), Some(analyte)) = (exact, result.analyte()) else { continue };
             let Some(unit) = analyte.units().next() else { continue };
             let Some(figure) = analyte.convert(quantity.figure, result.unit, unit) else { continue };
-            if !found.iter().any(|known| known.code == result.code) {
+            if !found.iter().any(|known| known.code == analyte.code) {
                 let above = |high| Test { above: Some(high), ..Test::default() }.holds(quantity.figure);
-                found.push(Baseline { code: result.code.into(), figure, abnormal: result.high.map(above) });
+                found.push(Baseline { code: analyte.code, figure, abnormal: result.high.map(above) });
             }
         }
         found
@@ -182,8 +185,10 @@ impl Baseline {
 pub struct Grade {
     /// Which result of the report, from 0.
     pub result: usize,
-    /// The analyte's LOINC code.
+    /// The code of the result.
     pub code: String,
+    /// The panel's code for the analyte; none if nobody knows it.
+    pub analyte: Option<&'static str>,
     /// 0 to 4; none when not graded.
     pub grade: Option<u8>,
     /// It may be worse: the figure is open to that side.

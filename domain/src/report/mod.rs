@@ -10,6 +10,7 @@
 mod adverse_event;
 mod diary;
 mod lab;
+pub(crate) mod loinc;
 mod read;
 pub(crate) mod units;
 

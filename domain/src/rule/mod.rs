@@ -158,7 +158,7 @@ impl Instrument {
         scores: &[Score],
         history: Option<&History>,
     ) -> Vec<Alert<'a>> {
-        let known = Known { answers, scores, defs: &self.scores, parameters: None, history };
+        let known = Known { scores, history, ..Known::of(self, answers) };
         let raised = rules.iter().filter(|rule| known.holds(&rule.0.when) == Some(true));
         let alerts = raised.map(|rule| rule.0.raise(words::reason(self, &known, &rule.0.when)));
         worst_first(alerts, |alert| alert.severity)
@@ -166,7 +166,7 @@ impl Instrument {
 
     /// The rules that nobody can decide without the earlier responses: for a caller who could not have them.
     pub fn undecided<'a>(&self, rules: &'a [Rule], answers: &Answers, scores: &[Score]) -> Vec<&'a Rule> {
-        let known = Known { answers, scores, defs: &self.scores, parameters: None, history: None };
+        let known = Known { scores, ..Known::of(self, answers) };
         let asks = |leaf: &&Condition| match leaf {
             Condition::Change { score, .. } => known.score(*score).is_some_and(|score| score.number().is_some()),
             _ => false,

@@ -80,7 +80,7 @@ fn reachable(condition: &Condition, names: &Names) -> bool {
             for part in parts {
                 let (subject, span, test) = match part {
                     Condition::Item { item, test } => (Subject::Item(*item), names.item_span(*item), test),
-                    Condition::Score { score, test } => (Subject::Score(*score), names.span(*score), test),
+                    Condition::Score { score, test, .. } => (Subject::Score(*score), names.span(*score), test),
                     Condition::Change { score, since, test } => (Subject::Change(*score, *since), None, test),
                     _ => continue,
                 };

@@ -12,6 +12,7 @@ use crate::{
     score::{
         Known,
         answers::Slot,
+        evaluate::band,
         number::{Mode, Rounding},
     },
 };
@@ -39,21 +40,41 @@ pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Conditi
             let n = known.count(items, |slot| matches!(slot, Slot::Answered { .. }));
             format!("{n} of {} items answered, rule: {}", items.len(), words(test))
         }
-        Condition::Score { score: id, test } => match known.score(*id).and_then(|score| score.exact()) {
-            Some(x) => format!("score {} is {}, rule: {}", score(*id), figure(x), words(test)),
-            None => format!("score {} has no value", score(*id)),
-        },
-        Condition::Flag { score: id, is } => {
-            format!("score {} is {}", score(*id), if *is { "true" } else { "false" })
+        Condition::Score { score: id, test, certain } => {
+            let certain = *certain || (known.certain && test.is_upward());
+            let least = certain.then(|| at_least(known, *id)).flatten();
+            match (least, known.score(*id).and_then(|score| score.exact())) {
+                (Some(least), _) => format!("score {} is {}, rule: {}", score(*id), least.told(""), words(test)),
+                (None, Some(x)) => format!("score {} is {}, rule: {}", score(*id), figure(x), words(test)),
+                (None, None) => format!("score {} has no value", score(*id)),
+            }
         }
-        Condition::Band { score: id, bands } => {
+        Condition::Flag { score: id, is, .. } => {
+            let flag = known.score(*id).and_then(|score| score.flag());
+            match known.certain_flag(*id).filter(|_| flag.is_none()) {
+                Some((condition, known)) => {
+                    format!("score {} is certain: {}", score(*id), reason(instrument, &known, condition))
+                }
+                None => format!("score {} is {}", score(*id), if *is { "true" } else { "false" }),
+            }
+        }
+        Condition::Band { score: id, bands, certain } => {
             let found = known.score(*id);
-            let value = found.and_then(|score| score.exact()).map(figure).unwrap_or_default();
-            let band = found.and_then(|score| score.band).unwrap_or_default();
-            let def = instrument.scores.get(usize::from(*id));
-            let named = bands.iter().filter_map(|band| def?.bands.get(usize::from(*band)));
+            let all = instrument.scores.get(usize::from(*id)).map(|def| def.bands.as_slice()).unwrap_or_default();
+            let is = match certain.then(|| at_least(known, *id)).flatten() {
+                Some(least) => {
+                    let band = band(all, least.figure).map(|band| band.id.as_str()).unwrap_or_default();
+                    let last = all.last().is_some_and(|last| last.id == band);
+                    least.told(&format!(" ({band}{})", if last { "" } else { " or beyond" }))
+                }
+                None => {
+                    let value = found.and_then(|score| score.exact()).map(figure).unwrap_or_default();
+                    format!("{value} ({})", found.and_then(|score| score.band).unwrap_or_default())
+                }
+            };
+            let named = bands.iter().filter_map(|band| all.get(usize::from(*band)));
             let named: Vec<&str> = named.map(|band| band.id.as_str()).collect();
-            format!("score {} is {value} ({band}), rule: band {}", score(*id), named.join(" or "))
+            format!("score {} is {is}, rule: band {}", score(*id), named.join(" or "))
         }
         Condition::Unscored { score: id, is } => {
             format!("score {} has {} value", score(*id), if *is { "no" } else { "a" })
@@ -72,6 +93,27 @@ pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Conditi
             held.map(part).collect::<Vec<_>>().join(" and ")
         }
         Condition::Not(denied) => format!("not so: {}", part(denied)),
+    }
+}
+
+/// The least possible figure of a score with missing answers.
+struct AtLeast {
+    figure: f64,
+    missing: u16,
+}
+
+/// The least possible figure of a score, where it says more than the score itself.
+fn at_least(known: &Known, score: u16) -> Option<AtLeast> {
+    let found = known.score(score)?;
+    let figure = known.least(score).filter(|least| found.exact().is_none_or(|exact| *least > exact))?;
+    Some(AtLeast { figure, missing: found.missing })
+}
+
+impl AtLeast {
+    /// Such as "at least 15 (severe) with 3 answers missing".
+    fn told(&self, band: &str) -> String {
+        let answers = if self.missing == 1 { "answer" } else { "answers" };
+        format!("at least {}{band} with {} {answers} missing", figure(self.figure), self.missing)
     }
 }
 

@@ -111,7 +111,7 @@ impl Instrument {
 
     /// Marks what the form left out. Conditions are decided on what was answered, not on other skips.
     fn skip(&self, answers: &mut Answers) {
-        let known = Known { answers, scores: &[], defs: &[], parameters: None, history: None };
+        let known = Known { items: &[], defs: &[], ..Known::of(self, answers) };
         let skipped: Vec<(usize, f64)> = self
             .items
             .iter()

@@ -71,7 +71,7 @@ impl Instrument {
         parameters: &Parameters,
         scores: &[Score<'a>],
     ) -> Score<'a> {
-        let known = Known { answers, scores, defs: &self.scores, parameters: Some(parameters), history: None };
+        let known = Known { scores, parameters: Some(parameters), ..Known::of(self, answers) };
         let case = def.cases.iter().find(|case| case.when.as_ref().is_none_or(|when| known.holds(when) == Some(true)));
         let (outcome, answered, missing) = match case {
             Some(case) => {
@@ -119,7 +119,7 @@ fn tally(answers: &Answers, items: &[u16]) -> (u16, u16) {
 }
 
 /// The band `x` lies in.
-fn band(bands: &[Band], x: f64) -> Option<&Band> {
+pub(crate) fn band(bands: &[Band], x: f64) -> Option<&Band> {
     bands.iter().find(|band| x >= band.from - NEAR && x < band.below - NEAR)
 }
 

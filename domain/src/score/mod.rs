@@ -4,9 +4,10 @@
 //! for missing answers, or it has none and says why. It is banded on its unrounded figure and rounded once, last.
 
 pub(crate) mod answers;
-mod evaluate;
+pub(crate) mod evaluate;
 mod index;
 pub(crate) mod number;
+pub(crate) mod possible;
 mod truth;
 
 use alloc::borrow::Cow;

@@ -2,12 +2,13 @@
 //!
 //! Guarantee: what is not known decides nothing. The answer is true, false or unknown.
 
-use super::{Answers, Score, answers::Slot};
+use super::{Answers, Score, answers::Slot, evaluate::band, possible};
 use crate::{
-    History, Parameters,
+    History, Instrument, Parameters,
     instrument::{
         condition::{Condition, Given, Since},
-        method::ScoreDef,
+        item::Item,
+        method::{Method, ScoreDef},
         parameter::Setting,
     },
 };
@@ -17,12 +18,21 @@ use crate::{
 pub(crate) struct Known<'k> {
     pub(crate) answers: &'k Answers,
     pub(crate) scores: &'k [Score<'k>],
+    pub(crate) items: &'k [Item],
     pub(crate) defs: &'k [ScoreDef],
     pub(crate) parameters: Option<&'k Parameters>,
     pub(crate) history: Option<&'k History>,
+    /// Only what no missing answer can change decides: scores count by their least possible figure.
+    pub(crate) certain: bool,
 }
 
 impl<'k> Known<'k> {
+    /// The answers to an instrument, and nothing else yet.
+    pub(crate) fn of(instrument: &'k Instrument, answers: &'k Answers) -> Self {
+        let (items, defs) = (&instrument.items, &instrument.scores);
+        Known { answers, scores: &[], items, defs, parameters: None, history: None, certain: false }
+    }
+
     /// Whether `condition` holds; `None` when that cannot be known.
     pub(crate) fn holds(&self, condition: &Condition) -> Option<bool> {
         match condition {
@@ -30,19 +40,29 @@ impl<'k> Known<'k> {
                 Slot::Answered { raw, .. } => Some(test.holds(raw)),
                 Slot::Missing | Slot::Skipped { .. } => None,
             },
+            Condition::Unanswered { item, .. } if self.may_change(&[*item]) => None,
             Condition::Unanswered { item, is } => Some((self.answers.slot(*item) == Slot::Missing) == *is),
+            Condition::Missing { items, .. } | Condition::Answered { items, .. } if self.may_change(items) => None,
             Condition::Missing { items, test } => {
                 Some(test.holds(self.count(items, |slot| matches!(slot, Slot::Missing))))
             }
             Condition::Answered { items, test } => {
                 Some(test.holds(self.count(items, |slot| matches!(slot, Slot::Answered { .. }))))
             }
-            Condition::Score { score, test } => Some(test.holds(self.score(*score)?.exact()?)),
-            Condition::Flag { score, is } => Some(self.score(*score)?.flag()? == *is),
-            Condition::Band { score, bands } => {
-                let found = self.score(*score)?.band?;
-                let named = self.defs.get(usize::from(*score))?;
-                Some(bands.iter().filter_map(|band| named.bands.get(usize::from(*band))).any(|band| band.id == found))
+            Condition::Score { score, test, certain } => {
+                let certain = *certain || (self.certain && test.is_upward());
+                self.passes(*score, certain, |x| test.holds(x))
+            }
+            Condition::Unscored { score, .. } if self.certain && self.score(*score)?.missing > 0 => None,
+            Condition::Flag { score, is, certain } => match self.score(*score)?.flag() {
+                Some(flag) => Some(flag == *is),
+                None if *is && (*certain || self.certain) => self.certainly(*score),
+                None => None,
+            },
+            Condition::Band { score, bands, certain } => {
+                let all = self.defs.get(usize::from(*score))?.bands.as_slice();
+                let named = |found| bands.iter().any(|named| all.get(usize::from(*named)) == Some(found));
+                self.passes(*score, *certain, |x| band(all, x).is_some_and(named))
             }
             Condition::Unscored { score, is } => Some(self.score(*score)?.value.is_none() == *is),
             Condition::Change { score, since, test } => {
@@ -58,6 +78,43 @@ impl<'k> Known<'k> {
             Condition::Any(parts) => self.combine(parts, true),
             Condition::Not(part) => self.holds(part).map(|holds| !holds),
         }
+    }
+
+    /// Whether a score passes. A `certain` one also passes by its least possible figure; that one never fails it, because
+    /// the missing answers may add to it.
+    fn passes(&self, position: u16, certain: bool, test: impl Fn(f64) -> bool) -> Option<bool> {
+        let score = self.score(position)?;
+        let exact = score.exact().filter(|_| !self.certain || score.missing == 0);
+        let least = if certain { self.least(position) } else { None };
+        match (exact, least) {
+            (Some(x), least) => Some(test(least.map_or(x, |least| x.max(least)))),
+            (None, Some(least)) => test(least).then_some(true),
+            (None, None) => None,
+        }
+    }
+
+    /// The least that a score with missing answers can come to, where that can be told.
+    pub(crate) fn least(&self, position: u16) -> Option<f64> {
+        let missing = self.score(position)?.missing > 0;
+        if missing { possible::least(self, position) } else { None }
+    }
+
+    /// Whether answers may come for one of `items`, and only what they cannot change counts.
+    fn may_change(&self, items: &[u16]) -> bool {
+        self.certain && items.iter().any(|item| !matches!(self.answers.slot(*item), Slot::Answered { .. }))
+    }
+
+    /// True when a flag without a value must be set, whatever the missing answers are.
+    fn certainly(&self, position: u16) -> Option<bool> {
+        let (condition, known) = self.certain_flag(position)?;
+        known.holds(condition).filter(|holds| *holds)
+    }
+
+    /// The condition of a flag, and what decides it for certain.
+    pub(crate) fn certain_flag(&self, position: u16) -> Option<(&'k Condition, Known<'k>)> {
+        let [case] = self.defs.get(usize::from(position))?.cases.as_slice() else { return None };
+        let Method::Flag(condition) = &case.method else { return None };
+        Some((condition, Known { certain: true, ..*self }))
     }
 
     /// `any` when `decisive` is true, `all` when it is false.

@@ -5,6 +5,7 @@
 //! everything that comes in after the answer. A version is never changed; an earlier one stays readable.
 
 mod alerts;
+mod analytes;
 mod audit;
 mod config;
 mod documents;
@@ -61,6 +62,7 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
     let path = incoming.path.clone();
     match path.as_str() {
         "/v1/config" => documents::list(config, &incoming).await,
+        "/v1/analytes" => analytes::list(config, &incoming),
         "/v1/instruments" => instruments::list(config, &incoming).await,
         "/v1/alerts" => alerts::list(config, &incoming).await,
         "/v1/dead-letters" => letters::list(config, &incoming).await,

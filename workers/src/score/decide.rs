@@ -97,6 +97,7 @@ fn shown(grade: lab::Grade) -> Grade {
         status: grade.status().to_owned(),
         grade: grade.grade,
         or_more: grade.or_more,
+        analyte: grade.analyte.filter(|panel| *panel != grade.code).map(str::to_owned),
         term: grade.term.map(str::to_owned),
         code: grade.code,
         reason: grade.reason,

@@ -79,11 +79,13 @@ impl<'r> Facts<'r> {
     }
 
     fn grades_of<'c>(&self, code: Option<&'c str>) -> impl Iterator<Item = &'r Grade> + use<'r, 'c> {
-        self.grades.iter().filter(move |grade| code.is_none_or(|code| grade.code == code))
+        self.grades
+            .iter()
+            .filter(move |grade| code.is_none_or(|code| grade.code == code || grade.analyte == Some(code)))
     }
 
     fn results_of(&self, code: &str) -> impl Iterator<Item = &Measured<'r>> {
-        self.results.iter().filter(move |result| result.code() == code)
+        self.results.iter().filter(move |result| result.is(code))
     }
 
     /// Why `condition` holds, in words. Free text of the report is no part of it.

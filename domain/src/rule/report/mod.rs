@@ -40,17 +40,24 @@ impl ReportRule {
 /// # Errors
 /// Their faults: only if Vigil was built with faulty ones, which a test prevents.
 pub fn built_in(kind: ReportKind) -> Result<Vec<ReportRule>, Vec<Finding>> {
-    let text = match kind {
-        ReportKind::AdverseEvent => include_str!("../../../rules/adverse-event.json"),
-        ReportKind::Lab => include_str!("../../../rules/lab.json"),
-        ReportKind::Diary | ReportKind::Generic => return Ok(Vec::new()),
-    };
-    let unreadable = |_| Vec::from([Finding::new("", crate::Code::Format, "not JSON")]);
-    let list: Value = serde_json::from_str(text).map_err(unreadable)?;
+    let list = written(kind)?;
     let mut faults = Faults::new();
     let when: When<'_, Condition> = &|at, faults| read(at, kind, faults);
     let rules = read_list(At::root(&list), when, &mut faults);
     if faults.is_empty() { Ok(rules.into_iter().map(ReportRule).collect()) } else { Err(faults) }
+}
+
+/// The same as they are written: a list.
+///
+/// # Errors
+/// As [`built_in`].
+pub fn written(kind: ReportKind) -> Result<Value, Vec<Finding>> {
+    let text = match kind {
+        ReportKind::AdverseEvent => include_str!("../../../rules/adverse-event.json"),
+        ReportKind::Lab => include_str!("../../../rules/lab.json"),
+        ReportKind::Diary | ReportKind::Generic => return Ok(Value::Array(Vec::new())),
+    };
+    serde_json::from_str(text).map_err(|_| Vec::from([Finding::new("", crate::Code::Format, "not JSON")]))
 }
 
 /// The alerts that `rules` raise, the most severe first.
