@@ -111,7 +111,7 @@ pub fn system(text: &str) -> Option<String> {
             "http" => ":80",
             _ => ":",
         };
-        if let Some(short) = host.strip_suffix(port) {
+        while let Some(short) = host.strip_suffix(port).or_else(|| host.strip_suffix(':')) {
             host.truncate(short.len());
         }
         return (!host.is_empty()).then(|| format!("{scheme}://{host}{path}"));

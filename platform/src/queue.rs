@@ -25,7 +25,7 @@ use crate::clock;
 use crate::error::{Error, Kind};
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
-pub use door::{Door, Enqueued, Submission};
+pub use door::{Amends, Door, Enqueued, Submission};
 pub use finish::{Ended, Finished, FollowUps, finish};
 
 /// A bell that rang without waking anybody may ring again after this.
