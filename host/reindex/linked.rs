@@ -53,7 +53,7 @@ pub(super) fn put_back(store: &Connection, redis: &mut redis::Connection, counts
         let _: u64 = redis::cmd("HDEL").arg(names::LINKS).arg(stale).query(redis)?;
         counts.linked += 1;
     }
-    redis::cmd("DEL").arg(names::LINKS_LOCK).exec(redis)?;
+    let _: u64 = redis::cmd("DEL").arg(names::LINKS_LOCK).query(redis)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::alerting::{CRITICAL, HIGH, alert, configure, document, hook, of_patient};
-use crate::app::{ADMIN, ADMIN_B, App, CLINICIAN_A1, CLINICIAN_A2, READ_A1, phq9, until};
+use crate::app::{ADMIN, ADMIN_B, App, CLINICIAN_A1, CLINICIAN_A2, READ_A1, until};
 use crate::audit::{actions, audit};
 use crate::client::Answer;
 use crate::history::{finished, id, on, rules, scored, with_rules};
@@ -122,7 +122,7 @@ async fn a_change_is_seen_over_a_link_and_tells_no_figure_of_the_other_site() {
     assert_eq!(alerts(&shown)[0].2, elsewhere);
     assert_eq!(shown["history"]["previous"], id(&moved));
     finished(&app).await;
-    // In one batch too.
+    // Taken back, each has its own past only.
     let answer = unlink(&app, &old, &new).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let (_, shown) = scored(&app, &at("2", on(10, 14))).await;
