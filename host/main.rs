@@ -217,8 +217,9 @@ fn reindex(arguments: Reindex) -> Result<()> {
     ));
     say(&format!("responses: {} stored, {} indexed", done.responses, done.responses_indexed));
     say(&format!(
-        "submissions: {} stored, {} listed, {} marked as superseded, {} as erased; counters of months: {} raised",
-        done.submissions, done.listed, done.superseded, done.erased, done.counters
+        "submissions: {} stored, {} listed, {} marked as superseded, {} as erased; counters of months: {} raised; \
+         linked subjects: {} corrected",
+        done.submissions, done.listed, done.superseded, done.erased, done.counters, done.linked
     ));
     say(&format!(
         "taken out of indexes: {} entries of submissions, {} of alerts",

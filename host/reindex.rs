@@ -13,6 +13,7 @@
 //! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors, once marks.
 
 mod awaited;
+mod linked;
 mod stale;
 mod submissions;
 
@@ -60,6 +61,8 @@ pub struct Counts {
     pub listed: u64,
     /// Submissions that were marked as superseded.
     pub superseded: u64,
+    /// Subjects whose person Redis did not know, or knew otherwise.
+    pub linked: u64,
     /// Erasures that Redis did not know of.
     pub erased: u64,
     /// Counters of months that were too low.
@@ -91,6 +94,7 @@ pub fn run(state_dir: &Path, redis_url: &str) -> Result<Counts> {
         Ok(())
     })?;
     submissions::put_back(&store, &mut redis, &mut counts)?;
+    linked::put_back(&store, &mut redis, &mut counts)?;
     // Last: what was erased while the others were read is found here.
     stale::take_out(&store, &mut redis, &mut counts)?;
     // Somebody looks at what was put back.

@@ -52,7 +52,8 @@ pub fn run(state_dir: &Path, present: &IdentityKey, older: &[IdentityKey], write
         let Some((key, _)) = page.last() else { return Ok(counts) };
         last.clone_from(key);
         let mut changes = Vec::new();
-        for (key, record) in page {
+        // Beside a subject lie its links, which hold no identity.
+        for (key, record) in page.into_iter().filter(|(key, _)| key.matches('/').count() == 1) {
             match reseal(&record, present, older) {
                 Resealed::Current => counts.current += 1,
                 Resealed::Unreadable => counts.unreadable += 1,

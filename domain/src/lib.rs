@@ -17,6 +17,7 @@ mod instrument;
 pub mod intake;
 pub mod lab;
 pub mod library;
+pub mod patient_systems;
 pub mod report;
 pub mod rows;
 mod rule;

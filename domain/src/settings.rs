@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::alert::routes::Routes;
 use crate::alert::silence::Silence;
 use crate::deidentify::Policy;
+use crate::patient_systems::PatientSystems;
 use crate::{Finding, study_rules};
 
 /// A configuration document.
@@ -23,12 +24,19 @@ pub enum Document {
     AlertRules,
     /// What is taken out of the reports of a study.
     Deidentification,
+    /// Which systems give out the patient ids of sites.
+    PatientSystems,
 }
 
 impl Document {
     /// All documents.
-    pub const ALL: [Document; 4] =
-        [Document::AlertRoutes, Document::Silences, Document::AlertRules, Document::Deidentification];
+    pub const ALL: [Document; 5] = [
+        Document::AlertRoutes,
+        Document::Silences,
+        Document::AlertRules,
+        Document::Deidentification,
+        Document::PatientSystems,
+    ];
 
     /// The document's name, as paths spell it.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +45,7 @@ impl Document {
             Document::Silences => "silences",
             Document::AlertRules => "alert-rules",
             Document::Deidentification => "deidentification",
+            Document::PatientSystems => "patient-systems",
         }
     }
 
@@ -52,6 +61,7 @@ impl Document {
             Document::Silences => Silence::read_all(content).err().unwrap_or_default(),
             Document::AlertRules => study_rules::read(content).err().unwrap_or_default(),
             Document::Deidentification => Policy::read(content).err().unwrap_or_default(),
+            Document::PatientSystems => PatientSystems::read(content).err().unwrap_or_default(),
         }
     }
 }

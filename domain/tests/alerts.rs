@@ -89,7 +89,7 @@ fn study_rule(when: Value, figures: [i64; 9], history: &History) -> Option<Strin
 
 fn history(previous: f64, baseline: f64) -> History {
     let total = |x: f64| BTreeMap::from([("total".to_string(), x)]);
-    History { previous: total(previous), baseline: total(baseline) }
+    History { previous: total(previous), baseline: total(baseline), ..History::default() }
 }
 
 #[test]
@@ -102,6 +102,21 @@ fn a_change_since_an_earlier_response_alerts() {
     let baseline = json!({"change": "total", "since": "baseline", "atMost": -5});
     let reason = "score total changed by -12 since baseline, to 8, rule: -5 or less";
     assert_eq!(study_rule(baseline, figures, &history(8.0, 20.0)).as_deref(), Some(reason));
+}
+
+#[test]
+fn what_another_site_measured_does_not_follow_from_a_reason() {
+    let figures = [1, 1, 1, 1, 1, 1, 1, 1, 0];
+    let elsewhere = History { previous_elsewhere: true, ..history(2.5, 20.0) };
+    let since_previous = json!({"change": "total", "since": "previous", "atLeast": 5});
+    let reason = "score total changed since the previous response, which is of another site, to 8, rule: 5 or more";
+    assert_eq!(study_rule(since_previous, figures, &elsewhere).as_deref(), Some(reason));
+    let since_baseline = || json!({"change": "total", "since": "baseline", "atMost": -5});
+    let reason = "score total changed by -12 since baseline, to 8, rule: -5 or less";
+    assert_eq!(study_rule(since_baseline(), figures, &elsewhere).as_deref(), Some(reason));
+    let elsewhere = History { baseline_elsewhere: true, ..history(2.5, 20.0) };
+    let reason = "score total changed since baseline, which is of another site, to 8, rule: -5 or less";
+    assert_eq!(study_rule(since_baseline(), figures, &elsewhere).as_deref(), Some(reason));
 }
 
 #[test]

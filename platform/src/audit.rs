@@ -40,6 +40,10 @@ pub enum Action {
     IdentityOpened,
     /// It was changed otherwise: configuration, instruments.
     Changed,
+    /// It was said that a subject and another are one person.
+    Linked,
+    /// That was taken back.
+    Unlinked,
     /// Dead letters were sent on their way again.
     Replayed,
     /// A receiver is told of alerts again that wanted no message any more.
@@ -58,6 +62,8 @@ impl Action {
             Action::Cancelled => "cancelled",
             Action::IdentityOpened => "identity-opened",
             Action::Changed => "changed",
+            Action::Linked => "linked",
+            Action::Unlinked => "unlinked",
             Action::Replayed => "replayed",
             Action::Enabled => "enabled",
         }
@@ -293,9 +299,9 @@ mod tests {
     #[test]
     fn an_action_is_spelled_alike_everywhere() {
         use Action::*;
-        for action in
-            [Submitted, Amended, Superseded, Erased, Analysed, Cancelled, IdentityOpened, Changed, Replayed, Enabled]
-        {
+        let changes = [Changed, Linked, Unlinked, Replayed, Enabled];
+        let all = [Submitted, Amended, Superseded, Erased, Analysed, Cancelled, IdentityOpened];
+        for action in all.into_iter().chain(changes) {
             assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
         }
     }

@@ -45,6 +45,8 @@ pub enum Action {
     Audit,
     /// Remove a submission.
     Erase,
+    /// Say that two subjects are one person.
+    Link,
     /// Run the operators' rounds.
     Operate,
     /// Change what all studies share: configuration, instruments.
@@ -62,7 +64,9 @@ impl Role {
             Action::Attend => matches!(self, Role::Clinician | Role::Admin),
             // Not the administrator: who a patient is concerns those who treat them.
             Action::Identify | Action::Treat => matches!(self, Role::Clinician),
-            Action::Audit | Action::Erase | Action::Operate | Action::Configure => matches!(self, Role::Admin),
+            Action::Audit | Action::Erase | Action::Link | Action::Operate | Action::Configure => {
+                matches!(self, Role::Admin)
+            }
         }
     }
 }
@@ -219,7 +223,7 @@ mod tests {
         for role in [Role::Submit, Role::Read, Role::Clinician, Role::Admin] {
             assert_eq!(role.may(Action::Identify), role == Role::Clinician, "{role:?}");
             assert_eq!(role.may(Action::Treat), role == Role::Clinician, "{role:?}");
-            for action in [Action::Audit, Action::Erase, Action::Configure] {
+            for action in [Action::Audit, Action::Erase, Action::Link, Action::Configure] {
                 assert_eq!(role.may(action), role == Role::Admin, "{role:?} {action:?}");
             }
         }

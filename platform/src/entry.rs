@@ -74,7 +74,7 @@ pub struct Submission {
     pub content: Map<String, Value>,
 }
 
-/// A subject's sealed identity, at `subject/<pseudonym>` and, for each of its sites, `subject/<pseudonym>/<site>`.
+/// A subject's sealed identity, at `subject/<pseudonym>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject<T = String> {

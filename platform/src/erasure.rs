@@ -32,8 +32,8 @@ use crate::problem::Problem;
 use crate::queue::string;
 use crate::redis::{Redis, text};
 
-/// The longest reason, characters.
-const LONGEST_REASON: usize = 500;
+/// The longest reason, or other text of a body, characters.
+const LONGEST_TEXT: usize = 500;
 
 /// An erasure: who wanted it, when and why, and what is left of the submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,29 +54,39 @@ pub struct Erasure {
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
 pub fn reason(body: &[u8]) -> Result<String, Problem> {
+    let [reason] = texts(body, ["reason"])?;
+    Ok(reason)
+}
+
+/// The texts of a request's body, an object of just these members, each one line of 1 to 500 characters.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 with every fault.
+pub fn texts<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[String; N], Problem> {
     let Value::Object(mut members) = Problem::json(body)? else {
         return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
     };
     let mut faults = Vec::new();
-    let given = members.remove("reason");
-    let reason = match given {
-        None | Some(Value::Null) => Err((Code::Required, "is required")),
-        Some(Value::String(text)) => {
-            let text = text.trim();
-            let fits = (1..=LONGEST_REASON).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-            if fits { Ok(text.to_owned()) } else { Err((Code::Format, "must be 1 to 500 characters on one line")) }
-        }
-        Some(_) => Err((Code::Type, "must be a string")),
-    };
-    if let Err((code, rule)) = reason {
-        faults.push(Finding::new("/reason", code, rule));
-    }
+    let texts = names.map(|name| {
+        let given = members.remove(name);
+        let (code, rule) = match given {
+            None | Some(Value::Null) => (Code::Required, "is required"),
+            Some(Value::String(text)) => {
+                let text = text.trim();
+                let fits = (1..=LONGEST_TEXT).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+                if fits {
+                    return text.to_owned();
+                }
+                (Code::Format, "must be 1 to 500 characters on one line")
+            }
+            Some(_) => (Code::Type, "must be a string"),
+        };
+        faults.push(Finding::new(domain::intake::pointer(name), code, rule));
+        String::new()
+    });
     let unknown = "is not a member of this document";
     faults.extend(members.keys().map(|key| Finding::new(domain::intake::pointer(key), Code::Unknown, unknown)));
-    match reason {
-        Ok(reason) if faults.is_empty() => Ok(reason),
-        _ => Err(Problem::invalid(faults)),
-    }
+    if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }
 }
 
 /// A record that tells the submission's place in study and site and has no content.

@@ -1,10 +1,10 @@
-//! A subject's submissions, in the order in which they were written.
+//! The submissions of a subject, or of several that are one person, in the order in which they were written.
 //!
 //! Guarantee: a list that is read page by page shows each submission that is there from its first page to its last, and
 //! once, whatever is added or erased in between.
 //!
-//! Mechanism: a sorted set for each subject, kept by `finish.lua`. A cursor names the last submission shown; where it was
-//! erased since, those written at its very moment may be shown again.
+//! Mechanism: a sorted set for each subject, kept by `finish.lua`. A cursor names the last submission shown; each set goes
+//! on behind its place, whether it is there or not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -71,8 +71,6 @@ impl Filed {
 /// Which submissions are asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
-    /// Only those of this site.
-    pub site: Option<&'a str>,
     /// Only those of this instrument or kind.
     pub what: Option<&'a str>,
     /// The latest first.
@@ -83,11 +81,31 @@ pub struct Wanted<'a> {
     pub limit: u32,
 }
 
-/// The submissions of a subject, and whether there are more.
+/// The submissions of subjects, and whether there are more.
 ///
 /// # Errors
 /// [`Kind::Away`](crate::Kind::Away).
-pub async fn list(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+pub async fn list(redis: &Redis, subjects: &[String], wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+    let (mut all, mut more) = (Vec::new(), false);
+    for subject in subjects {
+        let (filed, further) = of_one(redis, subject, wanted).await?;
+        all.extend(filed);
+        more |= further;
+    }
+    let place = |filed: &Filed| (filed.at_ms, filed.member());
+    if subjects.len() > 1 {
+        all.sort_by_key(place);
+        if wanted.latest_first {
+            all.reverse();
+        }
+    }
+    let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    more |= all.len() > limit;
+    all.truncate(limit);
+    Ok((all, more))
+}
+
+async fn of_one(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
     let key = names::filed(pseudonym);
     let (at, member) = wanted.after.map_or((0, String::new()), |after| (after.at_ms, after.member()));
     let arguments = vec![
@@ -95,7 +113,6 @@ pub async fn list(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<
         number(at),
         text(member),
         number(wanted.limit.into()),
-        text(wanted.site.unwrap_or_default()),
         text(wanted.what.unwrap_or_default()),
     ];
     let reply = redis.eval(lua!("filed.lua"), &[&key], arguments).await?;

@@ -1,18 +1,20 @@
 //! A subject's earlier submissions: which they are. What they scored is in their records.
 //!
 //! Guarantee: of what was finished before the question, the one that was written last before a submission and the first
-//! of all are named, whatever order they came in. Erased and superseded submissions do not count. Where those that are
-//! looked at do not tell, that is said.
+//! of all are named, whatever order they came in. Erased and superseded submissions do not count; those of linked subjects
+//! do. Where those that are looked at do not tell, that is said.
 //!
-//! Mechanism: the subject's list (see [`crate::filed`]), from the submission backwards and from the beginning, at most
-//! 1,000 of it either way.
+//! Mechanism: the lists of the person's subjects (see [`crate::filed`], [`crate::linked`]), from the submission backwards
+//! and from the beginning, at most 1,000 of each either way.
+
+use spin_sdk::redis::RedisResult;
 
 use crate::error::Error;
 use crate::names;
 use crate::queue::{integer, nonsense, string};
 use crate::redis::{Redis, number, text};
 
-/// The most submissions of a subject that are looked at from either end.
+/// The most submissions of a list that are looked at from either end.
 const MOST: u32 = 1000;
 
 /// A submission in a list: when it was written, milliseconds since the epoch, and its id. They are ordered by both.
@@ -22,6 +24,8 @@ pub struct Place {
     pub at: i64,
     /// Its id.
     pub id: String,
+    /// Its site.
+    pub site: String,
 }
 
 /// An earlier submission.
@@ -40,6 +44,8 @@ pub enum Past {
 pub struct Found {
     /// It is superseded itself, and counts for nobody.
     pub superseded: bool,
+    /// Stands for all subjects of its person: one of their pseudonyms.
+    pub person: String,
     /// The one before.
     pub previous: Past,
     /// The first.
@@ -64,23 +70,26 @@ pub async fn find(redis: &Redis, asked: &[(Line, Place)]) -> Result<Vec<Found>, 
         return Ok(Vec::new());
     }
     let lists: Vec<String> = asked.iter().map(|(line, _)| names::filed(&line.subject)).collect();
-    let keys: Vec<&str> = std::iter::once(names::ERASED).chain(lists.iter().map(String::as_str)).collect();
-    let mut arguments = vec![text(names::superseded_mark("")), number(MOST.into())];
-    arguments.extend(asked.iter().flat_map(|(line, place)| [number(place.at), text(&place.id), text(&line.what)]));
+    let keys = [names::ERASED, names::LINKS].into_iter().chain(lists.iter().map(String::as_str)).collect::<Vec<_>>();
+    let mut arguments = vec![text(names::superseded_mark("")), text(names::filed("")), number(MOST.into())];
+    for (line, place) in asked {
+        arguments.extend([number(place.at), text(&place.id), text(&line.what), text(&line.subject)]);
+    }
     let reply = redis.eval(lua!("history.lua"), &keys, arguments).await?;
-    let (parts, rest) = reply.as_chunks::<5>();
+    let (parts, rest) = reply.as_chunks::<8>();
     let found: Option<Vec<Found>> = parts
         .iter()
-        .map(|[superseded, previous, previous_at, baseline, baseline_at]| {
-            let past = |id, at| match string(id)?.as_str() {
+        .map(|[superseded, person, previous @ .., first, first_site, first_at]| {
+            let past = |[id, site, at]: [&RedisResult; 3]| match string(id)?.as_str() {
                 "" => Some(Past::None),
                 "?" => Some(Past::Unknown),
-                id => Some(Past::Known(Place { at: integer(at)?, id: id.to_owned() })),
+                id => Some(Past::Known(Place { at: integer(at)?, id: id.to_owned(), site: string(site)? })),
             };
             Some(Found {
                 superseded: string(superseded)? == "1",
-                previous: past(previous, previous_at)?,
-                baseline: past(baseline, baseline_at)?,
+                person: string(person)?,
+                previous: past(previous.each_ref())?,
+                baseline: past([first, first_site, first_at])?,
             })
         })
         .collect();

@@ -1,11 +1,14 @@
 //! Who a subject is, and how nobody can tell: pseudonyms, sealed identities, ids and hashes.
 //!
 //! Guarantee: a pseudonym and a submission's id are stable, and without the key cannot be computed or linked to a
-//! patient. A sealed identity opens only with the key and only under the study and pseudonym it was sealed for.
+//! patient. A pseudonym belongs to one site of one study: what is decided for a subject is decided within it. A sealed
+//! identity opens only with the key and only under the study and pseudonym it was sealed for.
 //!
 //! Sealing is deterministic: the nonce is a keyed hash of what is sealed, so that the same patient gives the same bytes
 //! and a record that is written again does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
 //! hash; that two sealings of one patient look alike tells nothing that the pseudonym beside them does not.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -87,6 +90,46 @@ pub fn measure<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> (usize, [
     (length, hash.finalize().into())
 }
 
+/// A patient, as a site of a study knows them.
+#[derive(Clone, Copy)]
+pub struct Patient<'a> {
+    /// The study.
+    pub study: &'a str,
+    /// The site.
+    pub site: &'a str,
+    /// The system within which the id names somebody; none for the site's own.
+    pub system: Option<&'a str>,
+    /// The patient's id.
+    pub id: &'a str,
+}
+
+/// Stands between a system and an id that are sealed. Neither has control characters.
+const WITHIN: char = '\0';
+
+impl<'a> Patient<'a> {
+    fn parts(&self) -> [&'a str; 4] {
+        [self.study, self.site, self.system.unwrap_or_default(), self.id]
+    }
+
+    /// The id with its system as one text, to be sealed.
+    pub fn name(&self) -> Cow<'a, str> {
+        match self.system {
+            None => self.id.into(),
+            Some(system) => format!("{system}{WITHIN}{}", self.id).into(),
+        }
+    }
+}
+
+/// The system, if there is one, and the id in a text that [`Patient::name`] gave.
+pub fn system_and_id(name: &str) -> (Option<&str>, &str) {
+    name.split_once(WITHIN).map_or((None, name), |(system, id)| (Some(system), id))
+}
+
+/// Whether a text has the form of a pseudonym.
+pub fn is_pseudonym(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The key of the pseudonyms.
 pub struct PseudonymKey {
     pseudonyms: Keyed,
@@ -99,9 +142,9 @@ impl PseudonymKey {
         PseudonymKey { pseudonyms: Keyed::new(&key), marks: Marked::new(&key) }
     }
 
-    /// The pseudonym of a patient in a study: 32 hex digits, another in every study.
-    pub fn pseudonym(&self, study: &str, patient: &str) -> String {
-        let bytes = self.pseudonyms.hash("vigil pseudonym", &[study, patient]);
+    /// The pseudonym of a patient: 32 hex digits, another at every site of every study.
+    pub fn pseudonym(&self, patient: &Patient<'_>) -> String {
+        let bytes = self.pseudonyms.hash("vigil pseudonym", &patient.parts());
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
@@ -115,8 +158,8 @@ impl PseudonymKey {
     }
 
     /// A number that decides by how much a patient's dates are shifted in a study, where it shifts them.
-    pub fn date_shift(&self, study: &str, patient: &str) -> u64 {
-        let bytes = self.pseudonyms.hash("vigil date shift", &[study, patient]);
+    pub fn date_shift(&self, patient: &Patient<'_>) -> u64 {
+        let bytes = self.pseudonyms.hash("vigil date shift", &patient.parts());
         u64::from_be_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]))
     }
 
@@ -259,26 +302,50 @@ mod tests {
         PseudonymKey::new(vec![7; 32])
     }
 
+    const HERE: Patient<'_> = Patient { study: "A", site: "1", system: None, id: "7" };
+
+    /// Other patients than the one here, each in one respect or for the way in which the parts could be joined.
+    fn others() -> [Patient<'static>; 8] {
+        let system = |system| Patient { system: Some(system), ..HERE };
+        [
+            Patient { study: "B", ..HERE },
+            Patient { site: "2", ..HERE },
+            Patient { id: "8", ..HERE },
+            system("urn:oid:1"),
+            system("urn:oid:2"),
+            Patient { study: "A1", site: "", ..HERE },
+            Patient { site: "17", id: "", ..HERE },
+            Patient { system: Some("7"), id: "", ..HERE },
+        ]
+    }
+
     #[test]
-    fn a_pseudonym_is_stable_in_a_study_and_differs_between_studies_patients_and_keys() {
+    fn a_pseudonym_is_stable_and_differs_between_studies_sites_systems_patients_and_keys() {
         let key = pseudonyms();
-        let here = key.pseudonym("A", "1");
-        assert_eq!(here, key.pseudonym("A", "1"));
-        assert_eq!(here.len(), 32);
-        for other in [key.pseudonym("B", "1"), key.pseudonym("A", "2"), key.pseudonym("A1", "")] {
-            assert_ne!(here, other);
+        let here = key.pseudonym(&HERE);
+        assert_eq!(here, key.pseudonym(&HERE));
+        // Stored pseudonyms are computed again for as long as the key lives.
+        assert_eq!(here, "d93a72750d917d7da4e44a1f279d74d5");
+        assert!(is_pseudonym(&here) && !is_pseudonym(&here.to_uppercase()) && !is_pseudonym(&here[1..]));
+        let all: std::collections::BTreeSet<String> = others().iter().map(|other| key.pseudonym(other)).collect();
+        assert!(all.len() == others().len() && !all.contains(&here));
+        assert_ne!(here, PseudonymKey::new(vec![8; 32]).pseudonym(&HERE));
+    }
+
+    #[test]
+    fn a_name_that_is_sealed_tells_its_system() {
+        for system in [None, Some("urn:oid:1")] {
+            let name = Patient { system, ..HERE }.name().into_owned();
+            assert_eq!(system_and_id(&name), (system, "7"));
         }
-        assert_ne!(here, PseudonymKey::new(vec![8; 32]).pseudonym("A", "1"));
     }
 
     #[test]
     fn a_date_shift_is_the_subjects_own_and_a_hash_needs_the_key() {
         let (key, other) = (pseudonyms(), PseudonymKey::new(vec![8; 32]));
-        let here = key.date_shift("A", "1");
-        assert_eq!(here, key.date_shift("A", "1"));
-        for there in [key.date_shift("B", "1"), key.date_shift("A", "2"), other.date_shift("A", "1")] {
-            assert_ne!(here, there);
-        }
+        let here = key.date_shift(&HERE);
+        assert_eq!(here, key.date_shift(&HERE));
+        assert!(others().iter().all(|other| key.date_shift(other) != here) && other.date_shift(&HERE) != here);
         assert_eq!((key.content_hash("x").len(), key.content_hash("x")), (32, pseudonyms().content_hash("x")));
         assert!(key.content_hash("x") != key.content_hash("y") && key.content_hash("x") != other.content_hash("x"));
     }

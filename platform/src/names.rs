@@ -128,6 +128,11 @@ pub fn filed(pseudonym: &str) -> String {
     ["{vigil}:filed:", pseudonym].concat()
 }
 
+/// Who is linked: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
+pub const LINKS: &str = "{vigil}:links";
+/// Held by whoever changes the links.
+pub const LINKS_LOCK: &str = "{vigil}:links:lock";
+
 /// What a month of a study brought: a hash of `day|<day>|<site>` and `alert|<severity>`.
 pub fn month(study: &str, month: &str) -> String {
     ["{vigil}:month:", study, ":", month].concat()
@@ -331,9 +336,9 @@ pub fn audit(entity: &str, n: u64) -> String {
     ["audit/", entity, "/", &n.to_string()].concat()
 }
 
-/// The sealed identity of a subject, for who is there for one of its sites.
-pub fn subject_at(pseudonym: &str, site: &str) -> String {
-    ["subject/", pseudonym, "/", site].concat()
+/// The subjects that a subject is linked to. Written by `console`.
+pub fn subject_links(pseudonym: &str) -> String {
+    ["subject/", pseudonym, "/links"].concat()
 }
 
 /// The sealed identity of a subject.

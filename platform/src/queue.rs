@@ -29,7 +29,7 @@ use crate::error::{Error, Kind};
 use crate::holder::{Holder, LEASE};
 use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
-pub use door::{Door, Enqueued, Submission, cost};
+pub use door::{Amends, Door, Enqueued, Submission, cost};
 pub use finish::{Ended, Finished, FollowUps, finish};
 
 /// A bell that rang without waking anybody may ring again after this.

@@ -69,7 +69,7 @@ async fn filled(receiver: &Receiver) -> (App, String) {
     let erased = app.submit(&of_one("r3", 5, CALM)).await;
     app.submit(&phq9("r4", CALM)).await;
     let result = json!({"code": "718-7", "value": 13.2, "unit": "g/dL", "collectedAt": "2026-03-01T08:00:00Z"});
-    let report = json!({"reportId": "d", "studyId": "A", "siteId": "2", "patientId": "P", "kind": "lab",
+    let report = json!({"reportId": "d", "studyId": "A", "siteId": "1", "patientId": "P", "kind": "lab",
                         "authoredAt": "2026-03-02T20:00:00Z", "data": {"results": [result]}});
     assert_eq!(app.send("POST", "/v1/reports", &report).await.status, 202);
     until("all is done", async || (app.work_left().await == 0).then_some(())).await;

@@ -7,6 +7,7 @@ use crate::client::Answer;
 use crate::receiver::Receiver;
 
 const PATH: &str = "/fhir/QuestionnaireResponse";
+pub(crate) const SYSTEMS: &str = "/v1/config/patient-systems";
 /// The answer codes of PHQ-9 and what they count.
 const CODES: [&str; 4] = ["LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9"];
 
@@ -89,13 +90,21 @@ async fn the_same_response_is_one_submission_whichever_way_it_comes() {
     }
     assert_eq!(app.submit(&phq9("r", answers.map(|answer| u8::try_from(answer).unwrap()))).await, location);
     let mut identified = response("another", answers);
-    identified["identifier"] = json!({"system": "urn:site", "value": "r"});
-    identified["subject"] = json!({"reference": "https://ehr.example/fhir/Patient/patient of r"});
-    assert_eq!(post(&app, &identified).await.header("location"), Some(&*location));
+    identified["identifier"] = json!({"value": "r"});
+    let own = json!({"studies": {"A": {"1": ["https://ehr.example/fhir/Patient", "urn:oid:1.2.3"]}}});
+    assert_eq!(app.send("PUT", SYSTEMS, &own).await.status, 201);
+    for subject in [
+        json!({"reference": "Patient/patient of r/_history/2"}),
+        json!({"reference": "https://ehr.example/fhir/Patient/patient of r"}),
+        json!({"identifier": {"system": "urn:oid:1.2.3", "value": "patient of r"}}),
+    ] {
+        identified["subject"] = subject;
+        assert_eq!(post(&app, &identified).await.header("location"), Some(&*location));
+    }
     let other = post(&app, &response("r", [0; 9])).await;
     check(&other, 409, &[("conflict", "")]);
     assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "accepted|A|1|response"]).await, 1);
-    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "duplicate|A|1|response"]).await, 4);
+    assert_eq!(app.redis::<u32>(&["HGET", "{vigil}:stats", "duplicate|A|1|response"]).await, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use crate::judged::{RULES, alerts};
 use crate::queues;
 
 /// A study's rules: five or more above the response before, and ten or more above the first.
-async fn with_rules(app: &App) {
+pub(crate) async fn with_rules(app: &App) {
     let rule = |id: &str, since: &str, by: u8| {
         json!({"id": id, "severity": "high", "textKey": "a.change",
                "when": {"change": "total", "since": since, "atLeast": by}})
@@ -18,7 +18,7 @@ async fn with_rules(app: &App) {
 }
 
 /// A response of one patient on a day of March with this total (item 9 is 0).
-fn on(day: u8, total: u8) -> Value {
+pub(crate) fn on(day: u8, total: u8) -> Value {
     let mut left = total;
     let answers = [0; 9].map(|_: u8| {
         let answer = left.min(3);
@@ -32,25 +32,25 @@ fn on(day: u8, total: u8) -> Value {
     response
 }
 
-fn id(location: &str) -> &str {
+pub(crate) fn id(location: &str) -> &str {
     location.strip_prefix("/v1/submissions/").unwrap()
 }
 
 /// The rules that raised an alert.
-fn rules(shown: &Value) -> Vec<String> {
+pub(crate) fn rules(shown: &Value) -> Vec<String> {
     let mut rules: Vec<String> = alerts(shown).into_iter().map(|(rule, ..)| rule).collect();
     rules.sort();
     rules
 }
 
-async fn scored(app: &App, response: &Value) -> (String, Value) {
+pub(crate) async fn scored(app: &App, response: &Value) -> (String, Value) {
     let location = app.submit(response).await;
     let shown = app.scored(&location).await;
     (location, shown)
 }
 
 /// Waits until the worker has finished what it stored.
-async fn finished(app: &App) {
+pub(crate) async fn finished(app: &App) {
     crate::app::until("nothing waits", async || {
         (app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await == 0).then_some(())
     })

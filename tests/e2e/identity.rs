@@ -48,19 +48,18 @@ async fn nobody_else_sees_it_and_nothing_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subject_of_two_sites_is_known_to_the_clinicians_of_both() {
+async fn the_same_id_at_two_sites_is_two_subjects_each_known_to_the_clinicians_of_its_site() {
     let app = App::start().await;
-    let subject = subject(&app).await;
-    assert_eq!(app.send_as(CLINICIAN_A2, "GET", &path(&subject), &Value::Null).await.status, 404);
-    for (number, site) in ["2", "1", "2"].into_iter().enumerate() {
-        let mut response = phq9(&format!("again-{number}"), [1; 9]);
-        (response["siteId"], response["patientId"]) = (json!(site), json!("patient of r"));
-        assert_eq!(app.scored(&app.submit(&response).await).await["subject"], subject);
-    }
-    for (key, site) in [(CLINICIAN_A1, "1"), (CLINICIAN_A2, "2")] {
-        let answer = app.send_as(key, "GET", &path(&subject), &Value::Null).await;
-        let expected = json!({"subject": subject, "studyId": "A", "siteId": site, "patientId": "patient of r"});
+    let here = subject(&app).await;
+    let mut response = phq9("again", [1; 9]);
+    (response["siteId"], response["patientId"]) = (json!("2"), json!("patient of r"));
+    let there = app.scored(&app.submit(&response).await).await["subject"].as_str().unwrap().to_owned();
+    assert_ne!(here, there);
+    for (key, site, own, other) in [(CLINICIAN_A1, "1", &here, &there), (CLINICIAN_A2, "2", &there, &here)] {
+        let answer = app.send_as(key, "GET", &path(own), &Value::Null).await;
+        let expected = json!({"subject": own, "studyId": "A", "siteId": site, "patientId": "patient of r"});
         assert_eq!((answer.status, answer.json()), (200, expected));
+        assert_eq!(app.send_as(key, "GET", &path(other), &Value::Null).await.status, 404);
     }
     assert_eq!(app.stored_keys("audit/subject/").len(), 2);
 }

@@ -119,7 +119,13 @@ fn real(document: &Value, mut path: String, real: Real<'_>) -> String {
 /// The key of links.
 const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
-/// A delivered alert of a submission, a link to it and a silence, for the parameters that name such.
+/// An example of a body, with the subject that is really there.
+fn real_body(example: &Value, there: Real<'_>) -> String {
+    let linked = there.iter().find(|(parameter, _)| *parameter == "LinkedSubject");
+    sent(example).replace("fedcba9876543210fedcba9876543210", linked.map_or("", |(_, subject)| subject))
+}
+
+/// A delivered alert of a submission, a link to it, a silence and another subject, for the parameters that name such.
 async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'static str, String)> {
     let delivered = |shown: &Value| {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
@@ -132,7 +138,15 @@ async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'static str,
     let token = platform::link::LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap();
     let silence = json!({"matchers": {"site": ["none"]}, "minutes": 60, "comment": "example"});
     let silence = app.send("POST", "/v1/silences", &silence).await.json()["id"].as_str().unwrap().to_owned();
-    vec![("AlertId", alert), ("LinkToken", token), ("SilenceId", silence), ("ReceiverId", receiver.to_owned())]
+    let other = app.scored(&app.submit(&phq9("linked", [0; 9])).await).await["subject"].as_str().unwrap().to_owned();
+    let receiver = receiver.to_owned();
+    vec![
+        ("AlertId", alert),
+        ("LinkToken", token),
+        ("SilenceId", silence),
+        ("ReceiverId", receiver),
+        ("LinkedSubject", other),
+    ]
 }
 
 /// An answer is one that the operation documents: status, type, headers, body.
@@ -221,6 +235,7 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
     let location = app.submit(&phq9("r", [3; 9])).await;
     let id = location.rsplit('/').next().unwrap();
     let there = things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
+    let subject = app.scored(&location).await["subject"].as_str().unwrap().to_owned();
     let mut accepted = 0;
     for (path, method, operation) in operations(&document) {
         for (status, response) in operation["responses"].as_object().unwrap() {
@@ -240,11 +255,12 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 let headers = [("authorization", authorization.as_str()), ("content-type", media)];
                 // An example of a configuration document has its name.
                 let path = path.replace("{document}", name);
-                let path = real(&document, filled(&document, &path, id, ""), &there);
-                let answer = app.client().await.send(&method, &path, &headers, sent(example)).await.unwrap();
+                let path = real(&document, filled(&document, &path, id, &subject), &there);
+                let body = real_body(example, &there);
+                let answer = app.client().await.send(&method, &path, &headers, body).await.unwrap();
                 let expected = match method.as_str() {
                     "PUT" => 201,
-                    _ if path == "/v1/silences" => 201,
+                    _ if path == "/v1/silences" || path.ends_with("/links") => 201,
                     _ if path.starts_with("/v1/a") || path.starts_with("/v1/dead-letters") => 200,
                     "DELETE" => 200,
                     _ if path == "/v1/validate" || path.ends_with("/rescore") || path.ends_with("/analyze") => 200,
@@ -311,7 +327,7 @@ async fn every_operation_answers_as_documented() {
             for (media, _, examples) in requests(&operation) {
                 // Of configuration documents, the one that the path names.
                 let valid = examples.iter().find(|(name, _)| path.ends_with(name)).unwrap_or(&examples[0]).1;
-                bodies.push((media, sent(valid)));
+                bodies.push((media, real_body(valid, &there)));
                 for (member, value) in [("authoredAt", "2026-03-02T08:00:00Z"), ("studyId", "B")] {
                     let mut other = valid.clone();
                     match &mut other {

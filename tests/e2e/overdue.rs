@@ -9,7 +9,7 @@ use crate::receiver::Receiver;
 use crate::reindex::reindex;
 
 /// Puts rules on what does not come in force for study A; `what` is a member of a study.
-async fn put(app: &App, what: Value) {
+pub(crate) async fn put(app: &App, what: Value) {
     let body = json!({"studies": {"A": what}}).to_string();
     let authorization = format!("Bearer {}", crate::app::ADMIN);
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json"), ("if-match", "*")];
@@ -19,7 +19,7 @@ async fn put(app: &App, what: Value) {
     assert!(matches!(stored.status, 200 | 201), "{stored:?}");
 }
 
-fn diaries(every: f64, most: u16) -> Value {
+pub(crate) fn diaries(every: f64, most: u16) -> Value {
     let when = json!({"everySeconds": every, "most": most});
     json!({"diary": {"overdue": [{"id": "no-diary", "severity": "critical", "textKey": "diary.overdue", "when": when}]}})
 }
@@ -44,12 +44,12 @@ fn id(location: &str) -> &str {
 }
 
 /// The looks that wait for their time.
-async fn looks(app: &App) -> Vec<(String, i64)> {
+pub(crate) async fn looks(app: &App) -> Vec<(String, i64)> {
     let due: Vec<(String, i64)> = app.redis(&["ZRANGE", "{vigil}:due", "0", "-1", "WITHSCORES"]).await;
     due.into_iter().filter(|(member, _)| member.starts_with("score ")).collect()
 }
 
-async fn received(app: &App, location: &str) -> i64 {
+pub(crate) async fn received(app: &App, location: &str) -> i64 {
     let shown = app.send("GET", location, &Value::Null).await.json();
     domain::Timestamp::parse(shown["receivedAt"].as_str().unwrap()).unwrap().millis()
 }
@@ -69,7 +69,7 @@ fn entry_of(look: &str) -> &str {
 }
 
 /// Makes a look due at once.
-async fn look_now(app: &App, member: &str) {
+pub(crate) async fn look_now(app: &App, member: &str) {
     let _: u32 = app.redis(&["ZADD", "{vigil}:due", "XX", "CH", "0", member]).await;
 }
 
@@ -84,7 +84,7 @@ async fn busy(app: &App) -> (usize, usize) {
 }
 
 /// Waits until nothing is on its way.
-async fn settled(app: &App) {
+pub(crate) async fn settled(app: &App) {
     until("the queues are empty", async || (busy(app).await.1 == 0).then_some(())).await;
 }
 

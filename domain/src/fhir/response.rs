@@ -6,9 +6,9 @@
 //! | resource | document |
 //! |---|---|
 //! | `questionnaire` | the instrument: its id or LOINC's code of it ends the canonical; `instrumentVersion` after `\|` |
-//! | `identifier.value`, else `id` | `responseId` |
+//! | `identifier.value`, else `id` | `responseId`, within `identifier.system` |
 //! | extensions [`STUDY`] and [`SITE`], else the key's own | `studyId`, `siteId` |
-//! | `subject`, a reference `Patient/{id}` or an identifier | `patientId` |
+//! | `subject`, a reference `Patient/{id}` or an identifier | `patientId`, within the reference's address or `identifier.system` |
 //! | `authored` | `authoredAt` |
 //! | extensions [`AMENDS`](super::AMENDS) and [`AMENDS_REASON`](super::AMENDS_REASON), with the status `amended` | `amends` |
 //! | `item`, nested as it may be | `answers` |
@@ -25,10 +25,12 @@ use serde_json::{Map, Value};
 use super::codes::{self, Form};
 use super::{SITE, STUDY};
 use crate::instrument::walk::{At, Faults};
+use crate::patient_systems::PatientSystems;
 use crate::{Code, Finding, Instrument};
 
 mod amends;
 mod answers;
+mod named;
 
 /// How deep items may be nested.
 pub const DEEPEST: usize = 16;
@@ -77,13 +79,15 @@ struct Selected<'r> {
     form: Option<&'static Form>,
 }
 
-/// Study and site of the sender's key, where it has one only.
+/// Who sends: study and site of the key, where it has one only, and which systems give out the sites' own patient ids.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scope<'s> {
     /// The study.
     pub study: Option<&'s str>,
     /// The site.
     pub site: Option<&'s str>,
+    /// The systems; none where no site names one.
+    pub systems: Option<&'s PatientSystems>,
 }
 
 /// A document, where its members come from, and what was wrong with the resource.
@@ -92,6 +96,10 @@ pub struct Translation {
     /// Pointers into the document, and into the resource.
     places: BTreeMap<String, String>,
     findings: Vec<Finding>,
+    /// Within which system the patient's id names somebody.
+    pub patient_system: Option<String>,
+    /// Within which system the response's id names it.
+    pub response_system: Option<String>,
 }
 
 impl<'r> Response<'r> {
@@ -115,7 +123,7 @@ impl<'r> Response<'r> {
 
     /// Reads the resource. `instrument` is the one it names, if there is one.
     pub fn translate(self, instrument: Option<&Instrument>, scope: Scope<'_>) -> Translation {
-        let mut reading = Reading { document: Map::new(), places: BTreeMap::new(), faults: Faults::new() };
+        let mut reading = Reading::default();
         reading.faults.extend(self.fault);
         let root = At::root(self.resource);
         // Whoever sends another resource needs to hear that, and not what it lacks to be this one.
@@ -129,7 +137,13 @@ impl<'r> Response<'r> {
             reading.places.extend(read.places);
             reading.document.insert("answers".into(), Value::Object(read.answers));
         }
-        Translation { document: Value::Object(reading.document), places: reading.places, findings: reading.faults }
+        Translation {
+            document: Value::Object(reading.document),
+            places: reading.places,
+            findings: reading.faults,
+            patient_system: reading.patient_system,
+            response_system: reading.response_system,
+        }
     }
 }
 
@@ -213,10 +227,13 @@ fn select(resource: &Value) -> Result<Selected<'_>, Finding> {
 }
 
 /// The envelope being put together.
+#[derive(Default)]
 struct Reading {
     document: Map<String, Value>,
     places: BTreeMap<String, String>,
     faults: Faults,
+    patient_system: Option<String>,
+    response_system: Option<String>,
 }
 
 impl Reading {
@@ -248,7 +265,7 @@ impl Reading {
         self.place("studyId", STUDY, &extensions, scope.study);
         self.place("siteId", SITE, &extensions, scope.site);
         self.amends(root, &extensions);
-        self.subject(root);
+        self.subject(root, scope.systems);
         for (name, kinds) in [("author", AUTHORS.as_slice()), ("source", SOURCES.as_slice())] {
             if let Some(at) = given(&root, name) {
                 self.reference(at, kinds);
@@ -284,17 +301,6 @@ impl Reading {
         at.fault(&mut self.faults, Code::Choice, why);
     }
 
-    fn client_id(&mut self, root: At<'_, '_>) {
-        let identifier = given(&root, "identifier");
-        if let Some(at) = identifier.filter(|at| !at.value.is_object()) {
-            at.fault(&mut self.faults, Code::Type, "must be a JSON object");
-        }
-        let value = identifier.as_ref().and_then(|identifier| given(identifier, "value"));
-        if let Some(at) = value.or_else(|| given(&root, "id")) {
-            self.put("responseId", at.value.clone(), at);
-        }
-    }
-
     /// The extension of this URL, which may be there once.
     fn extension<'e, 'v, 'p>(&mut self, url: &str, extensions: &'e [At<'v, 'p>]) -> Option<&'e At<'v, 'p>> {
         let mut found = extensions.iter().filter(|at| at.value.get("url").and_then(Value::as_str) == Some(url));
@@ -328,26 +334,6 @@ impl Reading {
         }
     }
 
-    fn subject(&mut self, root: At<'_, '_>) {
-        let Some(subject) = given(&root, "subject") else {
-            return self.missing("/subject", "the patient is required: a reference Patient/{id}");
-        };
-        self.reference(subject, &["Patient"]);
-        let reference = given(&subject, "reference");
-        if let Some(at) = &reference {
-            // What is wrong with the reference was told.
-            if let Some((_, id)) = at.value.as_str().and_then(type_and_id) {
-                self.put("patientId", id.into(), *at);
-            }
-            return;
-        }
-        let identifier = given(&subject, "identifier");
-        match identifier.as_ref().and_then(|identifier| given(identifier, "value")) {
-            Some(at) => self.put("patientId", at.value.clone(), at),
-            None => subject.fault(&mut self.faults, Code::Required, "needs a reference Patient/{id}"),
-        }
-    }
-
     /// Checks a reference to one of `kinds`.
     fn reference(&mut self, at: At<'_, '_>, kinds: &[&str]) {
         if !at.value.is_object() {
@@ -376,14 +362,21 @@ const SOURCES: [&str; 4] = ["Patient", "Practitioner", "PractitionerRole", "Rela
 
 /// Type and id of a reference such as `Patient/1`, `https://host/fhir/Patient/1` or `Patient/1/_history/2`.
 fn type_and_id(reference: &str) -> Option<(&str, &str)> {
+    let (address, id) = address_and_id(reference)?;
+    let kind = address.rsplit('/').next()?;
+    let named = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic());
+    named.then_some((kind, id))
+}
+
+/// The address before the id of a reference, whose last segment is the type, and the id. Of all versions of a resource
+/// both are the same.
+fn address_and_id(reference: &str) -> Option<(&str, &str)> {
     let current = reference.split_once("/_history/").map_or(reference, |(current, _)| current);
     if current.contains(['#', '?']) {
         return None;
     }
-    let (rest, id) = current.rsplit_once('/')?;
-    let kind = rest.rsplit('/').next()?;
-    let named = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic());
-    (named && !id.is_empty()).then_some((kind, id))
+    let (address, id) = current.rsplit_once('/')?;
+    (!id.is_empty()).then_some((address, id))
 }
 
 /// The member `key`, unless it is `null`.

@@ -61,6 +61,10 @@ pub struct History {
     pub previous: BTreeMap<String, f64>,
     /// Of the first response.
     pub baseline: BTreeMap<String, f64>,
+    /// The response before is of another site. A reason then gives no figure from which its score follows.
+    pub previous_elsewhere: bool,
+    /// The first response is of another site.
+    pub baseline_elsewhere: bool,
 }
 
 /// A rule that holds.

@@ -79,7 +79,7 @@ pub struct Judged<'a> {
 }
 
 /// A silence is looked at once in this time at least, so that rules that became stricter apply to those who are silent.
-const LOOK_MS: u64 = 86_400_000;
+pub const LOOK_MS: u64 = 86_400_000;
 /// The longest interval and grace, seconds.
 const LONGEST: f64 = 366.0 * 86_400.0;
 /// How often a silence is told where the rule does not say.

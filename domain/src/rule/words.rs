@@ -81,9 +81,17 @@ pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Conditi
         }
         Condition::Change { score: id, since, test } => {
             let (now, then) = known.change(*id, *since).unwrap_or_default();
-            let since = if *since == Since::Previous { "the previous response" } else { "baseline" };
-            let by = figure(now - then);
-            format!("score {} changed by {by} since {since}, to {}, rule: {}", score(*id), figure(now), words(test))
+            let history = known.history;
+            let (since, elsewhere) = match since {
+                Since::Previous => ("the previous response", history.is_some_and(|history| history.previous_elsewhere)),
+                Since::Baseline => ("baseline", history.is_some_and(|history| history.baseline_elsewhere)),
+            };
+            let (by, elsewhere) = match elsewhere {
+                true => (String::new(), ", which is of another site"),
+                false => (format!(" by {}", figure(now - then)), ""),
+            };
+            let (score, now, rule) = (score(*id), figure(now), words(test));
+            format!("score {score} changed{by} since {since}{elsewhere}, to {now}, rule: {rule}")
         }
         Condition::Parameter { .. } => String::from("the parameters are as the rule asks"),
         Condition::All(parts) => parts.iter().map(part).collect::<Vec<_>>().join(" and "),

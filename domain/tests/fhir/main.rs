@@ -4,6 +4,7 @@
 
 mod given_out;
 mod imports;
+mod named;
 mod properties;
 mod published;
 mod responses;
@@ -35,7 +36,7 @@ fn read_with(resource: &Value, given: Option<Instrument>, scope: Scope) -> Resul
     translation.settle(read)
 }
 
-const OWN: Scope = Scope { study: Some("A"), site: Some("1") };
+const OWN: Scope = Scope { study: Some("A"), site: Some("1"), systems: None };
 
 fn read(resource: &Value) -> Result<Envelope, Vec<Finding>> {
     read_with(resource, None, OWN)

@@ -223,7 +223,7 @@ fn study_and_site_come_from_extensions_before_the_key() {
         let envelope = read_with(&resource, None, scope).unwrap();
         assert_eq!((&*envelope.study_id, &*envelope.site_id), ("S", "9"));
     }
-    let found = read_with(&phq9(json!([])), None, Scope { study: Some("A"), site: None }).unwrap_err();
+    let found = read_with(&phq9(json!([])), None, Scope { study: Some("A"), ..Scope::default() }).unwrap_err();
     assert!(found.len() == 1 && found[0].detail.contains("urn:vigil:site"), "{found:?}");
     let twice =
         json!([extension("urn:vigil:study", "S"), extension("urn:vigil:study", "T"), {"url": "urn:vigil:site"}]);

@@ -27,7 +27,7 @@ fn read(resource: &Value) -> Result<Envelope, Vec<Finding>> {
     PHQ9.with_borrow(|phq9| {
         let response = Response::open(resource);
         let instrument = response.instrument().filter(|id| *id == "phq-9").map(|_| phq9);
-        let mut translation = response.translate(instrument, Scope { study: Some("S-1"), site: None });
+        let mut translation = response.translate(instrument, Scope { study: Some("S-1"), ..Scope::default() });
         let check = |answers: &Map<String, Value>| match instrument {
             Some(instrument) => instrument.read(answers).err().unwrap_or_default(),
             None => Vec::new(),

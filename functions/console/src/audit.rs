@@ -36,14 +36,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -
     let store = Store::open().await.map_err(|error| away(&error))?;
     let content = content(config, &store, kind, name).await.map_err(|error| away(&error))?;
     if !principal.covers_all() {
-        let mut place = content.as_deref().and_then(|content| place(kind, content));
-        // A subject may have reported at several sites.
-        if let ("subject", Some(site)) = (kind, principal.site())
-            && let Some(subject) = store.get(&names::subject_at(name, site)).await.map_err(|error| away(&error))?
-        {
-            let subject: Subject = subject;
-            place = Some((subject.study_id, subject.site_id));
-        }
+        let place = content.as_deref().and_then(|content| place(kind, content));
         if !place.is_some_and(|(study, site)| principal.covers(&study, &site)) {
             return Err(Problem::not_found());
         }

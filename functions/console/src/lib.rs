@@ -22,6 +22,7 @@ mod rescore;
 mod scope;
 mod silences;
 mod stats;
+mod subject_links;
 
 use std::time::Duration;
 
@@ -94,6 +95,13 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
             if let Some(receiver) = path.strip_prefix("/v1/receivers/") {
                 let receiver = receiver.strip_suffix("/enable").ok_or_else(Problem::not_found)?;
                 return receivers::enable(config, &incoming, receiver).await;
+            }
+            if let Some(subject) = path.strip_prefix("/v1/subjects/") {
+                return match subject.split('/').collect::<Vec<_>>().as_slice() {
+                    [subject, "links"] => subject_links::answer(config, incoming, subject).await,
+                    [subject, "links", to] => subject_links::end(config, incoming, subject, to).await,
+                    _ => Err(Problem::not_found()),
+                };
             }
             if let Some(silence) = path.strip_prefix("/v1/silences/") {
                 return silences::end(config, &incoming, silence).await;

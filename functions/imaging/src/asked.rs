@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::intake::{is_identifier, is_name};
 use domain::{Code, Finding};
-use platform::identity::random_submission_id;
+use platform::identity::{Patient, random_submission_id};
 use platform::jobs::{Image, Job};
 use platform::problem::{Problem, ProblemType};
 use platform::trace::Trace;
@@ -15,8 +16,6 @@ use crate::config::Config;
 
 /// The longest image that comes with the request, bytes.
 const LONGEST_IMAGE: usize = 1024 * 1024;
-/// The longest id, bytes.
-const LONGEST_ID: usize = 128;
 
 /// An analysis that is asked for.
 pub(crate) struct Asked {
@@ -34,10 +33,15 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     // The members of an object are in the order of their names, however they were sent.
     let hash = config.pseudonyms.content_hash(&Value::Object(members.clone()).to_string());
     let mut findings = Vec::new();
-    let study = name(&mut members, "studyId", true, &mut findings);
-    let site = name(&mut members, "siteId", true, &mut findings);
-    let patient = name(&mut members, "patientId", true, &mut findings);
-    let client_id = name(&mut members, "analysisId", false, &mut findings);
+    // Of the form that the door of reports takes: who is meant is the same at both.
+    let name = (is_name as fn(&str) -> bool, "must be 1 to 64 letters, digits, '.', '_' or '-'");
+    let rule = "must be 1 to 128 characters, no control characters, no space at either end";
+    let id = (is_identifier as fn(&str) -> bool, rule);
+    let study = text(&mut members, "studyId", name, &mut findings);
+    let site = text(&mut members, "siteId", name, &mut findings);
+    let patient = text(&mut members, "patientId", id, &mut findings);
+    let named = members.contains_key("analysisId");
+    let client_id = if named { text(&mut members, "analysisId", id, &mut findings) } else { None };
     let service = ai::service(config, members.remove("service"), &mut findings);
     let stat = match members.remove("priority").as_ref().map(Value::as_str) {
         None | Some(Some("routine")) => false,
@@ -65,7 +69,8 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     else {
         return Err(Problem::invalid(findings));
     };
-    let subject = config.pseudonyms.pseudonym(&study_id, &patient);
+    let whose = Patient { study: &study_id, site: &site_id, system: None, id: &patient };
+    let subject = config.pseudonyms.pseudonym(&whose);
     let sealed = config.identities.seal(&study_id, &subject, &patient);
     let sealed = sealed.ok_or_else(|| Problem::new(ProblemType::Unavailable, "the identity cannot be sealed"))?;
     let analysis_id = match &client_id {
@@ -95,16 +100,18 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     Ok(Asked { job, image: bytes, hash })
 }
 
-/// A name that the sender gives.
-fn name(members: &mut Map<String, Value>, member: &str, required: bool, findings: &mut Vec<Finding>) -> Option<String> {
+/// A text that the sender gives, and that has the form of the rule.
+fn text(
+    members: &mut Map<String, Value>,
+    member: &str,
+    (fits, rule): (fn(&str) -> bool, &'static str),
+    findings: &mut Vec<Finding>,
+) -> Option<String> {
     let pointer = format!("/{member}");
     match members.remove(member) {
-        None if required => findings.push(Finding::new(pointer, Code::Required, "must be there")),
-        None => {}
-        Some(Value::String(text)) if (1..=LONGEST_ID).contains(&text.len()) && !text.contains(char::is_control) => {
-            return Some(text);
-        }
-        Some(_) => findings.push(Finding::new(pointer, Code::Format, "must be a text of 1 to 128 bytes")),
+        None => findings.push(Finding::new(pointer, Code::Required, "must be there")),
+        Some(Value::String(text)) if fits(&text) => return Some(text),
+        Some(_) => findings.push(Finding::new(pointer, Code::Format, rule)),
     }
     None
 }

@@ -1,14 +1,15 @@
-//! `GET /v1/subjects/{pseudonym}/analyses`: which images of a subject were analysed, so that they can be looked at, or erased
-//! one by one.
+//! `GET /v1/subjects/{pseudonym}/analyses`: which images of a subject, and of those it is linked to, were analysed, so that
+//! they can be looked at, or erased one by one.
 
 use futures::StreamExt as _;
 use futures::stream;
 use platform::auth::Principal;
 use platform::http::Reply;
+use platform::identity::is_pseudonym;
 use platform::jobs::{self, Analysis};
 use platform::kv::Store;
 use platform::problem::Problem;
-use platform::{Error, names};
+use platform::{Error, linked, names};
 use serde_json::{Value, json};
 
 use crate::analyses::away;
@@ -21,11 +22,16 @@ const LOOKS: usize = 16;
 
 /// Lists the analyses that the key covers. Of a subject that nobody knows there are none.
 pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
-    if pseudonym.len() != 32 || !pseudonym.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
     let read = async {
-        let ids = jobs::of_subject(&config.redis, pseudonym, MOST).await?;
+        let person = linked::person(&config.redis, pseudonym).await?;
+        let others = person.iter().map(|member| member.subject.as_str()).filter(|other| *other != pseudonym);
+        let mut ids = Vec::new();
+        for subject in std::iter::once(pseudonym).chain(others) {
+            ids.extend(jobs::of_subject(&config.redis, subject, MOST).await?);
+        }
         let store = Store::open().await?;
         let looks = stream::iter(ids.iter().map(|id| look(config, principal, &store, id))).buffered(LOOKS);
         let found: Vec<Result<Option<Value>, Error>> = looks.collect().await;

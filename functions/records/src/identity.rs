@@ -7,6 +7,7 @@ use platform::audit::{self, Action, Change};
 use platform::auth::Principal;
 use platform::entry::Subject;
 use platform::http::Reply;
+use platform::identity::{IdentityKey, is_pseudonym, system_and_id};
 use platform::kv::{Batch, Store};
 use platform::limit::{self, Limit};
 use platform::problem::{Problem, ProblemType};
@@ -24,39 +25,33 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         log::warn("identity-limit").key(&principal.id).write();
         return Err(Problem::too_many_requests(wait));
     }
-    if pseudonym.len() != 32 || !pseudonym.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+    if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
-    let subject = find(&store, principal, pseudonym).await.map_err(|error| away(&error))?;
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
     if !principal.covers(&subject.study_id, &subject.site_id) {
         log::warn("foreign-identity").key(&principal.id).write();
         return Err(Problem::not_found());
     }
-    let open = |key: &platform::identity::IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
+    let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
     let Some(patient) = config.identities.iter().find_map(open) else {
         log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
         return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
     };
     record(config, principal, &store, pseudonym).await.map_err(|error| away(&error))?;
-    let document = json!({
+    let (system, id) = system_and_id(&patient);
+    let mut document = json!({
         "subject": subject.subject,
         "studyId": subject.study_id,
         "siteId": subject.site_id,
-        "patientId": patient,
+        "patientId": id,
     });
-    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
-}
-
-/// The subject at the key's own site, if it reported there; else at the site it reported at last.
-async fn find(store: &Store, principal: &Principal, pseudonym: &str) -> Result<Option<Subject>, Error> {
-    if let Some(site) = principal.site()
-        && let Some(subject) = store.get(&names::subject_at(pseudonym, site)).await?
-    {
-        return Ok(Some(subject));
+    if let (Some(members), Some(system)) = (document.as_object_mut(), system) {
+        members.insert("patientSystem".to_owned(), system.into());
     }
-    store.get(&names::subject(pseudonym)).await
+    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
 /// Stores that the identity is opened.

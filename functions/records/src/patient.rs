@@ -3,18 +3,19 @@
 //! Guarantee: for the clinicians of the patient's site alone, and only of patients that Vigil knows there. The patient's
 //! id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
-use std::rc::Rc;
-
 use domain::Code;
 use domain::intake::{is_identifier, is_name};
+use domain::patient_systems::{self, PatientSystems};
+use domain::settings::Document;
 use futures::FutureExt as _;
 use platform::auth::{Action, Principal};
-use platform::entry::Subject;
 use platform::filed::{self, Wanted};
 use platform::http::{Incoming, Reply};
+use platform::identity::Patient;
 use platform::kv::Store;
 use platform::percent::decode;
 use platform::problem::Problem;
+use platform::settings::Settings;
 use platform::{Error, log, names};
 use serde_json::json;
 
@@ -31,6 +32,8 @@ const MOST: u32 = 50;
 struct Asked {
     study: String,
     site: String,
+    /// Within which system the patient's id names somebody; none for the site's own.
+    system: Option<String>,
     partial: bool,
 }
 
@@ -43,16 +46,14 @@ pub(crate) async fn show(incoming: &Incoming, patient: &str) -> Result<Reply, Pr
     if !principal.covers(&asked.study, &asked.site) {
         return Err(Problem::not_found());
     }
-    let pseudonym = config.pseudonyms.pseudonym(&asked.study, &patient);
-    let known = async { known(&config, &asked, &pseudonym).await.map_err(|error| away(&error)) };
-    if !within(deadline, &config, known).await? {
-        return Err(Problem::not_found());
-    }
+    let known = async { known(&config, &principal, &asked, &patient).await.map_err(|error| away(&error)) };
+    let subjects = within(deadline, &config, known).await?;
+    let Some(pseudonym) = subjects.first() else { return Err(Problem::not_found()) };
     let values =
         [("{patientId}", patient.as_str()), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
     let parts = config.record_parts.iter().map(|service| {
         let work = if service.name == OWN {
-            own(&config, &asked.site, &pseudonym).boxed_local()
+            own(&config, &subjects).boxed_local()
         } else {
             service.call(&values, &incoming.trace, deadline).boxed_local()
         };
@@ -66,7 +67,7 @@ pub(crate) async fn show(incoming: &Incoming, patient: &str) -> Result<Reply, Pr
 impl Asked {
     /// The study and the site are those of the key, unless it covers several: then the query names them.
     fn read(principal: &Principal, query: &str) -> Result<Self, Problem> {
-        let mut query = Query::read(query, &["study", "site", "partial"]);
+        let mut query = Query::read(query, &["study", "site", "system", "partial"]);
         let mut place = |name: &str, own: Option<&str>| match query.text(name).or(own).map(str::to_owned) {
             Some(value) if is_name(&value) => value,
             Some(_) => {
@@ -80,27 +81,39 @@ impl Asked {
         };
         let (study, site) = (place("study", principal.study()), place("site", principal.site()));
         let partial = query.flag("partial");
+        let system = query.text("system").map(patient_systems::system);
+        if system == Some(None) {
+            query.fault("system", Code::Format, patient_systems::RULE);
+        }
         query.checked()?;
-        Ok(Asked { study, site, partial })
+        Ok(Asked { study, site, system: system.flatten(), partial })
     }
 }
 
-/// Whether the patient is one of the site: it sent something for them.
-async fn known(config: &Rc<Config>, asked: &Asked, pseudonym: &str) -> Result<bool, Error> {
-    let subject: Option<Subject> = Store::open().await?.get(&names::subject(pseudonym)).await?;
-    if subject.is_some_and(|subject| subject.site_id == asked.site) {
-        return Ok(true);
+/// The patient's subject, if the site knows the patient, and those of the person that the key covers.
+async fn known(config: &Config, principal: &Principal, asked: &Asked, patient: &str) -> Result<Vec<String>, Error> {
+    let mut system = asked.system.as_deref();
+    if let Some(named) = system {
+        let read = |document: &serde_json::Value| PatientSystems::read(document).ok();
+        let settings = Settings::in_force(&config.redis).await?;
+        let systems = settings.document(&config.redis, Document::PatientSystems, read).await?;
+        if systems.is_some_and(|systems| systems.is_own(&asked.study, &asked.site, named)) {
+            system = None;
+        }
     }
-    // The subject's record names one site; the patient may be known at several.
-    let wanted = Wanted { site: Some(&asked.site), limit: 1, ..Wanted::default() };
-    Ok(!filed::list(&config.redis, pseudonym, wanted).await?.0.is_empty())
+    let patient = Patient { study: &asked.study, site: &asked.site, system, id: patient };
+    let pseudonym = config.pseudonyms.pseudonym(&patient);
+    match Store::open().await?.bytes(&names::subject(&pseudonym)).await? {
+        Some(_) => subject::covered(config, principal, &asked.study, &pseudonym).await,
+        None => Ok(Vec::new()),
+    }
 }
 
-/// Vigil's own part: the latest submissions of the site with their scores and alerts.
-async fn own(config: &Rc<Config>, site: &str, pseudonym: &str) -> Outcome {
+/// Vigil's own part: the latest submissions with their scores and alerts.
+async fn own(config: &Config, subjects: &[String]) -> Outcome {
     let read = async {
-        let wanted = Wanted { site: Some(site), latest_first: true, limit: MOST, ..Wanted::default() };
-        let (filed, more) = filed::list(&config.redis, pseudonym, wanted).await?;
+        let wanted = Wanted { latest_first: true, limit: MOST, ..Wanted::default() };
+        let (filed, more) = filed::list(&config.redis, subjects, wanted).await?;
         let submissions = subject::shown(&Store::open().await?, &filed).await?;
         Ok::<_, Error>(json!({"submissions": submissions, "more": more}))
     };

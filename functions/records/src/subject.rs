@@ -1,7 +1,8 @@
 //! `GET /v1/subjects/{pseudonym}/submissions` and `GET /v1/subjects/{pseudonym}/scores`: what a subject sent, page by
 //! page, and how one score went, as numbers or as a small picture.
-
-use std::rc::Rc;
+//!
+//! Guarantee: a key that covers the subject sees what its person sent at the sites that the key covers, whichever of the
+//! person's subjects is asked for. Of the others there is nothing in the answer.
 
 use domain::Code;
 use domain::intake::is_name;
@@ -10,9 +11,10 @@ use platform::auth::{Action, Principal};
 use platform::entry::{Alert, Record, State, Subject, Superseded};
 use platform::filed::{self, Filed, Wanted};
 use platform::http::{Incoming, Reply};
+use platform::identity::is_pseudonym;
 use platform::kv::Store;
 use platform::problem::Problem;
-use platform::{Error, names};
+use platform::{Error, linked, names};
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -32,10 +34,10 @@ pub(crate) async fn submissions(incoming: &Incoming, pseudonym: &str) -> Result<
     let (after, limit) = (cursor(&mut query), query.number("limit", PAGE, 1..=LONGEST_PAGE));
     query.checked()?;
     within(patience(incoming), &config, async {
-        let store = store_of(&principal, pseudonym).await?;
-        let wanted = Wanted { site: principal.site(), what: None, latest_first: true, after: after.as_ref(), limit };
-        let (filed, more) = page(&config, &principal, &store, pseudonym, wanted).await?;
-        let submissions = shown(&store.0, &filed).await.map_err(|error| away(&error))?;
+        let (store, subjects) = subjects(&config, &principal, pseudonym).await?;
+        let wanted = Wanted { what: None, latest_first: true, after: after.as_ref(), limit };
+        let (filed, more) = filed::list(&config.redis, &subjects, wanted).await.map_err(|error| away(&error))?;
+        let submissions = shown(&store, &filed).await.map_err(|error| away(&error))?;
         let next = filed.last().filter(|_| more).map(Filed::cursor);
         Ok(Reply::json(200, &json!({"subject": pseudonym, "submissions": submissions, "next": next})))
     })
@@ -57,20 +59,15 @@ pub(crate) async fn series(incoming: &Incoming, pseudonym: &str) -> Result<Reply
     query.checked()?;
     let picture = incoming.header("accept").is_some_and(|accept| accept.contains("image/svg+xml"));
     within(patience(incoming), &config, async {
-        let store = store_of(&principal, pseudonym).await?;
-        let wanted = Wanted {
-            site: principal.site(),
-            what: Some(instrument),
-            latest_first: picture,
-            after: after.as_ref(),
-            limit,
-        };
-        let (mut filed, more) = page(&config, &principal, &store, pseudonym, wanted).await?;
+        let (store, subjects) = subjects(&config, &principal, pseudonym).await?;
+        let wanted = Wanted { what: Some(instrument), latest_first: picture, after: after.as_ref(), limit };
+        let listed = filed::list(&config.redis, &subjects, wanted).await;
+        let (mut filed, more) = listed.map_err(|error| away(&error))?;
         let next = filed.last().filter(|_| more).map(Filed::cursor);
         if picture {
             filed.reverse();
         }
-        let points = points(&store.0, &filed, id).await.map_err(|error| away(&error))?;
+        let points = points(&store, &filed, id).await.map_err(|error| away(&error))?;
         if picture {
             let line = points.iter().filter_map(|point| Some((point.at_ms, point.value.as_f64()?))).collect::<Vec<_>>();
             return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).header("vary", "accept"));
@@ -91,38 +88,30 @@ fn cursor(query: &mut Query) -> Option<Filed> {
     read
 }
 
-/// The store, and whether the subject's own site is covered.
-async fn store_of(principal: &Principal, pseudonym: &str) -> Result<(Store, bool), Problem> {
-    if pseudonym.len() != 32 || !pseudonym.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+/// The store, and the subjects of a subject's person that the key covers; not found is a subject that it does not.
+async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Result<(Store, Vec<String>), Problem> {
+    if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
     let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let subject = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id));
     let subject = subject.ok_or_else(Problem::not_found)?;
-    if principal.study().is_some_and(|study| study != subject.study_id) {
-        return Err(Problem::not_found());
-    }
-    let covered = principal.covers(&subject.study_id, &subject.site_id);
-    Ok((store, covered))
+    let subjects = covered(config, principal, &subject.study_id, pseudonym).await.map_err(|error| away(&error))?;
+    Ok((store, subjects))
 }
 
-/// A page; not found is a subject of which the key's site knows nothing.
-async fn page(
-    config: &Rc<Config>,
+/// A subject that the key covers, and those of its person whose sites the key covers too.
+pub(crate) async fn covered(
+    config: &Config,
     principal: &Principal,
-    (_, covered): &(Store, bool),
+    study: &str,
     pseudonym: &str,
-    wanted: Wanted<'_>,
-) -> Result<(Vec<Filed>, bool), Problem> {
-    let listed = filed::list(&config.redis, pseudonym, wanted).await.map_err(|error| away(&error))?;
-    if listed.0.is_empty() && !covered {
-        let any = Wanted { site: principal.site(), limit: 1, ..Wanted::default() };
-        let (any, _) = filed::list(&config.redis, pseudonym, any).await.map_err(|error| away(&error))?;
-        if any.is_empty() {
-            return Err(Problem::not_found());
-        }
-    }
-    Ok(listed)
+) -> Result<Vec<String>, Error> {
+    let mut person = linked::person(&config.redis, pseudonym).await?;
+    person.retain(|member| member.subject != pseudonym && principal.covers(study, &member.site));
+    let others = person.into_iter().map(|member| member.subject);
+    Ok(std::iter::once(pseudonym.to_owned()).chain(others).collect())
 }
 
 /// The records of submissions, in their order; none of one that is not there or erased.
@@ -193,6 +182,7 @@ async fn points(store: &Store, filed: &[Filed], score: &str) -> Result<Vec<Point
             let shown = json!({
                 "at": record.submission.authored_at,
                 "submissionId": record.submission.submission_id,
+                "siteId": record.submission.site_id,
                 "value": value,
                 "band": own.band,
                 "status": own.status,

@@ -6,6 +6,7 @@ use platform::entry::{Alert, Overdue, Record, Rescored, State, Superseded};
 use platform::http::Reply;
 use platform::identity::is_id;
 use platform::kv::Store;
+use platform::mark::Mark;
 use platform::problem::{Problem, ProblemType};
 use platform::redis::text;
 use platform::{Error, alerts, names};
@@ -40,25 +41,11 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
 }
 
-/// What the door remembers of a submission.
-pub(crate) struct Mark {
-    pub(crate) study: String,
-    pub(crate) site: String,
-    pub(crate) received_at: String,
-    erased: bool,
-}
-
 /// The mark that the door left of a submission.
 pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<Mark>, Problem> {
     let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| away(&error))?;
     let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
-    let mark = String::from_utf8_lossy(mark);
-    let mut parts = mark.split(' ').map(str::to_owned);
-    let hash = parts.next();
-    let (Some(study), Some(site), Some(received_at)) = (parts.next(), parts.next(), parts.next()) else {
-        return Ok(None);
-    };
-    Ok(Some(Mark { study, site, received_at, erased: hash.as_deref() == Some("erased") }))
+    Ok(Mark::read(&String::from_utf8_lossy(mark)))
 }
 
 fn gone() -> Problem {

@@ -21,7 +21,7 @@ use platform::problem::Problem;
 use platform::queue::{self, Enqueued};
 use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{clock, kv, log};
+use platform::{clock, kv, log, mark};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -170,7 +170,7 @@ impl Batch {
                 Enqueued::Queued => Outcome::Accepted { id, removed },
                 Enqueued::Duplicate(_) => Outcome::Duplicate { id },
                 Enqueued::Conflict(facts) => {
-                    let first = facts.rsplit(' ').next().unwrap_or_default().to_owned();
+                    let first = mark::received_at(&facts).to_owned();
                     Outcome::Conflict { id, first }
                 }
                 Enqueued::Full => {
@@ -188,6 +188,7 @@ impl Batch {
                 // No row amends another or is compared with the settings, so of the rest only an erased one comes back.
                 Enqueued::Gone
                 | Enqueued::AmendsUnknown
+                | Enqueued::AmendsOther
                 | Enqueued::AmendsGone
                 | Enqueued::NotCurrent
                 | Enqueued::Stale => {

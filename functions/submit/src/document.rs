@@ -12,11 +12,11 @@ use domain::selection::Selection;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::auth::Principal;
 use platform::fresh::{Fresh, Pieces};
-use platform::identity::random_submission_id;
+use platform::identity::{Patient, random_submission_id};
 use platform::problem::{Problem, ProblemType};
 use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{kv, names, queue};
+use platform::{kv, mark, names, queue};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -77,6 +77,10 @@ pub(crate) struct Accepted {
     pub(crate) envelope: Envelope,
     /// Where the sender wrote what it amends.
     pub(crate) amended_at: Cow<'static, str>,
+    /// Within which system the patient's id names somebody; none for the site's own.
+    pub(crate) patient_system: Option<String>,
+    /// Within which system the client's id names the document; none for the site's own.
+    pub(crate) id_system: Option<String>,
     instrument: Option<Rc<Instrument>>,
     selection: Selection,
     client_id: Option<(&'static str, String)>,
@@ -118,7 +122,9 @@ impl Known {
             }
             (None, None) => None,
         };
-        Ok(Accepted { envelope, amended_at: AMENDED.into(), instrument: self.instrument, selection, client_id })
+        let amended_at = AMENDED.into();
+        let (instrument, patient_system, id_system) = (self.instrument, None, None);
+        Ok(Accepted { envelope, amended_at, patient_system, id_system, instrument, selection, client_id })
     }
 }
 
@@ -131,6 +137,7 @@ pub(crate) struct Ready {
     pub(crate) kind: &'static str,
     pub(crate) flow: String,
     pub(crate) cost: usize,
+    pub(crate) subject: String,
     pub(crate) payload: String,
     /// How often each class of identity was taken out.
     pub(crate) removed: BTreeMap<String, u32>,
@@ -154,19 +161,20 @@ impl Accepted {
         now: Timestamp,
         random: Option<u128>,
     ) -> Result<Ready, Problem> {
-        let Accepted { mut envelope, instrument, selection, client_id, .. } = self;
+        let Accepted { mut envelope, patient_system, id_system, instrument, selection, client_id, .. } = self;
         let (study, site) = (&envelope.study_id, &envelope.site_id);
-        let subject = config.pseudonyms.pseudonym(study, &envelope.patient_id);
-        let sealed = config.identities.seal(study, &subject, &envelope.patient_id).ok_or_else(unavailable)?;
+        let patient = Patient { study, site, system: patient_system.as_deref(), id: &envelope.patient_id };
+        let subject = config.pseudonyms.pseudonym(&patient);
+        let sealed = config.identities.seal(study, &subject, &patient.name()).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = instrument.as_deref();
         let authored_at = envelope.authored_at.rfc3339();
         let flags: Vec<String> =
             Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
-        let pseudonym = |value: &str| config.pseudonyms.pseudonym(study, value);
+        let pseudonym = |id: &str| config.pseudonyms.pseudonym(&Patient { id, ..patient });
         let (patient_id, written_at) = (&envelope.patient_id, envelope.authored_at);
         let person = Person { patient_id, written_at, pseudonym: &pseudonym };
-        let kept = kept::by_study(config, policy, &envelope, &person);
+        let kept = kept::by_study(config, policy, &envelope, &patient, &person);
         let mut removed = BTreeMap::new();
         if let Some(kind) = envelope.kind {
             let content = std::mem::take(&mut envelope.content);
@@ -203,7 +211,11 @@ impl Accepted {
         };
         // A survey's responses and reports are numbered apart; so are the ways to name a document.
         let named = |source: &str, id: &str| {
-            let namespace = [if envelope.kind.is_some() { "report/" } else { "response/" }, source].concat();
+            let shape = if envelope.kind.is_some() { "report/" } else { "response/" };
+            let namespace = match id_system.as_deref().filter(|_| source == "id") {
+                Some(system) => [shape, source, "/", system].concat(),
+                None => [shape, source].concat(),
+            };
             config.pseudonyms.submission_id(study, site, &namespace, id)
         };
         let id = match (&client_id, random) {
@@ -212,7 +224,7 @@ impl Accepted {
             (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();
-        let mark = [&hash, study, site, &received_at].map(String::as_str).join(" ");
+        let mark = mark::write(&hash, [study, site], &received_at, &subject, kind, instrument.map(Instrument::id));
         let scope = [study, "|", site].concat();
         let fresh = Fresh {
             submission_id: &id,
@@ -238,7 +250,7 @@ impl Accepted {
         let payload = fresh.line().map_err(|_| unavailable())?;
         let (flow, cost) = (names::flow(&principal.id, study, site), queue::cost(&payload, &kept));
         let amends = envelope.amends.map(|it| it.submission_id);
-        Ok(Ready { id, mark, scope, kind, flow, cost, payload, removed, amends })
+        Ok(Ready { id, mark, scope, kind, flow, cost, subject, payload, removed, amends })
     }
 }
 

@@ -45,7 +45,8 @@ pub(crate) async fn read(
         Some(id) => crate::instrument(config, settings, id, response.version()).await?,
         None => None,
     };
-    let scope = Scope { study: principal.study(), site: principal.site() };
+    let systems = crate::patient_systems(config, settings).await?;
+    let scope = Scope { study: principal.study(), site: principal.site(), systems: systems.as_deref() };
     let mut translation = response.translate(instrument.as_deref(), scope);
     let document = translation.take_document();
     let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
@@ -53,5 +54,6 @@ pub(crate) async fn read(
     if let Some(place) = translation.place(document::AMENDED) {
         accepted.amended_at = place.to_owned().into();
     }
+    (accepted.patient_system, accepted.id_system) = (translation.patient_system, translation.response_system);
     Ok(accepted)
 }

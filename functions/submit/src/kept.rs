@@ -6,6 +6,7 @@ use domain::Timestamp;
 use domain::deidentify::{Policy, Subject};
 use domain::intake::Envelope;
 use domain::scrub::{Class, Removed};
+use platform::identity::Patient;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -17,16 +18,17 @@ pub(crate) struct Kept {
     pub(crate) removed: BTreeMap<String, u32>,
 }
 
-/// What is kept of a document whose study asks for something; none of another. `subject` is how every study has it
-/// done. The answers of a response are figures and codes: only its time is shifted.
+/// What is kept of a document of a patient whose study asks for something; none of another. `subject` is how every study
+/// has it done. The answers of a response are figures and codes: only its time is shifted.
 pub(crate) fn by_study(
     config: &Config,
     policy: Option<&Policy>,
     envelope: &Envelope,
+    patient: &Patient<'_>,
     subject: &Subject<'_>,
 ) -> Option<Kept> {
     let study = policy?.study(&envelope.study_id)?;
-    let shift = study.shift(|| config.pseudonyms.date_shift(&envelope.study_id, &envelope.patient_id));
+    let shift = study.shift(|| config.pseudonyms.date_shift(patient));
     let content = envelope.content.clone();
     let (content, mut removed) = match envelope.kind {
         Some(kind) => study.report(kind, content, subject, shift),

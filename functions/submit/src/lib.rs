@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use domain::deidentify::Policy;
 use domain::intake::Shape;
+use domain::patient_systems::PatientSystems;
 use domain::selection;
 use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
@@ -32,11 +33,11 @@ use platform::problem::{Problem, ProblemType};
 use platform::queue::{self, Enqueued};
 use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{Error, clock, log};
+use platform::{Error, clock, linked, log, mark};
 use serde_json::{Value, json};
 
 use config::Config;
-use document::Target;
+use document::{Ready, Target};
 use place::Place;
 
 platform::serve!(handle);
@@ -181,6 +182,10 @@ async fn one_round(
     let amended_at = accepted.amended_at.clone();
     let policy = policy(config, settings).await?;
     let ready = accepted.into_submission(config, policy.as_deref(), principal, &sent.trace, *now, random)?;
+    let subjects = match ready.amends {
+        Some(_) => Box::pin(amendable(config, principal, &ready)).await?,
+        None => String::new(),
+    };
     let submission = queue::Submission {
         id: &ready.id,
         mark: &ready.mark,
@@ -189,7 +194,7 @@ async fn one_round(
         flow: &ready.flow,
         cost: ready.cost,
         payload: &ready.payload,
-        amends: ready.amends.as_deref(),
+        amends: ready.amends.as_deref().map(|id| queue::Amends { id, subjects: &subjects }),
     };
     let enqueued = config.door.enqueue_one(&config.redis, &principal.id, settings.revision(), submission).await;
     let enqueued = enqueued.map_err(|error| {
@@ -200,7 +205,7 @@ async fn one_round(
         Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
         Enqueued::Stale => Ok(None),
         Enqueued::Conflict(facts) => {
-            let first = facts.rsplit(' ').next().unwrap_or_default();
+            let first = mark::received_at(&facts);
             let detail = format!("another content was received under this id at {first}");
             Err(Problem::new(ProblemType::Conflict, detail))
         }
@@ -209,6 +214,11 @@ async fn one_round(
             place.of_scope(&ready.scope, ready.kind);
             let rule = "must name a submission of the same study and site";
             Err(Problem::invalid(vec![Finding::new(amended_at, Code::Choice, rule)]))
+        }
+        Enqueued::AmendsOther => {
+            place.of_scope(&ready.scope, ready.kind);
+            let rule = "must name a submission of the same patient, and of the same instrument or kind of report";
+            Err(Problem::invalid(vec![Finding::new(amended_at, Code::Conflict, rule)]))
         }
         Enqueued::AmendsGone => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
         Enqueued::NotCurrent => Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version")),
@@ -252,6 +262,26 @@ async fn policy(config: &Config, settings: &Settings) -> Result<Option<Rc<Policy
     let read = |document: &Value| Policy::read(document).ok();
     let policy = settings.document(&config.redis, Document::Deidentification, read).await;
     policy.map_err(|error| unread(&error))
+}
+
+/// Which systems give out the patient ids of sites, by these settings.
+async fn patient_systems(config: &Config, settings: &Settings) -> Result<Option<Rc<PatientSystems>>, Problem> {
+    let read = |document: &Value| PatientSystems::read(document).ok();
+    let systems = settings.document(&config.redis, Document::PatientSystems, read).await;
+    systems.map_err(|error| unread(&error))
+}
+
+/// The subjects whose submissions an amendment may take the place of, as marks name them: its own, and those that this one
+/// is linked to where the key covers their sites.
+async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Result<String, Problem> {
+    let person = linked::person(&config.redis, &ready.subject).await.map_err(|error| {
+        log::error("links-unread").cause(&error).write();
+        away()
+    })?;
+    let study = ready.scope.split('|').next().unwrap_or_default();
+    let covered = person.iter().filter(|member| principal.covers(study, &member.site));
+    let subjects = covered.map(|member| member.subject.as_str()).chain([ready.subject.as_str()]);
+    Ok(subjects.map(mark::short).collect::<Vec<_>>().join(" "))
 }
 
 fn unread(error: &Error) -> Problem {

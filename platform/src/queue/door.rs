@@ -32,7 +32,16 @@ pub struct Submission<'a> {
     /// The entry: one line.
     pub payload: &'a str,
     /// The earlier submission whose place this one takes.
-    pub amends: Option<&'a str>,
+    pub amends: Option<Amends<'a>>,
+}
+
+/// What a submission amends.
+#[derive(Debug, Clone, Copy)]
+pub struct Amends<'a> {
+    /// The earlier submission's id.
+    pub id: &'a str,
+    /// The subjects that may have sent it, as [`mark::short`](crate::mark::short) has them, with spaces between.
+    pub subjects: &'a str,
 }
 
 /// What a submission costs a worker: the length of its entry, or the memory that its content takes when it is parsed, an
@@ -66,6 +75,8 @@ pub enum Enqueued {
     Gone,
     /// The submission it amends is not known in its study and site; nothing was written.
     AmendsUnknown,
+    /// The submission it amends is of another patient, kind or instrument; nothing was written.
+    AmendsOther,
     /// The submission it amends was erased; nothing was written.
     AmendsGone,
     /// The submission it amends is not the current version; nothing was written.
@@ -160,8 +171,8 @@ impl Door {
                 values.extend([text(one.mark), text(suffix), text(one.flow), cost, text(one.payload)]);
             }
             if let Some((id, amended)) = amendment {
-                keys.extend([names::once(amended), names::superseded_mark(amended)].map(text));
-                values.push(text(id));
+                keys.extend([names::once(amended.id), names::superseded_mark(amended.id)].map(text));
+                values.extend([text(amended.subjects), text(id)]);
             }
             (keys, values)
         };
@@ -255,6 +266,7 @@ fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
         "quota" => Enqueued::Quota,
         "gone" => Enqueued::Gone,
         "amends-unknown" => Enqueued::AmendsUnknown,
+        "amends-other" => Enqueued::AmendsOther,
         "amends-gone" => Enqueued::AmendsGone,
         "not-current" => Enqueued::NotCurrent,
         "stale" => Enqueued::Stale,
@@ -334,6 +346,7 @@ mod tests {
             ("gone", Enqueued::Gone),
             ("stale", Enqueued::Stale),
             ("amends-unknown", Enqueued::AmendsUnknown),
+            ("amends-other", Enqueued::AmendsOther),
             ("amends-gone", Enqueued::AmendsGone),
             ("not-current", Enqueued::NotCurrent),
             ("duplicate", Enqueued::Duplicate("x".into())),

@@ -4,10 +4,11 @@
 -- KEYS  the once mark of each submission; with limits the bucket of the key, then the bucket of the site of each
 --       submission; for an amendment, which comes alone, at the end the amended one's once mark and superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       content hash and facts, stats suffix, flow, cost, payload; for an amendment at the end its id
+--       content hash and facts, stats suffix, flow, cost, payload; for an amendment at the end the subjects, as marks name them,
+--       whose submissions it may take the place of, and its id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
---       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-gone'
---       | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
+--       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
+--       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
 --       | 'stale': other settings are in force
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   local out = {0}
@@ -30,11 +31,17 @@ local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
 local function refused(mark)
-  local amended = redis.call('GET', KEYS[#KEYS - 1])
-  if not amended or string.match(amended, '^%S+ (%S+ %S+) ') ~= string.match(mark, '^%S+ (%S+ %S+) ') then
+  -- See mark.rs. Of an erased submission subject and kind are not known any more.
+  local study, site, what = string.match(mark, '^%S+ (%S+) (%S+) %S+ %S+ (%S+)$')
+  local amended = redis.call('GET', KEYS[#KEYS - 1]) or ''
+  local hash, its_study, its_site, who, its_what = string.match(amended, '^(%S+) (%S+) (%S+) %S+ ?(%S*) ?(%S*)$')
+  local theirs = who ~= '' and string.find(' ' .. ARGV[#ARGV - 1] .. ' ', ' ' .. (who or '') .. ' ', 1, true)
+  if its_study ~= study or (its_site ~= site and not theirs) then
     return 'amends-unknown'
-  elseif string.sub(amended, 1, 7) == 'erased ' then
+  elseif hash == 'erased' then
     return 'amends-gone'
+  elseif not theirs or its_what ~= what then
+    return 'amends-other'
   elseif redis.call('EXISTS', KEYS[#KEYS]) == 1 then
     return 'not-current'
   end

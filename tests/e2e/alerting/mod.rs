@@ -17,17 +17,17 @@ use crate::app::{App, SECRET, phq9};
 use crate::receiver::Receiver;
 
 /// Alerts once, by item 9 alone: critical.
-const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+pub(crate) const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// Alerts once, by its total: high.
-const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
+pub(crate) const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
 
 /// A webhook.
-fn hook(receiver: &Receiver) -> Value {
+pub(crate) fn hook(receiver: &Receiver) -> Value {
     json!({"channel": "webhook", "url": receiver.url(), "secrets": [SECRET]})
 }
 
 /// A document that tells `a` of everything, with times that a test can wait for.
-fn document(receivers: Value) -> Value {
+pub(crate) fn document(receivers: Value) -> Value {
     json!({
         "receivers": receivers,
         "defaults": {
@@ -43,13 +43,13 @@ fn document(receivers: Value) -> Value {
 }
 
 /// Puts a document in force.
-async fn configure(app: &App, document: &Value) {
+pub(crate) async fn configure(app: &App, document: &Value) {
     let answer = app.send("PUT", "/v1/config/alert-routes", document).await;
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
 }
 
 /// Its first alert, once `condition` holds.
-async fn alert(app: &App, location: &str, condition: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn alert(app: &App, location: &str, condition: impl Fn(&Value) -> bool) -> Value {
     app.shown(location, |shown| condition(&shown["alerts"][0])).await["alerts"][0].clone()
 }
 
@@ -60,7 +60,7 @@ fn delivery<'a>(alert: &'a Value, receiver: &str) -> &'a Value {
 }
 
 /// A response of a patient.
-fn of_patient(patient: &str, id: &str, answers: [u8; 9]) -> Value {
+pub(crate) fn of_patient(patient: &str, id: &str, answers: [u8; 9]) -> Value {
     let mut response = phq9(id, answers);
     response["patientId"] = json!(patient);
     response

@@ -1,8 +1,8 @@
 //! A subject's earlier scores, for rules that ask for a change.
 //!
 //! Guarantee: what is compared with is the submission written last before this one, and the first one, of those that
-//! neither were erased nor superseded, whether they were finished before or are in the same batch. If they cannot be had
-//! in time, that is said, and the submission is judged without them.
+//! neither were erased nor superseded, whether they were finished before or are in the same batch, of the subject or of
+//! one that it is linked to. If they cannot be had in time, that is said, and the submission is judged without them.
 //!
 //! Not for: a strict order between workers. A submission that another worker holds at this moment is not seen.
 
@@ -37,7 +37,7 @@ fn placed(submission: &Submission) -> Option<(Line, Place)> {
     };
     let at = Timestamp::parse(&submission.authored_at)?.millis();
     let line = Line { subject: submission.subject.clone(), what: what.clone() };
-    Some((line, Place { at, id: submission.submission_id.clone() }))
+    Some((line, Place { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
 }
 
 /// What an earlier submission said.
@@ -107,17 +107,17 @@ type Earliers = Vec<(Past, Vec<Baseline>)>;
 async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place))]) -> Result<Earliers, Error> {
     let places: Vec<(Line, Place)> = asked.iter().map(|(_, placed)| placed.clone()).collect();
     let found = history::find(&redis.within(PATIENCE), &places).await?;
-    let mut batch: BTreeMap<&Line, BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
+    let mut batch: BTreeMap<(String, &str), BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
     for ((wanting, (line, place)), found) in asked.iter().zip(&found) {
         if !found.superseded {
-            batch.entry(line).or_default().insert(place, wanting);
+            batch.entry((found.person.clone(), &line.what)).or_default().insert(place, wanting);
         }
     }
     let chosen: Vec<(history::Past, history::Past)> = places
         .iter()
         .zip(found)
         .map(|((line, place), found)| {
-            let beside = batch.get(line);
+            let beside = batch.get(&(found.person.clone(), line.what.as_str()));
             let before =
                 || beside.into_iter().flat_map(|beside| beside.range::<&Place, _>(..place)).map(|(place, _)| *place);
             choose(found, before().next_back(), before().next())
@@ -161,23 +161,28 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
         history::Past::Unknown => None,
         history::Past::Known(place) => earlier(&place.id).map(|earlier| Some((place.id.clone(), earlier))),
     };
-    let of = |(previous, baseline): &(history::Past, history::Past)| match (had(previous), had(baseline)) {
-        (Some(previous), Some(baseline)) => {
-            let used = HistoryUsed {
-                status: "available".to_owned(),
-                previous: previous.as_ref().map(|(id, _)| id.clone()),
-                baseline: baseline.as_ref().map(|(id, _)| id.clone()),
-            };
-            let scores = |earlier: &Option<(String, Earlier<'_>)>| {
-                earlier.as_ref().map(|(_, earlier)| earlier.scores.clone()).unwrap_or_default()
-            };
-            let history = History { previous: scores(&previous), baseline: scores(&baseline) };
-            let baselines = baseline.map(|(_, earlier)| Baseline::of(&Measured::list(earlier.content)));
-            (Past::Had(history, used), baselines.unwrap_or_default())
-        }
-        _ => (Past::Unavailable, Vec::new()),
+    let elsewhere =
+        |past: &history::Past, site: &str| matches!(past, history::Past::Known(place) if place.site != site);
+    let of = |((previous, baseline), (_, place)): (&(history::Past, history::Past), &(Line, Place))| {
+        let previous_elsewhere = elsewhere(previous, &place.site);
+        let baseline_elsewhere = elsewhere(baseline, &place.site);
+        let (Some(previous), Some(baseline)) = (had(previous), had(baseline)) else {
+            return (Past::Unavailable, Vec::new());
+        };
+        let used = HistoryUsed {
+            status: "available".to_owned(),
+            previous: previous.as_ref().map(|(id, _)| id.clone()),
+            baseline: baseline.as_ref().map(|(id, _)| id.clone()),
+        };
+        let scores = |earlier: &Option<(String, Earlier<'_>)>| {
+            earlier.as_ref().map(|(_, earlier)| earlier.scores.clone()).unwrap_or_default()
+        };
+        let (previous, first) = (scores(&previous), scores(&baseline));
+        let history = History { previous, baseline: first, previous_elsewhere, baseline_elsewhere };
+        let baselines = baseline.map(|(_, earlier)| Baseline::of(&Measured::list(earlier.content)));
+        (Past::Had(history, used), baselines.unwrap_or_default())
     };
-    Ok(chosen.iter().map(of).collect())
+    Ok(chosen.iter().zip(&places).map(of).collect())
 }
 
 /// The one before and the first, of those in the list and those in the batch.
@@ -198,11 +203,11 @@ mod tests {
     use super::*;
 
     fn place(at: i64, id: &str) -> Place {
-        Place { at, id: id.to_owned() }
+        Place { at, id: id.to_owned(), site: "1".to_owned() }
     }
 
     fn check(index: (Past, Past), batch: Option<(Place, Place)>, expected: (Past, Past)) {
-        let found = Found { superseded: false, previous: index.0, baseline: index.1 };
+        let found = Found { superseded: false, person: "p".to_owned(), previous: index.0, baseline: index.1 };
         let (last, first) = batch.unzip();
         assert_eq!(choose(found, last.as_ref(), first.as_ref()), expected);
     }

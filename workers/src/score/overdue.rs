@@ -3,7 +3,8 @@
 //!
 //! Guarantee: a miss raises one alert, in the script that says when to look next, by the rules in force when it is found.
 //! What came in of the site before the miss and is still on its way is waited for, a minute at most. An erased submission does not
-//! count: the one before it does, and a subject of whom all is erased is not awaited any more.
+//! count: the one before it does, and a subject of whom all is erased is not awaited any more. Linked subjects are one
+//! person: what came in of one ends the waiting for the others, and a silence is told at the site that heard last.
 //!
 //! Mechanism: scoring what is awaited puts a *look* among what is due, one for each subject and what is awaited of it: the
 //! next one moves it. The clock puts it onto the queue of submissions. A look that comes too
@@ -24,7 +25,7 @@ use platform::names::{self, Queue};
 use platform::queue::{self, Claimed, Finished, FollowUps};
 use platform::redis::{Redis, text};
 use platform::trace::Trace;
-use platform::{Error, awaited, clock, month};
+use platform::{Error, awaited, clock, linked, month};
 use serde::Deserialize;
 use spin_sdk::redis::RedisResult;
 
@@ -135,6 +136,7 @@ struct Last {
 #[serde(rename_all = "camelCase")]
 struct Said {
     submission_id: String,
+    subject: String,
     site_id: String,
     received_at: String,
 }
@@ -156,10 +158,13 @@ impl Look {
         if rules.is_empty() {
             return Ok(Found::Nothing);
         }
-        let Some(last) = self.last_received(by).await? else { return Ok(Found::Nothing) };
-        let Some(received) = Timestamp::parse(&last.received_at) else { return Ok(Found::Nothing) };
+        let Some((last, received)) = self.last_of_person(by).await? else { return Ok(Found::Nothing) };
         let judged = overdue::judge(rules, &self.asked.awaited, by.now.ms_since(received));
         let next = judged.look_after_ms.map(|after| received.plus_ms(after));
+        if last.subject != self.asked.subject {
+            // The one that sent it has a look of its own. This one goes on, should the link be taken back.
+            return Ok(Found::Wait(next.unwrap_or_else(|| by.now.plus_ms(overdue::LOOK_MS))));
+        }
         let Some(latest) = judged.missed.iter().map(|missed| received.plus_ms(missed.after_ms)).max() else {
             return Ok(next.map_or(Found::Nothing, Found::Wait));
         };
@@ -187,15 +192,29 @@ impl Look {
         Ok(Found::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
     }
 
-    /// The submission that came in last, of those that were not erased.
-    async fn last_received(&self, by: &By<'_>) -> Result<Option<Said>, Error> {
-        let key = self.asked.received();
+    /// The submission that came in last of the subject, or of one that it is linked to, and when. A subject of whom all
+    /// is erased has none.
+    async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(Said, Timestamp)>, Error> {
+        let subject = &self.asked.subject;
+        let Some(mut last) = self.last_received(by, subject).await? else { return Ok(None) };
+        let person = linked::person(by.redis, subject).await?;
+        for member in person.iter().filter(|member| member.subject != *subject) {
+            let other = self.last_received(by, &member.subject).await?;
+            last = other.filter(|other| other.1 > last.1).unwrap_or(last);
+        }
+        Ok(Some(last))
+    }
+
+    /// The submission of a subject that came in last, of those that were not erased, and when.
+    async fn last_received(&self, by: &By<'_>, subject: &str) -> Result<Option<(Said, Timestamp)>, Error> {
+        let key = names::received(subject, &self.asked.awaited);
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
         for id in ids {
             let RedisResult::Binary(id) = id else { continue };
             let record = by.store.get::<Last>(&names::submission(&String::from_utf8_lossy(&id))).await?;
             if let Some(record) = record.filter(|record| record.state != State::Erased) {
-                return Ok(Some(record.submission));
+                let received = Timestamp::parse(&record.submission.received_at);
+                return Ok(received.map(|received| (record.submission, received)));
             }
         }
         Ok(None)

@@ -29,9 +29,9 @@ pub(crate) struct Scorer {
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
-    /// The site and the sealed identity of the subjects that were put into a batch, by pseudonym. A batch that cannot be
-    /// stored ends the drain, and with it this memory.
-    subjects: HashMap<String, (String, String)>,
+    /// The sealed identity of the subjects that were put into a batch, by pseudonym. A batch that cannot be stored ends
+    /// the drain, and with it this memory.
+    subjects: HashMap<String, String>,
 }
 
 /// The most subjects that are remembered.
@@ -178,18 +178,15 @@ impl Scorer {
         let submission = &entry.submission;
         let Submission { subject, study_id, site_id, .. } = submission;
         let sealed = &entry.sealed;
-        // A pseudonym is of one study.
-        if self.subjects.get(subject).is_some_and(|(site, known)| site == site_id && known == sealed) {
+        // A pseudonym is of one study and site.
+        if self.subjects.get(subject) == Some(sealed) {
             return Ok(());
         }
-        let record = platform::kv::json(&Subject { subject, study_id, site_id, sealed })?;
         if self.subjects.len() >= MOST_SUBJECTS {
             self.subjects.clear();
         }
-        // The same patient may report at several sites: of the one record the last site holds, and each has its own.
-        batch.put_text(names::subject(subject), record.clone());
-        batch.put_text(names::subject_at(subject, site_id), record);
-        self.subjects.insert(subject.clone(), (site_id.clone(), sealed.clone()));
+        batch.put(names::subject(subject), &Subject { subject, study_id, site_id, sealed })?;
+        self.subjects.insert(subject.clone(), sealed.clone());
         Ok(())
     }
 
