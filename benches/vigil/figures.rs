@@ -348,7 +348,17 @@ fn claim(redis: &mut redis::Connection) -> Result<Duration> {
     let mut command = redis::cmd("EVAL");
     let script = flows::before(include_str!("../../platform/src/queue/claim.lua"));
     command.arg(script).arg(2).arg(Queue::Score.bell()).arg(SETTINGS);
-    command.arg(Queue::Score.name()).arg("bench").arg("0").arg(600_000).arg(64).arg(4 << 20).arg(64 << 10).arg("0");
+    command
+        .arg(Queue::Score.name())
+        .arg("bench")
+        .arg("0")
+        .arg(600_000)
+        .arg(64)
+        .arg(4 << 20)
+        .arg(64 << 10)
+        .arg("0")
+        .arg("0")
+        .arg("0");
     let began = Instant::now();
     let claimed: Vec<redis::Value> = command.query(redis)?;
     ensure!(claimed.len() > 1, "nothing was claimed");

@@ -29,16 +29,17 @@ pub const RENEWAL: Duration = Duration::from_millis(800);
 pub struct Holder {
     name: String,
     renewed: Cell<Option<Instant>>,
+    claims: Cell<u32>,
 }
 
 impl Holder {
     /// A name that nobody has.
     #[expect(clippy::new_without_default, reason = "no two are alike")]
     pub fn new() -> Self {
-        Holder { name: format!("{:032x}", clock::random_bits()), renewed: Cell::new(None) }
+        Holder { name: format!("{:032x}", clock::random_bits()), renewed: Cell::new(None), claims: Cell::new(0) }
     }
 
-    /// The name, in which there is neither a blank nor a colon.
+    /// The name, in which there is neither a blank nor a colon nor a dot.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -53,6 +54,11 @@ impl Holder {
         if self.renewed.replace(Some(Instant::now())).is_some() { "1" } else { "0" }
     }
 
+    /// The number of the next claim.
+    pub(crate) fn next_claim(&self) -> u32 {
+        self.claims.replace(self.claims.get().wrapping_add(1))
+    }
+
     /// Says that it lives.
     ///
     /// # Errors
@@ -62,7 +68,7 @@ impl Holder {
         redis.eval_on_flows(lua!("queue/renew.lua"), &[], arguments).await.map(|_| ())
     }
 
-    /// Leaves, holding nothing.
+    /// Leaves. What it holds without knowing of it, because a reply was lost, waits again.
     ///
     /// # Errors
     /// [`crate::Kind::Away`]: the name ends by itself.

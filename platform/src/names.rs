@@ -76,7 +76,8 @@ pub(crate) const FLOW: &str = "{vigil}:flow:";
 /// What stands before a queue's name: the sorted set of the API keys that have entries waiting, by the cost they were
 /// served. A colon and a key follow for its studies, a bar and a study for the sites of these.
 pub(crate) const RING: &str = "{vigil}:ring:";
-/// What stands before a queue's name: a hash of entries in workers' hands, id to `<holder> <cost> <submissions> <flow>`.
+/// What stands before a queue's name: a hash of entries in workers' hands, id to `<holder>.<claim> <cost> <submissions>
+/// <flow>`.
 pub(crate) const HELD: &str = "{vigil}:held:";
 /// What stands before a queue's name: a hash of entries that were lost with a worker, id to these workers' names.
 pub(crate) const LOST: &str = "{vigil}:lost:";

@@ -19,6 +19,7 @@ mod finish;
 pub mod flows;
 mod together;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -104,17 +105,22 @@ pub struct Claim<'a> {
 /// [`Kind::Away`]. What may have been claimed comes back when its holder is taken for dead.
 pub async fn claim(redis: &Redis, queue: Queue, how: Claim<'_>) -> Result<(String, Vec<Claimed>), Error> {
     let Claim { count, holder, leave } = how;
-    let arguments = vec![
-        text(queue.name()),
-        text(holder.name()),
-        text(holder.told()),
-        millis(LEASE),
-        text(count.to_string()),
-        text(MOST_COST.to_string()),
-        text(TURN.to_string()),
-        text(if leave { "1" } else { "0" }),
-    ];
-    let reply = redis.eval_on_flows(lua!("queue/claim.lua"), &[queue.bell(), names::SETTINGS], arguments).await?;
+    let (known, number, sent) = (holder.told(), holder.next_claim(), Cell::new(false));
+    let arguments = || {
+        vec![
+            text(queue.name()),
+            text(holder.name()),
+            text(known),
+            millis(LEASE),
+            text(count.to_string()),
+            text(MOST_COST.to_string()),
+            text(TURN.to_string()),
+            text(if leave { "1" } else { "0" }),
+            text(number.to_string()),
+            text(if sent.replace(true) { "1" } else { "0" }),
+        ]
+    };
+    let reply = redis.eval_again(lua!("queue/claim.lua"), &[queue.bell(), names::SETTINGS], arguments).await?;
     claimed(reply).ok_or_else(|| nonsense("claim"))
 }
 

@@ -151,8 +151,21 @@ impl Redis {
         keys: &[&str],
         arguments: Vec<RedisParameter>,
     ) -> Result<Vec<RedisResult>, Error> {
+        self.eval_again(script, keys, || arguments.clone()).await
+    }
+
+    /// The same for a script that must know whether it is sent for the second time: `arguments` is called each time.
+    ///
+    /// # Errors
+    /// As [`Redis::command`].
+    pub(crate) async fn eval_again(
+        &self,
+        script: &'static str,
+        keys: &[&str],
+        arguments: impl Fn() -> Vec<RedisParameter>,
+    ) -> Result<Vec<RedisResult>, Error> {
         let script = known(script, || flows::before(script));
-        self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
+        self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments())).await
     }
 }
 

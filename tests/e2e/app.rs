@@ -345,13 +345,13 @@ impl App {
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
     }
 
-    /// How much waits on the queues or for its time, read at one moment: work moves from either to the other. Critical
+    /// How much waits on the queues, for its time or for a worker that has reserved it, read at one moment: work moves from either to the other. Critical
     /// alerts that nobody acknowledged wait for ever and do not count.
     pub(crate) async fn work_left(&self) -> usize {
         let script = "local left = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) \
                       for _, work in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do \
                       if not string.find(work, '\"do\":\"escalate\"', 1, true) then left = left + 1 end end \
-                      return left";
+                      return left + #redis.call('KEYS', '{vigil}:holder:*')";
         self.redis(&["EVAL", script, "3", "{vigil}:q:score", "{vigil}:q:dispatch", "{vigil}:due"]).await
     }
 

@@ -142,7 +142,7 @@ async fn linked_responses_of_one_batch_see_each_other() {
         subjects.push(app.scored(location).await["subject"].as_str().unwrap().to_owned());
     }
     assert_eq!(link(&app, &subjects[0], &subjects[1]).await.status, 201);
-    let (earlier, later) = (app.submit(&at("1", on(5, 4))).await, app.submit(&at("2", on(6, 15))).await);
+    let (earlier, later) = (app.submit(&at("1", on(5, 4))).await, app.submit(&at("2", on(6, 14))).await);
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     let shown = app.scored(&later).await;
     assert_eq!(

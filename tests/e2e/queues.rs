@@ -17,7 +17,7 @@ pub(crate) async fn take(app: &App, queue: &str, worker: &str, milliseconds: u32
     let (script, lease) = (flows::before(CLAIM), milliseconds.to_string());
     let bell = format!("{{vigil}}:bell:{queue}");
     let keys = ["2", &bell, "{vigil}:settings"];
-    let arguments = [queue, worker, "0", &lease, "10000", "100000000", "100000000", "0"];
+    let arguments = [queue, worker, "0", &lease, "10000", "100000000", "100000000", "0", "0", "0"];
     let words: Vec<&str> = ["EVAL", script.as_str()].into_iter().chain(keys).chain(arguments).collect();
     let _: redis::Value = app.redis(&words).await;
 }
@@ -25,11 +25,4 @@ pub(crate) async fn take(app: &App, queue: &str, worker: &str, milliseconds: u32
 /// A worker that holds something dies.
 pub(crate) async fn die(app: &App, worker: &str) {
     let _: usize = app.redis(&["ZADD", "{vigil}:holders", "1", worker]).await;
-}
-
-/// The payloads of a queue's entries, the oldest first.
-pub(crate) async fn payloads(app: &App, queue: &str) -> Vec<String> {
-    let stream = format!("{{vigil}}:q:{queue}");
-    let entries: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", &stream, "-", "+"]).await;
-    entries.into_iter().filter_map(|(_, fields)| fields.into_iter().nth(1)).collect()
 }

@@ -2,27 +2,37 @@
 -- flows.lua stands before this.
 -- KEYS  bell, settings
 -- ARGV  queue, holder, '1' if it is known, lease ms, most submissions, most cost, the cost of one turn, '1' to take the bell
---       down when there is nothing
+--       down when there is nothing, which claim of the holder's this is, '1' if it is made again because there was no reply
 -- Gives the revision of the settings in force or '', then id, attempt, number of submissions, payload for each entry
-local queue, holder = ARGV[1], ARGV[2]
+local queue, holder, claimed = ARGV[1], ARGV[2], ARGV[2] .. '.' .. ARGV[9]
 local left, budget, turn = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local out, held, now = {redis.call('HGET', KEYS[2], 'revision') or ''}, {}, clock_ms()
 alive(holder, ARGV[3] == '1', now, ARGV[4])
 bury(now)
 
-local function give(id, cost, count, flow, key)
+local function give(id, cost, count, flow)
   local entry = redis.call('XRANGE', STREAM .. queue, id, id)[1]
   if not entry then
     -- It was taken off the stream by hand.
     burden(queue, flow, -count)
     return
   end
-  local attempt = 1
+  local attempt, key = 1, string.match(flow, '^[^|]*')
   if key == RETRY or key == SUSPECT then attempt = 1 + losses(redis.call('HGET', LOST .. queue, id)) end
   local to = #out
   out[to + 1], out[to + 2], out[to + 3], out[to + 4] = id, attempt, count, entry[2][2]
-  held[#held + 1], held[#held + 2] = id, holder .. ' ' .. cost .. ' ' .. count .. ' ' .. flow
+  held[#held + 1], held[#held + 2] = id, claimed .. ' ' .. cost .. ' ' .. count .. ' ' .. flow
   left = left - count
+end
+
+-- What the claim took whose reply was lost is given again.
+if ARGV[10] == '1' then
+  local all = redis.call('HGETALL', HELD .. queue)
+  for i = 1, #all, 2 do
+    local owner, cost, count, flow = string.match(all[i + 1], '^(%S+) (%d+) (%d+) (.*)$')
+    if owner == claimed then give(all[i], cost, tonumber(count), flow) end
+  end
+  if #out > 1 then return out end
 end
 
 while left > 0 and budget > 0 do
@@ -50,7 +60,7 @@ while left > 0 and budget > 0 do
     if entries > 0 and spent + cost > room then break end
     full = #out > 1 and cost > budget
     if full then break end
-    give(id, cost, count, flow, key)
+    give(id, cost, count, flow)
     entries, spent, budget = entries + 1, spent + cost, budget - cost
     if left <= 0 then break end
   end

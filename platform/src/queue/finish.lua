@@ -31,7 +31,7 @@ local flows, mine, held = {}, {}, {}
 for first = 1, #ids, MOST_ARGUMENTS do
   local some = {unpack(ids, first, math.min(first + MOST_ARGUMENTS - 1, #ids))}
   for place, value in ipairs(redis.call('HMGET', HELD .. queue, unpack(some))) do
-    local owner, flow = string.match(value or '', '^(%S+) %d+ %d+ (.*)$')
+    local owner, flow = string.match(value or '', '^([^%s.]+)%S* %d+ %d+ (.*)$')
     if owner == holder then
       flows[some[place]] = flow
       mine[#mine + 1], held[#held + 1] = some[place], value

@@ -157,7 +157,7 @@ local function bury(now)
   for _, queue in ipairs(QUEUES) do
     local held, back = redis.call('HGETALL', HELD .. queue), {}
     for i = 1, #held, 2 do
-      local holder, cost, count, flow = string.match(held[i + 1], '^(%S+) (%d+) (%d+) (.*)$')
+      local holder, cost, count, flow = string.match(held[i + 1], '^([^%s.]+)%S* (%d+) (%d+) (.*)$')
       if is_dead[holder] then
         local ms, number = string.match(held[i], '^(%d+)-(%d+)$')
         back[#back + 1] = {held[i], holder, cost, tonumber(count), flow, tonumber(ms), tonumber(number)}

@@ -1,5 +1,4 @@
--- A worker that holds nothing more leaves. flows.lua stands before this. ARGV holder
-if redis.call('EXISTS', RESERVED .. ARGV[1]) == 0 then
-  redis.call('ZREM', HOLDERS, ARGV[1])
-end
+-- A worker leaves. It is taken for dead at once, so that what it holds without knowing of it waits again: the reply that would
+-- have told it was lost. flows.lua stands before this. ARGV holder
+redis.call('ZADD', HOLDERS, 1, ARGV[1])
 return {}

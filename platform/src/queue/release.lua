@@ -4,9 +4,9 @@
 local queue, holder, count = ARGV[1], ARGV[2], 0
 for i = 5, #ARGV do
   local held = redis.call('HGET', HELD .. queue, ARGV[i])
-  local owner = held and string.match(held, '^%S+')
+  local owner, rest = string.match(held or '', '^([^%s.]+)%S*(.*)$')
   if owner == holder then
-    redis.call('HSET', HELD .. queue, ARGV[i], ARGV[4] .. string.sub(held, #owner + 1))
+    redis.call('HSET', HELD .. queue, ARGV[i], ARGV[4] .. rest)
     count = count + 1
   end
 end

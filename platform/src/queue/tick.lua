@@ -30,7 +30,7 @@ local announcement = ARGV[7] .. (moved == tonumber(ARGV[5]) and ' now' or '')
 local watching = ARGV[8] == '1'
 for q = 9, #ARGV, 2 do
   local queue, bell = ARGV[q], KEYS[3 + (q - 9) / 2]
-  watching = watching or redis.call('EXISTS', STREAM .. queue) == 1
+  watching = watching or redis.call('XLEN', STREAM .. queue) > 0
   if redis.call('EXISTS', RING .. queue) == 1 then
     watching = true
     redis.call('SET', bell, '1', 'PX', ARGV[2])
