@@ -63,7 +63,7 @@ impl Clock {
     pub async fn read() -> Result<Self, Error> {
         let mut reader = Reader::new();
         let own = Clock {
-            redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+            redis: Redis::patient(&reader.redis().await, PATIENCE),
             lease: reader.seconds("lease_seconds", 1..=86_400).await,
             bounds: Bounds {
                 grace: reader.seconds("alert_grace_seconds", 1..=86_400).await,
