@@ -34,6 +34,7 @@ mod import;
 mod journey;
 mod judged;
 mod limits;
+mod links;
 mod monthly;
 mod names;
 mod once;
