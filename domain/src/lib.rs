@@ -27,6 +27,7 @@ pub mod selection;
 pub mod self_check;
 pub mod settings;
 mod time;
+pub mod url;
 
 pub use finding::{Code, Finding};
 pub use hex::{hex, push_hex};

@@ -58,6 +58,12 @@ impl Reader {
         }
     }
 
+    /// The address of Redis.
+    pub async fn redis(&mut self) -> String {
+        let check = |text: &str| domain::url::check_redis(text).map(|()| text.to_owned());
+        self.parsed("redis_url", |text| check(text).map_err(|rule| vec![rule.to_owned()])).await
+    }
+
     /// A number within bounds.
     pub async fn number<T>(&mut self, name: &str, bounds: RangeInclusive<T>) -> T
     where

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::alert::retry::{Failing, Failure};
 use domain::alert::state;
 use domain::{Reason, ScoreValue};
 use serde::{Deserialize, Serialize};
@@ -382,6 +383,9 @@ pub struct Attempt {
     pub took_ms: u64,
     /// `delivered`, `answered`, or why there was no answer.
     pub outcome: String,
+    /// What that means, if it was no success: `not-found`, `server-error`, `rejected-by-receiver` and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The HTTP status, if there was an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -406,6 +410,14 @@ pub struct Attempts {
 
 /// The most attempts that are kept of one delivery: more than any schedule has.
 const MOST_ATTEMPTS: usize = 500;
+
+/// How the last attempts failed, if they failed in the same way.
+pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
+    let reasons = attempts.iter().rev().map(|attempt| attempt.reason.as_deref().and_then(Failure::parse));
+    let because = reasons.clone().next()??;
+    let times = reasons.take_while(|reason| *reason == Some(because)).count();
+    Some(Failing { because, times: u32::try_from(times).unwrap_or(u32::MAX) })
+}
 
 impl Attempts {
     /// Adds one.

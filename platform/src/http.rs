@@ -7,11 +7,11 @@
 //!
 //! This works on the host's own types instead of the `http` crate's: a reply without a body costs no stream and no task.
 
+pub mod accept;
 mod body;
 mod reply;
 mod retry_after;
 
-use std::fmt;
 use std::time::Duration;
 
 use futures::future::join;
@@ -24,6 +24,7 @@ use crate::deadline::{self, Deadline};
 use crate::trace::Trace;
 use body::{Body, accepted, beginning, read};
 pub use body::{BodyError, BodyStream, Rest};
+pub use domain::url::Url;
 pub use reply::{Pieces, Reply};
 
 /// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
@@ -51,7 +52,7 @@ macro_rules! serve {
 
 /// A request that came in. Its body is not read yet.
 pub struct Incoming {
-    /// The method, in capitals; `OTHER` for one that HTTP itself does not define.
+    /// The method, in capitals; `GET` for `HEAD` as well, and `OTHER` for one that HTTP itself does not define.
     pub method: &'static str,
     /// The path, without the query.
     pub path: String,
@@ -70,7 +71,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         let Some(request) = self.request.take() else { return };
         // A sender that waits to be told to go on is told not to by the answer.
-        let bodiless = matches!(self.method, "GET" | "HEAD") || self.header("expect").is_some();
+        let bodiless = self.method == "GET" || self.header("expect").is_some();
         if !bodiless && self.stated_length() != Some(0) {
             self.rest.0.replace(Some(Body::of(request)));
         }
@@ -84,8 +85,8 @@ impl Incoming {
         let query = path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
         path.truncate(path.find('?').unwrap_or(path.len()));
         let method = match request.get_method() {
-            Method::Get => "GET",
-            Method::Head => "HEAD",
+            // To be answered alike; the host sends the head of the reply only.
+            Method::Get | Method::Head => "GET",
             Method::Post => "POST",
             Method::Put => "PUT",
             Method::Delete => "DELETE",
@@ -163,41 +164,6 @@ impl Incoming {
 fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
     str::from_utf8(value).ok()
-}
-
-/// Where to call: a URL, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url {
-    https: bool,
-    authority: String,
-    path: String,
-}
-
-impl Url {
-    /// Reads an absolute `http` or `https` URL without credentials and fragment.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        let https = match scheme {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let clean = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
-        if authority.is_empty() || authority.contains('@') || rest.contains('#') || !clean(rest) {
-            return None;
-        }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Some(Url { https, authority: authority.to_owned(), path })
-    }
-}
-
-/// Without path and query, which may hold secrets.
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}/...", if self.https { "https" } else { "http" }, self.authority)
-    }
 }
 
 /// Why a call gave no answer.
@@ -329,12 +295,12 @@ async fn send(
         .unzip();
     let (_, trailers) = wit_future::new(|| Ok(None));
     let (request, _) = Request::new(fields, reader, trailers, Some(options));
-    let scheme = if url.https { Scheme::Https } else { Scheme::Http };
+    let scheme = if url.is_https() { Scheme::Https } else { Scheme::Http };
     request
         .set_method(&method)
         .and_then(|()| request.set_scheme(Some(&scheme)))
-        .and_then(|()| request.set_authority(Some(&url.authority)))
-        .and_then(|()| request.set_path_with_query(Some(&url.path)))
+        .and_then(|()| request.set_authority(Some(url.authority())))
+        .and_then(|()| request.set_path_with_query(Some(url.path())))
         .map_err(|()| CallError::Refused)?;
 
     let write = async move {
@@ -368,31 +334,5 @@ fn classify(error: ErrorCode) -> CallError {
         | ErrorCode::HttpRequestUriInvalid
         | ErrorCode::HttpRequestUriTooLong => CallError::Refused,
         _ => CallError::Unreachable,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_taken_apart() {
-        let url = Url::parse("https://host.example:8443/a/b?c=d").unwrap();
-        assert_eq!((url.https, url.authority.as_str(), url.path.as_str()), (true, "host.example:8443", "/a/b?c=d"));
-        assert_eq!(Url::parse("http://h").unwrap().path, "/");
-        assert_eq!(Url::parse("http://h?q").unwrap().path, "/?q");
-    }
-
-    #[test]
-    fn a_url_that_is_not_plain_is_refused() {
-        for text in ["", "h", "ftp://h/", "http://", "http://u:p@h/", "http://h/#f", "http://h/ä b", "http:///x"] {
-            assert_eq!(Url::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_shown_url_keeps_its_secrets() {
-        let shown = Url::parse("https://h/hook/T0K3N?key=1").unwrap().to_string();
-        assert_eq!(shown, "https://h/...");
     }
 }

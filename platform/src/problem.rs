@@ -149,10 +149,11 @@ impl Problem {
         Problem { parts, ..self }
     }
 
-    /// A path that takes only these methods.
+    /// A path that takes only these methods, and `HEAD` wherever `GET` is one.
     pub fn method_not_allowed(allowed: &'static str) -> Self {
         let problem = Problem::new(ProblemType::MethodNotAllowed, format!("use {allowed}"));
-        Problem { header: Some(("allow", allowed.to_owned())), ..problem }
+        let allowed = allowed.replacen("GET", "GET, HEAD", 1);
+        Problem { header: Some(("allow", allowed)), ..problem }
     }
 
     /// A key that may ask again after so long.
@@ -184,7 +185,8 @@ impl Problem {
         &self.findings
     }
 
-    pub(crate) fn into_header(self) -> Option<(&'static str, String)> {
+    /// What a client is told beside the body.
+    pub fn into_header(self) -> Option<(&'static str, String)> {
         self.header
     }
 }

@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
+use domain::alert::endpoint::Secret;
 use domain::alert::retry::Outcome;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -13,34 +14,23 @@ use crate::clock;
 use crate::http::{Answer, CallError};
 use crate::trace::Trace;
 
-/// A receiver's signing secret.
-pub struct Secret(Vec<u8>);
+/// The signature of a message: its id, the moment in seconds since the epoch, its body.
+pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &str) -> String {
+    // HMAC takes keys of any length; there is no key that it refuses.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.key()) else { return String::new() };
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
 
-impl Secret {
-    /// Reads `whsec_` and base64 of at least 24 bytes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let key = STANDARD.decode(text.strip_prefix("whsec_")?).ok()?;
-        (key.len() >= 24).then_some(Secret(key))
-    }
-
-    /// The signature of a message: its id, the moment in seconds since the epoch, its body.
-    pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        // HMAC takes keys of any length; there is no key that it refuses.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
-        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-    }
-
-    /// The headers of a message: its id, the same at every attempt, the moment, the signature, and the trace.
-    pub fn headers(&self, id: &str, at: Timestamp, body: &str, trace: &str) -> [(&'static str, String); 5] {
-        [
-            ("webhook-id", id.to_owned()),
-            ("webhook-timestamp", at.seconds().to_string()),
-            ("webhook-signature", self.sign(id, at.seconds(), body)),
-            ("traceparent", Trace::accept(Some(trace), clock::random_bits()).as_str().to_owned()),
-            ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
-        ]
-    }
+/// The headers of a message: its id, the same at every attempt, the moment, the signature, and the trace.
+pub fn headers(secret: &Secret, id: &str, at: Timestamp, body: &str, trace: &str) -> [(&'static str, String); 5] {
+    [
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", at.seconds().to_string()),
+        ("webhook-signature", sign(secret, id, at.seconds(), body)),
+        ("traceparent", Trace::accept(Some(trace), clock::random_bits()).as_str().to_owned()),
+        ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
+    ]
 }
 
 /// How a call ended, for the schedule of attempts; the word for it in records; the status, if there was an answer.

@@ -52,13 +52,55 @@ async fn a_receiver_that_goes_on_failing_becomes_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_final() {
+async fn a_refusal_of_the_message_is_final() {
     let receiver = Receiver::start().await;
-    receiver.then([Act::Answer(400)]);
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    for (number, status) in [400, 405, 413, 415, 422].into_iter().enumerate() {
+        receiver.then([Act::Answer(status)]);
+        let location = app.submit(&phq9(&format!("r{number}"), ALARMING)).await;
+        let delivery = delivery(&app, &location, "dead").await;
+        assert_eq!(
+            (&delivery["reason"], receiver.calls().len()),
+            (&json!("rejected-by-receiver"), number + 1),
+            "{status}"
+        );
+        assert_eq!(delivery["attempts"][0]["reason"], "rejected-by-receiver", "{delivery}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_may_pass_is_tried_again() {
+    let receiver = Receiver::start().await;
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    for (status, reason) in [
+        (404, "not-found"),
+        (401, "not-authorized"),
+        (403, "not-authorized"),
+        (408, "timed-out"),
+        (421, "misdirected"),
+        (425, "too-early"),
+        (429, "throttled"),
+        (409, "conflict"),
+        (502, "server-error"),
+    ] {
+        receiver.then([Act::Answer(status)]);
+        let location = app.submit(&phq9(&format!("r{status}"), ALARMING)).await;
+        let delivery = delivery(&app, &location, "delivered").await;
+        assert_eq!(outcomes(&delivery), ["answered", "delivered"], "{status}: {delivery}");
+        let first = &delivery["attempts"][0];
+        assert_eq!((&first["status"], &first["reason"]), (&json!(status), &json!(reason)), "{delivery}");
+        assert!(first["nextAt"].is_string() && delivery["attempts"][1].get("reason").is_none(), "{delivery}");
+    }
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_does_not_pass_becomes_a_dead_letter() {
+    let receiver = Receiver::doing(|_| Act::Answer(404)).await;
     let app = quick().routes(&[&receiver.url()]).start().await;
     let location = app.submit(&phq9("r", ALARMING)).await;
     let delivery = delivery(&app, &location, "dead").await;
-    assert_eq!((&delivery["reason"], receiver.calls().len()), (&json!("rejected-by-receiver"), 1));
+    assert_eq!((&delivery["reason"], receiver.calls().len()), (&json!("attempts-exhausted"), 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

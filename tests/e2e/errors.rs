@@ -153,7 +153,7 @@ async fn another_content_type_or_method_is_refused() {
     for (method, path, allow) in [
         ("GET", PHQ9, "POST"),
         ("PUT", "/v1/reports", "POST"),
-        ("PUT", "/v1/submissions/x", "GET, DELETE"),
+        ("PUT", "/v1/submissions/x", "GET, HEAD, DELETE"),
         ("GET", "/v1/ops/drain", "POST"),
         ("POST", "/healthz", "GET, HEAD"),
     ] {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod addresses;
 mod ai;
 mod alerting;
 mod amend;
@@ -36,6 +37,7 @@ mod journey;
 mod judged;
 mod laboratory;
 mod limits;
+mod links;
 mod monthly;
 mod names;
 mod once;

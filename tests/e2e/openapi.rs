@@ -221,9 +221,32 @@ async fn every_path_and_method_of_the_code_is_documented() {
         assert_eq!(answer.status, 405, "{path}: {answer:?}");
         let allowed: BTreeSet<String> =
             answer.header("allow").unwrap().split(',').map(|method| method.trim().to_lowercase()).collect();
-        let methods = METHODS.iter().filter(|method| document["paths"][path].get(**method).is_some());
-        assert_eq!(allowed, methods.map(|&method| method.to_owned()).collect(), "{path}");
+        let documented: BTreeSet<&str> =
+            METHODS.into_iter().filter(|method| document["paths"][path].get(*method).is_some()).collect();
+        // Whatever is given is told of as well, which not every path says again.
+        let expected = documented.iter().copied().chain(documented.contains("get").then_some("head"));
+        assert_eq!(allowed, expected.map(str::to_owned).collect(), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_answered_as_get_without_a_body() {
+    let app = App::builder().only(&["submit", "records", "console", "drain", "imaging"]).start().await;
+    let document = description(&app).await;
+    let authorization = format!("Bearer {ADMIN}");
+    let mut asked = 0;
+    for (path, _, _) in operations(&document).into_iter().filter(|(_, method, _)| method == "GET") {
+        let path = filled(&document, &path, &"0".repeat(36), &"0".repeat(32));
+        let ask = async |method: &str| {
+            app.client().await.send(method, &path, &[("authorization", &authorization)], "").await.unwrap()
+        };
+        let (get, head) = (ask("GET").await, ask("HEAD").await);
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}: {head:?}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        assert!(head.header("content-length").is_some_and(|length| length != "0"), "{path}: {head:?}");
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,7 +64,7 @@ impl Clock {
     pub async fn read() -> Result<Self, Error> {
         let mut reader = Reader::new();
         let own = Clock {
-            redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+            redis: Redis::patient(&reader.redis().await, PATIENCE),
             bounds: Bounds {
                 grace: reader.seconds("alert_grace_seconds", 1..=86_400).await,
                 dead_letters: reader.number("dead_letters_most", 100..=100_000_000).await,

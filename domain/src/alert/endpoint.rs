@@ -1,14 +1,20 @@
-//! A receiver's address and the secrets its messages are signed with.
+//! A receiver's address, the secrets its messages are signed with, and the header it asks for.
 //!
-//! Guarantee: an address is `https`, or `http` on this very machine; it has no credentials and no fragment. `Debug`
-//! shows neither a path nor a secret.
+//! Guarantee: an address can be called, and is `https`, or `http` on this very machine; a secret signs; a header can be
+//! sent. `Debug` shows neither a path nor a secret.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::url::Url;
 
 /// The URL of a receiver. Its path and query may hold secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Endpoint(String);
+pub struct Endpoint(Url);
 
 impl Endpoint {
     /// Reads an absolute URL.
@@ -16,52 +22,22 @@ impl Endpoint {
     /// # Errors
     /// The rule that it breaks, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return Err("an absolute URL, https or, on this machine, http"),
-        };
-        let authority = rest.split(['/', '?', '\\']).next().unwrap_or_default();
-        if text.len() > 2048 || !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['#', '\\']) {
-            return Err("at most 2048 printable ASCII characters, without fragment");
-        }
-        if authority.contains('@') {
-            return Err("a URL without credentials");
-        }
-        let Some(host) = host(authority) else { return Err("a URL with a host and, if any, a port from 1 to 65535") };
-        if !https && !is_loopback(host) {
+        let url = Url::parse(text)?;
+        if !url.is_https() && !url.is_loopback() {
             return Err("https, unless the host is this machine (localhost, 127.0.0.0/8 or [::1])");
         }
-        Ok(Endpoint(text.into()))
+        Ok(Endpoint(url))
+    }
+
+    /// Where to call.
+    pub fn url(&self) -> &Url {
+        &self.0
     }
 
     /// The whole URL.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
-}
-
-/// The host of `host[:port]`, if both are sound.
-fn host(authority: &str) -> Option<&str> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let end = rest.find(']')?;
-            let (inner, after) = (rest.get(..end)?, rest.get(end + 1..)?);
-            inner.parse::<core::net::Ipv6Addr>().ok()?;
-            (authority.get(..end + 2)?, after.strip_prefix(':').or(after.is_empty().then_some("80"))?)
-        }
-        None => authority.split_once(':').unwrap_or((authority, "80")),
-    };
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    let sound = !host.is_empty() && host.bytes().all(allowed) && digits && port.parse::<u16>().is_ok_and(|it| it > 0);
-    sound.then_some(host)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<core::net::Ipv4Addr>().is_ok_and(|it| it.is_loopback())
-        || host == "[::1]"
 }
 
 impl fmt::Debug for Endpoint {
@@ -72,22 +48,20 @@ impl fmt::Debug for Endpoint {
 
 /// A signing secret: `whsec_` and base64 of at least 24 bytes, as Standard Webhooks writes it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Vec<u8>);
+
+/// The longest secret, characters.
+const LONGEST_SECRET: usize = 1024;
 
 impl Secret {
     /// Reads a secret.
     pub fn parse(text: &str) -> Option<Self> {
-        let encoded = text.strip_prefix("whsec_")?;
-        let digits = encoded.trim_end_matches('=');
-        let padding = encoded.len() - digits.len();
-        let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-        let whole = encoded.len().is_multiple_of(4) && padding <= 2 && encoded.len() <= 1024;
-        let sound = whole && digits.bytes().all(alphabet) && digits.len() * 6 / 8 >= 24;
-        sound.then(|| Secret(text.into()))
+        let encoded = text.strip_prefix("whsec_").filter(|encoded| encoded.len() <= LONGEST_SECRET)?;
+        STANDARD.decode(encoded).ok().filter(|key| key.len() >= 24).map(Secret)
     }
 
-    /// The secret as it was written.
-    pub fn as_str(&self) -> &str {
+    /// The key that signs.
+    pub fn key(&self) -> &[u8] {
         &self.0
     }
 }
@@ -128,42 +102,19 @@ mod tests {
 
     #[test]
     fn only_an_address_that_nobody_can_listen_to_is_taken() {
-        for url in [
-            "https://alerts.example.org",
-            "https://alerts.example.org:8443/a/b?c=d",
-            "https://10.0.0.1/x",
-            "https://[2001:db8::1]:443/x",
-            "http://localhost:9000/hook",
-            "http://127.0.0.1:9000",
-            "http://127.8.8.8/",
-            "http://[::1]:80/x",
-        ] {
+        for url in
+            ["https://alerts.example.org:8443/a?c=d", "https://10.0.0.1/x", "http://localhost:9/x", "http://[::1]/"]
+        {
             assert!(Endpoint::parse(url).is_ok_and(|it| it.as_str() == url), "{url}");
         }
         for url in [
-            "",
-            "alerts.example.org",
-            "ftp://alerts.example.org",
-            "HTTPS://alerts.example.org",
             "http://alerts.example.org",
             "http://10.0.0.1/x",
             "http://localhost.example.org/",
             "http://127.0.0.1.example.org/",
             "http://127.0.0.1@example.org/",
-            "https://user:pass@example.org/",
-            "https://user@example.org/",
-            "https:///x",
-            "https://example.org:0/",
-            "https://example.org:99999/",
-            "https://example.org:+1/",
-            "https://example.org:/",
-            "https://exa mple.org/",
-            "https://example.org/\u{e9}",
-            "https://example.org/#x",
             "http://127.0.0.1\\@example.org/",
-            "https://[::1/",
-            "https://[nonsense]/",
-            "https://[::1]x/",
+            "https://alerts..example.org",
         ] {
             assert!(Endpoint::parse(url).is_err(), "{url}");
         }
@@ -180,6 +131,11 @@ mod tests {
             "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "whsec_c2hvcnQ=",
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+            // Bits that no byte has, padding that is not needed, and none where it is: no signature comes of them.
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAB==",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw====",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa-_",
         ] {
             assert!(!secret(text), "{text}");
         }

@@ -134,6 +134,31 @@ pub fn compose(routes: &Routes, receiver: &Receiver, language: Language, notice:
     }
 }
 
+/// What a message tells of an alert beside that it is there: its link tells no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// Instrument and rule.
+    pub rule: bool,
+    /// The reason, in which figures of the patient may be.
+    pub reason: bool,
+}
+
+/// What messages to this receiver tell.
+pub fn told(routes: &Routes, receiver: &Receiver, language: Language) -> Told {
+    let words = routes.words(receiver.channel, language);
+    let text = |slot| words.text.asks(slot) || words.text.asks(Slot::Alerts) && words.line.asks(slot);
+    let asks = |slot| match receiver.channel {
+        Channel::Webhook => true,
+        Channel::FhirCommunication => slot != Slot::Reason || text(slot) || words.title.asks(slot),
+        Channel::Sms | Channel::Email => {
+            let body = receiver.body(language);
+            let title = body.asks(Slot::Title) && words.title.asks(slot);
+            body.asks(slot) || title || body.asks(Slot::Message) && text(slot)
+        }
+    };
+    Told { rule: asks(Slot::Rule), reason: asks(Slot::Reason) }
+}
+
 /// Title and text.
 fn words(words: &Words, receiver: &Receiver, language: Language, notice: &Notice<'_>) -> (String, String) {
     let line = |item: &Item<'_>| {
@@ -273,6 +298,20 @@ mod tests {
         assert_eq!(fields.len(), 2);
         assert_eq!(fields[0], ("to", "%2B86+1"));
         assert!(!body.text.contains("Bcc") && body.text.contains("1970-01-01+08%3A00+UTC%2B08%3A00"));
+    }
+
+    #[test]
+    fn a_link_tells_what_its_message_told() {
+        let all = Told { rule: true, reason: true };
+        for (receiver, expected) in
+            [("hook", all), ("mail", all), ("ehr", all), ("flags", all), ("sms", Told { rule: true, reason: false })]
+        {
+            let routes = routes();
+            assert_eq!(super::told(&routes, routes.receiver(receiver).unwrap(), Language::En), expected, "{receiver}");
+        }
+        let short = json!({"receivers": {"sms": {"channel": "sms", "url": "https://example.org/s", "body": {"en": "{\"t\":\"{severity}\"}"}}}});
+        let routes = Routes::read(&short).unwrap();
+        assert_eq!(super::told(&routes, routes.receiver("sms").unwrap(), Language::En), Told::default());
     }
 
     #[test]

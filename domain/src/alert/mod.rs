@@ -9,7 +9,7 @@
 //! 3. [`state`]: its life as one pure function of state, event and time. What is due is read off the state.
 //! 4. [`message`] with [`template`]: what a receiver is sent.
 //! 5. [`retry`] and [`breaker`]: what follows from one call, and whether the receiver is called at all. [`quiet`]: when.
-//! 6. [`link`]: the link by which a message is acknowledged.
+//! 6. [`link`]: the link by which a message is acknowledged. [`page`]: what a person sees there.
 //!
 //! Durations are milliseconds, points in time [`crate::Timestamp`]s, chance a number in `0.0..1.0`; all are arguments.
 //!
@@ -20,6 +20,7 @@ pub mod breaker;
 pub mod endpoint;
 pub mod link;
 pub mod message;
+pub mod page;
 pub mod quiet;
 pub mod retry;
 pub mod routes;

@@ -1,7 +1,11 @@
 //! What becomes of one attempt to deliver an alert.
 //!
 //! Guarantee: every outcome leads to exactly one of three verdicts, delivered, again at a stated time, or given up with
-//! a reason. Nothing is dropped silently: who is given up becomes a dead letter.
+//! a reason. Nothing is dropped silently: who is given up becomes a dead letter. What may pass is tried again.
+//!
+//! Mechanism: a failure that only the receiver can mend in its own time (no answer, 408, 429, 5xx) is tried again by the
+//! schedule of the alert's urgency. A refusal that may pass ([`Failure::own_delays`]) has a short schedule of its own,
+//! within that of the urgency. [`Outcome::class`] is the table.
 //!
 //! Time and chance are arguments: the caller says how the attempt ended and gives one random number for the jitter.
 
@@ -25,7 +29,7 @@ pub enum Outcome {
     UnknownHost,
     /// Its certificate was not accepted.
     NotTrusted,
-    /// The host forbids the address or cannot make sense of it: no later attempt can go better.
+    /// The host does not make the call: it does not grant the address, or cannot make sense of it.
     Refused,
     /// Not called: the receiver said 410 before and is disabled.
     Disabled,
@@ -42,22 +46,40 @@ pub enum Failure {
     Throttled,
     /// No answer in time, or 408.
     TimedOut,
-    /// No connection, or a broken one.
+    /// No connection, a broken one, or an answer that is none by HTTP.
     Unreachable,
     /// The name is not known.
     UnknownHost,
     /// The certificate was not accepted.
     NotTrusted,
+    /// The host does not make the call.
+    NotCallable,
+    /// 404.
+    NotFound,
+    /// 401, 402, 403 or 407.
+    NotAuthorized,
+    /// 409 or 423.
+    Conflict,
+    /// 421.
+    Misdirected,
+    /// 425.
+    TooEarly,
 }
 
 impl Failure {
-    const ALL: [Failure; 6] = [
+    const ALL: [Failure; 12] = [
         Failure::ServerError,
         Failure::Throttled,
         Failure::TimedOut,
         Failure::Unreachable,
         Failure::UnknownHost,
         Failure::NotTrusted,
+        Failure::NotCallable,
+        Failure::NotFound,
+        Failure::NotAuthorized,
+        Failure::Conflict,
+        Failure::Misdirected,
+        Failure::TooEarly,
     ];
 
     /// The failure as records and metrics name it.
@@ -69,12 +91,62 @@ impl Failure {
             Failure::Unreachable => "unreachable",
             Failure::UnknownHost => "unknown-host",
             Failure::NotTrusted => "not-trusted",
+            Failure::NotCallable => "not-callable",
+            Failure::NotFound => "not-found",
+            Failure::NotAuthorized => "not-authorized",
+            Failure::Conflict => "conflict",
+            Failure::Misdirected => "misdirected",
+            Failure::TooEarly => "too-early",
         }
     }
 
     /// The failure of this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
+    }
+
+    /// Seconds to wait after the first, second, ... such failure in a row; the one after the last is final. None where
+    /// the schedule of the urgency alone decides.
+    fn own_delays(self) -> Option<&'static [u64]> {
+        match self {
+            // The connection is to blame, not the message: another one may do (RFC 9110, 15.5.20; RFC 8470, 5.2).
+            Failure::Misdirected | Failure::TooEarly => Some(&[1, 2, 5, 10, 30, 60]),
+            // A release is being rolled out, or a route being set up: minutes, an hour at most.
+            Failure::NotFound => Some(&[1, 2, 5, 10, 30, 60, 300, 300, 900, 1800]),
+            // A secret is being rotated, or an account to be paid for: somebody has to act, and more calls do not help.
+            Failure::NotAuthorized => Some(&[5, 30, 120, 300, 600, 1800]),
+            // Another request has what this one needs.
+            Failure::Conflict => Some(&[1, 5, 30, 120]),
+            Failure::ServerError
+            | Failure::Throttled
+            | Failure::TimedOut
+            | Failure::Unreachable
+            | Failure::UnknownHost
+            | Failure::NotTrusted
+            | Failure::NotCallable => None,
+        }
+    }
+
+    /// Whether somebody else should hear at once: the receiver said no, or is not called at all.
+    fn is_refusal(self) -> bool {
+        matches!(self, Failure::NotCallable | Failure::NotFound | Failure::NotAuthorized | Failure::Conflict)
+    }
+}
+
+/// Attempts that failed in the same way, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    /// In which way.
+    pub because: Failure,
+    /// How many, at least 1.
+    pub times: u32,
+}
+
+impl Failing {
+    /// With one more failure after those before it.
+    pub fn after(before: Option<Failing>, because: Failure) -> Self {
+        let same = before.filter(|before| before.because == because);
+        Failing { because, times: same.map_or(0, |same| same.times).saturating_add(1) }
     }
 }
 
@@ -83,9 +155,7 @@ impl Failure {
 pub enum GiveUp {
     /// The receiver refused the message; asking again would not change that.
     Rejected,
-    /// The receiver's address cannot be called.
-    Refused,
-    /// Every attempt of the schedule failed.
+    /// Every attempt of a schedule failed.
     Exhausted,
     /// The receiver answered 410: it wants no message any more, now or later, and is to be disabled.
     Gone,
@@ -96,14 +166,13 @@ pub enum GiveUp {
 }
 
 impl GiveUp {
-    const ALL: [GiveUp; 6] =
-        [GiveUp::Rejected, GiveUp::Refused, GiveUp::Exhausted, GiveUp::Gone, GiveUp::Disabled, GiveUp::NotConfigured];
+    const ALL: [GiveUp; 5] =
+        [GiveUp::Rejected, GiveUp::Exhausted, GiveUp::Gone, GiveUp::Disabled, GiveUp::NotConfigured];
 
     /// The reason as dead letters and records name it.
     pub fn as_str(self) -> &'static str {
         match self {
             GiveUp::Rejected => "rejected-by-receiver",
-            GiveUp::Refused => "receiver-not-callable",
             GiveUp::Exhausted => "attempts-exhausted",
             GiveUp::Gone => "receiver-gone",
             GiveUp::Disabled => "receiver-disabled",
@@ -136,28 +205,50 @@ pub enum Verdict {
 impl Outcome {
     /// What the outcome means by itself: taken, worth another attempt, or final. The same for every urgency.
     fn class(self) -> Result<Option<Failure>, GiveUp> {
-        match self {
-            Outcome::Answered { status: 200..=299, .. } => Ok(None),
-            Outcome::Answered { status: 408, .. } | Outcome::TimedOut => Ok(Some(Failure::TimedOut)),
-            Outcome::Answered { status: 429, .. } => Ok(Some(Failure::Throttled)),
-            Outcome::Answered { status: 500..=599, .. } => Ok(Some(Failure::ServerError)),
-            Outcome::Answered { status: 410, .. } => Err(GiveUp::Gone),
-            // Redirects are not followed: an alert goes to the address that was configured or nowhere.
-            Outcome::Answered { .. } => Err(GiveUp::Rejected),
-            Outcome::Unreachable => Ok(Some(Failure::Unreachable)),
-            Outcome::UnknownHost => Ok(Some(Failure::UnknownHost)),
-            Outcome::NotTrusted => Ok(Some(Failure::NotTrusted)),
-            Outcome::Refused => Err(GiveUp::Refused),
-            Outcome::Disabled => Err(GiveUp::Disabled),
-            Outcome::NotConfigured => Err(GiveUp::NotConfigured),
+        let status = match self {
+            Outcome::Answered { status, .. } => status,
+            Outcome::TimedOut => return Ok(Some(Failure::TimedOut)),
+            Outcome::Unreachable => return Ok(Some(Failure::Unreachable)),
+            Outcome::UnknownHost => return Ok(Some(Failure::UnknownHost)),
+            Outcome::NotTrusted => return Ok(Some(Failure::NotTrusted)),
+            // Whoever runs the host can mend it, and until then nobody is bothered by the attempts.
+            Outcome::Refused => return Ok(Some(Failure::NotCallable)),
+            Outcome::Disabled => return Err(GiveUp::Disabled),
+            Outcome::NotConfigured => return Err(GiveUp::NotConfigured),
+        };
+        match status {
+            200..=299 => Ok(None),
+            401 | 402 | 403 | 407 => Ok(Some(Failure::NotAuthorized)),
+            404 => Ok(Some(Failure::NotFound)),
+            408 => Ok(Some(Failure::TimedOut)),
+            409 | 423 => Ok(Some(Failure::Conflict)),
+            410 => Err(GiveUp::Gone),
+            421 => Ok(Some(Failure::Misdirected)),
+            425 => Ok(Some(Failure::TooEarly)),
+            429 => Ok(Some(Failure::Throttled)),
+            500..=599 => Ok(Some(Failure::ServerError)),
+            // No answer by HTTP (RFC 9110, 15): whatever stands between did not understand.
+            0..=199 | 600.. => Ok(Some(Failure::Unreachable)),
+            // Redirects are not followed: an alert goes to the address that was configured or nowhere. All others refuse
+            // the message, which will be the same: 400, 405, 406, 411 to 418, 422, 426, 428, 431, 451.
+            300..=400 | 405 | 406 | 411..=420 | 422 | 424 | 426..=428 | 430..=499 => Err(GiveUp::Rejected),
+        }
+    }
+
+    /// Why it was no success, as records name it.
+    pub fn reason(self) -> Option<&'static str> {
+        match self.class() {
+            Ok(failure) => failure.map(Failure::as_str),
+            Err(reason) => Some(reason.as_str()),
         }
     }
 
     /// What this tells about the receiver's health, for its [`super::breaker`]: `Some(true)` it works, whatever it
-    /// thinks of the message; `Some(false)` it does not; `None` it was not called.
+    /// thinks of the message; `Some(false)` it does not; `None` it was not called. A quick refusal such as 401 or 404 holds
+    /// up nobody, and may be about one message only: it opens no breaker.
     pub fn healthy(self) -> Option<bool> {
         match self {
-            Outcome::Answered { status, .. } => Some(!(500..=599).contains(&status)),
+            Outcome::Answered { status, .. } => Some((200..=499).contains(&status)),
             Outcome::TimedOut | Outcome::Unreachable | Outcome::UnknownHost | Outcome::NotTrusted => Some(false),
             Outcome::Refused | Outcome::Disabled | Outcome::NotConfigured => None,
         }
@@ -221,13 +312,13 @@ impl Schedule {
         Schedule::of([5 * SECOND, 5 * MINUTE, 30 * MINUTE].into_iter().chain(hours).collect())
     }
 
-    /// Decides what follows attempt number `attempt` (the first is 1) that ended with `outcome`, `elapsed_ms` after the
-    /// delivery was due first.
+    /// Decides what follows an attempt that ended with `outcome`.
     ///
     /// `chance` is a random number in `0.0..1.0`; it spreads retries over ±20% so that receivers that failed together
     /// are not called together. `Retry-After` is honoured when it is longer than the schedule's delay, up to
-    /// `longest_retry_after_ms`, and is not cut by the jitter.
-    pub fn decide(&self, outcome: Outcome, attempt: u32, elapsed_ms: u64, chance: f64) -> Verdict {
+    /// `longest_retry_after_ms`, and is not cut by the jitter. A failure with delays of its own waits no longer than this
+    /// schedule's longest delay, and ends with whichever schedule ends first.
+    pub fn decide(&self, outcome: Outcome, attempt: Attempt, chance: f64) -> Verdict {
         let because = match outcome.class() {
             Ok(None) => return Verdict::Delivered,
             Ok(Some(failure)) => failure,
@@ -239,9 +330,11 @@ impl Schedule {
             }
             _ => 0,
         };
-        let index = usize::try_from(attempt.max(1) - 1).unwrap_or(usize::MAX);
-        let steady = || self.then.filter(|then| elapsed_ms.saturating_add(then.every_ms) <= then.for_ms);
-        let delay_ms = self.delays_ms.get(index).copied().or_else(|| steady().map(|then| then.every_ms));
+        let times = Failing::after(attempt.failing, because).times;
+        let delay_ms = self.delay_ms(attempt).and_then(|delay_ms| match because.own_delays() {
+            None => Some(delay_ms),
+            Some(delays) => delays.get(index(times)).map(|seconds| (seconds * SECOND).min(self.longest_delay_ms())),
+        });
         match delay_ms {
             Some(delay_ms) => {
                 let spread = 1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0);
@@ -251,143 +344,37 @@ impl Schedule {
         }
     }
 
-    /// Whether the next receiver is told as well after this many failed attempts.
-    pub fn passes_on(&self, failed: u32) -> bool {
-        self.pass_on_from.is_some_and(|from| failed >= from)
+    /// The delay after a failed attempt; none if it was the last.
+    fn delay_ms(&self, attempt: Attempt) -> Option<u64> {
+        let steady = || self.then.filter(|then| attempt.elapsed_ms.saturating_add(then.every_ms) <= then.for_ms);
+        self.delays_ms.get(index(attempt.number)).copied().or_else(|| steady().map(|then| then.every_ms))
     }
+
+    fn longest_delay_ms(&self) -> u64 {
+        self.delays_ms.iter().copied().chain(self.then.map(|then| then.every_ms)).max().unwrap_or(0)
+    }
+
+    /// Whether the next receiver is told as well after this many failed attempts, of which the last failed so.
+    pub fn passes_on(&self, failed: u32, because: Failure) -> bool {
+        self.pass_on_from.is_some_and(|from| failed >= from || because.is_refusal())
+    }
+}
+
+/// The place in a list of the one with this number, the first being 1.
+fn index(number: u32) -> usize {
+    usize::try_from(number.max(1) - 1).unwrap_or(usize::MAX)
+}
+
+/// An attempt that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number; the first is 1.
+    pub number: u32,
+    /// How long after the delivery was due first it ended, milliseconds.
+    pub elapsed_ms: u64,
+    /// How those just before it failed.
+    pub failing: Option<Failing>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schedule() -> Schedule {
-        Schedule::of(Vec::from([5_000, 300_000]))
-    }
-
-    fn answered(status: u16) -> Outcome {
-        Outcome::Answered { status, retry_after: None }
-    }
-
-    /// Again after so many milliseconds, or the end.
-    fn check(outcome: Outcome, attempt: u32, expected: Result<(u64, Failure), Verdict>) {
-        let expected = match expected {
-            Ok((after_ms, because)) => Verdict::Retry { after_ms, because },
-            Err(end) => end,
-        };
-        assert_eq!(schedule().decide(outcome, attempt, 0, 0.5), expected, "{outcome:?} at attempt {attempt}");
-    }
-
-    #[test]
-    fn an_outcome_leads_to_its_verdict() {
-        let gone = |reason| Err(Verdict::GiveUp(reason));
-        check(answered(200), 1, Err(Verdict::Delivered));
-        check(answered(204), 3, Err(Verdict::Delivered));
-        for (status, because) in [
-            (408, Failure::TimedOut),
-            (429, Failure::Throttled),
-            (500, Failure::ServerError),
-            (503, Failure::ServerError),
-            (599, Failure::ServerError),
-        ] {
-            check(answered(status), 1, Ok((5_000, because)));
-            check(answered(status), 2, Ok((300_000, because)));
-            check(answered(status), 3, gone(GiveUp::Exhausted));
-        }
-        for status in [301, 400, 401, 404, 422, 100, 600] {
-            check(answered(status), 1, gone(GiveUp::Rejected));
-        }
-        check(answered(410), 1, gone(GiveUp::Gone));
-        check(Outcome::TimedOut, 1, Ok((5_000, Failure::TimedOut)));
-        check(Outcome::Unreachable, 2, Ok((300_000, Failure::Unreachable)));
-        check(Outcome::UnknownHost, 1, Ok((5_000, Failure::UnknownHost)));
-        check(Outcome::NotTrusted, 1, Ok((5_000, Failure::NotTrusted)));
-        check(Outcome::Refused, 1, gone(GiveUp::Refused));
-        check(Outcome::Disabled, 1, gone(GiveUp::Disabled));
-        check(Outcome::NotConfigured, 1, gone(GiveUp::NotConfigured));
-    }
-
-    #[test]
-    fn retry_after_is_honoured_and_clamped() {
-        let asked = |seconds| Outcome::Answered { status: 503, retry_after: Some(seconds) };
-        check(asked(1), 1, Ok((5_000, Failure::ServerError)));
-        check(asked(60), 1, Ok((60_000, Failure::ServerError)));
-        check(asked(u32::MAX), 1, Ok((LONGEST_RETRY_AFTER_MS, Failure::ServerError)));
-        check(asked(60), 3, Err(Verdict::GiveUp(GiveUp::Exhausted)));
-        let critical = Schedule::critical().decide(asked(3600), 1, 0, 0.5);
-        assert_eq!(critical, Verdict::Retry { after_ms: 300_000, because: Failure::ServerError });
-    }
-
-    #[test]
-    fn jitter_stays_within_a_fifth() {
-        for (chance, expected) in [(0.0, 4_000), (0.25, 4_500), (1.0, 6_000), (7.0, 6_000), (f64::NAN, 0)] {
-            let Verdict::Retry { after_ms, .. } = schedule().decide(Outcome::TimedOut, 1, 0, chance) else {
-                panic!("not retried")
-            };
-            assert!(chance.is_nan() || after_ms.abs_diff(expected) <= 1, "{chance}: {after_ms}");
-        }
-    }
-
-    /// The seconds at which a receiver is called that never answers.
-    fn calls(schedule: &Schedule) -> Vec<u64> {
-        let (mut calls, mut now) = (Vec::new(), 0);
-        loop {
-            calls.push(now / SECOND);
-            let attempt = u32::try_from(calls.len()).unwrap();
-            match schedule.decide(Outcome::TimedOut, attempt, now, 0.5) {
-                Verdict::Retry { after_ms, .. } => now += after_ms,
-                end => {
-                    assert_eq!(end, Verdict::GiveUp(GiveUp::Exhausted));
-                    return calls;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_critical_alert_is_tried_for_a_day() {
-        let calls = calls(&Schedule::critical());
-        assert_eq!(calls[..8], [0, 1, 3, 8, 18, 48, 108, 408]);
-        assert!(calls[6..].windows(2).all(|pair| pair[1] - pair[0] == 300));
-        let last = calls.last().unwrap();
-        assert!((86_100..=86_400).contains(last), "{last}");
-    }
-
-    #[test]
-    fn others_keep_to_the_schedule_of_standard_webhooks() {
-        // "Time since start" of the specification's table.
-        let minutes = |hours: u64, minutes: u64| 60 * (60 * hours + minutes) + 5;
-        let mut expected = Vec::from([0, 5, minutes(0, 5), minutes(0, 35)]);
-        expected.extend([2, 7, 17, 31, 51, 75].map(|hours| minutes(hours, 35)));
-        assert_eq!(calls(&Schedule::routine()), expected);
-    }
-
-    #[test]
-    fn the_next_receiver_comes_in_with_the_third_failure() {
-        let critical = Schedule::critical();
-        assert_eq!([1, 2, 3, 4].map(|failed| critical.passes_on(failed)), [false, false, true, true]);
-        assert!(!Schedule::routine().passes_on(100));
-    }
-
-    #[test]
-    fn health_is_not_a_matter_of_taste() {
-        for (outcome, healthy) in [
-            (answered(200), Some(true)),
-            (answered(404), Some(true)),
-            (answered(429), Some(true)),
-            (answered(500), Some(false)),
-            (Outcome::TimedOut, Some(false)),
-            (Outcome::Unreachable, Some(false)),
-            (Outcome::Refused, None),
-            (Outcome::Disabled, None),
-        ] {
-            assert_eq!(outcome.healthy(), healthy, "{outcome:?}");
-        }
-    }
-
-    #[test]
-    fn names_are_read_back() {
-        assert!(Failure::ALL.iter().all(|it| Failure::parse(it.as_str()) == Some(*it)));
-        assert!(GiveUp::ALL.iter().all(|it| GiveUp::parse(it.as_str()) == Some(*it)));
-    }
-}
+mod tests;

@@ -275,6 +275,11 @@ impl Template {
         if sound { Ok(template) } else { Err(rule.to_string()) }
     }
 
+    /// Whether it asks for this.
+    pub(crate) fn asks(&self, slot: Slot) -> bool {
+        self.0.contains(&Part::Slot(slot))
+    }
+
     /// The template with its placeholders filled.
     pub fn fill<'a>(&self, escape: Escape, value: impl Fn(Slot) -> Cow<'a, str>) -> String {
         let mut text = String::new();

@@ -33,7 +33,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         4 => Just(answered(200)),
         4 => Just(answered(503)),
         1 => any::<u32>().prop_map(|after| Outcome::Answered { status: 429, retry_after: Some(after) }),
-        1 => prop::sample::select(vec![answered(400), answered(410), answered(302)]),
+        1 => prop::sample::select(vec![answered(400), answered(410), answered(302), answered(401), answered(404), answered(425)]),
         4 => prop::sample::select(vec![
             Outcome::TimedOut, Outcome::Unreachable, Outcome::UnknownHost, Outcome::NotTrusted, Outcome::Refused,
         ]),

@@ -30,7 +30,7 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
 async fn read() -> Result<Config, Error> {
     let mut reader = Reader::new();
     let config = Config {
-        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+        redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         link_key: reader.parsed("link_key", LinkKey::read).await,
         self_check: reader.seconds("self_check_seconds", 0..=86_400).await,

@@ -49,13 +49,17 @@ async fn handle(incoming: Incoming) -> Reply {
             return Problem::new(ProblemType::Unavailable, "the service is not configured").into();
         }
     };
+    let page = links::page(&incoming);
     let answer = deadline.run(answer(&config, incoming)).await.unwrap_or_else(|TimedOut| {
         config.redis.forget();
         Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
     });
     answer.unwrap_or_else(|problem| {
         tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
-        Reply::from(problem)
+        match page {
+            Some(language) => links::failed(language, problem),
+            None => Reply::from(problem),
+        }
     })
 }
 
@@ -89,7 +93,7 @@ async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
             if let Some(alert) = path.strip_prefix("/v1/alerts/") {
                 return alerts::answer(config, incoming, alert).await;
             }
-            if let Some(token) = path.strip_prefix("/v1/acknowledge/") {
+            if let Some(token) = path.strip_prefix(links::PATH) {
                 return links::answer(config, incoming, token).await;
             }
             if let Some(receiver) = path.strip_prefix("/v1/receivers/") {

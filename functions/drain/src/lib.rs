@@ -56,7 +56,7 @@ async fn round() -> Result<Reply, Error> {
 async fn configured() -> Result<Config, Error> {
     let mut reader = Reader::new();
     let config = Config {
-        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+        redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
     };
     reader.finish(config)

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::intake::{is_identifier, is_name};
 use domain::{Code, Finding};
+use platform::http::Url;
 use platform::identity::{Patient, random_submission_id};
 use platform::jobs::{Image, Job};
 use platform::problem::{Problem, ProblemType};
@@ -53,13 +54,11 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     };
     let webhook = match members.remove("webhook") {
         None => None,
-        Some(webhook) => match webhook.get("url").and_then(Value::as_str) {
-            Some(url) if config.webhook(url).is_some() => Some(url.to_owned()),
-            _ => {
-                findings.push(Finding::new("/webhook/url", Code::Forbidden, "must be below a configured address"));
-                None
-            }
-        },
+        Some(webhook) => {
+            let allowed = |url: &Url| config.webhook(url).is_some();
+            let text = webhook.get("url").and_then(Value::as_str).unwrap_or_default();
+            callable("/webhook/url", text, allowed, &mut findings)
+        }
     };
     let image = image(config, members.remove("image"), &mut findings);
     ai::unknown(&members, &mut findings);
@@ -121,6 +120,17 @@ enum Given {
     Bytes(Vec<u8>, String),
 }
 
+/// A URL that can be called, and may be.
+fn callable(pointer: &str, text: &str, allowed: impl Fn(&Url) -> bool, findings: &mut Vec<Finding>) -> Option<String> {
+    let (code, rule) = match Url::parse(text) {
+        Ok(url) if allowed(&url) => return Some(text.to_owned()),
+        Ok(_) => (Code::Forbidden, "below a configured address"),
+        Err(rule) => (Code::Format, rule),
+    };
+    findings.push(Finding::new(pointer, code, format!("must be {rule}")));
+    None
+}
+
 fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> Option<Given> {
     let rule = "must have either url, or data and mediaType";
     let Some(Value::Object(mut image)) = given else {
@@ -130,11 +140,8 @@ fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> 
     let (url, data, media_type) = (image.remove("url"), image.remove("data"), image.remove("mediaType"));
     ai::unknown(&image, findings);
     match (url, data, media_type) {
-        (Some(Value::String(url)), None, None) => {
-            if config.is_source(&url) {
-                return Some(Given::Url(url));
-            }
-            findings.push(Finding::new("/image/url", Code::Forbidden, "must be below a configured address"));
+        (Some(Value::String(text)), None, None) => {
+            return callable("/image/url", &text, |url| config.is_source(url), findings).map(Given::Url);
         }
         (None, Some(Value::String(data)), Some(Value::String(media_type))) => {
             let bytes = STANDARD.decode(&data).ok();

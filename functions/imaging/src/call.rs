@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::alert::retry::Verdict;
+use domain::alert::retry::{self, Verdict};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use platform::entry::{Alert, Attempt, Dispatch, Subject};
+use platform::entry::{Alert, Attempt, Dispatch, Subject, failing};
 use platform::holder::Holder;
 use platform::http::{self, Answer, CallError};
 use platform::identity::alert_id;
@@ -61,32 +61,39 @@ pub(crate) async fn analyse(
                 // Nobody can cancel any more: the call goes on to its end.
                 Either::Right((Err(_), call)) => Ok(Some(call.await)),
             },
-            Ok(None) => Ok(Some(Err(CallError::Refused))),
-            Err(error) => Err(error),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(error)),
         },
         Ok(false) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(Some(error)),
     };
     if let Err(error) = place.free().await {
         log::warn("place-not-freed").cause(&error).write();
     }
-    let Some(answer) = answer? else { return Ok(dropped(job)) };
+    let answer = match answer {
+        Ok(Some(answer)) => answer,
+        Ok(None) => return Ok(dropped(job)),
+        Err(None) => return failed(config, &work, "image-gone").await,
+        Err(Some(error)) => return Err(error),
+    };
 
     let (outcome, word, status) = webhook::outcome(&answer);
     let word = if word == "delivered" { "answered" } else { word };
+    let failing = failing(&work.attempts);
     let took = began.0.elapsed();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     work.attempts.push(Attempt {
         at: began.1.rfc3339(),
         took_ms,
         outcome: word.to_owned(),
+        reason: outcome.reason().map(str::to_owned),
         status,
         answer: String::new(),
         next_at: None,
     });
     let number = u32::try_from(work.attempts.len()).unwrap_or(u32::MAX);
-    let since = u64::try_from(clock::now().millis() - began.1.millis()).unwrap_or(0);
-    match config.schedule.decide(outcome, number, since, clock::chance()) {
+    let elapsed_ms = u64::try_from(clock::now().millis() - began.1.millis()).unwrap_or(0);
+    match config.schedule.decide(outcome, retry::Attempt { number, elapsed_ms, failing }, clock::chance()) {
         Verdict::Delivered => {
             let found = answer.ok().and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok());
             let Some(found) = found else { return failed(config, &work, "unreadable-result").await };

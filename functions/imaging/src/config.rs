@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use domain::alert::endpoint::Secret;
 use domain::alert::retry::Schedule;
 use platform::Error;
 use platform::auth::Keys;
@@ -10,7 +11,6 @@ use platform::config::{Reader, once};
 use platform::http::Url;
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
-use platform::webhook::Secret;
 use serde::Deserialize;
 
 use crate::services::{self, Services};
@@ -41,7 +41,7 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
 async fn read() -> Result<Config, Error> {
     let mut reader = Reader::new();
     let config = Config {
-        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+        redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=usize::MAX).await),
         identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
@@ -58,33 +58,42 @@ async fn read() -> Result<Config, Error> {
 
 impl Config {
     /// Whether images may be fetched from here.
-    pub(crate) fn is_source(&self, url: &str) -> bool {
+    pub(crate) fn is_source(&self, url: &Url) -> bool {
         self.sources.iter().any(|prefix| is_below(url, prefix))
     }
 
-    /// Where a requester is told, and the secret that signs it; none where nobody may be told.
-    pub(crate) fn webhook(&self, url: &str) -> Option<(Url, &Secret)> {
-        let (_, secret) = self.webhooks.iter().find(|(prefix, _)| is_below(url, prefix))?;
-        Some((Url::parse(url)?, secret))
+    /// The secret that signs what a requester is told here; none where nobody may be told.
+    pub(crate) fn webhook(&self, url: &Url) -> Option<&Secret> {
+        self.webhooks.iter().find(|(prefix, _)| is_below(url, prefix)).map(|(_, secret)| secret)
     }
 }
 
 /// Whether a URL is below an address, without a way out of it.
-fn is_below(url: &str, prefix: &str) -> bool {
-    let plain = url.len() <= 2048 && Url::parse(url).is_some();
-    let leaves = url.contains("/..") || url.contains('\\') || url.to_ascii_lowercase().contains("%2e");
-    plain && !leaves && url.starts_with(prefix)
+fn is_below(url: &Url, prefix: &str) -> bool {
+    let leaves = url.as_str().contains("/..") || url.as_str().to_ascii_lowercase().contains("%2e");
+    !leaves && url.as_str().starts_with(prefix)
 }
 
-/// An address below which others are allowed ends in a slash: `https://h` would also begin `https://h.example`.
-fn is_address(url: &str) -> bool {
-    url.ends_with('/') && Url::parse(url).is_some()
+/// Reads an address below which others are allowed. It ends in a slash: `https://h` would also begin
+/// `https://h.example`.
+fn address(pointer: &str, text: &str, faults: &mut Vec<String>) -> Option<String> {
+    let ends = |url: &Url| url.as_str().ends_with('/') && !url.path().contains('?');
+    let rule = match Url::parse(text) {
+        Ok(url) if ends(&url) => return Some(text.to_owned()),
+        Ok(_) => "an address that ends in a slash, without a query",
+        Err(rule) => rule,
+    };
+    faults.push(format!("at {pointer:?}: must be {rule}"));
+    None
 }
 
 fn sources(text: &str) -> Result<Vec<String>, Vec<String>> {
     let rule = || vec!["must be a JSON array of http or https addresses that end in a slash".to_owned()];
-    let sources: Vec<String> = serde_json::from_str(text).map_err(|_| rule())?;
-    if sources.iter().all(|url| is_address(url)) { Ok(sources) } else { Err(rule()) }
+    let declared: Vec<String> = serde_json::from_str(text).map_err(|_| rule())?;
+    let mut faults = Vec::new();
+    let read = declared.iter().enumerate().filter_map(|(index, url)| address(&format!("/{index}"), url, &mut faults));
+    let sources = read.collect();
+    if faults.is_empty() { Ok(sources) } else { Err(faults) }
 }
 
 #[derive(Deserialize)]
@@ -95,16 +104,18 @@ struct Target {
 }
 
 fn webhooks(text: &str) -> Result<Vec<(String, Secret)>, Vec<String>> {
-    let rule = || {
-        let rule = r#"must be a JSON array of {"url","secret"}: an address that ends in a slash, whsec_ and at least 24 bytes as base64"#;
-        vec![rule.to_owned()]
-    };
+    let rule = || vec![r#"must be a JSON array of {"url","secret"}"#.to_owned()];
     let targets: Vec<Target> = serde_json::from_str(text).map_err(|_| rule())?;
-    let read = |target: Target| {
-        let secret = Secret::parse(&target.secret)?;
-        is_address(&target.url).then_some((target.url, secret))
-    };
-    targets.into_iter().map(read).collect::<Option<_>>().ok_or_else(rule)
+    let (mut webhooks, mut faults) = (Vec::new(), Vec::new());
+    for (index, target) in targets.iter().enumerate() {
+        let url = address(&format!("/{index}/url"), &target.url, &mut faults);
+        let secret = Secret::parse(&target.secret);
+        if secret.is_none() {
+            faults.push(format!("at \"/{index}/secret\": must be whsec_ and at least 24 bytes as base64"));
+        }
+        webhooks.extend(url.zip(secret));
+    }
+    if faults.is_empty() { Ok(webhooks) } else { Err(faults) }
 }
 
 fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
@@ -123,7 +134,8 @@ mod tests {
     #[test]
     fn a_url_is_allowed_only_below_an_address_of_the_list() {
         let prefix = "https://pacs.example/images/";
-        assert!(is_below("https://pacs.example/images/1?frame=2", prefix));
+        let is_below = |url: &str| Url::parse(url).is_ok_and(|url| super::is_below(&url, prefix));
+        assert!(is_below("https://pacs.example/images/1?frame=2"));
         for url in [
             "https://pacs.example/images",
             "https://pacs.example/images/../secret",
@@ -133,8 +145,13 @@ mod tests {
             "https://u:p@pacs.example/images/1",
             "https://pacs.example/images/ 1",
         ] {
-            assert!(!is_below(url, prefix), "{url}");
+            assert!(!is_below(url), "{url}");
         }
-        assert!(sources(r#"["https://pacs.example"]"#).is_err() && sources(r#"["https://pacs.example/"]"#).is_ok());
+        assert!(sources(r#"["https://pacs.example/"]"#).is_ok());
+        let faults =
+            sources(r#"["https://pacs.example", "https://pacs..example/", "https://pacs.example/?a=/"]"#).unwrap_err();
+        assert!(faults.len() == 3 && (0..3).all(|at| faults[at].contains(&format!("/{at}"))), "{faults:?}");
+        let bad = r#"[{"url": "https://h.example/^/", "secret": "whsec_c2hvcnQ="}]"#;
+        assert_eq!(webhooks(bad).err().map(|faults| faults.len()), Some(2));
     }
 }

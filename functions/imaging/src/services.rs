@@ -103,9 +103,12 @@ pub(crate) fn read(text: &str) -> Result<Services, Vec<String>> {
                 None => faults.push(format!("{name}: alerts/{index} must name a rule, a JSON pointer and a severity")),
             }
         }
-        let Some(url) = Url::parse(&declared.url) else {
-            faults.push(format!("{name}: url must be http or https, without credentials"));
-            continue;
+        let url = match Url::parse(&declared.url) {
+            Ok(url) => url,
+            Err(rule) => {
+                faults.push(format!("at \"/{name}/url\": must be {rule}"));
+                continue;
+            }
         };
         let (limit, deadline) = (declared.limit, Duration::from_millis(declared.deadline_ms));
         services.insert(name.clone(), Service { name, url, limit, deadline, rules });

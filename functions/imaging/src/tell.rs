@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use domain::Timestamp;
-use domain::alert::retry::{Outcome, Verdict};
+use domain::alert::retry::{self, GiveUp, Verdict};
 use platform::deadline::Deadline;
-use platform::entry::Attempt;
+use platform::entry::{Attempt, failing};
+use platform::http::Url;
 use platform::identity::{digest, hex};
 use platform::jobs::{Analysis, Told, Work};
 use platform::kv::{self, Batch, Store};
@@ -28,25 +29,33 @@ pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) ->
     let record: Option<Analysis> = Store::open().await?.get(&names::analysis(&id)).await?;
     let Some(record) = record.filter(|record| record.state != "erased") else { return nothing() };
     let (began, at) = (Instant::now(), clock::now());
-    let answer = match config.webhook(&address).filter(|_| handed_out <= config.max_attempts) {
-        Some((url, secret)) => {
-            let body = message(&record)?;
-            let headers = secret.headers(&id, at, &body, &work.job.trace);
-            http::post(&url, &headers, body.into_bytes(), LONGEST_ANSWER, Deadline::after(DEADLINE)).await
-        }
-        None => Err(http::CallError::Refused),
+    // An address that was taken back since is no receiver any more.
+    let url = Url::parse(&address).ok();
+    let target = url.and_then(|url| config.webhook(&url).map(|secret| (url.clone(), secret)));
+    let Some((url, secret)) = target else {
+        return follow(&work, Verdict::GiveUp(GiveUp::NotConfigured), &address);
     };
+    if handed_out > config.max_attempts {
+        return follow(&work, Verdict::GiveUp(GiveUp::Exhausted), &address);
+    }
+    let body = message(&record)?;
+    let headers = webhook::headers(secret, &id, at, &body, &work.job.trace);
+    let deadline = Deadline::after(DEADLINE);
+    let answer = http::post(&url, &headers, body.into_bytes(), LONGEST_ANSWER, deadline).await;
     let (outcome, word, status) = webhook::outcome(&answer);
+    let number = u32::try_from(work.attempts.len() + 1).unwrap_or(u32::MAX);
+    let ended = retry::Attempt { number, elapsed_ms: 0, failing: failing(&work.attempts) };
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     work.attempts.push(Attempt {
         at: at.rfc3339(),
         took_ms,
         outcome: word.to_owned(),
+        reason: outcome.reason().map(str::to_owned),
         status,
         answer: String::new(),
         next_at: None,
     });
-    follow(config, &work, outcome, &address)
+    follow(&work, config.schedule.decide(outcome, ended, clock::chance()), &address)
 }
 
 /// The same bytes at every attempt.
@@ -54,9 +63,7 @@ fn message(record: &Analysis) -> Result<String, Error> {
     kv::json(&json!({"type": "analysis.ended", "timestamp": record.ended_at, "data": record}))
 }
 
-fn follow(config: &Config, work: &Work, outcome: Outcome, address: &str) -> Result<End, Error> {
-    let number = u32::try_from(work.attempts.len()).unwrap_or(u32::MAX);
-    let verdict = config.schedule.decide(outcome, number, 0, clock::chance());
+fn follow(work: &Work, verdict: Verdict, address: &str) -> Result<End, Error> {
     let mut delivery = Told {
         receiver: hex(digest(address.as_bytes()).first_chunk::<8>().unwrap_or(&[0; 8])),
         state: "delivered".to_owned(),

@@ -10,7 +10,7 @@ use platform::config::{Reader, once};
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
 
-use crate::services::Service;
+use crate::services::{Place, Service};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -31,9 +31,9 @@ pub(crate) struct Config {
 }
 
 /// The places in the URLs of services.
-const PATIENT: &[&str] = &["{patientId}", "{studyId}", "{siteId}"];
-const STUDY: &[&str] = &["{studyId}"];
-const MONTH: &[&str] = &["{studyId}", "{month}"];
+const PATIENT: &[Place] = &[("{patientId}", 512), ("{studyId}", 64), ("{siteId}", 64)];
+const STUDY: &[Place] = &[("{studyId}", 64)];
+const MONTH: &[Place] = &[("{studyId}", 64), ("{month}", 7)];
 
 thread_local! {
     static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
@@ -49,7 +49,7 @@ async fn read() -> Result<Config, Error> {
     let identity_key = IdentityKey::new(reader.key("identity_key", 32..=32).await);
     let older = reader.parsed("identity_keys_old", IdentityKey::read_list).await;
     let config = Config {
-        redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+        redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
         identity_looks_per_minute: reader.number("identity_looks_per_minute", 1..=10_000).await,

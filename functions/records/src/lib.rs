@@ -61,15 +61,15 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
     }
     match path.as_str() {
         "/healthz" => {
-            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET", &["GET"])?;
             Ok(Reply::json(200, &json!({"status": "ok"})))
         }
         "/readyz" => {
-            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET", &["GET"])?;
             Ok(health::ready(&*configured().await?).await)
         }
         "/openapi.json" => {
-            only(&incoming, "GET, HEAD", &["GET", "HEAD"])?;
+            only(&incoming, "GET", &["GET"])?;
             Ok(openapi::document())
         }
         path if path.starts_with("/fhir/") => Ok(fhir::answer(&incoming).await),

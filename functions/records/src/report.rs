@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use platform::auth::Action;
 use platform::cache::{self, Said, Terms};
 use platform::deadline::Deadline;
-use platform::http::{Incoming, Pieces, Reply};
+use platform::http::{Incoming, Pieces, Reply, accept};
 use platform::identity::{hex, measure};
 use platform::month::{self, Month};
 use platform::problem::{Problem, ProblemType};
@@ -57,7 +57,7 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
         let code = if month.is_empty() { Code::Required } else { Code::Format };
         query.fault("month", code, "must be a month such as 2026-03");
     }
-    let form = form(&mut query, incoming.header("accept").unwrap_or_default());
+    let form = form(&mut query, incoming.header("accept"));
     let partial = query.flag("partial");
     query.checked()?;
 
@@ -79,11 +79,12 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
     let known = incoming.header("if-none-match").unwrap_or_default();
     let same = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
     let reply = if same { Reply::empty(304) } else { Reply::streamed(200, content_type, length, report, pieces) };
+    let reply = if matches!(form, Form::Html) { reply.page(page::STYLE) } else { reply };
     Ok(reply.header("etag", tag).header("cache-control", "private, no-cache").header("vary", "accept"))
 }
 
 /// The form that is asked for: by the query, or else by the header `Accept`.
-fn form(query: &mut Query, accept: &str) -> Form {
+fn form(query: &mut Query, accept: Option<&str>) -> Form {
     match query.text("format") {
         Some("json") => Form::Json,
         Some("csv") => Form::Csv,
@@ -92,9 +93,11 @@ fn form(query: &mut Query, accept: &str) -> Form {
             query.fault("format", Code::Choice, "must be json, csv or html");
             Form::Json
         }
-        None if accept.contains("text/csv") => Form::Csv,
-        None if accept.contains("text/html") => Form::Html,
-        None => Form::Json,
+        None => match accept::media_type(accept, &["application/json", "text/csv", "text/html"]) {
+            Some("text/csv") => Form::Csv,
+            Some("text/html") => Form::Html,
+            _ => Form::Json,
+        },
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use domain::alert::endpoint::Credential;
 use domain::intake::is_name;
+use domain::url::Template;
 use platform::clock;
 use platform::deadline::Deadline;
-use platform::http::{self, CallError, Url};
+use platform::http::{self, CallError};
 use platform::percent::encode;
 use platform::trace::Trace;
 use serde::Deserialize;
@@ -17,21 +19,33 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 pub(crate) const OWN: &str = "vigil";
 
 /// A service, or Vigil's own part.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub(crate) struct Service {
     /// What answers, problems and metrics call it.
     pub(crate) name: String,
     /// Whether there is no answer without it.
-    #[serde(default)]
     pub(crate) required: bool,
     /// Where it is: a URL with places in braces. None for Vigil's own part.
+    url: Option<Template>,
+    /// What is sent as `Authorization`.
+    authorization: Option<Credential>,
+}
+
+/// A service as it is configured.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    name: String,
+    #[serde(default)]
+    required: bool,
     #[serde(default)]
     url: Option<String>,
-    /// What is sent as `Authorization`.
     #[serde(default)]
     authorization: Option<String>,
 }
+
+/// A place in a URL, and the longest value for it, bytes.
+pub(crate) type Place = (&'static str, usize);
 
 /// How a call ended.
 #[derive(Debug)]
@@ -78,24 +92,31 @@ impl Service {
     ///
     /// # Errors
     /// Every rule that it breaks, without a value.
-    pub(crate) fn read_list(text: &str, places: &[&str]) -> Result<Vec<Self>, Vec<String>> {
+    pub(crate) fn read_list(text: &str, places: &[Place]) -> Result<Vec<Self>, Vec<String>> {
         let rule = r#"must be a JSON array of {"name","required"?,"url"?,"authorization"?}"#;
-        let Ok(services) = serde_json::from_str::<Vec<Service>>(text) else { return Err(vec![rule.to_owned()]) };
-        let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
-        for (index, service) in services.iter().enumerate() {
-            if !is_name(&service.name) || !names.insert(&service.name) {
-                faults.push(format!("entry {index}: must have a name of its own"));
+        let Ok(declared) = serde_json::from_str::<Vec<Declared>>(text) else { return Err(vec![rule.to_owned()]) };
+        let (mut names, mut faults, mut services) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for (index, declared) in declared.into_iter().enumerate() {
+            let mut fault = |member: &str, rule: &str| faults.push(format!("at \"/{index}{member}\": {rule}"));
+            if !is_name(&declared.name) || !names.insert(declared.name.clone()) {
+                fault("/name", "must be a name of its own");
             }
-            let fits = match &service.url {
-                None => service.name == OWN,
-                Some(url) => service.name != OWN && fits(url, places),
-            };
-            if !fits {
+            let url = declared.url.as_deref().and_then(|url| {
+                Template::parse(url, places).inspect_err(|rule| fault("/url", &format!("must be {rule}"))).ok()
+            });
+            if declared.url.is_some() == (declared.name == OWN) {
+                let places: Vec<&str> = places.iter().map(|(place, _)| *place).collect();
                 let places = places.join(" ");
-                faults.push(format!(
-                    "entry {index}: must have a url, in which these places may stand: {places}; {OWN} has none"
-                ));
+                fault("/url", &format!("must be there, and may hold {places}; {OWN} has none"));
             }
+            let authorization = declared.authorization.as_deref().and_then(|text| {
+                let read = Credential::parse(text);
+                if read.is_none() {
+                    fault("/authorization", "must be the value of a header: printable ASCII, at most 4096 bytes");
+                }
+                read
+            });
+            services.push(Service { name: declared.name, required: declared.required, url, authorization });
         }
         if faults.is_empty() { Ok(services) } else { Err(faults) }
     }
@@ -104,17 +125,15 @@ impl Service {
     pub(crate) async fn call(&self, values: &[(&str, &str)], trace: &Trace, deadline: Deadline) -> Outcome {
         // Services resolve such segments; what they then give is not what was asked for.
         let dots = values.iter().any(|(_, value)| matches!(*value, "." | ".."));
-        let url = self.url.as_deref().and_then(|url| {
-            let fill = |url: String, (place, value): &(&str, &str)| url.replace(place, &encode(value));
-            Url::parse(&values.iter().fold(url.to_owned(), fill))
-        });
+        let values = values.iter().map(|(place, value)| (*place, encode(value)));
+        let url = self.url.as_ref().and_then(|url| url.fill(values).ok());
         let Some(url) = url.filter(|_| !dots) else { return Outcome::Refused(None) };
         let mut headers = vec![
             ("accept", "application/json".to_owned()),
             ("traceparent", trace.child(clock::random_bits()).as_str().to_owned()),
             ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
         ];
-        headers.extend(self.authorization.clone().map(|value| ("authorization", value)));
+        headers.extend(self.authorization.as_ref().map(|value| ("authorization", value.as_str().to_owned())));
         match http::get(&url, &headers, LONGEST_ANSWER, deadline).await {
             Ok(answer) if (200..300).contains(&answer.status) => {
                 serde_json::from_slice(&answer.body).map_or(Outcome::Unreadable, Outcome::Ok)
@@ -125,10 +144,4 @@ impl Service {
             Err(CallError::Refused) => Outcome::Refused(None),
         }
     }
-}
-
-/// Whether a URL is one once its places are taken, and has no others.
-fn fits(url: &str, places: &[&str]) -> bool {
-    let filled = places.iter().fold(url.to_owned(), |url, place| url.replace(place, "x"));
-    !filled.contains(['{', '}']) && Url::parse(&filled).is_some()
 }

@@ -31,7 +31,7 @@ pub(crate) async fn get() -> Result<Rc<Config>, Error> {
 async fn read() -> Result<Config, Error> {
     let mut reader = Reader::new();
     let config = Config {
-        redis: Redis::new(&reader.text("redis_url").await),
+        redis: Redis::new(&reader.redis().await),
         keys: reader.parsed("api_keys", Keys::read).await,
         pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
         identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),

@@ -12,7 +12,7 @@ use domain::alert::state::Delivery;
 use platform::alerts::{facts_of, plan_of};
 use platform::deadline::Deadline;
 use platform::entry::{Alert, Attempt};
-use platform::http::{self, CallError, Url};
+use platform::http::{self, CallError};
 use platform::trace::Trace;
 use platform::{clock, link, webhook};
 
@@ -29,13 +29,8 @@ pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
     let (began, at) = (Instant::now(), clock::now());
     let (outcome, word, answer) = match (job.rules.routes.receiver(job.receiver()), job.delivery()) {
         (Some(receiver), Some(delivery)) => {
-            let url = Url::parse(receiver.url.as_str());
             let (headers, body) = message(&config, &job, receiver, &delivery, at);
-            let answer = match &url {
-                Some(url) => http::tell(url, &headers, body, LONGEST_ANSWER, Deadline::after(longest)).await,
-                None => Err(CallError::Refused),
-            };
-            outcome(answer)
+            outcome(http::tell(receiver.url.url(), &headers, body, LONGEST_ANSWER, Deadline::after(longest)).await)
         }
         _ => (Outcome::NotConfigured, "refused", String::new()),
     };
@@ -44,7 +39,15 @@ pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
         _ => None,
     };
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let attempt = Attempt { at: at.rfc3339(), took_ms, outcome: word.to_owned(), status, answer, next_at: None };
+    let attempt = Attempt {
+        at: at.rfc3339(),
+        took_ms,
+        outcome: word.to_owned(),
+        reason: outcome.reason().map(str::to_owned),
+        status,
+        answer,
+        next_at: None,
+    };
     Happened { job, what: What::Called { outcome, attempt, place } }
 }
 
@@ -78,9 +81,8 @@ fn message(
         ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
     if !receiver.secrets.is_empty() {
-        // A secret was checked when it was configured.
-        let secrets = receiver.secrets.iter().filter_map(|secret| webhook::Secret::parse(secret.as_str()));
-        let signatures: Vec<String> = secrets.map(|it| it.sign(&id, at.seconds(), &body.text)).collect();
+        let sign = |secret| webhook::sign(secret, &id, at.seconds(), &body.text);
+        let signatures: Vec<String> = receiver.secrets.iter().map(sign).collect();
         headers.push(("webhook-signature", signatures.join(" ")));
     }
     if let Some(authorization) = &receiver.authorization {

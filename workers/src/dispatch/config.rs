@@ -31,7 +31,7 @@ impl Config {
         let delays = reader.parsed("retry_schedule", delays).await;
         let routes = reader.parsed("alert_routes", routes).await;
         let config = Config {
-            redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
+            redis: Redis::patient(&reader.redis().await, PATIENCE),
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             concurrency: reader.number("delivery_concurrency", 1..=1024).await,
             link_key: reader.parsed("link_key", LinkKey::read).await,
@@ -55,7 +55,7 @@ impl Rules {
             return Ok(Rc::clone(known));
         }
         let settings = Settings::at(&config.redis, revision).await?;
-        let routes = settings.document(&config.redis, Document::AlertRoutes, |it| Routes::read(it).ok()).await?;
+        let routes = settings.document(&config.redis, Document::AlertRoutes, Routes::read_stored).await?;
         let silences = settings.document(&config.redis, Document::Silences, |it| Silence::read_all(it).ok()).await?;
         Ok(Rc::new(Rules {
             routes: routes.unwrap_or_else(|| Rc::clone(&config.routes)),
@@ -72,7 +72,7 @@ impl Rules {
 pub async fn routes_in_force() -> Result<Rc<Routes>, Error> {
     let config = Config::read().await?;
     let settings = Settings::in_force(&config.redis).await?;
-    let routes = settings.document(&config.redis, Document::AlertRoutes, |it| Routes::read(it).ok()).await?;
+    let routes = settings.document(&config.redis, Document::AlertRoutes, Routes::read_stored).await?;
     Ok(routes.unwrap_or(config.routes))
 }
 

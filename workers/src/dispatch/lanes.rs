@@ -130,7 +130,7 @@ impl Lanes {
                 continue;
             }
             // What is in force decides; a receiver that is there no more is told by what the work was begun with.
-            let in_force = rules.routes.receiver(id).map(|_| rules);
+            let in_force = (rules.routes.receiver(id).is_some() || rules.routes.is_uncallable(id)).then_some(rules);
             for job in &mut lane.waiting {
                 job.rules = Rc::clone(in_force.unwrap_or(&job.rules));
             }
@@ -138,7 +138,11 @@ impl Lanes {
             let Some(own) = own.filter(|own| own.routes.receiver(id).is_some()) else {
                 self.waiting -= lane.waiting.len();
                 let gone = lane.waiting.drain(..);
-                happened.extend(gone.map(|job| Happened { job, what: What::NotCalled(Outcome::NotConfigured) }));
+                happened.extend(gone.map(|job| {
+                    let uncallable = job.rules.routes.is_uncallable(id);
+                    let outcome = if uncallable { Outcome::Refused } else { Outcome::NotConfigured };
+                    Happened { job, what: What::NotCalled(outcome) }
+                }));
                 continue;
             };
             let concurrency = own.routes.receiver(id).map_or(0, |it| usize::try_from(it.concurrency).unwrap_or(0));

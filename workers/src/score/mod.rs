@@ -47,7 +47,7 @@ pub const BUDGET: Duration = Duration::from_secs(5);
 /// When Redis or the store is away; what was claimed comes back.
 pub async fn drain(budget: Duration) -> Result<usize, Error> {
     let mut reader = Reader::new();
-    let redis = Redis::patient(&reader.text("redis_url").await, PATIENCE);
+    let redis = Redis::patient(&reader.redis().await, PATIENCE);
     let max_attempts = reader.number("max_attempts", 1..=1000).await;
     let remembered_days: u64 = reader.number("once_days", 1..=36_500).await;
     let risk = risk::Config::read(&mut reader).await;

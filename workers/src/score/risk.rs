@@ -38,7 +38,7 @@ impl Config {
     pub(crate) async fn read(reader: &mut Reader) -> Self {
         let url = |text: &str| match text.trim() {
             "" => Ok(None),
-            text => Url::parse(text).map(Some).ok_or_else(|| vec!["must be an http or https URL, or empty".to_owned()]),
+            text => Url::parse(text).map(Some).map_err(|rule| vec![format!("must be empty, or {rule}")]),
         };
         let instruments = |text: &str| {
             let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);

@@ -10,7 +10,7 @@ mod read;
 mod settings;
 mod variable;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -219,6 +219,8 @@ struct Study {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routes {
     receivers: BTreeMap<String, Receiver>,
+    /// Receivers that an older version stored and this one cannot call.
+    uncallable: BTreeSet<String>,
     defaults: Settings,
     studies: BTreeMap<String, Study>,
     chain: Chain,
@@ -299,6 +301,11 @@ impl Routes {
     /// The receiver of this id.
     pub fn receiver(&self, id: &str) -> Option<&Receiver> {
         self.receivers.get(id)
+    }
+
+    /// Whether this is a receiver that cannot be called: what waits for it goes on waiting until the document is mended.
+    pub fn is_uncallable(&self, id: &str) -> bool {
+        self.uncallable.contains(id)
     }
 
     /// All receivers, by id.

@@ -1,6 +1,6 @@
 //! Reading the document: all faults at once, each with its JSON pointer.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -26,6 +26,19 @@ impl Routes {
     /// # Errors
     /// A finding for each fault.
     pub fn read(document: &Value) -> Result<Routes, Vec<Finding>> {
+        let (routes, faults) = Routes::read_all(document);
+        if faults.is_empty() { Ok(routes) } else { Err(faults) }
+    }
+
+    /// Reads a document that was checked when it was stored, perhaps by an older version, which took what this one does
+    /// not: a receiver with a fault [is there and cannot be called](Routes::is_uncallable). None if there are faults
+    /// elsewhere.
+    pub fn read_stored(document: &Value) -> Option<Routes> {
+        let (routes, faults) = Routes::read_all(document);
+        faults.iter().all(|fault| fault.pointer.starts_with("/receivers/")).then_some(routes)
+    }
+
+    fn read_all(document: &Value) -> (Routes, Vec<Finding>) {
         let (at, mut faults) = (At::root(document), Faults::new());
         at.object(&mut faults, &["receivers", "defaults", "studies", "breaker", "link", "messages", "note"]);
         let mut known = Known::new();
@@ -34,7 +47,9 @@ impl Routes {
             if !intake::is_name(id) {
                 at.fault(&mut faults, Code::Format, "an id is 1 to 64 letters, digits, '.', '_' or '-'");
             }
-            known.insert(id.into(), receiver(id, at, &mut faults));
+            let before = faults.len();
+            let read = receiver(id, at, &mut faults);
+            known.insert(id.into(), read.filter(|_| faults.len() == before));
         }
         let mut routes = Routes::empty();
         if let Some(at) = at.get("defaults")
@@ -53,14 +68,20 @@ impl Routes {
             link(at, &mut routes, &mut faults);
         }
         routes.words = words(at.get("messages"), &mut faults);
-        routes.receivers = known.into_iter().filter_map(|(id, receiver)| Some((id, receiver?))).collect();
-        if faults.is_empty() { Ok(routes) } else { Err(faults) }
+        for (id, receiver) in known {
+            match receiver {
+                Some(receiver) => drop(routes.receivers.insert(id, receiver)),
+                None => drop(routes.uncallable.insert(id)),
+            }
+        }
+        (routes, faults)
     }
 
     /// Routes to nobody, with all defaults.
     pub(super) fn empty() -> Routes {
         Routes {
             receivers: BTreeMap::new(),
+            uncallable: BTreeSet::new(),
             defaults: Settings::default(),
             studies: BTreeMap::new(),
             chain: Chain::default(),

@@ -174,6 +174,18 @@ fn schedule(at: At<'_, '_>, mut schedule: Schedule, faults: &mut Faults) -> Sche
         }
         None => (every.is_some() && span.is_some()).then_some(given),
     };
+    let within: u64 = schedule.delays_ms.iter().fold(0, |sum, delay_ms| sum.saturating_add(*delay_ms));
+    if let Some(then) = schedule.then.filter(|then| within.saturating_add(then.every_ms) > then.for_ms)
+        && (every.is_some() || span.is_some())
+    {
+        let rule = "long enough for one attempt after the delays: \"thenForSeconds\" counts from the first attempt";
+        let place = at.get("thenForSeconds").or_else(|| at.get("thenEverySeconds"));
+        place.unwrap_or(at).fault(
+            faults,
+            Code::Conflict,
+            alloc::format!("{rule}, at least {}", then.every_ms.saturating_add(within) / 1000),
+        );
+    }
     if let Some(longest) = at.get("longestRetryAfterSeconds").and_then(|at| millis(at, 0.0, DAY, faults)) {
         schedule.longest_retry_after_ms = longest;
     }

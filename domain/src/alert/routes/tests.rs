@@ -269,3 +269,72 @@ proptest! {
         }
     }
 }
+
+/// Addresses that nobody can call; `url` has the whole list.
+const NOT_CALLABLE: [&str; 8] = [
+    "https://hook.example/alert?to=<oncall>",
+    "https://hook.example/a^b",
+    "https://host..example/",
+    "https://256.256.256.256/",
+    "https://hook.example:0/",
+    "https://hook.example/%zz",
+    "https://h\u{f6}st.example/",
+    "https://hook.example/\u{0}",
+];
+
+#[test]
+fn an_address_that_nobody_can_call_is_refused_at_its_place_wherever_it_stands() {
+    let receiver = |url: &str| json!({"channel": "sms", "url": url});
+    let receivers = NOT_CALLABLE.into_iter().enumerate().map(|(n, url)| (alloc::format!("r{n}"), receiver(url)));
+    let document = json!({"receivers": receivers.collect::<serde_json::Map<_, _>>(), "link": {"baseUrl": "https://host..example"}});
+    let faults = Routes::read(&document).unwrap_err();
+    let mut expected: Vec<String> = (0..8).map(|n| alloc::format!("/receivers/r{n}/url")).collect();
+    expected.push("/link/baseUrl".into());
+    assert_eq!(faults.iter().map(|it| it.pointer.clone()).collect::<Vec<_>>(), expected);
+    assert!(
+        faults.iter().all(|it| it.code == Code::Format && !it.detail.contains("hook") && !it.detail.contains("oncall"))
+    );
+
+    let hooks: Vec<Value> = NOT_CALLABLE.into_iter().map(|url| json!({"url": url, "secret": SECRET})).collect();
+    let faults = Routes::read_variable(&json!({"critical": hooks})).unwrap_err();
+    let expected: Vec<String> = (0..8).map(|n| alloc::format!("/critical/{n}/url")).collect();
+    assert_eq!(faults.iter().map(|it| it.pointer.clone()).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_an_older_version_stored_is_read_and_its_receivers_wait() {
+    let mut document = document();
+    document["receivers"]["sms"]["url"] = json!("https://hook.example/a^b");
+    document["receivers"]["hook"]["secrets"] = json!(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAB=="]);
+    assert_eq!(Routes::read(&document).unwrap_err().len(), 2);
+    let routes = Routes::read_stored(&document).unwrap();
+    assert_eq!(routes.plan(&facts("S2", "01", Severity::Critical)).receivers, ["sms", "hook"]);
+    for (id, uncallable) in [("sms", true), ("hook", true), ("lead", false), ("nobody", false)] {
+        assert_eq!(routes.is_uncallable(id), uncallable, "{id}");
+        assert_eq!(routes.receiver(id).is_some(), id == "lead", "{id}");
+    }
+    document["defaults"]["language"] = json!("fr");
+    assert!(Routes::read_stored(&document).is_none(), "whom to tell is not guessed");
+}
+
+#[test]
+fn a_schedule_that_never_comes_to_its_steady_pace_is_refused() {
+    let retry = |critical: Value| Routes::read(&json!({"defaults": {"retry": {"critical": critical}}}));
+    for (critical, member) in [
+        (json!({"thenForSeconds": 60}), "/thenForSeconds"),
+        (json!({"thenForSeconds": 0}), "/thenForSeconds"),
+        (json!({"thenEverySeconds": 90_000}), "/thenEverySeconds"),
+        (json!({"delaysSeconds": [100, 100], "thenEverySeconds": 10, "thenForSeconds": 205}), "/thenForSeconds"),
+    ] {
+        let faults = retry(critical.clone()).unwrap_err();
+        let found: Vec<(&str, Code)> = faults.iter().map(|it| (it.pointer.as_str(), it.code)).collect();
+        assert_eq!(found, [(&*alloc::format!("/defaults/retry/critical{member}"), Code::Conflict)], "{critical}");
+    }
+    for critical in [
+        json!({"delaysSeconds": []}),
+        json!({"delaysSeconds": [604_800]}),
+        json!({"delaysSeconds": [100, 100], "thenEverySeconds": 10, "thenForSeconds": 210}),
+    ] {
+        assert!(retry(critical.clone()).is_ok(), "{critical}");
+    }
+}

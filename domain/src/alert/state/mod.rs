@@ -28,7 +28,7 @@ pub use step::raise;
 
 use super::admission::Suppressed;
 use super::message::Kind;
-use super::retry::{Failure, GiveUp};
+use super::retry::{Failing, Failure, GiveUp};
 use crate::{Severity, Timestamp};
 
 /// Where an alert stands.
@@ -217,6 +217,8 @@ pub struct Delivery {
     pub since: Timestamp,
     /// Attempts of this run so far.
     pub attempts: u32,
+    /// How the last of them failed, and how often in a row.
+    pub failing: Option<Failing>,
     /// Whether another receiver was told because this one failed.
     pub passed_on: bool,
     /// How it stands.

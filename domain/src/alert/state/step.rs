@@ -8,7 +8,7 @@ use super::{
     Step, Wait,
 };
 use crate::alert::admission::Admission;
-use crate::alert::retry::{GiveUp, Verdict};
+use crate::alert::retry::{Attempt, Failing, GiveUp, Verdict};
 use crate::alert::routes::{Chain, Plan};
 use crate::{Severity, Timestamp};
 
@@ -69,8 +69,9 @@ impl Change<'_> {
             Event::Attempted { receiver, series, attempt, outcome, chance } => {
                 let delivery = self.waiting(receiver, series, attempt)?;
                 delivery.attempts = attempt;
-                let since = delivery.since;
-                let verdict = self.plan.schedule.decide(outcome, attempt, self.now.ms_since(since), chance);
+                let (since, failing) = (delivery.since, delivery.failing);
+                let ended = Attempt { number: attempt, elapsed_ms: self.now.ms_since(since), failing };
+                let verdict = self.plan.schedule.decide(outcome, ended, chance);
                 self.attempted(receiver, attempt, verdict);
             }
             Event::Held { receiver, series, attempt, until, why } => {
@@ -151,7 +152,10 @@ impl Change<'_> {
             Verdict::Retry { after_ms, because } => {
                 let at = self.now.plus_ms(after_ms);
                 self.set(receiver, Status::Waiting { at, why: Wait::Retry(because) });
-                if self.plan.schedule.passes_on(attempt) && self.pass_on(receiver) {
+                if let Some(delivery) = self.state.deliveries.iter_mut().find(|it| it.receiver == receiver) {
+                    delivery.failing = Some(Failing::after(delivery.failing, because));
+                }
+                if self.plan.schedule.passes_on(attempt, because) && self.pass_on(receiver) {
                     self.note("passed-on", Some(receiver), Some(because.as_str()), None);
                 }
             }
@@ -189,6 +193,7 @@ impl Change<'_> {
             cause,
             since: at,
             attempts: 0,
+            failing: None,
             passed_on: false,
             status: Status::Waiting { at, why: Wait::First },
         };
@@ -293,7 +298,7 @@ impl Change<'_> {
         let (now, open) = (self.now, self.state.phase.is_open());
         for delivery in &mut self.state.deliveries {
             if matches!(delivery.status, Status::GivenUp(_)) && (open || delivery.cause == Cause::Route) {
-                (delivery.attempts, delivery.since, delivery.passed_on) = (0, now, false);
+                (delivery.attempts, delivery.failing, delivery.since, delivery.passed_on) = (0, None, now, false);
                 delivery.series = self.state.series;
                 self.state.series = self.state.series.saturating_add(1);
                 delivery.status = Status::Waiting { at: now, why: Wait::First };

@@ -145,8 +145,8 @@ fn a_receiver_that_is_gone_is_disabled_and_a_dead_letter() {
     assert_eq!(story.call(1, "a", gone), Status::GivenUp(GiveUp::Gone));
     let dead = Effect::DeadLetter { receiver: Some("a".into()), reason: Dead::GivenUp(GiveUp::Gone) };
     assert_eq!((story.phase(), &story.effects), ("open", &Vec::from([dead, Effect::Disable { receiver: "a".into() }])));
-    story.call(1, "b", Outcome::Refused);
-    assert_eq!((story.phase(), story.state.phase().reason()), ("dead", Some("receiver-not-callable")));
+    story.call(1, "b", Outcome::NotConfigured);
+    assert_eq!((story.phase(), story.state.phase().reason()), ("dead", Some("receiver-not-configured")));
     assert_eq!(story.state.due(), []);
     story.event(5, Event::Replayed(ACT)).unwrap();
     assert_eq!((story.phase(), story.told().as_str()), ("open", "a,b"));
@@ -154,6 +154,23 @@ fn a_receiver_that_is_gone_is_disabled_and_a_dead_letter() {
     assert_eq!(story.state.delivery("b").unwrap().message_id("x"), "x", "a replay is the same message");
     story.call(6, "a", OK);
     assert_eq!(story.event(7, Event::Replayed(ACT)), Err(Ignored::NothingToReplay));
+}
+
+#[test]
+fn a_receiver_that_is_not_called_makes_the_next_one_hear_and_the_alert_waits_visibly() {
+    let mut story = Story::of(Severity::Critical);
+    let refused = story.call(0, "a", Outcome::Refused);
+    assert_eq!(refused, Status::Waiting { at: at(1), why: Wait::Retry(Failure::NotCallable) });
+    assert_eq!((story.phase(), story.told().as_str()), ("open", "b"), "the chain's first receiver hears at once");
+    let not_found = Outcome::Answered { status: 404, retry_after: None };
+    for (second, next, times) in [(1, 2, 1), (2, 4, 2), (4, 9, 3)] {
+        let waits = Status::Waiting { at: at(next), why: Wait::Retry(Failure::NotFound) };
+        assert_eq!(story.call(second, "a", not_found), waits);
+        assert_eq!(story.state.delivery("a").unwrap().failing.map(|it| it.times), Some(times));
+    }
+    assert_eq!(State::read(&story.state.write()).as_ref(), Some(&story.state));
+    story.call(9, "a", Outcome::TimedOut);
+    assert_eq!(story.state.delivery("a").unwrap().failing.map(|it| it.times), Some(1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Cause, Climb, Dead, Delivery, Hold, Phase, State, Status, Wait};
 use crate::alert::admission::Suppressed;
-use crate::alert::retry::{Failure, GiveUp};
+use crate::alert::retry::{Failing, Failure, GiveUp};
 use crate::{Severity, Timestamp};
 
 impl State {
@@ -128,7 +128,7 @@ fn write_delivery(delivery: &Delivery) -> Value {
         Status::GivenUp(reason) => ("given-up", None, Some(reason.as_str())),
         Status::Withdrawn { until } => ("withdrawn", Some(until), None),
     };
-    json!({
+    let mut written = json!({
         "receiver": delivery.receiver,
         "telling": delivery.telling,
         "series": delivery.series,
@@ -139,7 +139,16 @@ fn write_delivery(delivery: &Delivery) -> Value {
         "status": status,
         "at": at.map(Timestamp::millis),
         "why": why,
-    })
+    });
+    if let (Some(Failing { because, times }), Some(members)) = (delivery.failing, written.as_object_mut()) {
+        members.insert("failing".into(), json!({"because": because.as_str(), "times": times}));
+    }
+    written
+}
+
+fn read_failing(delivery: &Members, name: &str) -> Option<Failing> {
+    let failing = delivery.get(name)?.as_object()?;
+    Some(Failing { because: Failure::parse(text(failing, "because")?)?, times: number(failing, "times")? })
 }
 
 fn read_delivery(delivery: &Value) -> Option<Delivery> {
@@ -165,6 +174,7 @@ fn read_delivery(delivery: &Value) -> Option<Delivery> {
         cause: Cause::ALL.into_iter().find(|it| it.as_str() == cause)?,
         since: time(delivery, "since")?,
         attempts: number(delivery, "attempts")?,
+        failing: optional(delivery, "failing", read_failing)?,
         passed_on: delivery.get("passedOn")?.as_bool()?,
         status,
     })

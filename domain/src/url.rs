@@ -1,0 +1,230 @@
+//! Addresses that can be called: the one check of every URL that Vigil is configured with or told.
+//!
+//! Guarantee: whoever calls takes a [`Url`], and only the checks below make one. So an address that the host would
+//! refuse to call is refused when it is stored. `Debug` and `Display` show neither path nor query, which may hold
+//! secrets.
+//!
+//! Mechanism: `http::Uri`, by which hosts read the parts of a request as well, and the narrower rules of RFC 3986
+//! (characters), RFC 1123 (names) and the WHATWG URL standard (a host that ends in a number is an IPv4 address), on
+//! which hosts differ. Not for: whether the host grants the address, or anybody answers there.
+
+use alloc::string::{String, ToString as _};
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+
+/// The longest URL, bytes.
+pub const LONGEST: usize = 2048;
+/// The longest URL that a template may give. RFC 9110, section 4.1, has every recipient take 8,000 bytes.
+const LONGEST_FILLED: usize = 8000;
+
+/// An absolute `http` or `https` URL without user, password and fragment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    text: String,
+    https: bool,
+    authority: String,
+    path: String,
+}
+
+impl Url {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// The rule that it breaks, in words.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        Url::read(text, LONGEST)
+    }
+
+    fn read(text: &str, longest: usize) -> Result<Self, &'static str> {
+        let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return Err("an absolute URL that begins with https:// or http://, in small letters"),
+        };
+        if text.len() > longest {
+            return Err("a URL of at most 2048 bytes");
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err("a URL without user and password");
+        }
+        server(authority)?;
+        if path.contains('#') {
+            return Err("a URL without fragment (#)");
+        }
+        characters(path, b"/?:@")?;
+        let uri = Uri::try_from(text).map_err(|_| "a URL")?;
+        let authority = uri.authority().ok_or("a URL with a host")?.to_string();
+        let path = if path.starts_with('/') { path.into() } else { ["/", path].concat() };
+        Ok(Url { text: text.into(), https, authority, path })
+    }
+
+    /// The URL as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is called by TLS.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Host and, if any, port.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Path and query; the path begins with a slash.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether its host is this very machine.
+    pub fn is_loopback(&self) -> bool {
+        let (host, _) = split(&self.authority);
+        let ipv6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<Ipv4Addr>().is_ok_and(|it| it.is_loopback())
+            || ipv6.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok_and(|it| it.is_loopback()))
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Url(...)")
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/...", if self.https { "https" } else { "http" }, self.authority)
+    }
+}
+
+/// A URL with places in braces, such as `https://host/{patientId}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template(String);
+
+impl Template {
+    /// Reads a template in which these places may stand, each of which takes at most so many bytes.
+    ///
+    /// # Errors
+    /// The rule that it breaks, in words.
+    pub fn parse(text: &str, places: &[(&str, usize)]) -> Result<Self, &'static str> {
+        if text.len() > LONGEST {
+            return Err("a URL of at most 2048 bytes");
+        }
+        // As it will be called at worst: every place filled with what has to be escaped, as long as it can be.
+        let worst =
+            places.iter().fold(text.to_string(), |url, (place, longest)| url.replace(place, &"%C3".repeat(*longest)));
+        if worst.contains(['{', '}']) {
+            return Err("a URL with no other places than these");
+        }
+        Url::read(&worst, LONGEST_FILLED).map(|_| Template(text.into()))
+    }
+
+    /// The URL with its places filled: with values that are percent-encoded, and no longer than [`Template::parse`] was
+    /// told.
+    ///
+    /// # Errors
+    /// The rule that a longer or other value breaks.
+    pub fn fill<'a>(&self, values: impl IntoIterator<Item = (&'a str, String)>) -> Result<Url, &'static str> {
+        let fill = |url: String, (place, value): (&str, String)| url.replace(place, &value);
+        Url::read(&values.into_iter().fold(self.0.clone(), fill), LONGEST_FILLED)
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Template(...)")
+    }
+}
+
+/// Checks the address of a Redis server: `redis://` or `rediss://`, user and password if need be, host, and port.
+/// Nothing follows, because other addresses are built from it.
+///
+/// # Errors
+/// The rule that it breaks, in words.
+pub fn check_redis(text: &str) -> Result<(), &'static str> {
+    let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
+    let rest = rest.ok_or("must begin with redis:// or rediss://")?;
+    let (credentials, authority) = rest.rsplit_once('@').unwrap_or(("", rest));
+    characters(credentials, b":").map_err(|_| "must have user and password percent-encoded")?;
+    if authority.contains(['/', '?', '#']) {
+        return Err("must end with its port");
+    }
+    server(authority).map_err(|_| "must name a host, and a port from 1 to 65535")
+}
+
+/// Whether only characters stand here that a URL may hold beside these, and percent signs before two hex digits.
+fn characters(text: &str, beside: &[u8]) -> Result<(), &'static str> {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let mut digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+                if !(digit() && digit()) {
+                    return Err("a URL in which two hex digits follow each percent sign");
+                }
+            }
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) || beside.contains(&byte) => {}
+            _ => return Err("a URL whose other characters are percent-encoded (RFC 3986)"),
+        }
+    }
+    Ok(())
+}
+
+/// `host[:port]` taken apart; the port is none where no colon stands.
+fn split(authority: &str) -> (&str, Option<&str>) {
+    let after_host = authority.rfind(']').map_or(0, |end| end + 1);
+    let (literal, rest) = authority.split_at(after_host);
+    match rest.find(':') {
+        Some(colon) => (authority.get(..after_host + colon).unwrap_or(literal), rest.get(colon + 1..)),
+        None => (authority, None),
+    }
+}
+
+/// Checks `host[:port]`.
+fn server(authority: &str) -> Result<(), &'static str> {
+    let (host, port) = split(authority);
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|it| it > 0);
+    if !port.is_none_or(is_port) {
+        return Err("a URL whose port, if any, is a number from 1 to 65535");
+    }
+    if host.is_empty() {
+        return Err("a URL with a host");
+    }
+    if !host.is_ascii() {
+        return Err("a host in its punycode form (xn--...)");
+    }
+    if let Some(rest) = host.strip_prefix('[') {
+        let literal = rest.strip_suffix(']').and_then(|literal| literal.parse::<Ipv6Addr>().ok());
+        return literal.map(|_| ()).ok_or("an IPv6 address in brackets, without a zone");
+    }
+    // RFC 1123, and the underscore that names inside of a cluster have.
+    let label = |label: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=63).contains(&label.len())
+            && label.bytes().all(allowed)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && !label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--") && label.len() == 4)
+    };
+    if host.len() > 253 || !host.split('.').all(label) {
+        return Err("a host of at most 253 letters, digits, dots, '-' and '_', with 1 to 63 between two dots");
+    }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_number && host.parse::<Ipv4Addr>().is_err() {
+        return Err("a host that ends in a number is an IPv4 address: four numbers from 0 to 255");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The page behind the link of a message: for people, in their language, with one button, and safe from scanners.
+
+use domain::Timestamp;
+use domain::alert::link::Grant;
+use platform::link::LinkKey;
+use serde_json::{Value, json};
+
+use crate::app::{App, CLINICIAN_A1, SECRET, phq9};
+use crate::client::Answer;
+use crate::receiver::Receiver;
+
+/// Alerts once, by item 9 alone: critical.
+const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+/// Key of links.
+const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
+/// What a browser says that it wants to have.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+
+/// An application that tells a webhook, and a gateway for text messages, in this language.
+async fn started(receiver: &Receiver, language: &str) -> App {
+    let app = App::builder().variable("link_key", LINK_KEY).start().await;
+    let document = json!({
+        "receivers": {
+            "desk": {"channel": "webhook", "url": receiver.url(), "secrets": [SECRET], "utcOffset": "+08:00"},
+            "phone": {"channel": "sms", "url": receiver.url(), "to": "+861"},
+        },
+        "defaults": {"routes": {"critical": ["desk", "phone"]}, "groupSeconds": 0, "repeatSeconds": 0, "language": language},
+        "link": {"baseUrl": "https://vigil.example.org", "validSeconds": 3600},
+    });
+    let answer = app.send("PUT", "/v1/config/alert-routes", &document).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    app
+}
+
+/// Submits what alerts once; the alert, and the path that a link in a message to this receiver has.
+async fn alerted(app: &App, id: &str, receiver: &str) -> (String, String) {
+    let location = app.submit(&phq9(id, CRITICAL)).await;
+    let shown = app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
+    let alert = shown["alerts"][0]["alertId"].as_str().unwrap().to_owned();
+    (alert.clone(), path(&alert, receiver, 600_000))
+}
+
+fn path(alert: &str, receiver: &str, in_ms: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let expires = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + in_ms);
+    let grant = Grant { alert: alert.to_owned(), opening: 0, receiver: receiver.to_owned(), expires };
+    platform::link::path(&LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap())
+}
+
+async fn open(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {
+    let answer = app.client().await.send(method, path, headers, "").await.unwrap();
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    (answer, text)
+}
+
+/// As a browser does it.
+async fn browse(app: &App, method: &str, path: &str) -> (Answer, String) {
+    let form = [
+        ("accept", BROWSER),
+        ("accept-language", "fr,zh-CN;q=0.9"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let headers = if method == "POST" { &form[..] } else { &form[..2] };
+    let (answer, text) = open(app, method, path, headers).await;
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{answer:?}");
+    let policy = answer.header("content-security-policy").unwrap();
+    for rule in ["default-src 'none'", "style-src 'sha256-", "form-action 'self'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    (answer, text)
+}
+
+async fn state(app: &App, alert: &str) -> Value {
+    app.send_as(CLINICIAN_A1, "GET", &format!("/v1/alerts/{alert}"), &Value::Null).await.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_a_page_and_acknowledges_with_one_button() {
+    let receiver = Receiver::start().await;
+    for (language, words) in [
+        ("zh", ["lang=\"zh\"", "警报：危急", "确认</button>", "通过发送给 desk 的链接"]),
+        ("en", ["lang=\"en\"", "Alert: critical", "Acknowledge</button>", "By the link that was sent to desk"]),
+    ] {
+        let app = started(&receiver, language).await;
+        let (alert, link) = alerted(&app, "r", "desk").await;
+        let shown = state(&app, &alert).await;
+        let (answer, html) = browse(&app, "GET", &link).await;
+        assert_eq!((answer.status, answer.header("content-language")), (200, Some(language)));
+        assert!(words[..3].iter().all(|word| html.contains(word)), "{html}");
+        assert_eq!((html.matches("<form method=\"post\">").count(), html.matches("<button").count()), (1, 1), "{html}");
+        // What the message told, and nobody's identity.
+        assert!(html.contains("item q9 is 1") && html.contains("UTC+08:00") && html.contains(&alert), "{html}");
+        for secret in [shown["subject"].as_str().unwrap(), "patient", "<script", "http:"] {
+            assert!(!html.contains(secret), "{secret} in {html}");
+        }
+        // A scanner looks, and acknowledges nothing.
+        for method in ["GET", "HEAD", "GET", "HEAD"] {
+            let (answer, text) = browse(&app, method, &link).await;
+            assert_eq!((answer.status, text.is_empty()), (200, method == "HEAD"));
+            assert_eq!(answer.header("content-length"), Some(&*html.len().to_string()));
+        }
+        assert_eq!(state(&app, &alert).await["state"], "delivered");
+
+        let (answer, html) = browse(&app, "POST", &link).await;
+        assert!(answer.status == 200 && html.contains(words[3]) && !html.contains("<button"), "{html}");
+        let now = state(&app, &alert).await;
+        let acknowledged = |entry: &&Value| entry["what"] == "acknowledged";
+        let entry = now["history"].as_array().unwrap().iter().find(acknowledged).unwrap();
+        assert_eq!((&now["state"], &entry["by"]), (&json!("acknowledged"), &json!("link:desk")), "{now}");
+        let (answer, html) = browse(&app, "GET", &link).await;
+        assert!(answer.status == 200 && html.contains(words[3]) && !html.contains("<button"), "{html}");
+        let (answer, html) = browse(&app, "POST", &link).await;
+        assert!(answer.status == 409 && html.contains(words[3]), "{html}");
+        assert_eq!(state(&app, &alert).await["history"].as_array().unwrap().iter().filter(acknowledged).count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_tells_no_more_than_the_message_and_everybody_else_gets_json() {
+    let receiver = Receiver::start().await;
+    let app = started(&receiver, "en").await;
+    let (alert, link) = alerted(&app, "r", "phone").await;
+    let (_, html) = browse(&app, "GET", &link).await;
+    assert!(html.contains("phq-9, item-9") && !html.contains("q9 is"), "a text message tells no figures: {html}");
+    let (_, html) = browse(&app, "GET", &path(&alert, "somebody-else", 60_000)).await;
+    assert!(!html.contains("phq-9") && html.contains("<button"), "{html}");
+
+    for accept in [None, Some("*/*"), Some("application/json"), Some("text/html;q=0.1, application/json")] {
+        let headers: Vec<(&str, &str)> = accept.map(|accept| ("accept", accept)).into_iter().collect();
+        for (method, path, status) in
+            [("GET", link.as_str(), 200), ("GET", "/v1/acknowledge/x", 404), ("PUT", &link, 405)]
+        {
+            let (answer, _) = open(&app, method, path, &headers).await;
+            let kind = answer.header("content-type").unwrap();
+            assert!(answer.status == status && kind.ends_with("json"), "{accept:?}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_does_nothing_any_more_says_so_and_who_was_there() {
+    let receiver = Receiver::start().await;
+    let app = started(&receiver, "en").await;
+    let (alert, link) = alerted(&app, "r", "desk").await;
+    for (path, status, words) in [
+        (path(&alert, "desk", -1), 409, "此链接已过期"),
+        (format!("{link}0"), 404, "此链接无效"),
+        ("/v1/acknowledge/x".to_owned(), 404, "此链接无效"),
+        (format!("{link}?a=b"), 422, "此链接无效"),
+    ] {
+        for method in ["GET", "POST"] {
+            let (answer, html) = browse(&app, method, &path).await;
+            assert_eq!((answer.status, answer.header("content-language")), (status, Some("zh")), "{path}");
+            assert!(html.contains(words) && !html.contains("<button") && !html.contains("DEMO"), "{html}");
+        }
+    }
+    let (answer, _) = browse(&app, "PUT", &link).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, POST")));
+
+    // Resolved by a clinician: the page says who, in the language of the message.
+    for what in ["acknowledge", "resolve"] {
+        let answer = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/{what}"), &Value::Null).await;
+        assert_eq!(answer.status, 200);
+        let (status, word) = if what == "acknowledge" { (200, "Acknowledged.") } else { (409, "Resolved.") };
+        let (get, html) = browse(&app, "GET", &link).await;
+        assert!(get.status == 200 && html.contains(word) && html.contains("By clinician-a1,"), "{html}");
+        let (post, html) = browse(&app, "POST", &link).await;
+        assert!(post.status == status && html.contains(word) && html.contains("By clinician-a1,"), "{html}");
+    }
+    // Opened again: the link is of the opening before.
+    let reopened = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/reopen"), &Value::Null).await;
+    assert_eq!(reopened.status, 200);
+    for method in ["GET", "POST"] {
+        let (answer, html) = browse(&app, method, &link).await;
+        assert!(answer.status == 409 && html.contains("此链接已失效") && !html.contains("<button"), "{html}");
+    }
+    assert_ne!(state(&app, &alert).await["state"], "acknowledged");
+}
