@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use domain::alert::admission::repeat_key;
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,10 +55,10 @@ pub struct Erasure {
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
 pub fn reason(body: &[u8]) -> Result<String, Problem> {
-    let Value::Object(mut members) = Problem::json(body)? else {
+    let Json { value, mut faults } = Problem::json(body, Limits::REQUEST)?;
+    let Value::Object(mut members) = value else {
         return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
     };
-    let mut faults = Vec::new();
     let given = members.remove("reason");
     let reason = match given {
         None | Some(Value::Null) => Err((Code::Required, "is required")),

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use platform::identity::random_submission_id;
 use platform::jobs::{Image, Job};
@@ -29,11 +30,12 @@ pub(crate) struct Asked {
 
 /// Reads the body of a request by a key of this id.
 pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Asked, Problem> {
-    let malformed = || Problem::new(ProblemType::Malformed, "send a JSON object");
-    let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Err(malformed()) };
+    let Json { value, faults: mut findings } = Problem::json(body, Limits::REQUEST)?;
     // The members of an object are in the order of their names, however they were sent.
-    let hash = config.pseudonyms.content_hash(&Value::Object(members.clone()).to_string());
-    let mut findings = Vec::new();
+    let hash = config.pseudonyms.content_hash(&value.to_string());
+    let Value::Object(mut members) = value else {
+        return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
+    };
     let study = name(&mut members, "studyId", true, &mut findings);
     let site = name(&mut members, "siteId", true, &mut findings);
     let patient = name(&mut members, "patientId", true, &mut findings);
@@ -58,7 +60,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
         },
     };
     let image = image(config, members.remove("image"), &mut findings);
-    ai::unknown(&members, &mut findings);
+    ai::unknown("", &members, &mut findings);
 
     let (Some(study_id), Some(site_id), Some(patient), Some(service), Some(image), true) =
         (study, site, patient, service, image, findings.is_empty())
@@ -121,7 +123,7 @@ fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> 
         return None;
     };
     let (url, data, media_type) = (image.remove("url"), image.remove("data"), image.remove("mediaType"));
-    ai::unknown(&image, findings);
+    ai::unknown("/image", &image, findings);
     match (url, data, media_type) {
         (Some(Value::String(url)), None, None) => {
             if config.is_source(&url) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::alert::retry::Verdict;
+use domain::reading::{Json, Limits};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use platform::entry::{Alert, Attempt, Dispatch, Subject};
@@ -23,6 +24,9 @@ use crate::analyses::audited;
 use crate::config::Config;
 use crate::services::Service;
 use crate::worker::End;
+
+/// How large a result may be. Results are kept, and several are held at the same time.
+const RESULT: Limits = Limits { levels: 32, values: 10_000 };
 
 /// Calls the service for an analysis, unless it is cancelled before or meanwhile.
 pub(crate) async fn analyse(
@@ -83,7 +87,7 @@ pub(crate) async fn analyse(
     let since = u64::try_from(clock::now().millis() - began.1.millis()).unwrap_or(0);
     match config.schedule.decide(outcome, number, since, clock::chance()) {
         Verdict::Delivered => {
-            let found = answer.ok().and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok());
+            let found = answer.ok().and_then(|answer| Json::sound(&answer.body, RESULT).ok());
             let Some(found) = found else { return failed(config, &work, "unreadable-result").await };
             if !jobs::go_on(&config.redis, &work.job, Next::Ending, work.attempts.len(), Some(took)).await? {
                 return Ok(dropped(&work.job));

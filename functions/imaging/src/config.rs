@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::alert::retry::Schedule;
 use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, once};
+use platform::config::{Reader, json, once};
 use platform::http::Url;
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
@@ -94,9 +94,9 @@ fn is_address(url: &str) -> bool {
 }
 
 fn sources(text: &str) -> Result<Vec<String>, Vec<String>> {
-    let rule = || vec!["must be a JSON array of http or https addresses that end in a slash".to_owned()];
-    let sources: Vec<String> = serde_json::from_str(text).map_err(|_| rule())?;
-    if sources.iter().all(|url| is_address(url)) { Ok(sources) } else { Err(rule()) }
+    let rule = "must be a JSON array of http or https addresses that end in a slash";
+    let sources: Vec<String> = json(text, rule)?;
+    if sources.iter().all(|url| is_address(url)) { Ok(sources) } else { Err(vec![rule.to_owned()]) }
 }
 
 #[derive(Deserialize)]
@@ -107,23 +107,20 @@ struct Target {
 }
 
 fn webhooks(text: &str) -> Result<Vec<(String, Secret)>, Vec<String>> {
-    let rule = || {
-        let rule = r#"must be a JSON array of {"url","secret"}: an address that ends in a slash, whsec_ and at least 24 bytes as base64"#;
-        vec![rule.to_owned()]
-    };
-    let targets: Vec<Target> = serde_json::from_str(text).map_err(|_| rule())?;
+    let rule = r#"must be a JSON array of {"url","secret"}: an address that ends in a slash, whsec_ and at least 24 bytes as base64"#;
+    let targets: Vec<Target> = json(text, rule)?;
     let read = |target: Target| {
         let secret = Secret::parse(&target.secret)?;
         is_address(&target.url).then_some((target.url, secret))
     };
-    targets.into_iter().map(read).collect::<Option<_>>().ok_or_else(rule)
+    targets.into_iter().map(read).collect::<Option<_>>().ok_or_else(|| vec![rule.to_owned()])
 }
 
 fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
-    let rule = || vec!["must be a JSON array of at most 100 delays, in seconds from 0 to 604800".to_owned()];
-    let seconds: Vec<f64> = serde_json::from_str(text).map_err(|_| rule())?;
+    let rule = "must be a JSON array of at most 100 delays, in seconds from 0 to 604800";
+    let seconds: Vec<f64> = json(text, rule)?;
     if seconds.len() > 100 || seconds.iter().any(|delay| !(0.0..=604_800.0).contains(delay)) {
-        return Err(rule());
+        return Err(vec![rule.to_owned()]);
     }
     Ok(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect())
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::intake::is_name;
+use domain::reading::{Json, Limits};
 use platform::clock;
+use platform::config;
 use platform::deadline::Deadline;
 use platform::http::{self, CallError, Url};
 use platform::percent::encode;
@@ -80,7 +82,7 @@ impl Service {
     /// Every rule that it breaks, without a value.
     pub(crate) fn read_list(text: &str, places: &[&str]) -> Result<Vec<Self>, Vec<String>> {
         let rule = r#"must be a JSON array of {"name","required"?,"url"?,"authorization"?}"#;
-        let Ok(services) = serde_json::from_str::<Vec<Service>>(text) else { return Err(vec![rule.to_owned()]) };
+        let services: Vec<Service> = config::json(text, rule)?;
         let (mut names, mut faults) = (BTreeSet::new(), Vec::new());
         for (index, service) in services.iter().enumerate() {
             if !is_name(&service.name) || !names.insert(&service.name) {
@@ -117,7 +119,7 @@ impl Service {
         headers.extend(self.authorization.clone().map(|value| ("authorization", value)));
         match http::get(&url, &headers, LONGEST_ANSWER, deadline).await {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                serde_json::from_slice(&answer.body).map_or(Outcome::Unreadable, Outcome::Ok)
+                Json::sound(&answer.body, Limits::EXCHANGE).map_or(Outcome::Unreadable, Outcome::Ok)
             }
             Ok(answer) => Outcome::Refused(Some(answer.status)),
             Err(CallError::TimedOut) => Outcome::TimedOut,
