@@ -18,6 +18,7 @@ pub mod intake;
 pub mod lab;
 pub mod library;
 pub mod patient_systems;
+pub mod reading;
 pub mod report;
 pub mod rows;
 mod rule;
@@ -31,7 +32,7 @@ pub mod url;
 
 pub use finding::{Code, Finding};
 pub use hex::{hex, push_hex};
-pub use instrument::{Instrument, parameter::Parameters, parse::read_json};
+pub use instrument::{Instrument, parameter::Parameters};
 pub use rule::{Alert, History, Rule, Severity, overdue, report as report_rules, studies as study_rules};
 pub use score::{Answers, Reason, Score, ScoreValue, Status};
 pub use time::Timestamp;

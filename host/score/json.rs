@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Write};
 
-use domain::{Alert, Code, Finding, Parameters, Score, ScoreValue, read_json};
+use domain::reading::{Json, Limits};
+use domain::{Alert, Code, Finding, Parameters, Score, ScoreValue};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -51,9 +52,9 @@ struct Row {
 fn read(line: Line<'_>, passed_over: &mut Vec<String>) -> Result<Row, Vec<Finding>> {
     let text = line.text().map_err(|why| vec![Finding::new("", Code::Format, why)])?;
     let mut row = Row::default();
-    let document = read_json(text.as_bytes(), &mut row.faults)
-        .map_err(|error| vec![Finding::new("", Code::Format, format!("not JSON: column {}", error.column()))])?;
-    let Value::Object(members) = document else {
+    let Json { value, faults } = Json::read(text.as_bytes(), Limits::DOCUMENT)?;
+    row.faults = faults;
+    let Value::Object(members) = value else {
         return Err(vec![Finding::new("", Code::Type, "an object with answers")]);
     };
     let mut answers = None;

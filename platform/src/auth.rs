@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::config;
 use crate::identity::digest;
 use crate::log;
 use crate::problem::{Problem, ProblemType};
@@ -135,7 +136,7 @@ impl Keys {
     /// Every rule that it breaks, without a value.
     pub fn read(text: &str) -> Result<Self, Vec<String>> {
         let rule = r#"must be a JSON array of {"id","role","study","site","sha256"}"#;
-        let Ok(entries) = serde_json::from_str::<Vec<Entry>>(text) else { return Err(vec![rule.into()]) };
+        let entries: Vec<Entry> = config::json(text, rule)?;
         let (mut keys, mut faults) = (BTreeMap::new(), Vec::new());
         for (index, entry) in entries.into_iter().enumerate() {
             let Some(hash) = unhex(&entry.sha256) else {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::reading::{Json, Limits, Unreadable};
+use serde::de::DeserializeOwned;
 use spin_sdk::variables;
 
 use crate::error::{Error, Kind};
@@ -28,6 +30,21 @@ pub async fn once<T>(
     let config = Rc::new(Box::pin(read()).await?);
     place.set(Some(Rc::clone(&config)));
     Ok(config)
+}
+
+/// A variable that is JSON, as `rule` says.
+///
+/// # Errors
+/// The rule, or each member that is there more than once.
+pub fn json<T: DeserializeOwned>(text: &str, rule: &str) -> Result<T, Vec<String>> {
+    let broken = || vec![rule.to_owned()];
+    match Json::sound(text.as_bytes(), Limits::DEFINITION) {
+        Ok(value) => serde_json::from_value(value).map_err(|_| broken()),
+        Err(Unreadable::NotJson { .. }) => Err(broken()),
+        Err(Unreadable::Refused(faults)) => {
+            Err(faults.into_iter().map(|fault| format!("at {:?}: {}", fault.pointer, fault.detail)).collect())
+        }
+    }
 }
 
 /// Reads variables and collects what is wrong with them.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use domain::alert::retry::{Failing, Failure};
 use domain::alert::state;
 use domain::{Reason, ScoreValue};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -31,7 +32,7 @@ pub struct Entry {
 /// A submission, without anybody's identity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Submission {
+pub struct Submission<C = Map<String, Value>> {
     /// Its id.
     pub submission_id: String,
     /// The study.
@@ -72,7 +73,7 @@ pub struct Submission {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub removed: BTreeMap<String, u32>,
     /// The answers of a response, the data of a report.
-    pub content: Map<String, Value>,
+    pub content: C,
 }
 
 /// A subject's sealed identity, at `subject/<pseudonym>`.
@@ -226,6 +227,10 @@ pub struct Record<T = String, S = Submission> {
     #[serde(default, skip_serializing_if = "Judged::is_nothing")]
     pub judged: Judged,
 }
+
+/// A stored submission for those who do not look at its content, which is passed over: it may be large, and lists have
+/// many.
+pub type Outline = Record<String, Submission<IgnoredAny>>;
 
 /// The alerts that the silence after a submission raised, at `submission/<id>/overdue`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use domain::alert::admission::repeat_key;
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,10 +64,10 @@ pub fn reason(body: &[u8]) -> Result<String, Problem> {
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
 pub fn texts<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[String; N], Problem> {
-    let Value::Object(mut members) = Problem::json(body)? else {
+    let Json { value, mut faults } = Problem::json(body, Limits::REQUEST)?;
+    let Value::Object(mut members) = value else {
         return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
     };
-    let mut faults = Vec::new();
     let texts = names.map(|name| {
         let given = members.remove(name);
         let (code, rule) = match given {

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::entry::Subject;
-use crate::kv;
+use crate::{config, kv};
 
 /// HMAC-SHA-256 over labelled parts, with the work done that depends on the key alone.
 struct Keyed(Option<Hmac<Sha256>>);
@@ -213,9 +213,7 @@ impl IdentityKey {
     /// # Errors
     /// Every rule that it breaks, without a value.
     pub fn read_list(text: &str) -> Result<Vec<Self>, Vec<String>> {
-        let Ok(keys) = serde_json::from_str::<Vec<String>>(text) else {
-            return Err(vec!["must be a JSON array of keys".to_owned()]);
-        };
+        let keys: Vec<String> = config::json(text, "must be a JSON array of keys")?;
         let (mut read, mut faults) = (Vec::with_capacity(keys.len()), Vec::new());
         for (index, key) in keys.iter().enumerate() {
             match IdentityKey::read(key) {

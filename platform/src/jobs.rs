@@ -113,7 +113,7 @@ pub struct Told {
 /// What became of an analysis, at `analysis/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Analysis {
+pub struct Analysis<R = Value> {
     /// `done`, `failed`, `cancelled` or `erased`.
     pub state: String,
     /// Its id.
@@ -138,7 +138,7 @@ pub struct Analysis {
     pub reason: Option<String>,
     /// What the service found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<Value>,
+    pub result: Option<R>,
     /// The ids of the alerts that it raised.
     pub alerts: Vec<String>,
     /// The attempts at the service.

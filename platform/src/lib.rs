@@ -47,6 +47,7 @@ pub mod names;
 pub mod percent;
 pub mod place;
 pub mod problem;
+pub mod query;
 pub mod queue;
 pub mod rate;
 pub mod receivers;

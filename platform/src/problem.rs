@@ -1,6 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem documents, with every finding.
 
-use domain::{Finding, intake};
+use domain::Finding;
+use domain::reading::{Json, Limits, Unreadable};
 use serde_json::{Map, Value, json};
 
 use crate::http::{BodyError, Reply};
@@ -90,6 +91,8 @@ pub struct Problem {
 
 /// After how many seconds a client may try again when the queue is full or a service away.
 const RETRY_AFTER: u32 = 2;
+/// The most findings of one problem, so that an answer stays small whatever was sent.
+const MOST_FINDINGS: usize = 1000;
 
 impl Problem {
     /// A problem with a sentence for the client. The sentence never repeats what the client sent.
@@ -110,23 +113,30 @@ impl Problem {
         }
     }
 
-    /// A body as JSON.
+    /// A body as JSON. Its faults are those of a document that says something twice: whoever checks it tells them with
+    /// all others.
     ///
     /// # Errors
-    /// 400 with the place where it stops being JSON.
-    pub fn json(body: &[u8]) -> Result<Value, Self> {
-        intake::parse(body).map_err(|error| {
-            let detail = format!("not JSON at line {}, column {}", error.line(), error.column());
-            Problem::new(ProblemType::Malformed, detail)
+    /// 400 with the place where it stops being JSON, 422 when it is larger than the limits allow.
+    pub fn json(body: &[u8], limits: Limits) -> Result<Json, Self> {
+        Json::read(body, limits).map_err(|unreadable| match unreadable {
+            Unreadable::NotJson { line, column } => {
+                Problem::new(ProblemType::Malformed, format!("not JSON at line {line}, column {column}"))
+            }
+            Unreadable::Refused(findings) => Problem::invalid(findings),
         })
     }
 
-    /// A document that breaks these rules.
-    pub fn invalid(findings: Vec<Finding>) -> Self {
+    /// A document that breaks these rules. The first thousand findings are listed.
+    pub fn invalid(mut findings: Vec<Finding>) -> Self {
         let detail = match findings.len() {
             1 => "1 finding".to_owned(),
+            count if count > MOST_FINDINGS => {
+                format!("{count} findings, of which the first {MOST_FINDINGS} are listed")
+            }
             count => format!("{count} findings"),
         };
+        findings.truncate(MOST_FINDINGS);
         Problem { findings, ..Problem::new(ProblemType::Invalid, detail) }
     }
 

@@ -12,7 +12,7 @@ use crate::scarce::Scarce;
 const METHODS: [&str; 8] = ["put", "get", "head", "post", "delete", "options", "trace", "patch"];
 
 /// Two services that analyse images: `chest` answers, an analysis by `ct` goes on for long enough to be cancelled.
-async fn with_services(builder: Builder) -> Builder {
+pub(crate) async fn with_services(builder: Builder) -> Builder {
     let (quick, slow) =
         (Scarce::start(std::time::Duration::ZERO).await, Scarce::start(std::time::Duration::from_secs(600)).await);
     let services = json!({"chest": {"url": quick.url(), "limit": 10}, "ct": {"url": slow.url(), "limit": 100}});
@@ -22,7 +22,7 @@ async fn with_services(builder: Builder) -> Builder {
 }
 
 /// The description, as it is served, without a key.
-async fn description(app: &App) -> Value {
+pub(crate) async fn description(app: &App) -> Value {
     let answer = app.client().await.send("GET", "/openapi.json", &[], "").await.unwrap();
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     assert_eq!(answer.header("content-length"), Some(&*answer.body.len().to_string()));
@@ -41,7 +41,7 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 }
 
 /// Path, method and operation of everything documented.
-fn operations(document: &Value) -> Vec<(String, String, Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in METHODS {
@@ -54,10 +54,10 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 }
 
 /// A type of request body, its schema, and its examples by name.
-type Request<'a> = (&'a str, &'a Value, Vec<(&'a str, &'a Value)>);
+pub(crate) type Request<'a> = (&'a str, &'a Value, Vec<(&'a str, &'a Value)>);
 
 /// Every type of body that an operation takes; each must have examples.
-fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
+pub(crate) fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
     let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let examples = |content: &'a Value| {
         let examples = content["examples"].as_object().unwrap();
@@ -68,7 +68,7 @@ fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
 }
 
 /// An example as it is sent: a text as it is, all else as JSON.
-fn sent(example: &Value) -> String {
+pub(crate) fn sent(example: &Value) -> String {
     example.as_str().map_or_else(|| example.to_string(), str::to_owned)
 }
 
@@ -82,7 +82,7 @@ fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
 }
 
 /// A path with real values in it, and the query that it cannot do without.
-fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
+pub(crate) fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
     let mut filled = path.replace("{id}", submission).replace("{pseudonym}", subject);
     for parameter in document["paths"][path]["parameters"].as_array().into_iter().flatten() {
         let parameter = resolved(document, parameter);
@@ -105,10 +105,10 @@ fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> Stri
 }
 
 /// What the examples of these parameters stand for in a test.
-type Real<'a> = &'a [(&'a str, String)];
+pub(crate) type Real<'a> = &'a [(&'a str, String)];
 
 /// A path with what is really there in place of examples.
-fn real(document: &Value, mut path: String, real: Real<'_>) -> String {
+pub(crate) fn real(document: &Value, mut path: String, real: Real<'_>) -> String {
     for (parameter, value) in real {
         let example = document["components"]["parameters"][parameter]["example"].as_str().unwrap();
         path = path.replace(&format!("/{example}"), &format!("/{value}"));
@@ -117,7 +117,7 @@ fn real(document: &Value, mut path: String, real: Real<'_>) -> String {
 }
 
 /// The key of links.
-const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
+pub(crate) const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
 /// An example of a body, with the subject that is really there.
 fn real_body(example: &Value, there: Real<'_>) -> String {
@@ -126,7 +126,7 @@ fn real_body(example: &Value, there: Real<'_>) -> String {
 }
 
 /// A delivered alert of a submission, a link to it, a silence and another subject, for the parameters that name such.
-async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'static str, String)> {
+pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'static str, String)> {
     let delivered = |shown: &Value| {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
         !alerts.is_empty() && alerts.iter().all(|alert| alert["state"] == "delivered")

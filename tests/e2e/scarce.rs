@@ -17,7 +17,8 @@ struct State {
     latency: Duration,
     /// The statuses of the next answers; 200 after them.
     statuses: Vec<u16>,
-    result: Value,
+    /// As JSON.
+    result: String,
     at_once: usize,
     most: usize,
     cut: usize,
@@ -48,7 +49,7 @@ impl Scarce {
     pub(crate) async fn start(latency: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = State { latency, result: json!({"nodule": 0.5}), ..State::default() };
+        let state = State { latency, result: json!({"nodule": 0.5}).to_string(), ..State::default() };
         let scarce = Scarce { address, state: Arc::new(Mutex::new(state)) };
         let shared = Arc::clone(&scarce.state);
         tokio::spawn(async move {
@@ -83,7 +84,12 @@ impl Scarce {
 
     /// Finds this from now on.
     pub(crate) fn finds(&self, result: Value) {
-        self.state.lock().unwrap().result = result;
+        self.answers(&result.to_string());
+    }
+
+    /// Answers with this text from now on.
+    pub(crate) fn answers(&self, text: &str) {
+        self.state.lock().unwrap().result = text.to_owned();
     }
 
     /// Takes so long from now on.
@@ -137,5 +143,5 @@ async fn answer(
     };
     tokio::time::sleep(latency).await;
     call.1 = true;
-    Ok(Response::builder().status(status).body(Full::new(Bytes::from(result.to_string()))).unwrap())
+    Ok(Response::builder().status(status).body(Full::new(Bytes::from(result))).unwrap())
 }

@@ -10,14 +10,12 @@ pub(crate) mod method;
 mod methods;
 pub(crate) mod names;
 pub(crate) mod parameter;
-pub(crate) mod parse;
 pub(crate) mod range;
 mod scores;
 mod value_set;
 pub(crate) mod walk;
 
 use alloc::{
-    format,
     string::{String, ToString as _},
     vec::Vec,
 };
@@ -36,6 +34,7 @@ use self::{
 use crate::{
     Code, Finding, hex,
     intake::ReportKind,
+    reading::{Json, Limits},
     rule::{Rule, read_rules},
 };
 
@@ -86,11 +85,7 @@ impl Instrument {
 
     /// As [`Instrument::from_json`], the definition's SHA-256 being known.
     pub(crate) fn from_hashed(definition: &[u8], sha256: [u8; 32]) -> Result<Instrument, Vec<Finding>> {
-        let mut faults = Faults::new();
-        let root = parse::read_json(definition, &mut faults).map_err(|error| {
-            let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
-            Vec::from([Finding::new("", Code::Format, detail)])
-        })?;
+        let Json { value: root, mut faults } = Json::read(definition, Limits::DEFINITION)?;
         let instrument = read(At::root(&root), hex(&sha256), &mut faults);
         match instrument {
             Some(instrument) if faults.is_empty() => Ok(instrument),

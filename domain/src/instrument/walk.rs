@@ -56,9 +56,22 @@ impl Path<'_> {
     }
 }
 
+/// The longest token of a pointer, in characters.
+const LONGEST_TOKEN: usize = 64;
+
 /// A member name as a token of a JSON pointer.
+///
+/// A sender's own name is cut after 64 characters: a finding says where, it does not carry content.
 pub(crate) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    let mut token = String::with_capacity(key.len().min(LONGEST_TOKEN));
+    for c in key.chars().take(LONGEST_TOKEN) {
+        match c {
+            '~' => token.push_str("~0"),
+            '/' => token.push_str("~1"),
+            c => token.push(c),
+        }
+    }
+    token
 }
 
 /// A value and where it stands.
@@ -70,11 +83,6 @@ pub(crate) struct At<'v, 'p> {
 }
 
 impl<'v, 'p> At<'v, 'p> {
-    /// A value at a place.
-    pub(super) fn new(value: &'v Value, path: Path<'p>) -> Self {
-        At { value, path }
-    }
-
     /// The document itself.
     pub(crate) fn root(value: &'v Value) -> Self {
         At { value, path: Path::Root }

@@ -1,4 +1,4 @@
-//! The parsers under many cases: documents, rows of a batch, FHIR resources, texts that hold identities.
+//! The parsers under many cases: JSON, documents, rows of a batch, FHIR resources, texts that hold identities.
 //!
 //! Each property has an oracle beside "no panic": what is sound is accepted and comes out as it went in; what was made
 //! faulty is refused with a finding at the very place; of what was planted nothing is left.
@@ -13,6 +13,7 @@ mod documents;
 mod fhir;
 mod identities;
 mod policies;
+mod reading;
 mod rows;
 mod samples;
 

@@ -7,6 +7,7 @@
 use domain::Timestamp;
 use domain::alert::state::{Act, Event, Ignored, Phase, State};
 use domain::intake::is_name;
+use domain::reading::{Json, Limits};
 use domain::scrub::{Own, Removed, scrub};
 use domain::{Code, Finding};
 use platform::alerts::{self, Filter, Found, Happening, change::Change};
@@ -199,10 +200,10 @@ pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> 
     if !is_json {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json, or no body"));
     }
-    let Value::Object(mut members) = Problem::json(&body)? else {
+    let Json { value, mut faults } = Problem::json(&body, Limits::REQUEST)?;
+    let Value::Object(mut members) = value else {
         return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
     };
-    let mut faults = Vec::new();
     let note = members.remove("note").filter(|note| !note.is_null()).and_then(|note| {
         let text = note.as_str().map(str::trim);
         let sound = |text: &&str| {

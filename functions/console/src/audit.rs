@@ -10,7 +10,7 @@ use domain::intake::is_name;
 use domain::library;
 use platform::audit::{Record, head};
 use platform::auth::Principal;
-use platform::entry::{Record as Submission, Rescored, Subject};
+use platform::entry::{Outline, Rescored, Subject};
 use platform::http::Reply;
 use platform::identity::{digest, hex};
 use platform::jobs::Analysis;
@@ -18,6 +18,7 @@ use platform::kv::Store;
 use platform::problem::Problem;
 use platform::settings::Settings;
 use platform::{Error, names};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::away;
@@ -117,7 +118,7 @@ fn name_of(kind: &str) -> &'static str {
 fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
     match kind {
         "submission" => {
-            let record: Submission = serde_json::from_slice(content).ok()?;
+            let record: Outline = serde_json::from_slice(content).ok()?;
             Some((record.submission.study_id, record.submission.site_id))
         }
         "subject" => {
@@ -125,7 +126,7 @@ fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
             Some((subject.study_id, subject.site_id))
         }
         "analysis" => {
-            let analysis: Analysis = serde_json::from_slice(content).ok()?;
+            let analysis: Analysis<IgnoredAny> = serde_json::from_slice(content).ok()?;
             Some((analysis.study_id, analysis.site_id))
         }
         "rescored" => {

@@ -2,7 +2,9 @@
 //!
 //! Secrets of receivers are stored and never shown: see [`hidden`].
 
-use domain::Finding;
+use std::collections::BTreeSet;
+
+use domain::reading::{Json, Limits};
 use domain::settings::Document;
 use platform::http::{Incoming, Reply};
 use platform::names;
@@ -76,25 +78,13 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
     let principal = configurer(config, &incoming)?;
     let (reason, expected) = (reason(&incoming)?, incoming.header("if-match").map(str::to_owned));
     let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
-    let mut content = Problem::json(&body(incoming, LARGEST).await?)?;
-    let mut kept_from = None;
-    let mut faults = Vec::new();
-    if document == Document::AlertRoutes {
-        let (version, stored) = stored(config, document).await?;
-        let (any, unknown) = hidden::keep(&mut content, stored.as_ref());
-        (kept_from, faults) = (any.then_some(version), unknown);
-    }
-    // A mark that stands for nothing is told as that, and not as a secret of the wrong form.
-    let found = document.check(&content).into_iter();
-    let news: Vec<Finding> = found.filter(|fault| faults.iter().all(|other| other.pointer != fault.pointer)).collect();
-    faults.extend(news);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
+    let body = body(incoming, LARGEST).await?;
+    let stored = if document == Document::AlertRoutes { Some(stored(config, document).await?) } else { None };
+    let (content, kept_from) = checked(document, &body, stored)?;
+    drop(body);
     if query.dry_run {
         return Ok(Reply::json(200, &json!({"document": document.as_str(), "valid": true, "stored": false})));
     }
-    let content = content.to_string();
     let plan = |index: &mut settings::Index, at: &str| {
         let current = index.documents.get(document.as_str());
         check(current, expected.as_deref(), unseen)?;
@@ -108,6 +98,25 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
     let made = request::made(changed.map_err(|error| away(&error))?)?;
     let status = if made.version == 1 { 201 } else { 200 };
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
+}
+
+/// The text of a document without faults, and the version of what is stored from which it keeps secrets.
+fn checked(
+    document: Document,
+    body: &[u8],
+    stored: Option<(u64, Option<Value>)>,
+) -> Result<(String, Option<u64>), Problem> {
+    let Json { value: mut content, mut faults } = Problem::json(body, Limits::SETTINGS)?;
+    let mut kept_from = None;
+    if let Some((version, stored)) = stored {
+        let (any, unknown) = hidden::keep(&mut content, stored.as_ref());
+        kept_from = any.then_some(version);
+        faults.extend(unknown);
+    }
+    // A mark that stands for nothing is told as that, and not as a secret of the wrong form.
+    let told: BTreeSet<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
+    faults.extend(document.check(&content).into_iter().filter(|fault| !told.contains(&fault.pointer)));
+    if faults.is_empty() { Ok((content.to_string(), kept_from)) } else { Err(Problem::invalid(faults)) }
 }
 
 /// What is in force of a document, and its version; 0 if there is none.

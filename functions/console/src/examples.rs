@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::intake::pointer;
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument};
 use platform::entry::Score;
 use platform::problem::Problem;
@@ -39,28 +40,44 @@ pub(crate) struct Sent<'a> {
     pub(crate) definition: &'a str,
     examples: Vec<Example>,
     wrapped: bool,
+    /// Members beside the definition that are there more than once.
+    repeated: Vec<Finding>,
 }
 
 impl<'a> Sent<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Problem> {
-        let wrapped = Problem::json(body)?.get("definition").is_some();
+        let Json { value, faults: mut repeated } = Problem::json(body, Limits::DEFINITION)?;
+        let wrapped = value.get("definition").is_some();
         let text = std::str::from_utf8(body).unwrap_or_default();
         if !wrapped {
-            return Ok(Sent { definition: text, examples: Vec::new(), wrapped });
+            // Whoever reads the definition tells what it has more than once.
+            return Ok(Sent { definition: text, examples: Vec::new(), wrapped, repeated: Vec::new() });
         }
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
+        let envelope = serde_json::from_str::<Envelope<'_>>(text).map_err(|error| {
             let rule = format!(
                 "must be {{\"definition\", \"examples\": [{{\"answers\", \"parameters\", \"scores\"}}]}}: line {}, column {}",
                 error.line(),
                 error.column()
             );
-            Problem::invalid(vec![Finding::new("", Code::Format, rule)])
+            repeated.push(Finding::new("", Code::Format, rule));
+            Problem::invalid(std::mem::take(&mut repeated))
         })?;
+        repeated.retain(|fault| !fault.pointer.starts_with("/definition/"));
         if envelope.examples.len() > MOST {
             let rule = format!("must be at most {MOST}");
             return Err(Problem::invalid(vec![Finding::new("/examples", Code::Range, rule)]));
         }
-        Ok(Sent { definition: envelope.definition.get(), examples: envelope.examples, wrapped })
+        Ok(Sent { definition: envelope.definition.get(), examples: envelope.examples, wrapped, repeated })
+    }
+
+    /// The definition alone.
+    pub(crate) fn into_definition(self) -> &'a str {
+        self.definition
+    }
+
+    /// Whether anything beside the definition is there more than once.
+    pub(crate) fn repeats(&self) -> bool {
+        !self.repeated.is_empty()
     }
 
     /// The refusal for faults of the definition, which point into what was sent.
@@ -70,7 +87,7 @@ impl<'a> Sent<'a> {
                 fault.pointer.insert_str(0, "/definition");
             }
         }
-        Problem::invalid(faults)
+        Problem::invalid([self.repeated.clone(), faults].concat())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use domain::intake::is_name;
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument, fhir, library};
 use platform::auth::{Action, Principal};
 use platform::fhir::FHIR_JSON;
@@ -14,7 +15,7 @@ use platform::settings::{self, Draft, Index, Settings, Stored, built_in};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::examples::{self, Sent};
+use crate::examples::{self, Scored, Sent};
 use crate::request::{Query, body, bytes, configurer, only, reason};
 use crate::{away, request};
 
@@ -89,23 +90,17 @@ async fn definition(config: &Config, settings: &Settings, instrument: &Instrumen
 async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     let query = Query::read(&incoming, &["dry-run"])?;
     let reason = reason(&incoming)?;
-    let body = if incoming.is_type(FHIR_JSON) {
-        let resource = Problem::json(&bytes(incoming, LARGEST).await?)?;
-        fhir::import::definition(&resource, id).map_err(Problem::invalid)?.to_string().into_bytes()
-    } else {
-        body(incoming, LARGEST).await?
-    };
-    let sent = Sent::read(&body)?;
-    let instrument = Instrument::from_json(sent.definition.as_bytes()).map_err(|faults| sent.refused(faults))?;
-    let mut faults = misnamed(&instrument, id);
+    let is_fhir = incoming.is_type(FHIR_JSON);
+    let mut body = if is_fhir { bytes(incoming, LARGEST).await? } else { body(incoming, LARGEST).await? };
     let settings = in_force(config).await?;
-    if let Some(current) = find(config, &settings, id, None).await? {
-        faults.extend(dropped(&current, &instrument));
+    let current = find(config, &settings, id, None).await?;
+    // Nothing is waited for between what is read of a large definition and the end of its use.
+    if is_fhir {
+        body = translated(&body, id)?;
     }
-    if !faults.is_empty() {
-        return Err(sent.refused(faults));
-    }
-    let examples = examples::score(&instrument, &sent)?;
+    let sent = Sent::read(&body)?;
+    let (instrument, examples) = checked(&sent, current.as_deref(), id)?;
+    let definition = sent.into_definition();
     if query.dry_run {
         let document = json!({
             "id": id,
@@ -119,7 +114,7 @@ async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &
     if !examples.faults.is_empty() {
         return Err(Problem::invalid(examples.faults));
     }
-    let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, &sent, principal);
+    let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, definition, principal);
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
     let known = request::made(changed.map_err(|error| away(&error))?)?;
     let document = json!({
@@ -132,12 +127,33 @@ async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &
     Ok(Reply::json(if known { 200 } else { 201 }, &document))
 }
 
+/// A FHIR questionnaire as a definition.
+fn translated(body: &[u8], id: &str) -> Result<Vec<u8>, Problem> {
+    let Json { value, faults } = Problem::json(body, Limits::DEFINITION)?;
+    match fhir::import::definition(&value, id) {
+        Ok(definition) if faults.is_empty() => Ok(definition.to_string().into_bytes()),
+        read => Err(Problem::invalid([faults, read.err().unwrap_or_default()].concat())),
+    }
+}
+
+/// An instrument without faults, and what became of its examples.
+fn checked(sent: &Sent<'_>, current: Option<&Instrument>, id: &str) -> Result<(Instrument, Scored), Problem> {
+    let instrument = Instrument::from_json(sent.definition.as_bytes()).map_err(|faults| sent.refused(faults))?;
+    let mut faults = misnamed(&instrument, id);
+    faults.extend(current.into_iter().flat_map(|current| dropped(current, &instrument)));
+    if !faults.is_empty() || sent.repeats() {
+        return Err(sent.refused(faults));
+    }
+    let examples = examples::score(&instrument, sent)?;
+    Ok((instrument, examples))
+}
+
 /// What is stored, and what is in force from then on. Gives whether the version was there already.
 fn plan(
     index: &mut Index,
     at: &str,
     instrument: &Instrument,
-    sent: &Sent<'_>,
+    definition: &str,
     principal: &Principal,
 ) -> Result<(bool, Draft), Problem> {
     let (id, version) = (instrument.id(), instrument.version());
@@ -151,7 +167,7 @@ fn plan(
     };
     let draft = Draft {
         key: names::instrument(id, version),
-        content: sent.definition.to_owned(),
+        content: definition.to_owned(),
         entity: names::instrument_entity(id),
         before,
     };

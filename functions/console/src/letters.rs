@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Timestamp};
 use platform::alerts::{self, Happening, change::Change};
 use platform::audit::{self, Action as Audited};
@@ -110,7 +111,7 @@ pub(crate) async fn replay(config: &Config, incoming: Incoming) -> Result<Reply,
     let principal = administrator(config, &incoming, Action::Operate)?;
     Query::read(&incoming, &[])?;
     let reason = reason(&incoming)?;
-    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?)?)?;
+    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
     let done = if wanted.dry_run {
         counted(config, principal, &wanted).await
     } else {
@@ -219,11 +220,11 @@ async fn replayed(
 }
 
 impl Wanted {
-    fn read(document: Value) -> Result<Self, Problem> {
-        let Value::Object(mut members) = document else {
+    fn read(document: Json) -> Result<Self, Problem> {
+        let Json { value, mut faults } = document;
+        let Value::Object(mut members) = value else {
             return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
         };
-        let mut faults = Vec::new();
         let mut which = Vec::new();
         if let Some(ids) = members.remove("ids") {
             let read: Option<Vec<String>> = ids.as_array().and_then(|ids| {

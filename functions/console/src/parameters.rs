@@ -3,6 +3,7 @@
 use domain::{Code, Finding, Severity, Timestamp};
 use platform::http::Incoming;
 use platform::problem::Problem;
+use platform::query::unknown;
 
 /// The parameters of a query, each taken out by whoever knows it; what is left is a fault.
 pub(crate) struct Parameters {
@@ -22,10 +23,7 @@ impl Parameters {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let twice = given.iter().any(|(other, _): &(String, String)| other == name);
             match decoded(value) {
-                _ if !known.contains(&name) => {
-                    let rule = format!("the query may hold {}", known.join(", "));
-                    faults.push(Finding::new("", Code::Unknown, rule));
-                }
+                _ if !known.contains(&name) => faults.push(unknown(name, known)),
                 _ if twice => faults.push(Finding::new("", Code::Conflict, format!("{name} may stand there once"))),
                 Some(value) if !value.is_empty() => given.push((name.to_owned(), value)),
                 _ => faults.push(Finding::new("", Code::Format, format!("{name} must be a text in UTF-8, not empty"))),

@@ -4,6 +4,7 @@ use domain::{Code, Finding};
 use platform::auth::{Action, Principal};
 use platform::http::Incoming;
 use platform::problem::{Problem, ProblemType};
+use platform::query::unknown;
 use platform::settings::Changed;
 
 use crate::config::Config;
@@ -43,13 +44,13 @@ pub(crate) struct Query {
 impl Query {
     /// Reads a query whose parameters are among `known`.
     pub(crate) fn read(incoming: &Incoming, known: &[&str]) -> Result<Self, Problem> {
-        let (mut query, mut faults) = (Query::default(), Vec::new());
+        let (mut query, mut faults, mut given) = (Query::default(), Vec::new(), Vec::new());
         for parameter in incoming.query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             match (name, value) {
-                _ if !known.contains(&name) => {
-                    let rule = format!("the query may hold {}", known.join(", "));
-                    faults.push(Finding::new("", Code::Unknown, rule));
+                _ if !known.contains(&name) => faults.push(unknown(name, known)),
+                _ if given.contains(&name) => {
+                    faults.push(Finding::new("", Code::Conflict, format!("{name} may stand there once")));
                 }
                 ("version", "") => faults.push(Finding::new("", Code::Format, "version must not be empty")),
                 ("version", value) => query.version = Some(value.to_owned()),
@@ -57,6 +58,7 @@ impl Query {
                 (_, "false") => query.dry_run = false,
                 _ => faults.push(Finding::new("", Code::Choice, "dry-run must be true or false")),
             }
+            given.push(name);
         }
         if faults.is_empty() { Ok(query) } else { Err(Problem::invalid(faults)) }
     }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::intake::{is_name, pointer};
+use domain::reading::{Json, Limits};
 use domain::{Answers, Code, Finding, Instrument, Parameters};
 use platform::audit::{self, Action as Audited, Change};
 use platform::auth::{Action, Principal};
@@ -62,7 +63,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Res
     let principal = config.keys.admit(incoming.header("authorization"), Action::Configure)?;
     Query::read(&incoming, &[])?;
     let reason = reason(&incoming)?;
-    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?)?)?;
+    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
     if !principal.covers(&wanted.study, "*") {
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover the whole study"));
     }
@@ -238,11 +239,11 @@ async fn put(
 }
 
 impl Wanted {
-    fn read(document: Value) -> Result<Self, Problem> {
-        let Value::Object(mut members) = document else {
+    fn read(document: Json) -> Result<Self, Problem> {
+        let Json { value, mut faults } = document;
+        let Value::Object(mut members) = value else {
             return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
         };
-        let mut faults = Vec::new();
         let study = name(&mut members, "studyId", &mut faults);
         let version = name(&mut members, "version", &mut faults);
         let dry_run = match members.remove("dryRun") {

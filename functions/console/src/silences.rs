@@ -6,6 +6,7 @@
 
 use domain::alert::silence::{LONGEST_MS, Silence};
 use domain::intake::is_name;
+use domain::reading::{Json, Limits};
 use domain::settings::Document;
 use domain::{Code, Finding, Timestamp};
 use platform::auth::{Action, Principal};
@@ -72,8 +73,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply,
         return Ok(Reply::json(200, &json!({"silences": shown})));
     }
     let reason = reason(&incoming)?;
-    let mut silence = Problem::json(&body(incoming, LARGEST).await?)?;
-    let mut faults = Vec::new();
+    let Json { value: mut silence, mut faults } = Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?;
     match silence.as_object_mut() {
         Some(members) => {
             for own in ["id", "author"].into_iter().filter(|own| members.contains_key(*own)) {
@@ -99,13 +99,13 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply,
         }
         None => faults.push(Finding::new("", Code::Type, "must be a JSON object")),
     }
-    if faults.is_empty() {
+    if silence.is_object() {
         match Silence::read(&silence) {
             Ok(read) if read.end <= clock::now() => {
                 faults.push(Finding::new("/end", Code::Range, "must be in the future"));
             }
             Ok(_) => {}
-            Err(found) => faults = found,
+            Err(found) => faults.extend(found),
         }
     }
     if !faults.is_empty() {

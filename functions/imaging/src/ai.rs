@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use domain::intake::pointer;
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use platform::auth::Action;
 use platform::deadline::{Deadline, HEADER, TimedOut};
@@ -12,7 +14,7 @@ use platform::holder::Holder;
 use platform::http::{self, Answer, CallError, Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::{clock, log, place};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::services::Service;
@@ -38,6 +40,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     let trace = incoming.trace.clone();
     let body = body(incoming, LONGEST_BODY, Deadline::after_or_sooner(ARRIVAL, asked.as_deref())).await?;
     let (service, input) = read(config, &body)?;
+    drop(body);
 
     let deadline = Deadline::after_or_sooner(PATIENCE + service.deadline, asked.as_deref());
     let holder = Holder::new();
@@ -57,7 +60,9 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
         log::warn("place-not-freed").cause(&error).write();
     }
     let result = result(answer)?;
-    Ok(Reply::json(200, &json!({"service": service.name, "result": result})))
+    // The name of a service has nothing in it that JSON would escape.
+    let body = ["{\"result\":", &result, ",\"service\":\"", &service.name, "\"}"].concat();
+    Ok(Reply::new(200, "application/json", body))
 }
 
 /// Reads a body.
@@ -71,15 +76,16 @@ pub(crate) async fn body(incoming: Incoming, limit: usize, deadline: Deadline) -
 
 /// The service that is asked for, and what it is given.
 fn read<'a>(config: &'a Config, body: &[u8]) -> Result<(&'a Service, String), Problem> {
-    let malformed = || Problem::new(ProblemType::Malformed, "send a JSON object");
-    let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Err(malformed()) };
-    let mut findings = Vec::new();
+    let Json { value, faults: mut findings } = Problem::json(body, Limits::EXCHANGE)?;
+    let Value::Object(mut members) = value else {
+        return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
+    };
     let service = service(config, members.remove("service"), &mut findings);
     let input = members.remove("input");
     if input.is_none() {
         findings.push(Finding::new("/input", Code::Required, "is what the service is given"));
     }
-    unknown(&members, &mut findings);
+    unknown("", &members, &mut findings);
     match (service, input) {
         (Some(service), Some(input)) if findings.is_empty() => Ok((service, input.to_string())),
         _ => Err(Problem::invalid(findings)),
@@ -97,18 +103,23 @@ pub(crate) fn service<'a>(config: &'a Config, name: Option<Value>, findings: &mu
     found
 }
 
-/// Members that no rule names. Their names are the sender's: the finding tells only that they are there.
-pub(crate) fn unknown(members: &serde_json::Map<String, Value>, findings: &mut Vec<Finding>) {
-    if !members.is_empty() {
-        findings.push(Finding::new("", Code::Unknown, format!("{} members have no meaning here", members.len())));
-    }
+/// Members that no rule names, of the object at this pointer.
+pub(crate) fn unknown(at: &str, members: &Map<String, Value>, findings: &mut Vec<Finding>) {
+    let one =
+        |name: &String| Finding::new(at.to_owned() + &pointer(name), Code::Unknown, "is no member of this document");
+    findings.extend(members.keys().map(one));
 }
 
-/// What a service found.
-fn result(answer: Result<Answer, CallError>) -> Result<Value, Problem> {
+/// What a service found, as it wrote it.
+fn result(answer: Result<Answer, CallError>) -> Result<String, Problem> {
     match answer {
-        Ok(answer) if (200..300).contains(&answer.status) => serde_json::from_slice(&answer.body)
-            .map_err(|_| Problem::new(ProblemType::BadGateway, "the service did not answer in JSON of up to 1 MiB")),
+        Ok(answer) if (200..300).contains(&answer.status) => {
+            let sound = Json::sound(&answer.body, Limits::EXCHANGE).is_ok();
+            String::from_utf8(answer.body).ok().filter(|_| sound).ok_or_else(|| {
+                let rule = "the service did not answer in JSON of up to 1 MiB and 50000 values, each member once";
+                Problem::new(ProblemType::BadGateway, rule)
+            })
+        }
         Ok(answer) => Err(Problem::new(ProblemType::BadGateway, format!("the service answered {}", answer.status))),
         Err(CallError::TimedOut) => {
             Err(Problem::new(ProblemType::DeadlinePassed, "the service did not answer in time"))

@@ -68,6 +68,7 @@ async fn accept(
     let trace = incoming.trace.clone();
     let body = ai::body(incoming, LONGEST_BODY, deadline).await?;
     let Asked { job, image, hash } = asked::read(config, &body, &principal.id, &trace)?;
+    drop(body);
     if !principal.covers(&job.study_id, &job.site_id) {
         log::warn("foreign-scope").key(&principal.id).write();
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));

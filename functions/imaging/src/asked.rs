@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::intake::{is_identifier, is_name};
+use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use platform::http::Url;
 use platform::identity::{Patient, random_submission_id};
@@ -29,11 +30,12 @@ pub(crate) struct Asked {
 
 /// Reads the body of a request by a key of this id.
 pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Asked, Problem> {
-    let malformed = || Problem::new(ProblemType::Malformed, "send a JSON object");
-    let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else { return Err(malformed()) };
+    let Json { value, faults: mut findings } = Problem::json(body, Limits::REQUEST)?;
     // The members of an object are in the order of their names, however they were sent.
-    let hash = config.pseudonyms.content_hash(&Value::Object(members.clone()).to_string());
-    let mut findings = Vec::new();
+    let hash = config.pseudonyms.content_hash(&value.to_string());
+    let Value::Object(mut members) = value else {
+        return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
+    };
     // Of the form that the door of reports takes: who is meant is the same at both.
     let name = (is_name as fn(&str) -> bool, "must be 1 to 64 letters, digits, '.', '_' or '-'");
     let rule = "must be 1 to 128 characters, no control characters, no space at either end";
@@ -61,7 +63,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
         }
     };
     let image = image(config, members.remove("image"), &mut findings);
-    ai::unknown(&members, &mut findings);
+    ai::unknown("", &members, &mut findings);
 
     let (Some(study_id), Some(site_id), Some(patient), Some(service), Some(image), true) =
         (study, site, patient, service, image, findings.is_empty())
@@ -138,7 +140,7 @@ fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> 
         return None;
     };
     let (url, data, media_type) = (image.remove("url"), image.remove("data"), image.remove("mediaType"));
-    ai::unknown(&image, findings);
+    ai::unknown("/image", &image, findings);
     match (url, data, media_type) {
         (Some(Value::String(text)), None, None) => {
             return callable("/image/url", &text, |url| config.is_source(url), findings).map(Given::Url);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::alert::retry::{self, Verdict};
+use domain::reading::{Json, Limits};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use platform::entry::{Alert, Attempt, Dispatch, Subject, failing};
@@ -27,6 +28,8 @@ use crate::worker::End;
 
 /// How long a worker waits for a place at a service.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How large a result may be. Results are kept, and several are held at the same time.
+const RESULT: Limits = Limits { levels: 32, values: 10_000 };
 
 /// Calls the service for an analysis, unless it is cancelled before or meanwhile.
 pub(crate) async fn analyse(
@@ -95,7 +98,7 @@ pub(crate) async fn analyse(
     let elapsed_ms = u64::try_from(clock::now().millis() - began.1.millis()).unwrap_or(0);
     match config.schedule.decide(outcome, retry::Attempt { number, elapsed_ms, failing }, clock::chance()) {
         Verdict::Delivered => {
-            let found = answer.ok().and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok());
+            let found = answer.ok().and_then(|answer| Json::sound(&answer.body, RESULT).ok());
             let Some(found) = found else { return failed(config, &work, "unreadable-result").await };
             if !jobs::go_on(&config.redis, &work.job, Next::Ending, work.attempts.len(), Some(took)).await? {
                 return Ok(dropped(&work.job));

@@ -7,7 +7,7 @@ use domain::alert::endpoint::Secret;
 use domain::alert::retry::Schedule;
 use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, once};
+use platform::config::{Reader, json, once};
 use platform::http::Url;
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
@@ -88,8 +88,8 @@ fn address(pointer: &str, text: &str, faults: &mut Vec<String>) -> Option<String
 }
 
 fn sources(text: &str) -> Result<Vec<String>, Vec<String>> {
-    let rule = || vec!["must be a JSON array of http or https addresses that end in a slash".to_owned()];
-    let declared: Vec<String> = serde_json::from_str(text).map_err(|_| rule())?;
+    let rule = "must be a JSON array of http or https addresses that end in a slash";
+    let declared: Vec<String> = json(text, rule)?;
     let mut faults = Vec::new();
     let read = declared.iter().enumerate().filter_map(|(index, url)| address(&format!("/{index}"), url, &mut faults));
     let sources = read.collect();
@@ -104,8 +104,8 @@ struct Target {
 }
 
 fn webhooks(text: &str) -> Result<Vec<(String, Secret)>, Vec<String>> {
-    let rule = || vec![r#"must be a JSON array of {"url","secret"}"#.to_owned()];
-    let targets: Vec<Target> = serde_json::from_str(text).map_err(|_| rule())?;
+    let rule = r#"must be a JSON array of {"url","secret"}"#;
+    let targets: Vec<Target> = json(text, rule)?;
     let (mut webhooks, mut faults) = (Vec::new(), Vec::new());
     for (index, target) in targets.iter().enumerate() {
         let url = address(&format!("/{index}/url"), &target.url, &mut faults);
@@ -119,10 +119,10 @@ fn webhooks(text: &str) -> Result<Vec<(String, Secret)>, Vec<String>> {
 }
 
 fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
-    let rule = || vec!["must be a JSON array of at most 100 delays, in seconds from 0 to 604800".to_owned()];
-    let seconds: Vec<f64> = serde_json::from_str(text).map_err(|_| rule())?;
+    let rule = "must be a JSON array of at most 100 delays, in seconds from 0 to 604800";
+    let seconds: Vec<f64> = json(text, rule)?;
     if seconds.len() > 100 || seconds.iter().any(|delay| !(0.0..=604_800.0).contains(delay)) {
-        return Err(rule());
+        return Err(vec![rule.to_owned()]);
     }
     Ok(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect())
 }

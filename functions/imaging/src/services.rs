@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Severity;
+use platform::config::json;
 use platform::deadline::Deadline;
 use platform::http::Url;
 use platform::place;
@@ -72,7 +73,7 @@ impl Service {
 /// Reads the variable `ai_services`.
 pub(crate) fn read(text: &str) -> Result<Services, Vec<String>> {
     let rule = r#"must be a JSON object: name to {"url","limit","deadlineMs","alerts":[{"rule","finding","atLeast","severity"}]}"#;
-    let declared: BTreeMap<String, Declared> = serde_json::from_str(text).map_err(|_| vec![rule.to_owned()])?;
+    let declared: BTreeMap<String, Declared> = json(text, rule)?;
     let (mut services, mut faults) = (Services::new(), Vec::new());
     for (name, declared) in declared {
         let plain = |text: &str| {

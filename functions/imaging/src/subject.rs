@@ -10,6 +10,7 @@ use platform::jobs::{self, Analysis};
 use platform::kv::Store;
 use platform::problem::Problem;
 use platform::{Error, linked, names};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::analyses::away;
@@ -17,8 +18,8 @@ use crate::config::Config;
 
 /// The most that are listed, the latest.
 const MOST: u32 = 1000;
-/// How many are looked at at the same time.
-const LOOKS: usize = 16;
+/// How many are looked at at the same time: each may be as long as the longest answer of a service.
+const LOOKS: usize = 4;
 
 /// Lists the analyses that the key covers. Of a subject that nobody knows there are none.
 pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
@@ -43,14 +44,18 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
 
 /// How far an analysis is, if the key covers it.
 async fn look(config: &Config, principal: &Principal, store: &Store, id: &str) -> Result<Option<Value>, Error> {
-    let found = match store.get::<Analysis>(&names::analysis(id)).await? {
-        Some(record) => Some(record),
-        None => jobs::look(&config.redis, id).await?.map(|progress| {
+    match store.get::<Analysis<IgnoredAny>>(&names::analysis(id)).await? {
+        Some(record) => Ok(shown(principal, &record)),
+        None => Ok(jobs::look(&config.redis, id).await?.and_then(|progress| {
             let state = progress.state;
-            Analysis { state, ..Analysis::of(id, progress.facts) }
-        }),
-    };
-    Ok(found.filter(|it| principal.covers(&it.study_id, &it.site_id)).map(|it| {
+            shown(principal, &Analysis { state, ..Analysis::of(id, progress.facts) })
+        })),
+    }
+}
+
+/// An analysis without what was found, if the key covers it.
+fn shown<R>(principal: &Principal, it: &Analysis<R>) -> Option<Value> {
+    principal.covers(&it.study_id, &it.site_id).then(|| {
         json!({
             "analysisId": it.analysis_id,
             "state": it.state,
@@ -60,5 +65,5 @@ async fn look(config: &Config, principal: &Principal, store: &Store, id: &str) -
             "priority": it.priority,
             "requestedAt": it.requested_at,
         })
-    }))
+    })
 }

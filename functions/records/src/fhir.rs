@@ -11,13 +11,14 @@ use domain::fhir::questionnaire::questionnaire;
 use domain::{Code, Finding, Instrument};
 use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
-use platform::entry::{Record, State};
+use platform::entry::{Outline, State};
 use platform::fhir::{FHIR_JSON, outcome};
 use platform::http::{Incoming, Reply};
 use platform::identity::is_id;
 use platform::kv::Store;
 use platform::names;
 use platform::problem::{Problem, ProblemType};
+use platform::query::unknown;
 use platform::settings::Settings;
 use serde_json::Value;
 
@@ -86,7 +87,7 @@ fn derived_from(query: &str) -> Result<String, Problem> {
             "derived-from" if asked.is_none() => asked = Some(value),
             "derived-from" => findings.push(Finding::new("", Code::Conflict, "derived-from is given once")),
             "_format" => {}
-            _ => findings.push(Finding::new("", Code::Unknown, "the only search parameter is derived-from")),
+            _ => findings.push(unknown(name, &["derived-from"])),
         }
     }
     // What stands in a reference to a submission needs no other escape.
@@ -112,8 +113,8 @@ async fn observations(config: &Config, principal: &Principal, id: &str) -> Resul
         return Ok(Vec::new());
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
-    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
-    let covered = |record: &Record| principal.covers(&record.submission.study_id, &record.submission.site_id);
+    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let covered = |record: &Outline| principal.covers(&record.submission.study_id, &record.submission.site_id);
     let kept = record.filter(|record| covered(record) && record.state != State::Erased);
     let Some(record) = kept else { return Ok(Vec::new()) };
     let submission = &record.submission;

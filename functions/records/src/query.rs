@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use domain::{Code, Finding};
 use platform::percent::decode;
 use platform::problem::Problem;
+use platform::query::unknown;
 
 /// The parameters of a query, each given once. Faults are collected until [`Query::checked`].
 pub(crate) struct Query {
@@ -20,8 +21,7 @@ impl Query {
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             if !known.contains(&name) {
-                let rule = format!("the query may hold {}", known.join(", "));
-                read.faults.push(Finding::new("", Code::Unknown, rule));
+                read.faults.push(unknown(name, known));
                 continue;
             }
             let Some(value) = decode(value) else {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use domain::alert::endpoint::Credential;
 use domain::intake::is_name;
+use domain::reading::{Json, Limits};
 use domain::url::Template;
 use platform::clock;
+use platform::config;
 use platform::deadline::Deadline;
 use platform::http::{self, CallError};
 use platform::percent::encode;
@@ -94,7 +96,7 @@ impl Service {
     /// Every rule that it breaks, without a value.
     pub(crate) fn read_list(text: &str, places: &[Place]) -> Result<Vec<Self>, Vec<String>> {
         let rule = r#"must be a JSON array of {"name","required"?,"url"?,"authorization"?}"#;
-        let Ok(declared) = serde_json::from_str::<Vec<Declared>>(text) else { return Err(vec![rule.to_owned()]) };
+        let declared: Vec<Declared> = config::json(text, rule)?;
         let (mut names, mut faults, mut services) = (BTreeSet::new(), Vec::new(), Vec::new());
         for (index, declared) in declared.into_iter().enumerate() {
             let mut fault = |member: &str, rule: &str| faults.push(format!("at \"/{index}{member}\": {rule}"));
@@ -136,7 +138,7 @@ impl Service {
         headers.extend(self.authorization.as_ref().map(|value| ("authorization", value.as_str().to_owned())));
         match http::get(&url, &headers, LONGEST_ANSWER, deadline).await {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                serde_json::from_slice(&answer.body).map_or(Outcome::Unreadable, Outcome::Ok)
+                Json::sound(&answer.body, Limits::EXCHANGE).map_or(Outcome::Unreadable, Outcome::Ok)
             }
             Ok(answer) => Outcome::Refused(Some(answer.status)),
             Err(CallError::TimedOut) => Outcome::TimedOut,

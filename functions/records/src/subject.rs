@@ -7,11 +7,13 @@
 use domain::Code;
 use domain::intake::is_name;
 use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Record, State, Subject, Superseded};
+use platform::entry::{Alert, Outline, State, Subject, Superseded};
 use platform::filed::{self, Filed, Wanted};
 use platform::http::{Incoming, Reply};
 use platform::identity::is_pseudonym;
+use platform::judged::Judged;
 use platform::kv::Store;
 use platform::problem::Problem;
 use platform::{Error, linked, names};
@@ -21,8 +23,8 @@ use crate::config::Config;
 use crate::query::Query;
 use crate::{away, patience, reader, spark, within};
 
-/// How many records are read at the same time.
-const READS: usize = 32;
+/// How many records are read at the same time: each may be as long as the longest report.
+const READS: usize = 8;
 /// How many submissions a page holds, unless the query says otherwise; and the most.
 const PAGE: u32 = 50;
 const LONGEST_PAGE: u32 = 200;
@@ -115,14 +117,14 @@ pub(crate) async fn covered(
 }
 
 /// The records of submissions, in their order; none of one that is not there or erased.
-async fn records(store: &Store, filed: &[Filed]) -> Result<Vec<Record>, Error> {
-    let mut records = Vec::with_capacity(filed.len());
-    for some in filed.chunks(READS) {
-        let read = some.iter().map(async |filed| store.get::<Record>(&names::submission(&filed.id)).await);
-        records.extend(try_join_all(read).await?.into_iter().flatten());
-    }
-    records.retain(|record| record.state != State::Erased);
-    Ok(records)
+async fn records(store: &Store, filed: &[Filed]) -> Result<Vec<Outline>, Error> {
+    let ids = filed.iter().map(|filed| names::submission(&filed.id));
+    let read = stream::iter(ids.map(async |key| store.get::<Outline>(&key).await)).buffered(READS);
+    let read = read.try_filter_map(async |record| {
+        let record = record.filter(|record| record.state != State::Erased);
+        Ok(record.map(|record| Outline { judged: Judged::default(), ..record }))
+    });
+    read.try_collect().await
 }
 
 /// Submissions as lists show them: with their scores and alerts.

@@ -2,7 +2,7 @@
 
 use domain::alert::state::{self, Dead, Phase};
 use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Overdue, Record, Rescored, State, Superseded};
+use platform::entry::{Alert, Outline, Overdue, Rescored, State, Superseded};
 use platform::http::Reply;
 use platform::identity::is_id;
 use platform::kv::Store;
@@ -22,7 +22,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| away(&error))?;
-    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
     match record {
         Some(record) if principal.covers(&record.submission.study_id, &record.submission.site_id) => {
             if record.state == State::Erased {
@@ -70,7 +70,7 @@ async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Repl
 }
 
 /// Adds which submission this one took the place of, and which one took its place.
-async fn versions(store: &Store, record: &Record, document: &mut Value) -> Result<(), Error> {
+async fn versions(store: &Store, record: &Outline, document: &mut Value) -> Result<(), Error> {
     let submission = &record.submission;
     let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
     let supersedes = submission.amends.as_ref().map(|id| ("supersedes", json!(id)));
@@ -82,7 +82,7 @@ async fn versions(store: &Store, record: &Record, document: &mut Value) -> Resul
 }
 
 /// For those who may follow a submission and not read it.
-fn brief(record: &Record) -> Value {
+fn brief(record: &Outline) -> Value {
     let submission = &record.submission;
     json!({
         "submissionId": submission.submission_id,
@@ -93,7 +93,7 @@ fn brief(record: &Record) -> Value {
     })
 }
 
-async fn full(store: &Store, record: &Record) -> Result<Value, Error> {
+async fn full(store: &Store, record: &Outline) -> Result<Value, Error> {
     let overdue: Option<Overdue> = store.get(&names::overdue(&record.submission.submission_id)).await?;
     let mut alerts = Vec::with_capacity(record.alerts.len());
     for id in record.alerts.iter().chain(overdue.iter().flat_map(|overdue| &overdue.alerts)) {

@@ -37,7 +37,7 @@ const MOST_ROWS: usize = 5000;
 /// The most rows of one script.
 const CHUNK_ROWS: usize = 256;
 /// The most bytes of one script, but for its last row.
-const CHUNK_BYTES: usize = 1024 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 
 /// What became of a row.
 enum Outcome {

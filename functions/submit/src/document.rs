@@ -87,10 +87,12 @@ pub(crate) struct Accepted {
 }
 
 impl Known {
-    /// Checks a document: every fault of its envelope, its content and what it says about its scoring.
+    /// Checks a document: every fault of its envelope, its content and what it says about its scoring, beside the
+    /// `faults` with which it was read.
     pub(crate) fn check(
         self,
         mut document: Value,
+        mut faults: Vec<Finding>,
         idempotency_key: Option<String>,
         now: Timestamp,
     ) -> Result<Accepted, Vec<Finding>> {
@@ -106,10 +108,9 @@ impl Known {
             Shape::Report => Ok(Selection::default()),
         };
         let (mut envelope, selection) = match (self.shape.read(document, check), selection) {
-            (Ok(envelope), Ok(selection)) => (envelope, selection),
+            (Ok(envelope), Ok(selection)) if faults.is_empty() => (envelope, selection),
             (read, selection) => {
-                let mut faults = read.err().unwrap_or_default();
-                faults.extend(selection.err().unwrap_or_default());
+                faults.extend(read.err().into_iter().chain(selection.err()).flatten());
                 return Err(faults);
             }
         };

@@ -6,6 +6,7 @@
 use domain::Timestamp;
 use domain::fhir::response::{Response, Scope};
 use domain::intake::Shape;
+use domain::reading::{Json, Limits};
 use platform::auth::Principal;
 use platform::fhir::outcome;
 use platform::http::{Incoming, Reply};
@@ -39,7 +40,7 @@ pub(crate) async fn read(
     principal: &Principal,
     now: Timestamp,
 ) -> Result<Accepted, Problem> {
-    let resource = Problem::json(body)?;
+    let Json { value: resource, faults: repeated } = Problem::json(body, Limits::RESOURCE)?;
     let response = Response::open(&resource);
     let instrument = match response.instrument() {
         Some(id) => crate::instrument(config, settings, id, response.version()).await?,
@@ -49,8 +50,11 @@ pub(crate) async fn read(
     let scope = Scope { study: principal.study(), site: principal.site(), systems: systems.as_deref() };
     let mut translation = response.translate(instrument.as_deref(), scope);
     let document = translation.take_document();
-    let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
-    let mut accepted = translation.settle(read).map_err(Problem::invalid)?;
+    let read = Known { shape: Shape::Response, instrument }.check(document, Vec::new(), idempotency_key, now);
+    let mut accepted = match translation.settle(read) {
+        Ok(accepted) if repeated.is_empty() => accepted,
+        read => return Err(Problem::invalid([repeated, read.err().unwrap_or_default()].concat())),
+    };
     if let Some(place) = translation.place(document::AMENDED) {
         accepted.amended_at = place.to_owned().into();
     }

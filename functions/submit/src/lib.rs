@@ -23,6 +23,7 @@ use std::time::Duration;
 use domain::deidentify::Policy;
 use domain::intake::Shape;
 use domain::patient_systems::PatientSystems;
+use domain::reading::{Json, Limits};
 use domain::selection;
 use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
@@ -171,9 +172,10 @@ async fn one_round(
         let read = fhir::read(config, settings, body, sent.idempotency_key.clone(), principal, *now).await;
         read.inspect_err(|_| place.of_key(principal))?
     } else {
-        let document = Problem::json(body).inspect_err(|_| place.of_document(body, principal))?;
-        let known = sent.target.known(config, settings, selection::version(&document)).await?;
-        let read = known.check(document, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
+        let read = Problem::json(body, Limits::DOCUMENT);
+        let Json { value, faults } = read.inspect_err(|_| place.of_document(body, principal))?;
+        let known = sent.target.known(config, settings, selection::version(&value)).await?;
+        let read = known.check(value, faults, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
         read.inspect_err(|_| place.of_document(body, principal))?
     };
     allow(principal, &accepted.envelope.study_id, &accepted.envelope.site_id)

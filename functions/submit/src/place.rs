@@ -4,6 +4,7 @@
 //! the figures of others. All this happens after a refusal is decided: an accepted document pays nothing for it.
 
 use domain::intake::{ReportKind, is_name};
+use domain::reading::{Json, Limits};
 use domain::rows::Row;
 use platform::auth::Principal;
 use platform::problem::{Problem, ProblemType};
@@ -14,6 +15,14 @@ use serde_json::{Map, Value};
 use crate::config;
 use crate::document::Target;
 use crate::row;
+
+/// The members of a document, whatever else is wrong with it.
+fn members(text: &[u8]) -> Option<Map<String, Value>> {
+    match Json::read(text, Limits::DOCUMENT) {
+        Ok(Json { value: Value::Object(members), .. }) => Some(members),
+        _ => None,
+    }
+}
 
 /// As much as is known.
 #[derive(Default)]
@@ -40,8 +49,9 @@ impl Place {
 
     /// What a document with faults tells all the same.
     pub(crate) fn of_document(&mut self, body: &[u8], principal: &Principal) {
-        let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return };
-        self.of_members(&members, principal);
+        if let Some(members) = members(body) {
+            self.of_members(&members, principal);
+        }
     }
 
     fn of_members(&mut self, members: &Map<String, Value>, principal: &Principal) {
@@ -62,7 +72,7 @@ impl Place {
     pub(crate) fn of_row(row: &Row, principal: &Principal) -> Self {
         let mut place = Place::default();
         let Row::Whole(bytes) = row else { return place };
-        let Ok(Value::Object(members)) = serde_json::from_slice(bytes) else { return place };
+        let Some(members) = members(bytes) else { return place };
         if row::is_response(&members) {
             place.kind = Some("response");
         }

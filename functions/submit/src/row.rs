@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use domain::intake::{self, Shape};
+use domain::intake::Shape;
+use domain::reading::{Json, Limits};
 use domain::rows::{Format, Row, Splitter};
 use domain::selection;
 use domain::{Code, Finding, Timestamp};
@@ -19,8 +20,10 @@ use crate::document::{Accepted, Known};
 pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
 /// The most findings that are told of one row.
 const MOST_OF_ROW: usize = 100;
-/// The most findings that are told of a batch.
-const MOST_OF_BATCH: usize = 20_000;
+/// The most bytes that the findings of a batch take in its answer.
+const MOST_OF_BATCH: usize = 512 * 1024;
+/// What a finding takes beside its texts.
+const AROUND: usize = 64;
 
 /// Why no more rows come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,14 +165,12 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
     let Row::Whole(bytes) = row else {
         return Err(fault(Code::Range, format!("must be at most {} bytes", crate::LONGEST_BODY)));
     };
-    let mut document = intake::parse(bytes).map_err(|error| {
-        fault(Code::Format, format!("is not JSON at line {}, column {}", error.line(), error.column()))
-    })?;
+    let Json { value: mut document, faults } = Json::read(bytes, Limits::DOCUMENT).map_err(Vec::from)?;
     let Some(members) = document.as_object_mut() else {
         return Err(fault(Code::Type, "must be a JSON object".to_owned()));
     };
     if !is_response(members) {
-        return Ok(alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now))?);
+        return Ok(alone(Known { shape: Shape::Report, instrument: None }.check(document, faults, None, now))?);
     }
     let named = members.remove("instrument");
     let version = selection::version(&document);
@@ -182,7 +183,7 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
         Some(_) => Err((Code::Type, "must be a string")),
     };
     let instrument = named.as_ref().ok().cloned();
-    let checked = alone(Known { shape: Shape::Response, instrument }.check(document, None, now));
+    let checked = alone(Known { shape: Shape::Response, instrument }.check(document, faults, None, now));
     match (named, checked) {
         (Ok(_), checked) => Ok(checked?),
         (Err((code, rule)), checked) => {
@@ -213,10 +214,15 @@ impl Budget {
     /// Cuts what is too much. Gives how many findings were cut.
     pub(crate) fn cut(&mut self, findings: &mut Vec<Finding>) -> usize {
         let all = findings.len();
-        findings.truncate(MOST_OF_ROW.min(self.0));
+        let fits = |finding: &Finding| {
+            let left = self.0.checked_sub(finding.pointer.len() + finding.detail.len() + AROUND);
+            self.0 = left.unwrap_or(0);
+            left.is_some()
+        };
+        let told = findings.iter().take(MOST_OF_ROW).map(fits).take_while(|fits| *fits).count();
+        findings.truncate(told);
         findings.shrink_to_fit();
-        self.0 -= findings.len();
-        all - findings.len()
+        all - told
     }
 }
 

@@ -144,6 +144,10 @@ pub(super) async fn read(
             // All of it at once. A body of stated length has no trailers to wait for.
             return Ok(chunk);
         }
+        if whole.is_empty() {
+            // What grows by doubling takes up to three times as much on the way.
+            whole.reserve_exact(stated.unwrap_or(0).min(limit));
+        }
         whole.append(&mut chunk);
         if whole.len() > limit {
             return Err((BodyError::TooLong, Some(body)));

@@ -7,10 +7,11 @@ use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::settings::Document;
 use platform::Error;
-use platform::config::Reader;
+use platform::config::{Reader, json};
 use platform::link::LinkKey;
 use platform::redis::{PATIENCE, Redis};
 use platform::settings::Settings;
+use serde_json::Value;
 
 /// The longest that work waits in a worker for a place at its receiver.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -81,16 +82,16 @@ fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let rule = || vec!["must be empty, or a JSON array of at most 100 delays, in seconds from 0 to 604800".to_owned()];
-    let seconds: Vec<f64> = serde_json::from_str(text).map_err(|_| rule())?;
+    let rule = "must be empty, or a JSON array of at most 100 delays, in seconds from 0 to 604800";
+    let seconds: Vec<f64> = json(text, rule)?;
     if seconds.len() > 100 || seconds.iter().any(|delay| !(0.0..=604_800.0).contains(delay)) {
-        return Err(rule());
+        return Err(vec![rule.to_owned()]);
     }
     Ok(Some(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect()))
 }
 
 fn routes(text: &str) -> Result<Option<Routes>, Vec<String>> {
-    let document = serde_json::from_str(text).map_err(|_| vec!["must be JSON".to_owned()])?;
+    let document: Value = json(text, "must be JSON")?;
     let faults = |faults: Vec<domain::Finding>| {
         faults.into_iter().map(|fault| format!("at {:?}: {}", fault.pointer, fault.detail)).collect()
     };

@@ -40,10 +40,17 @@ fn placed(submission: &Submission) -> Option<(Line, Place)> {
     Some((line, Place { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
 }
 
-/// What an earlier submission said.
-struct Earlier<'a> {
+/// As much of an earlier submission as others are compared with. Its content may be large, and is not kept.
+#[derive(Clone)]
+struct Earlier {
     scores: Numbers,
-    content: &'a Map<String, Value>,
+    baselines: Vec<Baseline>,
+}
+
+impl Earlier {
+    fn of<'a>(scores: impl Iterator<Item = (&'a String, &'a Option<Value>)>, content: &Map<String, Value>) -> Self {
+        Earlier { scores: numbers(scores), baselines: Baseline::of(&Measured::list(content)) }
+    }
 }
 
 /// Scores that are numbers, by their ids.
@@ -136,24 +143,22 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
         .filter(|id| !here.contains_key(id.as_str()))
         .collect();
     let stored: Vec<String> = stored.into_iter().collect();
-    let mut records: BTreeMap<&str, Stored> = BTreeMap::new();
+    let mut records: BTreeMap<&str, Earlier> = BTreeMap::new();
     for some in stored.chunks(READS) {
-        let read = join_all(some.iter().map(async |id| store.get::<Stored>(&names::submission(id)).await)).await;
-        for (id, record) in some.iter().zip(read) {
-            let record = record.ok().flatten().filter(|record| record.state == State::Scored);
-            records.extend(record.map(|record| (id.as_str(), record)));
-        }
+        let read = some.iter().map(async |id| {
+            let record: Stored = store.get(&names::submission(id)).await.ok()??;
+            let scores = record.scores.iter().map(|score| (&score.id, &score.value));
+            (record.state == State::Scored).then(|| Earlier::of(scores, &record.submission.content))
+        });
+        let read = some.iter().map(String::as_str).zip(join_all(read).await);
+        records.extend(read.filter_map(|(id, earlier)| Some((id, earlier?))));
     }
     let earlier = |id: &str| match (here.get(id), records.get(id)) {
         (Some(here), _) => {
-            let scores = numbers(here.scores.iter().map(|score| (&score.id, &score.value)));
-            Some(Earlier { scores, content: &here.entry.submission.content })
+            let scores = here.scores.iter().map(|score| (&score.id, &score.value));
+            Some(Earlier::of(scores, &here.entry.submission.content))
         }
-        (None, Some(record)) => {
-            let scores = numbers(record.scores.iter().map(|score| (&score.id, &score.value)));
-            Some(Earlier { scores, content: &record.submission.content })
-        }
-        (None, None) => None,
+        (None, earlier) => earlier.cloned(),
     };
     // None: it should be there and is not.
     let had = |past: &history::Past| match past {
@@ -174,13 +179,12 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
             previous: previous.as_ref().map(|(id, _)| id.clone()),
             baseline: baseline.as_ref().map(|(id, _)| id.clone()),
         };
-        let scores = |earlier: &Option<(String, Earlier<'_>)>| {
+        let scores = |earlier: &Option<(String, Earlier)>| {
             earlier.as_ref().map(|(_, earlier)| earlier.scores.clone()).unwrap_or_default()
         };
         let (previous, first) = (scores(&previous), scores(&baseline));
         let history = History { previous, baseline: first, previous_elsewhere, baseline_elsewhere };
-        let baselines = baseline.map(|(_, earlier)| Baseline::of(&Measured::list(earlier.content)));
-        (Past::Had(history, used), baselines.unwrap_or_default())
+        (Past::Had(history, used), baseline.map(|(_, earlier)| earlier.baselines).unwrap_or_default())
     };
     Ok(chosen.iter().zip(&places).map(of).collect())
 }

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use domain::reading::{Json, Limits};
 use futures::stream::{self, StreamExt as _};
 use platform::clock;
 use platform::config::Reader;
@@ -16,12 +17,14 @@ use platform::deadline::Deadline;
 use platform::http::{self, CallError, Url};
 use platform::judged::Risk;
 use platform::trace::Trace;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::score::gather::Wanting;
 
 /// The longest answer, bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;
+/// How large it may be once it is read: those of a whole batch are held.
+const ANSWER: Limits = Limits { levels: 16, values: 200 };
 
 /// Whom to ask, and about what.
 #[derive(Default)]
@@ -87,7 +90,7 @@ async fn call(url: &Url, wanting: &Wanting<'_>, deadline: Deadline) -> Risk {
     match http::post(url, &headers, body.to_string().into_bytes(), LONGEST_ANSWER, deadline).await {
         Ok(answer) if !(200..300).contains(&answer.status) => failed("answered"),
         // One that is too long comes empty.
-        Ok(answer) => match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(answer) => match Json::sound(&answer.body, ANSWER) {
             Ok(answer) => Risk { status: "ok".to_owned(), reason: None, answer: Some(answer) },
             Err(_) => failed("unreadable"),
         },

@@ -1,0 +1,271 @@
+//! The one reader of JSON from outside: from a text to a value, with what is wrong with how it is written.
+//!
+//! Guarantee: nothing is guessed from a document that says a thing twice: a repeated member is a finding with its
+//! pointer, however its name is spelled. No text takes more memory than its [`Limits`] allow, and numbers, texts and the
+//! order of members are what `serde_json` makes of them.
+//!
+//! Mechanism: the value is built member by member. From the first value beyond a limit on, nothing is built any more: the
+//! rest is only looked through, so that a text that is no JSON is told from a document that is too large.
+
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value, map::Entry};
+
+use crate::instrument::walk::Path;
+use crate::{Code, Finding};
+
+/// The most findings that one reading tells, so that they stay small whatever is sent.
+const MOST_FINDINGS: usize = 100;
+
+/// How large a document may be. One value, such as an object with one member, may take 432 bytes of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep objects and lists may be nested; a document that is an object of texts has one level.
+    pub levels: usize,
+    /// How many values there may be: each object, list, text, number, flag and null counts, member names do not.
+    pub values: usize,
+}
+
+impl Limits {
+    /// A report, a response or a row of a batch. The largest report that the rules allow has 5,020 values.
+    pub const DOCUMENT: Limits = Limits { levels: 32, values: 8_000 };
+    /// A FHIR resource: each level of its items takes four.
+    pub const RESOURCE: Limits = Limits { levels: 80, values: 8_000 };
+    /// A configuration document, or a variable that is JSON.
+    pub const SETTINGS: Limits = Limits { levels: 32, values: 20_000 };
+    /// An instrument's definition with its examples, or a FHIR questionnaire.
+    pub const DEFINITION: Limits = Limits { levels: 80, values: 100_000 };
+    /// All that asks for something: a note, a reason, a search, an order.
+    pub const REQUEST: Limits = Limits { levels: 16, values: 1_000 };
+    /// What a service outside is given, and what it answers.
+    pub const EXCHANGE: Limits = Limits { levels: 64, values: 50_000 };
+}
+
+/// A document, and the members that it has more than once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Json {
+    /// What it says; of a repeated member, what was said last.
+    pub value: Value,
+    /// A finding for each repeated member. Whoever checks the value tells them with what else is wrong.
+    pub faults: Vec<Finding>,
+}
+
+/// Why there is no document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The text is not JSON, from this place on.
+    NotJson {
+        /// From 1.
+        line: usize,
+        /// Bytes of the line, from 1.
+        column: usize,
+    },
+    /// It is larger than its limits allow, or has a member more than once where that is not told with other faults.
+    Refused(Vec<Finding>),
+}
+
+impl From<Unreadable> for Vec<Finding> {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::NotJson { line, column } => {
+                let rule = format!("is not JSON at line {line}, column {column}");
+                Vec::from([Finding::new("", Code::Format, rule)])
+            }
+            Unreadable::Refused(findings) => findings,
+        }
+    }
+}
+
+impl Json {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// When the text is not JSON, or more than the limits allow.
+    pub fn read(text: &[u8], limits: Limits) -> Result<Json, Unreadable> {
+        // It takes less time to look at all bytes at once than at each text in them.
+        let text = str::from_utf8(text).map_err(|error| place(text, error.valid_up_to()))?;
+        let mut reading = Reading::of(limits);
+        let mut json = serde_json::Deserializer::from_str(text);
+        let value = Seed { path: &Path::Root, reading: &mut reading }.deserialize(&mut json);
+        let value = value.and_then(|value| json.end().map(|()| value));
+        let value = value.map_err(|error| Unreadable::NotJson { line: error.line(), column: error.column() })?;
+        let Reading { full, too_deep, mut faults, .. } = reading;
+        if full {
+            faults.push(Finding::new("", Code::Range, format!("must hold at most {} values", limits.values)));
+        }
+        if full || too_deep { Err(Unreadable::Refused(faults)) } else { Ok(Json { value, faults }) }
+    }
+
+    /// The value of a document that nothing is wrong with.
+    ///
+    /// # Errors
+    /// When the text is not JSON, more than the limits allow, or has a member more than once.
+    pub fn sound(text: &[u8], limits: Limits) -> Result<Value, Unreadable> {
+        let Json { value, faults } = Json::read(text, limits)?;
+        if faults.is_empty() { Ok(value) } else { Err(Unreadable::Refused(faults)) }
+    }
+}
+
+/// The place of the byte that ends the valid part of a text.
+fn place(text: &[u8], valid: usize) -> Unreadable {
+    let before = text.get(..valid).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    Unreadable::NotJson { line, column }
+}
+
+/// What a reading has come to.
+struct Reading {
+    limits: Limits,
+    /// How many more values may be built, and how much deeper they may stand.
+    values_left: usize,
+    levels_left: usize,
+    /// A value came that there was no room for. Nothing is built any more.
+    full: bool,
+    too_deep: bool,
+    faults: Vec<Finding>,
+}
+
+impl Reading {
+    fn of(limits: Limits) -> Self {
+        let Limits { levels, values } = limits;
+        Reading { limits, values_left: values, levels_left: levels, full: false, too_deep: false, faults: Vec::new() }
+    }
+
+    #[cold]
+    fn fault(&mut self, path: &Path<'_>, code: Code, rule: String) {
+        if self.faults.len() < MOST_FINDINGS {
+            let pointer = path.pointer();
+            if self.faults.iter().all(|fault| fault.pointer != pointer) {
+                self.faults.push(Finding::new(pointer, code, rule));
+            }
+        }
+    }
+}
+
+/// Reads one value.
+struct Seed<'p, 'r> {
+    path: &'p Path<'p>,
+    reading: &'r mut Reading,
+}
+
+impl Seed<'_, '_> {
+    /// Goes into an object or a list, if it may stand here; a finding if not.
+    fn enter(&mut self) -> bool {
+        let deeper = self.reading.levels_left.checked_sub(1);
+        match deeper {
+            Some(deeper) => self.reading.levels_left = deeper,
+            None => self.too_deep(),
+        }
+        deeper.is_some()
+    }
+
+    #[cold]
+    fn too_deep(&mut self) {
+        let most = self.reading.limits.levels;
+        self.reading.too_deep = true;
+        self.reading.fault(self.path, Code::Range, format!("must be nested at most {most} deep"));
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+    type Value = Value;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        match self.reading.values_left.checked_sub(1) {
+            Some(left) => {
+                self.reading.values_left = left;
+                json.deserialize_any(self)
+            }
+            None => {
+                self.reading.full = true;
+                json.deserialize_ignored_any(IgnoredAny).map(|IgnoredAny| Value::Null)
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_string()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        if !self.enter() {
+            while elements.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Value::Null);
+        }
+        loop {
+            let path = &Path::Index(self.path, list.len());
+            let Some(value) = elements.next_element_seed(Seed { path, reading: &mut *self.reading })? else { break };
+            if !self.reading.full {
+                list.push(value);
+            }
+        }
+        self.reading.levels_left += 1;
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        if !self.enter() {
+            while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Value::Null);
+        }
+        while let Some(name) = members.next_key::<String>()? {
+            let path = &Path::Key(self.path, &name);
+            let value = members.next_value_seed(Seed { path, reading: &mut *self.reading })?;
+            if self.reading.full {
+                continue;
+            }
+            match object.entry(name) {
+                Entry::Vacant(member) => {
+                    member.insert(value);
+                }
+                Entry::Occupied(mut member) => {
+                    let path = Path::Key(self.path, member.key());
+                    self.reading.fault(&path, Code::Conflict, "is there more than once".to_string());
+                    member.insert(value);
+                }
+            }
+        }
+        self.reading.levels_left += 1;
+        Ok(Value::Object(object))
+    }
+}
