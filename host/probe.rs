@@ -12,12 +12,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// What a Kubernetes probe waits for an answer.
+/// The wait of a Kubernetes probe.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest answer, bytes.
 const LONGEST: u64 = 256 * 1024;
 
-/// What the application says of itself.
+/// The application's own verdict.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// All is well, or it has no such path: components were chosen that do not say.

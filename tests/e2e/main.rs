@@ -59,3 +59,4 @@ mod study_admin;
 mod subjects;
 mod trace;
 mod upstreams;
+mod variables;

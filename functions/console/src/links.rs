@@ -74,7 +74,7 @@ async fn used(
 ) -> Result<Reply, Problem> {
     let note = note(incoming).await?;
     checked(grant, state, false)?;
-    let routes = workers::dispatch::routes_in_force().await.map_err(|error| away(&error))?;
+    let routes = config.routes().await.map_err(|error| away(&error))?;
     let now = clock::now();
     let by = format!("link:{}", grant.receiver);
     let event = Event::Acknowledged(Act { by: &by, note: note.as_deref() });

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::alert::retry::Schedule;
-use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, once};
+use platform::config::{Faults, Reader, once};
 use platform::http::Url;
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
@@ -36,12 +35,12 @@ thread_local! {
 }
 
 /// The configuration of this instance.
-pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
     once(&CONFIG, read).await
 }
 
-async fn read() -> Result<Config, Error> {
-    let mut reader = Reader::new();
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
     let config = Config {
         redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
@@ -58,9 +57,10 @@ async fn read() -> Result<Config, Error> {
     };
     // A lease that ends before a call does would let two workers call at the same time.
     let longest = config.services.values().map(|service| service.deadline).max().unwrap_or_default();
-    let short = config.lease <= longest + config.patience();
-    let fault = short.then_some("lease_seconds must be longer than the longest deadlineMs, and a quarter more");
-    reader.finish_unless(fault, config)
+    let kept = config.lease > longest + config.patience();
+    let rule = "must be longer than the longest deadlineMs of ai_services, and a quarter more";
+    reader.beside("lease_seconds", "ai_services", kept, rule);
+    config
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::Severity;
 use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::settings::Document;
@@ -22,24 +23,41 @@ pub(crate) struct Config {
     routes: Rc<Routes>,
 }
 
-impl Config {
-    pub(crate) async fn read() -> Result<Self, Error> {
-        let mut reader = Reader::new();
+/// The routes of the variables, which hold where there is no document.
+pub struct Defaults {
+    /// Who is told, and when again.
+    pub routes: Rc<Routes>,
+    /// The deadline of a call.
+    deadline: Duration,
+}
+
+impl Defaults {
+    /// Reads the variables.
+    pub async fn read(reader: &mut Reader) -> Self {
         let deadline_ms: u64 = reader.number("delivery_deadline_ms", 10..=60_000).await;
         let delays = reader.parsed("retry_schedule", delays).await;
         let routes = reader.parsed("alert_routes", routes).await;
+        let routes = Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays));
+        Defaults { routes, deadline: Duration::from_millis(deadline_ms) }
+    }
+}
+
+impl Config {
+    /// Reads the variables.
+    pub(crate) async fn read(reader: &mut Reader) -> Self {
+        let defaults = Defaults::read(reader).await;
         let config = Config {
             redis: Redis::patient(&reader.text("redis_url").await, PATIENCE),
             lease: reader.seconds("lease_seconds", 1..=86_400).await,
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             concurrency: reader.number("delivery_concurrency", 1..=1024).await,
             link_key: reader.parsed("link_key", LinkKey::read).await,
-            routes: Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays)),
+            routes: defaults.routes,
         };
         // A lease that ends before a call does would let two workers call at the same time.
-        let fault = (config.lease.as_millis() <= u128::from(deadline_ms))
-            .then_some("lease_seconds must be longer than delivery_deadline_ms");
-        reader.finish_unless(fault, config)
+        let kept = config.lease > defaults.deadline;
+        reader.beside("lease_seconds", "delivery_deadline_ms", kept, "must be longer than delivery_deadline_ms");
+        config
     }
 
     /// The longest that a call may take, whatever the receiver's own deadline: its work comes back when the lease ends.
@@ -77,15 +95,14 @@ impl Rules {
     }
 }
 
-/// The routes in force, for those who do not deliver.
+/// The routes in force, for those who do not deliver; `otherwise` where there is no document.
 ///
 /// # Errors
-/// When the variables are not sound, or Redis or the store is away.
-pub async fn routes_in_force() -> Result<Rc<Routes>, Error> {
-    let config = Config::read().await?;
-    let settings = Settings::in_force(&config.redis).await?;
-    let routes = settings.document(&config.redis, Document::AlertRoutes, |it| Routes::read(it).ok()).await?;
-    Ok(routes.unwrap_or(config.routes))
+/// When Redis or the store is away.
+pub async fn routes_in_force(redis: &Redis, otherwise: &Rc<Routes>) -> Result<Rc<Routes>, Error> {
+    let settings = Settings::in_force(redis).await?;
+    let routes = settings.document(redis, Document::AlertRoutes, |it| Routes::read(it).ok()).await?;
+    Ok(routes.unwrap_or_else(|| Rc::clone(otherwise)))
 }
 
 /// None where the schedules by urgency hold.
@@ -104,7 +121,18 @@ fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
 fn routes(text: &str) -> Result<Option<Routes>, Vec<String>> {
     let document = serde_json::from_str(text).map_err(|_| vec!["must be JSON".to_owned()])?;
     let faults = |faults: Vec<domain::Finding>| {
-        faults.into_iter().map(|fault| format!("at {:?}: {}", fault.pointer, fault.detail)).collect()
+        faults.into_iter().map(|fault| format!("at {:?}: {}", plain(&fault.pointer), fault.detail)).collect()
     };
     Routes::read_variable(&document).map(Some).map_err(faults)
+}
+
+/// A pointer without the names that the variable does not know: whoever mistook its form may have written a URL there.
+fn plain(pointer: &str) -> String {
+    let known = |step: &str| {
+        step.bytes().all(|byte| byte.is_ascii_digit())
+            || ["url", "secret"].contains(&step)
+            || Severity::ALL.iter().any(|severity| severity.as_str() == step)
+    };
+    let steps: Vec<&str> = pointer.split('/').map(|step| if known(step) { step } else { "(unknown)" }).collect();
+    steps.join("/")
 }

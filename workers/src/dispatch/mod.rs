@@ -29,14 +29,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures::stream::FuturesUnordered;
+use platform::config::{Reader, load};
 use platform::deadline::Deadline;
 use platform::kv::Store;
 use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::{Error, clock};
 
-pub use config::routes_in_force;
 use config::{Config, Rules};
+pub use config::{Defaults, routes_in_force};
 use intake::{Cases, Entries};
 use job::{Happened, Job};
 use lanes::Lanes;
@@ -50,6 +51,11 @@ const MOST_CLAIMED: usize = 128;
 const MOST_HELD: usize = 4096;
 /// The most outcomes that are written in one go: calls that end meanwhile leave their places unused until it is done.
 const MOST_WRITTEN: usize = 64;
+
+/// Reads the variables, for whoever asks what is wrong with them.
+pub async fn read(reader: &mut Reader) {
+    Config::read(reader).await;
+}
 
 /// When a drain ends, if there is always more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +72,7 @@ pub enum Until {
 /// # Errors
 /// When Redis or the store is away; what was claimed comes back after its lease.
 pub async fn drain(until: Until) -> Result<usize, Error> {
-    let config = Rc::new(Config::read().await?);
+    let config = Rc::new(load(Config::read).await?);
     let mut worker = Worker {
         config,
         store: Store::open().await?,
@@ -126,7 +132,7 @@ impl Worker {
             let mut open = !deadline.left().is_zero();
             if !open && until == Until::Quiet && !self.is_idle() {
                 // Staying longer than planned must not mean working with old variables.
-                self.config = Rc::new(Config::read().await?);
+                self.config = Rc::new(load(Config::read).await?);
                 (self.rules, deadline, open, reclaim) = (None, Deadline::after(BUDGET), true, true);
             }
             let room = MOST_HELD
