@@ -28,6 +28,7 @@ mod guest;
 mod http;
 pub mod manifest;
 mod output;
+pub mod probe;
 mod redis_trigger;
 pub mod reindex;
 pub mod reseal;

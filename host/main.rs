@@ -15,11 +15,10 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 use platform::identity::IdentityKey;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use vigil::manifest::Manifest;
+use vigil::probe::{self, Readiness};
 use vigil::reseal::Counts;
 use vigil::score::{self, Ended, Job};
 use vigil::setup::upstreams::{Upstreams, clinician};
@@ -145,9 +144,8 @@ struct Serve {
     quiet: bool,
 }
 
-/// How often and how patiently readiness is asked for: what a Kubernetes probe does.
+/// How often readiness is asked for: what a Kubernetes probe does.
 const PROBE_PERIOD: Duration = Duration::from_secs(2);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The first time it is asked for more often: a person is waiting.
 const FIRST_PROBE_PERIOD: Duration = Duration::from_millis(200);
 /// When it has not come after this long the person is told why.
@@ -246,8 +244,11 @@ fn serve(arguments: Serve) -> Result<()> {
     // What the file and the environment hold may be meant for another application; what is asked for by a flag may not.
     let known = Manifest::load(&spin_toml)?.variables;
     let secrets = secrets::load_or_create(root)?;
-    let mut variables = secrets.variables;
-    variables.retain(|name, _| known.contains_key(name));
+    let (mut variables, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        secrets.variables.into_iter().partition(|(name, _)| known.contains_key(name));
+    for name in unknown.keys().filter(|name| !secrets::is_made(name)) {
+        eprintln!("vigil: {} names no variable of this application: it has no effect", secrets::spelled(name));
+    }
     variables.extend(arguments.variables);
     let upstreams = if arguments.with_upstreams { Some(Upstreams::start(root, &say)?) } else { None };
     if let Some(upstreams) = &upstreams {
@@ -312,16 +313,20 @@ async fn serve_until_signalled(
     let outcome = loop {
         let probed = tokio::select! {
             () = signals.next() => break Ok(()),
-            probed = probe(address) => probed,
+            probed = probe::ask(address) => probed,
         };
         match probed {
-            Ok(()) if !ready => {
+            Readiness::Ready if !ready => {
                 ready = true;
                 show_example(address, dev_key);
             }
-            Err(error) if !ready && !explained && began.elapsed() >= EXPLAIN_AFTER => {
+            // Waiting does not help.
+            Readiness::Misconfigured(faults) if !ready => {
+                break Err(anyhow!("these variables are wrong:\n  {}", faults.join("\n  ")));
+            }
+            Readiness::NotYet(why) if !ready && !explained && began.elapsed() >= EXPLAIN_AFTER => {
                 explained = true;
-                say(&format!("not ready yet: {error:#}"));
+                say(&format!("not ready yet: {why}"));
             }
             _ => {}
         }
@@ -356,25 +361,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-/// One `GET /readyz`; the error says what the application said.
-async fn probe(address: SocketAddr) -> Result<()> {
-    let exchange = async {
-        let mut connection = TcpStream::connect(address).await?;
-        let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-        connection.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        connection.take(64 * 1024).read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
-    };
-    let answer = timeout(PROBE_TIMEOUT, exchange).await.context("GET /readyz was not answered in time")??;
-    // 404: the components chosen with `-c` have no such route, and then nothing to wait for.
-    if answer.split_whitespace().nth(1).is_some_and(|status| status.starts_with('2') || status == "404") {
-        return Ok(());
-    }
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    bail!("GET /readyz: {} {}", answer.lines().next().unwrap_or("no answer"), body.trim())
 }
 
 /// Where a client on this machine reaches a listener, which may listen on all addresses.

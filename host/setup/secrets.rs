@@ -52,6 +52,16 @@ pub fn load_or_create(dir: &Path) -> Result<Secrets> {
     Ok(assemble(entries, environment()))
 }
 
+/// Whether this is a variable that every `.env` of ours has, whatever the application.
+pub fn is_made(variable: &str) -> bool {
+    [API_KEYS, PSEUDONYM_KEY, IDENTITY_KEY].contains(&spelled(variable).as_str())
+}
+
+/// How a variable is spelled in the file and in the environment.
+pub fn spelled(variable: &str) -> String {
+    format!("{PREFIX}{}", variable.to_ascii_uppercase())
+}
+
 /// The file, if there is one, and what it says.
 fn read(path: &Path) -> Result<(String, BTreeMap<String, String>)> {
     let text = match fs::read_to_string(path) {
@@ -236,6 +246,13 @@ mod tests {
         let all = assemble(file, environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let expected = [("lease_seconds", "5"), ("redis_url", "redis://env")];
         assert!(all.variables.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
+    }
+
+    #[test]
+    fn what_every_file_of_ours_has_is_no_misspelled_variable() {
+        let all = assemble(missing(&BTreeMap::new()).unwrap(), std::iter::empty()).variables;
+        assert!(all.keys().all(|name| is_made(name)) && !is_made("api_key"));
+        assert_eq!(spelled("alert_route"), "SPIN_VARIABLE_ALERT_ROUTE");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Variables, read once per instance, with every fault reported at once. A component with a fault does nothing at all.
 
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::str::FromStr;
@@ -12,22 +13,66 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::reading::{Json, Limits, Unreadable};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use spin_sdk::variables;
 
 use crate::error::{Error, Kind};
 
-/// The configuration of this instance: that in `place`, or what `read` gives, which is then kept there.
+/// A rule that a variable breaks. It never holds the value, which may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fault {
+    /// The variable's name.
+    pub variable: String,
+    /// The rule that it breaks.
+    pub rule: String,
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.variable, self.rule)
+    }
+}
+
+/// Everything that is wrong with a component's variables.
+#[derive(Debug)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<String> = self.0.iter().map(Fault::to_string).collect();
+        write!(f, "variables: {}", faults.join("; "))
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        let faults: Vec<String> = faults.0.iter().map(Fault::to_string).collect();
+        Error::new("variables", Kind::Refused, faults.join("; "))
+    }
+}
+
+/// The configuration that `read` makes of the variables.
 ///
 /// # Errors
-/// Those of `read`; the next call reads again.
+/// Every fault of the variables.
+pub async fn load<T>(read: impl AsyncFnOnce(&mut Reader) -> T) -> Result<T, Faults> {
+    let mut reader = Reader::default();
+    let config = Box::pin(read(&mut reader)).await;
+    if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults.into_iter().collect())) }
+}
+
+/// The configuration of this instance: that in `place`, or what `read` makes of the variables, which is then kept there.
+///
+/// # Errors
+/// Every fault of the variables; the next call reads again.
 pub async fn once<T>(
     place: &'static LocalKey<RefCell<Option<Rc<T>>>>,
-    read: impl AsyncFnOnce() -> Result<T, Error>,
-) -> Result<Rc<T>, Error> {
+    read: impl AsyncFnOnce(&mut Reader) -> T,
+) -> Result<Rc<T>, Faults> {
     if let Some(config) = place.with_borrow(Clone::clone) {
         return Ok(config);
     }
-    let config = Rc::new(Box::pin(read()).await?);
+    let config = Rc::new(load(read).await?);
     place.set(Some(Rc::clone(&config)));
     Ok(config)
 }
@@ -47,25 +92,34 @@ pub fn json<T: DeserializeOwned>(text: &str, rule: &str) -> Result<T, Vec<String
     }
 }
 
-/// Reads variables and collects what is wrong with them.
+/// Reads variables, and collects their names and everything that is wrong with them.
 #[derive(Default)]
 pub struct Reader {
-    faults: Vec<String>,
+    names: BTreeSet<String>,
+    faults: BTreeSet<Fault>,
 }
 
 impl Reader {
-    /// A reader without faults.
-    pub fn new() -> Self {
-        Self::default()
+    fn fault(&mut self, name: &str, rule: impl Display) {
+        self.faults.insert(Fault { variable: name.to_owned(), rule: rule.to_string() });
     }
 
-    fn fault(&mut self, name: &str, rule: impl Display) {
-        // The value may be a secret: only the rule is told.
-        self.faults.push(format!("{name} {rule}"));
+    /// Checks a rule that a variable must keep beside another one. Says nothing if either breaks a rule of its own.
+    pub fn beside(&mut self, name: &str, other: &str, kept: bool, rule: impl Display) {
+        let sound = !self.faults.iter().any(|fault| fault.variable == name || fault.variable == other);
+        if sound && !kept {
+            self.fault(name, rule);
+        }
+    }
+
+    /// The names of the variables that were read, and every fault.
+    pub(crate) fn into_parts(self) -> (BTreeSet<String>, BTreeSet<Fault>) {
+        (self.names, self.faults)
     }
 
     /// A variable as it stands; empty when it cannot be read, which is a fault.
     pub async fn text(&mut self, name: &str) -> String {
+        self.names.insert(name.to_owned());
         match variables::get(name).await {
             Ok(value) => value,
             Err(_) => {
@@ -126,25 +180,5 @@ impl Reader {
             }
             T::default()
         })
-    }
-
-    /// The configuration, if nothing was wrong and this rule that several variables share is kept.
-    ///
-    /// # Errors
-    /// [`Kind::Refused`] with every fault.
-    pub fn finish_unless<T>(mut self, fault: Option<&'static str>, config: T) -> Result<T, Error> {
-        self.faults.extend(fault.map(str::to_owned));
-        self.finish(config)
-    }
-
-    /// The configuration, if nothing was wrong.
-    ///
-    /// # Errors
-    /// [`Kind::Refused`] with every fault.
-    pub fn finish<T>(self, config: T) -> Result<T, Error> {
-        if self.faults.is_empty() {
-            return Ok(config);
-        }
-        Err(Error::new("variables", Kind::Refused, self.faults.join("; ")))
     }
 }

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod auth;
 pub mod awaited;
 pub mod cache;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod dead;

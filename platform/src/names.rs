@@ -66,6 +66,24 @@ impl Queue {
     }
 }
 
+/// The components, each of which says whether its variables are sound when it is asked.
+pub const COMPONENTS: [&str; 8] = ["clock", "console", "dispatch", "drain", "imaging", "records", "score", "submit"];
+
+/// The channel by which a component is asked for its variables.
+pub fn check_channel(replica: impl Display, component: &str) -> String {
+    format!("vigil.check.{replica}.{component}")
+}
+
+/// The last question about variables.
+pub fn check_question(replica: impl Display) -> String {
+    format!("{{vigil}}:check:{replica}")
+}
+
+/// A list: what components answered to a question.
+pub fn answers(question: &str) -> String {
+    ["{vigil}:check:answers:", question].concat()
+}
+
 /// What stands before a queue's name in the key of its stream.
 pub(crate) const STREAM: &str = "{vigil}:q:";
 /// How many submissions the scorer's stream has beyond one for each entry; of an empty stream it says nothing.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,9 @@ use vigil::setup::redis::Server;
 use vigil::{Host, Options};
 
 use crate::client::{Answer, Client};
+use process::kill_group;
+
+mod process;
 
 /// How long a test waits for what should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -40,6 +43,8 @@ pub(crate) struct Builder {
     own_process: bool,
     probed: bool,
     components: Vec<String>,
+    /// Whether it has its Redis triggers.
+    triggers: bool,
 }
 
 /// Where an application runs.
@@ -95,34 +100,51 @@ impl Builder {
     }
 
     /// For a test that ends Redis: the triggers of a real Spin end it together with Redis, so it runs without them there.
-    pub(crate) fn outliving_redis(self) -> Self {
-        if on_spin() { self.only(&["submit", "records", "console", "drain"]) } else { self }
+    pub(crate) fn outliving_redis(mut self) -> Self {
+        if !on_spin() {
+            return self;
+        }
+        self.triggers = false;
+        self.variable("replica", "").only(&["submit", "records", "console", "drain"])
     }
 
     /// Starts with a Redis and a folder of its own.
     pub(crate) async fn start(self) -> App {
+        let app = self.start_unready().await;
+        app.ready().await;
+        app
+    }
+
+    /// Starts with a Redis and a folder of its own, and does not wait until it is ready.
+    pub(crate) async fn start_unready(self) -> App {
         let folder = tempfile::tempdir().unwrap();
         let redis = Server::start(&folder.path().join("redis"), None).unwrap();
-        let (url, dir) = (redis.url(), folder.path().to_owned());
-        let mut app = self.start_on(url, dir).await;
-        app.redis = Some(redis);
-        app._folder = Some(folder);
+        let mut app = self.on(redis.url(), folder.path().to_owned());
+        (app.redis, app._folder) = (Some(redis), Some(folder));
+        app.start_unready().await;
         app
     }
 
     /// Starts beside another application, on its Redis and its store.
     pub(crate) async fn start_beside(self, other: &App) -> App {
-        self.start_on(other.redis_url.clone(), other.dir.clone()).await
+        let mut app = self.on(other.redis_url.clone(), other.dir.clone());
+        app.start_again().await;
+        app
     }
 
-    async fn start_on(self, redis_url: String, dir: PathBuf) -> App {
+    /// Starts beside another application, and does not wait until it is ready.
+    pub(crate) async fn start_unready_beside(self, other: &App) -> App {
+        let mut app = self.on(other.redis_url.clone(), other.dir.clone());
+        app.start_unready().await;
+        app
+    }
+
+    fn on(self, redis_url: String, dir: PathBuf) -> App {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let builder = self;
         let probe = builder.probed.then(|| tokio::spawn(probe(address)));
         let running = Running::Stopped;
-        let mut app = App { address, dir, redis_url, running, builder, probe, redis: None, _folder: None };
-        app.start_again().await;
-        app
+        App { address, dir, redis_url, running, builder, probe, redis: None, _folder: None }
     }
 }
 
@@ -141,7 +163,8 @@ impl App {
             key("clinician-a2", "clinician", "A", "2", CLINICIAN_A2),
             key("admin-b", "admin", "B", "*", ADMIN_B),
         ]);
-        let builder = Builder { variables: BTreeMap::new(), own_process: false, probed: false, components: Vec::new() };
+        let (variables, components) = (BTreeMap::new(), Vec::new());
+        let builder = Builder { variables, own_process: false, probed: false, components, triggers: true };
         builder
             .variable("api_keys", keys.to_string())
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
@@ -170,6 +193,35 @@ impl App {
             None if self.builder.own_process => Running::Process(self.vigil()),
             None => Running::InProcess(self.host().await),
         };
+    }
+
+    /// From the next start on, a variable has another value.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.builder.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// From the next start on, a variable has the value of another builder, or its default.
+    pub(crate) fn unset(&mut self, name: &str, other: &Builder) {
+        match other.variables.get(name) {
+            Some(value) => self.builder.variables.insert(name.to_owned(), value.clone()),
+            None => self.builder.variables.remove(name),
+        };
+    }
+
+    /// Where its Redis is.
+    pub(crate) fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// Waits until `/readyz` answers as it should. Gives status and document.
+    pub(crate) async fn readiness(&self, condition: impl Fn(u16, &Value) -> bool) -> (u16, Value) {
+        until("readiness is as it should be", async || {
+            let mut client = Client::connect(self.address).await.ok()?;
+            let answer = client.send("GET", "/readyz", &[], "").await.ok()?;
+            let document = answer.json();
+            condition(answer.status, &document).then_some((answer.status, document))
+        })
+        .await
     }
 
     /// From the next start on, runs all components.
@@ -223,36 +275,6 @@ impl App {
         options
     }
 
-    fn vigil(&self) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
-        command.args(["--quiet", "--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
-        self.spawn(command)
-    }
-
-    fn spin(&self, spin: &Path) -> Child {
-        let mut command = Command::new(spin);
-        command.args(["up", "--quiet", "--listen", &self.address.to_string()]);
-        command.arg("--from").arg(spin_toml()).arg("--state-dir").arg(&self.dir);
-        command.env("OTEL_SDK_DISABLED", "1");
-        self.spawn(command)
-    }
-
-    fn spawn(&self, mut command: Command) -> Child {
-        use std::os::unix::process::CommandExt as _;
-        for (name, value) in self.variables() {
-            command.arg("--variable").arg(format!("{name}={value}"));
-        }
-        for component in &self.builder.components {
-            command.args(["--component-id", component]);
-        }
-        std::fs::create_dir_all(&self.dir).unwrap();
-        let output = std::fs::File::options().create(true).append(true).open(self.dir.join("process.log")).unwrap();
-        command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        // A group of its own: spin's triggers are processes below it, and they must die with it.
-        command.process_group(0);
-        command.spawn().unwrap()
-    }
-
     /// Waits until the application says that it is ready, which also wakes what waits.
     pub(crate) async fn ready(&self) {
         // Spin's triggers are processes of their own: that HTTP answers does not mean that the workers listen.
@@ -276,28 +298,6 @@ impl App {
             matches!(answer.status, 200 | 404).then_some(())
         })
         .await;
-    }
-
-    /// Ends the process at once, as a power failure would.
-    pub(crate) fn kill(&mut self) {
-        let Running::Process(child) = &mut self.running else { panic!("not a process of its own") };
-        kill_group(child, "KILL");
-        self.running = Running::Stopped;
-    }
-
-    /// Ends the application in an orderly way. Gives its exit status, if it is a process.
-    pub(crate) async fn stop(&mut self) -> Option<i32> {
-        match std::mem::replace(&mut self.running, Running::Stopped) {
-            Running::InProcess(host) => {
-                host.stop().await.unwrap();
-                None
-            }
-            Running::Process(mut child) => {
-                let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-                tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap()
-            }
-            Running::Stopped => None,
-        }
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -404,11 +404,6 @@ async fn probe(address: SocketAddr) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-}
-
-fn kill_group(child: &mut Child, signal: &str) {
-    let _ = Command::new("kill").args([&format!("-{signal}"), "--", &format!("-{}", child.id())]).status();
-    let _ = child.wait();
 }
 
 /// Where PHQ-9 responses go.

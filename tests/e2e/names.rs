@@ -2,16 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use platform::names::{CLOCK_CHANNEL, Queue};
+use platform::names::{CLOCK_CHANNEL, COMPONENTS, Queue, check_channel};
 
-#[test]
-fn every_redis_trigger_has_its_channel_and_an_address_of_its_own() {
+/// Channel and address of every Redis trigger, with its component.
+fn triggers() -> Vec<(String, String, String)> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/spin.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
     let triggers = manifest["trigger"]["redis"].as_array().unwrap();
     let field = |trigger: &toml::Value, name: &str| trigger[name].as_str().unwrap().to_owned();
+    triggers.iter().map(|it| (field(it, "component"), field(it, "channel"), field(it, "address"))).collect()
+}
+
+fn is_check(channel: &str) -> bool {
+    channel.starts_with("vigil.check.")
+}
+
+#[test]
+fn every_worker_has_its_channel_and_an_address_of_its_own() {
+    let (checks, workers): (Vec<_>, Vec<_>) = triggers().into_iter().partition(|(_, channel, _)| is_check(channel));
     let channels: BTreeMap<String, String> =
-        triggers.iter().map(|trigger| (field(trigger, "component"), field(trigger, "channel"))).collect();
+        workers.iter().map(|(component, channel, _)| (component.clone(), channel.clone())).collect();
     let expected = BTreeMap::from([
         ("score".to_owned(), Queue::Score.channel().to_owned()),
         ("dispatch".to_owned(), Queue::Dispatch.channel().to_owned()),
@@ -19,42 +29,23 @@ fn every_redis_trigger_has_its_channel_and_an_address_of_its_own() {
         ("clock".to_owned(), CLOCK_CHANNEL.to_owned()),
     ]);
     assert_eq!(channels, expected);
-    let addresses: BTreeSet<String> = triggers.iter().map(|trigger| field(trigger, "address")).collect();
-    assert_eq!(addresses.len(), triggers.len(), "one loop each: {addresses:?}");
+    let addresses: BTreeSet<String> = workers.iter().map(|(_, _, address)| address.clone()).collect();
+    assert_eq!(addresses.len(), workers.len(), "one loop each: {addresses:?}");
+    let shared: BTreeSet<String> = checks.into_iter().map(|(_, _, address)| address).collect();
+    assert!(shared.len() == 1 && shared.is_disjoint(&addresses), "a question waits for no drain: {shared:?}");
 }
 
 #[test]
-fn every_component_is_granted_what_it_reads_and_no_more() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    let manifest: toml::Table = std::fs::read_to_string(format!("{root}spin.toml")).unwrap().parse().unwrap();
-    for (id, component) in manifest["component"].as_table().unwrap() {
-        let granted: BTreeSet<String> = component["variables"].as_table().unwrap().keys().cloned().collect();
-        // `drain` also runs the workers' own code, which reads what the workers read.
-        // `console` asks for the routes in force as `dispatch` does.
-        let folders: &[&str] = match id.as_str() {
-            "drain" => &["functions/drain/src", "workers/src", "workers/src/score", "workers/src/dispatch"],
-            "console" => &["functions/console/src", "workers/src/dispatch"],
-            "clock" => &["workers/src"],
-            "score" => &["workers/src/score"],
-            "dispatch" => &["workers/src/dispatch"],
-            "imaging" => &["functions/imaging/src"],
-            "records" => &["functions/records/src"],
-            "submit" => &["functions/submit/src"],
-            id => panic!("where is the source of {id}?"),
-        };
-        let mut read = BTreeSet::new();
-        for folder in folders {
-            let files = std::fs::read_dir(format!("{root}{folder}")).unwrap().map(|file| file.unwrap().path());
-            for file in files.filter(|path| path.is_file()) {
-                let source = std::fs::read_to_string(file).unwrap();
-                for call in
-                    ["reader.text(\"", "reader.number(\"", "reader.seconds(\"", "reader.key(\"", "reader.parsed(\""]
-                {
-                    let names = source.split(call).skip(1).filter_map(|rest| rest.split('"').next());
-                    read.extend(names.map(str::to_owned));
-                }
-            }
-        }
-        assert_eq!(granted, read, "component {id}");
-    }
+fn every_component_can_be_asked_for_its_variables() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/spin.toml")).unwrap();
+    let manifest: toml::Table = text.parse().unwrap();
+    let components: Vec<&String> = manifest["component"].as_table().unwrap().keys().collect();
+    assert_eq!(components, COMPONENTS);
+    let asked: BTreeSet<(String, String)> = triggers()
+        .into_iter()
+        .filter(|(_, channel, _)| is_check(channel))
+        .map(|(component, channel, _)| (component, channel))
+        .collect();
+    let expected = COMPONENTS.map(|component| (component.to_owned(), check_channel("{{ replica }}", component)));
+    assert_eq!(asked, BTreeSet::from(expected));
 }

@@ -24,6 +24,7 @@ async fn health_and_readiness_need_no_key() {
         "settings",
         "oldest-pending",
         "key-value",
+        "variables",
     ];
     assert_eq!(names, expected);
 }

@@ -12,14 +12,36 @@ pub(crate) async fn put(app: &App, queue: &str, payload: &str) {
     let _: String = app.redis(&["EVAL", &script, "0", queue, payload]).await;
 }
 
+/// Puts many entries into a flow, each of this cost; their payloads are `<flow> 1`, `<flow> 2` and so on.
+pub(crate) async fn fill(app: &App, queue: &str, flow: &str, entries: usize, cost: usize) {
+    let each = "for i = 1, ARGV[3] do append(ARGV[1], ARGV[2], ARGV[2] .. ' ' .. i, ARGV[4], 1) end";
+    let (entries, cost) = (entries.to_string(), cost.to_string());
+    let _: redis::Value = app.redis(&["EVAL", &flows::before(each), "0", queue, flow, &entries, &cost]).await;
+}
+
 /// A worker takes all that waits, and holds it for so many milliseconds after it was last heard of.
 pub(crate) async fn take(app: &App, queue: &str, worker: &str, milliseconds: u32) {
+    claim(app, queue, worker, milliseconds, [100_000, 100_000_000, 100_000_000]).await;
+}
+
+/// A worker claims entries, at most so many and of so much cost, so much of each sender in turn. Gives their payloads.
+pub(crate) async fn claim(
+    app: &App,
+    queue: &str,
+    worker: &str,
+    milliseconds: u32,
+    [most, cost, turn]: [usize; 3],
+) -> Vec<String> {
     let (script, lease) = (flows::before(CLAIM), milliseconds.to_string());
     let bell = format!("{{vigil}}:bell:{queue}");
+    let [most, cost, turn] = [most, cost, turn].map(|number| number.to_string());
     let keys = ["2", &bell, "{vigil}:settings"];
-    let arguments = [queue, worker, "0", &lease, "10000", "100000000", "100000000", "0", "0", "0"];
+    let arguments = [queue, worker, "0", &lease, &most, &cost, &turn, "0", "0", "0"];
     let words: Vec<&str> = ["EVAL", script.as_str()].into_iter().chain(keys).chain(arguments).collect();
-    let _: redis::Value = app.redis(&words).await;
+    // The revision of the settings, then id, attempt, number of submissions and payload of each.
+    let reply: Vec<redis::Value> = app.redis(&words).await;
+    let text = |value: &redis::Value| redis::from_redis_value_ref::<String>(value).unwrap();
+    reply[1..].chunks(4).map(|entry| text(&entry[3])).collect()
 }
 
 /// A worker that holds something dies.

@@ -52,8 +52,9 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 /// The lasting keys of Redis: marks that expire within seconds come and go.
 async fn keys(app: &App) -> Vec<String> {
     let mut keys: Vec<String> = app.redis(&["KEYS", "*"]).await;
+    let passing = [":once:", ":bell:", ":check:"];
     keys.retain(|key| {
-        !key.contains(":once:") && !key.contains(":bell:") && key != "{vigil}:clock" && key != "{vigil}:holders"
+        !passing.iter().any(|mark| key.contains(mark)) && key != "{vigil}:clock" && key != "{vigil}:holders"
     });
     keys.sort();
     keys

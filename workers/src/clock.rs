@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use platform::config::Reader;
+use platform::config::{self, Reader};
 use platform::queue::{ClockLease, Enqueued};
 use platform::redis::{PATIENCE, Redis};
 use platform::watch::{self, Bounds};
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a variable is not sound or Redis is away.
 pub async fn tick(message: &[u8]) -> Result<(), Error> {
-    let own = Clock::read().await?;
+    let own = Clock::load().await?;
     let Some(running) = queue::lease_clock(&own.redis, message).await? else {
         // Another host ticks, or this message comes late.
         return Ok(());
@@ -61,9 +61,13 @@ impl Clock {
     ///
     /// # Errors
     /// When they are not sound.
-    pub async fn read() -> Result<Self, Error> {
-        let mut reader = Reader::new();
-        let own = Clock {
+    pub async fn load() -> Result<Self, Error> {
+        Ok(config::load(Self::read).await?)
+    }
+
+    /// Reads the variables.
+    pub async fn read(reader: &mut Reader) -> Self {
+        Clock {
             redis: Redis::patient(&reader.redis().await, PATIENCE),
             bounds: Bounds {
                 grace: reader.seconds("alert_grace_seconds", 1..=86_400).await,
@@ -72,8 +76,7 @@ impl Clock {
             },
             self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
             capacity: reader.number("queue_capacity", 1..=1_000_000_000).await,
-        };
-        reader.finish(own)
+        }
     }
 
     /// Does one round. `running` is the lease of the running tick, none for a round outside the clock.

@@ -1,9 +1,13 @@
 //! The component of the clock: a message on `vigil.clock` is one tick of `workers::clock`.
 #![expect(unsafe_code, reason = "the component's export, which the attribute generates")]
 
-use platform::{Error, log};
+use platform::{Error, check, log};
+use workers::clock::{self, Clock};
 
 #[spin_sdk::redis_subscriber]
 async fn tick(message: Vec<u8>) -> Result<(), Error> {
-    workers::clock::tick(&message).await.inspect_err(|error| log::error("tick-failed").cause(error).write())
+    if let Some(id) = check::question(&message) {
+        return check::answer(id, "clock", Clock::read).await;
+    }
+    clock::tick(&message).await.inspect_err(|error| log::error("tick-failed").cause(error).write())
 }

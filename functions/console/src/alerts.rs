@@ -113,7 +113,7 @@ async fn done(
     (_, what, event): Doing,
     note: Option<&str>,
 ) -> Result<Reply, Problem> {
-    let routes = workers::dispatch::routes_in_force().await.map_err(|error| away(&error))?;
+    let routes = config.routes().await.map_err(|error| away(&error))?;
     let event = event(Act { by: &principal.id, note });
     let happening = Happening { alert, event: &event, now: clock::now(), lost: false };
     let applied = alerts::apply(&config.redis, store, &routes, happening, || Ok(Change::default())).await;

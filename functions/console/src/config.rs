@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::alert::routes::Routes;
 use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, once};
+use platform::config::{Faults, Reader, once};
 use platform::link::LinkKey;
 use platform::redis::{PATIENCE, Redis};
+use workers::dispatch::{Defaults, routes_in_force};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -16,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) link_key: Option<LinkKey>,
     /// Between two self-checks; zero for none.
     pub(crate) self_check: Duration,
+    /// The alert routes where there is no document.
+    routes: Rc<Routes>,
 }
 
 thread_local! {
@@ -23,17 +27,24 @@ thread_local! {
 }
 
 /// The configuration of this instance.
-pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
     once(&CONFIG, read).await
 }
 
-async fn read() -> Result<Config, Error> {
-    let mut reader = Reader::new();
-    let config = Config {
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
+    Config {
         redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         link_key: reader.parsed("link_key", LinkKey::read).await,
         self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
-    };
-    reader.finish(config)
+        routes: Defaults::read(reader).await.routes,
+    }
+}
+
+impl Config {
+    /// The routes in force.
+    pub(crate) async fn routes(&self) -> Result<Rc<Routes>, Error> {
+        routes_in_force(&self.redis, &self.routes).await
+    }
 }

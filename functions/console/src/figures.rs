@@ -70,7 +70,7 @@ impl Figures {
 
 async fn known(config: &Config) -> Result<(AlertStats, Vec<(String, Position)>), Error> {
     let stats = alert_stats::read(&config.redis).await?;
-    let routes = workers::dispatch::routes_in_force().await?;
+    let routes = config.routes().await?;
     let mut breakers = Vec::new();
     for receiver in routes.receivers() {
         let gauge = receivers::gauge(&config.redis, &receiver.id).await?;

@@ -195,7 +195,7 @@ async fn replayed(
     let mut count = dead::requeue(&config.redis, &entries).await?;
     let mut left: Vec<Value> = Vec::new();
     if !alerts.is_empty() {
-        let routes = workers::dispatch::routes_in_force().await?;
+        let routes = config.routes().await?;
         for (alert, ids) in alerts {
             let why = match store.get::<Alert>(&names::alert(&alert)).await? {
                 Some(alert) => {

@@ -36,6 +36,7 @@ use config::Config;
 use request::only;
 
 platform::serve!(handle);
+platform::asked!("console", config::read);
 
 /// The whole of a request: much shorter than what a change may take before another may begin.
 const TOTAL: Duration = Duration::from_secs(3);

@@ -4,14 +4,11 @@
 //! only a `POST` acknowledges, once, before it expires. So a scanner that follows links in mail acknowledges nothing. No
 //! key is needed: the token is one, for one alert, one opening of it and one receiver.
 
-use std::rc::Rc;
-
 use domain::Timestamp;
 use domain::alert::link::{Grant, Refusal};
 use domain::alert::message::told;
 use domain::alert::page::{About, Done, Page, STYLE};
 use domain::alert::quiet::Offset;
-use domain::alert::routes::Routes;
 use domain::alert::state::{Act, Event, Ignored, Phase};
 use domain::alert::template::Language;
 use platform::alerts::{self, Found, Happening, change::Change, facts_of, plan_of};
@@ -83,7 +80,7 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, token: &str) -> 
         Ok(()) => Ok(None),
     };
     if let Some(language) = language {
-        return link.page(language, done.as_ref().map(|_| ())).await;
+        return link.page(config, language, done.as_ref().map(|_| ())).await;
     }
     let document = match done {
         Ok(Some(document)) => document,
@@ -134,7 +131,7 @@ impl Link {
 
     /// Acknowledges; gives who did, which may be somebody who was quicker.
     async fn acknowledge(&mut self, config: &Config, note: Option<&str>) -> Result<Result<Value, Refused>, Problem> {
-        let routes = routes().await?;
+        let routes = config.routes().await.map_err(|error| away(&error))?;
         let now = clock::now();
         let by = format!("link:{}", self.grant.receiver);
         let event = Event::Acknowledged(Act { by: &by, note });
@@ -179,7 +176,7 @@ impl Link {
     }
 
     /// What there is to say, as a page. What is over says who was there, also where nothing more could be done.
-    async fn page(&self, language: Language, done: Result<(), &Refused>) -> Result<Reply, Problem> {
+    async fn page(&self, config: &Config, language: Language, done: Result<(), &Refused>) -> Result<Reply, Problem> {
         let status = if done.is_ok() { 200 } else { 409 };
         match done {
             Err(Refused::Link(Refusal::Expired)) => return Ok(shown(status, language, &Page::Expired)),
@@ -191,7 +188,7 @@ impl Link {
             Phase::Acknowledged | Phase::Resolved => self.entry(phase.as_str()).await?,
             _ => None,
         };
-        let routes = routes().await?;
+        let routes = config.routes().await.map_err(|error| away(&error))?;
         let (language, receiver) = (plan_of(&routes, alert).language, routes.receiver(&self.grant.receiver));
         let told = receiver.map(|receiver| told(&routes, receiver, language)).unwrap_or_default();
         let offset = receiver.map(|receiver| receiver.offset).unwrap_or_default();
@@ -213,10 +210,6 @@ impl Link {
         };
         Ok(shown(status, language, &page))
     }
-}
-
-async fn routes() -> Result<Rc<Routes>, Problem> {
-    workers::dispatch::routes_in_force().await.map_err(|error| away(&error))
 }
 
 /// A time for people.

@@ -28,7 +28,7 @@ pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, 
 }
 
 async fn shown(config: &Config, principal: &Principal) -> Result<Vec<Value>, Error> {
-    let routes = workers::dispatch::routes_in_force().await?;
+    let routes = config.routes().await?;
     let (now, redis) = (clock::now(), &config.redis);
     let mut all = Vec::new();
     for receiver in routes.receivers().filter(|it| has_receiver(principal, &routes, &it.id)) {
@@ -71,7 +71,7 @@ pub(crate) async fn enable(config: &Config, incoming: &Incoming, id: &str) -> Re
     let principal = administrator(config, incoming, Action::Operate)?;
     Query::read(incoming, &[])?;
     let reason = reason(incoming)?;
-    let routes = workers::dispatch::routes_in_force().await.map_err(|error| away(&error))?;
+    let routes = config.routes().await.map_err(|error| away(&error))?;
     if !has_receiver(principal, &routes, id) {
         return Err(Problem::not_found());
     }

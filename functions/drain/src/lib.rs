@@ -5,7 +5,7 @@
 //! which is why it is a component of its own.
 
 use platform::auth::{Action, Keys};
-use platform::config::Reader;
+use platform::config::{Reader, load};
 use platform::http::{Incoming, Reply};
 use platform::problem::{Problem, ProblemType};
 use platform::redis::{PATIENCE, Redis};
@@ -14,14 +14,32 @@ use serde_json::json;
 use workers::{clock, dispatch, score};
 
 platform::serve!(handle);
+platform::asked!("drain", check);
 
 struct Config {
     redis: Redis,
     keys: Keys,
 }
 
+impl Config {
+    async fn read(reader: &mut Reader) -> Self {
+        Config {
+            redis: Redis::patient(&reader.redis().await, PATIENCE),
+            keys: reader.parsed("api_keys", Keys::read).await,
+        }
+    }
+}
+
+/// Reads the variables, those of the workers among them.
+async fn check(reader: &mut Reader) {
+    Config::read(reader).await;
+    clock::Clock::read(reader).await;
+    score::read(reader).await;
+    dispatch::read(reader).await;
+}
+
 async fn handle(incoming: Incoming) -> Reply {
-    match configured().await {
+    match load(Config::read).await {
         Ok(config) => answer(&config, &incoming).await.unwrap_or_else(|problem| {
             tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
             Reply::from(problem)
@@ -46,18 +64,9 @@ async fn answer(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> 
 
 /// The workers have a budget of their own: what they are in the middle of must not be dropped.
 async fn round() -> Result<Reply, Error> {
-    let round = clock::Clock::read().await?.round(None).await?;
+    let round = clock::Clock::load().await?.round(None).await?;
     let scored = score::drain(score::BUDGET).await?;
     let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
     let (due, overdue) = (round.moved, round.overdue);
     Ok(Reply::json(200, &json!({"due": due, "overdue": overdue, "scored": scored, "dispatched": dispatched})))
-}
-
-async fn configured() -> Result<Config, Error> {
-    let mut reader = Reader::new();
-    let config = Config {
-        redis: Redis::patient(&reader.redis().await, PATIENCE),
-        keys: reader.parsed("api_keys", Keys::read).await,
-    };
-    reader.finish(config)
 }

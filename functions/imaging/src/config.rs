@@ -5,9 +5,8 @@ use std::rc::Rc;
 
 use domain::alert::endpoint::Secret;
 use domain::alert::retry::Schedule;
-use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, json, once};
+use platform::config::{Faults, Reader, json, once};
 use platform::http::Url;
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
@@ -34,13 +33,13 @@ thread_local! {
 }
 
 /// The configuration of this instance.
-pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
     once(&CONFIG, read).await
 }
 
-async fn read() -> Result<Config, Error> {
-    let mut reader = Reader::new();
-    let config = Config {
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
+    Config {
         redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=usize::MAX).await),
@@ -52,8 +51,7 @@ async fn read() -> Result<Config, Error> {
         schedule: Schedule::of(reader.parsed("imaging_retry_schedule", delays).await),
         sources: reader.parsed("image_sources", sources).await,
         webhooks: reader.parsed("imaging_webhooks", webhooks).await,
-    };
-    reader.finish(config)
+    }
 }
 
 impl Config {

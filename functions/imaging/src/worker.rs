@@ -34,10 +34,13 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 #[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
 mod trigger {
-    use platform::{Error, log};
+    use platform::{Error, check, log};
 
     #[spin_sdk::redis_subscriber]
-    async fn ring(_message: Vec<u8>) -> Result<(), Error> {
+    async fn ring(message: Vec<u8>) -> Result<(), Error> {
+        if let Some(id) = check::question(&message) {
+            return check::answer(id, "imaging", crate::config::read).await;
+        }
         super::drain().await.inspect_err(|error| log::error("drain-failed").cause(error).write())
     }
 }

@@ -4,9 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, once};
+use platform::config::{Faults, Reader, once};
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
 
@@ -28,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) ready_max_age: Duration,
     /// Between two self-checks; zero for none.
     pub(crate) self_check: Duration,
+    /// Which hosts are asked whether their variables are sound; none where nobody hears it.
+    pub(crate) replica: Option<String>,
 }
 
 /// The places in the URLs of services.
@@ -40,15 +41,15 @@ thread_local! {
 }
 
 /// The configuration of this instance.
-pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
     once(&CONFIG, read).await
 }
 
-async fn read() -> Result<Config, Error> {
-    let mut reader = Reader::new();
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
     let identity_key = IdentityKey::new(reader.key("identity_key", 32..=32).await);
     let older = reader.parsed("identity_keys_old", IdentityKey::read_list).await;
-    let config = Config {
+    Config {
         redis: Redis::patient(&reader.redis().await, PATIENCE),
         keys: reader.parsed("api_keys", Keys::read).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
@@ -59,6 +60,21 @@ async fn read() -> Result<Config, Error> {
         report_parts: reader.parsed("report_parts", |text| Service::read_list(text, MONTH)).await,
         ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
         self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
-    };
-    reader.finish(config)
+        replica: reader.parsed("replica", replica).await,
+    }
+}
+
+/// Reads only the variables that it takes to ask the other components.
+pub(crate) async fn asking() -> (Redis, Option<String>) {
+    let mut reader = Reader::default();
+    let redis = Redis::patient(&reader.redis().await, PATIENCE);
+    (redis, reader.parsed("replica", replica).await)
+}
+
+fn replica(text: &str) -> Result<Option<String>, Vec<String>> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    if text.len() > 253 || !plain {
+        return Err(vec!["must be at most 253 letters, digits, hyphens and dots".to_owned()]);
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }

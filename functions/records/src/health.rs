@@ -1,12 +1,17 @@
 //! `GET /readyz`: whether the promise can be kept right now.
 //!
-//! It needs no key, so that an orchestrator's probe can ask; it tells which check failed and nothing else. It is also
-//! what wakes the workers after a restart: every check rings for what waits and starts a clock that has stopped.
+//! It needs no key, so that an orchestrator's probe can ask; it tells which check failed and nothing else: of variables
+//! their names and rules, never a value. It is also what wakes the workers after a restart: every check rings for what
+//! waits and starts a clock that has stopped.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures::future::join;
+use futures::future::join3;
+use platform::check::{self, Unsound};
+use platform::config::Faults;
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::Reply;
 use platform::kv::Store;
@@ -17,12 +22,16 @@ use platform::{Error, clock, log, queue, self_check};
 use serde_json::{Value, json};
 use spin_sdk::redis::RedisResult;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// Anybody may ask, so an answer is good for this long.
 const FRESH: Duration = Duration::from_millis(500);
 /// The most a check may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The most that components are waited for.
+const ANSWERS: Duration = Duration::from_secs(1);
+/// This component.
+const OWN: &str = "records";
 
 thread_local! {
     static LAST: RefCell<Option<(Instant, Vec<Check>)>> = const { RefCell::new(None) };
@@ -31,7 +40,32 @@ thread_local! {
 #[derive(Clone)]
 struct Check {
     name: &'static str,
-    fault: Option<&'static str>,
+    fault: Option<Cow<'static, str>>,
+    /// The faults of variables.
+    unsound: BTreeSet<Unsound>,
+}
+
+impl Check {
+    fn new(name: &'static str, fault: Option<&'static str>) -> Self {
+        Check { name, fault: fault.map(Cow::Borrowed), unsound: BTreeSet::new() }
+    }
+
+    fn variables(unsound: BTreeSet<Unsound>) -> Self {
+        let all: Vec<String> = unsound.iter().map(Unsound::to_string).collect();
+        let fault = (!all.is_empty()).then(|| Cow::Owned(all.join("; ")));
+        Check { name: "variables", fault, unsound }
+    }
+
+    fn shown(&self) -> Value {
+        let mut shown = json!({"name": self.name, "ok": self.fault.is_none()});
+        if let Some(fault) = &self.fault {
+            shown["detail"] = json!(fault);
+        }
+        if !self.unsound.is_empty() {
+            shown["faults"] = json!(self.unsound);
+        }
+        shown
+    }
 }
 
 /// Answers 200 when all is well, else 503 with what is not.
@@ -45,29 +79,46 @@ pub(crate) async fn ready(config: &Config) -> Reply {
             checks
         }
     };
+    answer(&checks)
+}
+
+/// Answers 503 for a component that has faults of its own, with those of the others.
+pub(crate) async fn unready(own: Faults) -> Reply {
+    let (redis, replica) = config::asking().await;
+    let mut check = variables(&redis, replica.as_deref(), Deadline::after(PATIENCE)).await;
+    check.unsound.extend(own.0.into_iter().map(|fault| Unsound::of(OWN, fault)));
+    answer(&[Check::variables(check.unsound)])
+}
+
+fn answer(checks: &[Check]) -> Reply {
     let ready = checks.iter().all(|check| check.fault.is_none());
-    let checks: Vec<Value> = checks
-        .iter()
-        .map(|check| match check.fault {
-            None => json!({"name": check.name, "ok": true}),
-            Some(fault) => json!({"name": check.name, "ok": false, "detail": fault}),
-        })
-        .collect();
+    let checks: Vec<Value> = checks.iter().map(Check::shown).collect();
     Reply::json(if ready { 200 } else { 503 }, &json!({"ready": ready, "checks": checks}))
 }
 
 async fn check(config: &Config) -> Vec<Check> {
     let deadline = Deadline::after(PATIENCE);
-    let (redis, store) = join(deadline.run(redis_checks(config)), deadline.run(store())).await;
+    let variables = variables(&config.redis, config.replica.as_deref(), deadline);
+    let (redis, store, variables) = join3(deadline.run(redis_checks(config)), deadline.run(store()), variables).await;
     let redis = redis.unwrap_or_else(|TimedOut| {
         config.redis.forget();
-        vec![Check { name: "redis", fault: Some("does not answer in time") }]
+        vec![Check::new("redis", Some("does not answer in time"))]
     });
     let store = match store {
         Ok(written) => written.err().map(noted("cannot be written")),
         Err(TimedOut) => Some("does not answer in time"),
     };
-    [redis, vec![Check { name: "key-value", fault: store }]].concat()
+    [redis, vec![Check::new("key-value", store), variables]].concat()
+}
+
+/// Whether the components find their variables sound.
+async fn variables(redis: &Redis, replica: Option<&str>, deadline: Deadline) -> Check {
+    let Some(replica) = replica else { return Check::new("variables", None) };
+    match deadline.run(check::look(redis, replica, OWN, deadline.cap(ANSWERS))).await {
+        Ok(Ok(unsound)) => Check::variables(unsound),
+        Ok(Err(error)) => Check::new("variables", Some(noted("the components cannot be asked")(error))),
+        Err(TimedOut) => Check::new("variables", Some("the components cannot be asked in time")),
+    }
 }
 
 /// Logs an error and gives the words that a client sees.
@@ -85,7 +136,7 @@ async fn store() -> Result<(), Error> {
 async fn redis_checks(config: &Config) -> Vec<Check> {
     let info = match info(&config.redis).await {
         Ok(info) => info,
-        Err(error) => return vec![Check { name: "redis", fault: Some(noted("cannot be reached")(error)) }],
+        Err(error) => return vec![Check::new("redis", Some(noted("cannot be reached")(error)))],
     };
     let says = |line: &str| info.lines().any(|given| given.trim() == line);
     let unless = |ok: bool, fault: &'static str| (!ok).then_some(fault);
@@ -94,28 +145,25 @@ async fn redis_checks(config: &Config) -> Vec<Check> {
     // After Redis lost its copy of the settings this brings it back before the door needs it.
     let settings = Settings::in_force(&config.redis).await.err().map(noted("cannot be read"));
     let mut checks = vec![
-        Check { name: "redis", fault: None },
-        Check { name: "redis-aof", fault: unless(says("aof_enabled:1"), "appendonly must be on") },
-        Check { name: "redis-fsync", fault: unless(fsync != Some(false), "appendfsync must be always") },
-        Check {
-            name: "redis-aof-write",
-            fault: unless(says("aof_last_write_status:ok"), "the last write to disk failed"),
-        },
-        Check {
-            name: "redis-noeviction",
-            fault: unless(says("maxmemory_policy:noeviction"), "maxmemory-policy must be noeviction"),
-        },
-        Check { name: "settings", fault: settings },
-        Check {
-            name: "oldest-pending",
-            fault: match waiting {
+        Check::new("redis", None),
+        Check::new("redis-aof", unless(says("aof_enabled:1"), "appendonly must be on")),
+        Check::new("redis-fsync", unless(fsync != Some(false), "appendfsync must be always")),
+        Check::new("redis-aof-write", unless(says("aof_last_write_status:ok"), "the last write to disk failed")),
+        Check::new(
+            "redis-noeviction",
+            unless(says("maxmemory_policy:noeviction"), "maxmemory-policy must be noeviction"),
+        ),
+        Check::new("settings", settings),
+        Check::new(
+            "oldest-pending",
+            match waiting {
                 Ok(age) => unless(age <= config.ready_max_age, "work has been waiting for too long"),
                 Err(fault) => Some(fault),
             },
-        },
+        ),
     ];
     if !config.self_check.is_zero() {
-        checks.push(Check { name: "self-check", fault: self_check(config).await });
+        checks.push(Check::new("self-check", self_check(config).await));
     }
     checks
 }

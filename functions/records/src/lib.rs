@@ -32,6 +32,7 @@ use serde_json::json;
 use config::Config;
 
 platform::serve!(handle);
+platform::asked!("records", config::read);
 
 /// The whole of a request.
 const TOTAL: Duration = Duration::from_secs(3);
@@ -66,7 +67,10 @@ async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
         }
         "/readyz" => {
             only(&incoming, "GET", &["GET"])?;
-            Ok(health::ready(&*configured().await?).await)
+            match config::get().await {
+                Ok(config) => Ok(health::ready(&config).await),
+                Err(faults) => Ok(health::unready(faults).await),
+            }
         }
         "/openapi.json" => {
             only(&incoming, "GET", &["GET"])?;

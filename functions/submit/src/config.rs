@@ -3,9 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use platform::Error;
 use platform::auth::Keys;
-use platform::config::{Reader, once};
+use platform::config::{Faults, Reader, once};
 use platform::identity::{IdentityKey, PseudonymKey};
 use platform::queue::Door;
 use platform::rate::{Limits, Rate};
@@ -24,13 +23,13 @@ thread_local! {
 }
 
 /// The configuration of this instance.
-pub(crate) async fn get() -> Result<Rc<Config>, Error> {
+pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
     once(&CONFIG, read).await
 }
 
-async fn read() -> Result<Config, Error> {
-    let mut reader = Reader::new();
-    let config = Config {
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
+    Config {
         redis: Redis::new(&reader.redis().await),
         keys: reader.parsed("api_keys", Keys::read).await,
         pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
@@ -43,6 +42,5 @@ async fn read() -> Result<Config, Error> {
                 per_site: reader.parsed("rate_per_site", Rate::read).await,
             },
         ),
-    };
-    reader.finish(config)
+    }
 }

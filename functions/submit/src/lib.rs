@@ -42,6 +42,7 @@ use document::{Ready, Target};
 use place::Place;
 
 platform::serve!(handle);
+platform::asked!("submit", config::read);
 
 /// The whole of a request, from its arrival to its answer.
 const TOTAL: Duration = Duration::from_secs(2);

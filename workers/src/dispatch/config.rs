@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::Severity;
 use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::settings::Document;
@@ -25,20 +26,34 @@ pub(crate) struct Config {
     routes: Rc<Routes>,
 }
 
-impl Config {
-    pub(crate) async fn read() -> Result<Self, Error> {
-        let mut reader = Reader::new();
+/// The routes of the variables, which hold where there is no document.
+pub struct Defaults {
+    /// Who is told, and when again.
+    pub routes: Rc<Routes>,
+}
+
+impl Defaults {
+    /// Reads the variables.
+    pub async fn read(reader: &mut Reader) -> Self {
         let deadline_ms: u64 = reader.number("delivery_deadline_ms", 10..=60_000).await;
         let delays = reader.parsed("retry_schedule", delays).await;
         let routes = reader.parsed("alert_routes", routes).await;
-        let config = Config {
+        let routes = Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays));
+        Defaults { routes }
+    }
+}
+
+impl Config {
+    /// Reads the variables.
+    pub(crate) async fn read(reader: &mut Reader) -> Self {
+        let defaults = Defaults::read(reader).await;
+        Config {
             redis: Redis::patient(&reader.redis().await, PATIENCE),
             max_attempts: reader.number("max_attempts", 1..=1000).await,
             concurrency: reader.number("delivery_concurrency", 1..=1024).await,
             link_key: reader.parsed("link_key", LinkKey::read).await,
-            routes: Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays)),
-        };
-        reader.finish(config)
+            routes: defaults.routes,
+        }
     }
 }
 
@@ -66,15 +81,14 @@ impl Rules {
     }
 }
 
-/// The routes in force, for those who do not deliver.
+/// The routes in force, for those who do not deliver; `otherwise` where there is no document.
 ///
 /// # Errors
-/// When the variables are not sound, or Redis or the store is away.
-pub async fn routes_in_force() -> Result<Rc<Routes>, Error> {
-    let config = Config::read().await?;
-    let settings = Settings::in_force(&config.redis).await?;
-    let routes = settings.document(&config.redis, Document::AlertRoutes, Routes::read_stored).await?;
-    Ok(routes.unwrap_or(config.routes))
+/// When Redis or the store is away.
+pub async fn routes_in_force(redis: &Redis, otherwise: &Rc<Routes>) -> Result<Rc<Routes>, Error> {
+    let settings = Settings::in_force(redis).await?;
+    let routes = settings.document(redis, Document::AlertRoutes, Routes::read_stored).await?;
+    Ok(routes.unwrap_or_else(|| Rc::clone(otherwise)))
 }
 
 /// None where the schedules by urgency hold.
@@ -93,7 +107,18 @@ fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
 fn routes(text: &str) -> Result<Option<Routes>, Vec<String>> {
     let document: Value = json(text, "must be JSON")?;
     let faults = |faults: Vec<domain::Finding>| {
-        faults.into_iter().map(|fault| format!("at {:?}: {}", fault.pointer, fault.detail)).collect()
+        faults.into_iter().map(|fault| format!("at {:?}: {}", plain(&fault.pointer), fault.detail)).collect()
     };
     Routes::read_variable(&document).map(Some).map_err(faults)
+}
+
+/// A pointer without the names that the variable does not know: whoever mistook its form may have written a URL there.
+fn plain(pointer: &str) -> String {
+    let known = |step: &str| {
+        step.bytes().all(|byte| byte.is_ascii_digit())
+            || ["url", "secret"].contains(&step)
+            || Severity::ALL.iter().any(|severity| severity.as_str() == step)
+    };
+    let steps: Vec<&str> = pointer.split('/').map(|step| if known(step) { step } else { "(unknown)" }).collect();
+    steps.join("/")
 }

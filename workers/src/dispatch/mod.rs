@@ -29,6 +29,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures::stream::FuturesUnordered;
+use platform::config::{Reader, load};
 use platform::deadline::Deadline;
 use platform::holder::{Holder, RENEWAL};
 use platform::kv::Store;
@@ -36,8 +37,8 @@ use platform::names::Queue;
 use platform::queue::{self, Claim};
 use platform::{Error, clock};
 
-pub use config::routes_in_force;
 use config::{Config, LONGEST_WAIT, Rules};
+pub use config::{Defaults, routes_in_force};
 use intake::{Cases, Entries};
 use job::{Happened, Job};
 use lanes::Lanes;
@@ -54,6 +55,11 @@ const MOST_WRITTEN: usize = 64;
 /// When Redis or the store is away, what was claimed is tried again after this.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Reads the variables, for whoever asks what is wrong with them.
+pub async fn read(reader: &mut Reader) {
+    Config::read(reader).await;
+}
+
 /// When a drain ends, if there is always more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -69,7 +75,7 @@ pub enum Until {
 /// # Errors
 /// When Redis or the store is away; what was claimed comes back.
 pub async fn drain(until: Until) -> Result<usize, Error> {
-    let config = Rc::new(Config::read().await?);
+    let config = Rc::new(load(Config::read).await?);
     let mut worker = Worker {
         config,
         holder: Rc::new(Holder::new()),
@@ -132,7 +138,7 @@ impl Worker {
             let mut open = !deadline.left().is_zero();
             if !open && until == Until::Quiet && !self.is_idle() {
                 // Staying longer than planned must not mean working with old variables.
-                self.config = Rc::new(Config::read().await?);
+                self.config = Rc::new(load(Config::read).await?);
                 (self.rules, deadline, open) = (None, Deadline::after(BUDGET), true);
             }
             let room = MOST_HELD

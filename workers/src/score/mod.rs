@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use platform::Error;
 use platform::ahead::Ahead;
-use platform::config::Reader;
+use platform::config::{self, Reader};
 use platform::deadline::Deadline;
 use platform::holder::Holder;
 use platform::names::Queue;
@@ -41,19 +41,36 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How long one bell drains.
 pub const BUDGET: Duration = Duration::from_secs(5);
 
+struct Config {
+    redis: Redis,
+    max_attempts: u32,
+    /// How long a submission's mark stays once it is finished.
+    remembered: Duration,
+    risk: risk::Config,
+}
+
+impl Config {
+    async fn read(reader: &mut Reader) -> Self {
+        Config {
+            redis: Redis::patient(&reader.redis().await, PATIENCE),
+            max_attempts: reader.number("max_attempts", 1..=1000).await,
+            remembered: Duration::from_secs(86_400u64 * reader.number("once_days", 1..=36_500).await),
+            risk: risk::Config::read(reader).await,
+        }
+    }
+}
+
+/// Reads the variables, for whoever asks what is wrong with them.
+pub async fn read(reader: &mut Reader) {
+    Config::read(reader).await;
+}
+
 /// Scores what waits, for at most `budget`. Gives how many submissions were finished.
 ///
 /// # Errors
 /// When Redis or the store is away; what was claimed comes back.
 pub async fn drain(budget: Duration) -> Result<usize, Error> {
-    let mut reader = Reader::new();
-    let redis = Redis::patient(&reader.redis().await, PATIENCE);
-    let max_attempts = reader.number("max_attempts", 1..=1000).await;
-    let remembered_days: u64 = reader.number("once_days", 1..=36_500).await;
-    let risk = risk::Config::read(&mut reader).await;
-    let (redis, risk) = reader.finish((redis, risk))?;
-
-    let remembered = Duration::from_secs(86_400 * remembered_days);
+    let Config { redis, max_attempts, remembered, risk } = config::load(Config::read).await?;
     let holder = Holder::new();
     let bench = Bench { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };
 
