@@ -202,7 +202,7 @@ async fn what_is_asked_wrongly_is_told_all_at_once() {
     let answer = app.send("POST", PATH, &body).await;
     assert_eq!(answer.status, 422);
     let pointers: Vec<String> = answer.findings().into_iter().map(|(pointer, _)| pointer).collect();
-    let expected = ["/studyId", "/siteId", "/service", "/priority", "/webhook/url", "/image/url", ""];
+    let expected = ["/studyId", "/siteId", "/service", "/priority", "/webhook/url", "/image/url", "/more"];
     assert_eq!(pointers, expected);
     assert!(!String::from_utf8_lossy(&answer.body).contains("SECRET"));
     let mut large = asked("a");

@@ -104,6 +104,8 @@ async fn every_door_refuses_a_member_that_is_there_twice() {
     let document = openapi::description(&app).await;
     let location = app.submit(&phq9("r", [3; 9])).await;
     let id = location.rsplit('/').next().unwrap();
+    let subject = app.scored(&location).await["subject"].clone();
+    let subject = subject.as_str().unwrap();
     let there = openapi::things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
     crate::app::until("nothing is on its way", async || (app.work_left().await == 0).then_some(())).await;
     let (before, mut doors, mut sent) = (kept(&app), 0, 0);
@@ -117,7 +119,7 @@ async fn every_door_refuses_a_member_that_is_there_twice() {
             doors += 1;
             for (name, example) in examples {
                 let path = path.replace("{document}", name);
-                let path = openapi::real(&document, openapi::filled(&document, &path, id, ""), &there);
+                let path = openapi::real(&document, openapi::filled(&document, &path, id, subject), &there);
                 let headers = [("authorization", authorization.as_str()), ("content-type", media)];
                 for (body, framed) in bodies(media, example) {
                     let mut pointers = Vec::new();

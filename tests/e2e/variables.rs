@@ -69,7 +69,7 @@ async fn a_wrong_variable_of_any_component_is_named_without_its_value_before_any
     app.stop().await;
     app.set("risk_url", WRONG);
     app.start_unready().await;
-    let (status, ready) = app.readiness(|_, ready| all_answered(ready)).await;
+    let (status, ready) = app.readiness(|status, ready| status == 503 && all_answered(ready)).await;
     assert_eq!((status, named(&ready)), (503, pairs(&[("drain", "risk_url"), ("score", "risk_url")])), "{ready}");
 }
 
@@ -114,10 +114,7 @@ async fn forms_that_look_right_are_named_too() {
     ]);
     assert_eq!(named(&ready), expected, "{ready}");
     let text = ready.to_string();
-    assert!(
-        text.contains("/critical/0/secret") && !text.contains("hook.example") && !text.contains("s3cret"),
-        "{text}"
-    );
+    assert!(text.contains("/critical/0") && !text.contains("hook.example") && !text.contains("s3cret"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

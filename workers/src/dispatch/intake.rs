@@ -195,6 +195,7 @@ pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Happened>) 
     for job in jobs {
         let what = match (&job.work, job.rules.routes.receiver(job.receiver())) {
             (Work::Escalate { .. }, _) => Some(What::Escalated),
+            (_, None) if job.rules.routes.is_uncallable(job.receiver()) => Some(What::NotCalled(Outcome::Refused)),
             (_, None) => Some(What::NotCalled(Outcome::NotConfigured)),
             (_, Some(receiver)) => {
                 let until = receiver.allowed_at(job.severity(), now);
