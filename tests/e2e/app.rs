@@ -38,6 +38,7 @@ pub(crate) const ADMIN_B: &str = "key-of-the-administrator-of-b";
 pub(crate) struct Builder {
     variables: BTreeMap<String, String>,
     own_process: bool,
+    loud: bool,
     probed: bool,
     components: Vec<String>,
 }
@@ -80,6 +81,11 @@ impl Builder {
     pub(crate) fn own_process(mut self) -> Self {
         self.own_process = true;
         self
+    }
+
+    /// Runs as a process that says what a person would see; it is in `process.log`.
+    pub(crate) fn loud(self) -> Self {
+        Self { own_process: true, loud: true, ..self }
     }
 
     /// Is asked for its readiness again and again, as an orchestrator does.
@@ -141,7 +147,13 @@ impl App {
             key("clinician-a2", "clinician", "A", "2", CLINICIAN_A2),
             key("admin-b", "admin", "B", "*", ADMIN_B),
         ]);
-        let builder = Builder { variables: BTreeMap::new(), own_process: false, probed: false, components: Vec::new() };
+        let builder = Builder {
+            variables: BTreeMap::new(),
+            own_process: false,
+            loud: false,
+            probed: false,
+            components: Vec::new(),
+        };
         builder
             .variable("api_keys", keys.to_string())
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
@@ -225,7 +237,10 @@ impl App {
 
     fn vigil(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
-        command.args(["--quiet", "--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
+        command.args(["--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
+        if !self.builder.loud {
+            command.arg("--quiet");
+        }
         self.spawn(command)
     }
 

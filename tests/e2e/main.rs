@@ -35,6 +35,7 @@ mod judged;
 mod limits;
 mod monthly;
 mod names;
+mod newcomer;
 mod once;
 mod openapi;
 mod operate;

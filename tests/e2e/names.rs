@@ -1,6 +1,7 @@
 //! What is spelled in spin.toml and in `platform::names` is spelled alike.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use platform::names::{CLOCK_CHANNEL, Queue};
 
@@ -31,23 +32,28 @@ fn every_component_is_granted_what_it_reads_and_no_more() {
         let granted: BTreeSet<String> = component["variables"].as_table().unwrap().keys().cloned().collect();
         // `drain` also runs the workers' own code, which reads what the workers read.
         // `console` asks for the routes in force as `dispatch` does.
-        let folders: &[&str] = match id.as_str() {
-            "drain" => &["drain", "clock", "score", "dispatch"],
-            "console" => &["console", "dispatch"],
-            id => &[id],
-        };
+        let mut places = vec![format!("functions/{id}/src")];
+        places.extend(match id.as_str() {
+            "drain" => vec!["workers/src".to_owned()],
+            "console" => vec!["workers/src/dispatch".to_owned()],
+            "clock" => vec!["workers/src/clock.rs".to_owned()],
+            "score" | "dispatch" => vec![format!("workers/src/{id}")],
+            _ => Vec::new(),
+        });
         let mut read = BTreeSet::new();
-        for folder in folders {
-            for file in std::fs::read_dir(format!("{root}functions/{folder}/src")).unwrap() {
-                let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
-                for call in
-                    ["reader.text(\"", "reader.number(\"", "reader.seconds(\"", "reader.key(\"", "reader.parsed(\""]
-                {
-                    let names = source.split(call).skip(1).filter_map(|rest| rest.split('"').next());
-                    read.extend(names.map(str::to_owned));
-                }
-            }
+        let sources: String = places.iter().map(|place| sources(&Path::new(root).join(place))).collect();
+        for call in ["reader.text(\"", "reader.number(\"", "reader.seconds(\"", "reader.key(\"", "reader.parsed(\""] {
+            let names = sources.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+            read.extend(names.map(str::to_owned));
         }
         assert_eq!(granted, read, "component {id}");
     }
+}
+
+/// The text of a file, or of all files below a folder.
+fn sources(place: &Path) -> String {
+    if place.is_file() {
+        return std::fs::read_to_string(place).unwrap();
+    }
+    std::fs::read_dir(place).unwrap().map(|entry| sources(&entry.unwrap().path())).collect()
 }
