@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
-use crate::engine;
 use crate::grants::Grants;
 use crate::guest::Guest;
 use crate::manifest;
@@ -28,15 +26,14 @@ pub(crate) struct Component {
 }
 
 impl Component {
-    /// Compiles and links a component. Takes seconds the first time, milliseconds when the cache has it.
+    /// Links a compiled component.
     pub(crate) fn prepare(
-        engine: &Engine,
+        compiled: &wasmtime::component::Component,
         linker: &Linker<Guest>,
         declared: &manifest::Component,
         values: &Values,
         store: &Store,
         output: Output,
-        cache: &std::path::Path,
     ) -> anyhow::Result<Arc<Self>> {
         let fill = |template: &String| values.fill(template);
         let grants = declared
@@ -49,8 +46,7 @@ impl Component {
             .iter()
             .map(|(name, template)| Ok((name.clone(), fill(template)?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let component = engine::load(engine, &declared.source, cache)?;
-        let pre = linker.instantiate_pre(&component).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let pre = linker.instantiate_pre(compiled).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         Ok(Arc::new(Self {
             id: declared.id.clone(),
             pre,

@@ -107,16 +107,17 @@ impl Busy {
     }
 }
 
-/// Loads a component, compiled by an earlier start if `cache` has it.
+/// Loads a component, compiled by an earlier start if `cache` has it; `compiling` is called before it is compiled.
 ///
 /// The name of a cached file says everything the machine code depends on: the component, the engine and its settings.
 /// Files appear whole or not at all, so parallel processes may race for one.
-pub(crate) fn load(engine: &Engine, source: &Path, cache: &Path) -> anyhow::Result<Component> {
+pub(crate) fn load(engine: &Engine, source: &Path, cache: &Path, compiling: &dyn Fn()) -> anyhow::Result<Component> {
     let wasm = std::fs::read(source).with_context(|| format!("cannot read {}: is it built?", source.display()))?;
     let file = cache.join(format!("{:016x}-{:016x}.cwasm", digest(&wasm), compatibility(engine)));
     if let Some(component) = deserialize(engine, &file) {
         return Ok(component);
     }
+    compiling();
     let code = engine
         .precompile_component(&wasm)
         .map_err(|error| anyhow::anyhow!("{} is not a component: {error:#}", source.display()))?;

@@ -162,10 +162,17 @@ fn prepare(manifest: &Manifest, selected: &[String], values: &Values, options: &
     let linker = guest::linker(&engine)?;
     let store = Store::in_folder(&options.state_dir)?;
     let mut components = HashMap::new();
-    for id in selected {
+    for (number, id) in (1..).zip(selected) {
         let Some(declared) = manifest.components.get(id) else { continue };
         let output = Output::new(id, options.quiet, options.log_dir.as_deref())?;
-        let component = Component::prepare(&engine, &linker, declared, values, &store, output, &options.cache_dir)
+        // Takes milliseconds when the cache has it, else seconds for which a person waits.
+        let compiling = || {
+            if !options.quiet {
+                eprintln!("vigil: compiling component {number} of {}: {id}", selected.len());
+            }
+        };
+        let component = engine::load(&engine, &declared.source, &options.cache_dir, &compiling)
+            .and_then(|compiled| Component::prepare(&compiled, &linker, declared, values, &store, output))
             .with_context(|| format!("component {id}"))?;
         components.insert(id.clone(), component);
     }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
@@ -21,9 +22,12 @@ use vigil::manifest::Manifest;
 use vigil::probe::{self, Readiness};
 use vigil::reseal::Counts;
 use vigil::score::{self, Ended, Job};
+use vigil::setup::receiver::{Receiver, Say};
 use vigil::setup::upstreams::{Upstreams, clinician};
 use vigil::setup::{self, redis, secrets};
 use vigil::{Host, Options};
+
+mod example;
 
 /// Serves Vigil on this machine, for developing and testing. What is missing is brought on the first start.
 #[derive(Parser)]
@@ -139,7 +143,7 @@ struct Serve {
     /// Starts sample services for the application to read from.
     #[arg(long)]
     with_upstreams: bool,
-    /// Says nothing but the address and errors; the components' output goes to their log files only.
+    /// Says nothing but the address and errors: no alerts either; the components' output goes to their log files only.
     #[arg(short, long)]
     quiet: bool,
 }
@@ -185,7 +189,9 @@ fn score(job: &Job) -> ExitCode {
 }
 
 fn provision(spin_toml: Option<PathBuf>) -> Result<()> {
+    say("step 1 of 2: redis-server");
     redis::provide(&say)?;
+    say("step 2 of 2: the components");
     setup::prepare(&find_spin_toml(spin_toml)?, &say)
 }
 
@@ -231,16 +237,19 @@ fn reindex(arguments: Reindex) -> Result<()> {
 }
 
 fn serve(arguments: Serve) -> Result<()> {
-    let say = |step: &str| {
-        if !arguments.quiet {
+    let quiet = arguments.quiet;
+    let say = move |step: &str| {
+        if !quiet {
             say(step);
         }
     };
     let spin_toml = find_spin_toml(arguments.spin_toml)?;
     let root = spin_toml.parent().context("spin.toml has no directory")?;
     let state_dir = arguments.state_dir.unwrap_or_else(|| root.join(".vigil"));
+    say("step 1 of 4: the components, by cargo; the first time this takes minutes");
     setup::prepare(&spin_toml, &say)?;
 
+    say("step 2 of 4: secrets and variables");
     // What the file and the environment hold may be meant for another application; what is asked for by a flag may not.
     let known = Manifest::load(&spin_toml)?.variables;
     let secrets = secrets::load_or_create(root)?;
@@ -264,11 +273,22 @@ fn serve(arguments: Serve) -> Result<()> {
             *keys = with_clinician;
         }
     }
+    let receiver = match known.contains_key("alert_routes") && !variables.contains_key("alert_routes") {
+        true => Some(Receiver::bind(arguments.listen)?),
+        false => None,
+    };
+    if let Some(receiver) = &receiver {
+        // A free port is not known before it is taken, and then there are no links.
+        let base = (arguments.listen.port() > 0).then(|| format!("http://{}", reachable(arguments.listen)));
+        variables.insert("alert_routes".into(), receiver.routes(base.as_deref()));
+        say(&format!("alert_routes is not set: alerts go to {} and are shown here", receiver.url()));
+    }
 
     // It holds what patients report: nobody else's to read.
     let make = DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
     make.with_context(|| format!("cannot create {}", state_dir.display()))?;
     // The last to stop: the workers acknowledge to it until their batch is done.
+    say("step 3 of 4: Redis");
     let mut redis = None;
     if known.contains_key("redis_url") && !variables.contains_key("redis_url") {
         redis::provide(&say)?;
@@ -285,11 +305,15 @@ fn serve(arguments: Serve) -> Result<()> {
         state_dir,
         variables,
         components: arguments.component_id,
-        quiet: arguments.quiet,
+        quiet,
         ..Options::new(&spin_toml)
     };
 
+    say("step 4 of 4: compiling the components to machine code, where they are new, and starting them");
     let runtime = tokio::runtime::Runtime::new()?;
+    if let Some(receiver) = receiver {
+        runtime.spawn(receiver.serve(Arc::new(say) as Say));
+    }
     let served = runtime.block_on(serve_until_signalled(options, &secrets.dev_key, redis.as_mut(), &say));
     let stopped = redis.map_or(Ok(()), |mut redis| redis.stop());
     served.and(stopped)
@@ -318,7 +342,7 @@ async fn serve_until_signalled(
         match probed {
             Readiness::Ready if !ready => {
                 ready = true;
-                show_example(address, dev_key);
+                example::show(address, dev_key);
             }
             // Waiting does not help.
             Readiness::Misconfigured(faults) if !ready => {
@@ -371,26 +395,6 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, address.port())
-}
-
-/// To standard output, also with `--quiet`: it is the one thing asked for. Nobody reading it is no fault.
-fn show_example(address: SocketAddr, dev_key: &str) {
-    let key = if dev_key.is_empty() { "ONE_OF_YOUR_KEYS" } else { dev_key };
-    let example = example(address, key, SystemTime::now());
-    let _ = writeln!(std::io::stdout(), "\nready on http://{address}\n\nTry it:\n\n{example}\n");
-}
-
-fn example(address: SocketAddr, key: &str, now: SystemTime) -> String {
-    let answers: Vec<String> = (1..=9).map(|item| format!("\"q{item}\":1")).collect();
-    let body = format!(
-        r#"{{"studyId":"DEMO","siteId":"S1","patientId":"P-001","authoredAt":"{}","answers":{{{}}}}}"#,
-        humantime::format_rfc3339_seconds(now),
-        answers.join(",")
-    );
-    format!(
-        "curl -i http://{address}/v1/surveys/phq-9/responses -H 'authorization: Bearer {key}' \
-         -H 'content-type: application/json' \\\n  -d '{body}'"
-    )
 }
 
 fn say(step: &str) {
@@ -453,19 +457,6 @@ mod tests {
         assert!(arguments.serve.quiet && arguments.serve.with_upstreams && arguments.command.is_none());
         assert!(Arguments::try_parse_from(["vigil", "--variable", "x"]).is_err());
         assert!(matches!(Arguments::parse_from(["vigil", "setup"]).command, Some(Command::Setup { .. })));
-    }
-
-    #[test]
-    fn the_example_is_valid_json_in_two_lines() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        let example = example(([127, 0, 0, 1], 3000).into(), "vk_x", now);
-        let (first, second) = example.split_once('\n').unwrap();
-        assert!(first.starts_with("curl -i http://127.0.0.1:3000/v1/surveys/phq-9/responses"));
-        assert!(first.contains("'authorization: Bearer vk_x'") && first.ends_with('\\'));
-        let body = second.trim().strip_prefix("-d '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(body["authoredAt"], "2026-01-01T00:00:00Z");
-        assert_eq!(body["answers"].as_object().unwrap().len(), 9);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod apt;
 mod process;
+pub mod receiver;
 pub mod redis;
 pub mod secrets;
 pub mod upstreams;

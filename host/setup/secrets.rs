@@ -22,6 +22,7 @@ const PREFIX: &str = "SPIN_VARIABLE_";
 const API_KEYS: &str = "SPIN_VARIABLE_API_KEYS";
 const PSEUDONYM_KEY: &str = "SPIN_VARIABLE_PSEUDONYM_KEY";
 const IDENTITY_KEY: &str = "SPIN_VARIABLE_IDENTITY_KEY";
+const LINK_KEY: &str = "SPIN_VARIABLE_LINK_KEY";
 const DEV_KEY: &str = "VIGIL_DEV_KEY";
 
 /// What the application is configured with beyond the defaults of spin.toml. No `Debug`: it holds secrets.
@@ -94,7 +95,7 @@ fn assemble(file: BTreeMap<String, String>, environment: impl Iterator<Item = (S
 /// The entries to add. The plain key and its digest belong together: a set of keys that somebody else wrote stays.
 fn missing(entries: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     let mut added = BTreeMap::new();
-    for name in [PSEUDONYM_KEY, IDENTITY_KEY] {
+    for name in [PSEUDONYM_KEY, IDENTITY_KEY, LINK_KEY] {
         if !entries.contains_key(name) {
             added.insert(name.to_owned(), BASE64_STANDARD.encode(random()?));
         }
@@ -201,7 +202,7 @@ mod tests {
     fn the_secrets_have_the_form_the_application_expects() {
         let all = assemble(missing(&BTreeMap::new()).unwrap(), std::iter::empty());
         let bytes = |name: &str| BASE64_STANDARD.decode(&all.variables[name]).unwrap();
-        assert_eq!((bytes("pseudonym_key").len(), bytes("identity_key").len()), (32, 32));
+        assert!(["pseudonym_key", "identity_key", "link_key"].iter().all(|name| bytes(name).len() == 32));
         assert_ne!(bytes("pseudonym_key"), bytes("identity_key"));
         assert!(all.dev_key.starts_with("vk_") && all.dev_key.len() == 46);
         assert_eq!(
@@ -219,7 +220,7 @@ mod tests {
         let after = fs::read_to_string(dir.path().join(".env")).unwrap();
         let added = after.strip_prefix(before).unwrap();
         let names: Vec<&str> = added.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
-        assert_eq!(names, [API_KEYS, PSEUDONYM_KEY, DEV_KEY]);
+        assert_eq!(names, [API_KEYS, LINK_KEY, PSEUDONYM_KEY, DEV_KEY]);
     }
 
     #[test]

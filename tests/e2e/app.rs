@@ -41,6 +41,7 @@ pub(crate) const ADMIN_B: &str = "key-of-the-administrator-of-b";
 pub(crate) struct Builder {
     variables: BTreeMap<String, String>,
     own_process: bool,
+    loud: bool,
     probed: bool,
     components: Vec<String>,
     /// Whether it has its Redis triggers.
@@ -85,6 +86,11 @@ impl Builder {
     pub(crate) fn own_process(mut self) -> Self {
         self.own_process = true;
         self
+    }
+
+    /// Runs as a process that says what a person would see; it is in `process.log`.
+    pub(crate) fn loud(self) -> Self {
+        Self { own_process: true, loud: true, ..self }
     }
 
     /// Is asked for its readiness again and again, as an orchestrator does.
@@ -163,8 +169,14 @@ impl App {
             key("clinician-a2", "clinician", "A", "2", CLINICIAN_A2),
             key("admin-b", "admin", "B", "*", ADMIN_B),
         ]);
-        let (variables, components) = (BTreeMap::new(), Vec::new());
-        let builder = Builder { variables, own_process: false, probed: false, components, triggers: true };
+        let builder = Builder {
+            variables: BTreeMap::new(),
+            own_process: false,
+            loud: false,
+            probed: false,
+            components: Vec::new(),
+            triggers: true,
+        };
         builder
             .variable("api_keys", keys.to_string())
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")

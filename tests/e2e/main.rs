@@ -42,6 +42,7 @@ mod limits;
 mod links;
 mod monthly;
 mod names;
+mod newcomer;
 mod once;
 mod openapi;
 mod operate;

@@ -9,7 +9,10 @@ use super::{App, Running, SOON, root, spin_toml};
 impl App {
     pub(super) fn vigil(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
-        command.args(["--quiet", "--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
+        command.args(["--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
+        if !self.builder.loud {
+            command.arg("--quiet");
+        }
         self.spawn(command)
     }
 

@@ -74,7 +74,11 @@ pub enum Until {
 ///
 /// # Errors
 /// When Redis or the store is away; what was claimed comes back.
-pub async fn drain(until: Until) -> Result<usize, Error> {
+pub fn drain(until: Until) -> LocalBoxFuture<'static, Result<usize, Error>> {
+    Box::pin(send(until))
+}
+
+async fn send(until: Until) -> Result<usize, Error> {
     let config = Rc::new(load(Config::read).await?);
     let mut worker = Worker {
         config,

@@ -22,6 +22,7 @@ mod work;
 
 use std::time::Duration;
 
+use futures::future::LocalBoxFuture;
 use platform::Error;
 use platform::ahead::Ahead;
 use platform::config::{self, Reader};
@@ -69,7 +70,11 @@ pub async fn read(reader: &mut Reader) {
 ///
 /// # Errors
 /// When Redis or the store is away; what was claimed comes back.
-pub async fn drain(budget: Duration) -> Result<usize, Error> {
+pub fn drain(budget: Duration) -> LocalBoxFuture<'static, Result<usize, Error>> {
+    Box::pin(score_for(budget))
+}
+
+async fn score_for(budget: Duration) -> Result<usize, Error> {
     let Config { redis, max_attempts, remembered, risk } = config::load(Config::read).await?;
     let holder = Holder::new();
     let bench = Bench { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };

@@ -286,7 +286,7 @@ fn breaker(at: At<'_, '_>, faults: &mut Faults) -> Limits {
     limits
 }
 
-fn link(at: At<'_, '_>, routes: &mut Routes, faults: &mut Faults) {
+pub(super) fn link(at: At<'_, '_>, routes: &mut Routes, faults: &mut Faults) {
     if !at.object(faults, &["baseUrl", "validSeconds"]) {
         return;
     }

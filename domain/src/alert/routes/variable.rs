@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::read::{endpoint, secret};
+use super::read::{endpoint, link, secret};
 use super::{Channel, Receiver, Resource, Routes};
 use crate::alert::quiet::Offset;
 use crate::alert::retry::Schedule;
@@ -24,7 +24,7 @@ pub fn receiver_id(url: &str) -> String {
 }
 
 impl Routes {
-    /// Reads the variable: `{"critical": [{"url", "secret"}], ...}`.
+    /// Reads the variable: `{"critical": [{"url", "secret"}], ..., "link": as in the document}`.
     ///
     /// # Errors
     /// A finding for each fault.
@@ -32,7 +32,11 @@ impl Routes {
         let (at, mut faults) = (At::root(document), Faults::new());
         let mut receivers: BTreeMap<String, Receiver> = BTreeMap::new();
         let mut routes = Routes::empty();
-        at.object(&mut faults, &Severity::ALL.map(Severity::as_str));
+        let members: Vec<&str> = Severity::ALL.map(Severity::as_str).into_iter().chain(["link"]).collect();
+        at.object(&mut faults, &members);
+        if let Some(at) = at.get("link") {
+            link(at, &mut routes, &mut faults);
+        }
         for (severity, slot) in Severity::ALL.into_iter().zip(&mut routes.defaults.routes) {
             let Some(list) = at.get(severity.as_str()) else { continue };
             let mut ids: Vec<String> = Vec::new();
