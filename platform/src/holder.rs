@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use futures::future::{Either, select};
 
 use crate::clock;
-use crate::error::Error;
-use crate::queue::millis;
+use crate::error::{Error, Kind};
+use crate::queue::{millis, nonsense, string};
 use crate::redis::{Redis, text};
 
 /// A worker that has not been heard of for this long is taken for dead.
@@ -59,13 +59,26 @@ impl Holder {
         self.claims.replace(self.claims.get().wrapping_add(1))
     }
 
-    /// Says that it lives.
+    /// Says that it lives. Gives whether it still holds what it held: not if it was taken for dead meanwhile.
     ///
     /// # Errors
     /// [`crate::Kind::Away`].
-    pub async fn renew(&self, redis: &Redis) -> Result<(), Error> {
+    pub async fn renew(&self, redis: &Redis) -> Result<bool, Error> {
         let arguments = vec![text(&*self.name), text(self.told()), millis(LEASE)];
-        redis.eval_on_flows(lua!("queue/renew.lua"), &[], arguments).await.map(|_| ())
+        let reply = redis.eval_on_flows(lua!("queue/renew.lua"), &[], arguments).await?;
+        Ok(reply.first().and_then(string).ok_or_else(|| nonsense("renew"))? == "1")
+    }
+
+    /// Asks, if it has not been renewed for long, whether it still holds what it held. A worker that was stopped and goes on
+    /// must not write what it made before: another may have done the work since.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Away`], also when it was taken for dead.
+    pub async fn still_holds(&self, redis: &Redis) -> Result<(), Error> {
+        if !self.is_stale() || self.renew(redis).await? {
+            return Ok(());
+        }
+        Err(Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now"))
     }
 
     /// Leaves. What it holds without knowing of it, because a reply was lost, waits again.

@@ -201,13 +201,13 @@ pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
 }
 
 /// Writes a batch in parts, each whole or not at all and none much longer than [`PART`], as the store has been so far.
-/// Between two of them it does what `between` says. Blocks the instance while a part is written.
+/// Before each of them it does what `before` says. Blocks the instance while a part is written.
 ///
 /// The order is that of the keys, as in [`put_all`]: the alerts of a submission are there before its own record is.
 ///
 /// # Errors
-/// [`Kind::Away`] when the store does not take a part; those before it are written. As `between`.
-pub async fn put_in_parts(batch: &mut Batch, between: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
+/// [`Kind::Away`] when the store does not take a part; those before it are written. As `before`.
+pub async fn put_in_parts(batch: &mut Batch, before: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
     if batch.records.is_empty() {
         return Ok(());
     }
@@ -222,12 +222,12 @@ pub async fn put_in_parts(batch: &mut Batch, between: impl AsyncFn() -> Result<(
             }
             (bytes, count) = (bytes + size(record), count + 1);
         }
+        before().await?;
         let rest = batch.records.split_off(count);
         let began = Instant::now();
         batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))?;
         batch.records = rest;
         LARGEST_PART.set(next_part(LARGEST_PART.get(), bytes, began.elapsed()));
-        between().await?;
     }
     Ok(())
 }

@@ -99,13 +99,15 @@ local function losses(names)
 end
 
 -- Notes that a worker lives; `known` says that it was noted before. One that was taken for dead meanwhile has lost nothing
--- but its entries, and these are not held against it.
+-- but its entries, and these are not held against it. Gives whether it was.
 local function alive(holder, known, now, lease)
-  if known and not redis.call('ZSCORE', HOLDERS, holder) then
+  local was_dead = known and not redis.call('ZSCORE', HOLDERS, holder)
+  if was_dead then
     redis.call('ZREMRANGEBYSCORE', RETURNED, '-inf', whole(now - 86400000))
     redis.call('ZADD', RETURNED, whole(now), holder)
   end
   redis.call('ZADD', HOLDERS, whole(now + lease), holder)
+  return was_dead
 end
 
 -- Ends entries that are in somebody's hands. `held` is what HELD says of each. Gives nothing.

@@ -122,13 +122,10 @@ impl Bench<'_> {
         }
     }
 
-    /// Stores what a batch gave. A slow disk takes no longer than the worker's name lives.
+    /// Stores what a batch gave, unless the worker was taken for dead since it claimed it. A slow disk takes no longer than the
+    /// worker's name lives.
     pub(crate) async fn store(&self, mut batch: Batch) -> Result<(), Error> {
-        kv::put_in_parts(
-            &mut batch,
-            async || if self.holder.is_stale() { self.holder.renew(self.redis).await } else { Ok(()) },
-        )
-        .await
+        kv::put_in_parts(&mut batch, async || self.holder.still_holds(self.redis).await).await
     }
 
     /// Ends the entries of a batch that was stored. Gives how many submissions were ended.
