@@ -16,12 +16,13 @@ use anyhow::{Context as _, Result, anyhow};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use domain::alert::endpoint::Secret;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use platform::webhook::Secret;
+use platform::webhook::sign;
 use serde_json::{Value, json};
 
 /// How far the time of a message may be from ours, seconds: what the scheme's libraries allow.
@@ -119,7 +120,7 @@ impl Desk {
     fn is_signed(&self, id: &str, at: &str, signatures: &str, body: &str) -> bool {
         let Ok(at) = at.parse::<i64>() else { return false };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let expected = self.secret.sign(id, at, body);
+        let expected = sign(&self.secret, id, at, body);
         now.abs_diff(at.unsigned_abs()) <= TOLERANCE && signatures.split(' ').any(|signature| signature == expected)
     }
 
@@ -183,7 +184,8 @@ mod tests {
         let mut statuses = Vec::new();
         for (id, after, secret, body) in messages {
             let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
-            let signature = Secret::parse(secret.unwrap_or(&own)).unwrap().sign(id, now + after, body);
+            let secret = Secret::parse(secret.unwrap_or(&own)).unwrap();
+            let signature = sign(&secret, id, now + after, body);
             let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
             let request = format!(
                 "POST /alerts HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nwebhook-id: {id}\r\n\

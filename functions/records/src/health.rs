@@ -19,7 +19,7 @@ use platform::names::{self, Queue};
 use platform::redis::{Redis, text};
 use platform::settings::Settings;
 use platform::{Error, clock, log, queue, self_check};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use spin_sdk::redis::RedisResult;
 
 use crate::config::{self, Config};
@@ -57,14 +57,16 @@ impl Check {
     }
 
     fn shown(&self) -> Value {
-        let mut shown = json!({"name": self.name, "ok": self.fault.is_none()});
+        let mut shown = Map::new();
+        shown.insert("name".to_owned(), self.name.into());
+        shown.insert("ok".to_owned(), self.fault.is_none().into());
         if let Some(fault) = &self.fault {
-            shown["detail"] = json!(fault);
+            shown.insert("detail".to_owned(), fault.as_ref().into());
         }
         if !self.unsound.is_empty() {
-            shown["faults"] = json!(self.unsound);
+            shown.insert("faults".to_owned(), json!(self.unsound));
         }
-        shown
+        Value::Object(shown)
     }
 }
 
