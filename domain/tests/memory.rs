@@ -1,7 +1,5 @@
 //! How much memory reading takes: no text more than its limits allow, however it is made.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

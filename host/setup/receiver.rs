@@ -65,8 +65,8 @@ impl Receiver {
     pub fn routes(&self, base: Option<&str>) -> String {
         let here = json!([{"url": self.url, "secret": self.secret}]);
         let mut routes = json!({"critical": here, "high": here, "moderate": here, "info": here});
-        if let Some(base) = base {
-            routes["link"] = json!({"baseUrl": base});
+        if let (Some(base), Some(members)) = (base, routes.as_object_mut()) {
+            members.insert("link".to_owned(), json!({"baseUrl": base}));
         }
         routes.to_string()
     }

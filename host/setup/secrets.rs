@@ -55,7 +55,7 @@ pub fn load_or_create(dir: &Path) -> Result<Secrets> {
 
 /// Whether this is a variable that every `.env` of ours has, whatever the application.
 pub fn is_made(variable: &str) -> bool {
-    [API_KEYS, PSEUDONYM_KEY, IDENTITY_KEY].contains(&spelled(variable).as_str())
+    [API_KEYS, PSEUDONYM_KEY, IDENTITY_KEY, LINK_KEY].contains(&spelled(variable).as_str())
 }
 
 /// How a variable is spelled in the file and in the environment.

@@ -118,7 +118,7 @@ async fn of_one_key_only_so_much_may_wait_and_others_still_find_room() {
     assert_eq!(status, 429);
     assert!(after.is_some());
     assert_eq!(send(SUBMIT_A, "a1").await.0, 202, "a resend is recognised");
-    assert_eq!(app.submit(&phq9("b", ALARMING)).await.is_empty(), false);
+    assert!(!app.submit(&phq9("b", ALARMING)).await.is_empty());
     // Of a batch as much is taken as may wait.
     let rows: Vec<_> = (0..3)
         .map(|number| {

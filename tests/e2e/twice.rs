@@ -77,17 +77,17 @@ fn tells(answer: &Answer, pointer: &str) -> bool {
         || issues.iter().any(|issue| issue["expression"][0] == expression.as_str())
 }
 
+/// Puts a body into the frame of its type.
+type Frame = fn(String) -> String;
+
 /// The bodies of an example that are sent by themselves: of many rows each, in the frame of its type.
-fn bodies(media: &str, example: &Value) -> Vec<(Value, fn(String) -> String)> {
+fn bodies(media: &str, example: &Value) -> Vec<(Value, Frame)> {
     match (media, example) {
-        (_, Value::String(lines)) => lines
-            .lines()
-            .map(|line| (serde_json::from_str(line).unwrap(), (|row| row) as fn(String) -> String))
-            .collect(),
-        (_, Value::Array(rows)) => {
-            rows.iter().map(|row| (row.clone(), (|row| format!("[{row}]")) as fn(String) -> String)).collect()
+        (_, Value::String(lines)) => {
+            lines.lines().map(|line| (serde_json::from_str(line).unwrap(), (|row| row) as Frame)).collect()
         }
-        _ => vec![(example.clone(), (|document| document) as fn(String) -> String)],
+        (_, Value::Array(rows)) => rows.iter().map(|row| (row.clone(), (|row| format!("[{row}]")) as Frame)).collect(),
+        _ => vec![(example.clone(), (|document| document) as Frame)],
     }
 }
 

@@ -98,7 +98,8 @@ proptest! {
         let mut told: Vec<String> = read.faults.iter().map(|fault| fault.pointer.clone()).collect();
         prop_assert!(read.faults.iter().all(|fault| fault.code == Code::Conflict));
         let mut expected = repeated.clone();
-        (told.sort(), expected.sort());
+        told.sort();
+        expected.sort();
         told.retain(|pointer| !within(pointer));
         expected.retain(|pointer| !within(pointer));
         prop_assert_eq!(&told, &expected, "{}", text);

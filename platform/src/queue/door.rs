@@ -330,7 +330,7 @@ mod tests {
             |flow, cost| Submission { id: "", mark: "", scope: "", kind: "", flow, cost, payload: flow, amends: None };
         let large = LARGEST_SHARED - 10;
         let entries = shared(&[one("a", 5), one("b", 5), one("a", 5), one("a", large), one("a", 10), one("b", 1)]);
-        let expected = [("a", 10, 2), ("b", 6, 2), ("a", LARGEST_SHARED, 2)];
+        let expected = [("a", LARGEST_SHARED, 3), ("b", 6, 2), ("a", 10, 1)];
         let entries: Vec<_> = entries.iter().map(|(flow, cost, lines)| (*flow, *cost, lines.len())).collect();
         assert_eq!(entries, expected);
     }
