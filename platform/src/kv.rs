@@ -200,7 +200,7 @@ pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
     batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))
 }
 
-/// Writes a batch in parts, each whole or not at all and none much longer than [`PART`], as the store has been so far.
+/// Writes a batch in parts, each whole or not at all and none much longer than half a second, as the store has been so far.
 /// Before each of them it does what `before` says. Blocks the instance while a part is written.
 ///
 /// The order is that of the keys, as in [`put_all`]: the alerts of a submission are there before its own record is.

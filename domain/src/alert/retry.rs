@@ -4,8 +4,8 @@
 //! a reason. Nothing is dropped silently: who is given up becomes a dead letter. What may pass is tried again.
 //!
 //! Mechanism: a failure that only the receiver can mend in its own time (no answer, 408, 429, 5xx) is tried again by the
-//! schedule of the alert's urgency. A refusal that may pass ([`Failure::own_delays`]) has a short schedule of its own,
-//! within that of the urgency. [`Outcome::class`] is the table.
+//! schedule of the alert's urgency. A refusal that may pass (`Failure::own_delays`) has a short schedule of its own,
+//! within that of the urgency. `Outcome::class` is the table.
 //!
 //! Time and chance are arguments: the caller says how the attempt ended and gives one random number for the jitter.
 
