@@ -37,7 +37,8 @@ for q = 9, #ARGV, 2 do
     redis.call('PUBLISH', ARGV[q + 1], '')
   end
 end
-watching = watching or redis.call('EXISTS', DUE) == 1
+-- What a worker has reserved is on no queue: the worker's name has to be watched.
+watching = watching or redis.call('EXISTS', DUE, HOLDERS) > 0
 if watching then
   local mark = redis.call('GET', KEYS[1])
   if ARGV[6] ~= '' or not mark then
