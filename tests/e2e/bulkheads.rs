@@ -104,6 +104,16 @@ async fn what_was_lost_comes_soon_and_what_was_lost_twice_comes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_costs_what_it_did_before() {
+    let app = idle().await;
+    queues::fill(&app, "score", "k|A|1", 20, 1_000_000).await;
+    queues::take(&app, "score", "gone", 60_000).await;
+    queues::die(&app, "gone").await;
+    let again = queues::claim(&app, "score", "next", 60_000, [4096, 4 << 20, 64 << 10]).await;
+    assert!((1..=4).contains(&again.len()), "{} at once", again.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_one_key_only_so_much_may_wait_and_others_still_find_room() {
     let builder = App::builder().variable("queue_capacity_per_key", "3");
     let app = builder.only(&["submit", "records"]).start().await;

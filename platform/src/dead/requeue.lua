@@ -13,7 +13,7 @@ for i = 6 + queues * 2, #ARGV do
   local letter = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
   local q = letter and place[letter[2][2]]
   if q then
-    append(letter[2][2], '||', letter[2][6], #letter[2][6], 1)
+    append(letter[2][2], '||', letter[2][6], most_cost(letter[2][6]), 1)
     redis.call('XDEL', KEYS[1], ARGV[i])
     moved = moved + 1
     rings[q] = true

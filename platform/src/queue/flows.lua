@@ -131,19 +131,23 @@ local function finished(queue, ids, held)
   end
 end
 
+-- The most that a payload may cost of which nothing but its length is known: documents have bounded contents.
+local function most_cost(payload)
+  return 8 * #payload
+end
+
 -- Puts an entry that a worker has lost where it waits again. What several submissions shared is shared no longer.
-local function lost(queue, id, holder, count, flow)
+local function lost(queue, id, holder, cost, count, flow)
   local names = (redis.call('HGET', LOST .. queue, id) or '') .. holder .. ' '
   local again = (losses(names) > 1 and SUSPECT or RETRY) .. string.match(flow, '|.*$')
   if count == 1 then
     redis.call('HSET', LOST .. queue, id, names)
-    local entry = redis.call('XRANGE', STREAM .. queue, id, id)[1]
-    line_up(queue, again, id, entry and #entry[2][2] or 0, 1)
+    line_up(queue, again, id, cost, 1)
     return
   end
   local entry = redis.call('XRANGE', STREAM .. queue, id, id)[1]
   for payload in string.gmatch(entry and entry[2][2] or '', '[^\n]+') do
-    local own = append(queue, again, payload, #payload, 1)
+    local own = append(queue, again, payload, math.min(tonumber(cost), most_cost(payload)), 1)
     redis.call('HSET', LOST .. queue, own, names)
   end
   redis.call('XDEL', STREAM .. queue, id)
@@ -173,7 +177,7 @@ local function bury(now)
       local id, holder, cost, count, flow = unpack(back[place], 1, 5)
       redis.call('HDEL', HELD .. queue, id)
       burden(queue, flow, -count)
-      if string.sub(holder, 1, 1) ~= '~' then lost(queue, id, holder, count, flow) end
+      if string.sub(holder, 1, 1) ~= '~' then lost(queue, id, holder, cost, count, flow) end
     end
     for place = #back, 1, -1 do
       local id, holder, cost, count, flow = unpack(back[place], 1, 5)
