@@ -202,6 +202,11 @@ pub fn rescore_lock(study: impl Display) -> String {
     format!("{{vigil}}:rescore:{study}")
 }
 
+/// What was decided of a submission, or of an entry without one, before it is stored.
+pub fn pinned(id: &str) -> String {
+    ["{vigil}:pinned:", id].concat()
+}
+
 /// What was erased: a hash, submission to what is left of it.
 pub const ERASED: &str = "{vigil}:erased";
 

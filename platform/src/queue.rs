@@ -17,6 +17,7 @@
 mod door;
 mod finish;
 pub mod flows;
+mod pin;
 mod together;
 
 use std::cell::Cell;
@@ -32,6 +33,7 @@ use crate::names::{self, Queue};
 use crate::redis::{Redis, number, text};
 pub use door::{Amends, Door, Enqueued, Submission, cost};
 pub use finish::{Ended, Finished, FollowUps, finish};
+pub use pin::pin;
 
 /// A bell that rang without waking anybody may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);

@@ -92,6 +92,8 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
     let document = openapi::description(&app).await;
     let location = app.submit(&phq9("r", [3; 9])).await;
     let id = location.rsplit('/').next().unwrap();
+    let subject = app.scored(&location).await["subject"].clone();
+    let subject = subject.as_str().unwrap();
     let there = openapi::things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
     let before = app.stored_keys("submission/").len();
     let mut doors = 0;
@@ -103,7 +105,7 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
             doors += 1;
             let (name, example) = examples[0];
             let path =
-                openapi::real(&document, openapi::filled(&document, &path.replace("{document}", name), id, ""), &there);
+                openapi::real(&document, openapi::filled(&document, &path.replace("{document}", name), id, subject), &there);
             // As long as the door takes: what is longer is not read at all.
             let length = match path.as_str() {
                 "/v1/reports/batch" | "/v1/validate" => 200_000,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::{App, Builder, phq9};
+use crate::app::{App, Builder, phq9, until};
 use crate::receiver::{Act, Receiver, nobody};
 
 fn asking(url: &str) -> Builder {
@@ -82,4 +82,29 @@ async fn many_calls_run_at_once_and_only_for_chosen_instruments() {
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     assert_eq!(app.scored(answer.header("location").unwrap()).await.get("risk"), None);
     assert_eq!(service.calls().len(), 40);
+}
+
+/// The worker of the first answer cannot store it. Whoever scores the response again must store what was decided first: the
+/// first worker may go on, and write it after all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_before_the_store_was_away_stands() {
+    let service = Receiver::start().await;
+    let app = asking(&service.url()).only(&["submit", "records", "console", "drain"]).start().await;
+    service.then([Act::Say(json!({"risk": 0.1})), Act::Say(json!({"risk": 0.2}))]);
+    let location = app.submit(&phq9("r", [3; 9])).await;
+    let store = rusqlite::Connection::open(app.dir.join("sqlite_key_value.db")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    app.send("POST", "/v1/ops/drain", &Value::Null).await;
+    assert_eq!(service.calls().len(), 1);
+    store.execute_batch("ROLLBACK").unwrap();
+    let id = location.rsplit('/').next().unwrap();
+    let pinned = format!("{{vigil}}:pinned:{id}");
+    assert!(app.redis::<bool>(&["EXISTS", &pinned]).await);
+    until("it is scored again", async || {
+        app.send("POST", "/v1/ops/drain", &Value::Null).await;
+        (service.calls().len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(app.scored(&location).await["risk"], json!({"status": "ok", "answer": {"risk": 0.1}}));
+    assert!(!app.redis::<bool>(&["EXISTS", &pinned]).await);
 }

@@ -2,6 +2,7 @@
 
 use domain::{Code, Finding, Severity, Timestamp};
 use platform::http::Incoming;
+use platform::percent::decode;
 use platform::problem::Problem;
 use platform::query::unknown;
 
@@ -22,7 +23,7 @@ impl Parameters {
         for parameter in incoming.query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let twice = given.iter().any(|(other, _): &(String, String)| other == name);
-            match decoded(value) {
+            match decode(value) {
                 _ if !known.contains(&name) => faults.push(unknown(name, known)),
                 _ if twice => faults.push(Finding::new("", Code::Conflict, format!("{name} may stand there once"))),
                 Some(value) if !value.is_empty() => given.push((name.to_owned(), value)),
@@ -68,33 +69,5 @@ impl Parameters {
     /// Every fault, if there is one.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
-    }
-}
-
-/// A value without its percent signs.
-fn decoded(value: &str) -> Option<String> {
-    let (mut bytes, mut rest) = (Vec::with_capacity(value.len()), value.bytes());
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                digit(rest.next()?)? << 4 | digit(rest.next()?)?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percent_signs_stand_for_bytes() {
-        assert_eq!(decoded("2026-03-01T08:00:00%2B08%3A00").as_deref(), Some("2026-03-01T08:00:00+08:00"));
-        for text in ["%", "%2", "%zz", "%ff", "%+1"] {
-            assert_eq!(decoded(text), None, "{text}");
-        }
     }
 }

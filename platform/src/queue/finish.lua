@@ -7,6 +7,7 @@
 --       then what is ended as JSON: [[id, submission or "", [FOLLOW-UP]]]
 --       FOLLOW-UP = ["push", payload] (onto the follow-up queue, in the entry's flow) | ["delay", until this ms, flow, payload]
 --       | ["dead", reason, payload in hex] | ["index", sorted set, ms, member] | ["count", hash, field]
+--       | ["unpin", key]
 -- Gives how many of them this call ended, then the erased submissions
 local queue, holder = ARGV[1], ARGV[2]
 alive(holder, true, clock_ms(), ARGV[3])
@@ -65,6 +66,8 @@ for _, one in ipairs(left) do
     elseif what == 'delay' then
       redis.call('ZADD', DUE, first, queue .. ' ' .. second .. ' ' .. third)
       later = true
+    elseif what == 'unpin' then
+      redis.call('DEL', first)
     else
       local payload = string.gsub(second, '%x%x', function(byte) return string.char(tonumber(byte, 16)) end)
       redis.call('XADD', KEYS[1], '*', 'q', queue, 'reason', first, 'd', payload)

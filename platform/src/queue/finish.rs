@@ -46,6 +46,11 @@ impl FollowUps {
         self.one("index").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
     }
 
+    /// Delete the decision that was kept of this submission or entry.
+    pub fn unpin(&mut self, id: &str) {
+        self.one("unpin").text(&names::pinned(id)).raw("]");
+    }
+
     /// Add one to this counter of the hash of this key.
     pub fn count(&mut self, key: &str, field: &str) {
         self.one("count").text(key).raw(",").text(field).raw("]");
@@ -139,9 +144,10 @@ mod tests {
         follow_ups.dead("unreadable-entry", &[0, 255]);
         follow_ups.index("list", -1, "a b");
         follow_ups.count("month", "day");
+        follow_ups.unpin("s");
         let all = Finished { id: "1-0".into(), submission: Some("s".into()), follow_ups };
         let none = Finished { id: "2-0".into(), submission: None, follow_ups: FollowUps::default() };
-        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"]]],["2-0","",[]]]"#;
+        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"],["unpin","{vigil}:pinned:s"]]],["2-0","",[]]]"#;
         assert_eq!(told(&[all, none]), expected);
     }
 

@@ -7,12 +7,13 @@ use domain::{Answers, Instrument, Severity};
 use platform::entry::{Alert, Entry};
 use platform::identity::alert_id;
 use platform::judged::{Grade, HistoryUsed, Judged};
+use serde::{Deserialize, Serialize};
 
-use crate::score::gather::{Extra, Past};
+use crate::score::gather::{Context, Past};
 use crate::score::rules::Rules;
 
 /// What was decided of a submission.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Decided {
     pub(crate) alerts: Vec<Alert>,
     pub(crate) judged: Judged,
@@ -32,17 +33,17 @@ pub(crate) fn response(
     instrument: &Instrument,
     answers: &Answers,
     scores: &[domain::Score<'_>],
-    extra: &Extra,
+    context: &Context,
 ) -> Decided {
     let own = rules.of_response(&entry.submission.study_id, instrument);
     let all = own.all(instrument);
-    let history = match &extra.past {
+    let history = match &context.past {
         Some(Past::Had(history, _)) => Some(history),
         Some(Past::Unavailable) | None => None,
     };
     let raised = instrument.alerts_by(all, answers, scores, history);
     let mut alerts: Vec<Alert> = raised.into_iter().map(|alert| self::alert(entry, &alert)).collect();
-    if matches!(extra.past, Some(Past::Unavailable)) {
+    if matches!(context.past, Some(Past::Unavailable)) {
         for rule in instrument.undecided(all, answers, scores) {
             let severity = if rule.severity() >= Severity::High { Severity::Moderate } else { Severity::Info };
             let reason = "could not be evaluated: the subject's earlier responses could not be had";
@@ -57,18 +58,18 @@ pub(crate) fn response(
     let judged = Judged {
         grades: Vec::new(),
         rules: own.used,
-        history: extra.past.as_ref().map(used),
-        risk: extra.risk.clone(),
+        history: context.past.as_ref().map(used),
+        risk: context.risk.clone(),
     };
     Decided { alerts, judged }
 }
 
 /// Judges a report.
-pub(crate) fn report(rules: &mut Rules, entry: &Entry, extra: &Extra) -> Decided {
+pub(crate) fn report(rules: &mut Rules, entry: &Entry, context: &Context) -> Decided {
     let submission = &entry.submission;
     let Some(kind) = ReportKind::parse(&submission.kind) else { return Decided::default() };
     let grades = match kind {
-        ReportKind::Lab => lab::grade(&Measured::list(&submission.content), &extra.baselines),
+        ReportKind::Lab => lab::grade(&Measured::list(&submission.content), &context.baselines),
         ReportKind::Diary | ReportKind::AdverseEvent | ReportKind::Generic => Vec::new(),
     };
     let (rules, used_rules) = rules.of_report(&submission.study_id, kind);
@@ -78,7 +79,7 @@ pub(crate) fn report(rules: &mut Rules, entry: &Entry, extra: &Extra) -> Decided
         judged: Judged {
             grades: grades.into_iter().map(shown).collect(),
             rules: used_rules,
-            history: extra.past.as_ref().map(used),
+            history: context.past.as_ref().map(used),
             risk: None,
         },
     }

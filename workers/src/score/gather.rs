@@ -1,10 +1,9 @@
-//! What a submission needs from elsewhere before it is judged: its subject's earlier submissions, a risk service's
-//! answer, and whether it was judged before.
+//! The context of a submission: its subject's earlier submissions, a risk service's answer, and whether it was judged before.
 //!
-//! Guarantee: a submission that needs none of it costs no call. What was stored first stands: rules change and services
-//! answer differently, so a submission that is handed out again is not judged again where the outcome could differ. The
-//! earlier submissions and the risk service are asked at the same time, each under its own deadline, and neither holds
-//! up the rest of the batch for longer.
+//! Guarantee: a submission that needs none of it costs no call. What was decided first stands, whether it was stored
+//! already or only kept in Redis (`queue::pin`): rules change and services answer differently, so a submission that is handed
+//! out again is not judged again where the outcome could differ. The earlier submissions and the risk service are asked at
+//! the same time, each under its own deadline, and neither holds up the rest of the batch for longer.
 
 use std::time::Duration;
 
@@ -14,12 +13,14 @@ use futures::future::{join, join_all};
 use platform::Error;
 use platform::entry::{Entry, Score, State};
 use platform::erasure;
+use platform::holder::Holder;
 use platform::judged::{HistoryUsed, Risk};
-use platform::kv::Store;
-use platform::names;
+use platform::kv::{self, Store};
 use platform::redis::Redis;
+use platform::{names, queue};
 use serde::Deserialize;
 
+use crate::score::decide::Decided;
 use crate::score::history;
 use crate::score::record::{Scorer, Work};
 use crate::score::risk;
@@ -27,11 +28,21 @@ use crate::score::risk;
 /// How many records are read at the same time.
 pub(crate) const READS: usize = 32;
 
-/// What was found for one submission.
+/// What is known of one submission before it is scored.
 #[derive(Default)]
-pub(crate) struct Extra {
+pub(crate) enum Known {
+    /// Nothing: its outcome is the same whenever it is scored.
+    #[default]
+    Nothing,
     /// It was judged and stored before: these are its alerts, as they are stored.
-    pub(crate) kept: Option<Vec<String>>,
+    Stored(Vec<String>),
+    /// What was decided of it, and kept in Redis until it is stored.
+    Decided(Decided),
+}
+
+/// What a submission is judged on beside its own content.
+#[derive(Default)]
+pub(crate) struct Context {
     /// Its subject's earlier submissions, if a rule asks for them.
     pub(crate) past: Option<Past>,
     /// The subject's first laboratory results, if its study wants them.
@@ -86,21 +97,24 @@ pub(crate) fn wanted<'a>(
     wanted
 }
 
-/// Finds what the entries of a batch of so many need, for each in turn. `budget` is how long the risk service may hold up
-/// the batch. Of erased submissions nobody is asked.
+/// Finds what the entries of a batch of so many need, decides on it, and keeps the decisions. `budget` is how long the risk
+/// service may hold up the batch. Of erased submissions nobody is asked.
+///
+/// # Errors
+/// When Redis or the store is away, or the worker was taken for dead.
 pub(crate) async fn gather(
-    redis: &Redis,
+    (redis, holder): (&Redis, &Holder),
     scorer: &mut Scorer,
     risk: &risk::Config,
     count: usize,
     mut wanting: Vec<(usize, &Entry, Needs)>,
     budget: Duration,
-) -> Result<Vec<Extra>, Error> {
+) -> Result<Vec<Known>, Error> {
     let ids: Vec<&str> = wanting.iter().map(|(_, entry, _)| entry.submission.submission_id.as_str()).collect();
     let mut erased = erasure::known(redis, &ids).await?.into_iter();
     wanting.retain(|_| !erased.next().unwrap_or_default());
     let store = Store::open().await?;
-    let mut found: Vec<Extra> = std::iter::repeat_with(Extra::default).take(count).collect();
+    let mut found: Vec<Known> = std::iter::repeat_with(Known::default).take(count).collect();
     let mut open = Vec::with_capacity(wanting.len());
     for some in wanting.chunks(READS) {
         let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, entry))).await;
@@ -108,7 +122,7 @@ pub(crate) async fn gather(
             match kept? {
                 Some(alerts) => {
                     if let Some(found) = found.get_mut(place) {
-                        found.kept = Some(alerts);
+                        *found = Known::Stored(alerts);
                     }
                 }
                 // What cannot be scored needs nothing more.
@@ -117,12 +131,38 @@ pub(crate) async fn gather(
         }
     }
     let (pasts, risks) = join(history::read(redis, &store, &open), risk::ask(risk, &open, budget)).await;
-    for ((wanting, (past, baselines)), risk) in open.iter().zip(pasts).zip(risks) {
-        if let Some(found) = found.get_mut(wanting.place) {
-            *found = Extra { kept: None, past, baselines, risk };
+    let contexts = pasts.into_iter().zip(risks).map(|((past, baselines), risk)| Context { past, baselines, risk });
+    for (place, decided) in decide((redis, holder), scorer, open.iter().zip(contexts)).await? {
+        if let Some(found) = found.get_mut(place) {
+            *found = Known::Decided(decided);
         }
     }
     Ok(found)
+}
+
+/// Decides on submissions in their contexts, and keeps what was decided. Gives what stands: an earlier worker may have decided
+/// something else.
+async fn decide<'a>(
+    (redis, holder): (&Redis, &Holder),
+    scorer: &mut Scorer,
+    open: impl Iterator<Item = (&'a Wanting<'a>, Context)>,
+) -> Result<Vec<(usize, Decided)>, Error> {
+    let (mut decided, mut pins) = (Vec::new(), Vec::new());
+    for (Wanting { place, entry, .. }, context) in open {
+        let instrument = scorer.instrument(&entry.submission);
+        if let Ok(outcome) = scorer.score(entry, instrument.as_deref(), &context) {
+            pins.push((entry.submission.submission_id.clone(), kv::json(&outcome.decided)?));
+            decided.push((*place, outcome.decided));
+        }
+    }
+    let standing = queue::pin(redis, holder, &pins).await?;
+    for ((_, decided), (standing, (_, own))) in decided.iter_mut().zip(standing.into_iter().zip(pins)) {
+        // Every worker reads what was kept, so that all write the same figures.
+        if let Ok(read) = serde_json::from_str(&standing.unwrap_or(own)) {
+            *decided = read;
+        }
+    }
+    Ok(decided)
 }
 
 /// As much of a record as tells whose it is and what it raised.

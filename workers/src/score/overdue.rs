@@ -19,6 +19,7 @@ use domain::Timestamp;
 use domain::overdue::{self, Missed};
 use futures::future::join_all;
 use platform::entry::{Alert, Dispatch, Overdue, State, Submission};
+use platform::holder::Holder;
 use platform::identity::alert_id;
 use platform::kv::{self, Store};
 use platform::names::{self, Queue};
@@ -26,7 +27,7 @@ use platform::queue::{self, Claimed, Finished, FollowUps};
 use platform::redis::{Redis, text};
 use platform::trace::Trace;
 use platform::{Error, awaited, clock, linked, month};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::score::gather::READS;
@@ -59,6 +60,7 @@ enum Found {
 }
 
 /// A silence to be told of.
+#[derive(Serialize, Deserialize)]
 struct Silence {
     /// The submission after which it is silent.
     last: String,
@@ -67,7 +69,8 @@ struct Silence {
     stored: Vec<String>,
     raised: Vec<Alert>,
     told: Overdue,
-    next: Option<Timestamp>,
+    /// When to look next, milliseconds since the epoch.
+    next: Option<i64>,
 }
 
 /// What follows from a submission for the next one; nothing where its study awaits none.
@@ -87,8 +90,12 @@ fn again(look: &awaited::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Res
     Ok(())
 }
 
-/// Looks where the work says so.
-pub(crate) async fn look(redis: &Redis, rules: &Rules, work: &mut [Work<'_>]) -> Result<(), Error> {
+/// Looks where the work says so. A silence that was found is kept before it is stored: a later look finds it longer.
+pub(crate) async fn look(
+    (redis, holder): (&Redis, &Holder),
+    rules: &Rules,
+    work: &mut [Work<'_>],
+) -> Result<(), Error> {
     let mut looks: Vec<(&Claimed, &mut Look)> = work
         .iter_mut()
         .filter_map(|work| if let Work::Look(claimed, look) = work { Some((*claimed, look)) } else { None })
@@ -108,6 +115,20 @@ pub(crate) async fn look(redis: &Redis, rules: &Rules, work: &mut [Work<'_>]) ->
         let found = join_all(found).await;
         for ((_, look), found) in some.iter_mut().zip(found) {
             look.found = found?;
+        }
+    }
+    let mut silences: Vec<(&str, &mut Silence)> = looks
+        .iter_mut()
+        .filter_map(|(claimed, look)| match &mut look.found {
+            Found::Silence(silence) => Some((claimed.id.as_str(), &mut **silence)),
+            Found::Nothing | Found::Wait(_) => None,
+        })
+        .collect();
+    let pins = silences.iter().map(|(id, silence)| Ok(((*id).to_owned(), kv::json(silence)?)));
+    let pins = pins.collect::<Result<Vec<_>, Error>>()?;
+    for ((_, silence), standing) in silences.iter_mut().zip(queue::pin(redis, holder, &pins).await?) {
+        if let Some(Ok(standing)) = standing.as_deref().map(serde_json::from_str) {
+            **silence = standing;
         }
     }
     Ok(())
@@ -189,6 +210,7 @@ impl Look {
         }
         let month = month::submission(&latest.rfc3339(), &last.site_id).map(|(month, _)| month.to_owned());
         let last = last.submission_id;
+        let next = next.map(Timestamp::millis);
         Ok(Found::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
     }
 
@@ -247,6 +269,7 @@ impl Look {
             Found::Nothing => {}
             Found::Wait(until) => again(&self.asked, until, &mut follow_ups)?,
             Found::Silence(silence) => {
+                follow_ups.unpin(&claimed.id);
                 silence.stored.iter().for_each(|alert| follow_ups.push(alert));
                 if !silence.raised.is_empty() {
                     scored.batch.put(names::overdue(&silence.last), &silence.told)?;
@@ -261,7 +284,7 @@ impl Look {
                     follow_ups.push(&kv::json(&Dispatch { alert })?);
                 }
                 if let Some(next) = silence.next {
-                    again(&self.asked, next, &mut follow_ups)?;
+                    again(&self.asked, Timestamp::from_millis(next), &mut follow_ups)?;
                 }
                 // Should it be erased meanwhile, its alerts go with it.
                 submission = Some(silence.last);

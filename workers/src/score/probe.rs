@@ -5,7 +5,7 @@ use platform::entry::{Entry, Record, State};
 use platform::queue::{Claimed, Finished, FollowUps};
 use platform::{log, names};
 
-use crate::score::gather::Extra;
+use crate::score::gather::Context;
 use crate::score::record::{Scorer, handed_over};
 use crate::score::work::Scored;
 
@@ -21,7 +21,7 @@ impl Scorer {
     ) -> Result<Finished, Error> {
         scored.probes += 1;
         let instrument = self.instrument(&entry.submission);
-        let outcome = match self.score(entry, instrument.as_deref(), &Extra::default()) {
+        let outcome = match self.score(entry, instrument.as_deref(), &Context::default()) {
             _ if claimed.attempt > max_attempts => Err("attempts-exhausted"),
             Ok(outcome) if outcome.decided.alerts.is_empty() => Err("no-alert"),
             outcome => outcome,

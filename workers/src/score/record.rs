@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::score::amend::Supersede;
 use crate::score::decide::{self, Decided};
 use crate::score::filed;
-use crate::score::gather::{Extra, Needs};
+use crate::score::gather::{Context, Known, Needs};
 use crate::score::overdue::Look;
 use crate::score::risk;
 use crate::score::rules::Rules;
@@ -120,7 +120,7 @@ impl Scorer {
         &mut self,
         claimed: &Claimed,
         entry: &Entry,
-        mut extra: Extra,
+        known: Known,
         max_attempts: u32,
         scored: &mut Scored,
     ) -> Result<Finished, Error> {
@@ -130,7 +130,10 @@ impl Scorer {
         let (batch, submission) = (&mut scored.batch, &entry.submission);
         let id = submission.submission_id.clone();
         let mut follow_ups = FollowUps::default();
-        if let Some(alerts) = extra.kept.take() {
+        if !matches!(known, Known::Nothing) {
+            follow_ups.unpin(&id);
+        }
+        if let Known::Stored(alerts) = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
             filed::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
             // As `handed_over` writes it.
@@ -143,7 +146,7 @@ impl Scorer {
         let exhausted = claimed.attempt > max_attempts;
         let instrument = self.instrument(submission);
         let scored_by = instrument.as_deref();
-        let outcome = if exhausted { Err("attempts-exhausted") } else { self.score(entry, scored_by, &extra) };
+        let outcome = if exhausted { Err("attempts-exhausted") } else { self.outcome(entry, scored_by, known) };
         self.put_subject(batch, entry)?;
         let failed = outcome.as_ref().err().copied();
         let outcome = outcome.unwrap_or_default();
@@ -211,8 +214,22 @@ impl Scorer {
     /// The scores of an entry as they will be stored; none if it cannot be scored.
     pub(crate) fn scores(&mut self, entry: &Entry) -> Option<Vec<Score>> {
         let instrument = self.instrument(&entry.submission);
-        let outcome = self.score(entry, instrument.as_deref(), &Extra::default()).ok()?;
+        let outcome = self.score(entry, instrument.as_deref(), &Context::default()).ok()?;
         Some(outcome.scores.into_iter().map(Score::owned).collect())
+    }
+
+    /// Scores an entry; what was decided of it before stands.
+    fn outcome<'a>(
+        &mut self,
+        entry: &Entry,
+        instrument: Option<&'a Instrument>,
+        known: Known,
+    ) -> Result<Outcome<'a>, &'static str> {
+        let outcome = self.score(entry, instrument, &Context::default())?;
+        match known {
+            Known::Decided(decided) => Ok(Outcome { decided, ..outcome }),
+            Known::Nothing | Known::Stored(_) => Ok(outcome),
+        }
     }
 
     /// Scores an entry by the instrument that is its own. The reason of an error is a fixed word.
@@ -220,19 +237,19 @@ impl Scorer {
         &mut self,
         entry: &Entry,
         instrument: Option<&'a Instrument>,
-        extra: &Extra,
+        context: &Context,
     ) -> Result<Outcome<'a>, &'static str> {
         let submission = &entry.submission;
         if submission.instrument.is_none() {
             // A report has no score.
-            let decided = decide::report(&mut self.rules, entry, extra);
+            let decided = decide::report(&mut self.rules, entry, context);
             return Ok(Outcome { scored_with: None, scores: Vec::new(), decided });
         }
         let instrument = instrument.ok_or("instrument-unknown")?;
         let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
         let parameters = instrument.parameters(&submission.parameters).map_err(|_| "parameters-invalid")?;
         let scores = instrument.score(&answers, &parameters);
-        let decided = decide::response(&mut self.rules, entry, instrument, &answers, &scores, extra);
+        let decided = decide::response(&mut self.rules, entry, instrument, &answers, &scores, context);
         Ok(Outcome {
             scored_with: Some(ScoredWith::of(instrument, &parameters)),
             scores: scores.iter().map(Score::of).collect(),

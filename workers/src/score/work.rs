@@ -19,7 +19,7 @@ use platform::settings::Settings;
 use platform::trace::Trace;
 
 use crate::score::amend::Supersede;
-use crate::score::gather::{self, Extra};
+use crate::score::gather::{self, Known};
 use crate::score::overdue;
 use crate::score::record::{self, Scorer, Work};
 use crate::score::risk;
@@ -66,21 +66,21 @@ impl Bench<'_> {
         }
         if work.iter().any(|work| matches!(work, Work::Look(..))) {
             before.settle().await;
-            overdue::look(self.redis, &scorer.rules, &mut work).await?;
+            overdue::look((self.redis, self.holder), &scorer.rules, &mut work).await?;
         }
         let wanted = gather::wanted(scorer, self.risk, &work);
-        let mut extras = Vec::new();
+        let mut known = Vec::new();
         if !wanted.is_empty() {
             before.settle().await;
-            let gathering = gather::gather(self.redis, scorer, self.risk, work.len(), wanted, GATHERING);
-            extras = self.holder.keep(self.redis, gathering).await?;
+            let gathering = gather::gather((self.redis, self.holder), scorer, self.risk, work.len(), wanted, GATHERING);
+            known = self.holder.keep(self.redis, gathering).await?;
         }
-        let mut extras = extras.into_iter();
+        let mut known = known.into_iter();
         let mut scored = Scored::default();
         scored.finished.reserve(work.len());
         for work in work {
-            let extra = extras.next().unwrap_or_default();
-            let finished = self.one(work, extra, scorer, &mut scored).await?;
+            let known = known.next().unwrap_or_default();
+            let finished = self.one(work, known, scorer, &mut scored).await?;
             scored.finished.push(finished);
         }
         Ok(scored)
@@ -90,7 +90,7 @@ impl Bench<'_> {
     async fn one(
         &self,
         work: Work<'_>,
-        extra: Extra,
+        known: Known,
         scorer: &mut Scorer,
         scored: &mut Scored,
     ) -> Result<Finished, Error> {
@@ -99,7 +99,7 @@ impl Bench<'_> {
                 let supersede = Supersede::of(&entry.submission);
                 let trace = Trace::known(&entry.trace);
                 let finish = async {
-                    let mut finished = scorer.finish(claimed, &entry, extra, self.max_attempts, scored)?;
+                    let mut finished = scorer.finish(claimed, &entry, known, self.max_attempts, scored)?;
                     let follow_ups = &mut finished.follow_ups;
                     overdue::follow_up(&scorer.rules, &entry.submission, follow_ups)?;
                     if let Some(supersede) = supersede {
@@ -148,7 +148,9 @@ impl Bench<'_> {
             finished.retain(|one| entries.contains(&one.id));
             for one in &mut finished {
                 if is_erased(one) {
-                    *one = Finished { id: one.id.clone(), submission: None, follow_ups: FollowUps::default() };
+                    let mut follow_ups = FollowUps::default();
+                    follow_ups.unpin(one.submission.as_deref().unwrap_or_default());
+                    *one = Finished { id: one.id.clone(), submission: None, follow_ups };
                 }
             }
         }
