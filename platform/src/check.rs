@@ -23,7 +23,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::kv;
 use crate::log;
-use crate::names::{self, COMPONENTS};
+use crate::names::{self, COMPONENTS, Queue};
 use crate::queue::{integer, millis, nonsense, string};
 use crate::redis::{PATIENCE, Redis, text};
 
@@ -139,8 +139,9 @@ pub async fn look(redis: &Redis, replica: &str, asking: &str, deadline: Deadline
         };
         // A host subscribes to one channel after another: one that nobody heard may have come since.
         let settled = heard.values().all(|heard| *heard > 0) || listening(redis, replica).await? == heard;
-        if settled || deadline.left().is_zero() {
-            return Ok(found);
+        let deaf = deaf(redis, &heard).await?;
+        if settled && deaf.is_empty() || deadline.left().is_zero() {
+            return Ok(found.into_iter().chain(deaf).collect());
         }
         clock::sleep(PAUSE).await;
     }
@@ -171,11 +172,31 @@ fn asked(reply: &[RedisResult]) -> Option<(String, Heard)> {
 
 /// How many listen now.
 async fn listening(redis: &Redis, replica: &str) -> Result<Heard, Error> {
-    let arguments = std::iter::once(text("NUMSUB")).chain(channels(replica).map(text)).collect();
+    let counts = listeners(redis, channels(replica).collect()).await?;
+    Ok(COMPONENTS.into_iter().zip(counts).collect())
+}
+
+/// The workers that hear questions and do not hear their bells yet: what rings now would wake nobody.
+async fn deaf(redis: &Redis, heard: &Heard) -> Result<Vec<Unsound>, Error> {
+    let workers: [(&str, &str); 4] = [
+        ("clock", names::CLOCK_CHANNEL),
+        ("dispatch", Queue::Dispatch.channel()),
+        ("imaging", Queue::Imaging.channel()),
+        ("score", Queue::Score.channel()),
+    ];
+    let counts = listeners(redis, workers.map(|(_, channel)| channel.to_owned()).into()).await?;
+    let deaf =
+        workers.into_iter().zip(counts).filter(|((worker, _), count)| heard.get(worker).is_some_and(|it| it > count));
+    Ok(deaf.map(|((worker, _), _)| Unsound::silent(worker, "does not listen to its queue yet")).collect())
+}
+
+/// How many listen to each of these channels.
+async fn listeners(redis: &Redis, channels: Vec<String>) -> Result<Vec<i64>, Error> {
+    let count = channels.len();
+    let arguments = std::iter::once(text("NUMSUB")).chain(channels.into_iter().map(text)).collect();
     let reply = redis.command("PUBSUB", arguments).await?;
     let counts: Option<Vec<i64>> = reply.as_chunks::<2>().0.iter().map(|[_, count]| integer(count)).collect();
-    let counts = counts.filter(|counts| counts.len() == COMPONENTS.len()).ok_or_else(|| nonsense("PUBSUB"))?;
-    Ok(COMPONENTS.into_iter().zip(counts).collect())
+    counts.filter(|counts| counts.len() == count).ok_or_else(|| nonsense("PUBSUB"))
 }
 
 async fn answers(redis: &Redis, id: &str) -> Result<Vec<Answer>, Error> {

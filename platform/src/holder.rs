@@ -20,9 +20,9 @@ use crate::queue::{millis, nonsense, string};
 use crate::redis::{Redis, text};
 
 /// A worker that has not been heard of for this long is taken for dead.
-pub const LEASE: Duration = Duration::from_secs(3);
+pub const LEASE: Duration = Duration::from_secs(2);
 /// A worker that does something else for long renews its name this often.
-pub const RENEWAL: Duration = Duration::from_millis(800);
+pub const RENEWAL: Duration = Duration::from_millis(600);
 
 /// The name of one drain, or of one request that holds a place.
 #[derive(Debug)]

@@ -211,9 +211,9 @@ pub struct Ticked {
     pub watching: bool,
 }
 
-/// Whether the tick that a message announces is not to wait.
+/// Whether the tick that a message announces is not to wait: so much is due, or it takes the place of a tick that may be dead.
 pub fn is_urgent(message: &[u8]) -> bool {
-    message.ends_with(b" now")
+    message.ends_with(b" now") || message.starts_with(b"tick ")
 }
 
 /// The right to tick, held by one tick at a time.

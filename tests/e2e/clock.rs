@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::app::{App, phq9, until};
 use crate::queues;
 use crate::receiver::{Act, Receiver, after};
@@ -43,6 +45,31 @@ async fn a_message_published_while_nobody_listened_is_not_missed() {
     app.run_all();
     app.start_again().await;
     app.scored(&location).await;
+}
+
+/// The tick died with its host, and its lease is still there: the first who asks for readiness starts the clock again, and
+/// nobody need ask twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_that_died_is_taken_over_by_the_first_question_for_readiness() {
+    let app = App::start().await;
+    let idle = || async { (!app.redis::<bool>(&["EXISTS", "{vigil}:clock"]).await).then_some(()) };
+    until("the clock has stopped", idle).await;
+    // Half a second of questions are one.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let _: String = app.redis(&["SET", "{vigil}:clock", "tick 00", "PX", "600000"]).await;
+    let soon = after_ms(&app, 1500).await;
+    let _: u32 = app.redis(&["ZADD", "{vigil}:due", &soon, "score k|A|1 unreadable"]).await;
+    assert_eq!(app.send("GET", "/readyz", &Value::Null).await.status, 200);
+    until("what was due has happened", async || {
+        (app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await == 1).then_some(())
+    })
+    .await;
+}
+
+/// A time so far from now, milliseconds since the epoch.
+async fn after_ms(app: &App, ms: i64) -> String {
+    let now: (i64, i64) = app.redis(&["TIME"]).await;
+    (now.0 * 1000 + ms).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

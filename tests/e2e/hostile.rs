@@ -104,8 +104,11 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
             }
             doors += 1;
             let (name, example) = examples[0];
-            let path =
-                openapi::real(&document, openapi::filled(&document, &path.replace("{document}", name), id, subject), &there);
+            let path = openapi::real(
+                &document,
+                openapi::filled(&document, &path.replace("{document}", name), id, subject),
+                &there,
+            );
             // As long as the door takes: what is longer is not read at all.
             let length = match path.as_str() {
                 "/v1/reports/batch" | "/v1/validate" => 200_000,

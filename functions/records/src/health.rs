@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use futures::future::join3;
+use futures::future::join;
 use platform::check::{self, Unsound};
 use platform::config::Faults;
 use platform::deadline::{Deadline, TimedOut};
@@ -100,8 +100,9 @@ fn answer(checks: &[Check]) -> Reply {
 
 async fn check(config: &Config) -> Vec<Check> {
     let deadline = Deadline::after(PATIENCE);
-    let variables = variables(&config.redis, config.replica.as_deref(), deadline);
-    let (redis, store, variables) = join3(deadline.run(redis_checks(config)), deadline.run(store()), variables).await;
+    // First the workers listen, then it is rung for what waits: a bell that nobody hears is gone.
+    let variables = variables(&config.redis, config.replica.as_deref(), deadline).await;
+    let (redis, store) = join(deadline.run(redis_checks(config)), deadline.run(store())).await;
     let redis = redis.unwrap_or_else(|TimedOut| {
         config.redis.forget();
         vec![Check::new("redis", Some("does not answer in time"))]

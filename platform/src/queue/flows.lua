@@ -186,7 +186,7 @@ local function bury(now)
   end
   for _, holder in ipairs(dead) do
     for _, member in ipairs(redis.call('SMEMBERS', RESERVED .. holder)) do
-      redis.call('ZADD', DUE, whole(now), member)
+      redis.call('ZADD', DUE, 0, member)
     end
     redis.call('DEL', RESERVED .. holder)
     redis.call('ZREM', HOLDERS, holder)

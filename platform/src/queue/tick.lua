@@ -44,8 +44,9 @@ if watching then
   if ARGV[6] ~= '' or not mark then
     redis.call('SET', KEYS[1], announcement, 'PX', ARGV[4])
     redis.call('PUBLISH', ARGV[3], announcement)
-  elseif string.sub(mark, 1, 5) == 'next ' then
-    -- Announced, and perhaps to nobody. Announcing it again is harmless: it is taken once.
+  else
+    -- Announced, and perhaps to nobody; or the lease of a tick, which may have died with its host. Whoever hears this takes
+    -- it, once, and a tick that lives finds that somebody else goes on.
     redis.call('PUBLISH', ARGV[3], mark)
   end
 elseif ARGV[6] ~= '' then

@@ -28,7 +28,10 @@ const LONGEST_LANE: usize = 256;
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Work that found no room or no place in time is put back for up to so long, at random, so that not all of it comes at
 /// once: the least, where calls end quickly, and the most, where none do.
-const PUT_BACK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+const PUT_BACK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// How long calls of a lane must have been under way before their pace tells anything.
+const PACE_KNOWN_AFTER: Duration = Duration::from_secs(1);
 
 struct Lane {
     waiting: VecDeque<Job>,
@@ -215,6 +218,8 @@ impl Lane {
     /// In how long half of what waits will have been called, by the pace so far.
     fn put_back_for(&self) -> Duration {
         let (least, most) = PUT_BACK;
+        // Before calls have had time to end there is no pace.
+        let most = if self.since.elapsed() < PACE_KNOWN_AFTER { PACE_KNOWN_AFTER } else { most };
         let half = u32::try_from(LONGEST_LANE / 2).unwrap_or(u32::MAX);
         (self.since.elapsed() / self.ended.saturating_add(1)).saturating_mul(half).clamp(least, most)
     }
