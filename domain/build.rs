@@ -1,5 +1,5 @@
-//! Packs the definitions of `instruments/` for `library.rs`: every component that scores carries them, and packed they
-//! take a fifth of the room. The hash of each is counted here, once, and not in every instance that reads it.
+//! Packs the definitions of `instruments/` for `library.rs`. Every component that scores carries them, and packed they
+//! take a fifth of the space. The hash of each definition is computed here once, not in every instance that reads it.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use sha2::{Digest as _, Sha256};
 
-/// Slow and small: it is done once.
+/// The slowest level with the smallest result: it runs once per build.
 const LEVEL: u8 = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {

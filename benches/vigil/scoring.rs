@@ -1,4 +1,4 @@
-//! What of a worker's batch is scoring, and what is storing.
+//! Splits the time of a worker's batch into scoring and storing.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::app::Ground;
 use crate::table::{Goal, Table};
 
-/// How many batches are measured, after as many that only warm up.
+/// The number of measured batches; as many run before them to warm up.
 const BATCHES: usize = 40;
 
-/// The gauge takes batches of 256 PHQ-9 responses through the parts of a worker's work and tells how long each took;
-/// the median of each part counts. Compared are scoring alone, with the reading of answers and the alert rules, and the
-/// store's transaction alone: what puts records together is in neither, and neither is Redis.
+/// The gauge takes batches of 256 PHQ-9 responses through the parts of a worker's work and returns the time of each
+/// part; the median of each part counts. The comparison is between scoring, with reading the answers and the alert
+/// rules, and the transaction of the store. Building the records counts to neither, nor does Redis.
 pub(crate) fn batch(table: &mut Table) -> Result<()> {
     let ground = Ground::new()?;
     let host = ground.start(&["gauge"], None)?;

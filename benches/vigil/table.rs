@@ -1,6 +1,6 @@
-//! The table that is printed.
+//! The printed table.
 
-/// When a figure is good enough.
+/// The goal of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     AtLeast(f64),
@@ -71,7 +71,7 @@ impl Table {
         self.row(part, "-".to_owned(), String::new(), "no", &format!("failed: {error:#}"));
     }
 
-    /// The whole as text.
+    /// The whole table as text.
     pub(crate) fn text(&self) -> String {
         let head = ["figure", "value", "goal", "reached", "note"].map(str::to_owned);
         let rows = self.0.iter().map(|row| {

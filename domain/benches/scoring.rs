@@ -1,7 +1,7 @@
-//! How many responses one core scores in a second.
+//! Measures how many responses one core scores per second.
 //!
-//! `cargo bench -p domain --bench scoring`. Three figures for each instrument: scoring alone; reading the answers, scoring and deciding
-//! alerts; and how long a definition takes to read.
+//! `cargo bench -p domain --bench scoring` prints three figures for each instrument: scoring alone; reading the
+//! answers, scoring and deciding alerts; and the time to read a definition.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use std::{
 use domain::{Instrument, library};
 use serde_json::{Map, Value};
 
-/// Runs `work` for half a second and gives the rounds per second of the best of five spells.
+/// Runs `work` in five periods of a tenth of a second and returns the rounds per second of the best period.
 fn rate(mut work: impl FnMut()) -> f64 {
     (0..5)
         .map(|_| {

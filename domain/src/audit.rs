@@ -1,12 +1,12 @@
-//! Audit chains: what happened to one entity, in an order that cannot be changed unnoticed.
+//! Audit chains: the history of one entity, in an order that nobody can change unnoticed.
 //!
-//! Guarantee: a record that was changed, moved, taken out of the middle or put in is named by [`verify`]. Every record
-//! carries the hash of the one before it and its own, over all members with their lengths, so that no two records hash
-//! alike by shifting text from one member to the next.
+//! Guarantee: [`verify`] reports every record that was changed, moved, inserted, or removed from the middle. Every
+//! record carries its own hash and the hash of the record before it. The hash covers all members with their lengths, so
+//! text moved from one member to the next changes the hash.
 //!
-//! What takes more than the chain: records cut off at the end are missed only by somebody who knows how long the chain
-//! was, the [`Head`], which is therefore kept in another place. Whoever can write the records and the head can write
-//! another history; a copy of the head that was taken elsewhere gives them away.
+//! Not for: two attacks that the chain alone cannot detect. Records cut off at the end are noticed only with the known
+//! length of the chain, the [`Head`]; it is therefore kept in another place. Anybody who can write both the records and
+//! the head can write another history; a copy of the head that was kept elsewhere reveals it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,19 +18,19 @@ use crate::hex;
 /// A record of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Whose chain.
+    /// The entity that the chain belongs to.
     pub entity: &'a str,
-    /// Its place; the first is 0.
+    /// Its position; the first is 0.
     pub number: u64,
-    /// When it happened.
+    /// The time of the action.
     pub at: &'a str,
-    /// Who did it.
+    /// The actor.
     pub actor: &'a str,
-    /// What was done.
+    /// The action.
     pub action: &'a str,
-    /// Why.
+    /// The reason.
     pub reason: Option<&'a str>,
-    /// Another entity that has part in it.
+    /// Another entity that is involved.
     pub refers_to: Option<&'a str>,
     /// Hash of the entity's content before.
     pub old: Option<&'a str>,
@@ -61,18 +61,18 @@ impl Record<'_> {
     }
 }
 
-/// What is found at a place of a chain.
+/// The content of one position of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot<'a> {
     /// Nothing.
     Missing,
     /// Something that is no record.
     Unreadable,
-    /// A record, and the hash it says it has.
+    /// A record, and the hash that is stored with it.
     Record(Record<'a>, &'a str),
 }
 
-/// How long a chain is, kept apart from it.
+/// The length of a chain, kept apart from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The number of the last record.
@@ -81,21 +81,21 @@ pub struct Head<'a> {
     pub hash: &'a str,
 }
 
-/// What is wrong with a chain at one place.
+/// A fault of a chain at one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// There is no record.
     Missing,
-    /// The record is not what was written: it does not have its own hash, or belongs elsewhere.
+    /// The record was changed: it does not match its own hash, or belongs elsewhere.
     Changed,
-    /// The record does not follow the one before it: one of the two is not what was written.
+    /// The record does not link to the one before it: one of the two was changed.
     Unlinked,
     /// The record lies beyond the head.
     Beyond,
 }
 
 impl Fault {
-    /// The fault as the API writes it.
+    /// The fault's name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Fault::Missing => "missing",
@@ -106,10 +106,10 @@ impl Fault {
     }
 }
 
-/// Every fault of a chain with the number of the place. Without a head, a cut end is not among them.
+/// All faults of a chain, each with the number of its position. Without a head, a cut end is not detected.
 pub fn verify(entity: &str, slots: &[Slot<'_>], head: Option<Head<'_>>) -> Vec<(u64, Fault)> {
     let mut faults = Vec::new();
-    // What the next record must follow; none when that is not known.
+    // The hash that the next record must link to; none if it is not known.
     let mut before = Some("");
     for (number, slot) in (0u64..).zip(slots) {
         let (record, hash) = match slot {
@@ -213,7 +213,7 @@ mod tests {
     fn a_changed_record_is_named() {
         check(|slots| change(slots, 1, false), &[(1, Fault::Changed)]);
         check(|slots| change(slots, 3, false), &[(3, Fault::Changed)]);
-        // With its hash made to fit, the next record tells; the last one is told by the head.
+        // If its hash is made to match, the next record reveals the change; for the last record, the head reveals it.
         check(|slots| change(slots, 1, true), &[(2, Fault::Unlinked)]);
         check(|slots| change(slots, 3, true), &[(3, Fault::Changed)]);
         check(|slots| slots[2] = Slot::Unreadable, &[(2, Fault::Changed)]);
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_stable_over_releases() {
-        // Computed apart from this code, from the layout that `hash` documents by its lines.
+        // Computed apart from this code, from the layout that the lines of `hash` document.
         assert_eq!(record().hash(), KNOWN.to_owned());
     }
 

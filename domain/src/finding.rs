@@ -1,30 +1,30 @@
-//! What is wrong with an input: one finding per fault, all faults of an input together.
+//! Findings: the faults of an input, one finding per fault, all faults of an input together.
 
 use alloc::string::String;
 
 /// The kind of a [`Finding`], as clients see it in `errors[].code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
-    /// A member that must be there is not.
+    /// A required member is missing.
     Required,
-    /// A member that no rule names.
+    /// A member that the rules do not define.
     Unknown,
-    /// The value has another JSON type than the rule asks for.
+    /// The value has the wrong JSON type.
     Type,
-    /// A number or a length outside its bounds.
+    /// A number or a length is outside its bounds.
     Range,
-    /// A text that does not have the form the rule asks for.
+    /// A text does not have the required format.
     Format,
-    /// A value that is not one of the listed ones.
+    /// A value is not in the list of allowed values.
     Choice,
-    /// Two values that contradict each other.
+    /// Two values contradict each other.
     Conflict,
-    /// A value that the sender may not give.
+    /// The sender is not allowed to give this value.
     Forbidden,
 }
 
 impl Code {
-    /// The code as it is written in a problem document.
+    /// The code's name in a problem document.
     pub fn as_str(self) -> &'static str {
         match self {
             Code::Required => "required",
@@ -41,13 +41,13 @@ impl Code {
 
 /// One fault of an input.
 ///
-/// `pointer` is a JSON pointer (RFC 6901) from the root of the checked document. `detail` says what the rule is and
-/// never repeats the value that broke it: findings reach logs and clients, values are patient data.
+/// `pointer` is a JSON pointer (RFC 6901) from the root of the checked document. `detail` states the rule and never
+/// repeats the value that broke it, because findings reach logs and clients, and values are patient data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// Where: a JSON pointer, `""` for the document itself.
+    /// The place: a JSON pointer, `""` for the document itself.
     pub pointer: String,
-    /// What kind of fault.
+    /// The kind of fault.
     pub code: Code,
     /// The rule in words, without the value.
     pub detail: String,

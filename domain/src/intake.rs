@@ -1,7 +1,7 @@
-//! The envelope of what comes in: who reports what, when, in which study.
+//! The envelope of a submission: sender, time and study.
 //!
-//! Guarantee: an envelope is whole or every fault of it is named; nothing is guessed, defaulted or cut. What the
-//! envelope carries (answers, data) is checked elsewhere, by the instrument or the kind of report.
+//! Guarantee: an envelope is complete, or every fault of it is reported. Nothing is guessed, defaulted or cut. The
+//! instrument or the kind of report checks the content (answers, data) elsewhere.
 //!
 //! A patient's identifier exists only in [`Envelope::patient_id`], and `Debug` does not print it.
 
@@ -18,13 +18,13 @@ use crate::time::Timestamp;
 /// The kinds of `POST /v1/reports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportKind {
-    /// What a patient notes day by day.
+    /// Daily notes of a patient.
     Diary,
     /// An adverse event.
     AdverseEvent,
     /// Laboratory results.
     Lab,
-    /// Anything else a study asks for.
+    /// Any other data that a study collects.
     Generic,
 }
 
@@ -33,7 +33,7 @@ impl ReportKind {
     pub const ALL: [ReportKind; 4] =
         [ReportKind::Diary, ReportKind::AdverseEvent, ReportKind::Lab, ReportKind::Generic];
 
-    /// The kind as the API writes it.
+    /// The kind's name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             ReportKind::Diary => "diary",
@@ -43,13 +43,13 @@ impl ReportKind {
         }
     }
 
-    /// The kind of this name.
+    /// The kind with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// What a document is: the answers to an instrument, or a report of some kind.
+/// The type of a document: the answers to an instrument, or a report of some kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `POST /v1/surveys/{instrument}/responses`: `responseId` and `answers`.
@@ -67,19 +67,19 @@ pub struct Envelope {
     pub study_id: String,
     /// The site.
     pub site_id: String,
-    /// The patient as the site knows them. It goes no further than the door.
+    /// The patient's id at the site. It never leaves the door.
     pub patient_id: String,
-    /// When the patient or the site wrote it.
+    /// The time when the patient or the site wrote it.
     pub authored_at: Timestamp,
     /// The kind of report; none for a response.
     pub kind: Option<ReportKind>,
-    /// The earlier submission that this one takes the place of.
+    /// The earlier submission that this one replaces.
     pub amends: Option<Amends>,
     /// `answers` or `data`, as sent.
     pub content: Map<String, Value>,
 }
 
-/// An earlier submission that is put right, and why.
+/// The correction of an earlier submission, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amends {
     /// Its id, as Vigil gave it.
@@ -108,8 +108,8 @@ impl Shape {
         }
     }
 
-    /// Reads a document of this shape. `check` tells what is wrong with the content, with pointers from the content's
-    /// root; it is asked whether the envelope is whole or not, so that all faults come out together.
+    /// Reads a document of this shape. `check` returns the faults of the content, with pointers from the content's
+    /// root. It is called even if the envelope has faults, so that all faults are reported together.
     ///
     /// # Errors
     /// Every fault of the envelope and of the content, with pointers from the document's root.
@@ -124,7 +124,7 @@ impl Shape {
         let (id_name, content_name) = self.members();
         let mut given = Given::default();
         let mut unknown = Vec::new();
-        // Each is taken up as it comes: to look for one after another in the map takes longer.
+        // Visits each member once; a lookup of every name in the map takes longer.
         for (name, value) in members {
             let place = match name.as_str() {
                 "studyId" => &mut given.study_id,
@@ -178,7 +178,7 @@ impl Shape {
     }
 }
 
-/// The members of a document, as far as they are there and not null.
+/// The members of a document that are present and not null.
 #[derive(Default)]
 struct Given {
     client_id: Option<Value>,
@@ -219,7 +219,8 @@ fn text(name: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
     }
 }
 
-/// A study's or a site's identifier: letters, digits and `._-`, so that it can stand in keys, paths and log lines.
+/// Reads the identifier of a study or a site: letters, digits and `._-`, so that it can be part of keys, paths and log
+/// lines.
 fn name(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
     let text = text(member, value, faults)?;
     if is_name(&text) {
@@ -254,7 +255,7 @@ pub fn is_identifier(text: &str) -> bool {
         && text.trim().len() == text.len()
 }
 
-/// What `amends` holds, or a fault for each thing that is wrong with it.
+/// Reads `amends`; reports each fault.
 fn amends(value: Value, faults: &mut Vec<Finding>) -> Option<Amends> {
     let Value::Object(mut members) = value else {
         faults.push(Finding::new("/amends", Code::Type, "must be a JSON object"));

@@ -1,7 +1,7 @@
-//! Vigil's rules: what a report means, what it scores, whom it alarms and when to try again.
+//! Vigil's rules: the meaning of a report, its scores, its alerts, and the times of retries.
 //!
 //! Guarantee: every function here is a pure function of its arguments. There is no IO, no clock, no randomness and no
-//! async; time, random numbers and earlier results come in as values, and a decision comes out with its reason.
+//! async. Time, random numbers and earlier results are arguments; the result is a decision with its reason.
 #![no_std]
 
 extern crate alloc;

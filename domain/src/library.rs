@@ -1,7 +1,7 @@
-//! The instruments that come with Vigil: the definitions in `domain/instruments/`, each in a file named by its id.
+//! The built-in instruments: the definitions in `domain/instruments/`. Each is a file named by its id.
 //!
-//! Guarantee: every definition here is valid, and its scores agree with the published ones in `tests/vectors/`, where
-//! there are any: `esas-r`, `gad-2` and `pain-nrs` have none.
+//! Guarantee: every definition here is valid. Its scores agree with the published scores in `tests/vectors/`, except
+//! for `esas-r`, `gad-2` and `pain-nrs`, which have no published scores.
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
@@ -12,12 +12,12 @@ use miniz_oxide::inflate::{
 
 use crate::{Finding, Instrument};
 
-/// A definition as it is carried.
+/// A packed definition.
 struct Definition {
     id: &'static str,
-    /// Bytes of the file.
+    /// The length of the file in bytes.
     length: usize,
-    /// Of the file.
+    /// The hash of the file.
     sha256: [u8; 32],
     packed: &'static [u8],
 }
@@ -38,7 +38,7 @@ pub fn definition(id: &str) -> Option<Vec<u8>> {
 /// An instrument, as [`Instrument::from_json`] reads its definition.
 ///
 /// # Errors
-/// The faults of the definition. There are none: see the tests.
+/// The faults of the definition. The tests prove that there are none.
 pub fn instrument(id: &str) -> Option<Result<Instrument, Vec<Finding>>> {
     let definition = find(id)?;
     Some(Instrument::from_hashed(&definition.unpack()?, definition.sha256))
@@ -53,7 +53,7 @@ impl Definition {
         let mut json = vec![0; self.length];
         let mut state = Box::<DecompressorOxide>::default();
         let (status, ..) = decompress(&mut state, self.packed, &mut json, 0, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
-        // What was packed when this was built unpacks.
+        // The build script packed this data, so it unpacks.
         (status == TINFLStatus::Done).then_some(json)
     }
 }

@@ -1,16 +1,16 @@
-//! Which systems give out a site's own patient ids: the configuration document `patient-systems`.
+//! The systems that assign a site's own patient ids: the configuration document `patient-systems`.
 //!
 //! ```json
 //! {"studies": {"S-1": {"*": ["urn:oid:1.2.3"], "site-7": ["https://his.example/fhir/Patient"]}}}
 //! ```
 //!
 //! A FHIR resource names a patient within a *system*: the `system` of an identifier, or the address before the id of a
-//! reference. The same id in two systems names two patients. A site lists the systems that give the ids which its own
-//! documents send as a bare `patientId`; such a system means the same patients. `*` stands for every site of the study
-//! that has no list of its own.
+//! reference. The same id in two systems means two patients. Documents in Vigil's own format send a bare `patientId`. A
+//! site lists the systems that assign these ids; such a system means the same patients. `*` stands for every site of
+//! the study without a list of its own.
 //!
-//! Guarantee: two systems are taken for one only if a URI cannot tell them apart: schemes and hosts are compared without
-//! regard to case, a default port and slashes at the end do not count. Paths are compared as they are written.
+//! Guarantee: two systems are equal only if a URI makes no difference between them. Schemes and hosts are compared
+//! without regard to case. A default port and slashes at the end are ignored. Paths are compared exactly.
 
 use alloc::borrow::ToOwned as _;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -29,20 +29,20 @@ use crate::intake::is_name;
 const LONGEST: usize = 255;
 /// Stands for every site of a study that has no list of its own.
 const ANY: &str = "*";
-/// What a system must be.
+/// The rule for a system.
 pub const RULE: &str = "must be a URI of at most 255 bytes, without spaces";
 
-/// The systems that give out the own patient ids of sites.
+/// The systems that assign the sites' own patient ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PatientSystems {
     studies: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl PatientSystems {
-    /// Reads the document.
+    /// Parses the document.
     ///
     /// # Errors
-    /// Every fault of it, with pointers from its root.
+    /// All its faults, with pointers from its root.
     pub fn read(document: &Value) -> Result<Self, Vec<Finding>> {
         let (mut systems, mut faults) = (PatientSystems::default(), Faults::new());
         let root = At::root(document);
@@ -66,7 +66,7 @@ impl PatientSystems {
         if faults.is_empty() { Ok(systems) } else { Err(faults) }
     }
 
-    /// Whether a system, as [`system`] gives it, gives out the own patient ids of a site.
+    /// Whether a system, in the form that [`system`] gives, assigns a site's own patient ids.
     pub fn is_own(&self, study: &str, site: &str, system: &str) -> bool {
         let sites = self.studies.get(study);
         let own = sites.and_then(|sites| sites.get(site).or_else(|| sites.get(ANY)));
@@ -91,7 +91,7 @@ fn list(at: &At<'_, '_>, faults: &mut Faults) -> BTreeSet<String> {
     found
 }
 
-/// A system in the one form in which systems are compared; none if it is not a URI.
+/// The canonical form of a system, for comparison; none if it is not a URI.
 pub fn system(text: &str) -> Option<String> {
     let fits = text.len() <= LONGEST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let (scheme, rest) = text.split_once(':').filter(|_| fits)?;
@@ -123,7 +123,7 @@ pub fn system(text: &str) -> Option<String> {
     if scheme == "urn" {
         let (namespace, name) = rest.split_once(':')?;
         let namespace = namespace.to_ascii_lowercase();
-        // The hexadecimal digits of a UUID have no case.
+        // The hexadecimal digits of a UUID are not case-sensitive.
         let name = if namespace == "uuid" { name.to_ascii_lowercase() } else { name.to_owned() };
         return (!name.is_empty()).then(|| format!("urn:{namespace}:{name}"));
     }

@@ -1,11 +1,11 @@
-//! The one reader of JSON from outside: from a text to a value, with what is wrong with how it is written.
+//! The one reader of JSON from outside: it turns a text into a value and reports faults of the notation.
 //!
-//! Guarantee: nothing is guessed from a document that says a thing twice: a repeated member is a finding with its
-//! pointer, however its name is spelled. No text takes more memory than its [`Limits`] allow, and numbers, texts and the
-//! order of members are what `serde_json` makes of them.
+//! Guarantee: a repeated member is a finding with its pointer, in every spelling of its name; the reader never guesses
+//! which one is meant. No text takes more memory than its [`Limits`] allow. Numbers, texts and the order of members are
+//! the same as with `serde_json`.
 //!
-//! Mechanism: the value is built member by member. From the first value beyond a limit on, nothing is built any more: the
-//! rest is only looked through, so that a text that is no JSON is told from a document that is too large.
+//! Mechanism: the value is built member by member. From the first value beyond a limit on, nothing more is built. The
+//! rest is only scanned, to distinguish invalid JSON from a document that is too large.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -18,53 +18,53 @@ use serde_json::{Map, Number, Value, map::Entry};
 use crate::instrument::walk::Path;
 use crate::{Code, Finding};
 
-/// The most findings that one reading tells, so that they stay small whatever is sent.
+/// The most findings of one reading. This keeps the response small for any input.
 const MOST_FINDINGS: usize = 100;
 
-/// How large a document may be. One value, such as an object with one member, may take 432 bytes of memory.
+/// The size limits of a document. One value, such as an object with one member, may take 432 bytes of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How deep objects and lists may be nested; a document that is an object of texts has one level.
+    /// The maximum nesting depth of objects and lists. A document that is an object of texts has one level.
     pub levels: usize,
-    /// How many values there may be: each object, list, text, number, flag and null counts, member names do not.
+    /// The maximum number of values. Each object, list, text, number, flag and null counts; member names do not.
     pub values: usize,
 }
 
 impl Limits {
     /// A report, a response or a row of a batch. The largest report that the rules allow has 5,020 values.
     pub const DOCUMENT: Limits = Limits { levels: 32, values: 8_000 };
-    /// A FHIR resource: each level of its items takes four.
+    /// A FHIR resource. Each level of its items needs four levels.
     pub const RESOURCE: Limits = Limits { levels: 80, values: 8_000 };
     /// A configuration document, or a variable that is JSON.
     pub const SETTINGS: Limits = Limits { levels: 32, values: 20_000 };
     /// An instrument's definition with its examples, or a FHIR questionnaire.
     pub const DEFINITION: Limits = Limits { levels: 80, values: 100_000 };
-    /// All that asks for something: a note, a reason, a search, an order.
+    /// A request with an instruction: a note, a reason, a search, an order.
     pub const REQUEST: Limits = Limits { levels: 16, values: 1_000 };
-    /// What a service outside is given, and what it answers.
+    /// Requests to an external service, and its responses.
     pub const EXCHANGE: Limits = Limits { levels: 64, values: 50_000 };
 }
 
-/// A document, and the members that it has more than once.
+/// A document, and its repeated members.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Json {
-    /// What it says; of a repeated member, what was said last.
+    /// The value. For a repeated member it has the last one.
     pub value: Value,
-    /// A finding for each repeated member. Whoever checks the value tells them with what else is wrong.
+    /// A finding for each repeated member. The code that checks the value reports them together with its own findings.
     pub faults: Vec<Finding>,
 }
 
-/// Why there is no document.
+/// The reason why there is no document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreadable {
-    /// The text is not JSON, from this place on.
+    /// The text is invalid JSON from this place on.
     NotJson {
         /// From 1.
         line: usize,
         /// Bytes of the line, from 1.
         column: usize,
     },
-    /// It is larger than its limits allow, or has a member more than once where that is not told with other faults.
+    /// It exceeds its limits, or it repeats a member and the caller accepts no faults.
     Refused(Vec<Finding>),
 }
 
@@ -84,9 +84,9 @@ impl Json {
     /// Reads a document.
     ///
     /// # Errors
-    /// When the text is not JSON, or more than the limits allow.
+    /// The text is invalid JSON, or exceeds the limits.
     pub fn read(text: &[u8], limits: Limits) -> Result<Json, Unreadable> {
-        // It takes less time to look at all bytes at once than at each text in them.
+        // One check of all bytes takes less time than a check of each text.
         let text = str::from_utf8(text).map_err(|error| place(text, error.valid_up_to()))?;
         let mut reading = Reading::of(limits);
         let mut json = serde_json::Deserializer::from_str(text);
@@ -100,17 +100,17 @@ impl Json {
         if full || too_deep { Err(Unreadable::Refused(faults)) } else { Ok(Json { value, faults }) }
     }
 
-    /// The value of a document that nothing is wrong with.
+    /// The value of a document without any fault.
     ///
     /// # Errors
-    /// When the text is not JSON, more than the limits allow, or has a member more than once.
+    /// The text is invalid JSON, exceeds the limits, or repeats a member.
     pub fn sound(text: &[u8], limits: Limits) -> Result<Value, Unreadable> {
         let Json { value, faults } = Json::read(text, limits)?;
         if faults.is_empty() { Ok(value) } else { Err(Unreadable::Refused(faults)) }
     }
 }
 
-/// The place of the byte that ends the valid part of a text.
+/// The place of the first invalid byte of a text.
 fn place(text: &[u8], valid: usize) -> Unreadable {
     let before = text.get(..valid).unwrap_or_default();
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -118,13 +118,13 @@ fn place(text: &[u8], valid: usize) -> Unreadable {
     Unreadable::NotJson { line, column }
 }
 
-/// What a reading has come to.
+/// The state of a reading.
 struct Reading {
     limits: Limits,
-    /// How many more values may be built, and how much deeper they may stand.
+    /// How many more values may be built, and how many levels deeper they may be.
     values_left: usize,
     levels_left: usize,
-    /// A value came that there was no room for. Nothing is built any more.
+    /// A value exceeded the limits. Nothing more is built.
     full: bool,
     too_deep: bool,
     faults: Vec<Finding>,
@@ -154,7 +154,7 @@ struct Seed<'p, 'r> {
 }
 
 impl Seed<'_, '_> {
-    /// Goes into an object or a list, if it may stand here; a finding if not.
+    /// Enters an object or a list if the depth allows it; otherwise reports a finding.
     fn enter(&mut self) -> bool {
         let deeper = self.reading.levels_left.checked_sub(1);
         match deeper {

@@ -1,12 +1,12 @@
-//! Splits a batch into its rows while it is still coming in: a JSON array or one JSON text per line.
+//! Splits a batch into rows while it is still arriving: a JSON array, or one JSON text per line.
 //!
-//! Guarantee: however the bytes are cut into pieces, the rows are the same; a row is handed out once and whole; never
-//! more than one row is kept. Only the frame is read here. What a row says is parsed by whoever takes it, so that a row
-//! that is no JSON spoils itself and not its neighbours, as long as its brackets and quotes close.
+//! Guarantee: the rows do not depend on how the bytes are cut into pieces. Each row is returned once and complete. At
+//! most one row is buffered. Only the frame is parsed here; the consumer parses the row. Therefore invalid JSON in one
+//! row does not affect its neighbours, as long as its brackets and quotes are closed.
 
 use alloc::vec::Vec;
 
-/// How rows are framed.
+/// The framing of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// One JSON array of rows.
@@ -15,16 +15,16 @@ pub enum Format {
     Lines,
 }
 
-/// A row as it came in.
+/// A row of the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// Its bytes, without space around them.
+    /// Its bytes, without surrounding white space.
     Whole(Vec<u8>),
-    /// It was longer than a row may be; its bytes are gone.
+    /// It exceeded the maximum length; its bytes are dropped.
     TooLong,
 }
 
-/// The frame is not that of an array: what follows cannot be told apart.
+/// The frame of the array is broken, so the following rows cannot be separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
 
@@ -36,7 +36,7 @@ enum State {
     First,
     /// After a comma.
     Next,
-    /// In a row, outside of texts, inside so many brackets.
+    /// In a row, outside of texts, at this bracket depth.
     Inside(usize),
     /// In a text of a row.
     Text { depth: usize, escaped: bool },
@@ -44,7 +44,7 @@ enum State {
     End,
 }
 
-/// Splits what is pushed into it.
+/// Splits a batch that arrives in pieces.
 #[derive(Debug)]
 pub struct Splitter {
     format: Format,
@@ -63,12 +63,12 @@ impl Splitter {
     /// Takes the next piece and adds the rows that end in it.
     ///
     /// # Errors
-    /// When the frame breaks. The rows before the break have been added.
+    /// The frame is broken. The rows before the break have been added.
     pub fn push(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<(), Broken> {
         match self.format {
             Format::Lines => {
                 let mut lines = piece.split(|b| *b == b'\n');
-                // What comes after the last line break is the beginning of the next line.
+                // The bytes after the last line break are the beginning of the next line.
                 let rest = lines.next_back().unwrap_or_default();
                 for line in lines {
                     self.keep(line);
@@ -81,10 +81,10 @@ impl Splitter {
         }
     }
 
-    /// Ends the batch. Gives the last row, if it ended with the batch.
+    /// Ends the batch. Returns the last row, if it ends with the batch.
     ///
     /// # Errors
-    /// When an array is not closed.
+    /// The array is not closed.
     pub fn finish(mut self) -> Result<Option<Row>, Broken> {
         match self.format {
             Format::Lines => Ok(self.take()),
@@ -94,11 +94,11 @@ impl Splitter {
     }
 
     fn array(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<(), Broken> {
-        // Where the part of the row begins that this piece holds.
+        // The start of the row's part in this piece.
         let mut from = 0;
         let (mut state, mut next) = (self.state, 0);
         while let Some(rest) = piece.get(next..) {
-            // Most bytes of a row change nothing.
+            // Most bytes of a row do not change the state.
             let quiet = match state {
                 State::Inside(1..) => rest.iter().position(|b| matches!(b | 0x20, b'"' | b'{' | b'}')),
                 State::Text { escaped: false, .. } => rest.iter().position(|b| matches!(b, b'"' | b'\\')),
@@ -171,7 +171,7 @@ impl Splitter {
     }
 }
 
-/// What JSON has between its parts (RFC 8259): a form feed is none.
+/// JSON white space (RFC 8259); a form feed is not white space.
 fn is_space(b: &u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r')
 }
@@ -183,7 +183,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    /// The rows of a batch that comes in pieces of these lengths, and whether its frame held.
+    /// The rows of a batch that arrives in pieces of these lengths, and whether its frame was valid.
     fn split(format: Format, bytes: &[u8], cuts: &[usize]) -> (Vec<Row>, bool) {
         let (mut splitter, mut rows, mut rest) = (Splitter::new(format, 1000), Vec::new(), bytes);
         let mut cuts = cuts.iter().cycle();

@@ -1,8 +1,8 @@
-//! What a response says about its scoring: the version of the instrument it answers, and the instrument's parameters.
+//! The scoring selection of a response: the version of the instrument, and the instrument's parameters.
 //!
-//! Guarantee: nothing is assumed. A parameter that the instrument does not have or does not allow is a finding, and one
-//! that is not given stays unknown or has the default of the definition. What is the same is written in one way: an age
-//! of 30 and of "30.0" are one content.
+//! Guarantee: nothing is assumed. A parameter that the instrument does not have or does not allow is a finding. A
+//! parameter that is not given stays unknown or has the default of the definition. Equal values are written in one way:
+//! an age of 30 and an age of "30.0" are the same content.
 
 use alloc::{
     collections::BTreeMap,
@@ -15,28 +15,28 @@ use serde_json::Value;
 
 use crate::{Code, Finding, Instrument, intake::pointer};
 
-/// Names the version.
+/// The member with the version.
 const VERSION: &str = "instrumentVersion";
-/// Holds the parameters.
+/// The member with the parameters.
 const PARAMETERS: &str = "parameters";
 
-/// A version and parameters, as far as they are named.
+/// A version and parameters, if they are given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// The version that the sender asks for.
+    /// The version that the sender requests.
     pub version: Option<String>,
-    /// Parameters by name, in canonical form; defaults are not among them.
+    /// Parameters by name, in canonical form, without defaults.
     pub parameters: BTreeMap<String, String>,
 }
 
 impl Selection {
-    /// Whether nothing is said.
+    /// Whether nothing is given.
     pub fn is_empty(&self) -> bool {
         self.version.is_none() && self.parameters.is_empty()
     }
 
-    /// Takes version and parameters out of a document. `instrument` is the version asked for, or the one in force where
-    /// there is no such version; none where the instrument itself is not known.
+    /// Takes version and parameters out of a document. `instrument` has the requested version, or the version in force
+    /// if the requested one does not exist; none if the instrument is unknown.
     ///
     /// # Errors
     /// Every fault, with pointers from the document's root.
@@ -83,12 +83,12 @@ impl Selection {
     }
 }
 
-/// The version that a document asks for.
+/// The version that a document requests.
 pub fn version(document: &Value) -> Option<&str> {
     document.get(VERSION)?.as_str()
 }
 
-/// A parameter as the instrument takes it.
+/// A parameter in the form that the instrument accepts.
 fn text(name: String, value: Value, faults: &mut Vec<Finding>) -> Option<(String, String)> {
     match value {
         Value::Null => None,

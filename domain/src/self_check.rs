@@ -1,9 +1,10 @@
-//! The self-check: a submission that Vigil sends to itself, and whose alert must come back through the whole path.
+//! The self-check: Vigil sends a submission to itself, and its alert must return through the whole path.
 //!
-//! Guarantee: no client can name its study, and it is told by nothing else. The next one goes out when the one before is
-//! back and an interval is over, or when it is not to be waited for any more: what nobody works on does not pile up.
+//! Guarantee: no client can use the study of the self-check, and only its study marks a self-check. The next one is
+//! sent when the last one has returned and an interval is over, or when the last one is given up. So self-checks do not
+//! pile up if nobody processes them.
 //!
-//! Not for: the receivers. Whether these answer is told by their attempts and breakers.
+//! Not for: the receivers. Their attempts and breakers show whether they respond.
 
 use alloc::string::String;
 
@@ -11,13 +12,13 @@ use serde_json::{Map, Value};
 
 use crate::Timestamp;
 
-/// Its study, and its id and subject as well. It is no name that a document may give ([`crate::intake::is_name`]).
+/// Its study; also its id and subject. A document cannot use this name ([`crate::intake::is_name`]).
 pub const STUDY: &str = "~self-check";
-/// What it is a response to.
+/// The instrument that it answers.
 pub const INSTRUMENT: &str = "phq-9";
-/// The version of the instrument that comes with Vigil. Others that operators put in force do not touch the check.
+/// The built-in version of the instrument. Other versions that operators put in force do not affect the self-check.
 pub const VERSION: &str = "1.0.0";
-/// How many intervals may pass without one that came back.
+/// The number of intervals that may pass without a returned self-check.
 pub const PATIENCE: u64 = 3;
 
 /// Its answers: they raise one alert, a critical one, by item 9.
@@ -25,53 +26,53 @@ pub fn answers() -> Map<String, Value> {
     (1..=9).map(|item| (alloc::format!("q{item}"), u8::from(item == 9).into())).collect()
 }
 
-/// What is known of it.
+/// The known times of the self-check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Since when it is waited for: the start of Vigil, or the end of a standstill.
+    /// The start of waiting: the start of Vigil, or the end of a standstill.
     pub since: Option<Timestamp>,
-    /// When the last one went out.
+    /// The time when the last one was sent.
     pub sent: Option<Timestamp>,
-    /// The last one that came back.
+    /// The last one that returned.
     pub back: Option<Back>,
 }
 
-/// One that came back.
+/// A self-check that returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Back {
-    /// When it had gone out.
+    /// The time when it was sent.
     pub sent: Timestamp,
-    /// When its alert arrived.
+    /// The time when its alert arrived.
     pub at: Timestamp,
 }
 
 impl Seen {
-    /// Whether another one is to go out.
+    /// Whether another one must be sent.
     pub fn is_due(&self, interval_ms: u64, now: Timestamp) -> bool {
         let Some(sent) = self.sent else { return true };
         let is_back = self.back.is_some_and(|back| back.sent >= sent);
         apart(sent, now) >= if is_back { interval_ms } else { interval_ms.saturating_mul(PATIENCE) }
     }
 
-    /// How long none has come back, milliseconds; none if nobody waits for one.
+    /// The time since the last return, milliseconds; none if nothing is expected.
     pub fn age_ms(&self, now: Timestamp) -> Option<u64> {
         self.back.map(|back| back.at).or(self.since).map(|last| apart(last, now))
     }
 
-    /// Whether none has come back for too long, not counting the time in which Vigil stood still.
+    /// Whether the last return is too long ago, not counting the time in which Vigil stood still.
     pub fn is_late(&self, interval_ms: u64, now: Timestamp) -> bool {
         let waited = self.since.map(|since| apart(since, now));
         let age = self.age_ms(now);
         age.min(waited.or(age)).is_some_and(|ms| ms > interval_ms.saturating_mul(PATIENCE))
     }
 
-    /// How long the last one was on its way, milliseconds.
+    /// The travel time of the last one, milliseconds.
     pub fn took_ms(&self) -> Option<u64> {
         self.back.map(|back| back.at.ms_since(back.sent))
     }
 }
 
-/// A clock that was put back must not make an old moment a recent one.
+/// If a clock was set back, an old moment must not look recent. So the distance counts in both directions.
 fn apart(one: Timestamp, other: Timestamp) -> u64 {
     one.millis().abs_diff(other.millis())
 }
@@ -117,9 +118,9 @@ mod tests {
             (seen(0, Some(60), Some((0, 1))), 239, false),
             (seen(0, Some(60), Some((0, 1))), 240, true),
             (seen(0, Some(0), None), 179, false),
-            // The host that it arrived at has a clock that is behind.
+            // The clock of the receiving host is behind.
             (seen(0, Some(0), Some((0, -5))), 60, true),
-            // The clock was put back by an hour.
+            // The clock was set back by an hour.
             (seen(0, Some(3600), Some((3600, 3601))), 0, true),
         ] {
             assert_eq!(seen.is_due(INTERVAL, at(seconds)), due, "{seen:?} after {seconds} s");
@@ -134,7 +135,7 @@ mod tests {
             (seen(0, None, None), 181, true),
             (seen(0, Some(60), Some((0, 1))), 181, false),
             (seen(0, Some(60), Some((0, 1))), 182, true),
-            // It was down for an hour and has just started.
+            // Vigil was down for an hour and has just started.
             (seen(3600, Some(0), Some((0, 1))), 3601, false),
             (seen(3600, Some(0), Some((0, 1))), 3781, true),
             (seen(0, Some(3600), Some((3600, 3601))), 3400, true),

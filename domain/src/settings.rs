@@ -1,7 +1,7 @@
-//! Configuration documents: what operators change while Vigil runs.
+//! Configuration documents: the settings that operators change while Vigil runs.
 //!
-//! A document is one JSON value under a fixed name, checked as a whole before it is stored. What is not stored is as
-//! Vigil comes: every document has a meaning when it is absent.
+//! A document is one JSON value under a fixed name, checked as a whole before it is stored. Every document has a
+//! default meaning if it is absent.
 
 use alloc::vec::Vec;
 
@@ -16,15 +16,15 @@ use crate::{Finding, study_rules};
 /// A configuration document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Document {
-    /// Who is told about alerts, when and how.
+    /// Receivers of alerts, times and channels.
     AlertRoutes,
-    /// Which alerts are recorded and not sent for a while.
+    /// Alerts that are recorded and not sent for a while.
     Silences,
-    /// Alert rules of studies, beside or in place of the instruments' own.
+    /// Alert rules of studies, in addition to or instead of the instruments' own.
     AlertRules,
-    /// What is taken out of the reports of a study.
+    /// The parts that are removed from the reports of a study.
     Deidentification,
-    /// Which systems give out the patient ids of sites.
+    /// The systems that assign the patient ids of sites.
     PatientSystems,
 }
 
@@ -38,7 +38,7 @@ impl Document {
         Document::PatientSystems,
     ];
 
-    /// The document's name, as paths spell it.
+    /// The document's name in paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Document::AlertRoutes => "alert-routes",
@@ -49,12 +49,12 @@ impl Document {
         }
     }
 
-    /// The document of this name.
+    /// The document with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Document::ALL.into_iter().find(|document| document.as_str() == name)
     }
 
-    /// Every fault of a content for this document.
+    /// All faults of a content for this document.
     pub fn check(self, content: &Value) -> Vec<Finding> {
         match self {
             Document::AlertRoutes => Routes::read(content).err().unwrap_or_default(),

@@ -14,12 +14,12 @@ impl Timestamp {
     /// The first and the last millisecond that RFC 3339 can write.
     const RANGE: core::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
-    /// A point in time from milliseconds since the epoch; what RFC 3339 cannot write is moved to the nearest it can.
+    /// A point in time from milliseconds since the epoch. The result is limited to the range of RFC 3339.
     pub fn from_millis(millis: i64) -> Self {
         Timestamp(millis.clamp(*Self::RANGE.start(), *Self::RANGE.end()))
     }
 
-    /// Reads RFC 3339 with an offset, such as `2026-03-01T08:00:00+08:00`. Finer than a millisecond is cut off.
+    /// Parses RFC 3339 with an offset, such as `2026-03-01T08:00:00+08:00`. Fractions of a millisecond are cut off.
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         let millis = at.unix_timestamp() * 1000 + i64::from(at.millisecond());
@@ -36,17 +36,17 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// The moment so many milliseconds later; what RFC 3339 cannot write is moved to the nearest it can.
+    /// The moment this many milliseconds later, limited to the range of RFC 3339.
     pub fn plus_ms(self, ms: u64) -> Self {
         Timestamp::from_millis(self.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)))
     }
 
-    /// Milliseconds from `earlier` to this; 0 if that is not earlier.
+    /// Milliseconds from `earlier` to this; 0 if `earlier` is not before this.
     pub fn ms_since(self, earlier: Timestamp) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
-    /// Every report has two of them written: by hand, because the general way of formatting takes five times as long.
+    /// Formats by hand: every report needs two of these texts, and general formatting takes five times as long.
     fn digits(self) -> [u8; 24] {
         let at = OffsetDateTime::from_unix_timestamp(self.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let (hour, minute, second) = at.time().as_hms();
@@ -69,9 +69,10 @@ impl Timestamp {
         text
     }
 
-    /// RFC 3339 in UTC with milliseconds: `2026-03-01T00:00:00.000Z`. Always 24 bytes, so texts sort as times do.
+    /// RFC 3339 in UTC with milliseconds: `2026-03-01T00:00:00.000Z`. Always 24 bytes, so the order of texts is the
+    /// order of times.
     pub fn rfc3339(self) -> String {
-        // They are ASCII.
+        // All bytes are ASCII.
         str::from_utf8(&self.digits()).unwrap_or_default().into()
     }
 }

@@ -1,12 +1,14 @@
-//! Addresses that can be called: the one check of every URL that Vigil is configured with or told.
+//! Callable addresses: the one check of every URL that Vigil gets from configuration or messages.
 //!
-//! Guarantee: whoever calls takes a [`Url`], and only the checks below make one. So an address that the host would
-//! refuse to call is refused when it is stored. `Debug` and `Display` show neither path nor query, which may hold
+//! Guarantee: all calls take a [`Url`], and only the checks below create one. So an address that the host would refuse
+//! to call is already refused when it is stored. `Debug` and `Display` show neither path nor query, which may hold
 //! secrets.
 //!
-//! Mechanism: `http::Uri`, by which hosts read the parts of a request as well, and the narrower rules of RFC 3986
-//! (characters), RFC 1123 (names) and the WHATWG URL standard (a host that ends in a number is an IPv4 address), on
-//! which hosts differ. Not for: whether the host grants the address, or anybody answers there.
+//! Mechanism: `http::Uri`, which hosts also use to read the parts of a request, plus stricter rules where hosts differ:
+//! RFC 3986 (characters), RFC 1123 (names) and the WHATWG URL standard (a host that ends in a number is an IPv4
+//! address).
+//!
+//! Not for: whether the host grants the address, or whether a server answers there.
 
 use alloc::string::{String, ToString as _};
 use core::fmt;
@@ -16,7 +18,7 @@ use http::Uri;
 
 /// The longest URL, bytes.
 pub const LONGEST: usize = 2048;
-/// The longest URL that a template may give. RFC 9110, section 4.1, has every recipient take 8,000 bytes.
+/// The longest URL that a template may produce. RFC 9110, section 4.1, requires every recipient to accept 8,000 bytes.
 const LONGEST_FILLED: usize = 8000;
 
 /// An absolute `http` or `https` URL without user, password and fragment.
@@ -32,7 +34,7 @@ impl Url {
     /// Reads a URL.
     ///
     /// # Errors
-    /// The rule that it breaks, in words.
+    /// The violated rule, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Url::read(text, LONGEST)
     }
@@ -66,12 +68,12 @@ impl Url {
         &self.text
     }
 
-    /// Whether it is called by TLS.
+    /// Whether it uses TLS.
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// Host and, if any, port.
+    /// The host, and the port if there is one.
     pub fn authority(&self) -> &str {
         &self.authority
     }
@@ -81,7 +83,7 @@ impl Url {
         &self.path
     }
 
-    /// Whether its host is this very machine.
+    /// Whether its host is this same machine.
     pub fn is_loopback(&self) -> bool {
         let (host, _) = split(&self.authority);
         let ipv6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -103,20 +105,20 @@ impl fmt::Display for Url {
     }
 }
 
-/// A URL with places in braces, such as `https://host/{patientId}`.
+/// A URL template with placeholders in braces, such as `https://host/{patientId}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template(String);
 
 impl Template {
-    /// Reads a template in which these places may stand, each of which takes at most so many bytes.
+    /// Parses a template. `places` lists the allowed placeholders and the maximum bytes of each value.
     ///
     /// # Errors
-    /// The rule that it breaks, in words.
+    /// The violated rule, in words.
     pub fn parse(text: &str, places: &[(&str, usize)]) -> Result<Self, &'static str> {
         if text.len() > LONGEST {
             return Err("a URL of at most 2048 bytes");
         }
-        // As it will be called at worst: every place filled with what has to be escaped, as long as it can be.
+        // The worst case: every placeholder has its maximum length, and every character is escaped.
         let worst =
             places.iter().fold(text.to_string(), |url, (place, longest)| url.replace(place, &"%C3".repeat(*longest)));
         if worst.contains(['{', '}']) {
@@ -125,11 +127,11 @@ impl Template {
         Url::read(&worst, LONGEST_FILLED).map(|_| Template(text.into()))
     }
 
-    /// The URL with its places filled: with values that are percent-encoded, and no longer than [`Template::parse`] was
+    /// The URL with its placeholders filled. The values are percent-encoded and not longer than [`Template::parse`] was
     /// told.
     ///
     /// # Errors
-    /// The rule that a longer or other value breaks.
+    /// The rule that a longer or invalid value violates.
     pub fn fill<'a>(&self, values: impl IntoIterator<Item = (&'a str, String)>) -> Result<Url, &'static str> {
         let fill = |url: String, (place, value): (&str, String)| url.replace(place, &value);
         Url::read(&values.into_iter().fold(self.0.clone(), fill), LONGEST_FILLED)
@@ -142,11 +144,11 @@ impl fmt::Debug for Template {
     }
 }
 
-/// Checks the address of a Redis server: `redis://` or `rediss://`, user and password if need be, host, and port.
-/// Nothing follows, because other addresses are built from it.
+/// Checks the address of a Redis server: `redis://` or `rediss://`, optional user and password, host, and port. Nothing
+/// may follow, because other addresses are built from it.
 ///
 /// # Errors
-/// The rule that it breaks, in words.
+/// The violated rule, in words.
 pub fn check_redis(text: &str) -> Result<(), &'static str> {
     let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
     let rest = rest.ok_or("must begin with redis:// or rediss://")?;
@@ -158,7 +160,8 @@ pub fn check_redis(text: &str) -> Result<(), &'static str> {
     server(authority).map_err(|_| "must name a host, and a port from 1 to 65535")
 }
 
-/// Whether only characters stand here that a URL may hold beside these, and percent signs before two hex digits.
+/// Checks that the text has only characters that a URL allows, those in `beside`, and percent signs before two hex
+/// digits.
 fn characters(text: &str, beside: &[u8]) -> Result<(), &'static str> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -176,7 +179,7 @@ fn characters(text: &str, beside: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// `host[:port]` taken apart; the port is none where no colon stands.
+/// Splits `host[:port]`; the port is none if there is no colon.
 fn split(authority: &str) -> (&str, Option<&str>) {
     let after_host = authority.rfind(']').map_or(0, |end| end + 1);
     let (literal, rest) = authority.split_at(after_host);
@@ -204,7 +207,7 @@ fn server(authority: &str) -> Result<(), &'static str> {
         let literal = rest.strip_suffix(']').and_then(|literal| literal.parse::<Ipv6Addr>().ok());
         return literal.map(|_| ()).ok_or("an IPv6 address in brackets, without a zone");
     }
-    // RFC 1123, and the underscore that names inside of a cluster have.
+    // RFC 1123, plus the underscore, which names inside a cluster use.
     let label = |label: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         (1..=63).contains(&label.len())

@@ -1,4 +1,4 @@
-//! Which alerts are raised, and what they say.
+//! The alerts that are raised, and their texts.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -11,7 +11,7 @@ fn instrument(id: &str) -> Instrument {
     Instrument::from_json(&library::definition(id).unwrap()).unwrap()
 }
 
-/// PHQ-9 answers: q1 to q9, a negative figure standing for a missing one.
+/// PHQ-9 answers q1 to q9; a negative figure is a missing answer.
 fn phq_9(figures: [i64; 9]) -> Map<String, Value> {
     let answer = |x: i64| if x < 0 { Value::Null } else { json!(x) };
     figures.into_iter().enumerate().map(|(n, x)| (format!("q{}", n + 1), answer(x))).collect()
@@ -76,7 +76,7 @@ fn gad_7_is_severe_from_fifteen() {
     check("gad-7", &gad_7(0), &[]);
 }
 
-/// A rule of a study on PHQ-9, with earlier totals.
+/// A study's rule on PHQ-9, with earlier totals.
 fn study_rule(when: Value, figures: [i64; 9], history: &History) -> Option<String> {
     let instrument = instrument("phq-9");
     let rules = json!([{"id": "own", "severity": "moderate", "textKey": "study.own", "when": when}]);
@@ -144,7 +144,7 @@ fn a_rule_that_only_the_history_decides_is_told_from_the_others() {
     };
     assert_eq!(undecided([1; 9]), ["change"]);
     assert_eq!(undecided([0; 9]), ["change", "decided"]);
-    // Without a total no earlier one would help.
+    // Without a present total, an earlier total would not help.
     assert_eq!(undecided([-1; 9]), Vec::<String>::new());
 }
 

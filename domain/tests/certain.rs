@@ -1,7 +1,8 @@
-//! Rules that are decided by the least possible score while answers are missing.
+//! Rules that use the least possible score while answers are missing.
 //!
-//! Properties: an alert that such a rule raises is raised by every completion of the answers, as the same rule or, for a
-//! band that is not the last, as one of a worse band; scores do not change; complete answers raise what they raised before.
+//! Properties: every completion of the answers also raises an alert that such a rule raised. It is the same rule or,
+//! for a band that is not the last, the rule of a worse band. Scores do not change. Complete answers raise the same
+//! alerts as before.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,7 +24,7 @@ fn definition(id: &str) -> Value {
     serde_json::from_slice(&library::definition(id).unwrap()).unwrap()
 }
 
-/// The same definition with rules that wait for all answers.
+/// The same definition, with rules that wait for all answers.
 fn patient(mut definition: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {
@@ -50,7 +51,7 @@ fn raised(instrument: &Instrument, answers: &Map<String, Value>, parameters: &Pa
     alerts.into_iter().map(|alert| (alert.rule.to_string(), alert.severity, alert.reason)).collect()
 }
 
-/// Rules and reasons of what `q1`, `q2`, ... raise; a negative figure is a missing answer.
+/// Checks the rules and reasons that `q1`, `q2`, ... raise; a negative figure is a missing answer.
 fn check(id: &str, figures: &[i64], expected: &[(&str, &str)]) {
     let instrument = read(&definition(id));
     let given = figures.iter().enumerate().filter(|(_, x)| **x >= 0);
@@ -88,7 +89,7 @@ fn missing_answers_hide_no_score_that_is_certain() {
         &[3, 3, 3, 3, 3, -1, -1],
         &[("severe", &severe.replace("20", "15").replace("3 answers", "2 answers"))],
     );
-    // The least that an item of K10 counts is 1.
+    // The least weight of an item of K10 is 1.
     let k10 = "score total is at least 30 (very_high) with 5 answers missing, rule: band very_high";
     check("k10", &[5, 5, 5, 5, 5, -1, -1, -1, -1, -1], &[("very-high", k10)]);
     check("k10", &[5, 5, 5, 5, 4, -1, -1, -1, -1, -1], &[]);
@@ -100,7 +101,7 @@ fn missing_answers_hide_no_score_that_is_certain() {
 
 #[test]
 fn a_mean_that_stands_in_for_missing_answers_is_not_what_is_certain() {
-    // 18 of eight answers is prorated to 20.25: severe, as before, and nothing beside it.
+    // 18 of eight answers is prorated to 20.25: severe, as before, and no further alert.
     let severe = "score total is 20.25 (severe), rule: band severe";
     let found = ["item-9-missing", "severe"];
     let instrument = read(&definition("phq-9"));
@@ -111,7 +112,7 @@ fn a_mean_that_stands_in_for_missing_answers_is_not_what_is_certain() {
     assert_eq!(alerts[1].2, severe);
 }
 
-/// An instrument of three items from 0 to 4, its scores and one rule.
+/// An instrument with three items from 0 to 4, the given scores and one rule.
 fn small(scores: Value, when: Value) -> Value {
     json!({"id": "small", "version": "1", "title": "t", "licence": "l", "languages": ["en"], "sources": ["s"],
            "items": [{"ids": ["a", "b"], "range": [0, 4]}, {"id": "c", "range": [0, 2], "recode": [[0, 9], [1, 5], [2, 7]]}],
@@ -137,11 +138,11 @@ fn reversed_weighted_and_recoded_terms_count_their_least() {
     let plain = || x(json!({"items": ["a", "b", "c"]}));
     high(plain(), 9.0, json!({"a": 4}), Some("is at least 9 with 2 answers missing, rule: 9 or more"));
     high(plain(), 9.0, json!({"a": 3}), None);
-    // Reversed, a missing answer counts 0 at least, an answer of 0 counts 4.
+    // Reversed: a missing answer counts at least 0, an answer of 0 counts 4.
     let reversed = || x(json!({"items": ["a", "b"], "reverse": ["a"]}));
     high(reversed(), 4.0, json!({"a": 0}), Some("at least 4 with 1 answer missing"));
     high(reversed(), 4.0, json!({"a": 1}), None);
-    // A negative weight: the least is what the highest answer leaves.
+    // With a negative weight, the highest answer gives the least score.
     let weighted = || x(json!({"terms": [{"item": "a", "weight": 2}, {"item": "b", "weight": -1}]}));
     high(weighted(), 4.0, json!({"a": 4}), Some("at least 4"));
     high(weighted(), 4.0, json!({"a": 3}), None);
@@ -201,13 +202,13 @@ fn only_what_more_answers_cannot_undo_is_said_to_be_certain() {
     assert_eq!((faults[0].pointer.as_str(), faults[0].code), ("/scores/1/when/certain", Code::Unknown));
 }
 
-/// Values that an item allows, found by asking.
+/// The values that an item allows, found by trying.
 fn allowed(instrument: &Instrument, item: &str) -> Vec<Value> {
     let fits = |value: &Value| instrument.read(&Map::from_iter([(item.to_string(), value.clone())])).is_ok();
     (0..=100).map(Value::from).filter(fits).collect()
 }
 
-/// Holds the properties for a definition: `picks` are the answers, `gaps` tells which are missing at first.
+/// Checks the properties for a definition: `picks` are the answers, `gaps` says which answers are missing at first.
 fn holds(definition: &Value, picks: &[u16], gaps: &[bool]) -> Result<usize, TestCaseError> {
     let (hasty, slow) = (read(definition), read(&patient(definition.clone())));
     let parameters = defaults(&hasty);
@@ -215,7 +216,7 @@ fn holds(definition: &Value, picks: &[u16], gaps: &[bool]) -> Result<usize, Test
     let values: Vec<Vec<Value>> = items.iter().map(|item| allowed(&hasty, item)).collect();
     let pick = |n: usize, at: usize| {
         let allowed = &values[n];
-        // Often the highest, so that sums are high.
+        // Picks the highest value often, so that sums are high.
         let pick = usize::from(picks[at % picks.len()]);
         let found = if pick % 3 == 0 { allowed.len() - 1 } else { pick % allowed.len() };
         (items[n].to_string(), allowed[found].clone())
@@ -285,7 +286,7 @@ proptest! {
 
 #[test]
 fn every_rule_on_a_sum_that_comes_with_vigil_is_decided_as_soon_as_it_is_certain() {
-    // The rest ask for single items, or for a low score.
+    // The other rules read single items, or a low score.
     let waits = [
         "esas-r severe-symptom",
         "gcs severe",

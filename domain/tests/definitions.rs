@@ -1,4 +1,4 @@
-//! Definitions: a new one needs a file and no code, and a wrong one is told everything that is wrong with it.
+//! Definitions: a new one needs a file and no code, and a wrong one gets all its faults reported.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -12,7 +12,7 @@ fn from_file() -> Instrument {
     Instrument::from_json(&fs::read(file).unwrap()).unwrap()
 }
 
-/// Answers of the sample diary: `a` and `b` in order, then what is given by name.
+/// Answers of the sample diary: `a` and `b` in order, then further answers by name.
 fn diary(a: [i64; 7], b: [i64; 6], more: Value) -> Map<String, Value> {
     let mut answers = more.as_object().unwrap().clone();
     answers.extend(a.iter().enumerate().map(|(n, x)| (format!("a{}", n + 1), json!(x))));
@@ -74,7 +74,7 @@ fn answers_are_read_by_code_or_by_value_and_never_by_order() {
     assert_eq!(faults(mood(json!("worse"))), [("/mood".to_string(), Code::Choice)]);
     assert_eq!(faults(mood(json!(10))), [("/mood".to_string(), Code::Range)]);
     assert_eq!(faults(mood(json!(true))), [("/mood".to_string(), Code::Type)]);
-    // Required, and an option that stands for a missing answer does not answer it.
+    // The item is required, and an option that stands for a missing answer does not satisfy that.
     assert_eq!(faults(mood(Value::Null)), [("/mood".to_string(), Code::Required)]);
     assert_eq!(faults(mood(json!("none"))), [("/mood".to_string(), Code::Required)]);
 }
@@ -118,7 +118,7 @@ fn answers_are_not_printed() {
     assert_eq!(format!("{answers:?}"), "Answers(..)");
 }
 
-/// A definition that is right, to make wrong ones from.
+/// A valid definition, from which invalid ones are made.
 fn right() -> Value {
     json!({
         "id": "sample", "version": "1", "title": "Sample", "licence": "none", "languages": ["en"], "sources": ["made up"],
@@ -141,7 +141,7 @@ fn right() -> Value {
     })
 }
 
-/// Puts `value` at `pointer`, or takes away what is there.
+/// Puts `value` at `pointer`, or removes the present value.
 fn put(definition: &mut Value, pointer: &str, value: Value) {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     match definition.pointer_mut(parent).unwrap() {
@@ -160,7 +160,7 @@ fn faults(definition: &Value) -> Vec<(String, Code)> {
     found
 }
 
-/// One change of a right definition, and the one fault it makes.
+/// Checks that one change of a valid definition makes exactly this fault.
 fn check_fault(pointer: &str, value: Value, expected: (&str, Code)) {
     let mut definition = right();
     assert_eq!(faults(&definition), []);
@@ -168,7 +168,7 @@ fn check_fault(pointer: &str, value: Value, expected: (&str, Code)) {
     assert_eq!(faults(&definition), [(expected.0.to_string(), expected.1)], "{pointer}: {value}");
 }
 
-/// Ten changes, each a fault of its own kind.
+/// Ten changes, each with its own kind of fault.
 fn ten() -> [(&'static str, Value, (&'static str, Code)); 10] {
     let bands = json!([{"id": "low", "from": 0, "below": 6}, {"id": "high", "from": 5}]);
     [
@@ -302,7 +302,7 @@ fn a_figure_is_counted_once_and_one_rule_says_how_much_must_be_there() {
     let both = json!({"missingAtMost": 1, "answeredAtLeast": 1});
     let both = json!({"id": "half", "method": "sum", "items": ["q1", "q2"], "complete": both, "fill": "mean"});
     check_fault("/scores/1", both, ("/scores/1/complete", Code::Conflict));
-    // A table of sums holds for complete sums only.
+    // A table of sums applies to complete sums only.
     let table =
         json!({"id": "severity", "method": "lookup", "keys": [{"score": "half"}], "values": [0, 0, 0, 0, 0, 0, 1]});
     check_fault("/scores/2", table, ("/scores/2/keys/0", Code::Conflict));

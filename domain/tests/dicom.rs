@@ -1,4 +1,4 @@
-//! DICOM files made by pydicom, read in pieces of any size, cut off anywhere, with any bit turned.
+//! DICOM files from pydicom, read in pieces of any size, cut off at any byte, with any bit flipped.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -44,7 +44,7 @@ fn problem(bytes: &[u8]) -> Problem {
     read(bytes, 4096).unwrap_err().problem
 }
 
-/// What pydicom shows and we show is the same; numbers may be written otherwise.
+/// Checks that pydicom and this reader show the same; numbers may be written differently.
 fn same(path: &str, ours: &Value, theirs: &Value) {
     match (ours, theirs) {
         (Value::Number(ours), Value::Number(theirs)) => assert_eq!(ours.as_f64(), theirs.as_f64(), "{path}"),
@@ -59,13 +59,13 @@ fn same(path: &str, ours: &Value, theirs: &Value) {
                 same(&format!("{path}/{name}"), ours, theirs.get(name).unwrap_or_else(|| panic!("{path}/{name}")));
             }
         }
-        // One of several values that is empty.
+        // An empty value among several values.
         (Value::Null, Value::String(theirs)) => assert_eq!(theirs, "", "{path}"),
         _ => assert_eq!(ours, theirs, "{path}"),
     }
 }
 
-/// Takes out what is not to be the same, and tells what it was.
+/// Removes an attribute that is expected to differ, and returns its value.
 fn replaced(attributes: &mut Value, tag: &str) -> Value {
     attributes.as_object_mut().unwrap().remove(tag).unwrap_or_else(|| panic!("{tag}"))
 }
@@ -95,9 +95,9 @@ fn what_is_kept_is_what_pydicom_reads_and_the_rest_tells_nothing() {
         if let Some(sources) = ours.pointer_mut("/00082112/Value/0") {
             assert_eq!(replaced(sources, "00081155"), json!({"vr": "UI", "Value": ["2.25.27"]}));
         }
-        // An empty value has no member `Value` here and there.
+        // Neither side has a member `Value` for an empty value.
         same(name, &ours, &theirs["attributes"]);
-        // Kept: what tells nothing of a person.
+        // Kept: attributes that reveal nothing about a person.
         let kept = ["00080005", "00080016", "00080060", "00080070", "00180050", "00280010"];
         assert!(kept.iter().all(|tag| ours.get(tag).is_some()), "{name}: {ours}");
         for gone in ["00081030", "00080080", "00101001", "00400275", "00110010", "00111002"] {
@@ -146,14 +146,14 @@ fn a_file_that_is_cut_off_is_never_taken_for_whole() {
         for end in 0..bytes.len() {
             whole += usize::from(read(&bytes[..end], 512).is_ok());
         }
-        // Between two elements of the outermost level a file may end; pydicom says so too. There are few such places.
+        // A file may end between two elements of the outermost level; pydicom agrees. There are few such places.
         assert!(whole < 70, "{name}: {whole}");
         assert_eq!(problem(&bytes[..100]), Problem::NotDicom);
         assert_eq!(problem(&bytes[..140]), Problem::Truncated);
     }
 }
 
-/// A file of this transfer syntax that holds these bytes.
+/// A file with this transfer syntax and these bytes.
 fn made(syntax: &str, data: &[u8]) -> Vec<u8> {
     let mut uid = syntax.as_bytes().to_vec();
     uid.resize(uid.len().next_multiple_of(2), 0);
@@ -185,7 +185,7 @@ fn what_is_no_dicom_or_absurd_has_its_own_name() {
     check(made(IMPLICIT, b"\x08\0\x60\0\xff\xff\xff\xff"), Problem::Length);
     check(made(EXPLICIT, b"\xfe\xff\x0d\xe0\0\0\0\0"), Problem::Nesting);
     check(made(EXPLICIT, b"\x08\0\x18\x22SQ\0\0\xff\xff\xff\xff\x08\0\x60\0CS\x02\0CT"), Problem::Nesting);
-    // An item of 8 bytes in a sequence of 8.
+    // An item of 8 bytes in a sequence of 8 bytes.
     check(made(EXPLICIT, b"\x08\0\x18\x22SQ\0\0\x08\0\0\0\xfe\xff\x00\xe0\x08\0\0\0CT"), Problem::Length);
     check(made("1.2.840.10008.1.2.1.99", b"\xff\xff\xff\xff\xff\xff"), Problem::Deflate);
     let mut long = made(EXPLICIT, b"");
@@ -209,7 +209,7 @@ fn a_deflated_file_cannot_grow_without_end() {
     let bomb = miniz_oxide::deflate::compress_to_vec(&vec![0; 300 * 1024 * 1024], 1);
     assert!(bomb.len() < 4 * 1024 * 1024);
     assert_eq!(problem(&made("1.2.840.10008.1.2.1.99", &bomb)), Problem::Representation);
-    // Almost all of what is allowed in one element, and then items without end.
+    // Almost the maximum in one element, and then endless items.
     let mut long = b"\x08\0\x06\0OB\0\0\0\xff\xff\x0f".to_vec();
     long.resize(12 + 0x0fff_ff00, 0);
     long.extend(b"\x08\0\x18\x22SQ\0\0\xff\xff\xff\xff");
@@ -247,7 +247,7 @@ fn a_file_without_the_length_of_its_meta_information_is_read() {
     for piece in [1, 7, 4096] {
         assert_eq!(read(&without, piece).unwrap().metadata, read(&whole, piece).unwrap().metadata);
     }
-    // Elements of the group without end, one beyond any length, and none that names a transfer syntax.
+    // Endless elements of the group, one element beyond any length, and no transfer syntax.
     let head = &whole[..132];
     for (meta, expected) in [
         (b"\x02\0\x02\0UI\x02\x001\0".repeat(1000), Problem::Meta),

@@ -1,4 +1,4 @@
-//! What holds for any report whatever: checking does not panic, and no identity that was given survives.
+//! Properties of any report: the checks do not panic, and no given identity survives.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -9,7 +9,7 @@ use domain::report;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-/// Identities as a sender may put them anywhere.
+/// Identities that a sender may put anywhere.
 const MARKS: [&str; 5] =
     ["13912345678", "11010519491231002X", "zhang.wei@example.com", "Zhang-330106", "4111111111111111"];
 
@@ -17,7 +17,7 @@ fn now() -> Timestamp {
     Timestamp::parse("2026-03-01T08:00:00Z").unwrap()
 }
 
-/// Words of all schemas and free text, with an identity in the middle of it every so often.
+/// Words of all schemas and free text, sometimes with an identity in the middle.
 fn word() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "symptoms",
@@ -60,7 +60,7 @@ fn word() -> impl Strategy<Value = String> {
     ])
     .prop_map(str::to_owned);
     let marked = ("[a-z ,;]{0,8}", prop::sample::select(MARKS.to_vec()), "[a-z ,;]{0,8}")
-        // A mark that is glued to letters is another word.
+        // A mark that is joined to letters is another word.
         .prop_map(|(before, mark, after)| format!("{before} {mark} {after}"));
     prop_oneof![3 => known, 2 => marked, 1 => any::<String>()]
 }

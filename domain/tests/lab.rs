@@ -1,4 +1,4 @@
-//! Laboratory results: CTCAE v5.0 grades at their limits, in every unit, and what cannot be graded.
+//! Laboratory results: CTCAE v5.0 grades at their limits, in every unit, and results that cannot be graded.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -22,7 +22,7 @@ fn result(code: &str, value: f64, unit: &str, low: f64, high: f64) -> Value {
     json!({"code": code, "value": value, "unit": unit, "referenceRange": {"low": low, "high": high}})
 }
 
-/// Figures with their grades; `None` is not graded.
+/// Checks figures and their grades; `None` means not graded.
 fn check(code: &str, unit: &str, (low, high): (f64, f64), figures: &[(f64, Option<u8>)]) {
     for (value, expected) in figures {
         let found = graded(result(code, *value, unit, low, high));
@@ -41,7 +41,7 @@ fn low_counts_have_the_published_limits_in_every_unit() {
     check("718-7", "g/L", (135.0, 175.0), &same(&haemoglobin));
     let in_dl = haemoglobin.map(|(figure, grade)| (figure / 10.0, grade));
     check("718-7", "g/dL", (13.5, 17.5), &same(&in_dl));
-    // Printed, not converted: 4.9 mmol/L are 79.0 g/L.
+    // The printed limit applies, not a converted one: 4.9 mmol/L are 79.0 g/L.
     let in_mmol = [(8.5, 0), (8.3, 1), (6.2, 1), (6.19, 2), (4.9, 2), (4.89, 3)];
     check("718-7", "mmol/L", (8.4, 10.9), &same(&in_mmol));
     let neutrophils = [(2.0, 0), (1.9, 1), (1.5, 1), (1.49, 2), (1.0, 2), (0.99, 3), (0.5, 3), (0.49, 4), (0.0, 4)];
@@ -58,7 +58,7 @@ fn multiples_of_the_upper_limit_have_the_published_strictness() {
         [(40.0, 0), (40.1, 1), (120.0, 1), (120.1, 2), (200.0, 2), (200.1, 3), (800.0, 3), (800.1, 4)];
     check("1742-6", "U/L", (5.0, 40.0), &same(&aminotransferase));
     check("1920-8", "U/L", (5.0, 40.0), &same(&aminotransferase));
-    // 3 times 0.7 is 2.1, whatever binary fractions make of it.
+    // 3 times 0.7 is 2.1, despite the binary fractions.
     check("1742-6", "ukat/L", (0.1, 0.7), &same(&[(0.7, 0), (2.1, 1), (2.11, 2), (3.5, 2), (14.0, 3), (14.1, 4)]));
     check(
         "1975-2",
@@ -135,7 +135,7 @@ fn without_the_limit_of_normal_nothing_is_guessed() {
     let bare = |code: &str, value: f64, unit: &str| graded(json!({"code": code, "value": value, "unit": unit}));
     let alt = bare("1742-6", 300.0, "U/L");
     assert_eq!((alt.grade, alt.reason.as_str()), (None, "no upper limit of normal is given"));
-    // What the printed limits decide, they decide.
+    // Printed limits decide without limits of normal.
     assert_eq!(bare("718-7", 75.0, "g/L").grade, Some(3));
     let fair = bare("718-7", 140.0, "g/L");
     assert_eq!((fair.grade, fair.reason.as_str()), (None, "no lower limit of normal is given"));
@@ -144,7 +144,7 @@ fn without_the_limit_of_normal_nothing_is_guessed() {
     // Only one of the limits is needed.
     let one_sided = json!({"code": "2160-0", "value": 90, "unit": "umol/L", "referenceRange": {"high": 100}});
     assert_eq!(graded(one_sided).grade, Some(0));
-    // Never silence: what nobody grades says so.
+    // A result without a grade always states the reason.
     let other = bare("2093-3", 9.0, "mmol/L");
     assert_eq!((other.grade, other.reason.as_str()), (None, "CTCAE v5.0 grades are not given for this analyte"));
     for unknown in [json!({"code": "50902-6", "value": 7.2, "unit": "mmol/kg"}), json!({"code": "HB", "value": "low"})]
@@ -196,11 +196,11 @@ fn an_abnormal_baseline_takes_the_place_of_the_upper_limit() {
     for (value, expected) in [(34.0, 0), (36.0, 1), (52.0, 2), (104.0, 3), (343.0, 4)] {
         assert_eq!(against(result("1975-2", value, "umol/L", 2.0, 20.0)).grade, Some(expected), "{value}");
     }
-    // Creatinine: the worse of both. 95 is normal, and more than one and a half times the baseline.
+    // Creatinine: the worse of both grades applies. 95 is normal, but more than one and a half times the baseline.
     for (value, expected) in [(90.0, 0), (95.0, 2), (181.0, 3), (601.0, 4)] {
         assert_eq!(against(result("2160-0", value, "umol/L", 50.0, 100.0)).grade, Some(expected), "{value}");
     }
-    // A normal baseline changes nothing, and one that is not known is told.
+    // A normal baseline changes nothing. If the baseline is unknown, the reason says so.
     let normal = Baseline::of(&Measured::list(&report(&[result("1742-6", 30.0, "U/L", 5.0, 40.0)])));
     let data = report(&[result("1742-6", 130.0, "U/L", 5.0, 40.0)]);
     let (known, unknown) = (&grade(&Measured::list(&data), &normal)[0], &grade(&Measured::list(&data), &[])[0]);
@@ -237,7 +237,7 @@ fn a_figure_in_quotes_counts_like_the_figure_with_its_comparator() {
     let rules = |alerts: &[(String, &str, String)]| alerts.iter().map(|alert| alert.0.clone()).collect::<Vec<_>>();
     assert_eq!(rules(&seven), ["critical-potassium-high", "grade-3"]);
     assert_eq!(rules(&above), ["grade-4", "critical-potassium-high"]);
-    // An upper bound decides nothing about what is too high, and says so.
+    // An upper bound cannot decide a test for high values, and the reason says so.
     let below = graded(potassium(json!("<7")));
     assert_eq!((below.status(), below.reason.contains("open to one side")), ("not-graded", true));
 }
@@ -287,13 +287,13 @@ fn every_code_of_an_analyte_is_graded_and_alerts_like_the_panel_s() {
 
 #[test]
 fn a_figure_that_was_never_measured_is_not_called_normal() {
-    // 140 g/L and 3500 /uL, in the wrong unit.
+    // 140 g/L and 3500 /uL in the wrong unit.
     for (code, value, unit) in [("718-7", 140.0, "g/dL"), ("751-8", 3500.0, "10*9/L")] {
         let found = graded(result(code, value, unit, 1.0, 5000.0));
         let reason = "no such figure was ever measured in this unit: compare both";
         assert_eq!((found.status(), found.reason.as_str()), ("not-graded", reason));
     }
-    // What is graded stays so.
+    // A graded result keeps its grade.
     assert_eq!(graded(result("2823-3", 72.0, "mmol/L", 3.5, 5.0)).grade, Some(4));
 }
 

@@ -1,11 +1,11 @@
-//! How much memory reading takes: no text more than its limits allow, however it is made.
+//! The memory that reading takes: no text of any form takes more than its limits allow.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use domain::reading::{Json, Limits, Unreadable};
 
-/// Counts what the thread of a test has allocated, and the most of it.
+/// Counts the bytes that the thread of a test has allocated, and their maximum.
 struct Counting;
 
 thread_local! {
@@ -20,7 +20,7 @@ fn count(bytes: isize) {
 
 #[expect(unsafe_code, reason = "an allocator that counts")]
 #[expect(clippy::cast_possible_wrap, reason = "no layout is that large")]
-// SAFETY: all of it is the system's.
+// SAFETY: every call goes to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(at, layout) }
     }
 
-    // While a list grows both its old and its new place are there.
+    // While a list grows, both its old and its new buffer exist.
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size as isize);
         count(-(layout.size() as isize));
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most that reading a text takes beside the text, bytes.
+/// The maximum memory that reading a text takes in addition to the text, bytes.
 fn most(text: &str, limits: Limits) -> (isize, bool) {
     let before = NOW.get();
     MOST.set(before);
@@ -81,7 +81,7 @@ fn no_text_takes_more_memory_than_its_limits_allow() {
         serde_json::from_str::<serde::de::IgnoredAny>(text).unwrap();
         for limits in [Limits::REQUEST, Limits::DOCUMENT, Limits::RESOURCE, Limits::SETTINGS, Limits::DEFINITION] {
             let (took, refused) = most(text, limits);
-            // The reader looks through what is too deep with a byte for each level.
+            // For content nested too deeply, the reader keeps one byte per level.
             let allowed = limits.values as isize * 700 + 2 * LENGTH as isize;
             assert!(took < allowed, "text {place} by {limits:?}: {took} bytes, allowed {allowed}");
             let repeats =

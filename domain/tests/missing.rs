@@ -1,4 +1,4 @@
-//! What each instrument makes of missing answers, from the published rules.
+//! The handling of missing answers by each instrument, from the published rules.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use domain::{Instrument, library};
 use serde_json::{Map, Value, json};
 
-/// Scores `answers` and compares value, band, status with reason, items answered and items missing.
+/// Scores `answers` and compares value, band, status with reason, answered items and missing items.
 fn check(id: &str, answers: &Map<String, Value>, score: &str, expected: (Option<f64>, Option<&str>, &str, u16, u16)) {
     check_with(id, answers, &[], score, expected);
 }
@@ -29,7 +29,7 @@ fn check_with(
     assert_eq!((value, found.band, status, found.answered, found.missing), expected, "{id} {score}");
 }
 
-/// `q1`, `q2`, ... in order, a negative figure standing for a missing answer.
+/// `q1`, `q2`, ... in order; a negative figure is a missing answer.
 fn q(figures: &[i64]) -> Map<String, Value> {
     named("q", figures)
 }
@@ -62,7 +62,7 @@ fn phq_9_syndromes_need_every_item_that_could_decide_them() {
     let five = [2, 2, 2, 2, 2, -1, 0, 0, 0];
     check("phq-9", &q(&five), "symptom_count", (None, None, MISSING, 8, 1));
     check("phq-9", &q(&five), "major_depressive_syndrome", (None, None, "missing-score", 8, 1));
-    // No core symptom: no syndrome, whatever is missing elsewhere.
+    // Without a core symptom there is no syndrome, even if other answers are missing.
     check("phq-9", &q(&[0, 0, 2, 2, 2, -1, 0, 0, 0]), "major_depressive_syndrome", (Some(0.0), None, "scored", 8, 1));
 }
 
@@ -179,7 +179,7 @@ fn promis_tables_hold_for_complete_sets_only() {
 fn eq_5d_has_no_index_without_all_five_and_is_not_clamped() {
     let open = of(json!({"MO": 1, "SC": 9, "UA": 3, "PD": 9, "AD": 5}));
     let instrument = Instrument::from_json(&library::definition("eq-5d-5l").unwrap()).unwrap();
-    // 9 stands for missing in a profile; as an answer it is out of range.
+    // 9 means missing in a profile; as an answer it is out of range.
     assert!(instrument.read(&open).is_err());
     let open = of(json!({"MO": 1, "SC": null, "UA": 3, "AD": 5}));
     let answers = instrument.read(&open).unwrap();
@@ -203,9 +203,9 @@ fn pro_ctcae_follow_ups_count_nought_only_when_told_so() {
     let skipped = || json!({"frequency": 0});
     grade(skipped(), &[], (None, None, MISSING, 1, 2));
     grade(skipped(), &[("zeroImputation", "on")], (Some(0.0), None, "scored", 1, 2));
-    // The leading attribute at 0 decides.
+    // A leading attribute of 0 decides.
     grade(json!({"frequency": 0, "severity": 3, "interference": 4}), &[], (Some(0.0), None, "scored", 3, 0));
-    // A leading attribute above 0 is never helped out.
+    // A leading attribute above 0 is never replaced.
     grade(json!({"frequency": 1}), &[("zeroImputation", "on")], (None, None, MISSING, 1, 2));
     grade(json!({"severity": 4}), &[("attributes", "sev")], (Some(3.0), None, "scored", 1, 0));
     grade(json!({"frequency": 3, "severity": 0, "interference": 0}), &[], (Some(1.0), None, "scored", 3, 0));

@@ -1,8 +1,8 @@
-//! Rules on what did not come.
+//! Overdue rules.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
-use domain::overdue::{DIARY, Judged, OverdueRule, judge};
+use domain::overdue::{DIARY, Evaluation, OverdueRule, judge};
 use domain::{Code, Severity, study_rules};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ fn rules(overdue: Value) -> Vec<OverdueRule> {
     study_rules::read(&document).unwrap().study("S").unwrap().overdue(DIARY).to_vec()
 }
 
-/// Rule, hours of silence and reason of each miss, and in how many hours after the last diary to look again.
+/// Checks rule, hours of silence and reason of each miss, and the hours after the last diary until the next check.
 fn check(overdue: &Value, silence_hours: f64, missed: &[(&str, u64, &str)], look: Option<u64>) {
     let rules = rules(overdue.clone());
-    let Judged { missed: found, look_after_ms } = judge(&rules, DIARY, (silence_hours * HOUR as f64) as u64);
+    let Evaluation { missed: found, look_after_ms } = judge(&rules, DIARY, (silence_hours * HOUR as f64) as u64);
     let found: Vec<_> = found.iter().map(|it| (it.alert.rule, it.after_ms / HOUR, it.alert.reason.as_str())).collect();
     assert_eq!((found.as_slice(), look_after_ms.map(|ms| ms / HOUR)), (missed, look), "after {silence_hours} h");
 }
@@ -34,7 +34,7 @@ fn a_silence_is_a_miss_after_interval_and_grace_and_after_each_further_interval(
     check(&daily, 25.999, &[], Some(26));
     check(&daily, 26.0, &[("daily", 26, &reason("26 h"))], Some(50));
     check(&daily, 49.9, &[("daily", 26, &reason("26 h"))], Some(50));
-    // Whoever finds it late tells the latest miss, not one after the other.
+    // A late check reports only the latest miss, not all of them.
     check(&daily, 60.0, &[("daily", 50, &reason("2 d 2 h"))], Some(74));
     check(&daily, 74.0, &[("daily", 74, &reason("3 d 2 h"))], None);
     check(&daily, 9999.0, &[("daily", 74, &reason("3 d 2 h"))], None);
@@ -48,7 +48,7 @@ fn several_rules_look_at_the_same_silence() {
     ]);
     let late = ("late", 12, "no diary for 12 h, rule: every 12 h");
     check(&both, 11.0, &[], Some(12));
-    // Looked at once a day at least: the rules may have changed.
+    // Checked at least once a day, because the rules may have changed.
     check(&both, 12.0, &[late], Some(36));
     check(&both, 60.0, &[late], Some(73));
     let silent = ("silent", 73, "no diary for 3 d 1 h 30 min, rule: every 3 d, grace 1 h 30 min");
@@ -71,7 +71,7 @@ fn an_instrument_is_awaited_by_its_name_and_nothing_else_is() {
         assert_eq!((alert.severity, alert.text_key), (Severity::Info, "diary.overdue"));
     }
     assert!(study.overdue(DIARY).is_empty() && study.overdue("gad-7").is_empty());
-    // The instrument's own rules are as they were.
+    // The instrument's own rules are unchanged.
     let phq_9 = domain::Instrument::from_json(&domain::library::definition("phq-9").unwrap()).unwrap();
     assert_eq!(study.instrument("phq-9").unwrap().apply(&phq_9).unwrap(), phq_9.rules());
 }
@@ -142,7 +142,7 @@ proptest! {
             (at, looks) = (next, looks + 1);
             prop_assert!(looks < 1000);
         }
-        // Each rule has told as many misses as it may, each an interval after the one before.
+        // Each rule has reported its maximum of misses, one interval apart.
         let end = judge(&rules, DIARY, u64::MAX);
         prop_assert_eq!((end.missed.len(), end.look_after_ms), (rules.len(), None));
         for last in end.missed {
@@ -164,7 +164,7 @@ proptest! {
                 prop_assert_eq!(same, missed);
             }
         }
-        // Nothing new without a look.
+        // No new miss occurs without a check.
         if now.look_after_ms.is_none_or(|look| look > at + late) {
             prop_assert_eq!(now.missed, then.missed);
         }

@@ -1,7 +1,7 @@
-//! What holds for every instrument and any answers.
+//! Properties of every instrument with any answers.
 //!
-//! Properties: a score lies in its range; a sum grows with its answers; the order of answers changes nothing; prorating is
-//! the sum when nothing is missing; nothing panics, whatever the definition or the answers are.
+//! Properties: a score lies in its range; a sum grows with its answers; the order of answers has no effect; prorating
+//! equals the sum if no answer is missing; no definition and no answers cause a panic.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -23,7 +23,7 @@ fn every_id() -> Vec<&'static str> {
     library::ids().collect()
 }
 
-/// Values that an item allows, found by asking.
+/// The values that an item allows, found by trying.
 fn allowed(instrument: &Instrument, item: &str) -> Vec<Value> {
     (0..=100)
         .map(Value::from)
@@ -31,7 +31,7 @@ fn allowed(instrument: &Instrument, item: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Answers to a whole form from a stream of figures; every so often one is missing.
+/// Answers to a whole form from a stream of figures; some are missing.
 fn form(instrument: &Instrument, picks: &[u16], gaps: bool) -> Map<String, Value> {
     let mut answers = Map::new();
     for (n, item) in instrument.item_ids().enumerate() {

@@ -1,6 +1,7 @@
-//! Published tables, whole: every state of every value set of the EQ-5D-5L, every combination of the PRO-CTCAE grades.
+//! Complete published tables: every state of every value set of the EQ-5D-5L, every combination of the PRO-CTCAE
+//! grades.
 //!
-//! The figures here were worked out from the papers' coefficients by a program that shares nothing with the engine.
+//! The expected figures were computed from the papers' coefficients by a program that shares no code with the engine.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -9,7 +10,8 @@ use std::collections::BTreeMap;
 use domain::{Instrument, Parameters, library};
 use serde_json::{Map, Value, json};
 
-/// Value set, index of 11111, index of 55555, and the sum of the indices of all 3,125 states, each rounded; in thousandths.
+/// Value set, index of 11111, index of 55555, and the sum of the indices of all 3,125 states. All are in thousandths;
+/// each index is rounded.
 const VALUE_SETS: &[(&str, i64, i64, i64)] = &[
     ("Australia", 1000, -301, 1087297),
     ("Belgium", 1000, -532, 966954),
@@ -62,8 +64,8 @@ const VALUE_SETS: &[(&str, i64, i64, i64)] = &[
     ("WePP", 1000, -240, 1256280),
 ];
 
-/// Attributes asked, and the grade of each combination, the last attribute running fastest. A dot is a combination that
-/// the table does not have because the leading attribute is 0: its grade is 0.
+/// The attributes, and the grade of each combination, with the last attribute changing fastest. A dot is a combination
+/// that the table does not have because the leading attribute is 0: its grade is 0.
 const GRADES: &[(&str, &str)] = &[
     (
         "frq+sev+int",
@@ -81,7 +83,7 @@ fn instrument(id: &str) -> Instrument {
     Instrument::from_json(&library::definition(id).unwrap()).unwrap()
 }
 
-/// All combinations of `levels` for `items`, the last item running fastest.
+/// All combinations of `levels` for `items`, with the last item changing fastest.
 fn combinations(items: &[&str], levels: &[u8]) -> Vec<Map<String, Value>> {
     items.iter().fold(vec![Map::new()], |all, item| {
         let with = |answers: Map<String, Value>| {

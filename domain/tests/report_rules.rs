@@ -1,4 +1,4 @@
-//! Alert rules on reports, and how a study changes rules.
+//! Alert rules on reports, and a study's changes to rules.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -92,7 +92,7 @@ fn a_study_extends_and_replaces_the_rules_of_an_instrument() {
     let rules = study.instrument("phq-9").unwrap().apply(&phq_9).unwrap();
     let found: Vec<_> = rules.iter().map(|rule| (rule.id(), rule.severity().as_str())).collect();
     assert_eq!(found, [("item-9", "critical"), ("item-9-missing", "high"), ("severe", "critical"), ("own", "info")]);
-    // An instrument that did not come with Vigil is checked when its definition is at hand.
+    // The rules for an instrument that is not built in are checked when its definition is available.
     assert!(study.instrument("own-instrument").unwrap().apply(&phq_9).is_err());
     assert!(study.instrument("gad-7").is_none());
 }

@@ -1,7 +1,7 @@
 //! Every built-in instrument against published scores: `tests/vectors/vectors.jsonl`, 1,179 rows with their sources.
 //!
-//! Guarantee: a row is compared with what the engine says, or it stands in the table of rows that are not, with the
-//! reason and their number. A row that falls out of both fails the test.
+//! Guarantee: each row is compared with the engine's result, or it is in the table of excluded rows with its reason and
+//! the number of such rows. A row in neither group fails the test.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -10,19 +10,19 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 use domain::{Instrument, Score, ScoreValue, Status, library};
 use serde_json::Value;
 
-/// What a row came to.
+/// The verdict on a row.
 enum Verdict {
-    /// So many figures agree.
+    /// This many figures agree.
     Agrees(usize),
-    /// Not compared, and why.
+    /// Not compared, and the reason.
     Aside(&'static str),
-    /// What differs.
+    /// The difference.
     Differs(String),
 }
 
 const CONTRAST: &str = "contrast: the references disagree about incomplete forms";
 
-/// Instrument, rows compared, rows set aside. All rows of an instrument are in one of the two.
+/// Instrument, rows compared, rows excluded. Every row of an instrument is in one of the two groups.
 const EXPECTED: &[(&str, usize, usize)] = &[
     ("AUDIT", 19, 0),
     ("AUDIT-C", 35, 0),
@@ -54,7 +54,7 @@ const EXPECTED: &[(&str, usize, usize)] = &[
     ("WOMAC", 12, 0),
 ];
 
-/// The id of the built-in instrument a row belongs to.
+/// The id of the built-in instrument of a row.
 fn slug(instrument: &str) -> String {
     let words = instrument.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
@@ -77,15 +77,15 @@ fn parameters(row: &Value) -> BTreeMap<String, String> {
     given.iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
-/// How far two figures may be apart: what the row says, else half a unit of the last digit it prints.
+/// The allowed difference between two figures: the row's own value, else half a unit of the last printed digit.
 fn tolerance(row: &Value, key: &str, expected: &Value) -> f64 {
     let printed = expected.to_string();
     let digits = printed.split('.').nth(1).map_or(9, str::len).min(9);
     let half_a_digit = 0.5000001 * 10f64.powi(-i32::try_from(digits).unwrap());
     let said = row["tolerance"].as_f64().unwrap_or(0.0);
-    // RULES for indices of EQ-5D: three decimals, so that implementations which round their coefficients agree.
+    // RULES for indices of EQ-5D: three decimals, so that implementations that round their coefficients agree.
     let index = if key.contains('.') { 0.0011 } else { 0.0 };
-    // `EQ-5D-3L#0124` is a literal from another table: its note allows more than its row says.
+    // `EQ-5D-3L#0124` is a literal from another table: its note allows more than its row states.
     let noted = if row["note"].as_str().is_some_and(|note| note.contains("tolerance .0021")) { 0.0021 } else { 0.0 };
     half_a_digit.max(said).max(index).max(noted)
 }
@@ -119,7 +119,7 @@ fn judge(row: &Value, instruments: &BTreeMap<String, Instrument>) -> Verdict {
     let answers = match instrument.read(row["answers"].as_object().unwrap()) {
         Ok(_) if flag(row, "out_of_range") => return Verdict::Differs("an answer out of range was read".into()),
         Ok(answers) => answers,
-        // An answer out of range is refused, whatever a reference made of the others.
+        // An answer out of range is refused, regardless of the reference's result for the others.
         Err(_) if flag(row, "out_of_range") => return Verdict::Agrees(1),
         Err(findings) => return Verdict::Differs(format!("not read: {findings:?}")),
     };
@@ -145,7 +145,8 @@ fn judge(row: &Value, instruments: &BTreeMap<String, Instrument>) -> Verdict {
     if differ.is_empty() { Verdict::Agrees(agree) } else { Verdict::Differs(differ) }
 }
 
-/// The library, and a definition beside it: the SF-36 is a trademark and not built in, and its scoring needs no code.
+/// The built-in library plus one more definition: the SF-36 is a trademark and not built in, but its scoring needs no
+/// code.
 fn instruments() -> BTreeMap<String, Instrument> {
     let read = |id: &str| {
         Instrument::from_json(&library::definition(id).unwrap()).unwrap_or_else(|faults| panic!("{id}: {faults:#?}"))

@@ -1,4 +1,5 @@
-//! Time is linear in the input: no text makes the scrubber slow, no batch the splitter, no report the door.
+//! Worst cases: time is linear in the input for every text in the scrubber, every batch in the splitter and every
+//! report at the door.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -11,12 +12,12 @@ use domain::scrub::{Class, Own, Removed, scrub};
 use domain::{Timestamp, report};
 use serde_json::{Map, Value, json};
 
-/// The longest text that anything takes.
+/// The longest accepted text.
 const LONGEST: usize = 256 * 1024;
-/// What 256 KiB may take: 50 ms, and without optimisation what that costs.
+/// The time limit for 256 KiB: 50 ms, or more without optimisation.
 const LIMIT: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1500 } else { 50 });
 
-/// The fastest of a few attempts, so that a busy machine does not count as slow code.
+/// The fastest of a few runs, so that a busy machine does not look like slow code.
 fn fastest(mut work: impl FnMut()) -> Duration {
     let mut best = Duration::MAX;
     for _ in 0..5 {
@@ -95,7 +96,7 @@ fn no_batch_makes_the_splitter_slow() {
             let text = [start, &piece.repeat(LONGEST / piece.len())].concat();
             let took = fastest(|| {
                 let (mut splitter, mut rows) = (Splitter::new(format, LONGEST), Vec::new());
-                // Whether the frame holds does not matter here.
+                // This test does not check whether the frame is valid.
                 let _ = text.as_bytes().chunks(7).try_for_each(|piece| splitter.push(piece, &mut rows));
             });
             assert!(took < LIMIT, "{piece:?}: {took:?}");
@@ -103,7 +104,7 @@ fn no_batch_makes_the_splitter_slow() {
     }
 }
 
-/// Reads, checks and de-identifies a report as the door does, from its bytes.
+/// Reads, checks and de-identifies a report from its bytes, in the same way as the door.
 fn take_in(body: &str) {
     let read = |document: Value| {
         let kind = document.get("kind").and_then(Value::as_str).and_then(ReportKind::parse).unwrap();

@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// The names of the variables that were read, and every fault.
-    pub(crate) fn into_parts(self) -> (BTreeSet<String>, BTreeSet<Fault>) {
+    pub fn into_parts(self) -> (BTreeSet<String>, BTreeSet<Fault>) {
         (self.names, self.faults)
     }
 

@@ -26,7 +26,8 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(operation: &'static str, kind: Kind, cause: impl fmt::Display) -> Self {
+    /// A failed call, with its cause: what the host or a server said, never what a client sent.
+    pub fn new(operation: &'static str, kind: Kind, cause: impl fmt::Display) -> Self {
         Error { operation, kind, cause: cause.to_string() }
     }
 }

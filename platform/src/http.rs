@@ -33,9 +33,20 @@ pub use reply::{Pieces, Reply};
 #[macro_export]
 macro_rules! serve {
     ($handle:path) => {
+        #[cfg(target_family = "wasm")]
         struct Component;
+        #[cfg(target_family = "wasm")]
         spin_sdk::wasip3::http::service::export!(Component);
+        // Tests read the tables of several components in one program, which may not export the same name twice.
+        #[cfg(not(target_family = "wasm"))]
+        const _: () = {
+            #[allow(dead_code, reason = "it only names the handler")]
+            async fn named(incoming: $crate::http::Incoming) -> $crate::http::Reply {
+                $handle(incoming).await
+            }
+        };
 
+        #[cfg(target_family = "wasm")]
         impl spin_sdk::wasip3::exports::http::handler::Guest for Component {
             async fn handle(
                 request: spin_sdk::wasip3::http::types::Request,

@@ -14,12 +14,12 @@ use serde_json::Error;
 ///
 /// # Errors
 /// As serde_json: where a map's keys are neither texts nor numbers, or the record refuses.
-pub(crate) fn write(json: &mut Vec<u8>, record: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+pub fn write(json: &mut Vec<u8>, record: &(impl Serialize + ?Sized)) -> Result<(), Error> {
     record.serialize(Json(json))
 }
 
 /// Whether a text stands in JSON as it is.
-pub(crate) fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
     text.bytes().fold(true, |plain, byte| plain & is_plain(byte))
 }

@@ -11,11 +11,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spin_sdk::experimental::wasi::keyvalue::{batch, store};
 
+use crate::digest::{digest, hex};
 use crate::error::{Error, Kind};
-use crate::identity::{digest, hex};
 use crate::json;
-use crate::names;
 
+/// The key-value store that every component uses.
+pub const STORE: &str = "default";
 /// How long the store may take for one part of a batch.
 const PART: Duration = Duration::from_millis(500);
 /// The least and the most bytes of a part.
@@ -36,7 +37,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Refused`] when spin.toml does not grant it.
     pub async fn open() -> Result<Self, Error> {
-        let opened = spin_sdk::key_value::Store::open(names::STORE).await;
+        let opened = spin_sdk::key_value::Store::open(STORE).await;
         opened.map(Store).map_err(|error| Error::new("key-value", Kind::Refused, error))
     }
 
@@ -196,7 +197,7 @@ pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
         return Ok(());
     }
     batch.sort();
-    let bucket = store::open(names::STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
+    let bucket = store::open(STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
     batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))
 }
 
@@ -212,7 +213,7 @@ pub async fn put_in_parts(batch: &mut Batch, before: impl AsyncFn() -> Result<()
         return Ok(());
     }
     batch.sort();
-    let bucket = store::open(names::STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
+    let bucket = store::open(STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
     let size = |(key, value): &(String, Vec<u8>)| key.len() + value.len();
     while !batch.records.is_empty() {
         let (mut bytes, mut count) = (0, 0);
@@ -249,7 +250,7 @@ pub fn remove_all(keys: &[String]) -> Result<(), Error> {
     if keys.is_empty() {
         return Ok(());
     }
-    let bucket = store::open(names::STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
+    let bucket = store::open(STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
     batch::delete_many(&bucket, keys).map_err(|error| away(debug(&error)))
 }
 

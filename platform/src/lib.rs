@@ -1,65 +1,21 @@
-//! The only code of Vigil that calls Spin: queues, the key-value store, HTTP both ways, time, configuration, logs.
+//! The only code of Vigil that calls Spin: Redis, the key-value store, HTTP both ways, time, variables, logs.
 //!
-//! Functions are written in terms of this and of `domain`; nothing here knows an instrument, a score or an alert rule.
+//! Nothing here knows Vigil: the crate `state` keeps Vigil's state by it, and the functions answer by it.
 
-/// A Lua script by its place below `src/`, without its comments.
-macro_rules! lua {
-    ($path:literal) => {
-        include_str!(concat!(env!("OUT_DIR"), "/", $path))
-    };
-}
-
-pub mod ahead;
-pub mod alert_stats;
-pub mod alerts;
-pub mod audit;
-pub mod auth;
-pub mod awaited;
-pub mod cache;
-pub mod check;
 pub mod clock;
 pub mod config;
-pub mod dead;
 pub mod deadline;
-pub mod entry;
-pub mod erasure;
+pub mod digest;
 mod error;
-pub mod fhir;
-pub mod filed;
-pub mod fresh;
-pub mod history;
-pub mod holder;
 pub mod http;
-pub mod identity;
-pub mod index;
-pub mod jobs;
-mod json;
-pub mod judged;
+pub mod json;
 pub mod kv;
-pub mod limit;
-pub mod link;
-pub mod linked;
-pub mod lock;
 pub mod log;
-pub mod mark;
 pub mod memory;
-pub mod month;
-pub mod names;
 pub mod percent;
-pub mod place;
-pub mod problem;
-pub mod query;
-pub mod queue;
-pub mod rate;
-pub mod receivers;
+pub mod prefetch;
 pub mod redis;
-pub mod self_check;
-pub mod settings;
-pub mod stats;
-pub mod tally;
 pub mod trace;
-pub mod watch;
-pub mod webhook;
 
 pub use error::{Error, Kind};
 

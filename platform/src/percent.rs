@@ -1,6 +1,6 @@
 //! Percent-encoding, as URLs need it (RFC 3986).
 
-use crate::identity::hex;
+use crate::digest::hex;
 
 /// Percent-encodes a text, so that it is one segment of a path or one value of a query.
 pub fn encode(text: &str) -> String {

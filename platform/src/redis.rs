@@ -17,9 +17,8 @@ use sha1::{Digest as _, Sha1};
 use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
 
 use crate::deadline::Deadline;
+use crate::digest::hex;
 use crate::error::{Error, Kind};
-use crate::identity::hex;
-use crate::queue::flows;
 
 /// A Redis server, by its address.
 #[derive(Clone)]
@@ -113,7 +112,7 @@ impl Redis {
     ///
     /// # Errors
     /// As [`Redis::command`].
-    pub(crate) async fn run(
+    pub async fn run(
         &self,
         script: &Script,
         parameters: impl Fn() -> (Vec<RedisParameter>, Vec<RedisParameter>),
@@ -140,46 +139,20 @@ impl Redis {
         let script = known(script, || script.to_owned());
         self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
     }
-
-    /// Runs a script that works on the queues, with what they all need before it.
-    ///
-    /// # Errors
-    /// As [`Redis::command`].
-    pub(crate) async fn eval_on_flows(
-        &self,
-        script: &'static str,
-        keys: &[&str],
-        arguments: Vec<RedisParameter>,
-    ) -> Result<Vec<RedisResult>, Error> {
-        self.eval_again(script, keys, || arguments.clone()).await
-    }
-
-    /// The same for a script that must know whether it is sent for the second time: `arguments` is called each time.
-    ///
-    /// # Errors
-    /// As [`Redis::command`].
-    pub(crate) async fn eval_again(
-        &self,
-        script: &'static str,
-        keys: &[&str],
-        arguments: impl Fn() -> Vec<RedisParameter>,
-    ) -> Result<Vec<RedisResult>, Error> {
-        let script = known(script, || flows::before(script));
-        self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments())).await
-    }
 }
 
 type Reply = Result<Vec<RedisResult>, spin_sdk::redis::Error>;
 
 /// A script, with what the server knows it by.
-pub(crate) struct Script {
+pub struct Script {
     text: String,
     /// Counted when first needed: not every instance runs every script that it has.
     hash: OnceCell<String>,
 }
 
 impl Script {
-    pub(crate) fn new(text: String) -> Self {
+    /// A script of this text.
+    pub fn new(text: String) -> Self {
         Script { text, hash: OnceCell::new() }
     }
 
@@ -188,8 +161,8 @@ impl Script {
     }
 }
 
-/// A script of this program, read at its first use in this instance.
-fn known(script: &'static str, whole: impl FnOnce() -> String) -> Rc<Script> {
+/// A script of this program, put together at its first use in this instance.
+pub fn known(script: &'static str, whole: impl FnOnce() -> String) -> Rc<Script> {
     SCRIPTS.with_borrow_mut(|scripts| {
         Rc::clone(scripts.entry(script.as_ptr()).or_insert_with(|| Rc::new(Script::new(whole()))))
     })
@@ -204,9 +177,37 @@ pub fn text(value: impl Into<String>) -> RedisParameter {
     RedisParameter::Binary(value.into().into_bytes())
 }
 
+/// A parameter from a duration, in whole milliseconds.
+pub fn millis(duration: Duration) -> RedisParameter {
+    number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// A parameter from a number.
 pub fn number(value: i64) -> RedisParameter {
     RedisParameter::Binary(value.to_string().into_bytes())
+}
+
+/// The error of a script whose reply is not what it gives.
+pub fn unexpected(script: &'static str) -> Error {
+    Error::new("redis", Kind::Away, format_args!("unexpected reply of the script {script}"))
+}
+
+/// A text of a reply; a number as its digits.
+pub fn string(value: &RedisResult) -> Option<String> {
+    match value {
+        RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
+        RedisResult::Status(text) => Some(text.clone()),
+        RedisResult::Int64(number) => Some(number.to_string()),
+        RedisResult::Nil => None,
+    }
+}
+
+/// A whole number of a reply.
+pub fn integer(value: &RedisResult) -> Option<i64> {
+    match value {
+        RedisResult::Int64(number) => Some(*number),
+        other => string(other)?.parse().ok(),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Addresses that nobody can call: refused when they are given, told of where they are configured, and waited for where
+//! Addresses that nobody can call are refused when a client gives them, reported if they are configured, and retried if
 //! the host is to blame.
 
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use crate::receiver::Receiver;
 use crate::scarce::Scarce;
 
 const ROUTES: &str = "/v1/config/alert-routes";
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 const NOT_CALLABLE: [&str; 26] = [
@@ -119,9 +119,11 @@ async fn a_variable_with_an_address_that_cannot_be_called_is_told_of_by_its_plac
         {"name": "vigil"}, {"name": "a", "url": "https://h..example/{patientId}"},
         {"name": "b", "url": "https://{patientId}.example/"}, {"name": "c", "url": "https://h.example/", "authorization": "a\nb"},
     ]);
-    // Readiness needs the same variables: this one is not waited for.
-    let app =
-        App::builder().variable("record_parts", parts.to_string()).variable("study_service", "[]").only(&["console"]);
+    // Readiness needs the same variables, so this test does not wait for it.
+    let app = App::builder()
+        .variable("record_parts", parts.to_string())
+        .variable("study_service", "[]")
+        .only(&["console", "alerts"]);
     let mut app = app.start().await;
     app.stop().await;
     app.run_all();
@@ -167,7 +169,7 @@ async fn a_call_that_the_host_does_not_grant_is_tried_again() {
     assert!(attempts.iter().all(|it| it["outcome"] == "refused" && it["reason"] == "not-callable"), "{shown}");
 }
 
-/// Routes as an older version may have stored them are in the store; the alert waits, the next receiver hears.
+/// The store has routes as an older version may have stored them. The alert waits; the next receiver is called.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_for_a_receiver_that_was_stored_and_cannot_be_called_waits_visibly() {
     let receiver = Receiver::start().await;

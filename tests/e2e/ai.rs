@@ -1,4 +1,4 @@
-//! Calls to a scarce service: never more than it bears, over all instances and hosts.
+//! Calls to a scarce service: over all instances and hosts, never more than its limit.
 
 use std::time::{Duration, Instant};
 
@@ -25,18 +25,19 @@ async fn ask(app: &App, headers: &[(&str, &str)]) -> (Answer, Duration) {
     (answer, began.elapsed())
 }
 
-/// All asked at the same time, of one application after the other.
+/// Sends all requests at the same time, to one application after the other.
 async fn together(apps: &[&App], count: usize) -> Vec<(Answer, Duration)> {
     futures::future::join_all((0..count).map(|number| ask(apps[number % apps.len()], &[]))).await
 }
 
-/// 200 callers at once: some are served, the others refused after half a second. Gives how long the last of these took.
+/// 200 callers at once: some are served, the others refused after half a second. Returns the time of the slowest.
 async fn round(app: &App, service: &Scarce) -> Duration {
     let answers = together(&[app], 200).await;
     let busy: Vec<&(Answer, Duration)> = answers.iter().filter(|(answer, _)| answer.status == 503).collect();
     let served = answers.iter().filter(|(answer, _)| answer.status == 200).count();
     assert_eq!(busy.len() + served, 200, "{answers:?}");
-    // 10 at once, for 200 ms each, and half a second of patience: at least two rounds. Not all begin to wait at once.
+    // 10 at once, for 200 ms each, and half a second of patience: at least two rounds. Not all callers start to wait at
+    // the same time.
     assert!((20..=150).contains(&served), "{served}");
     assert!(service.most() <= 10, "{}", service.most());
     assert!(busy.iter().all(|(answer, _)| answer.header("retry-after").is_some()));
@@ -50,8 +51,8 @@ async fn round(app: &App, service: &Scarce) -> Duration {
 async fn two_hundred_callers_never_bring_more_than_ten_calls_at_once() {
     let service = Scarce::start(Duration::from_millis(200)).await;
     let app = app(&service, 10, 5000).start().await;
-    // What other tests take of the same processors is not the promise's fault: the best of a few rounds counts for the
-    // upper bound, all of them for everything else. The first ones also bring the instances.
+    // Other tests use the same processors, which is not the code's fault. So the upper bound must hold for the best of
+    // a few rounds, and everything else for all of them. The first rounds also start the instances.
     let mut rounds = Vec::new();
     for _ in 0..8 {
         let slowest = round(&app, &service).await;
@@ -61,7 +62,7 @@ async fn two_hundred_callers_never_bring_more_than_ten_calls_at_once() {
         }
     }
     assert!(rounds.iter().any(|slowest| slowest.as_millis() <= 700), "{rounds:?}");
-    // All places are free again.
+    // All slots are free again.
     assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:places:chest:held"]).await, 0);
     assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:places:chest:line"]).await, 0);
 }
@@ -81,7 +82,7 @@ async fn two_hosts_on_one_redis_share_the_limit() {
 async fn a_holder_that_crashed_frees_its_place_when_it_is_taken_for_dead() {
     let service = Scarce::start(Duration::from_millis(10)).await;
     let app = app(&service, 1, 5000).start().await;
-    // As a host leaves it behind that was killed: one place for a call of an hour, its holder heard of just now.
+    // The state after a killed host: one slot for a call of an hour, whose holder was alive just now.
     let time: Vec<u64> = app.redis(&["TIME"]).await;
     let in_ms = |ms: u64| (time[0] * 1000 + time[1] / 1000 + ms).to_string();
     let _: u64 = app.redis(&["ZADD", "{vigil}:holders", &in_ms(1500), "gone"]).await;

@@ -1,4 +1,4 @@
-//! Amendments: a later submission takes the place of an earlier one, which stays readable.
+//! Amendments: a later submission replaces an earlier one, which stays readable.
 
 use serde_json::{Value, json};
 
@@ -56,13 +56,13 @@ async fn only_the_current_version_can_be_amended() {
     let stale = app.send("POST", PHQ9, &amending("r3", [2; 9], &first)).await;
     assert_eq!(stale.status, 409, "{stale:?}");
     let third = app.submit(&amending("r3", [2; 9], &second)).await;
-    // A resend is no second amendment.
+    // A resend is not a second amendment.
     assert_eq!(app.submit(&amending("r2", [1; 9], &first)).await, second);
     let third_shown = app.scored(&third).await;
     assert_eq!(third_shown["supersedes"], id(&second));
     let middle = app.shown(&second, |shown| shown.get("supersededBy").is_some()).await;
     assert_eq!((&middle["supersedes"], &middle["supersededBy"]), (&json!(id(&first)), &json!(id(&third))));
-    // What is amended is part of what was said.
+    // The amended id is part of the content.
     let mut plain = phq9("r2", [1; 9]);
     plain["patientId"] = json!("patient of r");
     assert_eq!(app.send("POST", PHQ9, &plain).await.status, 409);
@@ -112,13 +112,13 @@ async fn an_amendment_names_a_submission_of_its_own_study_and_site() {
     let found = app.send("POST", PHQ9, &response).await.findings();
     let expected = [("/amends/submissionId", "format"), ("/amends/why", "unknown")];
     assert_eq!(found, expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned())));
-    // None of them took the first one's place.
+    // None of them replaced the first one.
     app.submit(&amending("r2", CALM, &first)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_amendment_that_is_scored_first_waits_for_nobody() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let first = app.submit(&phq9("r", CALM)).await;
     // A worker holds the first one.
     queues::take(&app, "score", "slow", 600_000).await;
@@ -127,7 +127,7 @@ async fn an_amendment_that_is_scored_first_waits_for_nobody() {
     let shown = app.scored(&second).await;
     assert_eq!(shown["alerts"].as_array().unwrap().len(), 1);
     assert_eq!(app.send("GET", &first, &Value::Null).await.json()["state"], "queued");
-    // That worker died: its entry is handed out again, and the mark is set once it is stored.
+    // That worker died: its entry is handed out again, and the idempotency record is set once it is stored.
     queues::die(&app, "slow").await;
     until("the mark is set", async || {
         app.send("POST", "/v1/ops/drain", &Value::Null).await;

@@ -1,4 +1,4 @@
-//! An amendment takes the place of a submission of the same patient, of the same kind and instrument; of no other.
+//! An amendment replaces only a submission of the same patient, of the same kind and instrument.
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ async fn others_are_refused(app: &App, response: &str, diary: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_what_is_scored_is_amended_by_its_own_alone() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let response = sent(&app, PHQ9, &of("p", phq9("r", [1, 1, 1, 1, 1, 1, 1, 1, 0]))).await;
     let diary = sent(&app, "/v1/reports", &report("r", "diary", json!({"note": "fine"}))).await;
     let elsewhere = sent(&app, PHQ9, &{
@@ -85,7 +85,7 @@ async fn what_waits_and_what_is_scored_is_amended_by_its_own_alone() {
     let subject = app.scored(&response).await["subject"].as_str().unwrap().to_owned();
     finished(&app).await;
     others_are_refused(&app, &response, &diary).await;
-    // Nobody took the place: the series is whole.
+    // Nothing was replaced: the series is whole.
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     let path = format!("/v1/subjects/{subject}/scores?score=phq-9.total");
     let series = app.send("GET", &path, &Value::Null).await.json();
@@ -95,7 +95,7 @@ async fn what_waits_and_what_is_scored_is_amended_by_its_own_alone() {
         "{series}"
     );
     assert!(app.redis::<Vec<String>>(&["KEYS", "{vigil}:superseded:*"]).await.is_empty());
-    // Another site's submission is not there; its own is amended.
+    // Another site's submission looks as if it did not exist; the site's own one is amended.
     let answer = app.send("POST", PHQ9, &amending(of("p", phq9("x", [0; 9])), &elsewhere)).await;
     assert_eq!(answer.findings(), [("/amends/submissionId".to_owned(), "choice".to_owned())]);
     sent(&app, PHQ9, &amending(of("p", phq9("r2", [0; 9])), &response)).await;

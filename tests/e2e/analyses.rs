@@ -1,4 +1,4 @@
-//! Analyses as jobs: asked for, waited for, tried again, cancelled, told.
+//! Analyses as jobs: requested, waited for, retried, cancelled, notified.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn an_image_is_analysed_its_finding_alarms_and_its_requester_is_told() {
         (shown["webhook"]["state"] == "delivered").then_some(())
     })
     .await;
-    // The image is gone, the subject can be looked up, and who sends sees no finding.
+    // The image is gone, the subject can be looked up, and the submitter sees no finding.
     until("the image is gone", async || {
         app.stored_keys("analysis/").iter().all(|key| !key.contains("image")).then_some(())
     })
@@ -80,7 +80,7 @@ async fn an_image_is_analysed_its_finding_alarms_and_its_requester_is_told() {
     let brief = app.send_as(SUBMIT_A, "GET", &location, &Value::Null).await.json();
     assert_eq!((&brief["state"], &brief["result"]), (&json!("done"), &Value::Null));
     assert_eq!(app.send_as(READ_B, "GET", &location, &Value::Null).await.status, 404);
-    // Sent again it is the same, with another content it is refused.
+    // A resend is the same analysis; with other content it is refused.
     assert_eq!(ask(&app, &body).await, location);
     body["priority"] = json!("stat");
     assert_eq!(app.send("POST", PATH, &body).await.status, 409);
@@ -106,7 +106,7 @@ async fn what_may_go_better_is_tried_again_and_what_may_not_is_not() {
     service.then(&[500, 500, 500]);
     let exhausted = shown(&app, &ask(&app, &asked("c")).await, "failed").await;
     assert_eq!((statuses(&exhausted).len(), &exhausted["reason"]), (3, &json!("attempts-exhausted")));
-    // A result is stored before what follows from it.
+    // A result is stored before its follow-ups.
     let both = async || (app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await == 2).then_some(());
     until("both are dead letters", both).await;
 }
@@ -177,7 +177,7 @@ async fn what_cannot_wait_goes_first_and_the_rest_is_not_forgotten() {
     for location in routine.iter().chain(&stat) {
         shown(&app, location, "done").await;
     }
-    // By when they ended: each class has a place of its own, so neither waits for the whole of the other.
+    // The order of their ends: each class has a slot of its own, so neither waits until the other is done.
     let mut ended = Vec::new();
     for (class, locations) in [("r", &routine), ("s", &stat)] {
         for location in locations {

@@ -1,4 +1,4 @@
-//! What is left of analyses: audited, erased, stored once; and what they may connect to.
+//! The end of analyses: audited, erased, stored once; and the hosts that they may connect to.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ fn id(location: &str) -> &str {
     location.rsplit('/').next().unwrap()
 }
 
-/// The audit chain of an analysis, verified: what was done, and by whom.
+/// The verified audit chain of an analysis: each action and its author.
 async fn chain(app: &App, location: &str) -> Vec<(String, String)> {
     let answer = app.send("GET", &format!("/v1/audit/analysis/{}", id(location)), &Value::Null).await;
     let trail = answer.json();
@@ -59,7 +59,7 @@ async fn chain(app: &App, location: &str) -> Vec<(String, String)> {
     records.map(|record| (own(&record["action"]), own(&record["actor"]))).collect()
 }
 
-/// Nothing is left of what the analysis found.
+/// Checks that nothing is left of the analysis's result.
 async fn check_gone(app: &App, location: &str, body: &Value) {
     for method in ["GET", "DELETE"] {
         assert_eq!(app.send(method, location, &Value::Null).await.status, 410, "{method}");
@@ -114,7 +114,7 @@ async fn what_an_analysis_found_is_erased_everywhere_and_its_history_stays() {
     assert_eq!((erased.status, &erased.json()["state"]), (200, &json!("erased")), "{erased:?}");
     assert_eq!(erase().await.json()["erasedAt"], erased.json()["erasedAt"], "the first one holds");
 
-    // It stays in the list of its subject's analyses, for those who see its site.
+    // It stays in the list of its subject's analyses, for keys that cover its site.
     let list = format!("/v1/subjects/{}/analyses", done["subject"].as_str().unwrap());
     service.finds(json!({"nodule": 0.1}));
     let other = asked("b");
@@ -171,7 +171,7 @@ async fn what_is_erased_while_it_ends_leaves_nothing() {
         async move {
             let body = asked(&format!("r{number}"));
             let location = ask(app, &body).await;
-            // Before, while and after the worker has its result.
+            // Before, during and after the worker gets its result.
             tokio::time::sleep(Duration::from_millis(number * 9)).await;
             let answer = app.send("DELETE", &location, &why()).await;
             assert_eq!(answer.status, 200, "{answer:?}");
@@ -212,7 +212,7 @@ async fn a_result_that_is_stored_stands_and_its_service_is_not_asked_again() {
     let done = shown(&app, &location, "done").await;
     empty(&app).await;
     alarmed.heard(1).await;
-    // As if the worker had died after it had stored the result, and the entry had come back.
+    // The state as if the worker had died after it stored the result, and the entry had come back.
     service.finds(json!({"nodule": 0.11}));
     queues::put(&app, "imaging", &entry).await;
     let _: usize = app.redis(&["PUBLISH", "vigil.imaging", ""]).await;
@@ -227,7 +227,7 @@ async fn a_failed_analysis_is_tried_again_when_its_dead_letter_is_replayed() {
     let service = Scarce::start(Duration::ZERO).await;
     let app = app(&service).start().await;
     service.then(&[422]);
-    // One that came along is not kept beyond the end.
+    // An image that came with the request is not kept beyond the end.
     let mut body = asked("a");
     body["image"] = json!({"url": "https://pacs.example/1"});
     let location = ask(&app, &body).await;

@@ -1,4 +1,4 @@
-//! A running Vigil with a Redis, a state folder and variables of its own.
+//! A running Vigil with its own Redis, state folder and variables.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -7,18 +7,18 @@ use std::process::Child;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use host::{Host, Options};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use vigil::setup::redis::Server;
-use vigil::{Host, Options};
 
 use crate::client::{Answer, Client};
 use process::kill_group;
 
 mod process;
 
-/// How long a test waits for what should happen soon.
+/// How long a test waits for something that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// The signing secret of every route.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
@@ -37,7 +37,7 @@ pub(crate) const CLINICIAN_A2: &str = "key-of-a-clinician-of-a2";
 /// Key of an administrator of study B.
 pub(crate) const ADMIN_B: &str = "key-of-the-administrator-of-b";
 
-/// What an application is started with.
+/// The options with which an application starts.
 pub(crate) struct Builder {
     variables: BTreeMap<String, String>,
     own_process: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Builder {
     triggers: bool,
 }
 
-/// Where an application runs.
+/// Where an application runs: in this process, or in its own.
 enum Running {
     InProcess(Host),
     /// The `vigil` program, or a real `spin`.
@@ -64,7 +64,7 @@ pub(crate) struct App {
     running: Running,
     builder: Builder,
     probe: Option<tokio::task::JoinHandle<()>>,
-    // Held for its end; the folder last, when nothing writes to it any more.
+    // Held until the end; the folder is dropped last, when nothing writes to it any more.
     pub(crate) redis: Option<Server>,
     _folder: Option<TempDir>,
 }
@@ -82,18 +82,18 @@ impl Builder {
         self.variable("alert_routes", routes.to_string())
     }
 
-    /// Runs as a process of its own, which can be killed.
+    /// Runs in a process of its own, which can be killed.
     pub(crate) fn own_process(mut self) -> Self {
         self.own_process = true;
         self
     }
 
-    /// Runs as a process that says what a person would see; it is in `process.log`.
+    /// Runs in a process that prints what a person would see, into `process.log`.
     pub(crate) fn loud(self) -> Self {
         Self { own_process: true, loud: true, ..self }
     }
 
-    /// Is asked for its readiness again and again, as an orchestrator does.
+    /// Probes its readiness again and again, as an orchestrator does.
     pub(crate) fn probed(mut self) -> Self {
         self.probed = true;
         self
@@ -105,23 +105,23 @@ impl Builder {
         self
     }
 
-    /// For a test that ends Redis: the triggers of a real Spin end it together with Redis, so it runs without them there.
+    /// For a test that ends Redis: a real Spin's triggers end it together with Redis, so there it runs without them.
     pub(crate) fn outliving_redis(mut self) -> Self {
         if !on_spin() {
             return self;
         }
         self.triggers = false;
-        self.variable("replica", "").only(&["submit", "records", "console", "drain"])
+        self.variable("replica", "").only(&["submit", "records", "console", "ops", "alerts"])
     }
 
-    /// Starts with a Redis and a folder of its own.
+    /// Starts with a Redis and a folder of its own, and waits until it is ready.
     pub(crate) async fn start(self) -> App {
         let app = self.start_unready().await;
         app.ready().await;
         app
     }
 
-    /// Starts with a Redis and a folder of its own, and does not wait until it is ready.
+    /// Starts with a Redis and a folder of its own, without waiting until it is ready.
     pub(crate) async fn start_unready(self) -> App {
         let folder = tempfile::tempdir().unwrap();
         let redis = Server::start(&folder.path().join("redis"), None).unwrap();
@@ -138,7 +138,7 @@ impl Builder {
         app
     }
 
-    /// Starts beside another application, and does not wait until it is ready.
+    /// Starts beside another application, without waiting until it is ready.
     pub(crate) async fn start_unready_beside(self, other: &App) -> App {
         let mut app = self.on(other.redis_url.clone(), other.dir.clone());
         app.start_unready().await;
@@ -183,7 +183,7 @@ impl App {
             .variable("identity_key", "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=")
             .variable("ai_grant", "http://127.0.0.1:*")
             .variable("imaging_webhook_grant", "http://127.0.0.1:*")
-            // Tests count what there is, and see the clock rest; those of the self-check ask for it.
+            // Tests count entries, and check that the clock rests; the tests of the self-check turn it on.
             .variable("self_check_seconds", "0")
     }
 
@@ -191,7 +191,7 @@ impl App {
         App::builder().start().await
     }
 
-    /// Starts what was stopped or killed, at the same address, and waits until it is ready.
+    /// Starts an application again that was stopped or killed, at the same address, and waits until it is ready.
     pub(crate) async fn start_again(&mut self) {
         self.start_unready().await;
         self.ready().await;
@@ -207,12 +207,12 @@ impl App {
         };
     }
 
-    /// From the next start on, a variable has another value.
+    /// Gives a variable another value from the next start on.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.builder.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// From the next start on, a variable has the value of another builder, or its default.
+    /// Gives a variable the value of another builder, or its default, from the next start on.
     pub(crate) fn unset(&mut self, name: &str, other: &Builder) {
         match other.variables.get(name) {
             Some(value) => self.builder.variables.insert(name.to_owned(), value.clone()),
@@ -225,7 +225,7 @@ impl App {
         &self.redis_url
     }
 
-    /// Waits until `/readyz` answers as it should. Gives status and document.
+    /// Waits until `/readyz` gives the expected answer. Returns status and document.
     pub(crate) async fn readiness(&self, condition: impl Fn(u16, &Value) -> bool) -> (u16, Value) {
         until("readiness is as it should be", async || {
             let mut client = Client::connect(self.address).await.ok()?;
@@ -236,17 +236,17 @@ impl App {
         .await
     }
 
-    /// From the next start on, runs all components.
+    /// Runs all components from the next start on.
     pub(crate) fn run_all(&mut self) {
         self.builder.components.clear();
     }
 
-    /// After Redis went away: Spin exits and its supervisor starts it again; our host supervises itself.
+    /// Recovers after Redis went away: Spin exits and its supervisor starts it again; our host reconnects by itself.
     pub(crate) async fn recover(&mut self) {
         if let Running::Process(child) = &mut self.running
             && on_spin()
         {
-            // Its triggers hear a moment later that Redis is gone.
+            // The triggers notice a moment later that Redis is gone.
             let deadline = Instant::now() + SOON;
             while child.try_wait().unwrap().is_none() {
                 assert!(Instant::now() < deadline, "Spin did not end with Redis");
@@ -263,7 +263,7 @@ impl App {
         variables
     }
 
-    /// Between one start and the next, another test's connection may have been given the port.
+    /// Starts the host. Between two starts, another test's connection may have taken the port, so it retries.
     async fn host(&self) -> Host {
         let deadline = Instant::now() + SOON;
         loop {
@@ -287,9 +287,9 @@ impl App {
         options
     }
 
-    /// Waits until the application says that it is ready, which also wakes what waits.
+    /// Waits until the application says that it is ready; this also wakes waiting work.
     pub(crate) async fn ready(&self) {
-        // Spin's triggers are processes of their own: that HTTP answers does not mean that the workers listen.
+        // Spin's triggers are separate processes: when HTTP answers, the workers may not listen yet.
         until("the workers listen", async || {
             let client = redis::Client::open(self.redis_url.as_str()).ok()?;
             let mut connection = client.get_multiplexed_async_connection().await.ok()?;
@@ -306,7 +306,7 @@ impl App {
         until("the application is ready", async || {
             let mut client = Client::connect(self.address).await.ok()?;
             let answer = client.send("GET", "/readyz", &[], "").await.ok()?;
-            // A subset without `records` has nothing that could answer this.
+            // A subset without `records` has no path that could answer this.
             matches!(answer.status, 200 | 404).then_some(())
         })
         .await;
@@ -329,7 +329,7 @@ impl App {
         self.client().await.send(method, path, &headers, body).await.unwrap()
     }
 
-    /// Sends a PHQ-9 response and gives its location.
+    /// Sends a PHQ-9 response and returns its location.
     pub(crate) async fn submit(&self, response: &Value) -> String {
         let answer = self.send("POST", PHQ9, response).await;
         assert_eq!(answer.status, 202, "{answer:?}");
@@ -357,8 +357,9 @@ impl App {
         redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
     }
 
-    /// How much waits on the queues, for its time or for a worker that has reserved it, read at one moment: work moves from either to the other. Critical
-    /// alerts that nobody acknowledged wait for ever and do not count.
+    /// The number of entries that wait on the queues, for their time, or for a worker that has reserved them. One
+    /// script reads all, because work moves between them. Critical alerts that nobody acknowledged wait for ever and do
+    /// not count.
     pub(crate) async fn work_left(&self) -> usize {
         let script = "local left = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) \
                       for _, work in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do \
@@ -367,7 +368,7 @@ impl App {
         self.redis(&["EVAL", script, "3", "{vigil}:q:score", "{vigil}:q:dispatch", "{vigil}:due"]).await
     }
 
-    /// Everything that Redis, the store and the logs have written: names and contents.
+    /// Every file that Redis, the store and the logs have written: names and contents.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);
         while let Some(folder) = folders.pop() {
@@ -418,7 +419,7 @@ async fn probe(address: SocketAddr) {
     }
 }
 
-/// Where PHQ-9 responses go.
+/// The path for PHQ-9 responses.
 pub(crate) const PHQ9: &str = "/v1/surveys/phq-9/responses";
 
 /// A PHQ-9 response of study A, site 1, with these answers to its nine items.
@@ -430,7 +431,7 @@ pub(crate) fn phq9(id: &str, answers: [u8; 9]) -> Value {
     })
 }
 
-/// Asks until there is an answer.
+/// Polls until there is an answer.
 pub(crate) async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
@@ -463,8 +464,21 @@ fn spin() -> Option<std::ffi::OsString> {
     std::env::var_os("SPIN").filter(|spin| !spin.is_empty())
 }
 
-/// Builds the functions once a run.
+/// Builds the functions, once per run.
 fn prepare() {
     static PREPARED: Once = Once::new();
     PREPARED.call_once(|| vigil::setup::prepare(&spin_toml(), &|step| eprintln!("{step}")).unwrap());
+}
+
+/// The operator's program, built once per run: cargo tells tests the paths of their own package's programs only.
+pub(crate) fn vigilctl() -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let built =
+            std::process::Command::new(env!("CARGO")).args(["build", "-p", "vigilctl"]).current_dir(root()).status();
+        assert!(built.unwrap().success());
+    });
+    let beside = Path::new(env!("CARGO_BIN_EXE_vigil")).with_file_name("vigilctl");
+    assert!(beside.is_file(), "{}", beside.display());
+    beside
 }

@@ -1,22 +1,22 @@
-//! Alerts as clinicians see them and work on them: lists, acknowledging, resolving, opening again, links in messages.
+//! Clinicians see alerts and act on them: lists, acknowledging, resolving, reopening, links in messages.
 
 use domain::Timestamp;
 use domain::alert::link::Grant;
 use futures::future::join_all;
-use platform::link::LinkKey;
 use serde_json::{Value, json};
+use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{ADMIN, App, CLINICIAN_A1, CLINICIAN_A2, READ_A1, READ_B, SECRET, SUBMIT_A, phq9, until};
 use crate::receiver::{Act, Receiver};
 
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
-/// Alerts once, by its total: high.
+/// Raises one alert, by its total: high.
 const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
-/// Key of links.
+/// The key of acknowledgement links.
 const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
-/// An application that tells one receiver of everything, and an escalation of critical alerts every so many seconds.
+/// An application that sends everything to one receiver, and escalates critical alerts at this interval.
 async fn started(receiver: &Receiver, every_seconds: f64) -> App {
     let app = App::builder().variable("link_key", LINK_KEY).start().await;
     let document = json!({
@@ -34,7 +34,7 @@ async fn started(receiver: &Receiver, every_seconds: f64) -> App {
     app
 }
 
-/// Submits what alerts once, and gives the alert's id once it is delivered.
+/// Submits a response that raises one alert, and returns the alert's id once it is delivered.
 async fn alerted(app: &App, response: &Value) -> String {
     let location = app.submit(response).await;
     let shown = app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
@@ -70,7 +70,7 @@ async fn acknowledging_stops_the_climb_and_is_done_once_however_often_it_is_said
     let now = shown(&app, &alert).await;
     let acknowledged = now["history"].as_array().unwrap().iter().filter(|entry| entry["what"] == "acknowledged");
     assert_eq!((acknowledged.count(), &now["nextAt"]), (1, &Value::Null), "nothing is due any more: {now}");
-    // The clock goes on, and the next steps of the chain would have come by now.
+    // The clock goes on; the next steps of the chain would have happened by now.
     let calls = receiver.calls().len();
     let other = alerted(&app, &phq9("other", CRITICAL)).await;
     until("the other one climbs on", async || {
@@ -149,7 +149,7 @@ async fn alerts_are_listed_newest_first_page_by_page_as_far_as_the_key_goes() {
     let received = shown(&app, &ids[3]).await["receivedAt"].as_str().unwrap().to_owned();
     assert_eq!(list(ADMIN, &format!("?since={received}")).await.0, newest[..2]);
 
-    // A page stays where it was, whatever comes in meanwhile.
+    // A page does not move when new alerts arrive.
     let (first, answer) = list(ADMIN, "?limit=2").await;
     assert_eq!(first, newest[..2]);
     alerted(&app, &phq9("later", HIGH)).await;
@@ -164,7 +164,7 @@ async fn alerts_are_listed_newest_first_page_by_page_as_far_as_the_key_goes() {
     assert_eq!((answer.status, answer.findings().len()), (422, 6), "{answer:?}");
 }
 
-/// A request without a key.
+/// Sends a request without a key.
 async fn open(app: &App, method: &str, path: &str) -> (u16, Value) {
     let answer = app.client().await.send(method, path, &[], "").await.unwrap();
     assert_eq!(answer.header("cache-control").is_some(), answer.status == 200, "{answer:?}");
@@ -179,7 +179,7 @@ async fn the_link_of_a_message_shows_and_acknowledges_once() {
     let call = receiver.heard(1).await[0].json();
     let link = call["data"]["link"].as_str().unwrap().strip_prefix("https://vigil.example.org").unwrap().to_owned();
 
-    // Looking does not acknowledge, and tells nothing of the patient.
+    // A look does not acknowledge, and shows nothing about the patient.
     for _ in 0..3 {
         let (status, page) = open(&app, "GET", &link).await;
         assert_eq!((status, &page["state"], &page["used"]), (200, &json!("delivered"), &json!(false)), "{page}");
@@ -194,7 +194,7 @@ async fn the_link_of_a_message_shows_and_acknowledges_once() {
     assert_eq!((&now["state"], &now["history"][2]["by"]), (&json!("acknowledged"), &json!("link:desk")), "{now}");
     assert_eq!(open(&app, "GET", &link).await.1["used"], true);
 
-    // Opened again: the old link is of the opening before.
+    // The alert is reopened: the old link belongs to the opening before.
     act(&app, &alert, "reopen", &Value::Null).await;
     let (status, problem) = open(&app, "POST", &link).await;
     assert_eq!((status, problem["detail"].as_str().unwrap().contains("link-superseded")), (409, true), "{problem}");
@@ -209,7 +209,7 @@ async fn a_link_that_expired_or_was_tampered_with_opens_nothing() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let in_ms = |ms: i64| Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + ms);
     let grant = |expires| Grant { alert: alert.clone(), opening: 0, receiver: "desk".into(), expires };
-    let path = |grant: &Grant| platform::link::path(&key.sign(grant).unwrap());
+    let path = |grant: &Grant| state::alerts::acknowledgement_link::path(&key.sign(grant).unwrap());
 
     let (status, problem) = open(&app, "POST", &path(&grant(in_ms(-1)))).await;
     assert_eq!((status, problem["detail"].as_str().unwrap().contains("link-expired")), (409, true), "{problem}");
@@ -219,7 +219,7 @@ async fn a_link_that_expired_or_was_tampered_with_opens_nothing() {
     let last = if tampered.pop() == Some('0') { '1' } else { '0' };
     tampered.push(last);
     let longer = good.replace(&in_ms(60_000).millis().to_string(), &in_ms(600_000).millis().to_string());
-    let foreign = platform::link::path(&other.sign(&grant(in_ms(60_000))).unwrap());
+    let foreign = state::alerts::acknowledgement_link::path(&other.sign(&grant(in_ms(60_000))).unwrap());
     for path in [tampered, longer, foreign, "/v1/acknowledge/x".to_owned()] {
         for method in ["GET", "POST"] {
             assert_eq!(open(&app, method, &path).await.0, 404, "{method} {path}");

@@ -1,4 +1,4 @@
-//! Audit chains: who did what, and that nobody can change it unseen.
+//! Audit chains: they record each action and its author, and nobody can change them unseen.
 
 use serde_json::{Value, json};
 
@@ -12,12 +12,12 @@ pub(crate) async fn audit(app: &App, entity: &str) -> Value {
     answer.json()
 }
 
-/// What was done to an entity, in order.
+/// The actions on an entity, in order.
 pub(crate) fn actions(audit: &Value) -> Vec<&str> {
     audit["records"].as_array().unwrap().iter().map(|record| record["action"].as_str().unwrap()).collect()
 }
 
-/// Looks at a subject's identity so many times.
+/// Opens a subject's identity this many times.
 async fn look(app: &App, subject: &str, times: usize) {
     for _ in 0..times {
         let answer = app.send_as(CLINICIAN_A1, "GET", &format!("/v1/subjects/{subject}/identity"), &Value::Null).await;
@@ -31,7 +31,7 @@ fn store(app: &App) -> rusqlite::Connection {
     store
 }
 
-/// Does to the store what nobody may do.
+/// Changes the store in a way that nobody may.
 fn overwrite(app: &App, key: &str, value: &Value) {
     let value = value.to_string().into_bytes();
     let update = "UPDATE spin_key_value SET value = ?2 WHERE store = 'default' AND key = ?1";
@@ -74,13 +74,13 @@ async fn a_submission_begins_its_chain() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scoring_again_writes_the_same_record() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let location = app.submit(&phq9("r", [1; 9])).await;
     let key = location.replace("/v1/submissions/", "audit/submission/") + "/0";
     let entries: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     let first = app.stored(&key).unwrap();
-    // A worker that died after storing makes the next one do it all again.
+    // A worker died after storing: the next one does everything again.
     queues::put(&app, "score", &entries[0].1[0].1).await;
     assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.json()["scored"], 1);
     assert_eq!(app.stored(&key).unwrap(), first);
@@ -140,7 +140,7 @@ async fn a_missing_record_is_reported_also_at_the_end() {
     remove(&app, &format!("audit/{entity}/3"));
     let faults = json!([{"n": 1, "fault": "missing"}, {"n": 3, "fault": "missing"}]);
     assert_eq!(audit(&app, &entity).await["faults"], faults);
-    // Without the head the end cannot be known, and the answer says so.
+    // Without the head the end is unknown, and the answer says so.
     let _: u32 = app.redis(&["DEL", &format!("{{vigil}}:audit:{entity}")]).await;
     let shown = audit(&app, &entity).await;
     assert_eq!((&shown["tail"], &shown["faults"]), (&json!("unconfirmed"), &json!([{"n": 1, "fault": "missing"}])));
@@ -182,7 +182,7 @@ async fn a_record_that_was_claimed_and_not_stored_is_stored_by_the_next() {
     let (_, subject) = scored(&app).await;
     look(&app, &subject, 2).await;
     let entity = format!("subject/{subject}");
-    // As if the host had died between the two steps.
+    // The state as if the host had died between the two steps.
     remove(&app, &format!("audit/{entity}/1"));
     look(&app, &subject, 1).await;
     let shown = audit(&app, &entity).await;

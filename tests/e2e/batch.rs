@@ -1,4 +1,4 @@
-//! Many rows at once: each has an outcome of its own, and sending all of them again is safe.
+//! Batches: each row has an outcome of its own, and it is safe to resend the whole batch.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -61,7 +61,7 @@ fn errors(row: &Value) -> Vec<(String, String)> {
     row["errors"].as_array().unwrap().iter().map(|error| (text(&error["pointer"]), text(&error["code"]))).collect()
 }
 
-/// How many submissions wait. Those that came together share an entry.
+/// The number of waiting submissions. Submissions of one batch share an entry.
 async fn queued(app: &App) -> usize {
     let script = "return redis.call('XLEN', KEYS[1]) + (redis.call('GET', KEYS[2]) or 0)";
     app.redis(&["EVAL", script, "2", "{vigil}:q:score", "{vigil}:q:score:more"]).await
@@ -71,7 +71,7 @@ async fn queued(app: &App) -> usize {
 async fn of_ten_thousand_rows_exactly_the_bad_ones_are_rejected() {
     const EACH: usize = 5000;
     let app = App::start().await;
-    // Three of a hundred rows are bad, each in its own way.
+    // Three of a hundred rows are bad, each in a different way.
     let bad = |number: usize| matches!(number % 100, 7 | 41 | 99);
     let text = |number: usize| match number % 100 {
         7 => diary(&format!("n{number}"), 11).to_string(),
@@ -101,7 +101,7 @@ async fn of_ten_thousand_rows_exactly_the_bad_ones_are_rejected() {
         ("accepted|A|1|diary", 4700),
         ("duplicate|A|1|response", 5000),
         ("duplicate|A|1|diary", 4700),
-        // Rejected rows are counted just after the reply, both times.
+        // Rejected rows are counted just after the reply, in both requests.
         ("rejected|A|1|response", 200),
         ("rejected|A|1|diary", 200),
         ("rejected|*|*|*", 200),
@@ -148,7 +148,7 @@ async fn rows_of_an_array_are_told_apart() {
     assert_eq!(errors(&shown[6]), [("/studyId".into(), "forbidden".into())]);
     assert_eq!(errors(&shown[7]), [("".into(), "format".into())]);
 
-    // Asked for as little as possible, the answer leaves out what needs no attention.
+    // With `return=minimal` the answer omits the rows that need no attention.
     let authorization = format!("Bearer {SUBMIT_A}");
     let headers = [("authorization", &*authorization), ("content-type", NDJSON), ("prefer", "return=minimal")];
     let body = lines(&[diary("a", 1), diary("new", 1), json!({})]);
@@ -157,7 +157,7 @@ async fn rows_of_an_array_are_told_apart() {
     let left: Vec<Value> = minimal.json()["rows"].as_array().unwrap().iter().map(|row| row["index"].clone()).collect();
     assert_eq!((counts(&minimal), left), ([1, 1, 0, 1, 0], vec![json!(2)]));
 
-    // A row and a single request are the same submission, and a row is scored like one.
+    // A row and a single request are the same submission, and both are scored alike.
     let location = app.submit(&phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
     assert_eq!(location, format!("/v1/submissions/{}", shown[3]["submissionId"].as_str().unwrap()));
     assert_eq!(app.scored(&location).await["alerts"][0]["severity"], "critical");
@@ -165,7 +165,7 @@ async fn rows_of_an_array_are_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_without_a_name_are_known_by_their_content() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let rows: Vec<Value> = (0..20)
         .map(|number| {
             let mut row = diary("", number % 10);
@@ -179,7 +179,7 @@ async fn rows_without_a_name_are_known_by_their_content() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_breaks_keeps_the_rows_before_it() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     for body in ["", "{}", "[", "[1", "nonsense"] {
         let answer = post(&app, BATCH, "application/json", body.to_owned()).await;
         assert_eq!(
@@ -199,7 +199,7 @@ async fn a_frame_that_breaks_keeps_the_rows_before_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_has_limits() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let answer = post(&app, BATCH, NDJSON, "1\n".repeat(5001)).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (413, Some("urn:vigil:problem:too-large")));
     let length = 8 * 1024 * 1024 + 1;
@@ -209,12 +209,12 @@ async fn a_batch_has_limits() {
     );
     let request = [head.into_bytes(), vec![b' '; length]].concat();
     assert_eq!(crate::client::early_status(app.address, request).await, 413);
-    // A row that is too long spoils itself only.
+    // A row that is too long harms only itself.
     let mut long = diary("l", 1);
     long["data"]["note"] = json!("y".repeat(256 * 1024));
     let answer = post(&app, BATCH, NDJSON, lines(&[diary("a", 1), long, diary("b", 1)])).await;
     assert_eq!(statuses(&answer), ["accepted", "rejected", "accepted"]);
-    // As much as a batch may hold: findings by the hundred thousand are cut and counted.
+    // The largest batch: hundreds of thousands of findings are cut and counted.
     let many = format!("{{{}\"x\":1}}", (0..6_000).map(|n| format!("\"{n}\":1,")).collect::<String>());
     let answer = post(&app, BATCH, NDJSON, format!("{many}\n").repeat(100)).await;
     assert_eq!(counts(&answer), [0, 0, 0, 100, 0]);
@@ -228,10 +228,10 @@ async fn a_batch_has_limits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_batch_is_taken_in_whole() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let mut rows = diaries(5000);
     for row in &mut rows {
-        // Every row is as long as the limit allows, and has something to be taken out.
+        // Every row is as long as the limit allows, and contains text to remove.
         row["data"]["note"] = json!(format!("13800138000 {}", "slept badly ".repeat(119)));
     }
     let body = lines(&rows);
@@ -244,7 +244,7 @@ async fn the_largest_batch_is_taken_in_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_fills_up_ends_the_batch_where_it_is() {
-    let app = App::builder().variable("queue_capacity", "300").only(&["submit", "records"]).start().await;
+    let app = App::builder().variable("queue_capacity", "300").only(&["submit", "records", "ops"]).start().await;
     let rows = diaries(1000);
     let answer = post(&app, BATCH, NDJSON, lines(&rows)).await;
     assert_eq!(counts(&answer), [300, 0, 0, 0, 700]);
@@ -253,14 +253,14 @@ async fn a_queue_that_fills_up_ends_the_batch_where_it_is() {
     assert!(statuses(&answer).iter().enumerate().all(|(n, status)| (status == "accepted") == (n < 300)));
     assert_eq!(queued(&app).await, 300);
 
-    // Nothing at all: that is a refusal, and nothing is written.
+    // No row is accepted: the whole batch is refused, and nothing is written.
     let before: usize = app.redis(&["DBSIZE"]).await;
     let answer = post(&app, BATCH, NDJSON, lines(&rows[500..])).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("urn:vigil:problem:busy")));
     assert!(answer.header("retry-after").is_some());
     assert_eq!(app.redis::<usize>(&["DBSIZE"]).await, before);
 
-    // When there is room again, the same batch goes on where it ended.
+    // When there is room again, the same batch continues where it ended.
     app.redis::<usize>(&["XTRIM", "{vigil}:q:score", "MAXLEN", "0"]).await;
     assert_eq!(counts(&post(&app, BATCH, NDJSON, lines(&rows)).await), [300, 300, 0, 0, 400]);
 }
@@ -268,13 +268,13 @@ async fn a_queue_that_fills_up_ends_the_batch_where_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_meets_the_limits_and_comes_further_each_time() {
     let builder = App::builder().variable("rate_per_key", "0.001,400").variable("rate_per_site", "0.001,100");
-    let app = builder.only(&["submit", "records"]).start().await;
+    let app = builder.only(&["submit", "records", "ops"]).start().await;
     let mut rows = diaries(300);
     for row in &mut rows[100..200] {
         row["siteId"] = json!("2");
     }
     let answer = post(&app, BATCH, NDJSON, lines(&rows)).await;
-    // The two sites have their bursts; what is left of the first has to wait, wherever it stands.
+    // Each of the two sites has its burst; the rest of the first site must wait, wherever it stands in the batch.
     assert_eq!(counts(&answer), [200, 0, 0, 0, 100]);
     assert_eq!(answer.json()["ended"], "limited");
     assert!((900..=1000).contains(&answer.header("retry-after").unwrap().parse::<u32>().unwrap()));
@@ -286,14 +286,14 @@ async fn a_batch_meets_the_limits_and_comes_further_each_time() {
     assert_eq!((refused.status, refused.json()["type"].as_str()), (429, Some("urn:vigil:problem:too-many-requests")));
     assert!(refused.header("retry-after").is_some());
 
-    // With new tokens, what is there already does not use them up.
+    // With new tokens, known rows do not use them up.
     app.redis::<u32>(&["DEL", "{vigil}:rate:site:A|1"]).await;
     let answer = post(&app, BATCH, NDJSON, lines(&rows)).await;
     assert_eq!((counts(&answer), &answer.json()["ended"]), ([100, 200, 0, 0, 0], &json!("complete")));
     assert_eq!(app.redis::<String>(&["GET", "{vigil}:rate:site:A|2"]).await, before, "a duplicate takes no token");
 }
 
-/// Begins an upload that states a longer body than it sends.
+/// Begins an upload that announces a longer body than it sends.
 async fn begin(app: &App, headers: &str, rows: &[Value]) -> TcpStream {
     let mut stream = TcpStream::connect(app.address).await.unwrap();
     let head = format!(
@@ -307,20 +307,20 @@ async fn begin(app: &App, headers: &str, rows: &[Value]) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_cancelled_leaves_whole_chunks() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let rows = diaries(700);
     let mut stream = begin(&app, "", &rows[..600]).await;
     stream.write_all(b"{\"reportId\": \"d600\", \"studyId\"").await.unwrap();
     until("two chunks are taken in", async || (queued(&app).await == 512).then_some(())).await;
     drop(stream);
-    // The rest of the cancelled batch was never taken in, so it is new now.
+    // The rest of the cancelled batch was never accepted, so it is new now.
     assert_eq!(counts(&post(&app, BATCH, NDJSON, lines(&rows)).await), [188, 512, 0, 0, 0]);
     assert_eq!(queued(&app).await, 700);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_takes_too_long_says_how_far_it_came() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let mut stream = begin(&app, "x-request-timeout-ms: 6000\r\n", &diaries(300)).await;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -336,8 +336,8 @@ async fn a_batch_that_takes_too_long_says_how_far_it_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_a_batch_is_refused() {
-    // Without the workers, whose triggers end a real Spin together with Redis.
-    let mut app = App::builder().only(&["submit", "records"]).start().await;
+    // Without the workers, because their triggers end a real Spin together with Redis.
+    let mut app = App::builder().only(&["submit", "records", "ops"]).start().await;
     app.redis.as_mut().unwrap().kill().unwrap();
     let answer = post(&app, BATCH, NDJSON, lines(&diaries(3))).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("urn:vigil:problem:unavailable")));
@@ -345,7 +345,7 @@ async fn without_redis_a_batch_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn validation_tells_everything_and_stores_nothing() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     assert_eq!(post(&app, VALIDATE, NDJSON, String::new()).await.status, 200);
     let before: usize = app.redis(&["DBSIZE"]).await;
     let rows: Vec<String> = (0..1000)
@@ -374,13 +374,13 @@ async fn validation_tells_everything_and_stores_nothing() {
     assert_eq!(post(&app, VALIDATE, NDJSON, "1\n".repeat(1001)).await.status, 413);
     assert_eq!(post(&app, VALIDATE, "application/json", "[1,".to_owned()).await.status, 400);
     assert_eq!(post_as(&app, crate::app::READ_A1, VALIDATE, NDJSON, String::new()).await.status, 403);
-    // Of all this only the key that was refused is counted.
+    // Of all these requests, only the refused key is counted.
     until("the refused key is counted", async || {
         let counters: Vec<String> = app.redis(&["HGETALL", "{vigil}:stats"]).await;
         (counters == ["forbidden|*|*|*", "1"]).then_some(())
     })
     .await;
     assert_eq!(app.redis::<usize>(&["DBSIZE"]).await, before + 1);
-    // What is valid is accepted, and the other way round.
+    // The door accepts what validation accepts, and refuses what it refuses.
     assert_eq!(app.send("POST", PHQ9, &phq9("r", [7; 9])).await.status, 422);
 }

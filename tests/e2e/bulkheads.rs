@@ -1,4 +1,4 @@
-//! Bulkheads: what one API key, study or site sends delays what another sends by a turn, not by all that waits.
+//! Bulkheads: work of one API key, study or site delays the others by one turn, not by its whole backlog.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::receiver::Receiver;
 
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
-/// How many of the claimed entries are of each flow.
+/// The number of claimed entries of each flow.
 fn by_flow(claimed: &[String]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for payload in claimed {
@@ -20,7 +20,7 @@ fn by_flow(claimed: &[String]) -> BTreeMap<&str, usize> {
 }
 
 async fn idle() -> App {
-    App::builder().only(&["submit", "records", "console"]).start().await
+    App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +53,8 @@ async fn a_key_that_makes_up_sites_and_studies_gets_no_more_than_another() {
     for (flow, count) in by_flow(&claimed) {
         *by_key.entry(flow.split('|').next().unwrap()).or_default() += count;
     }
-    assert!(by_key.values().all(|count| (300..=500).contains(count)), "{by_key:?}");
+    // Several keys wait, so the claim is a quarter of what it may be: 300 for three keys.
+    assert!(by_key.values().all(|count| (75..=125).contains(count)), "{by_key:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +117,7 @@ async fn what_was_lost_costs_what_it_did_before() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_one_key_only_so_much_may_wait_and_others_still_find_room() {
     let builder = App::builder().variable("queue_capacity_per_key", "3");
-    let app = builder.only(&["submit", "records"]).start().await;
+    let app = builder.only(&["submit", "records", "ops"]).start().await;
     let send = async |key: &str, id: &str| {
         let answer = app.send_as(key, "POST", crate::app::PHQ9, &phq9(id, ALARMING)).await;
         (answer.status, answer.header("retry-after").map(str::to_owned))
@@ -129,7 +130,7 @@ async fn of_one_key_only_so_much_may_wait_and_others_still_find_room() {
     assert!(after.is_some());
     assert_eq!(send(SUBMIT_A, "a1").await.0, 202, "a resend is recognised");
     assert!(!app.submit(&phq9("b", ALARMING)).await.is_empty());
-    // Of a batch as much is taken as may wait.
+    // Of a batch, only as many rows are accepted as may wait.
     let rows: Vec<_> = (0..3)
         .map(|number| {
             let mut row = phq9(&format!("c{number}"), ALARMING);
@@ -145,13 +146,14 @@ async fn of_one_key_only_so_much_may_wait_and_others_still_find_room() {
 async fn an_alert_passes_what_four_senders_have_waiting() {
     const EACH: usize = 1_000;
     let receiver = Receiver::start().await;
-    let mut app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records"]).start().await;
-    // Real submissions of alarming answers, many times over: of one site, of sites and studies that are made up, and large.
+    let mut app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "ops"]).start().await;
+    // Many copies of real submissions with alarming answers: of one site, of invented sites and studies, and large
+    // ones.
     app.submit(&phq9("flood", ALARMING)).await;
     let entries: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     let entry = &entries[0].1[1];
     let id = entry.split('"').nth(1).unwrap();
-    let flood = platform::queue::flows::before(
+    let flood = state::queue::flows::before(
         "local before, after = string.match(ARGV[1], '^(.-)' .. string.gsub(ARGV[3], '-', '%%-') .. '(.*)$')
          local function payload(sender, i)
            return before .. string.format('%08x-0000-4000-8000-%012x', sender, i) .. after

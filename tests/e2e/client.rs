@@ -70,12 +70,12 @@ impl Client {
     }
 }
 
-/// The status of an answer that may come, and close the connection, while the request is still being written.
+/// Returns the status of an answer that may come, and close the connection, while the request is still being written.
 pub(crate) async fn early_status(address: SocketAddr, request: Vec<u8>) -> u16 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
     let write = tokio::spawn(async move {
-        // What the other side no longer wants to read is not our fault.
+        // It is not our fault if the other side stops reading.
         let _ = writer.write_all(&request).await;
         writer
     });

@@ -1,4 +1,4 @@
-//! A dependency that hangs: every request is answered by its deadline, however many wait in one instance.
+//! A dependency hangs: every request is answered by its deadline, however many wait in one instance.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use futures::future::join_all;
 use crate::app::{ADMIN, App, PHQ9, phq9};
 use crate::client::Client;
 
-/// Sends a response that may take so many milliseconds, and gives the status and how long it took.
+/// Sends a response with this time limit in milliseconds, and returns the status and the duration.
 async fn send(mut client: Client, number: usize, allowed_ms: u64) -> (u16, Duration) {
     let (authorization, allowed) = (format!("Bearer {ADMIN}"), allowed_ms.to_string());
     let headers = [
@@ -28,7 +28,7 @@ async fn each_of_many_requests_that_wait_together_ends_at_its_own_deadline() {
     assert_eq!(send(app.client().await, WAITING, 2000).await.0, 202);
     let _: String = app.redis(&["CLIENT", "PAUSE", "8000", "ALL"]).await;
 
-    // Those that come first go away again, and with them whatever they had set up for the others.
+    // The first callers leave again, together with everything that they had set up for the others.
     let mut clients = Vec::new();
     for _ in 0..WAITING {
         clients.push(app.client().await);

@@ -1,10 +1,10 @@
-//! Nothing of a patient's identity is found behind the door, wherever one looks.
+//! De-identification: no part of a patient's identity is found anywhere behind the door.
 
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, until};
 
-/// What a sender tells of a patient: in the envelope, in named members, and in the middle of sentences.
+/// The identifiers that a sender writes: in the envelope, in named members, and in the middle of sentences.
 const MARKS: [&str; 14] = [
     "Zhang-330106",
     "13912345678",
@@ -62,7 +62,7 @@ async fn nothing_of_the_identity_is_left_after_a_burst() {
     assert_eq!(batch.json()["accepted"], EACH * kinds.len(), "{}", String::from_utf8_lossy(&batch.body));
     let single = app.send("POST", "/v1/reports", &report("diary", EACH)).await;
     assert_eq!(single.status, 202);
-    // What is refused leaves nothing either.
+    // A refused document leaves nothing either.
     let mut bad = report("adverse-event", EACH);
     bad["data"]["grade"] = json!("Zhang Wei 13912345678");
     let refused = app.send("POST", "/v1/reports", &bad).await;
@@ -85,7 +85,7 @@ async fn nothing_of_the_identity_is_left_after_a_burst() {
     for expected in ["sqlite_key_value.db", "appendonlydir"] {
         assert!(places.iter().any(|(name, bytes)| name.contains(expected) && bytes.len() > 10_000), "{expected}");
     }
-    // What is no identity is there: the search looks in the right places.
+    // Text that is no identity is found: so the search looks in the right files.
     let holds = |bytes: &[u8], mark: &str| bytes.windows(mark.len()).any(|window| window == mark.as_bytes());
     for kept in ["slept well", "Headache", "718-7"] {
         assert!(places.iter().any(|(name, bytes)| name.contains("sqlite") && holds(bytes, kept)), "{kept}");

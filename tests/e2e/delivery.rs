@@ -1,4 +1,4 @@
-//! From an alert to its receivers: retries, refusals, receivers that hang, cut or flood.
+//! From an alert to its receivers: retries, refusals, receivers that hang, close the connection or send without end.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::app::{App, Builder, phq9, until};
 use crate::receiver::{Act, Receiver, after, nobody};
 
-/// Alerts once, by item 9 alone.
+/// Raises one alert, by item 9 alone.
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 fn quick() -> Builder {
     App::builder().variable("retry_schedule", "[0.2, 0.2, 0.2]").variable("delivery_deadline_ms", "500")
 }
 
-/// The one delivery of a submission's one alert, once it is in this state.
+/// The only delivery of the submission's only alert, once it is in this state.
 async fn delivery(app: &App, location: &str, state: &str) -> Value {
     let shown = app.shown(location, |shown| shown["alerts"][0]["deliveries"][0]["state"] == state).await;
     shown["alerts"][0]["deliveries"][0].clone()
@@ -149,7 +149,7 @@ async fn one_hanging_receiver_does_not_hold_up_another() {
     let (bad, good) = (Receiver::start().await, Receiver::start().await);
     bad.then(vec![Act::Hang; 100]);
     let app = App::builder().variable("delivery_deadline_ms", "20000").routes(&[&bad.url(), &good.url()]).start().await;
-    // For longer than a worker usually stays: the hanging calls keep it, and it must go on hearing of new alerts.
+    // Longer than a worker usually stays: the hanging calls keep it, and it must still notice new alerts.
     for number in 0..20 {
         let began = std::time::Instant::now();
         app.submit(&phq9(&format!("r{number}"), ALARMING)).await;

@@ -1,4 +1,4 @@
-//! `vigil reindex`: all that follows from the records of submissions comes back, and what does not goes away.
+//! `vigilctl reindex`: rebuilds everything that is derived from the records of submissions, and removes the rest.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -9,15 +9,15 @@ use crate::app::{App, PHQ9, phq9, until};
 use crate::receiver::Receiver;
 
 const CALM: [u8; 9] = [0; 9];
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
-/// What reindexing makes again, by the beginnings of the keys.
+/// The keys that reindexing rebuilds, by their prefixes.
 const DERIVED: [&str; 8] =
     ["filed:", "responses:", "month:", "superseded:", "erased", "alerts", "alert-facts", "alert-counts"];
 
-/// What it says after it ended well.
+/// Runs it and returns its output; it must succeed.
 fn reindex(app: &App) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
+    let mut command = Command::new(crate::app::vigilctl());
     command.args(["reindex", "--state-dir"]).arg(&app.dir);
     command.args(["--variable", &format!("redis_url={}", app.redis.as_ref().unwrap().url())]);
     let ended = command.output().unwrap();
@@ -26,7 +26,7 @@ fn reindex(app: &App) -> String {
     said
 }
 
-/// Everything derived that Redis has: keys with their contents in a fixed order.
+/// All derived data in Redis: keys with their contents in a fixed order.
 async fn derived(app: &App) -> BTreeMap<String, Vec<String>> {
     let keys: Vec<String> = app.redis(&["KEYS", "{vigil}:*"]).await;
     let mut all = BTreeMap::new();
@@ -36,7 +36,7 @@ async fn derived(app: &App) -> BTreeMap<String, Vec<String>> {
             "zset" => app.redis(&["ZRANGE", &key, "0", "-1", "WITHSCORES"]).await,
             "hash" => {
                 let fields: BTreeMap<String, String> = app.redis(&["HGETALL", &key]).await;
-                // A count of none is as good as no count.
+                // A count of zero equals no count.
                 let fields = fields.into_iter().filter(|(_, value)| value != "0");
                 fields.map(|(field, value)| format!("{field}={value}")).collect()
             }
@@ -51,7 +51,7 @@ fn id(location: &str) -> &str {
     location.strip_prefix("/v1/submissions/").unwrap()
 }
 
-/// Two subjects: of one two alerting responses, one of them superseded, a report and one that was erased.
+/// Two subjects. One has two alerting responses (one superseded), a report and an erased submission.
 async fn filled(receiver: &Receiver) -> (App, String) {
     let app = App::builder().routes(&[&receiver.url()]).start().await;
     let of_one = |id: &str, day: u8, answers: [u8; 9]| {
@@ -77,7 +77,7 @@ async fn filled(receiver: &Receiver) -> (App, String) {
     for location in [&first, &later] {
         app.shown(location, |shown| shown["alerts"][0]["state"].is_string()).await;
     }
-    // An erasure leaves the submission in the list of its study's responses, which only scoring again looks at.
+    // An erasure leaves the submission in its study's list of responses, which only rescoring reads.
     let said = reindex(&app);
     assert!(said.contains("taken out of indexes: 1 entries of submissions, 0 of alerts"), "{said}");
     let subject = app.scored(&later).await["subject"].as_str().unwrap().to_owned();
@@ -132,7 +132,7 @@ async fn what_the_store_does_not_have_is_taken_out_and_what_was_counted_since_st
         &["ZADD", &filed, "5", &format!("{stranger} 1 phq-9")][..],
         &["ZADD", "{vigil}:filed:of-a-stranger", "5", &format!("{stranger} 1 phq-9")],
         &["ZADD", "{vigil}:responses:A:phq-9", "5", stranger],
-        // An alert of another store, with its facts and counts; one of this store in a second phase.
+        // An alert of another store, with its facts and counts; an alert of this store in a second phase.
         &["ZADD", "{vigil}:alerts", "5", stranger],
         &["ZADD", "{vigil}:alerts:open", "5", stranger],
         &["ZADD", "{vigil}:alerts:next", "5", stranger],
@@ -143,7 +143,7 @@ async fn what_the_store_does_not_have_is_taken_out_and_what_was_counted_since_st
     ] {
         let _: i64 = app.redis(command).await;
     }
-    // Erased, and nobody took it out of its list: its record says so.
+    // Erased, and still in its list: its record says that it is erased.
     let erased = app.stored_keys("submission/").into_iter().find_map(|key| {
         let record: Value = serde_json::from_slice(&app.stored(&key).unwrap()).unwrap();
         (record["state"] == "erased").then(|| key["submission/".len()..].to_owned())

@@ -1,4 +1,4 @@
-//! DICOM files through the real component: what is shown, how much memory it takes, what is refused.
+//! DICOM files through the real component: its output, its memory use, its refusals.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ async fn analyze_as(app: &App, key: &str, content_type: &str, file: Vec<u8>) -> 
     app.client().await.send("POST", PATH, &headers, file).await.unwrap()
 }
 
-/// A whole file of about this many bytes: the fixture's attributes, and more pixels of its own.
+/// A whole file of about this many bytes: the fixture's attributes, and more pixels.
 fn large(bytes: usize) -> Vec<u8> {
     let mut file = fixture("explicit-gb18030.dcm");
     let at = file.windows(8).rposition(|it| it == b"\xe0\x7f\x10\0OW\0\0").unwrap();
@@ -33,14 +33,14 @@ fn large(bytes: usize) -> Vec<u8> {
     file.truncate(at + 8);
     file.extend(((frames * pixels.len()) as u32).to_le_bytes());
     (0..frames).for_each(|_| file.extend(&pixels));
-    // The number of frames, in its place before the rows.
+    // The number of frames, inserted before the rows.
     let rows = file.windows(6).position(|it| it == b"\x28\0\x10\0US").unwrap();
     let number = format!("{frames:<8}");
     file.splice(rows..rows, [b"\x28\0\x08\0IS\x08\0", number.as_bytes()].concat());
     file
 }
 
-/// The memory that instances had, as their log tells it, bytes.
+/// The memory use of instances, from their log, bytes.
 fn memory(app: &App) -> Vec<u64> {
     let mut found = Vec::new();
     for (name, content) in app.files() {
@@ -103,7 +103,7 @@ async fn the_largest_file_takes_little_memory() {
     assert_eq!(statistics["count"], answer.json()["pixels"]["bytes"].as_u64().unwrap() / 2);
     let peak = memory(&app).into_iter().max().unwrap();
     assert!(peak < 32 * MIB as u64, "{peak} bytes");
-    // The figure is the benchmark's; this only says that it does not take minutes.
+    // The benchmark measures the speed; this only checks that it does not take minutes.
     assert!(began.elapsed() < Duration::from_secs(60));
 }
 
@@ -123,7 +123,7 @@ async fn a_thousand_files_take_no_more_memory_than_a_few() {
     assert_eq!(memory.len(), 1000);
     let most = |part: &[u64]| part.iter().copied().max().unwrap();
     let (early, late) = (most(&memory[..100]), most(&memory[100..]));
-    // A few pages more for what happened to fall together; a leak of 1 KiB a file would show.
+    // A few extra pages are allowed by chance; a leak of 1 KiB per file would show.
     assert!(late < early + MIB as u64 / 4 && late < 32 * MIB as u64, "{early} {late}");
 }
 
@@ -168,7 +168,7 @@ async fn what_cannot_be_read_is_refused_with_its_reason_and_its_place() {
 async fn the_most_elements_that_a_file_can_hold_are_read_in_bounded_time_and_memory() {
     let app = App::builder().only(&["imaging"]).start().await;
     let whole = fixture("explicit-gb18030.dcm");
-    // Nothing but items, each with an element: a header after another.
+    // Only items, each with an element: one header after another.
     let item = b"\xfe\xff\x00\xe0\x0a\0\0\0\x08\0\x00\x01SH\x02\0T1";
     let data = item.repeat((63 * MIB) / item.len());
     let sequence = [b"\x08\0\x18\x22SQ\0\0", &(data.len() as u32).to_le_bytes()[..], &data].concat();

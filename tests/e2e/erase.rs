@@ -1,4 +1,4 @@
-//! Erasure: the content goes, everywhere and for good; that it went stays on record.
+//! Erasure: the content is removed, everywhere and for good; the fact of the erasure stays on record.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn erase(app: &App, location: &str) -> Value {
     answer.json()
 }
 
-/// Nothing of it is left, and it cannot be sent again.
+/// Checks that nothing of it is left, and that it cannot be sent again.
 async fn check_gone(app: &App, location: &str, response: &Value) {
     assert_eq!(app.send("GET", location, &Value::Null).await.status, 410);
     assert_eq!(app.send_as(READ_B, "GET", location, &Value::Null).await.status, 404, "foreign looks unknown");
@@ -59,19 +59,19 @@ async fn an_erased_submission_is_gone_and_stays_gone() {
     let record = &shown["records"][1];
     assert_eq!((&record["reason"], &record["actor"]), (&json!("consent withdrawn"), &json!("admin")));
     assert_eq!(record["oldHash"], shown["records"][0]["newHash"]);
-    let hash = platform::identity::hex(&platform::identity::digest(&before));
+    let hash = platform::digest::hex(&platform::digest::digest(&before));
     assert_eq!(record["oldHash"], hash, "the hash is that of the bytes that were stored");
 
-    // Erasing again changes nothing: the first erasure holds.
+    // A second erasure changes nothing: the first one stands.
     assert_eq!(erase(&app, &location).await, erased);
     assert_eq!(actions(&audit(&app, &format!("submission/{}", id(&location))).await), ["submitted", "erased"]);
-    // The mark does not expire, as that of any other submission would.
+    // Its idempotency record does not expire; that of any other submission does.
     assert_eq!(app.redis::<i64>(&["TTL", &format!("{{vigil}}:once:{}", id(&location))]).await, -1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_erased_while_queued_is_dropped_by_the_worker() {
-    let mut app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let mut app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let (response, neighbour) = (phq9("r", ALARMING), phq9("n", [0; 9]));
     let location = app.submit(&response).await;
     let spared = app.submit(&neighbour).await;
@@ -92,7 +92,7 @@ async fn what_is_erased_while_queued_is_dropped_by_the_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_comes_back_to_it_brings_nothing_back() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let response = phq9("r", ALARMING);
     let location = app.submit(&response).await;
     let entries: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
@@ -121,7 +121,7 @@ async fn erasing_while_the_worker_works_leaves_nothing_either() {
                 let response = phq9(&format!("r{number}"), ALARMING);
                 let answer = client.send("POST", PHQ9, &headers, response.to_string()).await.unwrap();
                 let location = answer.header("location").unwrap().to_owned();
-                // Some at once, some a little later: before, while and after the worker has it.
+                // Some at once, some a little later: before, during and after the worker's turn.
                 tokio::time::sleep(std::time::Duration::from_millis(number as u64 % 12)).await;
                 let answer = client.send("DELETE", &location, &headers, why().to_string()).await.unwrap();
                 assert_eq!(answer.status, 200, "{answer:?}");
@@ -157,11 +157,11 @@ async fn alerts_that_wait_or_were_given_up_are_erased_too() {
             .await;
         locations.push(location);
     }
-    // How a call went is stored first; only then does what follows wait.
+    // The outcome of a call is stored first; only then do its follow-ups wait.
     until("two wait and one is given up", async || {
         let due = app.redis::<usize>(&["ZCARD", "{vigil}:due"]).await;
         let dead = app.redis::<usize>(&["XLEN", "{vigil}:dead"]).await;
-        // Each of the three alerts climbs its chain besides.
+        // Each of the three alerts also climbs its chain.
         ((due, dead) == (2 + 3, 1)).then_some(())
     })
     .await;
@@ -178,7 +178,7 @@ async fn an_alert_on_its_way_is_not_sent_any_more() {
     let receiver = Receiver::start().await;
     let mut app = App::builder()
         .routes(&[&receiver.url()])
-        .only(&["submit", "records", "console", "drain", "score"])
+        .only(&["submit", "records", "console", "ops", "score", "alerts"])
         .start()
         .await;
     let location = app.submit(&phq9("r", ALARMING)).await;

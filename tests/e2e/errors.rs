@@ -1,4 +1,4 @@
-//! Every refusal at the door: problem documents, every finding, no echo.
+//! Refusals at the door: each is a problem document with every finding, and echoes no value.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ async fn post(app: &App, path: &str, body: &str) -> Answer {
     app.client().await.send("POST", path, &headers, body.to_owned()).await.unwrap()
 }
 
-/// The answer is a problem document of this status and type, and states its length.
+/// Checks that the answer is a problem document of this status and type, with a content length.
 fn check(answer: &Answer, status: u16, slug: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
@@ -63,7 +63,7 @@ async fn every_finding_is_told_at_once_and_no_value_is_repeated() {
     let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(pointers, expected.map(|(pointer, _)| pointer), "{answer:?}");
     for (index, (pointer, code)) in expected.into_iter().enumerate() {
-        // An answer that is no code of an item with coded options may be told as a wrong type or a wrong choice.
+        // A value that is no code of a coded item may be reported as a wrong type or as a wrong choice.
         let lenient = pointer.starts_with("/answers/q") && ["choice", "type", "range", "unknown"].contains(&code);
         assert!(found[index].1 == code || lenient, "{pointer}: {}", found[index].1);
     }
@@ -96,7 +96,7 @@ async fn reports_are_checked_like_responses() {
 async fn an_unknown_instrument_or_path_is_not_found() {
     let app = App::start().await;
     let response = phq9("r", [0; 9]);
-    for path in ["/v1/surveys/no-such/responses", "/v1/surveys//responses", "/v1/nothing", "/", "/v1/submissions/x"] {
+    for path in ["/v1/surveys/no-such/responses", "/v1/surveys//responses", "/v1/nothing", "/v1/submissions/x"] {
         let method = if path.contains("surveys") { "POST" } else { "GET" };
         check(&app.send(method, path, &response).await, 404, "not-found");
     }
@@ -130,7 +130,7 @@ async fn a_body_over_the_limit_is_refused_stated_or_not() {
     response["patientId"] = json!("p".repeat(256 * 1024));
     check(&post(&app, PHQ9, &response.to_string()).await, 413, "too-large");
 
-    // In chunks, so that no length is stated.
+    // In chunks, so that there is no content length.
     let head = format!(
         "POST {PHQ9} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN}\r\ncontent-type: application/json\r\n\
          transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
@@ -165,7 +165,7 @@ async fn another_content_type_or_method_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_and_writes_nothing() {
-    let app = App::builder().variable("queue_capacity", "2").only(&["submit", "records"]).start().await;
+    let app = App::builder().variable("queue_capacity", "2").only(&["submit", "records", "ops"]).start().await;
     app.submit(&phq9("r1", [0; 9])).await;
     let first = app.submit(&phq9("r2", [0; 9])).await;
     let before: usize = app.redis(&["DBSIZE"]).await;
@@ -174,7 +174,7 @@ async fn a_full_queue_refuses_and_writes_nothing() {
     assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
     assert_eq!(app.redis::<usize>(&["DBSIZE"]).await, before);
     assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await, 2);
-    // What was taken in before is still recognised.
+    // A submission that was accepted before is still recognised.
     assert_eq!(app.submit(&phq9("r2", [0; 9])).await, first);
 }
 

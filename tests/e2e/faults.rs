@@ -1,4 +1,4 @@
-//! Hosts and Redis killed in the middle of a burst: what was acknowledged is scored, and its alerts arrive.
+//! Hosts and Redis are killed in the middle of a burst: every acknowledged submission is scored, and its alerts arrive.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::app::{ADMIN, App, PHQ9, on_spin, phq9, until};
 use crate::client::Client;
 use crate::receiver::{Act, Receiver};
 
-/// Sends responses until told to stop, half of the senders one by one and half in batches; counts and keeps the ids of
-/// those that were acknowledged, and remembers which of them demand an alert. What was not acknowledged is sent again, as a
-/// patient's device would.
+/// Sends responses until it is told to stop, half of the senders one by one and half in batches. Counts the
+/// acknowledged ones, keeps their ids, and remembers which of them demand an alert. Sends everything again that was not
+/// acknowledged, as a patient's device would.
 struct Burst {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
@@ -68,7 +68,7 @@ impl Burst {
         until("the burst has come that far", async || (self.sent.load(Ordering::Relaxed) >= count).then_some(())).await;
     }
 
-    /// The acknowledged ids, and whether each demands an alert, once all is sent.
+    /// The acknowledged ids, and whether each demands an alert, once everything is sent.
     async fn end(self) -> Vec<(String, bool)> {
         let mut acknowledged = Vec::new();
         for sender in self.senders {
@@ -79,7 +79,7 @@ impl Burst {
     }
 }
 
-/// Sends responses, several as a batch. Gives their ids if all are acknowledged.
+/// Sends responses, several as a batch. Returns their ids if all are acknowledged.
 async fn send(client: &mut Client, round: usize, numbers: &[usize]) -> std::io::Result<Option<Vec<String>>> {
     let response =
         |number: &usize| phq9(&format!("{round}-{number}"), [1, 0, 0, 0, 0, 0, 0, 0, u8::from(alarming(*number))]);
@@ -91,7 +91,7 @@ async fn send(client: &mut Client, round: usize, numbers: &[usize]) -> std::io::
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let answer = client.send("POST", path, &headers, body.to_string()).await?;
     if answer.status != 202 {
-        // 503 while Redis is away; 500 when the host was cut off while it answered.
+        // 503 while Redis is away; 500 if the host was killed while it answered.
         assert!(matches!(answer.status, 500 | 503), "{answer:?}");
         return Ok(None);
     }
@@ -112,7 +112,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Every acknowledged submission is stored once, and each alert it demands was heard, under one id each.
+/// Checks that every acknowledged submission is stored once, and that each alert it demands arrived, under one id.
 async fn promise_kept(app: &App, receiver: &Receiver, acknowledged: &[(String, bool)]) {
     until("the queues are empty", async || (app.work_left().await == 0).then_some(())).await;
     let dead: Vec<redis::Value> = app.redis(&["XRANGE", "{vigil}:dead", "-", "+"]).await;
@@ -181,7 +181,7 @@ async fn a_store_that_is_away_for_long_makes_no_dead_letters() {
     let builder = builder.variable("max_attempts", "2").routes(&[&receiver.url()]);
     let mut app = builder.probed().start().await;
     app.stop().await;
-    // What cannot be opened as a database is away.
+    // A file that is not a database counts as an unavailable store.
     let file = app.dir.join("sqlite_key_value.db");
     std::fs::rename(&file, app.dir.join("kept.db")).unwrap();
     std::fs::create_dir(&file).unwrap();
@@ -209,7 +209,7 @@ async fn a_store_that_is_away_for_long_makes_no_dead_letters() {
 #[tokio::test(flavor = "multi_thread")]
 async fn receivers_that_fail_at_every_turn_hear_everything_in_the_end() {
     let receiver = Receiver::start().await;
-    // Half of the calls: more would open the breaker, which has tests of its own.
+    // Half of the calls: more would open the breaker, which has its own tests.
     let well = || Act::Answer(204);
     let acts = [Act::Answer(500), well(), Act::Hang, well(), Act::Cut, well()];
     receiver.then(acts.into_iter().cycle().take(200));
@@ -223,7 +223,7 @@ async fn receivers_that_fail_at_every_turn_hear_everything_in_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_stop_finishes_what_it_began_and_exits_with_zero() {
     let receiver = Receiver::start().await;
-    // On Spin the batch at hand comes back when its worker is taken for dead, for which the probe rings.
+    // On Spin, the current batch returns when its worker counts as dead; the probe rings for that.
     let builder = App::builder().variable("delivery_deadline_ms", "1000");
     let builder = builder.routes(&[&receiver.url()]);
     let builder = if on_spin() { builder.probed() } else { builder };

@@ -1,4 +1,4 @@
-//! FHIR R4: a questionnaire response goes the way of every report, and every refusal is an OperationOutcome.
+//! FHIR R4: a questionnaire response takes the same way as every report, and every refusal is an OperationOutcome.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ use crate::receiver::Receiver;
 
 const PATH: &str = "/fhir/QuestionnaireResponse";
 pub(crate) const SYSTEMS: &str = "/v1/config/patient-systems";
-/// The answer codes of PHQ-9 and what they count.
+/// The answer codes of PHQ-9; their index is their value.
 const CODES: [&str; 4] = ["LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9"];
 
-/// A PHQ-9 of study A, site 1, in FHIR: nested, with LOINC's codes.
+/// A PHQ-9 response of study A, site 1, in FHIR: nested, with LOINC's codes.
 pub(crate) fn response(id: &str, answers: [usize; 9]) -> Value {
     let links = ["44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"];
     let item = |(link, answer): (&str, usize)| {
@@ -40,7 +40,7 @@ pub(crate) async fn post(app: &App, resource: &Value) -> Answer {
     post_as(app, ADMIN, "application/fhir+json", resource.to_string()).await
 }
 
-/// The answer is an OperationOutcome with these codes and expressions.
+/// Checks that the answer is an OperationOutcome with these codes and expressions.
 pub(crate) fn check(answer: &Answer, status: u16, expected: &[(&str, &str)]) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/fhir+json"));
@@ -175,7 +175,7 @@ async fn the_largest_body_of_faults_is_answered_soon_and_not_at_length() {
     resource["item"] = vec![json!({}); 7_500].into();
     let began = std::time::Instant::now();
     let answer = post(&app, &resource).await;
-    // It takes some ten milliseconds; the rest is for busy machines.
+    // It takes about ten milliseconds; the rest is for busy machines.
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(answer.status, 422, "{}", answer.status);
     assert_eq!(answer.json()["issue"].as_array().unwrap().len(), 1000);
@@ -184,7 +184,7 @@ async fn the_largest_body_of_faults_is_answered_soon_and_not_at_length() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_and_a_lost_redis_are_told_in_fhir_too() {
-    let mut app = App::builder().variable("queue_capacity", "1").only(&["submit", "records"]).start().await;
+    let mut app = App::builder().variable("queue_capacity", "1").only(&["submit", "records", "ops"]).start().await;
     assert_eq!(post(&app, &response("r1", [0; 9])).await.status, 202);
     let full = post(&app, &response("r2", [0; 9])).await;
     check(&full, 503, &[("throttled", "")]);
@@ -199,13 +199,13 @@ async fn a_full_queue_and_a_lost_redis_are_told_in_fhir_too() {
 async fn study_and_site_may_come_from_the_key() {
     let app = App::start().await;
     let mut resource = response("r", [0; 9]);
-    // This key is for one study and any site.
+    // This key covers one study and any site.
     resource["extension"].as_array_mut().unwrap().remove(0);
     let answer = post_as(&app, SUBMIT_A, "application/fhir+json", resource.to_string()).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let shown = app.scored(answer.header("location").unwrap()).await;
     assert_eq!((&shown["studyId"], &shown["siteId"]), (&json!("A"), &json!("1")));
-    // The administrator's is for all.
+    // The administrator's key covers all.
     check(&post(&app, &resource).await, 422, &[("required", "QuestionnaireResponse.extension")]);
 }
 

@@ -1,4 +1,4 @@
-//! Amending through FHIR: the same mark and the same history as through our own documents.
+//! Amendments through FHIR: the same idempotency record and history as with our own documents.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::audit::{actions, audit};
 use crate::fhir::{check, post, response};
 use crate::receiver::Receiver;
 
-/// The resource in its second version: the same id, other answers, and what it takes the place of.
+/// The resource in its second version: the same id, other answers, and the submission that it replaces.
 fn amended(answers: [usize; 9], amends: Value) -> Value {
     let mut resource = response("visit-5", answers);
     resource["status"] = json!("amended");
@@ -35,7 +35,7 @@ async fn an_amended_response_takes_the_place_of_the_first_and_alarms() {
     assert_eq!(second.status, 202, "{second:?}");
     let second = second.header("location").unwrap().to_owned();
     assert_ne!(first, second);
-    // Sent again it is the same, whichever way the first one is named.
+    // A resend is the same, whichever way it names the first one.
     assert_eq!(post(&app, &resource).await.header("location"), Some(&*second));
     let named = amended([0, 0, 0, 0, 0, 0, 0, 0, 2], json!({"url": "urn:vigil:amends", "valueString": id(&first)}));
     assert_eq!(post(&app, &named).await.header("location"), Some(&*second));

@@ -1,4 +1,4 @@
-//! Whom and what FHIR names: an id means something within a system, and a site names those that are its own.
+//! Identifiers in FHIR: an id is valid within a system, and a site configures which systems are its own.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::app::{App, CLINICIAN_A1, phq9};
 use crate::audit::{actions, audit};
 use crate::fhir::{SYSTEMS, check, post, response};
 
-/// A response of the patient whom a resource names so, taken in under an id of its own.
+/// The subject of a response whose patient a resource names in this way. The response has this id.
 async fn subject(app: &App, id: &str, subject: Value) -> String {
     let mut resource = response(id, [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     resource["subject"] = subject;
@@ -35,7 +35,7 @@ async fn patients_of_two_systems_are_two_until_a_site_names_them_its_own() {
     assert_eq!(subject(&app, "r", json!({"reference": "Patient/7"})).await, own);
     assert_eq!(subject(&app, "a2", json!({"reference": "HTTPS://A.EXAMPLE:443/Patient/7/_history/3"})).await, found[0]);
 
-    // Who it is names the system.
+    // The answer with the identity names the system.
     let identity = async |subject: &str| {
         let path = format!("/v1/subjects/{subject}/identity");
         app.send_as(CLINICIAN_A1, "GET", &path, &Value::Null).await.json()
@@ -57,7 +57,7 @@ async fn patients_of_two_systems_are_two_until_a_site_names_them_its_own() {
     assert_eq!(app.send("PUT", SYSTEMS, &document).await.status, 201);
     assert_eq!(subject(&app, "a3", a()).await, own);
     assert_eq!(subject(&app, "b3", b()).await, found[1]);
-    // The site has a list of its own, so that of all does not count for it.
+    // The site has its own list, so the list for all sites does not apply to it.
     assert_eq!(subject(&app, "i3", identified()).await, found[2]);
     assert_eq!(record("?system=https%3A%2F%2Fa.example%2FPatient").await, (200, own));
     assert_eq!(actions(&audit(&app, "config/patient-systems").await), ["changed"]);

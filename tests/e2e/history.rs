@@ -1,4 +1,4 @@
-//! Rules that ask for a change: what a response is compared with, and what is said when that cannot be had.
+//! Rules on change: the earlier response that they compare with, and the answer if it is unavailable.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(crate) fn id(location: &str) -> &str {
     location.strip_prefix("/v1/submissions/").unwrap()
 }
 
-/// The rules that raised an alert.
+/// The rules that raised the alerts.
 pub(crate) fn rules(shown: &Value) -> Vec<String> {
     let mut rules: Vec<String> = alerts(shown).into_iter().map(|(rule, ..)| rule).collect();
     rules.sort();
@@ -49,7 +49,7 @@ pub(crate) async fn scored(app: &App, response: &Value) -> (String, Value) {
     (location, shown)
 }
 
-/// Waits until the worker has finished what it stored.
+/// Waits until the worker has finished the entries that it stored.
 pub(crate) async fn finished(app: &App) {
     crate::app::until("nothing waits", async || {
         (app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await == 0).then_some(())
@@ -74,13 +74,13 @@ async fn a_change_since_the_response_before_and_since_the_first_alerts() {
     let expected = json!({"status": "available", "previous": id(&second), "baseline": id(&first)});
     assert_eq!(shown["history"], expected);
     finished(&app).await;
-    // One that comes late stands where it was written, and is compared with what was written before it.
+    // A late response takes its place by the time of writing, and is compared with the responses written before it.
     let (late, shown) = scored(&app, &on(3, 9)).await;
     assert_eq!((rules(&shown), &shown["history"]["previous"]), (vec!["worse".to_owned()], &json!(id(&first))));
     finished(&app).await;
     let (_, shown) = scored(&app, &on(4, 8)).await;
     assert_eq!((rules(&shown), &shown["history"]["previous"]), (vec![], &json!(id(&late))));
-    // Another patient has a history of his own, and another instrument too.
+    // Another patient has a history of his own, and so has another instrument.
     finished(&app).await;
     let (_, shown) = scored(&app, &phq9("other", [1; 9])).await;
     assert_eq!(shown["history"], json!({"status": "available"}));
@@ -88,9 +88,9 @@ async fn a_change_since_the_response_before_and_since_the_first_alerts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn responses_of_one_batch_see_each_other_in_the_order_of_writing() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     with_rules(&app).await;
-    // Taken in as they should not be.
+    // Accepted in the wrong order.
     let (third, first, second) =
         (app.submit(&on(9, 20)).await, app.submit(&on(1, 2)).await, app.submit(&on(5, 8)).await);
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
@@ -149,7 +149,7 @@ async fn a_history_that_cannot_be_had_is_told_and_holds_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_judged_first_stands_when_an_entry_is_handed_out_again() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     with_rules(&app).await;
     let first = app.submit(&on(1, 2)).await;
     let second = app.submit(&on(5, 20)).await;
@@ -159,7 +159,7 @@ async fn what_was_judged_first_stands_when_an_entry_is_handed_out_again() {
     assert_eq!(rules(&before[1]), ["much-worse", "worse"]);
     let key = format!("submission/{}", id(&second));
     let (bytes, audit) = (app.stored(&key), app.stored(&format!("audit/{key}/0")));
-    // Other rules, and the same entries once more, as after a worker that died before it finished.
+    // The rules change and the same entries come again, as after a worker that died before it finished.
     let current = app.send("GET", RULES, &Value::Null).await;
     let authorization = format!("Bearer {ADMIN}");
     let headers = [

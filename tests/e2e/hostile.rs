@@ -1,5 +1,5 @@
-//! Bodies that are made to take more memory than an instance has: each is refused, and whoever is served by the same
-//! instance at that moment hears nothing of it.
+//! Bodies that need more memory than an instance has: each is refused, and other requests in the same instance are not
+//! disturbed.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use tokio::net::TcpStream;
 use crate::app::{ADMIN, App, CLINICIAN_A1, PHQ9, phq9, until};
 use crate::openapi::{self, LINK_KEY};
 
-/// As many requests as an instance handles at the same time, less the one that must not be disturbed.
+/// The number of requests that an instance handles at the same time, minus the one that must not be disturbed.
 const AT_ONCE: usize = 15;
 
-/// So many copies of a piece, with commas between.
+/// This many copies of a piece, with commas between them.
 fn many(open: &str, piece: &str, close: &str, length: usize) -> String {
     let count = length / (piece.len() + 1);
     [open, &vec![piece; count].join(","), close].concat()
 }
 
-/// Texts of about this length that become as much as possible when they are read.
+/// Texts of about this length that need as much memory as possible when they are parsed.
 fn swelling(length: usize) -> Vec<String> {
     let nested = |piece: &str, close: &str, levels: usize| piece.repeat(levels) + "1" + &close.repeat(levels);
     vec![
@@ -34,7 +34,7 @@ fn swelling(length: usize) -> Vec<String> {
     ]
 }
 
-/// A request whose body has come by half.
+/// A request of which half the body has been sent.
 struct Half {
     stream: TcpStream,
     rest: Vec<u8>,
@@ -53,9 +53,9 @@ impl Half {
         Half { stream, rest: rest.to_vec() }
     }
 
-    /// Sends the rest. Gives the status.
+    /// Sends the rest. Returns the status.
     async fn end(mut self) -> u16 {
-        // Whoever waited too long was answered already.
+        // A request that waited too long was answered already.
         let _ = self.stream.write_all(&self.rest).await;
         let mut answer = Vec::new();
         self.stream.read_to_end(&mut answer).await.unwrap();
@@ -63,7 +63,7 @@ impl Half {
     }
 }
 
-/// Sends bodies at the same time. Gives their statuses.
+/// Sends bodies at the same time. Returns their statuses.
 async fn at_once(app: &App, key: &str, request: (&str, &str, &str), bodies: &[String]) -> BTreeSet<u16> {
     let sent = bodies.iter().map(|body| {
         let (method, path, media) = request;
@@ -72,7 +72,7 @@ async fn at_once(app: &App, key: &str, request: (&str, &str, &str), bodies: &[St
         tokio::spawn(async move {
             let mut client = crate::client::Client::connect(address).await.unwrap();
             let headers = [("authorization", authorization.as_str()), ("content-type", media.as_str())];
-            // A body over the limit may be refused before it is sent whole, and the connection closed.
+            // A body over the limit may be refused, and the connection closed, before all of it is sent.
             client.send(&method, &path, &headers, body).await.map_or(413, |answer| answer.status)
         })
     });
@@ -109,7 +109,7 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
                 openapi::filled(&document, &path.replace("{document}", name), id, subject),
                 &there,
             );
-            // As long as the door takes: what is longer is not read at all.
+            // The longest body that the door accepts; it does not read a longer one.
             let length = match path.as_str() {
                 "/v1/reports/batch" | "/v1/validate" => 200_000,
                 "/v1/imaging/analyses" => 1_400_000,
@@ -122,7 +122,7 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
                 path if path.ends_with("rescore") || method == "DELETE" => 4_000,
                 _ => 250_000,
             };
-            // What is erased could not be asked for afterwards.
+            // An erased submission could not be requested afterwards.
             let sent = if method == "DELETE" { json!({"reason": 7}).to_string() } else { openapi::sent(example) };
             let half = Half::begin(&app, &method, &path, media, &sent).await;
             let rows = matches!(path.as_str(), "/v1/reports/batch" | "/v1/validate");
@@ -133,7 +133,7 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
             };
             let bodies: Vec<String> = bodies.into_iter().cycle().take(AT_ONCE).collect();
             let statuses = at_once(&app, ADMIN, (&method, &path, media), &bodies).await;
-            // A batch tells of each row; a busy machine may be late, and says so.
+            // A batch has an outcome for each row; a busy machine may be late, and says so.
             let fine = |status: &u16| matches!(status, 400..=499 | 503 | 504) || matches!(status, 200 | 202) && rows;
             assert!(statuses.iter().all(fine), "{method} {path} ({media}): {statuses:?}");
             let status = half.end().await;
@@ -148,7 +148,7 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_is_refused_for_its_depth_and_its_size_with_a_finding() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let mut report = json!({"studyId": "A", "siteId": "1", "patientId": "p", "authoredAt": "2026-03-01T08:00:00Z",
                             "kind": "generic", "data": {}});
     let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"a": inner}));
@@ -164,7 +164,7 @@ async fn a_document_is_refused_for_its_depth_and_its_size_with_a_finding() {
         let answer = app.send("POST", "/v1/reports", &report).await;
         assert_eq!((answer.status, answer.findings()), (if findings.is_empty() { 202 } else { 422 }, findings));
     }
-    // The rows of a batch are refused each for itself.
+    // Each row of a batch is refused separately.
     report["data"] = nested(32);
     let row = app.send("POST", "/v1/reports/batch", &json!([report, phq9("r", [0; 9])])).await.json();
     assert_eq!((&row["accepted"], &row["rejected"]), (&json!(0), &json!(2)), "{row}");
@@ -173,7 +173,7 @@ async fn a_document_is_refused_for_its_depth_and_its_size_with_a_finding() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_batches_of_faulty_rows_leave_their_instance_alive() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let names: Vec<String> = (0..100).map(|n| format!("\"{n:03}{}\":0", "~".repeat(61))).collect();
     let row = format!("{{{}}}\n", names.join(","));
     let faulty = row.repeat(8 * 1024 * 1024 / row.len());
@@ -195,7 +195,7 @@ async fn sixteen_batches_of_faulty_rows_leave_their_instance_alive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subject_with_sixty_of_the_largest_reports_is_listed() {
     let app = App::start().await;
-    // What takes the most memory of all that a report may hold.
+    // The document that needs the most memory of all valid reports.
     let data = json!({"a": vec![json!({"": {}}); 3_990]});
     let report = |number: usize| {
         json!({"reportId": format!("r{number}"), "studyId": "A", "siteId": "1", "patientId": "p", "kind": "generic",

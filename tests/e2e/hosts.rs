@@ -1,4 +1,4 @@
-//! Two hosts on one Redis and one store: nothing twice.
+//! Two hosts on one Redis and one store: nothing happens twice.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ async fn two_hosts_tick_once() {
     let second = builder().start_beside(&first).await;
     receiver.then(vec![Act::Answer(500); 3]);
     let location = first.submit(&phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
-    // Three retries are moved by three ticks; were one moved twice, the receiver would hear it twice.
+    // Three ticks move three retries; if one were moved twice, the receiver would get it twice.
     second.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
     assert_eq!(receiver.calls().len(), 4);
 }

@@ -1,4 +1,4 @@
-//! Who a subject is: for the clinicians of the site, and nobody else.
+//! The identity of a subject: for the clinicians of the site, and nobody else.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ async fn looks_are_limited_for_each_key() {
     assert_eq!(answer.status, 429, "{answer:?}");
     assert!((1..=20).contains(&answer.header("retry-after").unwrap().parse::<u32>().unwrap()));
     assert_eq!(answer.json()["type"], "urn:vigil:problem:too-many-requests");
-    // What is not there counts as well, and another key has a limit of its own.
+    // An unknown subject counts as well; another key has its own limit.
     assert_eq!(app.send_as(CLINICIAN_A1, "GET", &path("x"), &Value::Null).await.status, 429);
     assert_eq!(app.send_as(CLINICIAN_A2, "GET", &path("x"), &Value::Null).await.status, 404);
     assert_eq!(app.stored_keys("audit/subject/").len(), 3);
@@ -100,11 +100,12 @@ async fn an_identity_that_an_older_key_sealed_still_opens() {
     let app = App::start().await;
     let subject = subject(&app).await;
     let rotated = App::builder().variable("identity_key", NEW).variable("identity_keys_old", json!([OLD]).to_string());
-    let rotated = rotated.only(&["submit", "records"]).start_beside(&app).await;
+    let rotated = rotated.only(&["submit", "records", "ops"]).start_beside(&app).await;
     let answer = rotated.send_as(CLINICIAN_A1, "GET", &path(&subject), &Value::Null).await;
     assert_eq!(answer.json()["patientId"], "patient of r", "{answer:?}");
-    // Without the old key nothing opens it, and that is an error of ours.
-    let forgotten = App::builder().variable("identity_key", NEW).only(&["submit", "records"]).start_beside(&app).await;
+    // Without the old key nothing opens the identity, and that is an internal error.
+    let forgotten =
+        App::builder().variable("identity_key", NEW).only(&["submit", "records", "ops"]).start_beside(&app).await;
     assert_eq!(forgotten.send_as(CLINICIAN_A1, "GET", &path(&subject), &Value::Null).await.status, 503);
 }
 

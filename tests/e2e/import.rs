@@ -61,7 +61,7 @@ async fn a_questionnaire_is_an_instrument_whose_responses_are_scored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_over_is_told_and_nothing_stored() {
-    let app = App::builder().only(&["records", "console"]).start().await;
+    let app = App::builder().only(&["records", "console", "ops", "alerts"]).start().await;
     let mut resource = questionnaire("1");
     resource["item"][0]["enableWhen"] = json!([{"question": "m2"}]);
     resource["item"][1]["item"][0]["type"] = json!("string");

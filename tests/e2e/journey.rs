@@ -48,7 +48,7 @@ async fn item_nine(answers: [u8; 9], total: f64) {
     let receiver = Receiver::start().await;
     let app = App::start().await;
     let desk = json!({"channel": "webhook", "url": receiver.url(), "secrets": [SECRET]});
-    // The high total is not to wait for others of the same patient.
+    // The alert on the high total must not wait for others of the same patient.
     let routes = json!({
         "receivers": {"desk": desk},
         "defaults": {"routes": {"critical": ["desk"], "high": ["desk"]}, "groupSeconds": 0},
@@ -151,8 +151,8 @@ async fn reports_of_every_kind_are_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_is_queued_until_the_worker_comes() {
-    // Without the scorer nobody takes it off the queue.
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    // Without the scorer, it stays on the queue.
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let location = app.submit(&phq9("r", [0; 9])).await;
     let answer = app.send("GET", &location, &Value::Null).await;
     let shown = answer.json();

@@ -1,4 +1,4 @@
-//! Alerts on reports, by built-in rules and by those of a study, and what the record says of it.
+//! Alerts on reports, by built-in rules and by a study's own, and the evaluation in the record.
 
 use serde_json::{Value, json};
 
@@ -12,14 +12,14 @@ pub(crate) fn report(id: &str, kind: &str, data: Value) -> Value {
            "authoredAt": "2026-03-01T08:00:00Z", "data": data})
 }
 
-/// Sends a report and gives it scored.
+/// Sends a report and returns it scored.
 async fn judged(app: &App, report: &Value) -> Value {
     let answer = app.send("POST", "/v1/reports", report).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     app.scored(answer.header("location").unwrap()).await
 }
 
-/// Rule, severity and reason of each alert.
+/// The rule, severity and reason of each alert.
 pub(crate) fn alerts(shown: &Value) -> Vec<(String, String, String)> {
     let text = |alert: &Value, member: &str| alert[member].as_str().unwrap().to_owned();
     let alerts = shown["alerts"].as_array().unwrap();
@@ -101,7 +101,7 @@ async fn a_studys_rules_are_in_force_at_once_and_their_version_is_recorded() {
     let after = judged(&app, &mild("r2")).await;
     assert_eq!(alerts(&after), [three("pain", "high", "symptom pain has severity 8, rule: 7 or more")]);
     assert_eq!(after["alertRules"], json!({"version": 1}));
-    // What always applies stays; what is switched off is silent; another study is left alone.
+    // Rules that always apply stay; rules that are switched off are silent; another study is not affected.
     let shown = app.scored(&app.submit(&phq9("s1", [3; 9])).await).await;
     let found: Vec<String> = alerts(&shown).into_iter().map(|(rule, ..)| rule).collect();
     assert_eq!((found, &shown["alertRules"]["version"]), (vec!["item-9".to_owned(), "tired".to_owned()], &json!(1)));

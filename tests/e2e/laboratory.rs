@@ -1,4 +1,5 @@
-//! Laboratory results as laboratories send them: figures in quotes, other codes of an analyte, analytes that nobody knows.
+//! Laboratory results in the form that laboratories send: figures in quotes, other codes of an analyte, unknown
+//! analytes.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ fn result(code: &str, value: &Value, unit: &str) -> Value {
            "referenceRange": {"low": 3.5, "high": 5.0}})
 }
 
-/// Sends results as one report and gives what is shown of it.
+/// Sends results as one report and returns the shown report.
 async fn shown(app: &App, id: &str, results: &[Value]) -> Value {
     let answer = app.send("POST", "/v1/reports", &report(id, "lab", json!({"results": results}))).await;
     assert_eq!(answer.status, 202, "{answer:?}");
@@ -73,7 +74,7 @@ async fn other_codes_of_an_analyte_alert_and_what_is_not_known_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_with_a_key_may_read_which_analytes_are_known() {
-    let app = App::builder().only(&["console"]).start().await;
+    let app = App::builder().only(&["console", "alerts"]).start().await;
     for key in [ADMIN, READ_A1, SUBMIT_A] {
         let answer = app.send_as(key, "GET", "/v1/analytes", &Value::Null).await;
         assert_eq!(answer.status, 200, "{answer:?}");

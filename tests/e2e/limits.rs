@@ -1,4 +1,4 @@
-//! Rate limits: a burst gets through, what comes too fast is told when to come again, and writes nothing.
+//! Rate limits: a burst passes; a request beyond it is told when to retry, and writes nothing.
 
 use std::time::Duration;
 
@@ -19,7 +19,11 @@ const SLOW: &str = "0.001,3";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_may_send_its_burst_and_others_are_not_touched() {
-    let app = App::builder().variable("rate_per_key", SLOW).only(&["submit", "records", "console"]).start().await;
+    let app = App::builder()
+        .variable("rate_per_key", SLOW)
+        .only(&["submit", "records", "console", "ops", "alerts"])
+        .start()
+        .await;
     for id in ["r1", "r2", "r2"] {
         assert_eq!(app.send_as(SUBMIT_A, "POST", PHQ9, &phq9(id, [0; 9])).await.status, 202, "a resend is a sending");
     }
@@ -46,7 +50,7 @@ async fn a_key_may_send_its_burst_and_others_are_not_touched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_has_one_limit_whoever_sends() {
-    let app = App::builder().variable("rate_per_site", SLOW).only(&["submit", "records"]).start().await;
+    let app = App::builder().variable("rate_per_site", SLOW).only(&["submit", "records", "ops"]).start().await;
     for (key, id) in [(ADMIN, "r1"), (SUBMIT_A, "r2"), (ADMIN, "r3")] {
         assert_eq!(app.send_as(key, "POST", PHQ9, &phq9(id, [0; 9])).await.status, 202);
     }
@@ -61,7 +65,7 @@ async fn a_site_has_one_limit_whoever_sends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_limits_hold_and_a_refusal_by_one_takes_nothing_from_the_other() {
     let builder = App::builder().variable("rate_per_key", "0.001,5").variable("rate_per_site", "0.001,1");
-    let app = builder.only(&["submit", "records"]).start().await;
+    let app = builder.only(&["submit", "records", "ops"]).start().await;
     assert_eq!(app.send("POST", PHQ9, &phq9("r0", [0; 9])).await.status, 202);
     for _ in 0..6 {
         check_limited(&app.send("POST", PHQ9, &phq9("r1", [0; 9])).await);
@@ -77,7 +81,7 @@ async fn both_limits_hold_and_a_refusal_by_one_takes_nothing_from_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_come_back_with_time() {
-    let app = App::builder().variable("rate_per_key", "2,1").only(&["submit", "records"]).start().await;
+    let app = App::builder().variable("rate_per_key", "2,1").only(&["submit", "records", "ops"]).start().await;
     let began = std::time::Instant::now();
     let accepted = until("four are taken in", {
         let accepted = std::cell::Cell::new(0_u8);
@@ -97,7 +101,7 @@ async fn tokens_come_back_with_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_at_once_share_one_bucket() {
-    let app = App::builder().variable("rate_per_key", "0.001,10").only(&["submit", "records"]).start().await;
+    let app = App::builder().variable("rate_per_key", "0.001,10").only(&["submit", "records", "ops"]).start().await;
     let address = app.address;
     let sends: Vec<_> = (0..64)
         .map(|number| {
@@ -119,7 +123,7 @@ async fn sixty_four_at_once_share_one_bucket() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_limit_there_is_no_bucket() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     for id in ["r1", "r2", "r3"] {
         app.submit(&phq9(id, [0; 9])).await;
     }

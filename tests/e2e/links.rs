@@ -1,22 +1,22 @@
-//! The page behind the link of a message: for people, in their language, with one button, and safe from scanners.
+//! The web page of an acknowledgement link: for people, in their language, with one button, and safe from scanners.
 
 use domain::Timestamp;
 use domain::alert::link::Grant;
-use platform::link::LinkKey;
 use serde_json::{Value, json};
+use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{App, CLINICIAN_A1, SECRET, phq9};
 use crate::client::Answer;
 use crate::receiver::Receiver;
 
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
-/// Key of links.
+/// The key of acknowledgement links.
 const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
-/// What a browser says that it wants to have.
+/// The header `Accept` of a browser.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
-/// An application that tells a webhook, and a gateway for text messages, in this language.
+/// An application with a webhook and an SMS gateway as receivers, in this language.
 async fn started(receiver: &Receiver, language: &str) -> App {
     let app = App::builder().variable("link_key", LINK_KEY).start().await;
     let document = json!({
@@ -32,7 +32,8 @@ async fn started(receiver: &Receiver, language: &str) -> App {
     app
 }
 
-/// Submits what alerts once; the alert, and the path that a link in a message to this receiver has.
+/// Submits a response that raises one alert. Returns the alert, and the path of the link in the message to this
+/// receiver.
 async fn alerted(app: &App, id: &str, receiver: &str) -> (String, String) {
     let location = app.submit(&phq9(id, CRITICAL)).await;
     let shown = app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
@@ -44,7 +45,7 @@ fn path(alert: &str, receiver: &str, in_ms: i64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let expires = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + in_ms);
     let grant = Grant { alert: alert.to_owned(), opening: 0, receiver: receiver.to_owned(), expires };
-    platform::link::path(&LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap())
+    state::alerts::acknowledgement_link::path(&LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap())
 }
 
 async fn open(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {
@@ -53,7 +54,7 @@ async fn open(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> 
     (answer, text)
 }
 
-/// As a browser does it.
+/// Sends a request as a browser does.
 async fn browse(app: &App, method: &str, path: &str) -> (Answer, String) {
     let form = [
         ("accept", BROWSER),
@@ -91,12 +92,12 @@ async fn a_person_sees_a_page_and_acknowledges_with_one_button() {
         assert_eq!((answer.status, answer.header("content-language")), (200, Some(language)));
         assert!(words[..3].iter().all(|word| html.contains(word)), "{html}");
         assert_eq!((html.matches("<form method=\"post\">").count(), html.matches("<button").count()), (1, 1), "{html}");
-        // What the message told, and nobody's identity.
+        // The page shows the content of the message, and nobody's identity.
         assert!(html.contains("item q9 is 1") && html.contains("UTC+08:00") && html.contains(&alert), "{html}");
         for secret in [shown["subject"].as_str().unwrap(), "patient", "<script", "http:"] {
             assert!(!html.contains(secret), "{secret} in {html}");
         }
-        // A scanner looks, and acknowledges nothing.
+        // A scanner looks and acknowledges nothing.
         for method in ["GET", "HEAD", "GET", "HEAD"] {
             let (answer, text) = browse(&app, method, &link).await;
             assert_eq!((answer.status, text.is_empty()), (200, method == "HEAD"));
@@ -170,7 +171,7 @@ async fn a_link_that_does_nothing_any_more_says_so_and_who_was_there() {
         let (post, html) = browse(&app, "POST", &link).await;
         assert!(post.status == status && html.contains(word) && html.contains("By clinician-a1,"), "{html}");
     }
-    // Opened again: the link is of the opening before.
+    // The alert is reopened: the link belongs to the opening before.
     let reopened = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/reopen"), &Value::Null).await;
     assert_eq!(reopened.status, 200);
     for method in ["GET", "POST"] {

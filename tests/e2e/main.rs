@@ -1,4 +1,4 @@
-//! What Vigil does, seen from outside: real components in the host, a real Redis, real HTTP receivers.
+//! Tests Vigil from outside: real components in the host, a real Redis, real HTTP receivers.
 //!
 //! Every test has a Redis, a port, a folder and a receiver of its own, so all run in parallel. No test sleeps for luck:
 //! it waits on a condition with a deadline. With the variable `SPIN` naming a `spin` binary, the same tests run on it.
@@ -57,6 +57,7 @@ mod reindex;
 mod reports;
 mod reseal;
 mod risk;
+mod roles;
 mod routes;
 mod scarce;
 mod selection;

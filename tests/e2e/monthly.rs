@@ -1,4 +1,4 @@
-//! The report of a study's month.
+//! The monthly report of a study.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use crate::app::{ADMIN, App, READ_A1, READ_B, SUBMIT_A, phq9, until};
 use crate::client::Answer;
 use crate::upstreams::Upstreams;
 
-/// This month's path.
+/// The path of this month's report.
 fn path() -> String {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     format!("/v1/studies/A/report?month={}", &now[..7])
@@ -23,7 +23,7 @@ async fn fill(app: &App) {
     let mut elsewhere = phq9("r", [0; 9]);
     elsewhere["siteId"] = json!("2");
     app.submit(&elsewhere).await;
-    // A resend counts for nothing.
+    // A resend does not count.
     app.submit(&phq9("r1", [0; 9])).await;
     until("all is scored", async || (app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await == 0).then_some(())).await;
 }
@@ -82,7 +82,7 @@ async fn a_month_comes_as_json_csv_and_page_from_one_gathering() {
     }
     assert!(upstreams.seen("users").await["last"]["query"].as_str().unwrap().starts_with("month=20"));
 
-    // The tag is that of the form, and spares what is known.
+    // The entity tag belongs to the format; with it, a known report is not sent again.
     let tag = answer.header("etag").unwrap().to_owned();
     assert_ne!(Some(tag.as_str()), page.header("etag"));
     let same = get(&app, &path, &[("if-none-match", &tag)]).await;
@@ -109,7 +109,7 @@ async fn a_report_keeps_the_deadline_and_names_what_failed() {
 
     upstreams.script("users", json!({"act": "hang"})).await;
     upstreams.script("data", json!({"status": 500})).await;
-    // A failure is kept for a second only.
+    // A failure is cached for one second only.
     let began = Instant::now();
     until("the failure is forgotten", async || {
         let answer = get(&app, &path, &[]).await;
@@ -140,7 +140,7 @@ async fn a_report_is_for_those_who_see_the_whole_study() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_is_sent_in_many_pieces_is_whole() {
-    let app = App::builder().only(&["records"]).start().await;
+    let app = App::builder().only(&["records", "ops"]).start().await;
     let mut command = vec!["HSET".to_owned(), "{vigil}:month:A:2026-03".to_owned()];
     for site in 0..3000 {
         command.extend([format!("day|2|site-{site}"), "7".to_owned()]);

@@ -1,8 +1,8 @@
-//! What is spelled in spin.toml and in `platform::names` is spelled alike.
+//! The names in spin.toml and in `state::names` are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use platform::names::{CLOCK_CHANNEL, COMPONENTS, Queue, check_channel};
+use state::names::{CLOCK_CHANNEL, COMPONENTS, Queue, check_channel};
 
 /// Channel and address of every Redis trigger, with its component.
 fn triggers() -> Vec<(String, String, String)> {

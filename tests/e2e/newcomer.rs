@@ -1,10 +1,10 @@
-//! What a newcomer sees: `cargo run` where nobody has set `alert_routes`.
+//! The experience of a new user: `cargo run` without `alert_routes`.
 
 use serde_json::{Value, json};
 
 use crate::app::{App, on_spin, phq9, until};
 
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,7 +12,7 @@ async fn the_first_alert_arrives_in_the_terminal_and_its_link_acknowledges_it() 
     let app = App::builder().loud().start().await;
     let location = app.submit(&phq9("r", CRITICAL)).await;
     if on_spin() {
-        // Nobody is told, for everybody to see.
+        // Nobody is told, and everybody can see that.
         app.shown(&location, |shown| shown["alerts"][0]["state"] == "unrouted").await;
         return;
     }

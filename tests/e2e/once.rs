@@ -1,4 +1,4 @@
-//! Once only: the same report is one submission, however often it is sent.
+//! Idempotency: the same report is one submission, however often it is sent.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn a_resend_changes_nothing() {
     let response = phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1]);
     let location = app.submit(&response).await;
     app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
-    // The same moment, written in another zone, is the same content.
+    // The same time, written in another zone, is the same content.
     let mut same = response.clone();
     same["authoredAt"] = json!("2026-03-01T00:00:00Z");
     for again in [&response, &same] {
@@ -90,7 +90,7 @@ async fn sixty_four_at_once_are_one() {
                 let mut client = crate::client::Client::connect(address).await.unwrap();
                 let authorization = format!("Bearer {ADMIN}");
                 let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-                // Two contents, half of the senders each.
+                // Two contents, each from half of the senders.
                 let body = phq9("r", [number % 2; 9]).to_string();
                 client.send("POST", PHQ9, &headers, body).await.unwrap().status
             })

@@ -1,4 +1,4 @@
-//! `GET /openapi.json` says what the code does: its paths and methods, its statuses and types, its examples.
+//! `GET /openapi.json` describes the code: its paths and methods, its statuses and types, its examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, READ_A1, SUBMIT_A, on_spin, 
 use crate::client::Answer;
 use crate::scarce::Scarce;
 
-/// In this order: what is put can be read afterwards.
+/// In this order: a test must put a document before it can read it.
 const METHODS: [&str; 8] = ["put", "get", "head", "post", "delete", "options", "trace", "patch"];
 
-/// Two services that analyse images: `chest` answers, an analysis by `ct` goes on for long enough to be cancelled.
+/// Two services that analyse images: `chest` answers; an analysis by `ct` runs long enough to be cancelled.
 pub(crate) async fn with_services(builder: Builder) -> Builder {
     let (quick, slow) =
         (Scarce::start(std::time::Duration::ZERO).await, Scarce::start(std::time::Duration::from_secs(600)).await);
@@ -21,7 +21,7 @@ pub(crate) async fn with_services(builder: Builder) -> Builder {
         .variable("image_sources", r#"["https://pacs.example/images/"]"#)
 }
 
-/// The description, as it is served, without a key.
+/// The API description, as it is served, without a key.
 pub(crate) async fn description(app: &App) -> Value {
     let answer = app.client().await.send("GET", "/openapi.json", &[], "").await.unwrap();
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
@@ -29,7 +29,7 @@ pub(crate) async fn description(app: &App) -> Value {
     answer.json()
 }
 
-/// The value itself, or what it refers to.
+/// The value itself, or the value that it refers to.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(Value::as_str) {
         Some(reference) => {
@@ -40,7 +40,7 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Path, method and operation of everything documented.
+/// Path, method and operation of everything that is documented.
 pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -56,7 +56,7 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
 /// A type of request body, its schema, and its examples by name.
 pub(crate) type Request<'a> = (&'a str, &'a Value, Vec<(&'a str, &'a Value)>);
 
-/// Every type of body that an operation takes; each must have examples.
+/// Every type of body that an operation accepts; each must have examples.
 pub(crate) fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
     let contents = operation.pointer("/requestBody/content").and_then(Value::as_object);
     let examples = |content: &'a Value| {
@@ -67,12 +67,12 @@ pub(crate) fn requests<'a>(operation: &'a Value) -> Vec<Request<'a>> {
     contents.map(|(media, content)| (media.as_str(), &content["schema"], examples(content))).collect()
 }
 
-/// An example as it is sent: a text as it is, all else as JSON.
+/// An example as it is sent: a text unchanged, everything else as JSON.
 pub(crate) fn sent(example: &Value) -> String {
     example.as_str().map_or_else(|| example.to_string(), str::to_owned)
 }
 
-/// What is wrong with an instance by a schema of the document.
+/// The faults of an instance by a schema of the document.
 fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
     let mut root = json!({"$schema": "https://json-schema.org/draft/2020-12/schema"});
     root["components"] = document["components"].clone();
@@ -81,7 +81,7 @@ fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
     validator.iter_errors(instance).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// A path with real values in it, and the query that it cannot do without.
+/// A path with real values, and its required query.
 pub(crate) fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
     let mut filled = path.replace("{id}", submission).replace("{pseudonym}", subject);
     for parameter in document["paths"][path]["parameters"].as_array().into_iter().flatten() {
@@ -104,10 +104,10 @@ pub(crate) fn filled(document: &Value, path: &str, submission: &str, subject: &s
     filled
 }
 
-/// What the examples of these parameters stand for in a test.
+/// Real values in a test, for the examples of these parameters.
 pub(crate) type Real<'a> = &'a [(&'a str, String)];
 
-/// A path with what is really there in place of examples.
+/// A path with real values in place of the examples.
 pub(crate) fn real(document: &Value, mut path: String, real: Real<'_>) -> String {
     for (parameter, value) in real {
         let example = document["components"]["parameters"][parameter]["example"].as_str().unwrap();
@@ -116,16 +116,16 @@ pub(crate) fn real(document: &Value, mut path: String, real: Real<'_>) -> String
     path
 }
 
-/// The key of links.
+/// The key of acknowledgement links.
 pub(crate) const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
-/// An example of a body, with the subject that is really there.
+/// The example of a body, with the real subject in it.
 fn real_body(example: &Value, there: Real<'_>) -> String {
     let linked = there.iter().find(|(parameter, _)| *parameter == "LinkedSubject");
     sent(example).replace("fedcba9876543210fedcba9876543210", linked.map_or("", |(_, subject)| subject))
 }
 
-/// A delivered alert of a submission, a link to it, a silence and another subject, for the parameters that name such.
+/// A delivered alert of a submission, a link to it, a silence and another subject, for the parameters that name them.
 pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'static str, String)> {
     let delivered = |shown: &Value| {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
@@ -135,7 +135,7 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'
     let alert = shown["alerts"][0]["alertId"].as_str().unwrap().to_owned();
     let expires = domain::Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
     let grant = domain::alert::link::Grant { alert: alert.clone(), opening: 0, receiver: "desk".into(), expires };
-    let token = platform::link::LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap();
+    let token = state::alerts::acknowledgement_link::LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap();
     let silence = json!({"matchers": {"site": ["none"]}, "minutes": 60, "comment": "example"});
     let silence = app.send("POST", "/v1/silences", &silence).await.json()["id"].as_str().unwrap().to_owned();
     let other = app.scored(&app.submit(&phq9("linked", [0; 9])).await).await["subject"].as_str().unwrap().to_owned();
@@ -149,7 +149,7 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'
     ]
 }
 
-/// An answer is one that the operation documents: status, type, headers, body.
+/// Checks that the operation documents the answer: status, type, headers, body.
 fn check(document: &Value, operation: &Value, answer: &Answer) {
     let what = format!("{} {answer:?}", operation["operationId"]);
     let response = operation["responses"].get(answer.status.to_string());
@@ -180,42 +180,14 @@ fn check(document: &Value, operation: &Value, answer: &Answer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_method_of_the_code_is_documented() {
-    let app = App::builder().only(&["submit", "records", "console", "drain", "imaging"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts"]).start().await;
     let document = description(&app).await;
     let documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
 
-    // What spin.toml routes, and what `records` tells apart behind its catch-all.
-    let root = env!("CARGO_MANIFEST_DIR");
-    let manifest: toml::Table = std::fs::read_to_string(format!("{root}/spin.toml")).unwrap().parse().unwrap();
-    let mut known = BTreeSet::new();
-    for trigger in manifest["trigger"]["http"].as_array().unwrap() {
-        let route = trigger["route"].as_str().unwrap();
-        if route != "/..." {
-            let part = |part: &str| part.strip_prefix(':').map_or(part.to_owned(), |name| format!("{{{name}}}"));
-            known.insert(route.split('/').map(part).collect::<Vec<_>>().join("/"));
-        }
-    }
-    let source = std::fs::read_to_string(format!("{root}/functions/records/src/lib.rs")).unwrap();
-    let fhir = std::fs::read_to_string(format!("{root}/functions/records/src/fhir.rs")).unwrap();
-    let literals = |source: &str| -> Vec<String> {
-        let literals = source.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/'));
-        literals.map(str::to_owned).collect()
-    };
-    let fhir = literals(&fhir).into_iter().filter(|literal| literal.starts_with("/fhir/"));
-    for literal in literals(&source).into_iter().chain(fhir) {
-        known.insert(match literal.as_str() {
-            // Told apart further in fhir.rs; the end of the path of identities.
-            "/fhir/" | "/identity" => continue,
-            // A prefix stands for what follows it.
-            "/fhir/Questionnaire/" => format!("{literal}{{instrument}}"),
-            "/v1/subjects/" => format!("{literal}{{pseudonym}}/identity"),
-            prefix if prefix.ends_with('/') && prefix.len() > 1 => format!("{literal}{{id}}"),
-            _ => literal,
-        });
-    }
-    assert_eq!(documented, known.iter().map(String::as_str).collect(), "documented, and known to the code");
+    let known: BTreeSet<&str> = crate::roles::all().into_iter().map(|(_, route)| route.path).collect();
+    assert_eq!(documented, known, "documented, and known to the code");
 
-    // What a path says that it takes is what is documented.
+    // The methods that a path allows are the documented ones.
     for path in documented {
         let answer = app.send("PATCH", &filled(&document, path, &"0".repeat(36), &"0".repeat(32)), &Value::Null).await;
         assert_eq!(answer.status, 405, "{path}: {answer:?}");
@@ -223,7 +195,7 @@ async fn every_path_and_method_of_the_code_is_documented() {
             answer.header("allow").unwrap().split(',').map(|method| method.trim().to_lowercase()).collect();
         let documented: BTreeSet<&str> =
             METHODS.into_iter().filter(|method| document["paths"][path].get(*method).is_some()).collect();
-        // Whatever is given is told of as well, which not every path says again.
+        // HEAD is allowed wherever GET is documented; not every path documents HEAD.
         let expected = documented.iter().copied().chain(documented.contains("get").then_some("head"));
         assert_eq!(allowed, expected.map(str::to_owned).collect(), "{path}");
     }
@@ -231,7 +203,7 @@ async fn every_path_and_method_of_the_code_is_documented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn head_is_answered_as_get_without_a_body() {
-    let app = App::builder().only(&["submit", "records", "console", "drain", "imaging"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts"]).start().await;
     let document = description(&app).await;
     let authorization = format!("Bearer {ADMIN}");
     let mut asked = 0;
@@ -292,7 +264,7 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 assert_eq!(answer.status, expected, "{what}: {answer:?}");
                 check(&document, &operation, &answer);
                 accepted += 1;
-                // A batch and a check tell of every row.
+                // A batch and a validation report on every row.
                 if path == "/v1/validate" {
                     assert_eq!(answer.json()["valid"], true, "{what}: {answer:?}");
                 }
@@ -321,7 +293,7 @@ async fn every_operation_answers_as_documented() {
         .variable("link_key", LINK_KEY);
     let app = with_services(builder).await.start().await;
     let document = description(&app).await;
-    // One with alerts, so that all parts of a shown submission are there, of the patient whose record is asked for.
+    // A response with alerts, so that a shown submission has all its parts, of the patient whose record is requested.
     let mut response = phq9("r", [3; 9]);
     response["patientId"] = json!("P-001");
     let location = app.submit(&response).await;
@@ -348,7 +320,7 @@ async fn every_operation_answers_as_documented() {
             headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
             let mut bodies = vec![("application/json", String::new())];
             for (media, _, examples) in requests(&operation) {
-                // Of configuration documents, the one that the path names.
+                // Of configuration documents, the example that the path names.
                 let valid = examples.iter().find(|(name, _)| path.ends_with(name)).unwrap_or(&examples[0]).1;
                 bodies.push((media, real_body(valid, &there)));
                 for (member, value) in [("authoredAt", "2026-03-02T08:00:00Z"), ("studyId", "B")] {
@@ -420,7 +392,7 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_refers_to_what_is_not_there_and_nothing_is_there_for_nobody() {
-    let app = App::builder().only(&["records"]).start().await;
+    let app = App::builder().only(&["records", "ops"]).start().await;
     let document = description(&app).await;
     let mut used = BTreeSet::new();
     references(&document, &mut used);

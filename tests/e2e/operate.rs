@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::app::{ADMIN_B, App, CLINICIAN_A1, READ_A1, SECRET, SUBMIT_A, phq9, until};
 use crate::receiver::{Act, Receiver};
 
-/// Alerts once, by its total: high.
+/// Raises one alert, by its total: high.
 const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 const ROUTES: &str = "/v1/config/alert-routes";
 
@@ -31,7 +31,7 @@ async fn started(receiver: &Receiver) -> App {
     app
 }
 
-/// Submits what alerts once, and waits until the alert is in this state.
+/// Submits a response that raises one alert, and waits until the alert is in this state.
 async fn alerted(app: &App, response: &Value, state: &str) -> String {
     let location = app.submit(response).await;
     let shown = app.shown(&location, |shown| shown["alerts"][0]["state"] == state).await;
@@ -68,7 +68,7 @@ async fn dead_letters_are_listed_and_replayed_one_since_and_all() {
     let rest = app.send("GET", &next, &Value::Null).await.json();
     assert_eq!((&rest["deadLetters"][0]["alertId"], &rest["cursor"]), (&json!(alerts[0]), &Value::Null));
 
-    // A dry run counts and moves nothing.
+    // A dry run counts but moves nothing.
     let dry = replay(&app, json!({"all": true, "dryRun": true})).await;
     assert_eq!((&dry["count"], &dry["counts"][0]["count"], letters(&app).await.len()), (&json!(4), &json!(4), 4));
     let since = all[1]["at"].clone();
@@ -98,9 +98,9 @@ async fn dead_letters_are_listed_and_replayed_one_since_and_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_that_was_given_up_is_scored_after_its_replay_and_never_shown() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let location = app.submit(&phq9("r", [1; 9])).await;
-    // As a worker gives it up: off its stream, onto the dead letters, in one script.
+    // As a worker gives an entry up: one script takes it off its stream and adds it to the dead letters.
     let give_up = "local e = redis.call('XRANGE', KEYS[1], '-', '+')[1] \
                    redis.call('XADD', KEYS[2], '*', 'q', 'score', 'reason', 'attempts-exhausted', 'd', e[2][2]) \
                    return redis.call('XDEL', KEYS[1], e[1])";
@@ -121,7 +121,7 @@ async fn a_submission_that_was_given_up_is_scored_after_its_replay_and_never_sho
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replays_are_for_administrators_and_say_which() {
-    let app = App::builder().only(&["records", "console"]).start().await;
+    let app = App::builder().only(&["records", "console", "ops", "alerts"]).start().await;
     for key in [SUBMIT_A, READ_A1, CLINICIAN_A1] {
         for (method, path) in
             [("GET", "/v1/dead-letters"), ("POST", "/v1/dead-letters/replay"), ("GET", "/v1/receivers")]
@@ -216,7 +216,7 @@ async fn secrets_of_receivers_are_kept_and_never_shown() {
     let text = String::from_utf8(shown.body.to_vec()).unwrap();
     assert!(!text.contains("whsec_") && !text.contains("t0ken") && text.contains("(kept)"), "{text}");
 
-    // Read, edited, stored: a new secret before the one that is kept.
+    // Read, edit, store: a new secret before the kept one.
     let mut edited = shown.json();
     let newer = format!("whsec_{}", "A".repeat(40));
     edited["receivers"]["desk"]["secrets"] = json!([newer, "(kept) 1"]);

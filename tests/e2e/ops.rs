@@ -1,4 +1,4 @@
-//! Operations: health, readiness, a round by hand.
+//! Operations: health, readiness, one round of the workers by hand.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ async fn a_redis_that_may_lose_data_is_not_ready() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operators_round_does_everything_without_triggers() {
     let receiver = Receiver::start().await;
-    let app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "drain"]).start().await;
+    let app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "ops"]).start().await;
     let location = app.submit(&phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
     let answer = app.send("POST", "/v1/ops/drain", &Value::Null).await;
     assert_eq!((answer.status, answer.json()), (200, json!({"due": 0, "overdue": 0, "scored": 1, "dispatched": 1})));

@@ -1,4 +1,4 @@
-//! Diaries and responses that do not come.
+//! Overdue diaries and responses.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::queues;
 use crate::receiver::Receiver;
 use crate::reindex::reindex;
 
-/// Puts rules on what does not come in force for study A; `what` is a member of a study.
+/// Stores rules on overdue submissions for study A; `what` is a member of a study.
 pub(crate) async fn put(app: &App, what: Value) {
     let body = json!({"studies": {"A": what}}).to_string();
     let authorization = format!("Bearer {}", crate::app::ADMIN);
@@ -24,7 +24,7 @@ pub(crate) fn diaries(every: f64, most: u16) -> Value {
     json!({"diary": {"overdue": [{"id": "no-diary", "severity": "critical", "textKey": "diary.overdue", "when": when}]}})
 }
 
-/// Sends a diary, and gives its location when it is scored.
+/// Sends a diary, and returns its location when it is scored.
 async fn diary(app: &App, id: &str) -> String {
     diary_of(app, id, "p").await
 }
@@ -43,7 +43,7 @@ fn id(location: &str) -> &str {
     location.strip_prefix("/v1/submissions/").unwrap()
 }
 
-/// The looks that wait for their time.
+/// The overdue checks that wait for their time, called looks.
 pub(crate) async fn looks(app: &App) -> Vec<(String, i64)> {
     let due: Vec<(String, i64)> = app.redis(&["ZRANGE", "{vigil}:due", "0", "-1", "WITHSCORES"]).await;
     due.into_iter().filter(|(member, _)| member.starts_with("score ")).collect()
@@ -54,7 +54,7 @@ pub(crate) async fn received(app: &App, location: &str) -> i64 {
     domain::Timestamp::parse(shown["receivedAt"].as_str().unwrap()).unwrap().millis()
 }
 
-/// The time of the only look, once it is this.
+/// The only look, once it is due at this time.
 async fn look_at(app: &App, expected: i64) -> String {
     until("the look is due then", async || {
         let looks = looks(app).await;
@@ -63,7 +63,7 @@ async fn look_at(app: &App, expected: i64) -> String {
     .await
 }
 
-/// The entry of the queue that a look is put there as.
+/// The queue entry of a look.
 fn entry_of(look: &str) -> &str {
     look.splitn(3, ' ').nth(2).unwrap()
 }
@@ -73,7 +73,7 @@ pub(crate) async fn look_now(app: &App, member: &str) {
     let _: u32 = app.redis(&["ZADD", "{vigil}:due", "XX", "CH", "0", member]).await;
 }
 
-/// How many looks wait for their time, and how much is on its way, at one moment.
+/// The number of looks that wait for their time, and of entries in progress, read at the same moment.
 async fn busy(app: &App) -> (usize, usize) {
     let script = "local looks = 0
         for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
@@ -83,12 +83,12 @@ async fn busy(app: &App) -> (usize, usize) {
     app.redis(&["EVAL", script, "3", "{vigil}:due", "{vigil}:q:score", "{vigil}:q:dispatch"]).await
 }
 
-/// Waits until nothing is on its way.
+/// Waits until no entry is in progress.
 pub(crate) async fn settled(app: &App) {
     until("the queues are empty", async || (busy(app).await.1 == 0).then_some(())).await;
 }
 
-/// Waits until nothing is on its way, and nobody is awaited.
+/// Waits until no entry is in progress and no look waits.
 async fn quiet(app: &App) {
     until("nobody is awaited", async || (busy(app).await == (0, 0)).then_some(())).await;
 }
@@ -114,13 +114,13 @@ async fn every_missed_interval_alerts_once_up_to_the_most() {
     assert_eq!(alerts(&shown), [one("1.5"), one("2.5")], "{shown}");
     let listed = app.send("GET", "/v1/alerts", &Value::Null).await.json();
     assert_eq!(listed["alerts"].as_array().unwrap().len(), 2, "{listed}");
-    // Received when the diary should have come, by which its lateness is measured.
+    // The alert's time of receipt is the time at which the diary was due: the delay is measured from it.
     let ids: Vec<&str> = shown["alerts"].as_array().unwrap().iter().map(|it| it["alertId"].as_str().unwrap()).collect();
     let due = app.send("GET", &format!("/v1/alerts/{}", ids[0]), &Value::Null).await.json();
     let at = domain::Timestamp::parse(due["receivedAt"].as_str().unwrap()).unwrap().millis();
     assert_eq!(at, received(&app, &location).await + 1500);
 
-    // The next one ends the silence: it begins anew.
+    // The next diary ends the silence, and counting starts again.
     let next = diary(&app, "d2").await;
     receiver.heard(4).await;
     quiet(&app).await;
@@ -144,11 +144,11 @@ async fn a_diary_in_time_moves_the_look_and_the_rule_in_force_decides() {
     let answer = app.send("POST", "/v1/reports", &again).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     app.scored(answer.header("location").unwrap()).await;
-    // Whoever looks too early finds nothing to say, and looks again in time.
+    // A look that comes too early raises nothing, and is repeated in time.
     look_now(&app, &look).await;
     look_at(&app, due).await;
 
-    // A day at most, so that a stricter rule applies soon.
+    // The next look is at most a day away, so that a stricter rule applies soon.
     put(&app, diaries(6_000_000.0, 1)).await;
     look_now(&app, &look).await;
     until("it is looked at again in a day", async || {
@@ -176,7 +176,7 @@ async fn a_rule_that_is_gone_awaits_nobody() {
     put(&app, diaries(600.0, 1)).await;
     let location = diary(&app, "d1").await;
     let look = look_at(&app, received(&app, &location).await + 600_000).await;
-    // What another study or another instrument does not send is no concern of this rule.
+    // Missing submissions of another study or another instrument do not concern this rule.
     app.scored(&app.submit(&phq9("s1", [0; 9])).await).await;
     let mut other = report("b1", "diary", json!({"note": "fine"}));
     other["studyId"] = json!("B");
@@ -201,7 +201,7 @@ async fn two_hosts_find_a_miss_once() {
     put(&first, json!({"instruments": {"phq-9": {"overdue": [rule]}}})).await;
     for number in 0..PATIENTS {
         let host = if number % 2 == 0 { &first } else { &second };
-        // `phq9` gives each a patient of their own.
+        // `phq9` gives each response its own patient.
         let answer = host.send("POST", PHQ9, &phq9(&format!("r{number}"), [0; 9])).await;
         assert_eq!(answer.status, 202, "{answer:?}");
     }
@@ -250,7 +250,7 @@ async fn erased_diaries_do_not_count_and_their_alerts_go_with_them() {
     assert_eq!(app.send("DELETE", &first, &why).await.status, 200);
     assert_eq!(app.stored_keys("alert/"), Vec::<String>::new());
     assert_eq!(app.stored_keys(&format!("submission/{}/overdue", id(&first))), Vec::<String>::new());
-    // Of whom all is erased, nothing is awaited.
+    // If all submissions of a patient are erased, none is overdue.
     let entry = entry_of(&look);
     queues::put(&app, "score", entry).await;
     let _: u32 = app.redis(&["PUBLISH", "vigil.score", ""]).await;
@@ -261,7 +261,7 @@ async fn erased_diaries_do_not_count_and_their_alerts_go_with_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operators_round_finds_what_is_overdue() {
     let receiver = Receiver::start().await;
-    let components = ["submit", "records", "console", "drain"];
+    let components = ["submit", "records", "console", "ops", "alerts"];
     let app = App::builder().routes(&[&receiver.url()]).only(&components).start().await;
     put(&app, diaries(0.3, 1)).await;
     let answer = app.send("POST", "/v1/reports", &report("d1", "diary", json!({"note": "fine"}))).await;
@@ -276,7 +276,7 @@ async fn an_operators_round_finds_what_is_overdue() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_died_before_handing_over_loses_no_alert() {
     let receiver = Receiver::start().await;
-    let components = ["submit", "records", "console", "score", "clock"];
+    let components = ["submit", "records", "console", "score", "clock", "ops", "alerts"];
     let mut app = App::builder().probed().routes(&[&receiver.url()]).only(&components).start().await;
     put(&app, diaries(0.3, 1)).await;
     let location = diary(&app, "d1").await;
@@ -284,7 +284,7 @@ async fn a_worker_that_died_before_handing_over_loses_no_alert() {
         .await;
     let stored = app.stored(&format!("submission/{}/overdue", id(&location))).unwrap();
     app.stop().await;
-    // As if it had not been: the alert is stored, and the look still in the hands of a worker that died.
+    // Undo the handover: the alert is stored, and a dead worker still holds the look.
     let subject: Vec<String> = app.redis(&["KEYS", "{vigil}:received:*"]).await;
     let subject = subject[0].split(':').nth(2).unwrap();
     let look = json!({"study": "A", "site": "1", "subject": subject, "awaited": "/diary"}).to_string();
@@ -314,7 +314,7 @@ async fn who_is_awaited_is_known_again_after_redis_was_lost() {
     settled(&app).await;
     let () = app.redis(&["FLUSHALL"]).await;
     let (well, said) = reindex(&app);
-    // What came in before there was a rule counts too; what was erased does not.
+    // A submission from before the rule counts too; an erased one does not.
     assert!(well && said.contains("another is awaited: 2 indexed"), "{said}");
     assert_eq!(look_at(&app, received(&app, &second).await + 600_000).await, look);
     put(&app, diaries(0.1, 1)).await;
@@ -327,7 +327,7 @@ async fn who_is_awaited_is_known_again_after_redis_was_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_in_time_and_is_in_another_workers_hands_is_waited_for() {
     let receiver = Receiver::start().await;
-    let components = ["submit", "records", "console", "drain"];
+    let components = ["submit", "records", "console", "ops", "alerts"];
     let app = App::builder().routes(&[&receiver.url()]).only(&components).start().await;
     let drain = async || assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.status, 200);
     let send = async |id: &str| {
@@ -343,7 +343,7 @@ async fn what_came_in_time_and_is_in_another_workers_hands_is_waited_for() {
     queues::take(&app, "score", "slow", 600_000).await;
     let held: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     let entry = held[0].0.clone();
-    // The miss would be a second after that one came in.
+    // The first diary's deadline is one second after the second diary arrived.
     let every = entry.split('-').next().unwrap().parse::<i64>().unwrap() - began + 1000;
     put(&app, diaries(every as f64 / 1000.0, 1)).await;
     let look = look_at(&app, began + 600_000).await;

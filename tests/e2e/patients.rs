@@ -1,4 +1,4 @@
-//! The record of a patient: several services at once, under one deadline.
+//! A patient's record: several services at once, under one deadline.
 
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ async fn a_required_part_that_fails_ends_the_others_at_once() {
     upstreams.closed_early("profile", 1).await;
     upstreams.closed_early("imaging", 1).await;
 
-    // What another failure looks like.
+    // The answer for another kind of failure.
     upstreams.script("profile", json!({})).await;
     upstreams.script("imaging", json!({})).await;
     for (act, word) in [("cut", "unreachable"), ("garbage", "unreadable"), ("flood", "unreadable")] {
@@ -103,7 +103,7 @@ async fn a_required_part_that_fails_ends_the_others_at_once() {
         let (answer, _) = ask(&app, PATH, &[]).await;
         assert_eq!((answer.status, &answer.json()["parts"]["orders"]["status"]), (502, &json!(word)), "{act}");
     }
-    // An optional part that fails is told and ends nothing.
+    // An optional part that fails is reported, and ends nothing.
     upstreams.script("orders", json!({})).await;
     upstreams.script("imaging", json!({"status": 503})).await;
     let (answer, _) = ask(&app, PATH, &[]).await;
@@ -139,7 +139,7 @@ async fn at_the_deadline_there_is_an_answer_and_the_connections_close() {
     upstreams.closed_early("orders", 1).await;
     upstreams.closed_early("imaging", 1).await;
 
-    // The caller can shorten it and not lengthen it.
+    // The caller can shorten the deadline but not extend it.
     let (answer, took) = ask(&app, PATH, &[("x-request-timeout-ms", "400")]).await;
     assert_eq!(answer.status, 504);
     assert!((400..600).contains(&took.as_millis()), "{took:?}");
@@ -147,7 +147,7 @@ async fn at_the_deadline_there_is_an_answer_and_the_connections_close() {
     assert_eq!(answer.status, 504);
     assert!((3000..3200).contains(&took.as_millis()), "{took:?}");
 
-    // With `partial` what came is given, with a status for each part.
+    // With `partial` the answer has every part that arrived, and a status for each part.
     upstreams.script("laboratory", json!({"status": 404})).await;
     let (answer, took) = ask(&app, &format!("{PATH}?partial=true"), &[("x-request-timeout-ms", "500")]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -177,7 +177,7 @@ async fn a_record_is_for_the_clinicians_of_the_patients_site() {
         ("nobody", PATH.to_owned(), 401),
         (READ_A1, PATH.to_owned(), 403),
         (ADMIN, PATH.to_owned(), 403),
-        // Of another site, or asked for there.
+        // A patient of another site, or requested there.
         (CLINICIAN_A2, PATH.to_owned(), 404),
         (CLINICIAN_A1, format!("{PATH}?site=2"), 404),
         (CLINICIAN_A1, format!("{PATH}?study=B"), 404),

@@ -1,4 +1,4 @@
-//! Whose patient: an id means something at one site of one study, and within one system. What belongs together is linked.
+//! Patient ids are valid at one site of one study, and within one system. Links join the subjects of one person.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use crate::overdue::{diaries, look_now, looks, put, received, settled};
 use crate::receiver::Receiver;
 use crate::reindex::reindex;
 
-/// The same document, sent for a patient of this id at another site.
+/// The same document, for a patient with this id at another site.
 fn at(site: &str, mut document: Value) -> Value {
     let name = if document.get("kind").is_some() { "reportId" } else { "responseId" };
     let own = format!("{} at {site}", document[name].as_str().unwrap());
@@ -41,7 +41,7 @@ async fn what_one_site_sends_holds_back_no_alert_of_another() {
     let mut routes = document(json!({"a": hook(&receiver)}));
     (routes["defaults"]["repeatSeconds"], routes["defaults"]["groupSeconds"]) = (json!(3600), json!(0.5));
     configure(&app, &routes).await;
-    // The same rule's alert of the same patient id, first at the other site.
+    // The same rule raises an alert for the same patient id, first at the other site.
     for answers in [HIGH, CRITICAL] {
         for site in ["2", "1"] {
             let number = if answers == HIGH { "high" } else { "critical" };
@@ -62,7 +62,7 @@ async fn what_one_site_sends_is_the_past_of_no_patient_of_another() {
         let mut response = at("2", on(day, 20));
         response["authoredAt"] = json!(written);
         let answer = app.send("POST", crate::app::PHQ9, &response).await;
-        // A time that no clock shows may be refused; what is taken in concerns its own subject.
+        // An impossible time may be refused; an accepted submission concerns only its own subject.
         if answer.status == 202 {
             from_elsewhere.push(app.scored(answer.header("location").unwrap()).await["subject"].clone());
         }
@@ -93,7 +93,7 @@ async fn a_patient_who_is_silent_is_missed_whatever_another_site_sends() {
     assert_eq!((&heard["siteId"], &heard["submissionId"]), (&json!("1"), &json!(id(&silent))), "{heard}");
 }
 
-/// Linked subjects of sites 1 and 2, each with one response, of 2 and of 20 points.
+/// Two linked subjects of sites 1 and 2, each with one response, of 2 and of 20 points.
 async fn linked(app: &App) -> (String, String) {
     let (old, new) = (subject(app, &at("1", on(1, 2))).await, subject(app, &at("2", on(3, 20))).await);
     finished(app).await;
@@ -116,13 +116,13 @@ async fn a_change_is_seen_over_a_link_and_tells_no_figure_of_the_other_site() {
     let elsewhere = "score total changed since baseline, which is of another site, to 13, rule: 10 or more";
     assert_eq!(reasons, [from_here, elsewhere]);
     finished(&app).await;
-    // Whoever comes back is compared with what the other site saw.
+    // A returning patient is compared with the other site's responses.
     let (back, shown) = scored(&app, &at("1", on(9, 20))).await;
     let elsewhere = "score total changed since the previous response, which is of another site, to 20, rule: 5 or more";
     assert_eq!(alerts(&shown)[0].2, elsewhere);
     assert_eq!(shown["history"]["previous"], id(&moved));
     finished(&app).await;
-    // Taken back, each has its own past only.
+    // The link is removed: each has only its own past.
     let answer = unlink(&app, &old, &new).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let (_, shown) = scored(&app, &at("2", on(10, 14))).await;
@@ -133,7 +133,7 @@ async fn a_change_is_seen_over_a_link_and_tells_no_figure_of_the_other_site() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn linked_responses_of_one_batch_see_each_other() {
-    let app = App::builder().only(&["submit", "records", "console", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     with_rules(&app).await;
     let locations = [app.submit(&at("1", on(1, 2))).await, app.submit(&at("2", on(2, 3))).await];
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
@@ -169,9 +169,9 @@ async fn a_series_follows_a_link_and_access_stays_by_site() {
         // Page by page, whichever list the cursor's submission is in.
         let first = series(ADMIN, subject, "&limit=1").await;
         assert_eq!(values(&first), std::slice::from_ref(&here));
-        let cursor = first.json()["next"].as_str().unwrap().to_owned();
-        let second = series(ADMIN, subject, &format!("&limit=1&after={cursor}")).await;
-        assert_eq!((values(&second), &second.json()["next"]), (vec![there.clone()], &Value::Null));
+        let cursor = first.json()["cursor"].as_str().unwrap().to_owned();
+        let second = series(ADMIN, subject, &format!("&limit=1&cursor={cursor}")).await;
+        assert_eq!((values(&second), &second.json()["cursor"]), (vec![there.clone()], &Value::Null));
         let listed = app.send("GET", &format!("/v1/subjects/{subject}/submissions"), &Value::Null).await.json();
         let sites: Vec<&Value> = listed["submissions"].as_array().unwrap().iter().map(|it| &it["siteId"]).collect();
         assert_eq!(sites, ["2", "1"], "the latest first");
@@ -186,13 +186,13 @@ async fn a_series_follows_a_link_and_access_stays_by_site() {
             assert_eq!(app.send_as(key, "GET", &path, &Value::Null).await.status, 404, "{path}");
         }
     }
-    // What was erased at one site is gone from what the other's administrator sees.
+    // A submission that is erased at one site disappears from the list of the other site's administrator.
     let listed = app.send("GET", &format!("/v1/subjects/{new}/submissions"), &Value::Null).await.json();
     let last = listed["submissions"][1]["submissionId"].as_str().unwrap().to_owned();
     let erased = app.send("DELETE", &format!("/v1/submissions/{last}"), &json!({"reason": "withdrawn"})).await;
     assert_eq!(erased.status, 200);
     assert_eq!(values(&series(ADMIN, &new, "").await), [there]);
-    // Taken back, each is alone.
+    // The link is removed: each is alone.
     assert_eq!(unlink(&app, &new, &old).await.status, 200);
     assert_eq!(values(&series(ADMIN, &old, "").await), []);
 }
@@ -214,7 +214,7 @@ async fn a_report_at_the_new_site_ends_the_waiting_at_the_old_one() {
     let (second, new) = send(diary("2", "d2")).await;
     let answer = link(&app, &old, &new).await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    // The old site was silent for an hour, the new one heard a moment ago.
+    // The old site was silent for an hour; the new one sent something a moment ago.
     let heard_at = received(&app, &second).await;
     let look_of = async |subject: &str| looks(&app).await.into_iter().find(|(member, _)| member.contains(subject));
     backdate(&app, &first, heard_at - 3_600_000).await;
@@ -223,7 +223,7 @@ async fn a_report_at_the_new_site_ends_the_waiting_at_the_old_one() {
     until("it is looked at again later", async || look_of(&old).await.filter(|(_, at)| *at > heard_at)).await;
     settled(&app).await;
     assert_eq!(receiver.calls().len(), 0, "the person is not silent");
-    // Without the link the old site's patient is.
+    // Without the link, the old site's patient is silent.
     assert_eq!(unlink(&app, &old, &new).await.status, 200);
     look_now(&app, &look).await;
     let call = receiver.heard(1).await;
@@ -231,7 +231,7 @@ async fn a_report_at_the_new_site_ends_the_waiting_at_the_old_one() {
     assert_eq!((&heard["siteId"], &heard["subject"]), (&json!("1"), &json!(old)), "{heard}");
 }
 
-/// Makes a stored submission one that came in at another time.
+/// Changes the time of receipt of a stored submission.
 async fn backdate(app: &App, location: &str, at_ms: i64) {
     let key = format!("submission/{}", id(location));
     let mut record: Value = serde_json::from_slice(&app.stored(&key).unwrap()).unwrap();
@@ -290,14 +290,14 @@ async fn a_link_is_an_act_of_an_administrator_with_a_reason_on_record() {
             "{key}"
         );
     }
-    // By way of the second the third is the same person, and that closes no circle.
+    // Through the second subject, the third is the same person; a link that closes a circle is refused.
     assert_eq!(link(&app, &new, &third).await.status, 201);
     assert_eq!(link(&app, &third, &old).await.findings(), [("/to".to_owned(), "conflict".to_owned())]);
     let series = format!("/v1/subjects/{old}/scores?score=phq-9.total");
     let points = async || app.send("GET", &series, &Value::Null).await.json()["points"].as_array().unwrap().len();
     finished(&app).await;
     assert_eq!(points().await, 3);
-    // Redis is derived from the records.
+    // Reindexing rebuilds the links in Redis from the records.
     let () = app.redis(&["DEL", "{vigil}:links"]).await;
     assert_eq!(points().await, 1);
     let (well, said) = reindex(&app);

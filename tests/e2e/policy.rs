@@ -43,7 +43,7 @@ fn millis(text: &str) -> i64 {
     domain::Timestamp::parse(&text).unwrap().millis()
 }
 
-/// By how many days a date was moved.
+/// The number of days by which a date was shifted.
 fn moved(before: &str, after: &Value) -> i64 {
     let by = millis(after.as_str().unwrap()) - millis(before);
     assert_eq!(by % DAY_MS, 0, "{before} {after}");
@@ -66,7 +66,7 @@ async fn all_dates_of_a_subject_are_shifted_alike_whichever_way_they_come() {
     assert!(data["end"].as_str().unwrap().ends_with("T10:00:00+08:00") && data.get("note").is_none(), "{data}");
     assert_eq!(single["removed"]["shifted"], 3);
 
-    // A batch, a survey, FHIR: the same patient, the same days.
+    // A batch, a survey, FHIR: the same patient has the same shift.
     let authorization = format!("Bearer {ADMIN}");
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/x-ndjson")];
     let rows = event("e-2", "A", "patient of r", authored).to_string();
@@ -82,7 +82,8 @@ async fn all_dates_of_a_subject_are_shifted_alike_whichever_way_they_come() {
     let resource = fhir::post(&app, &fhir::response("r", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
     assert_eq!(resource.header("location"), Some(&*survey_location), "one submission: {resource:?}");
 
-    // What works by the clock of the door does so: the alert is out, the time of receipt is true, lateness is told.
+    // The door's clock still gives the true times: the alert is sent, the time of receipt is true, lateness is
+    // reported.
     let shown = app.shown(&survey_location, |shown| shown["alerts"][0]["state"] == "delivered").await;
     let received = millis(shown["receivedAt"].as_str().unwrap());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
@@ -92,7 +93,7 @@ async fn all_dates_of_a_subject_are_shifted_alike_whichever_way_they_come() {
     let fresh = app.send("POST", "/v1/reports", &event("e-3", "A", "patient of r", &fresh)).await;
     assert_eq!(record(&app, fresh.header("location").unwrap()).await.get("flags"), None);
 
-    // Another patient has another shift, another study none.
+    // Another patient has another shift; another study has none.
     let mut shifts = vec![by];
     for number in 0..6 {
         let other = event(&format!("o-{number}"), "A", &format!("other {number}"), authored);
@@ -132,7 +133,7 @@ async fn a_policy_that_changes_makes_no_resend_another_submission() {
         assert_eq!((again.status, again.header("location")), (202, Some(&*first)), "{again:?}");
         let again = batch().await;
         assert_eq!((&again["status"], &again["submissionId"]), (&json!("duplicate"), &row["submissionId"]));
-        // Other content is other content, also where the study would keep nothing of the difference.
+        // Different content is different, even if the study would remove the difference.
         let mut other = report.clone();
         other["data"]["note"] = json!("told nobody");
         assert_eq!(app.send("POST", "/v1/reports", &other).await.status, 409);

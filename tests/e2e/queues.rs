@@ -1,10 +1,10 @@
-//! The queues from inside Redis, by the application's own scripts: entries that others left, workers that died.
+//! The queues from inside Redis, by the application's own scripts: abandoned entries, and dead workers.
 
-use platform::queue::flows;
+use state::queue::flows;
 
 use crate::app::App;
 
-const CLAIM: &str = include_str!("../../platform/src/queue/claim.lua");
+const CLAIM: &str = include_str!("../../state/src/queue/claim.lua");
 
 /// Puts an entry onto a queue.
 pub(crate) async fn put(app: &App, queue: &str, payload: &str) {
@@ -12,19 +12,20 @@ pub(crate) async fn put(app: &App, queue: &str, payload: &str) {
     let _: String = app.redis(&["EVAL", &script, "0", queue, payload]).await;
 }
 
-/// Puts many entries into a flow, each of this cost; their payloads are `<flow> 1`, `<flow> 2` and so on.
+/// Puts many entries of this cost into a flow; their payloads are `<flow> 1`, `<flow> 2` and so on.
 pub(crate) async fn fill(app: &App, queue: &str, flow: &str, entries: usize, cost: usize) {
     let each = "for i = 1, ARGV[3] do append(ARGV[1], ARGV[2], ARGV[2] .. ' ' .. i, ARGV[4], 1) end";
     let (entries, cost) = (entries.to_string(), cost.to_string());
     let _: redis::Value = app.redis(&["EVAL", &flows::before(each), "0", queue, flow, &entries, &cost]).await;
 }
 
-/// A worker takes all that waits, and holds it for so many milliseconds after it was last heard of.
+/// A worker claims everything that waits, with a lease of this many milliseconds.
 pub(crate) async fn take(app: &App, queue: &str, worker: &str, milliseconds: u32) {
     claim(app, queue, worker, milliseconds, [100_000, 100_000_000, 100_000_000]).await;
 }
 
-/// A worker claims entries, at most so many and of so much cost, so much of each sender in turn. Gives their payloads.
+/// A worker claims at most this many entries, of at most this cost, with this share for each sender in turn. Returns
+/// their payloads.
 pub(crate) async fn claim(
     app: &App,
     queue: &str,
@@ -44,7 +45,7 @@ pub(crate) async fn claim(
     reply[1..].chunks(4).map(|entry| text(&entry[3])).collect()
 }
 
-/// A worker that holds something dies.
+/// Lets the lease of a worker end, as if it had died.
 pub(crate) async fn die(app: &App, worker: &str) {
     let _: usize = app.redis(&["ZADD", "{vigil}:holders", "1", worker]).await;
 }

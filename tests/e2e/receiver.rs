@@ -1,4 +1,4 @@
-//! A receiver of webhooks that does as it is told and remembers what it heard.
+//! A receiver of webhooks that follows a script and remembers its calls.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,16 +15,16 @@ use tokio::net::TcpListener;
 
 use crate::app::until;
 
-/// What the receiver does with a call.
+/// The receiver's reaction to a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     Answer(u16),
     /// Answers 200 with this JSON.
     Say(Value),
     RetryAfter(u16, u32),
-    /// The same as a date, so far from now.
+    /// Like `RetryAfter`, with a date this far from now.
     RetryAt(u16, Duration),
-    /// Says that it is elsewhere.
+    /// Answers with a redirect.
     Redirect(String),
     /// Never answers.
     Hang,
@@ -38,7 +38,7 @@ pub(crate) enum Act {
     Tell(u16, &'static str),
 }
 
-/// A call that was heard whole.
+/// A call that arrived whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) at: Instant,
@@ -60,7 +60,7 @@ impl Call {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Whether it was taken.
+    /// Whether the receiver accepted it.
     pub(crate) fn taken(&self) -> bool {
         matches!(
             self.act,
@@ -72,7 +72,7 @@ impl Call {
 struct Script {
     next: VecDeque<Act>,
     calls: Vec<Call>,
-    /// What is done without a script, by the call's number.
+    /// The reaction without a script, by the call's number.
     otherwise: fn(usize) -> Act,
 }
 
@@ -87,7 +87,7 @@ impl Receiver {
         Receiver::doing(|_| Act::Answer(204)).await
     }
 
-    /// One that does something else without a script, by the call's number.
+    /// A receiver with another reaction if there is no script, by the call's number.
     pub(crate) async fn doing(otherwise: fn(usize) -> Act) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -112,7 +112,7 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
-    /// What to do with the next calls, one each.
+    /// The reactions to the next calls, one each.
     pub(crate) fn then(&self, acts: impl IntoIterator<Item = Act>) {
         self.script.lock().unwrap().next.extend(acts);
     }
@@ -121,7 +121,7 @@ impl Receiver {
         self.script.lock().unwrap().calls.clone()
     }
 
-    /// The calls, once there are at least so many.
+    /// The calls, once there are at least this many.
     pub(crate) async fn heard(&self, count: usize) -> Vec<Call> {
         until("the receiver is called", async || {
             let calls = self.calls();
@@ -194,7 +194,7 @@ pub(crate) async fn nobody() -> String {
     format!("http://{}/", listener.local_addr().unwrap())
 }
 
-/// How long after `first` a call came.
+/// How long after `first` the later call came.
 pub(crate) fn after(first: &Call, later: &Call) -> Duration {
     later.at.saturating_duration_since(first.at)
 }

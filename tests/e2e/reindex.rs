@@ -1,4 +1,4 @@
-//! `vigil reindex`: Redis is lost, the store is not.
+//! `vigilctl reindex`: recovers when Redis is lost and the store is not.
 
 use std::process::Command;
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::app::{App, CLINICIAN_A1, phq9, until};
 use crate::receiver::{Act, Receiver};
 
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 
-/// Runs `vigil reindex` on an application's data: whether it ended well, and what it said.
+/// Runs `vigilctl reindex` on an application's data. Returns whether it succeeded, and its output.
 pub(crate) fn reindex(app: &App) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
+    let mut command = Command::new(crate::app::vigilctl());
     command.args(["reindex", "--state-dir"]).arg(&app.dir);
     command.args(["--variable", &format!("redis_url={}", app.redis.as_ref().unwrap().url())]);
     let ended = command.output().unwrap();
@@ -28,7 +28,7 @@ async fn alerts(app: &App, query: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_redis_lost_comes_back_from_the_store() {
     let receiver = Receiver::start().await;
-    // The third alert is taken only after Redis was lost.
+    // The receiver accepts the third alert only after Redis was lost.
     receiver.then([Act::Answer(204), Act::Answer(204), Act::Answer(503)]);
     let app = App::builder().routes(&[&receiver.url()]).variable("retry_schedule", "[3]").start().await;
     for (id, state) in [("r0", "delivered"), ("r1", "delivered"), ("r2", "pending")] {
@@ -55,12 +55,12 @@ async fn what_redis_lost_comes_back_from_the_store() {
     assert_eq!(ids(&alerts(&app, "").await), ids(&before));
     assert_eq!(ids(&alerts(&app, "?state=acknowledged").await), [json!(first)]);
     assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:responses:A:phq-9"]).await, 3);
-    // What was due is done, under the id it had.
+    // Due work is done, under its old id.
     receiver.heard(4).await;
     until("it is delivered", async || (alerts(&app, "?state=open").await.is_empty()).then_some(())).await;
     assert_eq!(receiver.calls()[3].id(), before[0]["alertId"].as_str().unwrap());
 
-    // An index alone is lost.
+    // Only an index is lost.
     let () = app.redis(&["DEL", "{vigil}:alerts"]).await;
     let (well, said) = reindex(&app);
     assert!(well && said.contains("3 stored, 3 indexed, 0 put back, 0 raised"), "{said}");

@@ -1,4 +1,4 @@
-//! What each kind of report must say, and what is noted about its times.
+//! The required members of each kind of report, and the notes about its times.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! A change of the identity key: the old key opens, then its records are resealed, then it is forgotten.
+//! A change of the identity key: the old key opens its records, they are resealed, then the old key is removed.
 
 use std::process::Command;
 
@@ -9,9 +9,9 @@ use crate::app::{App, CLINICIAN_A1, phq9, until};
 const OLD: &str = "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=";
 const NEW: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzIG9ubHkgISEhISE=";
 
-/// Runs `vigil reseal` on an application's data: whether it ended well, and what it said.
+/// Runs `vigilctl reseal` on an application's data. Returns whether it succeeded, and its output.
 fn reseal(app: &App, flags: &[&str]) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
+    let mut command = Command::new(crate::app::vigilctl());
     command.args(["reseal", "--state-dir"]).arg(&app.dir).args(["--variable", &format!("identity_key={NEW}")]);
     let ended = command.args(flags).output().unwrap();
     (ended.status.success(), String::from_utf8(ended.stderr).unwrap())
@@ -30,7 +30,7 @@ async fn after_a_rotation_the_old_key_can_be_forgotten() {
     let subject = app.scored(&location).await["subject"].as_str().unwrap().to_owned();
     let old_list = json!([OLD]).to_string();
     let rotated = App::builder().variable("identity_key", NEW).variable("identity_keys_old", old_list.clone());
-    let rotated = rotated.only(&["submit", "score", "records"]).start_beside(&app).await;
+    let rotated = rotated.only(&["submit", "score", "records", "ops"]).start_beside(&app).await;
     assert_eq!(identity(&rotated, &subject).await, (200, json!("patient of r")));
 
     let key = format!("subject/{subject}");
@@ -47,7 +47,8 @@ async fn after_a_rotation_the_old_key_can_be_forgotten() {
     let (well, said) = reseal(&app, &[]);
     assert!(well && said.contains("0 resealed, 1 sealed with the present key"), "{said}");
 
-    let forgotten = App::builder().variable("identity_key", NEW).only(&["submit", "records"]).start_beside(&app).await;
+    let forgotten =
+        App::builder().variable("identity_key", NEW).only(&["submit", "records", "ops"]).start_beside(&app).await;
     assert_eq!(identity(&forgotten, &subject).await, (200, json!("patient of r")));
 }
 
@@ -65,7 +66,7 @@ async fn it_may_run_beside_an_application_that_writes() {
     let rotated = App::builder().variable("identity_key", NEW).variable("identity_keys_old", old_list.clone());
     let rotated = rotated.start_beside(&app).await;
     let old = format!("identity_keys_old={old_list}");
-    // The same subjects report again and new ones come, while their records are resealed.
+    // While their records are resealed, the same subjects report again and new subjects arrive.
     for number in 0..2 * SUBJECTS {
         let mut report = phq9(&format!("again-{number}"), [2; 9]);
         report["patientId"] = json!(format!("patient of {}", id(number)));

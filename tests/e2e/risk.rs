@@ -1,4 +1,4 @@
-//! The external risk service: asked beside, waited for no longer than its deadline, never in the way of a score.
+//! The external risk service: called beside the scoring, never beyond its deadline, and it never blocks a score.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn asking(url: &str) -> Builder {
 
 async fn risk(app: &App, id: &str) -> Value {
     let shown = app.scored(&app.submit(&phq9(id, [3, 3, 3, 3, 3, 3, 2, 0, 0])).await).await;
-    // Whatever becomes of the call, the score and its alert are there.
+    // Whatever the outcome of the call, the score and its alert exist.
     assert_eq!((&shown["scores"][0]["value"], &shown["alerts"][0]["rule"]), (&json!(20.0), &json!("severe")));
     shown["risk"].clone()
 }
@@ -61,7 +61,7 @@ async fn when_it_is_late_or_fails_the_score_goes_through_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_calls_run_at_once_and_only_for_chosen_instruments() {
     let service = Receiver::start().await;
-    let app = asking(&service.url()).only(&["submit", "records", "console", "drain"]).start().await;
+    let app = asking(&service.url()).only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     service.then((0..40).map(|_| Act::Hang));
     let mut locations = Vec::new();
     for number in 0..40 {
@@ -69,7 +69,7 @@ async fn many_calls_run_at_once_and_only_for_chosen_instruments() {
     }
     let before = std::time::Instant::now();
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
-    // One after the other they would take 16 seconds.
+    // One after the other, they would take 16 seconds.
     assert!(before.elapsed() < Duration::from_secs(8), "{:?}", before.elapsed());
     for location in &locations {
         assert_eq!(app.scored(location).await["risk"], json!({"status": "late"}));
@@ -84,12 +84,12 @@ async fn many_calls_run_at_once_and_only_for_chosen_instruments() {
     assert_eq!(service.calls().len(), 40);
 }
 
-/// The worker of the first answer cannot store it. Whoever scores the response again must store what was decided first: the
-/// first worker may go on, and write it after all.
+/// The worker that got the first answer cannot store it. The next worker that scores the response must store the first
+/// decision: the first worker may continue, and write it after all.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_before_the_store_was_away_stands() {
     let service = Receiver::start().await;
-    let app = asking(&service.url()).only(&["submit", "records", "console", "drain"]).start().await;
+    let app = asking(&service.url()).only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     service.then([Act::Say(json!({"risk": 0.1})), Act::Say(json!({"risk": 0.2}))]);
     let location = app.submit(&phq9("r", [3; 9])).await;
     let store = rusqlite::Connection::open(app.dir.join("sqlite_key_value.db")).unwrap();

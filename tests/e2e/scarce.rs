@@ -1,4 +1,4 @@
-//! A service that answers slowly and counts how many calls it has at once.
+//! A slow service that counts its concurrent calls.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,13 +11,13 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// What it saw and does.
+/// Its counters and its behaviour.
 #[derive(Default)]
 struct State {
     latency: Duration,
     /// The statuses of the next answers; 200 after them.
     statuses: Vec<u16>,
-    /// As JSON.
+    /// The result, as JSON.
     result: String,
     at_once: usize,
     most: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Scarce {
     state: Arc<Mutex<State>>,
 }
 
-/// Counts a call that ends, and one that its caller gave up.
+/// Counts a finished call, or one that its caller gave up.
 struct Call(Arc<Mutex<State>>, bool);
 
 impl Drop for Call {
@@ -45,7 +45,7 @@ impl Drop for Call {
 }
 
 impl Scarce {
-    /// Starts one that takes so long for every answer.
+    /// Starts a service with this latency.
     pub(crate) async fn start(latency: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -82,7 +82,7 @@ impl Scarce {
         self.state.lock().unwrap().statuses = statuses.iter().rev().copied().collect();
     }
 
-    /// Finds this from now on.
+    /// Returns this result from now on.
     pub(crate) fn finds(&self, result: Value) {
         self.answers(&result.to_string());
     }
@@ -92,32 +92,32 @@ impl Scarce {
         self.state.lock().unwrap().result = text.to_owned();
     }
 
-    /// Takes so long from now on.
+    /// Answers with this latency from now on.
     pub(crate) fn takes(&self, latency: Duration) {
         self.state.lock().unwrap().latency = latency;
     }
 
-    /// The most calls at once so far.
+    /// The most concurrent calls so far.
     pub(crate) fn most(&self) -> usize {
         self.state.lock().unwrap().most
     }
 
-    /// How many calls are under way.
+    /// The number of running calls.
     pub(crate) fn at_once(&self) -> usize {
         self.state.lock().unwrap().at_once
     }
 
-    /// How many callers left before their answer.
+    /// The number of callers that left before their answer.
     pub(crate) fn cut(&self) -> usize {
         self.state.lock().unwrap().cut
     }
 
-    /// The traces that its calls named so far.
+    /// The traces of its calls so far.
     pub(crate) fn traces(&self) -> Vec<String> {
         self.state.lock().unwrap().traces.clone()
     }
 
-    /// What it was given so far.
+    /// The inputs of its calls so far.
     pub(crate) fn inputs(&self) -> Vec<Value> {
         self.state.lock().unwrap().inputs.clone()
     }

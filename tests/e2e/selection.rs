@@ -1,4 +1,4 @@
-//! What a response says about its scoring: parameters and the version of the instrument.
+//! The selection in a response: the version of the instrument and the parameters of its scoring.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ async fn a_score_is_made_with_the_parameters_that_came() {
     assert_eq!((&score["id"], &score["value"]), (&json!("index.UK_DSU"), &json!(0.492)));
     assert_eq!(shown["instrument"]["parameters"], json!({"age": "30", "sex": "M"}));
 
-    // The same in another writing is the same; another parameter is another content.
+    // The same parameters, written differently, are the same content; another parameter is other content.
     let again = app.send("POST", DSU, &response("r", json!({"sex": "M", "age": "30.0"}))).await;
     assert_eq!((again.status, again.header("location")), (202, Some(location)));
     let other = app.send("POST", DSU, &response("r", json!({"age": 31, "sex": "M"}))).await;
@@ -47,7 +47,7 @@ async fn a_score_is_made_with_the_parameters_that_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_parameters_and_versions_are_told_with_all_else() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let mut document = response("r", json!({"age": 17, "color": "blue", "sex": true}));
     document["instrumentVersion"] = json!("9");
     document["answers"]["MO"] = json!(6);
@@ -60,7 +60,7 @@ async fn wrong_parameters_and_versions_are_told_with_all_else() {
     ];
     check(&app.send("POST", DSU, &document).await, &expected);
 
-    // In rows as well.
+    // The same holds for rows of a batch.
     document["instrument"] = json!("eq-5d-5l-nice-dsu-map-to-3l-uk");
     let validated = app.send("POST", "/v1/validate", &json!([document])).await;
     let errors = validated.json()["rows"][0]["errors"].clone();
@@ -130,7 +130,7 @@ async fn a_response_names_the_version_that_it_answers() {
     let location = first.header("location").unwrap();
     assert_eq!(app.scored(location).await["instrument"]["version"], "1");
 
-    // In FHIR the canonical says it, and it is the same response.
+    // FHIR says it in the canonical, and it is the same response.
     let resource = json!({
         "resourceType": "QuestionnaireResponse", "status": "completed",
         "questionnaire": "urn:vigil:questionnaire:own|1", "authored": "2026-03-01T08:00:00Z",
@@ -148,7 +148,7 @@ async fn a_response_names_the_version_that_it_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_version_scores_with_the_parameters_that_came() {
     let app = App::start().await;
-    // The variant says what the answer counts: as it is, or so many times.
+    // The variant decides the value of an answer: unchanged, or multiplied.
     let definition = |version: &str, times: u32| {
         let case = |variant: &str, times: u32| json!({"when": {"parameter": "variant", "is": variant}, "method": "sum", "items": ["a"], "linear": {"multiply": times}});
         json!({

@@ -1,4 +1,4 @@
-//! The self-check: an alert that Vigil sends to itself comes through the whole path, and leaves nothing behind.
+//! The self-check: an alert that Vigil sends to itself passes the whole path, and leaves nothing behind.
 
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,12 @@ async fn known(app: &App, field: &str) -> Option<i64> {
     app.redis(&["HGET", "{vigil}:self-check", field]).await
 }
 
-/// Waits until one came back that went out after `before`. Gives when it went out.
+/// Waits until a self-check has come back that was sent after `before`. Returns the time at which it was sent.
 async fn back(app: &App, before: i64) -> i64 {
     until("a self-check comes back", async || known(app, "arrived-of").await.filter(|sent| *sent > before)).await
 }
 
-/// What `/readyz` says, and which of its checks fail.
+/// The status of `/readyz`, and its failing checks.
 async fn ready(app: &App) -> (u16, Vec<Value>) {
     let answer = app.client().await.send("GET", "/readyz", &[], "").await.unwrap();
     let checks = answer.json()["checks"].as_array().unwrap().clone();
@@ -49,7 +49,7 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
-/// The lasting keys of Redis: marks that expire within seconds come and go.
+/// The lasting keys of Redis, without those that expire within seconds.
 async fn keys(app: &App) -> Vec<String> {
     let mut keys: Vec<String> = app.redis(&["KEYS", "*"]).await;
     let passing = [":once:", ":bell:", ":check:"];
@@ -121,12 +121,13 @@ async fn two_hosts_send_one_in_an_interval() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_is_broken_anywhere_is_not_ready_and_says_why() {
     for missing in ["clock", "score", "dispatch"] {
-        let all = ["submit", "records", "console", "clock", "score", "dispatch"];
+        let all = ["submit", "records", "console", "clock", "score", "dispatch", "ops", "alerts"];
         let rest: Vec<&str> = all.into_iter().filter(|id| *id != missing).collect();
         let mut app = checked(1).only(&rest).start().await;
         late(&app).await;
         assert!(value(&metrics(&app).await, "vigil_self_check_age_seconds").is_some_and(|age| age > 3.0), "{missing}");
-        // What nobody works on does not pile up: one in three intervals, and they waited for little more than one time.
+        // Self-checks do not pile up if nobody works on them: one in three intervals, and they waited little longer
+        // than one of these.
         let waiting: usize = app.redis(&["XLEN", "{vigil}:q:score"]).await;
         assert!(waiting <= 4, "without {missing}: {waiting}");
         app.stop().await;
@@ -139,7 +140,7 @@ async fn a_path_that_is_broken_anywhere_is_not_ready_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_was_down_has_time_for_the_first_one() {
-    let mut app = checked(1).only(&["records"]).start().await;
+    let mut app = checked(1).only(&["records", "ops"]).start().await;
     app.stop().await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let ago = (now - 3_600_000).to_string();
@@ -153,13 +154,13 @@ async fn a_host_that_was_down_has_time_for_the_first_one() {
     })
     .await;
     assert_eq!(first, 200);
-    // Without a clock none will come.
+    // Without a clock, no self-check will come.
     late(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operators_round_sends_it_and_takes_it_the_whole_way() {
-    let app = checked(1).only(&["submit", "records", "console", "drain"]).start().await;
+    let app = checked(1).only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let round = async || app.send("POST", "/v1/ops/drain", &Value::Null).await.json();
     let nothing = json!({"due": 0, "overdue": 0, "scored": 0, "dispatched": 0});
     assert_eq!(round().await, nothing, "it is not counted");

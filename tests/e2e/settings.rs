@@ -1,4 +1,4 @@
-//! Configuration documents and instruments: changed while Vigil runs, in force at once and everywhere.
+//! Configuration documents and instruments change while Vigil runs, and are in force at once and everywhere.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn response(id: &str, answers: [u32; 2]) -> Value {
     })
 }
 
-/// Sends over a connection that stays, so that it meets instances that have seen what was before.
+/// Sends over a kept-alive connection, so that it meets instances that have seen the earlier version.
 async fn send(client: &mut Client, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
     let authorization = format!("Bearer {ADMIN}");
     let mut all = vec![("authorization", authorization.as_str()), ("content-type", "application/json")];
@@ -39,7 +39,7 @@ async fn send(client: &mut Client, method: &str, path: &str, headers: &[(&str, &
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instrument_is_in_force_at_once_on_every_host_and_records_keep_theirs() {
     let one = App::start().await;
-    let other = App::builder().only(&["submit", "records"]).start_beside(&one).await;
+    let other = App::builder().only(&["submit", "records", "ops"]).start_beside(&one).await;
     let path = "/v1/surveys/sleep/responses";
     let mut client = other.client().await;
     assert_eq!(send(&mut client, "POST", path, &[], &response("r0", [1, 1])).await.status, 404);
@@ -52,7 +52,7 @@ async fn an_instrument_is_in_force_at_once_on_every_host_and_records_keep_theirs
     assert_eq!((&shown["scores"][0]["value"], &shown["alerts"][0]["rule"]), (&json!(5.0), &json!("high")));
     assert_eq!(shown["instrument"]["version"], "1");
 
-    // What the old version forbids and the new one allows, to an instance that knows the old one; and the reverse.
+    // The new version allows what the old one forbids, and the reverse; the instance knows the old one.
     assert_eq!(send(&mut client, "POST", path, &[], &response("r2", [9, 9])).await.status, 422);
     assert_eq!(one.send("PUT", SLEEP, &sleep("2", 10)).await.status, 201);
     let second = send(&mut client, "POST", path, &[], &response("r2", [9, 9])).await;
@@ -76,7 +76,7 @@ async fn an_instrument_is_in_force_at_once_on_every_host_and_records_keep_theirs
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_waits_in_the_queue_with_what_it_was_checked_by() {
-    let mut app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let mut app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     assert_eq!(app.send("PUT", SLEEP, &sleep("1", 5)).await.status, 201);
     let answer = app.send("POST", "/v1/surveys/sleep/responses", &response("r", [5, 5])).await;
     let location = answer.header("location").unwrap().to_owned();
@@ -90,7 +90,7 @@ async fn a_version_waits_in_the_queue_with_what_it_was_checked_by() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_is_tried_before_it_is_stored() {
-    let app = App::builder().only(&["records", "console"]).start().await;
+    let app = App::builder().only(&["records", "console", "ops", "alerts"]).start().await;
     let with = |scores: Value| {
         let examples = json!([{"answers": {"s1": 3, "s2": 4}, "scores": scores}, {"answers": {"s1": 1}}]);
         json!({"definition": sleep("1", 5), "examples": examples})
@@ -109,7 +109,7 @@ async fn a_definition_is_tried_before_it_is_stored() {
     assert_eq!(app.send("GET", SLEEP, &Value::Null).await.status, 404, "nothing was stored");
     assert_eq!(app.send("PUT", SLEEP, &with(json!({"total": 7.0}))).await.status, 201);
 
-    // All faults at once, pointing into what was sent.
+    // All faults at once; their pointers point into the body that was sent.
     let mut faulty = with(json!({}));
     faulty["definition"]["items"][0]["range"] = json!([5, 0]);
     faulty["definition"]["scores"][0]["items"] = json!(["s1", "s9"]);
@@ -123,7 +123,7 @@ async fn a_definition_is_tried_before_it_is_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_never_changes_and_a_rule_that_is_always_on_stays() {
-    let app = App::builder().only(&["records", "console"]).start().await;
+    let app = App::builder().only(&["records", "console", "ops", "alerts"]).start().await;
     assert_eq!(app.send("PUT", SLEEP, &sleep("1", 5)).await.status, 201);
     assert_eq!(app.send("PUT", SLEEP, &sleep("1", 6)).await.status, 409);
     let mut quiet = sleep("2", 5);
@@ -133,7 +133,7 @@ async fn a_version_never_changes_and_a_rule_that_is_always_on_stays() {
     elsewhere["id"] = json!("other");
     let findings = app.send("PUT", SLEEP, &elsewhere).await.findings();
     assert_eq!(findings, [("/id".into(), "conflict".into()), ("/version".into(), "format".into())]);
-    // What came with Vigil has its version too, and can be had back.
+    // A built-in instrument has a version too, and can be restored.
     let built_in = app.send("GET", "/v1/instruments/pain-nrs", &Value::Null).await.json();
     let mut own = built_in.clone();
     own["title"] = json!("Pain, our words");
@@ -148,7 +148,7 @@ async fn a_version_never_changes_and_a_rule_that_is_always_on_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_is_replaced_only_by_who_has_seen_it() {
-    let app = App::builder().only(&["records", "console"]).start().await;
+    let app = App::builder().only(&["records", "console", "ops", "alerts"]).start().await;
     assert_eq!(app.send("GET", DOCUMENT, &Value::Null).await.status, 404);
     assert_eq!(app.send("GET", "/v1/config/nothing", &Value::Null).await.status, 404);
     assert_eq!(app.send("PUT", DOCUMENT, &json!([])).await.status, 422);
@@ -160,7 +160,7 @@ async fn a_document_is_replaced_only_by_who_has_seen_it() {
     assert_eq!((stored.status, stored.header("etag")), (201, Some("\"1\"")));
     assert_eq!(app.send("PUT", DOCUMENT, &content).await.status, 428);
 
-    // Of many who have seen the same, one wins.
+    // If many senders have seen the same version, one wins.
     let replace = async |tag: &str| {
         let headers = [("if-match", tag), ("x-change-reason", "review of the protocol")];
         send(&mut app.client().await, "PUT", DOCUMENT, &headers, &content).await.status
@@ -248,7 +248,7 @@ async fn responses_are_scored_again_page_by_page_and_keep_their_first_scores() {
     let trail = app.send("GET", &format!("/v1/audit/rescored/{id}"), &Value::Null).await.json();
     assert_eq!((&trail["verified"], &trail["content"]), (&json!(true), &json!("unchanged")), "{trail}");
 
-    // An erasure takes these too.
+    // An erasure removes these too.
     let reason = json!({"reason": "consent withdrawn"});
     assert_eq!(app.send("DELETE", &locations[2], &reason).await.status, 200);
     assert_eq!(app.stored(&format!("rescored/{id}")), None);

@@ -1,4 +1,4 @@
-//! Submissions of a batch share an entry of the queue: each is an entry of its own to whoever looks.
+//! The submissions of a batch share an entry of the queue; a reader sees each as an entry of its own.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::receiver::Receiver;
 const STREAM: &str = "{vigil}:q:score";
 const MORE: &str = "{vigil}:q:score:more";
 
-/// The ids that a batch of PHQ-9 responses gets; the second demands an alert.
+/// Sends a batch of PHQ-9 responses and returns their ids; the second one demands an alert.
 async fn batch(app: &App, count: usize) -> Vec<String> {
     let rows: Vec<Value> = (0..count)
         .map(|number| {
@@ -31,12 +31,12 @@ async fn drain(app: &App) {
     assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.status, 200);
 }
 
-/// Entries of the stream, and submissions beyond one for each.
+/// The number of entries in the stream, and the number of submissions beyond the first of each.
 async fn waiting(app: &App) -> (usize, Option<usize>) {
     (app.redis(&["XLEN", STREAM]).await, app.redis(&["GET", MORE]).await)
 }
 
-/// Seconds for which the door still knows a submission; -1 for ever.
+/// How many seconds the door still remembers a submission; -1 for ever.
 async fn known_for(app: &App, id: &str) -> i64 {
     app.redis(&["TTL", &format!("{{vigil}}:once:{id}")]).await
 }
@@ -50,7 +50,7 @@ async fn state(app: &App, id: &str) -> String {
 async fn each_is_scored_and_an_erased_one_takes_no_other_along() {
     let receiver = Receiver::start().await;
     let builder = App::builder().variable("once_days", "2").routes(&[&receiver.url()]);
-    let app = builder.only(&["submit", "records", "console", "drain"]).start().await;
+    let app = builder.only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let ids = batch(&app, 5).await;
     assert_eq!(waiting(&app).await, (1, Some(4)));
     let metrics = app.send("GET", "/metrics", &Value::Null).await;
@@ -80,9 +80,9 @@ async fn each_is_scored_and_an_erased_one_takes_no_other_along() {
 async fn what_brings_workers_down_is_taken_apart() {
     let receiver = Receiver::start().await;
     let builder = App::builder().variable("max_attempts", "3").routes(&[&receiver.url()]);
-    let app = builder.only(&["submit", "records", "drain"]).start().await;
+    let app = builder.only(&["submit", "records", "ops"]).start().await;
     let ids = batch(&app, 3).await;
-    // The first worker takes all of them along, the second what is left of them one by one.
+    // The first worker takes all of them together, the second takes the rest one by one.
     queues::take(&app, "score", "first", 60_000).await;
     assert_eq!(waiting(&app).await, (1, Some(2)));
     queues::die(&app, "first").await;
@@ -100,7 +100,7 @@ async fn what_brings_workers_down_is_taken_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_worker_left_comes_back_whole() {
-    let app = App::builder().only(&["submit", "records", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let ids = batch(&app, 3).await;
     queues::take(&app, "score", "gone", 60_000).await;
     drain(&app).await;
@@ -115,7 +115,7 @@ async fn what_a_worker_left_comes_back_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_one_id_and_rows_that_came_before_are_told_apart() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     batch(&app, 2).await;
     let row = |id: &str, first: u8| {
         let mut row = phq9(id, [first, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -131,13 +131,13 @@ async fn rows_of_one_id_and_rows_that_came_before_are_told_apart() {
     assert_eq!(statuses(twice).await, ["accepted", "duplicate", "conflict", "accepted"]);
     let before = json!([row("c", 1), row("r0", 1), row("r0", 3)]);
     assert_eq!(statuses(before).await, ["accepted", "duplicate", "conflict"]);
-    // Two came together, three alone.
+    // Two came in one entry, three alone.
     assert_eq!(waiting(&app).await, (4, Some(1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_at_the_same_time_goes_in_together_and_each_is_told_its_own_outcome() {
-    let app = App::builder().only(&["submit", "records", "drain"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let send = async |id: String, last: u8| {
         let answer = app.send("POST", PHQ9, &phq9(&id, [1, 0, 0, 0, 0, 0, 0, 0, last])).await;
         (answer.status, answer.header("location").unwrap_or_default().to_owned())

@@ -1,4 +1,4 @@
-//! Counters and metrics: every outcome is counted where it belongs, and a key sees its own.
+//! Counters and metrics: every outcome is counted under the right labels, and a key sees only its own.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn site<'a>(stats: &'a Value, study: &str, site: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no site {study} {site}: {stats}"))
 }
 
-/// Sends something of every outcome.
+/// Sends requests for every outcome.
 async fn everything(app: &App) {
     for (id, answers, status) in [("r1", [0; 9], 202), ("r2", [0; 9], 202), ("r1", [0; 9], 202), ("r1", [1; 9], 409)] {
         assert_eq!(app.send("POST", PHQ9, &phq9(id, answers)).await.status, status);
@@ -45,14 +45,14 @@ async fn everything(app: &App) {
     assert_eq!(app.send("POST", "/v1/reports", &lab("l1")).await.status, 202);
     assert_eq!(app.send("POST", PHQ9, &at("A", "2", phq9("r1", [0; 9]))).await.status, 202);
     assert_eq!(app.send("POST", PHQ9, &at("B", "1", phq9("r1", [0; 9]))).await.status, 202);
-    // Rejected: of a known site and kind, of a known site, of nobody knows which.
+    // Rejected: of a known site and kind, of a known site, of an unknown site.
     assert_eq!(app.send("POST", PHQ9, &phq9("r3", [9; 9])).await.status, 422);
     let mut untimely = lab("l2");
     untimely["authoredAt"] = json!("today");
     assert_eq!(app.send("POST", "/v1/reports", &untimely).await.status, 422);
     assert_eq!(app.send("POST", "/v1/reports", &json!([])).await.status, 422);
     assert_eq!(app.send("POST", PHQ9, &at("a study", "1", phq9("r4", [0; 9]))).await.status, 422);
-    // Refused: a faulty document of a study that the key does not cover is not counted there.
+    // Refused: a faulty document of a study that the key does not cover does not count for that study.
     assert_eq!(app.send_as(SUBMIT_A, "POST", PHQ9, &at("B", "1", phq9("r5", [9; 9]))).await.status, 422);
     assert_eq!(app.send_as(SUBMIT_A, "POST", PHQ9, &at("B", "1", phq9("r5", [0; 9]))).await.status, 403);
     assert_eq!(app.send_as(READ_A1, "POST", PHQ9, &phq9("r6", [0; 9])).await.status, 403);
@@ -64,7 +64,7 @@ async fn everything(app: &App) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_outcome_is_counted_by_site_and_kind() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     everything(&app).await;
     let expected = json!({"accepted": 5, "duplicate": 1, "conflict": 1, "rejected": 5, "oversized": 0,
                           "limited": 0, "busy": 0, "unauthenticated": 4, "forbidden": 2});
@@ -86,7 +86,7 @@ async fn every_outcome_is_counted_by_site_and_kind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_long_or_meets_a_full_queue_is_counted() {
-    let app = App::builder().variable("queue_capacity", "1").only(&["submit", "console"]).start().await;
+    let app = App::builder().variable("queue_capacity", "1").only(&["submit", "console", "alerts"]).start().await;
     for (id, status) in [("r1", 202), ("r2", 503), ("r3", 503)] {
         assert_eq!(app.send("POST", PHQ9, &phq9(id, [0; 9])).await.status, status);
     }
@@ -102,7 +102,7 @@ async fn what_is_too_long_or_meets_a_full_queue_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_sees_the_counters_of_its_study_and_site() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     everything(&app).await;
     stats(&app, ADMIN, |stats| stats["total"]["unauthenticated"] == 4 && stats["total"]["rejected"] == 5).await;
     let places = |stats: &Value| -> Vec<(String, String)> {
@@ -133,7 +133,7 @@ async fn scrape(app: &App, key: &str) -> String {
     String::from_utf8(answer.body.to_vec()).unwrap()
 }
 
-/// The samples of an OpenMetrics text: name and labels to value. Whatever breaks the format fails the test.
+/// The samples of an OpenMetrics text: name and labels to value. A format error fails the test.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let body = text.strip_suffix("# EOF\n").unwrap();
     let (mut family, mut kind) = (String::new(), String::new());
@@ -164,7 +164,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_open_metrics_and_tell_what_waits() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let empty = samples(&scrape(&app, ADMIN).await);
     for name in ["vigil_queue_entries{queue=\"score\"}", "vigil_queue_oldest_age_seconds{queue=\"dispatch\"}"] {
         assert_eq!(empty[name], 0.0, "{empty:?}");
@@ -191,7 +191,7 @@ async fn metrics_are_open_metrics_and_tell_what_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_refusals_is_counted_whole_by_few_scripts() {
-    let app = App::builder().only(&["submit", "records", "console"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     let address = app.address;
     let senders: Vec<_> = (0..8)
         .map(|_| {
@@ -219,6 +219,6 @@ async fn without_redis_figures_are_away_and_nothing_breaks() {
         let answer = app.send("GET", path, &Value::Null).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
     }
-    // A refusal that cannot be counted is a refusal all the same.
+    // A refusal that cannot be counted is still a refusal.
     assert_eq!(app.send_as("nobody", "POST", PHQ9, &phq9("r", [0; 9])).await.status, 401);
 }

@@ -1,4 +1,4 @@
-//! What a study is: asked for once, by whomever.
+//! A study's description: the service is called once, however many clients ask.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn thousands_of_reads_on_two_hosts_cause_one_call() {
     assert_eq!(upstreams.calls("studies").await, 1);
 }
 
-/// Makes what is kept older than it is.
+/// Makes a cached answer older than it is.
 async fn age(app: &App, study: &str) {
     let key = format!("{{vigil}}:cache:study:{study}");
     let _: u32 = app.redis(&["HSET", &key, "until", "0"]).await;
@@ -69,7 +69,7 @@ async fn what_is_stale_is_given_on_while_one_refreshes_it() {
     .await;
     assert_eq!(upstreams.calls("studies").await, 2);
 
-    // A service in trouble: the old answer stays, and it is not asked again soon.
+    // A service in trouble: the old answer stays, and the service is not called again soon.
     age(&app, "A").await;
     upstreams.script("studies", json!({"status": 500})).await;
     for _ in 0..20 {
@@ -114,7 +114,7 @@ async fn that_there_is_nothing_is_kept_for_a_short_while() {
         assert_eq!(app.send("GET", PATH, &Value::Null).await.status, 502);
     }
     assert_eq!(upstreams.calls("studies").await, 2);
-    // A service that hangs is waited for until the caller's deadline, and called once.
+    // A request waits for a hanging service until the caller's deadline; the service is called once.
     upstreams.script("studies", json!({"act": "hang"})).await;
     let authorization = format!("Bearer {ADMIN}");
     let headers = [("authorization", authorization.as_str()), ("x-request-timeout-ms", "300")];
@@ -141,7 +141,7 @@ async fn a_study_is_shown_to_its_own_readers() {
         assert_eq!(app.send_as(key, "GET", path, &Value::Null).await.status, expected, "{key} {path}");
     }
     // Without a service there is nothing to show.
-    let bare = App::builder().only(&["records"]).start().await;
+    let bare = App::builder().only(&["records", "ops"]).start().await;
     assert_eq!(bare.send("GET", PATH, &Value::Null).await.status, 404);
 }
 
@@ -151,7 +151,7 @@ async fn one_failure_after_another_keeps_nobody_waiting_once_the_service_is_back
     let app = upstreams.behind(App::builder()).start().await;
     upstreams.script("studies", json!({"status": 500})).await;
     assert_eq!(app.send("GET", PATH, &Value::Null).await.status, 502);
-    // At the very end of its time: no longer good, and still there.
+    // At the very end of its time: expired, and still there.
     age(&app, "A").await;
     let key = "{vigil}:cache:study:A";
     let _: u32 = app.redis(&["PEXPIRE", key, "60000"]).await;

@@ -1,4 +1,4 @@
-//! What the administrator of one study may do where something is shared by all.
+//! The rights of a study's administrator over things that all studies share.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::app::{ADMIN, ADMIN_B, App, CLINICIAN_A1, READ_A1, SECRET, phq9};
 use crate::client::Answer;
 use crate::receiver::{Act, Receiver};
 
-/// Alerts once, by its total: high.
+/// Raises one alert, by its total: high.
 const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
 
 fn of(study: &str, id: &str) -> Value {
@@ -15,7 +15,7 @@ fn of(study: &str, id: &str) -> Value {
     response
 }
 
-/// Studies A and B, each with a receiver of its own, and one for all.
+/// Studies A and B, each with its own receiver, and a receiver for all.
 async fn started(a: &Receiver, b: &Receiver) -> App {
     let app = App::start().await;
     let hook = |it: &Receiver| json!({"channel": "webhook", "url": it.url(), "secrets": [SECRET]});
@@ -37,7 +37,7 @@ async fn alerted(app: &App, response: &Value, state: &str) {
     app.shown(&location, |shown| shown["alerts"][0]["state"] == state).await;
 }
 
-/// Asks as the administrator of B.
+/// Sends a request as the administrator of B.
 async fn asked(app: &App, method: &str, path: &str, body: Value) -> Answer {
     app.send_as(ADMIN_B, method, path, &body).await
 }
@@ -52,7 +52,7 @@ async fn dead_letters_are_those_of_the_own_study() {
         alerted(&app, &of("A", &format!("a{number}")), "dead").await;
         alerted(&app, &of("B", &format!("b{number}")), "dead").await;
     }
-    // A submission that could not be scored says itself where it belongs; one that nobody can read belongs nowhere.
+    // A submission that could not be scored names its study and site itself; an unreadable one belongs nowhere.
     for payload in [r#"{"submission":{"submissionId":"s","studyId":"B","siteId":"2"}}"#, "{}"] {
         let _: String =
             app.redis(&["XADD", "{vigil}:dead", "*", "q", "score", "reason", "unreadable-entry", "d", payload]).await;
@@ -107,7 +107,7 @@ async fn receivers_are_those_that_the_own_study_alone_names() {
     alerted(&app, &of("B", "r3"), "delivered").await;
     alerted(&app, &of("A", "r4"), "dead").await;
     assert_eq!((a.calls().len(), b.calls().len()), (1, 2), "the other one is still disabled");
-    // Addresses are for those who configure everything.
+    // Only a key that may configure everything sees addresses.
     for key in [ADMIN_B, READ_A1, CLINICIAN_A1] {
         assert_eq!(app.send_as(key, "GET", "/v1/config/alert-routes", &Value::Null).await.status, 403);
     }

@@ -1,10 +1,10 @@
-//! What a subject sent: lists with cursors, and how a score went.
+//! The submissions of a subject: lists with cursors, and the course of a score.
 
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, CLINICIAN_A2, READ_A1, READ_B, SUBMIT_A, phq9, until};
 
-/// A response of one patient, written on a day of March 2026, that scores `points`.
+/// A response of one patient, written on this day of March 2026, that scores `points`.
 fn response(day: u8, points: u8) -> Value {
     let mut answers = [0; 9];
     for point in 0..usize::from(points) {
@@ -22,7 +22,7 @@ fn report(id: &str) -> Value {
            "collectedAt": "2026-03-01T08:00:00Z"}]}})
 }
 
-/// Sends responses of these days and points, in this order, and gives the subject once all are listed.
+/// Sends responses of these days and points, in this order. Returns the subject once all are listed.
 async fn send(app: &App, responses: &[(u8, u8)]) -> String {
     let mut subject = String::new();
     for (day, points) in responses {
@@ -54,22 +54,22 @@ async fn pages_show_everything_once_whatever_comes_in_between() {
     let first = get(&app, READ_A1, &format!("{path}?limit=2")).await;
     assert_eq!(days(&first, "submissions", "authoredAt"), [9, 7]);
     assert_eq!(first["submissions"][0]["scores"][0]["value"], 5.0);
-    // One that belongs before what was shown, and one behind it.
+    // One response belongs before the page that was shown, one behind it.
     send(&app, &[(11, 1), (4, 1)]).await;
     until("both are listed", async || {
         let all = get(&app, READ_A1, &path).await;
         (all["submissions"].as_array().unwrap().len() == 7).then_some(())
     })
     .await;
-    let (mut seen, mut next) = (vec![9, 7], first["next"].clone());
+    let (mut seen, mut next) = (vec![9, 7], first["cursor"].clone());
     while let Some(cursor) = next.as_str() {
-        let page = get(&app, READ_A1, &format!("{path}?limit=2&after={cursor}")).await;
+        let page = get(&app, READ_A1, &format!("{path}?limit=2&cursor={cursor}")).await;
         seen.extend(days(&page, "submissions", "authoredAt"));
-        next = page["next"].clone();
+        next = page["cursor"].clone();
     }
     assert_eq!(seen, [9, 7, 5, 4, 3, 1]);
 
-    // A report is listed too, and an erased submission no more, even if a cursor names it.
+    // A report is listed too. An erased submission is not, even if a cursor names it.
     let answer = app.send("POST", "/v1/reports", &report("l")).await;
     let location = answer.header("location").unwrap().to_owned();
     until("the report is listed", async || {
@@ -78,15 +78,15 @@ async fn pages_show_everything_once_whatever_comes_in_between() {
     })
     .await;
     let second = get(&app, READ_A1, &format!("{path}?limit=2")).await;
-    let cursor = second["next"].as_str().unwrap();
+    let cursor = second["cursor"].as_str().unwrap();
     let last = format!("/v1/submissions/{}", second["submissions"][1]["submissionId"].as_str().unwrap());
     for location in [&last, &location] {
         let erased = app.send("DELETE", location, &json!({"reason": "withdrawn"})).await;
         assert_eq!(erased.status, 200, "{erased:?}");
     }
-    let rest = get(&app, READ_A1, &format!("{path}?after={cursor}")).await;
+    let rest = get(&app, READ_A1, &format!("{path}?cursor={cursor}")).await;
     assert_eq!(days(&rest, "submissions", "authoredAt"), [7, 5, 4, 3, 1]);
-    assert_eq!(rest["next"], Value::Null);
+    assert_eq!(rest["cursor"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn a_score_is_a_series_and_a_picture() {
     assert_eq!(values, [&json!(4.0), &json!(8.0), &json!(10.0)]);
     assert_eq!(series["points"][2]["band"], "moderate");
     let page = get(&app, READ_A1, &format!("{path}&limit=2")).await;
-    let rest = get(&app, READ_A1, &format!("{path}&after={}", page["next"].as_str().unwrap())).await;
+    let rest = get(&app, READ_A1, &format!("{path}&cursor={}", page["cursor"].as_str().unwrap())).await;
     assert!(days(&page, "points", "at") == [1, 2] && days(&rest, "points", "at") == [3], "{page} {rest}");
 
     let authorization = format!("Bearer {READ_A1}");
@@ -121,7 +121,7 @@ async fn a_score_is_a_series_and_a_picture() {
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && svg.ends_with("</svg>"), "{svg}");
     assert!(svg.contains("3 values, from 4 to 10, last 10"), "{svg}");
     assert_eq!(svg.split("points=\"").nth(1).unwrap().split('"').next().unwrap().split(' ').count(), 3, "{svg}");
-    // Nothing to show is a picture too, and a series without points.
+    // An unknown score gives an empty picture, and a series without points.
     let nothing = path.replace("total", "nothing");
     let answer = app.client().await.send("GET", &nothing, &headers, "").await.unwrap();
     assert!(answer.status == 200 && !answer.body.is_empty(), "{answer:?}");
@@ -143,7 +143,7 @@ async fn a_subject_is_seen_by_those_whose_key_covers_it() {
         assert_eq!(app.send("GET", &unknown, &Value::Null).await.status, 404);
         assert_eq!(app.send("GET", &path.replace(&subject, "x"), &Value::Null).await.status, 404);
     }
-    let path = format!("/v1/subjects/{subject}/scores?score=total&after=x&limit=0&z=1");
+    let path = format!("/v1/subjects/{subject}/scores?score=total&cursor=x&limit=0&z=1");
     let answer = app.send("GET", &path, &Value::Null).await;
     let mut codes: Vec<String> = answer.findings().into_iter().map(|(_, code)| code).collect();
     codes.sort();

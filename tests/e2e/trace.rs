@@ -8,10 +8,10 @@ use crate::receiver::Receiver;
 use crate::scarce::Scarce;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-/// What stays of it from span to span.
+/// The part of the trace that stays the same from span to span.
 const SAME: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-";
 
-/// The log lines of an event, as far as they are written.
+/// The log lines of an event that are written so far.
 fn lines(app: &App, event: &str) -> Vec<Value> {
     let logs = app.files().into_iter().filter(|(name, _)| name.contains("/logs/") || name.ends_with(".log"));
     let text: String = logs.map(|(_, content)| String::from_utf8_lossy(&content).into_owned()).collect();
@@ -28,7 +28,7 @@ async fn a_problem_names_the_trace_that_came_or_a_new_one() {
         ("POST", PHQ9, &*bearer, 415),
         ("POST", "/v1/reports/batch", "Bearer nobody", 401),
         ("GET", "/v1/submissions/x", &*bearer, 404),
-        ("GET", "/nowhere", &*bearer, 404),
+        ("GET", "/v1/nowhere", &*bearer, 404),
         ("PUT", "/v1/config/alert-rules", &*bearer, 415),
     ] {
         let headers = [("authorization", authorization), ("traceparent", TRACE), ("content-type", "text/plain")];
@@ -85,13 +85,13 @@ async fn problems_of_requests_at_the_same_time_name_each_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_takes_its_trace_along() {
     let receiver = Receiver::start().await;
-    let mut app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records"]).start().await;
+    let mut app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "ops"]).start().await;
     let bearer = format!("Bearer {ADMIN}");
     let headers = [("authorization", bearer.as_str()), ("traceparent", TRACE), ("content-type", "application/json")];
     let response = phq9("r", [0, 0, 0, 0, 0, 0, 0, 0, 1]).to_string();
     let answer = app.client().await.send("POST", PHQ9, &headers, response).await.unwrap();
     assert_eq!(answer.status, 202);
-    // The same entry of an instrument that nobody knows: it becomes a dead letter, and a line in the log.
+    // The same entry, of an unknown instrument: it becomes a dead letter and a line in the log.
     let entries: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     let mut entry: Value = serde_json::from_str(&entries[0].1[1]).unwrap();
     assert!(entry[2].as_str().unwrap().starts_with(SAME), "{entry}");
@@ -141,7 +141,7 @@ async fn what_is_asked_of_images_has_one_trace_in_problems_log_lines_and_calls()
     assert_eq!(app.client().await.send("POST", "/v1/dicom/analyze", &headers, file).await.unwrap().status, 200);
     let line = until("it is logged", async || lines(&app, "dicom-read").into_iter().next()).await;
     assert!(line["traceparent"].as_str().unwrap().starts_with(SAME), "{line}");
-    // Where none came, the call and the problem name the same new one.
+    // If the request had no trace, the call and the problem name the same new one.
     service.then(&[500]);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     let body = json!({"service": "chest", "input": {}}).to_string();

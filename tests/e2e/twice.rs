@@ -1,5 +1,5 @@
-//! What is there twice: every door refuses a repeated member by its pointer, however its name is spelled, and takes
-//! nothing in.
+//! Repeated members: every door refuses a document with one and names it by its pointer, however its name is spelled.
+//! The door stores nothing.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::client::Answer;
 use crate::openapi::{self, LINK_KEY};
 use crate::scarce::Scarce;
 
-/// The most members of one example that are repeated, each once.
+/// The most members of one example that a test repeats, one at a time.
 const MOST: usize = 24;
 
 /// A name as JSON, each character as an escape.
@@ -38,7 +38,7 @@ fn members(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A value as JSON, with one member there twice: the second time with another name's spelling.
+/// A value as JSON, with one member twice: the second name may be spelled in another way.
 fn repeating(value: &Value, at: &str, twice: &str, spelled: bool) -> String {
     match value {
         Value::Object(object) => {
@@ -63,7 +63,7 @@ fn repeating(value: &Value, at: &str, twice: &str, spelled: bool) -> String {
     }
 }
 
-/// Whether an answer tells of this pointer that it stands for something that is there twice.
+/// Whether an answer reports that the member at this pointer is repeated.
 fn tells(answer: &Answer, pointer: &str) -> bool {
     let document = answer.json();
     let told = |errors: &Value| {
@@ -80,7 +80,7 @@ fn tells(answer: &Answer, pointer: &str) -> bool {
 /// Puts a body into the frame of its type.
 type Frame = fn(String) -> String;
 
-/// The bodies of an example that are sent by themselves: of many rows each, in the frame of its type.
+/// The bodies to send for an example: if it has many rows, one body for each row, in the frame of its type.
 fn bodies(media: &str, example: &Value) -> Vec<(Value, Frame)> {
     match (media, example) {
         (_, Value::String(lines)) => {
@@ -91,7 +91,7 @@ fn bodies(media: &str, example: &Value) -> Vec<(Value, Frame)> {
     }
 }
 
-/// What must not change: the settings' versions, alerts, submissions, analyses, their histories.
+/// The state that must not change: the versions of settings, alerts, submissions, analyses, their histories.
 fn kept(app: &App) -> Vec<String> {
     app.stored_keys("").into_iter().filter(|key| !key.starts_with("probe/")).collect()
 }
@@ -145,7 +145,7 @@ async fn every_door_refuses_a_member_that_is_there_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_twice_is_told_with_all_that_is_wrong_and_raises_nothing() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     let authorization = format!("Bearer {ADMIN}");
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     let send =
@@ -226,7 +226,7 @@ async fn a_service_that_says_something_twice_decides_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_parameters_are_told_each_by_its_name() {
-    let app = App::builder().only(&["records", "console"]).start().await;
+    let app = App::builder().only(&["records", "console", "ops", "alerts"]).start().await;
     let subject = "0".repeat(32);
     for (path, code) in [
         ("/v1/alerts".to_owned(), "unknown"),

@@ -1,4 +1,4 @@
-//! The services that Vigil reads from: the program of `tests/upstreams`, told what to do and asked what it saw.
+//! The services that Vigil reads from: runs the program of `tests/upstreams`, scripts it, and asks for its calls.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app::{Builder, until};
 use crate::client::Client;
 
-/// The program, running. It ends with this.
+/// The running program. Dropping this ends it.
 pub(crate) struct Upstreams {
     child: Child,
     address: SocketAddr,
@@ -51,14 +51,14 @@ impl Upstreams {
             .variable("report_parts", report.to_string())
     }
 
-    /// From now on a service behaves like this.
+    /// A service follows this script from now on.
     pub(crate) async fn script(&self, service: &str, script: Value) {
         let mut client = Client::connect(self.address).await.unwrap();
         let answer = client.send("PUT", &format!("/script/{service}"), &[], script.to_string()).await.unwrap();
         assert_eq!(answer.status, 204, "{answer:?}");
     }
 
-    /// What a service saw.
+    /// The calls that a service saw.
     pub(crate) async fn seen(&self, service: &str) -> Value {
         let mut client = Client::connect(self.address).await.unwrap();
         client.send("GET", &format!("/script/{service}"), &[], "").await.unwrap().json()
@@ -69,7 +69,7 @@ impl Upstreams {
         self.seen(service).await["calls"].as_u64().unwrap()
     }
 
-    /// Waits until a service has seen so many connections closed before it had answered.
+    /// Waits until a service has seen this many connections that were closed before its answer.
     pub(crate) async fn closed_early(&self, service: &str, count: u64) {
         until("the connection is closed early", async || {
             (self.seen(service).await["closedEarly"] == count).then_some(())

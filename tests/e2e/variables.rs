@@ -1,15 +1,16 @@
-//! A wrong variable is found before the first document is sent: by the component that reads it, named by `/readyz`.
+//! A wrong variable is found before the first document is sent: the component that reads it finds it, `/readyz` names
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use platform::check::Answer;
-use platform::names::{COMPONENTS, answers, check_channel};
 use serde_json::Value;
+use state::health::check::Answer;
+use state::names::{COMPONENTS, answers, check_channel};
 
 use crate::app::{App, on_spin, until};
 
-/// No variable may be this; none may be shown.
+/// No variable accepts this value; no answer may show it.
 const WRONG: &str = "?? a secret of ours ??";
 
 /// The variables that spin.toml grants, by component.
@@ -21,7 +22,7 @@ fn granted() -> BTreeMap<String, BTreeSet<String>> {
     components.map(|(id, component)| (id.clone(), names(component))).collect()
 }
 
-/// The faults that readiness names: component and variable, none for one that does not answer.
+/// The faults that readiness names: component and variable; no variable for a component that does not answer.
 fn named(ready: &Value) -> BTreeSet<(String, String)> {
     let checks = ready["checks"].as_array().unwrap().iter();
     let faults = checks.flat_map(|check| check["faults"].as_array().cloned().unwrap_or_default());
@@ -29,7 +30,7 @@ fn named(ready: &Value) -> BTreeSet<(String, String)> {
     faults.map(|fault| (text(&fault, "component"), text(&fault, "variable"))).collect()
 }
 
-/// Whether all have answered.
+/// Whether all components have answered.
 fn all_answered(ready: &Value) -> bool {
     named(ready).iter().all(|(_, variable)| !variable.is_empty())
 }
@@ -58,22 +59,22 @@ async fn a_wrong_variable_of_any_component_is_named_without_its_value_before_any
     assert!(detail.contains("dispatch: alert_routes must be JSON"), "{detail}");
     assert!(on_spin() || began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 
-    // Put right, on the same Redis: nobody is held up by what was said before.
+    // Corrected, on the same Redis: the earlier answers hold nobody up.
     app.stop().await;
     app = put_right(app, &variables).await;
     let began = Instant::now();
     app.readiness(|status, _| status == 200).await;
     assert!(on_spin() || began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 
-    // Wrong again, on the same Redis: what was well before does not count.
+    // Wrong again, on the same Redis: the earlier good answers do not count.
     app.stop().await;
     app.set("risk_url", WRONG);
     app.start_unready().await;
     let (status, ready) = app.readiness(|status, ready| status == 503 && all_answered(ready)).await;
-    assert_eq!((status, named(&ready)), (503, pairs(&[("drain", "risk_url"), ("score", "risk_url")])), "{ready}");
+    assert_eq!((status, named(&ready)), (503, pairs(&[("ops", "risk_url"), ("score", "risk_url")])), "{ready}");
 }
 
-/// Whether a question depends on this variable: with a wrong one nobody could be named.
+/// Whether the check itself needs this variable: with a wrong one, no component could be asked.
 fn asks(name: &str) -> bool {
     ["redis_url", "replica"].contains(&name)
 }
@@ -100,15 +101,17 @@ async fn forms_that_look_right_are_named_too() {
         .await;
     let (_, ready) = app.readiness(|_, ready| all_answered(ready)).await;
     let expected = pairs(&[
+        ("alerts", "alert_routes"),
+        ("alerts", "link_key"),
+        ("alerts", "retry_schedule"),
         ("console", "alert_routes"),
-        ("console", "link_key"),
         ("console", "retry_schedule"),
         ("dispatch", "alert_routes"),
         ("dispatch", "link_key"),
         ("dispatch", "retry_schedule"),
-        ("drain", "alert_routes"),
-        ("drain", "link_key"),
-        ("drain", "retry_schedule"),
+        ("ops", "alert_routes"),
+        ("ops", "link_key"),
+        ("ops", "retry_schedule"),
         ("imaging", "imaging_webhooks"),
         ("submit", "rate_per_key"),
     ]);
@@ -119,7 +122,7 @@ async fn forms_that_look_right_are_named_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn components_that_do_not_run_owe_no_answer() {
-    let app = App::builder().variable("risk_url", WRONG).only(&["submit", "records"]).start().await;
+    let app = App::builder().variable("ai_services", WRONG).only(&["submit", "records", "ops"]).start().await;
     assert_eq!(app.readiness(|_, _| true).await.0, 200);
 }
 
@@ -127,7 +130,7 @@ async fn components_that_do_not_run_owe_no_answer() {
 async fn one_host_of_two_that_is_wrong_is_seen_and_forgotten_when_it_is_gone() {
     let first = App::start().await;
     let mut second = App::builder().variable("alert_routes", "[]").start_unready_beside(&first).await;
-    let expected = pairs(&[("console", "alert_routes"), ("dispatch", "alert_routes"), ("drain", "alert_routes")]);
+    let expected = pairs(&["alerts", "console", "dispatch", "ops"].map(|component| (component, "alert_routes")));
     for host in [&second, &first] {
         let (status, _) = host.readiness(|_, ready| named(ready) == expected).await;
         assert_eq!(status, 503);
@@ -152,8 +155,8 @@ async fn a_host_with_a_name_of_its_own_is_not_held_up_by_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_does_not_answer_is_named() {
-    let app = App::builder().only(&["submit", "records"]).start().await;
-    // Somebody hears the question to `dispatch`, and says nothing.
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
+    // Somebody hears the question to `dispatch`, and does not answer.
     let client = redis::Client::open(app.redis_url()).unwrap();
     let mut deaf = client.get_async_pubsub().await.unwrap();
     deaf.subscribe(check_channel("shared", "dispatch")).await.unwrap();
@@ -192,7 +195,7 @@ async fn the_program_says_what_is_wrong_and_stops() {
     assert_eq!(status, Some(1), "{said}");
     for line in [
         "  dispatch: alert_routes must be JSON\n",
-        "  drain: alert_routes must be JSON\n",
+        "  ops: alert_routes must be JSON\n",
         "  submit: queue_capacity must be a number from 1 to 1000000000\n",
         "  clock: queue_capacity must be a number from 1 to 1000000000\n",
     ] {

@@ -6,13 +6,13 @@ use std::process::Command;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use host::{Host, Options};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use vigil::setup::redis::Server;
-use vigil::{Host, Options};
 
-/// How long a test waits for what should happen soon.
+/// How long a test waits for something that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Two components of the probe, one with grants and one without, and the floor.
@@ -94,20 +94,20 @@ impl App {
         Self::start_with(1).await
     }
 
-    /// Asks the application and gives the body of a 200.
+    /// Sends a request and returns the body of a 200.
     pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> String {
         let (status, body) = self.request(path, headers).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
-    /// Asks the application and gives status and body.
+    /// Sends a request and returns status and body.
     pub(crate) async fn request(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
         request(self.host.address(), path, headers).await
     }
 }
 
-/// Asks an application and gives status and body.
+/// Sends a request to an application and returns status and body.
 pub(crate) async fn request(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -137,7 +137,7 @@ pub(crate) fn options(folder: &Path, redis: &Redis, receiver: u16) -> Options {
     options
 }
 
-/// Builds the fixtures once and gives the folder they are in.
+/// Builds the fixtures once and returns their folder.
 fn fixtures() -> PathBuf {
     static BUILT: Once = Once::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -159,7 +159,7 @@ fn fixtures() -> PathBuf {
 /// A Redis server that ends with its owner.
 pub(crate) struct Redis {
     server: Server,
-    // Held for its end, when the server no longer writes to it.
+    // Held until the end, when the server no longer writes to it.
     _folder: TempDir,
 }
 
@@ -191,12 +191,12 @@ impl Redis {
         ::redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
     }
 
-    /// Publishes a message and gives the number of those who heard it.
+    /// Publishes a message and returns the number of its listeners.
     pub(crate) async fn publish(&self, channel: &str, message: &str) -> u32 {
         self.run(&["PUBLISH", channel, message]).await
     }
 
-    /// The list under a key, once it has so many entries.
+    /// The list under a key, once it has this many entries.
     pub(crate) async fn list(&self, key: &str, length: usize) -> Vec<String> {
         until(async || {
             let list: Vec<String> = self.run(&["LRANGE", key, "0", "-1"]).await;
@@ -206,7 +206,7 @@ impl Redis {
     }
 }
 
-/// Asks until there is an answer.
+/// Polls until there is an answer.
 pub(crate) async fn until<T>(ask: impl AsyncFn() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {

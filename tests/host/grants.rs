@@ -1,4 +1,4 @@
-//! What spin.toml does not grant is refused.
+//! Everything that spin.toml does not grant is refused.
 
 use crate::app::App;
 

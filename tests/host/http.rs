@@ -1,4 +1,4 @@
-//! Requests, routes and the headers the host adds.
+//! Requests, routes and the headers that the host adds.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

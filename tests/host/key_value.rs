@@ -14,7 +14,7 @@ async fn both_interfaces_see_one_store() {
 async fn a_second_host_shares_the_store() {
     let app = App::start().await;
     app.ask("/probe/kv", &[]).await;
-    let host = vigil::Host::start(options(app.folder.path(), &app.redis, 1)).await.unwrap();
+    let host = host::Host::start(options(app.folder.path(), &app.redis, 1)).await.unwrap();
     let second = App { host, ..app };
     assert_eq!(second.ask("/probe/kv-get", &[("x-key", "one")]).await, "Some([49])");
     assert_eq!(second.ask("/probe/kv-get", &[("x-key", "none")]).await, "None");

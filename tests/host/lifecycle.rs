@@ -1,8 +1,8 @@
-//! Starting, stopping, and what components print.
+//! The start, the stop, and the output of components.
 
+use host::Host;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use vigil::Host;
 
 use crate::app::{App, Redis, options, request, until};
 
@@ -16,7 +16,7 @@ async fn stopping_finishes_requests_and_takes_no_more() {
         let url = format!("http://127.0.0.1:{port}/");
         request(address, "/probe/fetch", &[("x-url", url.as_str())]).await
     });
-    // The component is in the middle of a call, so the request is in the middle of its handling.
+    // The component is in the middle of a call, so its request is still running.
     let (mut call, _) = receiver.accept().await.unwrap();
     let mut stopping = tokio::spawn(host.stop());
     until(async || TcpStream::connect(address).await.is_err().then_some(())).await;

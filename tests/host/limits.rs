@@ -1,4 +1,4 @@
-//! A component that misbehaves fails alone.
+//! A component that misbehaves harms only itself.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn a_component_cannot_take_all_memory() {
 #[tokio::test]
 async fn an_endless_loop_is_stopped_and_holds_nobody_up() {
     let app = App::start().await;
-    // This test has one worker thread, and the loop gives it away often enough for everybody else.
+    // This test has one worker thread, and the loop yields it often enough for all other requests.
     let others = async {
         for _ in 0..20 {
             assert_eq!(app.request("/bare", &[]).await.0, 202);

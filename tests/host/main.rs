@@ -1,7 +1,7 @@
-//! The host, driven over its own doors: HTTP, Redis, the key-value file, and a receiver of outgoing calls.
+//! Tests the host from outside: HTTP, Redis, the key-value file, and a receiver of outgoing calls.
 //!
-//! Every test has its own Redis server, application and folder, so they run in parallel. Nothing waits a fixed time for
-//! something to happen: a test asks until it has, or a deadline has passed.
+//! Every test has its own Redis server, application and folder, so they run in parallel. No test waits a fixed time: it
+//! polls until the event has happened or a deadline has passed.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Calls that components make.
+//! Outgoing calls of components.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::app::{App, SOON};
 
-/// Somebody to call, and the application that may call them.
+/// A receiver, and the application that may call it.
 async fn receiver() -> (App, TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -95,7 +95,7 @@ async fn nobody_there_is_an_error() {
 async fn two_calls_and_a_timer_run_at_the_same_time() {
     let (app, listener, url) = receiver().await;
     let both = async {
-        // Neither is answered before both are there.
+        // Neither call is answered before both have arrived.
         let mut calls = [accept(&listener).await, accept(&listener).await];
         for call in &mut calls {
             call.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await.unwrap();

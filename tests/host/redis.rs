@@ -59,7 +59,7 @@ async fn a_host_starts_without_redis_and_finds_it_later() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path(), &redis, 1);
     redis.kill();
-    let host = vigil::Host::start(options).await.unwrap();
+    let host = host::Host::start(options).await.unwrap();
     redis.restart();
     until(async || (redis.publish("a", "log 1").await > 0).then_some(())).await;
     assert_eq!(redis.list("log", 2).await, ["1<", "1>"]);

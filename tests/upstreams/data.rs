@@ -1,8 +1,8 @@
-//! Sample data. Nobody in it exists.
+//! Sample data. All persons in it are invented.
 
 use serde_json::{Value, json};
 
-/// What a service knows of an id. The id `nobody` is known to none.
+/// The data of a service on an id. No service knows the id `nobody`.
 pub(crate) fn of(service: &str, id: &str, query: &str) -> Option<Value> {
     if id == "nobody" {
         return None;

@@ -1,4 +1,4 @@
-//! How each service behaves, and what it saw.
+//! The behaviour of each service, and the calls that it saw.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use hyper::http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What a service does with a call.
+/// The reaction of a service to a call.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Act {
     /// Answers with the status.
     #[default]
     Answer,
-    /// Answers 200 with what is no JSON.
+    /// Answers 200 with a body that is not JSON.
     Garbage,
     /// Answers 200 with a body that never ends.
     Flood,
@@ -25,7 +25,7 @@ pub(crate) enum Act {
     Hang,
 }
 
-/// How a service behaves.
+/// The behaviour of a service.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Script {
@@ -70,7 +70,7 @@ impl Services {
         self.all().entry(name.to_owned()).or_default().script = script;
     }
 
-    /// What the service saw: how many calls, how many that the caller left before the answer, how many at the same time,
+    /// The calls that the service saw: how many, how many the caller left before the answer, how many at the same time,
     /// and path, query and headers of the last one.
     pub(crate) fn seen(&self, name: &str) -> Value {
         let mut all = self.all();
@@ -99,7 +99,7 @@ impl Services {
     }
 }
 
-/// A call that is being answered. Dropped without an end, the caller has left.
+/// A call that is being answered. If it is dropped before its end, the caller has left.
 pub(crate) struct Call {
     services: Services,
     name: String,

@@ -1,7 +1,8 @@
 //! The services that Vigil reads from, for development and tests: real HTTP, sample data, and faults on request.
 //!
-//! `GET /{service}/{id}` answers with sample data; `PUT /script/{service}` says how the service behaves from now on, and
-//! `GET /script/{service}` what it saw. It prints its address and ends with its standard input.
+//! `GET /{service}/{id}` answers with sample data; `PUT /script/{service}` sets the behaviour of the service from now
+//! on; `GET /script/{service}` returns the calls that it saw. The program prints its address and ends with its standard
+//! input.
 
 mod data;
 mod script;
@@ -28,7 +29,7 @@ use script::{Act, Script, Services};
 /// Services for development and tests.
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen for HTTP.
+    /// The address to listen on for HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
@@ -50,7 +51,7 @@ async fn main() -> Result<()> {
                 tokio::spawn(async move {
                     let service = hyper::service::service_fn(move |request| answer(services.clone(), request));
                     let connection = hyper::server::conn::http1::Builder::new();
-                    // A caller that goes away is what this is for.
+                    // A caller that goes away is a normal case here.
                     let _ = connection.serve_connection(TokioIo::new(stream), service).await;
                 });
             }

@@ -14,10 +14,12 @@
 use std::time::Duration;
 
 use platform::config::{self, Reader};
-use platform::queue::{ClockLease, Enqueued};
 use platform::redis::{PATIENCE, Redis};
-use platform::watch::{self, Bounds};
-use platform::{Error, clock, log, queue, self_check};
+use platform::{Error, clock, log};
+use state::health::self_check;
+use state::health::watch::{self, Bounds};
+use state::queue;
+use state::queue::{ClockLease, Enqueued};
 
 /// The pause between two ticks.
 const PAUSE: Duration = Duration::from_secs(1);

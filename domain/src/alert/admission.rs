@@ -1,10 +1,11 @@
-//! What becomes of an alert when it is raised: sent, sent together with others, or recorded only.
+//! Admission of a raised alert: send it, send it together with others, or only record it.
 //!
-//! Guarantee: exactly one of these, with the reason. A critical alert never waits for others, and is only recorded when
-//! a silence or an interval of its own rule says so.
+//! Guarantee: every alert gets exactly one of these decisions, with the reason. A critical alert never waits for
+//! others. It is only recorded if a silence or a repeat interval of its own rule says so.
 //!
-//! Order: what no route takes by the document's word, silences, repetitions, groups. A silenced alert therefore does
-//! not begin an interval, and one that is only recorded does not begin a group.
+//! The checks run in this order: severities that the document routes to nobody, silences, repetitions, groups.
+//! Therefore a silenced alert does not begin a repeat interval, and an alert that is only recorded does not begin a
+//! group.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -15,22 +16,22 @@ use super::routes::{Facts, Plan};
 use super::silence::Silence;
 use crate::{Severity, Timestamp};
 
-/// What becomes of an alert.
+/// The decision about a raised alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// It is sent at once.
+    /// Send it at once.
     Send,
-    /// It is sent when its group closes, with those that join until then.
+    /// Send it when its group closes, together with the alerts that join until then.
     Lead {
-        /// When that is.
+        /// The time when the group closes.
         closes_at: Timestamp,
     },
-    /// It goes with the message of another alert.
+    /// It joins the message of another alert.
     Join {
         /// The id of that alert.
         leader: String,
     },
-    /// It is recorded, not sent.
+    /// It is recorded and not sent.
     Suppress(Suppressed),
 }
 
@@ -44,7 +45,7 @@ pub enum Suppressed {
         /// The id of the silence.
         by: String,
     },
-    /// The same rule was sent for the same subject a short while ago.
+    /// The same rule was sent for the same subject within the repeat interval.
     Repeated {
         /// The id of the alert that was sent.
         of: String,
@@ -52,7 +53,7 @@ pub enum Suppressed {
 }
 
 impl Suppressed {
-    /// The reason as records name it.
+    /// The reason, as it is written in records.
     pub fn as_str(&self) -> &'static str {
         match self {
             Suppressed::NotRouted => "not-routed",
@@ -61,7 +62,7 @@ impl Suppressed {
         }
     }
 
-    /// The silence or the alert that it is because of.
+    /// The id of the silence or of the earlier alert that is the reason.
     pub fn because_of(&self) -> Option<&str> {
         match self {
             Suppressed::NotRouted => None,
@@ -71,20 +72,20 @@ impl Suppressed {
     }
 }
 
-/// The last alert of a rule that was sent for a subject. One that was only recorded is not kept here: the interval runs
-/// from what people were told.
+/// The last alert of a rule that was sent for a subject. Alerts that were only recorded are not kept here: the interval
+/// starts when people were notified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Last {
-    /// When.
+    /// The time when it was sent.
     pub at: Timestamp,
-    /// How bad it was.
+    /// Its severity.
     pub severity: Severity,
     /// Its id.
     pub alert: String,
 }
 
 impl Last {
-    /// As one text, for a Redis string that expires with the interval.
+    /// Writes it as one text, for a Redis string that expires with the interval.
     pub fn write(&self) -> String {
         format!("{} {} {}", self.at.millis(), self.severity.as_str(), self.alert)
     }
@@ -96,23 +97,23 @@ impl Last {
         Some(Last { at, severity: Severity::parse(words.next()?)?, alert: words.next()?.to_string() })
     }
 
-    /// Whether an alert of the same rule and subject is only recorded. A worse one is sent.
+    /// Whether a new alert of the same rule and subject is only recorded. A more severe alert is sent.
     pub fn covers(&self, severity: Severity, interval_ms: u64, now: Timestamp) -> bool {
         severity <= self.severity && self.at <= now && now.ms_since(self.at) < interval_ms
     }
 }
 
-/// The group of a subject and route that is open.
+/// The open group of a subject and a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// When its message goes out.
+    /// The time when its message is sent.
     pub closes_at: Timestamp,
-    /// The alert whose message it is.
+    /// The alert that leads the group; the message goes out under its id.
     pub leader: String,
 }
 
 impl Group {
-    /// As one text, for a Redis string that expires with the window.
+    /// Writes it as one text, for a Redis string that expires with the window.
     pub fn write(&self) -> String {
         format!("{} {}", self.closes_at.millis(), self.leader)
     }
@@ -124,14 +125,14 @@ impl Group {
     }
 }
 
-/// Names the last alert of this rule for this subject: 32 hex digits.
+/// The key of the last alert of this rule for this subject: 32 hex digits.
 pub fn repeat_key(facts: &Facts<'_>) -> String {
     key(&[facts.study, facts.subject, facts.instrument, facts.rule])
 }
 
-/// Names the group of this subject and route: 32 hex digits.
+/// The key of the group of this subject and route: 32 hex digits.
 pub fn group_key(facts: &Facts<'_>, plan: &Plan<'_>) -> String {
-    // An id has no comma.
+    // An id has no comma, so the joined text is unambiguous.
     key(&[facts.study, facts.site, facts.subject, &plan.receivers.join(",")])
 }
 
@@ -144,10 +145,12 @@ fn key(parts: &[&str]) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Decides what becomes of an alert. `last` and `group` are what lies at [`repeat_key`] and [`group_key`].
+/// Decides whether an alert is sent, grouped or only recorded. `last` and `group` are the values stored under
+/// [`repeat_key`] and [`group_key`].
 ///
-/// The caller writes what follows in one step with the alert's state: after `Send` and `Lead` the alert as [`Last`]
-/// for `plan.repeat_ms`, after `Lead` itself as [`Group`] until `closes_at`, if still no other is there.
+/// The caller writes the result in one step with the alert's state. After `Send` and `Lead` it writes the alert as
+/// [`Last`] for `plan.repeat_ms`. After `Lead` it also writes the alert as [`Group`] until `closes_at`, unless another
+/// group is already there.
 pub fn admit(
     facts: &Facts<'_>,
     plan: &Plan<'_>,
@@ -169,7 +172,7 @@ pub fn admit(
         return Admission::Send;
     }
     match group {
-        // A group that closes later than any window from now was opened by a clock that was wrong.
+        // A wrong clock opened a group that closes later than any window from now.
         Some(group) if now < group.closes_at && group.closes_at <= now.plus_ms(plan.group_ms) => {
             Admission::Join { leader: group.leader.clone() }
         }

@@ -1,13 +1,15 @@
-//! The circuit breaker of a receiver: one that fails again and again is left alone for a while.
+//! The circuit breaker of a receiver: it stops calls for a while to a receiver that fails again and again.
 //!
-//! Guarantee: it opens only on enough calls of which enough failed, within the window; while it is open one call at a
-//! time tries whether the receiver is back; a success of that call closes it, a failure keeps it open for another pause.
+//! Guarantee: the breaker opens only if enough calls took place within the window and enough of them failed. While it
+//! is open, one call at a time probes whether the receiver is back. If the probe succeeds, the breaker closes; if the
+//! probe fails, the breaker stays open for another pause.
 //!
-//! Mechanism: its state is one small hash that all instances share: counts by slot of time, and two times. What a call
-//! changes comes out as [`Write`]s that can be applied in any order and lose nothing when two workers write at once:
-//! counts are added up, times are set. Only the right to try is won or lost: [`Admission::Probe`] is a claim.
+//! Mechanism: the state is one small hash that all instances share. It holds counts by time slot, and two points in
+//! time. A call changes it with [`Write`]s. They can be applied in any order, and two workers that write at the same
+//! time lose nothing: counts are added up, times are set. Only the right to probe can be won or lost:
+//! [`Admission::Probe`] is a claim.
 //!
-//! Not for: pacing a receiver that works; that is its rate and concurrency.
+//! Not for: pacing a receiver that works. Its rate and concurrency limits do that.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -16,16 +18,16 @@ use alloc::vec::Vec;
 
 use crate::Timestamp;
 
-/// The numbers of a breaker.
+/// The limits of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How far back calls count, milliseconds. Default 5 min.
+    /// The window in which calls count, milliseconds. Default 5 min.
     pub window_ms: u64,
-    /// Fewer calls than this within the window never open it. Default 10.
+    /// The breaker never opens on fewer calls than this within the window. Default 10.
     pub calls: u64,
-    /// From this share of failures on it opens, percent. Default 70.
+    /// The breaker opens at this share of failures, percent. Default 70.
     pub failure_percent: u64,
-    /// How long it stays open before a call may try, milliseconds. Default 30 s.
+    /// The time it stays open before one call may probe, milliseconds. Default 30 s.
     pub pause_ms: u64,
 }
 
@@ -35,7 +37,7 @@ impl Default for Limits {
     }
 }
 
-/// Slots of a window: the oldest tenth of it is forgotten at once.
+/// Slots of a window. The oldest tenth of the window is dropped at once.
 const SLOTS: u64 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,41 +46,41 @@ struct Count {
     failed: u64,
 }
 
-/// What is known of a receiver's calls.
+/// The recorded calls of a receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Gauge {
-    /// By the slot's number.
+    /// Counts by slot number.
     slots: BTreeMap<u64, Count>,
-    /// Open, and may be tried from this moment on.
+    /// The breaker is open, and a call may probe from this moment on.
     open_until: Option<Timestamp>,
-    /// A call tries until this moment.
+    /// A call is probing until this moment.
     probing_until: Option<Timestamp>,
 }
 
-/// Whether a receiver is called.
+/// The decision whether a receiver may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It is.
+    /// The call may proceed.
     Pass,
-    /// It may be tried by one caller: whoever wins the field [`PROBE`] until this time. Who does not, waits until then.
+    /// One caller may probe: the caller that wins the field [`PROBE`] until this time. All others wait until then.
     Probe(Timestamp),
-    /// It is left alone until this time.
+    /// The receiver is not called before this time.
     Wait(Timestamp),
 }
 
-/// The state of a breaker, as metrics name it.
+/// The state of a breaker, as metrics report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     /// Calls pass.
     Closed,
     /// No call passes.
     Open,
-    /// One call may try, or tries.
+    /// One call may probe, or is probing.
     HalfOpen,
 }
 
 impl Position {
-    /// The position as metrics name it.
+    /// The state's name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Position::Closed => "closed",
@@ -101,12 +103,13 @@ pub enum Write {
 
 /// The field that is set while it is open: milliseconds since the epoch.
 pub const OPEN: &str = "open";
-/// The field that a caller wins to try: milliseconds since the epoch until which it may. It is won if it is not there
-/// or its time has passed.
+/// The field that a caller must win before it probes: the end of the probe, in milliseconds since the epoch. A caller
+/// wins the field if it does not exist or its time has passed.
 pub const PROBE: &str = "probe";
 
 impl Gauge {
-    /// Reads the fields of the hash. What it does not understand it leaves aside: the worst that follows is a call.
+    /// Reads the fields of the hash. It ignores fields that it does not understand; in the worst case, one more call is
+    /// made.
     pub fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut gauge = Gauge::default();
         for (field, value) in fields {
@@ -132,14 +135,14 @@ impl Gauge {
         }
     }
 
-    /// Calls and failed calls within the window that ends now.
+    /// The number of calls and of failed calls within the window that ends now.
     pub fn counts(&self, limits: &Limits, now: Timestamp) -> (u64, u64) {
         let current = slot_of(limits, now);
         let counted = self.slots.iter().filter(|(slot, _)| in_window(**slot, current));
         counted.fold((0, 0), |(calls, failed), (_, it)| (calls + it.calls, failed + it.failed))
     }
 
-    /// Where it stands.
+    /// The state of the breaker.
     pub fn position(&self, now: Timestamp) -> Position {
         match self.open_until {
             None => Position::Closed,
@@ -148,15 +151,15 @@ impl Gauge {
         }
     }
 
-    /// Whether the receiver is called now, by a caller whose call takes at most `deadline_ms`.
+    /// Decides whether the receiver may be called now. The call takes at most `deadline_ms`.
     pub fn admit(&self, limits: &Limits, deadline_ms: u64, now: Timestamp) -> Admission {
         let Some(open_until) = self.open_until else { return Admission::Pass };
-        // A clock that was wrong when it opened must not keep it open for longer than a pause from now.
+        // If the clock was wrong when the breaker opened, it must not stay open for longer than one pause from now.
         let open_until = open_until.min(now.plus_ms(limits.pause_ms));
         if now < open_until {
             return Admission::Wait(open_until);
         }
-        // Somewhat longer than the call, so that its result is there before the next one tries.
+        // The lease is a little longer than the call, so that the result is recorded before the next caller probes.
         let lease_ms = deadline_ms.saturating_add(1000);
         match self.probing_until {
             Some(until) if now < until => Admission::Wait(until.min(now.plus_ms(lease_ms))),
@@ -164,10 +167,10 @@ impl Gauge {
         }
     }
 
-    /// What a call changes that ended at `now`, `healthy` as [`super::retry::Outcome::healthy`] says.
+    /// The changes after a call that ended at `now`. `healthy` is the value of [`super::retry::Outcome::healthy`].
     pub fn after(&self, limits: &Limits, healthy: bool, now: Timestamp) -> Vec<Write> {
         let current = slot_of(limits, now);
-        // A receiver that is back is not held to what it did before.
+        // When a receiver is back, its earlier failures no longer count.
         let is_back = healthy && self.open_until.is_some();
         let old = self.slots.keys().filter(|slot| is_back || !in_window(**slot, current));
         let mut writes: Vec<Write> =
@@ -197,7 +200,7 @@ impl Gauge {
         writes
     }
 
-    /// Makes these changes, as the hash makes them.
+    /// Applies these changes in the same way as the Redis hash does.
     pub fn apply(&mut self, writes: &[Write]) {
         for write in writes {
             match write {
@@ -230,7 +233,7 @@ enum Kind {
     Failed,
 }
 
-/// What the field `c<slot>` or `f<slot>` counts.
+/// The kind and slot of a field `c<slot>` or `f<slot>`.
 fn counter(field: &str) -> Option<(Kind, u64)> {
     let (kind, slot) = field.split_at_checked(1)?;
     let kind = match kind {
@@ -245,7 +248,7 @@ fn slot_of(limits: &Limits, now: Timestamp) -> u64 {
     u64::try_from(now.millis()).unwrap_or(0) / (limits.window_ms / SLOTS).max(1)
 }
 
-/// The slot after the current one may come from a host whose clock is a little ahead.
+/// A host whose clock is a little ahead may write the slot after the current one.
 fn in_window(slot: u64, current: u64) -> bool {
     slot <= current + 1 && current < slot.saturating_add(SLOTS)
 }

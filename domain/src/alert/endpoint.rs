@@ -1,7 +1,7 @@
-//! A receiver's address, the secrets its messages are signed with, and the header it asks for.
+//! A receiver's address, the secrets that sign its messages, and the header that it asks for.
 //!
-//! Guarantee: an address can be called, and is `https`, or `http` on this very machine; a secret signs; a header can be
-//! sent. `Debug` shows neither a path nor a secret.
+//! Guarantee: every address can be called and is `https`; `http` is allowed only for this same machine. Every secret
+//! can sign, and every header can be sent. `Debug` shows neither a path nor a secret.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ impl Endpoint {
     /// Reads an absolute URL.
     ///
     /// # Errors
-    /// The rule that it breaks, in words.
+    /// The violated rule, in words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text)?;
         if !url.is_https() && !url.is_loopback() {
@@ -29,7 +29,7 @@ impl Endpoint {
         Ok(Endpoint(url))
     }
 
-    /// Where to call.
+    /// The address to call.
     pub fn url(&self) -> &Url {
         &self.0
     }
@@ -72,7 +72,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What a gateway wants to see in the header `authorization`.
+/// The value of the header `authorization`, for a gateway that asks for one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential(String);
 
@@ -131,7 +131,7 @@ mod tests {
             "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "whsec_c2hvcnQ=",
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
-            // Bits that no byte has, padding that is not needed, and none where it is: no signature comes of them.
+            // Invalid base64: leftover bits in the last character, padding that is not needed, and missing padding.
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAB==",
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw====",
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwAA",

@@ -1,42 +1,45 @@
-//! The link by which a message is acknowledged: what its token says, and whether it still may.
+//! The acknowledgement link of a message: its token, and the check whether the token is still valid.
 //!
-//! Guarantee: a token is for one alert, one opening of it, one receiver, until a stated moment, once. Two grants never
-//! have the same canonical text, so a signature over it is a signature over exactly this.
+//! Guarantee: a token is valid for one alert, one opening of this alert and one receiver, until a stated moment, and
+//! only once. Two grants never have the same canonical text, so a signature over the text is a signature over exactly
+//! this grant.
 //!
-//! A token is `<canonical>~<signature>`. Making and comparing the signature (HMAC-SHA-256, in constant time) is for the
-//! caller, over the bytes of [`Grant::signed`]; so is remembering which grants were used, by [`Grant::use_key`].
+//! A token is `<canonical>~<signature>`. The caller makes and compares the signature over the bytes of
+//! [`Grant::signed`] (HMAC-SHA-256, in constant time). The caller also remembers which grants were used, by
+//! [`Grant::use_key`].
 
 use alloc::format;
 use alloc::string::String;
 
 use crate::Timestamp;
 
-/// What a token allows.
+/// The permission that a token gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The alert.
     pub alert: String,
-    /// Which opening of it; an old link does not acknowledge what was reopened since.
+    /// The opening of the alert. An old link does not acknowledge an alert that was reopened after the message.
     pub opening: u32,
-    /// The receiver whose message it was in: who acknowledges, as far as anybody can tell.
+    /// The receiver of the message. The acknowledgement is attributed to it, because nobody can tell more exactly who
+    /// clicked.
     pub receiver: String,
-    /// The first moment at which it is no longer good.
+    /// The first moment at which the token is no longer valid.
     pub expires: Timestamp,
 }
 
-/// Why a token does not acknowledge.
+/// The reason why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its time is over.
+    /// The token has expired.
     Expired,
-    /// It was used. Who used it is in the alert's history.
+    /// The token was used. The alert's history says who used it.
     Used,
-    /// The alert was reopened since.
+    /// The alert was reopened after the message.
     Superseded,
 }
 
 impl Refusal {
-    /// The refusal as problems name it.
+    /// The refusal, as problem documents name it.
     pub fn as_str(self) -> &'static str {
         match self {
             Refusal::Expired => "link-expired",
@@ -50,13 +53,13 @@ impl Refusal {
 const LONGEST: usize = 512;
 
 impl Grant {
-    /// The grant as the first part of a token: version, alert, opening, receiver, milliseconds, parted by `~`, of which
-    /// ids have none.
+    /// The grant as the first part of a token: version, alert, opening, receiver and milliseconds, separated by `~`.
+    /// Ids never contain `~`.
     pub fn canonical(&self) -> String {
         format!("1~{}~{}~{}~{}", self.alert, self.opening, self.receiver, self.expires.millis())
     }
 
-    /// What is signed. The words before it keep a signature from being one of anything else.
+    /// The text that is signed. The prefix keeps the signature from being valid for anything else.
     pub fn signed(&self) -> String {
         format!("vigil acknowledge {}", self.canonical())
     }
@@ -66,8 +69,8 @@ impl Grant {
         format!("{}~{signature}", self.canonical())
     }
 
-    /// Takes a token apart: what it says it grants, and the signature it says it has. None if it is no token, or is
-    /// written in another way than [`Grant::token`] writes.
+    /// Splits a token into the grant it claims and its signature, both not yet verified. None if it is not a token, or
+    /// is not written exactly as [`Grant::token`] writes it.
     pub fn parse(token: &str) -> Option<(Grant, &str)> {
         if token.len() > LONGEST || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
@@ -87,15 +90,17 @@ impl Grant {
         (same && !alert.is_empty() && !receiver.is_empty() && !signature.is_empty()).then_some((grant, signature))
     }
 
-    /// Names the one use: whoever first writes this key (until `expires`, and only if it is not there) used it.
+    /// The key of the one use. The first writer of this key (until `expires`, and only if the key does not exist) has
+    /// used the token.
     pub fn use_key(&self) -> String {
         format!("{}~{}~{}", self.alert, self.opening, self.receiver)
     }
 
-    /// Whether it may acknowledge now an alert that is in this `opening`; `used` as the key says.
+    /// Checks whether the token may acknowledge now an alert that is in this `opening`. `used` is the state of the use
+    /// key.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason for the refusal.
     pub fn check(&self, opening: u32, used: bool, now: Timestamp) -> Result<(), Refusal> {
         match () {
             () if now >= self.expires => Err(Refusal::Expired),

@@ -1,8 +1,8 @@
-//! What a receiver is sent.
+//! The messages that receivers are sent.
 //!
-//! Guarantee: the same notice to the same receiver gives the same bytes, at every attempt. No patient's identity is in
-//! it: a template has no placeholder for it, and JSON carries the pseudonym alone. A message about several alerts lists
-//! them all, or says how many more there are.
+//! Guarantee: the same notice to the same receiver gives the same bytes, at every attempt. No message contains a
+//! patient's identity: templates have no placeholder for it, and JSON carries only the pseudonym. A message about
+//! several alerts lists them all, or says how many more there are.
 
 mod fhir;
 
@@ -18,14 +18,14 @@ use super::routes::{Channel, Receiver, Routes};
 use super::template::{Escape, Language, Slot, Words, clean};
 use crate::{Severity, Timestamp};
 
-/// Why a receiver is told.
+/// The reason why a receiver is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The alert is new to it.
+    /// The alert is new to this receiver.
     Raised,
-    /// It was told before, and nobody acknowledged.
+    /// The receiver was notified before, and nobody acknowledged.
     Reminder,
-    /// Somebody else was told, and nobody acknowledged or answered.
+    /// Another receiver was notified, and nobody acknowledged or answered.
     Escalated,
 }
 
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// An alert, as far as messages tell of it.
+/// An alert, with the facts that messages use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Item<'a> {
     /// Its id.
@@ -63,30 +63,30 @@ pub struct Item<'a> {
     pub site: &'a str,
     /// The subject's pseudonym.
     pub subject: &'a str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// The instrument.
     pub instrument: &'a str,
     /// The rule.
     pub rule: &'a str,
-    /// Names the fixed text for people.
+    /// The key of the fixed text for people.
     pub text_key: &'a str,
     /// The reason in words.
     pub reason: &'a str,
-    /// When the submission came in.
+    /// The time when the submission came in.
     pub received_at: Timestamp,
 }
 
-/// What is to be told.
+/// A notice: one alert or several, and the reason for the message.
 #[derive(Debug, Clone, Copy)]
 pub struct Notice<'a> {
-    /// The alert whose message this is.
+    /// The alert that leads the message.
     pub first: Item<'a>,
-    /// Those that go with it.
+    /// The alerts that are sent together with it.
     pub others: &'a [Item<'a>],
-    /// Why now.
+    /// The reason for the message.
     pub kind: Kind,
-    /// Where it is looked at and acknowledged; may be empty.
+    /// The address where a person views and acknowledges the alert; may be empty.
     pub link: &'a str,
 }
 
@@ -99,7 +99,7 @@ pub struct Body {
     pub text: String,
 }
 
-/// The most alerts that are listed one by one in a text.
+/// A text lists at most this many alerts one by one.
 const MOST_LINES: usize = 20;
 
 impl Notice<'_> {
@@ -112,7 +112,7 @@ impl Notice<'_> {
     }
 }
 
-/// What `receiver` is sent about `notice`.
+/// Composes the message for `receiver` about `notice`.
 pub fn compose(routes: &Routes, receiver: &Receiver, language: Language, notice: &Notice<'_>) -> Body {
     match receiver.channel {
         Channel::Webhook => Body { content_type: "application/json", text: webhook(notice).to_string() },
@@ -134,16 +134,16 @@ pub fn compose(routes: &Routes, receiver: &Receiver, language: Language, notice:
     }
 }
 
-/// What a message tells of an alert beside that it is there: its link tells no more.
+/// The details that a message shows of an alert. The page behind its link shows no more than these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
     /// Instrument and rule.
     pub rule: bool,
-    /// The reason, in which figures of the patient may be.
+    /// The reason, which may contain figures of the patient.
     pub reason: bool,
 }
 
-/// What messages to this receiver tell.
+/// The details that messages to this receiver show.
 pub fn told(routes: &Routes, receiver: &Receiver, language: Language) -> Told {
     let words = routes.words(receiver.channel, language);
     let text = |slot| words.text.asks(slot) || words.text.asks(Slot::Alerts) && words.line.asks(slot);
@@ -200,12 +200,12 @@ fn value<'a>(
         Slot::Count => Cow::Owned((notice.others.len() + 1).to_string()),
         Slot::Alerts => Cow::Owned(lines.into()),
         Slot::Link => Cow::Borrowed(notice.link),
-        // Only a body asks for these, and has them itself.
+        // Only a body uses these slots, and it fills them itself.
         Slot::Title | Slot::Message | Slot::To => Cow::Borrowed(""),
     }
 }
 
-/// One alert has the form it always had; several are an event of their own type, as each type has one form.
+/// One alert keeps its original form. Several alerts are an event of their own type, because each type has one form.
 fn webhook(notice: &Notice<'_>) -> Value {
     let item = |item: &Item<'_>| {
         json!({
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(body["subject"], subject);
         let div = body["text"]["div"].as_str().unwrap();
         assert!(div.contains("https://v/1") && div.contains("<br/>") && !div.contains('\n'), "{div}");
-        // Every member is one that FHIR R4 knows.
+        // FHIR R4 defines every member.
         let known =
             ["resourceType", "text", "extension", "identifier", "status", "category", "code", "subject", "period"];
         assert!(body.as_object().unwrap().keys().all(|member| known.contains(&member.as_str())), "{body}");

@@ -1,19 +1,23 @@
-//! What happens to an alert once a rule has raised it: who is told, when again, who is told next, and when it is over.
+//! The life of an alert after a rule has raised it: whom Vigil notifies, when it repeats, whom it notifies next, and
+//! when the alert ends.
 //!
-//! Guarantee: every decision is a value with its reason. An alert is on its way, or delivered, acknowledged, or visibly
-//! waiting, suppressed or dead with its reason; an open critical alert always has a next step with a time.
+//! Guarantee: every decision is a value with its reason. An alert is on its way, delivered or acknowledged, or it is
+//! visibly waiting, suppressed or dead with its reason. An open critical alert always has a next step with a time.
 //!
-//! The story of one alert:
-//! 1. [`routes`]: the document `alert-routes` says by study, site and severity who is told: a [`routes::Plan`].
-//! 2. [`admission`]: is it silenced, a repetition, or part of a group? [`silence`] has the matchers.
-//! 3. [`state`]: its life as one pure function of state, event and time. What is due is read off the state.
-//! 4. [`message`] with [`template`]: what a receiver is sent.
-//! 5. [`retry`] and [`breaker`]: what follows from one call, and whether the receiver is called at all. [`quiet`]: when.
-//! 6. [`link`]: the link by which a message is acknowledged. [`page`]: what a person sees there.
+//! The steps for one alert:
+//! 1. [`routes`]: the document `alert-routes` selects the receivers by study, site and severity: a [`routes::Plan`].
+//! 2. [`admission`]: is the alert silenced, a repetition, or part of a group? [`silence`] has the matchers.
+//! 3. [`state`]: its life as one pure function of state, event and time. Everything that is due is derived from the
+//!    state.
+//! 4. [`message`] with [`template`]: the content of a message.
+//! 5. [`retry`] and [`breaker`]: the next step after a call, and whether the receiver may be called at all. [`quiet`]:
+//!    the hours.
+//! 6. [`link`]: the link that acknowledges an alert. [`page`]: the page behind it.
 //!
-//! Durations are milliseconds, points in time [`crate::Timestamp`]s, chance a number in `0.0..1.0`; all are arguments.
+//! Durations are milliseconds, points in time are [`crate::Timestamp`]s, chance is a number in `0.0..1.0`. All are
+//! arguments.
 //!
-//! Not for: storage and calls. What is decided here is written by one script in Redis, or not at all.
+//! Not for: storage and calls. One script in Redis writes each decision, completely or not at all.
 
 pub mod admission;
 pub mod breaker;

@@ -1,8 +1,8 @@
-//! The page behind the link of a message: what the alert is, and one button.
+//! The page behind an acknowledgement link: it shows the alert and one button.
 //!
-//! Guarantee: the page tells no more of a patient than the message did whose link it is ([`super::message::told`]), never
-//! who it is. It loads nothing and runs nothing; whatever it is filled with stays text. Only its form acknowledges: a
-//! `GET` of the page, by a person or by a scanner, changes nothing.
+//! Guarantee: the page shows no more about a patient than the message with its link did ([`super::message::told`]), and
+//! never the patient's identity. It loads nothing and runs nothing. Every inserted value stays text. Only its form
+//! acknowledges: a `GET` of the page, by a person or by a scanner, changes nothing.
 //!
 //! It meets WCAG 2.2 AA: a language, a title, a heading and landmarks, contrasts of 4.5 and more by day and by night, a
 //! button that is high enough for a thumb and shows its focus, and no sideways scrolling at 320 pixels.
@@ -30,50 +30,50 @@ button{display:block;width:100%;min-height:3.25rem;margin:0 0 1rem;border:2px so
 background:var(--act);color:var(--on);font:inherit;font-weight:600;cursor:pointer}\
 button:focus-visible{outline:3px solid var(--ink);outline-offset:3px}";
 
-/// An alert, as far as the page tells of it.
+/// An alert, with the facts that the page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About<'a> {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// The study.
     pub study: &'a str,
     /// The site.
     pub site: &'a str,
-    /// When the submission came in, for people.
+    /// The time when the submission came in, for people.
     pub received_at: String,
     /// The instrument and the rule, if the message named them.
     pub rule: Option<(&'a str, &'a str)>,
-    /// The reason in words, if the message told it.
+    /// The reason in words, if the message contained it.
     pub reason: Option<&'a str>,
     /// Its id.
     pub id: &'a str,
 }
 
-/// Somebody who did something, and when.
+/// An action on the alert: who did it, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done<'a> {
-    /// The receiver whose link it was, or the id of a key.
+    /// The receiver of the link, or the id of a key.
     pub by: Result<&'a str, &'a str>,
-    /// When, for people.
+    /// The time of the action, for people.
     pub at: String,
 }
 
-/// What there is to say.
+/// The content of the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page<'a> {
-    /// It waits for somebody who acknowledges it.
+    /// The alert waits for an acknowledgement.
     Open(About<'a>),
-    /// Somebody has acknowledged it.
+    /// Somebody has acknowledged the alert.
     Acknowledged(About<'a>, Option<Done<'a>>),
-    /// Somebody has resolved it.
+    /// Somebody has resolved the alert.
     Resolved(About<'a>, Option<Done<'a>>),
-    /// The link's time is over.
+    /// The link has expired.
     Expired,
-    /// The alert was opened again since.
+    /// The alert was reopened after the message.
     Superseded,
     /// There is no such link.
     Unknown,
-    /// It cannot be done now.
+    /// The action is not possible now.
     Failed,
 }
 
@@ -199,7 +199,7 @@ impl About<'_> {
     }
 }
 
-/// The form has no fields and no address: it is sent to where the page came from.
+/// The form has no fields and no address: the browser sends it to the address of the page.
 fn form(words: &Words) -> String {
     let form = "<form method=\"post\"><button type=\"submit\">";
     [form, words.button, "</button></form><p class=\"hint\">", words.hint, "</p>"].concat()

@@ -1,4 +1,4 @@
-//! Quiet hours: when a receiver is left alone, except by what is critical.
+//! Quiet hours: the hours in which a receiver gets only critical alerts.
 
 use alloc::format;
 use alloc::string::String;
@@ -8,18 +8,18 @@ use crate::Timestamp;
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60;
 
-/// The hours of every day in which a receiver is not to be disturbed, by a clock of a fixed offset to UTC.
+/// The quiet hours of every day for a receiver, by a clock of a fixed offset to UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quiet {
-    /// Minute of the day from which it is quiet, 0 to 1439.
+    /// The minute of the day at which quiet begins, 0 to 1439.
     pub from: u16,
-    /// Minute of the day at which it ends; if before `from`, on the next day.
+    /// The minute of the day at which quiet ends. If it is before `from`, it is on the next day.
     pub to: u16,
-    /// What that clock is ahead of UTC.
+    /// The offset of this clock to UTC.
     pub offset: Offset,
 }
 
-/// What a clock is ahead of UTC, whole minutes.
+/// The offset of a clock to UTC, in whole minutes. Positive is ahead of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Offset(i16);
 
@@ -56,12 +56,12 @@ pub(crate) fn minute_of_day(text: &str) -> Option<u16> {
 }
 
 impl Quiet {
-    /// The first moment, not before `at`, at which it is not quiet.
+    /// The first moment outside the quiet hours, not before `at`.
     pub fn next_allowed(&self, at: Timestamp) -> Timestamp {
         let local = at.millis().saturating_add(i64::from(self.offset.0) * MINUTE);
         let minute = local.div_euclid(MINUTE).rem_euclid(DAY);
         let (from, to) = (i64::from(self.from), i64::from(self.to));
-        // Minutes since it became quiet, and minutes that it stays so.
+        // Minutes since quiet began, and the length of quiet in minutes.
         let (since, length) = ((minute - from).rem_euclid(DAY), (to - from).rem_euclid(DAY));
         if since >= length {
             return at;

@@ -1,17 +1,18 @@
-//! What becomes of one attempt to deliver an alert.
+//! Retry decisions: the next step after one attempt to deliver an alert.
 //!
-//! Guarantee: every outcome leads to exactly one of three verdicts, delivered, again at a stated time, or given up with
-//! a reason. Nothing is dropped silently: who is given up becomes a dead letter. What may pass is tried again.
+//! Guarantee: every outcome leads to exactly one of three verdicts: delivered, try again at a stated time, or give up
+//! with a reason. Nothing is dropped silently: a delivery that is given up becomes a dead letter. Every failure that
+//! may be temporary is tried again.
 //!
-//! Mechanism: a failure that only the receiver can mend in its own time (no answer, 408, 429, 5xx) is tried again by the
-//! schedule of the alert's urgency. A refusal that may pass (`Failure::own_delays`) has a short schedule of its own,
-//! within that of the urgency. `Outcome::class` is the table.
+//! Mechanism: some failures only the receiver can end in its own time (no answer, 408, 429, 5xx). They follow the
+//! schedule of the alert's urgency. A refusal that may be temporary (`Failure::own_delays`) has a short schedule of its
+//! own, within the schedule of the urgency. `Outcome::class` is the table.
 //!
-//! Time and chance are arguments: the caller says how the attempt ended and gives one random number for the jitter.
+//! Time and chance are arguments: the caller passes the outcome of the attempt and one random number for the jitter.
 
 use alloc::vec::Vec;
 
-/// How an attempt ended, seen from the caller's side.
+/// The outcome of an attempt, as the caller sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The receiver answered with this HTTP status, and with `Retry-After` in seconds if it gave one.
@@ -23,21 +24,21 @@ pub enum Outcome {
     },
     /// No answer before the deadline.
     TimedOut,
-    /// No connection, or it broke before the answer was whole.
+    /// No connection, or it broke before the answer was complete.
     Unreachable,
-    /// The name of its host is not known.
+    /// The host name does not resolve.
     UnknownHost,
-    /// Its certificate was not accepted.
+    /// The certificate of the receiver was not accepted.
     NotTrusted,
-    /// The host does not make the call: it does not grant the address, or cannot make sense of it.
+    /// The host refuses to make the call: it does not grant the address, or cannot parse it.
     Refused,
-    /// Not called: the receiver said 410 before and is disabled.
+    /// Not called: the receiver answered 410 before and is disabled.
     Disabled,
-    /// Not called: the configuration knows no receiver of this id.
+    /// Not called: the configuration has no receiver with this id.
     NotConfigured,
 }
 
-/// Why an attempt failed that is made again.
+/// The reason why an attempt failed and is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// An answer of 500 to 599.
@@ -46,13 +47,13 @@ pub enum Failure {
     Throttled,
     /// No answer in time, or 408.
     TimedOut,
-    /// No connection, a broken one, or an answer that is none by HTTP.
+    /// No connection, a broken connection, or an answer that is not valid HTTP.
     Unreachable,
-    /// The name is not known.
+    /// The host name does not resolve.
     UnknownHost,
     /// The certificate was not accepted.
     NotTrusted,
-    /// The host does not make the call.
+    /// The host refuses to make the call.
     NotCallable,
     /// 404.
     NotFound,
@@ -82,7 +83,7 @@ impl Failure {
         Failure::TooEarly,
     ];
 
-    /// The failure as records and metrics name it.
+    /// The failure's name in records and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Failure::ServerError => "server-error",
@@ -100,22 +101,24 @@ impl Failure {
         }
     }
 
-    /// The failure of this name.
+    /// The failure with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 
-    /// Seconds to wait after the first, second, ... such failure in a row; the one after the last is final. None where
-    /// the schedule of the urgency alone decides.
+    /// Seconds to wait after the first, second, ... failure of this kind in a row. The failure after the last delay is
+    /// final. None if only the schedule of the urgency decides.
     fn own_delays(self) -> Option<&'static [u64]> {
         match self {
-            // The connection is to blame, not the message: another one may do (RFC 9110, 15.5.20; RFC 8470, 5.2).
+            // The connection is the cause, not the message: another connection may succeed (RFC 9110, 15.5.20; RFC
+            // 8470, 5.2).
             Failure::Misdirected | Failure::TooEarly => Some(&[1, 2, 5, 10, 30, 60]),
-            // A release is being rolled out, or a route being set up: minutes, an hour at most.
+            // Probably a release is being rolled out, or a route is being set up: this takes minutes, an hour at most.
             Failure::NotFound => Some(&[1, 2, 5, 10, 30, 60, 300, 300, 900, 1800]),
-            // A secret is being rotated, or an account to be paid for: somebody has to act, and more calls do not help.
+            // Probably a secret is being rotated, or an account is not paid: a person has to act, and more calls do not
+            // help.
             Failure::NotAuthorized => Some(&[5, 30, 120, 300, 600, 1800]),
-            // Another request has what this one needs.
+            // Another request holds a resource that this request needs.
             Failure::Conflict => Some(&[1, 5, 30, 120]),
             Failure::ServerError
             | Failure::Throttled
@@ -127,41 +130,41 @@ impl Failure {
         }
     }
 
-    /// Whether somebody else should hear at once: the receiver said no, or is not called at all.
+    /// Whether another receiver is notified at once: the receiver refused, or cannot be called at all.
     fn is_refusal(self) -> bool {
         matches!(self, Failure::NotCallable | Failure::NotFound | Failure::NotAuthorized | Failure::Conflict)
     }
 }
 
-/// Attempts that failed in the same way, one after the other.
+/// Attempts in a row that failed in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failing {
-    /// In which way.
+    /// The kind of failure.
     pub because: Failure,
-    /// How many, at least 1.
+    /// The number of such attempts, at least 1.
     pub times: u32,
 }
 
 impl Failing {
-    /// With one more failure after those before it.
+    /// Adds one more failure to the failures before it.
     pub fn after(before: Option<Failing>, because: Failure) -> Self {
         let same = before.filter(|before| before.because == because);
         Failing { because, times: same.map_or(0, |same| same.times).saturating_add(1) }
     }
 }
 
-/// Why a delivery is given up.
+/// The reason why a delivery is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GiveUp {
-    /// The receiver refused the message; asking again would not change that.
+    /// The receiver refused the message; a retry would not change that.
     Rejected,
     /// Every attempt of a schedule failed.
     Exhausted,
-    /// The receiver answered 410: it wants no message any more, now or later, and is to be disabled.
+    /// The receiver answered 410: it wants no more messages, now or later. It must be disabled.
     Gone,
-    /// The receiver is disabled since it said so.
+    /// The receiver is disabled because it answered 410 before.
     Disabled,
-    /// The configuration knows the receiver no more.
+    /// The configuration no longer has this receiver.
     NotConfigured,
 }
 
@@ -169,7 +172,7 @@ impl GiveUp {
     const ALL: [GiveUp; 5] =
         [GiveUp::Rejected, GiveUp::Exhausted, GiveUp::Gone, GiveUp::Disabled, GiveUp::NotConfigured];
 
-    /// The reason as dead letters and records name it.
+    /// The reason's name in dead letters and records.
     pub fn as_str(self) -> &'static str {
         match self {
             GiveUp::Rejected => "rejected-by-receiver",
@@ -180,22 +183,22 @@ impl GiveUp {
         }
     }
 
-    /// The reason of this name.
+    /// The reason with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == text)
     }
 }
 
-/// What to do after an attempt.
+/// The verdict after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The receiver took it.
+    /// The receiver accepted the message.
     Delivered,
-    /// Try again after so many milliseconds.
+    /// Try again after a delay.
     Retry {
-        /// Milliseconds from now.
+        /// The delay from now, milliseconds.
         after_ms: u64,
-        /// Why it must be tried again.
+        /// The reason for the retry.
         because: Failure,
     },
     /// Do not try again.
@@ -203,7 +206,7 @@ pub enum Verdict {
 }
 
 impl Outcome {
-    /// What the outcome means by itself: taken, worth another attempt, or final. The same for every urgency.
+    /// Classifies the outcome by itself: accepted, worth a retry, or final. The class is the same for every urgency.
     fn class(self) -> Result<Option<Failure>, GiveUp> {
         let status = match self {
             Outcome::Answered { status, .. } => status,
@@ -211,7 +214,7 @@ impl Outcome {
             Outcome::Unreachable => return Ok(Some(Failure::Unreachable)),
             Outcome::UnknownHost => return Ok(Some(Failure::UnknownHost)),
             Outcome::NotTrusted => return Ok(Some(Failure::NotTrusted)),
-            // Whoever runs the host can mend it, and until then nobody is bothered by the attempts.
+            // The operator of the host can fix this, and until then the attempts disturb nobody.
             Outcome::Refused => return Ok(Some(Failure::NotCallable)),
             Outcome::Disabled => return Err(GiveUp::Disabled),
             Outcome::NotConfigured => return Err(GiveUp::NotConfigured),
@@ -227,15 +230,15 @@ impl Outcome {
             425 => Ok(Some(Failure::TooEarly)),
             429 => Ok(Some(Failure::Throttled)),
             500..=599 => Ok(Some(Failure::ServerError)),
-            // No answer by HTTP (RFC 9110, 15): whatever stands between did not understand.
+            // Not a valid HTTP status (RFC 9110, 15): a proxy or gateway on the way failed.
             0..=199 | 600.. => Ok(Some(Failure::Unreachable)),
-            // Redirects are not followed: an alert goes to the address that was configured or nowhere. All others refuse
-            // the message, which will be the same: 400, 405, 406, 411 to 418, 422, 426, 428, 431, 451.
+            // Redirects are not followed: an alert goes to the configured address or nowhere. All other codes refuse
+            // the message, and the message will not change: 400, 405, 406, 411 to 418, 422, 426, 428, 431, 451.
             300..=400 | 405 | 406 | 411..=420 | 422 | 424 | 426..=428 | 430..=499 => Err(GiveUp::Rejected),
         }
     }
 
-    /// Why it was no success, as records name it.
+    /// The reason for the failure, as records name it.
     pub fn reason(self) -> Option<&'static str> {
         match self.class() {
             Ok(failure) => failure.map(Failure::as_str),
@@ -243,9 +246,9 @@ impl Outcome {
         }
     }
 
-    /// What this tells about the receiver's health, for its [`super::breaker`]: `Some(true)` it works, whatever it
-    /// thinks of the message; `Some(false)` it does not; `None` it was not called. A quick refusal such as 401 or 404 holds
-    /// up nobody, and may be about one message only: it opens no breaker.
+    /// The health of the receiver, for its [`super::breaker`]. `Some(true)`: it works, even if it refuses the message.
+    /// `Some(false)`: it does not work. `None`: it was not called. A quick refusal such as 401 or 404 blocks nobody,
+    /// and may concern one message only: it does not open a breaker.
     pub fn healthy(self) -> Option<bool> {
         match self {
             Outcome::Answered { status, .. } => Some((200..=499).contains(&status)),
@@ -255,25 +258,25 @@ impl Outcome {
     }
 }
 
-/// When to try again.
+/// A retry schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// Milliseconds to wait after the first, second, ... failed attempt.
     pub delays_ms: Vec<u64>,
-    /// What follows these delays; without it the attempt after the last delay is the last.
+    /// The pace after these delays. Without it, the attempt after the last delay is final.
     pub then: Option<Then>,
-    /// The most that `Retry-After` can ask for, milliseconds.
+    /// The upper bound for `Retry-After`, milliseconds.
     pub longest_retry_after_ms: u64,
-    /// From this failed attempt on, the next receiver is told as well; never, if none.
+    /// From this failed attempt on, the next receiver is notified too. None: never.
     pub pass_on_from: Option<u32>,
 }
 
-/// A steady pace for as long as it takes.
+/// Retries at a constant interval for a limited time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Then {
     /// Milliseconds between two attempts.
     pub every_ms: u64,
-    /// The last attempt begins no later than this after the delivery was due first, milliseconds (plus jitter).
+    /// The last attempt begins at most this long after the delivery was first due, milliseconds (plus jitter).
     pub for_ms: u64,
 }
 
@@ -281,20 +284,20 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 
-/// A receiver may ask for more patience than the schedule has, within this bound, milliseconds.
+/// The default upper bound for `Retry-After`, milliseconds: a receiver may ask for more time than the schedule gives.
 pub const LONGEST_RETRY_AFTER_MS: u64 = HOUR;
 
-/// Jitter: a delay is stretched or cut by up to this fraction.
+/// Jitter: each delay grows or shrinks by up to this fraction.
 const JITTER: f64 = 0.2;
 
 impl Schedule {
-    /// Delays without more.
+    /// A schedule of these delays and nothing else.
     pub fn of(delays_ms: Vec<u64>) -> Self {
         Schedule { delays_ms, then: None, longest_retry_after_ms: LONGEST_RETRY_AFTER_MS, pass_on_from: None }
     }
 
-    /// What a critical alert keeps to: 1, 2, 5, 10, 30, 60 s, then every 5 min for 24 h; the next receiver as well from
-    /// the third failure on. No receiver can put it off for more than the 5 min.
+    /// The schedule of critical alerts: 1, 2, 5, 10, 30, 60 s, then every 5 min for 24 h. From the third failure on,
+    /// the next receiver is notified too. No receiver can delay the next attempt by more than 5 min.
     pub fn critical() -> Self {
         Schedule {
             delays_ms: [1, 2, 5, 10, 30, 60].map(|seconds| seconds * SECOND).into(),
@@ -304,20 +307,20 @@ impl Schedule {
         }
     }
 
-    /// What all others keep to: the example schedule of Standard Webhooks, "Deliverability and reliability": 5 s, 5 min,
-    /// 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, ten attempts in somewhat more than three days.
-    /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+    /// The schedule of all other alerts. It is the example schedule of Standard Webhooks, "Deliverability and
+    /// reliability": 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h; ten attempts in a little more than three
+    /// days. <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
     pub fn routine() -> Self {
         let hours = [2, 5, 10, 14, 20, 24].map(|hours| hours * HOUR);
         Schedule::of([5 * SECOND, 5 * MINUTE, 30 * MINUTE].into_iter().chain(hours).collect())
     }
 
-    /// Decides what follows an attempt that ended with `outcome`.
+    /// Decides the next step after an attempt that ended with `outcome`.
     ///
-    /// `chance` is a random number in `0.0..1.0`; it spreads retries over ±20% so that receivers that failed together
-    /// are not called together. `Retry-After` is honoured when it is longer than the schedule's delay, up to
-    /// `longest_retry_after_ms`, and is not cut by the jitter. A failure with delays of its own waits no longer than this
-    /// schedule's longest delay, and ends with whichever schedule ends first.
+    /// `chance` is a random number in `0.0..1.0`. It spreads retries over ±20%, so that receivers that failed together
+    /// are not called together. `Retry-After` is honoured if it is longer than the delay of the schedule, up to
+    /// `longest_retry_after_ms`; the jitter does not shorten it. A failure with its own delays never waits longer than
+    /// the longest delay of this schedule. It ends with the schedule that ends first.
     pub fn decide(&self, outcome: Outcome, attempt: Attempt, chance: f64) -> Verdict {
         let because = match outcome.class() {
             Ok(None) => return Verdict::Delivered,
@@ -344,7 +347,7 @@ impl Schedule {
         }
     }
 
-    /// The delay after a failed attempt; none if it was the last.
+    /// The delay after a failed attempt; none if it was the last attempt.
     fn delay_ms(&self, attempt: Attempt) -> Option<u64> {
         let steady = || self.then.filter(|then| attempt.elapsed_ms.saturating_add(then.every_ms) <= then.for_ms);
         self.delays_ms.get(index(attempt.number)).copied().or_else(|| steady().map(|then| then.every_ms))
@@ -354,13 +357,13 @@ impl Schedule {
         self.delays_ms.iter().copied().chain(self.then.map(|then| then.every_ms)).max().unwrap_or(0)
     }
 
-    /// Whether the next receiver is told as well after this many failed attempts, of which the last failed so.
+    /// Whether the next receiver is notified too after `failed` attempts, the last of which failed for this reason.
     pub fn passes_on(&self, failed: u32, because: Failure) -> bool {
         self.pass_on_from.is_some_and(|from| failed >= from || because.is_refusal())
     }
 }
 
-/// The place in a list of the one with this number, the first being 1.
+/// The list index of a number that counts from 1.
 fn index(number: u32) -> usize {
     usize::try_from(number.max(1) - 1).unwrap_or(usize::MAX)
 }
@@ -370,9 +373,9 @@ fn index(number: u32) -> usize {
 pub struct Attempt {
     /// Its number; the first is 1.
     pub number: u32,
-    /// How long after the delivery was due first it ended, milliseconds.
+    /// The time from when the delivery was first due to the end of the attempt, milliseconds.
     pub elapsed_ms: u64,
-    /// How those just before it failed.
+    /// The failures directly before this attempt.
     pub failing: Option<Failing>,
 }
 

@@ -1,7 +1,7 @@
-//! Silences: alerts that are recorded and not sent for a while, because somebody said so.
+//! Silences: for a limited time, matching alerts are recorded and not sent.
 //!
-//! Guarantee: a silence names what it is about, who made it, why, and when it ends; there is none for everything and
-//! none for ever. A critical alert is silenced only by one that says so of itself.
+//! Guarantee: a silence states its matchers, its author, its reason and its end. No silence matches everything, and
+//! none lasts for ever. A silence covers critical alerts only if it says so itself.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -20,26 +20,26 @@ pub const LONGEST_MS: u64 = 30 * 86_400_000;
 pub struct Silence {
     /// Its id.
     pub id: String,
-    /// What it is about: every one of these must match.
+    /// The matchers; all of them must match.
     pub matchers: Vec<Matcher>,
-    /// From when on.
+    /// The first moment at which it applies.
     pub start: Timestamp,
-    /// Until when; the first moment at which it is over.
+    /// The first moment at which it no longer applies.
     pub end: Timestamp,
-    /// Who made it.
+    /// The author.
     pub author: String,
-    /// Why.
+    /// The reason.
     pub comment: String,
     /// Whether it silences critical alerts too.
     pub critical: bool,
 }
 
-/// A property of an alert, and the values of which it must have one.
+/// A property of an alert and its accepted values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matcher {
     /// The property.
     pub property: Property,
-    /// Its values; exact.
+    /// The accepted values; they match exactly.
     pub values: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ impl Property {
     pub const ALL: [Property; 6] =
         [Property::Study, Property::Site, Property::Severity, Property::Instrument, Property::Rule, Property::Subject];
 
-    /// The property as it is written.
+    /// The property's name in the document.
     pub fn as_str(self) -> &'static str {
         match self {
             Property::Study => "study",
@@ -90,7 +90,7 @@ impl Property {
 }
 
 impl Silence {
-    /// Whether it silences this alert now.
+    /// Whether this silence covers the alert now.
     pub fn covers(&self, facts: &Facts<'_>, now: Timestamp) -> bool {
         let about = |matcher: &Matcher| matcher.values.iter().any(|it| it == matcher.property.of(facts));
         (self.start..self.end).contains(&now)
@@ -99,7 +99,7 @@ impl Silence {
             && self.matchers.iter().all(about)
     }
 
-    /// Reads one: `{"id", "matchers": {"site": ["01"], ...}, "start", "end", "author", "comment", "critical"?}`.
+    /// Parses a silence: `{"id", "matchers": {"site": ["01"], ...}, "start", "end", "author", "comment", "critical"?}`.
     ///
     /// # Errors
     /// A finding for each fault.
@@ -109,7 +109,7 @@ impl Silence {
         silence.filter(|_| faults.is_empty()).ok_or(faults)
     }
 
-    /// Reads a list of them.
+    /// Parses a list of silences.
     ///
     /// # Errors
     /// A finding for each fault.

@@ -1,10 +1,10 @@
-//! Templates of messages, and of the bodies in which a gateway takes them.
+//! Templates of messages, and of the request bodies that gateways accept.
 //!
-//! Guarantee: a template that was read names only placeholders of the closed list [`Slot`], none of which tells who a
-//! patient is, and whatever it is filled with stays a text: it cannot end a JSON string, add a form field or a line.
+//! Guarantee: a parsed template has only placeholders of the closed list [`Slot`]. None of them shows a patient's
+//! identity. Every inserted value stays text: it cannot end a JSON string, add a form field or start a line.
 //!
-//! A placeholder is `{name}`, the name in small letters. A brace before anything else stands for itself, so JSON can be
-//! written as it is.
+//! A placeholder is `{name}`, with the name in lower-case letters. Any other brace is literal, so JSON can be written
+//! as it is.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -49,22 +49,22 @@ impl Language {
     }
 }
 
-/// What a template can ask for.
+/// A placeholder of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
-    /// The severity in the message's language; of several alerts the worst.
+    /// The severity in the message's language; for several alerts, the worst one.
     Severity,
     /// The instrument's id.
     Instrument,
     /// The rule's id.
     Rule,
-    /// The reason in words. Figures of a patient, never who it is.
+    /// The reason in words. It may contain figures of a patient, never the identity.
     Reason,
     /// The study.
     Study,
     /// The site.
     Site,
-    /// When the submission came in, by the receiver's clock.
+    /// The time when the submission came in, by the receiver's clock.
     Time,
     /// The alert's id.
     Id,
@@ -74,13 +74,13 @@ pub enum Slot {
     Count,
     /// A line for each alert.
     Alerts,
-    /// Where an authorised clinician finds the patient and acknowledges.
+    /// The address where an authorised clinician finds the patient and acknowledges.
     Link,
     /// The title of the message.
     Title,
     /// The text of the message.
     Message,
-    /// Whom the gateway is to tell, as the receiver's `to` has it.
+    /// The final recipient behind the gateway: the receiver's `to`.
     To,
 }
 
@@ -132,10 +132,10 @@ impl Slot {
     }
 }
 
-/// What a template is for: each can ask for what the one before can, and more.
+/// The use of a template. Each use allows all placeholders of the use before it, and more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// One alert of the list.
+    /// The line for one alert in a list.
     Line,
     /// Title or text of a message.
     Message,
@@ -143,10 +143,10 @@ pub enum Scope {
     Body,
 }
 
-/// How a value is written so that it stays one.
+/// The escaping of an inserted value, so that it cannot break out of its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// As it is.
+    /// No escaping.
     Plain,
     /// Inside a JSON string.
     Json,
@@ -155,7 +155,7 @@ pub enum Escape {
 }
 
 impl Escape {
-    /// The formats of a body, as configuration names them.
+    /// The formats of a body, by their names in the configuration.
     pub const FORMATS: [(&'static str, Escape); 3] =
         [("json", Escape::Json), ("form", Escape::Form), ("text", Escape::Plain)];
 
@@ -191,10 +191,10 @@ impl Escape {
 /// The longest template, bytes.
 pub const LONGEST: usize = 8192;
 
-/// The longest value that is put in, characters; the text of a message is not cut.
+/// The longest inserted value, characters. The text of a message is not cut.
 const LONGEST_VALUE: usize = 500;
 
-/// A value from outside as a message may carry it: one line, not endless.
+/// Prepares a value from outside for a message: one line of limited length.
 pub(crate) fn clean(value: &str) -> Cow<'_, str> {
     let dirty = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}');
     if !value.chars().any(dirty) && value.chars().nth(LONGEST_VALUE).is_none() {
@@ -203,7 +203,7 @@ pub(crate) fn clean(value: &str) -> Cow<'_, str> {
     value.chars().take(LONGEST_VALUE).map(|c| if dirty(c) { ' ' } else { c }).collect()
 }
 
-/// A template that was checked.
+/// A validated template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -214,13 +214,13 @@ enum Part {
 }
 
 impl Template {
-    /// A template that gives nothing.
+    /// A template that produces an empty text.
     pub(crate) const NOTHING: Template = Template(Vec::new());
 
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
-    /// The rule that it breaks, in words.
+    /// The violated rule, in words.
     pub fn parse(text: &str, scope: Scope) -> Result<Self, String> {
         if text.trim().is_empty() || text.len() > LONGEST {
             return Err(format!("a text of 1 to {LONGEST} bytes that is not blank"));
@@ -250,15 +250,15 @@ impl Template {
         Ok(Template(parts))
     }
 
-    /// Reads the body of a gateway's request, which must stay sound whatever is put into it.
+    /// Parses the template of a gateway's request body. The body must stay valid with any inserted value.
     ///
     /// # Errors
-    /// The rule that it breaks, in words.
+    /// The violated rule, in words.
     pub fn body(text: &str, escape: Escape) -> Result<Self, String> {
         let template = Template::parse(text, Scope::Body)?;
         let sound = match escape {
             Escape::Plain => true,
-            // Filled with the worst there is, a placeholder outside a string is not JSON.
+            // Filled with the worst possible values, a placeholder outside a string is not valid JSON.
             Escape::Json => {
                 let worst = template.fill(escape, |_| Cow::Borrowed("a\"],}:\\\n"));
                 serde_json::from_str::<Value>(&worst).is_ok()
@@ -275,7 +275,7 @@ impl Template {
         if sound { Ok(template) } else { Err(rule.to_string()) }
     }
 
-    /// Whether it asks for this.
+    /// Whether the template uses this placeholder.
     pub(crate) fn asks(&self, slot: Slot) -> bool {
         self.0.contains(&Part::Slot(slot))
     }
@@ -296,15 +296,15 @@ impl Template {
 /// The words of a channel in a language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The title, of which a text message has no use.
+    /// The title. A text message does not use it.
     pub title: Template,
     /// The text.
     pub text: Template,
-    /// One alert of the list that `{alerts}` stands for.
+    /// The line for one alert in the list that replaces `{alerts}`.
     pub line: Template,
 }
 
-/// Title, text and line that come with Vigil. A text message shows on a locked screen: it has no figures of a patient.
+/// The built-in title, text and line. A text message shows on a locked screen, so it has no figures of a patient.
 pub(crate) fn built_in(channel: Channel, language: Language) -> [&'static str; 3] {
     match (channel, language) {
         (Channel::Sms, Language::En) => [
@@ -330,7 +330,7 @@ pub(crate) fn built_in(channel: Channel, language: Language) -> [&'static str; 3
     }
 }
 
-/// The body that a gateway of this channel is sent if its receiver has none of its own.
+/// The built-in body for a gateway of this channel. It applies if the receiver has no body of its own.
 pub(crate) fn built_in_body(channel: Channel, escape: Escape) -> &'static str {
     match (channel, escape) {
         (Channel::Sms, Escape::Json) => r#"{"to":"{to}","text":"{message}"}"#,

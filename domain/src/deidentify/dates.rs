@@ -1,4 +1,4 @@
-//! Dates made coarser or moved.
+//! Dates: generalised or shifted.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,29 +7,29 @@ use crate::time::Timestamp;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// By how many whole days the dates of one subject are moved in a study. All of them by the same, so that intervals,
-/// their order and the time of day stay as they are.
+/// The number of whole days by which the dates of one subject are shifted in a study. All dates shift by the same
+/// number, so intervals, order and time of day stay.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Shift(i64);
 
 impl Shift {
-    /// A shift of 1 to `most` days, forward or back, as `random` decides; never none. `random` must be a keyed function
-    /// of study and subject.
+    /// A shift of 1 to `most` days, forward or back, chosen by `random`. It is never zero. `random` must come from a
+    /// keyed function of study and subject.
     pub fn of(random: u64, most: u16) -> Self {
         let most = u64::from(most.max(1));
         let pick = i64::try_from(random % (2 * most)).unwrap_or_default();
         let most = i64::try_from(most).unwrap_or_default();
-        // -most ..= -1 and 1 ..= most: 0 would leave a date as it is.
+        // -most ..= -1 and 1 ..= most: 0 would leave a date unchanged.
         Shift(if pick < most { pick - most } else { pick - most + 1 })
     }
 
-    /// A point in time, moved. At the ends of what RFC 3339 can write it stops there.
+    /// Shifts a point in time. The result stays within the range of RFC 3339.
     pub fn timestamp(self, at: Timestamp) -> Timestamp {
         Timestamp::from_millis(at.millis().saturating_add(self.0 * DAY_MS))
     }
 
-    /// A text that is a date and nothing else, moved; time of day, zone and the way it is written stay. None if it is no
-    /// such text, or would leave the calendar.
+    /// Shifts a text that is a date and nothing else. Time of day, zone and notation stay. None if the text is not such
+    /// a date, or the result would leave the calendar.
     pub(super) fn text(self, text: &str) -> Option<String> {
         let (day, separator) = day_of(text)?;
         let moved = day.millis() + self.0 * DAY_MS;
@@ -47,8 +47,9 @@ pub(super) fn year(text: &str) -> Option<String> {
     day_of(text).and_then(|_| text.get(..4)).map(ToString::to_string)
 }
 
-/// The day of a text that is a date or a time and nothing else, and what stands between year, month and day:
-/// `2026-03-01`, `2026/03/01`, `2026.03.01`, each alone or before a time such as `T08:00`, ` 08:00:30.5+08:00`.
+/// The day of a text that is a date or a time and nothing else, and its separator between year, month and day.
+/// Examples: `2026-03-01`, `2026/03/01`, `2026.03.01`, each alone or before a time such as `T08:00`,
+/// ` 08:00:30.5+08:00`.
 fn day_of(text: &str) -> Option<(Timestamp, &str)> {
     let (day, rest) = text.split_at_checked(10)?;
     let separator = day.get(4..5).filter(|it| matches!(*it, "-" | "/" | ".") && day.get(7..8) == Some(it))?;
@@ -59,13 +60,14 @@ fn day_of(text: &str) -> Option<(Timestamp, &str)> {
     let is_date = match rest.split_at_checked(1) {
         None => true,
         Some(("T" | "t" | " ", time)) => is_time(time),
-        // What the rules of a kind take for a time is one here too.
+        // Every text that the report rules accept as a time is accepted here too.
         Some(_) => Timestamp::parse(text).is_some(),
     };
     is_date.then_some((midnight, separator))
 }
 
-/// The year of a day of birth, `90+` for those who are ninety this year or older; none if no year can be made out.
+/// The year of a date of birth, or `90+` for a person who turns ninety this year or is older. None if no year can be
+/// found.
 pub(super) fn birth_year(text: &str, now: Timestamp) -> Option<String> {
     let this_year: u32 = now.rfc3339().get(..4)?.parse().ok()?;
     let year = |group: &str| group.parse::<u32>().ok().filter(|year| (1850..=this_year).contains(year));

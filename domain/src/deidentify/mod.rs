@@ -1,11 +1,12 @@
-//! What becomes of each member of a report before it leaves the door.
+//! De-identification of a report's data before it leaves the door.
 //!
-//! Guarantee: every text of a report's data is kept, scrubbed, dropped, pseudonymised, made coarser or shifted, by the
-//! table of its kind and what the study asks for beyond it; what no table names is scrubbed. What the report itself says
-//! about the patient (name, record number, telephone) is looked for in all its other texts.
+//! Guarantee: every text of the data is kept, scrubbed, dropped, pseudonymised, generalised or shifted. The table of
+//! the report's kind decides, and the study may ask for more. A member that no table names is scrubbed. The patient's
+//! details in the report itself (name, record number, telephone) are searched for in all its other texts.
 //!
-//! In a study that shifts dates, a text that is nothing but a date is shifted wherever it stands, names of members
-//! included. Not for dates in the middle of a sentence, or numbers that mean a time: such members are to be dropped.
+//! In a study that shifts dates, a text that is only a date is shifted wherever it stands, also in member names.
+//!
+//! Not for: dates in the middle of a sentence, or numbers that mean a time. A study should drop such members.
 
 mod dates;
 mod policy;
@@ -29,24 +30,25 @@ use table::Treatment::{
     self, BirthYear, Date, Drop, DropName, Fixed, Keep, Omit, PostcodeArea, Pseudonymise, Scrub, Shift as Shifted, Year,
 };
 
-/// Whom a report is about, and what its texts are measured by.
+/// The subject of a report, and the values that de-identification needs.
 pub struct Subject<'a> {
-    /// The patient as the site knows them.
+    /// The patient's id at the site.
     pub patient_id: &'a str,
-    /// When the report was written: what an age is counted at. Not when it came in, so that a resend gives the same.
+    /// The time when the report was written. Ages are computed at this time, not at the time of receipt, so that a
+    /// resend gives the same result.
     pub written_at: Timestamp,
-    /// The keyed function that stands one value in for another.
+    /// The keyed function that gives the pseudonym of a value.
     pub pseudonym: &'a dyn Fn(&str) -> String,
 }
 
-/// Takes the patient's identity out of a report's data, as every study has it done.
+/// De-identifies a report's data by the rules that apply to every study.
 pub fn report(kind: ReportKind, data: Map<String, Value>, subject: &Subject<'_>) -> (Map<String, Value>, Removed) {
     cleaned(kind, data, subject, None, None)
 }
 
 impl Study {
-    /// Takes the patient's identity out of a report's data, and what else the study does not keep. `shift` is the
-    /// subject's own, in a study that shifts dates; without one they are left out.
+    /// De-identifies a report's data and removes everything else that the study does not keep. `shift` is the subject's
+    /// own shift in a study that shifts dates. Without a shift, dates that should be shifted are left out.
     pub fn report(
         &self,
         kind: ReportKind,
@@ -68,7 +70,8 @@ fn cleaned(
     let rules = Rules { kind, study };
     let mut own = Own::new();
     own.add(subject.patient_id, Class::PatientId);
-    // Only so many are looked for: what identifies the patient in every study comes before what one study adds.
+    // The number of searched texts is limited. Identifiers that every study removes come before those that one study
+    // adds.
     for rules in [Some(Rules { kind, study: None }), study.map(|_| rules)].into_iter().flatten() {
         for (name, value) in &data {
             rules.collect(Place { within: None, name }, value, &mut own);
@@ -93,7 +96,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What the report says about the patient, to be looked for in the rest of it.
+    /// Collects the patient's details in the report, to search for them in the rest of it.
     fn collect(self, place: Place<'_>, value: &Value, own: &mut Own) {
         match value {
             Value::Object(members) => {
@@ -129,11 +132,11 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn members(&mut self, within: Option<&Place<'_>>, members: &mut Map<String, Value>) {
-        // The name as sent and what is left of it, in the order of the members.
+        // The original and the scrubbed name, in the order of the members.
         let mut renamed = Vec::new();
         members.retain(|name, value| {
             let stays = self.value(Place { within, name }, value);
-            // The names in a generic report are the sender's own.
+            // The sender chooses the names in a generic report, so they are scrubbed too.
             if stays && let Some(clean) = self.scrubbed(name) {
                 renamed.push((name.clone(), clean));
             }
@@ -144,7 +147,7 @@ impl Work<'_> {
         }
     }
 
-    /// Makes of a value what is left of it; false if it is left out.
+    /// De-identifies a value in place; false if it is left out.
     fn value(&mut self, place: Place<'_>, value: &mut Value) -> bool {
         let treatment = self.rules.treatment(place);
         let text = match (&*value, treatment) {
@@ -157,7 +160,7 @@ impl Work<'_> {
             }
             (Value::String(text), _) => Cow::from(text),
             (Value::Number(number), _) => Cow::from(number.to_string()),
-            // A list or an object where one value belongs: nothing is known about its parts.
+            // A list or an object in place of a single value: nothing is known about its parts.
             (Value::Array(_) | Value::Object(_), _) => Cow::default(),
         };
         let (class, left) = match treatment {
@@ -182,7 +185,7 @@ impl Work<'_> {
                     *text = clean;
                 }
             }
-            // A telephone number needs no quotes. Fewer than four digits are nothing that is looked for.
+            // A telephone number may come as a JSON number. Numbers of fewer than four digits are never searched for.
             Value::Number(number)
                 if self.rules.kind == ReportKind::Generic && number.as_u64().is_none_or(|number| number > 999) =>
             {
@@ -196,7 +199,7 @@ impl Work<'_> {
         }
     }
 
-    /// What is left of a text, none if that is all of it.
+    /// The scrubbed text; none if nothing was removed.
     fn scrubbed(&mut self, text: &str) -> Option<String> {
         if let Some(moved) = self.shift.and_then(|shift| shift.text(text)) {
             self.removed.add(Class::Shifted);
@@ -206,11 +209,11 @@ impl Work<'_> {
     }
 }
 
-/// Gives members their new names, and those whose names became alike a number.
+/// Gives members their new names. Names that became equal get a number.
 fn rename(members: &mut Map<String, Value>, renamed: Vec<(String, String)>) {
     let mut renamed = renamed.into_iter().peekable();
     let mut clean = Map::new();
-    // Where the next of those names goes on that became alike.
+    // The next number for each name that became equal to another.
     let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
     for (name, value) in core::mem::take(members) {
         let name = renamed.next_if(|(sent, _)| *sent == name).map_or(name, |(_, clean)| clean);
@@ -236,7 +239,7 @@ mod tests {
         check_in(None, kind, data, expected, removed);
     }
 
-    /// The first of all random numbers shifts by all days back that there are.
+    /// The random number 0 gives the largest shift back.
     fn check_in(study: Option<Value>, kind: ReportKind, data: Value, expected: Value, removed: &[(&str, u32)]) {
         let policy = study.map(|study| Policy::read(&json!({"studies": {"S": study}})).unwrap());
         let study = policy.as_ref().and_then(|policy| policy.study("S"));
@@ -367,7 +370,8 @@ mod tests {
 
     #[test]
     fn a_study_cannot_bring_back_what_identifies_somebody() {
-        // `name` alone is nobody's, so a study may keep it; within a person it stays the patient's.
+        // `name` alone belongs to nobody in particular, so a study may keep it; within a person it stays the patient's
+        // name.
         check_in(
             Some(json!({"generic": {"name": "keep"}})),
             ReportKind::Generic,

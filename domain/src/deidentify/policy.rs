@@ -1,4 +1,4 @@
-//! What a study asks for beyond the built-in tables: the configuration document `deidentification`.
+//! A study's own de-identification rules, beyond the built-in tables: the configuration document `deidentification`.
 //!
 //! ```json
 //! {"studies": {"S-1": {"shiftDays": 30,
@@ -6,12 +6,12 @@
 //!                      "generic": {"visitDate": "shift", "Site Nurse": "pseudonymise"}}}}
 //! ```
 //!
-//! Guarantee: a document can make what is kept less, never more. A member that identifies the patient stays dropped or
-//! pseudonymised, free text stays scrubbed, and words and figures that rules read stay. In a study that shifts dates no
-//! date is kept as it is: the difference to another would tell by how much all are shifted.
+//! Guarantee: a document can only make de-identification stricter, never weaker. A member that identifies the patient
+//! stays dropped or pseudonymised. Free text stays scrubbed. Words and figures that rules read stay. In a study that
+//! shifts dates, no date keeps its value: the difference to a shifted date would reveal the shift of all dates.
 //!
-//! Members of `diary`, `adverse-event` and `lab` are named by their path, `*` for any entry of a list; those of
-//! `generic` by their name at any depth, in upper or lower case, with or without `_`, `-` and spaces.
+//! Members of `diary`, `adverse-event` and `lab` are named by their path, with `*` for any entry of a list. Members of
+//! `generic` are named by their name at any depth, in upper or lower case, with or without `_`, `-` and spaces.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -25,10 +25,10 @@ use super::table::{self, Path, Place, Treatment};
 use crate::finding::{Code, Finding};
 use crate::intake::{ReportKind, is_name, pointer};
 
-/// What a study may say of a member.
+/// An action that a study may choose for a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
-    /// As the built-in table has it.
+    /// Keeps the built-in treatment.
     Keep,
     Shift,
     Generalise,
@@ -49,13 +49,13 @@ impl Action {
         }
     }
 
-    /// What may be said of a member that the built-in table treats so.
+    /// The actions that a study may choose for a member with this built-in treatment.
     fn allowed(kind: ReportKind, built_in: Treatment) -> &'static [Action] {
         use Action::{Drop, Generalise, Keep, Pseudonymise};
         match built_in {
             Treatment::Fixed => &[Keep],
             Treatment::Keep => &[Keep, Drop],
-            // What a generic report means by a name is the study's to know.
+            // Only the study knows the meaning of a name in a generic report.
             Treatment::Scrub if kind == ReportKind::Generic => &Action::ALL,
             Treatment::Scrub => &[Keep, Pseudonymise, Drop],
             Treatment::Date | Treatment::Shift | Treatment::Year => &Action::ALL,
@@ -65,7 +65,7 @@ impl Action {
         }
     }
 
-    /// What comes of it; the built-in treatment where that is stricter.
+    /// The resulting treatment. The built-in treatment wins if it is stricter.
     fn over(self, kind: ReportKind, built_in: Treatment) -> Treatment {
         if !Action::allowed(kind, built_in).contains(&self) {
             return built_in;
@@ -83,19 +83,19 @@ impl Action {
     }
 }
 
-/// What all studies ask for.
+/// The rules of all studies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     studies: BTreeMap<String, Study>,
 }
 
-/// What one study asks for.
+/// The rules of one study.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Study {
     shift_days: Option<u16>,
-    /// Of the kinds with a schema, by path.
+    /// Rules for the kinds with a schema, by path.
     known: Vec<(ReportKind, Path, Action)>,
-    /// Of generic reports, by folded name.
+    /// Rules for generic reports, by folded name.
     generic: BTreeMap<String, Action>,
 }
 
@@ -103,7 +103,7 @@ impl Policy {
     /// Reads the document.
     ///
     /// # Errors
-    /// Every fault of it, with pointers from its root.
+    /// All faults of the document, with pointers from its root.
     pub fn read(document: &Value) -> Result<Self, Vec<Finding>> {
         let mut faults = Vec::new();
         let mut policy = Policy::default();
@@ -124,7 +124,7 @@ impl Policy {
         if faults.is_empty() { Ok(policy) } else { Err(faults) }
     }
 
-    /// What a study asks for, if it asks for anything.
+    /// The rules of a study, if it has any.
     pub fn study(&self, id: &str) -> Option<&Study> {
         self.studies.get(id)
     }
@@ -143,7 +143,7 @@ impl Study {
             }
             study.shift_days = fitting;
         }
-        // Whether it shifts is asked for even where the number is wrong, so that no fault hides another.
+        // The check also runs when the number is invalid, so that no fault hides another.
         let shifts = members.contains_key("shiftDays");
         for (member, value) in members.iter().filter(|(member, _)| *member != "shiftDays") {
             let at = format!("{at}{}", pointer(member));
@@ -207,12 +207,12 @@ impl Study {
         }
     }
 
-    /// The shift of a subject, in a study that shifts dates; `random` is a keyed function of study and subject.
+    /// The shift of a subject in a study that shifts dates. `random` is a keyed function of study and subject.
     pub fn shift(&self, random: impl FnOnce() -> u64) -> Option<Shift> {
         self.shift_days.map(|most| Shift::of(random(), most))
     }
 
-    /// What is done to a member.
+    /// The treatment of a member.
     pub(super) fn treatment(&self, kind: ReportKind, place: Place<'_>) -> Treatment {
         let built_in = table::treatment(kind, place);
         let action = match kind {

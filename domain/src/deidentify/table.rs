@@ -1,36 +1,36 @@
-//! What becomes of each member where a study says nothing.
+//! The built-in treatment of each member. It applies unless a study asks for another.
 
 use alloc::borrow::Cow;
 use core::iter;
 
 use crate::intake::ReportKind;
 
-/// What is done to a member.
+/// The treatment of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Treatment {
-    /// It stays as it is, whatever a study says: a word of a list that rules read.
+    /// It stays as it is, and a study cannot change this: a word of a list that rules read.
     Fixed,
     /// It stays as it is.
     Keep,
-    /// A day or a time. It stays, or is shifted where the study asks for that.
+    /// A day or a time. It stays, or is shifted if the study asks for that.
     Date,
-    /// It is moved by the subject's own number of days, or left out if it is no date.
+    /// It is shifted by the subject's own number of days, or left out if it is not a date.
     Shift,
-    /// Of a date the year stays; what is no date is left out.
+    /// Only the year of the date stays; any other text is left out.
     Year,
-    /// What identifies somebody is taken out of its text.
+    /// Identities are removed from its text.
     Scrub,
     /// It is left out.
     Omit,
-    /// It identifies somebody: left out, and looked for elsewhere.
+    /// It identifies somebody: it is left out, and searched for elsewhere.
     Drop,
-    /// The patient's name: left out, and looked for elsewhere by its parts.
+    /// The patient's name: it is left out, and its parts are searched for elsewhere.
     DropName,
-    /// A pseudonym stands in for it, the same for the same value; it is looked for elsewhere.
+    /// A pseudonym replaces it, the same for the same value; the value is searched for elsewhere.
     Pseudonymise,
-    /// Of a day of birth the year stays, of those of ninety and more only that.
+    /// Only the year of the date of birth stays; for people aged ninety or more only `90+`.
     BirthYear,
-    /// Of a postcode the first two characters stay.
+    /// Only the first two characters of the postcode stay.
     PostcodeArea,
 }
 
@@ -41,7 +41,7 @@ type Table = &'static [(Path, Treatment)];
 /// The path of a member from the root of the data; `*` is any entry of a list.
 pub(super) type Path = &'static [&'static str];
 
-/// A place in a report's data: a step, and the place that it leads on from.
+/// A place in a report's data: one step, and the place that contains it.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'p> {
     /// None at the root.
@@ -56,12 +56,12 @@ impl<'p> Place<'p> {
         Place { within: Some(list), name: "*" }
     }
 
-    /// Whether this is where the path leads.
+    /// Whether this place has this path.
     pub(super) fn is(self, path: &[&str]) -> bool {
         self.upwards().eq(path.iter().rev().copied())
     }
 
-    /// Its steps, the last first.
+    /// Its steps, from the last to the first.
     fn upwards(self) -> impl Iterator<Item = &'p str> {
         iter::successors(Some(self), |place| place.within.copied()).map(|place| place.name)
     }
@@ -104,7 +104,7 @@ const LAB: Table = &[
     (&["note"], Scrub),
 ];
 
-/// Members of a generic report by their names, at any depth, in lower case without `_`, `-` and spaces.
+/// Members of a generic report by name, at any depth. The names are in lower case without `_`, `-` and spaces.
 const NAMED: &[(Treatment, &[&str])] = &[
     (
         DropName,
@@ -174,7 +174,7 @@ const NAMED: &[(Treatment, &[&str])] = &[
     (BirthYear, &["birthdate", "dateofbirth", "birthday", "dob", "出生日期", "生日"]),
     (PostcodeArea, &["postcode", "postalcode", "zip", "zipcode", "邮编", "邮政编码"]),
 ];
-/// A `name` within one of these is a person's.
+/// A `name` within one of these members is a person's name.
 const PERSONS: &[&str] = &["patient", "subject", "person", "contact", "患者"];
 
 fn of_kind(kind: ReportKind) -> Table {
@@ -186,7 +186,7 @@ fn of_kind(kind: ReportKind) -> Table {
     }
 }
 
-/// What is done to the member at this place where a study says nothing.
+/// The built-in treatment of the member at this place.
 pub(super) fn treatment(kind: ReportKind, place: Place<'_>) -> Treatment {
     if kind == ReportKind::Generic {
         return by_name(place);
@@ -195,7 +195,7 @@ pub(super) fn treatment(kind: ReportKind, place: Place<'_>) -> Treatment {
     found.map_or(Scrub, |(_, treatment)| *treatment)
 }
 
-/// The member that a study means by `a/*/b`, of a kind other than `generic`.
+/// The member that a study names as `a/*/b`, of a kind other than `generic`.
 pub(super) fn member(kind: ReportKind, name: &str) -> Option<(Path, Treatment)> {
     of_kind(kind).iter().chain(PATIENT).find(|(path, _)| name.split('/').eq(path.iter().copied())).copied()
 }
@@ -209,7 +209,7 @@ fn by_name(place: Place<'_>) -> Treatment {
     NAMED.iter().find(|(_, names)| names.contains(&name.as_ref())).map_or(Scrub, |(treatment, _)| *treatment)
 }
 
-/// The name that decides what is done to a member of a generic report: the last of its path.
+/// The name that decides the treatment of a member of a generic report: the last name of its path.
 pub(super) fn deciding(place: Place<'_>) -> Cow<'_, str> {
     place.upwards().find(|name| *name != "*").map(folded).unwrap_or_default()
 }

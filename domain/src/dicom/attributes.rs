@@ -1,10 +1,10 @@
-//! The attributes of the Basic Application Level Confidentiality Profile and what becomes of them.
+//! The attributes of the Basic Application Level Confidentiality Profile, and their actions.
 //!
-//! Source: DICOM PS3.15, Table E.1-1, column "Basic Prof.", as of January 2025. Where the table leaves a choice that
-//! depends on the kind of object, the one that tells least is taken. Curves, overlays' data and comments, private
+//! Source: DICOM PS3.15, Table E.1-1, column "Basic Prof.", as of January 2025. If the table leaves a choice that
+//! depends on the kind of object, the choice that reveals least is taken. Curves, overlay data and comments, private
 //! attributes and names of persons are rules, not entries: see [`super::profile`].
 
-/// Taken out: actions X, X/Z, X/D, X/Z/D and X/Z/U*. Sorted.
+/// Removed: actions X, X/Z, X/D, X/Z/D and X/Z/U*. Sorted.
 pub(super) const REMOVED: [u32; 423] = [
     0x00001000, 0x00080012, 0x00080013, 0x00080015, 0x00080021, 0x00080022, 0x00080024, 0x00080025, 0x0008002a,
     0x00080031, 0x00080032, 0x00080034, 0x00080035, 0x00080054, 0x00080055, 0x00080080, 0x00080081, 0x00080082,
@@ -55,7 +55,7 @@ pub(super) const REMOVED: [u32; 423] = [
     0x40080118, 0x40080119, 0x4008011a, 0x40080200, 0x40080202, 0x40080300, 0x40084000, 0xfffafffa, 0xfffcfffc,
 ];
 
-/// Left without a value: actions Z and Z/D. Sorted.
+/// Emptied: actions Z and Z/D. Sorted.
 pub(super) const EMPTIED: [u32; 48] = [
     0x00080020, 0x00080023, 0x00080030, 0x00080033, 0x00080050, 0x00080090, 0x0008009c, 0x00100010, 0x00100020,
     0x00100030, 0x00100040, 0x00120021, 0x00120030, 0x00120031, 0x00120050, 0x00120060, 0x00180010, 0x00181203,
@@ -65,7 +65,7 @@ pub(super) const EMPTIED: [u32; 48] = [
     0x3010007b, 0x3010007f, 0x30100081,
 ];
 
-/// Given a value that says nothing: action D. Sorted.
+/// Replaced by a dummy value: action D. Sorted.
 pub(super) const DUMMIES: [u32; 92] = [
     0x00080106, 0x00080107, 0x00120010, 0x00120020, 0x00120040, 0x00120042, 0x00120081, 0x001811bb, 0x00189074,
     0x00189151, 0x00189367, 0x00189369, 0x0018936a, 0x00189371, 0x00189623, 0x00189701, 0x00189804, 0x00340001,
@@ -80,7 +80,7 @@ pub(super) const DUMMIES: [u32; 92] = [
     0x30100038, 0x30100054,
 ];
 
-/// Unique identifiers that are given others, the same for the same: action U. Sorted.
+/// Unique identifiers that are remapped, each always to the same other identifier: action U. Sorted.
 pub(super) const REMAPPED: [u32; 54] = [
     0x00001001, 0x00020003, 0x00041511, 0x00080014, 0x00080017, 0x00080018, 0x00080019, 0x00080058, 0x00081155,
     0x00081195, 0x00083010, 0x00181002, 0x0018100b, 0x00182042, 0x0020000d, 0x0020000e, 0x00200052, 0x00200200,

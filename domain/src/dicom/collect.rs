@@ -1,4 +1,4 @@
-//! What is kept of a data set: its de-identified attributes as JSON, and what its pixels are like.
+//! Collects from a data set its de-identified attributes as JSON, and the description of its pixels.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,13 +13,13 @@ use super::{Counts, Guide, LONGEST_METADATA, Pixels, Problem};
 
 const CHARACTER_SET: u32 = 0x0008_0005;
 
-/// Takes what is read and writes down what may be shown.
+/// Receives elements and writes the attributes that may be shown.
 pub(super) struct Collector<'a> {
     guide: Guide<'a>,
     json: String,
-    /// For each open object and array: whether something stands in it already.
+    /// For each open object and array: whether it already has a member.
     begun: Vec<bool>,
-    /// Open sequences and items of which nothing is shown.
+    /// The number of open sequences and items that are not shown at all.
     muted: usize,
     charsets: Vec<Charset>,
     pub(super) counts: Counts,
@@ -45,11 +45,11 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The representation of an element that does not state it.
+    /// The representation of an element that does not state it itself.
     pub(super) fn vr_of(&self, tag: u32) -> Vr {
         match (self.guide.vr_of)(tag) {
             _ if tag & 0xffff == 0 => Vr::UL,
-            // The dictionary has one answer where the standard says "US or SS".
+            // The dictionary gives one answer; the standard says "US or SS".
             Some(Vr::US) if self.layout.signed && EITHER.contains(&tag) => Vr::SS,
             Some(vr) => vr,
             None => Vr::UN,
@@ -60,7 +60,7 @@ impl<'a> Collector<'a> {
         profile::action(tag, vr, (self.guide.vr_of)(tag).is_some())
     }
 
-    /// Whether the value of an element is needed. Says also what was decided about it.
+    /// Whether the value of an element is needed. This also counts the action for the element.
     pub(super) fn wants(&mut self, tag: u32, vr: Vr) -> bool {
         if self.muted > 0 {
             return false;
@@ -85,7 +85,7 @@ impl<'a> Collector<'a> {
         self.complete = false;
     }
 
-    /// The value of an element that was wanted.
+    /// The value of an element for which `wants` was true.
     pub(super) fn value(&mut self, tag: u32, vr: Vr, bytes: &[u8]) -> Result<(), Problem> {
         if tag == CHARACTER_SET {
             let named = value::text(bytes, Charset::default()).unwrap_or_default();
@@ -117,7 +117,7 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Remembers what the pixels will be like.
+    /// Records the layout of the pixels.
     fn note(&mut self, tag: u32, vr: Vr, bytes: &[u8]) {
         let whole = || value::whole(vr, bytes);
         let short = || whole().and_then(|number| u16::try_from(number).ok());
@@ -137,14 +137,14 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Begins a member of the open object; not when there is no room for it.
+    /// Begins a member of the open object; false if there is no room for it.
     fn member(&mut self, tag: u32, vr: Vr) -> bool {
         if self.json.len() > LONGEST_METADATA {
             self.complete = false;
             return false;
         }
         self.comma();
-        // Writing to a text does not fail.
+        // Writing to a string does not fail.
         let _ = write!(self.json, r#""{tag:08X}":{{"vr":"{}""#, vr.as_str());
         true
     }
@@ -182,7 +182,7 @@ impl<'a> Collector<'a> {
                 self.element(tag, Vr::SQ, None);
                 self.muted = 1;
             }
-            // A sequence in disguise: nobody said what its elements are.
+            // A sequence whose representation is not SQ: the meaning of its elements is unknown.
             Action::Keep if vr != Vr::SQ || !self.member(tag, vr) => self.muted = 1,
             Action::Keep => {
                 self.json.push_str(r#","Value":["#);
@@ -206,7 +206,7 @@ impl<'a> Collector<'a> {
             return;
         }
         if self.json.len() > LONGEST_METADATA {
-            // Empty items take room too.
+            // Empty items take space too.
             self.complete = false;
             self.muted = 1;
             return;
@@ -227,7 +227,7 @@ impl<'a> Collector<'a> {
         self.json.push('}');
     }
 
-    /// Native pixels of so many bytes follow.
+    /// Native pixels of this many bytes follow.
     pub(super) fn begin_pixels(&mut self, bytes: u64, encapsulated: bool) -> Result<(), Problem> {
         if self.layout.bytes().is_some_and(|needed| bytes < needed && !encapsulated) {
             return Err(Problem::Pixels);
@@ -260,7 +260,7 @@ impl<'a> Collector<'a> {
         self.json.push('}');
         if let Some(pixels) = &mut self.pixels {
             pixels.statistics = self.counter.as_ref().and_then(Counter::finish);
-            // The first item of compressed pixels is the table of offsets.
+            // The first item of compressed pixels is the offset table.
             pixels.fragments = pixels.fragments.map(|count| count.saturating_sub(1));
         }
         (self.json, self.pixels, self.counts, self.complete)
@@ -271,7 +271,7 @@ fn is_layout(tag: u32) -> bool {
     matches!(tag, 0x0028_0002..=0x0028_0103 | 0x0028_1052 | 0x0028_1053)
 }
 
-/// "US or SS": which one follows from Pixel Representation (DICOM PS3.5, annex A.1).
+/// "US or SS": Pixel Representation decides (DICOM PS3.5, annex A.1).
 const EITHER: [u32; 10] = [
     0x0028_0106,
     0x0028_0107,

@@ -1,28 +1,28 @@
-//! The file meta information: which transfer syntax the data set behind it has (DICOM PS3.10, section 7.1).
+//! The file meta information: it states the transfer syntax of the data set behind it (DICOM PS3.10, section 7.1).
 //!
-//! Its first element should say how long it is. Many files lack that element: then it ends before the first element of
-//! another group.
+//! Its first element should state its length. Many files lack this element. Then the file meta information ends before
+//! the first element of another group.
 
 use alloc::string::String;
 
 use super::vr::Vr;
 
-/// Where it begins: after the preamble and `DICM`.
+/// Its start: after the preamble and `DICM`.
 pub(super) const BEGIN: usize = 128 + 4;
-/// The longest, bytes.
+/// The maximum length, bytes.
 const LONGEST: usize = 64 * 1024;
-/// The most elements. The standard knows 18.
+/// The maximum number of elements. The standard has 18.
 const MOST: usize = 64;
 
-/// What the beginning of a file shows.
+/// The result of reading the beginning of a file.
 pub(super) enum Meta {
-    /// So many bytes of the file have to be there to tell more.
+    /// At least this many bytes of the file are needed.
     More(usize),
-    /// It ends after so many bytes of the file, and this is the transfer syntax.
+    /// It ends after this many bytes of the file, and has this transfer syntax.
     Whole(usize, String),
 }
 
-/// Reads it in the beginning of a file; none when it cannot be read, or names no transfer syntax.
+/// Reads it from the beginning of a file; none if it is invalid or has no transfer syntax.
 pub(super) fn read(head: &[u8]) -> Option<Meta> {
     let (mut at, mut stated_end, mut syntax) = (BEGIN, None, None);
     for _ in 0..MOST {

@@ -1,11 +1,12 @@
-//! DICOM Part 10 files, read as they come: attributes without identities, and what the pixels are like.
+//! A streaming reader of DICOM Part 10 files. It gives the attributes without identities, and a description of the
+//! pixels.
 //!
-//! Guarantee: memory does not grow with the file. One value of up to [`LONGEST_VALUE`], the shown attributes up to
-//! [`LONGEST_METADATA`] and a count for each possible pixel value are all that is held. Whatever the bytes are, reading
-//! ends with a report or with the first fault and its place, in time proportional to their number.
+//! Guarantee: memory does not grow with the file. The reader holds one value of up to [`LONGEST_VALUE`], shown
+//! attributes of up to [`LONGEST_METADATA`], and a count for each possible pixel value. For any input, reading ends
+//! with a report or with the first fault and its position, in time proportional to the number of bytes.
 //!
-//! Mechanism: [`Reader`] takes pieces. It reads the file meta information, chooses the transfer syntax, inflates what is
-//! deflated, and hands the data set to the tokenizer, which hands elements to the collector.
+//! Mechanism: [`Reader`] takes pieces. It reads the file meta information, chooses the transfer syntax, inflates a
+//! deflated data set, and passes it to the tokenizer. The tokenizer passes elements to the collector.
 //!
 //! Not for: decompressing images; big endian (1.2.840.10008.1.2.2), which the standard retired in 2006.
 
@@ -35,43 +36,43 @@ pub use vr::Vr;
 
 /// The longest file, bytes.
 pub const LONGEST_FILE: u64 = 64 * 1024 * 1024;
-/// The most that a deflated data set may grow to, bytes.
+/// The most bytes that a deflated data set may inflate to.
 pub const LONGEST_INFLATED: u64 = 256 * 1024 * 1024;
 /// The longest value that is shown, bytes.
 pub const LONGEST_VALUE: usize = 64 * 1024;
-/// When the shown attributes are longer than this, bytes, the rest is left out.
+/// The limit of the shown attributes, bytes. Attributes beyond it are left out.
 pub const LONGEST_METADATA: usize = 1024 * 1024;
-/// The most sequences and items within each other.
+/// The maximum nesting depth of sequences and items.
 pub const DEEPEST: usize = 64;
 /// Preamble, `DICM`, and the header of the first element.
 const START: usize = meta::BEGIN + 8;
 
-/// What is wrong with a file.
+/// The kind of fault of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
-    /// It does not begin as DICOM Part 10 does.
+    /// It does not begin like a DICOM Part 10 file.
     NotDicom,
-    /// Its file meta information cannot be read.
+    /// Its file meta information is invalid.
     Meta,
-    /// Its transfer syntax is not one that is read here.
+    /// Its transfer syntax is not supported.
     TransferSyntax,
-    /// Its character set is not known.
+    /// Its character set is unknown.
     CharacterSet,
-    /// An element of no known representation.
+    /// An element with an unknown representation.
     Representation,
-    /// An element that does not come after the one before it.
+    /// An element that is out of order.
     Order,
-    /// A length beyond the end of what is around it, or none where there must be one.
+    /// A length beyond the end of the enclosing element, or no length where one is required.
     Length,
-    /// A delimiter or an item where none can be, or an element where none can be.
+    /// A delimiter, an item or an element at a place where it is not allowed.
     Nesting,
-    /// Sequences within sequences, too many.
+    /// Sequences nested too deeply.
     TooDeep,
     /// Fewer pixels than rows, columns and frames ask for.
     Pixels,
-    /// A deflated data set that is not, or that grows too long.
+    /// A deflated data set that is invalid or inflates to too many bytes.
     Deflate,
-    /// It ends before it is whole.
+    /// The file ends too early.
     Truncated,
 }
 
@@ -95,67 +96,68 @@ impl Problem {
     }
 }
 
-/// A fault of a file, and how many bytes were read when it showed; of a deflated data set, inflated ones.
+/// A fault of a file, and the number of bytes read when it was found. For a deflated data set, these are inflated
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// What is wrong.
+    /// The kind of fault.
     pub problem: Problem,
-    /// Where.
+    /// The position.
     pub position: u64,
 }
 
-/// What the reader asks others for.
+/// The functions that the caller provides to the reader.
 #[derive(Clone, Copy)]
 pub struct Guide<'a> {
-    /// The dictionary: the representation of a standard attribute, none for one that the standard does not know.
+    /// The dictionary: the representation of a standard attribute; none if the standard does not define it.
     pub vr_of: fn(u32) -> Option<Vr>,
-    /// Gives another unique identifier for one, always the same for the same.
+    /// Maps a unique identifier to another one, always to the same.
     pub remap: &'a dyn Fn(&str) -> String,
 }
 
-/// What was done to attributes.
+/// How many attributes each action changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Taken out.
+    /// Removed.
     pub removed: u32,
-    /// Left without a value.
+    /// Emptied.
     pub emptied: u32,
-    /// Given a value that says nothing.
+    /// Replaced by a dummy value.
     pub replaced: u32,
-    /// Unique identifiers given others.
+    /// Unique identifiers that were remapped.
     pub remapped: u32,
 }
 
 /// The pixels of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pixels {
-    /// What the file says about them.
+    /// Their layout, as the file states it.
     pub layout: Layout,
     /// Their length in the file, bytes.
     pub bytes: u64,
-    /// In how many fragments, if they are compressed.
+    /// The number of fragments, if they are compressed.
     pub fragments: Option<u32>,
-    /// What they are like, if they are native and of 8 or 16 bits.
+    /// Their statistics, if they are native and of 8 or 16 bits.
     pub statistics: Option<Statistics>,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The transfer syntax.
     pub transfer_syntax: String,
     /// The shown attributes, an object of the DICOM JSON model.
     pub metadata: String,
-    /// Whether nothing was left out for its length.
+    /// True if no attribute was left out because of the length limit.
     pub complete: bool,
-    /// What was done to attributes.
+    /// The number of changes to attributes.
     pub counts: Counts,
     /// The pixels, if there are any.
     pub pixels: Option<Pixels>,
 }
 
 enum Stage {
-    /// Until there are so many bytes of the file, which then may be all of its meta information.
+    /// At least this many bytes of the file are needed to read its meta information.
     Start(usize),
     Plain(Tokens),
     Deflated(Box<Inflater>),
@@ -168,7 +170,7 @@ struct Inflater {
     ended: bool,
 }
 
-/// A file that is being read.
+/// A reader of one file.
 pub struct Reader<'a> {
     stage: Stage,
     head: Vec<u8>,
@@ -177,7 +179,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A file of which nothing is read.
+    /// A reader at the start of a file.
     pub fn new(guide: Guide<'a>) -> Self {
         let collector = Collector::new(guide);
         Reader { stage: Stage::Start(START), head: Vec::new(), transfer_syntax: String::new(), collector }
@@ -186,7 +188,7 @@ impl<'a> Reader<'a> {
     /// Reads a piece.
     ///
     /// # Errors
-    /// The first fault; nothing can be read afterwards.
+    /// The first fault. After a fault nothing more can be read.
     pub fn push(&mut self, mut input: &[u8]) -> Result<(), Fault> {
         loop {
             match &mut self.stage {
@@ -200,7 +202,7 @@ impl<'a> Reader<'a> {
                     input = rest;
                     self.stage = self.start()?;
                     if !matches!(self.stage, Stage::Start(_)) {
-                        // What was read to see where the data set begins belongs to it.
+                        // Bytes that were read ahead to find the data set belong to it.
                         let begun = core::mem::take(&mut self.head);
                         self.push(&begun)?;
                     }
@@ -215,7 +217,7 @@ impl<'a> Reader<'a> {
         Fault { problem, position: self.head.len() as u64 }
     }
 
-    /// What follows from the bytes in `head`.
+    /// The next stage, from the bytes in `head`.
     fn start(&mut self) -> Result<Stage, Fault> {
         if self.head.get(128..meta::BEGIN) != Some(b"DICM") {
             return Err(self.fault(Problem::NotDicom));
@@ -234,7 +236,7 @@ impl<'a> Reader<'a> {
                 tokens: Tokens::new(false, false, 0, LONGEST_INFLATED),
                 ended: false,
             })),
-            // JPEG and its kin, MPEG, run-length, and deflated frames: the data set around them is explicit.
+            // JPEG and its family, MPEG, run-length, and deflated frames: the data set around them is explicit.
             uid if ["1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8."]
                 .iter()
                 .any(|known| uid.starts_with(known)) =>
@@ -249,9 +251,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The end of the file.
-    ///
     /// # Errors
-    /// [`Problem::Truncated`] when it is not whole, [`Problem::NotDicom`] when it never began.
+    /// [`Problem::Truncated`] if the file is incomplete, [`Problem::NotDicom`] if it never began.
     pub fn finish(self) -> Result<Report, Fault> {
         match &self.stage {
             Stage::Start(_) if self.head.get(128..132) == Some(b"DICM") => return Err(self.fault(Problem::Truncated)),
@@ -278,7 +279,7 @@ impl Inflater {
             let fault = |position| Fault { problem: Problem::Deflate, position };
             match result.status {
                 Ok(MZStatus::StreamEnd) => self.ended = true,
-                // Nothing more comes out of what came in.
+                // The input gives no more output.
                 Err(MZError::Buf) => return Ok(()),
                 Ok(_) if result.bytes_written == 0 && input.is_empty() => return Ok(()),
                 Ok(_) => {}

@@ -1,12 +1,12 @@
-//! Statistics of pixels, in one pass and in memory that does not grow with the image.
+//! Statistics of pixels, in one pass, with memory that does not grow with the image.
 //!
-//! Mechanism: a count for each of the 256 or 65,536 values that a stored pixel can have. Minimum, maximum, mean and
-//! histogram are exact and follow from the counts.
+//! Mechanism: there is a count for each of the 256 or 65,536 values that a stored pixel can have. Minimum, maximum,
+//! mean and histogram are exact and derived from the counts.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What an image says about its pixels (DICOM PS3.3, C.7.6.3).
+/// The layout of the pixels, as the image states it (DICOM PS3.3, C.7.6.3).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Layout {
     /// Rows of a frame.
@@ -15,7 +15,7 @@ pub struct Layout {
     pub columns: Option<u16>,
     /// Samples of a pixel; 3 for colours.
     pub samples: Option<u16>,
-    /// Frames, 1 if it does not say.
+    /// Frames; 1 if the image does not state it.
     pub frames: Option<u32>,
     /// Bits that a sample takes in the file.
     pub allocated: Option<u16>,
@@ -32,7 +32,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Bytes of all pixels, if enough is said.
+    /// The size of all pixels in bytes, if enough is stated.
     pub(super) fn bytes(&self) -> Option<u64> {
         let samples = [self.rows?.into(), self.columns?.into(), self.samples.unwrap_or(1).into()];
         let count = samples.into_iter().try_fold(u64::from(self.frames.unwrap_or(1)), u64::checked_mul)?;
@@ -40,18 +40,18 @@ impl Layout {
     }
 }
 
-/// What the pixels are like; all figures are of stored values, before slope and intercept.
+/// The statistics of the pixels. All figures are of stored values, before slope and intercept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
-    /// How many samples there are.
+    /// The number of samples.
     pub count: u64,
-    /// The least.
+    /// The minimum.
     pub min: i32,
-    /// The greatest.
+    /// The maximum.
     pub max: i32,
     /// The mean.
     pub mean: f64,
-    /// How many values a bin of the histogram spans.
+    /// The number of values in one bin of the histogram.
     pub bin_width: u32,
     /// Samples in each bin; the first begins at `min`. At most 256.
     pub histogram: Vec<u64>,
@@ -72,7 +72,8 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// For pixels of this layout; none when their size is not 8 or 16 bits or something is missing or contradictory.
+    /// A counter for pixels of this layout. None if their size is not 8 or 16 bits, or if something is missing or
+    /// contradictory.
     pub(super) fn new(layout: &Layout) -> Option<Self> {
         let allocated = layout.allocated.filter(|bits| matches!(bits, 8 | 16))?;
         let stored = layout.stored.filter(|bits| (1..=allocated).contains(bits))?;
@@ -83,7 +84,7 @@ impl Counter {
         Some(Counter { counts, wide, shift, stored, signed: layout.signed, left: layout.bytes()?, half: None })
     }
 
-    /// Counts a piece of the pixel data; what follows the last pixel is padding.
+    /// Counts a piece of the pixel data. Bytes after the last pixel are padding.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let take = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let Some(mut bytes) = bytes.get(..take) else { return };
@@ -107,7 +108,7 @@ impl Counter {
         }
     }
 
-    /// The value that raw bits stand for.
+    /// The signed or unsigned value of raw bits.
     fn value(&self, raw: u32) -> i32 {
         let value = (raw >> self.shift) & ((1 << self.stored) - 1);
         let negative = self.signed && value >> (self.stored - 1) == 1;
@@ -115,7 +116,7 @@ impl Counter {
         value as i32 - if negative { 1 << self.stored } else { 0 }
     }
 
-    /// The statistics; none when there was no pixel.
+    /// The statistics; none if there was no pixel.
     pub(super) fn finish(&self) -> Option<Statistics> {
         let found = || (0..).zip(&self.counts).filter(|(_, count)| **count > 0).map(|(raw, n)| (self.value(raw), *n));
         let min = found().map(|(value, _)| value).min()?;

@@ -1,16 +1,17 @@
-//! What becomes of an attribute: the Basic Application Level Confidentiality Profile, on the side of caution.
+//! The action for each attribute: the Basic Application Level Confidentiality Profile, with the stricter choice in
+//! doubt.
 //!
-//! Guarantee: no private attribute, no name of a person and nothing that the dictionary does not know is shown; what
-//! DICOM PS3.15, Table E.1-1 names is taken out, emptied or replaced, in nested items too.
+//! Guarantee: no private attribute, no name of a person and no attribute unknown to the dictionary is shown. The
+//! attributes in DICOM PS3.15, Table E.1-1 are removed, emptied or replaced, in nested items too.
 //!
-//! Not for: what somebody writes where it does not belong. A patient's name in a protocol's name is not recognised.
+//! Not for: values that somebody wrote in the wrong attribute. A patient's name in a protocol name is not recognised.
 
 use alloc::string::{String, ToString};
 
 use super::attributes::{DUMMIES, EMPTIED, REMAPPED, REMOVED};
 use super::vr::Vr;
 
-/// What becomes of an attribute.
+/// The action for an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Keep,
@@ -20,7 +21,7 @@ pub(super) enum Action {
     Remap,
 }
 
-/// Decides on an attribute; `known` says whether the dictionary knows it.
+/// Decides the action for an attribute; `known` says whether the dictionary has it.
 pub(super) fn action(tag: u32, vr: Vr, known: bool) -> Action {
     let (group, element) = (tag >> 16, tag & 0xffff);
     let has = |list: &[u32]| list.binary_search(&tag).is_ok();
@@ -40,7 +41,7 @@ pub(super) fn action(tag: u32, vr: Vr, known: bool) -> Action {
     }
 }
 
-/// A value that says nothing, as JSON; none where a sequence or bytes would be needed.
+/// A dummy value as JSON; none if a sequence or bytes would be needed.
 pub(super) fn dummy(vr: Vr, remap: &dyn Fn(&str) -> String) -> Option<String> {
     use Vr::*;
     Some(match vr {

@@ -1,4 +1,4 @@
-//! Character sets: from the bytes of a text to the text (DICOM PS3.3, C.12.1.1.2; PS3.5, 6.1).
+//! Character sets: decodes the bytes of a text (DICOM PS3.3, C.12.1.1.2; PS3.5, 6.1).
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -9,7 +9,7 @@ use encoding_rs::{
     ISO_8859_7, ISO_8859_8, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
 };
 
-/// How texts are written. Without a declaration it is ASCII, of which UTF-8 is a superset.
+/// The encoding of texts. Without a declaration it is ASCII, and UTF-8 is a superset of ASCII.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Charset(&'static Encoding);
 
@@ -20,8 +20,9 @@ impl Default for Charset {
 }
 
 impl Charset {
-    /// By the value of Specific Character Set (0008,0005); none when it is unknown. Of several, which switch by escape
-    /// sequences, the last that is more than ASCII decides: its encoding contains what the others are used for.
+    /// The encoding for the value of Specific Character Set (0008,0005); none if it is unknown. If there are several,
+    /// which switch by escape sequences, the last one that is more than ASCII decides: its encoding contains the
+    /// characters of the others.
     pub(super) fn parse(value: &str) -> Option<Self> {
         let mut charset = Charset::default();
         for term in value.split('\\').map(str::trim).filter(|term| !term.is_empty()) {
@@ -38,7 +39,7 @@ impl Charset {
                 "138" => ISO_8859_8,
                 "148" => WINDOWS_1254,
                 "166" => WINDOWS_874,
-                // JIS X 0201: katakana stand where Shift JIS has them.
+                // JIS X 0201: its katakana have the same codes as in Shift JIS.
                 "13" if charset.0 != ISO_2022_JP => SHIFT_JIS,
                 "13" => continue,
                 "87" | "159" => ISO_2022_JP,
@@ -52,9 +53,10 @@ impl Charset {
         Some(charset)
     }
 
-    /// The text of these bytes. What is not text in this encoding becomes U+FFFD.
+    /// Decodes these bytes. Bytes that are invalid in this encoding become U+FFFD.
     pub(super) fn decode(self, bytes: &[u8]) -> String {
-        // Only the Japanese decoder understands escape sequences; elsewhere they announce what is known already.
+        // Only the Japanese decoder understands escape sequences. In other encodings they give no new information and
+        // are removed.
         let bytes = if self.0 != ISO_2022_JP && bytes.contains(&ESCAPE) {
             Cow::Owned(without_escapes(bytes))
         } else {

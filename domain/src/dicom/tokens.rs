@@ -1,9 +1,11 @@
-//! Elements out of a stream: headers, nesting and lengths of a data set (DICOM PS3.5, section 7).
+//! The tokenizer: it reads elements from a stream, with the headers, nesting and lengths of a data set (DICOM PS3.5,
+//! section 7).
 //!
-//! Guarantee: what is remembered is one header or one short value, and a frame for each open sequence and item; no
-//! stated length makes it wait for more than the file may hold, and none is trusted beyond the element around it.
+//! Guarantee: it keeps one header or one short value, and one frame for each open sequence and item. A stated length
+//! never makes it wait for more than the file may hold, and is never trusted beyond the enclosing element.
 //!
-//! The crates of dicom-rs read from a source that blocks, and hold whole values; here pieces come as they come.
+//! The crates of dicom-rs read from a blocking source and hold whole values. This tokenizer takes pieces as they
+//! arrive.
 
 use alloc::vec::Vec;
 
@@ -22,16 +24,16 @@ enum Kind {
     DataSet,
     Sequence,
     Item,
-    /// The pieces of compressed pixels.
+    /// The fragments of compressed pixels.
     Fragments,
 }
 
-/// Something open: what is in it ends at `bound` at the latest.
+/// An open sequence or item. Its content ends at `bound` at the latest.
 #[derive(Clone, Copy)]
 struct Frame {
     kind: Kind,
     bound: u64,
-    /// Ends by a delimiter, not by its length.
+    /// It ends with a delimiter, not by its length.
     delimited: bool,
     implicit: bool,
     last: Option<u32>,
@@ -39,14 +41,14 @@ struct Frame {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// Of so many bytes.
+    /// A header of this many bytes.
     Header(usize),
     Value(u32, Vr, usize),
     Skip(u64),
     Pixels(u64),
 }
 
-/// A data set that is being read.
+/// The tokenizer of one data set.
 pub(super) struct Tokens {
     frames: Vec<Frame>,
     state: State,
@@ -63,7 +65,7 @@ impl Tokens {
         Tokens { frames, state, carry: Vec::new(), position, encapsulated }
     }
 
-    /// How many bytes were read, from the beginning of the file.
+    /// The number of bytes read from the beginning of the file.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
@@ -100,7 +102,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Collects up to `wanted` bytes and then does what is to be done with them.
+    /// Collects up to `wanted` bytes and then processes them.
     fn fill(
         &mut self,
         input: &[u8],
@@ -116,7 +118,7 @@ impl Tokens {
         Ok(taken)
     }
 
-    /// Goes on with `state`; what has nothing left is over, and so is what ends with it.
+    /// Continues with `state`. Ends an element that has no bytes left, and every element that ends with it.
     fn begin(&mut self, state: State, to: &mut Collector<'_>) -> Result<(), Fault> {
         self.carry.clear();
         self.state = match state {
@@ -199,7 +201,7 @@ impl Tokens {
                 return Err(self.fault(Problem::Length));
             }
             to.begin_sequence(tag, vr);
-            // What an unknown element of undefined length holds is a sequence in implicit form (PS3.5, 6.2.2).
+            // An unknown element of undefined length holds a sequence in implicit form (PS3.5, 6.2.2).
             return self.open(Kind::Sequence, length, top.implicit || vr == Vr::UN, to);
         }
         self.check(length, top)?;
@@ -218,7 +220,7 @@ impl Tokens {
         self.begin(State::Value(tag, vr, wanted), to)
     }
 
-    /// A length that ends before what is around it does.
+    /// Checks that a length ends within the enclosing element.
     fn check(&self, length: u32, top: Frame) -> Result<u64, Fault> {
         let end = self.position + u64::from(length);
         if end <= top.bound { Ok(end) } else { Err(self.fault(Problem::Length)) }

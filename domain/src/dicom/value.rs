@@ -43,7 +43,7 @@ pub(super) fn values(vr: Vr, bytes: &[u8], charset: Charset) -> Option<String> {
 
 /// The text, without padding; none if nothing is left.
 pub(super) fn text(bytes: &[u8], charset: Charset) -> Option<String> {
-    // Padding is ASCII in every character set. What could end in it, a second byte, is never a space or a zero.
+    // Padding is ASCII in every character set. The second byte of a character is never a space or a zero.
     let end = bytes.iter().rposition(|byte| !matches!(byte, b' ' | 0)).map_or(0, |last| last + 1);
     let text = charset.decode(bytes.get(..end)?);
     (!text.is_empty()).then_some(text)

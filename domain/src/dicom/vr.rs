@@ -1,4 +1,4 @@
-//! Value representations: what an element's bytes mean (DICOM PS3.5, section 6.2).
+//! Value representations: the meaning of an element's bytes (DICOM PS3.5, section 6.2).
 
 /// A value representation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,13 @@ impl Vr {
         CODES.iter().find(|(vr, _)| *vr == self).map_or("UN", |(_, code)| code)
     }
 
-    /// Whether its length takes four bytes behind two reserved ones (PS3.5, table 7.1-1).
+    /// Whether its length field has four bytes after two reserved ones (PS3.5, table 7.1-1).
     pub(super) fn is_long(self) -> bool {
         use Vr::*;
         matches!(self, OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV)
     }
 
-    /// Whether its values are bytes of no general meaning, which are not shown.
+    /// Whether its values are bytes without a general meaning. Such values are not shown.
     pub(super) fn is_bulk(self) -> bool {
         use Vr::*;
         matches!(self, OB | OD | OF | OL | OV | OW | UN)

@@ -1,5 +1,5 @@
-//! Codes that others have published: LOINC codes of whole instruments and of their scores, and the link ids of forms
-//! that are not ours. The codes of items and answers stand in the instruments' definitions.
+//! Codes that others have published: LOINC codes of whole instruments and of their scores, and the link ids of other
+//! publishers' forms. The codes of items and answers are in the definitions of the instruments.
 
 use alloc::string::String;
 
@@ -12,7 +12,7 @@ struct Published {
     scores: &'static [(&'static str, &'static str)],
 }
 
-/// Only codes that more than one publication gives. A score that is not here has no code of LOINC in what is sent.
+/// Only codes that at least two publications give. A score without an entry here is sent without a LOINC code.
 const PUBLISHED: &[Published] = &[
     Published { instrument: "audit-c", panel: "72109-2", scores: &[("total", "75626-2")] },
     Published { instrument: "gad-7", panel: "69737-5", scores: &[("total", "70274-6")] },
@@ -22,22 +22,22 @@ const PUBLISHED: &[Published] = &[
     Published { instrument: "phq-9", panel: "44249-1", scores: &[("total", "44261-6")] },
 ];
 
-/// A form of others: its link ids, which say nothing by themselves, and its answer codes.
+/// A form of another publisher: its link ids, which have no meaning by themselves, and its answer codes.
 pub(super) struct Form {
-    /// Its canonical, or the relative reference that its publisher's examples use, without version.
+    /// Its canonical, or the relative reference in its publisher's examples, without version.
     canonicals: &'static [&'static str],
     pub(super) instrument: &'static str,
-    /// Link ids and our items.
+    /// Link ids and the ids of our items.
     items: &'static [(&'static str, &'static str)],
-    /// Link ids of what the form computes: never read, because scores are computed here.
+    /// Link ids of the form's computed values. They are never read, because Vigil computes the scores.
     computed: &'static [&'static str],
-    /// The code system of the answers, and its codes with the codes of our options.
+    /// The code system of the answers, and for each of its codes the code of our option.
     system: &'static str,
     answers: &'static [(&'static str, &'static str)],
 }
 
 const FORMS: &[Form] = &[
-    // HL7, Structured Data Capture. Its example response prints a total of 13 where the answers come to 10.
+    // HL7, Structured Data Capture. Its example response prints a total of 13, but its answers add up to 10.
     Form {
         canonicals: &["http://hl7.org/fhir/uv/sdc/Questionnaire/questionnaire-sdc-profile-example-PHQ9"],
         instrument: "phq-9",
@@ -61,8 +61,8 @@ const FORMS: &[Form] = &[
             ("Nearly every day", "LA6571-9"),
         ],
     },
-    // HL7, FHIR R4, the example of the Glasgow Coma Scale. No answer code of one item is a code of another, so a form
-    // that numbers them otherwise is refused and not misread.
+    // HL7, FHIR R4, the example of the Glasgow Coma Scale. No answer code belongs to two items, so a form with other
+    // numbering is refused and not misread.
     Form {
         canonicals: &["http://hl7.org/fhir/Questionnaire/gcs", "Questionnaire/gcs"],
         instrument: "gcs",
@@ -74,17 +74,17 @@ const FORMS: &[Form] = &[
 ];
 
 impl Form {
-    /// The form of a canonical.
+    /// The form with this canonical.
     pub(super) fn of(canonical: &str) -> Option<&'static Form> {
         FORMS.iter().find(|form| form.canonicals.contains(&canonical))
     }
 
-    /// Our item of a link id.
+    /// The id of our item for a link id.
     pub(super) fn item(&self, link_id: &str) -> Option<&'static str> {
         self.items.iter().find(|(known, _)| *known == link_id).map(|(_, item)| *item)
     }
 
-    /// Whether the form computes this item.
+    /// Whether the form computes this value.
     pub(super) fn computes(&self, link_id: &str) -> bool {
         self.computed.contains(&link_id)
     }
@@ -98,23 +98,23 @@ impl Form {
     }
 }
 
-/// The instrument that LOINC calls by this code.
+/// The instrument with this LOINC panel code.
 pub(super) fn instrument_of_panel(code: &str) -> Option<&'static str> {
     PUBLISHED.iter().find(|published| published.panel == code).map(|published| published.instrument)
 }
 
-/// LOINC's code of an instrument.
+/// The LOINC panel code of an instrument.
 pub(super) fn panel(instrument: &str) -> Option<&'static str> {
     PUBLISHED.iter().find(|published| published.instrument == instrument).map(|published| published.panel)
 }
 
-/// LOINC's code of a score.
+/// The LOINC code of a score.
 pub(super) fn score(instrument: &str, score: &str) -> Option<&'static str> {
     let published = PUBLISHED.iter().find(|published| published.instrument == instrument)?;
     published.scores.iter().find(|(id, _)| *id == score).map(|(_, code)| *code)
 }
 
-/// Whether this is LOINC's code of a score of the instrument.
+/// Whether this is the LOINC code of a score of the instrument.
 pub(super) fn is_score(instrument: &str, code: &str) -> bool {
     let published = PUBLISHED.iter().find(|published| published.instrument == instrument);
     published.is_some_and(|published| published.scores.iter().any(|(_, known)| *known == code))
@@ -133,7 +133,7 @@ pub(super) fn versioned(canonical: &str) -> (&str, Option<&str>) {
     canonical.split_once('|').map_or((canonical, None), |(canonical, version)| (canonical, Some(version)))
 }
 
-/// The canonical under which an instrument is given out.
+/// The canonical under which Vigil publishes an instrument.
 pub(super) fn canonical(instrument: &str) -> String {
     alloc::format!("urn:vigil:questionnaire:{instrument}")
 }

@@ -1,12 +1,13 @@
-//! A FHIR `Questionnaire` as a definition of ours: items, what may be answered, what each answer counts.
+//! Imports a FHIR `Questionnaire` as an instrument definition: the items, the allowed answers and their weights.
 //!
-//! Guarantee: what is taken over is what the resource says. An answer counts its explicit weight (`itemWeight`, or R4's
-//! `ordinalValue`), never its place in the list; where the resource says something that a definition cannot say (a
-//! condition, repetition, free text that counts), that is a finding and not left away. All findings come at once.
+//! Guarantee: the definition contains only facts from the resource. An answer counts its explicit weight (`itemWeight`,
+//! or R4's `ordinalValue`), never its position in the list. If the resource contains something that a definition cannot
+//! express (a condition, a repetition, free text that counts), this is a finding and is not dropped silently. All
+//! findings are reported at once.
 //!
-//! A sum of all weights becomes the score `total`, needing every answer, because a `Questionnaire` has no rules for
-//! scoring; `complete` says whether all is answered. Bands, reversals, prorating and alerts are for the operator to add.
-//! Texts that only show, and items that the form computes, are not asked and are left out; a note says which.
+//! The sum of all weights becomes the score `total`. It needs every answer, because a `Questionnaire` has no scoring
+//! rules. The score `complete` says whether everything is answered. The operator adds bands, reversals, prorating and
+//! alerts. Display texts are left out. Items that the form computes are left out too, and a note lists them.
 
 use alloc::{
     format,
@@ -26,7 +27,7 @@ use crate::{
     instrument::walk::{At, Faults, MOST_ITEMS, is_name},
 };
 
-/// The definition of the instrument `id`.
+/// Creates the definition of the instrument `id`.
 ///
 /// # Errors
 /// Every fault, with pointers into the resource.
@@ -70,14 +71,14 @@ pub fn definition(resource: &Value, id: &str) -> Result<Value, Vec<Finding>> {
     import.settle(definition)
 }
 
-/// An item taken over.
+/// An imported item.
 struct Taken {
     id: String,
-    /// Where it stands in the resource.
+    /// Its JSON pointer in the resource.
     place: String,
     /// Its answers have weights.
     weighted: bool,
-    /// Its options have neither weights nor figures and are numbered.
+    /// Its options have neither weights nor figures, so they are numbered.
     numbered: bool,
     definition: Value,
 }
@@ -90,7 +91,7 @@ struct Import<'r> {
 }
 
 impl<'r> Import<'r> {
-    /// Reports members that change the meaning and cannot be said in a definition.
+    /// Reports members that change the meaning and that a definition cannot express.
     fn unsaid(&mut self, at: &At<'_, '_>, members: &[&str]) {
         for member in members.iter().filter_map(|member| at.get(member)) {
             member.fault(&mut self.faults, Code::Unknown, "cannot be said in a definition");
@@ -171,8 +172,8 @@ impl<'r> Import<'r> {
         self.items.push(Taken { id, place: at.pointer(), weighted, numbered, definition });
     }
 
-    /// The id of an item and its code of LOINC. A link id that is no name may end in that code, by which answers find
-    /// the item then.
+    /// The id of an item and its LOINC code. If the link id is not a valid name, it may end in the LOINC code; answers
+    /// then find the item by this code.
     fn id(&mut self, at: &At<'_, '_>, loinc: Option<&str>) -> Option<(String, Option<String>)> {
         let link_at = at.need("linkId", &mut self.faults)?;
         let link_id = link_at.text(&mut self.faults)?;
@@ -203,12 +204,12 @@ impl<'r> Import<'r> {
             };
             return Some(Choice { code: None, label: None, value: Some(value), weight: weight(at.value) });
         };
-        // The weight stands at the option or at its code.
+        // The weight is at the option or at its code.
         let found = self.coded(&coding)?;
         Some(Choice { weight: weight(at.value).or(found.weight), ..found })
     }
 
-    /// A code with its label and weight: an option's, or one of a value set.
+    /// A code with its label and weight, from an option or a value set.
     fn coded(&mut self, at: &At<'_, '_>) -> Option<Choice> {
         let code = at.need("code", &mut self.faults)?.words(&mut self.faults)?.to_string();
         let label = at.value.get("display").and_then(Value::as_str).map(str::trim).filter(|label| !label.is_empty());
@@ -241,7 +242,7 @@ impl<'r> Import<'r> {
         Some(options)
     }
 
-    /// What a reader of the definition must know.
+    /// The notes for readers of the definition.
     fn notes(&self) -> Vec<String> {
         let listed = |items: Vec<&str>| items.join(", ");
         let mut notes = Vec::from([String::from(
@@ -274,7 +275,8 @@ impl<'r> Import<'r> {
         if weighted.is_empty() { Vec::from([complete]) } else { Vec::from([total, complete]) }
     }
 
-    /// The definition, if it holds; what the validator finds is told where it comes from.
+    /// Returns the definition if it is valid. Otherwise reports the validator's findings with pointers into the
+    /// resource.
     fn settle(self, definition: Value) -> Result<Value, Vec<Finding>> {
         let Err(found) = Instrument::from_json(definition.to_string().as_bytes()) else { return Ok(definition) };
         let placed = |finding: Finding| {
@@ -290,7 +292,7 @@ impl<'r> Import<'r> {
     }
 }
 
-/// An option as the resource has it.
+/// An option of the resource.
 struct Choice {
     code: Option<String>,
     label: Option<String>,
@@ -299,10 +301,10 @@ struct Choice {
     weight: Option<f64>,
 }
 
-/// Adds options to an item. Gives whether they have weights, and whether they had to be numbered.
+/// Adds options to an item. Returns whether they have weights, and whether they had to be numbered.
 ///
-/// An option is told from the others by its figure, which is its weight where no two weigh the same. Beside options with
-/// weights one without stands for a missing answer ("not applicable").
+/// The figure of an option identifies it. If all weights differ, the weight is this figure. Among options with weights,
+/// an option without a weight stands for a missing answer ("not applicable").
 fn put_options(definition: &mut Map<String, Value>, options: &[Choice]) -> (bool, bool) {
     let weights: Vec<f64> = options.iter().filter_map(|option| option.weight).collect();
     let weighted = !weights.is_empty();
@@ -338,7 +340,7 @@ fn put_options(definition: &mut Map<String, Value>, options: &[Choice]) -> (bool
     (weighted, numbered)
 }
 
-/// The number of an extension.
+/// The numeric value of an extension.
 fn extension(value: &Value, url: &str) -> Option<f64> {
     let extensions = value.get("extension")?.as_array()?;
     let found = extensions.iter().find(|extension| extension.get("url").is_some_and(|known| known == url))?;

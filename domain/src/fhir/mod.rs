@@ -1,15 +1,15 @@
-//! FHIR R4: a `QuestionnaireResponse` as the document it stands for, instruments as `Questionnaire`, scores as
-//! `Observation`.
+//! FHIR R4: translates a `QuestionnaireResponse` into the document of a response, and publishes instruments as
+//! `Questionnaire` and scores as `Observation`.
 //!
-//! Guarantee: nothing of a resource is guessed. An answer counts what the instrument's own option counts; a weight or a
-//! total that the resource carries is compared or left aside, never taken over. What is not understood and could change
-//! the meaning (a modifier extension, an unknown member, an unknown item with an answer) is a finding.
+//! Guarantee: nothing in a resource is guessed. An answer counts the weight of the instrument's own option. A weight or
+//! a total in the resource is compared or ignored, never used. Anything unknown that could change the meaning (a
+//! modifier extension, an unknown member, an unknown item with an answer) is a finding.
 //!
-//! Works on JSON values: of the resources only the few members that matter here are known by name. Depth is bounded
-//! ([`response::DEEPEST`]), and so are the findings and the work: every item is looked at once.
+//! Mechanism: works on JSON values and reads only the few members that matter. Nesting depth ([`response::DEEPEST`]),
+//! findings and work are bounded: every item is visited once.
 //!
-//! FHIR has no place for study and site of a response. They are the extensions [`STUDY`] and [`SITE`], each with a
-//! `valueString`, or `valueId`, or `valueCode`.
+//! FHIR has no member for the study and the site of a response. Vigil uses the extensions [`STUDY`] and [`SITE`], each
+//! with a `valueString`, a `valueId` or a `valueCode`.
 
 mod codes;
 pub mod import;
@@ -24,14 +24,14 @@ use serde_json::{Value, json};
 pub const STUDY: &str = "urn:vigil:study";
 /// Extension of a `QuestionnaireResponse`: the site.
 pub const SITE: &str = "urn:vigil:site";
-/// Extension of a `QuestionnaireResponse` with the status `amended`: the submission that it takes the place of, a
-/// `valueReference` to `QuestionnaireResponse/{id}` or the id as `valueString`; the id is the one Vigil gave.
+/// Extension of a `QuestionnaireResponse` with the status `amended`: the submission that it replaces. It is a
+/// `valueReference` to `QuestionnaireResponse/{id}`, or the id as `valueString`; Vigil gave the id.
 pub const AMENDS: &str = "urn:vigil:amends";
-/// Extension of a `QuestionnaireResponse` that amends another: why, a word as `valueString` or `valueCode`.
+/// Extension of an amending `QuestionnaireResponse`: the reason, one word as `valueString` or `valueCode`.
 pub const AMENDS_REASON: &str = "urn:vigil:amends-reason";
-/// What an answer counts; the older name is [`ORDINAL_VALUE`].
+/// Extension: the weight of an answer. The older name is [`ORDINAL_VALUE`].
 pub const ITEM_WEIGHT: &str = "http://hl7.org/fhir/StructureDefinition/itemWeight";
-/// What an answer counts, as FHIR R4 names it.
+/// Extension: the weight of an answer, under its FHIR R4 name.
 pub const ORDINAL_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/ordinalValue";
 /// The code system LOINC.
 pub const LOINC: &str = "http://loinc.org";
@@ -44,9 +44,9 @@ fn answer_system(instrument: &str, code: &str) -> alloc::string::String {
     }
 }
 
-/// A figure as JSON: whole ones without a fraction, so that 1 is written in one way.
+/// A figure as JSON. Whole figures have no fraction, so that 1 is always written in one way.
 fn figure(x: f64) -> Value {
-    // Within 2^53 every whole double is an integer; `as` saturates beyond.
+    // Within 2^53 every whole double is an exact integer; beyond it, `as` saturates.
     if x.abs() < 9_007_199_254_740_992.0 && crate::instrument::range::is_whole(x) {
         return Value::from(x as i64);
     }

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::{LOINC, codes, figure};
 use crate::Instrument;
 
-/// What the observations are about. Nothing here tells who the patient is.
+/// The submission that the observations belong to. It contains nothing that identifies the patient.
 pub struct Scored<'a> {
-    /// The submission's id, by which the response is known here.
+    /// The submission's id, which also identifies the response.
     pub submission_id: &'a str,
     /// The subject's pseudonym.
     pub subject: &'a str,
-    /// When the answers were given, RFC 3339.
+    /// The time when the answers were given, RFC 3339.
     pub authored_at: &'a str,
     /// The id of the instrument.
     pub instrument: &'a str,
@@ -22,15 +22,15 @@ pub struct Scored<'a> {
 
 /// One score, as it is stored.
 pub struct Score<'a> {
-    /// Which score of the instrument.
+    /// The id of the score in the instrument.
     pub id: &'a str,
-    /// A number, a text or a flag; none when not scored.
+    /// A number, a text or a flag; none if not scored.
     pub value: Option<&'a Value>,
     /// The band the value falls into.
     pub band: Option<&'a str>,
     /// `scored`, `prorated` or `not-scored`.
     pub status: &'a str,
-    /// Why it is not scored.
+    /// The reason why it is not scored.
     pub reason: Option<&'a str>,
 }
 
@@ -44,14 +44,14 @@ pub fn bundle(own_url: &str, observations: Vec<Value>) -> Value {
         "total": total,
         "link": [{"relation": "self", "url": own_url}],
     });
-    // FHIR knows no empty list.
+    // FHIR does not allow empty lists.
     if let Some(members) = bundle.as_object_mut().filter(|_| total > 0) {
         members.insert("entry".into(), observations.into_iter().map(entry).collect());
     }
     bundle
 }
 
-/// The score that comes at `position` among those of the submission; `definition` gives its title.
+/// The observation of the score at `position` in the submission; `definition` gives its title.
 pub fn observation(scored: &Scored<'_>, position: usize, score: &Score<'_>, definition: Option<&Instrument>) -> Value {
     let title = definition.and_then(|instrument| instrument.score_title(score.id)).unwrap_or(score.id);
     let mut codings = Vec::new();
@@ -61,7 +61,7 @@ pub fn observation(scored: &Scored<'_>, position: usize, score: &Score<'_>, defi
     codings.push(json!({"system": format!("urn:vigil:scores:{}", scored.instrument), "code": score.id}));
     let mut resource = json!({
         "resourceType": "Observation",
-        // The order of an instrument's scores does not change, so the id is the same whenever it is asked for.
+        // The order of an instrument's scores does not change, so the id is the same on every request.
         "id": format!("{}.{}", scored.submission_id, position + 1),
         "status": "final",
         "category": [{"coding": [{

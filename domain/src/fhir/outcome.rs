@@ -1,4 +1,4 @@
-//! `OperationOutcome`: what was wrong, one issue for each finding.
+//! `OperationOutcome`: the errors of a request, one issue for each finding.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{Code, Finding};
 
-/// Extension of an `OperationOutcome`: the trace of the request, as W3C's `traceparent` writes it, a `valueString`.
+/// Extension of an `OperationOutcome`: the trace of the request in the form of W3C's `traceparent`, a `valueString`.
 pub const TRACEPARENT: &str = "urn:vigil:traceparent";
 
-/// The code of an issue about a finding, from FHIR's list.
+/// The FHIR issue code for the code of a finding.
 pub fn issue_code(code: Code) -> &'static str {
     match code {
         Code::Required => "required",
@@ -21,8 +21,8 @@ pub fn issue_code(code: Code) -> &'static str {
     }
 }
 
-/// A resource with an issue for each finding; for a refusal without findings, one issue of `code` with `detail`. FHIR has
-/// no place for the trace: it is an extension.
+/// An `OperationOutcome` with an issue for each finding. A refusal without findings gets one issue of `code` with
+/// `detail`. The trace is an extension, because FHIR has no member for it.
 pub fn operation_outcome(
     resource: &str,
     code: &str,
@@ -62,7 +62,7 @@ pub fn expression(resource: &str, pointer: &str) -> String {
             continue;
         }
         path.push('.');
-        // In FHIRPath the element of a choice of types has one name, and so has a primitive with its extensions.
+        // In FHIRPath the element of a choice of types has one name. A primitive and its extensions have one name too.
         let name = token.strip_prefix('_').unwrap_or(token);
         let typed = name.strip_prefix("value").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
         path.push_str(if typed { "value" } else { name });

@@ -1,4 +1,4 @@
-//! An instrument as a FHIR `Questionnaire`: items, what may be answered, and what each answer counts.
+//! Publishes an instrument as a FHIR `Questionnaire`: the items, the allowed answers and their weights.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::instrument::item::{Item, values_of};
 pub(super) const MIN_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/minValue";
 pub(super) const MAX_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/maxValue";
 
-/// The resource. Texts and codes are there where the definition has them.
+/// The resource. It contains texts and codes if the definition has them.
 pub fn questionnaire(instrument: &Instrument) -> Value {
     let id = instrument.id();
     let items: Vec<Value> = instrument.items.iter().map(|entry| item(id, entry)).collect();
@@ -73,7 +73,7 @@ fn item(instrument: &str, item: &Item) -> Value {
     Value::Object(members)
 }
 
-/// Options by their codes. One that stands for a missing answer has no weight.
+/// Options by their codes. An option that stands for a missing answer has no weight.
 fn coded_options(instrument: &str, item: &Item) -> Vec<Value> {
     let options = item.options.iter().filter_map(|choice| {
         let code = choice.code.as_deref()?;
@@ -90,7 +90,7 @@ fn coded_options(instrument: &str, item: &Item) -> Vec<Value> {
     options.collect()
 }
 
-/// Options by their figures: listed ones, and those that count something else than themselves.
+/// Options by their figures: listed figures, and figures whose weight differs from the figure.
 fn counted_options(item: &Item) -> Vec<Value> {
     if item.options.is_empty() && item.recode.is_empty() {
         return Vec::new();

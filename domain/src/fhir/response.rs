@@ -1,19 +1,20 @@
-//! A `QuestionnaireResponse` as the document of `POST /v1/surveys/{instrument}/responses` that it stands for.
+//! Translates a `QuestionnaireResponse` into the document of `POST /v1/surveys/{instrument}/responses`.
 //!
-//! Guarantee: [`Response::translate`] gives a document that the envelope's own rules judge, and the place in the resource
-//! of every member of it, so that all findings of both come out together and point into the resource.
+//! Guarantee: [`Response::translate`] gives a document and the place in the resource of each of its members. The rules
+//! of the envelope then check the document. All findings of both steps are reported together and point into the
+//! resource.
 //!
 //! | resource | document |
 //! |---|---|
-//! | `questionnaire` | the instrument: its id or LOINC's code of it ends the canonical; `instrumentVersion` after `\|` |
+//! | `questionnaire` | the instrument: the canonical ends in its id or LOINC code; `instrumentVersion` after `\|` |
 //! | `identifier.value`, else `id` | `responseId`, within `identifier.system` |
 //! | extensions [`STUDY`] and [`SITE`], else the key's own | `studyId`, `siteId` |
-//! | `subject`, a reference `Patient/{id}` or an identifier | `patientId`, within the reference's address or `identifier.system` |
+//! | `subject`, `Patient/{id}` or an identifier | `patientId`, within the reference's address or `identifier.system` |
 //! | `authored` | `authoredAt` |
-//! | extensions [`AMENDS`](super::AMENDS) and [`AMENDS_REASON`](super::AMENDS_REASON), with the status `amended` | `amends` |
-//! | `item`, nested as it may be | `answers` |
+//! | [`AMENDS`](super::AMENDS), [`AMENDS_REASON`](super::AMENDS_REASON), with the status `amended` | `amends` |
+//! | `item`, at any nesting depth | `answers` |
 //!
-//! `author` and `source` are checked and not kept: they can name people, and no rule asks for them.
+//! `author` and `source` are checked and not kept: they can name people, and no rule needs them.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -32,13 +33,13 @@ mod amends;
 mod answers;
 mod named;
 
-/// How deep items may be nested.
+/// The maximum nesting depth of items.
 pub const DEEPEST: usize = 16;
-/// So many findings of one resource are told; what follows is not looked at. A body of a hundred thousand faults would
-/// otherwise be answered with a hundred times its size.
+/// The most findings reported for one resource. Reading stops there. Without this limit, the response to a body with a
+/// hundred thousand faults would be a hundred times as large as the body.
 pub const MOST_FINDINGS: usize = 1000;
 
-/// What FHIR R4 names in a `QuestionnaireResponse`.
+/// The members of a `QuestionnaireResponse` in FHIR R4.
 const MEMBERS: [&str; 20] = [
     "resourceType",
     "id",
@@ -62,48 +63,49 @@ const MEMBERS: [&str; 20] = [
     "item",
 ];
 
-/// A resource whose instrument is known by name.
+/// A resource, and the instrument that it names.
 pub struct Response<'r> {
     resource: &'r Value,
-    /// Why no instrument can be told.
+    /// The fault, if the resource names no instrument.
     fault: Option<Finding>,
     selected: Option<Selected<'r>>,
 }
 
-/// What the canonical says.
+/// The parts of the canonical.
 #[derive(Clone, Copy)]
 struct Selected<'r> {
     instrument: &'r str,
-    /// The version of our definition that is meant.
+    /// The requested version of our definition.
     version: Option<&'r str>,
     form: Option<&'static Form>,
 }
 
-/// Who sends: study and site of the key, where it has one only, and which systems give out the sites' own patient ids.
+/// The sender's scope: the study and site of its key if the key has only one, and the systems that assign the sites'
+/// own patient ids.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scope<'s> {
     /// The study.
     pub study: Option<&'s str>,
     /// The site.
     pub site: Option<&'s str>,
-    /// The systems; none where no site names one.
+    /// The systems; none if no site lists any.
     pub systems: Option<&'s PatientSystems>,
 }
 
-/// A document, where its members come from, and what was wrong with the resource.
+/// A document, the places of its members in the resource, and the findings of the translation.
 pub struct Translation {
     document: Value,
-    /// Pointers into the document, and into the resource.
+    /// From pointers into the document to pointers into the resource.
     places: BTreeMap<String, String>,
     findings: Vec<Finding>,
-    /// Within which system the patient's id names somebody.
+    /// The system in which the patient's id is unique.
     pub patient_system: Option<String>,
-    /// Within which system the response's id names it.
+    /// The system in which the response's id is unique.
     pub response_system: Option<String>,
 }
 
 impl<'r> Response<'r> {
-    /// Looks for the instrument.
+    /// Finds the instrument in a resource.
     pub fn open(resource: &'r Value) -> Self {
         match select(resource) {
             Ok(selected) => Response { resource, fault: None, selected: Some(selected) },
@@ -111,7 +113,7 @@ impl<'r> Response<'r> {
         }
     }
 
-    /// The id of the instrument, if the resource names one; whether there is such an instrument is not known here.
+    /// The id of the instrument that the resource names. This does not check that the instrument exists.
     pub fn instrument(&self) -> Option<&'r str> {
         self.selected.map(|selected| selected.instrument)
     }
@@ -121,12 +123,12 @@ impl<'r> Response<'r> {
         self.selected?.version
     }
 
-    /// Reads the resource. `instrument` is the one it names, if there is one.
+    /// Translates the resource. `instrument` is the instrument that it names, if it exists.
     pub fn translate(self, instrument: Option<&Instrument>, scope: Scope<'_>) -> Translation {
         let mut reading = Reading::default();
         reading.faults.extend(self.fault);
         let root = At::root(self.resource);
-        // Whoever sends another resource needs to hear that, and not what it lacks to be this one.
+        // For another resource type, that is the only finding. Missing members do not matter then.
         if self.resource.get("resourceType").is_some_and(|kind| kind == "QuestionnaireResponse") {
             if let Some(selected) = self.selected {
                 reading.version(root, selected, instrument);
@@ -148,12 +150,12 @@ impl<'r> Response<'r> {
 }
 
 impl Translation {
-    /// The document of a response, taken out: `null` the second time.
+    /// Takes the document out. The second call gives `null`.
     pub fn take_document(&mut self) -> Value {
         self.document.take()
     }
 
-    /// What the document's own rules made of it, together with the findings of the translation; pointers go into the
+    /// Joins the result of the document's own rules with the findings of the translation. Pointers go into the
     /// resource.
     ///
     /// # Errors
@@ -172,14 +174,14 @@ impl Translation {
         Err(findings)
     }
 
-    /// Where in the resource a member of the document comes from.
+    /// The place in the resource from which a member of the document comes.
     pub fn place(&self, pointer: &str) -> Option<&str> {
         self.places.get(pointer).map(String::as_str)
     }
 
     fn placed(&self, finding: Finding) -> Option<Finding> {
         if let Some(place) = self.places.get(&finding.pointer) {
-            // An answer that could not be read is not missing as well.
+            // An answer that could not be read is not also reported as missing.
             let told = |known: &Finding| known.pointer.starts_with(place.as_str());
             if finding.code == Code::Required && self.findings.iter().any(told) {
                 return None;
@@ -190,12 +192,12 @@ impl Translation {
             let detail = format!("item {item}: {}", finding.detail);
             return Some(Finding::new("/item", finding.code, detail));
         }
-        // A member that could not be translated has its finding already.
+        // A member that could not be translated already has a finding.
         self.findings.is_empty().then(|| Finding { pointer: String::new(), ..finding })
     }
 }
 
-/// Which instrument the resource answers.
+/// Selects the instrument that the resource answers.
 fn select(resource: &Value) -> Result<Selected<'_>, Finding> {
     if !resource.is_object() {
         return Err(Finding::new("", Code::Type, "must be a JSON object"));
@@ -219,7 +221,7 @@ fn select(resource: &Value) -> Result<Selected<'_>, Finding> {
     if last.is_empty() || url.contains('#') {
         return fault(Code::Format, "must be a canonical whose last segment is the id of an instrument");
     }
-    // LOINC counts its own versions.
+    // LOINC has its own version numbers.
     if let Some(instrument) = codes::instrument_of_panel(last) {
         return Ok(Selected { instrument, version: None, form: None });
     }
@@ -277,7 +279,7 @@ impl Reading {
         }
     }
 
-    /// A member of the document and where it comes from.
+    /// Adds a member to the document and records its place in the resource.
     fn put(&mut self, member: &str, value: Value, at: At<'_, '_>) {
         self.document.insert(member.into(), value);
         self.places.insert(format!("/{member}"), at.pointer());
@@ -301,7 +303,7 @@ impl Reading {
         at.fault(&mut self.faults, Code::Choice, why);
     }
 
-    /// The extension of this URL, which may be there once.
+    /// The extension with this URL, which may occur only once.
     fn extension<'e, 'v, 'p>(&mut self, url: &str, extensions: &'e [At<'v, 'p>]) -> Option<&'e At<'v, 'p>> {
         let mut found = extensions.iter().filter(|at| at.value.get("url").and_then(Value::as_str) == Some(url));
         let first = found.next();
@@ -314,7 +316,7 @@ impl Reading {
         first
     }
 
-    /// Study or site: from its extension, else from the key.
+    /// Reads the study or the site from its extension, else from the key.
     fn place(&mut self, member: &str, url: &str, extensions: &[At<'_, '_>], own: Option<&str>) {
         if let Some(at) = self.extension(url, extensions) {
             match given_word(at) {
@@ -334,7 +336,7 @@ impl Reading {
         }
     }
 
-    /// Checks a reference to one of `kinds`.
+    /// Checks a reference to a resource of one of these `kinds`.
     fn reference(&mut self, at: At<'_, '_>, kinds: &[&str]) {
         if !at.value.is_object() {
             return at.fault(&mut self.faults, Code::Type, "must be a JSON object");
@@ -368,8 +370,8 @@ fn type_and_id(reference: &str) -> Option<(&str, &str)> {
     named.then_some((kind, id))
 }
 
-/// The address before the id of a reference, whose last segment is the type, and the id. Of all versions of a resource
-/// both are the same.
+/// The address before the id of a reference, and the id. The last segment of the address is the type. Both are the same
+/// for all versions of a resource.
 fn address_and_id(reference: &str) -> Option<(&str, &str)> {
     let current = reference.split_once("/_history/").map_or(reference, |(current, _)| current);
     if current.contains(['#', '?']) {
@@ -384,18 +386,18 @@ fn given<'v, 's>(at: &'s At<'v, '_>, key: &'s str) -> Option<At<'v, 's>> {
     at.get(key).filter(|at| !at.value.is_null())
 }
 
-/// The value of an extension that holds a word.
+/// The value of an extension that holds one word.
 fn given_word<'v, 's>(extension: &'s At<'v, '_>) -> Option<At<'v, 's>> {
     ["valueString", "valueId", "valueCode"].into_iter().find_map(|name| given(extension, name))
 }
 
-/// Whether there are more findings than are told.
+/// Whether the limit of findings is exceeded.
 fn full(faults: &Faults) -> bool {
     faults.len() > MOST_FINDINGS
 }
 
-/// Whether this is an object; reports if not, and reports what could change its meaning: members that FHIR R4 does not
-/// name here, and modifier extensions.
+/// Whether this is an object; reports if not. It also reports members that could change the meaning: members that FHIR
+/// R4 does not define here, and modifier extensions.
 fn known(at: &At<'_, '_>, members: &[&str], faults: &mut Faults) -> bool {
     let Some(object) = at.value.as_object() else {
         at.fault(faults, Code::Type, "must be a JSON object");
@@ -408,7 +410,7 @@ fn known(at: &At<'_, '_>, members: &[&str], faults: &mut Faults) -> bool {
         if members.contains(&key.strip_prefix('_').unwrap_or(key)) {
             continue;
         }
-        // A sender's own word goes into an answer only if it can be a member's name.
+        // A sender's text goes into a finding only if it can be the name of a member.
         let plain = key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric());
         let pointer = if plain { format!("{}/{key}", at.pointer()) } else { at.pointer() };
         faults.push(Finding::new(pointer, Code::Unknown, "is not a member that FHIR R4 names here"));

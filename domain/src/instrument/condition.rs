@@ -1,7 +1,7 @@
-//! Conditions as data: what a reviewer can read, a validator can check and the engine can decide.
+//! Conditions as data: a reviewer can read them, a validator can check them, and the engine can decide them.
 //!
-//! Guarantee: a condition whose outcome depends on an answer that is not there is *unknown*, neither true nor false;
-//! `any` with one true part is true and `all` with one false part is false, whatever else is unknown.
+//! Guarantee: a condition is *unknown*, neither true nor false, if its result depends on a missing answer. `any` with
+//! one true part is true, and `all` with one false part is false, even if other parts are unknown.
 
 use alloc::{boxed::Box, format, string::ToString as _, vec::Vec};
 
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{Code, score::possible};
 
-/// Two figures closer than this are the same figure: a cut-off at 15 holds for a mean that is 15 but for the last bit.
+/// Two figures closer than this are equal: a cut-off at 15 also holds for a mean that misses 15 only by a rounding
+/// error.
 pub(crate) const NEAR: f64 = 1e-9;
 
 /// Bounds and choices for a number.
@@ -35,7 +36,7 @@ impl Test {
             && (self.one_of.is_empty() || self.one_of.iter().any(|one| (x - one).abs() <= NEAR))
     }
 
-    /// Whether some figure of `span` passes.
+    /// Whether at least one figure of `span` passes.
     pub(crate) fn possible(&self, span: Span) -> bool {
         if !self.one_of.is_empty() {
             return self.one_of.iter().any(|one| span.contains(*one) && self.holds(*one));
@@ -47,25 +48,25 @@ impl Test {
         low <= high && (low < high || self.holds(low))
     }
 
-    /// Whether every figure above one that passes passes too.
+    /// Whether the test has only lower bounds: if a figure passes, every higher figure passes too.
     pub(crate) fn is_upward(&self) -> bool {
         self.at_most.is_none() && self.below.is_none() && self.one_of.is_empty()
     }
 
-    /// The next figure past a strict bound, where figures are whole.
+    /// The next figure past a strict bound, for whole figures.
     fn step(&self, bound: f64, span: Span, by: f64) -> f64 {
         if span.whole { bound + by } else { bound }
     }
 }
 
-/// Which earlier score a change is counted from.
+/// The earlier score from which a change is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
     Previous,
     Baseline,
 }
 
-/// What a parameter must be.
+/// The required value of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Given {
     Choice(Vec<u16>),
@@ -91,19 +92,20 @@ pub(crate) enum Condition {
         items: Vec<u16>,
         test: Test,
     },
-    /// `certain`: also true when the score must pass whatever the missing answers are.
+    /// `certain`: also true if the score must pass for all possible values of the missing answers.
     Score {
         score: u16,
         test: Test,
         certain: bool,
     },
-    /// `certain`: also true when the flag must be set whatever the missing answers are.
+    /// `certain`: also true if the flag must be set for all possible values of the missing answers.
     Flag {
         score: u16,
         is: bool,
         certain: bool,
     },
-    /// `certain`: also true when the least possible score lies in one of the bands, so that the score ends there or beyond.
+    /// `certain`: also true if the least possible score lies in one of the bands. The score then ends in this band or a
+    /// later one.
     Band {
         score: u16,
         bands: Vec<u16>,
@@ -127,7 +129,7 @@ pub(crate) enum Condition {
     Not(Box<Condition>),
 }
 
-/// What a condition may speak of, where it stands.
+/// The subjects that a condition may use, by the place where it is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// A skip: answers only.
@@ -226,7 +228,7 @@ impl Condition {
         (faults.len() == before).then_some(found)
     }
 
-    /// Whether it asks for a change since an earlier response.
+    /// Whether it uses a change since an earlier response.
     pub(crate) fn asks_for_change(&self) -> bool {
         match self {
             Condition::Change { .. } => true,
@@ -236,7 +238,7 @@ impl Condition {
         }
     }
 
-    /// The parts that are not themselves `all`, `any` or `not`.
+    /// The parts that are not `all`, `any` or `not` themselves.
     pub(crate) fn leaves(&self) -> Vec<&Condition> {
         match self {
             Condition::All(parts) | Condition::Any(parts) => parts.iter().flat_map(Condition::leaves).collect(),
@@ -350,7 +352,7 @@ fn read_parameter(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<
     Some(Condition::Parameter { parameter, given: Given::Choice(wanted) })
 }
 
-/// Reads the bounds in `at`; reports when there are none, or when no figure of `span` can pass them.
+/// Reads the bounds in `at`. Reports if there are none, or if no figure of `span` can pass them.
 pub(crate) fn read_test(at: At<'_, '_>, span: Option<Span>, faults: &mut Faults) -> Option<Test> {
     let before = faults.len();
     let mut number = |key: &str| at.get(key).and_then(|at| at.number(faults));

@@ -1,7 +1,7 @@
-//! Items: what may be answered and what an answer counts.
+//! Items: the allowed answers and their weights.
 //!
-//! Guarantee: an answer counts what its item says by explicit weight, never by the order of codes; only a value that the
-//! item lists or its range contains is an answer.
+//! Guarantee: an answer counts the explicit weight in its item, never the order of codes. A value is an answer only if
+//! the item lists it or its range contains it.
 
 use alloc::{
     format,
@@ -25,11 +25,11 @@ pub(crate) struct Choice {
     /// In the definition's first language.
     pub(crate) label: Option<String>,
     pub(crate) value: f64,
-    /// What it counts; `None` for an option that stands for a missing answer ("not applicable").
+    /// Its weight; `None` for an option that stands for a missing answer ("not applicable").
     pub(crate) weight: Option<f64>,
 }
 
-/// When an unanswered item is not missing, and what it counts then.
+/// The condition under which an unanswered item is not missing, and its weight then.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Skip {
     pub(crate) when: Condition,
@@ -47,13 +47,13 @@ pub(crate) struct Item {
     pub(crate) decimal: bool,
     pub(crate) options: Arc<[Choice]>,
     pub(crate) recode: Vec<(f64, f64)>,
-    /// Values that mean "not answered", such as FACIT's 8 and 9.
+    /// Values that mean "not answered", such as 8 and 9 in FACIT instruments.
     pub(crate) missing_values: Vec<f64>,
     pub(crate) required: bool,
     pub(crate) skip: Option<Skip>,
-    /// The definition of the item has a fault: nothing is concluded from it.
+    /// The definition of the item has a fault, so nothing is derived from it.
     pub(crate) faulty: bool,
-    /// Every whole figure of this span is an answer and counts as it is: the short way.
+    /// Fast path: every whole figure in this span is an answer with itself as weight.
     pub(crate) direct: Option<(f64, f64)>,
 }
 
@@ -73,14 +73,14 @@ const MEMBERS: [&str; 12] = [
 ];
 
 impl Item {
-    /// The figures that can be answered.
+    /// The figures that are allowed as answers.
     pub(crate) fn raw_span(&self) -> Span {
         let options = Span::of(self.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value));
         let range = self.range.map(|(low, high)| Span { low, high, whole: !self.decimal });
         options.or(range).unwrap_or(Span { low: 0.0, high: 0.0, whole: true })
     }
 
-    /// The figures that an answer can count, a skip included.
+    /// The figures that an answer can count, including a skip.
     pub(crate) fn counted_span(&self) -> Span {
         let weights = Span::of(self.options.iter().filter_map(|choice| choice.weight));
         let recoded = Span::of(self.recode.iter().map(|(_, to)| *to));
@@ -91,7 +91,7 @@ impl Item {
         }
     }
 
-    /// What an answer of `raw` counts.
+    /// The weight of the answer `raw`.
     pub(crate) fn counted(&self, raw: f64) -> f64 {
         if let Some((_, to)) = self.recode.iter().find(|(from, _)| *from == raw) {
             return *to;
@@ -100,7 +100,7 @@ impl Item {
         option.and_then(|choice| choice.weight).unwrap_or(raw)
     }
 
-    /// The span within which every whole figure is an answer that counts as it is.
+    /// The span in which every whole figure is an answer with itself as weight.
     fn direct(&self) -> Option<(f64, f64)> {
         if !self.recode.is_empty() || !self.missing_values.is_empty() || self.decimal {
             return None;
@@ -111,7 +111,7 @@ impl Item {
         (gapless && self.options.iter().all(plain)).then_some((first.value, last.value))
     }
 
-    /// What can be answered, in words.
+    /// The allowed answers, in words.
     pub(crate) fn rule(&self) -> String {
         if !self.options.is_empty() {
             let values: Vec<String> = self.options.iter().map(|choice| choice.value.to_string()).collect();
@@ -123,10 +123,10 @@ impl Item {
     }
 }
 
-/// As many values of an item are listed.
+/// The most values that are listed for one item.
 const MOST_VALUES: usize = 256;
 
-/// Shared lists of options, by name; without the list where it has a fault of its own.
+/// Shared lists of options, by name. A list with a fault is `None`.
 pub(crate) type Lists = Vec<(String, Option<Arc<[Choice]>>)>;
 
 /// Reads `optionLists`.
@@ -163,7 +163,7 @@ pub(crate) fn read_items(at: At<'_, '_>, lists: &Lists, languages: &[&str], faul
     items
 }
 
-/// Reads what an element says, and for which ids.
+/// Reads an element of the list: its content, and the ids that it applies to.
 fn read_item(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Faults) -> Option<(Vec<String>, Item)> {
     if !at.object(faults, &MEMBERS) {
         return None;
@@ -240,7 +240,7 @@ fn read_item(at: At<'_, '_>, lists: &Lists, languages: &[&str], faults: &mut Fau
     Some((ids, item))
 }
 
-/// The values that can be answered: all of them, or one more than can be listed.
+/// The allowed values: all of them, or one more than can be listed.
 pub(crate) fn values_of(item: &Item) -> Vec<f64> {
     if !item.options.is_empty() {
         return item.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value).collect();
@@ -302,7 +302,7 @@ fn read_options(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) -> Arc<
 }
 
 /// Checks a wording: a text in the first language, or `{"en": ..., "de": ...}` with every language of the definition.
-/// Gives the text in the first language.
+/// Returns the text in the first language.
 fn read_wording<'v>(at: At<'v, '_>, languages: &[&str], faults: &mut Faults) -> Option<&'v str> {
     if !at.value.is_object() {
         return at.words(faults);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::score::number::Rounding;
 
-/// Where a term's figure comes from.
+/// The source of a term's figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Item(u16),
@@ -22,11 +22,11 @@ pub(crate) struct Term {
     pub(crate) weight: f64,
     pub(crate) mirror: Option<f64>,
     pub(crate) recode: Vec<(f64, f64)>,
-    /// Takes the rounded figure of another score, where a publication rounds on the way.
+    /// Uses the rounded figure of another score, for publications that round intermediate figures.
     pub(crate) rounded: bool,
 }
 
-/// How much must be answered.
+/// The number of answers that a score requires.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Complete {
     All,
@@ -43,7 +43,7 @@ pub(crate) enum Complete {
 }
 
 impl Complete {
-    /// Whether `present` of `of` is enough. Nothing present is never enough.
+    /// Whether `present` of `of` is enough. Zero is never enough.
     pub(crate) fn enough(self, present: u16, of: u16) -> bool {
         let (p, n) = (u32::from(present), u32::from(of));
         p > 0
@@ -59,7 +59,7 @@ impl Complete {
     }
 }
 
-/// Items that count a figure when they are unanswered and the condition holds, for one score only.
+/// Items that count a given figure if they are unanswered and the condition holds, for one score only.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Assume {
     pub(crate) when: Condition,
@@ -73,14 +73,14 @@ pub(crate) struct Combine {
     pub(crate) mean: bool,
     pub(crate) terms: Vec<Term>,
     pub(crate) complete: Complete,
-    /// Further items of which enough must be answered, as FACT-G's total asks.
+    /// Further items of which enough must be answered, as the total of FACT-G requires.
     pub(crate) require: Option<(Vec<u16>, Complete)>,
     pub(crate) assume: Vec<Assume>,
-    /// Every term is an item as it is, weight 1: the short way.
+    /// Fast path: every term is an unchanged item with weight 1.
     pub(crate) plain: bool,
 }
 
-/// A key of a lookup table: the figures `from`, `from + 1`, ... `size` of them.
+/// A key of a lookup table: it has `size` figures, `from`, `from + 1`, and so on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Key {
     pub(crate) source: Source,
@@ -88,21 +88,21 @@ pub(crate) struct Key {
     pub(crate) size: usize,
 }
 
-/// A term of a value set beside the coefficients of the levels.
+/// A term of a value set besides the coefficients of the levels.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Extra {
-    /// When any dimension is at `level` or worse.
+    /// Applies if any dimension is at `level` or worse.
     Any { level: f64, value: f64 },
     /// For each dimension at `level` or worse, its own value.
     Each { level: f64, values: Vec<f64> },
-    /// When every level of `some` occurs and no level of `none` does.
+    /// Applies if every level of `some` occurs and no level of `none` occurs.
     Present { some: Vec<f64>, none: Vec<f64>, value: f64 },
-    /// `value * (n - less)^power`, n being the dimensions at levels `from` to `to`; nothing when n is `less` or lower, or
-    /// when the level `given` does not occur.
+    /// `value * (n - less)^power`, where n is the number of dimensions at levels `from` to `to`. It is zero if n is
+    /// `less` or lower, or if the level `given` does not occur.
     Count { from: f64, to: f64, less: u16, power: u16, given: Option<f64>, value: f64 },
     /// `value * (x - 1) * (y - 1)` for the levels of two dimensions.
     Product { x: usize, y: usize, value: f64 },
-    /// When each named dimension is at exactly its level.
+    /// Applies if each named dimension is exactly at its level.
     Together { at: Vec<(usize, f64)>, value: f64 },
 }
 
@@ -110,22 +110,22 @@ pub(crate) enum Extra {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValueSet {
     pub(crate) items: Vec<u16>,
-    /// Coefficients are factors, not summands.
+    /// Coefficients are factors instead of summands.
     pub(crate) product: bool,
     pub(crate) start: f64,
     /// Coefficients, dimension by dimension, level 1 first.
     pub(crate) levels: Vec<Vec<f64>>,
     pub(crate) extras: Vec<Extra>,
-    /// States whose value a paper fixes, whatever the terms come to.
+    /// States with a value fixed by a paper, regardless of the terms.
     pub(crate) states: Vec<(Vec<f64>, f64)>,
-    /// The set values states of another description, which the answers are mapped to.
+    /// The set values the states of another descriptive system; the crosswalk maps the answers to it.
     pub(crate) crosswalk: Option<Arc<Crosswalk>>,
 }
 
-/// For each dimension and each level answered, the shares of the levels of the other description.
+/// For each dimension and each answered level, the shares of the levels in the other descriptive system.
 pub(crate) type Crosswalk = Vec<Vec<Vec<f64>>>;
 
-/// How a score is made.
+/// The method of a score.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Method {
     Combine(Combine),
@@ -137,7 +137,7 @@ pub(crate) enum Method {
     Lookup { keys: Vec<Key>, values: Vec<Option<f64>>, assume: Vec<Assume> },
 }
 
-/// A named stretch of a score: `from` up to but not including `below`.
+/// A named range of a score: from `from` up to but not including `below`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Band {
     pub(crate) id: String,
@@ -146,16 +146,16 @@ pub(crate) struct Band {
     pub(crate) below: f64,
 }
 
-/// One way to make a score, and the parameters under which it is the way.
+/// One method of a score, and the parameters for which it applies.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Case {
     pub(crate) when: Option<Condition>,
     pub(crate) method: Method,
     /// `factor * x + offset`, one after the other.
     pub(crate) linear: Vec<(f64, f64, f64)>,
-    /// The items the score rests on.
+    /// The items that the score depends on.
     pub(crate) leaves: Vec<u16>,
-    /// The scores it rests on.
+    /// The scores that it depends on.
     pub(crate) scores: Vec<u16>,
 }
 
@@ -166,12 +166,12 @@ pub(crate) struct ScoreDef {
     pub(crate) title: Option<String>,
     pub(crate) cases: Vec<Case>,
     pub(crate) bands: Vec<Band>,
-    /// Bands are read from the rounded figure: only where rounding is part of the published rule.
+    /// Bands are read from the rounded figure. This is used only if rounding is part of the published rule.
     pub(crate) band_rounded: bool,
     pub(crate) rounding: Option<Rounding>,
     pub(crate) span: Option<Span>,
-    /// The score is wanted only when this parameter has this choice.
+    /// The score is computed only if this parameter has this choice.
     pub(crate) only: Option<(u16, u16)>,
-    /// The source of the figures, where a score has its own.
+    /// The source of the figures, if the score has its own.
     pub(crate) source: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Reading the methods of scores.
+//! Parses the methods of scores.
 
 use alloc::{
     format,
@@ -89,7 +89,7 @@ fn combine(reader: &mut Reader, at: At<'_, '_>, mean: bool) -> Option<Combine> {
     if let Some(fill) = at.get("fill") {
         fill.choice(&["mean"], reader.faults);
     }
-    // A sum over fewer terms is another scale. It has to be said that the mean stands in for what is missing.
+    // A sum over fewer terms has another scale, so the definition must say that the mean replaces missing terms.
     if !mean && complete != Complete::All {
         if at.get("fill").is_none() && reader.faults.len() == before {
             at.fault(reader.faults, Code::Required, "a sum with missing terms says \"fill\": \"mean\"");
@@ -165,7 +165,7 @@ fn read_term(reader: &mut Reader, at: At<'_, '_>) -> Option<Term> {
     Some(term)
 }
 
-/// How much must be answered of `of` things.
+/// Reads how many of `of` things must be answered.
 fn read_complete(reader: &mut Reader, at: At<'_, '_>, of: u16) -> Option<Complete> {
     if at.value.is_string() {
         let found = at.choice(&["all", "any", "half", "moreThanHalf"], reader.faults)?;
@@ -273,7 +273,7 @@ fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
             }
         };
         let Some(span) = span else {
-            // The key's score has a fault of its own: how many values there should be is not known.
+            // The score of the key has a fault of its own, so the expected number of values is unknown.
             sized = false;
             continue;
         };
@@ -300,7 +300,7 @@ fn lookup(reader: &mut Reader, at: At<'_, '_>) -> Option<Method> {
     Some(Method::Lookup { keys, values, assume })
 }
 
-/// Reads a score of the method `index`: one score for each value set.
+/// Reads a score with the method `index`: it gives one score for each value set.
 pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec<ScoreDef>> {
     let items_at = at.need("items", reader.faults);
     let items = items_at.map(|items| reader.names.items(items, reader.faults)).unwrap_or_default();
@@ -345,7 +345,7 @@ pub(crate) fn index(reader: &mut Reader, at: At<'_, '_>, id: &str) -> Option<Vec
     Some(defs)
 }
 
-/// The figures a case can come to, after its linear steps; `None` for flags and texts.
+/// The figures that a case can give after its linear steps; `None` for flags and texts.
 pub(crate) fn span(reader: &Reader, case: &Case) -> Option<Span> {
     let span = match &case.method {
         Method::Combine(combine) => combine_span(reader, combine)?,
@@ -401,7 +401,7 @@ impl Reader<'_, '_> {
         self.items.get(usize::from(item)).filter(|item| !item.faulty).map(Item::counted_span)
     }
 
-    /// Lowest plus highest: `mirror - x` reverses.
+    /// The sum of the lowest and the highest figure: `mirror - x` reverses the scale.
     fn mirror(&self, source: Source) -> Option<f64> {
         let span = match source {
             Source::Item(item) => self.counted(item),
@@ -410,7 +410,7 @@ impl Reader<'_, '_> {
         span.map(|span| span.low + span.high)
     }
 
-    /// The items and the scores that `method` rests on; items of scores included.
+    /// The items and the scores that `method` depends on, including items of those scores.
     pub(crate) fn rests_on(&self, method: &Method) -> (Vec<u16>, Vec<u16>) {
         let (mut items, mut scores): (Vec<u16>, Vec<u16>) = (Vec::new(), Vec::new());
         let mut source = |source: Source| match source {

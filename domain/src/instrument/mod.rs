@@ -1,8 +1,9 @@
 //! Instruments: a questionnaire as data, validated as a whole and compiled to positions.
 //!
-//! Guarantee: an [`Instrument`] exists only if its definition has no fault the validator knows, and every fault of a
-//! definition is reported at once, with its JSON pointer. There is no expression language: what a definition can say is
-//! listed in [`method`] and [`condition`], so a reviewer can read it and the validator can check it.
+//! Guarantee: an [`Instrument`] exists only if the validator finds no fault in its definition. All faults of a
+//! definition are reported at once, each with its JSON pointer. There is no expression language: [`method`] and
+//! [`condition`] list everything that a definition can express, so a reviewer can read it and the validator can check
+//! it.
 
 pub(crate) mod condition;
 pub(crate) mod item;
@@ -38,7 +39,7 @@ use crate::{
     rule::{Rule, read_rules},
 };
 
-/// The form a definition has.
+/// The members of a definition.
 const MEMBERS: [&str; 12] = [
     "id",
     "version",
@@ -68,7 +69,7 @@ pub struct Instrument {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) scores: Vec<ScoreDef>,
     pub(crate) rules: Vec<Rule>,
-    /// Parameters and those of their choices that name a value set.
+    /// Each parameter that selects a value set, with the choices that do so.
     pub(crate) sets: Vec<(u16, u16)>,
     pub(crate) has_skips: bool,
     pub(crate) has_required: bool,
@@ -83,7 +84,7 @@ impl Instrument {
         Instrument::from_hashed(definition, Sha256::digest(definition).into())
     }
 
-    /// As [`Instrument::from_json`], the definition's SHA-256 being known.
+    /// As [`Instrument::from_json`], with the SHA-256 of the definition already known.
     pub(crate) fn from_hashed(definition: &[u8], sha256: [u8; 32]) -> Result<Instrument, Vec<Finding>> {
         let Json { value: root, mut faults } = Json::read(definition, Limits::DEFINITION)?;
         let instrument = read(At::root(&root), hex(&sha256), &mut faults);
@@ -108,12 +109,12 @@ impl Instrument {
         &self.title
     }
 
-    /// Under which terms it may be used.
+    /// The terms under which it may be used.
     pub fn licence(&self) -> &str {
         &self.licence
     }
 
-    /// SHA-256 of the definition as it was read, in hex: `sha256sum` of the file.
+    /// SHA-256 of the definition as it was read, in hex: the output of `sha256sum` for the file.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -143,7 +144,7 @@ impl Instrument {
         self.score_def(id)?.title.as_deref()
     }
 
-    /// The source of a score's figures, where it has its own, such as the paper of a value set.
+    /// The source of a score's figures, if it has its own, such as the paper of a value set.
     pub fn score_source(&self, id: &str) -> Option<&str> {
         self.score_def(id)?.source.as_deref()
     }
@@ -157,8 +158,8 @@ impl Instrument {
         self.scores.iter().find(|score| score.id == id)
     }
 
-    /// The position of the item `id`. `next` goes along the names in their order, to be handed in again: whoever asks in
-    /// that order, and leaves out at most one in a row, is answered without a search.
+    /// The position of the item `id`. The caller passes `next` again on each call; it moves along the sorted names. A
+    /// caller that asks in this order, and skips at most one name in a row, gets its answer without a search.
     pub(crate) fn position(&self, next: &mut usize, id: &str) -> Option<usize> {
         let key = |position: &u16| self.items.get(usize::from(*position)).map_or("", |item| item.id.as_str());
         let ahead = self.by_id.iter().skip(*next).take(2).position(|position| key(position) == id);
@@ -179,7 +180,7 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     let (version, title, licence) = (words("version"), words("title"), words("licence"));
     let id = at.need("id", faults).and_then(|at| {
         let id = at.name(faults)?;
-        // Both stand in one list of a subject's submissions.
+        // An instrument and a report kind need different names: both appear in one list of a subject's submissions.
         if ReportKind::parse(id).is_some() {
             at.fault(faults, Code::Conflict, "a kind of report has this name");
         }
@@ -234,13 +235,13 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
     })
 }
 
-/// Reads the skips of items, now that every item has its name.
+/// Reads the skips of items, after all items have names.
 fn read_skips(at: At<'_, '_>, items: &mut [Item], faults: &mut Faults) {
     let Some(elements) = at.value.as_array() else { return };
     if !elements.iter().any(|element| element.get("skip").is_some()) {
         return;
     }
-    // A skip speaks of answers alone.
+    // A skip uses answers only.
     let names = Names::with(items, &[], Vec::new());
     let mut skips = Vec::new();
     let mut ignored = Faults::new();

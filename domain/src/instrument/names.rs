@@ -1,4 +1,4 @@
-//! What a definition has named so far, and what the validator knows of it.
+//! The names in a definition so far, and the validator's knowledge about each of them.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::Code;
 
-/// What is known of a score before it is compiled.
+/// The validator's knowledge of a score before it is compiled.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape {
     /// A number in this span.
@@ -20,7 +20,7 @@ pub(crate) enum Shape {
     Flag,
     /// A text.
     Text,
-    /// A score with a fault of its own: nothing that refers to it is reported again.
+    /// A score with a fault of its own: references to it are not reported again.
     Faulty,
 }
 
@@ -32,13 +32,13 @@ pub(crate) struct Names<'n> {
     /// Sorted.
     item_ids: Vec<(&'n str, u16)>,
     parameters: &'n [Parameter],
-    /// The scores of an instrument that is compiled already.
+    /// The scores of an instrument that is already compiled.
     compiled: &'n [ScoreDef],
     /// The scores read so far.
     read: Vec<ScoreDef>,
-    /// Of the scores.
+    /// The shapes of the scores.
     shapes: Vec<Shape>,
-    /// Every score id of the definition, so that a reference to a later one can say so.
+    /// Every score id of the definition. It tells a reference to a later score from an unknown id.
     later: Vec<&'n str>,
 }
 
@@ -52,13 +52,13 @@ impl<'n> Names<'n> {
         Names { items, item_ids, parameters, read, later, ..Names::default() }
     }
 
-    /// The names of an instrument that is compiled already.
+    /// The names of an instrument that is already compiled.
     pub(crate) fn compiled(items: &'n [Item], parameters: &'n [Parameter], compiled: &'n [ScoreDef]) -> Self {
         let shapes = compiled.iter().map(ScoreDef::shape).collect();
         Names { compiled, shapes, ..Names::with(items, parameters, Vec::new()) }
     }
 
-    /// Makes a score known to what follows it.
+    /// Adds a score, so that later parts of the definition can refer to it.
     pub(crate) fn add_score(&mut self, score: ScoreDef, shape: Shape) {
         self.read.push(score);
         self.shapes.push(shape);
@@ -93,7 +93,7 @@ impl<'n> Names<'n> {
         found
     }
 
-    /// Items, by a list of ids and runs; reports one named twice.
+    /// Items, by a list of ids and runs; reports an item that is named twice.
     pub(crate) fn items(&self, at: At<'_, '_>, faults: &mut Faults) -> Vec<u16> {
         let mut items = Vec::new();
         at.names(faults, |id, element, faults| match self.find(id) {

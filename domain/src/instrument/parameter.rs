@@ -1,7 +1,7 @@
-//! Parameters: what an instrument must be told besides the answers.
+//! Parameters: the values that an instrument needs besides the answers.
 //!
-//! Guarantee: a parameter that is not given and has no default stays unknown; a score that depends on it says so
-//! instead of assuming.
+//! Guarantee: a parameter that is not given and has no default stays unknown. A score that depends on it reports this
+//! and assumes nothing.
 
 use alloc::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{Code, Finding};
 
-/// What a parameter can be.
+/// The type of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     Choice(Vec<String>),
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
         low: f64,
         high: f64,
     },
-    /// The definition of the parameter has a fault: nothing is concluded from it.
+    /// The definition of the parameter has a fault, so nothing is derived from it.
     Faulty,
 }
 
@@ -51,8 +51,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Name and value of every parameter in force, defaults included: the provenance of a score. A number is written in
-    /// one way however it was given.
+    /// Name and value of every parameter in force, including defaults: the provenance of a score. A number is always
+    /// written in one way, however it was given.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts.iter().map(|(id, value)| (id.as_str(), value.as_str()))
     }
@@ -106,7 +106,7 @@ impl Parameter {
         Some(parameter)
     }
 
-    /// What `text` sets; the rule in words if it is not allowed.
+    /// The setting for `text`; if it is not allowed, the rule in words.
     fn setting(&self, text: &str) -> Result<Setting, String> {
         match &self.kind {
             Kind::Choice(choices) => choices
@@ -130,8 +130,8 @@ impl Instrument {
     /// Checks `given` against the definition and fills in the defaults.
     ///
     /// # Errors
-    /// A finding for each name the instrument does not have and each value it does not allow, pointers relative to the
-    /// object of parameters.
+    /// A finding for each name that the instrument does not have and for each value that it does not allow. Pointers
+    /// are relative to the object of parameters.
     pub fn parameters(&self, given: &BTreeMap<String, String>) -> Result<Parameters, Vec<Finding>> {
         let mut faults = Faults::new();
         for id in given.keys().filter(|id| !self.parameters.iter().any(|known| known.id == **id)) {

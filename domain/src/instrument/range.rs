@@ -7,12 +7,12 @@ pub(crate) struct Span {
     pub(crate) low: f64,
     /// The highest.
     pub(crate) high: f64,
-    /// Whether figures between are whole.
+    /// Whether all figures are whole.
     pub(crate) whole: bool,
 }
 
 impl Span {
-    /// A count of up to `most` things.
+    /// The span of a count of up to `most` things.
     pub(crate) fn count(most: usize) -> Span {
         Span { low: 0.0, high: f64::from(u32::try_from(most).unwrap_or(u32::MAX)), whole: true }
     }
@@ -26,12 +26,12 @@ impl Span {
         })
     }
 
-    /// Both spans together.
+    /// The smallest span that contains both.
     pub(crate) fn join(self, other: Span) -> Span {
         Span { low: self.low.min(other.low), high: self.high.max(other.high), whole: self.whole && other.whole }
     }
 
-    /// Whether `figure` lies within.
+    /// Whether `figure` lies within the span.
     pub(crate) fn contains(self, figure: f64) -> bool {
         self.low <= figure && figure <= self.high && (!self.whole || is_whole(figure))
     }

@@ -1,4 +1,4 @@
-//! Reading scores: shape, names, ranges and bands.
+//! Parses scores: shape, names, ranges and bands.
 
 use alloc::{
     format,
@@ -20,19 +20,19 @@ use crate::{
     score::number::{Mode, Rounding},
 };
 
-/// What reading a score needs to know.
+/// The state that is needed to read a score.
 pub(crate) struct Reader<'r, 'n> {
     pub(crate) items: &'n [Item],
     pub(crate) names: &'r mut Names<'n>,
     pub(crate) faults: &'r mut Faults,
-    /// How many faults there were before the score being read.
+    /// The number of faults before the score that is being read.
     pub(crate) before: usize,
 }
 
 /// Members every score may have.
 const COMMON: [&str; 10] = ["id", "title", "method", "cases", "bands", "bandOn", "round", "range", "note", "source"];
 
-/// The ids of all scores, to tell a later one from an unknown one.
+/// The ids of all scores. They distinguish a later score from an unknown one.
 pub(crate) fn ids<'v>(at: At<'v, '_>) -> Vec<&'v str> {
     let scores = at.value.as_array().map(Vec::as_slice).unwrap_or_default();
     scores.iter().filter_map(|score| score.get("id")?.as_str()).collect()
@@ -47,7 +47,7 @@ impl Reader<'_, '_> {
             let defs = self.score(score, id).unwrap_or_default();
             let faulty = self.faulty() || defs.is_empty();
             if faulty {
-                // The name stays known, so that what refers to it is not reported for this fault again.
+                // The name stays known, so that references to it do not report this fault again.
                 self.names.add_score(ScoreDef::faulty(id), Shape::Faulty);
             } else {
                 for def in defs {
@@ -58,12 +58,12 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Whether the score being read has a fault already: what follows from it is not reported again.
+    /// Whether the score that is being read already has a fault. Consequences of it are not reported again.
     pub(crate) fn faulty(&self) -> bool {
         self.faults.len() > self.before
     }
 
-    /// Whether an item or a score that this one rests on has a fault: its range is not known then.
+    /// Whether this score depends on an item or a score with a fault. Its range is not known then.
     fn rests_on_faults(&self, def: &ScoreDef) -> bool {
         let item = |item: &u16| self.items.get(usize::from(*item)).is_none_or(|item| item.faulty);
         let score = |score: &u16| !self.names.known(*score);
@@ -143,7 +143,7 @@ impl Reader<'_, '_> {
             let from = rescale.need("from", self.faults).and_then(|at| at.pair(false, self.faults));
             let to = rescale.need("to", self.faults).and_then(|at| at.pair(true, self.faults));
             if let (Some(from), Some(to)) = (from, to) {
-                // x - from.0 first: the lowest figure is then exact, and so is the highest where it can be.
+                // Subtract `from.0` first: then the lowest figure is exact, and the highest too if possible.
                 steps.push((from.0, (to.1 - to.0) / (from.1 - from.0), to.0));
             }
         }
@@ -160,7 +160,7 @@ impl Reader<'_, '_> {
         steps
     }
 
-    /// Range, rounding and bands: what is said once for all cases.
+    /// Reads range, rounding and bands, which apply to all cases.
     pub(crate) fn finish(&mut self, at: At<'_, '_>, def: &mut ScoreDef) {
         def.title = at.get("title").and_then(|at| at.value.as_str()).map(String::from);
         def.source = def.source.take().or_else(|| at.get("source")?.value.as_str().map(String::from));
@@ -219,7 +219,8 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Reads bands: each `from` (inclusive) up to `below` (exclusive), in order, without overlap or gap, over all of `span`.
+/// Reads bands: each `from` (inclusive) up to `below` (exclusive). They must be in order and cover all of `span`,
+/// without overlap or gap.
 pub(crate) fn read_bands(at: At<'_, '_>, span: Option<Span>, faults: &mut Faults) -> Vec<Band> {
     let mut bands: Vec<Band> = Vec::new();
     let before = faults.len();

@@ -1,4 +1,4 @@
-//! Reading a value set of a preference index.
+//! Parses a value set of a preference index.
 
 use alloc::{format, sync::Arc, vec::Vec};
 
@@ -12,7 +12,7 @@ use crate::Code;
 
 const MEMBERS: [&str; 8] = ["source", "note", "combine", "start", "levels", "extras", "states", "direct"];
 
-/// A crosswalk goes through all states it maps to.
+/// The most states that a crosswalk may map to, because it goes through all of them.
 const MOST_STATES: usize = 10_000;
 
 /// The terms and their members.
@@ -28,13 +28,14 @@ const EXTRAS: [(&str, &[&str]); 6] = [
 /// The dimensions that value sets are read for.
 pub(crate) struct Dimensions {
     pub(crate) items: Vec<u16>,
-    /// How many levels each can be answered with.
+    /// The number of levels that each dimension can be answered with.
     pub(crate) levels: Vec<usize>,
-    /// What the answers are mapped to before a set values them.
+    /// The mapping of the answers, applied before a set values them.
     pub(crate) crosswalk: Option<Arc<Crosswalk>>,
 }
 
-/// Reads the shares of a crosswalk: a list for each dimension, in it a list for each level, in it shares that add up to 1.
+/// Reads the shares of a crosswalk: a list for each dimension, which has a list for each level, which has shares that
+/// add up to 1.
 pub(crate) fn read_crosswalk(at: At<'_, '_>, levels: &[usize], faults: &mut Faults) -> Option<Arc<Crosswalk>> {
     if !at.object(faults, &["source", "shares"]) {
         return None;
@@ -95,7 +96,7 @@ pub(crate) fn read(reader: &mut Reader, at: At<'_, '_>, dimensions: &Dimensions)
     let mut coefficients = Vec::new();
     for (row, levels) in rows.iter().zip(levels) {
         let mut numbers = row.numbers(faults);
-        // Level 1 is the reference and changes nothing, unless a paper gives it a coefficient of its own.
+        // Level 1 is the reference and has no effect, unless a paper gives it a coefficient of its own.
         if numbers.len() + 1 == *levels {
             numbers.insert(0, if product { 1.0 } else { 0.0 });
         }
@@ -204,7 +205,7 @@ impl Term<'_, '_, '_> {
         self.at.need("value", self.faults)?.number(self.faults)
     }
 
-    /// A list of levels, empty when it is not there.
+    /// A list of levels; empty if it is absent.
     fn list(&mut self, key: &str) -> Vec<f64> {
         let most = self.most();
         let Some(list) = self.at.get(key) else { return Vec::new() };
@@ -212,7 +213,7 @@ impl Term<'_, '_, '_> {
         elements.iter().filter_map(|at| at.whole(1, most, self.faults)).map(f64::from).collect()
     }
 
-    /// Dimensions by number, the first being 1, each once.
+    /// Dimensions by number, from 1, each at most once.
     fn dimensions(&mut self) -> Option<Vec<usize>> {
         let last = u16::try_from(self.levels.len()).ok()?;
         let list = self.at.need("dimensions", self.faults)?;
@@ -229,7 +230,7 @@ impl Term<'_, '_, '_> {
     }
 }
 
-/// A span no index of this set leaves; wider than need be where terms cannot occur together.
+/// A span that contains every index of this set. It is wider than necessary if some terms cannot occur together.
 pub(crate) fn span(set: &ValueSet) -> Span {
     let mut span = Span { low: set.start, high: set.start, whole: false };
     let mut apply = |figures: &[f64]| {

@@ -1,7 +1,7 @@
-//! Reading a definition: a cursor over JSON that knows where it is.
+//! A cursor over the JSON of a definition that knows its position.
 //!
-//! Guarantee: a fault is reported with the JSON pointer of the value that has it, reading goes on after it, and no
-//! pointer is built for a value that is right.
+//! Guarantee: a fault is reported with the JSON pointer of its value, and reading continues after it. No pointer is
+//! built for a correct value.
 
 use alloc::{
     format,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{Code, Finding};
 
-/// Numbers of a definition stay below this, so that no sum of them overflows.
+/// The limit for numbers in a definition. It ensures that no sum overflows.
 const LARGEST: f64 = 1e9;
 
 /// The longest run that `"q1..q40"` may stand for, and the most items an instrument may have.
@@ -61,7 +61,7 @@ const LONGEST_TOKEN: usize = 64;
 
 /// A member name as a token of a JSON pointer.
 ///
-/// A sender's own name is cut after 64 characters: a finding says where, it does not carry content.
+/// A sender's own name is cut after 64 characters: a finding states the place, it does not carry content.
 pub(crate) fn escape(key: &str) -> String {
     let mut token = String::with_capacity(key.len().min(LONGEST_TOKEN));
     for c in key.chars().take(LONGEST_TOKEN) {
@@ -74,7 +74,7 @@ pub(crate) fn escape(key: &str) -> String {
     token
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'v, 'p> {
     /// The value.
@@ -98,7 +98,7 @@ impl<'v, 'p> At<'v, 'p> {
         faults.push(Finding::new(self.pointer(), code, detail));
     }
 
-    /// Whether this is an object; reports if not, and reports members that `known` does not name.
+    /// Whether this is an object; reports if not. Also reports members that `known` does not list.
     pub(crate) fn object(&self, faults: &mut Faults, known: &[&str]) -> bool {
         self.object_of(faults, &[known])
     }
@@ -139,7 +139,7 @@ impl<'v, 'p> At<'v, 'p> {
         list.iter().enumerate().map(|(index, value)| At { value, path: Path::Index(&self.path, index) }).collect()
     }
 
-    /// As [`At::list`], and reports a list without elements.
+    /// As [`At::list`], and reports an empty list.
     pub(crate) fn filled_list<'s>(&'s self, faults: &mut Faults) -> Vec<At<'v, 's>> {
         if self.value.as_array().is_some_and(Vec::is_empty) {
             self.fault(faults, Code::Range, "at least one element");
@@ -168,7 +168,7 @@ impl<'v, 'p> At<'v, 'p> {
         text
     }
 
-    /// A text with something in it.
+    /// A non-empty text.
     pub(crate) fn words(&self, faults: &mut Faults) -> Option<&'v str> {
         let text = self.text(faults)?;
         if text.trim().is_empty() {
@@ -197,7 +197,7 @@ impl<'v, 'p> At<'v, 'p> {
         flag
     }
 
-    /// A number of a size that sums cannot overflow.
+    /// A number small enough that sums cannot overflow.
     pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
         let Some(number) = self.value.as_f64() else {
             self.fault(faults, Code::Type, "a number");
@@ -227,7 +227,7 @@ impl<'v, 'p> At<'v, 'p> {
         self.list(faults).iter().filter_map(|at| at.number(faults)).collect()
     }
 
-    /// Two numbers, the first below the second unless `descending` is allowed; never equal.
+    /// Two different numbers. The first must be below the second unless `descending` is allowed.
     pub(crate) fn pair(&self, descending: bool, faults: &mut Faults) -> Option<(f64, f64)> {
         let before = faults.len();
         let numbers = self.numbers(faults);
@@ -252,7 +252,7 @@ impl<'v, 'p> At<'v, 'p> {
         found
     }
 
-    /// Gives each name in this list to `each`, `"q1..q9"` written out, with the element it came from.
+    /// Passes each name in this list to `each`, with its element. Runs such as `"q1..q9"` are written out.
     pub(crate) fn names(&self, faults: &mut Faults, mut each: impl FnMut(&str, &At<'v, '_>, &mut Faults)) {
         let mut name = String::new();
         for at in self.filled_list(faults) {
@@ -261,7 +261,7 @@ impl<'v, 'p> At<'v, 'p> {
                 for number in numbers {
                     name.clear();
                     name.push_str(stem);
-                    // Writing to a text does not fail.
+                    // Writing to a string does not fail.
                     let _ = write!(name, "{number:0width$}");
                     each(&name, &at, faults);
                 }
@@ -280,8 +280,8 @@ pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.chars().all(allowed) && !text.contains("..")
 }
 
-/// A run such as `q1..q9`: the same letters, at least how many digits, a rising number. Numbers are of equal width where
-/// the first begins with 0.
+/// A run such as `q1..q9`: the same letters, a minimum number of digits, a rising number. If the first number begins
+/// with 0, all numbers have the same width.
 fn run(text: &str) -> Option<(&str, usize, RangeInclusive<usize>)> {
     let (first, last) = text.split_once("..")?;
     let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());

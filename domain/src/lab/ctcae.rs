@@ -1,23 +1,26 @@
 //! CTCAE v5.0 (National Cancer Institute, 27 November 2017) for the usual panel.
 //!
 //! Every limit here was compared with the text of the terms as the statistical package admiral quotes it (pharmaverse,
-//! `data-raw/adlb_grading/ncictcaev5.json`), and they agree. That package takes the worst case of what a figure does not
-//! tell: hypokalaemia is at least grade 2 there, and hyponatraemia of 125 to 129 grade 3.
+//! `data-raw/adlb_grading/ncictcaev5.json`), and they agree. If a figure does not decide the grade, that package takes
+//! the worst case: there, hypokalaemia is at least grade 2, and hyponatraemia of 125 to 129 is grade 3.
 //!
-//! A limit does not belong to the worse grade: "<100 - 80 g/L" is grade 2 down to and with 80, ">3.0 - 5.0 x ULN" up to and
-//! with 5.0. Where CTCAE prints a limit in several units, the one in the result's unit holds, not a converted one.
+//! The figure of a limit does not itself belong to the worse grade: "<100 - 80 g/L" is grade 2 down to and including
+//! 80, ">3.0 - 5.0 x ULN" up to and including 5.0. If CTCAE prints a limit in several units, the limit in the result's
+//! unit applies, not a converted one.
 //!
-//! What was chosen where the text leaves it open:
-//! - Printed limits hold whatever the limits of normal are.
-//! - What cannot be seen from a figure decides nothing: symptoms, transfusion, intervention, hospitalisation. So anaemia
-//!   has no grade 4, hypokalaemia no grade 2, and hyponatraemia from 125 to below 130 is grade 2, symptoms or not.
+//! Decisions where the text is open:
+//! - Printed limits apply regardless of the limits of normal.
+//! - Facts that a figure does not show decide nothing: symptoms, transfusion, intervention, hospitalisation. So anaemia
+//!   has no grade 4, hypokalaemia no grade 2, and hyponatraemia from 125 to below 130 is grade 2, with or without
+//!   symptoms.
 //! - Hyponatraemia's whole numbers (125-129, 120-124) are read as below 130 and below 125.
-//! - Hyperglycaemia is graded by its treatment only: above the upper limit of normal it is not graded.
-//! - Alanine and aspartate aminotransferase and bilirubin are graded by multiples of the baseline where the baseline is
-//!   known to be abnormal; else the baseline is taken as normal, and the reason says when it is not known. Creatinine's
-//!   multiples of the baseline count beside those of the upper limit of normal; the worse grade holds.
-//! - A figure that was never measured in its unit is not called normal: the unit may be wrong.
-//! - Haemoglobin increased is not graded: it is a rise above baseline or normal that no other term of the panel resembles.
+//! - Hyperglycaemia is graded only by its treatment, so a figure above the upper limit of normal is not graded.
+//! - Alanine and aspartate aminotransferase and bilirubin are graded by multiples of the baseline if the baseline is
+//!   known to be abnormal. Otherwise the baseline is taken as normal; if it is unknown, the reason says so. For
+//!   creatinine, multiples of the baseline and of the upper limit of normal both count; the worse grade applies.
+//! - A figure that was never measured in its unit is not called normal, because the unit may be wrong.
+//! - Haemoglobin increased is not graded: it is a rise above baseline or normal, and no other term of the panel works
+//!   like that.
 
 use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
@@ -30,27 +33,28 @@ use crate::{
     rule::{figure, worst_first},
 };
 
-/// Where a grade begins: beyond this.
+/// The limit of a grade. The grade begins beyond it.
 enum Limit {
-    /// No figure begins it.
+    /// No figure leads to this grade.
     None,
     /// The limit of normal.
     Normal,
     /// A printed limit, in each unit.
     Printed(&'static [(&'static str, f64)]),
-    /// So many times the upper limit of normal.
+    /// A multiple of the upper limit of normal.
     Times(f64),
 }
 
-/// What a known baseline does.
+/// The effect of a known baseline.
 enum ByBaseline {
     Nothing,
-    /// An abnormal one takes the place of the limits of normal: grade 1 begins at or beyond the first, the others beyond.
+    /// An abnormal baseline replaces the limits of normal. Grade 1 begins at or beyond the first limit, the other
+    /// grades beyond theirs.
     Abnormal {
         first_included: bool,
         limits: [f64; 4],
     },
-    /// It counts beside them. Grade 1 has no figure.
+    /// Multiples of the baseline count in addition. Grade 1 has no figure.
     Beside {
         two: f64,
         three: f64,
@@ -61,10 +65,10 @@ struct Term {
     name: &'static str,
     code: &'static str,
     low: bool,
-    /// Where grades 1 to 4 begin.
+    /// The limits of grades 1 to 4.
     limits: [Limit; 4],
     by_baseline: ByBaseline,
-    /// Beyond normal no figure tells the grade.
+    /// Beyond normal, the treatment decides the grade, not the figure.
     by_treatment: bool,
 }
 
@@ -92,14 +96,14 @@ macro_rules! printed {
     ($($unit:literal: $limit:literal),+) => { Limit::Printed(&[$(($unit, $limit)),+]) };
 }
 
-/// One figure for a count in thousands, in all units of cells.
+/// One limit for a count in thousands, in all units of cells.
 macro_rules! cells {
     ($limit:literal) => {
         Limit::Printed(&[("10*9/L", $limit), ("10*3/uL", $limit), ("/uL", $limit * 1000.0)])
     };
 }
 
-/// One figure for an electrolyte.
+/// One limit for an electrolyte.
 macro_rules! mmol {
     ($limit:literal) => {
         Limit::Printed(&[("mmol/L", $limit), ("meq/L", $limit)])
@@ -139,24 +143,24 @@ const TERMS: &[Term] = &[
     Term { by_treatment: true, ..high("hyperglycaemia", "2345-7", Limit::None, Limit::None, Limit::None) },
 ];
 
-/// Whether CTCAE grades an analyte here.
+/// Whether CTCAE grades this analyte here.
 pub(crate) fn grades(code: &str) -> bool {
     units::of(code).is_some_and(|known| TERMS.iter().any(|term| term.code == known.analyte.code))
 }
 
-/// What CTCAE grades of an analyte, for those who read the panel.
+/// The CTCAE limits of an analyte, for readers of the panel.
 pub(super) fn limits(code: &str) -> Vec<Value> {
     let terms = TERMS.iter().filter(|term| term.code == code);
     terms.map(|term| json!({"term": term.name, "side": term.side(), "grades": term.listed()})).collect()
 }
 
-/// The grades of a report's results, one for each, with the reason where there is none. `baselines` are the subject's
-/// first results, where they are known.
+/// The grades of a report's results, one per result, with the reason if there is no grade. `baselines` are the
+/// subject's first results, if they are known.
 pub fn grade(results: &[Measured<'_>], baselines: &[Baseline]) -> Vec<Grade> {
     results.iter().enumerate().map(|(index, result)| one(index, result, baselines)).collect()
 }
 
-/// What one term says of a result.
+/// The verdict of one term on a result.
 enum Verdict {
     Graded { grade: u8, or_more: bool, reason: String },
     Open(String),
@@ -203,21 +207,21 @@ fn one(index: usize, result: &Measured<'_>, baselines: &[Baseline]) -> Grade {
     found
 }
 
-/// A beginning of a grade in figures, and how it is said.
+/// The beginning of a grade in figures and in words.
 struct Bound {
     grade: u8,
-    /// The test that is passed beyond it, or why there is none.
+    /// The test that a figure beyond the limit passes, or the reason why there is no test.
     test: Result<(Quantity, Test), &'static str>,
     words: String,
 }
 
 impl Term {
-    /// Where beyond a limit lies.
+    /// The side of a limit that is worse.
     fn side(&self) -> &'static str {
         if self.low { "below" } else { "above" }
     }
 
-    /// The grades and where each begins: at the limit of normal, at a printed limit, or at multiples of normal.
+    /// The grades and their limits: the limit of normal, a printed limit, or multiples of normal.
     fn listed(&self) -> Vec<Value> {
         if self.by_treatment {
             return Vec::new();
@@ -268,7 +272,7 @@ impl Term {
         }
     }
 
-    /// The beginnings of the grades by printed limits and limits of normal.
+    /// The bounds of the grades by printed limits and limits of normal.
     fn bounds(&self, result: &Measured<'_>, quantity: Quantity) -> Vec<Bound> {
         let side = self.side();
         let beyond = |limit: f64| {
@@ -309,7 +313,7 @@ const OPEN: &str = "the figure is open to one side, and the grade with it";
 const BY_TREATMENT: &str =
     "above the upper limit of normal, and CTCAE v5.0 grades hyperglycaemia by its treatment, not by a figure";
 
-/// The beginnings of grades by multiples of the baseline.
+/// The bounds of the grades by multiples of the baseline.
 fn multiples(
     result: &Measured<'_>,
     baseline: &Baseline,

@@ -1,12 +1,12 @@
-//! Figures as laboratories write them, with what stands before them.
+//! Parses figures as laboratories write them, with an optional comparator.
 //!
-//! Guarantee: a text is read as a figure only if it can mean nothing else. It is a number as JSON has it, after a
-//! comparator or none. Not read: a comma ("7,2"), groups of thousands ("1.200"), a sign "+", a unit, a word, digits of
-//! another script.
+//! Guarantee: a text is read as a figure only if it has no other meaning. A figure is a JSON number, with or without a
+//! comparator before it. Not accepted: a comma ("7,2"), groups of thousands ("1.200"), a sign "+", a unit, a word,
+//! digits of another script.
 
 use serde_json::Number;
 
-/// What stands before a figure that was not measured exactly.
+/// The comparator before a figure that was not measured exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Comparator {
     Below,
@@ -15,7 +15,7 @@ pub(crate) enum Comparator {
     Above,
 }
 
-/// As they are written in a report's `comparator`, the longer ones first.
+/// The spellings in a report's `comparator`, the longer ones first.
 const WRITTEN: [(&str, Comparator); 6] = [
     ("<=", Comparator::AtMost),
     (">=", Comparator::AtLeast),
@@ -26,7 +26,7 @@ const WRITTEN: [(&str, Comparator); 6] = [
 ];
 
 impl Comparator {
-    /// The comparator that is written so.
+    /// The comparator with this spelling.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         WRITTEN.iter().find(|(written, _)| *written == text).map(|(_, comparator)| *comparator)
     }
@@ -37,12 +37,12 @@ pub(crate) fn read(text: &str) -> Option<(Option<Comparator>, f64)> {
     let text = text.trim();
     let found = WRITTEN.iter().find_map(|(written, comparator)| Some((text.strip_prefix(written)?, *comparator)));
     let (comparator, digits) = found.map_or((None, text), |(rest, comparator)| (Some(comparator), rest.trim_start()));
-    // "1.200" is 1200 to half of Europe.
+    // In half of Europe "1.200" means 1200.
     let grouped = digits.split_once('.').is_some_and(|(whole, rest)| {
         let digits = rest.len() == 3 && rest.bytes().all(|b| b.is_ascii_digit());
         digits && (1..=3).contains(&whole.len()) && !whole.starts_with(['0', '-'])
     });
-    // The form is JSON's; Rust's own reading takes more, and is exact.
+    // The format is JSON's. Rust's own parser accepts more formats, and is exact.
     let _: Number = serde_json::from_str(digits).ok()?;
     let figure: f64 = digits.parse().ok()?;
     (!grouped && figure.is_finite()).then_some((comparator, figure))

@@ -1,8 +1,9 @@
-//! Laboratory results: what they are, and how bad by CTCAE v5.0.
+//! Laboratory results and their severity by CTCAE v5.0.
 //!
-//! Guarantee: a grade is given exactly where the published figures decide it, with the reason in words. Where nobody knows
-//! the analyte or grades it, where a limit of normal is needed and not given, where the result is no figure, or where "more
-//! than" or "less than" leaves it open, the result is not graded and says why; nothing is guessed, and nothing left out.
+//! Guarantee: a grade is given only if the published figures decide it, with the reason in words. Otherwise the result
+//! is not graded and states why: the analyte is unknown or has no grades, a required limit of normal is missing, the
+//! result is not a figure, or a "more than" or "less than" leaves the grade open. Nothing is guessed, and no result is
+//! left out.
 
 mod ctcae;
 pub(crate) mod figure;
@@ -28,11 +29,11 @@ pub(crate) struct Quantity {
     comparator: Option<Comparator>,
 }
 
-/// How far past a bound that does not belong to it, relative: more than figures differ that count as the same.
+/// The relative step past an exclusive bound. It is larger than the difference up to which two figures count as equal.
 const PAST: f64 = 1e-6;
 
 impl Quantity {
-    /// Whether it passes `test`; none where some of the figures it stands for do and others do not.
+    /// Whether it passes `test`. None if only some of the possible figures pass.
     pub(crate) fn passes(self, test: &Test) -> Option<bool> {
         let past = PAST * self.figure.abs().max(1.0);
         let (end, far) = match self.comparator {
@@ -46,13 +47,13 @@ impl Quantity {
             (test.at_least.is_some() || test.above.is_some()) && (test.at_most.is_some() || test.below.is_some());
         match (test.holds(end), test.holds(far)) {
             (true, true) => Some(true),
-            // Figures between the two ends may pass all the same.
+            // Figures between the two ends may still pass.
             (false, false) if !two_sided && test.one_of.is_empty() => Some(false),
             _ => None,
         }
     }
 
-    /// The same in another unit.
+    /// The same quantity in another unit.
     fn times(self, factor: f64) -> Self {
         Quantity { figure: self.figure * factor, ..self }
     }
@@ -82,7 +83,8 @@ pub struct Measured<'r> {
 }
 
 impl<'r> Measured<'r> {
-    /// The results in a report's data, in its order, as far as they have the form that [`crate::report::check`] asks for.
+    /// The results in a report's data, in its order. It skips results without the form that [`crate::report::check`]
+    /// requires.
     pub fn list(data: &'r Map<String, Value>) -> Vec<Measured<'r>> {
         let results = data.get("results").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         results.iter().map(Measured::read).collect()
@@ -94,7 +96,7 @@ impl<'r> Measured<'r> {
         let (code, comparator) = (text("code"), Comparator::parse(text("comparator")));
         let known = units::of(code);
         let quantity = match result.get("value") {
-            // A text of an analyte that nobody knows may be anything.
+            // The text of an unknown analyte may be anything.
             Some(Value::String(text)) if known.is_some() => figure::read(text),
             value => value.and_then(Value::as_f64).map(|figure| (None, figure)),
         };
@@ -108,7 +110,7 @@ impl<'r> Measured<'r> {
         }
     }
 
-    /// Whether a rule on `code` means this result: by its own code, or by the panel's code for its analyte.
+    /// Whether a rule on `code` applies to this result: by its own code, or by the panel's code for its analyte.
     pub(crate) fn is(&self, code: &str) -> bool {
         self.code == code || self.analyte().is_some_and(|analyte| analyte.code == code)
     }
@@ -117,7 +119,7 @@ impl<'r> Measured<'r> {
         self.known.map(|known| known.analyte)
     }
 
-    /// Whether it is more than was ever measured: the unit is wrong, or the figure.
+    /// Whether it is more than was ever measured. Then the unit or the figure is wrong.
     fn is_impossible(&self) -> bool {
         let found = self.analyte().zip(self.quantity);
         found.is_some_and(|(analyte, quantity)| analyte.is_impossible(quantity.figure, self.unit))
@@ -128,7 +130,7 @@ impl<'r> Measured<'r> {
         self.analyte().map_or(self.code, |analyte| analyte.name)
     }
 
-    /// The result in `unit`. One of an analyte that nobody knows is in its own unit only.
+    /// The result in `unit`. The result of an unknown analyte has only its own unit.
     pub(crate) fn quantity_in(&self, unit: &str) -> Option<Quantity> {
         let quantity = self.quantity?;
         match self.analyte() {
@@ -137,33 +139,33 @@ impl<'r> Measured<'r> {
         }
     }
 
-    /// How many times its upper limit of normal it is, or its lower one.
+    /// The result as a multiple of its upper or lower limit of normal.
     pub(crate) fn times_limit(&self, upper: bool) -> Option<Quantity> {
         let limit = if upper { self.high } else { self.low };
         let limit = limit.filter(|limit| *limit > 0.0)?;
         Some(self.quantity?.times(1.0 / limit))
     }
 
-    /// Such as "potassium is 7.2 mmol/L". Patient data.
+    /// The result in words, such as "potassium is 7.2 mmol/L". Patient data.
     pub(crate) fn words(&self) -> String {
         let figure = self.quantity.map(Quantity::words).unwrap_or_default();
         alloc::format!("{} is {figure} {}", self.name(), self.unit)
     }
 }
 
-/// A subject's first result of an analyte, from before whatever the study does.
+/// A subject's first result of an analyte, taken before the study's interventions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Baseline {
     /// The panel's code.
     code: &'static str,
     /// In the analyte's first unit.
     figure: f64,
-    /// Above its own upper limit of normal; none where it had none.
+    /// Whether it is above its own upper limit of normal; none if it had no limit.
     abnormal: Option<bool>,
 }
 
 impl Baseline {
-    /// The baselines that the results of one report are: exact figures of known analytes, the first of each.
+    /// The baselines from the results of one report: exact figures of known analytes, the first of each.
     pub fn of(results: &[Measured<'_>]) -> Vec<Baseline> {
         let mut found: Vec<Baseline> = Vec::new();
         for result in results {
@@ -180,22 +182,22 @@ impl Baseline {
     }
 }
 
-/// What CTCAE says of one result.
+/// The CTCAE grade of one result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grade {
-    /// Which result of the report, from 0.
+    /// The index of the result in the report, from 0.
     pub result: usize,
     /// The code of the result.
     pub code: String,
-    /// The panel's code for the analyte; none if nobody knows it.
+    /// The panel's code for the analyte; none if the analyte is unknown.
     pub analyte: Option<&'static str>,
     /// 0 to 4; none when not graded.
     pub grade: Option<u8>,
-    /// It may be worse: the figure is open to that side.
+    /// The grade may be worse, because the figure is open to that side.
     pub or_more: bool,
     /// The CTCAE term of a grade above 0.
     pub term: Option<&'static str>,
-    /// Why, in words. Patient data.
+    /// The reason, in words. Patient data.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! The panel as others may read it: analytes, codes, units, and the limits of CTCAE.
+//! The panel for publication: analytes, codes, units, and the limits of CTCAE.
 
 use alloc::vec::Vec;
 
@@ -10,8 +10,8 @@ use crate::report::{
     units,
 };
 
-/// Every known analyte with its codes and units, what CTCAE v5.0 grades of it, and `rules` on it: those that come with
-/// Vigil, as they are written.
+/// Every known analyte with its codes and units, its CTCAE v5.0 limits, and the built-in `rules` on it, as they are
+/// written.
 pub fn panel(rules: &[Value]) -> Value {
     let analytes = units::panel().iter().map(|analyte| {
         let own = units::all().filter(|coded| coded.analyte.code == analyte.code);

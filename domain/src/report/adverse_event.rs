@@ -10,7 +10,7 @@ use super::read::Object;
 use crate::finding::{Code, Finding};
 use crate::time::Timestamp;
 
-/// ICH E2A: what makes an event serious.
+/// ICH E2A: the criteria of a serious event.
 pub(crate) const CRITERIA: [&str; 6] =
     ["death", "life-threatening", "hospitalisation", "disability", "congenital-anomaly", "medically-important"];
 const RELATEDNESS: [&str; 5] = ["not-related", "unlikely", "possible", "probable", "definite"];
@@ -63,7 +63,7 @@ pub(super) fn check(mut event: Object<'_>, now: Timestamp, faults: &mut Vec<Find
     event.finish(faults);
 }
 
-/// The criteria, none if one of them cannot be read.
+/// The criteria; none if one of them is invalid.
 fn criteria(event: &mut Object<'_>, faults: &mut Vec<Finding>) -> Option<Vec<&'static str>> {
     let member = "seriousnessCriteria";
     let before = faults.len();

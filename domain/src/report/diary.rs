@@ -1,4 +1,4 @@
-//! A diary entry: what was taken, what was felt, what else there is to say.
+//! A diary entry: medication, symptoms and notes.
 
 use alloc::vec::Vec;
 

@@ -72,7 +72,7 @@ fn check_result(mut result: Object<'_>, now: Timestamp, faults: &mut Vec<Finding
     result.finish(faults);
 }
 
-/// The value of an analyte that is known: a figure, which may be written as text, in one of the analyte's units.
+/// Reads the value of a known analyte: a figure in one of the analyte's units. The figure may be written as text.
 fn known_value(result: &mut Object<'_>, comparator: Option<Comparator>, faults: &mut Vec<Finding>) {
     let Some(value) = result.get("value") else { return };
     if result.get("unit").is_none() {
@@ -95,7 +95,7 @@ fn known_value(result: &mut Object<'_>, comparator: Option<Comparator>, faults: 
     }
 }
 
-/// The value of an analyte that nobody knows: a number with its unit, or words.
+/// Reads the value of an unknown analyte: a number with its unit, or words.
 fn unknown_value(result: &mut Object<'_>, faults: &mut Vec<Finding>) {
     let given = result.get("unit").is_some();
     match result.get("value") {

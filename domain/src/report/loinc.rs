@@ -1,28 +1,29 @@
-//! The LOINC codes of the known analytes: by substance and mass, in serum, plasma and blood of every origin, by method and at
-//! the point of care.
+//! The LOINC codes of the known analytes: by substance and mass, in serum, plasma and blood of every origin, by method
+//! and at the point of care.
 //!
-//! Each line is a code, the panel's code for the same analyte, and LOINC's own long name of the code. The names were
-//! compared with the LOINC Ontology of 21 September 2025 (the LOINC extension of SNOMED CT, as value sets of the German
-//! Medical Informatics Initiative print it) and with the value sets of the United States' National Library of Medicine
-//! (VSAC, 2022 to 2026). Codes that only one of them has were looked up in value sets that others publish.
+//! Each line has a code, the panel's code for the same analyte, and LOINC's long name of the code. The names were
+//! compared with the LOINC Ontology of 21 September 2025 (the LOINC extension of SNOMED CT, as printed in value sets of
+//! the German Medical Informatics Initiative) and with the value sets of the United States' National Library of
+//! Medicine (VSAC, 2022 to 2026). Codes that only one of these sources has were checked in value sets of other
+//! publishers.
 //!
-//! Left out, because the figure means something else: ionised and corrected calcium, free haemoglobin of plasma,
+//! Left out, because the figure has another meaning: ionised and corrected calcium, free haemoglobin of plasma,
 //! segmented neutrophils and granulocytes, fetal, cord and product specimens, glucose after a challenge, and every code
-//! whose unit the analyte has no factor for (such as albumin by substance).
+//! with a unit for which the analyte has no factor (such as albumin by substance).
 //!
-//! This material contains content from LOINC (<http://loinc.org>). LOINC is copyright © Regenstrief Institute, Inc. and the
-//! Logical Observation Identifiers Names and Codes (LOINC) Committee and is available at no cost under the licence at
-//! <http://loinc.org/license>. LOINC® is a registered United States trademark of Regenstrief Institute, Inc.
+//! This material contains content from LOINC (<http://loinc.org>). LOINC is copyright © Regenstrief Institute, Inc. and
+//! the Logical Observation Identifiers Names and Codes (LOINC) Committee and is available at no cost under the licence
+//! at <http://loinc.org/license>. LOINC® is a registered United States trademark of Regenstrief Institute, Inc.
 
-/// Where the codes and names are from.
+/// The source of the codes and names.
 pub(crate) const SOURCE: &str = "LOINC, names as in the LOINC Ontology of 21 September 2025 and in VSAC";
-/// What LOINC's licence asks to be shown.
+/// The notice that LOINC's licence requires.
 pub(crate) const NOTICE: &str = "This material contains content from LOINC (http://loinc.org). LOINC is copyright \
      Regenstrief Institute, Inc. and the Logical Observation Identifiers Names and Codes (LOINC) Committee and is available \
      at no cost under the license at http://loinc.org/license. LOINC is a registered United States trademark of Regenstrief \
      Institute, Inc.";
 
-/// A code, the panel's code for its analyte, and the code's name. In the order of the codes.
+/// A code, the panel's code for its analyte, and the code's name. Sorted by code.
 #[rustfmt::skip]
 pub(crate) const CODES: &[(&str, &str, &str)] = &[
     ("100745-9", "2075-0", "Chloride [Moles/volume] in Mixed venous blood"),

@@ -1,11 +1,11 @@
-//! The kinds of report: what each must say, and what must not contradict itself.
+//! The kinds of report: their required members, and the contradictions that are not allowed.
 //!
-//! Guarantee: [`check`] names every fault of a report's data at once, with pointers from the root of the data, and
-//! repeats no value. A report without findings has the members of its kind and no other. The present time is an
-//! argument: being late is never a fault, being ahead of the clock by more than five minutes is.
+//! Guarantee: [`check`] reports every fault of a report's data at once, with pointers from the root of the data, and
+//! repeats no value. A report without findings has only members of its kind. The present time is an argument. A late
+//! report is never a fault; a time more than five minutes ahead of the clock is one.
 //!
-//! Every kind but `generic` may carry a `patient` object, as laboratory and site systems send it; what becomes of it
-//! is decided in [`crate::deidentify`].
+//! Every kind except `generic` may have a `patient` object, as laboratory and site systems send it.
+//! [`crate::deidentify`] decides what happens to it.
 
 mod adverse_event;
 mod diary;
@@ -30,10 +30,10 @@ pub(crate) use units::luhn;
 const LARGEST_GENERIC: usize = 32 * 1024;
 /// The most entries of a list.
 const MOST_ENTRIES: usize = 500;
-/// A report that comes in later than this after it was written is late: the next day is not the day it tells of.
+/// A report is late if it arrives later than this after it was written: it then no longer describes the present day.
 const LATE_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What is wrong with the data of a report, at the time `now`.
+/// The faults of a report's data at the time `now`.
 pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Timestamp) -> Vec<Finding> {
     let mut faults = Vec::new();
     let object = Object::new(data, Path::Root);
@@ -42,7 +42,7 @@ pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Ti
         ReportKind::AdverseEvent => adverse_event::check(object, now, &mut faults),
         ReportKind::Lab => lab::check(object, now, &mut faults),
         ReportKind::Generic => {
-            // Written out again, so that the limit does not depend on how the sender spaces it.
+            // Serialized again, so that the limit does not depend on the sender's white space.
             if serde_json::to_vec(data).is_ok_and(|bytes| bytes.len() > LARGEST_GENERIC) {
                 faults.push(Finding::new("", Code::Range, "must be at most 32 KiB of JSON"));
             }
@@ -51,17 +51,17 @@ pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Ti
     faults
 }
 
-/// What is to be known about the times of a submission. It is kept either way.
+/// A flag about the times of a submission. The submission is kept in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeliness {
-    /// It came in more than a day after it was written.
+    /// It arrived more than a day after it was written.
     Late,
-    /// It was written in the future, by more than clocks differ.
+    /// Its time is in the future, by more than the allowed clock skew.
     Skewed,
 }
 
 impl Timeliness {
-    /// The flag as records carry it.
+    /// The flag's name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Timeliness::Late => "late",
@@ -69,7 +69,7 @@ impl Timeliness {
         }
     }
 
-    /// The flag of what was written at one time and received at another.
+    /// The flag of a submission with these times.
     pub fn of(authored_at: Timestamp, received_at: Timestamp) -> Option<Self> {
         let delay = received_at.millis().saturating_sub(authored_at.millis());
         if delay > LATE_MS {

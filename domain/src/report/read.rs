@@ -1,4 +1,4 @@
-//! Reads the members of a JSON object one by one and remembers every fault, so that what is left over is unknown.
+//! Reads the members of a JSON object one by one and collects every fault. Members that were not read are unknown.
 
 use alloc::format;
 use alloc::string::String;
@@ -16,18 +16,18 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// How far a sender's clock may run ahead of ours.
+/// The allowed clock skew: a sender's clock may be this far ahead of ours, milliseconds.
 pub(crate) const SKEW_MS: i64 = 5 * MINUTE;
 
 /// An object that is being read.
 pub(super) struct Object<'a> {
     members: &'a Map<String, Value>,
     path: Path<'a>,
-    /// Those of its members that were asked for.
+    /// The members that were read.
     known: Vec<&'static str>,
 }
 
-/// A day, or a moment: what AE forms give as a date.
+/// A day or a moment: adverse event forms use both for dates.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     start: i64,
@@ -39,12 +39,12 @@ impl Moment {
         if let Some(at) = Timestamp::parse(text) {
             return Some(Moment { start: at.millis(), is_day: false });
         }
-        // A day, as the calendar that RFC 3339 uses has it.
+        // A day in the calendar of RFC 3339.
         let day = (text.len() == 10).then(|| Timestamp::parse(&[text, "T00:00:00Z"].concat()))??;
         Some(Moment { start: day.millis(), is_day: true })
     }
 
-    /// Whether this lies wholly before `other`, wherever on earth a day was written down.
+    /// Whether this lies wholly before `other`, in every time zone in which the day may have been written.
     pub(super) fn is_before(self, other: Moment) -> bool {
         match (self.is_day, other.is_day) {
             (true, true) | (false, false) => self.start < other.start,
@@ -53,7 +53,7 @@ impl Moment {
         }
     }
 
-    /// Whether this lies ahead of `now` by more than the skew that clocks have.
+    /// Whether this is ahead of `now` by more than the allowed clock skew.
     pub(super) fn is_ahead_of(self, now: Timestamp) -> bool {
         let earliest = if self.is_day { self.start - 14 * HOUR } else { self.start };
         earliest > now.millis().saturating_add(SKEW_MS)
@@ -74,14 +74,14 @@ impl<'a> Object<'a> {
         faults.push(Finding::new(self.at(member), code, rule));
     }
 
-    /// A member, unless it is left out or null.
+    /// A member, unless it is absent or null.
     pub(super) fn get(&mut self, member: &'static str) -> Option<&'a Value> {
         let value = self.members.get(member)?;
         self.known.push(member);
         (!value.is_null()).then_some(value)
     }
 
-    /// A member that must be there.
+    /// Reports a required member if it is missing.
     pub(super) fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
         if self.members.get(member).is_none_or(Value::is_null) {
             self.fault(faults, member, Code::Required, "is required");
@@ -153,7 +153,7 @@ impl<'a> Object<'a> {
         flag
     }
 
-    /// A day or a time with an offset, not in the future.
+    /// A day, or a time with an offset. It must not be in the future.
     pub(super) fn moment(&mut self, faults: &mut Vec<Finding>, member: &'static str, now: Timestamp) -> Option<Moment> {
         let value = self.get(member)?;
         let Some(text) = value.as_str() else {
@@ -171,7 +171,7 @@ impl<'a> Object<'a> {
         Some(moment)
     }
 
-    /// A time with an offset, not in the future beyond what clocks differ.
+    /// A time with an offset. It must not be in the future by more than the allowed clock skew.
     pub(super) fn time(
         &mut self,
         faults: &mut Vec<Finding>,
@@ -243,7 +243,7 @@ impl<'a> Object<'a> {
         items.len()
     }
 
-    /// Ends the object: what nobody asked for is unknown.
+    /// Ends the object and reports every member that was not read as unknown.
     pub(super) fn finish(self, faults: &mut Vec<Finding>) {
         for member in self.members.keys() {
             if !self.known.iter().any(|known| known == member) {

@@ -12,7 +12,7 @@ fn found(kind: ReportKind, data: &Value) -> Vec<(String, Code)> {
     faults.into_iter().map(|finding| (finding.pointer, finding.code)).collect()
 }
 
-/// What is wrong with a good report after these members were set (`null` takes one out).
+/// Checks the faults of a valid report after these members were set (`null` removes one).
 fn changed(kind: ReportKind, mut data: Value, changes: Value, expected: &[(&str, Code)]) {
     for (pointer, value) in changes.as_object().unwrap() {
         if let Some(place) = data.pointer_mut(pointer) {
@@ -42,7 +42,7 @@ fn an_adverse_event_must_not_contradict_itself() {
         (json!({"/end": null, "/ongoing": true}), &[]),
         (json!({"/end": "2026-02-19"}), &[("/end", Conflict)]),
         (json!({"/end": "2026-02-20"}), &[]),
-        // A day written down elsewhere on earth may have begun earlier.
+        // In another time zone the day may have begun earlier.
         (json!({"/end": "2026-02-19T11:00:00Z"}), &[]),
         (json!({"/end": "2026-02-19T09:00:00Z"}), &[("/end", Conflict)]),
         (json!({"/onset": "2026-02-21T11:00:00+08:00"}), &[("/end", Conflict)]),

@@ -1,17 +1,17 @@
-//! Which units a known analyte may come in, and what they are worth. Analytes are LOINC codes, units are UCUM codes
-//! (case-sensitive).
+//! The allowed units of each known analyte, and their conversion factors. Analytes are LOINC codes, units are UCUM
+//! codes (case-sensitive).
 //!
-//! A factor turns a figure into the analyte's first unit. Between mass and amount it follows from the molar mass in g/mol
-//! (PubChem): haemoglobin by its monomer with one iron, 16 114.5; glucose 180.156; creatinine 113.12; bilirubin 584.66;
-//! calcium 40.078; cholesterol 386.65; triglycerides as triolein, 885.4; urea nitrogen by its two nitrogens, 28.014.
-//! An enzyme's unit is one micromole a minute, so a microkatal is 60 of them.
+//! A factor converts a figure into the analyte's first unit. Between mass and amount, the factor is computed from the
+//! molar mass in g/mol (PubChem): haemoglobin by its monomer with one iron, 16 114.5; glucose 180.156; creatinine
+//! 113.12; bilirubin 584.66; calcium 40.078; cholesterol 386.65; triglycerides as triolein, 885.4; urea nitrogen by its
+//! two nitrogens, 28.014. An enzyme unit is one micromole per minute, so a microkatal is 60 units.
 
 use super::loinc::CODES;
 
 /// A unit and its factor.
 type Unit = (&'static str, f64);
 
-/// Counts of blood cells in the thousands.
+/// Counts of blood cells in thousands.
 const CELLS: &[Unit] = &[("10*9/L", 1.0), ("10*3/uL", 1.0), ("/uL", 0.001)];
 const ELECTROLYTE: &[Unit] = &[("mmol/L", 1.0), ("meq/L", 1.0)];
 const ENZYME: &[Unit] = &[("U/L", 1.0), ("ukat/L", 60.0)];
@@ -24,7 +24,8 @@ pub(crate) struct Analyte {
     /// Its name in words.
     pub(crate) name: &'static str,
     units: &'static [Unit],
-    /// More than this, in the first unit, was never measured in a living person: the unit is wrong, or the figure.
+    /// No living person was ever measured with more than this, in the first unit. A higher figure has a wrong unit or
+    /// is wrong itself.
     pub(crate) most: f64,
 }
 
@@ -74,7 +75,7 @@ pub(crate) struct Coded {
     pub(crate) analyte: &'static Analyte,
 }
 
-/// Compared by code: there is one of each.
+/// Compared by code, because each code exists once.
 impl PartialEq for Coded {
     fn eq(&self, other: &Self) -> bool {
         self.code == other.code
@@ -109,8 +110,8 @@ fn coded((code, panel, title): &(&'static str, &'static str, &'static str)) -> O
 }
 
 impl Coded {
-    /// The units that a result under this code may come in. The panel's own code stands for the analyte, whatever the unit;
-    /// another code names a property, and a unit that contradicts it is none.
+    /// The units that a result with this code may have. The panel's own code stands for the analyte in any of its
+    /// units. Another code names one property, and only units that fit this property are allowed.
     pub(crate) fn units(self) -> impl Iterator<Item = &'static str> {
         let fits: fn(&str) -> bool = match self.title {
             _ if self.code == self.analyte.code => |_| true,
@@ -124,15 +125,15 @@ impl Coded {
 }
 
 impl Analyte {
-    /// The units it may come in.
+    /// The allowed units.
     pub(crate) fn units(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.units.iter().map(|(unit, _)| *unit)
     }
 
-    /// A figure in another unit; none when one of the units is not the analyte's.
+    /// Converts a figure into another unit; none if one of the units does not belong to the analyte.
     pub(crate) fn convert(&self, figure: f64, from: &str, to: &str) -> Option<f64> {
         let factor = |unit: &str| self.units.iter().find(|(known, _)| *known == unit).map(|(_, factor)| *factor);
-        // A unit is worth itself, without a rounding in between.
+        // A conversion to the same unit must not round.
         if from == to { factor(from).map(|_| figure) } else { Some(figure * factor(from)? / factor(to)?) }
     }
 
@@ -143,7 +144,7 @@ impl Analyte {
     }
 }
 
-/// Whether a text can be an analyte's code. One that looks like LOINC must have LOINC's check digit.
+/// Whether a text can be the code of an analyte. A code in LOINC's form must have the correct check digit.
 pub(crate) fn is_code(text: &str) -> bool {
     if let Some((number, check)) = text.split_once('-')
         && !number.is_empty()
@@ -155,7 +156,8 @@ pub(crate) fn is_code(text: &str) -> bool {
     crate::intake::is_name(text)
 }
 
-/// Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B), as LOINC and bank cards have it.
+/// Whether the last digit is the check digit of the others (Luhn, ISO/IEC 7812-1, annex B), as in LOINC codes and bank
+/// cards.
 pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
     let sum: u32 = digits
         .rev()

@@ -1,8 +1,8 @@
-//! Alert rules: which answers and scores a clinician must hear of.
+//! Alert rules: the answers and scores about which a clinician must be notified.
 //!
-//! Guarantee: a rule raises its alert exactly when its condition is known to hold, with the reason in words. What is not
-//! known raises nothing, which is why a missing critical item has a rule of its own. A rule marked `always` can neither
-//! be switched off nor replaced.
+//! Guarantee: a rule raises its alert exactly if its condition is known to hold, with the reason in words. An unknown
+//! condition raises nothing; therefore a missing critical item has a rule of its own. A rule marked `always` can
+//! neither be switched off nor replaced.
 
 pub mod overdue;
 mod read;
@@ -21,12 +21,12 @@ use crate::{
     score::Known,
 };
 
-/// How bad it is.
+/// The severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// For information.
     Info,
-    /// To be seen at the next occasion.
+    /// To be seen at the next opportunity.
     Moderate,
     /// To be seen today.
     High,
@@ -38,7 +38,7 @@ impl Severity {
     /// Every severity, the mildest first.
     pub const ALL: [Severity; 4] = [Severity::Info, Severity::Moderate, Severity::High, Severity::Critical];
 
-    /// The severity as it is written.
+    /// The severity's name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Info => "info",
@@ -48,22 +48,22 @@ impl Severity {
         }
     }
 
-    /// The severity that is written so.
+    /// The severity with this name.
     pub fn parse(text: &str) -> Option<Severity> {
         Severity::ALL.into_iter().find(|severity| severity.as_str() == text)
     }
 }
 
-/// Earlier scores of the same patient, by score id, as they were given out.
+/// Earlier scores of the same patient, by score id, as they were published.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// Of the response before this one.
+    /// The scores of the response before this one.
     pub previous: BTreeMap<String, f64>,
-    /// Of the first response.
+    /// The scores of the first response.
     pub baseline: BTreeMap<String, f64>,
-    /// The response before is of another site. A reason then gives no figure from which its score follows.
+    /// The response before is from another site. A reason then shows no figure from which its score can be computed.
     pub previous_elsewhere: bool,
-    /// The first response is of another site.
+    /// The first response is from another site.
     pub baseline_elsewhere: bool,
 }
 
@@ -73,17 +73,17 @@ pub struct History {
 pub struct Alert<'a> {
     /// The rule's id.
     pub rule: &'a str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// Names the fixed text for people.
+    /// The key of the fixed text for people.
     pub text_key: &'a str,
-    /// Why: figures and rule in words, such as "item q9 is 1, rule: 1 or more". Patient data.
+    /// The reason: figures and rule in words, such as "item q9 is 1, rule: 1 or more". Patient data.
     pub reason: String,
     /// The rule cannot be switched off.
     pub always: bool,
 }
 
-/// What any rule has, on whatever its condition is decided.
+/// The members that all rules have, whatever their condition reads.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ruled<C> {
     pub(crate) id: String,
@@ -94,13 +94,13 @@ pub(crate) struct Ruled<C> {
 }
 
 impl<C> Ruled<C> {
-    /// Its alert, for a reason.
+    /// The alert of this rule, with a reason.
     fn raise(&self, reason: String) -> Alert<'_> {
         Alert { rule: &self.id, severity: self.severity, text_key: &self.text_key, reason, always: self.always }
     }
 }
 
-/// A rule of an instrument, or of a study for it.
+/// A rule of an instrument, or a study's rule for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule(pub(crate) Ruled<Condition>);
 
@@ -110,22 +110,22 @@ impl Rule {
         &self.0.id
     }
 
-    /// How bad it is when it holds.
+    /// The severity of its alert.
     pub fn severity(&self) -> Severity {
         self.0.severity
     }
 
-    /// Whether it cannot be switched off.
+    /// Whether the rule can never be switched off.
     pub fn always(&self) -> bool {
         self.0.always
     }
 
-    /// Names the fixed text for people.
+    /// The key of the fixed text for people.
     pub fn text_key(&self) -> &str {
         &self.0.text_key
     }
 
-    /// Whether it asks for a change since an earlier response.
+    /// Whether it uses a change since an earlier response.
     pub fn needs_history(&self) -> bool {
         self.0.when.asks_for_change()
     }
@@ -137,7 +137,7 @@ impl Instrument {
         &self.rules
     }
 
-    /// Reads further rules for this instrument, such as a study's own: a JSON list in the form of `alerts` in a
+    /// Parses further rules for this instrument, such as a study's own: a JSON list in the form of `alerts` in a
     /// definition. They are used with [`Instrument::alerts_by`].
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl Instrument {
         worst_first(alerts, |alert| alert.severity)
     }
 
-    /// The rules that nobody can decide without the earlier responses: for a caller who could not have them.
+    /// The rules that cannot be decided without the earlier responses, for a caller that could not load them.
     pub fn undecided<'a>(&self, rules: &'a [Rule], answers: &Answers, scores: &[Score]) -> Vec<&'a Rule> {
         let known = Known { scores, ..Known::of(self, answers) };
         let asks = |leaf: &&Condition| match leaf {
@@ -182,8 +182,8 @@ impl Instrument {
     }
 }
 
-/// The highest rank first, those of one rank in the order they came. There are few of them, and the general way of sorting
-/// is 4 KB of code for each type.
+/// Sorts by rank, the highest first, and keeps the order of equal ranks. The lists are short, and the general sort
+/// costs 4 KB of code per type.
 pub(crate) fn worst_first<T, R: Ord>(found: impl Iterator<Item = T>, rank: impl Fn(&T) -> R) -> Vec<T> {
     let mut sorted: Vec<T> = Vec::new();
     for one in found {

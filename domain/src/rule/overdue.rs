@@ -1,18 +1,19 @@
-//! Rules on what did not come: a diary, or a response to an instrument, that a subject should have sent by now.
+//! Overdue rules: a subject should have sent a diary, or a response to an instrument, by now.
 //!
 //! ```json
 //! {"id": "no-diary", "severity": "high", "textKey": "diary.overdue",
 //!  "when": {"everySeconds": 86400, "graceSeconds": 7200, "most": 3}}
 //! ```
 //!
-//! Guarantee: when nothing came for an interval and the grace since the last one, that is a miss; so is each further
-//! interval of the same silence, up to `most` of them (3 where it does not say). The next one that comes ends the silence.
-//! After the last miss nobody is told again: who is to know knows, and a subject that left the study does not alarm for ever.
-//! A miss is named by how long the silence had lasted, so that it is the same one whoever finds it, and when.
+//! Guarantee: a miss occurs when nothing has arrived for one interval plus the grace period. Each further interval of
+//! the same silence is another miss, up to `most` misses (default 3). The next submission ends the silence. After the
+//! last miss nobody is notified again: the clinicians already know, and a subject that left the study must not alarm
+//! for ever. The id of a miss is the length of the silence, so it is the same miss at any time and for any instance
+//! that finds it.
 //!
-//! A silence counts from the time of receipt, not from when something was written: a device's clock may be wrong, a study
-//! may have dates shifted, and what lies unsent on a device keeps nobody informed. What comes in late ends the silence
-//! when it comes. A correction of an earlier document is not a new one.
+//! A silence counts from the time of receipt, not from the time of writing. A device's clock may be wrong, a study may
+//! shift dates, and an unsent submission on a device informs nobody. A late submission ends the silence when it
+//! arrives. A correction of an earlier document is not a new submission.
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -27,10 +28,10 @@ use crate::{
     instrument::walk::{At, Faults},
 };
 
-/// What diaries are awaited as. No instrument has such an id.
+/// The name under which diaries are expected. No instrument has such an id.
 pub const DIARY: &str = "/diary";
 
-/// What is expected, and how often its absence is told.
+/// The expected interval, and the most notifications when nothing arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expected {
     every_ms: u64,
@@ -39,24 +40,24 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// How long the silence has lasted at its `n`th miss.
+    /// The length of the silence at its `n`th miss.
     fn after_ms(self, n: u64) -> u64 {
         self.every_ms.saturating_mul(n).saturating_add(self.grace_ms)
     }
 
-    /// How many misses there are in a silence, up to the most that are told.
+    /// The number of misses in a silence, up to the configured maximum.
     fn misses(self, silence_ms: u64) -> u64 {
         let misses = silence_ms.saturating_sub(self.grace_ms).checked_div(self.every_ms).unwrap_or(0);
         misses.min(self.most.into())
     }
 
-    /// When the miss after `misses` comes; none after the last.
+    /// The length of the silence at the miss after `misses`; none after the last.
     fn next_ms(self, misses: u64) -> Option<u64> {
         (misses < u64::from(self.most)).then(|| self.after_ms(misses + 1))
     }
 }
 
-/// A rule on what did not come.
+/// A rule on overdue submissions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverdueRule(Ruled<Expected>);
 
@@ -65,27 +66,28 @@ pub struct OverdueRule(Ruled<Expected>);
 pub struct Missed<'a> {
     /// The alert for it.
     pub alert: Alert<'a>,
-    /// How long the silence had lasted then, milliseconds. With the rule it names the miss.
+    /// The length of the silence at this miss, milliseconds. Together with the rule it identifies the miss.
     pub after_ms: u64,
 }
 
-/// What there is to say of a silence.
+/// The evaluation of a silence.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged<'a> {
+pub struct Evaluation<'a> {
     /// The latest miss of each rule that has one, the most severe first.
     pub missed: Vec<Missed<'a>>,
-    /// When to look again: so many milliseconds after the silence began, later than it has lasted. None when all is told.
+    /// The time of the next check, in milliseconds after the silence began. It is later than the present length. None
+    /// if all misses are reported.
     pub look_after_ms: Option<u64>,
 }
 
-/// A silence is looked at once in this time at least, so that rules that became stricter apply to those who are silent.
+/// A silence is checked at least this often, so that stricter rules also apply to subjects that are already silent.
 pub const LOOK_MS: u64 = 86_400_000;
 /// The longest interval and grace, seconds.
 const LONGEST: f64 = 366.0 * 86_400.0;
-/// How often a silence is told where the rule does not say.
+/// The default maximum of misses per silence.
 const MOST: u16 = 3;
 
-/// Reads the rules of one place; `taken` are the ids of the other rules there.
+/// Parses the rules of one place; `taken` are the ids of the other rules there.
 pub(super) fn read(at: At<'_, '_>, taken: &[&str], faults: &mut Faults) -> Vec<OverdueRule> {
     let when: When<'_, Expected> = &|at, faults| {
         if !at.object(faults, &["everySeconds", "graceSeconds", "most"]) {
@@ -104,8 +106,8 @@ pub(super) fn read(at: At<'_, '_>, taken: &[&str], faults: &mut Faults) -> Vec<O
     rules.into_iter().map(OverdueRule).collect()
 }
 
-/// Judges a silence: how long nothing of `what` came in from a subject, milliseconds.
-pub fn judge<'a>(rules: &'a [OverdueRule], what: &str, silence_ms: u64) -> Judged<'a> {
+/// Evaluates a silence: for `silence_ms` milliseconds, nothing of the topic `what` arrived from a subject.
+pub fn judge<'a>(rules: &'a [OverdueRule], what: &str, silence_ms: u64) -> Evaluation<'a> {
     let what = what.trim_start_matches('/');
     let (mut missed, mut look_after_ms) = (Vec::new(), None);
     for OverdueRule(rule) in rules {
@@ -121,10 +123,10 @@ pub fn judge<'a>(rules: &'a [OverdueRule], what: &str, silence_ms: u64) -> Judge
         look_after_ms = [look_after_ms, expected.next_ms(misses)].into_iter().flatten().min();
     }
     let missed = worst_first(missed.into_iter(), |missed| missed.alert.severity);
-    Judged { missed, look_after_ms: look_after_ms.map(|next: u64| next.min(silence_ms.saturating_add(LOOK_MS))) }
+    Evaluation { missed, look_after_ms: look_after_ms.map(|next: u64| next.min(silence_ms.saturating_add(LOOK_MS))) }
 }
 
-/// A span of time in words, such as "26 h" or "7 d 2 h". Days are counted from two on.
+/// A span of time in words, such as "26 h" or "7 d 2 h". Spans of two days and more are given in days and hours.
 fn span(ms: u64) -> String {
     let (day, hour, minute) = (86_400_000, 3_600_000, 60_000);
     let days = if ms >= 2 * day { ms / day } else { 0 };

@@ -1,4 +1,4 @@
-//! Reading alert rules.
+//! Parses alert rules.
 
 use alloc::{string::ToString as _, vec::Vec};
 
@@ -31,7 +31,7 @@ pub(super) fn condition(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> O
 /// Reads a condition.
 pub(super) type When<'w, C> = &'w dyn Fn(At<'_, '_>, &mut Faults) -> Option<C>;
 
-/// Reads a list of rules, whose conditions `when` reads.
+/// Reads a list of rules; `when` reads their conditions.
 pub(super) fn read_list<C>(at: At<'_, '_>, when: When<'_, C>, faults: &mut Faults) -> Vec<Ruled<C>> {
     let mut rules: Vec<Ruled<C>> = Vec::new();
     for element in at.list(faults) {
@@ -63,7 +63,7 @@ pub(super) fn read_rule<C>(at: At<'_, '_>, id: &str, when: When<'_, C>, faults: 
     Some(Ruled { id: id.to_string(), severity, text_key: text_key.to_string(), always, when })
 }
 
-/// What a bound is put on.
+/// The figure that a bound applies to.
 #[derive(PartialEq, Clone, Copy)]
 enum Subject {
     Item(u16),
@@ -71,7 +71,7 @@ enum Subject {
     Change(u16, Since),
 }
 
-/// Whether answers exist for which `condition` holds, as far as bounds on the same figure can tell. Single bounds outside
+/// Whether answers exist that satisfy `condition`. Only bounds on the same figure are compared. Single bounds outside
 /// the range have been reported already.
 fn reachable(condition: &Condition, names: &Names) -> bool {
     match condition {
@@ -107,7 +107,7 @@ fn reachable(condition: &Condition, names: &Names) -> bool {
     }
 }
 
-/// All `tests` as one.
+/// Joins all `tests` into one.
 fn together(tests: &[&Test]) -> Test {
     let mut all = Test::default();
     let tighter = |a: Option<f64>, b: Option<f64>, max: bool| match (a, b) {
@@ -124,7 +124,7 @@ fn together(tests: &[&Test]) -> Test {
     if let Some(first) = lists.clone().next() {
         all.one_of = first.one_of.iter().copied().filter(|one| lists.clone().all(|test| test.holds(*one))).collect();
         if all.one_of.is_empty() {
-            // No figure is on every list: a bound that nothing passes.
+            // No figure is in every list, so this bound lets nothing pass.
             all.at_least = Some(f64::INFINITY);
         }
     }

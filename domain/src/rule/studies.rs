@@ -1,4 +1,4 @@
-//! The rules of studies: the configuration document `alert-rules`.
+//! A study's own alert rules: the configuration document `alert-rules`.
 //!
 //! ```json
 //! {"studies": {"S": {
@@ -9,10 +9,10 @@
 //! }}}
 //! ```
 //!
-//! Guarantee: a rule marked `always` can neither be switched off nor replaced; a study that wants more adds a rule. Every
-//! fault of a document is reported at once. RULE is as in a definition, and has no `id` where it replaces one. The rules
-//! for an instrument that does not come with Vigil are checked when they meet its definition. `overdue`, on what did not
-//! come, is for diaries and for instruments; OVERDUE is as [`overdue`] says.
+//! Guarantee: a rule marked `always` can neither be switched off nor replaced; a stricter study adds a rule. All faults
+//! of a document are reported at once. RULE has the form of a rule in a definition, without `id` if it replaces another
+//! rule. Rules for an instrument that is not built in are checked when its definition is available. `overdue` is for
+//! diaries and for instruments; OVERDUE has the form in [`overdue`].
 
 use alloc::{
     string::{String, ToString as _},
@@ -37,7 +37,7 @@ use crate::{
     library,
 };
 
-/// The document, read: studies by their ids.
+/// The parsed document: studies by their ids.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StudyRules(Vec<(String, Study)>);
 
@@ -49,11 +49,11 @@ pub struct Study {
     lab: Option<Vec<ReportRule>>,
     diary: Option<Vec<ReportRule>>,
     lab_baseline: bool,
-    /// By what is awaited: an instrument, or [`overdue::DIARY`].
+    /// Overdue rules by topic: an instrument, or [`overdue::DIARY`].
     overdue: Vec<(String, Vec<OverdueRule>)>,
 }
 
-/// What a study changes of an instrument's rules.
+/// A study's changes to an instrument's rules.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changes(Value);
 
@@ -93,7 +93,7 @@ impl Study {
                 let known = library::instrument(id).and_then(Result::ok);
                 let rules = match known {
                     Some(instrument) => of_instrument(at, &instrument, faults),
-                    // Its definition is not at hand; the frame is.
+                    // The definition is not available, so only the frame is checked.
                     None => {
                         at.object(faults, &AWAITED);
                         Vec::new()
@@ -123,7 +123,7 @@ impl Study {
         study
     }
 
-    /// Reads what is said of what does not come; `taken` are the ids of the other rules there.
+    /// Reads the overdue rules of a topic; `taken` are the ids of the other rules there.
     fn awaits<'i>(&mut self, at: At<'_, '_>, what: &str, taken: impl Iterator<Item = &'i str>, faults: &mut Faults) {
         if let Some(at) = at.get("overdue") {
             let rules = overdue::read(at, &taken.collect::<Vec<_>>(), faults);
@@ -131,17 +131,17 @@ impl Study {
         }
     }
 
-    /// The rules on what does not come: responses to the instrument of this id, or diaries ([`overdue::DIARY`]).
+    /// The overdue rules for a topic: responses to the instrument with this id, or diaries ([`overdue::DIARY`]).
     pub fn overdue(&self, what: &str) -> &[OverdueRule] {
         self.overdue.iter().find(|(known, _)| known == what).map_or(&[], |(_, rules)| rules)
     }
 
-    /// What the study changes of an instrument's rules; none if nothing.
+    /// The study's changes to an instrument's rules; none if there are no changes.
     pub fn instrument(&self, id: &str) -> Option<&Changes> {
         self.instruments.iter().find(|(known, _)| known == id).map(|(_, changes)| changes)
     }
 
-    /// The study's rules for a kind of report, with those that came with Vigil; none if it changes nothing.
+    /// The study's rules for a kind of report, together with the built-in rules; none if the study changes nothing.
     pub fn report(&self, kind: ReportKind) -> Option<&[ReportRule]> {
         match kind {
             ReportKind::AdverseEvent => self.adverse_event.as_deref(),
@@ -151,14 +151,14 @@ impl Study {
         }
     }
 
-    /// Whether laboratory results are graded against the subject's first ones, where CTCAE asks for that.
+    /// Whether laboratory results are graded against the subject's first results, if CTCAE asks for that.
     pub fn lab_baseline(&self) -> bool {
         self.lab_baseline
     }
 }
 
 impl Changes {
-    /// The rules of an instrument as the study has changed them.
+    /// The rules of an instrument after the study's changes.
     ///
     /// # Errors
     /// A finding for each fault, pointers from the study's member for the instrument.
@@ -177,12 +177,12 @@ fn of_instrument(at: At<'_, '_>, instrument: &Instrument, faults: &mut Faults) -
 }
 
 const CHANGES: [&str; 3] = ["add", "replace", "off"];
-/// Of what may be awaited.
+/// The members for a topic that can be overdue.
 const AWAITED: [&str; 4] = ["add", "replace", "off", "overdue"];
 /// The most rules that a study adds in one place.
 const MOST_ADDED: usize = 200;
 
-/// The rules `own`, changed as asked.
+/// Applies the changes to the rules `own`.
 fn changed<C>(
     at: At<'_, '_>,
     own: Vec<Ruled<C>>,

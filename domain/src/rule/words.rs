@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Why `condition` holds.
+/// The reason why `condition` holds.
 pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Condition) -> String {
     let item = |item: u16| instrument.items.get(usize::from(item)).map_or("", |item| item.id.as_str());
     let score = |score: u16| instrument.scores.get(usize::from(score)).map_or("", |score| score.id.as_str());
@@ -95,7 +95,7 @@ pub(crate) fn reason(instrument: &Instrument, known: &Known, condition: &Conditi
         }
         Condition::Parameter { .. } => String::from("the parameters are as the rule asks"),
         Condition::All(parts) => parts.iter().map(part).collect::<Vec<_>>().join(" and "),
-        // Only what holds is a reason.
+        // Only parts that hold are reasons.
         Condition::Any(parts) => {
             let held = parts.iter().filter(|part| known.holds(part) == Some(true));
             held.map(part).collect::<Vec<_>>().join(" and ")
@@ -110,7 +110,7 @@ struct AtLeast {
     missing: u16,
 }
 
-/// The least possible figure of a score, where it says more than the score itself.
+/// The least possible figure of a score, if it says more than the score itself.
 fn at_least(known: &Known, score: u16) -> Option<AtLeast> {
     let found = known.score(score)?;
     let figure = known.least(score).filter(|least| found.exact().is_none_or(|exact| *least > exact))?;
@@ -118,7 +118,7 @@ fn at_least(known: &Known, score: u16) -> Option<AtLeast> {
 }
 
 impl AtLeast {
-    /// Such as "at least 15 (severe) with 3 answers missing".
+    /// The text, such as "at least 15 (severe) with 3 answers missing".
     fn told(&self, band: &str) -> String {
         let answers = if self.missing == 1 { "answer" } else { "answers" };
         format!("at least {}{band} with {} {answers} missing", figure(self.figure), self.missing)
@@ -130,7 +130,7 @@ pub(crate) fn figure(x: f64) -> String {
     Rounding { digits: 3, mode: Mode::HalfAwayFromZero }.apply(x).to_string()
 }
 
-/// What a test asks for, such as "3 or more".
+/// The requirement of a test, such as "3 or more".
 pub(crate) fn words(test: &Test) -> String {
     let mut words = Vec::new();
     let mut add = |bound: Option<f64>, before: &str, after: &str| {

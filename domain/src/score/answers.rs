@@ -1,7 +1,7 @@
-//! Reading answers.
+//! Parses answers.
 //!
-//! Guarantee: a value that its item does not allow is a finding, never a missing answer and never a figure; findings say
-//! what is allowed and never what was sent.
+//! Guarantee: a value that its item does not allow is a finding. It never counts as a missing answer and never as a
+//! figure. Findings state the allowed values and never the value that was sent.
 
 use alloc::{format, string::String, vec::Vec};
 use core::fmt;
@@ -14,16 +14,16 @@ use crate::{
     instrument::{item::Item, range::is_whole, walk::escape},
 };
 
-/// What is known of one item.
+/// The state of one item.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Slot {
     Missing,
-    /// What was answered, and what that counts.
+    /// An answer, and its weight.
     Answered {
         raw: f64,
         counted: f64,
     },
-    /// Not answered because another answer made it unnecessary; what that counts.
+    /// Not answered, because another answer made it unnecessary; the weight for that case.
     Skipped {
         counts: f64,
     },
@@ -58,8 +58,8 @@ impl Answers {
 }
 
 impl Instrument {
-    /// Reads answers as they come: `{"q1": 0, "q2": null, ...}`, a number or the code of an option for each item.
-    /// An item that is left out or `null` is missing.
+    /// Reads answers in the form `{"q1": 0, "q2": null, ...}`: a number or the code of an option for each item. An item
+    /// that is absent or `null` is missing.
     ///
     /// # Errors
     /// A finding for each fault, pointers relative to the object of answers.
@@ -91,7 +91,7 @@ impl Instrument {
         if self.has_required {
             let slots = self.items.iter().zip(&answers.slots);
             for (item, _) in slots.filter(|(item, slot)| item.required && **slot == Slot::Missing) {
-                // An answer that is there but wrong has its finding already.
+                // An answer that is present but wrong already has a finding.
                 let pointer = format!("/{}", escape(&item.id));
                 if !faults.iter().any(|fault| fault.pointer == pointer) {
                     faults.push(Finding::new(pointer, Code::Required, item.rule()));
@@ -101,7 +101,7 @@ impl Instrument {
         if faults.is_empty() { Ok(answers) } else { Err(faults) }
     }
 
-    /// An answer that is given as text, such as a field of a table: the code of an option, else a number, else what it is.
+    /// An answer given as text, such as a table field: the code of an option, else a number, else the text unchanged.
     pub fn answer_of(&self, item: &str, text: &str) -> Value {
         let item = self.position(&mut 0, item).and_then(|position| self.items.get(position));
         let coded = item.is_some_and(|item| item.options.iter().any(|choice| choice.code.as_deref() == Some(text)));
@@ -109,7 +109,7 @@ impl Instrument {
         number.map_or_else(|| Value::from(text), Value::Number)
     }
 
-    /// Marks what the form left out. Conditions are decided on what was answered, not on other skips.
+    /// Marks the items that the form skipped. The conditions use the given answers, not other skips.
     fn skip(&self, answers: &mut Answers) {
         let known = Known { items: &[], defs: &[], ..Known::of(self, answers) };
         let skipped: Vec<(usize, f64)> = self

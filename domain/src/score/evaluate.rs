@@ -1,4 +1,4 @@
-//! From answers to scores.
+//! Computes scores from answers.
 
 use alloc::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A value or the reason there is none, and whether a rule stood in for missing answers.
+/// A value or the reason why there is none, and whether a rule replaced missing answers.
 struct Outcome<'a> {
     value: Result<ScoreValue<'a>, Reason>,
     prorated: bool,
@@ -32,15 +32,15 @@ impl Outcome<'_> {
     }
 }
 
-/// What a term contributes.
+/// The contribution of a term.
 enum Figure {
     Present(f64),
     Missing(Reason),
 }
 
 impl Instrument {
-    /// All scores of the instrument, in the order of its definition. Scores of value sets come for the one that the
-    /// parameters name, or for every one.
+    /// All scores of the instrument, in the order of its definition. If the parameters select a value set, only its
+    /// scores are included; otherwise those of every value set.
     pub fn score<'a>(&'a self, answers: &Answers, parameters: &Parameters) -> Vec<Score<'a>> {
         let mut scores: Vec<Score<'a>> = Vec::with_capacity(self.scores.len());
         for def in self.scores.iter().filter(|def| self.asks_for(def, parameters)) {
@@ -50,12 +50,12 @@ impl Instrument {
         scores
     }
 
-    /// Ids of the scores that [`Instrument::score`] gives under these parameters.
+    /// The ids of the scores that [`Instrument::score`] returns with these parameters.
     pub fn score_ids_under(&self, parameters: &Parameters) -> impl Iterator<Item = &str> {
         self.scores.iter().filter(|def| self.asks_for(def, parameters)).map(|def| def.id.as_str())
     }
 
-    /// Whether a score is not one of a value set beside the one that is asked for.
+    /// Whether the parameters ask for this score. False for the scores of all value sets that are not selected.
     fn asks_for(&self, def: &ScoreDef, parameters: &Parameters) -> bool {
         let Some((parameter, choice)) = def.only else { return true };
         match parameters.setting(parameter) {
@@ -105,7 +105,7 @@ impl Instrument {
     }
 }
 
-/// How many items are answered and how many are missing.
+/// The number of answered items and of missing items.
 fn tally(answers: &Answers, items: &[u16]) -> (u16, u16) {
     let (mut answered, mut missing) = (0, 0);
     for item in items {
@@ -118,7 +118,7 @@ fn tally(answers: &Answers, items: &[u16]) -> (u16, u16) {
     (answered, missing)
 }
 
-/// The band `x` lies in.
+/// The band that contains `x`.
 pub(crate) fn band(bands: &[Band], x: f64) -> Option<&Band> {
     bands.iter().find(|band| x >= band.from - NEAR && x < band.below - NEAR)
 }
@@ -150,12 +150,12 @@ fn evaluate<'a>(instrument: &'a Instrument, case: &'a Case, known: &Known) -> Ou
         },
         Method::Lookup { keys, values, assume } => lookup(keys, values, assume, known),
     };
-    // A score made of a prorated one is prorated too.
+    // A score that is computed from a prorated score is prorated too.
     outcome.prorated |= case.scores.iter().any(|score| known.score(*score).is_some_and(Score::is_prorated));
     outcome
 }
 
-/// Why a flag is not known.
+/// The reason why a flag is unknown.
 fn unknown(case: &Case, known: &Known) -> Reason {
     let scores = case.scores.iter().filter_map(|score| known.score(*score));
     match scores.filter_map(|score| score.status.reason()).next() {
@@ -165,7 +165,7 @@ fn unknown(case: &Case, known: &Known) -> Reason {
     }
 }
 
-/// Sum or mean of items as they are.
+/// The sum or mean of unchanged items.
 fn plain<'a>(combine: &Combine, slots: &[Slot]) -> Outcome<'a> {
     let (mut sum, mut present): (f64, u16) = (0.0, 0);
     for term in &combine.terms {
@@ -185,7 +185,7 @@ fn plain<'a>(combine: &Combine, slots: &[Slot]) -> Outcome<'a> {
     settle(combine, sum, f64::from(present), present, Reason::MissingAnswers)
 }
 
-/// Sum or mean with weights, reversals, scores, gates or assumptions.
+/// The sum or mean with weights, reversals, scores, gates or assumptions.
 fn combine<'a>(combine: &Combine, known: &Known) -> Outcome<'a> {
     let (mut sum, mut weight, mut present): (f64, f64, u16) = (0.0, 0.0, 0);
     let mut reason = Reason::MissingAnswers;
@@ -208,7 +208,7 @@ fn combine<'a>(combine: &Combine, known: &Known) -> Outcome<'a> {
     settle(combine, sum, weight, present, reason)
 }
 
-/// The value of a sum or mean, if enough is present.
+/// The value of a sum or mean, if enough terms are present.
 fn settle<'a>(combine: &Combine, sum: f64, weight: f64, present: u16, reason: Reason) -> Outcome<'a> {
     let of = u16::try_from(combine.terms.len()).unwrap_or(u16::MAX);
     if !combine.complete.enough(present, of) {
@@ -216,13 +216,13 @@ fn settle<'a>(combine: &Combine, sum: f64, weight: f64, present: u16, reason: Re
     }
     let partial = present < of;
     let value = if combine.mean {
-        // Weights of both signs can cancel.
+        // Positive and negative weights can add up to zero.
         if weight == 0.0 {
             return Outcome::none(reason);
         }
         sum / weight
     } else if partial && combine.complete != Complete::All {
-        // Multiplied first: whole figures stay exact. Weights are equal here, so counts will do.
+        // Multiply first, so that whole figures stay exact. All weights are equal here, so counts are sufficient.
         sum * f64::from(of) / f64::from(present)
     } else {
         sum
@@ -230,7 +230,7 @@ fn settle<'a>(combine: &Combine, sum: f64, weight: f64, present: u16, reason: Re
     Outcome { value: Ok(ScoreValue::Number(value)), prorated: partial }
 }
 
-/// What a term contributes to its sum.
+/// The contribution of a term to its sum.
 fn figure(term: &Term, assume: &[Assume], known: &Known) -> Figure {
     let x = match term.source {
         Source::Item(item) => match item_figure(item, assume, known) {
@@ -258,7 +258,7 @@ fn figure(term: &Term, assume: &[Assume], known: &Known) -> Figure {
     }
 }
 
-/// What an item counts, an assumption included.
+/// The figure that an item counts, including assumptions.
 fn item_figure(item: u16, assume: &[Assume], known: &Known) -> Option<f64> {
     match known.answers.slot(item) {
         Slot::Answered { counted, .. } => Some(counted),
@@ -309,7 +309,7 @@ fn lookup<'a>(keys: &[Key], values: &[Option<f64>], assume: &[Assume], known: &K
             Ok(x) => x - key.from,
             Err(reason) => return Outcome::none(reason),
         };
-        // Only whole figures of the table's range have an entry: a prorated sum has none.
+        // Only whole figures in the table's range have an entry, so a prorated sum may have none.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared with the figure below")]
         let position = (x + 0.5) as usize;
         let whole = u32::try_from(position).map_or(f64::INFINITY, f64::from);

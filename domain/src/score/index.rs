@@ -1,13 +1,14 @@
-//! Preference indices: what a health state is worth by a value set.
+//! Preference indices: the value of a health state in a value set.
 //!
-//! Guarantee: no index unless every dimension is answered; no clamping, a state may be worse than death.
+//! Guarantee: an index exists only if every dimension is answered. Indices are not clamped, because a state may be
+//! worse than death.
 
 use alloc::vec::Vec;
 
 use super::{Known, answers::Slot};
 use crate::instrument::method::{Extra, ValueSet};
 
-/// The index of the health state that is answered; `None` when a dimension is missing.
+/// The index of the answered health state; `None` if a dimension is missing.
 pub(crate) fn of(set: &ValueSet, known: &Known) -> Option<f64> {
     let level = |item: &u16| match known.answers.slot(*item) {
         Slot::Answered { raw, .. } => Some(raw),
@@ -27,7 +28,8 @@ pub(crate) fn of(set: &ValueSet, known: &Known) -> Option<f64> {
     }
 }
 
-/// The mean of the values of the states that `rows` map to, each by its share. `state` is the part already chosen.
+/// The mean of the values of the states that `rows` map to, weighted by their shares. `state` is the part already
+/// chosen.
 fn expected(set: &ValueSet, rows: &[&[f64]], state: &mut Vec<f64>) -> f64 {
     let Some((row, rest)) = rows.split_first() else { return value(set, state) };
     let mut sum = 0.0;
@@ -43,14 +45,14 @@ fn expected(set: &ValueSet, rows: &[&[f64]], state: &mut Vec<f64>) -> f64 {
     sum
 }
 
-/// Where a level's figure stands in its list.
+/// The list index of a level.
 fn position(level: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a level of a dimension, 1 or more")]
     let position = level as usize;
     position.saturating_sub(1)
 }
 
-/// Start value, level coefficients, further terms.
+/// The sum or product of start value, level coefficients and further terms.
 fn value(set: &ValueSet, state: &[f64]) -> f64 {
     if let Some((_, value)) = set.states.iter().find(|(fixed, _)| fixed == state) {
         return *value;

@@ -1,7 +1,8 @@
-//! Scores: what the answers come to, and how sure that is.
+//! Scores: the results of the answers, and their certainty.
 //!
-//! Guarantee: a missing answer is never 0. A score either has a value and says whether a rule of the instrument stood in
-//! for missing answers, or it has none and says why. It is banded on its unrounded figure and rounded once, last.
+//! Guarantee: a missing answer never counts as 0. A score either has a value and states whether a rule of the
+//! instrument replaced missing answers, or it has no value and states the reason. Its band is chosen by the unrounded
+//! figure. It is rounded once, as the last step.
 
 pub(crate) mod answers;
 pub(crate) mod evaluate;
@@ -15,7 +16,7 @@ use alloc::borrow::Cow;
 pub use answers::Answers;
 pub(crate) use truth::Known;
 
-/// What a score came to.
+/// The value of a score.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScoreValue<'a> {
     /// A figure.
@@ -26,21 +27,21 @@ pub enum ScoreValue<'a> {
     Flag(bool),
 }
 
-/// Why there is no value.
+/// The reason why there is no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Fewer answers than the instrument's rule asks for.
     MissingAnswers,
-    /// A score this one is made of has no value.
+    /// A score that this score is computed from has no value.
     MissingScore,
-    /// A parameter this score depends on is not given.
+    /// A parameter that this score depends on is not given.
     MissingParameter,
     /// The published table has no entry for this figure.
     NotInTable,
 }
 
 impl Reason {
-    /// The reason as it is written in records.
+    /// The reason's name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::MissingAnswers => "missing-answers",
@@ -51,19 +52,19 @@ impl Reason {
     }
 }
 
-/// How a score came about.
+/// The way in which a score was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// From answers alone.
+    /// From answers only.
     Scored,
-    /// The instrument's rule stood in for missing answers, here or in a score this one is made of.
+    /// The instrument's rule replaced missing answers, here or in a score that this one is computed from.
     Prorated,
     /// No value.
     NotScored(Reason),
 }
 
 impl Status {
-    /// The status as it is written in records.
+    /// The status's name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Scored => "scored",
@@ -72,7 +73,7 @@ impl Status {
         }
     }
 
-    /// Why there is no value, where there is none.
+    /// The reason why there is no value, if there is none.
     pub fn reason(self) -> Option<Reason> {
         match self {
             Status::NotScored(reason) => Some(reason),
@@ -93,22 +94,22 @@ impl Status {
 pub struct Score<'a> {
     /// The score's id in its instrument.
     pub id: &'a str,
-    /// What it came to; `None` exactly when `status` is [`Status::NotScored`].
+    /// Its value; `None` exactly if `status` is [`Status::NotScored`].
     pub value: Option<ScoreValue<'a>>,
-    /// The id of the band the unrounded value lies in.
+    /// The id of the band that contains the unrounded value.
     pub band: Option<&'a str>,
-    /// How it came about.
+    /// The way in which it was computed.
     pub status: Status,
-    /// How many of the items it rests on are answered.
+    /// The number of answered items that it depends on.
     pub answered: u16,
-    /// How many are missing. An item that the form skipped is neither.
+    /// The number of missing ones. An item that the form skipped is neither answered nor missing.
     pub missing: u16,
     /// The figure before rounding.
     pub(crate) exact: f64,
 }
 
 impl Score<'_> {
-    /// The value, where it is a number.
+    /// The value, if it is a number.
     pub fn number(&self) -> Option<f64> {
         match self.value {
             Some(ScoreValue::Number(number)) => Some(number),
@@ -116,7 +117,7 @@ impl Score<'_> {
         }
     }
 
-    /// The value, where it is a flag.
+    /// The value, if it is a flag.
     pub fn flag(&self) -> Option<bool> {
         match self.value {
             Some(ScoreValue::Flag(flag)) => Some(flag),
@@ -124,7 +125,7 @@ impl Score<'_> {
         }
     }
 
-    /// The value, where it is a word.
+    /// The value, if it is a word.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Some(ScoreValue::Text(text)) => Some(text),
@@ -132,7 +133,7 @@ impl Score<'_> {
         }
     }
 
-    /// The figure before rounding, where the value is a number.
+    /// The figure before rounding, if the value is a number.
     pub(crate) fn exact(&self) -> Option<f64> {
         self.number().map(|_| self.exact)
     }

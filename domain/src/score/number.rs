@@ -1,8 +1,8 @@
-//! Rounding, stated and done once.
+//! Rounding, defined in one place and applied once.
 
 use crate::instrument::condition::NEAR;
 
-/// What happens to a figure halfway between two.
+/// The rule for a figure halfway between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// 2.5 becomes 3, -2.5 becomes -3.
@@ -15,7 +15,7 @@ pub(crate) enum Mode {
     Up,
 }
 
-/// How a score is rounded.
+/// The rounding of a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rounding {
     pub(crate) digits: u16,
@@ -24,7 +24,7 @@ pub(crate) struct Rounding {
 
 /// The largest whole number that is not above `x`.
 pub(crate) fn floor(x: f64) -> f64 {
-    // Above 2^52 a double has no fraction; `as` saturates, so no figure is undefined here.
+    // Above 2^52 a double has no fraction. `as` saturates, so every figure has a defined result.
     if x.abs() >= 4_503_599_627_370_496.0 {
         return x;
     }
@@ -34,7 +34,7 @@ pub(crate) fn floor(x: f64) -> f64 {
 }
 
 impl Rounding {
-    /// Rounds `x`. A figure that is halfway but for the last bits of its sum counts as halfway.
+    /// Rounds `x`. A figure that misses halfway only by a floating-point error counts as halfway.
     pub(crate) fn apply(self, x: f64) -> f64 {
         let scale = (0..self.digits).fold(1.0, |scale, _| scale * 10.0);
         let scaled = x * scale;
@@ -48,7 +48,7 @@ impl Rounding {
             Mode::HalfAwayFromZero | Mode::HalfEven => part > 0.5,
         };
         let rounded = (if up { below + 1.0 } else { below }) / scale;
-        // Never "-0".
+        // Never returns "-0".
         if rounded == 0.0 { 0.0 } else { rounded }
     }
 }

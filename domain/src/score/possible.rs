@@ -1,9 +1,10 @@
-//! What a sum can still come to while answers are missing.
+//! The possible range of a sum while answers are missing.
 //!
-//! Guarantee: whatever the missing answers turn out to be, the score made of all of them lies in the span found here. What
-//! a rule of the instrument puts in the place of missing answers, such as their mean, is no part of it.
+//! Guarantee: the score of the complete answers lies in the span computed here, for all possible values of the missing
+//! answers. The span does not include values that a rule of the instrument substitutes for missing answers, such as
+//! their mean.
 //!
-//! Each score is looked at once, in the order of the definition, however often others refer to it.
+//! Each score is visited once, in the order of the definition, regardless of how many others refer to it.
 
 use alloc::vec::Vec;
 
@@ -14,14 +15,14 @@ use crate::instrument::{
     range::Span,
 };
 
-/// What is known of one score: as conditions and sums take it, and as it is given out.
+/// The possible figures of one score: unrounded for conditions and sums, and rounded as published.
 #[derive(Clone, Copy)]
 struct Figures {
     exact: Span,
     rounded: Span,
 }
 
-/// The least that the score at `position` can come to; none if it is no sum.
+/// The least possible figure of the score at `position`; none if it is not a sum.
 pub(crate) fn least(known: &Known, position: u16) -> Option<f64> {
     let mut found: Vec<Option<Figures>> = Vec::new();
     for def in known.defs.iter().take(usize::from(position) + 1) {
@@ -32,7 +33,7 @@ pub(crate) fn least(known: &Known, position: u16) -> Option<f64> {
 
 fn figures(def: &ScoreDef, known: &Known, earlier: &[Option<Figures>]) -> Option<Figures> {
     let mut cases = def.cases.iter().map(|case| span(case, known, earlier));
-    // Which case it is follows from parameters: whichever.
+    // The parameters decide which case applies, so the span covers all cases.
     let first = cases.next()??;
     let exact = cases.try_fold(first, |all, case| Some(all.join(case?)))?;
     let rounded = def.rounding.map_or(exact, |rounding| Span {
@@ -92,13 +93,13 @@ fn term_span(term: &Term, combine: &Combine, known: &Known, earlier: &[Option<Fi
 }
 
 impl Combine {
-    /// Whether no weights cancel that a mean is divided by.
+    /// False if the weights that a mean divides by may cancel to zero.
     fn divides(&self) -> bool {
         !self.mean || self.terms.iter().all(|term| term.weight > 0.0)
     }
 }
 
-/// What an item counts: its answer, or all that an answer and a rule for its absence may count.
+/// The possible figures of an item: its answer, or every figure of an answer or of a rule for its absence.
 fn item_span(item: u16, combine: &Combine, known: &Known) -> Option<Span> {
     if let Slot::Answered { counted, .. } = known.answers.slot(item) {
         return Some(Span { low: counted, high: counted, whole: false });
@@ -108,7 +109,7 @@ fn item_span(item: u16, combine: &Combine, known: &Known) -> Option<Span> {
     Some(assumed.fold(any, |span, counts| span.join(Span { low: counts, high: counts, whole: false })))
 }
 
-/// Whether [`least`] can tell of a score at all, or it is a flag.
+/// Whether the score is a flag, or [`least`] can compute its least figure.
 pub(crate) fn is_sum(defs: &[ScoreDef], position: u16) -> bool {
     let mut found: Vec<bool> = Vec::new();
     for def in defs.iter().take(usize::from(position) + 1) {

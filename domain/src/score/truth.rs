@@ -1,6 +1,6 @@
-//! Deciding conditions over what is known.
+//! Evaluates conditions with incomplete information.
 //!
-//! Guarantee: what is not known decides nothing. The answer is true, false or unknown.
+//! Guarantee: unknown facts decide nothing. The result is true, false or unknown.
 
 use super::{Answers, Score, answers::Slot, evaluate::band, possible};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What a condition is decided on.
+/// The facts that decide a condition.
 #[derive(Clone, Copy)]
 pub(crate) struct Known<'k> {
     pub(crate) answers: &'k Answers,
@@ -22,18 +22,18 @@ pub(crate) struct Known<'k> {
     pub(crate) defs: &'k [ScoreDef],
     pub(crate) parameters: Option<&'k Parameters>,
     pub(crate) history: Option<&'k History>,
-    /// Only what no missing answer can change decides: scores count by their least possible figure.
+    /// Only facts that no missing answer can change count: scores count by their least possible figure.
     pub(crate) certain: bool,
 }
 
 impl<'k> Known<'k> {
-    /// The answers to an instrument, and nothing else yet.
+    /// The answers to an instrument, without further facts.
     pub(crate) fn of(instrument: &'k Instrument, answers: &'k Answers) -> Self {
         let (items, defs) = (&instrument.items, &instrument.scores);
         Known { answers, scores: &[], items, defs, parameters: None, history: None, certain: false }
     }
 
-    /// Whether `condition` holds; `None` when that cannot be known.
+    /// Whether `condition` holds; `None` if this is unknown.
     pub(crate) fn holds(&self, condition: &Condition) -> Option<bool> {
         match condition {
             Condition::Item { item, test } => match self.answers.slot(*item) {
@@ -80,8 +80,8 @@ impl<'k> Known<'k> {
         }
     }
 
-    /// Whether a score passes. A `certain` one also passes by its least possible figure; that one never fails it, because
-    /// the missing answers may add to it.
+    /// Whether a score passes. A `certain` test also passes by the least possible figure. This figure never fails the
+    /// test, because the missing answers may add to it.
     fn passes(&self, position: u16, certain: bool, test: impl Fn(f64) -> bool) -> Option<bool> {
         let score = self.score(position)?;
         let exact = score.exact().filter(|_| !self.certain || score.missing == 0);
@@ -93,31 +93,31 @@ impl<'k> Known<'k> {
         }
     }
 
-    /// The least that a score with missing answers can come to, where that can be told.
+    /// The least possible figure of a score with missing answers, if it can be computed.
     pub(crate) fn least(&self, position: u16) -> Option<f64> {
         let missing = self.score(position)?.missing > 0;
         if missing { possible::least(self, position) } else { None }
     }
 
-    /// Whether answers may come for one of `items`, and only what they cannot change counts.
+    /// Whether one of `items` may still get an answer, while only unchangeable facts count.
     fn may_change(&self, items: &[u16]) -> bool {
         self.certain && items.iter().any(|item| !matches!(self.answers.slot(*item), Slot::Answered { .. }))
     }
 
-    /// True when a flag without a value must be set, whatever the missing answers are.
+    /// True if a flag without a value must be set for all possible values of the missing answers.
     fn certainly(&self, position: u16) -> Option<bool> {
         let (condition, known) = self.certain_flag(position)?;
         known.holds(condition).filter(|holds| *holds)
     }
 
-    /// The condition of a flag, and what decides it for certain.
+    /// The condition of a flag, and the facts that decide it with certainty.
     pub(crate) fn certain_flag(&self, position: u16) -> Option<(&'k Condition, Known<'k>)> {
         let [case] = self.defs.get(usize::from(position))?.cases.as_slice() else { return None };
         let Method::Flag(condition) = &case.method else { return None };
         Some((condition, Known { certain: true, ..*self }))
     }
 
-    /// `any` when `decisive` is true, `all` when it is false.
+    /// Evaluates `any` if `decisive` is true, and `all` if it is false.
     fn combine(&self, parts: &[Condition], decisive: bool) -> Option<bool> {
         let mut unknown = false;
         for part in parts {
@@ -130,13 +130,13 @@ impl<'k> Known<'k> {
         (!unknown).then_some(!decisive)
     }
 
-    /// How many of `items` are as asked.
+    /// The number of `items` that satisfy `asked`.
     pub(crate) fn count(&self, items: &[u16], asked: impl Fn(Slot) -> bool) -> f64 {
         let count = items.iter().filter(|item| asked(self.answers.slot(**item))).count();
         u32::try_from(count).map_or(f64::INFINITY, f64::from)
     }
 
-    /// The figure now and then, both as they are given out: the earlier one is known in no other form.
+    /// The present and the earlier figure, both as published: the earlier one is known in no other form.
     pub(crate) fn change(&self, score: u16, since: Since) -> Option<(f64, f64)> {
         let score = self.score(score)?;
         let history = self.history?;
@@ -147,8 +147,7 @@ impl<'k> Known<'k> {
         Some((score.number()?, *earlier.get(score.id)?))
     }
 
-    /// The score at a position of the definition. Scores are where the definition has them, except behind value sets that
-    /// were not asked for.
+    /// The score at a position of the definition. The positions agree, except behind value sets that were not selected.
     pub(crate) fn score(&self, position: u16) -> Option<&'k Score<'k>> {
         let id = self.defs.get(usize::from(position))?.id.as_str();
         let there = self.scores.get(usize::from(position)).filter(|score| score.id == id);

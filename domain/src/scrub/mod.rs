@@ -1,15 +1,15 @@
-//! Takes identities out of free text.
+//! Removes identities from free text.
 //!
-//! Guarantee: what is found is replaced by the name of its class in brackets and counted; the text itself is kept
-//! nowhere. Time is linear in the text, whatever it says: every scanner goes over it once and looks a fixed distance
-//! around.
+//! Guarantee: every identity that is found is replaced by the name of its class in brackets, and counted. The original
+//! text is not kept anywhere. Time is linear in the length of any text: every scanner passes over it once and looks a
+//! fixed distance around.
 //!
-//! What is looked for: telephone numbers (international, and Chinese mobile numbers with or without a country code),
-//! Chinese resident identity numbers with their checksum, e-mail addresses, URLs that lead to more than a host, numbers
-//! named as medical records, bank cards (Luhn), and the patient's own identifiers and names as given. When in doubt it
-//! takes out: a dose is written again sooner than a telephone number is forgotten.
+//! Mechanism: the scanners search for telephone numbers (international, and Chinese mobile numbers with or without a
+//! country code), Chinese resident identity numbers with their checksum, e-mail addresses, URLs with more than a host,
+//! numbers that are called medical records, bank cards (Luhn), and the patient's own identifiers and names as given. In
+//! doubt they remove: a dose can be written again, but a telephone number cannot be forgotten.
 //!
-//! Not for names that nobody gave: telling a name from a word needs more than rules.
+//! Not for: names that nobody gave. A rule cannot tell an unknown name from a word.
 
 mod numbers;
 mod own;
@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 
 pub use own::Own;
 
-/// What was taken out, or done to a member that holds an identity.
+/// The class of an identity, or of the treatment of a member with an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// A telephone number.
@@ -29,7 +29,7 @@ pub enum Class {
     NationalId,
     /// An e-mail address.
     Email,
-    /// A URL that leads to more than a host.
+    /// A URL with more than a host.
     Url,
     /// A number of a medical record.
     RecordNumber,
@@ -43,14 +43,14 @@ pub enum Class {
     Dropped,
     /// A member whose value became a pseudonym.
     Pseudonymised,
-    /// A member whose value was made coarser.
+    /// A member whose value was generalised.
     Generalised,
-    /// A date that was moved by the subject's own number of days.
+    /// A date that was shifted by the subject's own number of days.
     Shifted,
 }
 
 impl Class {
-    /// All classes, in the order in which they are told.
+    /// All classes, in the order in which they are reported.
     pub const ALL: [Class; 12] = [
         Class::Phone,
         Class::NationalId,
@@ -66,7 +66,7 @@ impl Class {
         Class::Shifted,
     ];
 
-    /// The class as answers and records carry it.
+    /// The class's name in responses and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Class::Phone => "phone",
@@ -85,25 +85,25 @@ impl Class {
     }
 }
 
-/// How often each class was found.
+/// The number of finds of each class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed([u32; Class::ALL.len()]);
 
 impl Removed {
-    /// Counts one more.
+    /// Adds one.
     pub fn add(&mut self, class: Class) {
         if let Some(count) = self.0.get_mut(class as usize) {
             *count = count.saturating_add(1);
         }
     }
 
-    /// The classes that were found, and how often.
+    /// The classes that were found, with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (Class, u32)> {
         Class::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 }
 
-/// A part of a text that goes, from one byte up to another.
+/// A part of a text that is removed, from one byte up to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     start: usize,
@@ -111,7 +111,7 @@ struct Span {
     class: Class,
 }
 
-/// The text without what identifies somebody, counted; none if there was nothing.
+/// Removes and counts the identities in a text; none if there were none.
 pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     let mut spans = Vec::new();
     if has_signs(text) {
@@ -122,7 +122,7 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     if spans.is_empty() {
         return None;
     }
-    // The longest of those that begin at one place comes first.
+    // If several begin at one place, the longest comes first.
     spans.sort_unstable_by_key(|span| (span.start, core::cmp::Reverse(span.end)));
     let mut clean = String::with_capacity(text.len());
     let mut done = 0;
@@ -137,22 +137,22 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
             clean.push(']');
             removed.add(span.class);
         }
-        // One that begins inside another and reaches beyond it goes with it.
+        // A span that overlaps the end of another is removed together with it.
         done = span.end;
     }
     clean.push_str(text.get(done..).unwrap_or_default());
     Some(clean)
 }
 
-/// Whether a text has anything that numbers, addresses and what is announced cannot do without: a digit, `@`, `:`, `.`
-/// or a character beyond ASCII. Many texts are plain words.
+/// Whether a text has a character that every number, address or announced number needs: a digit, `@`, `:`, `.` or a
+/// character beyond ASCII. Many texts are plain words.
 fn has_signs(text: &str) -> bool {
     let signs = text.bytes().filter(|b| matches!(b, b'0'..=b'9' | b'@' | b':' | b'.') || !b.is_ascii());
-    // To count them all takes less time than to stop at the first.
+    // Counting all of them takes less time than stopping at the first.
     signs.count() > 0
 }
 
-/// Whether a character is written without spaces between words.
+/// Whether a character belongs to a script without spaces between words.
 fn is_cjk(c: char) -> bool {
     matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }

@@ -1,18 +1,18 @@
-//! What is made of digits: telephone numbers, identity numbers, bank cards.
+//! Finds identities made of digits: telephone numbers, identity numbers, bank cards.
 //!
 //! A *group* is an unbroken row of digits; groups with at most three separators between them make a *run*. A number is
-//! a window of few groups in a run, so that each group is looked at a fixed number of times.
+//! a window of a few groups in a run, so each group is visited a fixed number of times.
 
 use alloc::vec::Vec;
 
 use super::{Class, Span};
 use crate::report::luhn;
 
-/// The fewest digits of a number that is looked for.
+/// The fewest digits of a number.
 const FEWEST_DIGITS: usize = 8;
-/// The most digits of a number that is looked for.
+/// The most digits of a number.
 const MOST_DIGITS: usize = 19;
-/// The most groups that a number is written in.
+/// The most groups of a number.
 const MOST_GROUPS: usize = 8;
 /// The most separators between two groups.
 const MOST_SEPARATORS: usize = 3;
@@ -25,9 +25,9 @@ struct Group {
     len: usize,
     /// A plus sign stands before it.
     plus: bool,
-    /// A check letter X stands after it; the byte where it ends.
+    /// The end of the check letter X after it, if there is one.
     check: Option<usize>,
-    /// What stands between the group before and this one is more than space.
+    /// The separators between the group before and this one are more than space.
     marked: bool,
 }
 
@@ -52,12 +52,13 @@ fn is_separator(c: char) -> bool {
 }
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    // Most texts have too few digits. Every full-width one has the byte 0xbc, and not many other characters do.
+    // Most texts have too few digits. Every full-width digit contains the byte 0xbc; few other characters do.
     if text.bytes().filter(|b| b.is_ascii_digit() || *b == 0xbc).count() < FEWEST_DIGITS {
         return;
     }
     let mut run: Vec<Group> = Vec::new();
-    // Separators since the last group, whether they are more than space, and whether the last of them is a plus.
+    // The number of separators since the last group, whether they are more than space, and whether the last one is a
+    // plus.
     let (mut separators, mut marked, mut plus) = (0, false, false);
     let mut chars = text.char_indices().peekable();
     while let Some((start, c)) = chars.next() {
@@ -104,7 +105,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     examine(&mut run, spans);
 }
 
-/// Looks at a run and clears it.
+/// Examines a run and clears it.
 fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
     let mut rest = run.as_slice();
     while let Some(first) = rest.first() {
@@ -131,7 +132,7 @@ fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
     run.clear();
 }
 
-/// What these groups are, if they are a number that identifies somebody, and where it ends.
+/// The class of these groups and the end of the number, if they are a number that identifies somebody.
 fn classify(groups: &[Group], digits: &[u8]) -> Option<(Class, usize)> {
     let (first, last) = (groups.first()?, groups.last()?);
     if is_resident(digits, None) {
@@ -146,7 +147,7 @@ fn classify(groups: &[Group], digits: &[u8]) -> Option<(Class, usize)> {
     let marked = groups.iter().skip(1).any(|group| group.marked);
     let lengths = |expected: &[usize]| groups.iter().map(|group| group.len).eq(expected.iter().copied());
     let mobile = |digits: &[u8]| matches!(digits, [b'1', b'3'..=b'9', ..] if digits.len() == 11);
-    // An area may have one digit: +33 1 23 45 67 89, +44 (0)20 7946 0958.
+    // An area code may have one digit: +33 1 23 45 67 89, +44 (0)20 7946 0958.
     let international = || groups.iter().skip(2).all(|group| group.len >= 2);
     let phone = match digits {
         _ if mobile(digits) => groups.len() <= 4 && later_at_least(3),
@@ -170,8 +171,8 @@ fn classify(groups: &[Group], digits: &[u8]) -> Option<(Class, usize)> {
     (card && luhn(digits.iter().copied())).then_some((Class::Card, last.end))
 }
 
-/// Whether these are the digits of a resident identity number (GB 11643-1999): a region, a day of birth, a sequence,
-/// and a check digit, which is ten when it is written as an X after the digits.
+/// Whether these are the digits of a resident identity number (GB 11643-1999): a region, a date of birth, a sequence,
+/// and a check digit. The check digit ten is written as an X after the digits.
 fn is_resident(digits: &[u8], check: Option<u32>) -> bool {
     const WEIGHTS: [u32; 18] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1];
     let value = |digit: &u8| u32::from(digit.wrapping_sub(b'0'));

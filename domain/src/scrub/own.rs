@@ -1,4 +1,4 @@
-//! The patient's own identifiers and names, looked for as they were given.
+//! Finds the patient's own identifiers and names as they were given.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,37 +6,37 @@ use core::cell::OnceCell;
 
 use super::{Class, Span, is_cjk};
 
-/// The most that is looked for. A document that names more is not describing one patient.
+/// The maximum number of search texts. A document that names more does not describe one patient.
 const MOST: usize = 32;
-/// The longest that is looked for, bytes.
+/// The longest search text, bytes.
 const LONGEST: usize = 1024;
 
-/// A text to look for (Knuth, Morris and Pratt: linear however it repeats itself).
+/// A search text (algorithm of Knuth, Morris and Pratt: linear even for repetitive texts).
 struct Needle {
     text: String,
-    /// For each length of a matched beginning, the next shorter beginning that it also ends with. Made when a text has
-    /// the first two bytes: most have not.
+    /// The border table: for each length of a matched prefix, the next shorter prefix that is also its suffix. It is
+    /// built only for a text that contains the first two bytes; most texts do not.
     borders: OnceCell<Vec<usize>>,
     class: Class,
 }
 
-/// What is the patient's own. `Debug` is not there on purpose.
+/// The patient's own identifiers and names. `Debug` is missing on purpose.
 #[derive(Default)]
 pub struct Own(Vec<Needle>);
 
 impl Own {
-    /// Nothing yet.
+    /// An empty collection.
     pub fn new() -> Self {
         Own::default()
     }
 
-    /// Looks for this too. What is too short to be told from other words and figures is left aside: fewer than four
+    /// Adds a search text. A text that is too short to be told from other words and figures is ignored: fewer than four
     /// digits, three letters or two Chinese characters.
     pub fn add(&mut self, given: &str, class: Class) {
         let given = given.trim();
         self.add_one(given, class);
         if class == Class::PatientName {
-            // The parts of a name, as they stand alone in a sentence.
+            // The parts of a name are also searched for on their own, because they stand alone in sentences.
             for part in given.split(|c: char| !c.is_alphanumeric()).filter(|part| *part != given) {
                 self.add_one(part, class);
             }
@@ -76,7 +76,7 @@ fn borders(text: &[u8]) -> Vec<usize> {
     borders
 }
 
-/// How much of the beginning is matched after one more byte.
+/// The length of the matched prefix after one more byte.
 fn extend(text: &[u8], borders: &[usize], mut length: usize, b: u8) -> usize {
     while length > 0 && text.get(length) != Some(&b) {
         length = borders.get(length - 1).copied().unwrap_or_default();
@@ -90,8 +90,8 @@ impl Needle {
         if text.len() < needle.len() {
             return;
         }
-        // What is looked for has two bytes at the least. They are compared in either case of letters, and a few other bytes
-        // pass for them; to count takes less time than to stop at the first.
+        // A search text has at least two bytes. The comparison ignores the case of letters, and a few other bytes also
+        // match. Counting takes less time than stopping at the first match.
         let [first, second, ..] = needle else { return };
         let begins = |(a, b): &(u8, u8)| a | 0x20 == first | 0x20 && b | 0x20 == second | 0x20;
         if text.bytes().zip(text.bytes().skip(1)).filter(begins).count() == 0 {
@@ -112,7 +112,7 @@ impl Needle {
     }
 }
 
-/// Whether what is found is not a part of a longer word or figure.
+/// Whether the match is not part of a longer word or figure.
 fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let joined = |left: Option<char>, right: Option<char>| match (left, right) {
         (Some(left), Some(right)) => {

@@ -31,7 +31,7 @@ fn what_identifies_somebody_goes() {
         ("(415) 555-2671", "([phone]"),
         ("010-12345678 / 0571-87654321", "[phone] / [phone]"),
         ("on 2026-03-01 13800138000", "on 2026-03-01 [phone]"),
-        // Numbers made up, with the checksum of GB 11643.
+        // Invented numbers with the checksum of GB 11643.
         ("身份证11010519491231002X。", "身份证[national-id]。"),
         ("id 440524188001010014", "id [national-id]"),
         ("110105 19491231 002x", "[national-id]"),

@@ -1,10 +1,11 @@
-//! What is told by its signs and words: e-mail addresses, URLs, numbers that are called a medical record's.
+//! Finds identities by their signs and words: e-mail addresses, URLs, and numbers that are called medical record
+//! numbers.
 
 use alloc::vec::Vec;
 
 use super::{Class, Span, is_cjk};
 
-/// What announces the number of a record. In lower case.
+/// Words that announce a record number, in lower case.
 const RECORD_WORDS: &[&str] = &[
     "mrn",
     "medical record number",
@@ -34,13 +35,13 @@ const RECORD_WORDS: &[&str] = &[
 ];
 /// The most bytes between the announcement and the number.
 const MOST_BETWEEN: usize = 16;
-/// The longest number of a record, in characters.
+/// The longest record number, in characters.
 const LONGEST_NUMBER: usize = 40;
-/// The longest part of an address that is looked at, in characters.
+/// The longest part of an address that is examined, in characters.
 const LONGEST: usize = 254;
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    // Up to where a URL has been taken, so that none is looked at twice.
+    // The end of the last URL, so that no URL is examined twice.
     let mut done = 0;
     for (at, c) in text.char_indices() {
         match c {
@@ -61,31 +62,31 @@ fn may_announce(c: char) -> bool {
         || matches!(c, '住' | '医' | '就' | '患' | '护' | '病' | '门')
 }
 
-/// Whether no letter or digit stands before a place.
+/// Whether a place is the start of a word: no letter or digit stands before it.
 fn begins_word(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
     !before.is_some_and(char::is_alphanumeric)
 }
 
-/// Whether the text goes on like this at a place, in any case of ASCII letters.
+/// Whether the text continues with `expected` at a place, in any case of ASCII letters.
 fn starts_with(text: &str, at: usize, expected: &str) -> bool {
     let found = text.as_bytes().get(at..at + expected.len());
     found.is_some_and(|found| found.eq_ignore_ascii_case(expected.as_bytes()))
 }
 
-/// Where the characters end that go on from a place.
+/// The end of the accepted characters that start at a place.
 fn end_of(text: &str, at: usize, accept: impl Fn(char) -> bool, longest: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     at + rest.chars().take(longest).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
 }
 
-/// Where the characters begin that lead up to a place.
+/// The start of the accepted characters that end at a place.
 fn start_of(text: &str, at: usize, accept: impl Fn(char) -> bool) -> usize {
     let rest = text.get(..at).unwrap_or_default();
     at - rest.chars().rev().take(LONGEST).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
 }
 
-/// The address around an at sign.
+/// The e-mail address around an at sign.
 fn email(text: &str, at: usize, width: usize) -> Option<Span> {
     let is_local = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c);
     let mut start = start_of(text, at, is_local);
@@ -95,7 +96,8 @@ fn email(text: &str, at: usize, width: usize) -> Option<Span> {
     let is_host = |c: char| c.is_alphanumeric() && !is_cjk(c) || matches!(c, '.' | '-' | '．' | '。');
     let end = end_of(text, at + width, is_host, LONGEST);
     let mut host = text.get(at + width..end)?;
-    // A sentence may end here and the next begin without a space: the address ends with its last name of a domain.
+    // The next sentence may begin without a space after the address. So the address ends with the last valid domain
+    // label.
     loop {
         host = host.trim_end_matches(|c| !char::is_alphanumeric(c));
         let name = host.split(['.', '．', '。']).next_back()?;
@@ -108,7 +110,7 @@ fn email(text: &str, at: usize, width: usize) -> Option<Span> {
     (start < at).then_some(Span { start, end: at + width + host.len(), class: Class::Email })
 }
 
-/// A URL around its mark, if it leads to more than a host. Gives where it ends.
+/// Finds the URL around its mark and adds it if it has more than a host. Returns its end.
 fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
     let start = start_of(text, at, |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     let is_part = |c: char| !c.is_whitespace() && !c.is_control() && !"<>\"'“”‘’，。；、！？（）《》【】".contains(c);
@@ -122,18 +124,18 @@ fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
     end
 }
 
-/// The number that follows its announcement.
+/// The number that follows an announcing word.
 fn record_number(text: &str, at: usize) -> Option<Span> {
     let bytes = text.as_bytes();
     let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-    // Not in the middle of a word; Chinese has no space between them.
+    // Not in the middle of a word. Chinese has no space between words.
     if bytes.get(at)?.is_ascii() && before.is_some_and(u8::is_ascii_alphanumeric) {
         return None;
     }
     let word = RECORD_WORDS.iter().find(|word| starts_with(text, at, word))?;
     let announced = at + word.len();
     let rest = text.get(announced..)?;
-    // "MRN", not a word that begins so.
+    // Accepts "MRN", but not a longer word that begins with it.
     if word.is_ascii() && rest.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) {
         return None;
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Hosts that everybody takes.
+/// Hosts that every implementation accepts.
 const HOSTS: [&str; 12] = [
     "localhost",
     "alerts.example.org",
@@ -60,11 +60,11 @@ const BAD_HOSTS: [&str; 36] = [
     "[fe80::1%25eth0]",
 ];
 
-/// What follows the host, and can be called.
+/// Valid texts after the host.
 const PATHS: [&str; 9] =
     ["", "/", "?", "?q", "/a/b?c=d&e=f/g?h", "/a%20b", "/~a;b=c/(d)!$&'*+,=:@", "/%E4%BD%A0?%25", "//x/../y"];
 
-/// What cannot.
+/// Invalid texts after the host.
 const BAD_PATHS: [&str; 22] = [
     "/alert?to=<oncall>",
     "/a^b",
@@ -213,7 +213,7 @@ fn nothing_shown_has_a_secret() {
     assert_eq!(format!("{template:?}"), "Template(...)");
 }
 
-/// A text made of pieces that matter to URLs.
+/// A text made of pieces with a meaning in URLs.
 fn text() -> impl Strategy<Value = String> {
     let mut pieces: Vec<&'static str> = Vec::from([
         "https://", "http://", "/", "?", "#", "@", ":", ".", "-", "%", "%20", "[", "]", "::1", "80", "x", "0x1", "\\",
@@ -229,11 +229,11 @@ proptest! {
     fn whatever_is_taken_the_host_takes_too(start in prop::sample::select(Vec::from(["", "http://", "https://"])), text in text()) {
         let text = format!("{start}{text}");
         let Ok(url) = Url::parse(&text) else { return Ok(()) };
-        // As `wasi:http` reads the parts of a request.
+        // Compare: `wasi:http` reads the parts of a request in this way.
         let authority = http::uri::Authority::try_from(url.authority()).unwrap();
         prop_assert_eq!(url.authority().len() > authority.host().len(), authority.port_u16().is_some());
         http::uri::PathAndQuery::try_from(url.path()).unwrap();
-        // As hosts read what grants are compared with.
+        // Compare: hosts read an address in this way to check its grant.
         let read = ::url::Url::parse(&text).unwrap();
         prop_assert_eq!(read.scheme() == "https", url.is_https());
         prop_assert_eq!(read.host_str().unwrap(), authority.host().to_ascii_lowercase().replace("[0:0::1]", "[::1]").replace("[::ffff:127.0.0.1]", "[::ffff:7f00:1]"));

@@ -1,20 +1,21 @@
-//! Alerts in a world where everything goes wrong: receivers fail in every way, workers die before or after their call,
-//! timers are lost, clocks jump, the configuration changes, and people acknowledge, resolve, reopen and replay.
+//! A simulation of alerts in which everything fails: receivers fail in every way, workers die before or after their
+//! call, timers are lost, clocks jump, the configuration changes, and people acknowledge, resolve, reopen and replay.
 //!
-//! After every operation:
+//! Invariants after every operation:
 //! 1. an open critical alert has a next step of its chain, with a time; an open alert has a delivery that is due;
-//! 2. whatever a state says is due, a timer stands for;
-//! 3. at most one call is under way for each receiver and alert, and one trial call for each open breaker;
-//! 4. a receiver takes an alert under one id; another id is a reminder, and there is an escalation or reopening for it;
-//! 5. whatever was given up is a dead letter, and its receiver is disabled if it said 410;
-//! 6. what is only recorded, grouped, acknowledged or resolved is so on record, and nothing climbs on its account;
-//! 7. an event that comes twice changes nothing; a state survives being written and read;
+//! 2. for all due work in a state, a timer exists;
+//! 3. at most one call is under way for each receiver and alert, and one probe call for each open breaker;
+//! 4. a receiver accepts an alert under one id; another id is a reminder, caused by an escalation or a reopening;
+//! 5. every delivery that was given up is a dead letter, and its receiver is disabled if it answered 410;
+//! 6. an alert that is only recorded, grouped, acknowledged or resolved has this state on record, and no chain runs for
+//!    it;
+//! 7. an event that comes twice changes nothing; a state is unchanged after it is written and read;
 //! 8. a critical alert never waits for a group.
 //!
-//! In the end, with receivers that answer and somebody who acknowledges, nothing is left to do. With receivers that
-//! never answer, a routine alert ends as a dead letter, and a critical one comes to its fallback again and again.
+//! At the end, with receivers that answer and a person who acknowledges, no work is left. With receivers that never
+//! answer, a routine alert ends as a dead letter, and a critical alert reaches its fallback again and again.
 //!
-//! Time is the world's own: a jump of the clock ends the calls under way, as a suspended host does.
+//! The world has its own time. A jump of the clock ends the calls under way, as a suspended host does.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -91,14 +92,15 @@ proptest! {
             world.run(Op::Raise(1 + n % 3, n % 2, n % 2));
         }
         let mut chances = chances.iter().cycle();
-        // Nobody acknowledges, so that the critical ones climb all the while.
+        // Nobody acknowledges, so the chains of critical alerts run all the time.
         let waits = |world: &World| world.alerts().any(|it| matches!(it.state.phase(), Phase::Open | Phase::Grouped { .. }));
         for n in 0.. {
             if !waits(&world) {
                 break;
             }
             prop_assert!(n < 5000, "not all are told");
-            // Three in ten fail, though not one delivery every time: ten failures would be its dead letter, and rightly.
+            // Three in ten calls fail, but no delivery fails every time: ten failures would correctly make it a dead
+            // letter.
             world.work_off(|attempt| {
                 let (fails, chance) = *chances.next().unwrap();
                 (if fails < 0.3 && attempt < 9 { Outcome::TimedOut } else { Outcome::Answered { status: 200, retry_after: None } }, chance)

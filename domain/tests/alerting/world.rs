@@ -1,4 +1,4 @@
-//! The world of the simulation: what Redis, the workers, the receivers and the people are to the rules.
+//! The world of the simulation: it plays Redis, the workers, the receivers and the people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,27 +15,27 @@ use serde_json::json;
 
 #[derive(Debug, Clone)]
 pub(super) enum Op {
-    /// An alert of this severity, rule and subject.
+    /// Raise an alert with this severity, rule and subject.
     Raise(usize, usize, usize),
     Wait(u64),
-    /// Until something is due.
+    /// Wait until work is due.
     WaitForNext,
-    /// The clock is set.
+    /// Set the clock.
     Jump(i64),
-    /// A worker takes something that is due.
+    /// A worker takes due work.
     Start(Index),
     /// A call ends.
     End(Index, Outcome, f64),
-    /// The worker dies between the receiver's answer and writing it down.
+    /// The worker dies after the receiver's answer and before the answer is written.
     Crash(Index, Outcome),
-    /// A worker takes something that is due, and the receiver is not to be called.
+    /// A worker takes due work, but the receiver must not be called.
     Hold(Index, Hold),
-    /// An event that was has its script sent once more.
+    /// Repeat the script of an earlier event.
     Again(Index),
-    /// All timers are lost and made anew from the states.
+    /// Lose all timers and rebuild them from the states.
     LoseTimers,
     Configure(usize),
-    /// Somebody enables the receivers that said 410.
+    /// Somebody enables the receivers that answered 410.
     Enable,
     Acknowledge(Index),
     Resolve(Index),
@@ -67,11 +67,11 @@ pub(super) struct World {
     gauges: BTreeMap<String, Gauge>,
     disabled: BTreeSet<String>,
     said_gone: BTreeSet<String>,
-    /// What receivers took: alert, receiver, ids in order.
+    /// The messages that receivers accepted: alert, receiver, ids in order.
     taken: BTreeMap<(String, String), Vec<String>>,
     last: BTreeMap<String, String>,
     groups: BTreeMap<String, String>,
-    /// What was written down of calls and escalations.
+    /// The recorded events of calls and escalations.
     events: Vec<(String, Event<'static>)>,
 }
 
@@ -122,7 +122,7 @@ impl World {
         self.alerts.values()
     }
 
-    /// The different ids under which each receiver took an alert.
+    /// The different ids under which each receiver accepted an alert.
     pub(super) fn ids(&self, alert: &str) -> BTreeMap<&str, BTreeSet<&str>> {
         let theirs = self.taken.iter().filter(|((it, _), _)| it == alert);
         theirs.map(|((_, receiver), ids)| (receiver.as_str(), ids.iter().map(String::as_str).collect())).collect()
@@ -160,7 +160,7 @@ impl World {
                 if !self.calls.is_empty() {
                     let call = self.calls.remove(pick.index(self.calls.len()));
                     self.receive(&call, outcome);
-                    // The entry comes back after its lease.
+                    // The entry returns to the queue after its lease.
                     self.timers.insert((Due { at: self.now.plus_ms(LONGEST_CALL_MS), work: call.work }, call.alert));
                 }
             }
@@ -181,7 +181,7 @@ impl World {
                 let all = |(id, it): (&String, &Alert)| {
                     it.state.due().into_iter().map(|due| (due, id.clone())).collect::<Vec<_>>()
                 };
-                // What a worker has claimed is not in the timers.
+                // Work that a worker has claimed is not in the timers.
                 let claimed = |(due, alert): &(Due, String)| {
                     self.calls.iter().any(|it| it.alert == *alert && it.work == due.work)
                 };
@@ -240,7 +240,7 @@ impl World {
         }
     }
 
-    /// Something that is due.
+    /// Takes due work.
     fn take(&mut self, pick: Index) -> Option<(String, Work)> {
         let due: Vec<_> = self.timers.iter().filter(|(due, _)| due.at <= self.now).cloned().collect();
         let taken = if due.is_empty() { return None } else { due.get(pick.index(due.len())).unwrap() };
@@ -281,7 +281,7 @@ impl World {
         self.calls.push(call);
     }
 
-    /// What the receiver knows of it.
+    /// Records the receiver's view of a call.
     fn receive(&mut self, call: &Call, outcome: Outcome) {
         let receiver = target(&call.work).unwrap();
         if !matches!(outcome, Outcome::Answered { status: 200..=299, .. }) {
@@ -289,7 +289,7 @@ impl World {
         }
         let state = &self.alerts.get(&call.alert).unwrap().state;
         if !state.owes(&call.work) {
-            // Withdrawn meanwhile: which id it had is no longer to be seen, and it counts for nothing.
+            // The delivery was withdrawn during the call. Its id can no longer be determined, and it does not count.
             return;
         }
         let id = state.delivery(receiver).unwrap().message_id(&call.alert);
@@ -315,7 +315,7 @@ impl World {
                 let receiver = name(&receiver);
                 self.event(&alert, Event::Held { receiver, series, attempt, until, why });
             }
-            // Only calls are held back.
+            // Only calls can be held back.
             escalate => self.start((alert, escalate)),
         }
     }
@@ -339,7 +339,7 @@ impl World {
         self.carry(alert);
     }
 
-    /// Those that go with an alert's message share its fate.
+    /// The alerts that are part of an alert's message share its result.
     fn carry(&mut self, leader: &str) {
         let outcome = match self.alerts.get(leader).unwrap().state.phase() {
             Phase::Delivered => Ok(()),
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    /// One script: state, history, effects and timers.
+    /// Plays one script: writes state, history, effects and timers.
     fn write(&mut self, alert: &str, step: Step) {
         let stored = self.alerts.get_mut(alert).unwrap();
         stored.state = step.state;
@@ -377,7 +377,8 @@ impl World {
         self.timers.extend(step.due.into_iter().map(|due| (due, alert.to_owned())));
     }
 
-    /// Does what is due next, whenever that is; how a call ends may depend on the attempt's number. None if nothing is.
+    /// Does the next due work, at whatever time it is due. The result of a call may depend on the attempt's number.
+    /// None if no work is left.
     pub(super) fn work_off(&mut self, mut answer: impl FnMut(u32) -> (Outcome, f64)) -> Option<()> {
         let (due, alert) = self.timers.pop_first()?;
         self.now = self.now.max(due.at);
@@ -392,7 +393,7 @@ impl World {
         Some(())
     }
 
-    /// Everybody answers, and somebody acknowledges what is there.
+    /// All receivers answer, and somebody acknowledges every alert.
     pub(super) fn settle(&mut self) {
         self.time_out(|_| true);
         self.run(Op::Configure(0));
@@ -423,7 +424,7 @@ impl World {
         let climbs = due.iter().any(|due| matches!(due.work, Work::Escalate { .. }));
         let delivers = due.iter().any(|due| matches!(due.work, Work::Deliver { .. }));
         let critical = state.severity() == Severity::Critical;
-        // Who took it since it was opened is never forgotten.
+        // The record of receivers that accepted it since it was opened is never lost.
         if !matches!(state.phase(), Phase::Acknowledged | Phase::Resolved) {
             assert_eq!(state.delivered_at().is_some(), *state.phase() == Phase::Delivered, "{state:?}");
         }
@@ -461,7 +462,8 @@ impl World {
             }
         }
         for (receiver, ids) in self.ids(id) {
-            // The first is the alert's own id, and no number is left out: what was never taken is not sent under another.
+            // The first id is the alert's own, and no number is skipped: a message that was never accepted is not sent
+            // under another id.
             let number = |n: usize| if n == 0 { id.to_owned() } else { format!("{id}.{n}") };
             let numbered: BTreeSet<String> = (0..ids.len()).map(number).collect();
             assert!(ids.iter().copied().eq(numbered.iter().map(String::as_str)), "{ids:?}");
@@ -477,7 +479,7 @@ impl World {
     }
 }
 
-/// A receiver's id, to be kept with an event.
+/// A receiver's id with a static lifetime, to store with an event.
 fn name(id: &str) -> &'static str {
     ["a", "b", "c", "d", "f"].into_iter().find(|it| *it == id).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Instruments and scores as resources.
+//! Instruments and scores, published as resources.
 
 use domain::fhir::observation::{Score, Scored, bundle, observation};
 use domain::fhir::questionnaire::questionnaire;

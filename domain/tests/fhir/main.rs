@@ -1,4 +1,5 @@
-//! FHIR R4 in and out: what a response comes to, what is refused and where, what instruments and scores look like.
+//! FHIR R4 input and output: the result of a response, refusals with their places, and published instruments and
+//! scores.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, which clippy does not count as tests")]
 
@@ -21,7 +22,7 @@ fn instrument(id: &str) -> Option<Instrument> {
     Some(Instrument::from_json(&library::definition(id)?).unwrap_or_else(|faults| panic!("{id}: {faults:#?}")))
 }
 
-/// Reads a resource as the door does.
+/// Reads a resource in the same way as the door.
 fn read_with(resource: &Value, given: Option<Instrument>, scope: Scope) -> Result<Envelope, Vec<Finding>> {
     let response = Response::open(resource);
     let instrument = given.or_else(|| response.instrument().and_then(instrument));
@@ -72,14 +73,14 @@ fn content(items: Value) -> Value {
     Value::Object(read(&phq9(items)).unwrap().content)
 }
 
-/// What is wrong, and where.
+/// Checks the faults and their places.
 fn check(resource: &Value, expected: &[(&str, Code)]) {
     let findings = read(resource).err().unwrap_or_default();
     let found: Vec<(&str, Code)> = findings.iter().map(|finding| (finding.pointer.as_str(), finding.code)).collect();
     assert_eq!(found, expected, "{resource}\n{findings:#?}");
 }
 
-/// What is wrong with these items.
+/// Checks the faults of these items.
 fn check_items(items: Value, expected: &[(&str, Code)]) {
     check(&phq9(items), expected);
 }

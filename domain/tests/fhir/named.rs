@@ -1,4 +1,4 @@
-//! Whom and what a resource names: an id means something within its system only.
+//! The identifiers in a resource: an id is unique only within its system.
 
 use domain::fhir::response::{Response, Scope};
 use domain::patient_systems::PatientSystems;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{OWN, check, instrument, phq9, with};
 
-/// A resource as the door translates it, where these systems give out the patient ids of study A, site 1.
+/// Translates a resource in the same way as the door, with these systems as the own systems of study A, site 1.
 fn translated(resource: &Value, systems: &[&str]) -> (Value, Option<String>, Option<String>, Vec<Finding>) {
     let document = json!({"studies": {"A": {"1": systems}}});
     let systems = PatientSystems::read(&document).unwrap();
@@ -33,13 +33,13 @@ fn the_same_id_in_two_systems_names_two_patients() {
         (json!({"reference": "https://a.example/b/Patient/7"}), Some("https://a.example/b/Patient")),
         (json!({"identifier": {"system": "https://a.example", "value": "7"}}), Some("https://a.example")),
         (json!({"identifier": {"system": "urn:oid:1.2", "value": "7"}}), Some("urn:oid:1.2")),
-        // The site names the system as that of its own ids.
+        // The site lists the system as the source of its own ids.
         (json!({"reference": "https://his.example/fhir/Patient/7"}), None),
         (json!({"identifier": {"system": "https://HIS.example/fhir/Patient/", "value": "7"}}), None),
         (json!({"identifier": {"system": "URN:OID:1.2.3", "value": "7"}}), None),
         (json!({"reference": "https://base.example/fhir/Patient/7"}), None),
         (json!({"reference": "https://his.example/FHIR/Patient/7"}), Some("https://his.example/FHIR/Patient")),
-        // Named twice: the site's own name, else the reference.
+        // Two identifiers: the site's own id wins, else the reference.
         (json!({"reference": "https://a.example/Patient/7", "identifier": {"system": "urn:oid:9", "value": "8"}}), a),
         (
             json!({"reference": "https://a.example/Patient/8", "identifier": {"system": "urn:oid:1.2.3", "value": "7"}}),
@@ -91,10 +91,10 @@ fn the_system_of_an_identifier_belongs_to_the_response() {
     let system =
         |identifier: Value| translated(&with(phq9(json!([])), "identifier", identifier), &["https://a.example"]).2;
     assert_eq!(system(json!({"value": "1"})), None);
-    // What a site says of patients says nothing of responses.
+    // A site's list of patient systems has no effect on responses.
     assert_eq!(system(json!({"system": "https://a.example/", "value": "1"})).as_deref(), Some("https://a.example"));
     assert_eq!(system(json!({"system": "https://b.example", "value": "1"})).as_deref(), Some("https://b.example"));
-    // The resource's own id is no identifier, so the system says nothing of it.
+    // The resource's own id is not an identifier, so the system has no effect on it.
     assert_eq!(system(json!({"system": "https://b.example"})), None);
     check(
         &with(phq9(json!([])), "identifier", json!({"system": "a b", "value": "1"})),

@@ -1,4 +1,4 @@
-//! What holds for any JSON: no panic, nothing taken that is not valid, no time lost.
+//! Properties of any JSON: no panic, no invalid input accepted, no slow input.
 
 use domain::Instrument;
 use domain::fhir::import::definition;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{OWN, coded, instrument, phq9, read, read_with, total, with};
 
-/// JSON that is built of the words FHIR uses, so that it gets past the first look.
+/// JSON that is built of FHIR's words, so that it passes the first checks.
 fn anything() -> impl Strategy<Value = Value> {
     let words = || {
         prop::sample::select(vec![
@@ -155,7 +155,7 @@ fn the_largest_body_is_read_fast_whatever_is_in_it() {
         wide.as_str(),
     ] {
         let resource = fill(unit);
-        // 50 ms, and without optimisation what that costs; the fastest of a few, for busy machines.
+        // 50 ms, or more without optimisation. The fastest of a few runs counts, for busy machines.
         let limit = Duration::from_millis(if cfg!(debug_assertions) { 2000 } else { 50 });
         let mut took = Duration::MAX;
         for _ in 0..5 {

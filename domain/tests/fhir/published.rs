@@ -1,4 +1,4 @@
-//! Examples that others have published.
+//! Published examples of other organisations.
 
 use domain::Code;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn hl7_phq9() -> Value {
 fn the_total_is_what_the_answers_come_to_and_not_what_is_printed() {
     // HL7's example prints 13; 0 + 0 + 0 + 1 + 2 + 1 + 3 + 2 + 1 is 10.
     assert_eq!(total(&hl7_phq9()), 10.0);
-    // The same with LOINC's codes, and a total that LOINC names.
+    // The same with LOINC's codes, and a total with a LOINC code.
     let codes = ["LA6568-5", "LA6569-3", "LA6570-1", "LA6571-9"];
     let links = ["44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"];
     let answers = [0, 0, 0, 1, 2, 1, 3, 2, 1];
@@ -72,7 +72,7 @@ fn the_glasgow_coma_scale_is_read_by_codes() {
         "item": [item("1.1", "LA6560-2", 4), item("1.2", "LA6566-9", 5), item("1.3", "LA6556-0", 4)],
     });
     assert_eq!(total(&published), 13.0);
-    // In the order of LOINC's codes the two items would swap; each code belongs to one item only.
+    // In the order of LOINC's codes the two items would be swapped, but each code belongs to one item only.
     let swapped = with(published.clone(), "item", json!([item("1.1", "LA6566-9", 5), item("1.2", "LA6560-2", 4)]));
     let code = "/item/0/answer/0/valueCoding/code";
     check(&swapped, &[(code, Code::Choice), ("/item/1/answer/0/valueCoding/code", Code::Choice)]);

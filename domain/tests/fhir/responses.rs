@@ -1,4 +1,4 @@
-//! What a response is read as, and what is refused, and where.
+//! The translation of responses, and refusals with their places.
 
 use domain::fhir::response::{Response, Scope};
 use domain::{Code, Instrument};
@@ -18,7 +18,7 @@ fn a_response_becomes_the_document_it_stands_for() {
 
 #[test]
 fn an_answer_counts_by_its_option_and_not_by_the_order_of_codes() {
-    // The two last codes of the difficulty item sort the other way round.
+    // The last two codes of the difficulty item sort in the opposite order.
     for (item, code, counts) in [
         ("q1", "LA6568-5", 0),
         ("q1", "LA6569-3", 1),
@@ -77,7 +77,7 @@ fn every_type_of_value_is_read_or_refused() {
         (json!({"valueDecimal": true}), "/item/0/answer/0/valueDecimal", Code::Type),
         (json!({"valueString": "3"}), "/item/0/answer/0/valueString", Code::Type),
         (json!({"valueQuantity": {"value": 3}}), "/item/0/answer/0/valueQuantity", Code::Type),
-        // No item of PHQ-9 asks for yes or no.
+        // No item of PHQ-9 accepts yes or no.
         (json!({"valueBoolean": true}), "/item/0/answer/0/valueBoolean", Code::Type),
         (json!({"valueCoding": {"code": "LA6573-5"}}), "/item/0/answer/0/valueCoding/code", Code::Choice),
         (json!({"valueCoding": {"code": 3}}), "/item/0/answer/0/valueCoding/code", Code::Type),
@@ -304,7 +304,7 @@ fn another_resource_is_one_finding() {
 
 #[test]
 fn items_are_nested_at_most_sixteen_deep() {
-    // Moved and not copied from level to level: copying recurses.
+    // Moved, not copied, from level to level, because copying recurses.
     let nested = |levels: usize| {
         let inner = json!([{"linkId": "q1", "answer": [{"valueInteger": 1}]}]);
         let items =
@@ -314,7 +314,7 @@ fn items_are_nested_at_most_sixteen_deep() {
     assert_eq!(Value::Object(read(&nested(16)).unwrap().content), json!({"q1": 1}));
     let found = read(&nested(17)).unwrap_err();
     assert_eq!((found.len(), found[0].pointer.matches("/item").count()), (1, 17));
-    // Far deeper than any JSON reader lets through.
+    // Far deeper than any JSON reader accepts.
     assert_eq!(read(&nested(2000)).unwrap_err().len(), 1);
 }
 
@@ -355,7 +355,7 @@ fn an_amended_response_names_what_it_amends() {
     assert_eq!(read(&second).unwrap().client_id.as_deref(), Some("r-1/_history/2"));
     let first = with(resource("amended", json!([])), "meta", json!({"versionId": "2"}));
     assert_eq!(read(&first).unwrap().client_id.as_deref(), Some("r-1"));
-    // What was put right before it came here for the first time amends nothing here.
+    // An amended response whose original was never sent here amends nothing here.
     assert_eq!(read(&resource("amended", json!([]))).unwrap().amends, None);
 
     use Code::{Choice, Conflict, Format, Required, Type};

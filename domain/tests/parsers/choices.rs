@@ -1,11 +1,12 @@
-//! What a generated sample is decided by: bytes, so that a sample is made in microseconds and shrinks with them.
+//! The source of choices for a generated sample: bytes, so that a sample is built in microseconds and shrinks with its
+//! bytes.
 
 use proptest::prelude::*;
 
-/// Bytes that are used up one after another; afterwards every choice is the first one.
+/// Bytes that are used one after another. When they are used up, every choice is the first option.
 pub(crate) struct Choices<'b>(&'b [u8]);
 
-/// As many bytes as a sample of this size asks for.
+/// Enough bytes for a sample of this size.
 pub(crate) fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..most)
 }
@@ -22,7 +23,7 @@ impl<'b> Choices<'b> {
         usize::from(*first) % end
     }
 
-    /// Whether it happens, once in `odds` times.
+    /// True once in `odds` times.
     pub(crate) fn once_in(&mut self, odds: usize) -> bool {
         self.below(odds) == odds - 1
     }

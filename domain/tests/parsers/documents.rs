@@ -1,4 +1,4 @@
-//! Documents: a sound one is read as it is, a faulty one is refused for each of its faults.
+//! Documents: a valid one is read unchanged, an invalid one is refused for each of its faults.
 
 use std::cell::RefCell;
 
@@ -15,7 +15,7 @@ thread_local! {
     static PHQ9: RefCell<Instrument> = RefCell::new(Instrument::from_json(&library::definition("phq-9").unwrap()).unwrap());
 }
 
-/// Reads a body as the door does: a response if it has answers, else a report.
+/// Reads a body in the same way as the door: as a response if it has answers, else as a report.
 fn read(body: &[u8]) -> Result<Envelope, Vec<Finding>> {
     let document: Value = serde_json::from_slice(body).map_err(|_| Vec::new())?;
     if document.get("answers").is_some() {
@@ -58,7 +58,7 @@ fn document(choices: &mut Choices<'_>) -> Value {
     samples::report(choices, &mut |choices| format!("t{}", choices.word(0, 6)))
 }
 
-/// Makes one thing wrong, and tells where the finding is to be. None if that place is one where anything may stand.
+/// Makes one fault and returns the expected place of its finding. None if any content is allowed at that place.
 fn spoil(choices: &mut Choices<'_>, document: &mut Value) -> Option<String> {
     let generic = document["kind"] == "generic";
     let (mut leaves, mut objects) = (Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ fn spoil(choices: &mut Choices<'_>, document: &mut Value) -> Option<String> {
         all[(choices.below(256) * 256 + choices.below(256)) % all.len()].clone()
     };
     match choices.below(3) {
-        // What nobody asked for.
+        // An unknown member.
         0 => {
             let at = pick(choices, &objects);
             if free(&at) {
@@ -78,7 +78,7 @@ fn spoil(choices: &mut Choices<'_>, document: &mut Value) -> Option<String> {
             object.insert("zzz".into(), json!(choices.one_of(&[true, false])));
             Some(format!("{at}/zzz"))
         }
-        // Something that stands nowhere.
+        // A value with a type that is valid nowhere.
         1 => {
             let at = pick(choices, &leaves);
             if free(&at) {
@@ -88,7 +88,7 @@ fn spoil(choices: &mut Choices<'_>, document: &mut Value) -> Option<String> {
                 choices.one_of(&[json!({}), json!([[]]), json!({"a": "b"})].each_ref()).clone();
             Some(at)
         }
-        // A text that says nothing, or none where there must be one.
+        // An empty text, or no text where one is required.
         _ => {
             let required = ["/studyId", "/siteId", "/patientId", "/authoredAt"];
             let at = choices.one_of(&required);
@@ -125,12 +125,12 @@ proptest! {
         }
         let found = read(faulty.to_string().as_bytes()).err().unwrap_or_default();
         prop_assert!(expected.is_empty() == found.is_empty(), "{} {:?} {:?}", faulty, expected, found);
-        // Of a kind that nobody knows the data cannot be judged.
+        // For an unknown kind, the data cannot be checked.
         if expected.iter().any(|at| at == "/kind") {
             expected.retain(|at| !at.starts_with("/data/"));
         }
         for at in &expected {
-            // A later fault may stand in the place of an earlier one, or around it.
+            // A later fault may replace an earlier one, or contain it.
             let told = |finding: &Finding| finding.pointer == *at || at.starts_with(&format!("{}/", finding.pointer));
             prop_assert!(found.iter().any(told), "{} {} {:?}", faulty, at, found);
         }

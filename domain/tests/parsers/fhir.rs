@@ -1,4 +1,4 @@
-//! FHIR resources: a sound one comes to the answers it holds, a faulty one is refused at the place of its fault.
+//! FHIR resources: a valid one gives its answers, an invalid one is refused at the place of its fault.
 
 use std::cell::RefCell;
 
@@ -22,7 +22,7 @@ const LINKS: [&str; 9] =
     ["44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"];
 const AMENDED: &str = "5c7362ef-435e-41c5-9ea5-9ccbc948cf95";
 
-/// Reads a resource as the door does, for a key of one study and any site.
+/// Reads a resource in the same way as the door, for a key with one study and any site.
 fn read(resource: &Value) -> Result<Envelope, Vec<Finding>> {
     PHQ9.with_borrow(|phq9| {
         let response = Response::open(resource);
@@ -46,7 +46,7 @@ fn read(resource: &Value) -> Result<Envelope, Vec<Finding>> {
     })
 }
 
-/// A sound resource, and the answers of it by the instrument's items.
+/// A valid resource, and its answers by the instrument's items.
 fn resource(choices: &mut Choices<'_>) -> (Value, Vec<Option<usize>>) {
     let answers: Vec<Option<usize>> =
         (0..9).map(|_| choices.below(6).checked_sub(1).map(|answer| answer % 4)).collect();
@@ -86,7 +86,7 @@ fn resource(choices: &mut Choices<'_>) -> (Value, Vec<Option<usize>>) {
     (resource, answers)
 }
 
-/// Makes one thing wrong. Gives where the finding is to be.
+/// Makes one fault and returns the expected place of its finding.
 fn spoil(choices: &mut Choices<'_>, resource: &mut Value) -> String {
     let fixed = [
         ("/status", json!("in-progress")),
@@ -110,7 +110,7 @@ fn spoil(choices: &mut Choices<'_>, resource: &mut Value) -> String {
     objects.retain(|at| at.ends_with("/0") && !at.contains("/code"));
     let item = (!objects.is_empty() && choices.once_in(2)).then(|| objects[choices.below(256) % objects.len()].clone());
     if let Some(at) = item {
-        // An item or an answer: what FHIR does not name there, or what changes its meaning.
+        // In an item or an answer: a member that FHIR does not define there, or one that changes the meaning.
         let member = choices.one_of(&["zzz", "modifierExtension"]);
         resource.pointer_mut(&at).unwrap()[member] = json!([{"url": "urn:not"}]);
         return format!("{at}/{member}");

@@ -1,4 +1,4 @@
-//! Texts: of the identities that were planted in one nothing is left.
+//! Texts: no planted identity survives.
 
 use domain::scrub::{Class, Own, Removed, scrub};
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::choices::{Choices, bytes};
 use crate::config;
 
-/// What stands between two things that are told.
+/// Separators between two pieces of a text.
 const BETWEEN: [&str; 16] = [
     ", ",
     "; ",
@@ -25,7 +25,7 @@ const BETWEEN: [&str; 16] = [
     " ",
     " - ",
 ];
-/// What patients tell.
+/// Pieces of patients' texts.
 const WORDS: [&str; 16] = [
     "38.5 degrees",
     "120/80",
@@ -79,7 +79,7 @@ fn grouped(digits: &str, sizes: &[usize], separator: &str) -> String {
     groups.join(separator)
 }
 
-/// An identity as somebody may write it: what is not to be found afterwards, and the text around it that announces it.
+/// An identity as a person may write it: the part that must not survive, and the whole text with its announcement.
 pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
     let plain = |text: String| (text.clone(), text);
     match choices.below(9) {
@@ -156,7 +156,7 @@ proptest! {
         let mut removed = Removed::default();
         let clean = scrub(&text, &own(), &mut removed).unwrap_or_else(|| text.clone());
         for identity in &planted {
-            // A short name may be part of a word that was nobody's.
+            // A short name may be part of a word that belongs to nobody.
             prop_assert!(!clean.contains(identity.as_str()) , "{:?} is left of {:?} in {:?}", identity, text, clean);
         }
         prop_assert!(planted.is_empty() || removed.iter().next().is_some());
@@ -181,7 +181,7 @@ proptest! {
         let once = scrub(&text, &own, &mut Removed::default()).unwrap_or_else(|| text.clone());
         let twice = scrub(&once, &own, &mut Removed::default()).unwrap_or_else(|| once.clone());
         let thrice = scrub(&twice, &own, &mut Removed::default()).unwrap_or_else(|| twice.clone());
-        // What is taken out may bring two numbers side by side that make another; then it ends.
+        // A removal may join two numbers into a new one, which a second pass removes. A third pass must find nothing.
         prop_assert_eq!(&twice, &thrice, "{:?}", text);
     }
 }

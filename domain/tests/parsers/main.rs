@@ -1,9 +1,9 @@
-//! The parsers under many cases: JSON, documents, rows of a batch, FHIR resources, texts that hold identities.
+//! Property tests of the parsers: JSON, documents, rows of a batch, FHIR resources, texts with identities.
 //!
-//! Each property has an oracle beside "no panic": what is sound is accepted and comes out as it went in; what was made
-//! faulty is refused with a finding at the very place; of what was planted nothing is left.
+//! Each property has an oracle besides "no panic". Valid input is accepted and comes out unchanged. Input with a
+//! planted fault is refused with a finding at exactly that place. No planted identity survives.
 //!
-//! `PROPTEST_CASES` says how many cases each property gets. A million of each, in a few minutes:
+//! `PROPTEST_CASES` sets the number of cases of each property. A million cases each take a few minutes:
 //! `PROPTEST_CASES=1000000 cargo test --release -p domain --test parsers`.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
@@ -19,7 +19,7 @@ mod samples;
 
 use proptest::prelude::ProptestConfig;
 
-/// Cases of each property where nobody says how many.
+/// The default number of cases of each property.
 const CASES: u32 = 1000;
 
 fn config() -> ProptestConfig {

@@ -1,5 +1,5 @@
-//! De-identification by a study's own policy: a faulty policy is refused at the place of its fault, and whatever a sound
-//! one says, no identity is left of a report, and its dates move together or not at all.
+//! De-identification by a study's own policy. A faulty policy is refused at the place of its fault. Under every valid
+//! policy, no identity survives in a report, and its dates shift all together or not at all.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use crate::choices::{Choices, bytes};
 use crate::config;
 use crate::samples::{self, now, places};
 
-/// What a study may say of which members; `shift` only where it shifts dates, and `keep` of dates only where it does not.
+/// The actions that a study may choose for each member; `shift` only if the study shifts dates, `keep` of dates only if
+/// it does not.
 const SOUND: [(&str, &str, &[&str]); 14] = [
     ("diary", "note", &["keep", "pseudonymise", "drop"]),
     ("diary", "symptoms/*/since", &["generalise", "pseudonymise", "drop"]),

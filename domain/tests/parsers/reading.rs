@@ -1,4 +1,4 @@
-//! JSON: what is read is what `serde_json` reads, and what is said twice is told, wherever and however it is spelled.
+//! JSON: the reader gives the same values as `serde_json`, and reports every repeated member in any place and spelling.
 
 use domain::Code;
 use domain::reading::{Json, Limits, Unreadable};
@@ -10,7 +10,7 @@ use crate::config;
 use crate::samples;
 
 const LIMITS: Limits = Limits { levels: 20, values: 1000 };
-/// Odds that no byte has.
+/// Odds that no byte can meet.
 const NEVER: usize = 257;
 
 /// A value of any shape.
@@ -46,7 +46,7 @@ fn spelled(choices: &mut Choices<'_>, name: &str) -> String {
     text + "\""
 }
 
-/// Writes a value, and of the objects in it some members more than once. Gives the pointers of these.
+/// Writes a value, with some members of its objects repeated. Returns the pointers of the repeated members.
 fn written(choices: &mut Choices<'_>, value: &Value, at: &str, odds: usize, repeated: &mut Vec<String>) -> String {
     match value {
         Value::Array(items) => {
@@ -62,7 +62,7 @@ fn written(choices: &mut Choices<'_>, value: &Value, at: &str, odds: usize, repe
                 if choices.once_in(odds) {
                     let others = [json!(0), member.clone(), json!({"x": [1]})];
                     let other = others[choices.below(others.len())].to_string();
-                    // Before or behind the first, with others between.
+                    // Before or after the first one, with others between.
                     texts.insert(choices.below(texts.len() + 1), (spelled(choices, name), other));
                     repeated.push(pointer);
                 }
@@ -93,7 +93,7 @@ proptest! {
         let mut repeated = Vec::new();
         let text = written(&mut choices, &value, "", 3, &mut repeated);
         let read = Json::read(text.as_bytes(), LIMITS).unwrap();
-        // What stands in an object that is itself there twice may be told of either.
+        // Members within a repeated object may be reported for either copy.
         let within = |pointer: &String| repeated.iter().any(|outer| pointer.starts_with(&format!("{outer}/")));
         let mut told: Vec<String> = read.faults.iter().map(|fault| fault.pointer.clone()).collect();
         prop_assert!(read.faults.iter().all(|fault| fault.code == Code::Conflict));
@@ -136,7 +136,7 @@ proptest! {
     }
 }
 
-/// The pointers and rules of what a text is refused for; none if it is not JSON.
+/// The pointers and rules for which a text is refused; none if it is not JSON.
 fn refused(text: &str, limits: Limits) -> Option<Vec<(String, String)>> {
     match Json::read(text.as_bytes(), limits) {
         Ok(read) => panic!("{:?}", read.faults),
@@ -158,15 +158,15 @@ fn a_document_is_as_deep_and_as_large_as_its_limits_say_and_no_more() {
     for text in ["[1,2,3,4,5]", "[[],[],[],[],[[[[[]]]]]]", r#"{"a":1,"b":2,"c":3,"d":4,"e":{"f":5,"f":6}}"#] {
         assert_eq!(refused(text, limits), large, "{text}");
     }
-    // All that is wrong is told together.
+    // All faults are reported together.
     let both = refused(r#"{"a":1,"a":[[[[]]]],"b":1}"#, limits).unwrap();
     let pointers: Vec<&str> = both.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(pointers, ["/a/0/0", "/a", ""]);
-    // A text that is too large and no JSON is no JSON.
+    // A text that is both too large and invalid JSON is reported as invalid JSON.
     for text in ["[[[[", "[1,2,3,4,5", "[1,2,3,4,5}", "[[[[1}]]]", r#"{"a":{"b":{"c":{"d":}}}}"#] {
         assert_eq!(refused(text, limits), None, "{text}");
     }
-    // However deep it is.
+    // At any depth.
     assert_eq!(refused(&("[".repeat(100_000) + &"]".repeat(100_000)), limits), deep("/0/0/0"));
 }
 

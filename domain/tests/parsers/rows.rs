@@ -1,4 +1,4 @@
-//! Rows of a batch: accepted exactly where a reader of the whole would accept, and the same however they come in.
+//! Rows of a batch: accepted exactly if a reader of the whole batch would accept it, and independent of the pieces.
 
 use domain::rows::{Format, Row, Splitter};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::choices::{Choices, bytes};
 use crate::config;
 
-/// Pieces of JSON and what only looks like it.
+/// Pieces of JSON, and pieces that only look like JSON.
 const PIECES: [&str; 32] = [
     "[",
     "]",
@@ -43,7 +43,7 @@ const PIECES: [&str; 32] = [
     "\"\\u00e9\"",
 ];
 
-/// The rows of a batch that comes in pieces; none if its frame breaks.
+/// The rows of a batch that arrives in pieces; none if its frame is invalid.
 fn split(format: Format, batch: &[u8], choices: &mut Choices<'_>) -> Option<Vec<Vec<u8>>> {
     let (mut splitter, mut rows, mut rest) = (Splitter::new(format, 1 << 20), Vec::new(), batch);
     while !rest.is_empty() {
@@ -68,7 +68,7 @@ fn batch(choices: &mut Choices<'_>) -> String {
     let count = choices.below(24);
     let piece = |choices: &mut Choices<'_>| choices.one_of(&PIECES);
     if sound {
-        // Often enough all of it is sound, or but for one thing.
+        // Often the whole batch is valid, or has only one fault.
         let rows: Vec<&str> =
             (0..count % 6).map(|_| choices.one_of(&["1", "{}", "[2, \"]\"]", "{\"x\":[1,{}]}", "\"\\\"\""])).collect();
         let mut text = format!("[{}]", rows.join(choices.one_of(&[",", " ,\n", ",\t"])));

@@ -1,4 +1,4 @@
-//! Sound reports of every kind, and what makes one faulty.
+//! Valid reports of every kind, and the faults to put into them.
 
 use domain::Timestamp;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::parse("2026-03-01T08:00:00Z").unwrap()
 }
 
-/// The envelope of a sound report, `data` of its kind. `text` gives what stands where words are free.
+/// The envelope of a valid report with `data` of its kind. `text` generates free text.
 pub(crate) fn report(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_>) -> String) -> Value {
     let kind = choices.one_of(&KINDS);
     let data = match kind {
@@ -33,7 +33,7 @@ pub(crate) fn report(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choice
     document
 }
 
-/// Sets a member every other time.
+/// Sets a member in every second case.
 fn may(choices: &mut Choices<'_>, object: &mut Value, member: &str, value: impl FnOnce(&mut Choices<'_>) -> Value) {
     if choices.once_in(2) {
         object[member] = value(choices);
@@ -106,7 +106,7 @@ fn lab(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_>) -> Stri
     lab
 }
 
-/// An object of anything.
+/// An object with arbitrary content.
 fn object(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_>) -> String, depth: usize) -> Value {
     let names = ["note", "visit", "dob", "Phone", "patient", "name", "MRN", "x", "address", "姓名"];
     let mut members = Map::new();
@@ -128,7 +128,7 @@ fn anything(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_>) ->
     }
 }
 
-/// Pointers of all members that hold no others, and of all objects.
+/// The pointers of all members without children, and of all objects.
 pub(crate) fn places(value: &Value, at: &str, leaves: &mut Vec<String>, objects: &mut Vec<String>) {
     match value {
         Value::Object(members) => {

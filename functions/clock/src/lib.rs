@@ -1,7 +1,8 @@
 //! The component of the clock: a message on `vigil.clock` is one tick of `workers::clock`.
 #![expect(unsafe_code, reason = "the component's export, which the attribute generates")]
 
-use platform::{Error, check, log};
+use platform::{Error, log};
+use state::health::check;
 use workers::clock::{self, Clock};
 
 #[spin_sdk::redis_subscriber]

@@ -1,19 +1,14 @@
-//! `GET /v1/analytes`: which laboratory results are known, by which codes, in which units, and from where they are graded.
+//! `GET /v1/analytes`: the laboratory results that Vigil knows, with their codes, units and grading thresholds.
 
 use domain::intake::ReportKind;
 use domain::{lab, report_rules};
-use platform::auth::Action;
 use platform::http::{Incoming, Reply};
-use platform::problem::Problem;
-
-use crate::config::Config;
-use crate::request::{Query, only};
+use state::edge::problem::Problem;
+use state::edge::query::Query;
 
 /// The panel, with the rules that come with Vigil. A study's own rules are in the document `alert-rules`.
-pub(crate) fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
-    only(incoming, &["GET"], "GET")?;
-    config.keys.admit(incoming.header("authorization"), Action::Follow)?;
-    Query::read(incoming, &[])?;
+pub(crate) fn list(incoming: &Incoming) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
     let rules = report_rules::written(ReportKind::Lab).map_err(Problem::invalid)?;
     Ok(Reply::json(200, &lab::panel(rules.as_array().map_or(&[], Vec::as_slice))))
 }

@@ -1,39 +1,41 @@
-//! `GET /v1/audit/{entity}`: what was done to an entity, and whether that history is whole.
+//! `GET /v1/audit/{entity}`: the audit chain of an entity, and whether it is complete.
 //!
-//! A record that was changed, moved, or taken out of the middle is always told. That the end was cut off is told when
-//! the chain has a head, which lies in Redis and not in the store: `tail` is `confirmed` then. A chain of the one record
-//! that `score` wrote has none; that this record is gone is told as long as the submission itself is there. The content
-//! of a submission is compared with the hash in its last record.
+//! Guarantee: the answer always reports a record that was changed, moved, or removed from the middle. It reports a
+//! removed end if the chain has a head, because the head is in Redis and not in the store: `tail` is `confirmed` then.
+//! A chain with only the record that `score` wrote has no head; its loss is reported while the submission itself
+//! exists. The content of a submission is compared with the hash in its last record.
 
 use domain::audit::{self, Fault, Head, Slot};
 use domain::intake::is_name;
 use domain::library;
-use platform::audit::{Record, head};
-use platform::auth::Principal;
-use platform::entry::{Outline, Rescored, Subject};
+use platform::Error;
+use platform::digest::{digest, hex};
 use platform::http::Reply;
-use platform::identity::{digest, hex};
-use platform::jobs::Analysis;
 use platform::kv::Store;
-use platform::problem::Problem;
-use platform::settings::Settings;
-use platform::{Error, names};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use state::audit::{Record, head};
+use state::edge::auth::Principal;
+use state::edge::problem::Problem;
+use state::edge::request::away;
+use state::imaging::jobs::Analysis;
+use state::names;
+use state::settings::Settings;
+use state::wire::entry::{Outline, Rescored, Subject};
 
-use crate::away;
 use crate::config::Config;
 
-/// Records are not listed but looked up; a gap longer than this counts as the end where no head tells otherwise.
+/// Records cannot be listed, so they are read by number. Without a head, a gap longer than this counts as the end.
 const LONGEST_GAP: usize = 16;
 /// The most records that one answer holds.
 const MOST: u64 = 10_000;
 
-/// Shows an entity's chain to somebody whose key covers the entity.
-pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -> Result<Reply, Problem> {
-    let Some((kind, name)) = entity.split_once('/').filter(|(kind, name)| is_name(kind) && is_name(name)) else {
+/// Shows an entity's chain to a key that covers the entity.
+pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, name: &str) -> Result<Reply, Problem> {
+    if !is_name(kind) || !is_name(name) {
         return Err(Problem::not_found());
-    };
+    }
+    let entity = &format!("{kind}/{name}");
     let store = Store::open().await.map_err(|error| away(&error))?;
     let content = content(config, &store, kind, name).await.map_err(|error| away(&error))?;
     if !principal.covers_all() {
@@ -47,7 +49,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -
     let (mut found, complete) = read(&store, entity, head.as_ref()).await.map_err(|error| away(&error))?;
     if found.is_empty() && head.is_none() {
         match kind {
-            // The first record is written with the content: it was there.
+            // The first record is stored together with the content, so it must have existed.
             "submission" | "analysis" if content.is_some() => found.push(Found::Missing),
             _ => return Err(Problem::not_found()),
         }
@@ -83,7 +85,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, entity: &str) -
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
-/// What is there of an entity now; of settings, the version in force.
+/// The current content of an entity; for settings, the version in force.
 async fn content(config: &Config, store: &Store, kind: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
     if !matches!(kind, "config" | "instrument") {
         return store.bytes(&format!("{kind}/{name}")).await;
@@ -99,7 +101,7 @@ async fn content(config: &Config, store: &Store, kind: &str, name: &str) -> Resu
     }
 }
 
-/// A fixed word for the log.
+/// The kind of an entity, as a fixed word for the log.
 fn name_of(kind: &str) -> &'static str {
     match kind {
         "submission" => "submission",
@@ -137,7 +139,7 @@ fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
     }
 }
 
-/// Whether the content is what the last record says; none when no record says anything about it.
+/// Compares the content with the last record; `None` if no record has a hash of it.
 fn compare(complete: bool, hash: Option<&str>, content: Option<&[u8]>) -> Option<&'static str> {
     let hash = hash.filter(|_| complete)?;
     Some(match content {
@@ -170,7 +172,7 @@ impl Found {
     }
 }
 
-/// Reads a chain up to its head and beyond, up to a gap. Tells also whether that is all of it.
+/// Reads a chain up to its head, and beyond it up to a gap. Also returns whether it was read to its end.
 async fn read(store: &Store, entity: &str, head: Option<&Record>) -> Result<(Vec<Found>, bool), platform::Error> {
     let (mut found, mut gap) = (Vec::new(), 0);
     for n in 0.. {
@@ -191,7 +193,7 @@ async fn read(store: &Store, entity: &str, head: Option<&Record>) -> Result<(Vec
             break;
         }
     }
-    // What is missing at the end is the head's to tell.
+    // Only the head can show that records are missing at the end.
     while matches!(found.last(), Some(Found::Missing)) {
         found.pop();
     }

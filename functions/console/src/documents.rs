@@ -7,23 +7,25 @@ use std::collections::BTreeSet;
 use domain::reading::{Json, Limits};
 use domain::settings::Document;
 use platform::http::{Incoming, Reply};
-use platform::names;
-use platform::problem::{Problem, ProblemType};
-use platform::settings::{self, Settings, Version};
 use serde_json::{Value, json};
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
+use state::edge::request::{away, body, made, reason};
+use state::names;
+use state::settings::{self, Settings, Version};
 
 use crate::config::Config;
-use crate::request::{Query, body, configurer, only, reason};
-use crate::{away, hidden, request};
+use crate::hidden;
+use crate::scope::covers_all;
 
 /// The longest document, bytes.
 const LARGEST: usize = 256 * 1024;
 
-/// All documents, and which version of each is in force.
-pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
-    only(incoming, &["GET"], "GET")?;
-    configurer(config, incoming)?;
-    Query::read(incoming, &[])?;
+/// Lists all documents, with the version of each that is in force.
+pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
+    covers_all(principal)?;
+    Query::none(&incoming.query)?;
     let settings = in_force(config).await?;
     let one = |document: Document| match settings.index().documents.get(document.as_str()) {
         Some(version) => shown(document, version),
@@ -37,23 +39,27 @@ fn shown(document: Document, version: &Version) -> Value {
     json!({"document": document.as_str(), "version": version, "sha256": sha256, "at": at, "by": by})
 }
 
-/// A document: read or replaced.
-pub(crate) async fn answer(config: &Config, incoming: Incoming, name: &str) -> Result<Reply, Problem> {
+/// Finds a document by its name.
+fn named(principal: &Principal, name: &str) -> Result<Document, Problem> {
     let document = Document::parse(name).ok_or_else(Problem::not_found)?;
-    only(&incoming, &["GET", "PUT"], "GET, PUT")?;
-    configurer(config, &incoming)?;
-    if incoming.method == "PUT" {
-        replace(config, incoming, document).await
-    } else {
-        show(config, &incoming, document).await
-    }
+    covers_all(principal)?;
+    Ok(document)
 }
 
-async fn show(config: &Config, incoming: &Incoming, document: Document) -> Result<Reply, Problem> {
-    let query = Query::read(incoming, &["version"])?;
+/// Shows a document: the version in force, or an earlier one.
+pub(crate) async fn show(
+    config: &Config,
+    principal: &Principal,
+    incoming: &Incoming,
+    name: &str,
+) -> Result<Reply, Problem> {
+    let document = named(principal, name)?;
+    let mut query = Query::read(&incoming.query, &["version"]);
+    let version = query.take("version", "a version", |text| Some(text.to_owned()));
+    query.finish()?;
     let settings = in_force(config).await?;
     let current = settings.index().documents.get(document.as_str()).ok_or_else(Problem::not_found)?;
-    let asked = match &query.version {
+    let asked = match &version {
         Some(version) => version.parse().map_err(|_| Problem::not_found())?,
         None => current.version,
     };
@@ -68,21 +74,29 @@ async fn show(config: &Config, incoming: &Incoming, document: Document) -> Resul
     Ok(Reply::new(200, "application/json", content).header("etag", tag(asked)))
 }
 
-/// The tag of a version.
+/// The entity tag of a version.
 fn tag(version: u64) -> String {
     format!("\"{version}\"")
 }
 
-async fn replace(config: &Config, incoming: Incoming, document: Document) -> Result<Reply, Problem> {
-    let query = Query::read(&incoming, &["dry-run"])?;
-    let principal = configurer(config, &incoming)?;
+/// Stores a new version of a document, or only checks it.
+pub(crate) async fn replace(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    name: &str,
+) -> Result<Reply, Problem> {
+    let document = named(principal, name)?;
+    let mut query = Query::read(&incoming.query, &["dry-run"]);
+    let dry_run = query.flag("dry-run");
+    query.finish()?;
     let (reason, expected) = (reason(&incoming)?, incoming.header("if-match").map(str::to_owned));
     let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
     let body = body(incoming, LARGEST).await?;
     let stored = if document == Document::AlertRoutes { Some(stored(config, document).await?) } else { None };
     let (content, kept_from) = checked(document, &body, stored)?;
     drop(body);
-    if query.dry_run {
+    if dry_run {
         return Ok(Reply::json(200, &json!({"document": document.as_str(), "valid": true, "stored": false})));
     }
     let plan = |index: &mut settings::Index, at: &str| {
@@ -95,12 +109,12 @@ async fn replace(config: &Config, incoming: Incoming, document: Document) -> Res
         Ok(index.replace(document, &content, at, &principal.id))
     };
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
-    let made = request::made(changed.map_err(|error| away(&error))?)?;
+    let made = made(changed.map_err(|error| away(&error))?)?;
     let status = if made.version == 1 { 201 } else { 200 };
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
 }
 
-/// The text of a document without faults, and the version of what is stored from which it keeps secrets.
+/// The text of a document without faults, and the stored version from which it keeps secrets.
 fn checked(
     document: Document,
     body: &[u8],
@@ -113,13 +127,13 @@ fn checked(
         kept_from = any.then_some(version);
         faults.extend(unknown);
     }
-    // A mark that stands for nothing is told as that, and not as a secret of the wrong form.
+    // A mark without a stored secret is reported once, and not also as a malformed secret.
     let told: BTreeSet<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
     faults.extend(document.check(&content).into_iter().filter(|fault| !told.contains(&fault.pointer)));
     if faults.is_empty() { Ok((content.to_string(), kept_from)) } else { Err(Problem::invalid(faults)) }
 }
 
-/// What is in force of a document, and its version; 0 if there is none.
+/// The content and version of a document that is in force; version 0 if there is none.
 async fn stored(config: &Config, document: Document) -> Result<(u64, Option<Value>), Problem> {
     let settings = in_force(config).await?;
     let Some(current) = settings.index().documents.get(document.as_str()) else { return Ok((0, None)) };
@@ -128,7 +142,7 @@ async fn stored(config: &Config, document: Document) -> Result<(u64, Option<Valu
     Ok((current.version, content))
 }
 
-/// Whether what is in force is what the sender saw last.
+/// Checks that the version in force is the one that the sender saw last.
 fn check(current: Option<&Version>, expected: Option<&str>, unseen: bool) -> Result<(), Problem> {
     let failed = |detail: &str| Err(Problem::new(ProblemType::PreconditionFailed, detail));
     match (current, expected) {

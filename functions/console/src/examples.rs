@@ -1,15 +1,15 @@
-//! A definition as it is sent: by itself, or with examples that it must score as said.
+//! Reads a definition as it is sent: alone, or with examples and the scores that they must give.
 
 use std::collections::BTreeMap;
 
 use domain::intake::pointer;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument};
-use platform::entry::Score;
-use platform::problem::Problem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use state::edge::problem::Problem;
+use state::wire::entry::Score;
 
 /// The most examples.
 const MOST: usize = 1000;
@@ -23,24 +23,24 @@ struct Envelope<'a> {
     examples: Vec<Example>,
 }
 
-/// Answers, and what they score.
+/// Answers, and the scores that they must give.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Example {
     answers: Map<String, Value>,
     #[serde(default)]
     parameters: BTreeMap<String, String>,
-    /// Values by score; scores that are not named are not compared. `null` is one that is not scored.
+    /// Expected values by score. A score that is not named here is not compared; `null` means not scored.
     #[serde(default)]
     scores: BTreeMap<String, Value>,
 }
 
-/// A definition, with its bytes as they were sent: their hash is what scores name.
+/// A definition, with its bytes as they were sent: scores record the hash of these bytes.
 pub(crate) struct Sent<'a> {
     pub(crate) definition: &'a str,
     examples: Vec<Example>,
     wrapped: bool,
-    /// Members beside the definition that are there more than once.
+    /// Members beside the definition that appear more than once.
     repeated: Vec<Finding>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Sent<'a> {
         let wrapped = value.get("definition").is_some();
         let text = std::str::from_utf8(body).unwrap_or_default();
         if !wrapped {
-            // Whoever reads the definition tells what it has more than once.
+            // The reader of the definition reports the members that it has more than once.
             return Ok(Sent { definition: text, examples: Vec::new(), wrapped, repeated: Vec::new() });
         }
         let envelope = serde_json::from_str::<Envelope<'_>>(text).map_err(|error| {
@@ -75,12 +75,12 @@ impl<'a> Sent<'a> {
         self.definition
     }
 
-    /// Whether anything beside the definition is there more than once.
+    /// Whether a member beside the definition appears more than once.
     pub(crate) fn repeats(&self) -> bool {
         !self.repeated.is_empty()
     }
 
-    /// The refusal for faults of the definition, which point into what was sent.
+    /// The refusal for faults of the definition. Its pointers point into the body that was sent.
     pub(crate) fn refused(&self, mut faults: Vec<Finding>) -> Problem {
         if self.wrapped {
             for fault in &mut faults {
@@ -91,10 +91,10 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// What became of the examples.
+/// The result of the examples.
 pub(crate) struct Scored {
     pub(crate) shown: Vec<Value>,
-    /// Where a score is not what its example says.
+    /// Scores that differ from the example.
     pub(crate) faults: Vec<Finding>,
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn score(instrument: &Instrument, sent: &Sent<'_>) -> Result<Scored, 
     if invalid.is_empty() { Ok(Scored { shown, faults: differing }) } else { Err(Problem::invalid(invalid)) }
 }
 
-/// Whether a value is what an example says: numbers by value, so that 7 is 7.0.
+/// Whether a value is as the example says. Numbers are compared by value, so that 7 equals 7.0.
 fn same(found: Option<&Value>, said: &Value) -> bool {
     match (found, said) {
         (None, Value::Null) => true,

@@ -7,24 +7,27 @@ use domain::alert::breaker::Position;
 use domain::alert::silence::Silence;
 use domain::alert::state::Phase;
 use domain::self_check::Seen;
-use platform::alert_stats::{self, AlertStats};
-use platform::alerts::BUCKETS_MS;
-use platform::problem::Problem;
-use platform::{Error, clock, receivers, self_check};
+use platform::{Error, clock};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
+use state::alerts::BUCKETS_MS;
+use state::alerts::receivers;
+use state::alerts::silences;
+use state::edge::problem::Problem;
+use state::edge::request::away;
+use state::figures::alerts::{self, AlertStats};
+use state::health::self_check;
 
 use crate::config::Config;
 use crate::stats::whole;
-use crate::{away, silences};
 
 const SEVERITIES: [&str; 4] = ["critical", "high", "moderate", "info"];
 const POSITIONS: [Position; 3] = [Position::Closed, Position::Open, Position::HalfOpen];
-/// What takes time, as it is counted, with the metric's name and help.
+/// The measured durations, each with the metric's name and help.
 const LAGS: [(&str, &str, &str); 3] = [
     ("report-to-alert", "report_to_alert", "From a submission's receipt to its alert"),
     ("alert-to-delivered", "alert_to_delivered", "From an alert to the first receiver that took it"),
@@ -37,14 +40,14 @@ const SELF_CHECK: [(&str, &str); 2] = [
     ("self_check_round_trip", "How long that alert was on its way"),
 ];
 
-/// A reading.
+/// One reading of the figures.
 #[derive(Debug)]
 pub(crate) struct Figures {
     stats: AlertStats,
-    /// Receivers of the routes in force, with their breakers.
+    /// The receivers of the routes in force, with their circuit breakers.
     breakers: Vec<(String, Position)>,
     silences: u64,
-    /// How long no self-check has come back, and how long the last one was on its way, milliseconds.
+    /// The time since the last completed self-check, and how long that one took, milliseconds.
     self_check: [Option<u64>; 2],
 }
 
@@ -52,7 +55,7 @@ impl Figures {
     pub(crate) async fn read(config: &Config) -> Result<Self, Problem> {
         let now = clock::now();
         let (stats, breakers) = known(config).await.map_err(|error| away(&error))?;
-        let (all, _) = silences::read(config).await?;
+        let (all, _) = silences::read(&config.redis).await.map_err(|error| away(&error))?;
         let active = |silence: &Silence| silences::state(silence, now) == "active";
         let silences = all.iter().filter(|silence| Silence::read(silence).is_ok_and(|it| active(&it))).count();
         let seen = match config.self_check.is_zero() {
@@ -69,7 +72,7 @@ impl Figures {
 }
 
 async fn known(config: &Config) -> Result<(AlertStats, Vec<(String, Position)>), Error> {
-    let stats = alert_stats::read(&config.redis).await?;
+    let stats = alerts::read(&config.redis).await?;
     let routes = config.routes().await?;
     let mut breakers = Vec::new();
     for receiver in routes.receivers() {

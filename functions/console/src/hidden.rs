@@ -1,14 +1,14 @@
-//! Secrets of receivers, which are stored and never shown.
+//! Hides the secrets of receivers, which are stored and never shown.
 //!
-//! Guarantee: what is read of `alert-routes` holds no signing secret and no credential. In their place stands a mark;
-//! whoever sends the mark back keeps the secret, so that a document can be read, edited and stored.
+//! Guarantee: an answer with `alert-routes` holds no signing secret and no credential; a mark stands in place of each.
+//! A client that sends the mark back keeps the secret, so that a document can be read, edited and stored again.
 //!
-//! The mark of a signing secret says which one it is, so that a new one can be put before those that are kept.
+//! The mark of a signing secret has a number, so that a new secret can be placed before those that are kept.
 
 use domain::{Code, Finding};
 use serde_json::{Map, Value};
 
-/// Stands for a credential, and with a number from 1 for a signing secret.
+/// The mark of a credential; the mark of a signing secret adds a number from 1.
 const MARK: &str = "(kept)";
 
 /// The receivers of a document, by their ids.
@@ -30,7 +30,8 @@ pub(crate) fn hide(document: &mut Value) {
     }
 }
 
-/// Puts the secrets of `stored` in place of marks. Gives whether there were any, and the marks that stand for nothing.
+/// Puts the secrets of `stored` in place of marks. Returns whether there were marks, and a finding for each mark
+/// without a secret.
 pub(crate) fn keep(document: &mut Value, stored: Option<&Value>) -> (bool, Vec<Finding>) {
     let (mut any, mut faults) = (false, Vec::new());
     for (id, receiver) in receivers(document).into_iter().flatten() {
@@ -73,7 +74,7 @@ mod tests {
         assert!(!["s1", "s2", "Bearer"].iter().any(|secret| text.contains(secret)), "{text}");
         let mut back = shown.clone();
         assert_eq!((keep(&mut back, Some(&stored)), &back), ((true, vec![]), &stored));
-        // A new one before an old one; one that is gone; another receiver's.
+        // A new secret before an old one; a mark whose secret is gone; a mark of another receiver.
         shown["receivers"]["a"]["secrets"] = json!(["new", "(kept) 2", "(kept) 3"]);
         shown["receivers"]["c"] = json!({"secrets": ["(kept) 1"], "authorization": "(kept)"});
         let (_, faults) = keep(&mut shown, Some(&stored));

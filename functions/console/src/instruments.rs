@@ -1,4 +1,5 @@
-//! `GET /v1/instruments`, `GET` and `PUT /v1/instruments/{id}`: the library, and instruments of one's own.
+//! `GET /v1/instruments`, `GET` and `PUT /v1/instruments/{id}`: the built-in library, and the instruments of an
+//! installation.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -6,27 +7,26 @@ use std::rc::Rc;
 use domain::intake::is_name;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument, fhir, library};
-use platform::auth::{Action, Principal};
-use platform::fhir::FHIR_JSON;
 use platform::http::{Incoming, Reply};
-use platform::names;
-use platform::problem::{Problem, ProblemType};
-use platform::settings::{self, Draft, Index, Settings, Stored, built_in};
 use serde_json::{Value, json};
+use state::edge::auth::Principal;
+use state::edge::fhir::FHIR_JSON;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
+use state::edge::request::{away, body, bytes, made, reason};
+use state::names;
+use state::settings::{self, Draft, Index, Settings, Stored, built_in};
 
 use crate::config::Config;
 use crate::examples::{self, Scored, Sent};
-use crate::request::{Query, body, bytes, configurer, only, reason};
-use crate::{away, request};
+use crate::scope::covers_all;
 
 /// The longest definition with its examples, bytes.
 const LARGEST: usize = 1024 * 1024;
 
-/// All instruments, and which version of each is meant where none is named.
+/// Lists all instruments, with the version of each that is used when a client names none.
 pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
-    only(incoming, &["GET"], "GET")?;
-    config.keys.admit(incoming.header("authorization"), Action::Follow)?;
-    Query::read(incoming, &[])?;
+    Query::none(&incoming.query)?;
     let settings = in_force(config).await?;
     let mut ids: BTreeSet<&str> = library::ids().collect();
     ids.extend(settings.index().instruments.keys().map(String::as_str));
@@ -57,20 +57,16 @@ fn summary(settings: &Settings, instrument: &Instrument) -> Value {
     })
 }
 
-/// An instrument: read, or a version of it stored.
-pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Result<Reply, Problem> {
+/// An instrument's definition.
+pub(crate) async fn show(config: &Config, incoming: &Incoming, id: &str) -> Result<Reply, Problem> {
     if !is_name(id) {
         return Err(Problem::not_found());
     }
-    only(&incoming, &["GET", "PUT"], "GET, PUT")?;
-    if incoming.method == "PUT" {
-        let principal = configurer(config, &incoming)?;
-        return store(config, incoming, principal, id).await;
-    }
-    config.keys.admit(incoming.header("authorization"), Action::Follow)?;
-    let query = Query::read(&incoming, &["version"])?;
+    let mut query = Query::read(&incoming.query, &["version"]);
+    let version = query.take("version", "a version", |text| Some(text.to_owned()));
+    query.finish()?;
     let settings = in_force(config).await?;
-    let found = find(config, &settings, id, query.version.as_deref()).await?;
+    let found = find(config, &settings, id, version.as_deref()).await?;
     let instrument = found.ok_or_else(Problem::not_found)?;
     let definition = definition(config, &settings, &instrument).await?;
     Ok(Reply::new(200, "application/json", definition).header("etag", format!("\"{}\"", instrument.hash())))
@@ -87,21 +83,33 @@ async fn definition(config: &Config, settings: &Settings, instrument: &Instrumen
     library::definition(id).ok_or_else(Problem::not_found)
 }
 
-async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &str) -> Result<Reply, Problem> {
-    let query = Query::read(&incoming, &["dry-run"])?;
+/// Stores a new version of an instrument, or only checks it.
+pub(crate) async fn store(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    id: &str,
+) -> Result<Reply, Problem> {
+    if !is_name(id) {
+        return Err(Problem::not_found());
+    }
+    covers_all(principal)?;
+    let mut query = Query::read(&incoming.query, &["dry-run"]);
+    let dry_run = query.flag("dry-run");
+    query.finish()?;
     let reason = reason(&incoming)?;
     let is_fhir = incoming.is_type(FHIR_JSON);
     let mut body = if is_fhir { bytes(incoming, LARGEST).await? } else { body(incoming, LARGEST).await? };
     let settings = in_force(config).await?;
     let current = find(config, &settings, id, None).await?;
-    // Nothing is waited for between what is read of a large definition and the end of its use.
+    // There is no `await` between reading a large definition and its last use.
     if is_fhir {
         body = translated(&body, id)?;
     }
     let sent = Sent::read(&body)?;
     let (instrument, examples) = checked(&sent, current.as_deref(), id)?;
     let definition = sent.into_definition();
-    if query.dry_run {
+    if dry_run {
         let document = json!({
             "id": id,
             "version": instrument.version(),
@@ -116,7 +124,7 @@ async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &
     }
     let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, definition, principal);
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
-    let known = request::made(changed.map_err(|error| away(&error))?)?;
+    let known = made(changed.map_err(|error| away(&error))?)?;
     let document = json!({
         "id": id,
         "version": instrument.version(),
@@ -127,7 +135,7 @@ async fn store(config: &Config, incoming: Incoming, principal: &Principal, id: &
     Ok(Reply::json(if known { 200 } else { 201 }, &document))
 }
 
-/// A FHIR questionnaire as a definition.
+/// Converts a FHIR questionnaire to a definition.
 fn translated(body: &[u8], id: &str) -> Result<Vec<u8>, Problem> {
     let Json { value, faults } = Problem::json(body, Limits::DEFINITION)?;
     match fhir::import::definition(&value, id) {
@@ -136,7 +144,7 @@ fn translated(body: &[u8], id: &str) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// An instrument without faults, and what became of its examples.
+/// An instrument without faults, and the result of its examples.
 fn checked(sent: &Sent<'_>, current: Option<&Instrument>, id: &str) -> Result<(Instrument, Scored), Problem> {
     let instrument = Instrument::from_json(sent.definition.as_bytes()).map_err(|faults| sent.refused(faults))?;
     let mut faults = misnamed(&instrument, id);
@@ -148,7 +156,7 @@ fn checked(sent: &Sent<'_>, current: Option<&Instrument>, id: &str) -> Result<(I
     Ok((instrument, examples))
 }
 
-/// What is stored, and what is in force from then on. Gives whether the version was there already.
+/// Plans what to store and which version comes into force. Returns whether the version existed already.
 fn plan(
     index: &mut Index,
     at: &str,
@@ -172,7 +180,7 @@ fn plan(
         before,
     };
     if let Some(built_in) = built_in.filter(|built_in| built_in.version() == version) {
-        // Back to what came with Vigil.
+        // Returns to the built-in version.
         own.current = None;
         return if built_in.hash() == instrument.hash() { Ok((true, draft)) } else { Err(taken()) };
     }
@@ -188,7 +196,7 @@ fn plan(
     Ok((known, draft))
 }
 
-/// Faults of a definition's names: it must be what the path says, and a version must stand in a path and in FHIR.
+/// Checks the names in a definition: the id must match the path, and the version must be valid in a path and in FHIR.
 fn misnamed(instrument: &Instrument, id: &str) -> Vec<Finding> {
     let mut faults = Vec::new();
     if instrument.id() != id {
@@ -200,7 +208,7 @@ fn misnamed(instrument: &Instrument, id: &str) -> Vec<Finding> {
     faults
 }
 
-/// A rule that cannot be switched off cannot be left out by a later version either.
+/// A later version may not omit a rule that cannot be switched off.
 fn dropped(current: &Instrument, next: &Instrument) -> Vec<Finding> {
     let kept = |id: &str| next.rules().iter().any(|rule| rule.id() == id && rule.always());
     let lost = current.rules().iter().filter(|rule| rule.always() && !kept(rule.id()));

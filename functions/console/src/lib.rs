@@ -1,129 +1,99 @@
-//! For operators: configuration documents and instruments, changed while Vigil runs; silences, receivers and dead
-//! letters; histories, counters and metrics. For clinicians: alerts.
+//! For administrators and operators: change configuration documents and instruments while Vigil runs; manage receivers,
+//! dead letters and links between subjects; read audit chains, counters and metrics.
 //!
-//! Guarantee: what is stored is checked as a whole first, has its record in an audit chain, and is in force for
-//! everything that comes in after the answer. A version is never changed; an earlier one stays readable.
+//! Guarantee: a change is checked as a whole before it is stored, has its record in an audit chain, and is in force for
+//! everything that arrives after the answer. A version never changes; earlier versions stay readable.
 
-mod alerts;
 mod analytes;
 mod audit;
 mod config;
+mod dead_letters;
 mod documents;
 mod examples;
 mod figures;
 mod hidden;
 mod instruments;
-mod letters;
-mod links;
-mod parameters;
 mod receivers;
-mod request;
 mod rescore;
 mod scope;
-mod silences;
 mod stats;
 mod subject_links;
 
-use std::time::Duration;
-
-use platform::auth::Action;
-use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
-use platform::{Error, log, tally};
+use state::edge::auth::Action;
+use state::edge::serve::{Described, Route, described, serve};
 
 use config::Config;
-use request::only;
 
 platform::serve!(handle);
-platform::asked!("console", config::read);
+state::asked!("console", config::read);
 
-/// The whole of a request: much shorter than what a change may take before another may begin.
-const TOTAL: Duration = Duration::from_secs(3);
+/// The paths, and who may call them.
+pub(crate) const ROUTES: &[Route<Config>] = &[
+    Route::key("GET", "/v1/config", Action::Configure, |c| {
+        Box::pin(async move { documents::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("GET", "/v1/config/{document}", Action::Configure, |c| {
+        Box::pin(async move { documents::show(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("PUT", "/v1/config/{document}", Action::Configure, |c| {
+        let document = c.segment(0).to_owned();
+        Box::pin(async move { documents::replace(&c.config, &c.principal, c.incoming, &document).await })
+    }),
+    Route::key("GET", "/v1/analytes", Action::Follow, |c| Box::pin(async move { analytes::list(&c.incoming) })),
+    Route::key("GET", "/v1/instruments", Action::Follow, |c| {
+        Box::pin(async move { instruments::list(&c.config, &c.incoming).await })
+    }),
+    Route::key("GET", "/v1/instruments/{instrument}", Action::Follow, |c| {
+        Box::pin(async move { instruments::show(&c.config, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("PUT", "/v1/instruments/{instrument}", Action::Configure, |c| {
+        let instrument = c.segment(0).to_owned();
+        Box::pin(async move { instruments::store(&c.config, &c.principal, c.incoming, &instrument).await })
+    }),
+    Route::key("POST", "/v1/instruments/{instrument}/rescore", Action::Configure, |c| {
+        let instrument = c.segment(0).to_owned();
+        Box::pin(async move { rescore::answer(&c.config, &c.principal, c.incoming, &instrument).await })
+    }),
+    Route::key("GET", "/v1/audit/{kind}/{id}", Action::Audit, |c| {
+        Box::pin(async move { audit::show(&c.config, &c.principal, c.segment(0), c.segment(1)).await })
+    }),
+    Route::key("GET", "/v1/stats/sites", Action::Read, |c| {
+        Box::pin(async move { stats::sites(&c.config, &c.principal).await })
+    }),
+    Route::key("GET", "/metrics", Action::Measure, |c| {
+        Box::pin(async move { stats::metrics(&c.config, &c.principal).await })
+    }),
+    Route::key("GET", "/v1/subjects/{pseudonym}/links", Action::Read, |c| {
+        Box::pin(async move { subject_links::list(&c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("POST", "/v1/subjects/{pseudonym}/links", Action::Link, |c| {
+        let subject = c.segment(0).to_owned();
+        Box::pin(async move { subject_links::begin(&c.config, &c.principal, c.incoming, &subject).await })
+    }),
+    Route::key("DELETE", "/v1/subjects/{pseudonym}/links/{to}", Action::Link, |c| {
+        let (subject, to) = (c.segment(0).to_owned(), c.segment(1).to_owned());
+        Box::pin(async move { subject_links::end(&c.config, &c.principal, c.incoming, &subject, &to).await })
+    }),
+    Route::key("GET", "/v1/receivers", Action::Operate, |c| {
+        Box::pin(async move { receivers::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("POST", "/v1/receivers/{receiver}/enable", Action::Operate, |c| {
+        Box::pin(async move { receivers::enable(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("GET", "/v1/dead-letters", Action::Operate, |c| {
+        Box::pin(async move { dead_letters::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("POST", "/v1/dead-letters/replay", Action::Operate, |c| {
+        Box::pin(async move { dead_letters::replay(&c.config, &c.principal, c.incoming).await })
+    }),
+];
+
+/// The paths of this component, and who may call them.
+pub fn routes() -> Vec<Described> {
+    described(ROUTES)
+}
 
 async fn handle(incoming: Incoming) -> Reply {
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
-    let config = match config::get().await {
-        Ok(config) => config,
-        Err(error) => {
-            log::error("misconfigured").cause(&error).write();
-            return Problem::new(ProblemType::Unavailable, "the service is not configured").into();
-        }
-    };
-    let page = links::page(&incoming);
-    let answer = deadline.run(answer(&config, incoming)).await.unwrap_or_else(|TimedOut| {
-        config.redis.forget();
-        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
-    });
-    answer.unwrap_or_else(|problem| {
-        tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
-        match page {
-            Some(language) => links::failed(language, problem),
-            None => Reply::from(problem),
-        }
-    })
-}
-
-async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
-    let path = incoming.path.clone();
-    match path.as_str() {
-        "/v1/config" => documents::list(config, &incoming).await,
-        "/v1/analytes" => analytes::list(config, &incoming),
-        "/v1/instruments" => instruments::list(config, &incoming).await,
-        "/v1/alerts" => alerts::list(config, &incoming).await,
-        "/v1/dead-letters" => letters::list(config, &incoming).await,
-        "/v1/dead-letters/replay" => letters::replay(config, incoming).await,
-        "/v1/receivers" => receivers::list(config, &incoming).await,
-        "/v1/silences" => silences::answer(config, incoming).await,
-        "/v1/stats/sites" => {
-            only(&incoming, &["GET"], "GET")?;
-            let principal = config.keys.admit(incoming.header("authorization"), Action::Read)?;
-            stats::sites(config, principal).await
-        }
-        "/metrics" => {
-            only(&incoming, &["GET"], "GET")?;
-            let principal = config.keys.admit(incoming.header("authorization"), Action::Measure)?;
-            stats::metrics(config, principal).await
-        }
-        path => {
-            if let Some(entity) = path.strip_prefix("/v1/audit/") {
-                only(&incoming, &["GET"], "GET")?;
-                let principal = config.keys.admit(incoming.header("authorization"), Action::Audit)?;
-                return audit::show(config, principal, entity).await;
-            }
-            if let Some(alert) = path.strip_prefix("/v1/alerts/") {
-                return alerts::answer(config, incoming, alert).await;
-            }
-            if let Some(token) = path.strip_prefix(links::PATH) {
-                return links::answer(config, incoming, token).await;
-            }
-            if let Some(receiver) = path.strip_prefix("/v1/receivers/") {
-                let receiver = receiver.strip_suffix("/enable").ok_or_else(Problem::not_found)?;
-                return receivers::enable(config, &incoming, receiver).await;
-            }
-            if let Some(subject) = path.strip_prefix("/v1/subjects/") {
-                return match subject.split('/').collect::<Vec<_>>().as_slice() {
-                    [subject, "links"] => subject_links::answer(config, incoming, subject).await,
-                    [subject, "links", to] => subject_links::end(config, incoming, subject, to).await,
-                    _ => Err(Problem::not_found()),
-                };
-            }
-            if let Some(silence) = path.strip_prefix("/v1/silences/") {
-                return silences::end(config, &incoming, silence).await;
-            }
-            if let Some(name) = path.strip_prefix("/v1/config/") {
-                return documents::answer(config, incoming, name).await;
-            }
-            let id = path.strip_prefix("/v1/instruments/").ok_or_else(Problem::not_found)?;
-            match id.strip_suffix("/rescore") {
-                Some(id) => rescore::answer(config, incoming, id).await,
-                None => instruments::answer(config, incoming, id).await,
-            }
-        }
-    }
-}
-
-fn away(error: &Error) -> Problem {
-    log::error("operation-failed").cause(error).write();
-    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+    serve::<Config>(incoming).await
 }

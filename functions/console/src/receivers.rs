@@ -1,28 +1,29 @@
-//! `GET /v1/receivers` and `POST /v1/receivers/{id}/enable`: who is told of alerts, and whether they can be reached.
+//! `GET /v1/receivers` and `POST /v1/receivers/{id}/enable`: the receivers of alerts, and whether they can be reached.
 //!
-//! Guarantee: neither an address nor a secret is shown; a receiver is its id. That one is told again that wanted no
-//! message any more is in its audit chain. An administrator of a study has the receivers that its settings alone name.
+//! Guarantee: the answer shows neither addresses nor secrets; it names a receiver by its id. The audit chain of a
+//! receiver records that it was enabled again. An administrator of a study sees only the receivers that no other
+//! study's settings name.
 
 use domain::intake::is_name;
-use platform::audit::{self, Action as Audited};
-use platform::auth::{Action, Principal};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
-use platform::problem::Problem;
 use platform::redis::text;
-use platform::{Error, clock, names, receivers};
+use platform::{Error, clock};
 use serde_json::{Value, json};
+use state::alerts::receivers;
+use state::audit::{self, Action as Audited};
+use state::edge::auth::Principal;
+use state::edge::problem::Problem;
+use state::edge::query::Query;
+use state::edge::request::{away, reason};
+use state::names;
 
-use crate::away;
 use crate::config::Config;
-use crate::request::{Query, only, reason};
-use crate::scope::{administrator, has_receiver};
+use crate::scope::has_receiver;
 
 /// All receivers of the routes in force.
-pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
-    only(incoming, &["GET"], "GET")?;
-    let principal = administrator(config, incoming, Action::Operate)?;
-    Query::read(incoming, &[])?;
+pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
     let shown = shown(config, principal).await.map_err(|error| away(&error))?;
     Ok(Reply::json(200, &json!({"receivers": shown})).header("cache-control", "no-store"))
 }
@@ -62,14 +63,17 @@ fn word(value: &spin_sdk::redis::RedisResult) -> Option<String> {
     }
 }
 
-/// Tells a receiver of alerts again that answered 410. What it missed are dead letters, and can be replayed.
-pub(crate) async fn enable(config: &Config, incoming: &Incoming, id: &str) -> Result<Reply, Problem> {
+/// Enables a receiver again that answered 410. The alerts that it missed are dead letters and can be replayed.
+pub(crate) async fn enable(
+    config: &Config,
+    principal: &Principal,
+    incoming: &Incoming,
+    id: &str,
+) -> Result<Reply, Problem> {
     if !is_name(id) {
         return Err(Problem::not_found());
     }
-    only(incoming, &["POST"], "POST")?;
-    let principal = administrator(config, incoming, Action::Operate)?;
-    Query::read(incoming, &[])?;
+    Query::none(&incoming.query)?;
     let reason = reason(incoming)?;
     let routes = config.routes().await.map_err(|error| away(&error))?;
     if !has_receiver(principal, &routes, id) {

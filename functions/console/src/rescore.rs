@@ -1,8 +1,8 @@
-//! `POST /v1/instruments/{id}/rescore`: what the stored responses of a study score by another version.
+//! `POST /v1/instruments/{id}/rescore`: scores the stored responses of a study by another version of the instrument.
 //!
-//! Guarantee: the scores that a response was given when it came in stay what they are; those by another version are kept
-//! beside them, with an audit chain of their own. Nothing is stored before the differences could be seen: a dry run is
-//! what is done unless it is said otherwise. No alert is raised: what came long ago is reviewed, not rung for.
+//! Guarantee: the original scores of a response stay unchanged; the new scores are kept beside them, with an audit
+//! chain of their own. A request is a dry run unless it says otherwise, so that the differences can be seen before
+//! anything is stored. No alert is raised: old responses are reviewed, they ring nobody.
 //!
 //! Mechanism: page by page over the index of a study's responses; each page is one transaction.
 
@@ -12,22 +12,23 @@ use std::time::Duration;
 use domain::intake::{is_name, pointer};
 use domain::reading::{Json, Limits};
 use domain::{Answers, Code, Finding, Instrument, Parameters};
-use platform::audit::{self, Action as Audited, Change};
-use platform::auth::{Action, Principal};
-use platform::entry::{Record, Rescore, Rescored, Score, ScoredWith, State, Submission};
+use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
-use platform::identity::{digest, hex};
-use platform::index::{self, Cursor, Order};
 use platform::kv::{self, Batch, Store};
-use platform::lock::Lock;
-use platform::problem::{Problem, ProblemType};
-use platform::settings::Settings;
-use platform::{Error, clock, erasure, names};
+use platform::{Error, clock};
 use serde_json::{Map, Value, json};
+use state::audit::{self, Action as Audited, Change};
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
+use state::edge::request::{away, body, reason};
+use state::lock::Lock;
+use state::settings::Settings;
+use state::subjects::pages::{self, Cursor, Order};
+use state::wire::entry::{Record, Rescore, Rescored, Score, ScoredWith, State, Submission};
+use state::{erasure, names};
 
-use crate::away;
 use crate::config::Config;
-use crate::request::{Query, body, only, reason};
 
 /// The longest body, bytes.
 const LARGEST: usize = 4096;
@@ -36,7 +37,7 @@ const MOST: u64 = 500;
 /// How long a page may take before another may begin.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// What is asked for.
+/// The parameters of the request.
 struct Wanted {
     study: String,
     version: String,
@@ -45,7 +46,7 @@ struct Wanted {
     cursor: Option<Cursor>,
 }
 
-/// What was found in a page.
+/// The result of a page.
 #[derive(Default)]
 struct Report {
     looked: usize,
@@ -55,13 +56,16 @@ struct Report {
 }
 
 /// Scores a page of a study's responses again.
-pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Result<Reply, Problem> {
+pub(crate) async fn answer(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    id: &str,
+) -> Result<Reply, Problem> {
     if !is_name(id) {
         return Err(Problem::not_found());
     }
-    only(&incoming, &["POST"], "POST")?;
-    let principal = config.keys.admit(incoming.header("authorization"), Action::Configure)?;
-    Query::read(&incoming, &[])?;
+    Query::none(&incoming.query)?;
     let reason = reason(&incoming)?;
     let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
     if !principal.covers(&wanted.study, "*") {
@@ -95,7 +99,8 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, id: &str) -> Res
         "unchanged": report.unchanged,
         "changed": report.changed,
         "invalid": report.invalid,
-        "cursor": next.map(|next| next.show()),
+        "cursor": next.as_ref().map(Cursor::show),
+        "more": next.is_some(),
     });
     Ok(Reply::json(200, &document))
 }
@@ -109,7 +114,7 @@ async fn page(
 ) -> Result<(Report, Option<Cursor>), Error> {
     let (redis, store) = (&config.redis, Store::open().await?);
     let of_study = names::responses(&wanted.study, instrument.id());
-    let (members, next) = index::page(redis, &of_study, Order::Up, wanted.cursor.as_ref(), wanted.limit).await?;
+    let (members, next) = pages::page(redis, &of_study, Order::Up, wanted.cursor.as_ref(), wanted.limit).await?;
     let (mut report, mut batch, mut stored) = (Report::default(), Batch::default(), Vec::new());
     for (_, id) in members {
         let record: Option<Record> = store.get(&names::submission(&id)).await?;
@@ -124,7 +129,7 @@ async fn page(
         }
     }
     kv::put_all(&mut batch)?;
-    // An erasure that began in the meantime has not seen what was stored just now.
+    // An erasure that began meanwhile did not see the scores that were just stored.
     let ids: Vec<&str> = stored.iter().map(String::as_str).collect();
     let erased = erasure::find(redis, &ids).await?;
     kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
@@ -132,7 +137,7 @@ async fn page(
 }
 
 impl Report {
-    /// Scores a response again and writes down what differs. None if that cannot be done.
+    /// Scores a response again and notes the differences. `None` if the response cannot be scored.
     fn compare(&mut self, record: &Record, instrument: &Instrument, principal: &Principal) -> Option<Rescore> {
         let submission = &record.submission;
         let (answers, parameters) = match readable(submission, instrument) {
@@ -167,7 +172,7 @@ impl Report {
     }
 }
 
-/// What a version makes of the answers and the parameters that came with them.
+/// Reads the stored answers and parameters by a version of the instrument.
 fn readable(submission: &Submission, instrument: &Instrument) -> Result<(Answers, Parameters), Vec<Finding>> {
     match (instrument.read(&submission.content), instrument.parameters(&submission.parameters)) {
         (Ok(answers), Ok(parameters)) => Ok((answers, parameters)),
@@ -180,7 +185,7 @@ fn readable(submission: &Submission, instrument: &Instrument) -> Result<(Answers
     }
 }
 
-/// The scores that are not the same, before and after.
+/// The scores that differ, before and after.
 fn differences(before: &[Score], after: &[Score]) -> Vec<Value> {
     let find = |scores: &[Score], id: &str| scores.iter().find(|score| score.id == id).cloned();
     let shown =
@@ -197,7 +202,7 @@ fn differences(before: &[Score], after: &[Score]) -> Vec<Value> {
     differences
 }
 
-/// Adds scores to a submission's others, if those of this definition are not there yet, nor were the first.
+/// Adds scores to a submission, unless it already has scores by this definition, original or added.
 async fn put(
     redis: &platform::redis::Redis,
     store: &Store,

@@ -1,49 +1,25 @@
-//! What an administrator of some studies may see and change of what all studies share.
+//! The limits of an administrator of some studies on the things that all studies share.
 //!
-//! Guarantee: a silence, a receiver or a dead letter is theirs if it concerns nothing that their key does not cover. All
-//! others are not there.
+//! Guarantee: the administrator sees a receiver or a dead letter only if the key covers everything that it concerns.
+//! All others look as if they did not exist.
 
 use domain::alert::routes::Routes;
-use domain::alert::silence::{Property, Silence};
-use platform::auth::{Action, Principal};
-use platform::dead::Letter;
-use platform::entry::Alert;
-use platform::http::Incoming;
+use platform::Error;
 use platform::kv::Store;
-use platform::problem::Problem;
-use platform::{Error, names};
+use state::dead_letters::Letter;
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::names;
+use state::wire::entry::Alert;
 
-use crate::config::Config;
-
-/// The holder of an administrator's key, of whatever studies.
-pub(crate) fn administrator<'a>(
-    config: &'a Config,
-    incoming: &Incoming,
-    action: Action,
-) -> Result<&'a Principal, Problem> {
-    config.keys.admit(incoming.header("authorization"), action)
-}
-
-/// Whether a silence is about nothing but what the key covers.
-pub(crate) fn has_silence(principal: &Principal, silence: &Silence) -> bool {
-    let named = |property: Property| -> Vec<&str> {
-        let of = silence.matchers.iter().filter(|it| it.property == property).flat_map(|it| &it.values);
-        let values: Vec<&str> = of.map(String::as_str).collect();
-        // What is not named is all of it.
-        if values.is_empty() { vec!["*"] } else { values }
-    };
-    let sites = named(Property::Site);
-    named(Property::Study).iter().all(|study| sites.iter().all(|site| principal.covers(study, site)))
-}
-
-/// Whether nothing but what the key covers tells a receiver.
+/// Whether the key covers every alert that can reach a receiver.
 pub(crate) fn has_receiver(principal: &Principal, routes: &Routes, receiver: &str) -> bool {
     let places = routes.places(receiver);
     principal.covers_all() || !places.is_empty() && places.iter().all(|(study, site)| principal.covers(study, site))
 }
 
-/// Whether a dead letter is about what the key covers. One of which nobody knows what it is about is for those who cover
-/// all.
+/// Whether the key covers a dead letter. If nobody can tell what a dead letter concerns, only a key that covers
+/// everything sees it.
 pub(crate) async fn has_letter(store: &Store, principal: &Principal, letter: &Letter) -> Result<bool, Error> {
     if principal.covers_all() {
         return Ok(true);
@@ -58,4 +34,15 @@ pub(crate) async fn has_letter(store: &Store, principal: &Principal, letter: &Le
         (None, None) => None,
     };
     Ok(place.is_some_and(|(study, site)| principal.covers(&study, &site)))
+}
+
+/// Refuses access to shared settings to a key that does not cover everything.
+///
+/// # Errors
+/// 403.
+pub(crate) fn covers_all(principal: &Principal) -> Result<(), Problem> {
+    if principal.covers_all() {
+        return Ok(());
+    }
+    Err(Problem::new(ProblemType::Forbidden, "this is shared by all studies, and the key does not cover all"))
 }

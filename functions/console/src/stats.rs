@@ -1,17 +1,14 @@
-//! `GET /v1/stats/sites` and `GET /metrics`: what the doors did and what waits.
+//! `GET /v1/stats/sites` and `GET /metrics`: counters of the doors, and waiting work.
 //!
-//! Guarantee: the figures of one answer are of one moment. A key sees the counters of its own study and site; `*` as a
-//! site or a kind stands for what a refused request did not tell, and is seen by keys that cover everything.
+//! Guarantee: all figures of one answer are from the same moment. A key sees the counters of its own study and site.
+//! `*` as a site or kind means that a refused request did not tell it; only keys that cover everything see those.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use platform::auth::Principal;
 use platform::deadline::Deadline;
 use platform::http::Reply;
-use platform::problem::{Problem, ProblemType};
-use platform::stats::{self, Counter, Stats};
 use platform::{clock, log};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -20,20 +17,23 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value, json};
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::request::away;
+use state::figures::counters::{self, Counter, Stats};
 
-use crate::away;
 use crate::config::Config;
 use crate::figures::Figures;
 
-/// The most a reading may take.
+/// The longest time for one reading.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What is counted, and always shown, counted or not.
+/// The counted outcomes; all are shown, even at zero.
 const OUTCOMES: [&str; 9] =
     ["accepted", "duplicate", "conflict", "rejected", "oversized", "limited", "busy", "unauthenticated", "forbidden"];
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 async fn read(config: &Config, principal: &Principal) -> Result<Stats, Problem> {
-    let read = Deadline::after(PATIENCE).run(stats::read(&config.redis)).await.map_err(|timed_out| {
+    let read = Deadline::after(PATIENCE).run(counters::read(&config.redis)).await.map_err(|timed_out| {
         config.redis.forget();
         log::error("read-failed").cause(&timed_out).write();
         Problem::new(ProblemType::Unavailable, "the counters cannot be read in time")
@@ -58,14 +58,14 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// The sums of one site, of all kinds and of each.
+/// The sums of one site: over all kinds, and for each kind.
 #[derive(Default)]
 struct Site<'a> {
     all: Sums<'a>,
     kinds: BTreeMap<&'a str, Sums<'a>>,
 }
 
-/// The counters of every site that the key covers, by kind and together.
+/// The counters of every site that the key covers, by kind and in total.
 pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
     let read = read(config, principal).await?;
     let mut total = Sums::default();
@@ -112,7 +112,7 @@ pub(crate) async fn metrics(config: &Config, principal: &Principal) -> Result<Re
     Ok(Reply::new(200, OPEN_METRICS, text))
 }
 
-/// A reading, as the encoder asks for it.
+/// One reading, in the form that the encoder needs.
 #[derive(Debug)]
 struct Reading {
     stats: Stats,
@@ -120,7 +120,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// How long the oldest of a queue has waited; 0 when it is empty.
+    /// How long the oldest entry of a queue has waited; 0 when the queue is empty.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of an age are far below 2^52")]
     fn age(&self, oldest_ms: Option<i64>) -> f64 {
         oldest_ms.map_or(0.0, |oldest| (self.now_ms - oldest).max(0) as f64 / 1000.0)

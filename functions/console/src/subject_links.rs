@@ -1,40 +1,48 @@
-//! `GET`, `POST /v1/subjects/{pseudonym}/links` and `DELETE /v1/subjects/{pseudonym}/links/{to}`: which subjects are one
-//! person.
+//! `GET`, `POST /v1/subjects/{pseudonym}/links` and `DELETE /v1/subjects/{pseudonym}/links/{to}`: links subjects that
+//! are one person.
 //!
-//! Guarantee: only an administrator whose key covers both subjects links them or takes a link back, with a reason, and
-//! both subjects' audit chains say so. See [`platform::linked`] for what follows from a link.
+//! Guarantee: only an administrator whose key covers both subjects adds or removes a link. Each change needs a reason
+//! and is recorded in the audit chains of both subjects. See [`state::subjects::links`] for the effect of a link.
 
 use domain::{Code, Finding};
-use platform::auth::{Action, Principal};
-use platform::entry::Subject;
-use platform::erasure::{reason, texts};
 use platform::http::{Incoming, Reply};
-use platform::identity::is_pseudonym;
 use platform::kv::Store;
-use platform::linked::{self, Changed, MOST, Said};
-use platform::problem::{Problem, ProblemType};
-use platform::{clock, log, names};
+use platform::{clock, log};
 use serde_json::json;
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
+use state::edge::request::{away, body};
+use state::erasure::{reason, texts};
+use state::identity::is_pseudonym;
+use state::names;
+use state::subjects::links::{self, Changed, MOST, Said};
+use state::wire::entry::Subject;
 
-use crate::away;
 use crate::config::Config;
-use crate::request::{Query, body, only};
 
 /// The longest body, bytes.
 const LARGEST: usize = 4096;
 
-/// The links of a subject, or a new one.
-pub(crate) async fn answer(config: &Config, incoming: Incoming, pseudonym: &str) -> Result<Reply, Problem> {
-    only(&incoming, &["GET", "POST"], "GET, POST")?;
-    let action = if incoming.method == "GET" { Action::Read } else { Action::Link };
-    let principal = config.keys.admit(incoming.header("authorization"), action)?;
-    Query::read(&incoming, &[])?;
+/// The links of a subject.
+pub(crate) async fn list(principal: &Principal, incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
+    let store = Store::open().await.map_err(|error| away(&error))?;
+    find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
+    let links = links::of(&store, pseudonym).await.map_err(|error| away(&error))?;
+    Ok(Reply::json(200, &json!({"subject": pseudonym, "links": links.links})))
+}
+
+/// Links a subject to another of the same study.
+pub(crate) async fn begin(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    pseudonym: &str,
+) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
     let store = Store::open().await.map_err(|error| away(&error))?;
     let subject = find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
-    if action == Action::Read {
-        let links = linked::of(&store, pseudonym).await.map_err(|error| away(&error))?;
-        return Ok(Reply::json(200, &json!({"subject": pseudonym, "links": links.links})));
-    }
     let [to, reason] = texts(&body(incoming, LARGEST).await?, ["to", "reason"])?;
     let invalid = |code, rule: String| Problem::invalid(vec![Finding::new("/to", code, rule)]);
     let other = find(&store, principal, &to).await?.filter(|other| other.study_id == subject.study_id);
@@ -54,11 +62,15 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, pseudonym: &str)
     }
 }
 
-/// Takes a link back.
-pub(crate) async fn end(config: &Config, incoming: Incoming, pseudonym: &str, to: &str) -> Result<Reply, Problem> {
-    only(&incoming, &["DELETE"], "DELETE")?;
-    let principal = config.keys.admit(incoming.header("authorization"), Action::Link)?;
-    Query::read(&incoming, &[])?;
+/// Removes a link.
+pub(crate) async fn end(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    pseudonym: &str,
+    to: &str,
+) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
     let reason = reason(&body(incoming, LARGEST).await?)?;
     let store = Store::open().await.map_err(|error| away(&error))?;
     let subject = find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
@@ -78,7 +90,7 @@ async fn change(
 ) -> Result<Changed, Problem> {
     let at = clock::now().rfc3339();
     let said = Said { at: &at, by: &principal.id, reason };
-    match linked::change(&config.redis, link, one, other, said).await.map_err(|error| away(&error))? {
+    match links::change(&config.redis, link, one, other, said).await.map_err(|error| away(&error))? {
         Changed::Busy => Err(Problem::new(ProblemType::Busy, "somebody else is linking subjects, send it again")),
         changed => {
             if changed == Changed::Made {

@@ -1,7 +1,8 @@
-//! The component of the messenger: a bell on `vigil.dispatch` starts a drain of `workers::dispatch`.
+//! The component that delivers alerts: a bell on `vigil.dispatch` starts a drain of `workers::dispatch`.
 #![expect(unsafe_code, reason = "the component's export, which the attribute generates")]
 
-use platform::{Error, check, log};
+use platform::{Error, log};
+use state::health::check;
 use workers::dispatch::{Until, drain, read};
 
 #[spin_sdk::redis_subscriber]

@@ -1,27 +1,27 @@
-//! One call to a scarce service while the caller waits.
+//! Calls a scarce service while the caller waits.
 //!
-//! Guarantee: over all instances and hosts, no more calls are under way than the service has places. Who finds none free
-//! waits its turn for at most half a second.
+//! Guarantee: over all instances and hosts, no more calls run at the same time than the service has slots. If no slot
+//! is free, a caller waits for its turn for at most half a second.
 
 use std::time::Duration;
 
 use domain::intake::pointer;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
-use platform::auth::Action;
 use platform::deadline::{Deadline, HEADER, TimedOut};
-use platform::holder::Holder;
 use platform::http::{self, Answer, CallError, Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
-use platform::{clock, log, place};
+use platform::{clock, log};
 use serde_json::{Map, Value};
+use state::edge::problem::{Problem, ProblemType};
+use state::imaging::semaphore;
+use state::queue::holder::Holder;
 
 use crate::config::Config;
 use crate::services::Service;
 
-/// How long a caller waits for a place.
+/// How long a caller waits for a slot.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long a body may take to come.
+/// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// The longest body, bytes.
 const LONGEST_BODY: usize = 1024 * 1024;
@@ -29,10 +29,6 @@ const LONGEST_BODY: usize = 1024 * 1024;
 pub(crate) const LONGEST_ANSWER: usize = 1024 * 1024;
 
 pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
-    if incoming.method != "POST" {
-        return Err(Problem::method_not_allowed("POST"));
-    }
-    config.keys.admit(incoming.header("authorization"), Action::Submit)?;
     if !incoming.is_json() {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
     }
@@ -44,7 +40,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
 
     let deadline = Deadline::after_or_sooner(PATIENCE + service.deadline, asked.as_deref());
     let holder = Holder::new();
-    let place = place::take(&config.redis, &holder, service.places(), PATIENCE.min(deadline.left())).await;
+    let place = semaphore::take(&config.redis, &holder, service.places(), PATIENCE.min(deadline.left())).await;
     let place = place.map_err(|error| {
         log::error("place-not-taken").cause(&error).write();
         Problem::new(ProblemType::Unavailable, "a service that this needs is away")
@@ -60,7 +56,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
         log::warn("place-not-freed").cause(&error).write();
     }
     let result = result(answer)?;
-    // The name of a service has nothing in it that JSON would escape.
+    // A service's name contains nothing that JSON would escape.
     let body = ["{\"result\":", &result, ",\"service\":\"", &service.name, "\"}"].concat();
     Ok(Reply::new(200, "application/json", body))
 }
@@ -74,7 +70,7 @@ pub(crate) async fn body(incoming: Incoming, limit: usize, deadline: Deadline) -
     }
 }
 
-/// The service that is asked for, and what it is given.
+/// The requested service, and its input.
 fn read<'a>(config: &'a Config, body: &[u8]) -> Result<(&'a Service, String), Problem> {
     let Json { value, faults: mut findings } = Problem::json(body, Limits::EXCHANGE)?;
     let Value::Object(mut members) = value else {
@@ -103,14 +99,14 @@ pub(crate) fn service<'a>(config: &'a Config, name: Option<Value>, findings: &mu
     found
 }
 
-/// Members that no rule names, of the object at this pointer.
+/// Members that no rule names, in the object at this pointer.
 pub(crate) fn unknown(at: &str, members: &Map<String, Value>, findings: &mut Vec<Finding>) {
     let one =
         |name: &String| Finding::new(at.to_owned() + &pointer(name), Code::Unknown, "is no member of this document");
     findings.extend(members.keys().map(one));
 }
 
-/// What a service found, as it wrote it.
+/// The result of a service, in the bytes that it sent.
 fn result(answer: Result<Answer, CallError>) -> Result<String, Problem> {
     match answer {
         Ok(answer) if (200..300).contains(&answer.status) => {

@@ -1,59 +1,69 @@
-//! Analyses as jobs: asked for, looked at, cancelled or erased.
+//! Analyses as jobs: request, look up, cancel, erase.
 //!
-//! Guarantee: 202 is said only after the job is on a stream that Redis keeps on disk, with its image in the store.
+//! Guarantee: the answer is 202 only after the job is on a stream that Redis keeps on disk, and its image is in the
+//! store.
 
 use std::time::Duration;
 
-use platform::auth::{Action, Principal};
-use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::deadline::{Deadline, HEADER};
+use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
-use platform::identity::{digest, hex, is_id};
-use platform::jobs::{self, Analysis, Enqueued, Progress, Told};
 use platform::kv::{self, Batch, Store};
-use platform::problem::{Problem, ProblemType};
-use platform::{Error, audit, clock, log, names};
+use platform::{Error, clock, log};
 use serde_json::{Value, json};
+use state::edge::auth::{Action, Principal};
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::request::away;
+use state::edge::serve::{Call, within};
+use state::identity::is_id;
+use state::imaging::jobs::{self, Analysis, Enqueued, Progress, Told};
+use state::{audit, names};
 
 use crate::asked::{self, Asked};
 use crate::config::Config;
 use crate::{ai, erase, subject};
 
-/// The whole of a request.
+/// The time limit of a whole request.
 const TOTAL: Duration = Duration::from_secs(5);
-/// The longest body, bytes: an image of 1 MiB as base64, and what is said about it.
+/// The longest body, bytes: an image of 1 MiB as base64, and the members around it.
 const LONGEST_BODY: usize = 1_500_000;
 
-pub(crate) async fn answer(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
-    let path = incoming.path.clone();
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
-    let authorization = incoming.header("authorization").map(str::to_owned);
-    let admit = |action| config.keys.admit(authorization.as_deref(), action);
+/// Takes an analysis in.
+pub(crate) async fn begin(call: Call<Config>) -> Result<Reply, Problem> {
+    let (config, deadline) = (call.config, by(&call.incoming));
+    within(deadline, &config.redis, accept(&config, &call.principal, call.incoming, deadline)).await
+}
+
+/// Shows the progress of an analysis, or its result.
+pub(crate) async fn look(call: Call<Config>) -> Result<Reply, Problem> {
+    let shown = show(&call.config, &call.principal, call.segment(0));
+    within(by(&call.incoming), &call.config.redis, shown).await
+}
+
+/// Lists the analyses of a subject.
+pub(crate) async fn of_subject(call: Call<Config>) -> Result<Reply, Problem> {
+    let listed = subject::list(&call.config, &call.principal, call.segment(0));
+    within(by(&call.incoming), &call.config.redis, listed).await
+}
+
+/// Cancels an analysis. With a reason, erases it, which needs an administrator.
+pub(crate) async fn end(call: Call<Config>) -> Result<Reply, Problem> {
+    let (id, deadline) = (call.segment(0).to_owned(), by(&call.incoming));
+    let Call { config, principal, incoming, .. } = call;
     let work = async {
-        if let Some(rest) = path.strip_prefix("/v1/subjects/") {
-            let subject = rest.strip_suffix("/analyses").ok_or_else(Problem::not_found)?;
-            return match incoming.method {
-                "GET" => subject::list(config, admit(Action::Read)?, subject).await,
-                _ => Err(Problem::method_not_allowed("GET")),
-            };
-        }
-        match (path.strip_prefix("/v1/imaging/analyses/"), incoming.method) {
-            (None, "POST") => accept(config, admit(Action::Submit)?, incoming, deadline).await,
-            (None, _) => Err(Problem::method_not_allowed("POST")),
-            (Some(id), "GET") => show(config, admit(Action::Follow)?, id).await,
-            (Some(id), "DELETE") => {
-                let principal = admit(Action::Submit)?;
-                match erase::reason(incoming, deadline).await? {
-                    None => cancel(config, principal, id).await,
-                    Some(reason) => erase::erase(config, admit(Action::Erase)?, id, &reason).await,
-                }
+        match erase::reason(incoming, deadline).await? {
+            None => cancel(&config, &principal, &id).await,
+            Some(_) if !principal.may(Action::Erase) => {
+                Err(Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"))
             }
-            (Some(_), _) => Err(Problem::method_not_allowed("GET, DELETE")),
+            Some(reason) => erase::erase(&config, &principal, &id, &reason).await,
         }
     };
-    deadline.run(work).await.unwrap_or_else(|TimedOut| {
-        config.redis.forget();
-        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
-    })
+    within(deadline, &config.redis, work).await
+}
+
+fn by(incoming: &Incoming) -> Deadline {
+    Deadline::after_or_sooner(TOTAL, incoming.header(HEADER))
 }
 
 async fn accept(
@@ -73,7 +83,7 @@ async fn accept(
         log::warn("foreign-scope").key(&principal.id).write();
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
     }
-    // An analysis that is known needs no image a second time.
+    // A known analysis does not need its image again.
     let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| away(&error))?;
     let stored = image.filter(|_| known.is_none());
     if let Some(image) = &stored {
@@ -120,7 +130,7 @@ async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply,
     progress.map(|progress| Reply::json(200, &waiting(config, id, &progress))).ok_or_else(Problem::not_found)
 }
 
-/// What became of an analysis, for a key that covers it.
+/// The stored result of an analysis, for a key that covers it.
 pub(crate) async fn record(principal: &Principal, id: &str) -> Result<Option<Analysis>, Problem> {
     let store = Store::open().await.map_err(|error| away(&error))?;
     let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| away(&error))?;
@@ -132,7 +142,7 @@ pub(crate) async fn record(principal: &Principal, id: &str) -> Result<Option<Ana
     Ok(Some(record))
 }
 
-/// Who may only send sees that it ended, and not what was found.
+/// A key that may only send sees that the analysis ended, but not its result.
 fn document(record: &Analysis, principal: &Principal) -> Value {
     let mut shown = serde_json::to_value(record).unwrap_or_default();
     if let (false, Value::Object(members)) = (principal.may(Action::Read), &mut shown) {
@@ -161,7 +171,7 @@ fn waiting(config: &Config, id: &str, progress: &Progress) -> Value {
     };
     let service = config.services.get(&facts.service);
     let parallel = service.map_or(1, |service| u64::from(service.limit)).min(config.concurrency as u64).max(1);
-    // Before the first answer nobody knows better than the deadline.
+    // Before the first answer, the deadline is the best estimate.
     let usual = progress.took_ms.or(service.map(|service| service.deadline.as_millis() as u64)).unwrap_or(0);
     members.insert("place".to_owned(), (before + 1).into());
     members.insert("expectedWaitMs".to_owned(), (before / parallel).saturating_mul(usual).into());
@@ -194,7 +204,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
         return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
     };
     let record = Analysis { state: "cancelled".to_owned(), ended_at, ..Analysis::of(id, facts) };
-    // Whoever cancels at the same time writes the same.
+    // Two concurrent cancellations write the same bytes.
     let mut batch = Batch::default();
     let audited = audited(config, &mut batch, &record, audit::Action::Cancelled, &by).await;
     audited.map_err(|error| away(&error))?;
@@ -207,7 +217,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     Ok(Reply::json(200, &document(&record, principal)))
 }
 
-/// Adds an analysis that ended, and that to its audit chain: as its first record, unless it failed before.
+/// Adds the end of an analysis to the batch and to its audit chain: as the first record, unless it failed before.
 pub(crate) async fn audited(
     config: &Config,
     batch: &mut Batch,
@@ -232,9 +242,4 @@ pub(crate) async fn audited(
         None => audit::begin(batch, &entity, &change),
         Some(_) => audit::append(&config.redis, &store, batch, &entity, &change).await.map(|_| ()),
     }
-}
-
-pub(crate) fn away(error: &Error) -> Problem {
-    log::error("analysis-not-served").cause(error).write();
-    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
 }

@@ -1,17 +1,18 @@
-//! What is asked for: from a body to a job, or all that is wrong with it.
+//! Reads the body of a request: returns a job, or all faults of the body.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::intake::{is_identifier, is_name};
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
+use platform::clock;
 use platform::http::Url;
-use platform::identity::{Patient, random_submission_id};
-use platform::jobs::{Image, Job};
-use platform::problem::{Problem, ProblemType};
 use platform::trace::Trace;
-use platform::{clock, names};
 use serde_json::{Map, Value};
+use state::edge::problem::{Problem, ProblemType};
+use state::identity::{Patient, random_submission_id};
+use state::imaging::jobs::{Image, Job};
+use state::names;
 
 use crate::ai;
 use crate::config::Config;
@@ -19,24 +20,24 @@ use crate::config::Config;
 /// The longest image that comes with the request, bytes.
 const LONGEST_IMAGE: usize = 1024 * 1024;
 
-/// An analysis that is asked for.
+/// A requested analysis.
 pub(crate) struct Asked {
     pub(crate) job: Job,
     /// The image, if it came with the request.
     pub(crate) image: Option<Vec<u8>>,
-    /// Stands for the content.
+    /// The hash of the content.
     pub(crate) hash: String,
 }
 
-/// Reads the body of a request by a key of this id.
+/// Reads the body of a request that came with this key.
 pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Asked, Problem> {
     let Json { value, faults: mut findings } = Problem::json(body, Limits::REQUEST)?;
-    // The members of an object are in the order of their names, however they were sent.
+    // The members of an object are sorted by name, whatever order they were sent in.
     let hash = config.pseudonyms.content_hash(&value.to_string());
     let Value::Object(mut members) = value else {
         return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
     };
-    // Of the form that the door of reports takes: who is meant is the same at both.
+    // The same form as at the door of reports: both must mean the same patient.
     let name = (is_name as fn(&str) -> bool, "must be 1 to 64 letters, digits, '.', '_' or '-'");
     let rule = "must be 1 to 128 characters, no control characters, no space at either end";
     let id = (is_identifier as fn(&str) -> bool, rule);
@@ -101,7 +102,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     Ok(Asked { job, image: bytes, hash })
 }
 
-/// A text that the sender gives, and that has the form of the rule.
+/// A text of the request that must follow a rule of form.
 fn text(
     members: &mut Map<String, Value>,
     member: &str,
@@ -122,7 +123,7 @@ enum Given {
     Bytes(Vec<u8>, String),
 }
 
-/// A URL that can be called, and may be.
+/// A URL that is valid and allowed.
 fn callable(pointer: &str, text: &str, allowed: impl Fn(&Url) -> bool, findings: &mut Vec<Finding>) -> Option<String> {
     let (code, rule) = match Url::parse(text) {
         Ok(url) if allowed(&url) => return Some(text.to_owned()),

@@ -1,4 +1,4 @@
-//! One attempt at a service, and what follows from it.
+//! One attempt at a service, and its consequences.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,19 @@ use domain::alert::retry::{self, Verdict};
 use domain::reading::{Json, Limits};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
-use platform::entry::{Alert, Attempt, Dispatch, Subject, failing};
-use platform::holder::Holder;
 use platform::http::{self, Answer, CallError};
-use platform::identity::alert_id;
-use platform::jobs::{self, Analysis, Image, Job, Next, Work};
 use platform::kv::{self, Batch, Store};
-use platform::queue::FollowUps;
 use platform::trace::Trace;
-use platform::{Error, audit, clock, log, names, place, webhook};
+use platform::{Error, clock, log};
 use serde_json::{Value, json};
+use state::alerts::webhook;
+use state::identity::alert_id;
+use state::imaging::jobs::{self, Analysis, Image, Job, Next, Work};
+use state::imaging::semaphore;
+use state::queue::FollowUps;
+use state::queue::holder::Holder;
+use state::wire::entry::{Alert, Attempt, Dispatch, Subject, failing};
+use state::{audit, names};
 use std::pin::pin;
 
 use crate::ai::LONGEST_ANSWER;
@@ -26,12 +29,12 @@ use crate::config::Config;
 use crate::services::Service;
 use crate::worker::End;
 
-/// How long a worker waits for a place at a service.
+/// How long a worker waits for a slot at a service.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How large a result may be. Results are kept, and several are held at the same time.
+/// The largest result. Results are stored, and several are in memory at the same time.
 const RESULT: Limits = Limits { levels: 32, values: 10_000 };
 
-/// Calls the service for an analysis, unless it is cancelled before or meanwhile.
+/// Calls the service for an analysis, unless the analysis is cancelled before or during the call.
 pub(crate) async fn analyse(
     config: &Config,
     holder: &Holder,
@@ -40,7 +43,7 @@ pub(crate) async fn analyse(
     cancelled: oneshot::Receiver<()>,
 ) -> Result<End, Error> {
     let job = &work.job;
-    // One that failed comes back when an operator wants it.
+    // A failed analysis returns when an operator replays it.
     let record = Store::open().await?.get::<Analysis>(&names::analysis(&job.analysis_id)).await?;
     if let Some(record) = record.filter(|record| record.state != "failed") {
         return again(job, &record).await;
@@ -51,7 +54,7 @@ pub(crate) async fn analyse(
     if handed_out > config.max_attempts {
         return failed(config, &work, "attempts-exhausted").await;
     }
-    let Some(place) = place::take(&config.redis, holder, service.places(), PATIENCE).await? else {
+    let Some(place) = semaphore::take(&config.redis, holder, service.places(), PATIENCE).await? else {
         return Ok(End::Released);
     };
     let began = (Instant::now(), clock::now());
@@ -59,9 +62,9 @@ pub(crate) async fn analyse(
         Ok(true) => match request(job).await {
             Ok(Some(body)) => match select(pin!(call(service, job, body)), cancelled).await {
                 Either::Left((answer, _)) => Ok(Some(answer)),
-                // With the call its connection ends: the service sees that nobody waits.
+                // Dropping the call closes its connection: the service sees that nobody waits.
                 Either::Right((Ok(()), _)) => Ok(None),
-                // Nobody can cancel any more: the call goes on to its end.
+                // Nobody can cancel any more: the call runs to its end.
                 Either::Right((Err(_), call)) => Ok(Some(call.await)),
             },
             Ok(None) => Err(None),
@@ -119,7 +122,7 @@ pub(crate) async fn analyse(
     }
 }
 
-/// What the service is given; none if the image is not there any more.
+/// The request to the service; `None` if the image no longer exists.
 async fn request(job: &Job) -> Result<Option<Vec<u8>>, Error> {
     let image = match &job.image {
         Image::Url(url) => json!({"url": url}),
@@ -145,7 +148,7 @@ fn image_key(job: &Job) -> Vec<String> {
     }
 }
 
-/// An analysis that was cancelled: whoever did has written it down.
+/// A cancelled analysis: the one who cancelled it has already stored that.
 fn dropped(job: &Job) -> End {
     End::Finished(Batch::default(), FollowUps::default(), image_key(job))
 }
@@ -193,7 +196,7 @@ async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> 
         record.alerts.push(alert.alert_id.clone());
         follow_ups.push(&kv::json(&Dispatch { alert })?);
     }
-    // So that the site's clinicians can look up whom an alert concerns.
+    // The site's clinicians need it to look up the patient of an alert.
     let subject = Subject {
         subject: job.subject.clone(),
         study_id: job.study_id.clone(),
@@ -218,8 +221,8 @@ async fn ended(
     Ok(End::Finished(batch, follow_ups, image_key(job)))
 }
 
-/// What follows from a record that is there already: it was stored by a worker that did not come to finish the entry.
-/// What was stored first stands.
+/// The consequences of a record that exists already: another worker stored it but did not finish the entry. The first
+/// stored record stands.
 async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
     let mut follow_ups = FollowUps::default();
     if record.state == "done" {
@@ -234,7 +237,7 @@ async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
     Ok(End::Finished(Batch::default(), follow_ups, image_key(job)))
 }
 
-/// The requester is told, if there is one to be told.
+/// Notifies the requester, if there is one.
 fn tell(job: &Job, follow_ups: &mut FollowUps) -> Result<(), Error> {
     if job.webhook.is_some() {
         let work = Work { job: job.clone(), tell: true, attempts: Vec::new() };

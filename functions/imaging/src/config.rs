@@ -1,17 +1,19 @@
-//! What imaging needs to know: read once per instance that answers HTTP, and once per bell.
+//! The configuration of imaging: read once per instance that answers HTTP, and once per bell.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use domain::alert::endpoint::Secret;
 use domain::alert::retry::Schedule;
-use platform::auth::Keys;
 use platform::config::{Faults, Reader, json, once};
 use platform::http::Url;
-use platform::identity::{IdentityKey, PseudonymKey};
 use platform::redis::{PATIENCE, Redis};
 use serde::Deserialize;
+use state::edge::auth::Keys;
+use state::edge::serve::{Component, Route};
+use state::identity::{IdentityKey, PseudonymKey};
 
+use crate::ROUTES;
 use crate::services::{self, Services};
 
 pub(crate) struct Config {
@@ -32,11 +34,6 @@ thread_local! {
     static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
 }
 
-/// The configuration of this instance.
-pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
-    once(&CONFIG, read).await
-}
-
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
@@ -55,24 +52,24 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
 }
 
 impl Config {
-    /// Whether images may be fetched from here.
+    /// Whether images may be fetched from this URL.
     pub(crate) fn is_source(&self, url: &Url) -> bool {
         self.sources.iter().any(|prefix| is_below(url, prefix))
     }
 
-    /// The secret that signs what a requester is told here; none where nobody may be told.
+    /// The secret that signs notifications to this URL; `None` if nobody may be notified there.
     pub(crate) fn webhook(&self, url: &Url) -> Option<&Secret> {
         self.webhooks.iter().find(|(prefix, _)| is_below(url, prefix)).map(|(_, secret)| secret)
     }
 }
 
-/// Whether a URL is below an address, without a way out of it.
+/// Whether a URL is below an address and cannot leave it.
 fn is_below(url: &Url, prefix: &str) -> bool {
     let leaves = url.as_str().contains("/..") || url.as_str().to_ascii_lowercase().contains("%2e");
     !leaves && url.as_str().starts_with(prefix)
 }
 
-/// Reads an address below which others are allowed. It ends in a slash: `https://h` would also begin
+/// Reads an address that allows everything below it. It must end in a slash: `https://h` would also be a prefix of
 /// `https://h.example`.
 fn address(pointer: &str, text: &str, faults: &mut Vec<String>) -> Option<String> {
     let ends = |url: &Url| url.as_str().ends_with('/') && !url.path().contains('?');
@@ -123,6 +120,24 @@ fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
         return Err(vec![rule.to_owned()]);
     }
     Ok(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect())
+}
+
+impl Component for Config {
+    const ROUTES: &'static [Route<Self>] = ROUTES;
+
+    const ENDS: bool = false;
+
+    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>> {
+        once(&CONFIG, read)
+    }
+
+    fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.keys
+    }
 }
 
 #[cfg(test)]

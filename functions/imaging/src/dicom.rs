@@ -1,32 +1,27 @@
-//! One DICOM file: from the wire through the reader, piece by piece, to what may be shown of it.
+//! Streams one DICOM file from the wire through the reader, and shows the part that is safe to show.
 //!
-//! The dictionary of attributes is that of dicom-rs. Its readers wait for their source, which would block the instance,
-//! and hold pixel data whole; the reader in `domain` takes pieces as they come.
+//! The dictionary of attributes is from dicom-rs. Its readers are not used: they block the instance while they wait for
+//! input, and hold the pixel data whole. The reader in `domain` takes pieces as they arrive.
 
 use std::time::Duration;
 
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use domain::dicom::{Fault, Guide, LONGEST_FILE, Pixels, Reader, Report, Vr};
 use domain::{Code, Finding};
-use platform::auth::Action;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
 use platform::{log, memory};
 use serde_json::{Value, json};
+use state::edge::problem::{Problem, ProblemType};
 
 use crate::config::Config;
 
-/// The whole of a request.
+/// The time limit of a whole request.
 const TOTAL: Duration = Duration::from_secs(120);
 /// The longest wait for the next piece.
 const NEXT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
-    if incoming.method != "POST" {
-        return Err(Problem::method_not_allowed("POST"));
-    }
-    config.keys.admit(incoming.header("authorization"), Action::Submit)?;
     if !incoming.is_type("application/dicom") && !incoming.is_type("application/octet-stream") {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/dicom"));
     }
@@ -63,7 +58,8 @@ fn refused(fault: Fault) -> Problem {
     Problem::invalid(vec![Finding::new("", Code::Format, detail)])
 }
 
-/// What the standard says an attribute is. Of several representations the dictionary gives the most general.
+/// The representation that the standard gives an attribute. If there are several, the dictionary gives the most
+/// general.
 fn vr_of(tag: u32) -> Option<Vr> {
     let tag = dicom_core::Tag((tag >> 16) as u16, tag as u16);
     Vr::parse(dicom_dictionary_std::StandardDataDictionary.by_tag(tag)?.vr().relaxed().to_string())

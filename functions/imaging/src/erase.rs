@@ -1,32 +1,35 @@
-//! `DELETE /v1/imaging/analyses/{id}` with a reason: removes what an analysis found, everywhere, for good.
+//! `DELETE /v1/imaging/analyses/{id}` with a reason: removes the result of an analysis everywhere, for good.
 //!
-//! Guarantee: when 200 is said, neither record nor image nor alerts nor anything that waits holds what was found, the door
-//! answers 410 to a resend, a call under way is dropped, and the erasure is in the audit chain with its reason. Until then
-//! asking again goes on where it stopped. A worker that stores the result meanwhile asks afterwards, and cleans up.
+//! Guarantee: when the answer is 200, no record, image, alert or waiting entry holds the result. The door answers 410
+//! to a resend, a running call is dropped, and the audit chain has the erasure with its reason. If a request fails
+//! before that, a repeated request continues where it stopped. A worker that stores the result meanwhile checks for an
+//! erasure afterwards, and cleans up.
 //!
-//! What stays: that there was an analysis, by which service, in which study and site, and its audit chain. An analysis
-//! belongs to a subject and follows from no submission: erasing a submission leaves it. What the service and the requester
-//! were told is beyond reach.
+//! This stays: the fact that there was an analysis, by which service, in which study and site, and its audit chain. An
+//! analysis belongs to a subject and not to a submission: erasing a submission leaves it. Data that the service or the
+//! requester already received is out of reach.
 
-use platform::auth::Principal;
 use platform::deadline::Deadline;
-use platform::erasure::{self, Erasure};
 use platform::http::{Incoming, Reply};
-use platform::identity::is_id;
-use platform::jobs::{self, Analysis};
 use platform::kv::{self, Batch, Store};
-use platform::problem::{Problem, ProblemType};
-use platform::{Error, clock, log, names};
+use platform::{Error, clock, log};
 use serde_json::json;
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::request::away;
+use state::erasure::{self, Erasure};
+use state::identity::is_id;
+use state::imaging::jobs::{self, Analysis};
+use state::names;
 
 use crate::ai;
-use crate::analyses::{away, record};
+use crate::analyses::record;
 use crate::config::Config;
 
 /// The longest body, bytes.
 const LONGEST_BODY: usize = 4096;
 
-/// The reason that a request gives; none when it has no body and only cancels.
+/// The reason of a request; `None` if the request has no body and only cancels.
 pub(crate) async fn reason(incoming: Incoming, deadline: Deadline) -> Result<Option<String>, Problem> {
     let json = incoming.is_json();
     let body = ai::body(incoming, LONGEST_BODY, deadline).await?;
@@ -37,7 +40,7 @@ pub(crate) async fn reason(incoming: Incoming, deadline: Deadline) -> Result<Opt
     }
 }
 
-/// Erases an analysis that the key covers, however far it is.
+/// Erases an analysis that the key covers, in any state.
 pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reason: &str) -> Result<Reply, Problem> {
     if !is_id(id) {
         return Err(Problem::not_found());
@@ -74,7 +77,7 @@ async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason
     };
     let (erasure, hash) = jobs::erase(redis, id, &wanted).await?;
     let store = Store::open().await?;
-    // Read again: until the erasure was known, a worker may have stored it.
+    // Read again: until the erasure was known, a worker may have stored the result.
     let found: Option<Analysis> = store.get(&names::analysis(id)).await?;
     bury(config, &store, id, &erasure, found.map(|found| found.alerts).unwrap_or_default()).await?;
     if let Some(hash) = hash {
@@ -86,7 +89,7 @@ async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason
     Ok(erasure)
 }
 
-/// Puts the tombstone in place of what was found, and takes away what was raised and told.
+/// Puts the tombstone in place of the result, and removes its alerts and notifications.
 async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alerts: Vec<String>) -> Result<(), Error> {
     erasure::remove_alerts(&config.redis, store, alerts).await?;
     kv::remove_all(&[names::analysis_webhook(id)])?;
@@ -95,8 +98,8 @@ async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alert
     kv::put_all(&mut batch)
 }
 
-/// For a worker that has stored this: whether the analysis was erased meanwhile. Then nothing of it is left, and nothing
-/// follows.
+/// For a worker that has just stored a result: returns whether the analysis was erased meanwhile. If so, removes
+/// everything and drops all follow-ups.
 pub(crate) async fn after(config: &Config, id: &str, stored: &Batch) -> Result<bool, Error> {
     let Some(erasure) = erasure::find(&config.redis, &[id]).await?.remove(id) else { return Ok(false) };
     let alerts = stored.get::<Analysis>(&names::analysis(id)).and_then(Result::ok).map(|record| record.alerts);

@@ -1,6 +1,6 @@
-//! Images: DICOM files read as they stream in, analyses by scarce services.
+//! Images: reads DICOM files as they stream in, and runs analyses at scarce services.
 //!
-//! Guarantee: an image's file is never held as a whole; what is shown of it tells nobody's identity.
+//! Guarantee: an image file is never in memory as a whole; nothing that is shown of it identifies anybody.
 
 mod ai;
 mod analyses;
@@ -15,29 +15,32 @@ mod tell;
 mod worker;
 
 use platform::http::{Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
-use platform::{log, tally};
+use state::edge::auth::Action;
+use state::edge::serve::{Described, Route, described, serve};
+
+use config::Config;
 
 platform::serve!(handle);
 
+/// The paths, and who may call them.
+pub(crate) const ROUTES: &[Route<Config>] = &[
+    Route::key("POST", "/v1/dicom/analyze", Action::Submit, |c| {
+        Box::pin(async move { dicom::analyze(&c.config, c.incoming).await })
+    }),
+    Route::key("POST", "/v1/ai/analyze", Action::Submit, |c| {
+        Box::pin(async move { ai::analyze(&c.config, c.incoming).await })
+    }),
+    Route::key("POST", "/v1/imaging/analyses", Action::Submit, |c| Box::pin(analyses::begin(c))),
+    Route::key("GET", "/v1/imaging/analyses/{analysis}", Action::Follow, |c| Box::pin(analyses::look(c))),
+    Route::key("DELETE", "/v1/imaging/analyses/{analysis}", Action::Submit, |c| Box::pin(analyses::end(c))),
+    Route::key("GET", "/v1/subjects/{pseudonym}/analyses", Action::Read, |c| Box::pin(analyses::of_subject(c))),
+];
+
+/// The paths of this component, and who may call them.
+pub fn routes() -> Vec<Described> {
+    described(ROUTES)
+}
+
 async fn handle(incoming: Incoming) -> Reply {
-    let config = match config::get().await {
-        Ok(config) => config,
-        Err(error) => {
-            log::error("misconfigured").cause(&error).write();
-            return Problem::new(ProblemType::Unavailable, "the service is not configured").into();
-        }
-    };
-    let answer = match incoming.path.as_str() {
-        "/v1/dicom/analyze" => dicom::analyze(&config, incoming).await,
-        "/v1/ai/analyze" => ai::analyze(&config, incoming).await,
-        path if path.starts_with("/v1/imaging/analyses") || path.starts_with("/v1/subjects/") => {
-            analyses::answer(&config, incoming).await
-        }
-        _ => Err(Problem::not_found()),
-    };
-    answer.unwrap_or_else(|problem| {
-        tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
-        Reply::from(problem)
-    })
+    serve::<Config>(incoming).await
 }

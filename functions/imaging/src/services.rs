@@ -7,10 +7,10 @@ use domain::Severity;
 use platform::config::json;
 use platform::deadline::Deadline;
 use platform::http::Url;
-use platform::place;
 use serde::Deserialize;
+use state::imaging::semaphore;
 
-/// How much longer a place is held than the longest call: the holder has to give it back.
+/// How much longer than the longest call a slot is held: the holder needs time to give it back.
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -46,10 +46,10 @@ pub(crate) struct Service {
     pub(crate) rules: Vec<Rule>,
 }
 
-/// When a result alarms: a number in it that is at least so high.
+/// An alert rule of a service: a number in the result that is at least this high.
 pub(crate) struct Rule {
     pub(crate) id: String,
-    /// Where the number stands in the result: a JSON pointer.
+    /// The place of the number in the result: a JSON pointer.
     pub(crate) finding: String,
     pub(crate) at_least: f64,
     pub(crate) severity: Severity,
@@ -59,12 +59,12 @@ pub(crate) struct Rule {
 pub(crate) type Services = BTreeMap<String, Service>;
 
 impl Service {
-    /// Its places, which all instances share.
-    pub(crate) fn places(&self) -> place::Service<'_> {
-        place::Service { name: &self.name, limit: self.limit, longest: self.deadline + MARGIN }
+    /// The service's slots, which all instances share.
+    pub(crate) fn places(&self) -> semaphore::Service<'_> {
+        semaphore::Service { name: &self.name, limit: self.limit, longest: self.deadline + MARGIN }
     }
 
-    /// The deadline of a call that begins now.
+    /// The deadline of a call that starts now.
     pub(crate) fn call(&self) -> Deadline {
         Deadline::after(self.deadline)
     }

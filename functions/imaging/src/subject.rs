@@ -1,33 +1,35 @@
-//! `GET /v1/subjects/{pseudonym}/analyses`: which images of a subject, and of those it is linked to, were analysed, so that
-//! they can be looked at, or erased one by one.
+//! `GET /v1/subjects/{pseudonym}/analyses`: lists the analysed images of a subject and of the subjects that it is
+//! linked to, so that they can be viewed, or erased one by one.
 
 use futures::StreamExt as _;
 use futures::stream;
-use platform::auth::Principal;
+use platform::Error;
 use platform::http::Reply;
-use platform::identity::is_pseudonym;
-use platform::jobs::{self, Analysis};
 use platform::kv::Store;
-use platform::problem::Problem;
-use platform::{Error, linked, names};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use state::edge::auth::Principal;
+use state::edge::problem::Problem;
+use state::edge::request::away;
+use state::identity::is_pseudonym;
+use state::imaging::jobs::{self, Analysis};
+use state::names;
+use state::subjects::links;
 
-use crate::analyses::away;
 use crate::config::Config;
 
-/// The most that are listed, the latest.
+/// The most analyses in a list; the latest are kept.
 const MOST: u32 = 1000;
-/// How many are looked at at the same time: each may be as long as the longest answer of a service.
+/// How many are read at the same time: each may be as long as the longest answer of a service.
 const LOOKS: usize = 4;
 
-/// Lists the analyses that the key covers. Of a subject that nobody knows there are none.
+/// Lists the analyses that the key covers. For an unknown subject the list is empty.
 pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
     let read = async {
-        let person = linked::person(&config.redis, pseudonym).await?;
+        let person = links::person(&config.redis, pseudonym).await?;
         let others = person.iter().map(|member| member.subject.as_str()).filter(|other| *other != pseudonym);
         let mut ids = Vec::new();
         for subject in std::iter::once(pseudonym).chain(others) {
@@ -42,7 +44,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
     Ok(Reply::json(200, &json!({"subject": pseudonym, "analyses": analyses})))
 }
 
-/// How far an analysis is, if the key covers it.
+/// The progress of an analysis, if the key covers it.
 async fn look(config: &Config, principal: &Principal, store: &Store, id: &str) -> Result<Option<Value>, Error> {
     match store.get::<Analysis<IgnoredAny>>(&names::analysis(id)).await? {
         Some(record) => Ok(shown(principal, &record)),
@@ -53,7 +55,7 @@ async fn look(config: &Config, principal: &Principal, store: &Store, id: &str) -
     }
 }
 
-/// An analysis without what was found, if the key covers it.
+/// An analysis without its result, if the key covers it.
 fn shown<R>(principal: &Principal, it: &Analysis<R>) -> Option<Value> {
     principal.covers(&it.study_id, &it.site_id).then(|| {
         json!({

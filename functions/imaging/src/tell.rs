@@ -1,25 +1,27 @@
-//! Telling the requester what became of an analysis, signed, again and again until it is there or is given up.
+//! Notifies the requester of the end of an analysis, signed, with retries until it is delivered or given up.
 
 use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use domain::alert::retry::{self, GiveUp, Verdict};
 use platform::deadline::Deadline;
-use platform::entry::{Attempt, failing};
+use platform::digest::{digest, hex};
 use platform::http::Url;
-use platform::identity::{digest, hex};
-use platform::jobs::{Analysis, Told, Work};
 use platform::kv::{self, Batch, Store};
-use platform::queue::FollowUps;
-use platform::{Error, clock, http, log, names, webhook};
+use platform::{Error, clock, http, log};
 use serde_json::json;
+use state::alerts::webhook;
+use state::imaging::jobs::{Analysis, Told, Work};
+use state::names;
+use state::queue::FollowUps;
+use state::wire::entry::{Attempt, failing};
 
 use crate::config::Config;
 use crate::worker::End;
 
 /// The deadline of one call.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The most that is read of an answer: it is of no interest beyond its status.
+/// The most bytes that are read of an answer: only its status matters.
 const LONGEST_ANSWER: usize = 1024;
 
 pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) -> Result<End, Error> {
@@ -29,7 +31,7 @@ pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) ->
     let record: Option<Analysis> = Store::open().await?.get(&names::analysis(&id)).await?;
     let Some(record) = record.filter(|record| record.state != "erased") else { return nothing() };
     let (began, at) = (Instant::now(), clock::now());
-    // An address that was taken back since is no receiver any more.
+    // An address that was removed from the configuration meanwhile is no longer called.
     let url = Url::parse(&address).ok();
     let target = url.and_then(|url| config.webhook(&url).map(|secret| (url.clone(), secret)));
     let Some((url, secret)) = target else {
@@ -58,7 +60,7 @@ pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) ->
     follow(&work, config.schedule.decide(outcome, ended, clock::chance()), &address)
 }
 
-/// The same bytes at every attempt.
+/// The message has the same bytes at every attempt.
 fn message(record: &Analysis) -> Result<String, Error> {
     kv::json(&json!({"type": "analysis.ended", "timestamp": record.ended_at, "data": record}))
 }

@@ -1,8 +1,9 @@
-//! The worker: from a waiting analysis to its result.
+//! The worker: takes a waiting analysis to its result.
 //!
-//! Guarantee: an analysis ends once: done, failed or cancelled; what it raised and who is to be told follow in the script
-//! that ends its entry. A call whose analysis is cancelled is dropped. Of what runs at the same time, one place is kept
-//! for those that cannot wait and one for the others, and those that cannot wait are asked for first: neither starves.
+//! Guarantee: an analysis ends once: done, failed or cancelled. The script that ends its entry also hands over its
+//! alerts and notifications. When an analysis is cancelled, its call is dropped. Of the calls that a worker may run at
+//! the same time, one is reserved for urgent analyses and one for the others, and urgent ones are claimed first:
+//! neither starves.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -14,29 +15,35 @@ use futures::channel::oneshot;
 use futures::future::{Either, FutureExt, select};
 use futures::stream::FuturesUnordered;
 use platform::deadline::Deadline;
-use platform::holder::Holder;
-use platform::jobs::{self, Work};
 use platform::kv::{self, Batch};
-use platform::names::Queue;
-use platform::queue::{self, Claim, Claimed, Finished, FollowUps};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
+use state::edge::serve::Component as _;
+use state::imaging::jobs::{self, Work};
+use state::names::Queue;
+use state::queue::holder::Holder;
+use state::queue::{self, Claim, Claimed, Finished, FollowUps};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::{call, erase, tell};
 
-/// How long a drain goes on before it looks for a moment to leave.
+/// How long a drain runs before it waits for a moment to leave.
 const BUDGET: Duration = Duration::from_secs(5);
-/// While calls are under way no bell is heard: look for new work and for cancellations this often.
+/// While calls run, the component hears no bell: it polls for new work and for cancellations this often.
 const LOOK: Duration = Duration::from_millis(100);
-/// When the store is away, what was claimed is tried again after this.
+/// If the store is unavailable, claimed work is retried after this pause.
 const PAUSE: Duration = Duration::from_secs(5);
 
-#[expect(unsafe_code, reason = "the component's export, which the attribute generates")]
+#[cfg_attr(
+    target_family = "wasm",
+    expect(unsafe_code, reason = "the component's export, which the attribute generates")
+)]
 mod trigger {
-    use platform::{Error, check, log};
+    use platform::{Error, log};
+    use state::health::check;
 
-    #[spin_sdk::redis_subscriber]
+    #[cfg_attr(target_family = "wasm", spin_sdk::redis_subscriber)]
+    #[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "it is an export"))]
     async fn ring(message: Vec<u8>) -> Result<(), Error> {
         if let Some(id) = check::question(&message) {
             return check::answer(id, "imaging", crate::config::read).await;
@@ -45,32 +52,32 @@ mod trigger {
     }
 }
 
-/// An entry that has been worked on.
+/// A processed entry.
 pub(crate) struct Done {
     pub(crate) queue: Queue,
     pub(crate) entry: String,
-    /// The analysis, if the entry says which.
+    /// The analysis, if the entry names one.
     pub(crate) analysis: Option<String>,
     pub(crate) end: End,
 }
 
 /// How an entry ends.
 pub(crate) enum End {
-    /// With these records, what follows, and keys that are needed no longer.
+    /// Finished: the records to store, the follow-ups, and the keys to delete.
     Finished(Batch, FollowUps, Vec<String>),
-    /// Not at all: it is handed out again.
+    /// Not finished: the entry is handed out again.
     Released,
 }
 
 async fn drain() -> Result<(), Error> {
-    let config = config::get().await?;
+    let config = Config::config().await?;
     let holder = Rc::new(Holder::new());
     let mut deadline = Deadline::after(BUDGET);
     let mut calls = FuturesUnordered::new();
     let mut running: BTreeMap<String, oneshot::Sender<()>> = BTreeMap::new();
     let mut count = [0usize; 2];
     loop {
-        // As long as calls are under way nobody else would hear of new work.
+        // While calls run, nobody else would hear of new work.
         if deadline.left().is_zero() && !calls.is_empty() {
             deadline = Deadline::after(BUDGET);
         }
@@ -120,7 +127,7 @@ async fn drain() -> Result<(), Error> {
             if let Some(own) = count.get_mut(class) {
                 *own = own.saturating_sub(1);
             }
-            // Of an analysis that is only to be told no call is under way.
+            // An entry that only notifies the requester has no running call.
             if let Some(id) = &one.analysis {
                 running.remove(id);
             }
@@ -130,16 +137,16 @@ async fn drain() -> Result<(), Error> {
     }
 }
 
-/// Those that cannot wait come first.
+/// Urgent analyses come first.
 const QUEUES: [Queue; 2] = [Queue::ImagingStat, Queue::Imaging];
 
-/// Tells the calls whose analyses were cancelled.
+/// Signals the calls whose analyses were cancelled.
 async fn drop_cancelled(config: &Config, running: &mut BTreeMap<String, oneshot::Sender<()>>) -> Result<(), Error> {
     let ids: Vec<String> = running.keys().cloned().collect();
     let cancelled = jobs::cancelled(&config.redis, &ids).await?;
     for (id, _) in ids.iter().zip(cancelled).filter(|(_, cancelled)| *cancelled) {
         if let Some(cancel) = running.remove(id) {
-            // Who is no longer there to hear it has ended.
+            // A call that no longer listens has ended.
             let _ = cancel.send(());
         }
     }

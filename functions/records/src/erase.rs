@@ -1,24 +1,25 @@
-//! `DELETE /v1/submissions/{id}`: removes what a submission said, everywhere, for good.
+//! `DELETE /v1/submissions/{id}`: removes the content of a submission everywhere, for good.
 //!
-//! Guarantee: when 200 is said, neither record nor alerts nor anything that waits holds the content, the door answers
-//! 410 to a resend, and the erasure is in the audit chain with its reason. Until then asking again goes on where it
-//! stopped. What is on its way to a worker is dropped there; see `platform::erasure`.
+//! Guarantee: when the answer is 200, no record, alert or waiting entry holds the content, the door answers 410 to a
+//! resend, and the audit chain has the erasure with its reason. If a request fails before that, a repeated request
+//! continues where it stopped. A worker drops an erased entry that is still on its way; see `state::erasure`.
 //!
-//! What stays: that there was a submission, in which study and site, since when, and its audit chain, which holds
-//! hashes. The subject's sealed identity stays too, since it belongs to all of the subject's submissions.
+//! This stays: the fact that there was a submission, its study, site and time, and its audit chain, which holds hashes.
+//! The subject's sealed identity also stays, because all of the subject's submissions use it.
 
-use platform::auth::Principal;
-use platform::entry::{Record, State};
-use platform::erasure::{self, Erasure};
-use platform::filed::{self, Filed};
 use platform::http::{Incoming, Reply};
-use platform::identity::is_id;
 use platform::kv::{self, Batch, Store};
-use platform::problem::{Problem, ProblemType};
-use platform::{Error, clock, log, names};
+use platform::{Error, clock, log};
 use serde_json::json;
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::request::away;
+use state::erasure::{self, Erasure};
+use state::identity::is_id;
+use state::names;
+use state::subjects::timeline::{self, Filed};
+use state::wire::entry::{Record, State};
 
-use crate::away;
 use crate::config::Config;
 use crate::submission;
 
@@ -60,7 +61,7 @@ pub(crate) async fn erase(
     let facts = format!("{study} {site} {received_at}");
     let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| away(&error))?;
     if let Some((subject, member)) = filed {
-        filed::remove(&config.redis, &subject, member).await.map_err(|error| away(&error))?;
+        timeline::remove(&config.redis, &subject, member).await.map_err(|error| away(&error))?;
     }
     log::info("submission-erased").submission(id).key(&principal.id).write();
     let document = json!({

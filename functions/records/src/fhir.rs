@@ -1,113 +1,80 @@
 //! `GET /fhir/Questionnaire/{id}` and `GET /fhir/Observation?derived-from=QuestionnaireResponse/{id}`: instruments and
-//! scores for those who speak FHIR R4.
+//! scores for FHIR R4 clients.
 //!
-//! Who may see what is as everywhere: an instrument is shown to any key, scores to a key that may read results of that
-//! study and site. To all others the search finds nothing, as if the submission were not there.
+//! The access rules are the same as everywhere: any key may read an instrument; a key that may read results of the
+//! study and site may read its scores. For all other keys the search finds nothing, as if the submission did not exist.
 
 use std::rc::Rc;
 
 use domain::fhir::observation::{Score, Scored, bundle, observation};
 use domain::fhir::questionnaire::questionnaire;
-use domain::{Code, Finding, Instrument};
-use platform::auth::{Action, Principal};
-use platform::deadline::{Deadline, HEADER, TimedOut};
-use platform::entry::{Outline, State};
-use platform::fhir::{FHIR_JSON, outcome};
-use platform::http::{Incoming, Reply};
-use platform::identity::is_id;
+use domain::{Code, Instrument};
+use platform::http::Reply;
 use platform::kv::Store;
-use platform::names;
-use platform::problem::{Problem, ProblemType};
-use platform::query::unknown;
-use platform::settings::Settings;
 use serde_json::Value;
+use state::edge::auth::Principal;
+use state::edge::fhir::{FHIR_JSON, outcome};
+use state::edge::problem::Problem;
+use state::edge::query::Query;
+use state::edge::request::away;
+use state::edge::serve::{Call, within};
+use state::identity::is_id;
+use state::names;
+use state::settings::Settings;
+use state::wire::entry::{Outline, State};
 
 use crate::config::Config;
-use crate::{TOTAL, away, configured, only};
 
-/// Answers a path below `/fhir/`; every refusal is an `OperationOutcome`.
-pub(crate) async fn answer(incoming: &Incoming) -> Reply {
-    let resource = if incoming.path == OBSERVATION { "Observation" } else { "Questionnaire" };
-    read(incoming).await.unwrap_or_else(|problem| outcome(problem, resource))
+/// A path below `/fhir/`; every refusal is an `OperationOutcome`.
+pub(crate) fn refused(path: &str, problem: Problem) -> Reply {
+    outcome(problem, if path == OBSERVATION { "Observation" } else { "Questionnaire" })
 }
 
 const OBSERVATION: &str = "/fhir/Observation";
-const QUESTIONNAIRE: &str = "/fhir/Questionnaire/";
 
-async fn read(incoming: &Incoming) -> Result<Reply, Problem> {
-    let id = incoming.path.strip_prefix(QUESTIONNAIRE).filter(|id| !id.contains('/'));
-    if id.is_none() && incoming.path != OBSERVATION {
-        return Err(Problem::not_found());
-    }
-    only(incoming, "GET", &["GET"])?;
-    let config = configured().await?;
-    let authorization = incoming.header("authorization");
-    match id {
-        Some(id) => {
-            config.keys.admit(authorization, Action::Follow)?;
-            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
-            let found = deadline.run(instrument(&config, id, None)).await.map_err(|TimedOut| late())?;
-            let instrument = found?.ok_or_else(Problem::not_found)?;
-            Ok(shown(&questionnaire(&instrument)))
-        }
-        None => {
-            let principal = config.keys.admit(authorization, Action::Read)?;
-            let submission = derived_from(&incoming.query)?;
-            let own_url = format!("{OBSERVATION}?derived-from=QuestionnaireResponse/{submission}");
-            let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
-            let found =
-                deadline.run(observations(&config, principal, &submission)).await.map_err(|TimedOut| late())??;
-            Ok(shown(&bundle(&own_url, found)))
-        }
-    }
+/// An instrument, as a Questionnaire.
+pub(crate) async fn questionnaire_of(call: Call<Config>) -> Result<Reply, Problem> {
+    let found = within(call.deadline, &call.config.redis, instrument(&call.config, call.segment(0), None)).await;
+    let instrument = found?.ok_or_else(Problem::not_found)?;
+    Ok(shown(&questionnaire(&instrument)))
+}
+
+/// A submission's scores, as Observations.
+pub(crate) async fn scores(call: Call<Config>) -> Result<Reply, Problem> {
+    let submission = derived_from(&call.incoming.query)?;
+    let own_url = format!("{OBSERVATION}?derived-from=QuestionnaireResponse/{submission}");
+    let found = observations(&call.config, &call.principal, &submission);
+    Ok(shown(&bundle(&own_url, within(call.deadline, &call.config.redis, found).await?)))
 }
 
 fn shown(resource: &Value) -> Reply {
     Reply::new(200, FHIR_JSON, resource.to_string())
 }
 
-/// A version of an instrument, or the one in force.
+/// Finds an instrument in the given version, or in the version in force.
 async fn instrument(config: &Config, id: &str, version: Option<&str>) -> Result<Option<Rc<Instrument>>, Problem> {
     let found = async { Settings::in_force(&config.redis).await?.instrument(&config.redis, id, version).await };
     found.await.map_err(|error| away(&error))
 }
 
-fn late() -> Problem {
-    Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time")
-}
-
-/// The submission whose scores are asked for. A parameter that is not followed is refused: a search that ignores one
+/// The submission whose scores are requested. An unsupported parameter is refused: a search that ignores a parameter
 /// finds too much.
 fn derived_from(query: &str) -> Result<String, Problem> {
-    let mut asked = None;
-    let mut findings = Vec::new();
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        match name {
-            "derived-from" if asked.is_none() => asked = Some(value),
-            "derived-from" => findings.push(Finding::new("", Code::Conflict, "derived-from is given once")),
-            "_format" => {}
-            _ => findings.push(unknown(name, &["derived-from"])),
-        }
-    }
-    // What stands in a reference to a submission needs no other escape.
-    let asked = asked.map(|value| value.replace("%2F", "/").replace("%2f", "/").replace("%3A", ":"));
+    let mut query = Query::read(query, &["derived-from", "_format"]);
+    let asked = query.text("derived-from");
     let id = asked.as_deref().and_then(|value| {
         let (kind, id) = value.rsplit_once('/')?;
-        (kind == "QuestionnaireResponse" || kind.ends_with("/QuestionnaireResponse")).then_some(id)
+        (kind == "QuestionnaireResponse" || kind.ends_with("/QuestionnaireResponse")).then(|| id.to_owned())
     });
-    match id {
-        Some(id) if findings.is_empty() => Ok(id.to_owned()),
-        Some(_) => Err(Problem::invalid(findings)),
-        None => {
-            let code = if asked.is_some() { Code::Format } else { Code::Required };
-            findings.push(Finding::new("", code, "derived-from must be QuestionnaireResponse/{submissionId}"));
-            Err(Problem::invalid(findings))
-        }
+    if id.is_none() {
+        let code = if asked.is_some() { Code::Format } else { Code::Required };
+        query.fault("derived-from", code, "must be QuestionnaireResponse/{submissionId}");
     }
+    query.finish()?;
+    id.ok_or_else(Problem::not_found)
 }
 
-/// The scores of a submission; none of one that is not scored yet, erased, not there, or not for this key.
+/// The scores of a submission; empty if it is not scored yet, erased, unknown, or outside the key's scope.
 async fn observations(config: &Config, principal: &Principal, id: &str) -> Result<Vec<Value>, Problem> {
     if !is_id(id) {
         return Ok(Vec::new());

@@ -1,34 +1,35 @@
-//! Several parts at once, under one deadline.
+//! Fetches several parts at the same time, under one deadline.
 //!
-//! Guarantee: an answer, one way or the other, at the deadline. When a required part fails the others are dropped, which
-//! closes their connections; with `partial` nothing is, and what came is given.
+//! Guarantee: there is an answer at the deadline, good or bad. If a required part fails, the other calls are dropped,
+//! which closes their connections. With `partial` no call is dropped, and the answer has every part that arrived.
 
 use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use platform::deadline::{Deadline, TimedOut};
-use platform::problem::{Problem, ProblemType};
+use platform::log;
 use platform::redis::Redis;
-use platform::{log, tally};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use state::edge::problem::{Problem, ProblemType};
+use state::figures::refusals;
 
 use crate::services::Outcome;
 
-/// A part that is being had.
+/// A part that is being fetched.
 pub(crate) struct Part<'a> {
     pub(crate) name: &'a str,
     pub(crate) required: bool,
     pub(crate) work: LocalBoxFuture<'a, Outcome>,
 }
 
-/// Every part by its name: how it ended, and as `data` what it said.
+/// Every part by its name: its outcome, and its answer as `data`.
 pub(crate) type Parts = Map<String, Value>;
 
 /// Why there is no answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Failure {
-    /// Required parts were not there at the deadline; else one failed.
+    /// True if a required part missed the deadline; false if one failed.
     late: bool,
     detail: String,
     parts: Parts,
@@ -41,10 +42,10 @@ impl From<Failure> for Problem {
     }
 }
 
-/// Has all parts.
+/// Fetches all parts.
 ///
 /// # Errors
-/// Unless `partial`: 504 when a required part was not there at the deadline, 502 when one failed. Both name every part.
+/// Unless `partial`: 504 if a required part missed the deadline, 502 if one failed. Both name every part.
 pub(crate) async fn gather(
     redis: &Redis,
     parts: Vec<Part<'_>>,
@@ -78,7 +79,7 @@ pub(crate) async fn gather(
         })
         .collect();
     for (name, _, outcome) in &ended {
-        tally::called(redis, name, outcome.word());
+        refusals::called(redis, name, outcome.word());
     }
     let failed = |(_, required, outcome): &&(&str, bool, Outcome)| {
         *required && !matches!(outcome, Outcome::Ok(_) | Outcome::Cancelled)
@@ -96,7 +97,7 @@ pub(crate) async fn gather(
     Ok(shown.collect())
 }
 
-/// Names what failed, and tells how every part ended.
+/// Names the failed parts, and the outcome of every part.
 fn failure<'a>(ended: &[(&str, bool, Outcome)], failed: impl Iterator<Item = &'a (&'a str, bool, Outcome)>) -> Failure {
     let (mut late, mut names) = (true, Vec::new());
     for (name, _, outcome) in failed {

@@ -1,27 +1,28 @@
-//! `GET /v1/subjects/{pseudonym}/identity`: who a subject is, for the clinicians of the subject's site.
+//! `GET /v1/subjects/{pseudonym}/identity`: the identity of a subject, for the clinicians of the subject's site.
 //!
-//! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is given. Every
-//! request counts against the key's limit, found or not, so that pseudonyms cannot be tried out.
+//! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is sent. Every
+//! request counts against the key's rate limit, found or not, so that nobody can guess pseudonyms.
 
-use platform::audit::{self, Action, Change};
-use platform::auth::Principal;
-use platform::entry::Subject;
 use platform::http::Reply;
-use platform::identity::{IdentityKey, is_pseudonym, system_and_id};
 use platform::kv::{Batch, Store};
-use platform::limit::{self, Limit};
-use platform::problem::{Problem, ProblemType};
-use platform::{Error, clock, log, names};
+use platform::{Error, clock, log};
 use serde_json::json;
+use state::audit::{self, Action, Change};
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::rate_limit::{self, Limit};
+use state::edge::request::away;
+use state::identity::{IdentityKey, is_pseudonym, system_and_id};
+use state::names;
+use state::wire::entry::Subject;
 
-use crate::away;
 use crate::config::Config;
 
 /// Opens a sealed identity.
 pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
     let bucket = format!("identity:{}", principal.id);
     let limit = Limit::per_minute(config.identity_looks_per_minute);
-    if let Some(wait) = limit::take(&config.redis, &bucket, limit).await.map_err(|error| away(&error))? {
+    if let Some(wait) = rate_limit::take(&config.redis, &bucket, limit).await.map_err(|error| away(&error))? {
         log::warn("identity-limit").key(&principal.id).write();
         return Err(Problem::too_many_requests(wait));
     }
@@ -54,7 +55,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
-/// Stores that the identity is opened.
+/// Stores the record that the identity is opened.
 async fn record(config: &Config, principal: &Principal, store: &Store, pseudonym: &str) -> Result<(), Error> {
     let at = clock::now().rfc3339();
     let change = Change {

@@ -1,18 +1,15 @@
-//! What is known: the state of a submission, who a subject is and what they sent, what other services know of a patient
-//! or a study, the health of the system, and the description of the API.
+//! Reads: the state of a submission, a subject's identity and submissions, the data that other services hold on a
+//! patient or a study, scores and instruments as FHIR.
 //!
-//! Guarantee: a key sees what its study, site and role cover; everything else looks as if it were not there.
+//! Guarantee: a key sees only what its study, site and role cover; everything else looks as if it did not exist.
 
 mod config;
 mod erase;
 mod fhir;
 mod gather;
-mod health;
 mod identity;
-mod openapi;
 mod page;
 mod patient;
-mod query;
 mod report;
 mod services;
 mod spark;
@@ -22,125 +19,59 @@ mod submission;
 
 use std::time::Duration;
 
-use platform::auth::{Action, Principal};
-use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
-use platform::{Error, log, tally};
-use serde_json::json;
+use state::edge::auth::Action;
+use state::edge::problem::Problem;
+use state::edge::serve::{Call, Component as _, Described, Route, answer, described, refused, within};
 
 use config::Config;
 
 platform::serve!(handle);
-platform::asked!("records", config::read);
+state::asked!("records", config::read);
 
-/// The whole of a request.
-const TOTAL: Duration = Duration::from_secs(3);
+/// The time limit of a whole request.
+const TOTAL: Duration = Config::TOTAL;
+
+/// The paths, and who may call them.
+pub(crate) const ROUTES: &[Route<Config>] = &[
+    Route::key("GET", "/v1/patients/{patientId}/record", Action::Treat, |c| Box::pin(patient::show(c))),
+    Route::key("GET", "/v1/studies/{study}", Action::Read, |c| Box::pin(study::show(c))),
+    Route::key("GET", "/v1/studies/{study}/report", Action::Read, |c| Box::pin(report::show(c))),
+    Route::key("GET", "/v1/subjects/{pseudonym}/submissions", Action::Read, |c| Box::pin(subject::submissions(c))),
+    Route::key("GET", "/v1/subjects/{pseudonym}/scores", Action::Read, |c| Box::pin(subject::series(c))),
+    Route::key("GET", "/v1/subjects/{pseudonym}/identity", Action::Identify, |c| {
+        Box::pin(async move {
+            let shown = identity::show(&c.config, &c.principal, c.segment(0));
+            within(c.deadline, &c.config.redis, shown).await
+        })
+    }),
+    Route::key("GET", "/v1/submissions/{id}", Action::Follow, |c| {
+        Box::pin(async move {
+            let shown = submission::show(&c.config, &c.principal, c.segment(0));
+            within(c.deadline, &c.config.redis, shown).await
+        })
+    }),
+    Route::key("DELETE", "/v1/submissions/{id}", Action::Erase, |c| Box::pin(erased(c))),
+    Route::key("GET", "/fhir/Questionnaire/{instrument}", Action::Follow, |c| Box::pin(fhir::questionnaire_of(c))),
+    Route::key("GET", "/fhir/Observation", Action::Read, |c| Box::pin(fhir::scores(c))),
+];
+
+/// The paths of this component, and who may call them.
+pub fn routes() -> Vec<Described> {
+    described(ROUTES)
+}
 
 async fn handle(incoming: Incoming) -> Reply {
-    match answer(incoming).await {
-        Ok(reply) => reply,
-        Err(problem) => {
-            if let Ok(config) = config::get().await {
-                tally::refused(&config.redis, &problem, tally::UNKNOWN, tally::UNKNOWN, tally::UNKNOWN);
-            }
-            Reply::from(problem)
-        }
-    }
-}
-
-async fn answer(incoming: Incoming) -> Result<Reply, Problem> {
     let path = incoming.path.clone();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match segments.as_slice() {
-        ["v1", "patients", patient, "record"] => return patient::show(&incoming, patient).await,
-        ["v1", "studies", study, "report"] => return report::show(&incoming, study).await,
-        ["v1", "studies", study] => return study::show(&incoming, study).await,
-        ["v1", "subjects", pseudonym, "submissions"] => return subject::submissions(&incoming, pseudonym).await,
-        ["v1", "subjects", pseudonym, "scores"] => return subject::series(&incoming, pseudonym).await,
-        _ => {}
-    }
-    match path.as_str() {
-        "/healthz" => {
-            only(&incoming, "GET", &["GET"])?;
-            Ok(Reply::json(200, &json!({"status": "ok"})))
-        }
-        "/readyz" => {
-            only(&incoming, "GET", &["GET"])?;
-            match config::get().await {
-                Ok(config) => Ok(health::ready(&config).await),
-                Err(faults) => Ok(health::unready(faults).await),
-            }
-        }
-        "/openapi.json" => {
-            only(&incoming, "GET", &["GET"])?;
-            Ok(openapi::document())
-        }
-        path if path.starts_with("/fhir/") => Ok(fhir::answer(&incoming).await),
-        path => {
-            let subject = path.strip_prefix("/v1/subjects/").and_then(|rest| rest.strip_suffix("/identity"));
-            if let Some(pseudonym) = subject {
-                only(&incoming, "GET", &["GET"])?;
-                let config = configured().await?;
-                let principal = config.keys.admit(incoming.header("authorization"), Action::Identify)?;
-                return within(patience(&incoming), &config, identity::show(&config, principal, pseudonym)).await;
-            }
-            let Some(id) = path.strip_prefix("/v1/submissions/").filter(|id| !id.contains('/')) else {
-                return Err(Problem::not_found());
-            };
-            only(&incoming, "GET, DELETE", &["GET", "DELETE"])?;
-            let config = configured().await?;
-            let (authorization, deadline) = (incoming.header("authorization"), patience(&incoming));
-            if incoming.method == "DELETE" {
-                let principal = config.keys.admit(authorization, Action::Erase)?;
-                return within(deadline, &config, erase::erase(&config, principal, id, incoming)).await;
-            }
-            let principal = config.keys.admit(authorization, Action::Follow)?;
-            within(deadline, &config, submission::show(&config, principal, id)).await
-        }
+    match answer::<Config>(incoming).await {
+        Ok(reply) => reply,
+        Err(problem) if path.starts_with("/fhir/") => fhir::refused(&path, problem),
+        Err(problem) => refused::<Config>(problem).await.into(),
     }
 }
 
-/// What a read needs: the configuration, and whose key is sent if its role covers the action.
-async fn reader(incoming: &Incoming, action: Action) -> Result<(std::rc::Rc<Config>, Principal), Problem> {
-    only(incoming, "GET", &["GET"])?;
-    let config = configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization"), action)?.clone();
-    Ok((config, principal))
-}
-
-/// The deadline of a request.
-fn patience(incoming: &Incoming) -> Deadline {
-    Deadline::after_or_sooner(TOTAL, incoming.header(HEADER))
-}
-
-/// Answers before the deadline, one way or the other.
-async fn within<T>(
-    deadline: Deadline,
-    config: &Config,
-    answer: impl Future<Output = Result<T, Problem>>,
-) -> Result<T, Problem> {
-    deadline.run(answer).await.unwrap_or_else(|TimedOut| {
-        config.redis.forget();
-        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
-    })
-}
-
-fn only(incoming: &Incoming, allowed: &'static str, methods: &[&str]) -> Result<(), Problem> {
-    if methods.contains(&incoming.method) {
-        return Ok(());
-    }
-    Err(Problem::method_not_allowed(allowed))
-}
-
-async fn configured() -> Result<std::rc::Rc<Config>, Problem> {
-    config::get().await.map_err(|error| {
-        log::error("misconfigured").cause(&error).write();
-        Problem::new(ProblemType::Unavailable, "the service is not configured")
-    })
-}
-
-fn away(error: &Error) -> Problem {
-    log::error("read-failed").cause(error).write();
-    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+async fn erased(call: Call<Config>) -> Result<Reply, Problem> {
+    let id = call.segment(0).to_owned();
+    let erase = erase::erase(&call.config, &call.principal, &id, call.incoming);
+    within(call.deadline, &call.config.redis, erase).await
 }

@@ -1,4 +1,4 @@
-//! A report as CSV and as a page with charts. What services said is text here and nothing else: it is escaped.
+//! Writes a report as CSV and as a web page with charts. All text from services is escaped.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::services::OWN;
 
-/// A row of what a report says: section, what, value.
+/// A row of a report: section, label, value.
 type Row = (String, String, String);
 
-/// A site: submissions, and how many were expected, if that is known.
+/// A site: its submissions, and the expected number, if that is known.
 struct Site {
     submissions: u64,
     expected: Option<f64>,
@@ -42,7 +42,7 @@ fn days(report: &Value) -> Vec<(String, u64)> {
     days.map(|day| (text(day, "day").to_owned(), count(day, "submissions"))).collect()
 }
 
-/// The sites that Vigil counted or a service expects something of: `sites` with `siteId` and `expected`.
+/// The sites with submissions in Vigil, or with expectations by a service: `sites` with `siteId` and `expected`.
 fn sites(report: &Value) -> BTreeMap<String, Site> {
     let mut sites = BTreeMap::new();
     let site = || Site { submissions: 0, expected: None };
@@ -57,7 +57,7 @@ fn sites(report: &Value) -> BTreeMap<String, Site> {
 }
 
 impl Site {
-    /// Which share of what was expected came.
+    /// The share of the expected submissions that arrived.
     #[expect(clippy::cast_precision_loss, reason = "counts of a month are far below 2^52")]
     fn completion(&self) -> Option<f64> {
         let expected = self.expected.filter(|expected| *expected > 0.0)?;
@@ -98,7 +98,7 @@ pub(crate) fn csv(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
 }
 
 fn cell_of(text: &str) -> String {
-    // A spreadsheet takes what begins like this for a formula.
+    // A spreadsheet reads a cell that begins like this as a formula.
     let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err() {
         format!("'{text}")
     } else {
@@ -116,7 +116,7 @@ pub(crate) const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-widt
 h1{font-size:1.4rem}h2{font-size:1.05rem;margin-top:2rem}table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;\
 text-align:left}svg{width:100%;height:auto}";
 
-/// The pieces of a report as a page. It loads nothing and runs nothing.
+/// The pieces of a report as a web page. The page loads nothing and runs no script.
 pub(crate) fn html(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
     let row = |(section, what, value): Row| {
         let cells = [section, what, value].map(|cell| format!("<td>{}</td>", escaped(&cell)));
@@ -159,7 +159,7 @@ fn charts(report: &Value) -> impl Iterator<Item = String> {
     charts.into_iter().map(|(heading, bars, full)| format!("<h2>{heading}</h2>{}", chart(heading, &bars, full)))
 }
 
-/// Bars beside each other, each with its label and its value. `full` is the least that the highest stands for.
+/// A bar chart, each bar with its label and its value. `full` is the least value that the chart's height stands for.
 fn chart(title: &str, bars: &[(String, f64, String)], full: f64) -> String {
     const HEIGHT: f64 = 120.0;
     const STEP: f64 = 26.0;

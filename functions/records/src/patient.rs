@@ -1,59 +1,63 @@
-//! `GET /v1/patients/{patientId}/record`: what several services know of a patient, and what the patient reported, at once.
+//! `GET /v1/patients/{patientId}/record`: a patient's data from several services, with the patient's submissions to
+//! Vigil.
 //!
-//! Guarantee: for the clinicians of the patient's site alone, and only of patients that Vigil knows there. The patient's
-//! id goes to the configured services and nowhere else: to no log, no problem document, no store.
+//! Guarantee: only the clinicians of the patient's site get an answer, and only about patients that Vigil knows there.
+//! The patient's id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
 use domain::Code;
 use domain::intake::{is_identifier, is_name};
 use domain::patient_systems::{self, PatientSystems};
 use domain::settings::Document;
 use futures::FutureExt as _;
-use platform::auth::{Action, Principal};
-use platform::filed::{self, Wanted};
-use platform::http::{Incoming, Reply};
-use platform::identity::Patient;
+use platform::http::Reply;
 use platform::kv::Store;
 use platform::percent::decode;
-use platform::problem::Problem;
-use platform::settings::Settings;
-use platform::{Error, log, names};
+use platform::{Error, log};
 use serde_json::json;
+use state::edge::auth::Principal;
+use state::edge::problem::Problem;
+use state::edge::query::Query;
+use state::edge::request::away;
+use state::edge::serve::{Call, within};
+use state::identity::Patient;
+use state::names;
+use state::settings::Settings;
+use state::subjects::timeline::{self, Wanted};
 
 use crate::config::Config;
 use crate::gather::{Part, gather};
-use crate::query::Query;
 use crate::services::{OWN, Outcome};
-use crate::{away, patience, reader, subject, within};
+use crate::subject;
 
-/// The most submissions that Vigil's own part holds, the latest.
-const MOST: u32 = 50;
+/// The most submissions in Vigil's own part; the latest are kept.
+const MOST: usize = 50;
 
-/// Whose record is asked for.
+/// The patient whose record is requested.
 struct Asked {
     study: String,
     site: String,
-    /// Within which system the patient's id names somebody; none for the site's own.
+    /// The system in which the patient's id is valid; `None` for the site's own.
     system: Option<String>,
     partial: bool,
 }
 
 /// Gathers a patient's record.
-pub(crate) async fn show(incoming: &Incoming, patient: &str) -> Result<Reply, Problem> {
-    let deadline = patience(incoming);
-    let (config, principal) = reader(incoming, Action::Treat).await?;
-    let asked = Asked::read(&principal, &incoming.query)?;
+pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
+    let patient = call.segment(0);
+    let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
+    let asked = Asked::read(principal, &incoming.query)?;
     let patient = decode(patient).filter(|patient| is_identifier(patient)).ok_or_else(Problem::not_found)?;
     if !principal.covers(&asked.study, &asked.site) {
         return Err(Problem::not_found());
     }
-    let known = async { known(&config, &principal, &asked, &patient).await.map_err(|error| away(&error)) };
-    let subjects = within(deadline, &config, known).await?;
+    let known = async { known(config, principal, &asked, &patient).await.map_err(|error| away(&error)) };
+    let subjects = within(deadline, &config.redis, known).await?;
     let Some(pseudonym) = subjects.first() else { return Err(Problem::not_found()) };
     let values =
         [("{patientId}", patient.as_str()), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
     let parts = config.record_parts.iter().map(|service| {
         let work = if service.name == OWN {
-            own(&config, &subjects).boxed_local()
+            own(config, &subjects).boxed_local()
         } else {
             service.call(&values, &incoming.trace, deadline).boxed_local()
         };
@@ -65,10 +69,10 @@ pub(crate) async fn show(incoming: &Incoming, patient: &str) -> Result<Reply, Pr
 }
 
 impl Asked {
-    /// The study and the site are those of the key, unless it covers several: then the query names them.
+    /// The study and the site are those of the key. If the key covers several, the query names them.
     fn read(principal: &Principal, query: &str) -> Result<Self, Problem> {
         let mut query = Query::read(query, &["study", "site", "system", "partial"]);
-        let mut place = |name: &str, own: Option<&str>| match query.text(name).or(own).map(str::to_owned) {
+        let mut place = |name: &'static str, own: Option<&str>| match query.text(name).or(own.map(str::to_owned)) {
             Some(value) if is_name(&value) => value,
             Some(_) => {
                 query.fault(name, Code::Format, "must be 1 to 64 letters, digits, '.', '_' or '-'");
@@ -81,16 +85,16 @@ impl Asked {
         };
         let (study, site) = (place("study", principal.study()), place("site", principal.site()));
         let partial = query.flag("partial");
-        let system = query.text("system").map(patient_systems::system);
+        let system = query.text("system").map(|system| patient_systems::system(&system));
         if system == Some(None) {
             query.fault("system", Code::Format, patient_systems::RULE);
         }
-        query.checked()?;
+        query.finish()?;
         Ok(Asked { study, site, system: system.flatten(), partial })
     }
 }
 
-/// The patient's subject, if the site knows the patient, and those of the person that the key covers.
+/// The patient's subject, if the site knows the patient, and the person's other subjects that the key covers.
 async fn known(config: &Config, principal: &Principal, asked: &Asked, patient: &str) -> Result<Vec<String>, Error> {
     let mut system = asked.system.as_deref();
     if let Some(named) = system {
@@ -113,7 +117,7 @@ async fn known(config: &Config, principal: &Principal, asked: &Asked, patient: &
 async fn own(config: &Config, subjects: &[String]) -> Outcome {
     let read = async {
         let wanted = Wanted { latest_first: true, limit: MOST, ..Wanted::default() };
-        let (filed, more) = filed::list(&config.redis, subjects, wanted).await?;
+        let (filed, more) = timeline::list(&config.redis, subjects, wanted).await?;
         let submissions = subject::shown(&Store::open().await?, &filed).await?;
         Ok::<_, Error>(json!({"submissions": submissions, "more": more}))
     };

@@ -1,8 +1,8 @@
-//! `GET /v1/studies/{study}/report?month=YYYY-MM`: a month of a study, from several services and Vigil's own counts, as
-//! JSON, CSV or a page.
+//! `GET /v1/studies/{study}/report?month=YYYY-MM`: one month of a study, from several services and Vigil's own counts,
+//! as JSON, CSV or a web page.
 //!
-//! Guarantee: as for a patient's record, under one deadline; and what was gathered is kept for all who ask within a
-//! minute, in whichever form. The tag of an answer changes with its content alone.
+//! Guarantee: one deadline, as for a patient's record. The gathered data is cached for a minute and serves every
+//! request in any format. The entity tag of an answer changes only when its content changes.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,33 +10,33 @@ use std::time::Duration;
 use domain::intake::is_name;
 use domain::{Code, Timestamp};
 use futures::FutureExt as _;
-use platform::auth::Action;
-use platform::cache::{self, Said, Terms};
 use platform::deadline::Deadline;
-use platform::http::{Incoming, Pieces, Reply, accept};
-use platform::identity::{hex, measure};
-use platform::month::{self, Month};
-use platform::problem::{Problem, ProblemType};
+use platform::digest::{hex, measure};
+use platform::http::{Pieces, Reply, accept};
 use platform::trace::Trace;
 use platform::{Kind, log};
 use serde_json::{Value, json};
+use state::cache::{self, Said, Terms};
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
+use state::edge::request::away;
+use state::edge::serve::Call;
+use state::figures::monthly::{self, Month};
 
 use crate::config::Config;
 use crate::gather::{Failure, Part, gather};
 use crate::page;
-use crate::query::Query;
 use crate::services::{OWN, Outcome};
-use crate::{away, patience, reader};
 
-/// How long what was gathered is good.
+/// How long the gathered data is valid.
 const TERMS: Terms =
     Terms { fresh: Duration::from_secs(60), stale: Duration::from_secs(60), negative: Duration::from_secs(1) };
-/// Gathering ends before those who wait for it give up, so that they learn what was late.
+/// Gathering ends before the waiting requests give up, so that they learn which part was late.
 const GATHERING: Duration = Duration::from_millis(2900);
 /// All severities, the worst first.
 const SEVERITIES: [&str; 4] = ["critical", "high", "moderate", "info"];
 
-/// In which form a report is given.
+/// The format of a report.
 #[derive(Clone, Copy)]
 enum Form {
     Json,
@@ -45,25 +45,25 @@ enum Form {
 }
 
 /// Shows the report of a month.
-pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Problem> {
-    let deadline = patience(incoming);
-    let (config, principal) = reader(incoming, Action::Read).await?;
+pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
+    let study = call.segment(0);
+    let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
     if !is_name(study) || study.bytes().all(|byte| byte == b'.') || !principal.covers(study, "*") {
         return Err(Problem::not_found());
     }
     let mut query = Query::read(&incoming.query, &["month", "format", "partial"]);
-    let month = query.text("month").unwrap_or_default().to_owned();
+    let month = query.text("month").unwrap_or_default();
     if days(&month).is_empty() {
         let code = if month.is_empty() { Code::Required } else { Code::Format };
         query.fault("month", code, "must be a month such as 2026-03");
     }
     let form = form(&mut query, incoming.header("accept"));
     let partial = query.flag("partial");
-    query.checked()?;
+    query.finish()?;
 
-    let ask = Ask { config: Rc::clone(&config), study: study.to_owned(), month, trace: incoming.trace.clone() };
+    let ask = Ask { config: Rc::clone(config), study: study.to_owned(), month, trace: incoming.trace.clone() };
     let report = if partial {
-        // What is not whole is nobody else's.
+        // An incomplete report is not shared with other requests.
         ask.gather(deadline, true).await.map_err(Problem::from)?
     } else {
         kept(ask, deadline).await?
@@ -73,7 +73,8 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
         Form::Csv => ("text/csv; charset=utf-8", page::csv),
         Form::Html => ("text/html; charset=utf-8", page::html),
     };
-    // Made twice, and never held as a whole: first for the length and the tag, which come before it, then to be sent.
+    // The pieces are written twice and never held as a whole: first to compute length and tag, which are sent before
+    // them, then to send them.
     let (length, digest) = measure(pieces(&report));
     let tag = format!("\"{}\"", hex(digest.get(..16).unwrap_or_default()));
     let known = incoming.header("if-none-match").unwrap_or_default();
@@ -83,9 +84,9 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
     Ok(reply.header("etag", tag).header("cache-control", "private, no-cache").header("vary", "accept"))
 }
 
-/// The form that is asked for: by the query, or else by the header `Accept`.
+/// The requested format: from the query, or else from the header `Accept`.
 fn form(query: &mut Query, accept: Option<&str>) -> Form {
-    match query.text("format") {
+    match query.text("format").as_deref() {
         Some("json") => Form::Json,
         Some("csv") => Form::Csv,
         Some("html") => Form::Html,
@@ -101,7 +102,7 @@ fn form(query: &mut Query, accept: Option<&str>) -> Form {
     }
 }
 
-/// The days of a month; none if it is no month.
+/// The days of a month; empty if the text is not a month.
 fn days(month: &str) -> Vec<String> {
     let form = |(index, byte): (usize, u8)| if index == 4 { byte == b'-' } else { byte.is_ascii_digit() };
     if month.len() != 7 || !month.bytes().enumerate().all(form) {
@@ -111,7 +112,7 @@ fn days(month: &str) -> Vec<String> {
     days.filter(|day| Timestamp::parse(&format!("{day}T00:00:00Z")).is_some()).collect()
 }
 
-/// The report that is kept, or a new one.
+/// The cached report, or a new one.
 async fn kept(ask: Ask, deadline: Deadline) -> Result<Value, Problem> {
     let (redis, name) = (ask.config.redis.clone(), format!("report:{}:{}", ask.study, ask.month));
     let late = || Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time");
@@ -132,7 +133,7 @@ async fn kept(ask: Ask, deadline: Deadline) -> Result<Value, Problem> {
     }
 }
 
-/// What is asked for.
+/// The parameters of the request.
 struct Ask {
     config: Rc<Config>,
     study: String,
@@ -157,7 +158,7 @@ impl Ask {
 
     /// Vigil's own counts.
     async fn own(&self) -> Outcome {
-        match month::read(&self.config.redis, &self.study, &self.month).await {
+        match monthly::read(&self.config.redis, &self.study, &self.month).await {
             Ok(month) => Outcome::Ok(own(&days(&self.month), &month)),
             Err(error) => {
                 log::error("read-failed").cause(&error).write();

@@ -1,4 +1,4 @@
-//! The users' own services that Vigil reads from: how they are named in the configuration, and one call to one of them.
+//! The external services that Vigil reads from: their configuration, and one call to one of them.
 
 use std::collections::BTreeSet;
 
@@ -15,25 +15,25 @@ use platform::trace::Trace;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The most that is read of an answer, bytes.
+/// The most bytes that are read of an answer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
-/// The part that is Vigil's own: it has no URL.
+/// The name of Vigil's own part, which has no URL.
 pub(crate) const OWN: &str = "vigil";
 
 /// A service, or Vigil's own part.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
-    /// What answers, problems and metrics call it.
+    /// Its name in answers, problems and metrics.
     pub(crate) name: String,
-    /// Whether there is no answer without it.
+    /// Whether the whole answer fails without it.
     pub(crate) required: bool,
-    /// Where it is: a URL with places in braces. None for Vigil's own part.
+    /// Its URL, with placeholders in braces. `None` for Vigil's own part.
     url: Option<Template>,
-    /// What is sent as `Authorization`.
+    /// The value of the header `Authorization`.
     authorization: Option<Credential>,
 }
 
-/// A service as it is configured.
+/// A service as the configuration gives it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Declared {
@@ -46,23 +46,23 @@ struct Declared {
     authorization: Option<String>,
 }
 
-/// A place in a URL, and the longest value for it, bytes.
+/// A placeholder in a URL, and the longest value for it, bytes.
 pub(crate) type Place = (&'static str, usize);
 
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// This was said.
+    /// The service answered with this JSON.
     Ok(Value),
-    /// It answered with an error, or the host forbids the call.
+    /// The service answered with an error, or the host forbids the call.
     Refused(Option<u16>),
-    /// Not before the deadline.
+    /// No answer before the deadline.
     TimedOut,
-    /// It was given up, because another part had failed.
+    /// Dropped, because another part had failed.
     Cancelled,
     /// No connection, or it broke.
     Unreachable,
-    /// It answered with what is no JSON, or too long.
+    /// The answer is not JSON, or too long.
     Unreadable,
 }
 
@@ -79,7 +79,7 @@ impl Outcome {
         }
     }
 
-    /// As answers show it, without what was said.
+    /// The outcome as answers show it, without the service's data.
     pub(crate) fn shown(&self) -> Map<String, Value> {
         let mut shown = Map::from_iter([("status".to_owned(), Value::from(self.word()))]);
         if let Outcome::Refused(Some(status)) = self {
@@ -90,7 +90,7 @@ impl Outcome {
 }
 
 impl Service {
-    /// Reads a JSON array of services whose URLs may hold these places.
+    /// Reads a JSON array of services whose URLs may hold these placeholders.
     ///
     /// # Errors
     /// Every rule that it breaks, without a value.
@@ -123,9 +123,9 @@ impl Service {
         if faults.is_empty() { Ok(services) } else { Err(faults) }
     }
 
-    /// Calls the service once. `values` are what takes the places in its URL.
+    /// Calls the service once. `values` fill the placeholders in its URL.
     pub(crate) async fn call(&self, values: &[(&str, &str)], trace: &Trace, deadline: Deadline) -> Outcome {
-        // Services resolve such segments; what they then give is not what was asked for.
+        // Services resolve `.` and `..` segments, and would answer about something else.
         let dots = values.iter().any(|(_, value)| matches!(*value, "." | ".."));
         let values = values.iter().map(|(place, value)| (*place, encode(value)));
         let url = self.url.as_ref().and_then(|url| url.fill(values).ok());

@@ -1,4 +1,4 @@
-//! A series as a small picture: one line, its last value marked.
+//! Draws a series as a small picture: one line, with a mark on its last value.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ const WIDTH: f64 = 160.0;
 const HEIGHT: f64 = 40.0;
 const MARGIN: f64 = 4.0;
 
-/// The picture of values over time, milliseconds since the epoch, in their order.
+/// The picture of values over time (milliseconds since the epoch), in the given order.
 #[expect(clippy::cast_precision_loss, reason = "times of this age are far below 2^52")]
 pub(crate) fn line(points: &[(i64, f64)]) -> String {
     let times = points.iter().map(|(at, _)| *at as f64);
@@ -14,7 +14,7 @@ pub(crate) fn line(points: &[(i64, f64)]) -> String {
     let (left, right) = (times.clone().fold(f64::MAX, f64::min), times.fold(f64::MIN, f64::max));
     let (low, high) = (values.clone().fold(f64::MAX, f64::min), values.fold(f64::MIN, f64::max));
     let place = |value: f64, from: f64, to: f64, length: f64| {
-        // A single moment or value stands in the middle.
+        // A single time or value is drawn in the middle.
         let share = if to > from { (value - from) / (to - from) } else { 0.5 };
         MARGIN + share * (length - 2.0 * MARGIN)
     };

@@ -1,41 +1,43 @@
-//! `GET /v1/studies/{study}`: what the project service says of a study, kept for all who ask.
+//! `GET /v1/studies/{study}`: a study's description from the project service, cached for all requests.
 //!
-//! Guarantee: however many ask, the service is called once a minute for a study and no more, by one of all instances.
+//! Guarantee: however many clients ask, the service gets at most one call a minute for each study, over all instances.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use domain::Timestamp;
 use domain::intake::is_name;
-use platform::auth::Action;
-use platform::cache::{self, Said, Terms};
 use platform::deadline::Deadline;
-use platform::http::{Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
+use platform::http::Reply;
 use platform::trace::Trace;
-use platform::{Kind, clock, tally};
+use platform::{Kind, clock};
 use serde_json::{Value, json};
+use state::cache::{self, Said, Terms};
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::request::away;
+use state::edge::serve::Call;
+use state::figures::refusals;
 
+use crate::TOTAL;
 use crate::config::Config;
 use crate::services::{Outcome, Service};
-use crate::{TOTAL, away, patience, reader};
 
-/// How long what the service says is good.
+/// How long the service's answer is valid.
 const TERMS: Terms =
     Terms { fresh: Duration::from_secs(60), stale: Duration::from_secs(600), negative: Duration::from_secs(10) };
 
 /// Shows a study.
-pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Problem> {
-    let deadline = patience(incoming);
-    let (config, principal) = reader(incoming, Action::Read).await?;
-    // What paths resolve is no study.
+pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
+    let study = call.segment(0);
+    let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
+    // A path segment of dots is not a study.
     if !is_name(study) || study.bytes().all(|byte| byte == b'.') || principal.study().is_some_and(|own| own != study) {
         return Err(Problem::not_found());
     }
     if config.study_service.is_empty() {
         return Err(Problem::new(ProblemType::NotFound, "no service that knows studies is configured"));
     }
-    let ask = || ask(Rc::clone(&config), study.to_owned(), incoming.trace.clone());
+    let ask = || ask(Rc::clone(config), study.to_owned(), incoming.trace.clone());
     let kept = cache::read(&config.redis, &format!("study:{study}"), TERMS, deadline, ask).await;
     let kept = kept.map_err(|error| match error.kind {
         Kind::TimedOut => Problem::new(ProblemType::DeadlinePassed, "the service behind did not answer in time"),
@@ -57,11 +59,11 @@ pub(crate) async fn show(incoming: &Incoming, study: &str) -> Result<Reply, Prob
     }
 }
 
-/// Asks the service, for everybody who waits: under a deadline of its own.
+/// Calls the service on behalf of every waiting request, under a deadline of its own.
 async fn ask(config: Rc<Config>, study: String, trace: Trace) -> Said {
     let Some(service) = config.study_service.first() else { return Said::Absent };
     let outcome = call(service, &study, &trace).await;
-    tally::called(&config.redis, &service.name, outcome.word());
+    refusals::called(&config.redis, &service.name, outcome.word());
     match outcome {
         Outcome::Ok(project) => Said::Found(project.to_string()),
         Outcome::Refused(Some(404 | 410)) => Said::Absent,

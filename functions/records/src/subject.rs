@@ -1,71 +1,72 @@
-//! `GET /v1/subjects/{pseudonym}/submissions` and `GET /v1/subjects/{pseudonym}/scores`: what a subject sent, page by
-//! page, and how one score went, as numbers or as a small picture.
+//! `GET /v1/subjects/{pseudonym}/submissions` and `GET /v1/subjects/{pseudonym}/scores`: the submissions of a subject,
+//! page by page, and the course of one score, as numbers or as a small picture.
 //!
-//! Guarantee: a key that covers the subject sees what its person sent at the sites that the key covers, whichever of the
-//! person's subjects is asked for. Of the others there is nothing in the answer.
+//! Guarantee: a key that covers the subject sees everything that the same person sent at the sites that the key covers.
+//! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
 use domain::intake::is_name;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Outline, State, Subject, Superseded};
-use platform::filed::{self, Filed, Wanted};
-use platform::http::{Incoming, Reply};
-use platform::identity::is_pseudonym;
-use platform::judged::Judged;
+use platform::Error;
+use platform::http::Reply;
 use platform::kv::Store;
-use platform::problem::Problem;
-use platform::{Error, linked, names};
 use serde_json::{Value, json};
+use state::edge::auth::Principal;
+use state::edge::problem::Problem;
+use state::edge::query::Query;
+use state::edge::request::away;
+use state::edge::serve::{Call, within};
+use state::identity::is_pseudonym;
+use state::names;
+use state::subjects::links;
+use state::subjects::timeline::{self, Filed, Wanted};
+use state::wire::entry::{Alert, Outline, State, Subject, Superseded};
+use state::wire::evaluation::Evaluation;
 
 use crate::config::Config;
-use crate::query::Query;
-use crate::{away, patience, reader, spark, within};
+use crate::spark;
 
 /// How many records are read at the same time: each may be as long as the longest report.
 const READS: usize = 8;
-/// How many submissions a page holds, unless the query says otherwise; and the most.
-const PAGE: u32 = 50;
-const LONGEST_PAGE: u32 = 200;
 
 /// The submissions of a subject, the latest first.
-pub(crate) async fn submissions(incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
-    let (config, principal) = reader(incoming, Action::Read).await?;
-    let mut query = Query::read(&incoming.query, &["after", "limit"]);
-    let (after, limit) = (cursor(&mut query), query.number("limit", PAGE, 1..=LONGEST_PAGE));
-    query.checked()?;
-    within(patience(incoming), &config, async {
-        let (store, subjects) = subjects(&config, &principal, pseudonym).await?;
+pub(crate) async fn submissions(call: Call<Config>) -> Result<Reply, Problem> {
+    let (pseudonym, principal, config, incoming) = (call.segment(0), &call.principal, &call.config, &call.incoming);
+    let mut query = Query::read(&incoming.query, &["cursor", "limit"]);
+    let (after, limit) = (query.cursor(Filed::from_cursor), query.limit());
+    query.finish()?;
+    within(call.deadline, &config.redis, async {
+        let (store, subjects) = subjects(config, principal, pseudonym).await?;
         let wanted = Wanted { what: None, latest_first: true, after: after.as_ref(), limit };
-        let (filed, more) = filed::list(&config.redis, &subjects, wanted).await.map_err(|error| away(&error))?;
+        let (filed, more) = timeline::list(&config.redis, &subjects, wanted).await.map_err(|error| away(&error))?;
         let submissions = shown(&store, &filed).await.map_err(|error| away(&error))?;
-        let next = filed.last().filter(|_| more).map(Filed::cursor);
-        Ok(Reply::json(200, &json!({"subject": pseudonym, "submissions": submissions, "next": next})))
+        let cursor = filed.last().filter(|_| more).map(Filed::cursor);
+        Ok(Reply::json(200, &json!({"subject": pseudonym, "submissions": submissions, "cursor": cursor, "more": more})))
     })
     .await
 }
 
-/// How one score of a subject went, the oldest first; as a picture, the latest of them.
-pub(crate) async fn series(incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
-    let (config, principal) = reader(incoming, Action::Read).await?;
-    let mut query = Query::read(&incoming.query, &["score", "after", "limit"]);
-    let (after, limit) = (cursor(&mut query), query.number("limit", PAGE, 1..=LONGEST_PAGE));
-    let score = query.text("score").unwrap_or_default().to_owned();
+/// The course of one score of a subject, the oldest value first. The picture shows the latest values.
+pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
+    let (pseudonym, principal, config, incoming) = (call.segment(0), &call.principal, &call.config, &call.incoming);
+    let mut query = Query::read(&incoming.query, &["score", "cursor", "limit"]);
+    let (after, limit) = (query.cursor(Filed::from_cursor), query.limit());
+    let score = query.text("score").unwrap_or_default();
     let asked = score.split_once('.').filter(|(instrument, score)| is_name(instrument) && is_name(score));
     let (instrument, id) = asked.unwrap_or_else(|| {
         let code = if score.is_empty() { Code::Required } else { Code::Format };
         query.fault("score", code, "must be {instrument}.{score}");
         ("", "")
     });
-    query.checked()?;
+    query.finish()?;
     let picture = incoming.header("accept").is_some_and(|accept| accept.contains("image/svg+xml"));
-    within(patience(incoming), &config, async {
-        let (store, subjects) = subjects(&config, &principal, pseudonym).await?;
+    within(call.deadline, &config.redis, async {
+        let (store, subjects) = subjects(config, principal, pseudonym).await?;
         let wanted = Wanted { what: Some(instrument), latest_first: picture, after: after.as_ref(), limit };
-        let listed = filed::list(&config.redis, &subjects, wanted).await;
+        let listed = timeline::list(&config.redis, &subjects, wanted).await;
         let (mut filed, more) = listed.map_err(|error| away(&error))?;
-        let next = filed.last().filter(|_| more).map(Filed::cursor);
+        let cursor = filed.last().filter(|_| more).map(Filed::cursor);
         if picture {
             filed.reverse();
         }
@@ -75,22 +76,13 @@ pub(crate) async fn series(incoming: &Incoming, pseudonym: &str) -> Result<Reply
             return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).header("vary", "accept"));
         }
         let points: Vec<Value> = points.into_iter().map(|point| point.shown).collect();
-        let document = json!({"subject": pseudonym, "score": score, "points": points, "next": next});
+        let document = json!({"subject": pseudonym, "score": score, "points": points, "cursor": cursor, "more": more});
         Ok(Reply::json(200, &document).header("vary", "accept"))
     })
     .await
 }
 
-fn cursor(query: &mut Query) -> Option<Filed> {
-    let given = query.text("after")?;
-    let read = Filed::from_cursor(given);
-    if read.is_none() {
-        query.fault("after", Code::Format, "must be what an earlier answer gave as next");
-    }
-    read
-}
-
-/// The store, and the subjects of a subject's person that the key covers; not found is a subject that it does not.
+/// The store, and the subjects of the same person that the key covers; 404 if the key does not cover the subject.
 async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Result<(Store, Vec<String>), Problem> {
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
@@ -103,26 +95,26 @@ async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Re
     Ok((store, subjects))
 }
 
-/// A subject that the key covers, and those of its person whose sites the key covers too.
+/// A subject that the key covers, and the same person's subjects at sites that the key covers too.
 pub(crate) async fn covered(
     config: &Config,
     principal: &Principal,
     study: &str,
     pseudonym: &str,
 ) -> Result<Vec<String>, Error> {
-    let mut person = linked::person(&config.redis, pseudonym).await?;
+    let mut person = links::person(&config.redis, pseudonym).await?;
     person.retain(|member| member.subject != pseudonym && principal.covers(study, &member.site));
     let others = person.into_iter().map(|member| member.subject);
     Ok(std::iter::once(pseudonym.to_owned()).chain(others).collect())
 }
 
-/// The records of submissions, in their order; none of one that is not there or erased.
+/// The records of submissions, in the given order; `None` for one that is unknown or erased.
 async fn records(store: &Store, filed: &[Filed]) -> Result<Vec<Outline>, Error> {
     let ids = filed.iter().map(|filed| names::submission(&filed.id));
     let read = stream::iter(ids.map(async |key| store.get::<Outline>(&key).await)).buffered(READS);
     let read = read.try_filter_map(async |record| {
         let record = record.filter(|record| record.state != State::Erased);
-        Ok(record.map(|record| Outline { judged: Judged::default(), ..record }))
+        Ok(record.map(|record| Outline { judged: Evaluation::default(), ..record }))
     });
     read.try_collect().await
 }
@@ -168,7 +160,7 @@ struct Point {
     shown: Value,
 }
 
-/// The values of one score; those that were superseded are left out.
+/// The values of one score, without those of superseded submissions.
 async fn points(store: &Store, filed: &[Filed], score: &str) -> Result<Vec<Point>, Error> {
     let records = records(store, filed).await?;
     let mut points = Vec::with_capacity(records.len());

@@ -1,22 +1,23 @@
-//! `GET /v1/submissions/{id}`: how far a submission is, its scores, its alerts and where they went.
+//! `GET /v1/submissions/{id}`: the state of a submission, its scores, its alerts and their deliveries.
 
-use domain::alert::state::{self, Dead, Phase};
-use platform::auth::{Action, Principal};
-use platform::entry::{Alert, Outline, Overdue, Rescored, State, Superseded};
+use domain::alert::state::{Dead, Phase, State as AlertState};
+use platform::Error;
 use platform::http::Reply;
-use platform::identity::is_id;
 use platform::kv::Store;
-use platform::mark::Mark;
-use platform::problem::{Problem, ProblemType};
 use platform::redis::text;
-use platform::{Error, alerts, names};
 use serde_json::{Value, json};
 use spin_sdk::redis::RedisResult;
+use state::edge::auth::{Action, Principal};
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::request::away;
+use state::identity::is_id;
+use state::wire::entry::{Alert, Outline, Overdue, Rescored, State, Superseded};
+use state::wire::idempotency::Mark;
+use state::{alerts, names};
 
-use crate::away;
 use crate::config::Config;
 
-/// Shows a submission to somebody whose key covers it.
+/// Shows a submission to a key that covers it.
 pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     if !is_id(id) {
         return Err(Problem::not_found());
@@ -41,7 +42,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
 }
 
-/// The mark that the door left of a submission.
+/// Reads the idempotency record that the door left for a submission.
 pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<Mark>, Problem> {
     let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| away(&error))?;
     let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
@@ -52,7 +53,7 @@ fn gone() -> Problem {
     Problem::new(ProblemType::Gone, "it was erased")
 }
 
-/// A submission that is not stored yet is known by the mark the door left.
+/// A submission that is not stored yet is known only by the idempotency record of the door.
 async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     let mark = marked(config, id).await?.filter(|mark| principal.covers(&mark.study, &mark.site));
     let mark = mark.ok_or_else(Problem::not_found)?;
@@ -69,7 +70,7 @@ async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     Ok(Reply::json(200, &document))
 }
 
-/// Adds which submission this one took the place of, and which one took its place.
+/// Adds which submission this one replaced, and which one replaced it.
 async fn versions(store: &Store, record: &Outline, document: &mut Value) -> Result<(), Error> {
     let submission = &record.submission;
     let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
@@ -81,7 +82,7 @@ async fn versions(store: &Store, record: &Outline, document: &mut Value) -> Resu
     Ok(())
 }
 
-/// For those who may follow a submission and not read it.
+/// The short form, for a key that may follow a submission but not read it.
 fn brief(record: &Outline) -> Value {
     let submission = &record.submission;
     json!({
@@ -135,8 +136,8 @@ async fn full(store: &Store, record: &Outline) -> Result<Value, Error> {
 
 async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
     let stored: Option<Value> = store.get(&names::stored_alert_state(&alert.alert_id)).await?;
-    let state = stored.as_ref().and_then(state::State::read);
-    let (word, reason) = match state.as_ref().map(state::State::phase) {
+    let state = stored.as_ref().and_then(AlertState::read);
+    let (word, reason) = match state.as_ref().map(AlertState::phase) {
         None | Some(Phase::Open) => ("pending", None),
         Some(Phase::Dead(Dead::NoReceiver)) => ("unrouted", None),
         Some(phase) => (phase.as_str(), phase.reason()),

@@ -1,7 +1,8 @@
 //! The component of the scorer: a bell on `vigil.score` starts a drain of `workers::score`.
 #![expect(unsafe_code, reason = "the component's export, which the attribute generates")]
 
-use platform::{Error, check, log};
+use platform::{Error, log};
+use state::health::check;
 use workers::score::{BUDGET, drain, read};
 
 #[spin_sdk::redis_subscriber]

@@ -1,11 +1,12 @@
 //! `POST /v1/reports/batch`: many reports and responses at once.
 //!
-//! Guarantee: every row has an outcome of its own, and only `accepted` and `duplicate` say that it is on the stream.
-//! Sending the whole batch again is always safe: a row is known by the id its sender gave it, or else by its content.
+//! Guarantee: every row has an outcome of its own, and only `accepted` and `duplicate` mean that the row is on the
+//! stream. A batch may be resent at any time: a row is recognised by its client id, or else by its content
+//! (idempotency).
 //!
-//! Mechanism: rows are split off while the body comes in, so that one row and one chunk of checked rows are all that is
-//! kept of it. While a chunk is being appended by one script, the next is read and checked. A chunk is taken in whole or
-//! not at all; an upload that breaks off leaves the chunks before it.
+//! Mechanism: rows are split off while the body arrives, so that memory holds only one row and one chunk of checked
+//! rows. While one script appends a chunk, the next chunk is read and checked. A chunk is appended as a whole or not at
+//! all; if an upload breaks off, the chunks before the break stay.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,32 +15,33 @@ use std::time::Duration;
 use domain::rows::Row;
 use domain::{Code, Finding, Timestamp};
 use futures::future::join;
-use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
-use platform::problem::Problem;
-use platform::queue::{self, Enqueued};
-use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{clock, kv, log, mark};
+use platform::{clock, kv, log};
 use serde::Serialize;
 use serde_json::Value;
+use state::edge::auth::{Action, Principal};
+use state::edge::problem::Problem;
+use state::queue::{self, Enqueued};
+use state::settings::Settings;
+use state::wire::idempotency;
 
+use crate::attribution::Place;
 use crate::config::Config;
 use crate::document::{Accepted, Ready};
-use crate::place::Place;
 use crate::row::{self, Budget, End, Rows, Unread};
 
-/// The whole of a request, from its arrival to its answer.
+/// The time limit of a whole request, from its arrival to its answer.
 const TOTAL: Duration = Duration::from_secs(10);
 /// The most rows of a batch.
 const MOST_ROWS: usize = 5000;
 /// The most rows of one script.
 const CHUNK_ROWS: usize = 256;
-/// The most bytes of one script, but for its last row.
+/// The most bytes of one script; the last row may exceed it.
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// What became of a row.
+/// The outcome of a row.
 enum Outcome {
     Accepted { id: String, removed: BTreeMap<String, u32> },
     Duplicate { id: String },
@@ -56,7 +58,7 @@ struct Prepared {
 
 struct Batch {
     config: Rc<Config>,
-    /// Those in force when the batch came; all its rows are checked by them.
+    /// The settings in force when the batch arrived; all its rows are checked by them.
     settings: Settings,
     principal: Principal,
     trace: Trace,
@@ -103,7 +105,7 @@ pub(crate) fn covered(principal: &Principal, accepted: Accepted) -> Result<Accep
 }
 
 impl Batch {
-    /// Takes in what comes until it ends.
+    /// Processes rows until the batch ends.
     async fn run(&mut self) -> End {
         let mut chunk = self.collect().await;
         loop {
@@ -161,7 +163,7 @@ impl Batch {
             .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")].into())
     }
 
-    /// Writes down what became of a chunk. An error when it ends the batch.
+    /// Notes the outcome of a chunk. Returns an error if it ends the batch.
     fn settle(&mut self, chunk: Vec<Prepared>, sent: Result<Vec<Enqueued>, End>) -> Result<(), End> {
         let mut end = Ok(());
         for (prepared, enqueued) in chunk.into_iter().zip(sent?) {
@@ -170,7 +172,7 @@ impl Batch {
                 Enqueued::Queued => Outcome::Accepted { id, removed },
                 Enqueued::Duplicate(_) => Outcome::Duplicate { id },
                 Enqueued::Conflict(facts) => {
-                    let first = mark::received_at(&facts).to_owned();
+                    let first = idempotency::received_at(&facts).to_owned();
                     Outcome::Conflict { id, first }
                 }
                 Enqueued::Full => {
@@ -185,7 +187,7 @@ impl Batch {
                     end = end.and(Err(End::Limited(seconds)));
                     Outcome::NotProcessed
                 }
-                // No row amends another or is compared with the settings, so of the rest only an erased one comes back.
+                // A row never amends another and is not compared with the settings, so only an erased one gets here.
                 Enqueued::Gone
                 | Enqueued::AmendsUnknown
                 | Enqueued::AmendsOther
@@ -203,7 +205,7 @@ impl Batch {
         end
     }
 
-    /// Counts the rows that are not processed any more, so that the answer names each.
+    /// Counts the rows that are not processed any more, so that the answer has an outcome for each.
     async fn pass_over(&mut self, end: End) {
         log::warn("batch-ended").trace(self.trace.as_str()).key(&self.principal.id).outcome(end.as_str()).write();
         while self.end.is_none() && self.outcomes.len() < MOST_ROWS {
@@ -216,7 +218,7 @@ impl Batch {
 
     fn reply(self, end: End, minimal: bool) -> Result<Reply, Problem> {
         let mut counts = [0usize; 5];
-        // Row by row, so that the answer never stands in memory twice.
+        // Row by row, so that memory never holds the answer twice.
         let mut rows = String::with_capacity(96 * self.outcomes.len());
         for (index, outcome) in self.outcomes.iter().enumerate() {
             let (kind, shown) = outcome.shown(index);
@@ -271,7 +273,7 @@ struct Shown<'a> {
 }
 
 impl Outcome {
-    /// Its place among the counts, and the row as the answer shows it.
+    /// Its index among the counts, and the row as the answer shows it.
     fn shown(&self, index: usize) -> (usize, Shown<'_>) {
         let row = |status| Shown { index, status, ..Shown::default() };
         match self {

@@ -1,14 +1,14 @@
-//! What the door needs to know, read once per instance.
+//! The configuration of the door, read once per instance.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use platform::auth::Keys;
 use platform::config::{Faults, Reader, once};
-use platform::identity::{IdentityKey, PseudonymKey};
-use platform::queue::Door;
-use platform::rate::{Limits, Rate};
 use platform::redis::Redis;
+use state::edge::auth::Keys;
+use state::identity::{IdentityKey, PseudonymKey};
+use state::queue::Door;
+use state::queue::rate_limit::{Limits, Rate};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,

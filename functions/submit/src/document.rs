@@ -1,5 +1,5 @@
-//! From a body to a submission: which document a path takes, what is wrong with it, and what is left of it once the
-//! patient's identity is taken out.
+//! Turns a body into a submission: which document a path takes, the faults of the document, and the submission without
+//! the patient's identity.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,20 +10,22 @@ use domain::intake::{Envelope, ReportKind, Shape, is_identifier, is_name};
 use domain::report::{self, Timeliness};
 use domain::selection::Selection;
 use domain::{Code, Finding, Instrument, Timestamp};
-use platform::auth::Principal;
-use platform::fresh::{Fresh, Pieces};
-use platform::identity::{Patient, random_submission_id};
-use platform::problem::{Problem, ProblemType};
-use platform::settings::Settings;
+use platform::kv;
 use platform::trace::Trace;
-use platform::{kv, mark, names, queue};
 use serde::Serialize;
 use serde_json::Value;
+use state::edge::auth::Principal;
+use state::edge::problem::{Problem, ProblemType};
+use state::identity::{Patient, random_submission_id};
+use state::settings::Settings;
+use state::wire::encoder::{Fresh, Pieces};
+use state::wire::idempotency;
+use state::{names, queue};
 
 use crate::config::Config;
-use crate::{fhir, kept};
+use crate::{fhir, study_policy};
 
-/// What a path takes.
+/// The document that a path takes.
 pub(crate) enum Target<'a> {
     /// `POST /v1/reports`.
     Reports,
@@ -45,7 +47,7 @@ impl<'a> Target<'a> {
         is_name(id).then_some(Target::Survey(id))
     }
 
-    /// The target with its instrument, if there is one of this name, in the version asked for.
+    /// Finds the target's instrument in the requested version, if it exists.
     pub(crate) async fn known(
         &self,
         config: &Config,
@@ -69,17 +71,17 @@ pub(crate) struct Known {
     pub(crate) instrument: Option<Rc<Instrument>>,
 }
 
-/// Where a document names what it amends.
+/// The place where a document names the submission that it amends.
 pub(crate) const AMENDED: &str = "/amends/submissionId";
 
 /// A document without faults.
 pub(crate) struct Accepted {
     pub(crate) envelope: Envelope,
-    /// Where the sender wrote what it amends.
+    /// The place where the sender named the submission to amend.
     pub(crate) amended_at: Cow<'static, str>,
-    /// Within which system the patient's id names somebody; none for the site's own.
+    /// The system in which the patient's id is valid; `None` for the site's own.
     pub(crate) patient_system: Option<String>,
-    /// Within which system the client's id names the document; none for the site's own.
+    /// The system in which the client's id is valid; `None` for the site's own.
     pub(crate) id_system: Option<String>,
     instrument: Option<Rc<Instrument>>,
     selection: Selection,
@@ -87,8 +89,8 @@ pub(crate) struct Accepted {
 }
 
 impl Known {
-    /// Checks a document: every fault of its envelope, its content and what it says about its scoring, beside the
-    /// `faults` with which it was read.
+    /// Checks a document: returns every fault of its envelope, its content and its selection of version and parameters,
+    /// beside the `faults` that the reader already found.
     pub(crate) fn check(
         self,
         mut document: Value,
@@ -132,7 +134,7 @@ impl Known {
 /// A submission, ready for the queue.
 pub(crate) struct Ready {
     pub(crate) id: String,
-    /// The content's hash and what the door remembers.
+    /// The hash of the content and the other members of the idempotency record.
     pub(crate) mark: String,
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
@@ -140,19 +142,19 @@ pub(crate) struct Ready {
     pub(crate) cost: usize,
     pub(crate) subject: String,
     pub(crate) payload: String,
-    /// How often each class of identity was taken out.
+    /// How many identifiers of each class were removed.
     pub(crate) removed: BTreeMap<String, u32>,
     pub(crate) amends: Option<String>,
 }
 
 impl Accepted {
-    /// Whether its sender gave it a name.
+    /// Whether the sender gave the document an id.
     pub(crate) fn is_named(&self) -> bool {
         self.client_id.is_some()
     }
 
-    /// Takes the identity out, and what else its study does not keep, and puts the rest together. A document that its sender gave no name gets a random id,
-    /// or without a random number one that its content decides.
+    /// Removes the identity and everything else that the study does not keep, and builds the submission. A document
+    /// without a client id gets a random id. Without a random number, the content decides the id.
     pub(crate) fn into_submission(
         self,
         config: &Config,
@@ -175,18 +177,19 @@ impl Accepted {
         let pseudonym = |id: &str| config.pseudonyms.pseudonym(&Patient { id, ..patient });
         let (patient_id, written_at) = (&envelope.patient_id, envelope.authored_at);
         let person = Person { patient_id, written_at, pseudonym: &pseudonym };
-        let kept = kept::by_study(config, policy, &envelope, &patient, &person);
+        let kept = study_policy::by_study(config, policy, &envelope, &patient, &person);
         let mut removed = BTreeMap::new();
         if let Some(kind) = envelope.kind {
             let content = std::mem::take(&mut envelope.content);
             let (content, counts) = deidentify::report(kind, content, &person);
-            removed = kept::named(&counts);
+            removed = study_policy::named(&counts);
             envelope.content = content;
         }
 
-        // What makes two submissions the same: everything the sender said that every study keeps, in one canonical form.
-        // Member names are sorted and times are in UTC. What one study keeps less of may change, and a resend is a resend
-        // all the same; the hash has a key, so that nobody tries out by it what was left out.
+        // Idempotency: two submissions are the same if the sender said the same, as far as every study keeps it. The
+        // canonical form sorts member names and gives times in UTC. The stricter policy of one study does not count,
+        // because it may change, and a resend must stay a resend. The hash is keyed, so that nobody can use it to guess
+        // the removed text.
         let content = json(&envelope.content)?;
         let mut said = Pieces::with_room(256 + content.len());
         said.raw("[").text(study).raw(",").text(site).raw(",").text(&subject).raw(",").text(kind).raw(",");
@@ -210,7 +213,7 @@ impl Accepted {
                 (kept.authored_at.rfc3339(), json(&kept.content)?, kept.content)
             }
         };
-        // A survey's responses and reports are numbered apart; so are the ways to name a document.
+        // Responses and reports have separate id spaces; so do the ways to name a document.
         let named = |source: &str, id: &str| {
             let shape = if envelope.kind.is_some() { "report/" } else { "response/" };
             let namespace = match id_system.as_deref().filter(|_| source == "id") {
@@ -225,7 +228,8 @@ impl Accepted {
             (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();
-        let mark = mark::write(&hash, [study, site], &received_at, &subject, kind, instrument.map(Instrument::id));
+        let mark =
+            idempotency::write(&hash, [study, site], &received_at, &subject, kind, instrument.map(Instrument::id));
         let scope = [study, "|", site].concat();
         let fresh = Fresh {
             submission_id: &id,

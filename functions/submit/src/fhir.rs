@@ -1,17 +1,17 @@
-//! `POST /fhir/QuestionnaireResponse`: the same door for those who speak FHIR R4.
+//! `POST /fhir/QuestionnaireResponse`: the same door for FHIR R4 clients.
 //!
-//! A resource is turned into the document of a survey's response, which then goes the way of all documents: one set of
-//! rules, one content, one submission, whichever way it came. Every refusal is an `OperationOutcome`.
+//! A resource is converted to the document of a survey response, and from there all documents take the same way: the
+//! same rules, content and submission, whatever the format. Every refusal is an `OperationOutcome`.
 
 use domain::Timestamp;
 use domain::fhir::response::{Response, Scope};
 use domain::intake::Shape;
 use domain::reading::{Json, Limits};
-use platform::auth::Principal;
-use platform::fhir::outcome;
 use platform::http::{Incoming, Reply};
-use platform::problem::Problem;
-use platform::settings::Settings;
+use state::edge::auth::Principal;
+use state::edge::fhir::outcome;
+use state::edge::problem::Problem;
+use state::settings::Settings;
 
 use crate::config::Config;
 use crate::document::{self, Accepted, Known};
@@ -23,10 +23,10 @@ pub(crate) const PATH: &str = "/fhir/QuestionnaireResponse";
 
 /// Whether the body is JSON by its `content-type`; FHIR has a name of its own for it.
 pub(crate) fn is_json(incoming: &Incoming) -> bool {
-    incoming.is_json() || incoming.is_type(platform::fhir::FHIR_JSON)
+    incoming.is_json() || incoming.is_type(state::edge::fhir::FHIR_JSON)
 }
 
-/// A refusal, for those who sent to this path.
+/// A refusal, in FHIR's form.
 pub(crate) fn refusal(problem: Problem) -> Reply {
     outcome(problem, "QuestionnaireResponse")
 }

@@ -1,19 +1,20 @@
 //! The front door: one report, from the wire to the durable queue.
 //!
-//! Guarantee: 202 is said only after one script has appended the submission to a stream that Redis keeps on disk.
-//! Whatever else is said, nothing is known to have been promised, and sending the same report again is always safe.
+//! Guarantee: the answer is 202 only after one script has appended the submission to a stream that Redis keeps on disk.
+//! Any other answer promises nothing. It is always safe to send the same report again.
 //!
-//! The story of a report: the path and the key are looked at before the body is read; the body is read up to its limit
-//! and checked against every rule at once; the patient's id becomes a pseudonym and a sealed box; one script remembers
-//! the submission, appends it, counts it and rings. Nothing of the patient's identity leaves this instance in the open.
+//! The story of a report: the door checks the path and the key before it reads the body. It reads the body up to its
+//! limit and checks it against every rule at once. The patient's id becomes a pseudonym and a sealed box. One script
+//! remembers the submission, appends it, counts it and rings. The patient's identity never leaves this instance
+//! unsealed.
 
+mod attribution;
 mod batch;
 mod config;
 mod document;
 mod fhir;
-mod kept;
-mod place;
 mod row;
+mod study_policy;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -27,32 +28,47 @@ use domain::reading::{Json, Limits};
 use domain::selection;
 use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
-use platform::auth::{Action, Principal};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
-use platform::problem::{Problem, ProblemType};
-use platform::queue::{self, Enqueued};
-use platform::settings::Settings;
 use platform::trace::Trace;
-use platform::{Error, clock, linked, log, mark};
+use platform::{Error, clock, log};
 use serde_json::{Value, json};
+use state::edge::auth::{Action, Principal};
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::serve::Described;
+use state::queue::{self, Enqueued};
+use state::settings::Settings;
+use state::subjects::links;
+use state::wire::idempotency;
 
+use attribution::Place;
 use config::Config;
 use document::{Ready, Target};
-use place::Place;
 
 platform::serve!(handle);
-platform::asked!("submit", config::read);
+state::asked!("submit", config::read);
 
-/// The whole of a request, from its arrival to its answer.
+/// The time limit of a whole request, from its arrival to its answer.
 const TOTAL: Duration = Duration::from_secs(2);
 /// The longest body of a single report, bytes.
 const LONGEST_BODY: usize = 256 * 1024;
 
+/// The paths of this component, and who may call them.
+pub fn routes() -> Vec<Described> {
+    let paths = [
+        "/v1/surveys/{instrument}/responses",
+        "/v1/reports",
+        "/v1/reports/batch",
+        "/v1/validate",
+        "/fhir/QuestionnaireResponse",
+    ];
+    paths.into_iter().map(|path| Described { method: "POST", path, action: Some(Action::Submit) }).collect()
+}
+
 async fn handle(incoming: Incoming) -> Reply {
     let is_fhir = incoming.path.starts_with(fhir::BASE);
     let mut place = Place::default();
-    // What a single report does not need is on its own, so that none carries the room for it.
+    // The other paths are boxed, so that the future of a single report stays small.
     let result = match incoming.path.as_str() {
         "/v1/reports/batch" => Box::pin(batch::accept(incoming)).await,
         "/v1/validate" => {
@@ -70,7 +86,7 @@ async fn handle(incoming: Incoming) -> Reply {
     }
 }
 
-/// `place` is told what is known of a document that is refused, for the counters.
+/// For the counters, `place` collects the labels of a refused document.
 async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let path = std::mem::take(&mut incoming.path);
@@ -110,7 +126,7 @@ async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Prob
     }
 }
 
-/// The settings by which this instance knows what the path names: those it has, or else those in force.
+/// The settings that know what the path names: those of this instance, or else those in force.
 async fn known_to(config: &Config, target: &Target<'_>) -> Result<Settings, Problem> {
     let settings = Settings::known();
     let Target::Survey(id) = target else { return Ok(settings) };
@@ -136,8 +152,8 @@ struct Sent<'a> {
 /// How often settings may change under a report before the sender is asked to try again.
 const ROUNDS: usize = 3;
 
-/// Checks a report and appends it. What was decided by settings that are not in force any more is decided again: nothing
-/// is taken in by them, and nothing refused.
+/// Checks a report and appends it. If the settings have changed meanwhile, the check runs again: old settings accept
+/// nothing and refuse nothing.
 async fn take_in(
     config: &Config,
     mut settings: Settings,
@@ -161,7 +177,7 @@ async fn take_in(
     Err(Problem::new(ProblemType::Busy, "the settings are being changed, nothing was stored"))
 }
 
-/// Checks a report by these settings and appends it if they are in force; none if they are not.
+/// Checks a report by these settings and appends it if they are in force; returns `None` if they are not.
 async fn one_round(
     config: &Config,
     settings: &Settings,
@@ -208,7 +224,7 @@ async fn one_round(
         Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
         Enqueued::Stale => Ok(None),
         Enqueued::Conflict(facts) => {
-            let first = mark::received_at(&facts);
+            let first = idempotency::received_at(&facts);
             let detail = format!("another content was received under this id at {first}");
             Err(Problem::new(ProblemType::Conflict, detail))
         }
@@ -245,8 +261,8 @@ async fn in_force(config: &Config) -> Result<Settings, Problem> {
     Box::pin(Settings::in_force(&config.redis)).await.map_err(|error| unread(&error))
 }
 
-/// An instrument by these settings: the version asked for, or where there is no such version the one in force, so that
-/// whatever else is wrong is told with it.
+/// Finds an instrument by these settings: the requested version, or if it does not exist the version in force, so that
+/// all other faults are reported with it.
 async fn instrument(
     config: &Config,
     settings: &Settings,
@@ -260,31 +276,31 @@ async fn instrument(
     settings.instrument(&config.redis, id, None).await.map_err(|error| unread(&error))
 }
 
-/// What studies keep less of than every study, by these settings. The one place where the door asks for it.
+/// The de-identification policy of studies that keep less than the default. The door asks for it only here.
 async fn policy(config: &Config, settings: &Settings) -> Result<Option<Rc<Policy>>, Problem> {
     let read = |document: &Value| Policy::read(document).ok();
     let policy = settings.document(&config.redis, Document::Deidentification, read).await;
     policy.map_err(|error| unread(&error))
 }
 
-/// Which systems give out the patient ids of sites, by these settings.
+/// Which systems assign the patient ids of sites, by these settings.
 async fn patient_systems(config: &Config, settings: &Settings) -> Result<Option<Rc<PatientSystems>>, Problem> {
     let read = |document: &Value| PatientSystems::read(document).ok();
     let systems = settings.document(&config.redis, Document::PatientSystems, read).await;
     systems.map_err(|error| unread(&error))
 }
 
-/// The subjects whose submissions an amendment may take the place of, as marks name them: its own, and those that this one
-/// is linked to where the key covers their sites.
+/// The subjects whose submissions an amendment may replace, in the form of the idempotency records: its own, and the
+/// linked subjects at sites that the key covers.
 async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Result<String, Problem> {
-    let person = linked::person(&config.redis, &ready.subject).await.map_err(|error| {
+    let person = links::person(&config.redis, &ready.subject).await.map_err(|error| {
         log::error("links-unread").cause(&error).write();
         away()
     })?;
     let study = ready.scope.split('|').next().unwrap_or_default();
     let covered = person.iter().filter(|member| principal.covers(study, &member.site));
     let subjects = covered.map(|member| member.subject.as_str()).chain([ready.subject.as_str()]);
-    Ok(subjects.map(mark::short).collect::<Vec<_>>().join(" "))
+    Ok(subjects.map(idempotency::short).collect::<Vec<_>>().join(" "))
 }
 
 fn unread(error: &Error) -> Problem {
@@ -292,7 +308,7 @@ fn unread(error: &Error) -> Problem {
     away()
 }
 
-/// Gives up waiting for Redis.
+/// Drops the connection to Redis after a timeout, and refuses the report.
 fn gone(config: &Config, trace: &Trace, timed_out: &TimedOut) -> Problem {
     config.redis.forget();
     log::error("enqueue-failed").trace(trace.as_str()).cause(timed_out).write();
@@ -323,7 +339,7 @@ fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> R
     let reply = if minimal {
         Reply::empty(202).header("preference-applied", "return=minimal")
     } else if removed.is_empty() {
-        // An id has nothing in it that JSON would escape.
+        // An id contains nothing that JSON would escape.
         let body = [r#"{"state":"queued","submissionId":""#, id, r#""}"#].concat();
         Reply::new(202, "application/json", body)
     } else {

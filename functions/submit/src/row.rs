@@ -1,4 +1,4 @@
-//! Rows of a batch: read from the wire one after another, each a report or a response.
+//! Reads the rows of a batch from the wire, one after another. Each row is a report or a response.
 
 use std::collections::VecDeque;
 
@@ -9,30 +9,30 @@ use domain::selection;
 use domain::{Code, Finding, Timestamp};
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::{BodyError, BodyStream, Incoming};
-use platform::problem::{Problem, ProblemType};
-use platform::settings::Settings;
 use serde_json::{Map, Value, json};
+use state::edge::problem::{Problem, ProblemType};
+use state::settings::Settings;
 
 use crate::config::Config;
 use crate::document::{Accepted, Known};
 
 /// The longest batch, bytes.
 pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
-/// The most findings that are told of one row.
+/// The most findings that are reported for one row.
 const MOST_OF_ROW: usize = 100;
 /// The most bytes that the findings of a batch take in its answer.
 const MOST_OF_BATCH: usize = 512 * 1024;
-/// What a finding takes beside its texts.
+/// The bytes of a finding beside its texts.
 const AROUND: usize = 64;
 
-/// Why no more rows come.
+/// Why the batch ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// All rows were there.
+    /// All rows were read.
     Complete,
-    /// What follows is no array of rows.
+    /// The rest is not an array of rows.
     Malformed,
-    /// The sender went away.
+    /// The sender closed the connection.
     BrokenOff,
     /// The batch is too long.
     TooLarge,
@@ -42,16 +42,16 @@ pub(crate) enum End {
     Deadline,
     /// The queue is full.
     Capacity,
-    /// Too much of the key waits.
+    /// The key has too many submissions waiting.
     Quota,
-    /// They come too fast; there is a place for the next after so many seconds.
+    /// The rate limit is reached; the next row is possible after so many seconds.
     Limited(u32),
     /// The queue cannot be reached.
     Unavailable,
 }
 
 impl End {
-    /// The word for answers and logs.
+    /// Its name in answers and logs.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             End::Complete => "complete",
@@ -67,7 +67,7 @@ impl End {
         }
     }
 
-    /// The problem it is when nothing came of the batch.
+    /// The problem to answer with if no row was accepted.
     pub(crate) fn problem(self, most_rows: usize) -> Problem {
         let (kind, detail) = match self {
             End::Complete | End::Malformed => {
@@ -89,7 +89,7 @@ impl End {
 /// The rows of a body.
 pub(crate) struct Rows {
     stream: BodyStream,
-    /// None when the body has ended.
+    /// `None` when the body has ended.
     splitter: Option<Splitter>,
     waiting: VecDeque<Row>,
     malformed: bool,
@@ -111,11 +111,11 @@ impl Rows {
         Ok(Rows { stream, splitter, waiting: VecDeque::new(), malformed: false })
     }
 
-    /// The next row, or why there is none.
+    /// Returns the next row, or why there is none.
     pub(crate) async fn next(&mut self, deadline: Deadline) -> Result<Row, End> {
         loop {
             if let Some(row) = self.waiting.pop_front() {
-                // Rows that wait here are read without a pause: time is looked at for each.
+                // Buffered rows are read without waiting, so each read checks the time.
                 return if deadline.left().is_zero() { Err(End::Deadline) } else { Ok(row) };
             }
             let Some(mut splitter) = self.splitter.take() else {
@@ -149,7 +149,7 @@ pub(crate) fn is_response(members: &Map<String, Value>) -> bool {
 pub(crate) enum Unread {
     /// It breaks these rules.
     Faults(Vec<Finding>),
-    /// Its instrument cannot be had at the moment.
+    /// Its instrument cannot be loaded at the moment.
     Away,
 }
 
@@ -194,7 +194,7 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
     }
 }
 
-/// An amendment may be refused for what is there already, which no other row can tell; it is sent by itself.
+/// An amendment may conflict with stored data, so it is sent as a request of its own and not as a row.
 fn alone(checked: Result<Accepted, Vec<Finding>>) -> Result<Accepted, Vec<Finding>> {
     let accepted = checked?;
     if accepted.envelope.amends.is_some() {
@@ -203,7 +203,7 @@ fn alone(checked: Result<Accepted, Vec<Finding>>) -> Result<Accepted, Vec<Findin
     Ok(accepted)
 }
 
-/// What is left to be told of findings, so that an answer cannot grow without bound.
+/// The remaining room for findings, so that an answer cannot grow without bound.
 pub(crate) struct Budget(usize);
 
 impl Budget {
@@ -211,7 +211,7 @@ impl Budget {
         Budget(MOST_OF_BATCH)
     }
 
-    /// Cuts what is too much. Gives how many findings were cut.
+    /// Cuts findings beyond the budget. Returns how many were cut.
     pub(crate) fn cut(&mut self, findings: &mut Vec<Finding>) -> usize {
         let all = findings.len();
         let fits = |finding: &Finding| {

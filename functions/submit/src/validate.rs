@@ -1,17 +1,17 @@
-//! `POST /v1/validate`: what is wrong with these rows. Nothing is stored, and no row hides another.
+//! `POST /v1/validate`: reports the faults of all rows. It stores nothing; a fault in one row does not hide another's.
 
 use std::time::Duration;
 
-use platform::auth::Action;
 use platform::clock;
 use platform::deadline::{Deadline, HEADER};
 use platform::http::{Incoming, Reply};
-use platform::problem::Problem;
 use serde_json::{Value, json};
+use state::edge::auth::Action;
+use state::edge::problem::Problem;
 
 use crate::row::{self, Budget, End, Rows, Unread};
 
-/// The whole of a request.
+/// The time limit of a whole request.
 const TOTAL: Duration = Duration::from_secs(10);
 /// The most rows of a request.
 const MOST_ROWS: usize = 1000;

@@ -10,7 +10,7 @@ use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Response};
 use spin_sdk::wasip3::{self, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::StreamWriter;
 
-use crate::identity::digest;
+use crate::digest::digest;
 
 /// How much of a body that is made while it is sent is handed over at once, bytes.
 const CHUNK: usize = 16 * 1024;

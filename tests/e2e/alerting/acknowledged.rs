@@ -1,4 +1,4 @@
-//! An acknowledgement ends the climb: nobody further up is told, by either way of giving it.
+//! An acknowledgement ends the climb, whichever way it is given: nobody further up is told.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{CRITICAL, configure, document, hook};
 use crate::app::{App, CLINICIAN_A1, phq9};
 use crate::receiver::Receiver;
 
-/// Key of links.
+/// The key of acknowledgement links.
 const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +22,7 @@ async fn those_further_up_are_not_told_of_what_was_acknowledged() {
     document["link"] = json!({"baseUrl": "https://vigil.example.org", "validSeconds": 3600});
     configure(&app, &document).await;
 
-    // One by the API, one by the link in the message to the second step, and one by nobody.
+    // One is acknowledged by the API, one by the link in the message to the second step, and one by nobody.
     for id in ["r1", "r2"] {
         app.submit(&phq9(id, CRITICAL)).await;
     }
@@ -33,7 +33,7 @@ async fn those_further_up_are_not_told_of_what_was_acknowledged() {
     let link = link.strip_prefix("https://vigil.example.org").unwrap();
     assert_eq!(app.client().await.send("POST", link, &[], "").await.unwrap().status, 200);
 
-    // Another one that begins later climbs to the end of the same chain: the others would have come there before.
+    // Another one starts later and climbs to the end of the same chain: the others would have arrived there before it.
     app.submit(&phq9("r3", CRITICAL)).await;
     let last = f.heard(2).await[0].id();
     assert!(told.iter().all(|call| call.id() != last));

@@ -1,4 +1,4 @@
-//! What becomes of an alert when it is raised: sent, sent together with others, recorded only, or later.
+//! Admission of a raised alert: it is sent, sent together with others, only recorded, or sent later.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{CRITICAL, HIGH, alert, configure, delivery, document, hook, of_patie
 use crate::app::{App, phq9};
 use crate::receiver::{Act, Receiver};
 
-/// A GAD-7 response of a patient whose total is severe.
+/// A GAD-7 response with a severe total.
 async fn anxious(app: &App, patient: &str, id: &str) -> String {
     let mut response = of_patient(patient, id, [3; 9]);
     for item in ["q8", "q9"] {

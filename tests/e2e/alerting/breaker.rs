@@ -18,7 +18,7 @@ async fn an_open_breaker_sends_critical_on_and_lets_routine_wait_until_a_call_su
     document["defaults"]["chain"] = json!({"steps": [{"afterSeconds": 3600, "receivers": ["b"]}]});
     document["defaults"]["retry"]["routine"] = json!({"delaysSeconds": [0.1, 0.1, 0.1]});
     configure(&app, &document).await;
-    // Three attempts fail, and it opens.
+    // Three attempts fail, and the breaker opens.
     let first = app.submit(&phq9("r1", HIGH)).await;
     one.heard(3).await;
     until("the breaker is open", async || {
@@ -29,7 +29,7 @@ async fn an_open_breaker_sends_critical_on_and_lets_routine_wait_until_a_call_su
     let passed = other.heard(1).await;
     assert_eq!(passed[0].json()["type"], "alert.escalated");
     assert_eq!(one.calls().len(), 3, "nobody is called while it is open");
-    // Half-open: one call tries, and all that waits follows.
+    // Half-open: one call tries; if it succeeds, all that waits follows.
     for location in [&first, &second] {
         alert(&app, location, |it| delivery(it, "a")["state"] == "delivered").await;
     }
@@ -63,8 +63,8 @@ async fn a_trial_call_that_fails_keeps_the_breaker_open_for_another_pause() {
     assert_eq!((calls.len(), calls.iter().filter(|call| call.taken()).count()), (9, 5));
 }
 
-/// How long each of a hundred alerts of site 2 takes from the report to the receiver, one after the other; the quickest
-/// first.
+/// Sends a hundred alerts of site 2, one after the other. Returns the time of each from the report to the receiver, the
+/// fastest first.
 async fn hundred(app: &App, good: &Receiver, name: &str) -> Vec<Duration> {
     let (mut took, before) = (Vec::new(), good.calls().len());
     for number in 0..100 {
@@ -90,12 +90,12 @@ async fn a_hanging_receiver_does_not_slow_down_a_good_one() {
     document["studies"] = json!({"A": {"sites": {"2": {"routes": {"high": ["b"]}}}}});
     configure(&app, &document).await;
     let without = hundred(&app, &good, "before").await;
-    // More than a worker lets wait for one receiver.
+    // More than a worker queues for one receiver.
     for number in 0..600 {
         app.submit(&phq9(&format!("bad{number}"), HIGH)).await;
     }
     bad.heard(8).await;
-    // 100 ms at most, and what else the machine has to do: of three rounds one is quiet enough.
+    // At most 100 ms, plus the other load of the machine: of three rounds, one is quiet enough.
     let bound = Duration::from_millis(100) + without[98];
     let mut quiet = false;
     eprintln!("without a receiver that hangs: p50 {:?}, p99 {:?}", without[50], without[98]);
@@ -151,7 +151,8 @@ async fn a_thousand_alerts_to_ten_slow_receivers_are_there_in_seconds() {
     for _ in 0..10 {
         receivers.push(Receiver::doing(|_| Act::Late(Duration::from_millis(200), 204)).await);
     }
-    let mut app = App::builder().only(&["submit", "records", "console", "score", "clock"]).start().await;
+    let mut app =
+        App::builder().only(&["submit", "records", "console", "score", "clock", "ops", "alerts"]).start().await;
     let (mut all, mut sites) = (serde_json::Map::new(), serde_json::Map::new());
     for (number, receiver) in receivers.iter().enumerate() {
         all.insert(
@@ -186,7 +187,7 @@ async fn a_thousand_alerts_to_ten_slow_receivers_are_there_in_seconds() {
     let took = calls[calls.len() - 1].0 - calls[0].0 + Duration::from_millis(200);
     eprintln!("1000 alerts to 10 receivers of 200 ms: {took:?}");
     assert_eq!((calls.len(), ids.len()), (1_000, 1_000));
-    // 3 s, and 2 s for what else the machine has to do. The calls alone take 1.4 s: 100 of 200 ms, 16 at a time.
+    // 3 s, plus 2 s for the other load of the machine. The calls alone take 1.4 s: 100 of 200 ms, 16 at a time.
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 

@@ -1,4 +1,4 @@
-//! A change of the configuration in the middle of a burst.
+//! The configuration changes in the middle of a burst.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::app::{ADMIN, App, PHQ9, phq9, until};
 use crate::receiver::{Call, Receiver};
 
 const OTHER_SECRET: &str = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHRlc3RzIG9ubHk=";
-/// Key of links.
+/// The key of acknowledgement links.
 const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 const BURST: usize = 2_000;
 

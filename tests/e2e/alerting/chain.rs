@@ -1,4 +1,4 @@
-//! Who is told next: when a receiver fails, and when nobody acknowledges.
+//! The next receiver is told when a receiver fails, and when nobody acknowledges.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn a_round_of_the_chain_is_repeated_before_it_ends_at_the_fallback() {
     let alert = alert(&app, &location, |it| delivery(it, "f")["state"] == "delivered").await;
     let id = alert["alertId"].as_str().unwrap();
     let ids = |of: &Receiver| of.calls().iter().map(|call| call.id()).collect::<Vec<_>>();
-    // Each time it is told by the beginning of a round and by its own step of it.
+    // Each round tells it twice: at the beginning of the round, and by the receiver's own step.
     assert_eq!(ids(&b), [id.to_owned(), format!("{id}.1")]);
     assert_eq!(ids(&a)[..2], [id.to_owned(), format!("{id}.1")]);
     assert!(a.calls().len() >= 3, "{:?}", ids(&a));

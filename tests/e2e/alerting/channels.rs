@@ -1,4 +1,4 @@
-//! What receivers of each channel are sent.
+//! The message that each channel sends.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Alerting by the document `alert-routes`: who is told, when again, who is told next.
+//! Alerting by the document `alert-routes`: who is told, when it is retried, who is told next.
 
 mod acknowledged;
 mod admission;
@@ -16,17 +16,17 @@ use serde_json::{Value, json};
 use crate::app::{App, SECRET, phq9};
 use crate::receiver::Receiver;
 
-/// Alerts once, by item 9 alone: critical.
+/// Raises one alert, by item 9 alone: critical.
 pub(crate) const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
-/// Alerts once, by its total: high.
+/// Raises one alert, by its total: high.
 pub(crate) const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
 
-/// A webhook.
+/// A webhook receiver.
 pub(crate) fn hook(receiver: &Receiver) -> Value {
     json!({"channel": "webhook", "url": receiver.url(), "secrets": [SECRET]})
 }
 
-/// A document that tells `a` of everything, with times that a test can wait for.
+/// A document that sends everything to `a`, with times that a test can wait for.
 pub(crate) fn document(receivers: Value) -> Value {
     json!({
         "receivers": receivers,
@@ -48,12 +48,12 @@ pub(crate) async fn configure(app: &App, document: &Value) {
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
 }
 
-/// Its first alert, once `condition` holds.
+/// The first alert of a submission, once `condition` holds.
 pub(crate) async fn alert(app: &App, location: &str, condition: impl Fn(&Value) -> bool) -> Value {
     app.shown(location, |shown| condition(&shown["alerts"][0])).await["alerts"][0].clone()
 }
 
-/// The delivery to a receiver; null as long as there is none.
+/// The delivery to a receiver; null until there is one.
 fn delivery<'a>(alert: &'a Value, receiver: &str) -> &'a Value {
     let all = alert["deliveries"].as_array();
     all.and_then(|all| all.iter().find(|it| it["receiver"] == receiver)).unwrap_or(&Value::Null)

@@ -15,7 +15,7 @@ async fn every_step_of_an_alert_is_in_its_history_once_whoever_overtook_whom() {
     let location = app.submit(&phq9("r", CRITICAL)).await;
     let id = alert(&app, &location, |it| it["state"] == "delivered").await["alertId"].as_str().unwrap().to_owned();
 
-    // The messenger writes what became of the message of each opening, while all of these write.
+    // While all of these write, the messenger writes the outcome of each opening's message.
     let acts = ["resolve", "reopen", "acknowledge", "reopen"];
     let all = join_all((0..12).map(|number| {
         let (app, id) = (&app, &id);
@@ -60,7 +60,7 @@ async fn every_step_of_an_alert_is_in_its_history_once_whoever_overtook_whom() {
     for pair in history.windows(2) {
         assert!(pair[1]["what"] != "reopened" || !open(&pair[0]), "opened again what was open: {pair:?}");
     }
-    // The store has what Redis has.
+    // The store holds the same as Redis.
     let in_redis: Value = serde_json::from_str(state().await.split_once(' ').unwrap().1).unwrap();
     let stored: Value = serde_json::from_slice(&app.stored(&format!("alert/{id}/state")).unwrap()).unwrap();
     assert_eq!(stored, in_redis);

@@ -1,4 +1,4 @@
-//! What the clock looks after, without a clock: an operator's round does it.
+//! An operator's round also does the clock's checks, where no clock runs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use super::{CRITICAL, HIGH, alert, configure, document, hook};
 use crate::app::{App, phq9, until};
 use crate::receiver::{Act, Receiver};
 
-const WITHOUT_TRIGGERS: [&str; 4] = ["submit", "records", "console", "drain"];
+const WITHOUT_TRIGGERS: [&str; 5] = ["submit", "records", "console", "ops", "alerts"];
 
 async fn round(app: &App) -> Value {
     let answer = app.send("POST", "/v1/ops/drain", &Value::Null).await;
@@ -26,18 +26,18 @@ async fn an_alert_whose_time_was_lost_moves_again() {
     configure(&app, &document).await;
     let location = app.submit(&phq9("r", CRITICAL)).await;
     assert_eq!(round(&app).await, json!({"due": 0, "overdue": 0, "scored": 1, "dispatched": 1}));
-    // What would bring the next attempt is lost.
+    // The entry that would start the next attempt is lost.
     let due: Vec<String> = app.redis(&["ZRANGE", "{vigil}:due", "0", "-1"]).await;
     let lost = due.iter().find(|work| work.contains("\"attempt\":2")).unwrap();
     assert_eq!(app.redis::<usize>(&["ZREM", "{vigil}:due", lost]).await, 1);
 
     let found = until("a round finds it", async || Some(round(&app).await).filter(|it| it["overdue"] != 0)).await;
     assert_eq!(found["overdue"], 1, "{found}");
-    // The very round that found it let a worker look.
+    // The round that found it also let a worker look at it.
     let told = alert(&app, &location, |it| it["state"] == "delivered").await;
     assert_eq!((receiver.calls().len(), told["deliveries"][0]["attempts"].as_array().unwrap().len()), (2, 2), "{told}");
     assert_eq!(app.redis::<usize>(&["HGET", "{vigil}:watch", "overdue"]).await, 1);
-    let log = std::fs::read_to_string(app.dir.join("logs/drain_stderr.txt")).unwrap();
+    let log = std::fs::read_to_string(app.dir.join("logs/ops_stderr.txt")).unwrap();
     let id = told["alertId"].as_str().unwrap();
     assert!(log.lines().any(|line| line.contains("alert-overdue") && line.contains(id)), "{log}");
     let metrics = String::from_utf8(app.send("GET", "/metrics", &Value::Null).await.body.to_vec()).unwrap();
@@ -66,7 +66,7 @@ async fn dead_letters_are_bounded_by_age_and_by_count_and_their_growth_is_a_metr
         (SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(86_400 * days)).as_millis()
     };
 
-    // Redis cuts off whole nodes of a stream, of a hundred entries: up to so many more may stay.
+    // Redis cuts off whole nodes of a stream, of a hundred entries: up to a hundred more may stay.
     let (old, recent) = (ago(31), ago(29));
     for n in 0..250 {
         letter(&format!("{old}-{}", n + 1)).await;
@@ -80,7 +80,7 @@ async fn dead_letters_are_bounded_by_age_and_by_count_and_their_growth_is_a_metr
     assert_eq!((ever, left + trimmed), (300, 300));
     assert!((50..=150).contains(&left), "{left} left: those of the last 30 days, and what shares a node with them");
 
-    // An alert that is given up is one more.
+    // An alert that is given up adds one dead letter.
     app.submit(&phq9("r", HIGH)).await;
     round(&app).await;
     assert_eq!(figures().await, [left + 1, 301, trimmed]);

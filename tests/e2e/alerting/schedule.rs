@@ -1,4 +1,4 @@
-//! When an attempt is made again, and what is on record of it.
+//! The times of retries, and the record of each attempt.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the clock looks after: alerts that do not move, and dead letters.
+//! The clock's checks: alerts that do not move, and dead letters.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ async fn an_alert_whose_time_was_lost_is_reported_and_moves_again() {
     document["defaults"]["retry"]["critical"]["delaysSeconds"] = json!([3, 3]);
     configure(&app, &document).await;
     let location = app.submit(&phq9("r", CRITICAL)).await;
-    // What would bring the next attempt is lost.
+    // The entry that would start the next attempt is lost.
     let lost = until("the next attempt waits", async || {
         let due: Vec<String> = app.redis(&["ZRANGE", "{vigil}:due", "0", "-1"]).await;
         due.into_iter().find(|work| work.contains("\"attempt\":2"))

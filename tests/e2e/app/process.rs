@@ -1,4 +1,4 @@
-//! An application that is a process of its own: the `vigil` program, or a real `spin`.
+//! An application in a process of its own: the `vigil` program, or a real `spin`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -36,12 +36,12 @@ impl App {
         std::fs::create_dir_all(&self.dir).unwrap();
         let output = std::fs::File::options().create(true).append(true).open(self.dir.join("process.log")).unwrap();
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
-        // A group of its own: spin's triggers are processes below it, and they must die with it.
+        // A process group of its own: spin's triggers are child processes, and they must die with it.
         command.process_group(0);
         command.spawn().unwrap()
     }
 
-    /// The application as somebody writes it who has no Redis triggers.
+    /// A copy of spin.toml without Redis triggers, as a user without them would write it.
     fn without_triggers(&self) -> PathBuf {
         let text = std::fs::read_to_string(spin_toml()).unwrap();
         let sections = text.split("\n\n").filter(|section| !section.contains("[[trigger.redis]]"));
@@ -53,7 +53,7 @@ impl App {
         path
     }
 
-    /// Waits until the process ends by itself. Gives its exit status and what it said.
+    /// Waits until the process ends by itself. Returns its exit status and its output.
     pub(crate) async fn ended(&mut self) -> (Option<i32>, String) {
         let Running::Process(child) = &mut self.running else { panic!("not a process of its own") };
         let deadline = Instant::now() + SOON;
@@ -75,7 +75,7 @@ impl App {
         self.running = Running::Stopped;
     }
 
-    /// Ends the application in an orderly way. Gives its exit status, if it is a process.
+    /// Ends the application in an orderly way. Returns its exit status, if it is a process.
     pub(crate) async fn stop(&mut self) -> Option<i32> {
         match std::mem::replace(&mut self.running, Running::Stopped) {
             Running::InProcess(host) => {

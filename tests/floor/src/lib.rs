@@ -1,7 +1,7 @@
-//! The floor: what one report costs the host when nothing of Vigil runs. One EVAL that appends the body to a stream,
-//! answered header-only over a kept connection. Benchmarks state Vigil's figures as ratios to it.
+//! The floor: the cost of one report for the host when nothing of Vigil runs. One EVAL appends the body to a stream;
+//! the answer has only headers, over a kept-alive connection. Benchmarks state Vigil's figures as ratios to it.
 //!
-//! `/bare` answers the same without Redis: what the host itself costs.
+//! `/bare` gives the same answer without Redis: the cost of the host itself.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use spin_sdk::http::{EmptyBody, Request, Response};
 use spin_sdk::http_service;
 use spin_sdk::redis::{Connection, RedisParameter};
 
-/// Appends and keeps the stream from growing without bound.
+/// Appends, and keeps the stream from growing without bound.
 const APPEND: &str = "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', 10000, '*', 'body', ARGV[1])";
 const STREAM: &str = "{floor}:q";
 

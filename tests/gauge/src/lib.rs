@@ -1,5 +1,5 @@
-//! What a worker's batch takes, part by part, inside WebAssembly: 256 PHQ-9 responses are read, scored, put together and
-//! stored, with the calls the scorer makes. Answers with the microseconds of each part.
+//! Measures the parts of a worker's batch inside WebAssembly: it reads, scores, builds and stores 256 PHQ-9 responses
+//! with the calls that the scorer makes. Answers with the microseconds of each part.
 //!
 //! The scorer itself has no clock in this work, and needs none.
 
@@ -8,14 +8,15 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use domain::{Instrument, library};
-use platform::audit::{self, Action, Change};
-use platform::entry::{Entry, Record, Score, ScoredWith, State, Subject};
-use platform::judged::Judged;
+use platform::clock;
 use platform::kv::{self, Batch};
-use platform::{clock, names};
 use serde_json::{Value, json};
 use spin_sdk::http::{FullBody, Request, Response};
 use spin_sdk::http_service;
+use state::audit::{self, Action, Change};
+use state::names;
+use state::wire::entry::{Entry, Record, Score, ScoredWith, State, Subject};
+use state::wire::evaluation::Evaluation;
 
 const BATCH: usize = 256;
 
@@ -63,7 +64,7 @@ async fn handle(_request: Request) -> Result<Response<FullBody<Bytes>>> {
             submission,
             scored_with: Some(with),
             scores,
-            judged: Judged::default(),
+            judged: Evaluation::default(),
             alerts: Vec::new(),
         };
         let entity = names::submission(&record.submission.submission_id);

@@ -1,5 +1,5 @@
-//! The probe: a component that uses and abuses the host, as the path of a request or the text of a message tells it.
-//! The host's own tests drive it.
+//! The probe: a component that uses and abuses the host, as the path of a request or the text of a message says. The
+//! host's own tests drive it.
 
 #![expect(unsafe_code, reason = "the entry point for messages is generated")]
 

@@ -3,11 +3,13 @@
 //! Guarantee: an alert arrived only if what raised it is in the store. It ends with the entry that brought it, and is
 //! neither raised nor listed.
 
-use platform::alerts::change::Change;
-use platform::entry::Alert;
 use platform::kv::Store;
-use platform::{Error, clock, log, names, self_check};
+use platform::{Error, clock, log};
 use serde::Deserialize;
+use state::alerts::change::Change;
+use state::health::self_check;
+use state::names;
+use state::wire::entry::Alert;
 
 /// As much of its record as tells which one it is.
 #[derive(Deserialize)]

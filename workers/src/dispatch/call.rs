@@ -9,12 +9,13 @@ use domain::alert::message::{Item, Notice, compose, condition};
 use domain::alert::retry::Outcome;
 use domain::alert::routes::{Channel, Receiver};
 use domain::alert::state::Delivery;
-use platform::alerts::{facts_of, plan_of};
+use platform::clock;
 use platform::deadline::Deadline;
-use platform::entry::{Alert, Attempt};
 use platform::http::{self, CallError};
 use platform::trace::Trace;
-use platform::{clock, link, webhook};
+use state::alerts::{acknowledgement_link, webhook};
+use state::alerts::{facts_of, plan_of};
+use state::wire::entry::{Alert, Attempt};
 
 use crate::dispatch::config::Config;
 use crate::dispatch::job::{Happened, Job, What};
@@ -108,7 +109,7 @@ fn link(config: &Config, job: &Job, receiver: &Receiver, delivery: &Delivery) ->
         receiver: receiver.id.clone(),
         expires: delivery.since.plus_ms(job.rules.routes.link_valid_ms),
     };
-    Some(format!("{base}{}", link::path(&config.link_key.as_ref()?.sign(&grant)?)))
+    Some(format!("{base}{}", acknowledgement_link::path(&config.link_key.as_ref()?.sign(&grant)?)))
 }
 
 fn item(alert: &Alert) -> Item<'_> {

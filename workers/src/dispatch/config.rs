@@ -9,10 +9,10 @@ use domain::alert::silence::Silence;
 use domain::settings::Document;
 use platform::Error;
 use platform::config::{Reader, json};
-use platform::link::LinkKey;
 use platform::redis::{PATIENCE, Redis};
-use platform::settings::Settings;
 use serde_json::Value;
+use state::alerts::acknowledgement_link::LinkKey;
+use state::settings::Settings;
 
 /// The longest that work waits in a worker for a place at its receiver.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);

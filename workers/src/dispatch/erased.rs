@@ -3,10 +3,11 @@
 //! A worker asks before it works on what it claimed and again after it has stored it: it sees an erasure at one of the
 //! two, or has stored before the erasure began, which then removes what it finds.
 
-use platform::alerts::change::Change;
-use platform::entry::{Alert, Work};
 use platform::kv::Store;
-use platform::{Error, erasure, log};
+use platform::{Error, log};
+use state::alerts::change::Change;
+use state::erasure;
+use state::wire::entry::{Alert, Work};
 
 use crate::dispatch::config::Config;
 use crate::dispatch::intake::Entries;

@@ -7,11 +7,11 @@ use std::time::Instant;
 use domain::alert::retry::Outcome;
 use domain::alert::state::{Delivery, Event, Hold};
 use domain::{Severity, Timestamp};
-use platform::alerts::change::Change;
-use platform::alerts::{Found, facts_of};
-use platform::entry::{Alert, Attempt, Attempts, Due, Work};
-use platform::holder::Holder;
 use platform::{Error, clock};
+use state::alerts::change::Change;
+use state::alerts::{Found, facts_of};
+use state::queue::holder::Holder;
+use state::wire::entry::{Alert, Attempt, Attempts, Due, Work};
 
 use crate::dispatch::config::Rules;
 

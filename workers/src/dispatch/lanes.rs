@@ -15,9 +15,9 @@ use domain::alert::breaker::Gauge;
 use domain::alert::retry::Outcome;
 use domain::alert::state::Hold;
 use domain::{Severity, Timestamp};
-use platform::holder::Holder;
-use platform::receivers::{self, Admitted, Closed, Wanted};
 use platform::{Error, clock};
+use state::alerts::receivers::{self, Admitted, Closed, Wanted};
+use state::queue::holder::Holder;
 
 use crate::dispatch::config::{Config, LONGEST_WAIT, Rules};
 use crate::dispatch::job::{Happened, Job, What};

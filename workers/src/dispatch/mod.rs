@@ -31,11 +31,11 @@ use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures::stream::FuturesUnordered;
 use platform::config::{Reader, load};
 use platform::deadline::Deadline;
-use platform::holder::{Holder, RENEWAL};
 use platform::kv::Store;
-use platform::names::Queue;
-use platform::queue::{self, Claim};
 use platform::{Error, clock};
+use state::names::Queue;
+use state::queue::holder::{Holder, RENEWAL};
+use state::queue::{self, Claim};
 
 use config::{Config, LONGEST_WAIT, Rules};
 pub use config::{Defaults, routes_in_force};

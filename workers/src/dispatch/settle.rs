@@ -1,11 +1,13 @@
 //! What happened to work is made into steps, which are stored and written: all that has happened, in one go.
 
 use domain::alert::state::{Delivery, Effect, Ignored, State, Status, Step};
-use platform::alerts::change::{self, Change};
-use platform::alerts::{self, Found, Happening, Stepped};
-use platform::entry::{Due, Work};
 use platform::kv::{Batch, Store};
-use platform::{Error, clock, log, names, receivers};
+use platform::{Error, clock, log};
+use state::alerts::change::{self, Change};
+use state::alerts::receivers;
+use state::alerts::{self, Found, Happening, Stepped};
+use state::names;
+use state::wire::entry::{Due, Work};
 
 use crate::dispatch::config::Config;
 use crate::dispatch::erased;

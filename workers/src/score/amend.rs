@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use platform::audit::{self, Action, Change};
-use platform::entry::{Submission, Superseded};
 use platform::kv::{self, Batch, Store};
-use platform::queue::FollowUps;
 use platform::redis::Redis;
-use platform::{Error, clock, names};
+use platform::{Error, clock};
 use serde::{Deserialize, Serialize};
+use state::audit::{self, Action, Change};
+use state::names;
+use state::queue::FollowUps;
+use state::wire::entry::{Submission, Superseded};
 
 /// How long until the next look for a submission that is not stored yet.
 const LOOK: Duration = Duration::from_secs(1);

@@ -4,19 +4,19 @@ use domain::intake::ReportKind;
 use domain::lab::{self, Measured};
 use domain::report_rules::{self, Facts};
 use domain::{Answers, Instrument, Severity};
-use platform::entry::{Alert, Entry};
-use platform::identity::alert_id;
-use platform::judged::{Grade, HistoryUsed, Judged};
 use serde::{Deserialize, Serialize};
+use state::identity::alert_id;
+use state::wire::entry::{Alert, Entry};
+use state::wire::evaluation::{Evaluation, Grade, HistoryUsed};
 
-use crate::score::gather::{Context, Past};
+use crate::score::context::{Context, Past};
 use crate::score::rules::Rules;
 
 /// What was decided of a submission.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Decided {
     pub(crate) alerts: Vec<Alert>,
-    pub(crate) judged: Judged,
+    pub(crate) judged: Evaluation,
 }
 
 /// The rule of the alert that says what could not be decided.
@@ -55,7 +55,7 @@ pub(crate) fn response(
         let reason = "the study's rules do not fit the instrument's definition: only its own were applied";
         alerts.push(said(entry, UNREADABLE, Severity::Moderate, "study-rules-unreadable", reason.to_owned()));
     }
-    let judged = Judged {
+    let judged = Evaluation {
         grades: Vec::new(),
         rules: own.used,
         history: context.past.as_ref().map(used),
@@ -76,7 +76,7 @@ pub(crate) fn report(rules: &mut Rules, entry: &Entry, context: &Context) -> Dec
     let raised = report_rules::alerts(rules, &Facts::of(&submission.content, &grades));
     Decided {
         alerts: raised.iter().map(|raised| alert(entry, raised)).collect(),
-        judged: Judged {
+        judged: Evaluation {
             grades: grades.into_iter().map(shown).collect(),
             rules: used_rules,
             history: context.past.as_ref().map(used),

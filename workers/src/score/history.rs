@@ -14,16 +14,17 @@ use domain::lab::{Baseline, Measured};
 use domain::{History, Timestamp};
 use futures::future::join_all;
 use platform::deadline::Deadline;
-use platform::entry::{State, Submission};
-use platform::history::{self, Found, Line, Place};
-use platform::judged::HistoryUsed;
 use platform::kv::Store;
 use platform::redis::Redis;
-use platform::{Error, log, names};
+use platform::{Error, log};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use state::names;
+use state::subjects::previous::{self, Found, Line, Place};
+use state::wire::entry::{State, Submission};
+use state::wire::evaluation::HistoryUsed;
 
-use crate::score::gather::{Past, READS, Wanting};
+use crate::score::context::{Past, READS, Wanting};
 
 /// How long the earlier submissions of a batch may take to be had.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -113,14 +114,14 @@ type Earliers = Vec<(Past, Vec<Baseline>)>;
 
 async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place))]) -> Result<Earliers, Error> {
     let places: Vec<(Line, Place)> = asked.iter().map(|(_, placed)| placed.clone()).collect();
-    let found = history::find(&redis.within(PATIENCE), &places).await?;
+    let found = previous::find(&redis.within(PATIENCE), &places).await?;
     let mut batch: BTreeMap<(String, &str), BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
     for ((wanting, (line, place)), found) in asked.iter().zip(&found) {
         if !found.superseded {
             batch.entry((found.person.clone(), &line.what)).or_default().insert(place, wanting);
         }
     }
-    let chosen: Vec<(history::Past, history::Past)> = places
+    let chosen: Vec<(previous::Past, previous::Past)> = places
         .iter()
         .zip(found)
         .map(|((line, place), found)| {
@@ -130,9 +131,9 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
             choose(found, before().next_back(), before().next())
         })
         .collect();
-    let known = |past: &history::Past| match past {
-        history::Past::Known(place) => Some(place.id.clone()),
-        history::Past::None | history::Past::Unknown => None,
+    let known = |past: &previous::Past| match past {
+        previous::Past::Known(place) => Some(place.id.clone()),
+        previous::Past::None | previous::Past::Unknown => None,
     };
     let here: BTreeMap<&str, &Wanting<'_>> =
         batch.values().flatten().map(|(place, wanting)| (place.id.as_str(), *wanting)).collect();
@@ -161,14 +162,14 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
         (None, earlier) => earlier.cloned(),
     };
     // None: it should be there and is not.
-    let had = |past: &history::Past| match past {
-        history::Past::None => Some(None),
-        history::Past::Unknown => None,
-        history::Past::Known(place) => earlier(&place.id).map(|earlier| Some((place.id.clone(), earlier))),
+    let had = |past: &previous::Past| match past {
+        previous::Past::None => Some(None),
+        previous::Past::Unknown => None,
+        previous::Past::Known(place) => earlier(&place.id).map(|earlier| Some((place.id.clone(), earlier))),
     };
     let elsewhere =
-        |past: &history::Past, site: &str| matches!(past, history::Past::Known(place) if place.site != site);
-    let of = |((previous, baseline), (_, place)): (&(history::Past, history::Past), &(Line, Place))| {
+        |past: &previous::Past, site: &str| matches!(past, previous::Past::Known(place) if place.site != site);
+    let of = |((previous, baseline), (_, place)): (&(previous::Past, previous::Past), &(Line, Place))| {
         let previous_elsewhere = elsewhere(previous, &place.site);
         let baseline_elsewhere = elsewhere(baseline, &place.site);
         let (Some(previous), Some(baseline)) = (had(previous), had(baseline)) else {
@@ -190,8 +191,8 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
 }
 
 /// The one before and the first, of those in the list and those in the batch.
-fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (history::Past, history::Past) {
-    use history::Past;
+fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (previous::Past, previous::Past) {
+    use previous::Past;
     let either = |index: Past, beside: Option<&Place>, later: bool| match (index, beside) {
         (Past::Known(known), Some(beside)) if (*beside > known) == later => Past::Known(beside.clone()),
         (Past::None, Some(beside)) => Past::Known(beside.clone()),
@@ -202,7 +203,7 @@ fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (history
 
 #[cfg(test)]
 mod tests {
-    use history::Past;
+    use previous::Past;
 
     use super::*;
 

@@ -9,10 +9,10 @@
 //! stored.
 
 mod amend;
+mod context;
 mod decide;
-mod filed;
-mod gather;
 mod history;
+mod index_updates;
 mod overdue;
 mod probe;
 mod record;
@@ -24,13 +24,13 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use platform::Error;
-use platform::ahead::Ahead;
 use platform::config::{self, Reader};
 use platform::deadline::Deadline;
-use platform::holder::Holder;
-use platform::names::Queue;
-use platform::queue::{self, Claim};
+use platform::prefetch::Prefetch;
 use platform::redis::{PATIENCE, Redis};
+use state::names::Queue;
+use state::queue::holder::Holder;
+use state::queue::{self, Claim};
 
 use record::Scorer;
 use work::Bench;
@@ -81,14 +81,14 @@ async fn score_for(budget: Duration) -> Result<usize, Error> {
 
     let deadline = Deadline::after(budget);
     let claim = || queue::claim(&redis, Queue::Score, Claim { count: BATCH, holder: &holder, leave: true });
-    let (mut scorer, mut total, mut ending) = (Scorer::default(), 0, Ahead::done(Ok(0)));
+    let (mut scorer, mut total, mut ending) = (Scorer::default(), 0, Prefetch::done(Ok(0)));
     let (mut revision, mut entries) = claim().await?;
     while !entries.is_empty() {
         let scored = bench.score(&mut scorer, &revision, &entries, &mut ending).await;
         // What is next is claimed while this is stored, and this is ended while what is next is scored.
         let next = match scored.is_ok() && !deadline.left().is_zero() {
-            true => Ahead::begin(claim()).await,
-            false => Ahead::done(Ok((String::new(), Vec::new()))),
+            true => Prefetch::begin(claim()).await,
+            false => Prefetch::done(Ok((String::new(), Vec::new()))),
         };
         // What is stored leaves its room to what is next.
         let stored = match scored {
@@ -106,7 +106,7 @@ async fn score_for(budget: Duration) -> Result<usize, Error> {
             }
         };
         total += ended?;
-        ending = Ahead::begin(bench.end(scored)).await;
+        ending = Prefetch::begin(bench.end(scored)).await;
         (revision, entries) = match next {
             Ok(next) => next,
             Err(away) => {

@@ -18,19 +18,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::Timestamp;
 use domain::overdue::{self, Missed};
 use futures::future::join_all;
-use platform::entry::{Alert, Dispatch, Overdue, State, Submission};
-use platform::holder::Holder;
-use platform::identity::alert_id;
 use platform::kv::{self, Store};
-use platform::names::{self, Queue};
-use platform::queue::{self, Claimed, Finished, FollowUps};
 use platform::redis::{Redis, text};
 use platform::trace::Trace;
-use platform::{Error, awaited, clock, linked, month};
+use platform::{Error, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
+use state::figures::monthly;
+use state::identity::alert_id;
+use state::names::{self, Queue};
+use state::queue::holder::Holder;
+use state::queue::{self, Claimed, Finished, FollowUps};
+use state::subjects::{expected, links};
+use state::wire::entry::{Alert, Dispatch, Overdue, State, Submission};
 
-use crate::score::gather::READS;
+use crate::score::context::READS;
 use crate::score::record::Work;
 use crate::score::rules::Rules;
 use crate::score::work::Scored;
@@ -44,7 +46,7 @@ const AGAIN_MS: u64 = 1000;
 
 /// A look, and what it found.
 pub(crate) struct Look {
-    asked: awaited::Look,
+    asked: expected::Look,
     found: Found,
 }
 
@@ -75,17 +77,17 @@ struct Silence {
 
 /// What follows from a submission for the next one; nothing where its study awaits none.
 pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    let Some(what) = awaited::what(submission) else { return Ok(()) };
+    let Some(what) = expected::what(submission) else { return Ok(()) };
     let rules = rules.overdue(&submission.study_id, what);
     let Some(look_after_ms) = overdue::judge(rules, what, 0).look_after_ms else { return Ok(()) };
     let Some(received) = Timestamp::parse(&submission.received_at) else { return Ok(()) };
-    let look = awaited::Look::after(submission, what);
+    let look = expected::Look::after(submission, what);
     follow_ups.index(&look.received(), received.millis(), &submission.submission_id);
     again(&look, received.plus_ms(look_after_ms), follow_ups)
 }
 
 /// The look at another time.
-fn again(look: &awaited::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
+fn again(look: &expected::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
     follow_ups.delay(at.millis(), &look.flow(), &look.payload()?);
     Ok(())
 }
@@ -164,7 +166,7 @@ struct Said {
 
 impl Look {
     /// A look that nobody has made yet.
-    pub(crate) fn asked(asked: awaited::Look) -> Self {
+    pub(crate) fn asked(asked: expected::Look) -> Self {
         Look { asked, found: Found::Nothing }
     }
 
@@ -208,7 +210,7 @@ impl Look {
                 raised.push(alert);
             }
         }
-        let month = month::submission(&latest.rfc3339(), &last.site_id).map(|(month, _)| month.to_owned());
+        let month = monthly::submission(&latest.rfc3339(), &last.site_id).map(|(month, _)| month.to_owned());
         let last = last.submission_id;
         let next = next.map(Timestamp::millis);
         Ok(Found::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
@@ -219,7 +221,7 @@ impl Look {
     async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(Said, Timestamp)>, Error> {
         let subject = &self.asked.subject;
         let Some(mut last) = self.last_received(by, subject).await? else { return Ok(None) };
-        let person = linked::person(by.redis, subject).await?;
+        let person = links::person(by.redis, subject).await?;
         for member in person.iter().filter(|member| member.subject != *subject) {
             let other = self.last_received(by, &member.subject).await?;
             last = other.filter(|other| other.1 > last.1).unwrap_or(last);
@@ -278,7 +280,7 @@ impl Look {
                 }
                 for alert in silence.raised {
                     if let Some(month) = &silence.month {
-                        follow_ups.count(&names::month(&alert.study_id, month), &month::alert(&alert.severity));
+                        follow_ups.count(&names::month(&alert.study_id, month), &monthly::alert(&alert.severity));
                     }
                     scored.batch.put(names::alert(&alert.alert_id), &alert)?;
                     follow_ups.push(&kv::json(&Dispatch { alert })?);

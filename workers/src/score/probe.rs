@@ -1,11 +1,12 @@
 //! The self-check: scored and stored as any submission, and nowhere listed, counted or audited.
 
 use platform::Error;
-use platform::entry::{Entry, Record, State};
-use platform::queue::{Claimed, Finished, FollowUps};
-use platform::{log, names};
+use platform::log;
+use state::names;
+use state::queue::{Claimed, Finished, FollowUps};
+use state::wire::entry::{Entry, Record, State};
 
-use crate::score::gather::Context;
+use crate::score::context::Context;
 use crate::score::record::{Scorer, handed_over};
 use crate::score::work::Scored;
 

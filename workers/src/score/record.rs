@@ -5,19 +5,21 @@ use std::rc::Rc;
 
 use domain::Instrument;
 use domain::intake::ReportKind;
-use platform::audit::{self, Action, Change};
-use platform::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
 use platform::kv::Batch;
-use platform::queue::{Claimed, Finished, FollowUps};
 use platform::redis::Redis;
-use platform::settings::Settings;
-use platform::{Error, log, names, self_check};
+use platform::{Error, log};
 use serde::Deserialize;
+use state::audit::{self, Action, Change};
+use state::health::self_check;
+use state::names;
+use state::queue::{Claimed, Finished, FollowUps};
+use state::settings::Settings;
+use state::wire::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
 
 use crate::score::amend::Supersede;
+use crate::score::context::{Context, Known, Needs};
 use crate::score::decide::{self, Decided};
-use crate::score::filed;
-use crate::score::gather::{Context, Known, Needs};
+use crate::score::index_updates;
 use crate::score::overdue::Look;
 use crate::score::risk;
 use crate::score::rules::Rules;
@@ -135,7 +137,7 @@ impl Scorer {
         }
         if let Known::Stored(alerts) = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
-            filed::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
+            index_updates::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
             // As `handed_over` writes it.
             alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
@@ -154,7 +156,7 @@ impl Scorer {
         let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
         match failed {
             Some(reason) => dead(reason, &id, claimed, &mut follow_ups),
-            None => filed::follow_ups(submission, severities, &mut follow_ups),
+            None => index_updates::follow_ups(submission, severities, &mut follow_ups),
         }
         for alert in outcome.decided.alerts {
             batch.put(names::alert(&alert.alert_id), &alert)?;

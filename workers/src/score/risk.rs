@@ -15,11 +15,11 @@ use platform::clock;
 use platform::config::Reader;
 use platform::deadline::Deadline;
 use platform::http::{self, CallError, Url};
-use platform::judged::Risk;
 use platform::trace::Trace;
 use serde_json::json;
+use state::wire::evaluation::Risk;
 
-use crate::score::gather::Wanting;
+use crate::score::context::Wanting;
 
 /// The longest answer, bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;

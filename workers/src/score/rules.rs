@@ -8,11 +8,11 @@ use domain::report_rules::{self, ReportRule};
 use domain::settings::Document;
 use domain::study_rules::{self, Study, StudyRules};
 use domain::{Instrument, Rule};
-use platform::judged::RulesUsed;
 use platform::redis::Redis;
-use platform::settings::Settings;
 use platform::{Error, log};
 use serde_json::Value;
+use state::settings::Settings;
+use state::wire::evaluation::RulesUsed;
 
 /// The rules in force. Those that are changed for a study are put together once.
 #[derive(Default)]

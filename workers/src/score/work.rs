@@ -8,18 +8,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use platform::Error;
-use platform::ahead::Ahead;
-use platform::erasure;
-use platform::holder::Holder;
 use platform::kv::{self, Batch};
-use platform::names::Queue;
-use platform::queue::{self, Claimed, Finished, FollowUps};
+use platform::prefetch::Prefetch;
 use platform::redis::Redis;
-use platform::settings::Settings;
 use platform::trace::Trace;
+use state::erasure;
+use state::names::Queue;
+use state::queue::holder::Holder;
+use state::queue::{self, Claimed, Finished, FollowUps};
+use state::settings::Settings;
 
 use crate::score::amend::Supersede;
-use crate::score::gather::{self, Known};
+use crate::score::context::{self, Known};
 use crate::score::overdue;
 use crate::score::record::{self, Scorer, Work};
 use crate::score::risk;
@@ -56,7 +56,7 @@ impl Bench<'_> {
         scorer: &mut Scorer,
         revision: &str,
         entries: &[Claimed],
-        before: &mut Ahead<'_, T>,
+        before: &mut Prefetch<'_, T>,
     ) -> Result<Scored, Error> {
         let settings = Settings::at(self.redis, revision).await?;
         scorer.rules.meet(self.redis, &settings).await?;
@@ -68,11 +68,12 @@ impl Bench<'_> {
             before.settle().await;
             overdue::look((self.redis, self.holder), &scorer.rules, &mut work).await?;
         }
-        let wanted = gather::wanted(scorer, self.risk, &work);
+        let wanted = context::wanted(scorer, self.risk, &work);
         let mut known = Vec::new();
         if !wanted.is_empty() {
             before.settle().await;
-            let gathering = gather::gather((self.redis, self.holder), scorer, self.risk, work.len(), wanted, GATHERING);
+            let gathering =
+                context::gather((self.redis, self.holder), scorer, self.risk, work.len(), wanted, GATHERING);
             known = self.holder.keep(self.redis, gathering).await?;
         }
         let mut known = known.into_iter();

@@ -1,7 +1,8 @@
 //! Alerts as FHIR R4 resources, posted to a server.
 //!
-//! Guarantee: a resource carries the ids of its alerts as identifiers, so that a server that is asked to create it only
-//! if it has none of them ([`condition`]) makes no two of one. The patient is the pseudonym.
+//! Guarantee: a resource carries the ids of its alerts as identifiers. The server is asked to create the resource only
+//! if it has none with these identifiers ([`condition`]), so a repeated request creates no duplicate. The patient is
+//! the pseudonym.
 
 use alloc::format;
 use alloc::string::String;
@@ -16,9 +17,9 @@ use crate::alert::routes::Resource;
 /// The system of an alert's id as an identifier.
 const ALERT: &str = "urn:vigil:alert";
 
-/// What the server is asked to look for before it creates a resource about an alert that the receiver was told of
-/// `telling` times before; it creates it whatever there is, if none. A reminder is a communication of its own. A flag
-/// goes up once: it stands until somebody takes it down.
+/// The search condition for a conditional create (`If-None-Exist`). `telling` counts how often the receiver was
+/// notified of the alert before. None means that the server creates the resource in any case. Each reminder is a new
+/// communication. A flag is created once: it stands until somebody removes it.
 pub fn condition(resource: Resource, alert: &str, telling: u32) -> Option<String> {
     let once = telling == 0 || resource == Resource::Flag;
     once.then(|| format!("identifier={ALERT}|{alert}"))
@@ -64,8 +65,8 @@ fn communication(notice: &Notice<'_>, text: &str) -> Value {
     })
 }
 
-/// Codes: `flag-category`; the extension `flag-priority` with its codes. The code is the rule that was met; what is to
-/// be read is the narrative, which has room for lines and a link. <https://hl7.org/fhir/R4/flag.html>
+/// Codes: `flag-category`; the extension `flag-priority` with its codes. The code is the rule that was met. The
+/// narrative holds the text to read, because it has room for lines and a link. <https://hl7.org/fhir/R4/flag.html>
 fn flag(notice: &Notice<'_>, title: &str, text: &str) -> Value {
     let (code, display) = match notice.severity() {
         Severity::Critical | Severity::High => ("PH", "High priority"),
@@ -98,7 +99,7 @@ fn flag(notice: &Notice<'_>, title: &str, text: &str) -> Value {
     })
 }
 
-/// A text as the XHTML of a narrative, which FHIR does not let be empty.
+/// A text as the XHTML of a narrative. FHIR does not allow an empty narrative.
 fn narrative(text: &str) -> String {
     let mut div = String::from("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>");
     for character in if text.trim().is_empty() { "-" } else { text }.chars() {
@@ -107,7 +108,7 @@ fn narrative(text: &str) -> String {
             '<' => div.push_str("&lt;"),
             '>' => div.push_str("&gt;"),
             '\n' => div.push_str("<br/>"),
-            // XML has no way to write other control characters.
+            // XML cannot represent other control characters.
             other if other.is_control() => div.push(' '),
             other => div.push(other),
         }

@@ -1,4 +1,4 @@
-//! What becomes of every answer, by itself and in a row.
+//! Verdicts for every answer, alone and in a row.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn answered(status: u16) -> Outcome {
     Outcome::Answered { status, retry_after: None }
 }
 
-/// Again after so many milliseconds, or the end.
+/// Checks the verdict: a retry after so many milliseconds, or the end.
 fn check(outcome: Outcome, attempt: u32, expected: Result<(u64, Failure), Verdict>) {
     let expected = match expected {
         Ok((after_ms, because)) => Verdict::Retry { after_ms, because },
@@ -19,7 +19,7 @@ fn check(outcome: Outcome, attempt: u32, expected: Result<(u64, Failure), Verdic
     assert_eq!(schedule().decide(outcome, first_of(attempt), 0.5), expected, "{outcome:?} at attempt {attempt}");
 }
 
-/// An attempt of this number, at once, after others that did not fail like it.
+/// An attempt with this number, at once, after attempts that failed in other ways.
 fn first_of(number: u32) -> Attempt {
     Attempt { number, elapsed_ms: 0, failing: None }
 }
@@ -40,7 +40,7 @@ fn an_outcome_leads_to_its_verdict() {
         check(answered(status), 2, Ok((300_000, because)));
         check(answered(status), 3, gone(GiveUp::Exhausted));
     }
-    // Never followed, never the message's fault that would pass: final.
+    // Redirects are never followed, and a refused message will not be accepted later: final.
     for status in (300..=399).chain([400, 405, 406]).chain(411..=418).chain([422, 424, 426, 428, 431, 451, 499]) {
         check(answered(status), 1, gone(GiveUp::Rejected));
     }
@@ -91,7 +91,7 @@ fn jitter_stays_within_a_fifth() {
     }
 }
 
-/// The seconds at which a receiver is called that fails in this way again and again.
+/// The seconds at which a receiver is called if every call fails in this way.
 fn calls_of(schedule: &Schedule, outcome: Outcome) -> Vec<u64> {
     let (mut calls, mut now, mut failing) = (Vec::new(), 0, None);
     loop {
@@ -110,7 +110,7 @@ fn calls_of(schedule: &Schedule, outcome: Outcome) -> Vec<u64> {
     }
 }
 
-/// One that never answers.
+/// A receiver that never answers.
 fn calls(schedule: &Schedule) -> Vec<u64> {
     calls_of(schedule, Outcome::TimedOut)
 }
@@ -131,7 +131,7 @@ fn a_refusal_that_may_pass_has_a_short_schedule_within_that_of_the_urgency() {
     // An operator's own schedule bounds them, in number and in time.
     assert_eq!(calls_of(&Schedule::of(Vec::from([200, 200])), answered(404)).len(), 3);
     assert_eq!(calls_of(&Schedule::of(Vec::new()), answered(404)), [0]);
-    // Nobody is called that the host does not let call: as long as if nobody answered.
+    // If the host does not grant the address, retries last as long as for a receiver that never answers.
     assert_eq!(calls_of(&critical, Outcome::Refused), calls(&critical));
 }
 
@@ -161,7 +161,7 @@ fn a_critical_alert_is_tried_for_a_day() {
 
 #[test]
 fn others_keep_to_the_schedule_of_standard_webhooks() {
-    // "Time since start" of the specification's table.
+    // The column "Time since start" of the specification's table.
     let minutes = |hours: u64, minutes: u64| 60 * (60 * hours + minutes) + 5;
     let mut expected = Vec::from([0, 5, minutes(0, 5), minutes(0, 35)]);
     expected.extend([2, 7, 17, 31, 51, 75].map(|hours| minutes(hours, 35)));

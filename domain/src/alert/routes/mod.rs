@@ -1,10 +1,11 @@
-//! The document `alert-routes`: who is told of what, how fast, and who is told next.
+//! The document `alert-routes`: whom Vigil notifies about an alert, how fast, and whom it notifies next.
 //!
-//! Guarantee: a document that was read is whole and names only receivers it defines; what it leaves out has the default
-//! stated here. Nobody can configure silence for a critical alert: its route has a receiver or is not there at all.
+//! Guarantee: a parsed document is complete and names only receivers that it defines. Every omitted member has the
+//! default stated here. Nobody can configure silence for a critical alert: its route has at least one receiver or does
+//! not exist.
 //!
-//! Three layers, the nearest wins for each setting: the site's, the study's, the defaults. A setting is replaced whole
-//! except that a route is of one severity, and a retry schedule of one urgency.
+//! The document has three layers: site, study, defaults. For each setting the nearest layer wins. A layer replaces a
+//! setting as a whole. The exceptions: each severity has its own route, and each urgency has its own retry schedule.
 
 mod read;
 mod settings;
@@ -24,7 +25,7 @@ use super::retry::Schedule;
 use super::template::{Escape, Language, Template, Words};
 use crate::{Severity, Timestamp};
 
-/// How a receiver is told.
+/// The channel through which a receiver is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
     /// Our JSON, signed by the Standard Webhooks scheme.
@@ -41,7 +42,7 @@ impl Channel {
     /// All channels.
     pub const ALL: [Channel; 4] = [Channel::Webhook, Channel::Sms, Channel::Email, Channel::FhirCommunication];
 
-    /// The channel as it is written.
+    /// The channel's name in the document.
     pub fn as_str(self) -> &'static str {
         match self {
             Channel::Webhook => "webhook",
@@ -52,13 +53,13 @@ impl Channel {
     }
 }
 
-/// What a FHIR server is sent.
+/// The FHIR resource that a server is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resource {
-    /// A message to somebody: each reminder is one more.
+    /// A message to somebody: each reminder is a new resource.
     #[default]
     Communication,
-    /// A mark on the patient's record, which stands until somebody takes it down.
+    /// A mark on the patient's record. It stands until somebody removes it.
     Flag,
 }
 
@@ -66,7 +67,7 @@ impl Resource {
     /// All resources.
     pub const ALL: [Resource; 2] = [Resource::Communication, Resource::Flag];
 
-    /// The resource as it is written.
+    /// The resource's name in the document.
     pub fn as_str(self) -> &'static str {
         match self {
             Resource::Communication => "Communication",
@@ -75,32 +76,32 @@ impl Resource {
     }
 }
 
-/// Somebody who is told.
+/// A receiver of alerts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receiver {
-    /// Its id: a name, which may be shown.
+    /// Its id, a name that may be shown.
     pub id: String,
-    /// How.
+    /// The channel.
     pub channel: Channel,
-    /// What a FHIR server is sent.
+    /// The resource that a FHIR server is sent.
     pub resource: Resource,
-    /// Where.
+    /// The address to call.
     pub url: Endpoint,
-    /// What messages are signed with; the newest first, each gives a signature. At least one for a webhook.
+    /// The secrets that sign messages, the newest first. Each secret gives a signature. A webhook has at least one.
     pub secrets: Vec<Secret>,
     /// The header `authorization`, for gateways and servers that ask for one.
     pub authorization: Option<Credential>,
-    /// How long a call may take, milliseconds. Default 10 s.
+    /// The deadline of a call, milliseconds. Default 10 s.
     pub deadline_ms: u64,
-    /// Calls a minute; any number, if none.
+    /// The most calls per minute. None: no limit.
     pub per_minute: Option<u32>,
-    /// Calls at the same time, over all instances. Default 8.
+    /// The most calls at the same time, over all instances. Default 8.
     pub concurrency: u32,
-    /// What its clock is ahead of UTC.
+    /// The offset of its clock to UTC.
     pub offset: Offset,
-    /// When it is left alone.
+    /// Its quiet hours.
     pub quiet: Option<Quiet>,
-    /// Whom a gateway tells: a number, an address. May be empty.
+    /// The final recipient behind a gateway: a number or an address. May be empty.
     pub to: String,
     /// The format of the body for a gateway.
     pub format: Escape,
@@ -108,7 +109,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The first moment, not before `at`, at which it may be told of something this bad. Critical is never held back.
+    /// The first moment, not before `at`, at which the receiver may get an alert of this severity. Critical alerts are
+    /// never held back.
     pub fn allowed_at(&self, severity: Severity, at: Timestamp) -> Timestamp {
         match self.quiet {
             Some(quiet) if severity != Severity::Critical => quiet.next_allowed(at),
@@ -126,26 +128,26 @@ impl Receiver {
     }
 }
 
-/// One step of a chain.
+/// One step of an escalation chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rung {
     /// Milliseconds after the round began.
     pub after_ms: u64,
-    /// Who is told then; the route's own receivers once more, if none.
+    /// The receivers of this step. None: the route's own receivers once more.
     pub receivers: Vec<String>,
 }
 
-/// Who is told while nobody acknowledges a critical alert: the rungs in turn, all of it again `repeats` times, and then
-/// the fallback again and again, until somebody does.
+/// The escalation chain while nobody acknowledges a critical alert. It runs through the rungs in turn, repeats the
+/// whole round `repeats` times, and then notifies the fallback again and again until somebody acknowledges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
-    /// The steps of a round; at least one, times rise.
+    /// The steps of a round; at least one, with rising times.
     pub rungs: Vec<Rung>,
-    /// How often all of it is repeated.
+    /// The number of times the round is repeated.
     pub repeats: u32,
     /// Milliseconds between the last step of a round and the next round.
     pub pause_ms: u64,
-    /// Who is told at the end; the route's own receivers, if none.
+    /// The receiver at the end. None: the route's own receivers.
     pub fallback: Option<String>,
     /// Milliseconds between two messages to the fallback.
     pub fallback_every_ms: u64,
@@ -168,13 +170,13 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// Those who come in when a receiver fails, in the order in which the chain would tell them.
+    /// The receivers that step in when another receiver fails, in the order of the chain.
     pub fn succession(&self) -> impl Iterator<Item = &str> {
         self.rungs.iter().flat_map(|rung| &rung.receivers).chain(&self.fallback).map(String::as_str)
     }
 }
 
-/// What an alert is about, as routes and silences see it.
+/// The facts about an alert that routes and silences use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts<'a> {
     /// The study.
@@ -187,16 +189,16 @@ pub struct Facts<'a> {
     pub instrument: &'a str,
     /// The rule.
     pub rule: &'a str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
 }
 
 /// The default grouping window, milliseconds.
 pub const GROUP_MS: u64 = 30_000;
-/// The default repeat interval, milliseconds; critical alerts have none unless their rule is named.
+/// The default repeat interval, milliseconds. Critical alerts have no interval unless their rule is named.
 pub const REPEAT_MS: u64 = 60 * MINUTE;
 
-/// What one layer of the document says.
+/// The settings of one layer of the document.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Settings {
     routes: [Option<Vec<String>>; 4],
@@ -215,11 +217,11 @@ struct Study {
     sites: BTreeMap<String, Settings>,
 }
 
-/// The document `alert-routes`, read.
+/// The document `alert-routes`, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routes {
     receivers: BTreeMap<String, Receiver>,
-    /// Receivers that an older version stored and this one cannot call.
+    /// Receivers that an older version stored and that this version cannot call.
     uncallable: BTreeSet<String>,
     defaults: Settings,
     studies: BTreeMap<String, Study>,
@@ -227,42 +229,42 @@ pub struct Routes {
     critical: Schedule,
     routine: Schedule,
     words: Vec<(Channel, Language, Words)>,
-    /// The numbers of every receiver's breaker.
+    /// The limits of every receiver's breaker.
     pub breaker: Limits,
-    /// Where links of messages lead: `https://...` without a slash at the end. No links, if none.
+    /// The base of the links in messages: `https://...` without a slash at the end. None: no links.
     pub link_base: Option<String>,
-    /// How long a link is good, milliseconds. Default 24 h.
+    /// How long a link is valid, milliseconds. Default 24 h.
     pub link_valid_ms: u64,
 }
 
 impl Default for Routes {
-    /// Routes to nobody, with all defaults.
+    /// No routes, and all defaults.
     fn default() -> Self {
         Routes::empty()
     }
 }
 
-/// What the document says about one alert.
+/// The settings that apply to one alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<'a> {
-    /// Who is told at once. Empty: nobody, by the document's word if `routed`.
+    /// The receivers that are notified at once. If empty and `routed`, the document routes this severity to nobody.
     pub receivers: &'a [String],
-    /// Whether a route for this severity is there.
+    /// Whether a route for this severity exists.
     pub routed: bool,
-    /// Who is told next; of critical alerts only.
+    /// The escalation chain; critical alerts only.
     pub chain: Option<&'a Chain>,
-    /// When a failed call is made again.
+    /// The retry schedule of failed calls.
     pub schedule: &'a Schedule,
-    /// How long an alert waits for others of the same subject, milliseconds; 0 for critical ones.
+    /// The time an alert waits for others of the same subject, milliseconds; 0 for critical alerts.
     pub group_ms: u64,
-    /// How long the same rule on the same subject is only recorded, milliseconds.
+    /// The time in which the same rule on the same subject is only recorded, milliseconds.
     pub repeat_ms: u64,
     /// The language of messages.
     pub language: Language,
 }
 
 impl Routes {
-    /// What is to be done about an alert.
+    /// The plan for an alert.
     pub fn plan(&self, facts: &Facts<'_>) -> Plan<'_> {
         let study = self.studies.get(facts.study);
         let site = study.and_then(|study| study.sites.get(facts.site));
@@ -271,7 +273,7 @@ impl Routes {
         let route = nearest(&layers, |it| it.routes.get(facts.severity as usize)?.as_ref());
         let by_rule = nearest(&layers, |it| {
             let rules = it.repeat_by_rule.as_ref()?;
-            // The exact rule of an instrument before rules of this name.
+            // The exact rule of an instrument wins over rules with this name in any instrument.
             let exact = rules.iter().find(|(key, _)| key.split_once('/') == Some((facts.instrument, facts.rule)));
             exact.map(|(_, ms)| ms).or_else(|| rules.get(facts.rule))
         });
@@ -298,12 +300,12 @@ impl Routes {
         }
     }
 
-    /// The receiver of this id.
+    /// The receiver with this id.
     pub fn receiver(&self, id: &str) -> Option<&Receiver> {
         self.receivers.get(id)
     }
 
-    /// Whether this is a receiver that cannot be called: what waits for it goes on waiting until the document is mended.
+    /// Whether this receiver cannot be called. Its deliveries wait until the document is corrected.
     pub fn is_uncallable(&self, id: &str) -> bool {
         self.uncallable.contains(id)
     }
@@ -313,7 +315,8 @@ impl Routes {
         self.receivers.values()
     }
 
-    /// The studies and sites whose own settings tell a receiver, `*` for all: of a study, or of everybody by default.
+    /// The studies and sites whose own settings notify a receiver. `*` stands for all sites of a study, or for
+    /// everybody in the defaults.
     pub fn places(&self, receiver: &str) -> Vec<(&str, &str)> {
         let tells = |settings: &Settings| {
             let routed = settings.routes.iter().flatten().flatten().any(|id| id == receiver);
@@ -332,16 +335,16 @@ impl Routes {
 
     /// The words of a channel in a language.
     pub(crate) fn words(&self, channel: Channel, language: Language) -> &Words {
-        // Reading put in the words of every channel and language; a webhook's are never looked at.
+        // Parsing inserted the words of every channel and language. The words of a webhook are never used.
         let found = self.words.iter().find(|(c, l, _)| *c == channel && *l == language);
         found.map_or(EMPTY, |(_, _, words)| words)
     }
 }
 
-/// Words that say nothing.
+/// Words that produce empty texts.
 const EMPTY: &Words = &Words { title: Template::NOTHING, text: Template::NOTHING, line: Template::NOTHING };
 
-/// What the nearest layer that has a word on it says.
+/// The value in the nearest layer that has one.
 fn nearest<'a, T: ?Sized>(
     layers: &[Option<&'a Settings>; 3],
     setting: impl Fn(&'a Settings) -> Option<&'a T>,

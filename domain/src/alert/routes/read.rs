@@ -1,4 +1,4 @@
-//! Reading the document: all faults at once, each with its JSON pointer.
+//! Parses the document and reports all faults at once, each with its JSON pointer.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString as _};
@@ -17,7 +17,7 @@ use crate::alert::template::{Escape, Language, Scope, Template, Words, built_in,
 use crate::instrument::walk::{At, Faults};
 use crate::{Code, Finding, intake};
 
-/// Receivers by id; none for one with a fault, so that naming it is not a second fault.
+/// Receivers by id. A receiver with a fault is `None`, so that a reference to it is not a second fault.
 pub(super) type Known = BTreeMap<String, Option<Receiver>>;
 
 impl Routes {
@@ -30,9 +30,8 @@ impl Routes {
         if faults.is_empty() { Ok(routes) } else { Err(faults) }
     }
 
-    /// Reads a document that was checked when it was stored, perhaps by an older version, which took what this one does
-    /// not: a receiver with a fault [is there and cannot be called](Routes::is_uncallable). None if there are faults
-    /// elsewhere.
+    /// Parses a stored document. An older version may have checked it and accepted more than this version does. A
+    /// receiver with a fault [is kept and cannot be called](Routes::is_uncallable). None if there are faults elsewhere.
     pub fn read_stored(document: &Value) -> Option<Routes> {
         let (routes, faults) = Routes::read_all(document);
         faults.iter().all(|fault| fault.pointer.starts_with("/receivers/")).then_some(routes)
@@ -77,7 +76,7 @@ impl Routes {
         (routes, faults)
     }
 
-    /// Routes to nobody, with all defaults.
+    /// No routes, and all defaults.
     pub(super) fn empty() -> Routes {
         Routes {
             receivers: BTreeMap::new(),
@@ -214,7 +213,7 @@ fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
     })
 }
 
-/// An address; what is wrong with it is told without it.
+/// Reads an address. A fault is reported without the address itself.
 pub(super) fn endpoint(at: At<'_, '_>, faults: &mut Faults) -> Option<Endpoint> {
     Endpoint::parse(at.text(faults)?).inspect_err(|rule| at.fault(faults, Code::Format, *rule)).ok()
 }
@@ -303,9 +302,9 @@ pub(super) fn link(at: At<'_, '_>, routes: &mut Routes, faults: &mut Faults) {
     }
 }
 
-/// The words of every channel in every language: the document's where it has some, else those that come with Vigil.
+/// The words of every channel in every language: from the document if it has them, else the words that come with Vigil.
 fn words(messages: Option<At<'_, '_>>, faults: &mut Faults) -> Vec<(Channel, Language, Words)> {
-    // A webhook is JSON in no language.
+    // A webhook is JSON and has no language.
     let spoken = [Channel::Sms, Channel::Email, Channel::FhirCommunication];
     let messages = messages.filter(|at| at.object(faults, &Language::ALL.map(Language::as_str)));
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! Reading one layer of the document: routes, chain, grouping, repeats, retries, language.
+//! Parses one layer of the document: routes, chain, grouping, repeats, retries, language.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
@@ -18,7 +18,7 @@ const WEEK: f64 = 7.0 * DAY;
 pub(super) const MEMBERS: [&str; 7] =
     ["routes", "chain", "groupSeconds", "repeatSeconds", "repeatSecondsByRule", "retry", "language"];
 
-/// Seconds within bounds, as milliseconds. Fractions are allowed: tests compress time.
+/// Seconds within bounds, as milliseconds. Fractions are allowed because tests compress time.
 pub(crate) fn millis(at: At<'_, '_>, low: f64, high: f64, faults: &mut Faults) -> Option<u64> {
     let seconds = at.number(faults)?;
     if !(low..=high).contains(&seconds) {
@@ -52,7 +52,7 @@ fn receiver(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: 
 }
 
 impl Settings {
-    /// Reads the members of a layer; which members are known its caller has looked at.
+    /// Parses the members of a layer. The caller has already checked for unknown members.
     pub(super) fn read(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Settings {
         let mut settings = Settings::default();
         if let Some(routes) = at.get("routes")
@@ -124,7 +124,7 @@ fn chain(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mu
     if let Some(repeats) = at.get("repeats").and_then(|at| at.whole(0, 100, faults)) {
         chain.repeats = repeats.into();
     }
-    // Reminders that follow each other without a pause would be a flood that nobody reads.
+    // Reminders without a pause between them would be a flood that nobody reads.
     if let Some(pause_ms) = at.get("pauseSeconds").and_then(|at| millis(at, 0.1, DAY, faults)) {
         chain.pause_ms = pause_ms;
     }

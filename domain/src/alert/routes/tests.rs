@@ -101,7 +101,7 @@ fn quiet_hours_hold_back_all_but_the_critical() {
     assert_eq!(routes.receiver("hook").unwrap().allowed_at(Severity::High, night), night);
 }
 
-/// Sets what is at a pointer and compares the faults.
+/// Sets the value at a pointer and compares the faults.
 fn check(pointer: &str, value: Value, expected: &[(&str, Code)]) {
     let mut document = document();
     let (parent, member) = pointer.rsplit_once('/').unwrap();
@@ -207,7 +207,7 @@ fn the_variable_is_a_document_too() {
         assert_eq!((plan.schedule.delays_ms.as_slice(), plan.schedule.then), ([5].as_slice(), None));
     }
     assert_eq!(routes.clone().paced(700, None).plan(&facts("S", "01", Severity::High)).schedule, &Schedule::routine());
-    // As `printf '%s' https://example.org/1 | sha256sum` begins.
+    // Compare: `printf '%s' https://example.org/1 | sha256sum`.
     assert_eq!(receiver_id(one), "18c17418f5ad82f0");
 
     let faulty = json!({
@@ -270,7 +270,7 @@ proptest! {
     }
 }
 
-/// Addresses that nobody can call; `url` has the whole list.
+/// Addresses that cannot be called; `url` has the whole list.
 const NOT_CALLABLE: [&str; 8] = [
     "https://hook.example/alert?to=<oncall>",
     "https://hook.example/a^b",

@@ -1,4 +1,4 @@
-//! The variable `alert_routes`: severity to webhooks, the default where no document says otherwise.
+//! The variable `alert_routes`: webhooks by severity. It applies unless a document says otherwise.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -15,8 +15,8 @@ use crate::alert::template::{Escape, Template};
 use crate::instrument::walk::{At, Faults};
 use crate::{Code, Finding, Severity, hex};
 
-/// The id of a receiver that has none but its URL: 16 hex digits, the start of the URL's SHA-256. A URL may hold a
-/// secret, its hash may be shown.
+/// The id of a receiver that is known only by its URL: 16 hex digits, the start of the URL's SHA-256. A URL may hold a
+/// secret, but its hash may be shown.
 pub fn receiver_id(url: &str) -> String {
     let mut id = hex(&Sha256::digest(url.as_bytes()));
     id.truncate(16);
@@ -24,7 +24,7 @@ pub fn receiver_id(url: &str) -> String {
 }
 
 impl Routes {
-    /// Reads the variable: `{"critical": [{"url", "secret"}], ..., "link": as in the document}`.
+    /// Parses the variable: `{"critical": [{"url", "secret"}], ..., "link": as in the document}`.
     ///
     /// # Errors
     /// A finding for each fault.
@@ -54,19 +54,19 @@ impl Routes {
                 }
                 ids.push(id.clone());
                 let receiver = receivers.entry(id.clone()).or_insert_with(|| webhook(id, url));
-                // Two severities may name one receiver with different secrets: both sign.
+                // Two severities may name one receiver with different secrets. Then both secrets sign.
                 if !receiver.secrets.contains(&secret) {
                     receiver.secrets.push(secret);
                 }
             }
-            // An empty list says as little as none: this severity has no route.
+            // An empty list means the same as no list: this severity has no route.
             *slot = (!ids.is_empty()).then_some(ids);
         }
         routes.receivers = receivers;
         if faults.is_empty() { Ok(routes) } else { Err(faults) }
     }
 
-    /// With this deadline for every receiver, milliseconds, and these delays in place of the schedules by urgency.
+    /// Sets this deadline for every receiver, milliseconds, and these delays in place of the schedules by urgency.
     #[must_use]
     pub fn paced(mut self, deadline_ms: u64, delays_ms: Option<Vec<u64>>) -> Routes {
         for receiver in self.receivers.values_mut() {

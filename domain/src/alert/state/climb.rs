@@ -1,8 +1,8 @@
-//! The way up the chain of a critical alert that nobody acknowledges.
+//! Escalation: the steps up the chain of a critical alert that nobody acknowledges.
 //!
-//! Guarantee: there is always a next step, with a time that is not further away than the chain's own pauses, whatever
-//! the clock did meanwhile. After an outage the steps of a round that were missed follow at once, for they tell other
-//! people; rounds do not pile up.
+//! Guarantee: there is always a next step. Its time is never further away than the pauses of the chain, even if the
+//! clock was changed. After an outage, the missed steps of a round follow at once, because they notify other people.
+//! Missed rounds do not pile up.
 
 use alloc::string::String;
 
@@ -11,12 +11,12 @@ use crate::Timestamp;
 use crate::alert::routes::Chain;
 
 impl Climb {
-    /// The first step after the receivers of the route were told.
+    /// The first step, after the route's receivers were notified.
     pub(super) fn begin(chain: &Chain, now: Timestamp) -> Climb {
         Climb { round: 0, rung: 0, round_at: now, due: now }.next(chain, now)
     }
 
-    /// Who is told by this step; none if that is the route's own receivers.
+    /// The receivers of this step; empty means the route's own receivers.
     pub(super) fn told<'a>(&self, chain: &'a Chain) -> &'a [String] {
         if self.round > chain.repeats {
             return chain.fallback.as_slice();
@@ -25,7 +25,7 @@ impl Climb {
         rung.map_or(&[], |rung| rung.receivers.as_slice())
     }
 
-    /// The step after this one, which was taken at `now`.
+    /// The step that follows this one, which was taken at `now`.
     pub(super) fn next(self, chain: &Chain, now: Timestamp) -> Climb {
         if self.round > chain.repeats {
             let rung = self.rung.saturating_add(1);
@@ -60,7 +60,7 @@ mod tests {
         Timestamp::from_millis(minute * 60_000)
     }
 
-    /// Who is told at which minute, when every step is taken on time.
+    /// The receivers and the minute of each step, if every step is taken on time.
     fn way(chain: &Chain, steps: usize) -> Vec<(i64, String)> {
         let mut climb = Climb::begin(chain, minute(0));
         (0..steps)

@@ -1,4 +1,4 @@
-//! What happens to an alert, and what follows from it.
+//! The events of an alert, and their results.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,107 +7,107 @@ use super::{Dead, Hold, State};
 use crate::Timestamp;
 use crate::alert::retry::{GiveUp, Outcome};
 
-/// Something that happened to an alert.
+/// An event of an alert.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
     /// A receiver was called, or could not be.
     Attempted {
         /// The receiver.
         receiver: &'a str,
-        /// Which run of attempts, as [`Work::Deliver`] had it.
+        /// The run of attempts, from [`Work::Deliver`].
         series: u32,
-        /// Which attempt, as [`Work::Deliver`] had it.
+        /// The attempt, from [`Work::Deliver`].
         attempt: u32,
-        /// How it ended.
+        /// The outcome of the call.
         outcome: Outcome,
         /// A random number in `0.0..1.0`.
         chance: f64,
     },
-    /// A receiver was not to be called now.
+    /// A receiver could not be called now.
     Held {
         /// The receiver.
         receiver: &'a str,
-        /// Which run of attempts.
+        /// The run of attempts.
         series: u32,
-        /// Which attempt, the one that did not take place.
+        /// The attempt that did not take place.
         attempt: u32,
-        /// When to look again.
+        /// The time of the next check.
         until: Timestamp,
-        /// Why.
+        /// The reason.
         why: Hold,
     },
-    /// The time of a step of the chain has come, as [`Work::Escalate`] had it.
+    /// A step of the chain is due, from [`Work::Escalate`].
     Escalate {
-        /// Which opening.
+        /// The opening.
         opening: u32,
-        /// Which round.
+        /// The round.
         round: u32,
-        /// Which step of it.
+        /// The step of the round.
         rung: u32,
     },
-    /// The message that this alert was part of was taken, or given up.
+    /// The message that carried this alert was accepted or given up.
     Carried(Result<(), GiveUp>),
-    /// Somebody has seen it.
+    /// Somebody has acknowledged the alert.
     Acknowledged(Act<'a>),
-    /// Somebody has dealt with it.
+    /// Somebody has resolved the alert.
     Resolved(Act<'a>),
-    /// Somebody wants it to be seen again, or sent although it was suppressed.
+    /// Somebody reopens the alert, so that it is seen again, or is sent although it was suppressed.
     Reopened(Act<'a>),
-    /// Somebody wants what was given up to be tried again.
+    /// Somebody asks for a retry of the deliveries that were given up.
     Replayed(Act<'a>),
 }
 
-/// Who did it, and what they said.
+/// The actor of an event, and their note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Act<'a> {
-    /// The id of a key, or of the receiver whose link it was.
+    /// The id of a key, or of the receiver whose link was used.
     pub by: &'a str,
     /// Their note.
     pub note: Option<&'a str>,
 }
 
-/// Something to do at a time.
+/// Work that is due at a time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What.
+    /// The work.
     pub work: Work,
 }
 
-/// What there is to do.
+/// A piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
-    /// Call a receiver; then [`Event::Attempted`] or [`Event::Held`] with the same numbers.
+    /// Call a receiver; then report [`Event::Attempted`] or [`Event::Held`] with the same numbers.
     Deliver {
         /// The receiver.
         receiver: String,
-        /// Which run of attempts.
+        /// The run of attempts.
         series: u32,
-        /// Which attempt of it; the first is 1.
+        /// The attempt in this run; the first is 1.
         attempt: u32,
     },
-    /// Nothing but [`Event::Escalate`] with the same numbers.
+    /// Report [`Event::Escalate`] with the same numbers; nothing else.
     Escalate {
-        /// Which opening.
+        /// The opening.
         opening: u32,
-        /// Which round.
+        /// The round.
         round: u32,
-        /// Which step of it.
+        /// The step of the round.
         rung: u32,
     },
 }
 
-/// What an event leads to. State, entry, effects and what is due are written together or not at all.
+/// The result of an event. State, entry, effects and due work are written together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The next state.
     pub state: State,
-    /// What the history says; none for what is told by the deliveries alone.
+    /// The entry in the history; none if the deliveries alone show the change.
     pub entry: Option<Entry>,
-    /// What else must be done.
+    /// Further effects.
     pub effects: Vec<Effect>,
-    /// What is due now that was not before; the whole is [`State::due`].
+    /// The work that has become due with this event. [`State::due`] lists all work.
     pub due: Vec<Due>,
 }
 
@@ -116,61 +116,61 @@ pub struct Step {
 pub struct Entry {
     /// Its number; the first is 0.
     pub number: u32,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What happened: `raised`, `delivered`, `given-up`, `passed-on`, `escalated`, `carried`, `acknowledged`,
+    /// The kind of event: `raised`, `delivered`, `given-up`, `passed-on`, `escalated`, `carried`, `acknowledged`,
     /// `resolved`, `reopened`, `replayed`.
     pub what: &'static str,
-    /// The phase after it.
+    /// The phase after the event.
     pub phase: &'static str,
-    /// The receiver it is about.
+    /// The receiver that the event concerns.
     pub receiver: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Option<&'static str>,
-    /// Who is told because of it.
+    /// The receivers that are notified because of the event.
     pub told: Vec<String>,
-    /// Who did it.
+    /// The actor.
     pub by: Option<String>,
-    /// What they said.
+    /// The actor's note.
     pub note: Option<String>,
 }
 
-/// What must be done beside writing the state.
+/// An effect besides writing the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// A dead letter: one delivery, or the alert itself if it has no receiver.
     DeadLetter {
         /// The receiver.
         receiver: Option<String>,
-        /// Why.
+        /// The reason.
         reason: Dead,
     },
-    /// The receiver answered 410: no alert goes to it any more until somebody enables it, and somebody must hear of that.
+    /// The receiver answered 410: it gets no more alerts until somebody enables it, and an operator must be informed.
     Disable {
         /// The receiver.
         receiver: String,
     },
 }
 
-/// Why an event changes nothing.
+/// The reason why an event changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
-    /// It is about something that is over, or was never due: a repeated step, a withdrawn delivery.
+    /// The event concerns something that is over or was never due: a repeated step, a withdrawn delivery.
     Stale,
-    /// The step's time has not come.
+    /// The step is not due yet.
     NotDue,
-    /// It is acknowledged: the first one stands.
+    /// The alert is already acknowledged; the first acknowledgement stands.
     AlreadyAcknowledged,
-    /// It is resolved.
+    /// The alert is already resolved.
     AlreadyResolved,
-    /// Only what is acknowledged, resolved or suppressed can be opened again.
+    /// Only an alert that is acknowledged, resolved or suppressed can be reopened.
     NotClosed,
     /// No delivery was given up.
     NothingToReplay,
 }
 
 impl Ignored {
-    /// The reason as answers and logs name it.
+    /// The reason's name in responses and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Ignored::Stale => "stale",

@@ -1,18 +1,18 @@
-//! The life of an alert: its states, and what each event makes of them.
+//! The state machine of an alert: its states, and the transition for each event.
 //!
-//! Guarantee: [`raise`] and [`State::step`] are the only ways to a state, and each gives the next state, the entry of
-//! the history, and what is due. What is due can always be read off the state ([`State::due`]): whoever loses a timer
-//! finds it there again. In every state
+//! Guarantee: [`raise`] and [`State::step`] are the only ways to create a state. Each gives the next state, the entry
+//! of the history and the due work. All due work can always be derived from the state ([`State::due`]), so a lost timer
+//! can be restored from it. In every state
 //! - an open critical alert (not acknowledged, not resolved, not suppressed) has a next step with a time;
-//! - a receiver has at most one delivery under way, and hears of an alert under one id until it is told again as a
-//!   reminder, which is a message of its own ([`Delivery::message_id`]);
-//! - a delivery is due, taken, withdrawn because somebody acknowledged, or given up with its reason, which is a dead
-//!   letter.
+//! - a receiver has at most one delivery under way. It gets an alert always under one id; a reminder is a message of
+//!   its own with its own id ([`Delivery::message_id`]);
+//! - a delivery is due, accepted, withdrawn because somebody acknowledged, or given up with its reason. A delivery that
+//!   was given up is a dead letter.
 //!
-//! An event that comes twice, late or out of turn changes nothing: it is [`Ignored`], with the reason. So a step that a
-//! crash repeats is harmless, on the old state or on the new.
+//! An event that comes twice, late or out of order changes nothing: the result is [`Ignored`], with the reason.
+//! Therefore a step that is repeated after a crash is harmless, on the old state and on the new state.
 //!
-//! Not for: deciding whether an alert is sent at all ([`super::admission`]), nor the calls.
+//! Not for: deciding whether an alert is sent at all ([`super::admission`]), and making the calls.
 
 mod climb;
 mod event;
@@ -31,34 +31,34 @@ use super::message::Kind;
 use super::retry::{Failing, Failure, GiveUp};
 use crate::{Severity, Timestamp};
 
-/// Where an alert stands.
+/// The phase of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Recorded, not sent.
     Suppressed(Suppressed),
-    /// It goes with the message of another alert.
+    /// It is part of another alert's message.
     Grouped {
         /// The id of that alert.
         leader: String,
     },
-    /// Nobody has taken it yet; a delivery is under way.
+    /// No receiver has accepted it yet; a delivery is under way.
     Open,
-    /// At least one receiver has taken it since it was opened.
+    /// At least one receiver has accepted it since it was opened.
     Delivered,
-    /// Nobody has taken it and no delivery is left. A critical alert goes on with its chain.
+    /// No receiver has accepted it and no delivery is left. A critical alert continues with its chain.
     Dead(Dead),
-    /// Somebody has seen it.
+    /// Somebody has acknowledged it.
     Acknowledged,
-    /// Somebody has dealt with it.
+    /// Somebody has resolved it.
     Resolved,
 }
 
 impl Phase {
-    /// Every word of [`Phase::as_str`].
+    /// Every name that [`Phase::as_str`] gives.
     pub const WORDS: [&'static str; 7] =
         ["suppressed", "grouped", "open", "delivered", "dead", "acknowledged", "resolved"];
 
-    /// The phase as it is written.
+    /// The phase's name in records.
     pub fn as_str(&self) -> &'static str {
         match self {
             Phase::Suppressed(_) => "suppressed",
@@ -71,7 +71,7 @@ impl Phase {
         }
     }
 
-    /// Why it stands there, where there is something to say.
+    /// The reason for the phase, if the phase has one.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Phase::Suppressed(why) => Some(why.as_str()),
@@ -80,23 +80,23 @@ impl Phase {
         }
     }
 
-    /// Whether somebody still has to see it.
+    /// Whether somebody still has to acknowledge the alert.
     fn is_open(&self) -> bool {
         matches!(self, Phase::Open | Phase::Delivered | Phase::Dead(_))
     }
 }
 
-/// Why nobody was told.
+/// The reason why no receiver was notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dead {
-    /// No route takes its severity.
+    /// No route has a receiver for its severity.
     NoReceiver,
     /// Every delivery was given up, the last one for this reason.
     GivenUp(GiveUp),
 }
 
 impl Dead {
-    /// The reason as dead letters and records name it.
+    /// The reason's name in dead letters and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Dead::NoReceiver => "no-receiver",
@@ -104,7 +104,7 @@ impl Dead {
         }
     }
 
-    /// The reason of this name.
+    /// The reason with this name.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "no-receiver" => Some(Dead::NoReceiver),
@@ -113,10 +113,11 @@ impl Dead {
     }
 }
 
-/// Why a receiver is told.
+/// The cause of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The route names it. Acknowledging does not take this back: every receiver of the route hears of the alert.
+    /// The route names the receiver. Acknowledging does not withdraw this delivery: every receiver of the route gets
+    /// the alert.
     Route,
     /// Another receiver failed.
     Failover,
@@ -127,7 +128,7 @@ pub enum Cause {
 impl Cause {
     const ALL: [Cause; 3] = [Cause::Route, Cause::Failover, Cause::Escalation];
 
-    /// The cause as records name it.
+    /// The cause's name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Cause::Route => "route",
@@ -137,34 +138,34 @@ impl Cause {
     }
 }
 
-/// Why a delivery waits.
+/// The reason why a delivery waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// For its first attempt.
+    /// It waits for its first attempt.
     First,
-    /// For its next attempt, after this failure.
+    /// It waits for its next attempt, after this failure.
     Retry(Failure),
-    /// Nothing was tried: the receiver was not to be called.
+    /// No attempt took place: the receiver could not be called.
     Held(Hold),
 }
 
-/// Why a receiver was not called.
+/// The reason why a receiver was not called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// Its breaker is open.
     Breaker,
-    /// It has as many calls a minute as it may.
+    /// Its limit of calls per minute is reached.
     Rate,
-    /// It has as many calls at the same time as it may.
+    /// Its limit of concurrent calls is reached.
     Concurrency,
-    /// Its quiet hours.
+    /// The receiver has quiet hours.
     Quiet,
 }
 
 impl Hold {
     const ALL: [Hold; 4] = [Hold::Breaker, Hold::Rate, Hold::Concurrency, Hold::Quiet];
 
-    /// The reason as records and metrics name it.
+    /// The reason's name in records and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Breaker => "breaker-open",
@@ -175,59 +176,60 @@ impl Hold {
     }
 }
 
-/// How a delivery stands.
+/// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// It is due, or under way.
     Waiting {
-        /// When it is due.
+        /// The time when it is due.
         at: Timestamp,
-        /// What it waits for.
+        /// The reason why it waits.
         why: Wait,
     },
-    /// The receiver took it.
+    /// The receiver accepted it.
     Delivered {
-        /// When.
+        /// The time when it was accepted.
         at: Timestamp,
     },
     /// It is a dead letter.
     GivenUp(GiveUp),
-    /// Somebody acknowledged before it was taken, or it was of an earlier opening.
+    /// Somebody acknowledged before it was accepted, or it belonged to an earlier opening.
     Withdrawn {
-        /// A call that was under way has ended by then.
+        /// A call that was under way has ended at this time at the latest.
         until: Timestamp,
     },
 }
 
-/// No call takes longer, milliseconds: the most that a receiver's `deadlineMs` can be.
+/// The longest call, milliseconds: the maximum of a receiver's `deadlineMs`.
 pub const LONGEST_CALL_MS: u64 = 60_000;
 
-/// An alert on its way to one receiver.
+/// The delivery of an alert to one receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The receiver's id.
     pub receiver: String,
-    /// How often the receiver took it before: 0 the first time, 1 for the first reminder.
+    /// How often the receiver accepted the alert before: 0 the first time, 1 for the first reminder.
     pub telling: u32,
-    /// The number of this run of attempts; no other run of this alert, to any receiver, has the same.
+    /// The number of this run of attempts. It is unique among all runs of this alert, for all receivers.
     pub series: u32,
-    /// Why it is told.
+    /// The cause of the delivery.
     pub cause: Cause,
-    /// When this run was due first.
+    /// The time when this run was first due.
     pub since: Timestamp,
     /// Attempts of this run so far.
     pub attempts: u32,
-    /// How the last of them failed, and how often in a row.
+    /// The kind of its latest failures, and how often they occurred in a row.
     pub failing: Option<Failing>,
-    /// Whether another receiver was told because this one failed.
+    /// Whether another receiver was notified because this one failed.
     pub passed_on: bool,
-    /// How it stands.
+    /// The status.
     pub status: Status,
 }
 
 impl Delivery {
-    /// The `webhook-id`: the alert's id, the same at every attempt. A reminder is a message of its own, `<alert>.1`,
-    /// `<alert>.2`: a receiver that knows an id it has taken would rightly leave it aside, and nobody would be reminded.
+    /// The `webhook-id`: the alert's id, the same at every attempt. A reminder is a message with an id of its own,
+    /// `<alert>.1`, `<alert>.2`. With the same id, a receiver would rightly drop it as a duplicate, and nobody would be
+    /// reminded.
     pub fn message_id(&self, alert: &str) -> String {
         match self.telling {
             0 => alert.into(),
@@ -235,7 +237,7 @@ impl Delivery {
         }
     }
 
-    /// What kind of message it is.
+    /// The kind of message.
     pub fn kind(&self) -> Kind {
         match (self.telling, self.cause) {
             (0, Cause::Route) => Kind::Raised,
@@ -244,7 +246,7 @@ impl Delivery {
         }
     }
 
-    /// How often the receiver took it until now.
+    /// How often the receiver has accepted the alert so far.
     fn taken(&self) -> u32 {
         self.telling.saturating_add(u32::from(matches!(self.status, Status::Delivered { .. })))
     }
@@ -254,16 +256,17 @@ impl Delivery {
     }
 }
 
-/// How far an alert has climbed its chain: the step that comes next.
+/// The position of an alert in its chain: the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Climb {
     /// The round; the first is 0.
     pub round: u32,
-    /// The step of the round: 0 begins it, 1 is the first rung. After the last round, how often the fallback was told.
+    /// The step of the round: 0 begins it, 1 is the first rung. After the last round, the number of times that the
+    /// fallback was notified.
     pub rung: u32,
-    /// When the round began.
+    /// The time when the round began.
     pub round_at: Timestamp,
-    /// When the step is due.
+    /// The time when the step is due.
     pub due: Timestamp,
 }
 
@@ -289,32 +292,32 @@ impl State {
         &self.alert
     }
 
-    /// How bad it is.
+    /// Its severity.
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// Where it stands.
+    /// Its phase.
     pub fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// How often it was opened again. Above 0, an open alert is a reopened one.
+    /// How often it was reopened. Above 0, an open alert is a reopened alert.
     pub fn opening(&self) -> u32 {
         self.opening
     }
 
-    /// When it was opened last.
+    /// The time when it was last opened or reopened.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
     }
 
-    /// When somebody first took it since then.
+    /// The time when a receiver first accepted it since then.
     pub fn delivered_at(&self) -> Option<Timestamp> {
         self.delivered_at
     }
 
-    /// Its deliveries; one for each receiver.
+    /// Its deliveries, one per receiver.
     pub fn deliveries(&self) -> &[Delivery] {
         &self.deliveries
     }
@@ -329,17 +332,18 @@ impl State {
         self.climb.as_ref()
     }
 
-    /// Rises by one with each change: a state is only written over the one it was made from.
+    /// A counter that rises by one with each change. A state is written only if the stored revision is the one it was
+    /// made from (optimistic locking).
     pub fn revision(&self) -> u32 {
         self.revision
     }
 
-    /// How many entries its history has.
+    /// The number of entries in its history.
     pub fn entries(&self) -> u32 {
         self.entries
     }
 
-    /// Everything that is to be done, and when.
+    /// All work that is to be done, with its time.
     pub fn due(&self) -> Vec<Due> {
         let deliver = |it: &Delivery| match it.status {
             Status::Waiting { at, .. } => {
@@ -355,12 +359,12 @@ impl State {
         self.deliveries.iter().filter_map(deliver).chain(self.climb.iter().map(escalate)).collect()
     }
 
-    /// Whether this work is still to be done: what came from a queue may be over. A worker asks before it calls.
+    /// Whether this work is still to be done. Work from a queue may be obsolete, so a worker asks before it calls.
     pub fn owes(&self, work: &Work) -> bool {
         self.due().iter().any(|due| due.work == *work)
     }
 
-    /// What should have been done longer than `grace_ms` ago: what the clock reports.
+    /// The work that is overdue by more than `grace_ms`. The clock reports it.
     pub fn overdue(&self, grace_ms: u64, now: Timestamp) -> Vec<Due> {
         self.due().into_iter().filter(|due| now.ms_since(due.at) > grace_ms).collect()
     }

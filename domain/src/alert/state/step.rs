@@ -1,4 +1,4 @@
-//! The transitions.
+//! The transitions of an alert.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::alert::retry::{Attempt, Failing, GiveUp, Verdict};
 use crate::alert::routes::{Chain, Plan};
 use crate::{Severity, Timestamp};
 
-/// The first state of an alert: what was decided about it is on record, whether it is sent or not.
+/// The first state of an alert. It records the admission decision, whether the alert is sent or not.
 pub fn raise(alert: &str, severity: Severity, admission: &Admission, plan: &Plan<'_>, now: Timestamp) -> Step {
     let state = State {
         alert: alert.into(),
@@ -40,10 +40,10 @@ pub fn raise(alert: &str, severity: Severity, admission: &Admission, plan: &Plan
 }
 
 impl State {
-    /// What an event makes of this state.
+    /// The result of an event in this state.
     ///
     /// # Errors
-    /// Why it changes nothing.
+    /// The reason why the event changes nothing.
     pub fn step(&self, plan: &Plan<'_>, event: &Event<'_>, now: Timestamp) -> Result<Step, Ignored> {
         let state = self.clone();
         let mut change = Change { state, plan, now, told: Vec::new(), effects: Vec::new(), entry: None };
@@ -84,7 +84,8 @@ impl Change<'_> {
             Event::Escalate { opening, round, rung } => self.escalate(opening, round, rung)?,
             Event::Carried(outcome) => {
                 let was_carried = matches!(self.state.phase, Phase::Grouped { .. });
-                // A message that was given up and tried again with success: those that went with it are told, too.
+                // The message was given up, was then replayed, and succeeded: the alerts that it carried are delivered
+                // too.
                 let again = matches!(self.state.phase, Phase::Dead(_)) && self.state.deliveries.is_empty();
                 self.state.phase = match outcome {
                     Ok(()) if was_carried || again => {
@@ -128,7 +129,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// The delivery to a receiver, if this is the attempt that it waits for.
+    /// The delivery to a receiver, if it waits for this attempt.
     fn waiting(&mut self, receiver: &str, series: u32, attempt: u32) -> Result<&mut Delivery, Ignored> {
         let mut all = self.state.deliveries.iter_mut();
         let found = all.find(|it| it.receiver == receiver && it.series == series && it.is_waiting());
@@ -173,8 +174,8 @@ impl Change<'_> {
         }
     }
 
-    /// Tells a receiver, unless it is being told. What it took before it hears again as a reminder, under another id;
-    /// what it never took it hears under the same.
+    /// Notifies a receiver, unless a delivery to it is already waiting. If the receiver accepted the alert before, it
+    /// gets a reminder with another id. If it never accepted the alert, it gets the message with the same id.
     fn tell(&mut self, receiver: &str, cause: Cause, at: Timestamp) {
         let known = self.state.deliveries.iter().position(|it| it.receiver == receiver);
         let before = known.and_then(|known| self.state.deliveries.get(known));
@@ -182,7 +183,7 @@ impl Change<'_> {
             return;
         }
         let at = match before.map(|it| it.status) {
-            // A call may still be under way that was begun before somebody acknowledged.
+            // A call that began before the acknowledgement may still be under way.
             Some(Status::Withdrawn { until }) => at.max(until.min(self.now.plus_ms(LONGEST_CALL_MS))),
             _ => at,
         };
@@ -205,8 +206,8 @@ impl Change<'_> {
         self.told.push(receiver.into());
     }
 
-    /// Tells the next receiver because this one fails; at most one, and only while somebody still has to see the alert.
-    /// Only critical alerts have a chain.
+    /// Notifies the next receiver because this one fails: at most one, and only while the alert still needs an
+    /// acknowledgement. Only critical alerts have a chain.
     fn pass_on(&mut self, receiver: &str) -> bool {
         let Some(chain) = self.plan.chain.filter(|_| self.state.phase.is_open()) else { return false };
         let Some(delivery) = self.state.deliveries.iter_mut().find(|it| it.receiver == receiver) else { return false };
@@ -222,13 +223,13 @@ impl Change<'_> {
         true
     }
 
-    /// Opens the alert: tells the route's receivers at a time, and begins to climb.
+    /// Opens the alert: schedules the deliveries to the route's receivers and starts the chain.
     fn open(&mut self, at: Timestamp) {
         self.state.opened_at = self.now;
         self.state.delivered_at = None;
         self.state.phase = Phase::Open;
         for delivery in &mut self.state.deliveries {
-            // What was taken in an earlier opening does not count in this one, but it was taken.
+            // A delivery in an earlier opening does not count for this opening, but the receiver did accept it.
             if matches!(delivery.status, Status::Delivered { .. } | Status::GivenUp(_)) {
                 delivery.telling = delivery.taken();
                 delivery.status = Status::Withdrawn { until: self.now };
@@ -281,7 +282,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Somebody has seen it: nobody else is told of it because of that, but the route's own receivers are.
+    /// Closes the alert after somebody has acknowledged or resolved it. Further receivers are not notified; the route's
+    /// own receivers still are.
     fn close(&mut self, phase: Phase) {
         self.state.phase = phase;
         self.state.climb = None;
@@ -293,7 +295,8 @@ impl Change<'_> {
         }
     }
 
-    /// Tries again what was given up. Once somebody has seen the alert, only the route's own receivers are still owed it.
+    /// Retries the deliveries that were given up. After an acknowledgement, only the route's own receivers still get
+    /// the alert.
     fn replay(&mut self) -> Result<(), Ignored> {
         let (now, open) = (self.now, self.state.phase.is_open());
         for delivery in &mut self.state.deliveries {
@@ -305,7 +308,8 @@ impl Change<'_> {
                 self.told.push(delivery.receiver.clone());
             }
         }
-        // A dead alert that had no receiver, or went with the message of another, has the route's receivers now.
+        // A dead alert without deliveries had no receiver, or was part of another alert's message. It now gets the
+        // route's receivers.
         if matches!(self.state.phase, Phase::Dead(_)) && self.state.deliveries.is_empty() {
             for receiver in self.plan.receivers {
                 self.tell(receiver, Cause::Route, now);
@@ -315,7 +319,7 @@ impl Change<'_> {
         if self.told.is_empty() { Err(Ignored::NothingToReplay) } else { Ok(()) }
     }
 
-    /// Whether it is open, delivered or dead follows from its deliveries.
+    /// Derives from the deliveries whether the alert is open, delivered or dead.
     fn settle(&mut self) {
         if !self.state.phase.is_open() {
             return;

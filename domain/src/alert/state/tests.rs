@@ -29,7 +29,7 @@ fn at(second: i64) -> Timestamp {
 const OK: Outcome = Outcome::Answered { status: 200, retry_after: None };
 const ACT: Act<'static> = Act { by: "clinician-1", note: Some("on my way") };
 
-/// An alert and what happens to it.
+/// An alert and its events.
 struct Story {
     routes: Routes,
     state: State,
@@ -50,7 +50,7 @@ impl Story {
         Ok(step.due)
     }
 
-    /// Calls a receiver; how its delivery stands then.
+    /// Calls a receiver and returns the status of its delivery.
     fn call(&mut self, second: i64, receiver: &str, outcome: Outcome) -> Status {
         let delivery = self.state.delivery(receiver).unwrap();
         let (series, attempt) = (delivery.series, delivery.attempts + 1);

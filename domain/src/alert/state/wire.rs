@@ -1,7 +1,7 @@
-//! An alert's state as JSON: what lies in Redis and in the store.
+//! An alert's state as JSON, as it is stored in Redis and in the store.
 //!
-//! Guarantee: what was written is read back the same. Times are milliseconds since the epoch, so that the scripts beside
-//! the queues can compare them. A text that is no state is none, never half of one.
+//! Guarantee: a written state is read back unchanged. Times are milliseconds since the epoch, so that the Redis scripts
+//! can compare them. Invalid text gives no state, never a partial one.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -77,7 +77,7 @@ fn time(object: &Members, name: &str) -> Option<Timestamp> {
     object.get(name)?.as_i64().map(Timestamp::from_millis)
 }
 
-/// A member that may be left out, but not be wrong.
+/// A member that may be absent. If it is present, it must be valid.
 fn optional<T>(object: &Members, name: &str, read: impl Fn(&Members, &str) -> Option<T>) -> Option<Option<T>> {
     match object.contains_key(name) {
         true => read(object, name).map(Some),

@@ -1,4 +1,4 @@
-//! Which earlier submission a resource takes the place of.
+//! Reads which earlier submission a resource replaces.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,7 +11,8 @@ use crate::fhir::{AMENDS, AMENDS_REASON};
 use crate::instrument::walk::At;
 
 impl Reading {
-    /// Reads the extensions. A resource may be `amended` without them: what it amends was never sent here then.
+    /// Reads the extensions. A resource may be `amended` without them: then the amended response was never sent to
+    /// Vigil.
     pub(super) fn amends(&mut self, root: At<'_, '_>, extensions: &[At<'_, '_>]) {
         let reason = self.extension(AMENDS_REASON, extensions);
         let Some(at) = self.extension(AMENDS, extensions) else {
@@ -44,7 +45,7 @@ impl Reading {
         self.tell_versions_apart(root);
     }
 
-    /// FHIR keeps the id of a resource when it changes. What amends another is a document of its own here, so the
+    /// FHIR keeps the id of a resource when it changes. For Vigil, an amendment is a document of its own, so the
     /// version becomes part of its id.
     fn tell_versions_apart(&mut self, root: At<'_, '_>) {
         let version = root.value.pointer("/meta/versionId").and_then(Value::as_str);
@@ -62,7 +63,7 @@ impl Reading {
             }
             None => {}
             Some(at) => {
-                // What is wrong with the reference was told.
+                // Other faults of the reference are already reported.
                 if let Some((_, id)) = at.value.as_str().and_then(type_and_id) {
                     self.put_amends(amends, "submissionId", id.into(), at);
                 }

@@ -1,4 +1,4 @@
-//! The items of a response: which of ours each is, and what its answer counts.
+//! Reads the items of a response: maps each item to one of ours, and each answer to its weight.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -14,10 +14,10 @@ use crate::instrument::item::{Choice, Item, values_of};
 use crate::instrument::walk::{At, Faults, escape};
 use crate::{Code, Finding, Instrument};
 
-/// What FHIR R4 names in an item, and `code`, which some senders take over from their questionnaire.
+/// The members of an item in FHIR R4, and `code`, which some senders copy from their questionnaire.
 const ITEM: [&str; 9] =
     ["id", "extension", "modifierExtension", "linkId", "definition", "text", "answer", "item", "code"];
-/// The types of an answer's value; the first four are those an instrument can take.
+/// The types of an answer's value. An instrument can accept the first four.
 const VALUES: [&str; 12] = [
     "valueCoding",
     "valueInteger",
@@ -32,16 +32,16 @@ const VALUES: [&str; 12] = [
     "valueQuantity",
     "valueReference",
 ];
-/// What FHIR R4 names in an answer besides its value.
+/// The members of an answer in FHIR R4 besides its value.
 const ANSWER: [&str; 4] = ["id", "extension", "modifierExtension", "item"];
 
-/// The answers of a response, by our items, and where each stands.
+/// The answers of a response by our item ids, and the place of each in the resource.
 pub(super) struct Read {
     pub(super) answers: Map<String, Value>,
     pub(super) places: BTreeMap<String, String>,
 }
 
-/// Reads all items. Without an instrument only their form is judged.
+/// Reads all items. Without an instrument, only their form is checked.
 pub(super) fn read(
     root: &At<'_, '_>,
     instrument: Option<&Instrument>,
@@ -63,15 +63,15 @@ struct Walk<'w> {
     faults: &'w mut Faults,
 }
 
-/// What an item is to the instrument.
+/// The relation of an item to the instrument.
 #[derive(Clone, Copy)]
 enum Named<'w> {
     Item(&'w Item),
-    /// A score: computed here, never read.
+    /// A score: Vigil computes it, and never reads it.
     Computed,
-    /// Nothing, which is well for a group or a text without an answer.
+    /// No relation. This is allowed for a group or a text without an answer.
     Unknown,
-    /// There is a finding already, or no instrument to ask.
+    /// There is already a finding, or there is no instrument to compare with.
     Unjudged,
 }
 
@@ -119,7 +119,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Which item it is: by our id, by a published form's link id, by LOINC's code as link id, definition or code.
+    /// Identifies the item: by our id, by the link id of a published form, or by a LOINC code as link id, definition or
+    /// code.
     fn name(&mut self, item: &At<'_, '_>) -> Named<'w> {
         let link_id = given(item, "linkId").and_then(|at| at.value.as_str());
         let Some(link_id) = link_id.filter(|text| !text.is_empty()) else {
@@ -174,7 +175,7 @@ impl<'w> Walk<'w> {
             (Some(one), None) => one,
             (Some(_), Some(_)) => return answer.fault(self.faults, Code::Conflict, "one value"),
             (None, _) => {
-                // An answer whose absence is explained is missing, as if it were not there.
+                // An answer whose absence is explained counts as missing, as if it were not there.
                 let explained = |key: &String| key == "extension" || key.starts_with("_value");
                 if !members.keys().any(explained) {
                     answer.fault(self.faults, Code::Required, "needs a value");
@@ -209,7 +210,7 @@ impl<'w> Walk<'w> {
         number.map(figure)
     }
 
-    /// Yes is 1 and no is 0, of items that ask for nothing else.
+    /// Reads yes as 1 and no as 0, for items that allow only 0 and 1.
     fn boolean(&mut self, ours: &Item, value: &At<'_, '_>) -> Option<Value> {
         let answer = value.value.as_bool();
         if answer.is_none() || values_of(ours) != [0.0, 1.0] {
@@ -219,7 +220,7 @@ impl<'w> Walk<'w> {
         answer.map(|yes| Value::from(u8::from(yes)))
     }
 
-    /// The option that has this code. What it counts is what the option counts.
+    /// The option with this code. The answer counts the weight of the option.
     fn coding(&mut self, ours: &Item, answer: &At<'_, '_>, coding: &At<'_, '_>) -> Option<Value> {
         if ours.options.iter().all(|choice| choice.code.is_none()) {
             let rule = format!("this item has no codes: send a valueInteger or valueDecimal, {}", ours.rule());
@@ -254,7 +255,7 @@ impl<'w> Walk<'w> {
         Some(figure(choice.value))
     }
 
-    /// A weight that comes along must be that of the option: who counts otherwise means something else.
+    /// A weight in the resource must equal the weight of the option. Another weight means another meaning.
     fn weights(&mut self, ours: &Item, choice: &Choice, at: &At<'_, '_>) {
         let extensions = given(at, "extension");
         for extension in extensions.as_ref().map(|at| at.list(self.faults)).unwrap_or_default() {

@@ -1,7 +1,7 @@
-//! Whom and what a resource names: the patient and the response, each by an id within a system.
+//! The identifiers in a resource: the patient and the response, each by an id within a system.
 //!
-//! Guarantee: the same id in two systems names two. Of a patient who is named twice, by a reference and by an identifier,
-//! the own name of the site counts, else the reference; two names in one system are a finding.
+//! Guarantee: the same id in two systems means two patients or responses. A patient may be named twice, by a reference
+//! and by an identifier. Then the site's own id wins, else the reference; two ids in one system are a finding.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -29,7 +29,7 @@ impl Reading {
         }
     }
 
-    /// The system of an identifier; none if it gives none, or none that can be told from others, which is a fault.
+    /// The system of an identifier; none if it has none. A system that cannot be told from others is a fault.
     fn system(&mut self, identifier: &At<'_, '_>) -> Option<String> {
         let at = given(identifier, "system")?;
         let system = at.value.as_str().and_then(patient_systems::system);
@@ -61,7 +61,7 @@ impl Reading {
             }
             return;
         };
-        // What else is wrong with the reference was told.
+        // Other faults of the reference are already reported.
         let Some((address, id)) = at.value.as_str().and_then(address_and_id) else { return };
         let referred = match address.contains('/') {
             false => None,
@@ -85,8 +85,8 @@ impl Reading {
         self.put("patientId", id, at);
     }
 
-    /// A system, unless it gives out the site's own patient ids. That of a reference ends in `/Patient`; a site may name it
-    /// without.
+    /// The system, unless it assigns the site's own patient ids. The system of a reference ends in `/Patient`; a site
+    /// may list it without that.
     fn foreign(&self, system: String, systems: Option<&PatientSystems>) -> Option<String> {
         let word = |member| self.document.get(member).and_then(Value::as_str);
         if let (Some(systems), Some(study), Some(site)) = (systems, word("studyId"), word("siteId")) {

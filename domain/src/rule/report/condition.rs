@@ -1,16 +1,17 @@
-//! What a rule on a report can ask. There is no expression language: this list is all.
+//! The conditions of a rule on a report. There is no expression language: this list is complete.
 //!
 //! | kind | condition |
 //! |---|---|
-//! | adverse event | `{"grade": "event", TEST}`, `{"serious": true}`, `{"criterion": ["death"]}`, `{"outcome": ["fatal"]}` |
+//! | adverse event | `{"grade": "event", TEST}`, `{"serious": true}` |
+//! | | `{"criterion": ["death"]}`, `{"outcome": ["fatal"]}` |
 //! | laboratory | `{"grade": "any" or LOINC code, TEST}`: by CTCAE v5.0 |
 //! | | `{"analyte": LOINC code, "unit": UCUM code, TEST}`: converted into this unit |
 //! | | `{"analyte": LOINC code, "of": "upper-limit" or "lower-limit", TEST}`: so many times the limit of normal |
 //! | diary | `{"symptom": "any" or name, TEST}`: severity from 0 to 10 |
 //! | all | `{"all": [...]}`, `{"any": [...]}`, `{"not": ...}` |
 //!
-//! TEST is any of `atLeast`, `above`, `atMost`, `below`, `is`, `in`. Several results of one analyte, or symptoms of one
-//! name, pass when one of them does.
+//! TEST is any of `atLeast`, `above`, `atMost`, `below`, `is`, `in`. If there are several results of one analyte, or
+//! several symptoms of one name, one of them has to pass.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
@@ -26,7 +27,7 @@ use crate::{
     report::{CRITERIA, OUTCOMES, units},
 };
 
-/// On what an analyte is tested.
+/// The measure of an analyte that is tested.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Limit {
     Unit(String),
@@ -35,7 +36,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// The result by this measure, where it has it.
+    /// The result by this measure, if it has one.
     pub(super) fn of(&self, result: &Measured<'_>) -> Option<Quantity> {
         match self {
             Limit::Unit(unit) => result.quantity_in(unit),

@@ -1,4 +1,4 @@
-//! What a report says, as far as rules ask for it, and deciding conditions on it.
+//! The facts of a report that rules use, and the evaluation of conditions on them.
 
 use alloc::{
     format,
@@ -14,7 +14,7 @@ use crate::{
     rule::{figure, words::words},
 };
 
-/// A report without faults, to be judged.
+/// The facts of a report without faults.
 pub struct Facts<'r> {
     data: &'r Map<String, Value>,
     results: Vec<Measured<'r>>,
@@ -22,7 +22,7 @@ pub struct Facts<'r> {
 }
 
 impl<'r> Facts<'r> {
-    /// What the data of a report says. `grades` are those of its laboratory results, none for other reports.
+    /// The facts in the data of a report. `grades` are the grades of its laboratory results; other reports have none.
     pub fn of(data: &'r Map<String, Value>, grades: &'r [Grade]) -> Self {
         Facts { data, results: Measured::list(data), grades }
     }
@@ -53,7 +53,7 @@ impl<'r> Facts<'r> {
         self.list("symptoms").iter().filter(same).filter_map(|symptom| symptom.get("severity")?.as_f64())
     }
 
-    /// Whether `condition` holds; none when that cannot be known.
+    /// Whether `condition` holds; none if this is unknown.
     pub(super) fn holds(&self, condition: &Condition) -> Option<bool> {
         match condition {
             Condition::EventGrade(test) => Some(test.holds(self.grade()?)),
@@ -63,7 +63,7 @@ impl<'r> Facts<'r> {
             Condition::Symptom { name, test } => any(self.severities(name.as_deref()).map(|x| Some(test.holds(x)))),
             Condition::ResultGrade { code, test } => any(self.grades_of(code.as_deref()).map(|grade| {
                 let found = grade.grade.map(|grade| test.holds(f64::from(grade)))?;
-                // What may be worse may pass.
+                // A grade that may be worse may also pass.
                 if grade.or_more && !found { None } else { Some(found) }
             })),
             Condition::Analyte { code, limit, test } => {
@@ -88,7 +88,7 @@ impl<'r> Facts<'r> {
         self.results.iter().filter(move |result| result.is(code))
     }
 
-    /// Why `condition` holds, in words. Free text of the report is no part of it.
+    /// The reason why `condition` holds, in words. It contains no free text of the report.
     pub(super) fn reason(&self, condition: &Condition) -> String {
         match condition {
             Condition::EventGrade(test) => {
@@ -125,7 +125,7 @@ impl<'r> Facts<'r> {
                 format!("{results}, rule: {} {unit}", words(test))
             }
             Condition::All(parts) => {
-                // What is not so says little beside what is.
+                // Negated parts add little to the parts that hold.
                 let so = parts.iter().filter(|part| !matches!(part, Condition::Not(_)));
                 let reasons: Vec<String> = so.map(|part| self.reason(part)).collect();
                 if reasons.is_empty() {

@@ -1,7 +1,7 @@
 //! Alert rules on reports: adverse events, laboratory results, diaries.
 //!
-//! Guarantee: as for instruments, a rule raises its alert exactly when its condition is known to hold. The rules that come
-//! with Vigil are data, in `domain/rules/`; a study's own have the same form.
+//! Guarantee: as for instruments, a rule raises its alert exactly if its condition is known to hold. The built-in rules
+//! are data in `domain/rules/`; a study's own rules have the same form.
 
 mod condition;
 mod facts;
@@ -35,10 +35,10 @@ impl ReportRule {
     }
 }
 
-/// The rules that come with Vigil for a kind of report; none for those that nobody can judge.
+/// The built-in rules for a kind of report. Kinds that cannot be evaluated have none.
 ///
 /// # Errors
-/// Their faults: only if Vigil was built with faulty ones, which a test prevents.
+/// Their faults. They occur only if Vigil was built with invalid rules; a test prevents this.
 pub fn built_in(kind: ReportKind) -> Result<Vec<ReportRule>, Vec<Finding>> {
     let list = written(kind)?;
     let mut faults = Faults::new();
@@ -47,7 +47,7 @@ pub fn built_in(kind: ReportKind) -> Result<Vec<ReportRule>, Vec<Finding>> {
     if faults.is_empty() { Ok(rules.into_iter().map(ReportRule).collect()) } else { Err(faults) }
 }
 
-/// The same as they are written: a list.
+/// The same rules as JSON: a list.
 ///
 /// # Errors
 /// As [`built_in`].

@@ -1,0 +1,196 @@
+//! `vigilctl`: the operator's program.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Parser, Subcommand};
+use state::identity::IdentityKey;
+use vigilctl::reseal::Counts;
+use vigilctl::score::{self, Ended, Job};
+use vigilctl::{environment, find_spin_toml};
+
+/// Works on files and on the data of an installation.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Scores responses from standard input to standard output: JSON lines `{"id"?, "answers": {...}}`, or CSV.
+    ///
+    /// Exit status: 0 when every line is scored, 1 when some have errors, 2 when nothing could be scored.
+    Score {
+        /// An instrument of the library (id or id@version), or the path of a definition
+        instrument: String,
+        /// Sets a parameter of the instrument; may be repeated. A line's own parameters win
+        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+        parameters: Vec<(String, String)>,
+        /// Comma-separated values, in and out: a header with the items' ids, perhaps id, and parameters
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Seals stored identities with the present identity key that an older one still opens, then exits.
+    ///
+    /// To change the key: start the application with the new one as `identity_key` and the one before it in
+    /// `identity_keys_old`; wait until no submission is queued any more or a dead letter, because what waits carries
+    /// identities sealed with the old key and is stored so; run this, beside the application; take the old key out of
+    /// `identity_keys_old` when it finds nothing that is to be resealed. Nothing but counts is printed. The exit status
+    /// is 1 if a record opens with none of the keys.
+    #[command(verbatim_doc_comment)]
+    Reseal(Reseal),
+    /// Makes the indexes in Redis again from the store, then exits.
+    ///
+    /// For a Redis that was lost, or put back from a backup that is older than the store: alerts are listed again, their
+    /// states and what is due are back, submissions are found by their subject and study, what was superseded or erased is
+    /// known, and months have their counts. What the indexes name and the store does not have is taken out. It may run
+    /// beside the application and be repeated. What only Redis had does not come back: queued submissions, dead letters,
+    /// counters of the doors, once marks.
+    #[command(verbatim_doc_comment)]
+    Reindex(Reindex),
+}
+
+/// Which installation a tool works on.
+#[derive(clap::Args)]
+struct Place {
+    /// Where the data lives: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside spin.toml]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The application, beside which .env is looked for [default: spin.toml of this directory or the nearest one above]
+    #[arg(long, value_name = "FILE")]
+    spin_toml: Option<PathBuf>,
+}
+
+impl Place {
+    /// Its variables, those given here before all others, and where its data lives.
+    fn open(self, given: Vec<(String, String)>) -> Result<(BTreeMap<String, String>, PathBuf)> {
+        let spin_toml = find_spin_toml(self.spin_toml)?;
+        let root = spin_toml.parent().context("spin.toml has no directory")?;
+        let mut variables = environment::variables(root)?;
+        variables.extend(given);
+        Ok((variables, self.state_dir.unwrap_or_else(|| root.join(".vigil"))))
+    }
+}
+
+#[derive(clap::Args)]
+struct Reseal {
+    /// Counts what would be resealed and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    place: Place,
+    /// Sets `identity_key` or `identity_keys_old`. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    variables: Vec<(String, String)>,
+}
+
+#[derive(clap::Args)]
+struct Reindex {
+    #[command(flatten)]
+    place: Place,
+    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    variables: Vec<(String, String)>,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Score { instrument, parameters, csv } => return score(&Job { instrument, parameters, csv }),
+        Command::Reseal(arguments) => reseal(arguments),
+        Command::Reindex(arguments) => reindex(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn score(job: &Job) -> ExitCode {
+    if std::io::stdin().is_terminal() {
+        say("reads responses from standard input; Ctrl-D ends them");
+    }
+    match score::run(job, std::io::stdin().lock(), std::io::stdout().lock()) {
+        Ok(Ended::Clean | Ended::Unread) => ExitCode::SUCCESS,
+        Ok(Ended::WithErrors) => ExitCode::from(1),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn reseal(arguments: Reseal) -> Result<()> {
+    let (variables, state_dir) = arguments.place.open(arguments.variables)?;
+    let present = variables.get("identity_key").context("identity_key is not set")?;
+    let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
+    let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
+    let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
+    let counts = vigilctl::reseal::run(&state_dir, &present, &older, !arguments.dry_run)?;
+    let resealed = if arguments.dry_run { "to be resealed" } else { "resealed" };
+    let Counts { resealed: done, current, unreadable } = counts;
+    say(&format!("records: {done} {resealed}, {current} sealed with the present key, {unreadable} unreadable"));
+    if unreadable > 0 {
+        bail!("a key that sealed these is missing from identity_keys_old, or they are damaged");
+    }
+    Ok(())
+}
+
+fn reindex(arguments: Reindex) -> Result<()> {
+    let (variables, state_dir) = arguments.place.open(arguments.variables)?;
+    let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
+    let done = vigilctl::reindex::run(&state_dir, redis_url)?;
+    say(&format!(
+        "alerts: {} stored, {} indexed, {} put back, {} raised",
+        done.alerts, done.indexed, done.restored, done.raised
+    ));
+    say(&format!("responses: {} stored, {} indexed", done.responses, done.responses_indexed));
+    say(&format!(
+        "submissions: {} stored, {} listed, {} marked as superseded, {} as erased; counters of months: {} raised; \
+         linked subjects: {} corrected",
+        done.submissions, done.listed, done.superseded, done.erased, done.counters, done.linked
+    ));
+    say(&format!(
+        "taken out of indexes: {} entries of submissions, {} of alerts",
+        done.stale_submissions, done.stale_alerts
+    ));
+    say(&format!("submissions after which another is awaited: {} indexed", done.awaited));
+    if done.unreadable > 0 {
+        bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
+    }
+    Ok(())
+}
+
+fn say(text: &str) {
+    eprintln!("vigilctl: {text}");
+}
+
+fn key_value(argument: &str) -> Result<(String, String)> {
+    let (key, value) = argument.split_once('=').context("expected KEY=VALUE")?;
+    Ok((key.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// As it is written: names of parameters have their case.
+fn parameter(argument: &str) -> Result<(String, String)> {
+    let (name, value) = argument.split_once('=').context("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_those_of_the_help_text() {
+        Arguments::command().debug_assert();
+    }
+}

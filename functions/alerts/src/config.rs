@@ -1,0 +1,60 @@
+//! The configuration of this component, read once per instance.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use domain::alert::routes::Routes;
+use platform::Error;
+use platform::config::{Faults, Reader, once};
+use platform::redis::{PATIENCE, Redis};
+use state::alerts::acknowledgement_link::LinkKey;
+use state::edge::auth::Keys;
+use state::edge::serve::{Component, Route};
+use workers::dispatch::{Defaults, routes_in_force};
+
+use crate::ROUTES;
+
+pub(crate) struct Config {
+    pub(crate) redis: Redis,
+    pub(crate) keys: Keys,
+    pub(crate) link_key: Option<LinkKey>,
+    /// The alert routes to use when no document is stored.
+    routes: Rc<Routes>,
+}
+
+thread_local! {
+    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
+}
+
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
+    Config {
+        redis: Redis::patient(&reader.redis().await, PATIENCE),
+        keys: reader.parsed("api_keys", Keys::read).await,
+        link_key: reader.parsed("link_key", LinkKey::read).await,
+        routes: Defaults::read(reader).await.routes,
+    }
+}
+
+impl Config {
+    /// The routes in force.
+    pub(crate) async fn routes(&self) -> Result<Rc<Routes>, Error> {
+        routes_in_force(&self.redis, &self.routes).await
+    }
+}
+
+impl Component for Config {
+    const ROUTES: &'static [Route<Self>] = ROUTES;
+
+    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>> {
+        once(&CONFIG, read)
+    }
+
+    fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}

@@ -1,0 +1,280 @@
+//! `GET /v1/dead-letters` and `POST /v1/dead-letters/replay`: lists dead letters and replays them.
+//!
+//! Guarantee: a replay is recorded in the audit chain `operations/dead-letters` before anything moves. The script that
+//! removes a dead letter also puts it back on its queue. A dead letter that cannot be replayed stays, and the answer
+//! gives the reason. An administrator of a study sees only the dead letters of that study.
+
+use std::collections::BTreeMap;
+
+use domain::alert::state::{Act, Event};
+use domain::reading::{Json, Limits};
+use domain::{Code, Finding, Timestamp};
+use platform::http::{Incoming, Reply};
+use platform::kv::{self, Batch, Store};
+use platform::{Error, clock};
+use serde_json::{Value, json};
+use state::alerts::change::Change;
+use state::alerts::{self, Happening};
+use state::audit::{self, Action as Audited};
+use state::dead_letters::{self, Letter, is_id};
+use state::edge::auth::Principal;
+use state::edge::problem::Problem;
+use state::edge::query::Query;
+use state::edge::request::{away, body, reason};
+use state::names;
+use state::wire::entry::{Alert, DeadAlert};
+
+use crate::config::Config;
+use crate::scope::has_letter;
+
+/// The longest body, bytes.
+const LARGEST: usize = 64 * 1024;
+/// The most dead letters that one request replays; the answer has a cursor for the rest.
+const MOST: usize = 200;
+/// The most dead letters that one answer examines for a key with a limited scope, read in groups of this size.
+const MOST_LOOKED: usize = 5_000;
+const LOOKED: usize = 100;
+/// The audit chain of replays.
+const ENTITY: &str = "operations/dead-letters";
+
+/// A page of dead letters, the newest first.
+pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
+    let mut query = Query::read(&incoming.query, &["limit", "cursor"]);
+    let limit = query.limit();
+    let cursor = query.cursor(|text| is_id(text).then(|| text.to_owned()));
+    query.finish()?;
+    let page = page(config, principal, cursor, limit).await;
+    let (letters, next) = page.map_err(|error| away(&error))?;
+    let shown: Vec<Value> = letters.iter().map(shown).collect();
+    Ok(Reply::json(200, &json!({"deadLetters": shown, "cursor": next, "more": next.is_some()}))
+        .header("cache-control", "no-store"))
+}
+
+/// Returns the principal's newest dead letters before a cursor, and the cursor of the next page. A page may be short if
+/// most dead letters belong to others.
+async fn page(
+    config: &Config,
+    principal: &Principal,
+    mut cursor: Option<String>,
+    limit: usize,
+) -> Result<(Vec<Letter>, Option<String>), Error> {
+    let at_once = if principal.covers_all() { limit } else { LOOKED };
+    let (store, mut own) = (Store::open().await?, Vec::new());
+    for _ in 0..MOST_LOOKED / LOOKED {
+        let letters = dead_letters::before(&config.redis, cursor.as_deref(), at_once).await?;
+        let more = letters.len() == at_once;
+        for letter in letters {
+            let id = letter.id.clone();
+            if has_letter(&store, principal, &letter).await? {
+                own.push(letter);
+            }
+            if own.len() == limit {
+                return Ok((own, Some(id)));
+            }
+            cursor = Some(id);
+        }
+        if !more {
+            return Ok((own, None));
+        }
+    }
+    Ok((own, cursor))
+}
+
+fn shown(letter: &Letter) -> Value {
+    let about = letter.about();
+    json!({
+        "id": letter.id,
+        "at": letter.at().map(Timestamp::rfc3339),
+        "queue": letter.queue,
+        "reason": letter.reason,
+        "submissionId": about.submission,
+        "alertId": about.alert,
+        "receiver": about.receiver,
+    })
+}
+
+/// Which dead letters to replay.
+enum Which {
+    Ids(Vec<String>),
+    Since(i64),
+}
+
+struct Wanted {
+    which: Which,
+    dry_run: bool,
+    cursor: Option<String>,
+}
+
+/// Replays dead letters, or in a dry run says how many it would replay.
+pub(crate) async fn replay(config: &Config, principal: &Principal, incoming: Incoming) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
+    let reason = reason(&incoming)?;
+    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
+    let done = if wanted.dry_run {
+        counted(config, principal, &wanted).await
+    } else {
+        replayed(config, principal, reason.as_deref(), &wanted).await
+    };
+    done.map(|document| Reply::json(200, &document)).map_err(|error| away(&error))
+}
+
+async fn counted(config: &Config, principal: &Principal, wanted: &Wanted) -> Result<Value, Error> {
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let (store, mut next) = (Store::open().await?, None);
+    let mut own = async |letters: Vec<Letter>| {
+        for letter in letters {
+            if has_letter(&store, principal, &letter).await? {
+                *counts.entry((letter.queue, letter.reason)).or_default() += 1;
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    match &wanted.which {
+        Which::Ids(ids) => own(dead_letters::find(&config.redis, ids).await?).await?,
+        Which::Since(since) if principal.covers_all() => {
+            let found = dead_letters::count(&config.redis, *since).await?;
+            counts.extend(found.into_iter().map(|(queue, reason, count)| ((queue, reason), count)));
+        }
+        Which::Since(since) => {
+            next = wanted.cursor.clone();
+            for _ in 0..MOST_LOOKED / LOOKED {
+                let letters = dead_letters::since(&config.redis, *since, next.as_deref(), LOOKED).await?;
+                next = letters.last().filter(|_| letters.len() == LOOKED).map(|letter| letter.id.clone());
+                own(letters).await?;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+    let total: u64 = counts.values().sum();
+    let one =
+        |((queue, reason), count): (&(String, String), &u64)| json!({"queue": queue, "reason": reason, "count": count});
+    let counts: Vec<Value> = counts.iter().map(one).collect();
+    Ok(json!({"dryRun": true, "count": total, "counts": counts, "cursor": next, "more": next.is_some()}))
+}
+
+async fn replayed(
+    config: &Config,
+    principal: &Principal,
+    reason: Option<&str>,
+    wanted: &Wanted,
+) -> Result<Value, Error> {
+    let (found, next) = match &wanted.which {
+        Which::Ids(ids) => (dead_letters::find(&config.redis, ids).await?, None),
+        Which::Since(since) => {
+            let letters = dead_letters::since(&config.redis, *since, wanted.cursor.as_deref(), MOST).await?;
+            let next = letters.last().filter(|_| letters.len() == MOST).map(|letter| letter.id.clone());
+            (letters, next)
+        }
+    };
+    let (store, mut letters) = (Store::open().await?, Vec::new());
+    for letter in found {
+        if has_letter(&store, principal, &letter).await? {
+            letters.push(letter);
+        }
+    }
+    if !letters.is_empty() {
+        let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
+        let actor = &principal.id;
+        let change =
+            audit::Change { at: &at, actor, action: Audited::Replayed, reason, refers_to: None, old: None, new: None };
+        audit::append(&config.redis, &store, &mut batch, ENTITY, &change).await?;
+        kv::put_all(&mut batch)?;
+    }
+    // Several dead letters of one alert are one replay.
+    let (mut entries, mut alerts): (Vec<&str>, BTreeMap<String, Vec<String>>) = (Vec::new(), BTreeMap::new());
+    for letter in &letters {
+        match letter.given_up() {
+            Some(DeadAlert { alert_id, .. }) => alerts.entry(alert_id).or_default().push(letter.id.clone()),
+            None => entries.push(&letter.id),
+        }
+    }
+    let mut count = dead_letters::requeue(&config.redis, &entries).await?;
+    let mut left: Vec<Value> = Vec::new();
+    if !alerts.is_empty() {
+        let routes = config.routes().await?;
+        for (alert, ids) in alerts {
+            let why = match store.get::<Alert>(&names::alert(&alert)).await? {
+                Some(alert) => {
+                    let event = Event::Replayed(Act { by: &principal.id, note: reason });
+                    let more = || {
+                        let mut change = Change::default();
+                        change.unbury(&ids);
+                        Ok(change)
+                    };
+                    let replayed = Happening { alert: &alert, event: &event, now: clock::now(), lost: false };
+                    alerts::apply(&config.redis, &store, &routes, replayed, more).await?.err()
+                }
+                None => Some(domain::alert::state::Ignored::Stale),
+            };
+            match why {
+                None => count += ids.len(),
+                Some(why) => left.extend(ids.into_iter().map(|id| json!({"id": id, "reason": why.as_str()}))),
+            }
+        }
+    }
+    Ok(json!({"dryRun": false, "count": count, "left": left, "cursor": next, "more": next.is_some()}))
+}
+
+impl Wanted {
+    fn read(document: Json) -> Result<Self, Problem> {
+        let Json { value, mut faults } = document;
+        let Value::Object(mut members) = value else {
+            return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+        };
+        let mut which = Vec::new();
+        if let Some(ids) = members.remove("ids") {
+            let read: Option<Vec<String>> = ids.as_array().and_then(|ids| {
+                let id = |id: &Value| id.as_str().filter(|id| is_id(id)).map(str::to_owned);
+                ids.iter().map(id).collect()
+            });
+            match read.filter(|ids| (1..=MOST).contains(&ids.len())) {
+                Some(mut ids) => {
+                    ids.sort();
+                    ids.dedup();
+                    which.push(Which::Ids(ids));
+                }
+                None => {
+                    let rule = format!("must be a list of 1 to {MOST} ids of dead letters");
+                    faults.push(Finding::new("/ids", Code::Format, rule));
+                }
+            }
+        }
+        if let Some(since) = members.remove("since") {
+            match since.as_str().and_then(Timestamp::parse) {
+                Some(since) => which.push(Which::Since(since.millis())),
+                None => faults.push(Finding::new("/since", Code::Format, "must be a time as RFC 3339 with an offset")),
+            }
+        }
+        let mut flag = |member: &str, faults: &mut Vec<Finding>| match members.remove(member) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                faults.push(Finding::new(format!("/{member}"), Code::Type, "must be true or false"));
+                false
+            }
+        };
+        if flag("all", &mut faults) {
+            which.push(Which::Since(0));
+        }
+        let dry_run = flag("dryRun", &mut faults);
+        let cursor = members.remove("cursor").filter(|cursor| !cursor.is_null()).and_then(|cursor| {
+            let read = cursor.as_str().filter(|id| is_id(id)).map(str::to_owned);
+            if read.is_none() {
+                faults.push(Finding::new("/cursor", Code::Format, "must be the cursor of an earlier answer"));
+            }
+            read
+        });
+        let unknown = |key: &String| Finding::new(domain::intake::pointer(key), Code::Unknown, "is no member of this");
+        faults.extend(members.keys().map(unknown));
+        let one = which.pop().filter(|_| which.is_empty());
+        if one.is_none() && faults.is_empty() {
+            faults.push(Finding::new("", Code::Required, "needs one of \"ids\", \"since\" and \"all\": true"));
+        }
+        match one {
+            Some(which) if faults.is_empty() => Ok(Wanted { which, dry_run, cursor }),
+            _ => Err(Problem::invalid(faults)),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! For operators and orchestrators: health, readiness, one round of the workers by hand, and the API description.
+//!
+//! It links all workers, because a round runs their code. So their components need not run.
+
+mod config;
+mod drain;
+mod health;
+mod openapi;
+
+use platform::http::{Incoming, Reply};
+use serde_json::json;
+use state::edge::auth::Action;
+use state::edge::problem::Problem;
+use state::edge::serve::{Component as _, Described, Route, described, serve};
+
+use config::Config;
+
+platform::serve!(handle);
+state::asked!("ops", config::check);
+
+/// The paths, and who may call them.
+pub(crate) const ROUTES: &[Route<Config>] = &[
+    Route::key("POST", "/v1/ops/drain", Action::Operate, |_| Box::pin(drain::answer())),
+    Route::open("GET", "/healthz", |_, _| Box::pin(async { Ok(Reply::json(200, &json!({"status": "ok"}))) })),
+    Route::open("GET", "/readyz", |_, _| Box::pin(ready())),
+    Route::open("GET", "/openapi.json", |_, _| Box::pin(async { openapi::document() })),
+];
+
+/// The paths of this component, and who may call them.
+pub fn routes() -> Vec<Described> {
+    described(ROUTES)
+}
+
+async fn handle(incoming: Incoming) -> Reply {
+    serve::<Config>(incoming).await
+}
+
+async fn ready() -> Result<Reply, Problem> {
+    Ok(match Config::config().await {
+        Ok(config) => health::ready(&config).await,
+        Err(faults) => health::unready(faults).await,
+    })
+}

@@ -1,0 +1,87 @@
+//! Links by which a message is acknowledged: `domain::alert::link` with a signature.
+//!
+//! Guarantee: without the key nobody makes a token that [`LinkKey::open`] takes. Not for: whether a token may still be
+//! used; that is [`Grant::check`].
+
+use domain::alert::link::Grant;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use platform::digest::hex;
+
+/// The key of links.
+pub struct LinkKey(Vec<u8>);
+
+/// The shortest key, bytes.
+const SHORTEST: usize = 32;
+
+impl LinkKey {
+    /// Reads base64 of at least 32 bytes; no key, if it is empty.
+    ///
+    /// # Errors
+    /// The rule, if the text breaks it.
+    pub fn read(text: &str) -> Result<Option<Self>, Vec<String>> {
+        use base64::Engine as _;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let key = base64::engine::general_purpose::STANDARD.decode(text.trim()).ok();
+        let key = key.filter(|key| key.len() >= SHORTEST);
+        key.map(|key| Some(LinkKey(key)))
+            .ok_or_else(|| vec!["must be empty, or at least 32 bytes as base64".to_owned()])
+    }
+
+    fn mac(&self, grant: &Grant) -> Option<Hmac<Sha256>> {
+        // HMAC takes keys of any length; there is no key that it refuses.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        mac.update(grant.signed().as_bytes());
+        Some(mac)
+    }
+
+    /// The token of a grant.
+    pub fn sign(&self, grant: &Grant) -> Option<String> {
+        Some(grant.token(&hex(&self.mac(grant)?.finalize().into_bytes())))
+    }
+
+    /// What a token grants, if it was signed with this key.
+    pub fn open(&self, token: &str) -> Option<Grant> {
+        let (grant, signature) = Grant::parse(token)?;
+        let bytes: Option<Vec<u8>> = signature
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        // One way to write a signature, compared in constant time.
+        let bytes = bytes.filter(|bytes| hex(bytes) == signature)?;
+        self.mac(&grant)?.verify_slice(&bytes).ok().map(|()| grant)
+    }
+}
+
+/// Where a token leads, below the address that the configuration gives.
+pub fn path(token: &str) -> String {
+    format!("/v1/acknowledge/{token}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Timestamp;
+
+    #[test]
+    fn a_token_opens_with_its_key_alone_and_as_it_was_signed() {
+        let key = |byte: &str| LinkKey::read(&byte.repeat(44)).unwrap().unwrap();
+        let grant = Grant {
+            alert: "a-1".into(),
+            opening: 0,
+            receiver: "on-call".into(),
+            expires: Timestamp::from_millis(1_772_323_200_000),
+        };
+        let token = key("A").sign(&grant).unwrap();
+        assert_eq!(key("A").open(&token), Some(grant));
+        assert_eq!(key("B").open(&token), None);
+        assert_eq!(key("A").open(&token.replace("a-1", "a-2")), None);
+        assert_eq!(key("A").open(&token.to_uppercase()), None);
+        assert!(LinkKey::read("").unwrap().is_none());
+        assert!(LinkKey::read("c2hvcnQ=").is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! A change in Redis: what must hold, and what is done if it does.
+//!
+//! Guarantee: a change happens whole or not at all, and tells which. Entries that it puts onto the stream ring, and what
+//! is due later keeps the clock going, in the same script.
+
+use crate::names::{self, Queue};
+use crate::queue::holder::Holder;
+use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::wire::entry::{Alert, Due};
+use domain::alert::link::Grant;
+use platform::redis::{Redis, integer, millis, text, unexpected};
+use platform::{Error, kv};
+
+/// A change of what lies in Redis.
+#[derive(Debug, Default)]
+pub struct Change {
+    conditions: Vec<(String, String)>,
+    commands: Vec<Vec<String>>,
+    pushes: bool,
+    delays: bool,
+}
+
+impl Change {
+    /// It happens only if the value at this key begins so; if there is none, where `expected` is empty.
+    pub(crate) fn only_if(&mut self, key: String, expected: impl Into<String>) {
+        self.conditions.push((key, expected.into()));
+    }
+
+    pub(crate) fn command<const N: usize>(&mut self, words: [&str; N]) {
+        self.commands.push(words.into_iter().map(str::to_owned).collect());
+    }
+
+    /// Puts work onto the dispatch queue, in the flow of an alert.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Refused`] when it cannot be written as JSON.
+    pub fn push(&mut self, alert: &Alert, due: &Due) -> Result<(), Error> {
+        self.push_text(alert, &kv::json(due)?);
+        Ok(())
+    }
+
+    pub(crate) fn push_text(&mut self, alert: &Alert, payload: &str) {
+        self.command(["APPEND", &alert.flow(), payload]);
+        self.pushes = true;
+    }
+
+    /// Lets work be done at a time, milliseconds since the epoch. It comes back onto the dispatch queue then, in the flow of
+    /// its alert.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Refused`] when it cannot be written as JSON.
+    pub fn delay(&mut self, at: i64, alert: &Alert, due: &Due) -> Result<(), Error> {
+        self.command(["ZADD", names::DUE, &at.to_string(), &member(alert, due)?]);
+        self.delays = true;
+        Ok(())
+    }
+
+    /// Keeps work for a worker: it is due at once if that worker dies.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Refused`] when it cannot be written as JSON.
+    pub fn reserve(&mut self, holder: &Holder, alert: &Alert, due: &Due) -> Result<(), Error> {
+        self.command(["SADD", &names::reserved(holder.name()), &member(alert, due)?]);
+        self.delays = true;
+        Ok(())
+    }
+
+    /// Takes back what [`Change::reserve`] said.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Refused`] when it cannot be written as JSON.
+    pub fn done(&mut self, holder: &Holder, alert: &Alert, due: &Due) -> Result<(), Error> {
+        let member = member(alert, due)?;
+        self.command(["SREM", &names::reserved(holder.name()), &member]);
+        // It is due if the worker was taken for dead.
+        self.command(["ZREM", names::DUE, &member]);
+        Ok(())
+    }
+
+    /// Ends an entry of the dispatch queue, whoever holds it: what it asks for is done.
+    pub fn end(&mut self, entry: &str) {
+        self.command(["END", entry]);
+    }
+
+    /// Leaves a dead letter. The reason is a fixed word.
+    pub fn dead(&mut self, reason: &str, payload: &str) {
+        let queue = Queue::Dispatch.name();
+        self.command(["XADD", names::DEAD, "*", "q", queue, "reason", reason, "d", payload]);
+    }
+
+    /// Takes dead letters away that are tried again with it.
+    pub fn unbury(&mut self, letters: &[String]) {
+        for letter in letters {
+            self.command(["XDEL", names::DEAD, letter]);
+        }
+    }
+
+    /// Uses a link: it happens only if nobody did before. Remembered for `ms`.
+    pub fn use_link(&mut self, grant: &Grant, ms: u64) {
+        let key = names::link_used(grant.use_key());
+        self.only_if(key.clone(), "");
+        self.command(["SET", &key, "1", "PX", &ms.max(1).to_string()]);
+    }
+
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+}
+
+/// Work as the clock's set holds it.
+fn member(alert: &Alert, due: &Due) -> Result<String, Error> {
+    Ok(names::due(Queue::Dispatch, &alert.flow(), &kv::json(due)?))
+}
+
+/// Makes changes, in their order. Gives for each whether its conditions held.
+///
+/// # Errors
+/// [`platform::Kind::Away`]: they may have been made.
+pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flag = |on: bool| text(if on { "1" } else { "0" });
+    let count = |count: usize| text(count.to_string());
+    let queue = Queue::Dispatch;
+    let mut arguments =
+        vec![text(queue.channel()), millis(BELL), text(names::CLOCK_CHANNEL), millis(CLOCK), announcement()];
+    for change in changes {
+        arguments.extend([flag(change.pushes), flag(change.delays), count(change.conditions.len())]);
+        arguments.extend(change.conditions.iter().flat_map(|(key, expected)| [text(key), text(expected)]));
+        arguments.push(count(change.commands.len()));
+        for words in &change.commands {
+            arguments.push(count(words.len()));
+            arguments.extend(words.iter().map(text));
+        }
+    }
+    let reply = flows::eval(redis, lua!("alerts/step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
+    let made: Vec<bool> = reply.iter().filter_map(integer).map(|made| made == 1).collect();
+    if made.len() == changes.len() { Ok(made) } else { Err(unexpected("step")) }
+}

@@ -1,0 +1,208 @@
+//! Receivers of alerts, shared by all instances: which are disabled, how their calls went, how many are under way.
+//!
+//! Guarantee: over all instances no receiver has more calls at the same time than it may, nor more a minute, and one
+//! that is left alone is tried by one call at a time. A caller that dies gives its place back when it is taken for dead.
+//!
+//! Mechanism: one script for a whole batch of calls takes places; what a call changes when it has ended goes with the
+//! script that writes its outcome ([`ended`]). How a breaker decides is `domain::alert::breaker`; the script does what
+//! [`breaker::Gauge::admit`] says, because only there the right to try is won or lost.
+
+use domain::Timestamp;
+use domain::alert::breaker::{self, Gauge, Limits, Write};
+use domain::alert::routes::Receiver;
+use spin_sdk::redis::RedisResult;
+
+use crate::alerts::change::Change;
+use crate::names;
+use crate::queue::holder::Holder;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::{Error, clock};
+
+/// Why a receiver is not called now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// It said that it wants no message any more.
+    Disabled,
+    /// Its breaker is open until then, milliseconds since the epoch.
+    Breaker(i64),
+    /// It has had as many calls as it may until then, milliseconds since the epoch.
+    Rate(i64),
+    /// As many calls are under way as it may have.
+    Concurrency,
+}
+
+/// What a receiver's callers got.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted {
+    /// The places that were taken, one for each call.
+    pub places: Vec<String>,
+    /// Why there are not more.
+    pub closed: Option<Closed>,
+    /// What is known of its calls.
+    pub gauge: Gauge,
+}
+
+/// Calls that somebody wants to make to a receiver.
+pub struct Wanted<'a> {
+    /// The receiver.
+    pub receiver: &'a Receiver,
+    /// How many.
+    pub count: usize,
+    /// The longest that each may take, milliseconds.
+    pub longest_ms: u64,
+    /// Places of calls that have ended, which are given back first.
+    pub back: Vec<String>,
+}
+
+/// Asks for places for calls.
+///
+/// # Errors
+/// [`platform::Kind::Away`]. Places that may have been taken come back after their time.
+pub async fn admit(
+    redis: &Redis,
+    holder: &Holder,
+    limits: &Limits,
+    wanted: &[Wanted<'_>],
+    now: Timestamp,
+) -> Result<Vec<Admitted>, Error> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut keys = vec![names::DISABLED.to_owned(), names::HOLDERS.to_owned()];
+    let call = format!("{}:{:016x}", holder.name(), clock::random_bits() as u64);
+    let pause = i64::try_from(limits.pause_ms).unwrap_or(i64::MAX);
+    let mut arguments = vec![number(now.millis()), number(pause), text(call)];
+    for Wanted { receiver, count, longest_ms, back } in wanted {
+        keys.extend([names::breaker(&receiver.id), names::calls(&receiver.id), names::rate_of_receiver(&receiver.id)]);
+        let interval_ms = receiver.per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
+        arguments.extend([
+            text(&receiver.id),
+            text(count.to_string()),
+            text(longest_ms.to_string()),
+            text(receiver.concurrency.to_string()),
+            text(format!("{interval_ms:.3}")),
+            text(back.len().to_string()),
+        ]);
+        arguments.extend(back.iter().map(text));
+    }
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let reply = redis.eval(lua!("alerts/receivers/admit.lua"), &keys, arguments).await?;
+    admitted(&reply, wanted.len()).ok_or_else(|| unexpected("admit"))
+}
+
+fn admitted(reply: &[RedisResult], count: usize) -> Option<Vec<Admitted>> {
+    let (mut all, mut values) = (Vec::with_capacity(count), reply.iter());
+    for _ in 0..count {
+        let (why, until) = (string(values.next()?)?, integer(values.next()?)?);
+        let mut list = |of: usize| -> Option<Vec<String>> {
+            let length = usize::try_from(integer(values.next()?)?).ok()?;
+            let list: Option<Vec<String>> = values.by_ref().take(length * of).map(string).collect();
+            list.filter(|list| list.len() == length * of)
+        };
+        let (places, fields) = (list(1)?, list(2)?);
+        let closed = match why.as_str() {
+            "" => None,
+            "disabled" => Some(Closed::Disabled),
+            "breaker" => Some(Closed::Breaker(until)),
+            "rate" => Some(Closed::Rate(until)),
+            "concurrency" => Some(Closed::Concurrency),
+            _ => return None,
+        };
+        let pairs = fields.chunks(2).filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())));
+        all.push(Admitted { places, closed, gauge: Gauge::from_fields(pairs) });
+    }
+    values.next().is_none().then_some(all)
+}
+
+/// Adds to a change that a call has ended: its place is free, and if it tells of the receiver's health, its breaker is
+/// told. `gauge` is what this caller knows of it.
+pub fn ended(
+    change: &mut Change,
+    receiver: &str,
+    place: &str,
+    gauge: &mut Gauge,
+    limits: &Limits,
+    healthy: Option<bool>,
+    now: Timestamp,
+) {
+    change.command(["ZREM", &names::calls(receiver), place]);
+    let Some(healthy) = healthy else { return };
+    let key = names::breaker(receiver);
+    let writes = gauge.after(limits, healthy, now);
+    gauge.apply(&writes);
+    for write in &writes {
+        match write {
+            Write::Add(field) => change.command(["HINCRBY", &key, field, "1"]),
+            Write::Set(field, value) => change.command(["HSET", &key, field, value]),
+            Write::Delete(field) => change.command(["HDEL", &key, field]),
+        }
+    }
+    // What nobody calls any more is forgotten; an open breaker is kept for as long as it is open.
+    let kept_ms = limits.window_ms.max(limits.pause_ms).saturating_mul(2);
+    change.command(["PEXPIRE", &key, &kept_ms.to_string()]);
+}
+
+/// What is known of a receiver's calls, for those who only look.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn gauge(redis: &Redis, receiver: &str) -> Result<Gauge, Error> {
+    let reply = redis.command("HGETALL", vec![text(names::breaker(receiver))]).await?;
+    let words: Vec<String> = reply.iter().filter_map(string).collect();
+    let pairs = words.chunks(2).filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())));
+    Ok(Gauge::from_fields(pairs))
+}
+
+/// Calls a receiver again that wanted no message any more.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn enable(redis: &Redis, receiver: &str) -> Result<bool, Error> {
+    let reply = redis.command("HDEL", vec![text(names::DISABLED), text(receiver)]).await?;
+    Ok(reply.first().and_then(integer) == Some(1))
+}
+
+/// The receivers that want no message any more, and since when.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn disabled(redis: &Redis) -> Result<Vec<(String, String)>, Error> {
+    let reply = redis.command("HGETALL", vec![text(names::DISABLED)]).await?;
+    let pair = |pair: &[RedisResult]| Some((string(pair.first()?)?, string(pair.get(1)?)?));
+    Ok(reply.chunks(2).filter_map(pair).collect())
+}
+
+const _: () = assert!(matches!(breaker::OPEN.as_bytes(), b"open") && matches!(breaker::PROBE.as_bytes(), b"probe"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_got_is_a_flat_list() {
+        let binary = |text: &str| RedisResult::Binary(text.into());
+        let number = RedisResult::Int64;
+        let reply = [
+            binary("breaker"),
+            binary("1772352000000"),
+            number(0),
+            number(1),
+            binary("open"),
+            binary("1772352000000"),
+            binary("concurrency"),
+            binary("0"),
+            number(1),
+            binary("x:1"),
+            number(0),
+        ];
+        let all = admitted(&reply, 2).unwrap();
+        assert_eq!(all[0].closed, Some(Closed::Breaker(1_772_352_000_000)));
+        assert_eq!(
+            (all[1].places.as_slice(), &all[1].closed),
+            (["x:1".to_owned()].as_slice(), &Some(Closed::Concurrency))
+        );
+        assert_ne!(all[0].gauge, Gauge::default());
+        assert_eq!(admitted(&reply[..9], 2), None);
+        assert_eq!(admitted(&reply, 1), None);
+    }
+}

@@ -1,0 +1,271 @@
+//! A step as it is stored and written.
+
+use crate::names::{self, Queue};
+use crate::queue::holder::Holder;
+use crate::queue::{BELL, flows};
+use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
+use domain::Timestamp;
+use domain::alert::state::{self, Due as DueAt, Effect, Entry, Phase, State, Status, Step, Wait, Work as Owed};
+use platform::Error;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, millis, text};
+use serde_json::{Value, json};
+
+use super::change::Change;
+use super::{Found, figures};
+
+/// How long Redis keeps a state with which nothing more is to be done, seconds.
+const KEPT_SECONDS: &str = "2592000";
+
+/// Which of the deliveries that are due at once the caller makes itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken<'a> {
+    /// None: they go onto the queue.
+    Nothing,
+    /// All: they are reserved for this worker.
+    By(&'a Holder),
+}
+
+/// An entry of the history as JSON.
+pub(super) fn entry(entry: &Entry) -> Value {
+    let mut value = json!({
+        "n": entry.number, "at": entry.at.rfc3339(), "what": entry.what, "state": entry.phase, "told": entry.told,
+    });
+    let members = [
+        ("receiver", &entry.receiver),
+        ("reason", &entry.reason.map(str::to_owned)),
+        ("by", &entry.by),
+        ("note", &entry.note),
+    ];
+    if let Some(object) = value.as_object_mut() {
+        let given = members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?.into())));
+        object.extend(given);
+    }
+    value
+}
+
+/// The number of an entry.
+fn number(entry: &Value) -> Option<u32> {
+    entry.get("n").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
+}
+
+/// The entries of an alert's history: `{"n", "at", "what", "state", "told", "receiver"?, "reason"?, "by"?, "note"?}`.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn history(store: &Store, found: &Found) -> Result<Vec<Value>, Error> {
+    let (state, mut entries) = (&found.state, Vec::new());
+    for n in 0..state.entries() {
+        match found.last.iter().chain(&found.own).find(|entry| number(entry) == Some(n)) {
+            Some(entry) => entries.push(entry.clone()),
+            None => entries.extend(store.get::<Value>(&names::alert_history(state.alert(), n)).await?),
+        }
+    }
+    Ok(entries)
+}
+
+fn value_of(state: &State, last: &[Value]) -> Value {
+    let mut value = state.write();
+    if let Some(object) = value.as_object_mut() {
+        object.insert("last".to_owned(), last.into());
+    }
+    value
+}
+
+/// Stores what was found in Redis: somebody who lost a race may have written over it.
+pub(super) fn heal(found: &Found, batch: &mut Batch) -> Result<(), Error> {
+    batch.put(names::stored_alert_state(found.state.alert()), &value_of(&found.state, &found.last))
+}
+
+/// Whether nothing will happen to it unless somebody does something.
+fn rests(state: &State) -> bool {
+    state.due().is_empty() && !matches!(state.phase(), Phase::Grouped { .. })
+}
+
+/// Adds a step from a state to what is to be done and stored.
+pub(super) fn stepped(
+    alert: &Alert,
+    found: &Found,
+    step: &Step,
+    taken: Taken<'_>,
+    now: Timestamp,
+    change: &mut Change,
+    batch: &mut Batch,
+) -> Result<(), Error> {
+    change.only_if(names::alert_state(&alert.alert_id), found.expected.clone());
+    let mut last: Vec<Value> = found.own.iter().cloned().chain(step.entry.iter().map(entry)).collect();
+    if last.is_empty() {
+        last.clone_from(&found.last);
+    } else {
+        // They stand, and the next state carries others.
+        for entry in &found.last {
+            if let Some(number) = number(entry) {
+                batch.put(names::alert_history(&alert.alert_id, number), entry)?;
+            }
+        }
+    }
+    written(alert, Some(found), step, &last, taken, now, change, batch)
+}
+
+/// Adds the first state of an alert.
+pub(super) fn raised(
+    alert: &Alert,
+    step: &Step,
+    taken: Taken<'_>,
+    now: Timestamp,
+    change: &mut Change,
+    batch: &mut Batch,
+) -> Result<(), Error> {
+    change.only_if(names::alert_state(&alert.alert_id), "");
+    let last: Vec<Value> = step.entry.iter().map(entry).collect();
+    written(alert, None, step, &last, taken, now, change, batch)
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a step is made of")]
+fn written(
+    alert: &Alert,
+    before: Option<&Found>,
+    step: &Step,
+    last: &[Value],
+    taken: Taken<'_>,
+    now: Timestamp,
+    change: &mut Change,
+    batch: &mut Batch,
+) -> Result<(), Error> {
+    let state = &step.state;
+    batch.put(names::stored_alert_state(state.alert()), &value_of(state, last))?;
+    keep(state, last, change);
+    // Of an alert that Redis has lost nothing is indexed, and nothing is due there.
+    let lost = before.is_some_and(|before| before.expected.is_empty());
+    let before = before.map(|before| &before.state);
+    if lost || before.is_none_or(|before| before.phase().as_str() != state.phase().as_str()) {
+        index(alert, state, change);
+    }
+    let due_at = if lost { &state.due() } else { &step.due };
+    for DueAt { at, work } in due_at {
+        let deliver = matches!(work, Owed::Deliver { .. });
+        let due = due(alert, work);
+        match taken {
+            _ if *at > now => change.delay(at.millis(), alert, &due)?,
+            Taken::By(holder) if deliver => change.reserve(holder, alert, &due)?,
+            _ => change.push(alert, &due)?,
+        }
+    }
+    for effect in &step.effects {
+        match effect {
+            Effect::DeadLetter { receiver, reason } => {
+                let (alert_id, submission_id) = (alert.alert_id.clone(), alert.submission_id.clone());
+                let letter = DeadAlert { alert_id, submission_id, receiver: receiver.clone() };
+                change.dead(reason.as_str(), &kv::json(&letter)?);
+            }
+            Effect::Disable { receiver } => {
+                change.command(["HSETNX", names::DISABLED, receiver, &now.rfc3339()]);
+            }
+        }
+    }
+    figures::count(change, alert, before, state, now);
+    Ok(())
+}
+
+/// Work as it travels.
+pub(super) fn due(alert: &Alert, work: &Owed) -> Due {
+    Due { alert_id: alert.alert_id.clone(), submission_id: alert.submission_id.clone(), work: work.clone().into() }
+}
+
+fn keep(state: &State, last: &[Value], change: &mut Change) {
+    let (key, value) = (names::alert_state(state.alert()), format!("{} {}", state.revision(), value_of(state, last)));
+    match rests(state) {
+        true => change.command(["SET", &key, &value, "EX", KEPT_SECONDS]),
+        false => change.command(["SET", &key, &value]),
+    }
+    match state.due().iter().map(|due| due.at).min() {
+        Some(at) => change.command(["ZADD", names::ALERTS_NEXT, &at.millis().to_string(), state.alert()]),
+        None => change.command(["ZREM", names::ALERTS_NEXT, state.alert()]),
+    }
+}
+
+fn index(alert: &Alert, state: &State, change: &mut Change) {
+    let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis).to_string();
+    let (severity, phase) = (state.severity().as_str(), state.phase().as_str());
+    let facts = format!("{severity} {} {} {phase}", alert.study_id, alert.site_id);
+    let [all, known, counts] = [names::ALERTS, names::ALERT_FACTS, names::ALERT_COUNTS];
+    change.command(["INDEX", all, known, counts, &names::alerts_of(""), &alert.alert_id, &at, &facts]);
+}
+
+/// Brings an alert back into Redis from the store: its state, its indexes, and all that is due. It does nothing where
+/// Redis has it, or `stored` is no state.
+///
+/// # Errors
+/// [`platform::Kind::Refused`] when it cannot be written as JSON.
+pub fn restore(alert: &Alert, stored: &Value, now: Timestamp) -> Result<Change, Error> {
+    let mut change = Change::default();
+    if let Some(found) = Found::read(stored, false) {
+        restored(alert, &found, now, &mut change)?;
+    }
+    Ok(change)
+}
+
+/// Adds what brings a state back that only the store has.
+pub(super) fn restored(alert: &Alert, found: &Found, now: Timestamp, change: &mut Change) -> Result<(), Error> {
+    change.only_if(names::alert_state(&alert.alert_id), "");
+    keep(&found.state, &found.last, change);
+    index(alert, &found.state, change);
+    for DueAt { at, work } in found.state.due() {
+        change.delay(at.max(now).millis(), alert, &due(alert, &work))?;
+    }
+    Ok(())
+}
+
+/// Takes alerts out of Redis: states, indexes, and the marks of these rules (one for each alert, empty where it is not
+/// known) as far as they are the alerts' own. Those that went with the message of one of them are raised again.
+pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let queue = Queue::Dispatch;
+    let [all, next, facts, counts] = [names::ALERTS, names::ALERTS_NEXT, names::ALERT_FACTS, names::ALERT_COUNTS];
+    let mut keys = [all, next, facts, counts, queue.bell()].map(str::to_owned).to_vec();
+    let mut arguments = vec![text(names::alerts_of("")), text(queue.channel()), millis(BELL)];
+    for (id, mark) in ids.iter().zip(marks) {
+        let state = names::alert_state(id);
+        let mark = if mark.is_empty() { state.clone() } else { names::repeat(mark) };
+        keys.extend([state, names::group_members(id), mark]);
+        let work = Due { alert_id: id.clone(), submission_id: String::new(), work: Work::Carry };
+        arguments.extend([text(id), text(kv::json(&work)?)]);
+    }
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    flows::eval(redis, lua!("alerts/forget.lua"), &keys, arguments).await.map(|_| ())
+}
+
+/// What became of an alert at each of its receivers, with the attempts that are stored.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn deliveries(store: &Store, state: &State) -> Result<Vec<Delivery>, Error> {
+    let mut all = Vec::with_capacity(state.deliveries().len());
+    for delivery in state.deliveries() {
+        let attempts: Option<Attempts> = store.get(&names::delivery(state.alert(), &delivery.receiver)).await?;
+        all.push(shown(delivery, attempts.unwrap_or_default()));
+    }
+    Ok(all)
+}
+
+fn shown(delivery: &state::Delivery, attempts: Attempts) -> Delivery {
+    let (word, reason, at) = match delivery.status {
+        Status::Waiting { at, why: Wait::First } => ("pending", None, Some(at)),
+        Status::Waiting { at, why: Wait::Retry(failure) } => ("pending", Some(failure.as_str()), Some(at)),
+        Status::Waiting { at, why: Wait::Held(hold) } => ("pending", Some(hold.as_str()), Some(at)),
+        Status::Delivered { .. } => ("delivered", None, None),
+        Status::GivenUp(reason) => ("dead", Some(reason.as_str()), None),
+        Status::Withdrawn { .. } => ("withdrawn", None, None),
+    };
+    Delivery {
+        receiver: delivery.receiver.clone(),
+        cause: delivery.cause.as_str().to_owned(),
+        state: word.to_owned(),
+        reason: reason.map(str::to_owned),
+        next_at: at.map(Timestamp::rfc3339),
+        told: delivery.telling,
+        attempts,
+    }
+}

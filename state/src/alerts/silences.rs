@@ -1,0 +1,37 @@
+//! Silences: an entry each of the document `silences`.
+
+use domain::Timestamp;
+use domain::alert::silence::Silence;
+use domain::settings::Document;
+use platform::redis::Redis;
+use platform::{Error, Kind};
+use serde_json::Value;
+
+use crate::names;
+use crate::settings::{self, Settings, Version};
+
+/// The document.
+pub const DOCUMENT: Document = Document::Silences;
+
+/// The silences in force, and the version of the document; 0 if there is none.
+///
+/// # Errors
+/// [`Kind::Away`] when Redis or the store is away, or the document cannot be read.
+pub async fn read(redis: &Redis) -> Result<(Vec<Value>, Option<Version>), Error> {
+    let settings = Settings::in_force(redis).await?;
+    let Some(version) = settings.index().documents.get(DOCUMENT.as_str()) else { return Ok((Vec::new(), None)) };
+    let key = names::config(DOCUMENT.as_str(), version.version);
+    let bytes = settings::bytes(redis, &key).await?;
+    let unreadable = || Error::new("settings", Kind::Away, "the silences cannot be read");
+    let list = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(unreadable)?;
+    Ok((list, Some(version.clone())))
+}
+
+/// Whether a silence is still to come, lasts or is over.
+pub fn state(silence: &Silence, now: Timestamp) -> &'static str {
+    match () {
+        () if now < silence.start => "pending",
+        () if now < silence.end => "active",
+        () => "ended",
+    }
+}

@@ -1,0 +1,307 @@
+//! Audit chains in the store: what was done to an entity, by whom, when, why, one record after the other.
+//!
+//! Guarantee: a record is written once and never again with other bytes; of two that are appended at the same time one
+//! comes after the other; a worker that crashed between two steps leaves no gap that the next one does not close.
+//!
+//! Mechanism: a record rests at `audit/<entity>/<n>`, written with what it describes. Who appends first claims the
+//! number: one script compares and sets the chain's head in Redis, which holds the last record whole. The store's own
+//! compare-and-swap is not safe, so the head decides; it is also what tells that the end of a chain was cut off. The
+//! very first record of an entity that only one worker can write, always with the same bytes, needs no head.
+//!
+//! Not for: hiding the history from somebody who can write Redis and the store both. See `domain::audit`.
+
+use domain::audit;
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::names;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, text};
+use platform::{Error, Kind, clock};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A submission was stored.
+    Submitted,
+    /// A submission that puts an earlier one right was stored.
+    Amended,
+    /// A later submission took this one's place.
+    Superseded,
+    /// Its content was removed.
+    Erased,
+    /// The analysis of an image ended: with a result, or without.
+    Analysed,
+    /// An analysis was cancelled before it had ended.
+    Cancelled,
+    /// A subject's identity was opened.
+    IdentityOpened,
+    /// It was changed otherwise: configuration, instruments.
+    Changed,
+    /// It was said that a subject and another are one person.
+    Linked,
+    /// That was taken back.
+    Unlinked,
+    /// Dead letters were sent on their way again.
+    Replayed,
+    /// A receiver is told of alerts again that wanted no message any more.
+    Enabled,
+}
+
+impl Action {
+    /// The action as records spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Submitted => "submitted",
+            Action::Amended => "amended",
+            Action::Superseded => "superseded",
+            Action::Erased => "erased",
+            Action::Analysed => "analysed",
+            Action::Cancelled => "cancelled",
+            Action::IdentityOpened => "identity-opened",
+            Action::Changed => "changed",
+            Action::Linked => "linked",
+            Action::Unlinked => "unlinked",
+            Action::Replayed => "replayed",
+            Action::Enabled => "enabled",
+        }
+    }
+}
+
+/// What is to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// When, RFC 3339 in UTC.
+    pub at: &'a str,
+    /// The id of the key by which it was done.
+    pub actor: &'a str,
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub reason: Option<&'a str>,
+    /// Another entity that has part in it.
+    pub refers_to: Option<&'a str>,
+    /// SHA-256 of the entity's record before, hex.
+    pub old: Option<&'a str>,
+    /// SHA-256 of the entity's record after, hex.
+    pub new: Option<&'a str>,
+}
+
+/// A record as it is stored, at `audit/<entity>/<n>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record<T = String> {
+    /// Whose chain.
+    pub entity: T,
+    /// Its place; the first is 0.
+    pub n: u64,
+    /// When, RFC 3339 in UTC.
+    pub at: T,
+    /// The id of the key by which it was done.
+    pub actor: T,
+    /// What was done.
+    pub action: T,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<T>,
+    /// Another entity that has part in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refers_to: Option<T>,
+    /// Hash of the entity's record before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_hash: Option<T>,
+    /// Hash of the entity's record after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_hash: Option<T>,
+    /// Hash of the record before; empty for the first.
+    pub previous: T,
+    /// Its own hash.
+    pub hash: String,
+}
+
+impl<'a> Record<&'a str> {
+    /// The record of a change that follows `last`.
+    pub fn after(last: Option<&'a Record>, entity: &'a str, change: &Change<'a>) -> Self {
+        let mut record = Record {
+            entity,
+            n: last.map_or(0, |last| last.n.saturating_add(1)),
+            at: change.at,
+            actor: change.actor,
+            action: change.action.as_str(),
+            reason: change.reason,
+            refers_to: change.refers_to,
+            old_hash: change.old,
+            new_hash: change.new,
+            previous: last.map_or("", |last| &last.hash),
+            hash: String::new(),
+        };
+        record.hash = record.members().hash();
+        record
+    }
+
+    /// The same for longer than what it describes is at hand.
+    pub fn owned(self) -> Record {
+        let Record { n, hash, .. } = self;
+        let [entity, at, actor, action, previous] =
+            [self.entity, self.at, self.actor, self.action, self.previous].map(str::to_owned);
+        let [reason, refers_to, old_hash, new_hash] =
+            [self.reason, self.refers_to, self.old_hash, self.new_hash].map(|text| text.map(str::to_owned));
+        Record { entity, n, at, actor, action, reason, refers_to, old_hash, new_hash, previous, hash }
+    }
+}
+
+impl<T: AsRef<str>> Record<T> {
+    /// The record as the rules see it.
+    pub fn members(&self) -> audit::Record<'_> {
+        fn maybe<T: AsRef<str>>(text: &Option<T>) -> Option<&str> {
+            text.as_ref().map(AsRef::as_ref)
+        }
+        audit::Record {
+            entity: self.entity.as_ref(),
+            number: self.n,
+            at: self.at.as_ref(),
+            actor: self.actor.as_ref(),
+            action: self.action.as_ref(),
+            reason: maybe(&self.reason),
+            refers_to: maybe(&self.refers_to),
+            old: maybe(&self.old_hash),
+            new: maybe(&self.new_hash),
+            previous: self.previous.as_ref(),
+        }
+    }
+}
+
+/// Adds to a batch the first record of an entity, which nobody else writes with other bytes.
+///
+/// # Errors
+/// [`Kind::Refused`] when it cannot be written as JSON.
+pub fn begin(batch: &mut Batch, entity: &str, change: &Change<'_>) -> Result<(), Error> {
+    batch.put(names::audit(entity, 0), &Record::after(None, entity, change))
+}
+
+/// How often an append gives way to others before it gives up.
+const PATIENCE: usize = 64;
+
+/// Claims the next place in an entity's chain and adds the record to a batch, which the caller stores. What waits in the
+/// batch counts as stored.
+///
+/// # Errors
+/// [`Kind::Away`]. The place may be claimed then; the next append stores the record.
+pub async fn append(
+    redis: &Redis,
+    store: &Store,
+    batch: &mut Batch,
+    entity: &str,
+    change: &Change<'_>,
+) -> Result<Record, Error> {
+    let key = names::audit_head(entity);
+    for _ in 0..PATIENCE {
+        let claimed = head_text(redis, entity).await?;
+        let last = match &claimed {
+            Some(head) => Some(parsed(head)?),
+            None => last_stored(store, batch, entity).await?,
+        };
+        let next = Record::after(last.as_ref(), entity, change);
+        // No two claims are alike, though two records may be: a clinician can look twice within a millisecond.
+        let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
+        let arguments = vec![text(claimed.clone().unwrap_or_default()), text(claim)];
+        let reply = redis.eval(lua!("audit.lua"), &[&key], arguments).await?;
+        if !matches!(reply.first(), Some(RedisResult::Binary(taken)) if taken.as_slice() == b"1") {
+            continue;
+        }
+        // Whoever claimed the last place may have died before storing it. A record that is there is left as it is: if
+        // somebody changed it, it must be seen.
+        if let (Some(_), Some(last)) = (&claimed, &last) {
+            let key = names::audit(entity, last.n);
+            if !batch.holds(&key) && store.bytes(&key).await?.is_none() {
+                batch.put(key, last)?;
+            }
+        }
+        batch.put(names::audit(entity, next.n), &next)?;
+        return Ok(next.owned());
+    }
+    Err(Error::new("audit", Kind::Away, "others append all the time"))
+}
+
+/// The head of an entity's chain: its last record, if the chain was ever appended to.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn head(redis: &Redis, entity: &str) -> Result<Option<Record>, Error> {
+    head_text(redis, entity).await?.as_deref().map(parsed).transpose()
+}
+
+async fn head_text(redis: &Redis, entity: &str) -> Result<Option<String>, Error> {
+    let reply = redis.command("GET", vec![text(names::audit_head(entity))]).await?;
+    match reply.into_iter().next() {
+        Some(RedisResult::Binary(bytes)) => String::from_utf8(bytes).map(Some).map_err(|_| unreadable()),
+        _ => Ok(None),
+    }
+}
+
+/// The record in a head, which follows the mark of whoever claimed it.
+fn parsed(text: &str) -> Result<Record, Error> {
+    let record = text.split_once(' ').and_then(|(_, record)| serde_json::from_slice(record.as_bytes()).ok());
+    record.ok_or_else(unreadable)
+}
+
+fn unreadable() -> Error {
+    Error::new("audit", Kind::Away, "a record cannot be read")
+}
+
+/// The last record of a chain that has no head.
+async fn last_stored(store: &Store, batch: &Batch, entity: &str) -> Result<Option<Record>, Error> {
+    let mut last = None;
+    for n in 0.. {
+        let key = names::audit(entity, n);
+        let found = match batch.get(&key) {
+            Some(record) => Some(record?),
+            None => store.get(&key).await?,
+        };
+        match found {
+            Some(record) => last = Some(record),
+            None => break,
+        }
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(action: Action) -> Change<'static> {
+        let at = "2026-03-01T00:00:00.000Z";
+        Change { at, actor: "k", action, reason: None, refers_to: None, old: None, new: Some("00") }
+    }
+
+    #[test]
+    fn records_follow_each_other() {
+        let first = Record::after(None, "submission/1", &change(Action::Submitted)).owned();
+        let second = Record::after(Some(&first), "submission/1", &change(Action::Erased)).owned();
+        assert_eq!((first.n, second.n, first.previous.as_str()), (0, 1, ""));
+        assert_eq!(second.previous, first.hash);
+        let slots = [&first, &second].map(|record| audit::Slot::Record(record.members(), &record.hash));
+        assert_eq!(audit::verify("submission/1", &slots, None), []);
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let record =
+            Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(Action::Amended) }).owned();
+        let head = format!("00ff {}", kv::json(&record).unwrap());
+        assert_eq!(parsed(&head).unwrap(), record);
+        assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());
+    }
+
+    #[test]
+    fn an_action_is_spelled_alike_everywhere() {
+        use Action::*;
+        let changes = [Changed, Linked, Unlinked, Replayed, Enabled];
+        let all = [Submitted, Amended, Superseded, Erased, Analysed, Cancelled, IdentityOpened];
+        for action in all.into_iter().chain(changes) {
+            assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
+        }
+    }
+}

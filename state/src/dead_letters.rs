@@ -1,0 +1,222 @@
+//! Dead letters: what was given up, looked at and sent on its way again.
+//!
+//! Guarantee: a letter that is put back onto its queue leaves the dead letters in the same script. One that is about an
+//! alert is replayed by the alert's state, and leaves with it ([`crate::alerts::change::Change::unbury`]).
+//!
+//! Not for: showing what a letter holds. A submission on its way carries answers and a sealed identity.
+
+use crate::names::{self, Queue};
+use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::wire::entry::{DeadAlert, Entry};
+use domain::Timestamp;
+use platform::Error;
+use platform::redis::{Redis, integer, millis, string, text, unexpected};
+use serde::Deserialize;
+use spin_sdk::redis::RedisResult;
+
+/// A dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Its id, by which it can be sent again: `<milliseconds>-<number>`.
+    pub id: String,
+    /// The queue it was given up on.
+    pub queue: String,
+    /// Why.
+    pub reason: String,
+    payload: Vec<u8>,
+}
+
+/// What a letter is about, as far as it may be shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// The submission.
+    pub submission: Option<String>,
+    /// The alert.
+    pub alert: Option<String>,
+    /// The receiver that was given up.
+    pub receiver: Option<String>,
+    /// Its study and site, where the letter itself says so.
+    pub place: Option<(String, String)>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    submission: Option<Named>,
+    alert: Option<Named>,
+    alert_id: Option<String>,
+    submission_id: Option<String>,
+    receiver: Option<String>,
+    work: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    submission_id: Option<String>,
+    alert_id: Option<String>,
+    study_id: Option<String>,
+    site_id: Option<String>,
+}
+
+impl Letter {
+    /// When it was given up.
+    pub fn at(&self) -> Option<Timestamp> {
+        self.id.split('-').next()?.parse().ok().map(Timestamp::from_millis)
+    }
+
+    /// The payload, which is nothing where it is no text.
+    fn text(&self) -> &str {
+        str::from_utf8(&self.payload).unwrap_or_default()
+    }
+
+    /// What it is about.
+    pub fn about(&self) -> About {
+        if let Ok(Entry { submission, .. }) = serde_json::from_str(self.text()) {
+            let (id, place) = (submission.submission_id, (submission.study_id, submission.site_id));
+            return About { submission: Some(id), place: Some(place), ..About::default() };
+        }
+        let Ok(payload) = serde_json::from_str::<Payload>(self.text()) else { return About::default() };
+        let named = payload.submission.or(payload.alert);
+        let (mut submission, mut alert, mut place) = (None, None, None);
+        if let Some(named) = named {
+            (submission, alert, place) = (named.submission_id, named.alert_id, named.study_id.zip(named.site_id));
+        }
+        About {
+            submission: payload.submission_id.or(submission),
+            alert: payload.alert_id.or(alert),
+            receiver: payload.receiver,
+            place,
+        }
+    }
+
+    /// The alert of which a delivery was given up: replaying it is for the alert's state. None if the letter is an entry
+    /// of its queue.
+    pub fn given_up(&self) -> Option<DeadAlert> {
+        let payload: Payload = serde_json::from_str(self.text()).ok()?;
+        let (None, None) = (payload.work, payload.alert) else { return None };
+        serde_json::from_str(self.text()).ok()
+    }
+}
+
+/// Whether a text has the form of a letter's id.
+pub fn is_id(text: &str) -> bool {
+    let digits = |part: &str| (1..=20).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('-').is_some_and(|(at, number)| digits(at) && digits(number))
+}
+
+/// The newest letters before one, or of all.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn before(redis: &Redis, id: Option<&str>, most: usize) -> Result<Vec<Letter>, Error> {
+    let from = id.map_or("+".to_owned(), |id| format!("({id}"));
+    read(redis, "XREVRANGE", &from, "-", most).await
+}
+
+/// The oldest letters that were given up at `since` or later, milliseconds since the epoch; after one, if it is named.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn since(redis: &Redis, since_ms: i64, after: Option<&str>, most: usize) -> Result<Vec<Letter>, Error> {
+    let from = after.map_or_else(|| since_ms.max(0).to_string(), |after| format!("({after}"));
+    read(redis, "XRANGE", &from, "+", most).await
+}
+
+/// These letters, as far as they are there.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn find(redis: &Redis, ids: &[String]) -> Result<Vec<Letter>, Error> {
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(read(redis, "XRANGE", id, id, 1).await?);
+    }
+    Ok(found)
+}
+
+/// As flat as Spin gives it: an id, then the fields and their values, of which every letter has three.
+async fn read(redis: &Redis, command: &str, from: &str, to: &str, most: usize) -> Result<Vec<Letter>, Error> {
+    let most = most.to_string();
+    let arguments = [names::DEAD, from, to, "COUNT", &most].map(text).to_vec();
+    let reply = redis.command(command, arguments).await?;
+    let letters: Option<Vec<Letter>> = reply.chunks(7).map(letter).collect();
+    letters.ok_or_else(|| unexpected("XRANGE"))
+}
+
+fn letter(words: &[RedisResult]) -> Option<Letter> {
+    let [id, _, queue, _, reason, _, RedisResult::Binary(payload)] = words else { return None };
+    Some(Letter { id: string(id)?, queue: string(queue)?, reason: string(reason)?, payload: payload.clone() })
+}
+
+/// How many letters there are since a time by queue and reason.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn count(redis: &Redis, since_ms: i64) -> Result<Vec<(String, String, u64)>, Error> {
+    let arguments = vec![text(since_ms.max(0).to_string())];
+    let reply = redis.eval(lua!("dead_letters/count.lua"), &[names::DEAD], arguments).await?;
+    let one = |words: &[RedisResult]| {
+        let [queue, reason, count] = words else { return None };
+        Some((string(queue)?, string(reason)?, u64::try_from(integer(count)?).ok()?))
+    };
+    reply.chunks(3).map(one).collect::<Option<_>>().ok_or_else(|| unexpected("count"))
+}
+
+/// Puts letters back onto the queues they come from, those that are still there. Gives how many.
+///
+/// # Errors
+/// [`platform::Kind::Away`]; doing it again is safe.
+pub async fn requeue(redis: &Redis, ids: &[&str]) -> Result<usize, Error> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let (mut keys, mut arguments) = (vec![names::DEAD, names::CLOCK], vec![millis(BELL)]);
+    arguments.extend([text(names::CLOCK_CHANNEL), millis(CLOCK), announcement(), text(Queue::ALL.len().to_string())]);
+    for queue in Queue::ALL {
+        keys.push(queue.bell());
+        arguments.extend([text(queue.name()), text(queue.channel())]);
+    }
+    arguments.extend(ids.iter().map(|id| text(*id)));
+    let reply = flows::eval(redis, lua!("dead_letters/requeue.lua"), &keys, arguments).await?;
+    let moved = reply.first().and_then(integer).and_then(|moved| usize::try_from(moved).ok());
+    moved.ok_or_else(|| unexpected("requeue"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(payload: &str) -> Letter {
+        let own = str::to_owned;
+        Letter { id: own("1772352000000-0"), queue: own("q"), reason: own("r"), payload: payload.into() }
+    }
+
+    #[test]
+    fn what_a_letter_is_about_is_told_without_what_it_holds() {
+        let entry = letter(
+            r#"[["s","A","1","p","diary",null,null,{},"then","now","k","h",null,null,[],{},{"q9":3}],"x","00-1-2-01"]"#,
+        );
+        let broken = letter(r#"{"submission":{"submissionId":"s","studyId":"A","siteId":"1","content":{"q9":3}}}"#);
+        for letter in [&entry, &broken] {
+            let place = Some(("A".into(), "1".into()));
+            assert_eq!(letter.about(), About { submission: Some("s".into()), place, ..About::default() });
+            assert_eq!(letter.given_up(), None);
+        }
+        let alert = letter(r#"{"alert":{"alertId":"a","submissionId":"s"}}"#);
+        assert_eq!((alert.about().alert.as_deref(), alert.given_up()), (Some("a"), None));
+        let dead = letter(r#"{"alertId":"a","submissionId":"s","receiver":"r"}"#);
+        assert_eq!(dead.given_up().and_then(|dead| dead.receiver), Some("r".into()));
+        assert_eq!(letter(r#"{"alertId":"a","submissionId":"s","work":{"do":"look"}}"#).given_up(), None);
+        assert_eq!((letter("no json").about(), letter("[]").given_up()), (About::default(), None));
+        assert_eq!(entry.at(), Some(Timestamp::from_millis(1_772_352_000_000)));
+    }
+
+    #[test]
+    fn an_id_is_two_numbers() {
+        assert!(is_id("1772352000000-0"));
+        for text in ["", "-", "1", "1-", "-1", "1-x", "(1-0", "1-0-0", "+"] {
+            assert!(!is_id(text), "{text}");
+        }
+    }
+}

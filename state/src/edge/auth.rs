@@ -1,0 +1,311 @@
+//! Who may do what: bearer keys, their roles, and the study and site they see.
+//!
+//! Guarantee: a key is known only by its SHA-256; what does not match exactly is nobody.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::edge::problem::{Problem, ProblemType};
+use platform::digest::digest;
+use platform::{config, log};
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// A program that sends submissions and follows their state.
+    Submit,
+    /// A program or a person that reads results.
+    Read,
+    /// Sees and acts on the alerts and the patients of a site, and silences alerts there.
+    Clinician,
+    /// Sends what patients of a site report, alone and in batches, and follows it.
+    Coordinator,
+    /// Looks after receivers, dead letters and the workers. Sees nothing of what patients report.
+    Operator,
+    /// Sees what was done to what, and by whom. Changes nothing.
+    Auditor,
+    /// All that concerns no single patient's identity.
+    Admin,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Role; 7] =
+        [Role::Submit, Role::Read, Role::Clinician, Role::Coordinator, Role::Operator, Role::Auditor, Role::Admin];
+
+    /// The role as `api_keys` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Submit => "submit",
+            Role::Read => "read",
+            Role::Clinician => "clinician",
+            Role::Coordinator => "coordinator",
+            Role::Operator => "operator",
+            Role::Auditor => "auditor",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send a submission.
+    Submit,
+    /// See that a submission exists and how far it is.
+    Follow,
+    /// See scores and alerts.
+    Read,
+    /// Acknowledge, resolve and reopen alerts.
+    Attend,
+    /// Keep alerts from being sent for a while.
+    Silence,
+    /// See counters and queue lengths.
+    Measure,
+    /// See who a subject is.
+    Identify,
+    /// See all that is known of a patient.
+    Treat,
+    /// See what was done to what, and by whom.
+    Audit,
+    /// Remove a submission.
+    Erase,
+    /// Say that two subjects are one person.
+    Link,
+    /// Run the operators' rounds.
+    Operate,
+    /// Change what all studies share: configuration, instruments.
+    Configure,
+}
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Action; 13] = [
+        Action::Submit,
+        Action::Follow,
+        Action::Read,
+        Action::Attend,
+        Action::Silence,
+        Action::Measure,
+        Action::Identify,
+        Action::Treat,
+        Action::Audit,
+        Action::Erase,
+        Action::Link,
+        Action::Operate,
+        Action::Configure,
+    ];
+
+    /// Who may do it, as far as their key's study and site go.
+    pub fn roles(self) -> &'static [Role] {
+        use Role::{Admin, Auditor, Clinician, Coordinator, Operator, Read, Submit};
+        match self {
+            Action::Submit => &[Submit, Coordinator, Admin],
+            Action::Follow => &Role::ALL,
+            Action::Read => &[Read, Clinician, Admin],
+            Action::Attend | Action::Silence => &[Clinician, Admin],
+            Action::Measure => &[Read, Operator, Auditor, Admin],
+            // Not the administrator: who a patient is concerns those who treat them.
+            Action::Identify | Action::Treat => &[Clinician],
+            Action::Audit => &[Auditor, Admin],
+            Action::Operate => &[Operator, Admin],
+            Action::Erase | Action::Link | Action::Configure => &[Admin],
+        }
+    }
+}
+
+impl Role {
+    /// Whether the role covers the action.
+    pub fn may(self, action: Action) -> bool {
+        action.roles().contains(&self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    role: Role,
+    study: String,
+    site: String,
+    sha256: String,
+}
+
+/// The holder of a key.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// The key's id: what logs and records name.
+    pub id: String,
+    role: Role,
+    study: String,
+    site: String,
+}
+
+impl Principal {
+    /// Whether the key covers this study and site.
+    pub fn covers(&self, study: &str, site: &str) -> bool {
+        let one = |own: &str, asked: &str| own == "*" || own == asked;
+        one(&self.study, study) && one(&self.site, site)
+    }
+
+    /// The study and the site that the key covers, `*` for all.
+    pub fn scope(&self) -> (&str, &str) {
+        (&self.study, &self.site)
+    }
+
+    /// Whether the key covers every study and site.
+    pub fn covers_all(&self) -> bool {
+        self.study == "*" && self.site == "*"
+    }
+
+    /// The key's study, unless it covers all.
+    pub fn study(&self) -> Option<&str> {
+        Some(self.study.as_str()).filter(|study| *study != "*")
+    }
+
+    /// The key's site, unless it covers all.
+    pub fn site(&self) -> Option<&str> {
+        Some(self.site.as_str()).filter(|site| *site != "*")
+    }
+
+    /// Whether the key's role covers the action.
+    pub fn may(&self, action: Action) -> bool {
+        self.role.may(action)
+    }
+}
+
+/// All keys.
+#[derive(Default)]
+pub struct Keys(BTreeMap<[u8; 32], Principal>);
+
+impl Keys {
+    /// Reads the variable `api_keys`.
+    ///
+    /// # Errors
+    /// Every rule that it breaks, without a value.
+    pub fn read(text: &str) -> Result<Self, Vec<String>> {
+        let rule = r#"must be a JSON array of {"id","role","study","site","sha256"}"#;
+        let entries: Vec<Entry> = config::json(text, rule)?;
+        let (mut keys, mut faults) = (BTreeMap::new(), Vec::new());
+        for (index, entry) in entries.into_iter().enumerate() {
+            let Some(hash) = unhex(&entry.sha256) else {
+                faults.push(format!("entry {index}: sha256 must be 64 hex digits"));
+                continue;
+            };
+            let principal = Principal { id: entry.id, role: entry.role, study: entry.study, site: entry.site };
+            if keys.insert(hash, principal).is_some() {
+                faults.push(format!("entry {index}: the key stands there twice"));
+            }
+        }
+        if faults.is_empty() { Ok(Keys(keys)) } else { Err(faults) }
+    }
+
+    /// Who sends this `Authorization` header, if their role covers the action.
+    ///
+    /// # Errors
+    /// 401 without a valid key, 403 when its role does not cover the action.
+    pub fn admit(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
+        self.decide(authorization, action).inspect_err(|problem| {
+            if problem.kind() == ProblemType::Unauthenticated {
+                log::warn("key-refused").outcome(problem.kind().as_str()).write();
+            }
+        })
+    }
+
+    fn decide(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
+        let missing = || Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>");
+        let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(missing());
+        }
+        let principal = self.0.get(&digest(key.trim().as_bytes()));
+        let unknown = || Problem::new(ProblemType::Unauthenticated, "the key is not known");
+        let principal = principal.ok_or_else(unknown)?;
+        if !principal.may(action) {
+            log::warn("key-refused").outcome(ProblemType::Forbidden.as_str()).key(&principal.id).write();
+            return Err(Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"));
+        }
+        Ok(principal)
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::digest::hex;
+
+    fn keys() -> Keys {
+        let hash = hex(&digest(b"secret"));
+        let text = format!(r#"[{{"id":"k","role":"submit","study":"A","site":"*","sha256":"{hash}"}}]"#);
+        Keys::read(&text).unwrap()
+    }
+
+    fn check(authorization: Option<&str>, action: Action, expected: Option<ProblemType>) {
+        let keys = keys();
+        let found = keys.admit(authorization, action).err().map(|problem| problem.kind());
+        assert_eq!(found, expected, "{authorization:?} {action:?}");
+    }
+
+    #[test]
+    fn a_key_opens_what_its_role_covers() {
+        check(Some("Bearer secret"), Action::Submit, None);
+        check(Some("bearer secret"), Action::Follow, None);
+        check(Some("Bearer secret"), Action::Read, Some(ProblemType::Forbidden));
+        check(Some("Bearer secret"), Action::Operate, Some(ProblemType::Forbidden));
+        for nobody in [None, Some("secret"), Some("Basic secret"), Some("Bearer Secret"), Some("Bearer "), Some("")] {
+            check(nobody, Action::Submit, Some(ProblemType::Unauthenticated));
+        }
+    }
+
+    #[test]
+    fn who_may_do_what_is_as_it_is_written_down() {
+        // In the order of the actions; docs/api.md says the same in words.
+        let table = [
+            (Role::Submit, "submit follow"),
+            (Role::Read, "follow read measure"),
+            (Role::Clinician, "follow read attend silence identify treat"),
+            (Role::Coordinator, "submit follow"),
+            (Role::Operator, "follow measure operate"),
+            (Role::Auditor, "follow measure audit"),
+            (Role::Admin, "submit follow read attend silence measure audit erase link operate configure"),
+        ];
+        for (role, expected) in table {
+            let may: Vec<String> = Action::ALL
+                .into_iter()
+                .filter(|action| role.may(*action))
+                .map(|action| format!("{action:?}").to_lowercase())
+                .collect();
+            assert_eq!(may.join(" "), expected, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_sees_only_its_study_and_site() {
+        let keys = keys();
+        let principal = keys.admit(Some("Bearer secret"), Action::Submit).unwrap();
+        assert!(principal.covers("A", "1") && !principal.covers("B", "1") && !principal.covers("", ""));
+    }
+
+    #[test]
+    fn faults_of_the_variable_are_told_together_and_without_values() {
+        let text = r#"[{"id":"a","role":"read","study":"*","site":"*","sha256":"zz"},
+                       {"id":"b","role":"read","study":"*","site":"*","sha256":"topsecret"}]"#;
+        let faults = Keys::read(text).err().unwrap();
+        assert_eq!(faults.len(), 2);
+        assert!(!faults.join(" ").contains("topsecret"));
+        assert!(Keys::read("{}").is_err() && Keys::read(r#"[{"id":"a","role":"king"}]"#).is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! The parameters of a query: each known and given once, all their faults at once.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use domain::{Code, Finding, Severity, Timestamp};
+use platform::percent::decode;
+
+use crate::edge::problem::Problem;
+
+/// The most of a parameter's name that a finding repeats, characters.
+const LONGEST_NAME: usize = 64;
+/// How many a page of a list holds if nobody says, and at most.
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 200;
+
+/// The parameters of a query, each taken out by whoever knows it. Faults are collected until [`Query::finish`].
+pub struct Query {
+    given: Vec<(&'static str, String)>,
+    known: &'static [&'static str],
+    faults: Vec<Finding>,
+}
+
+impl Query {
+    /// Reads a query, without its question mark, whose parameters are among `known`.
+    pub fn read(query: &str, known: &'static [&'static str]) -> Self {
+        let mut read = Query { given: Vec::new(), known, faults: Vec::new() };
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let Some(name) = known.iter().find(|known| **known == name) else {
+                read.faults.push(unknown(name, known));
+                continue;
+            };
+            if read.given.iter().any(|(other, _)| other == name) {
+                read.fault(name, Code::Conflict, "may stand there once");
+                continue;
+            }
+            match decode(value) {
+                Some(value) => read.given.push((name, value)),
+                None => read.fault(name, Code::Format, "must be percent-encoded UTF-8"),
+            }
+        }
+        read
+    }
+
+    /// Refuses all parameters.
+    ///
+    /// # Errors
+    /// 422 with each of them.
+    pub fn none(query: &str) -> Result<(), Problem> {
+        Query::read(query, &[]).finish()
+    }
+
+    /// Notes a fault of a parameter.
+    pub fn fault(&mut self, name: &str, code: Code, rule: impl Display) {
+        self.faults.push(Finding::new("", code, format!("{name} {rule}")));
+    }
+
+    /// The text of a parameter, which may be empty.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        debug_assert!(self.known.contains(&name));
+        let place = self.given.iter().position(|(own, _)| *own == name)?;
+        Some(self.given.swap_remove(place).1)
+    }
+
+    /// A parameter made into what is wanted of it; `rule` says what it must be.
+    pub fn take<T>(&mut self, name: &'static str, rule: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let value = read(&text).filter(|_| !text.is_empty());
+        if value.is_none() {
+            self.fault(name, Code::Format, format_args!("must be {rule}"));
+        }
+        value
+    }
+
+    /// Whether a parameter is there, and not `false`.
+    pub fn flag(&mut self, name: &'static str) -> bool {
+        match self.text(name).as_deref() {
+            Some("true" | "") => true,
+            None | Some("false") => false,
+            Some(_) => {
+                self.fault(name, Code::Choice, "must be true or false");
+                false
+            }
+        }
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, name: &'static str, absent: usize, bounds: RangeInclusive<usize>) -> usize {
+        let Some(text) = self.text(name) else { return absent };
+        match text.parse() {
+            Ok(number) if bounds.contains(&number) => number,
+            _ => {
+                self.fault(
+                    name,
+                    Code::Range,
+                    format_args!("must be a number from {} to {}", bounds.start(), bounds.end()),
+                );
+                absent
+            }
+        }
+    }
+
+    /// How many a page of a list is to hold: `limit`.
+    pub fn limit(&mut self) -> usize {
+        self.number("limit", PAGE, 1..=LONGEST_PAGE)
+    }
+
+    /// Where a page of a list goes on: `cursor`.
+    pub fn cursor<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.take("cursor", "the cursor of an earlier answer", read)
+    }
+
+    /// From when on: `since`, milliseconds since the epoch.
+    pub fn since(&mut self) -> Option<i64> {
+        let rule = "a time as RFC 3339 with an offset, with + written as %2B";
+        self.take("since", rule, Timestamp::parse).map(Timestamp::millis)
+    }
+
+    /// How urgent: `severity`.
+    pub fn severity(&mut self) -> Option<Severity> {
+        self.take("severity", "critical, high, moderate or info", Severity::parse)
+    }
+
+    /// All faults of the query, if there are any.
+    ///
+    /// # Errors
+    /// 422 with all of them.
+    pub fn finish(self) -> Result<(), Problem> {
+        if self.faults.is_empty() { Ok(()) } else { Err(Problem::invalid(self.faults)) }
+    }
+}
+
+/// A parameter that a path does not know. Its name is told, so that of several each is; a long one is cut.
+fn unknown(name: &str, known: &[&str]) -> Finding {
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    let rule = match known {
+        [] => format!("{name} is not a parameter here: this path takes none"),
+        known => format!("{name} is not a parameter here: the query may hold {}", known.join(", ")),
+    };
+    Finding::new("", Code::Unknown, rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_parameter_is_told_by_its_name_and_a_long_one_is_cut() {
+        let told = |name: &str, known: &[&str]| unknown(name, known).detail;
+        assert_eq!(told("foo", &["limit", "cursor"]), "foo is not a parameter here: the query may hold limit, cursor");
+        assert_eq!(told("%C3%A9", &[]), "%C3%A9 is not a parameter here: this path takes none");
+        assert!(told(&"n".repeat(10_000), &[]).len() < 128);
+    }
+
+    #[test]
+    fn every_fault_is_told_and_what_is_sound_is_read() {
+        let read = |text: &str| {
+            let mut query = Query::read(text, &["study", "limit", "partial", "since"]);
+            let read = (query.text("study"), query.limit(), query.flag("partial"), query.since());
+            (read, query.finish().err().map_or(0, |problem| problem.findings().len()))
+        };
+        assert_eq!(read(""), ((None, PAGE, false, None), 0));
+        let all = "study=%E9%99%88&limit=7&partial&since=1970-01-01T00:00:01%2B00:00";
+        assert_eq!(read(all), ((Some("陈".to_owned()), 7, true, Some(1000)), 0));
+        assert_eq!(read("study=%zz&limit=0&limit=1&partial=1&since=&other=1").1, 6);
+    }
+}

@@ -1,0 +1,81 @@
+//! What requests have in common: their methods, their bodies, why something is changed.
+
+use domain::{Code, Finding};
+use platform::http::Incoming;
+use platform::{Error, log};
+
+use crate::edge::problem::{Problem, ProblemType};
+use crate::settings::Changed;
+
+/// Header that says why something is changed; it goes into the audit chain.
+const REASON: &str = "x-change-reason";
+/// The longest reason, characters.
+const LONGEST_REASON: usize = 500;
+
+/// The path takes only these methods; `allowed` is the same as a text.
+///
+/// # Errors
+/// 405.
+pub fn only(incoming: &Incoming, methods: &[&str], allowed: &'static str) -> Result<(), Problem> {
+    if methods.contains(&incoming.method) {
+        return Ok(());
+    }
+    Err(Problem::method_not_allowed(allowed))
+}
+
+/// Why something is changed, if that is said.
+///
+/// # Errors
+/// 422 when it is empty, too long, or not one line.
+pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
+    let Some(reason) = incoming.header(REASON) else { return Ok(None) };
+    let reason = reason.trim();
+    if (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
+        return Ok(Some(reason.to_owned()));
+    }
+    let rule = "the header x-change-reason must be 1 to 500 characters";
+    Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
+}
+
+/// The body of a request that sends JSON, as it is.
+///
+/// # Errors
+/// 415 for another type, 413 when it is longer than `limit` bytes, 400 when it breaks off.
+pub async fn body(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Problem> {
+    if !incoming.is_json() {
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json"));
+    }
+    bytes(incoming, limit).await
+}
+
+/// A body of any type.
+///
+/// # Errors
+/// 413 when it is longer than `limit` bytes, 400 when it breaks off.
+pub async fn bytes(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Problem> {
+    incoming.body(limit).await.map_err(|error| Problem::unread(error, limit))
+}
+
+/// What became of a change of the settings.
+///
+/// # Errors
+/// Why it was refused; 503 when somebody else is changing them.
+pub fn made<T>(changed: Changed<T, Problem>) -> Result<T, Problem> {
+    match changed {
+        Changed::Made(made) => Ok(made),
+        Changed::Refused(problem) => Err(problem),
+        Changed::Busy => Err(Problem::new(ProblemType::Busy, "somebody else is changing the settings, send it again")),
+    }
+}
+
+/// What a client is told when a service that the answer needs is away; the cause is for the log.
+pub fn away(error: &Error) -> Problem {
+    log::error("operation-failed").cause(error).write();
+    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+}
+
+/// What a client is told by a component whose variables have faults.
+pub fn misconfigured(faults: &impl std::fmt::Display) -> Problem {
+    log::error("misconfigured").cause(faults).write();
+    Problem::new(ProblemType::Unavailable, "the service is not configured")
+}

@@ -1,0 +1,203 @@
+//! The HTTP edge of a component: from its table of routes to an answer.
+//!
+//! Guarantee: a path that no route has is 404 and a method that none has there is 405 before anything is read; then the
+//! variables, then the key and its role, then the handler. Every refusal is a problem, and is counted.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use platform::config::Faults;
+use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::http::{Incoming, Reply};
+use platform::redis::Redis;
+
+use crate::edge::auth::{Action, Keys, Principal};
+use crate::edge::problem::{Problem, ProblemType};
+use crate::edge::request::misconfigured;
+use crate::figures::refusals;
+
+/// What a handler gives.
+pub type Answer = LocalBoxFuture<'static, Result<Reply, Problem>>;
+
+/// Who may call a route, and what answers.
+pub enum Handler<C: 'static> {
+    /// The holder of a key whose role covers the action.
+    Key(Action, fn(Call<C>) -> Answer),
+    /// Anybody. It reads the variables that it needs by itself.
+    Open(fn(Incoming, Vec<String>) -> Answer),
+}
+
+/// A method of a path, and who answers it.
+pub struct Route<C: 'static> {
+    /// The method, in capitals; `GET` for `HEAD` as well.
+    pub method: &'static str,
+    /// The path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Who answers.
+    pub handler: Handler<C>,
+}
+
+impl<C> Route<C> {
+    /// A route for the holders of keys.
+    pub const fn key(method: &'static str, path: &'static str, action: Action, handler: fn(Call<C>) -> Answer) -> Self {
+        Route { method, path, handler: Handler::Key(action, handler) }
+    }
+
+    /// A route for anybody.
+    pub const fn open(method: &'static str, path: &'static str, handler: fn(Incoming, Vec<String>) -> Answer) -> Self {
+        Route { method, path, handler: Handler::Open(handler) }
+    }
+
+    /// The segments that stand for the names in the pattern, if the path is one of this route's.
+    fn segments(&self, path: &str) -> Option<Vec<String>> {
+        let (mut pattern, mut given, mut found) = (self.path.split('/'), path.split('/'), Vec::new());
+        loop {
+            match (pattern.next(), given.next()) {
+                (None, None) => return Some(found),
+                (Some(name), Some(segment)) if name.starts_with('{') && !segment.is_empty() => {
+                    found.push(segment.to_owned());
+                }
+                (Some(name), Some(segment)) if name == segment => {}
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// A route without what answers it, for descriptions and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    /// The method, in capitals.
+    pub method: &'static str,
+    /// The path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// What the role of the key must cover; none where no key is asked for.
+    pub action: Option<Action>,
+}
+
+/// The routes of a component without what answers them.
+pub fn described<C>(routes: &[Route<C>]) -> Vec<Described> {
+    let action = |handler: &Handler<C>| match handler {
+        Handler::Key(action, _) => Some(*action),
+        Handler::Open(_) => None,
+    };
+    let described =
+        |route: &Route<C>| Described { method: route.method, path: route.path, action: action(&route.handler) };
+    routes.iter().map(described).collect()
+}
+
+/// A request that a key's holder may make.
+pub struct Call<C> {
+    /// What the component knows from its variables.
+    pub config: Rc<C>,
+    /// Whose key was sent.
+    pub principal: Principal,
+    /// The request.
+    pub incoming: Incoming,
+    /// When it has to be answered.
+    pub deadline: Deadline,
+    segments: Vec<String>,
+}
+
+impl<C> Call<C> {
+    /// The segment of the path that stands for the pattern's name of this number, from 0.
+    pub fn segment(&self, number: usize) -> &str {
+        self.segments.get(number).map_or("", String::as_str)
+    }
+}
+
+/// A component that answers HTTP by a table of routes.
+pub trait Component: Sized + 'static {
+    /// Its routes.
+    const ROUTES: &'static [Route<Self>];
+    /// The longest that a request may take; a client may ask for less.
+    const TOTAL: Duration = Duration::from_secs(3);
+    /// Whether the edge ends what takes longer. Else the handlers mind their deadline themselves.
+    const ENDS: bool = true;
+
+    /// What it knows from its variables, read once per instance.
+    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>>;
+    /// The server where refusals are counted.
+    fn redis(&self) -> &Redis;
+    /// Who may ask.
+    fn keys(&self) -> &Keys;
+}
+
+/// Answers a request: by one of the routes, or with a problem.
+pub async fn serve<C: Component>(incoming: Incoming) -> Reply {
+    match answer::<C>(incoming).await {
+        Ok(reply) => reply,
+        Err(problem) => refused::<C>(problem).await.into(),
+    }
+}
+
+/// Counts a refusal.
+pub async fn refused<C: Component>(problem: Problem) -> Problem {
+    if let Ok(config) = C::config().await {
+        refusals::refused(config.redis(), problem.outcome(), refusals::UNKNOWN, refusals::UNKNOWN, refusals::UNKNOWN);
+    }
+    problem
+}
+
+/// Answers a request by one of the routes.
+///
+/// # Errors
+/// 404, 405, 503 for wrong variables, 401, 403, 504, and what the handler refuses.
+pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> {
+    let matching = || C::ROUTES.iter().filter_map(|route| Some((route, route.segments(&incoming.path)?)));
+    let Some((route, segments)) = matching().find(|(route, _)| route.method == incoming.method) else {
+        let allowed: Vec<&str> = matching().map(|(route, _)| route.method).collect();
+        return Err(if allowed.is_empty() {
+            Problem::not_found()
+        } else {
+            Problem::method_not_allowed(&allowed.join(", "))
+        });
+    };
+    match route.handler {
+        Handler::Open(handler) => handler(incoming, segments).await,
+        Handler::Key(action, handler) => {
+            let deadline = Deadline::after_or_sooner(C::TOTAL, incoming.header(HEADER));
+            let config = C::config().await.map_err(|faults| misconfigured(&faults))?;
+            let principal = config.keys().admit(incoming.header("authorization"), action)?.clone();
+            let call = Call { config: Rc::clone(&config), principal, incoming, deadline, segments };
+            if !C::ENDS {
+                return handler(call).await;
+            }
+            within(deadline, config.redis(), handler(call)).await
+        }
+    }
+}
+
+/// Answers before the deadline, one way or the other.
+///
+/// # Errors
+/// 504 when it passes, and what the answer refuses.
+pub async fn within<T>(
+    deadline: Deadline,
+    redis: &Redis,
+    answer: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    deadline.run(answer).await.unwrap_or_else(|TimedOut| {
+        redis.forget();
+        Err(Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments(pattern: &'static str, path: &str) -> Option<Vec<String>> {
+        Route::<()>::open("GET", pattern, |_, _| Box::pin(async { Err(Problem::not_found()) })).segments(path)
+    }
+
+    #[test]
+    fn a_name_stands_for_one_segment_that_is_not_empty() {
+        assert_eq!(segments("/v1/alerts", "/v1/alerts"), Some(vec![]));
+        assert_eq!(segments("/v1/alerts/{alert}/resolve", "/v1/alerts/a/resolve"), Some(vec!["a".to_owned()]));
+        for path in ["/v1/alerts/", "/v1/alerts/a/b", "/v1/alerts", "/v1/alerts/a/"] {
+            assert_eq!(segments("/v1/alerts/{alert}", path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Erasure: what must not come back, whoever still holds it.
+//!
+//! Guarantee: once [`erase`] has returned, the door refuses the submission, and no worker leaves anything of it in the
+//! store or sends it anywhere, even one that claimed it before.
+//!
+//! Mechanism: one script remembers the erasure in a hash and turns the door's mark into a tombstone, which never
+//! expires. A worker asks before it works on what it claimed and again after it has stored it: it sees an erasure at one
+//! of the two, or has stored before the erasure began, which then removes what it finds.
+//!
+//! Not for: the copies that others have. What was sent to a receiver, or is in a backup or in Redis' append-only file
+//! until it is rewritten, is beyond reach.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use domain::alert::admission::repeat_key;
+use domain::reading::{Json, Limits};
+use domain::{Code, Finding};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use spin_sdk::redis::RedisResult;
+
+use crate::audit::{self, Action, Change};
+use crate::edge::problem::Problem;
+use crate::wire::entry::{Record, State, Submission};
+use crate::wire::evaluation::Evaluation;
+use crate::{alerts, names};
+use platform::digest::{digest, hex};
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text};
+use platform::{Error, Kind, log};
+
+/// The longest reason, or other text of a body, characters.
+const LONGEST_TEXT: usize = 500;
+
+/// An erasure: who wanted it, when and why, and what is left of the submission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// The record that takes the place of the submission's own, as it is stored. See [`tombstone`].
+    pub tombstone: String,
+}
+
+/// The reason that a request's body gives: `{"reason": "..."}`.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 with every fault.
+pub fn reason(body: &[u8]) -> Result<String, Problem> {
+    let [reason] = texts(body, ["reason"])?;
+    Ok(reason)
+}
+
+/// The texts of a request's body, an object of just these members, each one line of 1 to 500 characters.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 with every fault.
+pub fn texts<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[String; N], Problem> {
+    let Json { value, mut faults } = Problem::json(body, Limits::REQUEST)?;
+    let Value::Object(mut members) = value else {
+        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+    };
+    let texts = names.map(|name| {
+        let given = members.remove(name);
+        let (code, rule) = match given {
+            None | Some(Value::Null) => (Code::Required, "is required"),
+            Some(Value::String(text)) => {
+                let text = text.trim();
+                let fits = (1..=LONGEST_TEXT).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+                if fits {
+                    return text.to_owned();
+                }
+                (Code::Format, "must be 1 to 500 characters on one line")
+            }
+            Some(_) => (Code::Type, "must be a string"),
+        };
+        faults.push(Finding::new(domain::intake::pointer(name), code, rule));
+        String::new()
+    });
+    let unknown = "is not a member of this document";
+    faults.extend(members.keys().map(|key| Finding::new(domain::intake::pointer(key), Code::Unknown, unknown)));
+    if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }
+}
+
+/// A record that tells the submission's place in study and site and has no content.
+///
+/// # Errors
+/// [`Kind::Refused`] when it cannot be written as JSON.
+pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at: &str) -> Result<String, Error> {
+    let own = str::to_owned;
+    kv::json(&Record::<&str> {
+        state: State::Erased,
+        reason: None,
+        submission: Submission {
+            submission_id: own(submission_id),
+            study_id: own(study_id),
+            site_id: own(site_id),
+            subject: String::new(),
+            kind: String::new(),
+            instrument: None,
+            instrument_version: None,
+            parameters: BTreeMap::new(),
+            authored_at: String::new(),
+            received_at: own(received_at),
+            key: String::new(),
+            hash: String::new(),
+            amends: None,
+            amends_reason: None,
+            flags: Vec::new(),
+            removed: BTreeMap::new(),
+            content: serde_json::Map::new(),
+        },
+        scored_with: None,
+        scores: Vec::new(),
+        alerts: Vec::new(),
+        judged: Evaluation::default(),
+    })
+}
+
+/// Begins an erasure; `facts` are its study, site and time of receipt, as the door keeps them. Gives the one that holds: the first, if the submission was erased before.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe.
+pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
+    let once = names::once(submission_id);
+    let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
+    let reply = redis.eval(lua!("erasure.lua"), &[&once, names::ERASED], arguments).await?;
+    reply.first().and_then(read).ok_or_else(|| unexpected("erasure"))
+}
+
+/// Which of these submissions are erased, and how.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasure>, Error> {
+    let mut found = BTreeMap::new();
+    for (id, value) in ids.iter().zip(ask(redis, ids).await?) {
+        if !matches!(value, RedisResult::Nil) {
+            // What cannot be read must not pass for what was never erased.
+            found.insert((*id).to_owned(), read(&value).ok_or_else(|| unexpected("HMGET"))?);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether each of these submissions is erased.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn known(redis: &Redis, ids: &[&str]) -> Result<Vec<bool>, Error> {
+    let reply = ask(redis, ids).await?;
+    Ok(reply.iter().map(|value| !matches!(value, RedisResult::Nil)).collect())
+}
+
+async fn ask(redis: &Redis, ids: &[&str]) -> Result<Vec<RedisResult>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let arguments = [names::ERASED].iter().chain(ids).map(|argument| text(*argument)).collect();
+    let reply = redis.command("HMGET", arguments).await?;
+    if reply.len() == ids.len() { Ok(reply) } else { Err(unexpected("HMGET")) }
+}
+
+fn read(value: &RedisResult) -> Option<Erasure> {
+    match value {
+        RedisResult::Binary(bytes) => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn unexpected(what: &'static str) -> Error {
+    Error::new("redis", Kind::Away, format_args!("unexpected reply of {what}"))
+}
+
+/// Adds to a batch the tombstone of an erased entity and the erasure's place in its audit chain.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe, and appends nothing twice.
+pub async fn bury(
+    redis: &Redis,
+    store: &Store,
+    batch: &mut Batch,
+    entity: &str,
+    erasure: &Erasure,
+) -> Result<(), Error> {
+    // Read now: until the erasure was known, a worker may have stored it.
+    let before = store.bytes(entity).await?;
+    let after = hex(&digest(erasure.tombstone.as_bytes()));
+    batch.put_text(entity.to_owned(), erasure.tombstone.clone());
+    let head = audit::head(redis, entity).await?;
+    if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
+        // An earlier attempt got as far as this, perhaps no further.
+        return batch.put(names::audit(entity, head.n), &head);
+    }
+    let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
+    let change = Change {
+        at: &erasure.at,
+        actor: &erasure.actor,
+        action: Action::Erased,
+        reason: Some(&erasure.reason),
+        refers_to: None,
+        old: before.as_deref(),
+        new: Some(&after),
+    };
+    audit::append(redis, store, batch, entity, &change).await.map(|_| ())
+}
+
+/// Leaves nothing but tombstones of erased submissions in the store: for a worker that may have stored them since, or
+/// may have died after it did. `alerts` are those it may have stored with them: where the tombstone is in place already,
+/// it no longer names them.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts: Vec<String>) -> Result<(), Error> {
+    if erased.is_empty() {
+        return Ok(());
+    }
+    let store = Store::open().await?;
+    let mut batch = Batch::default();
+    for (id, erasure) in erased {
+        alerts.extend(alerts_of(&store, id).await?);
+        let entity = names::submission(id);
+        batch.put_text(entity.clone(), erasure.tombstone.clone());
+        // The worker may have written a first record over that of the erasure.
+        let head = audit::head(redis, &entity).await?;
+        if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
+            batch.put(names::audit(&entity, head.n), &head)?;
+        }
+        log::info("submission-dropped").submission(id).outcome("erased").write();
+    }
+    remove_alerts(redis, &store, alerts).await?;
+    kv::remove_all(&erased.keys().flat_map(beside).collect::<Vec<_>>())?;
+    kv::put_all(&mut batch)
+}
+
+/// As much of a submission's record as names its alerts.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Raised {
+    alerts: Vec<String>,
+}
+
+/// The keys of the records that a submission has beside its own and its alerts'.
+pub fn beside(submission_id: impl Display + Copy) -> [String; 2] {
+    [names::rescored(submission_id), names::overdue(submission_id)]
+}
+
+/// The alerts of a stored submission, and of the silence after it.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
+    let mut alerts = Vec::new();
+    for key in [names::submission(submission_id), names::overdue(submission_id)] {
+        alerts.extend(store.get::<Raised>(&key).await?.unwrap_or_default().alerts);
+    }
+    Ok(alerts)
+}
+
+/// Removes alerts and what became of them, from the store and from Redis. It comes before the tombstone, which no longer
+/// names them.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe.
+pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Result<(), Error> {
+    let (mut keys, mut marks) = (Vec::new(), Vec::with_capacity(ids.len()));
+    for id in &ids {
+        let raised: Option<crate::wire::entry::Alert> = store.get(&names::alert(id)).await?;
+        marks.push(raised.map(|raised| repeat_key(&alerts::facts_of(&raised))).unwrap_or_default());
+        let stored: Option<serde_json::Value> = store.get(&names::stored_alert_state(id)).await?;
+        if let Some(state) = stored.as_ref().and_then(domain::alert::state::State::read) {
+            keys.extend(state.deliveries().iter().map(|it| names::delivery(id, &it.receiver)));
+            keys.extend((0..state.entries()).map(|n| names::alert_history(id, n)));
+        }
+        keys.extend([names::stored_alert_state(id), names::alert(id)]);
+    }
+    alerts::forget(redis, &ids, &marks).await?;
+    kv::remove_all(&keys)
+}
+
+/// Removes what waits for its time or was given up and belongs to a submission, or to what else has its id in this
+/// `member`. What is on its way to a worker stays: the worker drops it.
+///
+/// # Errors
+/// [`Kind::Away`]; asking again is safe.
+pub async fn sweep(redis: &Redis, member: &str, id: &str) -> Result<(), Error> {
+    // As serde writes the member, in an entry and in an alert.
+    let needle = format!("\"{member}\":\"{id}\"");
+    let mut cursor = text("0");
+    loop {
+        let pattern = format!("*{needle}*");
+        let arguments = vec![text(names::DUE), cursor, text("MATCH"), text(pattern), text("COUNT"), text("1000")];
+        let mut reply = redis.command("ZSCAN", arguments).await?.into_iter();
+        let next = reply.next().as_ref().and_then(string).ok_or_else(|| unexpected("ZSCAN"))?;
+        while let (Some(member), Some(_)) = (reply.next(), reply.next()) {
+            if let RedisResult::Binary(member) = member {
+                let member = spin_sdk::redis::RedisParameter::Binary(member);
+                redis.command("ZREM", vec![text(names::DUE), member]).await?;
+            }
+        }
+        if next == "0" {
+            break;
+        }
+        cursor = text(next);
+    }
+    let mut after = "-".to_owned();
+    loop {
+        let arguments = vec![text(&after), text("500"), text(&needle)];
+        let reply = redis.eval(lua!("erasure/dead.lua"), &[names::DEAD], arguments).await?;
+        match reply.first().and_then(string) {
+            Some(last) if last.is_empty() => return Ok(()),
+            Some(last) => after = format!("({last}"),
+            None => return Err(unexpected("dead")),
+        }
+    }
+}

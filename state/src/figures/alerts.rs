@@ -1,0 +1,120 @@
+//! What there is to measure of alerts: how many there are, how long they took, how calls ended, what was given up.
+//!
+//! Guarantee: all figures of one reading are of one moment, read by one script.
+
+use std::collections::BTreeMap;
+
+use spin_sdk::redis::RedisResult;
+
+use crate::alerts::BUCKETS_MS;
+use crate::names;
+use platform::Error;
+use platform::redis::{Redis, integer, string, unexpected};
+
+/// A histogram of durations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// How many were within each of [`BUCKETS_MS`] and not within the one before; last, those beyond all.
+    pub buckets: [u64; BUCKETS_MS.len() + 1],
+    /// The sum of all, milliseconds.
+    pub sum_ms: u64,
+}
+
+/// A reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertStats {
+    /// How many alerts there are, by state and severity.
+    pub counts: BTreeMap<(String, String), u64>,
+    /// By what took so long and severity.
+    pub lags: BTreeMap<(String, String), Lag>,
+    /// Calls, by channel and outcome.
+    pub attempts: BTreeMap<(String, String), u64>,
+    /// What the clock found.
+    pub watch: BTreeMap<String, u64>,
+    /// Dead letters that there ever were.
+    pub dead_total: u64,
+    /// Receivers that want no message any more.
+    pub disabled: Vec<String>,
+}
+
+/// Takes a reading.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn read(redis: &Redis) -> Result<AlertStats, Error> {
+    let keys = [names::DEAD, names::ALERT_COUNTS, names::LAG, names::ATTEMPTS, names::WATCH, names::DISABLED];
+    let reply = redis.eval(lua!("figures/alerts.lua"), &keys, Vec::new()).await?;
+    stats(&reply).ok_or_else(|| unexpected("alert_stats"))
+}
+
+fn stats(reply: &[RedisResult]) -> Option<AlertStats> {
+    let mut values = reply.iter();
+    let mut stats = AlertStats { dead_total: whole(values.next()?)?, ..AlertStats::default() };
+    let mut hashes = Vec::new();
+    while let Some(length) = values.next() {
+        let length = usize::try_from(whole(length)?).ok()?;
+        let pairs: Vec<&RedisResult> = values.by_ref().take(length).collect();
+        hashes.push(pairs);
+    }
+    let [counts, lags, attempts, watch, disabled] = hashes.as_slice() else { return None };
+    // A field that another version wrote in another form is not ours to read.
+    for (field, value) in fields(counts) {
+        if let (Some((phase, severity)), Some(count)) = (field.split_once('|'), whole(value)) {
+            stats.counts.insert((phase.to_owned(), severity.to_owned()), count);
+        }
+    }
+    for (field, value) in fields(lags) {
+        let mut parts = field.split('|');
+        let (Some(what), Some(severity), Some(bucket)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let (lag, value) = (stats.lags.entry((what.to_owned(), severity.to_owned())).or_default(), whole(value)?);
+        let place = match bucket {
+            "sum" => {
+                lag.sum_ms = value;
+                continue;
+            }
+            "inf" => Some(BUCKETS_MS.len()),
+            bound => BUCKETS_MS.iter().position(|own| own.to_string() == bound),
+        };
+        if let Some(bucket) = place.and_then(|place| lag.buckets.get_mut(place)) {
+            *bucket = value;
+        }
+    }
+    for (field, value) in fields(attempts) {
+        if let (Some((channel, outcome)), Some(count)) = (field.split_once('|'), whole(value)) {
+            stats.attempts.insert((channel.to_owned(), outcome.to_owned()), count);
+        }
+    }
+    stats.watch = fields(watch).filter_map(|(field, value)| Some((field, whole(value)?))).collect();
+    stats.disabled = fields(disabled).map(|(receiver, _)| receiver).collect();
+    Some(stats)
+}
+
+fn fields<'a>(pairs: &'a [&'a RedisResult]) -> impl Iterator<Item = (String, &'a RedisResult)> {
+    pairs.chunks(2).filter_map(|pair| match pair {
+        [field, value] => Some((string(field)?, *value)),
+        _ => None,
+    })
+}
+
+/// A count that a race made negative for a moment is none.
+fn whole(value: &RedisResult) -> Option<u64> {
+    integer(value).map(|count| u64::try_from(count).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_a_flat_list() {
+        let words = "7 2 open|high 3 4 alert-to-delivered|high|25 2 alert-to-delivered|high|sum 40 \
+                     2 webhook|delivered 2 2 overdue 1 2 hook 2026-03-01";
+        let reply: Vec<RedisResult> = words.split_whitespace().map(|it| RedisResult::Binary(it.into())).collect();
+        let read = stats(&reply).unwrap();
+        assert_eq!((read.dead_total, read.watch["overdue"], read.disabled.len()), (7, 1, 1));
+        assert_eq!(read.counts[&("open".to_owned(), "high".to_owned())], 3);
+        let lag = &read.lags[&("alert-to-delivered".to_owned(), "high".to_owned())];
+        assert_eq!((lag.buckets[1], lag.buckets.iter().sum::<u64>(), lag.sum_ms), (2, 2, 40));
+        assert_eq!(stats(&reply[..3]), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! What there is to measure: counters of the doors, lengths of the queues.
+//!
+//! Guarantee: all figures of one reading are of one moment, read by one script.
+
+use spin_sdk::redis::RedisResult;
+
+use crate::names::{self, Queue};
+use platform::Error;
+use platform::redis::{Redis, integer, string, unexpected};
+
+/// One counter. `*` stands for what is not known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counter {
+    /// The study.
+    pub study: String,
+    /// The site.
+    pub site: String,
+    /// `response`, or the kind of report.
+    pub kind: String,
+    /// What was counted: `accepted`, `duplicate`, `conflict`, `rejected`, `oversized`, `limited`, `busy`, `unauthenticated`,
+    /// `forbidden`.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// How often calls to a service of the users ended in one way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Calls {
+    /// The service, by its name in the configuration.
+    pub service: String,
+    /// `ok`, `refused`, `timed-out`, `cancelled`, `unreachable`, `unreadable`.
+    pub outcome: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// A queue at the moment of the reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Which queue.
+    pub queue: Queue,
+    /// Submissions, alerts or analyses that are not finished.
+    pub entries: u64,
+    /// When the oldest of them came in, milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+}
+
+/// A reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// What must happen later.
+    pub due: u64,
+    /// What was given up.
+    pub dead: u64,
+    /// All queues.
+    pub queues: Vec<Backlog>,
+    /// All counters, sorted by study, site, kind and outcome.
+    pub counters: Vec<Counter>,
+    /// Calls to services, sorted by service and outcome.
+    pub calls: Vec<Calls>,
+}
+
+/// Takes a reading.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away).
+pub async fn read(redis: &Redis) -> Result<Stats, Error> {
+    let keys: Vec<&str> =
+        [names::STATS, names::DUE, names::DEAD, names::MORE].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();
+    let reply = redis.eval(lua!("queue/stats.lua"), &keys, Vec::new()).await?;
+    stats(&reply).ok_or_else(|| unexpected("stats"))
+}
+
+fn stats(reply: &[RedisResult]) -> Option<Stats> {
+    let mut values = reply.iter();
+    let number = |values: &mut std::slice::Iter<'_, RedisResult>| u64::try_from(integer(values.next()?)?).ok();
+    let (due, dead) = (number(&mut values)?, number(&mut values)?);
+    let mut queues = Vec::with_capacity(Queue::ALL.len());
+    for queue in Queue::ALL {
+        let entries = number(&mut values)?;
+        let oldest = string(values.next()?)?;
+        let oldest_ms = oldest.split('-').next().and_then(|millis| millis.parse().ok());
+        queues.push(Backlog { queue, entries, oldest_ms });
+    }
+    let (mut counters, mut calls) = (Vec::with_capacity(values.len() / 2), Vec::new());
+    while let Some(field) = values.next() {
+        let (field, count) = (string(field)?, number(&mut values)?);
+        // A field that another version wrote in another form is not ours to read.
+        counters.extend(counter(&field, count));
+        calls.extend(called(&field, count));
+    }
+    counters.sort();
+    calls.sort();
+    Some(Stats { due, dead, queues, counters, calls })
+}
+
+fn called(field: &str, count: u64) -> Option<Calls> {
+    let (service, outcome) = field.strip_prefix("call|")?.split_once('|')?;
+    let own = str::to_owned;
+    (!outcome.contains('|')).then(|| Calls { service: own(service), outcome: own(outcome), count })
+}
+
+fn counter(field: &str, count: u64) -> Option<Counter> {
+    let mut parts = field.split('|').map(str::to_owned);
+    let (outcome, study, site, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then_some(Counter { outcome, study, site, kind, count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(text: &str) -> RedisResult {
+        RedisResult::Binary(text.into())
+    }
+
+    #[test]
+    fn a_reading_is_a_flat_list() {
+        let number = RedisResult::Int64;
+        // Due, dead, two for each queue, then the counters.
+        let reply = [
+            number(3),
+            number(1),
+            number(2),
+            binary("1700000000000-0"),
+            number(0),
+            binary(""),
+            number(0),
+            binary(""),
+            number(0),
+            binary(""),
+            binary("rejected|*|*|lab"),
+            binary("7"),
+            binary("accepted|A|1|response"),
+            binary("5"),
+            binary("accepted|A|1"),
+            binary("9"),
+            binary("call|orders|timed-out"),
+            binary("2"),
+        ];
+        let read = stats(&reply).unwrap();
+        assert_eq!((read.due, read.dead), (3, 1));
+        assert_eq!(read.queues[0].oldest_ms, Some(1_700_000_000_000));
+        assert_eq!((read.queues[1].entries, read.queues[1].oldest_ms), (0, None));
+        let calls: Vec<(&str, &str, u64)> =
+            read.calls.iter().map(|c| (c.service.as_str(), c.outcome.as_str(), c.count)).collect();
+        let read: Vec<(&str, u64)> = read.counters.iter().map(|c| (c.outcome.as_str(), c.count)).collect();
+        assert_eq!(read, [("rejected", 7), ("accepted", 5)]);
+        assert_eq!(calls, [("orders", "timed-out", 2)]);
+        assert_eq!(stats(&reply[..3]), None);
+        assert_eq!(stats(&reply[..11]), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! What a month of a study brought, counted as submissions are finished.
+//!
+//! Guarantee: a submission is counted once, by the script that finishes it. Erasing it does not take it out again: these
+//! are figures, and name nobody.
+
+use std::collections::BTreeMap;
+
+use crate::names;
+use platform::Error;
+use platform::redis::{Redis, integer, string, text, unexpected};
+
+/// The counters of a month.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Month {
+    /// Submissions by day of the month and site.
+    pub submissions: BTreeMap<(u8, String), u64>,
+    /// Alerts by severity.
+    pub alerts: BTreeMap<String, u64>,
+}
+
+/// The counter of a submission that came in at this time, RFC 3339 in UTC: the month it belongs to, and the field.
+pub fn submission<'a>(received_at: &'a str, site: &str) -> Option<(&'a str, String)> {
+    Some((received_at.get(..7)?, ["day|", received_at.get(8..10)?, "|", site].concat()))
+}
+
+/// The counter of an alert.
+pub fn alert(severity: &str) -> String {
+    ["alert|", severity].concat()
+}
+
+/// The counters of a month, given as `2026-03`.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away).
+pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Error> {
+    let reply = redis.command("HGETALL", vec![text(names::month(study, month))]).await?;
+    let mut read = Month::default();
+    let (pairs, rest) = reply.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(unexpected("HGETALL"));
+    }
+    for [field, count] in pairs {
+        let (Some(field), Some(count)) = (string(field), integer(count)) else { continue };
+        let count = u64::try_from(count).unwrap_or(0);
+        let mut parts = field.split('|');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("day"), Some(day), Some(site)) => {
+                let Ok(day) = day.parse() else { continue };
+                read.submissions.insert((day, site.to_owned()), count);
+            }
+            (Some("alert"), Some(severity), None) => drop(read.alerts.insert(severity.to_owned(), count)),
+            // A field that another version wrote in another form is not ours to read.
+            _ => {}
+        }
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submission_counts_for_the_day_it_came_in() {
+        assert_eq!(submission("2026-03-01T08:00:00.000Z", "S1"), Some(("2026-03", "day|01|S1".to_owned())));
+        assert_eq!(submission("2026", "S1"), None);
+    }
+}

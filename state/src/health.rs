@@ -1,0 +1,5 @@
+//! Whether Vigil works: variables, the self-check, what should have moved.
+
+pub mod check;
+pub mod self_check;
+pub mod watch;

@@ -1,0 +1,142 @@
+//! The self-check on its way: out through the door's own script, back when `dispatch` hands over its alert.
+//!
+//! Guarantee: however many hosts share a Redis, at most one goes out in an interval. It is never counted, listed, audited
+//! or shown with what users send, and leaves nothing behind that grows: one hash and one mark in Redis, one record in the store.
+//!
+//! Mechanism: it always has the same id, and the door remembers that id for an interval.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::self_check::{self, Back, STUDY, Seen};
+use spin_sdk::redis::RedisResult;
+
+use crate::alerts::change::Change;
+use crate::names;
+use crate::queue::{Door, Enqueued};
+use crate::wire::entry::{Alert, Entry, Submission};
+use platform::redis::{Redis, integer, millis, number, text, unexpected};
+use platform::trace::Trace;
+use platform::{Error, clock, kv};
+
+/// While the clock ticks, somebody looks more often than this.
+const STANDSTILL: Duration = Duration::from_secs(10);
+
+/// Whether a submission or an alert of this study is the self-check.
+pub fn is_probe(study: &str) -> bool {
+    study == STUDY
+}
+
+/// An interval in milliseconds.
+fn ms(interval: Duration) -> u64 {
+    u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Notes that somebody looks, and gives what is known. If nobody did for an interval, Vigil stood still, and it is waited
+/// for from now on.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn look(redis: &Redis, interval: Duration, now: Timestamp) -> Result<Seen, Error> {
+    let arguments = vec![number(now.millis()), millis(interval.max(STANDSTILL))];
+    let reply = redis.eval(lua!("health/self_check.lua"), &[names::SELF_CHECK], arguments).await?;
+    seen(&reply).ok_or_else(|| unexpected("self_check"))
+}
+
+/// What is known, without noting anything.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn read(redis: &Redis) -> Result<Seen, Error> {
+    let fields = [names::SELF_CHECK, "since", "sent", "arrived", "arrived-of"];
+    let reply = redis.command("HMGET", fields.map(text).to_vec()).await?;
+    seen(&reply).ok_or_else(|| unexpected("HMGET"))
+}
+
+fn seen(reply: &[RedisResult]) -> Option<Seen> {
+    let [since, sent, arrived, of] = reply else { return None };
+    let at = |value: &RedisResult| integer(value).map(Timestamp::from_millis);
+    let back = at(of).zip(at(arrived)).map(|(sent, at)| Back { sent, at });
+    Some(Seen { since: at(since), sent: at(sent), back })
+}
+
+/// Whether none has come back for too long.
+pub fn is_late(seen: &Seen, interval: Duration, now: Timestamp) -> bool {
+    seen.is_late(ms(interval), now)
+}
+
+/// Sends one if it is time, through a door of this capacity. Gives what became of it; none if it was not time.
+///
+/// # Errors
+/// [`platform::Kind::Away`].
+pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timestamp) -> Result<Option<Enqueued>, Error> {
+    if !look(redis, interval, now).await?.is_due(ms(interval), now) {
+        return Ok(None);
+    }
+    let own = || STUDY.to_owned();
+    let entry = Entry {
+        submission: Submission {
+            submission_id: own(),
+            study_id: own(),
+            site_id: own(),
+            subject: own(),
+            kind: "response".to_owned(),
+            instrument: Some(self_check::INSTRUMENT.to_owned()),
+            instrument_version: Some(self_check::VERSION.to_owned()),
+            parameters: Default::default(),
+            authored_at: now.rfc3339(),
+            received_at: now.rfc3339(),
+            key: own(),
+            hash: String::new(),
+            amends: None,
+            amends_reason: None,
+            flags: vec!["self-check".to_owned()],
+            removed: Default::default(),
+            content: self_check::answers(),
+        },
+        sealed: String::new(),
+        trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
+    };
+    let door = Door::apart(capacity, interval.as_secs().max(1), names::SELF_CHECK);
+    let payload = kv::json(&entry)?;
+    let probe = crate::queue::Submission {
+        id: STUDY,
+        mark: &format!("{STUDY} {STUDY} {STUDY} {}", now.rfc3339()),
+        scope: STUDY,
+        kind: "self-check",
+        flow: &names::flow(STUDY, STUDY, STUDY),
+        cost: payload.len(),
+        payload: &payload,
+        amends: None,
+    };
+    let outcome = door.enqueue(redis, "", "", &[probe]).await?.pop();
+    if outcome == Some(Enqueued::Queued) {
+        let fields = [text(names::SELF_CHECK), text("sent"), number(now.millis())];
+        redis.command("HSET", fields.to_vec()).await?;
+    }
+    Ok(outcome)
+}
+
+/// Writes down that the alert of one arrived.
+pub fn arrived(change: &mut Change, alert: &Alert, now: Timestamp) {
+    if let Some(sent) = Timestamp::parse(&alert.received_at) {
+        let [sent, now] = [sent, now].map(|at| at.millis().to_string());
+        change.command(["HSET", names::SELF_CHECK, "arrived", &now, "arrived-of", &sent]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let (known, nothing) = (RedisResult::Int64(7), RedisResult::Nil);
+        let at = Timestamp::from_millis(7);
+        let read = |reply: [&RedisResult; 4]| seen(&reply.map(Clone::clone)).unwrap();
+        assert_eq!(read([&nothing; 4]), Seen::default());
+        assert_eq!(read([&known; 4]), Seen { since: Some(at), sent: Some(at), back: Some(Back { sent: at, at }) });
+        assert_eq!(read([&known, &known, &known, &nothing]).back, None);
+        assert_eq!(seen(&[]), None);
+    }
+}

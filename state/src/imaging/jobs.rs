@@ -1,0 +1,412 @@
+//! Analyses of images as jobs: what Redis knows of them until they have a record.
+//!
+//! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store is
+//! what became of it; what is here says only how far it is before.
+
+use crate::erasure::Erasure;
+use crate::names::{self, Queue};
+use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::wire::entry::Attempt;
+use platform::Error;
+use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How long Redis remembers an analysis: within this, a resend under its id is recognised.
+const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+
+/// What is analysed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Image {
+    /// The service fetches it from here.
+    Url(String),
+    /// It rests in the store.
+    #[serde(rename_all = "camelCase")]
+    Stored {
+        /// Under this key.
+        key: String,
+        /// Of this type.
+        media_type: String,
+    },
+}
+
+/// An analysis as it was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Its id.
+    pub analysis_id: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// The subject's identity, sealed.
+    pub sealed: String,
+    /// Which service.
+    pub service: String,
+    /// Whether it goes before those that are not.
+    pub stat: bool,
+    /// What is analysed.
+    pub image: Image,
+    /// Who is told what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// When it was asked for, RFC 3339 in UTC.
+    pub requested_at: String,
+    /// The id of the key by which it was asked for.
+    #[serde(default)]
+    pub key: String,
+    /// W3C trace context.
+    pub trace: String,
+}
+
+impl Job {
+    /// Where it waits.
+    pub fn queue(&self) -> Queue {
+        if self.stat { Queue::ImagingStat } else { Queue::Imaging }
+    }
+
+    /// Whose turn it takes there.
+    pub fn flow(&self) -> String {
+        names::flow(&self.key, &self.study_id, &self.site_id)
+    }
+}
+
+/// What waits for the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Work {
+    /// The analysis.
+    pub job: Job,
+    /// Whether it is done and only its requester is to be told.
+    #[serde(default)]
+    pub tell: bool,
+    /// The attempts so far: at the service, or at telling.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+}
+
+/// What became of telling the requester, at `analysis/<id>/webhook`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// Stands for the address, which may hold a secret.
+    pub receiver: String,
+    /// `pending`, `delivered` or `dead`.
+    pub state: String,
+    /// Why it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it is tried again, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// All attempts so far.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What became of an analysis, at `analysis/<id>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Analysis<R = Value> {
+    /// `done`, `failed`, `cancelled` or `erased`.
+    pub state: String,
+    /// Its id.
+    pub analysis_id: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The subject's pseudonym; empty when it was cancelled or erased.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// The service.
+    pub service: String,
+    /// `stat` or `routine`.
+    pub priority: String,
+    /// When it was asked for, RFC 3339 in UTC.
+    pub requested_at: String,
+    /// When it ended or was erased, RFC 3339 in UTC.
+    pub ended_at: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the service found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<R>,
+    /// The ids of the alerts that it raised.
+    pub alerts: Vec<String>,
+    /// The attempts at the service.
+    pub attempts: Vec<Attempt>,
+    /// What became of telling the requester; kept apart, filled in when it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Told>,
+}
+
+impl Analysis {
+    /// What is known of an analysis of which there is no record; it has not ended.
+    pub fn of(id: &str, facts: Facts) -> Self {
+        Analysis {
+            state: String::new(),
+            analysis_id: id.to_owned(),
+            study_id: facts.study,
+            site_id: facts.site,
+            subject: String::new(),
+            service: facts.service,
+            priority: priority(facts.stat),
+            requested_at: facts.at,
+            ended_at: String::new(),
+            reason: None,
+            result: None,
+            alerts: Vec::new(),
+            attempts: Vec::new(),
+            webhook: None,
+        }
+    }
+
+    /// Leaves nothing but that there was an analysis.
+    pub fn bury(&mut self, at: String) {
+        (self.state, self.ended_at) = ("erased".to_owned(), at);
+        (self.subject, self.reason, self.result) = (String::new(), None, None);
+        (self.alerts, self.attempts, self.webhook) = (Vec::new(), Vec::new(), None);
+    }
+
+    /// An analysis that ended.
+    pub fn ended(job: &Job, state: &str, at: String, attempts: Vec<Attempt>) -> Self {
+        Analysis {
+            state: state.to_owned(),
+            analysis_id: job.analysis_id.clone(),
+            study_id: job.study_id.clone(),
+            site_id: job.site_id.clone(),
+            subject: job.subject.clone(),
+            service: job.service.clone(),
+            priority: priority(job.stat),
+            requested_at: job.requested_at.clone(),
+            ended_at: at,
+            reason: None,
+            result: None,
+            alerts: Vec::new(),
+            attempts,
+            webhook: None,
+        }
+    }
+}
+
+fn priority(stat: bool) -> String {
+    if stat { "stat" } else { "routine" }.to_owned()
+}
+
+/// What became of an analysis at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It waits.
+    Queued,
+    /// It was there already, with the same content.
+    Duplicate,
+    /// Another content is there under this id.
+    Conflict,
+    /// Too many wait; nothing was written.
+    Full,
+    /// It was erased, and stays so.
+    Erased,
+}
+
+/// Takes an analysis in. `hash` stands for its content.
+///
+/// # Errors
+/// When Redis is away: nothing is known to have been written.
+pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Result<Enqueued, Error> {
+    let queue = job.queue();
+    let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
+    let key = names::job(&job.analysis_id);
+    let of_subject = names::analyses_of(&job.subject);
+    let keys = [&key, names::JOBS_WAITING, queue.bell(), names::CLOCK, names::ERASED, &of_subject];
+    let work = Work { job: job.clone(), tell: false, attempts: Vec::new() };
+    // What is shown before there is a record; nothing of the image, the webhook or the subject.
+    let facts = serde_json::json!({
+        "study": job.study_id, "site": job.site_id, "service": job.service, "stat": job.stat, "at": job.requested_at,
+    });
+    let arguments = vec![
+        text(&*job.analysis_id),
+        text(hash),
+        text(facts.to_string()),
+        number(i64::try_from(REMEMBERED.as_secs()).unwrap_or(i64::MAX)),
+        text(capacity.to_string()),
+        text(platform::kv::json(&work)?),
+        text(if job.stat { "0" } else { "1" }),
+        text(queue.channel()),
+        millis(BELL),
+        text(names::CLOCK_CHANNEL),
+        millis(CLOCK),
+        announcement(),
+        text(queue.name()),
+        text(other.name()),
+        text(job.flow()),
+    ];
+    let reply = flows::eval(redis, lua!("imaging/jobs/enqueue.lua"), &keys, arguments).await?;
+    match reply.first().and_then(string).as_deref() {
+        Some("queued") => Ok(Enqueued::Queued),
+        Some("duplicate") => Ok(Enqueued::Duplicate),
+        Some("conflict") => Ok(Enqueued::Conflict),
+        Some("full") => Ok(Enqueued::Full),
+        Some("erased") => Ok(Enqueued::Erased),
+        _ => Err(unexpected("enqueue")),
+    }
+}
+
+/// The ids of the latest analyses that were asked for of a subject, at most `limit`, the latest first.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn of_subject(redis: &Redis, subject: &str, limit: u32) -> Result<Vec<String>, Error> {
+    let last = i64::from(limit) - 1;
+    let arguments = vec![text(names::analyses_of(subject)), number(0), number(last)];
+    let reply = redis.command("ZREVRANGE", arguments).await?;
+    reply.iter().map(string).collect::<Option<_>>().ok_or_else(|| unexpected("ZREVRANGE"))
+}
+
+/// The next state of an analysis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A call is under way.
+    Running,
+    /// It waits again, until this moment, milliseconds since the epoch.
+    Again(i64),
+    /// It ends, and can no longer be cancelled.
+    Ending,
+}
+
+/// Moves an analysis on; false when it was cancelled. `took` is how long the service needed.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn go_on(
+    redis: &Redis,
+    job: &Job,
+    next: Next,
+    attempts: usize,
+    took: Option<Duration>,
+) -> Result<bool, Error> {
+    let (state, again) = match next {
+        Next::Running => ("running", String::new()),
+        Next::Again(at) => ("queued", at.to_string()),
+        Next::Ending => ("ending", String::new()),
+    };
+    let key = names::job(&job.analysis_id);
+    let arguments = vec![
+        text(&*job.analysis_id),
+        text(state),
+        text(attempts.to_string()),
+        text(again),
+        text(&*job.service),
+        text(took.map(|took| took.as_millis().to_string()).unwrap_or_default()),
+    ];
+    let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];
+    let reply = redis.eval(lua!("imaging/jobs/move.lua"), &keys, arguments).await?;
+    let state = reply.first().and_then(string).ok_or_else(|| unexpected("move"))?;
+    Ok(state != "cancelled")
+}
+
+/// Cancels an analysis that waits or runs, now and by this key. Gives when and by which key it was cancelled first; none
+/// if it has ended or Redis does not know it.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Option<(String, String)>, Error> {
+    let keys = [&*names::job(id), names::JOBS_WAITING];
+    let arguments = vec![text(id), text(at), text(by)];
+    let reply = redis.eval(lua!("imaging/jobs/cancel.lua"), &keys, arguments).await?;
+    let [state, at, by] = &*reply else { return Err(unexpected("cancel")) };
+    let (Some(state), Some(at), Some(by)) = (string(state), string(at), string(by)) else {
+        return Err(unexpected("cancel"));
+    };
+    Ok((state == "cancelled" && !at.is_empty()).then_some((at, by)))
+}
+
+/// Begins an erasure: from then on the door refuses the analysis, and no worker goes on with it. Gives the erasure that
+/// holds, which is the first, and what [`enqueue`] was given as `hash`, as long as Redis knows it.
+///
+/// # Errors
+/// When Redis is away; asking again is safe.
+pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
+    let keys = [&*names::job(id), names::JOBS_WAITING, names::ERASED];
+    let arguments = vec![text(id), text(platform::kv::json(erasure)?)];
+    let reply = redis.eval(lua!("imaging/jobs/erase.lua"), &keys, arguments).await?;
+    let [holds, hash] = &*reply else { return Err(unexpected("erase")) };
+    let holds = string(holds).and_then(|holds| serde_json::from_str(&holds).ok());
+    let hash = string(hash).filter(|hash| !hash.is_empty());
+    Ok((holds.ok_or_else(|| unexpected("erase"))?, hash))
+}
+
+/// Which of these analyses were cancelled.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<String> = ids.iter().map(names::job).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let reply = redis.eval(lua!("imaging/jobs/states.lua"), &keys, Vec::new()).await?;
+    Ok(reply.iter().map(|state| string(state).as_deref() == Some("cancelled")).collect())
+}
+
+/// How far an analysis is that has no record yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// `queued`, `running` or `cancelled`.
+    pub state: String,
+    /// Attempts at the service.
+    pub attempts: u32,
+    /// When it is tried again, milliseconds since the epoch.
+    pub next_ms: Option<i64>,
+    /// How many are before it.
+    pub before: Option<u64>,
+    /// How long a call of its service takes, of late, milliseconds.
+    pub took_ms: Option<u64>,
+    /// What the door remembers of it.
+    pub facts: Facts,
+}
+
+/// What the door remembers of an analysis.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Facts {
+    /// The study.
+    pub study: String,
+    /// The site.
+    pub site: String,
+    /// The service.
+    pub service: String,
+    /// Whether it goes before those that are not.
+    pub stat: bool,
+    /// When it was asked for.
+    pub at: String,
+}
+
+/// How far an analysis is; none if Redis does not know it.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn look(redis: &Redis, id: &str) -> Result<Option<Progress>, Error> {
+    let key = names::job(id);
+    let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];
+    let reply = redis.eval(lua!("imaging/jobs/look.lua"), &keys, vec![text(id)]).await?;
+    let [state, attempts, next, before, facts, took] = &*reply else {
+        return if reply.is_empty() { Ok(None) } else { Err(unexpected("look")) };
+    };
+    let facts = string(facts).and_then(|facts| serde_json::from_str(&facts).ok()).ok_or_else(|| unexpected("look"))?;
+    let state = string(state).ok_or_else(|| unexpected("look"))?;
+    Ok(Some(Progress {
+        state: if state == "ending" { "running".to_owned() } else { state },
+        attempts: integer(attempts).and_then(|count| count.try_into().ok()).unwrap_or(0),
+        next_ms: integer(next),
+        before: integer(before).and_then(|count| count.try_into().ok()),
+        took_ms: integer(took).and_then(|took| took.try_into().ok()),
+        facts,
+    }))
+}

@@ -1,0 +1,119 @@
+//! Places at a service that bears only so many calls at once, over all instances and hosts.
+//!
+//! Guarantee: never more places are held than the limit, and those who wait get theirs in the order in which they came.
+//! A place whose holder died is free again as soon as the holder is taken for dead.
+//!
+//! Mechanism: three sorted sets in Redis: tickets that hold a place, by when their calls must have ended; tickets that wait, in
+//! their order; and until when each of these is believed to be still there. A ticket asks again and again, since Redis
+//! cannot be waited on without a connection of one's own; who stops asking loses its turn. The farther behind it is the
+//! less often it asks: hundreds that wait must not keep the server and their instances from answering in time.
+
+use std::time::{Duration, Instant};
+
+use crate::names;
+use crate::queue::holder::Holder;
+use platform::redis::{Redis, integer, number, text, unexpected};
+use platform::{Error, clock};
+
+/// How long those wait before they ask again whose turn comes with the next places; the next so many, twice as long.
+const STEP: Duration = Duration::from_millis(15);
+/// The longest wait between two questions: well below [`GONE`].
+const LONGEST: Duration = Duration::from_millis(250);
+/// A waiting ticket that has not asked for this long is gone.
+const GONE: Duration = Duration::from_millis(1000);
+
+/// A service with a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Service<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The most calls at once.
+    pub limit: u32,
+    /// How long a place is held at most: longer than the longest call.
+    pub longest: Duration,
+}
+
+/// A place at a service, to be given back by [`Place::free`].
+#[must_use = "a place that is not given back is kept as long as its holder lives"]
+pub struct Place {
+    redis: Redis,
+    keys: [String; 3],
+    ticket: String,
+}
+
+/// Waits for a place for as long as `patience`; none if there was none.
+///
+/// # Errors
+/// When Redis is away. What may have been taken is free again when its holder is taken for dead.
+pub async fn take(
+    redis: &Redis,
+    holder: &Holder,
+    service: Service<'_>,
+    patience: Duration,
+) -> Result<Option<Place>, Error> {
+    let keys = names::places(service.name);
+    let ticket = format!("{}:{:032x}", holder.name(), clock::random_bits());
+    let place = Place { redis: redis.clone(), keys, ticket };
+    holder.renew(redis).await?;
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let last = left.is_zero();
+        match place.ask(service, last).await? {
+            0 => return Ok(Some(place)),
+            _ if last => return Ok(None),
+            turn => clock::sleep(pause(turn, service.limit).min(left)).await,
+        }
+    }
+}
+
+/// How long a ticket waits that is the `turn`th in the line, the first being 1, of a service with so many places.
+fn pause(turn: i64, limit: u32) -> Duration {
+    let rounds = u32::try_from(turn).unwrap_or(u32::MAX).div_ceil(limit.max(1));
+    STEP.saturating_mul(rounds).min(LONGEST)
+}
+
+impl Place {
+    fn keys(&self) -> [&str; 4] {
+        let [held, line, seen] = self.keys.each_ref().map(String::as_str);
+        [held, line, seen, names::HOLDERS]
+    }
+
+    /// Asks for the place: 0 when it is held, else which one in the line the ticket is. A last time leaves the line.
+    async fn ask(&self, service: Service<'_>, last: bool) -> Result<i64, Error> {
+        let millis = |duration: Duration| number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+        let arguments = vec![
+            text(self.ticket.clone()),
+            number(service.limit.into()),
+            millis(service.longest),
+            millis(GONE),
+            text(if last { "1" } else { "0" }),
+        ];
+        let reply = self.redis.eval(lua!("imaging/semaphore/take.lua"), &self.keys(), arguments).await?;
+        reply.first().and_then(integer).ok_or_else(|| unexpected("take"))
+    }
+
+    /// Gives the place back.
+    ///
+    /// # Errors
+    /// When Redis is away: then it is free when its holder is taken for dead.
+    pub async fn free(self) -> Result<(), Error> {
+        let ticket = vec![text(self.ticket.clone())];
+        self.redis.eval(lua!("imaging/semaphore/free.lua"), &self.keys(), ticket).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_farther_behind_asks_less_often_and_is_never_taken_for_gone() {
+        for (turn, limit, expected) in [(1, 10, 15), (10, 10, 15), (11, 10, 30), (30, 10, 45), (1, 1, 15), (4, 1, 60)] {
+            assert_eq!(pause(turn, limit), Duration::from_millis(expected), "{turn} of {limit}");
+        }
+        for (turn, limit) in [(i64::MAX, 1), (100_000, 3), (-1, 10), (5, 0)] {
+            assert!(pause(turn, limit) * 2 < GONE, "{turn} of {limit}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Vigil's state, by what a Spin host gives: queues and alerts in Redis, records and settings in the key-value store.
+//!
+//! Functions and workers are written in terms of this, of `platform` and of `domain`.
+
+/// A Lua script by its place below `src/`, without its comments.
+macro_rules! lua {
+    ($path:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $path))
+    };
+}
+
+pub mod alerts;
+pub mod audit;
+pub mod cache;
+pub mod dead_letters;
+pub mod edge;
+pub mod erasure;
+pub mod figures;
+pub mod health;
+pub mod identity;
+pub mod imaging;
+pub mod lock;
+pub mod names;
+pub mod queue;
+pub mod settings;
+pub mod subjects;
+pub mod wire;
+
+pub use platform::Error;

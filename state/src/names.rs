@@ -1,0 +1,405 @@
+//! Every name that two parts of the system must spell alike: Redis keys, channels, key-value keys.
+//!
+//! A name is spelled here and nowhere else. All Redis keys share one hash tag, so that a script may touch any of them
+//! on a cluster. What the scorer asks for with every submission is put together without the general way of formatting.
+
+use core::fmt::Display;
+
+use domain::intake;
+
+use platform::percent;
+
+/// A queue: a Redis stream, the channel that rings its worker, and the mark that says a bell is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Submissions that wait to be scored.
+    Score,
+    /// Alerts and deliveries that wait to be sent.
+    Dispatch,
+    /// Analyses of images that cannot wait.
+    ImagingStat,
+    /// Analyses of images.
+    Imaging,
+}
+
+impl Queue {
+    /// All queues.
+    pub const ALL: [Queue; 4] = [Queue::Score, Queue::Dispatch, Queue::ImagingStat, Queue::Imaging];
+
+    /// The queue's name, as metrics and dead letters use it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Queue::Score => "score",
+            Queue::Dispatch => "dispatch",
+            Queue::ImagingStat => "imaging-stat",
+            Queue::Imaging => "imaging",
+        }
+    }
+
+    /// The stream.
+    pub fn stream(self) -> &'static str {
+        match self {
+            Queue::Score => "{vigil}:q:score",
+            Queue::Dispatch => "{vigil}:q:dispatch",
+            Queue::ImagingStat => "{vigil}:q:imaging-stat",
+            Queue::Imaging => "{vigil}:q:imaging",
+        }
+    }
+
+    /// The key that exists while a bell is pending.
+    pub fn bell(self) -> &'static str {
+        match self {
+            Queue::Score => "{vigil}:bell:score",
+            Queue::Dispatch => "{vigil}:bell:dispatch",
+            Queue::ImagingStat => "{vigil}:bell:imaging-stat",
+            Queue::Imaging => "{vigil}:bell:imaging",
+        }
+    }
+
+    /// The channel that starts the queue's worker.
+    pub fn channel(self) -> &'static str {
+        match self {
+            Queue::Score => "vigil.score",
+            Queue::Dispatch => "vigil.dispatch",
+            Queue::ImagingStat | Queue::Imaging => "vigil.imaging",
+        }
+    }
+}
+
+/// The components, each of which says whether its variables are sound when it is asked.
+pub const COMPONENTS: [&str; 9] =
+    ["alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "submit"];
+
+/// The channel by which a component is asked for its variables.
+pub fn check_channel(replica: impl Display, component: &str) -> String {
+    format!("vigil.check.{replica}.{component}")
+}
+
+/// The last question about variables.
+pub fn check_question(replica: impl Display) -> String {
+    format!("{{vigil}}:check:{replica}")
+}
+
+/// A list: what components answered to a question.
+pub fn answers(question: &str) -> String {
+    ["{vigil}:check:answers:", question].concat()
+}
+
+/// What stands before a queue's name in the key of its stream.
+pub(crate) const STREAM: &str = "{vigil}:q:";
+/// How many submissions the scorer's stream has beyond one for each entry; of an empty stream it says nothing.
+pub const MORE: &str = "{vigil}:q:score:more";
+/// What stands before a queue's name, a colon and a flow: the list of the entries of a flow that wait, each `<id> <cost>
+/// <submissions>`.
+pub(crate) const FLOW: &str = "{vigil}:flow:";
+/// What stands before a queue's name: the sorted set of the API keys that have entries waiting, by the cost they were
+/// served. A colon and a key follow for its studies, a bar and a study for the sites of these.
+pub(crate) const RING: &str = "{vigil}:ring:";
+/// What stands before a queue's name: a hash of entries in workers' hands, id to `<holder>.<claim> <cost> <submissions>
+/// <flow>`.
+pub(crate) const HELD: &str = "{vigil}:held:";
+/// What stands before a queue's name: a hash of entries that were lost with a worker, id to these workers' names.
+pub(crate) const LOST: &str = "{vigil}:lost:";
+/// How many submissions of each API key wait to be scored or are being scored: a hash.
+pub const LOAD: &str = "{vigil}:load";
+/// The workers that are alive, by when they are taken for dead, milliseconds of the server's clock: a sorted set.
+pub const HOLDERS: &str = "{vigil}:holders";
+/// The workers that were taken for dead and went on, by when they were seen again: a sorted set.
+pub(crate) const RETURNED: &str = "{vigil}:holders:returned";
+/// What stands before a worker's name: a set of what becomes due at once if the worker dies.
+pub(crate) const RESERVED: &str = "{vigil}:holder:";
+
+/// What becomes due at once if a worker dies.
+pub(crate) fn reserved(holder: &str) -> String {
+    [RESERVED, holder].concat()
+}
+
+/// An entry of [`DUE`]: its queue, its flow, its payload.
+pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
+    [queue.name(), flow, payload].join(" ")
+}
+
+/// The flow of what an API key sends for a site of a study: `<key>|<study>|<site>`. Nothing in it is a blank, and no part
+/// has a bar in it.
+pub fn flow(key: &str, study: &str, site: &str) -> String {
+    let part = |text: &str| if intake::is_name(text) { text.to_owned() } else { percent::encode(text) };
+    [part(key), part(study), part(site)].join("|")
+}
+
+/// The channel of the clock's ticks.
+pub const CLOCK_CHANNEL: &str = "vigil.clock";
+/// Exists while the clock ticks: the lease of the running tick, or the announcement of the next one.
+pub const CLOCK: &str = "{vigil}:clock";
+/// What must happen later: a sorted set of queue entries by due time, milliseconds.
+pub const DUE: &str = "{vigil}:due";
+/// What was given up, with its reason: a stream.
+pub const DEAD: &str = "{vigil}:dead";
+/// Counters: a hash of `<outcome>|<study>|<site>|<kind>` for the doors, where `*` stands for what is not known, and of
+/// `call|<service>|<outcome>` for calls to others.
+pub const STATS: &str = "{vigil}:stats";
+
+/// A copy of the settings for those who must not wait for the store: a hash of `revision`, `index` and what was asked for.
+pub const SETTINGS: &str = "{vigil}:settings";
+/// Held by whoever changes the settings.
+pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
+
+/// The submissions of a subject: a sorted set of `<submission> <site> <instrument or kind>` by when they were written.
+pub fn filed(pseudonym: &str) -> String {
+    ["{vigil}:filed:", pseudonym].concat()
+}
+
+/// Who is linked: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
+pub const LINKS: &str = "{vigil}:links";
+/// Held by whoever changes the links.
+pub const LINKS_LOCK: &str = "{vigil}:links:lock";
+
+/// What a month of a study brought: a hash of `day|<day>|<site>` and `alert|<severity>`.
+pub fn month(study: &str, month: &str) -> String {
+    ["{vigil}:month:", study, ":", month].concat()
+}
+
+/// What another service said, kept for a while.
+pub fn cached(what: impl Display) -> String {
+    format!("{{vigil}}:cache:{what}")
+}
+
+/// Held by whoever asks that service again.
+pub fn cached_lock(what: impl Display) -> String {
+    format!("{{vigil}}:cache:{what}:lock")
+}
+
+/// The token bucket of an API key.
+pub fn rate_of_key(key: impl Display) -> String {
+    format!("{{vigil}}:rate:key:{key}")
+}
+
+/// The token bucket of a site; `scope` is `study|site`.
+pub fn rate_of_site(scope: impl Display) -> String {
+    format!("{{vigil}}:rate:site:{scope}")
+}
+
+/// The first-writer-wins mark of a submission.
+pub fn once(submission_id: &str) -> String {
+    ["{vigil}:once:", submission_id].concat()
+}
+
+/// The mark of a submission that a later one took the place of: the later one's id. It stays.
+pub fn superseded_mark(submission_id: impl Display) -> String {
+    format!("{{vigil}}:superseded:{submission_id}")
+}
+
+/// A subject's submissions of what its study awaits (an instrument, `/diary`) by when they came in, milliseconds.
+pub fn received(subject: impl Display, what: impl Display) -> String {
+    format!("{{vigil}}:received:{subject}:{what}")
+}
+
+/// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
+pub fn responses(study: &str, instrument: &str) -> String {
+    ["{vigil}:responses:", study, ":", instrument].concat()
+}
+
+/// Held by whoever scores the responses of a study again.
+pub fn rescore_lock(study: impl Display) -> String {
+    format!("{{vigil}}:rescore:{study}")
+}
+
+/// What was decided of a submission, or of an entry without one, before it is stored.
+pub fn pinned(id: &str) -> String {
+    ["{vigil}:pinned:", id].concat()
+}
+
+/// What was erased: a hash, submission to what is left of it.
+pub const ERASED: &str = "{vigil}:erased";
+
+/// The last record of an entity's audit chain.
+pub fn audit_head(entity: impl Display) -> String {
+    format!("{{vigil}}:audit:{entity}")
+}
+
+/// The state of an alert: its revision, a space, its JSON.
+pub fn alert_state(id: impl Display) -> String {
+    format!("{{vigil}}:alert:{id}")
+}
+
+/// All alerts by when their submissions came in, milliseconds.
+pub const ALERTS: &str = "{vigil}:alerts";
+/// What is asked for when alerts are listed: a hash, alert to `<severity> <study> <site> <phase>`.
+pub const ALERT_FACTS: &str = "{vigil}:alert-facts";
+/// How many alerts there are: a hash of `<phase>|<severity>`.
+pub const ALERT_COUNTS: &str = "{vigil}:alert-counts";
+/// When each alert must move next, milliseconds: a sorted set. What stays behind is reported by the clock.
+pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
+/// Histograms of how long alerts took: a hash of `<what>|<severity>|<at most so many milliseconds>` and `...|sum`.
+pub const LAG: &str = "{vigil}:lag";
+/// Attempts to deliver: a hash of `<channel>|<outcome>`.
+pub const ATTEMPTS: &str = "{vigil}:attempts";
+/// What the clock found: a hash of `overdue`, `dead-trimmed`.
+pub const WATCH: &str = "{vigil}:watch";
+/// What is known of the self-check: a hash of `looked`, `since`, `sent`, `arrived`, `arrived-of`, all milliseconds, and what
+/// its door counted.
+pub const SELF_CHECK: &str = "{vigil}:self-check";
+/// Receivers that want no message any more: a hash, receiver to when it said so.
+pub const DISABLED: &str = "{vigil}:disabled";
+
+/// The alerts of a phase, by when their submissions came in, milliseconds.
+pub fn alerts_of(phase: impl Display) -> String {
+    format!("{{vigil}}:alerts:{phase}")
+}
+
+/// The alert of a rule that a subject was last told of.
+pub fn repeat(key: impl Display) -> String {
+    format!("{{vigil}}:repeat:{key}")
+}
+
+/// The group of a subject that is open.
+pub fn group(key: impl Display) -> String {
+    format!("{{vigil}}:group:{key}")
+}
+
+/// A list: the key of a leader's group, then the alerts that go with its message.
+pub fn group_members(leader: impl Display) -> String {
+    format!("{{vigil}}:group:members:{leader}")
+}
+
+/// Exists once the link was used by which a message is acknowledged.
+pub fn link_used(grant: impl Display) -> String {
+    format!("{{vigil}}:link:{grant}")
+}
+
+/// What is known of a receiver's calls.
+pub fn breaker(receiver: impl Display) -> String {
+    format!("{{vigil}}:breaker:{receiver}")
+}
+
+/// The calls to a receiver that are under way, by when they end at the latest: a sorted set.
+pub fn calls(receiver: impl Display) -> String {
+    format!("{{vigil}}:calls:{receiver}")
+}
+
+/// The token bucket of a receiver.
+pub fn rate_of_receiver(receiver: impl Display) -> String {
+    format!("{{vigil}}:rate:receiver:{receiver}")
+}
+
+/// A bucket of tokens.
+pub fn bucket(name: impl Display) -> String {
+    format!("{{vigil}}:bucket:{name}")
+}
+
+/// How far an analysis is: a hash.
+pub fn job(id: impl Display) -> String {
+    format!("{{vigil}}:job:{id}")
+}
+
+/// The analyses that were asked for of a subject, by when, milliseconds: a sorted set.
+pub fn analyses_of(subject: impl Display) -> String {
+    format!("{{vigil}}:analyses:{subject}")
+}
+
+/// Analyses that wait, in their order.
+pub const JOBS_WAITING: &str = "{vigil}:jobs:waiting";
+/// How long a call of each service takes, of late, milliseconds: a hash.
+pub const JOBS_TOOK: &str = "{vigil}:jobs:took";
+
+/// The places at a service of limited concurrency: who holds one, who waits, and until when these count as there.
+pub fn places(service: impl Display) -> [String; 3] {
+    ["held", "line", "seen"].map(|what| format!("{{vigil}}:places:{service}:{what}"))
+}
+
+/// Written by the readiness check.
+pub const READY_PROBE: &str = "probe/ready";
+/// The record of the last self-check that was scored. Written by `score`.
+pub const SELF_CHECK_RECORD: &str = "probe/self-check";
+
+/// Which configuration documents and instruments there are, and which version of each is in force.
+pub const SETTINGS_INDEX: &str = "settings";
+
+/// A version of a configuration document.
+pub fn config(document: impl Display, version: u64) -> String {
+    format!("config/{document}/{version}")
+}
+
+/// The audit chain of a configuration document.
+pub fn config_entity(document: impl Display) -> String {
+    format!("config/{document}")
+}
+
+/// A version of an instrument that did not come with Vigil.
+pub fn instrument(id: impl Display, version: impl Display) -> String {
+    format!("instrument/{id}/{version}")
+}
+
+/// The audit chain of an instrument.
+pub fn instrument_entity(id: impl Display) -> String {
+    format!("instrument/{id}")
+}
+
+/// The record of a submission.
+pub fn submission(id: &str) -> String {
+    ["submission/", id].concat()
+}
+
+/// Which submission took this one's place. Written once, by `score`.
+pub fn superseded(id: impl Display) -> String {
+    format!("submission/{id}/superseded")
+}
+
+/// The alerts that the silence after a submission raised. Written by `score`.
+pub fn overdue(id: impl Display) -> String {
+    format!("submission/{id}/overdue")
+}
+
+/// The scores that a submission has by other versions of its instrument.
+pub fn rescored(id: impl Display) -> String {
+    format!("rescored/{id}")
+}
+
+/// A record of an entity's audit chain.
+pub fn audit(entity: &str, n: u64) -> String {
+    ["audit/", entity, "/", &n.to_string()].concat()
+}
+
+/// The subjects that a subject is linked to. Written by `console`.
+pub fn subject_links(pseudonym: &str) -> String {
+    ["subject/", pseudonym, "/links"].concat()
+}
+
+/// The sealed identity of a subject.
+pub fn subject(pseudonym: &str) -> String {
+    ["subject/", pseudonym].concat()
+}
+
+/// The record of an alert: what was decided and why. Written once, by `score`.
+pub fn alert(id: &str) -> String {
+    ["alert/", id].concat()
+}
+
+/// The state of an alert, as Redis has it while something is due.
+pub fn stored_alert_state(id: impl Display) -> String {
+    format!("alert/{id}/state")
+}
+
+/// An entry of an alert's history.
+pub fn alert_history(id: impl Display, n: u32) -> String {
+    format!("alert/{id}/history/{n}")
+}
+
+/// What became of an analysis. Written by `imaging`.
+pub fn analysis(id: impl Display) -> String {
+    format!("analysis/{id}")
+}
+
+/// The image of an analysis that waits, by the hash of what was asked for.
+pub fn analysis_image(id: impl Display, hash: impl Display) -> String {
+    format!("analysis/{id}/image/{hash}")
+}
+
+/// What became of telling an analysis' requester.
+pub fn analysis_webhook(id: impl Display) -> String {
+    format!("analysis/{id}/webhook")
+}
+
+/// What became of an alert at one receiver. Written by `dispatch` after every attempt.
+pub fn delivery(alert: impl Display, receiver: impl Display) -> String {
+    format!("alert/{alert}/delivery/{receiver}")
+}

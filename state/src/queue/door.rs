@@ -1,0 +1,363 @@
+//! The way in: submissions are remembered, appended and counted, one or many in one step.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use spin_sdk::redis::RedisResult;
+
+use crate::names::{self, Queue};
+use crate::queue::rate_limit::Limits;
+use crate::queue::{BELL, CLOCK, SEPARATOR, flows};
+use platform::Error;
+use platform::redis::{Redis, Script, integer, number, string, text, unexpected};
+
+/// The most that submissions cost which share an entry.
+const LARGEST_SHARED: usize = 256 << 10;
+
+/// A submission at the door.
+pub struct Submission<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Hash of its content, a space, and what the door remembers of it for those who ask before it is scored. The hash
+    /// is the same for a resend, another for another content.
+    pub mark: &'a str,
+    /// `study|site`, for the counters and the site's limit.
+    pub scope: &'a str,
+    /// `response`, or the kind of report, for the counters.
+    pub kind: &'a str,
+    /// Whose turn it takes: see [`names::flow`].
+    pub flow: &'a str,
+    /// What it costs a worker, by bytes of memory: its length, or more where it becomes more than that when it is parsed.
+    pub cost: usize,
+    /// The entry: one line.
+    pub payload: &'a str,
+    /// The earlier submission whose place this one takes.
+    pub amends: Option<Amends<'a>>,
+}
+
+/// What a submission amends.
+#[derive(Debug, Clone, Copy)]
+pub struct Amends<'a> {
+    /// The earlier submission's id.
+    pub id: &'a str,
+    /// The subjects that may have sent it, as [`idempotency::short`](crate::wire::idempotency::short) has them, with spaces between.
+    pub subjects: &'a str,
+}
+
+/// What a submission costs a worker: the length of its entry, or the memory that its content takes when it is parsed, an
+/// eighth of it, where that is more. An object takes room for eleven members however few it has.
+pub fn cost(payload: &str, content: &Map<String, Value>) -> usize {
+    fn memory(value: &Value) -> usize {
+        match value {
+            Value::Object(members) => object(members),
+            Value::Array(values) => 32 + values.iter().map(memory).sum::<usize>(),
+            Value::String(text) => 32 + text.len(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 24,
+        }
+    }
+    fn object(members: &Map<String, Value>) -> usize {
+        let own: usize = members.iter().map(|(name, value)| 24 + name.len() + memory(value)).sum();
+        own + 420 * (1 + members.len() / 6)
+    }
+    payload.len().max(object(content) / 8)
+}
+
+/// What became of a submission at the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It is on the stream.
+    Queued,
+    /// It was there already, with the same content. The facts are those of the first time.
+    Duplicate(String),
+    /// Another content is there under this id. The facts are those of the first time.
+    Conflict(String),
+    /// It was erased; nothing was written.
+    Gone,
+    /// The submission it amends is not known in its study and site; nothing was written.
+    AmendsUnknown,
+    /// The submission it amends is of another patient, kind or instrument; nothing was written.
+    AmendsOther,
+    /// The submission it amends was erased; nothing was written.
+    AmendsGone,
+    /// The submission it amends is not the current version; nothing was written.
+    NotCurrent,
+    /// It was checked by settings that are not in force any more; nothing was written.
+    Stale,
+    /// The stream is full; nothing was written.
+    Full,
+    /// So much of its API key waits that no more may; nothing was written.
+    Quota,
+    /// It came too fast; nothing was written. There is a place after so many seconds.
+    Limited(u32),
+}
+
+/// The way in to the scorer's queue.
+pub struct Door {
+    /// For one submission or many.
+    script: Script,
+    /// For many that are new.
+    new: Script,
+    limited: bool,
+}
+
+impl Door {
+    /// For a stream of so many submissions at most, and so many of each API key.
+    pub fn new(capacity: u64, quota: u64, limits: &Limits) -> Self {
+        Self::counting(capacity, quota, limits, names::STATS, "")
+    }
+
+    /// For submissions of Vigil's own: they are remembered for so many seconds, and counted elsewhere than those of others.
+    pub(crate) fn apart(capacity: u64, seconds: u64, stats: &'static str) -> Self {
+        Self::counting(capacity, u64::MAX >> 12, &Limits::default(), stats, &format!("'EX', {seconds}"))
+    }
+
+    fn counting(capacity: u64, quota: u64, limits: &Limits, stats: &str, keep: &str) -> Self {
+        let queue = Queue::Score;
+        let fixed = format!(
+            "local BELL, CLOCK = '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
+             local CAPACITY, QUOTA, KEEP = {capacity}, {quota}, {{{keep}}}\n\
+             local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
+            queue.bell(),
+            names::CLOCK,
+            names::SETTINGS,
+            queue.channel(),
+            BELL.as_millis(),
+            names::CLOCK_CHANNEL,
+            CLOCK.as_millis(),
+        );
+        let common = flows::before(&(fixed + lua!("queue/door.lua")));
+        let limited = !limits.is_off();
+        let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
+        Door {
+            script: Script::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
+            new: Script::new(common + lua!("queue/enqueue_new.lua")),
+            limited,
+        }
+    }
+
+    /// Takes submissions in that one API key sends: remembers each, appends it, counts it, and rings, in one step. Gives
+    /// what became of each, in their order. They were checked by the settings of this revision; an empty one says that
+    /// it does not matter. One that amends another comes alone.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Away`]: nothing is known to have been written; sending them again is safe.
+    pub async fn enqueue(
+        &self,
+        redis: &Redis,
+        key: &str,
+        revision: &str,
+        submissions: &[Submission<'_>],
+    ) -> Result<Vec<Enqueued>, Error> {
+        if submissions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let together = submissions.len() > 1 && !self.limited && are_distinct(submissions);
+        if together && self.all_new(redis, revision, submissions).await? {
+            return Ok(vec![Enqueued::Queued; submissions.len()]);
+        }
+        let amendment = submissions.iter().find_map(|one| Some((one.id, one.amends?)));
+        let arguments = || {
+            let mut keys = Vec::with_capacity(3 + submissions.len() * if self.limited { 2 } else { 1 });
+            keys.extend(submissions.iter().map(|one| text(names::once(one.id))));
+            if self.limited {
+                keys.push(text(names::rate_of_key(key)));
+                keys.extend(submissions.iter().map(|one| text(names::rate_of_site(one.scope))));
+            }
+            let mut values = Vec::with_capacity(2 + 5 * submissions.len());
+            values.push(text(revision));
+            for one in submissions {
+                let suffix = ["|", one.scope, "|", one.kind].concat();
+                let cost = text(one.cost.to_string());
+                values.extend([text(one.mark), text(suffix), text(one.flow), cost, text(one.payload)]);
+            }
+            if let Some((id, amended)) = amendment {
+                keys.extend([names::once(amended.id), names::superseded_mark(amended.id)].map(text));
+                values.extend([text(amended.subjects), text(id)]);
+            }
+            (keys, values)
+        };
+        let reply = redis.run(&self.script, arguments).await?;
+        enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("enqueue"))
+    }
+
+    /// Whether it lets a key or a site in only so often.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// Takes submissions in as few entries, which cost a fraction of an entry for each, if all are new and have room and
+    /// the revision is in force; else nothing is written.
+    async fn all_new(&self, redis: &Redis, revision: &str, submissions: &[Submission<'_>]) -> Result<bool, Error> {
+        let mut counters: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        for one in submissions {
+            *counters.entry((one.scope, one.kind)).or_default() += 1;
+        }
+        let shared = shared(submissions);
+        let arguments = || {
+            let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
+            let mut values = Vec::with_capacity(3 + submissions.len() + 2 * counters.len() + 4 * shared.len());
+            values.extend([text(revision), text(counters.len().to_string()), text(shared.len().to_string())]);
+            values.extend(submissions.iter().map(|one| text(one.mark)));
+            for ((scope, kind), by) in &counters {
+                values.extend([text(["accepted|", scope, "|", kind].concat()), number(i64::from(*by))]);
+            }
+            for (flow, cost, lines) in &shared {
+                let all = lines.join(SEPARATOR.encode_utf8(&mut [0; 1]));
+                values.extend([text(*flow), text(cost.to_string()), text(lines.len().to_string()), text(all)]);
+            }
+            (keys, values)
+        };
+        let reply = redis.run(&self.new, arguments).await?;
+        let taken = reply.first().and_then(string).ok_or_else(|| unexpected("enqueue_new"))?;
+        Ok(taken == "1")
+    }
+}
+
+/// The entries that submissions share: those of one flow, as many as cost little enough. Of each its flow, its cost and its
+/// lines.
+fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<(&'a str, usize, Vec<&'a str>)> {
+    let mut entries: Vec<(&str, usize, Vec<&str>)> = Vec::new();
+    let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in submissions {
+        let last = open.get(one.flow).and_then(|place| entries.get_mut(*place));
+        match last.filter(|(_, cost, _)| cost + one.cost <= LARGEST_SHARED) {
+            Some((_, cost, lines)) => {
+                *cost += one.cost;
+                lines.push(one.payload);
+            }
+            None => {
+                open.insert(one.flow, entries.len());
+                entries.push((one.flow, one.cost, vec![one.payload]));
+            }
+        }
+    }
+    entries
+}
+
+/// Whether each has an id of its own.
+fn are_distinct(submissions: &[Submission<'_>]) -> bool {
+    let mut ids: Vec<&str> = submissions.iter().map(|one| one.id).collect();
+    ids.sort_unstable();
+    ids.windows(2).all(|pair| pair.first() != pair.last())
+}
+
+/// The reply says how many are on the stream, and names the others with what became of them.
+fn enqueued(reply: &[RedisResult], count: usize) -> Option<Vec<Enqueued>> {
+    let (queued, others) = reply.split_first()?;
+    let (others, rest) = others.as_chunks::<3>();
+    let queued = usize::try_from(integer(queued)?).ok()?;
+    if !rest.is_empty() || queued + others.len() != count {
+        return None;
+    }
+    let mut outcomes = vec![Enqueued::Queued; count];
+    for [number, outcome, facts] in others {
+        let place = outcomes.get_mut(usize::try_from(integer(number)?).ok()?.checked_sub(1)?)?;
+        let before = std::mem::replace(place, outcome_of(&string(outcome)?, facts)?);
+        if before != Enqueued::Queued {
+            return None;
+        }
+    }
+    Some(outcomes)
+}
+
+fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
+    Some(match word {
+        "full" => Enqueued::Full,
+        "quota" => Enqueued::Quota,
+        "gone" => Enqueued::Gone,
+        "amends-unknown" => Enqueued::AmendsUnknown,
+        "amends-other" => Enqueued::AmendsOther,
+        "amends-gone" => Enqueued::AmendsGone,
+        "not-current" => Enqueued::NotCurrent,
+        "stale" => Enqueued::Stale,
+        "limited" => {
+            let wait = u64::try_from(integer(facts)?).ok()?;
+            Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
+        }
+        "duplicate" => Enqueued::Duplicate(string(facts)?),
+        "conflict" => Enqueued::Conflict(string(facts)?),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(text: &str) -> RedisResult {
+        RedisResult::Binary(text.into())
+    }
+
+    #[test]
+    fn every_submission_has_its_outcome() {
+        let number = RedisResult::Int64;
+        let reply = [
+            [number(1)].as_slice(),
+            &[number(2), binary("conflict"), binary("A 1 then")],
+            &[number(3), binary("limited"), number(1001)],
+        ]
+        .concat();
+        let expected = [Enqueued::Queued, Enqueued::Conflict("A 1 then".into()), Enqueued::Limited(2)];
+        assert_eq!(enqueued(&reply, 3), Some(expected.into()));
+        for wrong in [2, 4] {
+            assert_eq!(enqueued(&reply, wrong), None, "every submission is accounted for");
+        }
+        assert_eq!(enqueued(&reply[..6], 3), None);
+        assert_eq!(enqueued(&[], 1), None);
+        assert_eq!(enqueued(&[RedisResult::Nil], 1), None);
+        assert_eq!(enqueued(&[number(1)], 1), Some(vec![Enqueued::Queued]));
+    }
+
+    #[test]
+    fn what_grows_when_it_is_parsed_costs_what_it_grows_to() {
+        let check = |content: &str, least: usize, most: usize| {
+            let Value::Object(parsed) = serde_json::from_str(content).unwrap() else { unreachable!() };
+            let cost = cost(content, &parsed);
+            assert!((least..=most).contains(&cost), "{} bytes cost {cost}", content.len());
+        };
+        let answers: Vec<String> = (1..=30).map(|item| format!("\"question_{item}\":{}", item % 4)).collect();
+        let plain = format!("{{{}}}", answers.join(","));
+        check(&plain, plain.len(), 2 * plain.len());
+        let text = format!("{{\"note\":\"{}\"}}", "a".repeat(10_000));
+        check(&text, text.len(), text.len());
+        let objects = format!("{{\"a\":[{}]}}", vec!["{}"; 1000].join(","));
+        check(&objects, 50_000, 80_000);
+    }
+
+    #[test]
+    fn submissions_of_one_flow_share_entries_that_cost_little() {
+        let one =
+            |flow, cost| Submission { id: "", mark: "", scope: "", kind: "", flow, cost, payload: flow, amends: None };
+        let large = LARGEST_SHARED - 10;
+        let entries = shared(&[one("a", 5), one("b", 5), one("a", 5), one("a", large), one("a", 10), one("b", 1)]);
+        let expected = [("a", LARGEST_SHARED, 3), ("b", 6, 2), ("a", 10, 1)];
+        let entries: Vec<_> = entries.iter().map(|(flow, cost, lines)| (*flow, *cost, lines.len())).collect();
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn one_that_is_not_on_the_stream_is_told_once_and_with_a_known_word() {
+        let one = |number, word: &str, facts| {
+            enqueued(&[RedisResult::Int64(0), RedisResult::Int64(number), binary(word), facts], 1)
+        };
+        for (word, expected) in [
+            ("full", Enqueued::Full),
+            ("quota", Enqueued::Quota),
+            ("gone", Enqueued::Gone),
+            ("stale", Enqueued::Stale),
+            ("amends-unknown", Enqueued::AmendsUnknown),
+            ("amends-other", Enqueued::AmendsOther),
+            ("amends-gone", Enqueued::AmendsGone),
+            ("not-current", Enqueued::NotCurrent),
+            ("duplicate", Enqueued::Duplicate("x".into())),
+        ] {
+            assert_eq!(one(1, word, binary("x")), Some(vec![expected]), "{word}");
+        }
+        assert_eq!(one(1, "limited", RedisResult::Int64(0)), Some(vec![Enqueued::Limited(1)]));
+        assert_eq!(one(1, "limited", RedisResult::Int64(-1)), None);
+        assert_eq!(one(0, "full", binary("")), None);
+        assert_eq!(one(2, "full", binary("")), None);
+        assert_eq!(one(1, "queued", binary("")), None);
+        assert_eq!(one(1, "duplicate", RedisResult::Nil), None);
+    }
+}

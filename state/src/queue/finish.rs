@@ -1,0 +1,159 @@
+//! The end of entries, and what follows from it.
+
+use crate::names::{self, Queue};
+use crate::queue::holder::{Holder, LEASE};
+use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::wire::encoder::Pieces;
+use platform::Error;
+use platform::digest::hex;
+use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use std::time::Duration;
+
+use spin_sdk::redis::RedisResult;
+
+/// What follows from an entry, as the script reads it: written as it is said, for a worker says it of thousands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FollowUps(Pieces);
+
+impl FollowUps {
+    fn one(&mut self, what: &str) -> &mut Pieces {
+        if self.0.as_str().is_empty() {
+            self.0 = Pieces::with_room(512);
+        } else {
+            self.0.raw(",");
+        }
+        self.0.raw("[\"").raw(what).raw("\",")
+    }
+
+    /// Hand this to the next queue, in the flow of the entry.
+    pub fn push(&mut self, payload: &str) {
+        self.one("push").text(payload).raw("]");
+    }
+
+    /// Come back with this at a time, milliseconds since the epoch, in this flow.
+    pub fn delay(&mut self, until_ms: i64, flow: &str, payload: &str) {
+        self.one("delay").number(until_ms).raw(",").text(flow).raw(",").text(payload).raw("]");
+    }
+
+    /// Give this up for a reason. The reason is a fixed word. The payload need not be text.
+    pub fn dead(&mut self, reason: &'static str, payload: &[u8]) {
+        self.one("dead").text(reason).raw(",").text(&hex(payload)).raw("]");
+    }
+
+    /// Write into the index of this key, at a time in milliseconds since the epoch, this member.
+    pub fn index(&mut self, key: &str, at_ms: i64, member: &str) {
+        self.one("index").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
+    }
+
+    /// Delete the decision that was kept of this submission or entry.
+    pub fn unpin(&mut self, id: &str) {
+        self.one("unpin").text(&names::pinned(id)).raw("]");
+    }
+
+    /// Add one to this counter of the hash of this key.
+    pub fn count(&mut self, key: &str, field: &str) {
+        self.one("count").text(key).raw(",").text(field).raw("]");
+    }
+}
+
+/// An entry that is done, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The entry's id in the stream.
+    pub id: String,
+    /// The submission that must not have been erased meanwhile: then the entry is not ended, and nothing follows.
+    pub submission: Option<String>,
+    /// What follows.
+    pub follow_ups: FollowUps,
+}
+
+/// What became of what was to be ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How much of it was still this worker's to end.
+    pub count: usize,
+    /// The submissions that were erased: their entries are still claimed, with whatever else these hold.
+    pub erased: Vec<String>,
+}
+
+/// Ends entries and does what follows, in one step. The door remembers their submissions for so long from now on.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is taken for dead.
+pub async fn finish(
+    redis: &Redis,
+    queue: Queue,
+    holder: &Holder,
+    entries: &[Finished],
+    remembered: Duration,
+) -> Result<Ended, Error> {
+    if entries.is_empty() {
+        return Ok(Ended::default());
+    }
+    // Only alerts follow from an entry, so there is one stream that they can go to.
+    let next = Queue::Dispatch;
+    let keys = [names::DEAD, names::CLOCK, next.bell(), names::ERASED];
+    holder.told();
+    let arguments = vec![
+        text(queue.name()),
+        text(holder.name()),
+        millis(LEASE),
+        text(next.name()),
+        text(next.channel()),
+        millis(BELL),
+        text(names::CLOCK_CHANNEL),
+        millis(CLOCK),
+        announcement(),
+        text(names::once("")),
+        number(i64::try_from(remembered.as_secs()).unwrap_or(i64::MAX)),
+        text(told(entries)),
+    ];
+    let reply = flows::eval(redis, lua!("queue/finish.lua"), &keys, arguments).await?;
+    ended(&reply).ok_or_else(|| unexpected("finish"))
+}
+
+/// Entries as the script reads them.
+fn told(entries: &[Finished]) -> String {
+    let room: usize = entries.iter().map(|one| one.follow_ups.0.as_str().len() + 80).sum();
+    let mut told = Pieces::with_room(room);
+    told.raw("[");
+    for (place, Finished { id, submission, follow_ups }) in entries.iter().enumerate() {
+        told.raw(if place == 0 { "[" } else { ",[" }).text(id).raw(",").text(submission.as_deref().unwrap_or_default());
+        told.raw(",[").raw(follow_ups.0.as_str()).raw("]]");
+    }
+    told.raw("]");
+    told.finish()
+}
+
+fn ended(reply: &[RedisResult]) -> Option<Ended> {
+    let (count, erased) = reply.split_first()?;
+    let erased: Option<Vec<String>> = erased.iter().map(string).collect();
+    Some(Ended { count: usize::try_from(integer(count)?).ok()?, erased: erased? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_and_what_follows_is_told_in_json() {
+        let mut follow_ups = FollowUps::default();
+        follow_ups.push("{\"a\":1}");
+        follow_ups.delay(5, "k|A|1", "later");
+        follow_ups.dead("unreadable-entry", &[0, 255]);
+        follow_ups.index("list", -1, "a b");
+        follow_ups.count("month", "day");
+        follow_ups.unpin("s");
+        let all = Finished { id: "1-0".into(), submission: Some("s".into()), follow_ups };
+        let none = Finished { id: "2-0".into(), submission: None, follow_ups: FollowUps::default() };
+        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"],["unpin","{vigil}:pinned:s"]]],["2-0","",[]]]"#;
+        assert_eq!(told(&[all, none]), expected);
+    }
+
+    #[test]
+    fn the_reply_of_a_finish_names_what_was_erased() {
+        let reply = [RedisResult::Int64(2), RedisResult::Binary("A".into())];
+        assert_eq!(ended(&reply), Some(Ended { count: 2, erased: vec!["A".into()] }));
+        assert_eq!(ended(&[]), None);
+    }
+}

@@ -1,0 +1,52 @@
+//! Decisions that are kept before they are stored.
+//!
+//! Guarantee: of an entry whose outcome depends on when it is worked on (a history, a risk service's answer, the rules of a
+//! study), every worker stores the outcome that was decided first, until the entry is ended. A worker that was stopped after
+//! its last look at Redis and goes on writes the bytes that the store has by then.
+//!
+//! Mechanism: the decision is kept in Redis before the store is written, unless there is one already; a worker that was taken
+//! for dead keeps none. The script that ends the entry deletes it ([`super::FollowUps::unpin`]).
+
+use crate::names;
+use crate::queue::flows;
+use crate::queue::holder::{Holder, LEASE};
+use platform::redis::{Redis, millis, number, string, text, unexpected};
+use platform::{Error, Kind};
+use std::time::Duration;
+
+use spin_sdk::redis::RedisResult;
+
+/// How long a decision is kept of an entry that nobody ends: longer than a worker may be stopped.
+const KEPT: Duration = Duration::from_hours(24);
+/// The most decisions that one script keeps.
+const MOST: usize = 256;
+
+/// Keeps decisions, each under the id of its submission or entry. Gives for each the decision that stands, if it is not this
+/// one.
+///
+/// # Errors
+/// [`Kind::Away`], also when the worker was taken for dead.
+pub async fn pin(redis: &Redis, holder: &Holder, decisions: &[(String, String)]) -> Result<Vec<Option<String>>, Error> {
+    let mut standing = Vec::with_capacity(decisions.len());
+    for some in decisions.chunks(MOST) {
+        let keys: Vec<String> = some.iter().map(|(id, _)| names::pinned(id)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        holder.told();
+        let kept = number(i64::try_from(KEPT.as_secs()).unwrap_or(i64::MAX));
+        let mut arguments = vec![text(holder.name()), millis(LEASE), kept];
+        arguments.extend(some.iter().map(|(_, decision)| text(decision)));
+        let reply = flows::eval(redis, lua!("queue/pin.lua"), &keys, arguments).await?;
+        standing.extend(read(&reply, some.len())?);
+    }
+    Ok(standing)
+}
+
+fn read(reply: &[RedisResult], count: usize) -> Result<Vec<Option<String>>, Error> {
+    let (lives, first) = reply.split_first().ok_or_else(|| unexpected("pin"))?;
+    if string(lives).as_deref() == Some("0") {
+        return Err(Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now"));
+    }
+    let first: Option<Vec<String>> = first.iter().map(string).collect();
+    let first = first.filter(|first| first.len() == count).ok_or_else(|| unexpected("pin"))?;
+    Ok(first.into_iter().map(|first| Some(first).filter(|first| !first.is_empty())).collect())
+}

@@ -1,0 +1,341 @@
+//! Settings: configuration documents and instruments that operators change while Vigil runs.
+//!
+//! Guarantee: what was stored is in force for everything that is taken in or claimed afterwards, in every instance, and
+//! nothing is decided by half-old settings: a [`Settings`] is one state of all of them. A version is immutable; of two
+//! changes at the same time one comes after the other.
+//!
+//! Mechanism: an index at `settings` in the store says which documents and instruments there are, and which version of
+//! each is in force; the contents rest under keys of their own. Redis holds a copy of the index under a random revision.
+//! The scripts that run anyway compare or give that revision (`enqueue.lua`, `claim.lua`), so that an instance learns of
+//! a change with the very next thing it does, without asking. Whoever serves requests reads the copy and never waits for
+//! the store behind a worker's transaction. When Redis has lost the copy, the first who needs it brings it back.
+//!
+//! As long as nothing was ever changed the revision is a fixed word, and nothing is read at all.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use domain::settings::Document;
+use domain::{Instrument, library};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use spin_sdk::redis::RedisResult;
+
+use crate::audit::{self, Action, Change};
+use crate::lock::Lock;
+use crate::names;
+use platform::digest::{digest, hex};
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, text};
+use platform::{Error, Kind, clock, log};
+
+/// The revision of settings that nobody ever changed.
+const UNCHANGED: &str = "unchanged";
+/// How long a change may take before another may begin.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The version of a document that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its number; the first is 1.
+    pub version: u64,
+    /// SHA-256 of its content, hex.
+    pub sha256: String,
+    /// Since when, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key that stored it.
+    pub by: String,
+}
+
+/// The versions of an instrument that did not come with Vigil.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The one that is meant where none is named; none where that is the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// All of them, by their names.
+    pub stored: BTreeMap<String, Stored>,
+}
+
+/// A stored version of an instrument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// SHA-256 of the definition, hex.
+    pub sha256: String,
+    /// When it was stored, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key that stored it.
+    pub by: String,
+}
+
+/// What there is, and what is in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    revision: String,
+    /// Documents by name.
+    pub documents: BTreeMap<String, Version>,
+    /// Instruments by id.
+    pub instruments: BTreeMap<String, Versions>,
+}
+
+/// One state of all settings.
+#[derive(Clone)]
+pub struct Settings(Rc<State>);
+
+struct State {
+    /// Under which revision this state is known to Redis.
+    revision: String,
+    index: Index,
+}
+
+thread_local! {
+    static KNOWN: RefCell<Option<Settings>> = const { RefCell::new(None) };
+    /// Contents that were read, by their keys in the store. A version never changes.
+    static READ: RefCell<BTreeMap<String, Rc<dyn Any>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+impl Settings {
+    fn of(revision: String, index: Index) -> Self {
+        let settings = Settings(Rc::new(State { revision, index }));
+        KNOWN.set(Some(settings.clone()));
+        settings
+    }
+
+    /// What this instance knows, which may be old: whoever decides by it lets a script compare the revision.
+    pub fn known() -> Self {
+        let fresh = || Settings::of(UNCHANGED.to_owned(), Index::default());
+        KNOWN.with_borrow(Clone::clone).unwrap_or_else(fresh)
+    }
+
+    /// The settings of a revision that a script gave: those known, or what is in force now.
+    ///
+    /// # Errors
+    /// [`Kind::Away`].
+    pub async fn at(redis: &Redis, revision: &str) -> Result<Self, Error> {
+        let known = Settings::known();
+        if known.revision() == revision { Ok(known) } else { Settings::in_force(redis).await }
+    }
+
+    /// The settings in force now.
+    ///
+    /// # Errors
+    /// [`Kind::Away`].
+    pub async fn in_force(redis: &Redis) -> Result<Self, Error> {
+        let mut copy = redis.eval(COPY, &[names::SETTINGS], Vec::new()).await?;
+        if copy.is_empty() {
+            let index = Index::stored(&Store::open().await?).await?;
+            let arguments = vec![text(index.revision.clone()), text(kv::json(&index)?)];
+            copy = redis.eval(COPY, &[names::SETTINGS], arguments).await?;
+        }
+        let [RedisResult::Binary(revision), RedisResult::Binary(index)] = copy.as_slice() else {
+            return Err(unreadable());
+        };
+        let revision = String::from_utf8(revision.clone()).map_err(|_| unreadable())?;
+        let known = Settings::known();
+        if known.revision() == revision {
+            return Ok(known);
+        }
+        let index = serde_json::from_slice(index).map_err(|_| unreadable())?;
+        Ok(Settings::of(revision, index))
+    }
+
+    /// The revision, for scripts.
+    pub fn revision(&self) -> &str {
+        &self.0.revision
+    }
+
+    /// What there is.
+    pub fn index(&self) -> &Index {
+        &self.0.index
+    }
+
+    /// A document in force, made into what its reader wants; none if it was never stored. The reader is asked once for
+    /// each version and instance. It has no reason to give none: what it reads was checked before it was stored.
+    ///
+    /// # Errors
+    /// [`Kind::Away`] when it cannot be had or read. Deciding without it would be wrong.
+    pub async fn document<T: 'static>(
+        &self,
+        redis: &Redis,
+        document: Document,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<Rc<T>>, Error> {
+        let Some(version) = self.index().documents.get(document.as_str()) else { return Ok(None) };
+        let key = names::config(document.as_str(), version.version);
+        let read = |bytes: &[u8]| read(&serde_json::from_slice(bytes).ok()?);
+        content(redis, key, read).await?.ok_or_else(unreadable).map(Some)
+    }
+
+    /// An instrument: a version of it, or the one in force. None if there is none.
+    ///
+    /// # Errors
+    /// [`Kind::Away`] when it cannot be had or read.
+    pub async fn instrument(
+        &self,
+        redis: &Redis,
+        id: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Rc<Instrument>>, Error> {
+        let own = self.index().instruments.get(id);
+        let version = version.or_else(|| own?.current.as_deref());
+        if let (Some(own), Some(version)) = (own, version)
+            && own.stored.contains_key(version)
+        {
+            let key = names::instrument(id, version);
+            let read = |bytes: &[u8]| Instrument::from_json(bytes).ok();
+            return content(redis, key, read).await?.ok_or_else(unreadable).map(Some);
+        }
+        let built_in = built_in(id);
+        Ok(built_in.filter(|built_in| version.is_none_or(|version| version == built_in.version())))
+    }
+}
+
+/// An instrument that came with Vigil, read at its first use in this instance.
+pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
+    let known = READ.with_borrow(|all| Rc::clone(all.get(id)?).downcast().ok());
+    if known.is_some() {
+        return known;
+    }
+    let read = library::instrument(id)?;
+    let read =
+        Rc::new(read.inspect_err(|faults| log::error("instrument-unreadable").count(faults.len()).write()).ok()?);
+    let kept: Rc<dyn Any> = Rc::clone(&read) as _;
+    // An id has no slash, and the key of a stored content has one.
+    READ.with_borrow_mut(|all| all.insert(id.to_owned(), kept));
+    Some(read)
+}
+
+/// A content, from this instance's memory, from Redis or from the store.
+async fn content<T: 'static>(
+    redis: &Redis,
+    key: String,
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Option<Rc<T>>, Error> {
+    if let Some(known) = READ.with_borrow(|all| all.get(&key).cloned()) {
+        return Ok(known.downcast().ok());
+    }
+    let bytes = Box::pin(bytes(redis, &key)).await?;
+    let Some(content) = bytes.as_deref().and_then(read).map(Rc::new) else {
+        log::error("setting-unreadable").outcome("unreadable").write();
+        return Ok(None);
+    };
+    READ.with_borrow_mut(|all| all.insert(key, Rc::clone(&content) as Rc<dyn Any>));
+    Ok(Some(content))
+}
+
+/// The bytes of a stored content.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn bytes(redis: &Redis, key: &str) -> Result<Option<Vec<u8>>, Error> {
+    let copy = redis.command("HGET", vec![text(names::SETTINGS), text(key)]).await?;
+    if let Some(RedisResult::Binary(bytes)) = copy.into_iter().next() {
+        return Ok(Some(bytes));
+    }
+    let stored = Store::open().await?.bytes(key).await?;
+    if let Some(bytes) = &stored {
+        let copy = spin_sdk::redis::RedisParameter::Binary(bytes.clone());
+        redis.command("HSET", vec![text(names::SETTINGS), text(key), copy]).await?;
+    }
+    Ok(stored)
+}
+
+fn unreadable() -> Error {
+    Error::new("settings", Kind::Away, "the settings cannot be read")
+}
+
+const COPY: &str = lua!("settings_copy.lua");
+
+impl Index {
+    async fn stored(store: &Store) -> Result<Self, Error> {
+        let fresh = || Index { revision: UNCHANGED.to_owned(), ..Index::default() };
+        Ok(store.get(names::SETTINGS_INDEX).await?.unwrap_or_else(fresh))
+    }
+
+    /// Puts a content for a document in force, stored at `at` by the key `by`. Gives its version, and what is to be
+    /// stored.
+    pub fn replace(&mut self, document: Document, content: &str, at: &str, by: &str) -> (Version, Draft) {
+        let name = document.as_str();
+        let current = self.documents.get(name);
+        let next = Version {
+            version: current.map_or(0, |current| current.version).saturating_add(1),
+            sha256: hex(&digest(content.as_bytes())),
+            at: at.to_owned(),
+            by: by.to_owned(),
+        };
+        let draft = Draft {
+            key: names::config(name, next.version),
+            content: content.to_owned(),
+            entity: names::config_entity(name),
+            before: current.map(|current| current.sha256.clone()),
+        };
+        self.documents.insert(name.to_owned(), next.clone());
+        (next, draft)
+    }
+}
+
+/// A change that was made, or why not.
+pub enum Changed<T, R> {
+    /// It is in force.
+    Made(T),
+    /// The caller does not want it, having seen what is in force.
+    Refused(R),
+    /// Others change the settings all the time; nothing was stored.
+    Busy,
+}
+
+/// What a change stores.
+pub struct Draft {
+    /// The key of the content in the store.
+    pub key: String,
+    /// The content.
+    pub content: String,
+    /// The audit chain.
+    pub entity: String,
+    /// SHA-256 of what was in force before, hex.
+    pub before: Option<String>,
+}
+
+/// Changes the settings. `plan` looks at the index in force, changes it and says what is to be stored, or refuses.
+/// The record in the audit chain is stored with it.
+///
+/// # Errors
+/// [`Kind::Away`]. The change may have been stored without being in force; making it again is safe.
+pub async fn change<T, R>(
+    redis: &Redis,
+    actor: &str,
+    reason: Option<&str>,
+    plan: impl FnOnce(&mut Index, &str) -> Result<(T, Draft), R>,
+) -> Result<Changed<T, R>, Error> {
+    let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
+    let store = Store::open().await?;
+    let mut index = Index::stored(&store).await?;
+    let at = clock::now().rfc3339();
+    let (made, draft) = match plan(&mut index, &at) {
+        Ok(planned) => planned,
+        Err(refusal) => {
+            lock.release(redis).await?;
+            return Ok(Changed::Refused(refusal));
+        }
+    };
+    index.revision = hex(&clock::random_bits().to_be_bytes());
+    let mut batch = Batch::default();
+    let hash = hex(&digest(draft.content.as_bytes()));
+    batch.put_text(draft.key, draft.content);
+    let shown = kv::json(&index)?;
+    batch.put_text(names::SETTINGS_INDEX.to_owned(), shown.clone());
+    let (old, new) = (draft.before.as_deref(), Some(hash.as_str()));
+    let change = Change { at: &at, actor, action: Action::Changed, reason, refers_to: None, old, new };
+    audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
+    kv::put_all(&mut batch)?;
+    let keys = [names::SETTINGS_LOCK, names::SETTINGS];
+    let arguments = vec![text(lock.token()), text(index.revision), text(shown)];
+    let reply = redis.eval(lua!("settings.lua"), &keys, arguments).await?;
+    if matches!(reply.first(), Some(RedisResult::Binary(done)) if done.as_slice() == b"1") {
+        return Ok(Changed::Made(made));
+    }
+    Err(Error::new("settings", Kind::TimedOut, "the change took too long"))
+}

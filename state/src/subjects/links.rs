@@ -1,0 +1,217 @@
+//! Linked subjects: a patient who moves to another site is a subject of each, and somebody said that these are one person.
+//!
+//! Guarantee: a link is made and taken back by an explicit act, with a record in the audit chain of both subjects. What is
+//! decided for a person (series, changes, what does not come) follows it; what a key may see does not.
+//!
+//! Mechanism: each subject's links rest at `subject/<pseudonym>/links`. No link closes a circle, so that taking one back
+//! parts a person in two. A hash in Redis has for every linked subject all subjects of the person; it is derived from the
+//! records, and whoever asks for what nobody linked pays one look at it, in a script that runs anyway or beside it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::audit::{self, Action, Change};
+use crate::lock::Lock;
+use crate::names;
+use crate::wire::entry::Subject;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text};
+use platform::{Error, Kind};
+
+/// The most subjects of a person.
+pub const MOST: usize = 16;
+/// How long a change may take before another may begin; longer than any request.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The links of a subject, at `subject/<pseudonym>/links`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Links {
+    /// In the order in which they were made.
+    pub links: Vec<Link>,
+}
+
+/// A link to another subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// The other subject's pseudonym.
+    pub to: String,
+    /// The other subject's site.
+    pub site_id: String,
+    /// When it was made, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key by which it was made.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A subject of a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// Its pseudonym.
+    pub subject: String,
+    /// Its site.
+    pub site: String,
+}
+
+/// All subjects of a subject's person in the order of their pseudonyms; nothing where nobody linked it.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn person(redis: &Redis, subject: &str) -> Result<Vec<Member>, Error> {
+    let reply = redis.command("HGET", vec![text(names::LINKS), text(subject)]).await?;
+    match reply.first() {
+        None | Some(RedisResult::Nil) => Ok(Vec::new()),
+        Some(found) => {
+            string(found).as_deref().and_then(read).ok_or_else(|| Error::new("redis", Kind::Away, "unexpected links"))
+        }
+    }
+}
+
+fn read(text: &str) -> Option<Vec<Member>> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (pairs, rest) = words.as_chunks::<2>();
+    let member = |[subject, site]: &[&str; 2]| Member { subject: (*subject).to_owned(), site: (*site).to_owned() };
+    rest.is_empty().then(|| pairs.iter().map(member).collect())
+}
+
+/// The members of a person as they stand in the hash.
+pub fn write<'a>(person: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let words: Vec<String> = person.into_iter().map(|(subject, site)| format!("{subject} {site}")).collect();
+    words.join(" ")
+}
+
+/// What becomes of a change of links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It is made.
+    Made,
+    /// They are linked already, perhaps by way of others; or they are not, and none can be taken back.
+    Already,
+    /// The person would have too many subjects.
+    TooMany,
+    /// Others change links all the time; nothing was stored.
+    Busy,
+}
+
+/// Who says it, when and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// When, RFC 3339 in UTC.
+    pub at: &'a str,
+    /// The id of the key.
+    pub by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
+/// Links two subjects, or takes their link back. Both exist, and belong to one study.
+///
+/// # Errors
+/// [`Kind::Away`]. The change may be stored without being in force; making it again puts it in force.
+pub async fn change(
+    redis: &Redis,
+    link: bool,
+    one: &Subject,
+    other: &Subject,
+    said: Said<'_>,
+) -> Result<Changed, Error> {
+    let Some(lock) = Lock::take(redis, names::LINKS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
+    let store = Store::open().await?;
+    let outcome = store_change(redis, &store, link, one, other, said).await?;
+    // Also where nothing was to be stored: an earlier attempt may have come no further.
+    let mut arguments = vec![text(lock.token())];
+    for subject in [one, other] {
+        let person = gather(&store, subject).await?;
+        let members = if person.len() > 1 { write(&person) } else { String::new() };
+        arguments.extend(person.keys().flat_map(|subject| [text(subject), text(&members)]));
+    }
+    let reply = redis.eval(lua!("subjects/links.lua"), &[names::LINKS_LOCK, names::LINKS], arguments).await?;
+    match reply.first().and_then(string).as_deref() {
+        Some("1") => Ok(outcome),
+        _ => Err(Error::new("links", Kind::TimedOut, "the change took too long")),
+    }
+}
+
+async fn store_change(
+    redis: &Redis,
+    store: &Store,
+    link: bool,
+    one: &Subject,
+    other: &Subject,
+    said: Said<'_>,
+) -> Result<Changed, Error> {
+    let mut links: [Links; 2] = [of(store, &one.subject).await?, of(store, &other.subject).await?];
+    if link {
+        let (mine, theirs) = (gather(store, one).await?, gather(store, other).await?);
+        if mine.contains_key(&other.subject) {
+            return Ok(Changed::Already);
+        }
+        if mine.len() + theirs.len() > MOST {
+            return Ok(Changed::TooMany);
+        }
+    } else if !links.iter().flat_map(|own| &own.links).any(|link| link.to == other.subject) {
+        return Ok(Changed::Already);
+    }
+    let mut batch = Batch::default();
+    for (own, [subject, to]) in links.iter_mut().zip([[one, other], [other, one]]) {
+        own.links.retain(|known| known.to != to.subject);
+        if link {
+            let [to, site_id] = [&to.subject, &to.site_id].map(Clone::clone);
+            let [at, by, reason] = [said.at, said.by, said.reason].map(str::to_owned);
+            own.links.push(Link { to, site_id, at, by, reason });
+        }
+        batch.put(names::subject_links(&subject.subject), own)?;
+        let change = Change {
+            at: said.at,
+            actor: said.by,
+            action: if link { Action::Linked } else { Action::Unlinked },
+            reason: Some(said.reason),
+            refers_to: Some(&names::subject(&to.subject)),
+            old: None,
+            new: None,
+        };
+        audit::append(redis, store, &mut batch, &names::subject(&subject.subject), &change).await?;
+    }
+    kv::put_all(&mut batch)?;
+    Ok(Changed::Made)
+}
+
+/// The links of a subject.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn of(store: &Store, subject: &str) -> Result<Links, Error> {
+    Ok(store.get(&names::subject_links(subject)).await?.unwrap_or_default())
+}
+
+/// The subjects of a person, each with its site, as the store has them.
+async fn gather(store: &Store, subject: &Subject) -> Result<BTreeMap<String, String>, Error> {
+    let mut person = BTreeMap::from([(subject.subject.clone(), subject.site_id.clone())]);
+    let mut open = vec![subject.subject.clone()];
+    while let Some(subject) = open.pop() {
+        for link in of(store, &subject).await?.links {
+            if person.insert(link.to.clone(), link.site_id).is_none() {
+                open.push(link.to);
+            }
+        }
+    }
+    Ok(person)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_read_as_it_was_written() {
+        let person = BTreeMap::from([("b".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())]);
+        let member = |subject: &str, site: &str| Member { subject: subject.to_owned(), site: site.to_owned() };
+        assert_eq!(read(&write(&person)).unwrap(), [member("a", "2"), member("b", "1")]);
+        assert_eq!(read("a 1 b"), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Indexes: sorted sets of ids by time, read page by page.
+//!
+//! Guarantee: a member that is there while all pages are read is on exactly one of them, whatever is added meanwhile.
+//!
+//! Not for: truth. An index is derived from records and can be made again.
+
+use domain::intake::is_name;
+
+use platform::redis::{Redis, integer, string, text};
+use platform::{Error, Kind};
+
+/// In which order pages come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The oldest first.
+    Up,
+    /// The newest first.
+    Down,
+}
+
+/// Where a page ended: `<milliseconds>.<id>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub(crate) at: i64,
+    pub(crate) id: String,
+}
+
+impl Cursor {
+    /// Reads what [`Cursor::show`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (at, id) = text.split_once('.')?;
+        is_name(id).then_some(Cursor { at: at.parse().ok()?, id: id.to_owned() })
+    }
+
+    /// The cursor as clients see it.
+    pub fn show(&self) -> String {
+        format!("{}.{}", self.at, self.id)
+    }
+}
+
+/// A page: ids with their times in milliseconds since the epoch, and where the next one begins.
+pub type Page = (Vec<(i64, String)>, Option<Cursor>);
+
+/// Reads a page of at most `most`, behind `after`.
+///
+/// # Errors
+/// [`Kind::Away`].
+pub async fn page(
+    redis: &Redis,
+    index: &str,
+    order: Order,
+    after: Option<&Cursor>,
+    most: usize,
+) -> Result<Page, Error> {
+    let direction = if order == Order::Up { "up" } else { "down" };
+    let (at, id) = after.map_or((String::new(), ""), |after| (after.at.to_string(), after.id.as_str()));
+    let arguments = vec![text(direction), text(at), text(id), text(most.to_string())];
+    let reply = redis.eval(lua!("subjects/pages.lua"), &[index], arguments).await?;
+    let mut members = Vec::with_capacity(reply.len() / 2);
+    for pair in reply.chunks(2) {
+        let [id, at] = pair else { return Err(unexpected()) };
+        members.push((integer(at).ok_or_else(unexpected)?, string(id).ok_or_else(unexpected)?));
+    }
+    let next = members.last().filter(|_| members.len() == most);
+    let next = next.map(|(at, id)| Cursor { at: *at, id: id.clone() });
+    Ok((members, next))
+}
+
+fn unexpected() -> Error {
+    Error::new("redis", Kind::Away, "unexpected reply of the script index")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_shown() {
+        let cursor = Cursor { at: 1_772_352_000_000, id: "6f2c1a52-5a52".to_owned() };
+        assert_eq!(Cursor::parse(&cursor.show()), Some(cursor));
+        for text in ["", "1", ".a", "x.a", "1.", "1.a b", "1.a/b"] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The submissions of a subject, or of several that are one person, in the order in which they were written.
+//!
+//! Guarantee: a list that is read page by page shows each submission that is there from its first page to its last, and
+//! once, whatever is added or erased in between.
+//!
+//! Mechanism: a sorted set for each subject, kept by `finish.lua`. A cursor names the last submission shown; each set goes
+//! on behind its place, whether it is there or not.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::Timestamp;
+
+use crate::names;
+use crate::wire::entry::Submission;
+use platform::Error;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
+
+/// A submission of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed<T = String> {
+    /// When it was written, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The site.
+    pub site: T,
+    /// The instrument, or the kind of report.
+    pub what: T,
+    /// The submission's id.
+    pub id: T,
+}
+
+impl<'a> Filed<&'a str> {
+    /// The place of a submission; none if it does not say when it was written.
+    pub fn of(submission: &'a Submission) -> Option<Self> {
+        Some(Filed {
+            at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
+            site: &submission.site_id,
+            what: submission.instrument.as_ref().unwrap_or(&submission.kind),
+            id: &submission.submission_id,
+        })
+    }
+}
+
+impl<T: AsRef<str>> Filed<T> {
+    /// As it stands in the set.
+    pub fn member(&self) -> String {
+        [self.id.as_ref(), " ", self.site.as_ref(), " ", self.what.as_ref()].concat()
+    }
+}
+
+impl Filed {
+    fn read(at_ms: i64, member: &str) -> Option<Self> {
+        let mut parts = member.split(' ').map(str::to_owned);
+        let (id, site, what) = (parts.next()?, parts.next()?, parts.next()?);
+        parts.next().is_none().then_some(Filed { at_ms, site, what, id })
+    }
+
+    /// The place after this one, as clients hand it back.
+    pub fn cursor(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("{} {}", self.at_ms, self.member()))
+    }
+
+    /// The submission that a cursor names.
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let (at_ms, member) = text.split_once(' ')?;
+        Filed::read(at_ms.parse().ok()?, member)
+    }
+}
+
+/// Which submissions are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Only those of this instrument or kind.
+    pub what: Option<&'a str>,
+    /// The latest first.
+    pub latest_first: bool,
+    /// Those after this one.
+    pub after: Option<&'a Filed>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The submissions of subjects, and whether there are more.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away).
+pub async fn list(redis: &Redis, subjects: &[String], wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+    let (mut all, mut more) = (Vec::new(), false);
+    for subject in subjects {
+        let (filed, further) = of_one(redis, subject, wanted).await?;
+        all.extend(filed);
+        more |= further;
+    }
+    let place = |filed: &Filed| (filed.at_ms, filed.member());
+    if subjects.len() > 1 {
+        all.sort_by_key(place);
+        if wanted.latest_first {
+            all.reverse();
+        }
+    }
+    let limit = wanted.limit;
+    more |= all.len() > limit;
+    all.truncate(limit);
+    Ok((all, more))
+}
+
+async fn of_one(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+    let key = names::filed(pseudonym);
+    let (at, member) = wanted.after.map_or((0, String::new()), |after| (after.at_ms, after.member()));
+    let arguments = vec![
+        text(if wanted.latest_first { "1" } else { "0" }),
+        number(at),
+        text(member),
+        text(wanted.limit.to_string()),
+        text(wanted.what.unwrap_or_default()),
+    ];
+    let reply = redis.eval(lua!("subjects/timeline.lua"), &[&key], arguments).await?;
+    let read = || {
+        let (more, entries) = reply.split_first()?;
+        let (pairs, rest) = entries.as_chunks::<2>();
+        let filed = pairs.iter().map(|[at, member]| Filed::read(integer(at)?, &string(member)?));
+        let filed: Option<Vec<Filed>> = filed.collect();
+        Some((filed.filter(|_| rest.is_empty())?, string(more)? == "1"))
+    };
+    read().ok_or_else(|| unexpected("filed"))
+}
+
+/// Takes a submission out of its subject's list, where it stands as this member.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
+pub async fn remove(redis: &Redis, pseudonym: &str, member: String) -> Result<(), Error> {
+    redis.command("ZREM", vec![text(names::filed(pseudonym)), text(member)]).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_names_a_submission_and_nothing_else_is_one() {
+        let filed = Filed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into() };
+        assert_eq!(Filed::from_cursor(&filed.cursor()), Some(filed));
+        for text in
+            ["", "AAAA", "not base64!", &URL_SAFE_NO_PAD.encode("x a 1 phq-9"), &URL_SAFE_NO_PAD.encode("1 a 1")]
+        {
+            assert_eq!(Filed::from_cursor(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A submission as the door writes it: an [`Entry`](crate::wire::entry::Entry), put together in one go.
+//!
+//! Guarantee: serde reads from [`Fresh::line`] the entry that was meant.
+//!
+//! Writing is a good part of what a report costs the door, and the bytes a good part of what it costs Redis. So an entry
+//! is an array, its members without their names, in the order of the fields of `Entry` and `Submission`; a name that is
+//! the same in every entry tells nobody anything. An entry whose members have names is read as well. Nothing is copied
+//! before it is written, and a text is looked through in one go for what must be escaped, where serde looks at byte after
+//! byte.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use platform::json;
+
+/// JSON that is put together piece by piece.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pieces(String);
+
+impl Pieces {
+    /// Nothing yet, and room for so many bytes.
+    pub fn with_room(bytes: usize) -> Self {
+        Pieces(String::with_capacity(bytes))
+    }
+
+    /// Adds what is JSON.
+    pub fn raw(&mut self, json: &str) -> &mut Self {
+        self.0.push_str(json);
+        self
+    }
+
+    /// Adds a text.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        if json::is_plain(text) {
+            self.raw("\"").raw(text).raw("\"")
+        } else {
+            // serde writes every text.
+            self.raw(&serde_json::to_string(text).unwrap_or_default())
+        }
+    }
+
+    /// Adds a whole number.
+    pub fn number(&mut self, number: i64) -> &mut Self {
+        self.raw(itoa::Buffer::new().format(number))
+    }
+
+    /// Adds a text, or `null`.
+    pub fn maybe(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.text(text),
+            None => self.raw("null"),
+        }
+    }
+
+    /// Adds a list, which mostly is empty, and a comma.
+    fn list(&mut self, is_empty: bool, empty: &str, list: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
+        if is_empty { self.raw(empty) } else { self.raw(&serde_json::to_string(list)?) }.raw(",");
+        Ok(())
+    }
+
+    /// What there is so far.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The JSON.
+    pub fn finish(self) -> String {
+        self.0
+    }
+}
+
+/// A submission on its way to the queue. Its members are those of [`Entry`](crate::wire::entry::Entry).
+#[expect(missing_docs, reason = "see there")]
+pub struct Fresh<'a> {
+    pub submission_id: &'a str,
+    pub study_id: &'a str,
+    pub site_id: &'a str,
+    pub subject: &'a str,
+    pub kind: &'a str,
+    pub instrument: Option<&'a str>,
+    pub instrument_version: Option<&'a str>,
+    pub parameters: &'a BTreeMap<String, String>,
+    pub authored_at: &'a str,
+    pub received_at: &'a str,
+    pub key: &'a str,
+    pub hash: &'a str,
+    pub amends: Option<&'a str>,
+    pub amends_reason: Option<&'a str>,
+    pub flags: &'a [String],
+    pub removed: &'a BTreeMap<String, u32>,
+    /// The content as JSON.
+    pub content: &'a str,
+    pub sealed: &'a str,
+    pub trace: &'a str,
+}
+
+impl Fresh<'_> {
+    /// The entry: one line of JSON.
+    ///
+    /// # Errors
+    /// When serde refuses one of its parts, which it has no reason to.
+    pub fn line(&self) -> Result<String, serde_json::Error> {
+        let mut line = Pieces::with_room(480 + self.content.len());
+        line.raw("[[").text(self.submission_id).raw(",").text(self.study_id).raw(",").text(self.site_id).raw(",");
+        line.text(self.subject).raw(",").text(self.kind).raw(",");
+        line.maybe(self.instrument).raw(",").maybe(self.instrument_version).raw(",");
+        line.list(self.parameters.is_empty(), "{}", self.parameters)?;
+        line.text(self.authored_at).raw(",").text(self.received_at).raw(",").text(self.key).raw(",");
+        line.text(self.hash).raw(",").maybe(self.amends).raw(",").maybe(self.amends_reason).raw(",");
+        line.list(self.flags.is_empty(), "[]", self.flags)?;
+        line.list(self.removed.is_empty(), "{}", self.removed)?;
+        line.raw(self.content).raw("],").text(self.sealed).raw(",").text(self.trace).raw("]");
+        Ok(line.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::entry::{Entry, Submission};
+
+    fn line_of(entry: &Entry) -> String {
+        let Entry { submission, sealed, trace } = entry;
+        let fresh = Fresh {
+            submission_id: &submission.submission_id,
+            study_id: &submission.study_id,
+            site_id: &submission.site_id,
+            subject: &submission.subject,
+            kind: &submission.kind,
+            instrument: submission.instrument.as_deref(),
+            instrument_version: submission.instrument_version.as_deref(),
+            parameters: &submission.parameters,
+            authored_at: &submission.authored_at,
+            received_at: &submission.received_at,
+            key: &submission.key,
+            hash: &submission.hash,
+            amends: submission.amends.as_deref(),
+            amends_reason: submission.amends_reason.as_deref(),
+            flags: &submission.flags,
+            removed: &submission.removed,
+            content: &serde_json::to_string(&submission.content).unwrap(),
+            sealed,
+            trace,
+        };
+        fresh.line().unwrap()
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let text = |text: &str| text.to_owned();
+        let content = json!({"q1": 1, "note": "a \"quoted\" line\nand 漢字"}).as_object().unwrap().clone();
+        let least = Entry {
+            submission: Submission {
+                submission_id: text("0f0e"),
+                study_id: text("A \u{7f}\u{1} \\ /"),
+                site_id: text("北京 \t"),
+                subject: text("s"),
+                kind: text("diary"),
+                instrument: None,
+                instrument_version: None,
+                parameters: BTreeMap::new(),
+                authored_at: text("2026-03-01T08:00:00Z"),
+                received_at: text(""),
+                key: text("k"),
+                hash: text("h"),
+                amends: None,
+                amends_reason: None,
+                flags: Vec::new(),
+                removed: BTreeMap::new(),
+                content,
+            },
+            sealed: text("x"),
+            trace: text("00-1-2-01"),
+        };
+        let mut most = least.clone();
+        most.submission.instrument = Some(text("phq-9"));
+        most.submission.instrument_version = Some(text("1.0.0"));
+        most.submission.parameters = [(text("sex"), text("f"))].into();
+        most.submission.amends = Some(text("b"));
+        most.submission.amends_reason = Some(text("a \"reason\""));
+        most.submission.flags = vec![text("late"), text("clock-skewed")];
+        most.submission.removed = [(text("phone"), 2), (text("email"), 1)].into();
+        for entry in [&least, &most] {
+            let with_names = serde_json::to_string(entry).unwrap();
+            for written in [line_of(entry), with_names] {
+                assert_eq!(&serde_json::from_str::<Entry>(&written).unwrap(), entry, "{written}");
+            }
+        }
+        // What waits in the queue is read by the next version: a member's place stays, a new one comes last.
+        let places = r#"[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1}],"x","00-1-2-01"]"#;
+        let submission = &mut most.submission;
+        (submission.study_id, submission.site_id) = (text("A"), text("1"));
+        submission.content.remove("note");
+        assert_eq!(line_of(&most), places);
+    }
+
+    #[test]
+    fn a_text_is_written_as_serde_writes_it() {
+        for code in (0..=0x180).chain([0x2028, 0xfeff, 0x1f600]) {
+            let Some(one) = char::from_u32(code) else { continue };
+            let text = format!("a{one}b");
+            let mut written = Pieces::with_room(0);
+            written.text(&text).maybe(None).maybe(Some(&text));
+            let expected = serde_json::to_string(&text).unwrap();
+            assert_eq!(written.finish(), format!("{expected}null{expected}"));
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! What travels on the queues and rests in the store, as JSON.
+//!
+//! These are the wire types: the rules in `domain` know none of them. A member that is added later has a default, so
+//! that entries written by the version before it are still read.
+//!
+//! What is written far more often than it is read takes its texts as `T`: references where it is written.
+
+use std::collections::BTreeMap;
+
+use domain::alert::retry::{Failing, Failure};
+use domain::alert::state;
+use domain::{Reason, ScoreValue};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::names;
+use crate::wire::evaluation::Evaluation;
+
+/// A submission on its way from the door to the scorer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The submission.
+    pub submission: Submission,
+    /// The subject's identity, sealed.
+    pub sealed: String,
+    /// W3C trace context.
+    pub trace: String,
+}
+
+/// A submission, without anybody's identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submission<C = Map<String, Value>> {
+    /// Its id.
+    pub submission_id: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// `response`, or the kind of report.
+    pub kind: String,
+    /// The instrument of a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<String>,
+    /// The version of the instrument that its answers were checked by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument_version: Option<String>,
+    /// The instrument's parameters that came with it, in canonical form.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// When it was written, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
+    pub authored_at: String,
+    /// When it came in, RFC 3339 in UTC, as it was.
+    pub received_at: String,
+    /// The id of the API key that sent it.
+    pub key: String,
+    /// Keyed hash of what its sender said.
+    pub hash: String,
+    /// The earlier submission whose place this one takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<String>,
+    /// Why it does, in a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends_reason: Option<String>,
+    /// What is to be known about its times: `late`, `clock-skewed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// How often each class of identity was taken out of its content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<String, u32>,
+    /// The answers of a response, the data of a report.
+    pub content: C,
+}
+
+/// A subject's sealed identity, at `subject/<pseudonym>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject<T = String> {
+    /// The pseudonym.
+    pub subject: T,
+    /// The study.
+    pub study_id: T,
+    /// The site that knows the subject.
+    pub site_id: T,
+    /// The identity, sealed.
+    pub sealed: T,
+}
+
+/// How far a submission is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It waits.
+    Queued,
+    /// It is scored and stored, and its alerts are handed over.
+    Scored,
+    /// It cannot be scored; see `reason`.
+    Failed,
+    /// Its content was removed.
+    Erased,
+}
+
+/// Which submission took a submission's place, at `submission/<id>/superseded`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Superseded {
+    /// The later submission.
+    pub by: String,
+    /// When it came in, RFC 3339 in UTC.
+    pub at: String,
+}
+
+/// A score as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Score<T = String> {
+    /// Which score of the instrument.
+    pub id: T,
+    /// A number, a text or a flag; none when not scored.
+    pub value: Option<Value>,
+    /// The band the value falls into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<T>,
+    /// `scored`, `prorated` or `not-scored`.
+    pub status: T,
+    /// Why it is not scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<T>,
+    /// Items answered.
+    pub answered: u16,
+    /// Items missing.
+    pub missing: u16,
+}
+
+impl<'a> Score<&'a str> {
+    /// A score as the rules gave it.
+    pub fn of(score: &domain::Score<'a>) -> Self {
+        let value = score.value.as_ref().map(|value| match value {
+            ScoreValue::Number(number) => Value::from(*number),
+            ScoreValue::Text(text) => Value::from(text.to_string()),
+            ScoreValue::Flag(flag) => Value::from(*flag),
+        });
+        Score {
+            id: score.id,
+            value,
+            band: score.band,
+            status: score.status.as_str(),
+            reason: score.status.reason().map(Reason::as_str),
+            answered: score.answered,
+            missing: score.missing,
+        }
+    }
+
+    /// The same for longer than its instrument is at hand.
+    pub fn owned(self) -> Score {
+        let Score { id, value, band, status, reason, answered, missing } = self;
+        let own = str::to_owned;
+        Score {
+            id: own(id),
+            value,
+            band: band.map(own),
+            status: own(status),
+            reason: reason.map(own),
+            answered,
+            missing,
+        }
+    }
+}
+
+/// With what a submission was scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScoredWith<T = String> {
+    /// The instrument.
+    pub id: T,
+    /// Its version.
+    pub version: T,
+    /// Hash of its definition.
+    pub hash: T,
+    /// The parameters in force, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl<'a> ScoredWith<&'a str> {
+    /// An instrument and the parameters in force.
+    pub fn of(instrument: &'a domain::Instrument, parameters: &domain::Parameters) -> Self {
+        ScoredWith {
+            id: instrument.id(),
+            version: instrument.version(),
+            hash: instrument.hash(),
+            parameters: parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
+    }
+
+    /// The same for longer than the instrument is at hand.
+    pub fn owned(self) -> ScoredWith {
+        let ScoredWith { id, version, hash, parameters } = self;
+        let [id, version, hash] = [id, version, hash].map(str::to_owned);
+        ScoredWith { id, version, hash, parameters }
+    }
+}
+
+/// A submission as it is stored, at `submission/<id>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record<T = String, S = Submission> {
+    /// How far it is.
+    pub state: State,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The submission as it came in.
+    pub submission: S,
+    /// The instrument it was scored with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scored_with: Option<ScoredWith<T>>,
+    /// The scores, in the instrument's order.
+    pub scores: Vec<Score<T>>,
+    /// The ids of its alerts.
+    pub alerts: Vec<String>,
+    /// What there is beside the scores.
+    #[serde(default, skip_serializing_if = "Evaluation::is_nothing")]
+    pub judged: Evaluation,
+}
+
+/// A stored submission for those who do not look at its content, which is passed over: it may be large, and lists have
+/// many.
+pub type Outline = Record<String, Submission<IgnoredAny>>;
+
+/// The alerts that the silence after a submission raised, at `submission/<id>/overdue`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overdue {
+    /// Their ids, in the order in which they were raised.
+    pub alerts: Vec<String>,
+}
+
+/// The scores that a submission has by other versions of its instrument, at `rescored/<id>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rescored {
+    /// The submission.
+    pub submission_id: String,
+    /// Its study.
+    pub study_id: String,
+    /// Its site.
+    pub site_id: String,
+    /// The scores, in the order in which they were made; one for each definition.
+    pub rescored: Vec<Rescore>,
+}
+
+/// The scores of a submission by another version of its instrument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rescore {
+    /// The version.
+    pub scored_with: ScoredWith,
+    /// The scores, in the version's order.
+    pub scores: Vec<Score>,
+    /// When they were made, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the key by which they were made.
+    pub by: String,
+}
+
+/// An alert: what was decided and why. Stored at `alert/<id>`, and handed to `dispatch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// Its id, the `webhook-id` of every message about it.
+    pub alert_id: String,
+    /// The submission that raised it.
+    pub submission_id: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// The instrument, or the kind of report.
+    pub instrument: String,
+    /// The rule.
+    pub rule: String,
+    /// `critical`, `high`, `moderate` or `info`.
+    pub severity: String,
+    /// Names the text that a message shows.
+    pub text_key: String,
+    /// The reason in words.
+    pub reason: String,
+    /// When the submission came in, RFC 3339 in UTC.
+    pub received_at: String,
+    /// The id of the API key that sent the submission; empty where nothing was sent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// W3C trace context.
+    pub trace: String,
+}
+
+impl Alert {
+    /// Whose turn it takes on the queue.
+    pub fn flow(&self) -> String {
+        names::flow(&self.key, &self.study_id, &self.site_id)
+    }
+}
+
+/// An alert on its way to `dispatch`, for the first time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dispatch {
+    /// The alert.
+    pub alert: Alert,
+}
+
+/// Something to do about an alert that was raised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Due {
+    /// The alert.
+    pub alert_id: String,
+    /// The submission that raised it; empty where it is not known.
+    #[serde(default)]
+    pub submission_id: String,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// What there is to do about an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Work {
+    /// Call a receiver.
+    Deliver {
+        /// The receiver.
+        receiver: String,
+        /// Which run of attempts.
+        series: u32,
+        /// Which attempt of it.
+        attempt: u32,
+    },
+    /// Take the next step of the chain.
+    Escalate {
+        /// Which opening.
+        opening: u32,
+        /// Which round.
+        round: u32,
+        /// Which step of it.
+        rung: u32,
+    },
+    /// Tell those that went with its message what became of it.
+    Carry,
+    /// Whatever is due: somebody found that it did not move.
+    Look,
+}
+
+impl From<state::Work> for Work {
+    fn from(work: state::Work) -> Self {
+        match work {
+            state::Work::Deliver { receiver, series, attempt } => Work::Deliver { receiver, series, attempt },
+            state::Work::Escalate { opening, round, rung } => Work::Escalate { opening, round, rung },
+        }
+    }
+}
+
+/// What was given up of an alert: a dead letter's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadAlert {
+    /// The alert.
+    pub alert_id: String,
+    /// The submission that raised it.
+    pub submission_id: String,
+    /// The receiver that was given up; none if the alert has no receiver at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
+}
+
+/// One attempt to deliver an alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// When it began, RFC 3339 in UTC.
+    pub at: String,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// `delivered`, `answered`, or why there was no answer.
+    pub outcome: String,
+    /// What that means, if it was no success: `not-found`, `server-error`, `rejected-by-receiver` and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The HTTP status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The beginning of the answer, at most 1 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
+    /// When it was to be tried again, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+}
+
+/// The attempts to tell one receiver of an alert, at `alert/<id>/delivery/<receiver>`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempts {
+    /// How many were made before those that are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier: usize,
+    /// The last of them.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The most attempts that are kept of one delivery: more than any schedule has.
+const MOST_ATTEMPTS: usize = 500;
+
+/// How the last attempts failed, if they failed in the same way.
+pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
+    let reasons = attempts.iter().rev().map(|attempt| attempt.reason.as_deref().and_then(Failure::parse));
+    let because = reasons.clone().next()??;
+    let times = reasons.take_while(|reason| *reason == Some(because)).count();
+    Some(Failing { because, times: u32::try_from(times).unwrap_or(u32::MAX) })
+}
+
+impl Attempts {
+    /// Adds one.
+    pub fn push(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
+        if self.attempts.len() > MOST_ATTEMPTS {
+            self.attempts.remove(0);
+            self.earlier += 1;
+        }
+    }
+}
+
+/// What became of an alert at one receiver, as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The receiver's id.
+    pub receiver: String,
+    /// Why it is told: `route`, `failover`, `escalation`.
+    pub cause: String,
+    /// `pending`, `delivered`, `dead` or `withdrawn`.
+    pub state: String,
+    /// Why it waits, or was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it is tried next, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// How often it took the alert before: above 0, this is a reminder.
+    pub told: u32,
+    /// The attempts.
+    #[serde(flatten)]
+    pub attempts: Attempts,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}

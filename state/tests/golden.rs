@@ -1,0 +1,71 @@
+//! The records of the store and the entries of the queues, as they are written today. A change here is a change of what
+//! rests in installations: it needs a line in CHANGELOG.
+
+#![expect(clippy::unwrap_used, reason = "this is a test, and its helper fails it")]
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use state::imaging::jobs::{Analysis, Told};
+use state::wire::entry::{
+    Alert, Attempts, DeadAlert, Dispatch, Due, Entry, Overdue, Record, Rescored, Subject, Superseded,
+};
+use state::wire::evaluation::Evaluation;
+
+/// What is read of a text is written as the same text.
+fn golden<T: Serialize + DeserializeOwned>(text: &str) {
+    let read: T = serde_json::from_str(text).unwrap();
+    assert_eq!(platform::kv::json(&read).unwrap(), text);
+}
+
+const SUBMISSION: &str = r#"{"submissionId":"s","studyId":"A","siteId":"1","subject":"p","kind":"response","instrument":"phq-9","instrumentVersion":"1.0.0","parameters":{"a":"b"},"authoredAt":"2026-03-01T00:00:00.000Z","receivedAt":"2026-03-01T00:00:01.000Z","key":"k","hash":"h","amends":"e","amendsReason":"patient-correction","flags":["late"],"removed":{"phone":1},"content":{"q1":3,"q2":null}}"#;
+const ALERT: &str = r#"{"alertId":"a","submissionId":"s","studyId":"A","siteId":"1","subject":"p","instrument":"phq-9","rule":"item-9","severity":"critical","textKey":"t","reason":"item q9 is 1","receivedAt":"2026-03-01T00:00:01.000Z","key":"k","trace":"00-0-0-01"}"#;
+const SCORES: &str = r#"[{"id":"total","value":20.0,"band":"severe","status":"scored","answered":9,"missing":0},{"id":"other","value":null,"status":"not-scored","reason":"too-few-items","answered":1,"missing":8}]"#;
+const ATTEMPT: &str = r#"{"at":"2026-03-01T00:00:02.000Z","tookMs":7,"outcome":"answered","reason":"server-error","status":503,"answer":"busy","nextAt":"2026-03-01T00:00:03.000Z"}"#;
+
+#[test]
+fn a_submission_on_its_way_and_as_it_rests() {
+    golden::<Entry>(&format!(r#"{{"submission":{SUBMISSION},"sealed":"x","trace":"00-0-0-01"}}"#));
+    golden::<Record>(&format!(
+        r#"{{"state":"scored","submission":{SUBMISSION},"scoredWith":{{"id":"phq-9","version":"1.0.0","hash":"d","parameters":{{"a":"b"}}}},"scores":{SCORES},"alerts":["a"],"judged":{{"alertRules":{{"version":2}},"history":{{"status":"available","previous":"e","baseline":"e"}},"risk":{{"status":"ok","answer":{{"risk":0.25}}}}}}}}"#
+    ));
+    golden::<Record>(&format!(
+        r#"{{"state":"failed","reason":"attempts-exhausted","submission":{SUBMISSION},"scores":[],"alerts":[]}}"#
+    ));
+    golden::<Evaluation>(
+        r#"{"grades":[{"result":0,"code":"6298-4","analyte":"2823-3","status":"graded","grade":3,"orMore":true,"term":"Hyperkalemia","reason":"above 6.0"}]}"#,
+    );
+}
+
+#[test]
+fn what_rests_beside_a_submission() {
+    golden::<Subject>(r#"{"subject":"p","studyId":"A","siteId":"1","sealed":"x"}"#);
+    golden::<Superseded>(r#"{"by":"s2","at":"2026-03-01T00:00:01.000Z"}"#);
+    golden::<Overdue>(r#"{"alerts":["a"]}"#);
+    golden::<Rescored>(&format!(
+        r#"{{"submissionId":"s","studyId":"A","siteId":"1","rescored":[{{"scoredWith":{{"id":"phq-9","version":"2.0.0","hash":"d"}},"scores":{SCORES},"at":"2026-03-01T00:00:01.000Z","by":"k"}}]}}"#
+    ));
+}
+
+#[test]
+fn an_alert_its_way_and_what_became_of_it() {
+    golden::<Alert>(ALERT);
+    golden::<Dispatch>(&format!(r#"{{"alert":{ALERT}}}"#));
+    for work in [
+        r#"{"do":"deliver","receiver":"r","series":0,"attempt":1}"#,
+        r#"{"do":"escalate","opening":0,"round":1,"rung":2}"#,
+        r#"{"do":"carry"}"#,
+        r#"{"do":"look"}"#,
+    ] {
+        golden::<Due>(&format!(r#"{{"alertId":"a","submissionId":"s","work":{work}}}"#));
+    }
+    golden::<DeadAlert>(r#"{"alertId":"a","submissionId":"s","receiver":"r"}"#);
+    golden::<Attempts>(&format!(r#"{{"earlier":1,"attempts":[{ATTEMPT}]}}"#));
+}
+
+#[test]
+fn an_analysis() {
+    golden::<Analysis>(&format!(
+        r#"{{"state":"done","analysisId":"n","studyId":"A","siteId":"1","subject":"p","service":"chest","priority":"stat","requestedAt":"2026-03-01T00:00:00.000Z","endedAt":"2026-03-01T00:00:01.000Z","result":{{"x":0.9}},"alerts":["a"],"attempts":[{ATTEMPT}]}}"#
+    ));
+    golden::<Told>(&format!(r#"{{"receiver":"x","state":"delivered","attempts":[{ATTEMPT}]}}"#));
+}

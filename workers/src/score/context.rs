@@ -1,0 +1,200 @@
+//! The context of a submission: its subject's earlier submissions, a risk service's answer, and whether it was judged before.
+//!
+//! Guarantee: a submission that needs none of it costs no call. What was decided first stands, whether it was stored
+//! already or only kept in Redis (`queue::pin`): rules change and services answer differently, so a submission that is handed
+//! out again is not judged again where the outcome could differ. The earlier submissions and the risk service are asked at
+//! the same time, each under its own deadline, and neither holds up the rest of the batch for longer.
+
+use std::time::Duration;
+
+use domain::History;
+use domain::lab::Baseline;
+use futures::future::{join, join_all};
+use platform::Error;
+use platform::kv::{self, Store};
+use platform::redis::Redis;
+use serde::Deserialize;
+use state::erasure;
+use state::queue::holder::Holder;
+use state::wire::entry::{Entry, Score, State};
+use state::wire::evaluation::{HistoryUsed, Risk};
+use state::{names, queue};
+
+use crate::score::decide::Decided;
+use crate::score::history;
+use crate::score::record::{Scorer, Work};
+use crate::score::risk;
+
+/// How many records are read at the same time.
+pub(crate) const READS: usize = 32;
+
+/// What is known of one submission before it is scored.
+#[derive(Default)]
+pub(crate) enum Known {
+    /// Nothing: its outcome is the same whenever it is scored.
+    #[default]
+    Nothing,
+    /// It was judged and stored before: these are its alerts, as they are stored.
+    Stored(Vec<String>),
+    /// What was decided of it, and kept in Redis until it is stored.
+    Decided(Decided),
+}
+
+/// What a submission is judged on beside its own content.
+#[derive(Default)]
+pub(crate) struct Context {
+    /// Its subject's earlier submissions, if a rule asks for them.
+    pub(crate) past: Option<Past>,
+    /// The subject's first laboratory results, if its study wants them.
+    pub(crate) baselines: Vec<Baseline>,
+    /// What the risk service said, if it is asked.
+    pub(crate) risk: Option<Risk>,
+}
+
+/// A subject's earlier submissions.
+pub(crate) enum Past {
+    Had(History, HistoryUsed),
+    /// They could not be had.
+    Unavailable,
+}
+
+/// What an entry needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// To know whether it was judged before: it is handed out again, or its study has rules of its own.
+    pub(crate) maybe_judged: bool,
+    /// Its subject's earlier submissions.
+    pub(crate) history: bool,
+    /// The risk service.
+    pub(crate) risk: bool,
+}
+
+/// An entry that needs something.
+pub(crate) struct Wanting<'a> {
+    /// Its place in the batch.
+    place: usize,
+    pub(crate) entry: &'a Entry,
+    pub(crate) needs: Needs,
+    /// Its scores, as they will be stored.
+    pub(crate) scores: Vec<Score>,
+}
+
+/// The entries of a batch that need something, each with its place.
+pub(crate) fn wanted<'a>(
+    scorer: &mut Scorer,
+    risk: &risk::Config,
+    work: &'a [Work<'_>],
+) -> Vec<(usize, &'a Entry, Needs)> {
+    let mut wanted = Vec::new();
+    for (place, work) in work.iter().enumerate() {
+        let Work::Score(claimed, entry) = work else { continue };
+        let mut needs = scorer.needs(entry, risk);
+        needs.maybe_judged |= claimed.attempt > 1;
+        if needs.maybe_judged || needs.history || needs.risk {
+            wanted.push((place, &**entry, needs));
+        }
+    }
+    wanted
+}
+
+/// Finds what the entries of a batch of so many need, decides on it, and keeps the decisions. `budget` is how long the risk
+/// service may hold up the batch. Of erased submissions nobody is asked.
+///
+/// # Errors
+/// When Redis or the store is away, or the worker was taken for dead.
+pub(crate) async fn gather(
+    (redis, holder): (&Redis, &Holder),
+    scorer: &mut Scorer,
+    risk: &risk::Config,
+    count: usize,
+    mut wanting: Vec<(usize, &Entry, Needs)>,
+    budget: Duration,
+) -> Result<Vec<Known>, Error> {
+    let ids: Vec<&str> = wanting.iter().map(|(_, entry, _)| entry.submission.submission_id.as_str()).collect();
+    let mut erased = erasure::known(redis, &ids).await?.into_iter();
+    wanting.retain(|_| !erased.next().unwrap_or_default());
+    let store = Store::open().await?;
+    let mut found: Vec<Known> = std::iter::repeat_with(Known::default).take(count).collect();
+    let mut open = Vec::with_capacity(wanting.len());
+    for some in wanting.chunks(READS) {
+        let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, entry))).await;
+        for (&(place, entry, needs), kept) in some.iter().zip(kept) {
+            match kept? {
+                Some(alerts) => {
+                    if let Some(found) = found.get_mut(place) {
+                        *found = Known::Stored(alerts);
+                    }
+                }
+                // What cannot be scored needs nothing more.
+                None => open.extend(scorer.scores(entry).map(|scores| Wanting { place, entry, needs, scores })),
+            }
+        }
+    }
+    let (pasts, risks) = join(history::read(redis, &store, &open), risk::ask(risk, &open, budget)).await;
+    let contexts = pasts.into_iter().zip(risks).map(|((past, baselines), risk)| Context { past, baselines, risk });
+    for (place, decided) in decide((redis, holder), scorer, open.iter().zip(contexts)).await? {
+        if let Some(found) = found.get_mut(place) {
+            *found = Known::Decided(decided);
+        }
+    }
+    Ok(found)
+}
+
+/// Decides on submissions in their contexts, and keeps what was decided. Gives what stands: an earlier worker may have decided
+/// something else.
+async fn decide<'a>(
+    (redis, holder): (&Redis, &Holder),
+    scorer: &mut Scorer,
+    open: impl Iterator<Item = (&'a Wanting<'a>, Context)>,
+) -> Result<Vec<(usize, Decided)>, Error> {
+    let (mut decided, mut pins) = (Vec::new(), Vec::new());
+    for (Wanting { place, entry, .. }, context) in open {
+        let instrument = scorer.instrument(&entry.submission);
+        if let Ok(outcome) = scorer.score(entry, instrument.as_deref(), &context) {
+            pins.push((entry.submission.submission_id.clone(), kv::json(&outcome.decided)?));
+            decided.push((*place, outcome.decided));
+        }
+    }
+    let standing = queue::pin(redis, holder, &pins).await?;
+    for ((_, decided), (standing, (_, own))) in decided.iter_mut().zip(standing.into_iter().zip(pins)) {
+        // Every worker reads what was kept, so that all write the same figures.
+        if let Ok(read) = serde_json::from_str(&standing.unwrap_or(own)) {
+            *decided = read;
+        }
+    }
+    Ok(decided)
+}
+
+/// As much of a record as tells whose it is and what it raised.
+#[derive(Deserialize)]
+struct Stored {
+    state: State,
+    alerts: Vec<String>,
+    submission: Said,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    hash: String,
+    received_at: String,
+}
+
+/// The alerts of an entry that was judged before, if it was.
+async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error> {
+    let own = &entry.submission;
+    let record: Option<Stored> = store.get(&names::submission(&own.submission_id)).await?;
+    let same = |record: &Stored| {
+        let stored = &record.submission;
+        record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at
+    };
+    let Some(record) = record.filter(same) else { return Ok(None) };
+    let mut alerts = Vec::with_capacity(record.alerts.len());
+    for id in &record.alerts {
+        match store.bytes(&names::alert(id)).await?.map(String::from_utf8) {
+            Some(Ok(alert)) => alerts.push(alert),
+            Some(Err(_)) | None => return Ok(None),
+        }
+    }
+    Ok(Some(alerts))
+}
