@@ -8,7 +8,14 @@ pub mod environment;
 pub mod reindex;
 pub mod reseal;
 pub mod score;
-mod store;
+
+/// How many records of the store are read at a time.
+const PAGE: u32 = 256;
+
+/// Runs what the program does. It does one thing, on one thread.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?.block_on(work)
+}
 
 /// The file named, or the nearest spin.toml: cargo runs us in whatever directory the person is in.
 ///
@@ -24,4 +31,30 @@ pub fn find_spin_toml(named: Option<PathBuf>) -> Result<PathBuf> {
         }
     };
     file.canonicalize().with_context(|| format!("cannot find {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::kv::{Location, open_at};
+    use test_redis::Server;
+
+    /// Does the same on a SQLite file and on a Redis key-value store, each empty, with the address of a Redis for the queues.
+    pub(crate) fn on_both_stores(work: impl Fn(&Location, &str) + Sync) {
+        let (redis, folder) = (Server::start(), tempfile::tempdir().unwrap());
+        let file = rusqlite::Connection::open(folder.path().join("sqlite_key_value.db")).unwrap();
+        let table = "CREATE TABLE spin_key_value (store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+            PRIMARY KEY (store, key))";
+        file.execute(table, []).unwrap();
+        let (file, server) = (Location::StateDir(folder.path().to_owned()), Location::Redis(redis.database(1)));
+        for (location, queues) in [(file, redis.database(2)), (server, redis.database(3))] {
+            // What an instance remembers, a thread remembers.
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    open_at(&location).unwrap();
+                    work(&location, &queues);
+                });
+                assert!(thread.join().is_ok(), "on {location:?}");
+            });
+        }
+    }
 }

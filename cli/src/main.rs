@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
+use platform::kv::Location;
 use state::identity::IdentityKey;
 use vigilctl::reseal::Counts;
 use vigilctl::score::{self, Ended, Job};
@@ -44,13 +45,13 @@ enum Command {
     /// is 1 if a record opens with none of the keys.
     #[command(verbatim_doc_comment)]
     Reseal(Reseal),
-    /// Makes the indexes in Redis again from the store, then exits.
+    /// Rebuilds the indexes in Redis from the store, then exits.
     ///
     /// For a Redis that was lost, or put back from a backup that is older than the store: alerts are listed again, their
     /// states and what is due are back, submissions are found by their subject and study, what was superseded or erased is
-    /// known, and months have their counts. What the indexes name and the store does not have is taken out. It may run
-    /// beside the application and be repeated. What only Redis had does not come back: queued submissions, dead letters,
-    /// counters of the doors, once marks.
+    /// known, months have their counts, and the settings of the store are in force. What the indexes name and the store
+    /// does not have is taken out. The store is only read. It may run beside the application and be repeated. What only
+    /// Redis had does not come back: queued submissions, dead letters, counters of the doors, idempotency records.
     #[command(verbatim_doc_comment)]
     Reindex(Reindex),
 }
@@ -58,22 +59,30 @@ enum Command {
 /// Which installation a tool works on.
 #[derive(clap::Args)]
 struct Place {
-    /// Where the data lives: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside spin.toml]
+    /// The store is a SQLite file in this directory: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside
+    /// spin.toml]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// The store is a Redis key-value store: the `url` of [key_value_store.default] in the file that `spin up` has as
+    /// --runtime-config-file (deploy/runtime-config.toml), with its database. Not `redis_url`, which keeps the queues. Where
+    /// neither this nor --state-dir is given, KEY_VALUE_URL of the environment counts
+    #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
+    store: Option<String>,
     /// The application, beside which .env is looked for [default: spin.toml of this directory or the nearest one above]
     #[arg(long, value_name = "FILE")]
     spin_toml: Option<PathBuf>,
 }
 
 impl Place {
-    /// Its variables, those given here before all others, and where its data lives.
-    fn open(self, given: Vec<(String, String)>) -> Result<(BTreeMap<String, String>, PathBuf)> {
+    /// Its variables, those given here before all others, and where its store lies.
+    fn open(self, given: Vec<(String, String)>) -> Result<(BTreeMap<String, String>, Location)> {
         let spin_toml = find_spin_toml(self.spin_toml)?;
         let root = spin_toml.parent().context("spin.toml has no directory")?;
         let mut variables = environment::variables(root)?;
         variables.extend(given);
-        Ok((variables, self.state_dir.unwrap_or_else(|| root.join(".vigil"))))
+        let given = self.store.or_else(|| std::env::var("KEY_VALUE_URL").ok().filter(|_| self.state_dir.is_none()));
+        let file = || Location::StateDir(self.state_dir.unwrap_or_else(|| root.join(".vigil")));
+        Ok((variables, given.map_or_else(file, Location::Redis)))
     }
 }
 
@@ -128,12 +137,12 @@ fn score(job: &Job) -> ExitCode {
 }
 
 fn reseal(arguments: Reseal) -> Result<()> {
-    let (variables, state_dir) = arguments.place.open(arguments.variables)?;
+    let (variables, location) = arguments.place.open(arguments.variables)?;
     let present = variables.get("identity_key").context("identity_key is not set")?;
     let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
     let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
     let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
-    let counts = vigilctl::reseal::run(&state_dir, &present, &older, !arguments.dry_run)?;
+    let counts = vigilctl::reseal::run(&location, &present, &older, !arguments.dry_run)?;
     let resealed = if arguments.dry_run { "to be resealed" } else { "resealed" };
     let Counts { resealed: done, current, unreadable } = counts;
     say(&format!("records: {done} {resealed}, {current} sealed with the present key, {unreadable} unreadable"));
@@ -144,9 +153,9 @@ fn reseal(arguments: Reseal) -> Result<()> {
 }
 
 fn reindex(arguments: Reindex) -> Result<()> {
-    let (variables, state_dir) = arguments.place.open(arguments.variables)?;
+    let (variables, location) = arguments.place.open(arguments.variables)?;
     let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
-    let done = vigilctl::reindex::run(&state_dir, redis_url)?;
+    let done = vigilctl::reindex::run(&location, redis_url)?;
     say(&format!(
         "alerts: {} stored, {} indexed, {} put back, {} raised",
         done.alerts, done.indexed, done.restored, done.raised
@@ -162,6 +171,9 @@ fn reindex(arguments: Reindex) -> Result<()> {
         done.stale_submissions, done.stale_alerts
     ));
     say(&format!("submissions after which another is awaited: {} indexed", done.awaited));
+    if done.settings {
+        say("settings: Redis had others; those of the store are in force again");
+    }
     if done.unreadable > 0 {
         bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
     }

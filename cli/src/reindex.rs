@@ -1,42 +1,34 @@
-//! Indexes in Redis, made again from the store: for a Redis that was lost or put back from a backup.
+//! Rebuilds the indexes in Redis from the store: for a Redis that was lost or put back from a backup.
 //!
 //! Guarantee: it may run beside the application, be broken off and repeated: what Redis has of an alert's state is left
 //! as it is, what it has not is put there by one script. An alert that the store has and nobody raised is raised. What an
 //! index names and the store does not have is taken out. Counters of months are raised to what the store has, and never
-//! lowered: they are right when nothing was finished meanwhile, or after another run.
+//! lowered: they are right when nothing was finished meanwhile, or after another run. The settings in force are those of
+//! the store. The store is only read.
 //!
-//! Mechanism: the store has no listing that its components could use, so the operator's tool reads the file itself, a
-//! page of keys at a time.
+//! Mechanism: it lists the store page by page, which its components cannot, and gives each record to the function of `state`
+//! by which the application keeps the index.
 //!
 //! Subjects of whom something is awaited are looked at again by the rules in force.
 //!
 //! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors, once marks.
 
-mod awaited;
-mod linked;
 mod stale;
 mod submissions;
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use domain::Timestamp;
-use domain::alert::state::State;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
-use serde_json::Value;
-use state::names::{self, Queue};
-use state::queue::flows;
-use state::wire::entry::{self, Alert, Dispatch, Due};
+use platform::clock;
+use platform::kv::{self, Location, Store};
+use platform::redis::{PATIENCE, Redis};
+use state::alerts::rebuild::{Rebuilt, rebuild};
+use state::queue;
+use state::settings;
+use state::subjects::links::{self, Links};
+use state::wire::entry::Alert;
 
-use crate::store::{BUSY_TIMEOUT, FILE, LABEL};
-
-/// How many records are read at a time.
-const PAGE: u32 = 256;
-const LIST: &str = "SELECT key, value FROM spin_key_value WHERE store = ?1 AND key > ?2 AND key < ?3
-    ORDER BY key LIMIT ?4";
-const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
-/// How long Redis keeps the state of an alert that rests, seconds.
-const KEPT_SECONDS: u32 = 2_592_000;
+use crate::PAGE;
 
 /// What was found, and done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,102 +63,88 @@ pub struct Counts {
     pub stale_submissions: u64,
     /// Entries of alerts that the store does not have, or in another state, taken out of the indexes.
     pub stale_alerts: u64,
+    /// Whether Redis had other settings than the store.
+    pub settings: bool,
     /// Records that are no alert or submission as this version writes them.
     pub unreadable: u64,
 }
 
-/// Makes the indexes again.
+/// Rebuilds the indexes.
 ///
 /// # Errors
 /// When the store or Redis is away. What was written before stays written.
-pub fn run(state_dir: &Path, redis_url: &str) -> Result<Counts> {
-    let file = state_dir.join(FILE);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let store = Connection::open_with_flags(&file, flags);
-    let store = store.with_context(|| format!("cannot open the store {}", file.display()))?;
-    store.busy_timeout(BUSY_TIMEOUT)?;
-    let mut redis = redis::Client::open(redis_url)?.get_connection().context("cannot reach Redis")?;
-    let mut counts = Counts::default();
-    each(&store, "alert/", "alert0", |key, value| {
-        if key.matches('/').count() == 1 {
-            alert(&store, &mut redis, value, &mut counts)?;
-        }
-        Ok(())
-    })?;
-    submissions::put_back(&store, &mut redis, &mut counts)?;
-    linked::put_back(&store, &mut redis, &mut counts)?;
-    // Last: what was erased while the others were read is found here.
-    stale::take_out(&store, &mut redis, &mut counts)?;
-    // Somebody looks at what was put back.
-    let _: i64 = redis::cmd("PUBLISH").arg(Queue::Dispatch.channel()).arg("").query(&mut redis)?;
-    let tick = "next reindex";
-    let taken: Option<String> =
-        redis::cmd("SET").arg(names::CLOCK).arg(tick).arg("NX").arg("PX").arg(5000).query(&mut redis)?;
-    if taken.is_some() {
-        let _: i64 = redis::cmd("PUBLISH").arg(names::CLOCK_CHANNEL).arg(tick).query(&mut redis)?;
-    }
-    Ok(counts)
+pub fn run(location: &Location, redis_url: &str) -> Result<Counts> {
+    crate::block_on(async {
+        kv::open_at(location)?;
+        let (redis, store) = (Redis::patient(redis_url, PATIENCE), Store::open().await?);
+        let mut counts = Counts { settings: settings::put_back(&redis).await?, ..Counts::default() };
+        alerts(&redis, &store, &mut counts).await?;
+        submissions::put_back(&redis, &store, &mut counts).await?;
+        linked(&redis, &mut counts).await?;
+        // Last: what was erased while the others were read is found here.
+        stale::take_out(&redis, &store, &mut counts).await?;
+        // Somebody looks at what was put back.
+        queue::tick(&redis, clock::now().millis(), false, None).await?;
+        Ok(counts)
+    })
 }
 
-/// Every record between two keys, in their order.
-fn each(store: &Connection, from: &str, to: &str, mut work: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
-    let mut last = from.to_owned();
+async fn alerts(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
+    let mut listing = kv::list("alert/")?;
     loop {
-        let mut list = store.prepare_cached(LIST)?;
-        let page: Vec<(String, Vec<u8>)> = list
-            .query_map(params![LABEL, last, to, PAGE], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()
-            .context("cannot read the store")?;
-        let Some((key, _)) = page.last() else { return Ok(()) };
-        last.clone_from(key);
-        for (key, value) in &page {
-            work(key, value)?;
+        let page = listing.next_page(PAGE)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let mut alerts = Vec::with_capacity(page.len());
+        // Below an alert lie its state and history.
+        for (_, value) in page.iter().filter(|(key, _)| key.matches('/').count() == 1) {
+            match serde_json::from_slice::<Alert>(value) {
+                Ok(alert) => alerts.push(alert),
+                Err(_) => counts.unreadable += 1,
+            }
+        }
+        counts.alerts += u64::try_from(alerts.len())?;
+        for rebuilt in rebuild(redis, store, &alerts, clock::now()).await? {
+            match rebuilt {
+                Rebuilt::There => {}
+                Rebuilt::Indexed => counts.indexed += 1,
+                Rebuilt::Restored => counts.restored += 1,
+                Rebuilt::Raised => counts.raised += 1,
+                Rebuilt::Unreadable => counts.unreadable += 1,
+            }
         }
     }
 }
 
-fn alert(store: &Connection, redis: &mut redis::Connection, value: &[u8], counts: &mut Counts) -> Result<()> {
-    let Ok(alert) = serde_json::from_slice::<Alert>(value) else {
-        counts.unreadable += 1;
-        return Ok(());
-    };
-    counts.alerts += 1;
-    let id = alert.alert_id.clone();
-    let stored = read(store, &names::stored_alert_state(&id))?;
-    let stored = stored.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-    let state = stored.as_ref().and_then(State::read);
-    let due = state.as_ref().map(State::due).unwrap_or_default();
-    let written = match (&state, &stored) {
-        (Some(state), Some(value)) => format!("{} {value}", state.revision()),
-        _ => String::new(),
-    };
-    let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis);
-    let facts = format!("{} {} {}", alert.severity, alert.study_id, alert.site_id);
-    let next = due.iter().map(|due| due.at).min().map_or(String::new(), |at| at.millis().to_string());
-    let mut call = redis::cmd("EVAL");
-    call.arg(flows::before(include_str!("reindex/alert.lua"))).arg(6).arg(names::alert_state(&id));
-    for key in [names::ALERTS, names::ALERT_FACTS, names::ALERT_COUNTS, names::ALERTS_NEXT, names::DUE] {
-        call.arg(key);
+/// How often it is tried to lock the links.
+const TRIES: usize = 20;
+
+async fn linked(redis: &Redis, counts: &mut Counts) -> Result<()> {
+    let mut linked = BTreeSet::new();
+    let mut listing = kv::list("subject/")?;
+    loop {
+        let page = listing.next_page(PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for (key, value) in &page {
+            let subject = key.strip_prefix("subject/").and_then(|rest| rest.strip_suffix("/links"));
+            match (subject, serde_json::from_slice::<Links>(value)) {
+                (Some(subject), Ok(own)) if !own.links.is_empty() => drop(linked.insert(subject.to_owned())),
+                (Some(_), Err(_)) => counts.unreadable += 1,
+                _ => {}
+            }
+        }
     }
-    call.arg(alert.flow()).arg(&id).arg(at).arg(facts).arg(names::alerts_of("")).arg(KEPT_SECONDS);
-    call.arg(written).arg(state.as_ref().map_or("", |state| state.phase().as_str())).arg(next);
-    call.arg(serde_json::to_string(&Dispatch { alert: alert.clone() })?);
-    for due in due {
-        let work: entry::Work = due.work.into();
-        let payload = Due { alert_id: id.clone(), submission_id: alert.submission_id.clone(), work };
-        let member = names::due(Queue::Dispatch, &alert.flow(), &serde_json::to_string(&payload)?);
-        call.arg(due.at.millis()).arg(member);
+    for _ in 0..TRIES {
+        if let Some(corrected) = links::put_back(redis, linked.clone()).await? {
+            counts.linked += corrected;
+            return Ok(());
+        }
     }
-    let (done,): (String,) = call.query(redis)?;
-    match done.as_str() {
-        "indexed" => counts.indexed += 1,
-        "restored" => counts.restored += 1,
-        "raised" => counts.raised += 1,
-        _ => {}
-    }
-    Ok(())
+    None.context("somebody links subjects all the time: try again")
 }
 
-fn read(store: &Connection, key: &str) -> Result<Option<Vec<u8>>> {
-    Ok(store.prepare_cached(GET)?.query_row([LABEL, key], |row| row.get(0)).optional()?)
-}
+#[cfg(test)]
+mod tests;

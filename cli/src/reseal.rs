@@ -4,26 +4,20 @@
 //! key opens stays as it is. It may run beside the application and be broken off and repeated: what is sealed with the
 //! present key is left alone.
 //!
-//! Mechanism: the store has no listing that its components could use, so the operator's tool reads the file itself. It
-//! takes a page of keys at a time and holds the file only while it writes one.
+//! Mechanism: it lists the store page by page, which its components cannot, and replaces the records of a page in one
+//! transaction, each if it is still what was read.
 //!
 //! Not for entries that wait in Redis: they carry identities sealed with the key of their time, and their worker stores
 //! them so. It is to be run when the queue is empty, or again.
 
-use std::path::Path;
-
-use anyhow::{Context as _, Result, bail};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use anyhow::{Result, bail};
+use platform::kv::{self, Location, Replacement, Store};
 use state::identity::{IdentityKey, Resealed, reseal};
 
-use crate::store::{BUSY_TIMEOUT, FILE, LABEL};
+use crate::PAGE;
 
-/// How many records are opened at a time.
-const PAGE: u32 = 256;
-const LIST: &str = "SELECT key, value FROM spin_key_value WHERE store = ?1 AND key > ?2 AND key < 'subject0'
-    ORDER BY key LIMIT ?3";
-const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
-const REPLACE: &str = "UPDATE spin_key_value SET value = ?3 WHERE store = ?1 AND key = ?2 AND value = ?4";
+/// How often a record is looked at again that is being written.
+const TRIES: usize = 10;
 
 /// What was found, and done to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,149 +33,142 @@ pub struct Counts {
 /// Seals what the older keys open with the present one. `write` false only counts.
 ///
 /// # Errors
-/// When the file is not there or cannot be used. What was written before stays written.
-pub fn run(state_dir: &Path, present: &IdentityKey, older: &[IdentityKey], write: bool) -> Result<Counts> {
-    let file = state_dir.join(FILE);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let store = Connection::open_with_flags(&file, flags);
-    let mut store = store.with_context(|| format!("cannot open the store {}", file.display()))?;
-    store.busy_timeout(BUSY_TIMEOUT)?;
-    let (mut counts, mut last) = (Counts::default(), "subject/".to_owned());
-    loop {
-        let page = page(&store, &last).with_context(|| format!("cannot read {}", file.display()))?;
-        let Some((key, _)) = page.last() else { return Ok(counts) };
-        last.clone_from(key);
+/// When the store is not there or cannot be used. What was written before stays written.
+pub fn run(location: &Location, present: &IdentityKey, older: &[IdentityKey], write: bool) -> Result<Counts> {
+    crate::block_on(async {
+        kv::open_at(location)?;
+        let store = Store::open().await?;
+        let mut work = Work { present, older, write, counts: Counts::default() };
+        let mut listing = kv::list("subject/")?;
+        loop {
+            let mut page = listing.next_page(PAGE)?;
+            if page.is_empty() {
+                return Ok(work.counts);
+            }
+            // Beside a subject lie its links, which hold no identity.
+            page.retain(|(key, _)| key.matches('/').count() == 1);
+            work.page(&store, page).await?;
+        }
+    })
+}
+
+struct Work<'a> {
+    present: &'a IdentityKey,
+    older: &'a [IdentityKey],
+    write: bool,
+    counts: Counts,
+}
+
+impl Work<'_> {
+    /// Reseals records, those again that somebody else writes in the meantime.
+    async fn page(&mut self, store: &Store, mut records: Vec<(String, Vec<u8>)>) -> Result<()> {
+        for _ in 0..TRIES {
+            let mut changed = Vec::new();
+            for key in self.replace(records)? {
+                let now = store.bytes(&key).await?;
+                changed.extend(now.map(|now| (key, now)));
+            }
+            if changed.is_empty() {
+                return Ok(());
+            }
+            records = changed;
+        }
+        bail!("a record is being written all the time: is the application still running with the older key?")
+    }
+
+    /// Writes records that are still what was opened. Gives the keys of those that are not.
+    fn replace(&mut self, records: Vec<(String, Vec<u8>)>) -> Result<Vec<String>> {
         let mut changes = Vec::new();
-        // Beside a subject lie its links, which hold no identity.
-        for (key, record) in page.into_iter().filter(|(key, _)| key.matches('/').count() == 1) {
-            match reseal(&record, present, older) {
-                Resealed::Current => counts.current += 1,
-                Resealed::Unreadable => counts.unreadable += 1,
-                Resealed::Now(_) if !write => counts.resealed += 1,
-                Resealed::Now(new) => changes.push((key, record, new)),
+        for (key, old) in records {
+            match reseal(&old, self.present, self.older) {
+                Resealed::Current => self.counts.current += 1,
+                Resealed::Unreadable => self.counts.unreadable += 1,
+                Resealed::Now(_) if !self.write => self.counts.resealed += 1,
+                Resealed::Now(new) => changes.push(Replacement { key, old, new: new.into_bytes() }),
             }
         }
-        for (key, record) in replace(&mut store, changes, &mut counts)? {
-            again(&mut store, key, record, (present, older), &mut counts)?;
+        if changes.is_empty() {
+            return Ok(Vec::new());
         }
+        let replaced = kv::replace_each(&changes)?;
+        let (done, changed): (Vec<_>, Vec<_>) = changes.into_iter().zip(replaced).partition(|(_, replaced)| *replaced);
+        self.counts.resealed += u64::try_from(done.len())?;
+        Ok(changed.into_iter().map(|(change, _)| change.key).collect())
     }
-}
-
-fn page(store: &Connection, last: &str) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
-    let mut list = store.prepare_cached(LIST)?;
-    list.query_map(params![LABEL, last, PAGE], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-}
-
-/// Writes records that are still what was opened. Gives those that are not, as they are now.
-fn replace(
-    store: &mut Connection,
-    changes: Vec<(String, Vec<u8>, String)>,
-    counts: &mut Counts,
-) -> Result<Vec<(String, Vec<u8>)>> {
-    if changes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (mut done, mut changed) = (0, Vec::new());
-    for (key, record, new) in changes {
-        if transaction.prepare_cached(REPLACE)?.execute(params![LABEL, key, new.into_bytes(), record])? == 1 {
-            done += 1;
-        } else {
-            let now = transaction.prepare_cached(GET)?.query_row([LABEL, &key], |row| row.get(0)).optional()?;
-            changed.extend(now.map(|now| (key, now)));
-        }
-    }
-    transaction.commit()?;
-    counts.resealed += done;
-    Ok(changed)
-}
-
-/// A record that somebody else wrote in the meantime.
-fn again(
-    store: &mut Connection,
-    key: String,
-    mut record: Vec<u8>,
-    (present, older): (&IdentityKey, &[IdentityKey]),
-    counts: &mut Counts,
-) -> Result<()> {
-    for _ in 0..10 {
-        match reseal(&record, present, older) {
-            Resealed::Current => counts.current += 1,
-            Resealed::Unreadable => counts.unreadable += 1,
-            Resealed::Now(new) => match replace(store, vec![(key.clone(), record, new)], counts)?.pop() {
-                Some((_, now)) => {
-                    record = now;
-                    continue;
-                }
-                None => return Ok(()),
-            },
-        }
-        return Ok(());
-    }
-    bail!("a record is being written all the time: is the application still running with the older key?")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use platform::kv::Batch;
+
     use super::*;
+    use crate::tests::on_both_stores;
 
     fn key(byte: u8) -> IdentityKey {
         IdentityKey::new(vec![byte; 32])
     }
 
-    fn record(key: &IdentityKey, number: u32) -> Vec<u8> {
+    fn record(key: &IdentityKey, number: u32) -> String {
         let subject = format!("{number:032x}");
         let sealed = key.seal("A", &subject, "patient").unwrap();
-        format!(r#"{{"subject":"{subject}","studyId":"A","siteId":"1","sealed":"{sealed}"}}"#).into_bytes()
+        format!(r#"{{"subject":"{subject}","studyId":"A","siteId":"1","sealed":"{sealed}"}}"#)
     }
 
-    fn filled(records: impl Iterator<Item = (String, Vec<u8>)>) -> (tempfile::TempDir, Connection) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Connection::open(folder.path().join(FILE)).unwrap();
-        store
-            .execute("CREATE TABLE spin_key_value (store TEXT, key TEXT, value BLOB, PRIMARY KEY (store, key))", [])
-            .unwrap();
+    fn fill(records: impl IntoIterator<Item = (String, String)>) {
+        let mut batch = Batch::default();
         for (key, value) in records {
-            store.execute("INSERT INTO spin_key_value VALUES ('default', ?1, ?2)", params![key, value]).unwrap();
+            batch.put_text(key, value);
         }
-        (folder, store)
+        kv::put_all(&mut batch).unwrap();
+    }
+
+    fn stored(key: &str) -> Vec<u8> {
+        crate::block_on(async { Ok(Store::open().await?.bytes(key).await?) }).unwrap().unwrap()
     }
 
     #[test]
     fn all_pages_are_resealed_and_nothing_else_is_touched() {
-        let subjects = (0..3 * PAGE + 1).map(|number| (format!("subject/{number:032x}"), record(&key(1), number)));
-        let foreign =
-            ["subject", "subject0", "subjects/1", "alert/1"].map(|name| (name.to_owned(), record(&key(1), 1)));
-        let lost = [("subject/x".to_owned(), record(&key(9), 7)), ("subject/y".to_owned(), b"{}".to_vec())];
-        let (folder, store) = filled(subjects.chain(foreign).chain(lost));
-        let (all, state) = (u64::from(3 * PAGE + 1), folder.path());
-        let found = Counts { resealed: all, current: 0, unreadable: 2 };
-        assert_eq!(run(state, &key(2), &[key(3), key(1)], false).unwrap(), found);
-        assert_eq!(run(state, &key(2), &[key(3), key(1)], true).unwrap(), found);
-        assert_eq!(run(state, &key(2), &[], true).unwrap(), Counts { resealed: 0, current: all, unreadable: 2 });
-        let kept = store.query_row("SELECT value FROM spin_key_value WHERE key = 'subject0'", [], |row| row.get(0));
-        assert_eq!(kept, Ok(record(&key(1), 1)));
+        on_both_stores(|location, _| {
+            let subjects = (0..3 * PAGE + 1).map(|number| (format!("subject/{number:032x}"), record(&key(1), number)));
+            let foreign = ["subject", "subject0", "subjects/1", "alert/1", "subject/1/links"];
+            let foreign = foreign.map(|name| (name.to_owned(), record(&key(1), 1)));
+            let lost = [("subject/x".to_owned(), record(&key(9), 7)), ("subject/y".to_owned(), "{}".to_owned())];
+            fill(subjects.chain(foreign).chain(lost));
+            let all = u64::from(3 * PAGE + 1);
+            let found = Counts { resealed: all, current: 0, unreadable: 2 };
+            assert_eq!(run(location, &key(2), &[key(3), key(1)], false).unwrap(), found);
+            assert_eq!(run(location, &key(2), &[key(3), key(1)], true).unwrap(), found);
+            let found = Counts { resealed: 0, current: all, unreadable: 2 };
+            assert_eq!(run(location, &key(2), &[], true).unwrap(), found);
+            assert_eq!(stored("subject0"), record(&key(1), 1).into_bytes());
+            assert_eq!(stored("subject/1/links"), record(&key(1), 1).into_bytes());
+        });
     }
 
     #[test]
     fn what_was_written_in_the_meantime_is_looked_at_again() {
-        let name = format!("subject/{:032x}", 5);
-        let (_folder, mut store) = filled([(name.clone(), record(&key(4), 5))].into_iter());
-        let mut counts = Counts::default();
-        let changes = vec![(name.clone(), record(&key(1), 5), String::new())];
-        let changed = replace(&mut store, changes, &mut counts).unwrap();
-        assert_eq!((changed.as_slice(), counts), ([(name.clone(), record(&key(4), 5))].as_slice(), Counts::default()));
-        let older = [key(1), key(4)];
-        again(&mut store, name, record(&key(1), 5), (&key(2), &older), &mut counts).unwrap();
-        assert_eq!(counts, Counts { resealed: 1, ..Counts::default() });
-        let value = store.query_row("SELECT value FROM spin_key_value", [], |row| row.get(0));
-        assert_eq!(value, Ok(record(&key(2), 5)));
+        on_both_stores(|_, _| {
+            let name = format!("subject/{:032x}", 5);
+            fill([(name.clone(), record(&key(4), 5))]);
+            let older = [key(1), key(4)];
+            let mut work = Work { present: &key(2), older: &older, write: true, counts: Counts::default() };
+            let seen = || vec![(name.clone(), record(&key(1), 5).into_bytes())];
+            assert_eq!(work.replace(seen()).unwrap(), std::slice::from_ref(&name));
+            assert_eq!((work.counts, stored(&name)), (Counts::default(), record(&key(4), 5).into_bytes()));
+            crate::block_on(async { work.page(&Store::open().await?, seen()).await }).unwrap();
+            assert_eq!(work.counts, Counts { resealed: 1, ..Counts::default() });
+            assert_eq!(stored(&name), record(&key(2), 5).into_bytes());
+        });
     }
 
     #[test]
     fn a_store_that_is_not_there_is_not_made() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(run(folder.path(), &key(1), &[], true).is_err());
-        assert!(!folder.path().join(FILE).exists());
+        let nowhere = |dir: &Path| Location::StateDir(dir.to_owned());
+        assert!(run(&nowhere(folder.path()), &key(1), &[], true).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(run(&Location::Redis("redis://127.0.0.1:1".to_owned()), &key(1), &[], true).is_err());
     }
 }

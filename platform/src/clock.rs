@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::Timestamp;
-use spin_sdk::wasip3::random::random;
 
 /// The present moment by the host's wall clock.
 pub fn now() -> Timestamp {
@@ -14,13 +13,28 @@ pub fn now() -> Timestamp {
 
 /// Waits. Other tasks of the instance go on.
 pub async fn sleep(duration: Duration) {
+    #[cfg(target_family = "wasm")]
     spin_sdk::time::sleep(duration).await;
+    #[cfg(not(target_family = "wasm"))]
+    tokio::time::sleep(duration).await;
+}
+
+#[cfg(target_family = "wasm")]
+fn random() -> u64 {
+    spin_sdk::wasip3::random::random::get_random_u64()
+}
+
+/// Zero would be no chance at all: where the system gives none, the program must not go on.
+#[cfg(not(target_family = "wasm"))]
+#[expect(clippy::expect_used, reason = "the system of a computer always gives some")]
+fn random() -> u64 {
+    getrandom::u64().expect("the system gives no random numbers")
 }
 
 /// A random number in `0.0..1.0`.
 pub fn chance() -> f64 {
     // The 53 bits that a float can tell apart.
-    (random::get_random_u64() >> 11) as f64 / (1u64 << 53) as f64
+    (random() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 thread_local! {
@@ -39,5 +53,5 @@ pub fn unique_bits() -> u128 {
 
 /// 128 random bits, never guessable.
 pub fn random_bits() -> u128 {
-    (u128::from(random::get_random_u64()) << 64) | u128::from(random::get_random_u64())
+    (u128::from(random()) << 64) | u128::from(random())
 }

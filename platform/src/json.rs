@@ -7,6 +7,7 @@
 //! What must be the same bytes however often it is written depends on nothing else, so the two are held together by tests.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::ser::{self, Error as _};
 use serde_json::Error;
 
@@ -16,6 +17,16 @@ use serde_json::Error;
 /// As serde_json: where a map's keys are neither texts nor numbers, or the record refuses.
 pub fn write(json: &mut Vec<u8>, record: &(impl Serialize + ?Sized)) -> Result<(), Error> {
     record.serialize(Json(json))
+}
+
+/// Reads a record from the bytes of JSON.
+///
+/// Every record is read from text: the readers of all types for bytes as well would be a good part of a component.
+///
+/// # Errors
+/// As serde_json; bytes that are no UTF-8 are no JSON.
+pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
+    serde_json::from_str(str::from_utf8(json).unwrap_or_default())
 }
 
 /// Whether a text stands in JSON as it is.

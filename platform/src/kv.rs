@@ -3,17 +3,29 @@
 //! Workers write with [`put_all`], one transaction for a whole batch, which blocks the instance. Functions that answer
 //! HTTP read with [`Store`], which does not. No function lists keys, compares and swaps, or reads many at once: not
 //! every store that Spin supports does these safely.
+//!
+//! Natively the same store is opened where Spin keeps it, by [`open_at`]; there it can be listed, and records be replaced.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod spin;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spin_sdk::experimental::wasi::keyvalue::{batch, store};
 
 use crate::digest::{digest, hex};
 use crate::error::{Error, Kind};
 use crate::json;
+#[cfg(not(target_family = "wasm"))]
+use native::{Batches, Single};
+#[cfg(not(target_family = "wasm"))]
+pub use native::{Listing, Location, Replacement, list, open_at, replace_each};
+#[cfg(target_family = "wasm")]
+use spin::{Batches, Single};
 
 /// The key-value store that every component uses.
 pub const STORE: &str = "default";
@@ -29,16 +41,15 @@ thread_local! {
 }
 
 /// The store, for reading.
-pub struct Store(spin_sdk::key_value::Store);
+pub struct Store(Single);
 
 impl Store {
     /// Opens the store.
     ///
     /// # Errors
-    /// [`Kind::Refused`] when spin.toml does not grant it.
+    /// [`Kind::Refused`] when spin.toml does not grant it; natively, when none was opened.
     pub async fn open() -> Result<Self, Error> {
-        let opened = spin_sdk::key_value::Store::open(STORE).await;
-        opened.map(Store).map_err(|error| Error::new("key-value", Kind::Refused, error))
+        Single::open().await.map(Store)
     }
 
     /// Reads a record.
@@ -49,7 +60,7 @@ impl Store {
         let bytes = self.bytes(key).await?;
         // What serde says may quote the record, and the record is patient data.
         let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
-        bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(broken)).transpose()
+        bytes.map(|bytes| json::read(&bytes).map_err(broken)).transpose()
     }
 
     /// The bytes under a key, as they are.
@@ -57,7 +68,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Away`] when the store does not answer.
     pub async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.0.get(key).await.map_err(away)
+        self.0.get(key).await
     }
 
     /// Writes records one after the other, without blocking the instance.
@@ -66,7 +77,7 @@ impl Store {
     /// [`Kind::Away`] when the store does not take one of them; those before it are written.
     pub async fn put_each(&self, batch: &Batch) -> Result<(), Error> {
         for (key, value) in &batch.records {
-            self.0.set(key, value).await.map_err(away)?;
+            self.0.set(key, value).await?;
         }
         Ok(())
     }
@@ -76,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Away`] when the store does not take it.
     pub async fn put(&self, key: &str, value: &[u8]) -> Result<(), Error> {
-        self.0.set(key, value).await.map_err(away)
+        self.0.set(key, value).await
     }
 }
 
@@ -139,7 +150,7 @@ impl Batch {
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<Result<T, Error>> {
         let (_, bytes) = self.records.iter().rev().find(|(own, _)| own == key)?;
         let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
-        Some(serde_json::from_slice(bytes).map_err(broken))
+        Some(json::read(bytes).map_err(broken))
     }
 
     /// Puts the records into the order of their keys, those under one key as they came.
@@ -197,8 +208,7 @@ pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
         return Ok(());
     }
     batch.sort();
-    let bucket = store::open(STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
-    batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))
+    Batches::open()?.set(&batch.records)
 }
 
 /// Writes a batch in parts, each whole or not at all and none much longer than half a second, as the store has been so far.
@@ -213,7 +223,7 @@ pub async fn put_in_parts(batch: &mut Batch, before: impl AsyncFn() -> Result<()
         return Ok(());
     }
     batch.sort();
-    let bucket = store::open(STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
+    let store = Batches::open()?;
     let size = |(key, value): &(String, Vec<u8>)| key.len() + value.len();
     while !batch.records.is_empty() {
         let (mut bytes, mut count) = (0, 0);
@@ -226,7 +236,7 @@ pub async fn put_in_parts(batch: &mut Batch, before: impl AsyncFn() -> Result<()
         before().await?;
         let rest = batch.records.split_off(count);
         let began = Instant::now();
-        batch::set_many(&bucket, &batch.records).map_err(|error| away(debug(&error)))?;
+        store.set(&batch.records)?;
         batch.records = rest;
         LARGEST_PART.set(next_part(LARGEST_PART.get(), bytes, began.elapsed()));
     }
@@ -250,12 +260,7 @@ pub fn remove_all(keys: &[String]) -> Result<(), Error> {
     if keys.is_empty() {
         return Ok(());
     }
-    let bucket = store::open(STORE).map_err(|error| Error::new("key-value", Kind::Refused, debug(&error)))?;
-    batch::delete_many(&bucket, keys).map_err(|error| away(debug(&error)))
-}
-
-fn debug(error: &store::Error) -> String {
-    format!("{error:?}")
+    Batches::open()?.delete(keys)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The only code of Vigil that calls Spin: Redis, the key-value store, HTTP both ways, time, variables, logs.
 //!
 //! Nothing here knows Vigil: the crate `state` keeps Vigil's state by it, and the functions answer by it.
+//!
+//! Redis, the key-value store, time and chance also run natively, without Spin: for the operator's program, and for tests
+//! against a real Redis. The rest compiles natively and does not run there.
 
 pub mod clock;
 pub mod config;

@@ -6,6 +6,11 @@
 //!
 //! A script is first called by its hash, which spares sending it and reading it again. A server that does not know the
 //! hash is a failure like any other: the second time the whole script is sent.
+//!
+//! Natively the connection is that of a client library (see `redis/native.rs`), and everything else is the same.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -14,11 +19,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
-use spin_sdk::redis::{Connection, RedisParameter, RedisResult};
+#[cfg(target_family = "wasm")]
+use spin_sdk::redis::Connection;
+use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::deadline::Deadline;
 use crate::digest::hex;
 use crate::error::{Error, Kind};
+#[cfg(not(target_family = "wasm"))]
+use native::Connection;
 
 /// A Redis server, by its address.
 #[derive(Clone)]
@@ -55,7 +64,7 @@ impl Redis {
     }
 
     async fn connection(&self) -> Result<Rc<Connection>, Error> {
-        if let Some(open) = OPEN.with_borrow(Clone::clone) {
+        if let Some(open) = OPEN.with_borrow(Clone::clone).filter(|open| is_to(open, &self.address)) {
             return Ok(open);
         }
         // Rare, and large: on its own, so that no request carries the room for it.
@@ -139,6 +148,17 @@ impl Redis {
         let script = known(script, || script.to_owned());
         self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
     }
+}
+
+/// Whether a connection is one to this server: an instance has one server, a native process may have several.
+#[cfg(target_family = "wasm")]
+fn is_to(_: &Connection, _: &str) -> bool {
+    true
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn is_to(open: &Connection, address: &str) -> bool {
+    open.is_to(address)
 }
 
 type Reply = Result<Vec<RedisResult>, spin_sdk::redis::Error>;

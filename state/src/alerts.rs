@@ -16,6 +16,7 @@ pub mod change;
 mod figures;
 mod list;
 mod raise;
+pub mod rebuild;
 pub mod receivers;
 mod record;
 pub mod silences;

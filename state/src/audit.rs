@@ -242,7 +242,7 @@ async fn head_text(redis: &Redis, entity: &str) -> Result<Option<String>, Error>
 
 /// The record in a head, which follows the mark of whoever claimed it.
 fn parsed(text: &str) -> Result<Record, Error> {
-    let record = text.split_once(' ').and_then(|(_, record)| serde_json::from_slice(record.as_bytes()).ok());
+    let record = text.split_once(' ').and_then(|(_, record)| platform::json::read(record.as_bytes()).ok());
     record.ok_or_else(unreadable)
 }
 

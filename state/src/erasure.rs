@@ -168,7 +168,7 @@ async fn ask(redis: &Redis, ids: &[&str]) -> Result<Vec<RedisResult>, Error> {
 
 fn read(value: &RedisResult) -> Option<Erasure> {
     match value {
-        RedisResult::Binary(bytes) => serde_json::from_slice(bytes).ok(),
+        RedisResult::Binary(bytes) => platform::json::read(bytes).ok(),
         _ => None,
     }
 }

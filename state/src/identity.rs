@@ -266,7 +266,7 @@ pub enum Resealed {
 
 /// Seals a stored record of a subject with the present key if one of the older ones opens it.
 pub fn reseal(record: &[u8], present: &IdentityKey, older: &[IdentityKey]) -> Resealed {
-    let Ok(subject) = serde_json::from_slice::<Subject>(record) else { return Resealed::Unreadable };
+    let Ok(subject) = platform::json::read::<Subject>(record) else { return Resealed::Unreadable };
     let opened = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
     if opened(present).is_some() {
         return Resealed::Current;

@@ -98,7 +98,8 @@ pub(crate) const RING: &str = "{vigil}:ring:";
 /// What stands before a queue's name: a hash of entries in workers' hands, id to `<holder>.<claim> <cost> <submissions>
 /// <flow>`.
 pub(crate) const HELD: &str = "{vigil}:held:";
-/// What stands before a queue's name: a hash of entries that were lost with a worker, id to these workers' names.
+/// What stands before a queue's name: a hash of entries that were lost with a worker, id to the id with which it came in and these
+/// workers' names.
 pub(crate) const LOST: &str = "{vigil}:lost:";
 /// How many submissions of each API key wait to be scored or are being scored: a hash.
 pub const LOAD: &str = "{vigil}:load";

@@ -29,7 +29,7 @@ use crate::lock::Lock;
 use crate::names;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, text};
+use platform::redis::{Redis, string, text};
 use platform::{Error, Kind, clock, log};
 
 /// The revision of settings that nobody ever changed.
@@ -138,7 +138,7 @@ impl Settings {
         if known.revision() == revision {
             return Ok(known);
         }
-        let index = serde_json::from_slice(index).map_err(|_| unreadable())?;
+        let index = platform::json::read(index).map_err(|_| unreadable())?;
         Ok(Settings::of(revision, index))
     }
 
@@ -165,7 +165,7 @@ impl Settings {
     ) -> Result<Option<Rc<T>>, Error> {
         let Some(version) = self.index().documents.get(document.as_str()) else { return Ok(None) };
         let key = names::config(document.as_str(), version.version);
-        let read = |bytes: &[u8]| read(&serde_json::from_slice(bytes).ok()?);
+        let read = |bytes: &[u8]| read(&platform::json::read(bytes).ok()?);
         content(redis, key, read).await?.ok_or_else(unreadable).map(Some)
     }
 
@@ -245,6 +245,26 @@ pub async fn bytes(redis: &Redis, key: &str) -> Result<Option<Vec<u8>>, Error> {
 
 fn unreadable() -> Error {
     Error::new("settings", Kind::Away, "the settings cannot be read")
+}
+
+/// Puts the settings of the store in force where Redis has others: it was put back from a backup that is older. Gives
+/// whether it had. Where Redis has none, the first who needs them brings them back.
+///
+/// # Errors
+/// [`Kind::Away`]; [`Kind::TimedOut`] while others change the settings. Doing it again is safe.
+pub async fn put_back(redis: &Redis) -> Result<bool, Error> {
+    let busy = || Error::new("settings", Kind::TimedOut, "others change the settings all the time");
+    let lock = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await?.ok_or_else(busy)?;
+    let index = Index::stored(&Store::open().await?).await?;
+    let copy = redis.eval(COPY, &[names::SETTINGS], Vec::new()).await?;
+    let others = copy.first().and_then(string).is_some_and(|revision| revision != index.revision);
+    if !others {
+        lock.release(redis).await?;
+        return Ok(false);
+    }
+    let arguments = vec![text(lock.token()), text(index.revision.clone()), text(kv::json(&index)?)];
+    let reply = redis.eval(lua!("settings.lua"), &[names::SETTINGS_LOCK, names::SETTINGS], arguments).await?;
+    if reply.first().and_then(string).as_deref() == Some("1") { Ok(true) } else { Err(busy()) }
 }
 
 const COPY: &str = lua!("settings_copy.lua");

@@ -3,14 +3,17 @@
 //! Guarantee: nothing is taken out that is being written. A record is in the store before any index names it, so what an
 //! index names and the store does not have was erased, or belongs to another store.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use domain::alert::state::Phase;
-use rusqlite::Connection;
+use platform::kv::Store;
+use platform::redis::{Redis, integer, string, text};
 use serde::Deserialize;
+use spin_sdk::redis::RedisParameter;
+use state::alerts::rebuild;
 use state::names;
 use state::wire::entry::State;
 
-use super::{Counts, read};
+use super::Counts;
 
 /// How many members one look at a key asks for.
 const PAGE: u32 = 1000;
@@ -27,61 +30,76 @@ struct Whose {
 }
 
 /// Takes out what is stale, and counts alerts again.
-pub(super) fn take_out(store: &Connection, redis: &mut redis::Connection, counts: &mut Counts) -> Result<()> {
-    for list in keys(redis, &names::filed("*"))? {
+pub(super) async fn take_out(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
+    for list in keys(redis, &names::filed("*")).await? {
         let of_list = |stored: &Stored| list == names::filed(&stored.submission.subject);
-        counts.stale_submissions += submissions(store, redis, &list, of_list)?;
+        counts.stale_submissions += submissions(redis, store, &list, of_list).await?;
     }
-    for list in keys(redis, &names::responses("*", "*"))? {
-        counts.stale_submissions += submissions(store, redis, &list, |_| true)?;
+    for list in keys(redis, &names::responses("*", "*")).await? {
+        counts.stale_submissions += submissions(redis, store, &list, |_| true).await?;
     }
-    let phases = Phase::WORDS.map(names::alerts_of);
-    for (list, phase) in [names::ALERTS.to_owned()].iter().chain(&phases).zip([""].iter().chain(&Phase::WORDS)) {
-        for id in members(redis, list)? {
-            let known = if read(store, &names::alert(&id))?.is_some() { "1" } else { "0" };
-            let mut call = redis::cmd("EVAL");
-            call.arg(include_str!("stale.lua")).arg(5);
-            call.arg(names::ALERTS)
-                .arg(names::ALERT_FACTS)
-                .arg(names::ALERTS_NEXT)
-                .arg(names::alert_state(&id))
-                .arg(list);
-            call.arg(&id).arg(known).arg(names::alerts_of("")).arg(phase);
-            counts.stale_alerts += call.query::<u64>(redis)?;
+    let phases = Phase::WORDS.map(|phase| (names::alerts_of(phase), Some(phase)));
+    for (index, phase) in [(names::ALERTS.to_owned(), None)].into_iter().chain(phases) {
+        let (mut unknown, mut known) = (Vec::new(), Vec::new());
+        for id in members(redis, &index).await? {
+            let stored = store.bytes(&names::alert(&id)).await?.is_some();
+            if stored { known.push(id) } else { unknown.push(id) }
+        }
+        for some in unknown.chunks(PAGE as usize) {
+            counts.stale_alerts += rebuild::take_out(redis, &index, some).await?;
+        }
+        let Some(phase) = phase else { continue };
+        for some in known.chunks(PAGE as usize) {
+            counts.stale_alerts += rebuild::take_misplaced(redis, phase, some).await?;
         }
     }
-    let mut recount = redis::cmd("EVAL");
-    recount.arg(include_str!("recount.lua")).arg(2).arg(names::ALERT_FACTS).arg(names::ALERT_COUNTS);
-    Ok(recount.query(redis)?)
+    rebuild::recount(redis).await?;
+    Ok(())
 }
 
 /// Takes out of a list the submissions that are not stored, or do not belong there.
-fn submissions(
-    store: &Connection,
-    redis: &mut redis::Connection,
-    list: &str,
-    belongs: impl Fn(&Stored) -> bool,
-) -> Result<u64> {
-    let mut stale = 0;
-    for member in members(redis, list)? {
+async fn submissions(redis: &Redis, store: &Store, list: &str, belongs: impl Fn(&Stored) -> bool) -> Result<u64> {
+    let mut stale = Vec::new();
+    for member in members(redis, list).await? {
         // A subject's list tells also the site and the instrument.
         let id = member.split(' ').next().unwrap_or_default();
-        let stored = read(store, &names::submission(id))?;
+        let stored = store.bytes(&names::submission(id)).await?;
         let stored = stored.and_then(|record| serde_json::from_slice::<Stored>(&record).ok());
         if !stored.is_some_and(|stored| stored.state == State::Scored && belongs(&stored)) {
-            stale += redis::cmd("ZREM").arg(list).arg(&member).query::<u64>(redis)?;
+            stale.push(member);
         }
     }
-    Ok(stale)
+    let mut gone = 0;
+    for some in stale.chunks(PAGE as usize) {
+        let arguments = [text(list)].into_iter().chain(some.iter().map(text)).collect();
+        let reply = redis.command("ZREM", arguments).await?;
+        gone += u64::try_from(reply.first().and_then(integer).unwrap_or(0))?;
+    }
+    Ok(gone)
 }
 
-fn keys(redis: &mut redis::Connection, pattern: &str) -> Result<Vec<String>> {
-    let scan = redis::cmd("SCAN").cursor_arg(0).arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE).clone();
-    Ok(scan.iter::<String>(redis)?.collect::<redis::RedisResult<_>>()?)
+async fn keys(redis: &Redis, pattern: &str) -> Result<Vec<String>> {
+    scan(redis, "SCAN", &[], &["MATCH", pattern]).await
 }
 
-fn members(redis: &mut redis::Connection, list: &str) -> Result<Vec<String>> {
-    let scan = redis::cmd("ZSCAN").arg(list).cursor_arg(0).arg("COUNT").arg(PAGE).clone();
-    let scored = scan.iter::<(String, f64)>(redis)?.collect::<redis::RedisResult<Vec<_>>>()?;
-    Ok(scored.into_iter().map(|(member, _)| member).collect())
+async fn members(redis: &Redis, index: &str) -> Result<Vec<String>> {
+    let members = scan(redis, "ZSCAN", &[index], &[]).await?;
+    // Each comes with its score.
+    Ok(members.into_iter().step_by(2).collect())
+}
+
+async fn scan(redis: &Redis, command: &str, key: &[&str], pattern: &[&str]) -> Result<Vec<String>> {
+    let (mut all, mut cursor) = (Vec::new(), "0".to_owned());
+    loop {
+        let count = PAGE.to_string();
+        let words = key.iter().copied().chain([cursor.as_str()]).chain(pattern.iter().copied());
+        let arguments: Vec<RedisParameter> = words.chain(["COUNT", &count]).map(text).collect();
+        let reply = redis.command(command, arguments).await?;
+        let (next, found) = reply.split_first().with_context(|| format!("unexpected reply of {command}"))?;
+        all.extend(found.iter().filter_map(string));
+        cursor = string(next).with_context(|| format!("unexpected reply of {command}"))?;
+        if cursor == "0" {
+            return Ok(all);
+        }
+    }
 }

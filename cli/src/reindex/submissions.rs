@@ -1,24 +1,31 @@
 //! What follows from the submissions in the store: the lists of subjects and of a study's responses, the marks of those
-//! that were superseded, the memory of those that were erased, and the counters of months.
+//! that were superseded, the memory of those that were erased, what is awaited after them, and the counters of months.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use anyhow::Result;
 use domain::Timestamp;
-use rusqlite::Connection;
+use domain::settings::Document;
+use domain::study_rules::{self, StudyRules};
+use platform::kv::{self, Store};
+use platform::redis::{Redis, text};
 use serde::Deserialize;
+use spin_sdk::redis::RedisResult;
 use state::audit::{self, Action};
-use state::erasure::Erasure;
+use state::erasure::{self, Erasure};
 use state::figures::monthly;
 use state::names;
+use state::settings::Settings;
 use state::subjects::timeline::Filed;
+use state::subjects::{expected, pages};
 use state::wire::entry::{Record, State, Superseded};
 
-use super::awaited::Awaited;
-use super::{Counts, each, read};
+use super::Counts;
+use crate::PAGE;
 
-/// Counters by their hash and field, as the store has them.
-type Months = BTreeMap<String, BTreeMap<String, u64>>;
+/// Counters by study and month, as the store has them.
+type Months = BTreeMap<(String, String), BTreeMap<String, u64>>;
 
 #[derive(Deserialize)]
 struct Raised {
@@ -26,112 +33,146 @@ struct Raised {
 }
 
 /// Puts into Redis what it lost of them.
-pub(super) fn put_back(store: &Connection, redis: &mut redis::Connection, counts: &mut Counts) -> Result<()> {
-    let awaited = Awaited::read(store)?;
-    let mut months = Months::new();
-    each(store, "submission/", "submission0", |key, value| match key.strip_prefix("submission/") {
-        Some(id) if !id.contains('/') => {
-            let Ok(record) = serde_json::from_slice::<Record>(value) else {
-                counts.unreadable += 1;
-                return Ok(());
-            };
-            count(store, &record, &mut months)?;
-            counts.awaited += u64::from(awaited.submission(redis, &record)?);
-            match record.state {
-                State::Scored => list(redis, &record, counts),
-                State::Erased => erased(store, redis, &record, value, counts),
-                State::Queued | State::Failed => Ok(()),
+pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
+    let settings = Settings::in_force(redis).await?;
+    let read = |value: &serde_json::Value| study_rules::read(value).ok();
+    let rules = settings.document(redis, Document::AlertRules, read).await?;
+    let mut work = Work { redis, store, rules, months: Months::new(), counts };
+    let mut listing = kv::list("submission/")?;
+    loop {
+        let page = listing.next_page(PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for (key, value) in &page {
+            let Some(id) = key.strip_prefix("submission/") else { continue };
+            if let Some(id) = id.strip_suffix("/superseded") {
+                work.superseded(id, value).await?;
+            } else if !id.contains('/') {
+                work.submission(value).await?;
             }
         }
-        Some(id) => {
-            let superseded = id.strip_suffix("/superseded").zip(serde_json::from_slice::<Superseded>(value).ok());
-            if let Some((id, Superseded { by, .. })) = superseded {
-                let mark = names::superseded_mark(id);
-                counts.superseded += redis::cmd("SETNX").arg(mark).arg(by).query::<u64>(redis)?;
-            }
-            Ok(())
-        }
-        None => Ok(()),
-    })?;
-    for (hash, fields) in months {
-        let mut raise = redis::cmd("EVAL");
-        raise.arg(include_str!("counters.lua")).arg(1).arg(hash);
-        for (field, count) in fields {
-            raise.arg(field).arg(count);
-        }
-        counts.counters += raise.query::<u64>(redis)?;
+    }
+    let Work { months, counts, .. } = work;
+    for ((study, month), counters) in months {
+        counts.counters += monthly::raise(redis, &study, &month, &counters).await?;
     }
     Ok(())
 }
 
-fn list(redis: &mut redis::Connection, record: &Record, counts: &mut Counts) -> Result<()> {
-    let submission = &record.submission;
-    counts.submissions += 1;
-    if let Some(filed) = Filed::of(submission) {
-        let mut add = redis::cmd("ZADD");
-        add.arg(names::filed(&submission.subject)).arg("NX").arg(filed.at_ms).arg(filed.member());
-        counts.listed += add.query::<u64>(redis)?;
-    }
-    if let (Some(instrument), Some(received)) = (&submission.instrument, Timestamp::parse(&submission.received_at)) {
-        counts.responses += 1;
-        let mut add = redis::cmd("ZADD");
-        add.arg(names::responses(&submission.study_id, instrument)).arg("NX");
-        add.arg(received.millis()).arg(&submission.submission_id);
-        counts.responses_indexed += add.query::<u64>(redis)?;
-    }
-    Ok(())
+struct Work<'a> {
+    redis: &'a Redis,
+    store: &'a Store,
+    /// The rules in force on what does not come.
+    rules: Option<Rc<StudyRules>>,
+    months: Months,
+    counts: &'a mut Counts,
 }
 
-/// Remembers an erasure as it was remembered when it was made, so that no resend and no worker brings back what is gone.
-fn erased(
-    store: &Connection,
-    redis: &mut redis::Connection,
-    record: &Record,
-    tombstone: &[u8],
-    counts: &mut Counts,
-) -> Result<()> {
-    let submission = &record.submission;
-    let entity = names::submission(&submission.submission_id);
-    let mut n = 0;
-    while let Some(change) = read(store, &names::audit(&entity, n))? {
-        n += 1;
-        let Ok(change) = serde_json::from_slice::<audit::Record>(&change) else { continue };
-        if change.action != Action::Erased.as_str() {
-            continue;
-        }
-        let erasure = Erasure {
-            at: change.at,
-            actor: change.actor,
-            reason: change.reason.unwrap_or_default(),
-            tombstone: String::from_utf8_lossy(tombstone).into_owned(),
+impl Work<'_> {
+    async fn submission(&mut self, value: &[u8]) -> Result<()> {
+        let Ok(record) = serde_json::from_slice::<Record>(value) else {
+            self.counts.unreadable += 1;
+            return Ok(());
         };
-        let mut remember = redis::cmd("EVAL");
-        remember.arg(include_str!("erased.lua")).arg(2).arg(names::once(&submission.submission_id)).arg(names::ERASED);
-        remember.arg(&submission.submission_id).arg(serde_json::to_string(&erasure)?);
-        remember.arg(format!("{} {} {}", submission.study_id, submission.site_id, submission.received_at));
-        counts.erased += remember.query::<u64>(redis)?;
-        return Ok(());
+        self.count(&record).await?;
+        match record.state {
+            State::Scored => {
+                self.list(&record).await?;
+                self.awaited(&record).await
+            }
+            State::Erased => self.erased(&record, value).await,
+            State::Queued | State::Failed => self.awaited(&record).await,
+        }
     }
-    counts.unreadable += 1;
-    Ok(())
-}
 
-/// Counts a submission as the script does that finishes it. One that was erased stays counted; its alerts are not known
-/// any more.
-fn count(store: &Connection, record: &Record, months: &mut Months) -> Result<()> {
-    let submission = &record.submission;
-    if record.state == State::Failed {
-        return Ok(());
+    async fn superseded(&mut self, id: &str, value: &[u8]) -> Result<()> {
+        let Ok(Superseded { by, .. }) = serde_json::from_slice(value) else { return Ok(()) };
+        let arguments = vec![text(names::superseded_mark(id)), text(by), text("NX")];
+        let reply = self.redis.command("SET", arguments).await?;
+        self.counts.superseded += u64::from(matches!(reply.first(), Some(RedisResult::Status(_))));
+        Ok(())
     }
-    let Some((month, field)) = monthly::submission(&submission.received_at, &submission.site_id) else { return Ok(()) };
-    let mut fields = vec![field];
-    for id in &record.alerts {
-        let alert = read(store, &names::alert(id))?.and_then(|alert| serde_json::from_slice::<Raised>(&alert).ok());
-        fields.extend(alert.map(|alert| monthly::alert(&alert.severity)));
+
+    async fn list(&mut self, record: &Record) -> Result<()> {
+        let submission = &record.submission;
+        self.counts.submissions += 1;
+        if let Some(filed) = Filed::of(submission) {
+            let list = names::filed(&submission.subject);
+            self.counts.listed += u64::from(pages::add(self.redis, &list, filed.at_ms, &filed.member()).await?);
+        }
+        if let (Some(instrument), Some(received)) = (&submission.instrument, Timestamp::parse(&submission.received_at))
+        {
+            self.counts.responses += 1;
+            let index = names::responses(&submission.study_id, instrument);
+            let new = pages::add(self.redis, &index, received.millis(), &submission.submission_id).await?;
+            self.counts.responses_indexed += u64::from(new);
+        }
+        Ok(())
     }
-    let counters = months.entry(names::month(&submission.study_id, month)).or_default();
-    for field in fields {
-        *counters.entry(field).or_default() += 1;
+
+    /// Remembers that a submission came in, and when to look.
+    async fn awaited(&mut self, record: &Record) -> Result<()> {
+        let submission = &record.submission;
+        let Some(rules) = self.rules.as_ref().and_then(|rules| rules.study(&submission.study_id)) else {
+            return Ok(());
+        };
+        if let Some((look, received, at)) = expected::after(submission, |what| rules.overdue(what)) {
+            let new = expected::put_back(self.redis, &submission.submission_id, &look, received, at).await?;
+            self.counts.awaited += u64::from(new);
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Remembers an erasure as it was remembered when it was made, so that no resend and no worker brings back what is gone.
+    async fn erased(&mut self, record: &Record, tombstone: &[u8]) -> Result<()> {
+        let submission = &record.submission;
+        let id = submission.submission_id.as_str();
+        let entity = names::submission(id);
+        let mut n = 0;
+        while let Some(change) = self.store.bytes(&names::audit(&entity, n)).await? {
+            n += 1;
+            let Ok(change) = serde_json::from_slice::<audit::Record>(&change) else { continue };
+            if change.action != Action::Erased.as_str() {
+                continue;
+            }
+            if erasure::known(self.redis, &[id]).await? != [true] {
+                let erasure = Erasure {
+                    at: change.at,
+                    actor: change.actor,
+                    reason: change.reason.unwrap_or_default(),
+                    tombstone: String::from_utf8_lossy(tombstone).into_owned(),
+                };
+                let facts = [&submission.study_id, " ", &submission.site_id, " ", &submission.received_at].concat();
+                erasure::erase(self.redis, id, &facts, &erasure).await?;
+                self.counts.erased += 1;
+            }
+            return Ok(());
+        }
+        self.counts.unreadable += 1;
+        Ok(())
+    }
+
+    /// Counts a submission as the script does that finishes it. One that was erased stays counted; its alerts are not known
+    /// any more.
+    async fn count(&mut self, record: &Record) -> Result<()> {
+        let submission = &record.submission;
+        if record.state == State::Failed {
+            return Ok(());
+        }
+        let Some((month, field)) = monthly::submission(&submission.received_at, &submission.site_id) else {
+            return Ok(());
+        };
+        let mut fields = vec![field];
+        for id in &record.alerts {
+            let alert = self.store.bytes(&names::alert(id)).await?;
+            let alert = alert.and_then(|alert| serde_json::from_slice::<Raised>(&alert).ok());
+            fields.extend(alert.map(|alert| monthly::alert(&alert.severity)));
+        }
+        let counters = self.months.entry((submission.study_id.clone(), month.to_owned())).or_default();
+        for field in fields {
+            *counters.entry(field).or_default() += 1;
+        }
+        Ok(())
+    }
 }

@@ -120,19 +120,19 @@ fn name_of(kind: &str) -> &'static str {
 fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
     match kind {
         "submission" => {
-            let record: Outline = serde_json::from_slice(content).ok()?;
+            let record: Outline = platform::json::read(content).ok()?;
             Some((record.submission.study_id, record.submission.site_id))
         }
         "subject" => {
-            let subject: Subject = serde_json::from_slice(content).ok()?;
+            let subject: Subject = platform::json::read(content).ok()?;
             Some((subject.study_id, subject.site_id))
         }
         "analysis" => {
-            let analysis: Analysis<IgnoredAny> = serde_json::from_slice(content).ok()?;
+            let analysis: Analysis<IgnoredAny> = platform::json::read(content).ok()?;
             Some((analysis.study_id, analysis.site_id))
         }
         "rescored" => {
-            let rescored: Rescored = serde_json::from_slice(content).ok()?;
+            let rescored: Rescored = platform::json::read(content).ok()?;
             Some((rescored.study_id, rescored.site_id))
         }
         _ => None,
@@ -182,7 +182,7 @@ async fn read(store: &Store, entity: &str, head: Option<&Record>) -> Result<(Vec
         match store.bytes(&names::audit(entity, n)).await? {
             Some(bytes) => {
                 gap = 0;
-                found.push(serde_json::from_slice(&bytes).map_or(Found::Unreadable, Found::Record));
+                found.push(platform::json::read(&bytes).map_or(Found::Unreadable, Found::Record));
             }
             None => {
                 gap += 1;

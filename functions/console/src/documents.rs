@@ -67,7 +67,7 @@ pub(crate) async fn show(
     let mut content = found.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
     if document == Document::AlertRoutes {
         let unreadable = |_| Problem::new(ProblemType::Unavailable, "the document cannot be read");
-        let mut routes: Value = serde_json::from_slice(&content).map_err(unreadable)?;
+        let mut routes: Value = platform::json::read(&content).map_err(unreadable)?;
         hidden::hide(&mut routes);
         content = routes.to_string().into_bytes();
     }
@@ -138,7 +138,7 @@ async fn stored(config: &Config, document: Document) -> Result<(u64, Option<Valu
     let settings = in_force(config).await?;
     let Some(current) = settings.index().documents.get(document.as_str()) else { return Ok((0, None)) };
     let bytes = settings::bytes(&config.redis, &names::config(document.as_str(), current.version)).await;
-    let content = bytes.map_err(|error| away(&error))?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let content = bytes.map_err(|error| away(&error))?.and_then(|bytes| platform::json::read(&bytes).ok());
     Ok((current.version, content))
 }
 

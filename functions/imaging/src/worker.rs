@@ -102,7 +102,7 @@ async fn drain() -> Result<(), Error> {
                     *own += 1;
                 }
                 let (cancel, cancelled) = oneshot::channel();
-                let work = serde_json::from_slice::<Work>(&entry.payload).ok();
+                let work = platform::json::read::<Work>(&entry.payload).ok();
                 if let Some(work) = work.as_ref().filter(|work| !work.tell) {
                     running.insert(work.job.analysis_id.clone(), cancel);
                 }

@@ -184,10 +184,16 @@ fn keep(state: &State, last: &[Value], change: &mut Change) {
     }
 }
 
-fn index(alert: &Alert, state: &State, change: &mut Change) {
-    let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis).to_string();
+/// What lists ask for.
+pub(super) fn facts(alert: &Alert, state: &State) -> String {
     let (severity, phase) = (state.severity().as_str(), state.phase().as_str());
-    let facts = format!("{severity} {} {} {phase}", alert.study_id, alert.site_id);
+    format!("{severity} {} {} {phase}", alert.study_id, alert.site_id)
+}
+
+/// Puts an alert into the indexes, from wherever they have it.
+pub(super) fn index(alert: &Alert, state: &State, change: &mut Change) {
+    let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis).to_string();
+    let facts = facts(alert, state);
     let [all, known, counts] = [names::ALERTS, names::ALERT_FACTS, names::ALERT_COUNTS];
     change.command(["INDEX", all, known, counts, &names::alerts_of(""), &alert.alert_id, &at, &facts]);
 }

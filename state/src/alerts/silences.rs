@@ -23,7 +23,7 @@ pub async fn read(redis: &Redis) -> Result<(Vec<Value>, Option<Version>), Error>
     let key = names::config(DOCUMENT.as_str(), version.version);
     let bytes = settings::bytes(redis, &key).await?;
     let unreadable = || Error::new("settings", Kind::Away, "the silences cannot be read");
-    let list = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(unreadable)?;
+    let list = bytes.and_then(|bytes| platform::json::read(&bytes).ok()).ok_or_else(unreadable)?;
     Ok((list, Some(version.clone())))
 }
 

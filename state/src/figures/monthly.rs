@@ -56,6 +56,18 @@ pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Erro
     Ok(read)
 }
 
+/// Raises the counters of a month, given as `2026-03`, that are lower than these. What was counted since is never taken back.
+/// Gives how many were raised.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
+pub async fn raise(redis: &Redis, study: &str, month: &str, counters: &BTreeMap<String, u64>) -> Result<u64, Error> {
+    let arguments = counters.iter().flat_map(|(field, count)| [text(field), text(count.to_string())]).collect();
+    let reply = redis.eval(lua!("figures/raise.lua"), &[&names::month(study, month)], arguments).await?;
+    let raised = reply.first().and_then(integer).and_then(|raised| u64::try_from(raised).ok());
+    raised.ok_or_else(|| unexpected("raise"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

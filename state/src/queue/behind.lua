@@ -5,23 +5,33 @@ local queue, counted, out, oldest = ARGV[1], tonumber(ARGV[2]), {}, {}
 local aside = {}
 for i = 3, 2 + counted do aside[ARGV[i]] = true end
 local function note(site, id)
-  local ms, number = string.match(id, '^(%d+)-(%d+)$')
-  ms, number = tonumber(ms), tonumber(number)
-  local known = oldest[site]
-  if not known or ms < known[1] or ms == known[1] and number < known[2] then oldest[site] = {ms, number, id} end
+  if not oldest[site] or before(id, oldest[site]) then oldest[site] = id end
+end
+-- What was lost with a worker may have another id by now than the one with which it came in.
+local function note_lost(site, id)
+  note(site, string.match(redis.call('HGET', LOST .. queue, id) or id, '^%S+'))
+end
+local function is_again(key)
+  return key == RETRY or key == SUSPECT
 end
 local held = redis.call('HGETALL', HELD .. queue)
 for i = 1, #held, 2 do
   if not aside[held[i]] then
-    note(string.match(held[i + 1], '^%S+ %d+ %d+ [^|]*|(.*)$'), held[i])
+    local key, site = string.match(held[i + 1], '^%S+ %d+ %d+ ([^|]*)|(.*)$')
+    local note = is_again(key) and note_lost or note
+    note(site, held[i])
   end
 end
 local keys = redis.call('ZRANGE', RING .. queue, 0, -1)
 for i = 3 + counted, #ARGV do
   for _, key in ipairs(keys) do
-    local first = redis.call('LINDEX', FLOW .. queue .. ':' .. key .. '|' .. ARGV[i], 0)
-    if first then note(ARGV[i], string.match(first, '^%S+')) end
+    local flow, lost = FLOW .. queue .. ':' .. key .. '|' .. ARGV[i], is_again(key)
+    -- The first of a flow came in before the others; what was lost waits in the order in which it was lost.
+    for _, waiting in ipairs(redis.call('LRANGE', flow, 0, lost and -1 or 0)) do
+      local note = lost and note_lost or note
+      note(ARGV[i], string.match(waiting, '^%S+'))
+    end
   end
-  out[#out + 1] = oldest[ARGV[i]] and oldest[ARGV[i]][3] or ''
+  out[#out + 1] = oldest[ARGV[i]] or ''
 end
 return out

@@ -28,6 +28,14 @@ local function in_parts(command, key, arguments, step)
   return sum
 end
 
+-- Whether an entry came in before another, by their ids.
+local function before(one, other)
+  local ms, number = string.match(one, '^(%d+)-(%d+)')
+  local its_ms, its_number = string.match(other, '^(%d+)-(%d+)')
+  if ms ~= its_ms then return tonumber(ms) < tonumber(its_ms) end
+  return tonumber(number) < tonumber(its_number)
+end
+
 local function rings_of(queue, flow)
   local key, study, site = string.match(flow, '^([^|]*)|([^|]*)|(.*)$')
   local keys = RING .. queue
@@ -43,10 +51,20 @@ local function burden(queue, flow, by)
   end
 end
 
--- Lets an entry of the stream wait in its flow, as the last or the first.
-local function line_up(queue, flow, id, cost, count, first)
-  local member = id .. ' ' .. cost .. ' ' .. count
-  local length = redis.call(first and 'LPUSH' or 'RPUSH', FLOW .. queue .. ':' .. flow, member)
+-- Lets an entry of the stream wait in its flow: as the last, or, if it waited before, ahead of those that came in after it.
+local function line_up(queue, flow, id, cost, count, again)
+  local list, member, earlier, length = FLOW .. queue .. ':' .. flow, id .. ' ' .. cost .. ' ' .. count, {}, nil
+  if again then
+    local first = redis.call('LINDEX', list, 0)
+    while first and before(first, id) do
+      earlier[#earlier + 1] = redis.call('LPOP', list)
+      first = redis.call('LINDEX', list, 0)
+    end
+    length = redis.call('LPUSH', list, member)
+    for place = #earlier, 1, -1 do redis.call('LPUSH', list, earlier[place]) end
+  else
+    length = redis.call('RPUSH', list, member)
+  end
   if length == 1 then
     local rings = rings_of(queue, flow)
     for level = 1, 5, 2 do
@@ -89,10 +107,10 @@ local function serve(queue, flow, entries, cost)
   end
 end
 
--- How many of these workers died: those that were taken for dead and went on did no harm.
-local function losses(names)
+-- How many of the workers died with which an entry was lost: those that were taken for dead and went on did no harm.
+local function losses(lost)
   local count = 0
-  for name in string.gmatch(names or '', '%S+') do
+  for name in string.gmatch(lost or '', ' (%S+)') do
     if not redis.call('ZSCORE', RETURNED, name) then count = count + 1 end
   end
   return count
@@ -138,7 +156,7 @@ end
 
 -- Puts an entry that a worker has lost where it waits again. What several submissions shared is shared no longer.
 local function lost(queue, id, holder, cost, count, flow)
-  local names = (redis.call('HGET', LOST .. queue, id) or '') .. holder .. ' '
+  local names = (redis.call('HGET', LOST .. queue, id) or id) .. ' ' .. holder
   local again = (losses(names) > 1 and SUSPECT or RETRY) .. string.match(flow, '|.*$')
   if count == 1 then
     redis.call('HSET', LOST .. queue, id, names)
@@ -165,14 +183,10 @@ local function bury(now)
     for i = 1, #held, 2 do
       local holder, cost, count, flow = string.match(held[i + 1], '^([^%s.]+)%S* (%d+) (%d+) (.*)$')
       if is_dead[holder] then
-        local ms, number = string.match(held[i], '^(%d+)-(%d+)$')
-        back[#back + 1] = {held[i], holder, cost, tonumber(count), flow, tonumber(ms), tonumber(number)}
+        back[#back + 1] = {held[i], holder, cost, tonumber(count), flow}
       end
     end
-    table.sort(back, function(one, other)
-      if one[6] ~= other[6] then return one[6] < other[6] end
-      return one[7] < other[7]
-    end)
+    table.sort(back, function(one, other) return before(one[1], other[1]) end)
     for place = 1, #back do
       local id, holder, cost, count, flow = unpack(back[place], 1, 5)
       redis.call('HDEL', HELD .. queue, id)

@@ -1,10 +1,13 @@
 //! What is awaited of a subject, as it travels: a look at what did not come.
 
-use domain::overdue::DIARY;
+use domain::Timestamp;
+use domain::overdue::{DIARY, OverdueRule, judge};
 use serde::{Deserialize, Serialize};
 
-use crate::names;
+use crate::names::{self, Queue};
+use crate::subjects::pages;
 use crate::wire::entry::Submission;
+use platform::redis::{Redis, number, text};
 use platform::{Error, kv};
 
 /// A look at what did not come. Its bytes are the same for a subject and what is awaited of it, so that of all that waits
@@ -31,6 +34,36 @@ pub fn what(submission: &Submission) -> Option<&str> {
         (None, None, "diary") => Some(DIARY),
         (None, None, _) => None,
     }
+}
+
+/// The look that is due after a submission, by the rules on what is awaited then, with when the submission came in and when
+/// to look; none where nothing is awaited.
+pub fn after<'a>(
+    submission: &Submission,
+    rules: impl FnOnce(&str) -> &'a [OverdueRule],
+) -> Option<(Look, Timestamp, Timestamp)> {
+    let what = what(submission)?;
+    let look_after_ms = judge(rules(what), what, 0).look_after_ms?;
+    let received = Timestamp::parse(&submission.received_at)?;
+    Some((Look::after(submission, what), received, received.plus_ms(look_after_ms)))
+}
+
+/// Remembers that a submission came in and when to look, where Redis has lost it. A look that is due later stays. Gives
+/// whether the submission was not known.
+///
+/// # Errors
+/// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
+pub async fn put_back(
+    redis: &Redis,
+    submission_id: &str,
+    look: &Look,
+    received: Timestamp,
+    at: Timestamp,
+) -> Result<bool, Error> {
+    let new = pages::add(redis, &look.received(), received.millis(), submission_id).await?;
+    let member = names::due(Queue::Score, &look.flow(), &look.payload()?);
+    redis.command("ZADD", vec![text(names::DUE), text("GT"), number(at.millis()), text(member)]).await?;
+    Ok(new)
 }
 
 impl Look {

@@ -7,7 +7,7 @@
 //! parts a person in two. A hash in Redis has for every linked subject all subjects of the person; it is derived from the
 //! records, and whoever asks for what nobody linked pays one look at it, in a script that runs anyway or beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,15 @@ use crate::lock::Lock;
 use crate::names;
 use crate::wire::entry::Subject;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text};
+use platform::redis::{Redis, string, text, unexpected};
 use platform::{Error, Kind};
 
 /// The most subjects of a person.
 pub const MOST: usize = 16;
 /// How long a change may take before another may begin; longer than any request.
 const LEASE: Duration = Duration::from_secs(10);
+/// How long all links may take to be read.
+const LONG_LEASE: Duration = Duration::from_secs(60);
 
 /// The links of a subject, at `subject/<pseudonym>/links`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +82,7 @@ fn read(text: &str) -> Option<Vec<Member>> {
 }
 
 /// The members of a person as they stand in the hash.
-pub fn write<'a>(person: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+fn write<'a>(person: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
     let words: Vec<String> = person.into_iter().map(|(subject, site)| format!("{subject} {site}")).collect();
     words.join(" ")
 }
@@ -124,17 +126,55 @@ pub async fn change(
     let store = Store::open().await?;
     let outcome = store_change(redis, &store, link, one, other, said).await?;
     // Also where nothing was to be stored: an earlier attempt may have come no further.
-    let mut arguments = vec![text(lock.token())];
+    let mut people = Vec::new();
     for subject in [one, other] {
         let person = gather(&store, subject).await?;
-        let members = if person.len() > 1 { write(&person) } else { String::new() };
-        arguments.extend(person.keys().flat_map(|subject| [text(subject), text(&members)]));
+        let members = members(&person);
+        people.extend(person.into_keys().map(|subject| (subject, members.clone())));
     }
+    publish(redis, &lock, &people).await?;
+    Ok(outcome)
+}
+
+/// Writes for subjects who their person is, and gives the lock back.
+async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Result<(), Error> {
+    let people = people.iter().flat_map(|(subject, members)| [text(subject), text(members)]);
+    let arguments = [text(lock.token())].into_iter().chain(people).collect();
     let reply = redis.eval(lua!("subjects/links.lua"), &[names::LINKS_LOCK, names::LINKS], arguments).await?;
     match reply.first().and_then(string).as_deref() {
-        Some("1") => Ok(outcome),
+        Some("1") => Ok(()),
         _ => Err(Error::new("links", Kind::TimedOut, "the change took too long")),
     }
+}
+
+/// Puts the hash right from the records, for these subjects and for all that it names: it was lost, or put back from a
+/// backup. Gives how many subjects' persons it did not know, or knew otherwise; none while others change links all the time.
+///
+/// # Errors
+/// [`Kind::Away`], [`Kind::TimedOut`]; doing it again is safe.
+pub async fn put_back(redis: &Redis, linked: BTreeSet<String>) -> Result<Option<u64>, Error> {
+    let Some(lock) = Lock::take(redis, names::LINKS_LOCK, LONG_LEASE).await? else { return Ok(None) };
+    let store = Store::open().await?;
+    let reply = redis.command("HGETALL", vec![text(names::LINKS)]).await?;
+    let pairs = reply.as_chunks::<2>().0.iter().map(|[subject, person]| Some((string(subject)?, string(person)?)));
+    let mut known: BTreeMap<String, String> = pairs.collect::<Option<_>>().ok_or_else(|| unexpected("HGETALL"))?;
+    let mut people = Vec::new();
+    for subject in linked.into_iter().chain(known.keys().cloned()).collect::<BTreeSet<String>>() {
+        let person = match store.get::<Subject>(&names::subject(&subject)).await? {
+            Some(subject) => members(&gather(&store, &subject).await?),
+            None => String::new(),
+        };
+        if known.remove(&subject).unwrap_or_default() != person {
+            people.push((subject, person));
+        }
+    }
+    publish(redis, &lock, &people).await?;
+    Ok(Some(u64::try_from(people.len()).unwrap_or(u64::MAX)))
+}
+
+/// A person as the hash has it; empty for a subject that is linked to none.
+fn members(person: &BTreeMap<String, String>) -> String {
+    if person.len() > 1 { write(person) } else { String::new() }
 }
 
 async fn store_change(

@@ -6,7 +6,7 @@
 
 use domain::intake::is_name;
 
-use platform::redis::{Redis, integer, string, text};
+use platform::redis::{Redis, integer, number, string, text};
 use platform::{Error, Kind};
 
 /// In which order pages come.
@@ -64,6 +64,15 @@ pub async fn page(
     let next = members.last().filter(|_| members.len() == most);
     let next = next.map(|(at, id)| Cursor { at: *at, id: id.clone() });
     Ok((members, next))
+}
+
+/// Puts a member into an index, unless it is there. Gives whether it was not.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn add(redis: &Redis, index: &str, at_ms: i64, member: &str) -> Result<bool, Error> {
+    let reply = redis.command("ZADD", vec![text(index), text("NX"), number(at_ms), text(member)]).await?;
+    Ok(reply.first().and_then(integer).ok_or_else(unexpected)? == 1)
 }
 
 fn unexpected() -> Error {

@@ -55,12 +55,12 @@ impl Entries {
     pub(crate) fn read(claimed: Vec<Claimed>, max_attempts: u32) -> Self {
         let mut entries = Entries { probes: Vec::new(), raised: Vec::new(), due: Vec::new(), changes: Vec::new() };
         for entry in claimed {
-            let raised = serde_json::from_slice::<Dispatch>(&entry.payload).ok();
+            let raised = platform::json::read::<Dispatch>(&entry.payload).ok();
             if let Some(Dispatch { alert }) = raised.as_ref().filter(|it| self_check::is_probe(&it.alert.study_id)) {
                 entries.probes.push((entry.id, alert.clone()));
                 continue;
             }
-            let due = serde_json::from_slice::<Due>(&entry.payload).ok();
+            let due = platform::json::read::<Due>(&entry.payload).ok();
             let dead = match (&raised, &due) {
                 (None, None) => Some("unreadable-entry"),
                 _ => (entry.attempt > max_attempts).then_some("attempts-exhausted"),

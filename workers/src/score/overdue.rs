@@ -77,13 +77,10 @@ struct Silence {
 
 /// What follows from a submission for the next one; nothing where its study awaits none.
 pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    let Some(what) = expected::what(submission) else { return Ok(()) };
-    let rules = rules.overdue(&submission.study_id, what);
-    let Some(look_after_ms) = overdue::judge(rules, what, 0).look_after_ms else { return Ok(()) };
-    let Some(received) = Timestamp::parse(&submission.received_at) else { return Ok(()) };
-    let look = expected::Look::after(submission, what);
+    let rules = |what: &str| rules.overdue(&submission.study_id, what);
+    let Some((look, received, at)) = expected::after(submission, rules) else { return Ok(()) };
     follow_ups.index(&look.received(), received.millis(), &submission.submission_id);
-    again(&look, received.plus_ms(look_after_ms), follow_ups)
+    again(&look, at, follow_ups)
 }
 
 /// The look at another time.

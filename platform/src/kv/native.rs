@@ -1,0 +1,174 @@
+//! The key-value store without Spin: what Spin wrote, in one of the two places where it may lie.
+//!
+//! Guarantee: both places are read and written as Spin does it, so that it may be done beside an application that runs.
+//! A batch is written whole or not at all. A listing has every record that is there from its beginning to its end, once,
+//! in the order of the keys. What [`replace_each`] replaces is, byte for byte, what its caller has seen.
+//!
+//! Mechanism: the file has a table of stores, keys and values. In Redis the keys of the store are the keys of a database,
+//! whatever the store is called. Redis lists keys in no order and some of them twice, so a listing there takes all keys with
+//! its prefix into memory first.
+//!
+//! Everything here blocks. Not for: creating a store, or serving requests.
+
+mod file;
+mod server;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::away;
+use crate::error::{Error, Kind};
+use file::File;
+use server::Server;
+
+/// Where a store lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In the SQLite file that Spin keeps in this state directory.
+    StateDir(PathBuf),
+    /// In the Redis database of this address, as a runtime configuration of Spin names it.
+    Redis(String),
+}
+
+/// A record that is to be replaced by another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// Its key.
+    pub key: String,
+    /// What must be there.
+    pub old: Vec<u8>,
+    /// What is there then.
+    pub new: Vec<u8>,
+}
+
+enum Place {
+    File(File),
+    Server(RefCell<Server>),
+}
+
+thread_local! {
+    static OPEN: RefCell<Option<Rc<Place>>> = const { RefCell::new(None) };
+}
+
+/// Opens the store that this thread uses from now on.
+///
+/// # Errors
+/// [`Kind::Refused`] when there is none, or it cannot be reached.
+pub fn open_at(location: &Location) -> Result<(), Error> {
+    let place = match location {
+        Location::StateDir(dir) => Place::File(File::open(dir)?),
+        Location::Redis(address) => Place::Server(RefCell::new(Server::open(address)?)),
+    };
+    OPEN.set(Some(Rc::new(place)));
+    Ok(())
+}
+
+fn opened() -> Result<Rc<Place>, Error> {
+    OPEN.with_borrow(Clone::clone).ok_or_else(|| Error::new("key-value", Kind::Refused, "no store was opened"))
+}
+
+pub(super) struct Single(Rc<Place>);
+
+impl Single {
+    pub(super) async fn open() -> Result<Self, Error> {
+        opened().map(Single)
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        match &*self.0 {
+            Place::File(file) => file.get(key).map_err(away),
+            Place::Server(server) => server.borrow_mut().get(key).map_err(away),
+        }
+    }
+
+    pub(super) async fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
+        Batches(Rc::clone(&self.0)).set(&[(key.to_owned(), value.to_vec())])
+    }
+}
+
+pub(super) struct Batches(Rc<Place>);
+
+impl Batches {
+    pub(super) fn open() -> Result<Self, Error> {
+        opened().map(Batches)
+    }
+
+    pub(super) fn set(&self, records: &[(String, Vec<u8>)]) -> Result<(), Error> {
+        match &*self.0 {
+            Place::File(file) => file.set(records).map_err(away),
+            Place::Server(server) => server.borrow_mut().set(records).map_err(away),
+        }
+    }
+
+    pub(super) fn delete(&self, keys: &[String]) -> Result<(), Error> {
+        match &*self.0 {
+            Place::File(file) => file.delete(keys).map_err(away),
+            Place::Server(server) => server.borrow_mut().delete(keys).map_err(away),
+        }
+    }
+}
+
+/// Replaces records that are still what the caller has seen, all of them in one transaction. Gives for each whether it was
+/// replaced.
+///
+/// # Errors
+/// [`Kind::Away`] when the store does not do it.
+pub fn replace_each(replacements: &[Replacement]) -> Result<Vec<bool>, Error> {
+    match &*opened()? {
+        Place::File(file) => file.replace(replacements).map_err(away),
+        Place::Server(server) => server.borrow_mut().replace(replacements).map_err(away),
+    }
+}
+
+/// The records whose keys begin alike, page by page.
+pub struct Listing {
+    place: Rc<Place>,
+    prefix: String,
+    /// The last key of the page before.
+    last: Option<String>,
+    /// The keys of the pages to come, the last one first, where the store cannot give them in order.
+    keys: Vec<String>,
+}
+
+/// The records whose keys begin with `prefix`, in the order of their keys.
+///
+/// # Errors
+/// [`Kind::Away`] when the store does not answer.
+pub fn list(prefix: &str) -> Result<Listing, Error> {
+    let place = opened()?;
+    let keys = match &*place {
+        Place::File(_) => Vec::new(),
+        Place::Server(server) => server.borrow_mut().keys(prefix).map_err(away)?,
+    };
+    Ok(Listing { place, prefix: prefix.to_owned(), last: None, keys })
+}
+
+impl Listing {
+    /// The next records, at most so many; none at the end.
+    ///
+    /// # Errors
+    /// [`Kind::Away`] when the store does not answer.
+    pub fn next_page(&mut self, most: u32) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        match &*self.place {
+            Place::File(file) => {
+                let page = file.page(&self.prefix, self.last.as_deref(), most).map_err(away)?;
+                self.last = page.last().map(|(key, _)| key.clone()).or(self.last.take());
+                Ok(page)
+            }
+            Place::Server(server) => loop {
+                let rest = self.keys.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+                let mut keys = self.keys.split_off(rest);
+                keys.reverse();
+                let page = server.borrow_mut().read(&keys).map_err(away)?;
+                // What was deleted meanwhile is no end.
+                if !page.is_empty() || self.keys.is_empty() {
+                    return Ok(page);
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

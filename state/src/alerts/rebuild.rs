@@ -1,0 +1,149 @@
+//! What Redis has of alerts, put right from the store: for a Redis that was lost, or put back from a backup.
+//!
+//! Guarantee: what Redis has of an alert's state is newer than the store and stays as it is; what it has not is put there by
+//! one script, with what is due and with the indexes. An alert that the store has and nobody raised is raised. It may be done
+//! beside the application, and again.
+//!
+//! Not for the application, which puts an alert back when it meets it ([`super::restore`]).
+
+use std::collections::BTreeMap;
+
+use domain::Timestamp;
+use domain::alert::state::State;
+use futures::future::try_join_all;
+
+use super::change::{self, Change};
+use super::{Found, TRIES, in_redis_or_stored, record};
+use crate::names;
+use crate::wire::entry::{Alert, Dispatch};
+use platform::kv::{self, Store};
+use platform::redis::{Redis, integer, string, text, unexpected};
+use platform::{Error, Kind};
+
+/// What was done about an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// Nothing: all of it was there.
+    There,
+    /// It was put into the indexes.
+    Indexed,
+    /// Its state was put back, with the indexes and with what is due.
+    Restored,
+    /// Nobody had raised it; dispatch does.
+    Raised,
+    /// Nothing: its state cannot be read.
+    Unreadable,
+}
+
+/// Puts into Redis what it lacks of these alerts of the store. Gives what was done about each.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timestamp) -> Result<Vec<Rebuilt>, Error> {
+    let mut done: BTreeMap<usize, Rebuilt> = BTreeMap::new();
+    for _ in 0..TRIES {
+        let open: Vec<(usize, &Alert)> = alerts.iter().enumerate().filter(|(n, _)| !done.contains_key(n)).collect();
+        if open.is_empty() {
+            return Ok(done.into_values().collect());
+        }
+        let keys = open.iter().map(|(_, alert)| text(names::alert_state(&alert.alert_id))).collect();
+        let values = redis.command("MGET", keys).await?;
+        if values.len() != open.len() {
+            return Err(unexpected("MGET"));
+        }
+        let (mut changes, mut steps) = (Vec::new(), Vec::new());
+        for ((n, alert), value) in open.into_iter().zip(&values) {
+            let rebuilt = match in_redis_or_stored(store, &alert.alert_id, value).await {
+                Ok(found) => step(redis, alert, found.as_ref(), now, &mut changes).await?,
+                Err(_) => {
+                    // If the store answers, it is the state that is at fault.
+                    store.bytes(&names::stored_alert_state(&alert.alert_id)).await?;
+                    Rebuilt::Unreadable
+                }
+            };
+            match rebuilt {
+                Rebuilt::There | Rebuilt::Unreadable => drop(done.insert(n, rebuilt)),
+                _ => steps.push((n, rebuilt)),
+            }
+        }
+        let made = change::make(redis, &changes).await?;
+        done.extend(steps.into_iter().zip(made).filter(|(_, made)| *made).map(|(step, _)| step));
+    }
+    Err(Error::new("alerts", Kind::Away, "others change the same alerts all the time"))
+}
+
+/// Adds the change that an alert needs. It is made only if its state is still what was found.
+async fn step(
+    redis: &Redis,
+    alert: &Alert,
+    found: Option<&Found>,
+    now: Timestamp,
+    changes: &mut Vec<Change>,
+) -> Result<Rebuilt, Error> {
+    let mut change = Change::default();
+    let rebuilt = match found {
+        None => {
+            change.only_if(names::alert_state(&alert.alert_id), "");
+            change.push_text(alert, &kv::json(&Dispatch { alert: alert.clone() })?);
+            Rebuilt::Raised
+        }
+        Some(found) if found.expected.is_empty() => {
+            record::restored(alert, found, now, &mut change)?;
+            Rebuilt::Restored
+        }
+        Some(found) if is_indexed(redis, alert, &found.state).await? => return Ok(Rebuilt::There),
+        Some(found) => {
+            change.only_if(names::alert_state(&alert.alert_id), found.expected.clone());
+            record::index(alert, &found.state, &mut change);
+            Rebuilt::Indexed
+        }
+    };
+    changes.push(change);
+    Ok(rebuilt)
+}
+
+async fn is_indexed(redis: &Redis, alert: &Alert, state: &State) -> Result<bool, Error> {
+    let (id, phase) = (alert.alert_id.as_str(), names::alerts_of(state.phase().as_str()));
+    let lookups = [("HGET", names::ALERT_FACTS), ("ZSCORE", names::ALERTS), ("ZSCORE", phase.as_str())];
+    let lookups = lookups.map(|(command, key)| redis.command(command, vec![text(key), text(id)]));
+    let found: Vec<Option<String>> =
+        try_join_all(lookups).await?.iter().map(|reply| reply.first().and_then(string)).collect();
+    let [facts, all, in_phase] = found.as_slice() else { return Err(unexpected("ZSCORE")) };
+    Ok(all.is_some() && in_phase.is_some() && *facts == Some(record::facts(alert, state)))
+}
+
+/// Takes alerts that the store does not have out of Redis, and out of an index that may name them alone. Gives how many
+/// entries of this index are gone.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64, Error> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let members = [text(index)].into_iter().chain(ids.iter().map(text)).collect();
+    let gone = redis.command("ZREM", members).await?.first().and_then(integer);
+    record::forget(redis, ids, &vec![String::new(); ids.len()]).await?;
+    gone.and_then(|gone| u64::try_from(gone).ok()).ok_or_else(|| unexpected("ZREM"))
+}
+
+/// Takes alerts out of the index of a phase that they are not in. Gives how many.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Result<u64, Error> {
+    let keys = [names::ALERT_FACTS, &names::alerts_of(phase)];
+    let arguments = [text(phase)].into_iter().chain(ids.iter().map(text)).collect();
+    let reply = redis.eval(lua!("alerts/misplaced.lua"), &keys, arguments).await?;
+    let gone = reply.first().and_then(integer).and_then(|gone| u64::try_from(gone).ok());
+    gone.ok_or_else(|| unexpected("misplaced"))
+}
+
+/// Counts alerts again by phase and severity, from what is known of each.
+///
+/// # Errors
+/// [`Kind::Away`]; doing it again is safe.
+pub async fn recount(redis: &Redis) -> Result<(), Error> {
+    let keys = [names::ALERT_FACTS, names::ALERT_COUNTS];
+    redis.eval(lua!("alerts/recount.lua"), &keys, Vec::new()).await.map(|_| ())
+}

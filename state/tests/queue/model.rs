@@ -1,0 +1,202 @@
+//! What the queue of submissions must be, in plain Rust: whoever holds what, and what is due to whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::redis::{Snapshot, counted};
+
+/// What one turn of a key may cost: see `TURN` in the crate.
+const TURN: i64 = 64 << 10;
+
+/// Where a submission is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Waits,
+    /// In the hands of this worker, or, with a tilde before its number, at rest.
+    Held(String),
+    Finished,
+}
+
+/// A submission that was queued.
+#[derive(Debug, Clone)]
+pub(crate) struct Queued {
+    /// Its entry; it changes when a shared entry is lost.
+    pub(crate) entry: String,
+    /// The key whose turn it takes now: its sender's, or that of lost entries.
+    pub(crate) key: String,
+    pub(crate) scope: String,
+    pub(crate) cost: usize,
+    /// When it came in, milliseconds.
+    pub(crate) came: i64,
+    pub(crate) place: Place,
+    /// The workers with which it was lost.
+    pub(crate) lost: Vec<String>,
+    pub(crate) erased: bool,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) queued: BTreeMap<String, Queued>,
+    /// Workers that were taken for dead, and went on.
+    pub(crate) returned: BTreeSet<String>,
+    /// What followed from entries that were finished.
+    pub(crate) pushed: Vec<String>,
+    /// What each two keys were served while both waited: the first less the second, its least and its most so far.
+    served: BTreeMap<(String, String), (i64, i64, i64)>,
+    /// The most that an entry cost.
+    largest: i64,
+}
+
+impl Model {
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (&String, &Queued)> {
+        self.queued.iter().filter(|(_, one)| one.place != Place::Finished)
+    }
+
+    /// Submissions of a key that wait or are held.
+    pub(crate) fn load(&self, key: &str) -> usize {
+        self.unfinished().filter(|(_, one)| one.key == key).count()
+    }
+
+    fn waiting(&self) -> BTreeSet<String> {
+        self.queued.values().filter(|one| one.place == Place::Waits).map(|one| one.key.clone()).collect()
+    }
+
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting().is_empty()
+    }
+
+    /// Which attempt the next one is.
+    pub(crate) fn attempt(&self, one: &Queued) -> u32 {
+        let again = one.key.starts_with('!');
+        let died = one.lost.iter().filter(|worker| !self.returned.contains(*worker)).count();
+        if again { 1 + u32::try_from(died).unwrap() } else { 1 }
+    }
+
+    /// An entry was handed out. The keys that wait share evenly: over any stretch of time in which two of them wait, they are
+    /// served alike but for a turn of each.
+    pub(crate) fn serve(&mut self, key: &str, ids: &[String], worker: &str) {
+        let cost = ids.iter().map(|id| i64::try_from(self.queued[id].cost).unwrap()).sum::<i64>();
+        let waiting = self.waiting();
+        self.largest = self.largest.max(cost);
+        for other in waiting.iter().filter(|other| *other != key) {
+            let (pair, by) = match key < other.as_str() {
+                true => ((key.to_owned(), other.clone()), cost),
+                false => ((other.clone(), key.to_owned()), -cost),
+            };
+            let (now, least, most) = self.served.entry(pair).or_default();
+            *now += by;
+            (*least, *most) = ((*least).min(*now), (*most).max(*now));
+            assert!(*most - *least <= 2 * TURN.max(self.largest), "{key} and {other} are not served alike");
+        }
+        for id in ids {
+            self.queued.get_mut(id).unwrap().place = Place::Held(worker.to_owned());
+        }
+        let waiting = self.waiting();
+        self.served.retain(|(one, other), _| waiting.contains(one) && waiting.contains(other));
+    }
+
+    /// A worker was taken for dead, or a rest has ended.
+    pub(crate) fn bury(&mut self, holder: &str) {
+        let held = Place::Held(holder.to_owned());
+        let mut entries: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for one in self.queued.values().filter(|one| one.place == held) {
+            let (count, cost) = entries.entry(one.entry.clone()).or_default();
+            (*count, *cost) = (*count + 1, *cost + one.cost);
+        }
+        let returned = self.returned.clone();
+        for (id, one) in self.queued.iter_mut().filter(|(_, one)| one.place == held) {
+            one.place = Place::Waits;
+            if !holder.starts_with('~') {
+                one.lost.push(holder.to_owned());
+                let died = one.lost.iter().filter(|worker| !returned.contains(*worker)).count();
+                one.key = if died > 1 { "!!" } else { "!" }.to_owned();
+                // What shared an entry shares it no longer.
+                if let (2.., cost) = entries[&one.entry] {
+                    one.cost = cost.min(8 * id.len());
+                }
+            }
+        }
+    }
+
+    /// What must hold at every moment.
+    pub(crate) fn check(&mut self, now: &Snapshot) {
+        // What was queued is in the stream until it is finished, once, and nothing else is there.
+        let lines = now.stream.iter().flat_map(|(entry, payload)| payload.split('\n').map(move |line| (line, entry)));
+        let lines: BTreeMap<String, String> = lines.map(|(line, entry)| (line.to_owned(), entry.clone())).collect();
+        let unfinished: BTreeSet<String> = self.unfinished().map(|(id, _)| id.clone()).collect();
+        assert_eq!(lines.keys().cloned().collect::<BTreeSet<_>>(), unfinished, "the stream");
+        let in_stream: usize = now.stream.iter().map(|(_, payload)| payload.split('\n').count()).sum();
+        assert_eq!(in_stream, unfinished.len(), "nothing is in the stream twice");
+        for (id, entry) in lines {
+            let one = self.queued.get_mut(&id).unwrap();
+            if one.came == 0 {
+                one.came = entry.split('-').next().unwrap().parse().unwrap();
+            }
+            one.entry = entry;
+        }
+        // Each entry waits in one flow or is in one worker's hands.
+        let mut places: BTreeMap<String, (String, Place)> = BTreeMap::new();
+        for (flow, members) in &now.flows {
+            let came: Vec<(u64, u64)> = members.iter().map(|member| came(member)).collect();
+            assert!(
+                came.is_sorted() || flow.starts_with('!'),
+                "{flow} waits in the order in which it came: {members:?}"
+            );
+            for member in members {
+                let entry = member.split(' ').next().unwrap();
+                let before = places.insert(entry.to_owned(), (flow.clone(), Place::Waits));
+                assert_eq!(before, None, "{entry} waits twice");
+            }
+        }
+        for (entry, held) in &now.held {
+            let (holder, flow) = (held.split(['.', ' ']).next().unwrap(), held.splitn(4, ' ').last().unwrap());
+            let before = places.insert(entry.clone(), (flow.to_owned(), Place::Held(holder.to_owned())));
+            assert_eq!(before, None, "{entry} waits and is held");
+            assert!(
+                now.holders.iter().any(|one| one == holder),
+                "{entry} is held by nobody who could be taken for dead"
+            );
+        }
+        let entries: BTreeSet<&String> = now.stream.iter().map(|(entry, _)| entry).collect();
+        assert_eq!(places.keys().collect::<BTreeSet<_>>(), entries, "what waits or is held is in the stream");
+        for (id, one) in self.unfinished() {
+            let expected = (format!("{}|{}", one.key, one.scope), one.place.clone());
+            assert_eq!(places[&one.entry], expected, "{id}");
+        }
+        // The counters are what is in the stream.
+        let load = counted(self.unfinished().map(|(_, one)| one.key.clone()));
+        let counters = now.load.iter().map(|(key, count)| (key.clone(), count.parse().unwrap())).collect();
+        assert_eq!(load, counters, "how much of each key is not finished");
+        if !now.stream.is_empty() {
+            let more = i64::try_from(unfinished.len() - now.stream.len()).unwrap();
+            assert_eq!(now.more, more, "submissions beyond one for each entry");
+        }
+        self.check_rings(now);
+        // Whatever follows from an entry followed once.
+        let dispatched = counted(now.dispatched.iter().map(|(_, payload)| payload.clone()));
+        assert_eq!(dispatched, counted(self.pushed.iter().cloned()), "what followed");
+    }
+
+    /// Those take turns that have something waiting, and nobody else.
+    fn check_rings(&self, now: &Snapshot) {
+        let mut rings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for one in self.queued.values().filter(|one| one.place == Place::Waits) {
+            let (study, site) = one.scope.split_once('|').unwrap();
+            let studies = format!(":{}", one.key);
+            rings.entry(String::new()).or_default().insert(one.key.clone());
+            rings.entry(format!("{studies}|{study}")).or_default().insert(site.to_owned());
+            rings.entry(studies).or_default().insert(study.to_owned());
+        }
+        let found = now.rings.iter().map(|(ring, members)| (ring.clone(), members.iter().cloned().collect()));
+        assert_eq!(rings, found.collect(), "who takes turns");
+        let lost: BTreeSet<&String> = now.lost.iter().map(|(entry, _)| entry).collect();
+        let again = self.unfinished().filter(|(_, one)| one.key.starts_with('!')).map(|(_, one)| &one.entry);
+        assert_eq!(lost, again.collect(), "what was lost with a worker");
+    }
+}
+
+/// When an entry came in, and as which of that millisecond, by its id.
+fn came(member: &str) -> (u64, u64) {
+    let (ms, number) = member.split(' ').next().unwrap().split_once('-').unwrap();
+    (ms.parse().unwrap(), number.parse().unwrap())
+}

@@ -1,0 +1,103 @@
+//! A Redis of its own, and all that the protocol has written there.
+
+use std::collections::BTreeMap;
+
+use platform::redis::{Redis, string, text};
+use serde::Deserialize;
+use state::queue::rate_limit::Limits;
+use state::queue::{Door, Submission};
+
+/// Reads at one moment all that the protocol has of the scorer's queue, and the payloads of what was handed to dispatch.
+const SNAPSHOT: &str = r"
+local function by_key(pattern, read)
+  local all = {}
+  for _, key in ipairs(redis.call('KEYS', pattern)) do
+    all[#all + 1] = {string.sub(key, #pattern), read(key)}
+  end
+  return all
+end
+local function stream(key)
+  local all = {}
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do all[#all + 1] = {entry[1], entry[2][2]} end
+  return all
+end
+local function pairs_of(key)
+  local all, flat = {}, redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do all[#all + 1] = {flat[i], flat[i + 1]} end
+  return all
+end
+return cjson.encode({
+  stream = stream('{vigil}:q:score'), dispatched = stream('{vigil}:q:dispatch'),
+  flows = by_key('{vigil}:flow:score:*', function(key) return redis.call('LRANGE', key, 0, -1) end),
+  rings = by_key('{vigil}:ring:score*', function(key) return redis.call('ZRANGE', key, 0, -1) end),
+  held = pairs_of('{vigil}:held:score'), lost = pairs_of('{vigil}:lost:score'), load = pairs_of('{vigil}:load'),
+  more = tonumber(redis.call('GET', '{vigil}:q:score:more') or 0),
+  holders = redis.call('ZRANGE', '{vigil}:holders', 0, -1),
+})";
+
+/// What there is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Snapshot {
+    /// Entries that are not finished: id, payload.
+    pub(crate) stream: Vec<(String, String)>,
+    pub(crate) dispatched: Vec<(String, String)>,
+    /// Entries that wait, by their flow: `<id> <cost> <submissions>`.
+    pub(crate) flows: Vec<(String, Vec<String>)>,
+    /// Who takes turns with whom.
+    pub(crate) rings: Vec<(String, Vec<String>)>,
+    /// Entries in workers' hands.
+    pub(crate) held: Vec<(String, String)>,
+    pub(crate) lost: Vec<(String, String)>,
+    pub(crate) load: Vec<(String, String)>,
+    pub(crate) more: i64,
+    pub(crate) holders: Vec<String>,
+}
+
+pub(crate) async fn snapshot(redis: &Redis) -> Snapshot {
+    let json = redis.eval(SNAPSHOT, &[], Vec::new()).await.unwrap();
+    // What is empty is an object to Lua.
+    let json = string(&json[0]).unwrap().replace("{}", "[]");
+    serde_json::from_str(&json).unwrap()
+}
+
+pub(crate) async fn command(redis: &Redis, words: &[&str]) -> Vec<String> {
+    let (name, arguments) = words.split_first().unwrap();
+    let reply = redis.command(name, arguments.iter().map(|word| text(*word)).collect()).await.unwrap();
+    reply.iter().filter_map(string).collect()
+}
+
+/// Ends the lease of whoever holds: a worker, or entries that rest.
+pub(crate) async fn end_lease(redis: &Redis, holder: &str) {
+    command(redis, &["ZADD", "{vigil}:holders", "XX", "1", holder]).await;
+}
+
+/// A door that lets in so many submissions, and so many of each key.
+pub(crate) fn door(capacity: u64, quota: u64) -> Door {
+    Door::new(capacity, quota, &Limits::default())
+}
+
+/// A submission of this id, mark and flow.
+pub(crate) fn submission<'a>(id: &'a str, mark: &'a str, flow: &'a str, cost: usize) -> Submission<'a> {
+    let scope = flow.split_once('|').map_or("", |(_, scope)| scope);
+    Submission { id, mark, scope, kind: "response", flow, cost, payload: id, amends: None }
+}
+
+/// Runs a test with a Redis that is empty.
+pub(crate) fn with_redis(work: impl AsyncFnOnce(&Redis)) {
+    let server = test_redis::Server::start();
+    let redis = Redis::new(&server.url());
+    runtime().block_on(work(&redis));
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// How often each comes.
+pub(crate) fn counted<T: Ord>(all: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counted = BTreeMap::new();
+    for one in all {
+        *counted.entry(one).or_default() += 1;
+    }
+    counted
+}
