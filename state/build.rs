@@ -1,5 +1,5 @@
-//! Takes the comments out of the Lua scripts: they are for readers, and every component would carry them, every new
-//! instance hash them, and every server be sent them.
+//! Removes the comments from the Lua scripts. Only readers of the source need them; else every component would contain
+//! them, every new instance would hash them, and every server would receive them.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,15 +1,15 @@
 //! Alerts: their states in Redis and in the store, and the only way to change them.
 //!
-//! Guarantee: a state is written over the one it was made from or not at all, together with its indexes, what is due,
-//! its dead letters and figures, by one script. What the script does is in the store before: whoever loses a race brings
-//! the store back to what Redis has. An entry of the history comes into the store only once it is known to stand: a state
-//! carries those that were made with it, and whoever makes the next one stores them.
+//! Guarantee: one script writes a state over the state it was made from, or not at all, together with its indexes, due
+//! work, dead letters and figures. The store has the data before the script runs. A caller that loses a race restores
+//! the store to the state in Redis. A history entry goes into the store only when its step is known to have been
+//! written: each state carries its latest entries, and the next step stores them.
 //!
-//! Mechanism: `domain::alert` decides; [`change`] is the script. Redis holds a state while it may still move and 30 days
-//! longer, the store holds it for ever: what is not in Redis is read from there. Work that is due is never taken back:
-//! a worker asks [`State::owes`] before it does anything.
+//! Mechanism: `domain::alert` decides; [`change`] is the script. Redis holds a state while it may still change and 30
+//! days longer. The store holds it for ever: a state that is not in Redis is read from there. Due work is never
+//! cancelled: a worker asks [`State::owes`] before it does anything.
 //!
-//! Not for: calls. `dispatch` makes them, and tells what happened.
+//! Not for: calls. `dispatch` makes them, and reports the results.
 
 pub mod acknowledgement_link;
 pub mod change;
@@ -40,10 +40,10 @@ pub use raise::{Raised, Raising, close_groups, raise, raise_all};
 pub(crate) use record::forget;
 pub use record::{Taken, deliveries, history, restore};
 
-/// How often a change is made again that somebody else was quicker with.
+/// How often a change is retried after somebody else was faster.
 const TRIES: usize = 20;
 
-/// What routes and silences see of an alert. One whose severity nobody knows is taken for critical.
+/// The facts of an alert for routes and silences. An unknown severity counts as critical.
 pub fn facts_of(alert: &Alert) -> Facts<'_> {
     Facts {
         study: &alert.study_id,
@@ -55,21 +55,21 @@ pub fn facts_of(alert: &Alert) -> Facts<'_> {
     }
 }
 
-/// What is to be done about an alert.
+/// The plan for an alert.
 pub fn plan_of<'a>(routes: &'a Routes, alert: &Alert) -> Plan<'a> {
     routes.plan(&facts_of(alert))
 }
 
-/// A state as it was found.
+/// A state as it was read.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// The state.
     pub state: State,
-    /// How its value in Redis begins; empty if it is not there.
+    /// The beginning of its value in Redis; empty if it is not in Redis.
     expected: String,
-    /// The last entries of its history, as Redis has them; the store may not.
+    /// The latest entries of its history, from Redis; the store may lack them.
     last: Vec<Value>,
-    /// Those after them, of steps that may not have been written.
+    /// The entries after these, of steps that may not be written.
     own: Vec<Value>,
 }
 
@@ -81,13 +81,13 @@ impl Found {
         Some(Found { state, expected, last, own: Vec::new() })
     }
 
-    /// What an alert is that is raised by a step.
+    /// The state of an alert that a step raises.
     fn raised(step: &Step) -> Self {
         let own = step.entry.iter().map(record::entry).collect();
         Found { state: step.state.clone(), expected: format!("{} ", step.state.revision()), last: Vec::new(), own }
     }
 
-    /// What it is once a step was made from it.
+    /// The state after a step was made from it.
     #[must_use]
     pub fn after(&self, step: &Step) -> Self {
         let raised = Found::raised(step);
@@ -95,7 +95,7 @@ impl Found {
         Found { last: self.last.clone(), own, ..raised }
     }
 
-    /// Takes note that all its steps were written.
+    /// Notes that all its steps were written.
     pub fn written(&mut self) {
         if !self.own.is_empty() {
             self.last = std::mem::take(&mut self.own);
@@ -103,7 +103,7 @@ impl Found {
     }
 }
 
-/// The states of alerts, in their order; none where there is none.
+/// Finds the states of alerts, in their order; none for an alert without a state.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -122,7 +122,7 @@ pub async fn find(redis: &Redis, store: &Store, ids: &[&str]) -> Result<Vec<Opti
     Ok(found)
 }
 
-/// A state from its value in Redis, or from the store if there is none.
+/// Reads a state from its value in Redis, or from the store if there is no value.
 async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Result<Option<Found>, Error> {
     let unreadable = || Error::new("alerts", Kind::Away, "a state cannot be read");
     if let RedisResult::Nil = value {
@@ -134,7 +134,7 @@ async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Res
     Found::read(&json.ok_or_else(unreadable)?, true).ok_or_else(unreadable).map(Some)
 }
 
-/// The state of an alert.
+/// Finds the state of an alert.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -150,12 +150,12 @@ pub struct Happening<'a> {
     pub event: &'a Event<'a>,
     /// When.
     pub now: Timestamp,
-    /// Somebody made a step of it already that is in the store and was not written.
+    /// Whether a step was made and stored already, but lost the race and was not written.
     pub lost: bool,
 }
 
-/// Makes of an alert what an event makes of it: stores that, then writes it; again when somebody else was quicker. An
-/// alert that was never raised or was erased ignores everything. `more` is what else is to be done if it is not ignored.
+/// Applies an event to an alert: stores the next state, then writes it; retries if somebody else was faster. An alert
+/// that was never raised or was erased ignores every event. `more` makes further changes, unless the event is ignored.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -177,7 +177,8 @@ pub async fn apply(
             Ok(step) => step,
             Err(ignored) if !lost => return Ok(Err(ignored)),
             Err(ignored) => {
-                // What was stored over somebody else's state is put right, and nobody wrote meanwhile.
+                // Restores the store, which a lost race had overwritten. If nobody changed the state meanwhile, the
+                // event is ignored.
                 record::heal(&found, &mut batch)?;
                 store.put_each(&batch).await?;
                 match load(redis, store, &alert.alert_id).await? {
@@ -199,7 +200,7 @@ pub async fn apply(
     Err(Error::new("alerts", Kind::Away, "others change the alert all the time"))
 }
 
-/// A step that was made of a state in a worker's hands.
+/// A step from a state that a worker holds.
 pub struct Stepped<'a> {
     /// The alert.
     pub alert: &'a Alert,
@@ -207,13 +208,13 @@ pub struct Stepped<'a> {
     pub found: &'a Found,
     /// The step.
     pub step: &'a Step,
-    /// What else is to be done with it.
+    /// Other changes to be made with it.
     pub change: Change,
 }
 
-/// Stores and writes steps in their order, all of them in one transaction and one script, and makes other changes before
-/// them. Gives for each step whether it was written; if not, somebody else was quicker, and [`apply`] starts from
-/// what they made of it. For workers: it blocks the instance.
+/// Stores and writes steps in their order, all in one transaction and one script; other changes come before them.
+/// Returns for each step whether it was written. If not, somebody else was faster, and [`apply`] starts from the new
+/// state. For workers: it blocks the instance.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -234,7 +235,7 @@ pub async fn write(
     Ok(made.split_off(made.len().saturating_sub(first)))
 }
 
-/// Lets an alert be raised again as if it were new: it went with the message of one that is gone.
+/// Lets an alert be raised again as if it were new: it was grouped with the message of an alert that is gone.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.

@@ -1,4 +1,4 @@
--- Claims the next place in an audit chain, if the chain still ends where the caller saw it end.
+-- Claims the next position in an audit chain, if the end of the chain is still the one that the caller read.
 -- KEYS head; ARGV the head as seen or '', the new head. Gives '1' if claimed; claiming it twice is claiming it once
 local head = redis.call('GET', KEYS[1])
 if head == ARGV[2] then

@@ -1,14 +1,14 @@
-//! Audit chains in the store: what was done to an entity, by whom, when, why, one record after the other.
+//! Audit chains in the store: every action on an entity, with its actor, time and reason, as a chain of records.
 //!
-//! Guarantee: a record is written once and never again with other bytes; of two that are appended at the same time one
-//! comes after the other; a worker that crashed between two steps leaves no gap that the next one does not close.
+//! Guarantee: a record is written once and never overwritten with other bytes. Two concurrent appends come one after
+//! the other. If a worker crashes between two steps, the next append closes the gap.
 //!
-//! Mechanism: a record rests at `audit/<entity>/<n>`, written with what it describes. Who appends first claims the
-//! number: one script compares and sets the chain's head in Redis, which holds the last record whole. The store's own
-//! compare-and-swap is not safe, so the head decides; it is also what tells that the end of a chain was cut off. The
-//! very first record of an entity that only one worker can write, always with the same bytes, needs no head.
+//! Mechanism: a record is stored at `audit/<entity>/<n>`, together with the data that it describes. An append first
+//! claims the number: one script compares and sets the chain's head in Redis, which holds the whole last record. The
+//! store's own compare-and-swap is not safe, so the head decides; it also shows if the end of a chain was cut off. Some
+//! first records can be written by one worker only, always with the same bytes: these need no head.
 //!
-//! Not for: hiding the history from somebody who can write Redis and the store both. See `domain::audit`.
+//! Not for: protection against somebody who can write both Redis and the store. See `domain::audit`.
 
 use domain::audit;
 use serde::{Deserialize, Serialize};
@@ -19,38 +19,38 @@ use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, text};
 use platform::{Error, Kind, clock};
 
-/// What was done.
+/// The action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// A submission was stored.
     Submitted,
-    /// A submission that puts an earlier one right was stored.
+    /// A submission that corrects an earlier one was stored.
     Amended,
-    /// A later submission took this one's place.
+    /// A later submission replaced this one.
     Superseded,
     /// Its content was removed.
     Erased,
-    /// The analysis of an image ended: with a result, or without.
+    /// The analysis of an image ended, with or without a result.
     Analysed,
     /// An analysis was cancelled before it had ended.
     Cancelled,
     /// A subject's identity was opened.
     IdentityOpened,
-    /// It was changed otherwise: configuration, instruments.
+    /// Another change: configuration, instruments.
     Changed,
-    /// It was said that a subject and another are one person.
+    /// A subject was linked to another one as the same person.
     Linked,
-    /// That was taken back.
+    /// Such a link was removed.
     Unlinked,
-    /// Dead letters were sent on their way again.
+    /// Dead letters were replayed.
     Replayed,
-    /// A receiver is told of alerts again that wanted no message any more.
+    /// A receiver that asked to get no more messages was enabled again.
     Enabled,
 }
 
 impl Action {
-    /// The action as records spell it.
+    /// The action, as records spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Action::Submitted => "submitted",
@@ -69,18 +69,18 @@ impl Action {
     }
 }
 
-/// What is to be recorded.
+/// A change to be recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
     /// When, RFC 3339 in UTC.
     pub at: &'a str,
-    /// The id of the key by which it was done.
+    /// The id of the key that did it.
     pub actor: &'a str,
-    /// What.
+    /// The action.
     pub action: Action,
     /// Why.
     pub reason: Option<&'a str>,
-    /// Another entity that has part in it.
+    /// Another entity that takes part in it.
     pub refers_to: Option<&'a str>,
     /// SHA-256 of the entity's record before, hex.
     pub old: Option<&'a str>,
@@ -92,20 +92,20 @@ pub struct Change<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record<T = String> {
-    /// Whose chain.
+    /// The entity of the chain.
     pub entity: T,
-    /// Its place; the first is 0.
+    /// Its position; the first is 0.
     pub n: u64,
     /// When, RFC 3339 in UTC.
     pub at: T,
-    /// The id of the key by which it was done.
+    /// The id of the key that did it.
     pub actor: T,
-    /// What was done.
+    /// The action.
     pub action: T,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<T>,
-    /// Another entity that has part in it.
+    /// Another entity that takes part in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refers_to: Option<T>,
     /// Hash of the entity's record before.
@@ -140,7 +140,7 @@ impl<'a> Record<&'a str> {
         record
     }
 
-    /// The same for longer than what it describes is at hand.
+    /// An owned copy, which outlives the described data.
     pub fn owned(self) -> Record {
         let Record { n, hash, .. } = self;
         let [entity, at, actor, action, previous] =
@@ -152,7 +152,7 @@ impl<'a> Record<&'a str> {
 }
 
 impl<T: AsRef<str>> Record<T> {
-    /// The record as the rules see it.
+    /// The record in the form of the rules.
     pub fn members(&self) -> audit::Record<'_> {
         fn maybe<T: AsRef<str>>(text: &Option<T>) -> Option<&str> {
             text.as_ref().map(AsRef::as_ref)
@@ -172,7 +172,7 @@ impl<T: AsRef<str>> Record<T> {
     }
 }
 
-/// Adds to a batch the first record of an entity, which nobody else writes with other bytes.
+/// Adds to a batch the first record of an entity. Nobody else writes that record with other bytes.
 ///
 /// # Errors
 /// [`Kind::Refused`] when it cannot be written as JSON.
@@ -180,14 +180,14 @@ pub fn begin(batch: &mut Batch, entity: &str, change: &Change<'_>) -> Result<(),
     batch.put(names::audit(entity, 0), &Record::after(None, entity, change))
 }
 
-/// How often an append gives way to others before it gives up.
+/// How often an append is retried after others were faster.
 const PATIENCE: usize = 64;
 
-/// Claims the next place in an entity's chain and adds the record to a batch, which the caller stores. What waits in the
-/// batch counts as stored.
+/// Claims the next position in an entity's chain and adds the record to a batch, which the caller stores. Records in
+/// the batch count as stored.
 ///
 /// # Errors
-/// [`Kind::Away`]. The place may be claimed then; the next append stores the record.
+/// [`Kind::Away`]. The position may be claimed then; the next append stores the record.
 pub async fn append(
     redis: &Redis,
     store: &Store,
@@ -203,15 +203,15 @@ pub async fn append(
             None => last_stored(store, batch, entity).await?,
         };
         let next = Record::after(last.as_ref(), entity, change);
-        // No two claims are alike, though two records may be: a clinician can look twice within a millisecond.
+        // Claims must be unique, but records may be equal: a clinician can look twice within a millisecond.
         let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
         let arguments = vec![text(claimed.clone().unwrap_or_default()), text(claim)];
         let reply = redis.eval(lua!("audit.lua"), &[&key], arguments).await?;
         if !matches!(reply.first(), Some(RedisResult::Binary(taken)) if taken.as_slice() == b"1") {
             continue;
         }
-        // Whoever claimed the last place may have died before storing it. A record that is there is left as it is: if
-        // somebody changed it, it must be seen.
+        // The writer that claimed the last position may have died before it stored the record. An existing record is
+        // left as it is: if somebody changed it, that must stay visible.
         if let (Some(_), Some(last)) = (&claimed, &last) {
             let key = names::audit(entity, last.n);
             if !batch.holds(&key) && store.bytes(&key).await?.is_none() {
@@ -240,7 +240,7 @@ async fn head_text(redis: &Redis, entity: &str) -> Result<Option<String>, Error>
     }
 }
 
-/// The record in a head, which follows the mark of whoever claimed it.
+/// The record in a head, after the random part of its claim.
 fn parsed(text: &str) -> Result<Record, Error> {
     let record = text.split_once(' ').and_then(|(_, record)| platform::json::read(record.as_bytes()).ok());
     record.ok_or_else(unreadable)

@@ -1,14 +1,15 @@
-//! What other services said, kept in Redis for all instances of all hosts.
+//! Replies of other services, kept in Redis for all instances of all hosts.
 //!
-//! Guarantee: of all that ask for the same thing at the same time one asks its service, and nobody again while the answer
-//! is fresh. An answer that is no longer fresh is given on while somebody refreshes it, as long as its terms allow.
-//! Whatever is kept is thrown away when the settings change.
+//! Guarantee: of all concurrent callers that ask for the same thing, one calls the service (request coalescing), and
+//! nobody calls it again while the answer is fresh. A stale answer is served while one caller refreshes it, as long as
+//! its terms allow. All kept answers are dropped when the settings change.
 //!
-//! Mechanism: a hash beside a lock, looked at by one script. Who gets the lock asks in a task of its own, which goes on
-//! when the caller gives up; callers look again until the answer is there. A lock that is not given back ends by itself.
-//! When a refresh fails, the old answer stays and the lock too, so that a service in trouble is not asked more often.
+//! Mechanism: a hash and a lock, read by one script. The caller that gets the lock calls the service in a task of its
+//! own, which continues even if the caller gives up. The others check again until the answer is there. A lock that is
+//! not given back expires. If a refresh fails, the old answer and the lock both stay, so a failing service is not
+//! called more often.
 //!
-//! Not for: what belongs to a patient. What rests here is what all readers of a study may see.
+//! Not for: patients' data. All readers of a study may see what is kept here.
 
 use std::time::Duration;
 
@@ -20,39 +21,39 @@ use platform::deadline::Deadline;
 use platform::redis::{Redis, integer, number, string, text, unexpected};
 use platform::{Error, Kind, clock, log};
 
-/// A fetch that takes longer has failed: somebody else may try.
+/// A fetch that takes longer has failed: another caller may try.
 const LOCK: Duration = Duration::from_secs(5);
-/// How long callers wait between two looks.
+/// The pause between two checks of a waiting caller.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long what is kept is good.
+/// How long a kept answer is valid.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// An answer is given on without asking anybody.
+    /// For this long an answer is served without a call.
     pub fresh: Duration,
-    /// An answer is given on while it is refreshed: from when it was had, at least `fresh`.
+    /// For this long, counted from the fetch and at least `fresh`, an answer is served while it is refreshed.
     pub stale: Duration,
-    /// That there is nothing, or no answer, is given on.
+    /// For this long the absence of a thing, or a failure, is served.
     pub negative: Duration,
 }
 
-/// What a service said.
+/// The reply of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// This.
+    /// The thing was found.
     Found(String),
-    /// That there is no such thing.
+    /// The service says that there is no such thing.
     Absent,
-    /// Nothing of use; the text says why.
+    /// Nothing usable; the text says why.
     Failed(String),
 }
 
-/// What is kept.
+/// A kept reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// What the service said.
+    /// The reply of the service.
     pub said: Said,
-    /// When, milliseconds since the epoch.
+    /// When it was fetched, milliseconds since the epoch.
     pub at_ms: i64,
 }
 
@@ -61,13 +62,13 @@ enum Look {
     Missing(Option<Turn>),
 }
 
-/// The right to ask the service.
+/// The right to call the service.
 struct Turn {
     token: String,
     revision: String,
 }
 
-/// What is kept under a name, or what `ask` gives, which is then kept. Waits for it until the deadline.
+/// Returns the reply kept under a name; else calls `ask` and keeps its reply. Waits until the deadline.
 ///
 /// # Errors
 /// [`Kind::Away`], [`Kind::TimedOut`] at the deadline.
@@ -93,7 +94,7 @@ where
         if let Some(turn) = turn
             && let Some(ask) = ask.take()
         {
-            // A failure that is still there is no answer that another failure had to leave in its place.
+            // A kept failure is no older answer: only an answer stays when a refresh fails.
             let again = matches!(kept, Some(Kept { said: Said::Found(_), .. }));
             let (redis, what, said) = (redis.clone(), what.to_owned(), ask());
             wasip3::spawn(async move {
@@ -130,7 +131,7 @@ fn looked(reply: &[RedisResult], token: &str) -> Option<Look> {
     Some(Look::Kept(Kept { said, at_ms: integer(at)? }, turn))
 }
 
-/// Keeps what was said and gives the turn back. `again`: there is an older answer, which a failure does not replace.
+/// Keeps a reply and gives the turn back. `again`: there is an older answer, which a failure does not replace.
 async fn settle(redis: &Redis, what: &str, terms: Terms, turn: &Turn, said: Said, again: bool) -> Result<(), Error> {
     let (kind, body, fresh, ends) = match said {
         Said::Found(body) => ("found", body, terms.fresh, terms.stale),

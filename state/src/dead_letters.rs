@@ -1,9 +1,10 @@
-//! Dead letters: what was given up, looked at and sent on its way again.
+//! Dead letters: entries and deliveries that were given up. They can be listed and replayed.
 //!
-//! Guarantee: a letter that is put back onto its queue leaves the dead letters in the same script. One that is about an
-//! alert is replayed by the alert's state, and leaves with it ([`crate::alerts::change::Change::unbury`]).
+//! Guarantee: the script that puts a dead letter back onto its queue also removes it from the dead letters. A dead
+//! letter of an alert is replayed by the alert's state, and removed with it
+//! ([`crate::alerts::change::Change::unbury`]).
 //!
-//! Not for: showing what a letter holds. A submission on its way carries answers and a sealed identity.
+//! Not for: showing a dead letter's payload. A queued submission contains answers and a sealed identity.
 
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement, flows};
@@ -17,25 +18,25 @@ use spin_sdk::redis::RedisResult;
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// Its id, by which it can be sent again: `<milliseconds>-<number>`.
+    /// Its id, by which it can be replayed: `<milliseconds>-<number>`.
     pub id: String,
-    /// The queue it was given up on.
+    /// The queue on which it was given up.
     pub queue: String,
     /// Why.
     pub reason: String,
     payload: Vec<u8>,
 }
 
-/// What a letter is about, as far as it may be shown.
+/// The things that a dead letter is about, as far as they may be shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     /// The submission.
     pub submission: Option<String>,
     /// The alert.
     pub alert: Option<String>,
-    /// The receiver that was given up.
+    /// The receiver to which delivery was given up.
     pub receiver: Option<String>,
-    /// Its study and site, where the letter itself says so.
+    /// Its study and site, if the dead letter itself names them.
     pub place: Option<(String, String)>,
 }
 
@@ -65,12 +66,12 @@ impl Letter {
         self.id.split('-').next()?.parse().ok().map(Timestamp::from_millis)
     }
 
-    /// The payload, which is nothing where it is no text.
+    /// The payload as text; empty if it is not text.
     fn text(&self) -> &str {
         str::from_utf8(&self.payload).unwrap_or_default()
     }
 
-    /// What it is about.
+    /// The things that it is about.
     pub fn about(&self) -> About {
         if let Ok(Entry { submission, .. }) = serde_json::from_str(self.text()) {
             let (id, place) = (submission.submission_id, (submission.study_id, submission.site_id));
@@ -90,8 +91,8 @@ impl Letter {
         }
     }
 
-    /// The alert of which a delivery was given up: replaying it is for the alert's state. None if the letter is an entry
-    /// of its queue.
+    /// The alert whose delivery was given up; its state does the replay. None if the dead letter is an entry of its
+    /// queue.
     pub fn given_up(&self) -> Option<DeadAlert> {
         let payload: Payload = serde_json::from_str(self.text()).ok()?;
         let (None, None) = (payload.work, payload.alert) else { return None };
@@ -99,13 +100,13 @@ impl Letter {
     }
 }
 
-/// Whether a text has the form of a letter's id.
+/// Whether a text has the form of a dead letter's id.
 pub fn is_id(text: &str) -> bool {
     let digits = |part: &str| (1..=20).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     text.split_once('-').is_some_and(|(at, number)| digits(at) && digits(number))
 }
 
-/// The newest letters before one, or of all.
+/// The newest dead letters before the one with this id, or of all.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -114,7 +115,8 @@ pub async fn before(redis: &Redis, id: Option<&str>, most: usize) -> Result<Vec<
     read(redis, "XREVRANGE", &from, "-", most).await
 }
 
-/// The oldest letters that were given up at `since` or later, milliseconds since the epoch; after one, if it is named.
+/// The oldest dead letters that were given up at `since_ms` or later, milliseconds since the epoch, and after `after`
+/// if that is given.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -123,7 +125,7 @@ pub async fn since(redis: &Redis, since_ms: i64, after: Option<&str>, most: usiz
     read(redis, "XRANGE", &from, "+", most).await
 }
 
-/// These letters, as far as they are there.
+/// The dead letters with these ids that exist.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -135,7 +137,7 @@ pub async fn find(redis: &Redis, ids: &[String]) -> Result<Vec<Letter>, Error> {
     Ok(found)
 }
 
-/// As flat as Spin gives it: an id, then the fields and their values, of which every letter has three.
+/// Reads dead letters from Spin's flat reply: an id, then fields and values; every dead letter has three fields.
 async fn read(redis: &Redis, command: &str, from: &str, to: &str, most: usize) -> Result<Vec<Letter>, Error> {
     let most = most.to_string();
     let arguments = [names::DEAD, from, to, "COUNT", &most].map(text).to_vec();
@@ -149,7 +151,7 @@ fn letter(words: &[RedisResult]) -> Option<Letter> {
     Some(Letter { id: string(id)?, queue: string(queue)?, reason: string(reason)?, payload: payload.clone() })
 }
 
-/// How many letters there are since a time by queue and reason.
+/// Counts the dead letters since a time, by queue and reason.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -163,7 +165,7 @@ pub async fn count(redis: &Redis, since_ms: i64) -> Result<Vec<(String, String, 
     reply.chunks(3).map(one).collect::<Option<_>>().ok_or_else(|| unexpected("count"))
 }
 
-/// Puts letters back onto the queues they come from, those that are still there. Gives how many.
+/// Puts dead letters back onto their queues, if they still exist. Returns how many.
 ///
 /// # Errors
 /// [`platform::Kind::Away`]; doing it again is safe.

@@ -1,4 +1,4 @@
-//! The edge: who asks, what a query says, and how a refusal is told.
+//! The edge: authentication, query parameters, and refusals as clients see them.
 
 pub mod auth;
 pub mod fhir;

@@ -1,5 +1,5 @@
--- Begins an erasure: remembers it, and leaves the door a mark that no resend gets past and that never expires.
--- KEYS once mark, erased; ARGV submission id, erasure, facts. Gives the erasure that holds
+-- Begins an erasure: remembers it, and leaves a tombstone that never expires at the door. No resend gets past it.
+-- KEYS idempotency record, erased; ARGV submission id, erasure, facts. Gives the erasure that holds
 local first = redis.call('HGET', KEYS[2], ARGV[1])
 if first then
   return {first}

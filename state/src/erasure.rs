@@ -1,14 +1,15 @@
-//! Erasure: what must not come back, whoever still holds it.
+//! Erasure: erased data must not come back, even if a worker still holds it.
 //!
-//! Guarantee: once [`erase`] has returned, the door refuses the submission, and no worker leaves anything of it in the
-//! store or sends it anywhere, even one that claimed it before.
+//! Guarantee: once [`erase`] has returned, the door refuses the submission. No worker leaves any of its data in the
+//! store or sends it anywhere, even if it claimed the submission before.
 //!
-//! Mechanism: one script remembers the erasure in a hash and turns the door's mark into a tombstone, which never
-//! expires. A worker asks before it works on what it claimed and again after it has stored it: it sees an erasure at one
-//! of the two, or has stored before the erasure began, which then removes what it finds.
+//! Mechanism: one script remembers the erasure in a hash and turns the door's idempotency record into a tombstone,
+//! which never expires. A worker checks for erasures before it works on claimed entries, and again after it has stored
+//! the results. Either one of the checks sees the erasure, or the erasure began after the store had the results and
+//! removes them itself.
 //!
-//! Not for: the copies that others have. What was sent to a receiver, or is in a backup or in Redis' append-only file
-//! until it is rewritten, is beyond reach.
+//! Not for: copies elsewhere. It cannot reach data sent to a receiver, in a backup, or in Redis' append-only file until
+//! that is rewritten.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -30,10 +31,10 @@ use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text};
 use platform::{Error, Kind, log};
 
-/// The longest reason, or other text of a body, characters.
+/// The longest reason or other text in a body, characters.
 const LONGEST_TEXT: usize = 500;
 
-/// An erasure: who wanted it, when and why, and what is left of the submission.
+/// An erasure: its actor, time and reason, and the remains of the submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Erasure {
@@ -43,11 +44,11 @@ pub struct Erasure {
     pub actor: String,
     /// Why.
     pub reason: String,
-    /// The record that takes the place of the submission's own, as it is stored. See [`tombstone`].
+    /// The record that replaces the submission's own, as it is stored. See [`tombstone`].
     pub tombstone: String,
 }
 
-/// The reason that a request's body gives: `{"reason": "..."}`.
+/// The reason in a request's body: `{"reason": "..."}`.
 ///
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
@@ -56,7 +57,7 @@ pub fn reason(body: &[u8]) -> Result<String, Problem> {
     Ok(reason)
 }
 
-/// The texts of a request's body, an object of just these members, each one line of 1 to 500 characters.
+/// The texts in a request's body, an object with exactly these members, each one line of 1 to 500 characters.
 ///
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
@@ -87,7 +88,7 @@ pub fn texts<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[String; N
     if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }
 }
 
-/// A record that tells the submission's place in study and site and has no content.
+/// A record that names the submission's study and site and has no content.
 ///
 /// # Errors
 /// [`Kind::Refused`] when it cannot be written as JSON.
@@ -122,10 +123,11 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
     })
 }
 
-/// Begins an erasure; `facts` are its study, site and time of receipt, as the door keeps them. Gives the one that holds: the first, if the submission was erased before.
+/// Begins an erasure; `facts` are its study, site and time of receipt, as the door keeps them. Returns the erasure that
+/// holds: the first, if the submission was erased before.
 ///
 /// # Errors
-/// [`Kind::Away`]; asking again is safe.
+/// [`Kind::Away`]; calling it again is safe.
 pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
     let once = names::once(submission_id);
     let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
@@ -133,7 +135,7 @@ pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Er
     reply.first().and_then(read).ok_or_else(|| unexpected("erasure"))
 }
 
-/// Which of these submissions are erased, and how.
+/// Finds the erasures of these submissions.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -141,7 +143,7 @@ pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasur
     let mut found = BTreeMap::new();
     for (id, value) in ids.iter().zip(ask(redis, ids).await?) {
         if !matches!(value, RedisResult::Nil) {
-            // What cannot be read must not pass for what was never erased.
+            // An unreadable erasure must not look like no erasure.
             found.insert((*id).to_owned(), read(&value).ok_or_else(|| unexpected("HMGET"))?);
         }
     }
@@ -177,10 +179,10 @@ fn unexpected(what: &'static str) -> Error {
     Error::new("redis", Kind::Away, format_args!("unexpected reply of {what}"))
 }
 
-/// Adds to a batch the tombstone of an erased entity and the erasure's place in its audit chain.
+/// Adds to a batch the tombstone of an erased entity and the erasure's record in its audit chain.
 ///
 /// # Errors
-/// [`Kind::Away`]; asking again is safe, and appends nothing twice.
+/// [`Kind::Away`]; calling it again is safe, and appends nothing twice.
 pub async fn bury(
     redis: &Redis,
     store: &Store,
@@ -188,13 +190,13 @@ pub async fn bury(
     entity: &str,
     erasure: &Erasure,
 ) -> Result<(), Error> {
-    // Read now: until the erasure was known, a worker may have stored it.
+    // Must be read now: a worker may have stored it until the erasure was known.
     let before = store.bytes(entity).await?;
     let after = hex(&digest(erasure.tombstone.as_bytes()));
     batch.put_text(entity.to_owned(), erasure.tombstone.clone());
     let head = audit::head(redis, entity).await?;
     if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
-        // An earlier attempt got as far as this, perhaps no further.
+        // An earlier attempt got this far, but perhaps no further.
         return batch.put(names::audit(entity, head.n), &head);
     }
     let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
@@ -210,9 +212,9 @@ pub async fn bury(
     audit::append(redis, store, batch, entity, &change).await.map(|_| ())
 }
 
-/// Leaves nothing but tombstones of erased submissions in the store: for a worker that may have stored them since, or
-/// may have died after it did. `alerts` are those it may have stored with them: where the tombstone is in place already,
-/// it no longer names them.
+/// Replaces erased submissions in the store by their tombstones, because a worker may have stored them meanwhile, or
+/// may have died after that. `alerts` are the alerts that it may have stored with them: a tombstone that is already
+/// there does not name them.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -226,7 +228,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
         alerts.extend(alerts_of(&store, id).await?);
         let entity = names::submission(id);
         batch.put_text(entity.clone(), erasure.tombstone.clone());
-        // The worker may have written a first record over that of the erasure.
+        // The worker may have overwritten the erasure's audit record with a first record.
         let head = audit::head(redis, &entity).await?;
         if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
             batch.put(names::audit(&entity, head.n), &head)?;
@@ -238,19 +240,19 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
     kv::put_all(&mut batch)
 }
 
-/// As much of a submission's record as names its alerts.
+/// The part of a submission's record that names its alerts.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Raised {
     alerts: Vec<String>,
 }
 
-/// The keys of the records that a submission has beside its own and its alerts'.
+/// The keys of a submission's further records, except those of its alerts.
 pub fn beside(submission_id: impl Display + Copy) -> [String; 2] {
     [names::rescored(submission_id), names::overdue(submission_id)]
 }
 
-/// The alerts of a stored submission, and of the silence after it.
+/// The alerts of a stored submission, including those of the silence after it.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -262,11 +264,11 @@ pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>
     Ok(alerts)
 }
 
-/// Removes alerts and what became of them, from the store and from Redis. It comes before the tombstone, which no longer
-/// names them.
+/// Removes alerts with their deliveries, from the store and from Redis. It must run before the tombstone is written,
+/// which no longer names them.
 ///
 /// # Errors
-/// [`Kind::Away`]; asking again is safe.
+/// [`Kind::Away`]; calling it again is safe.
 pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Result<(), Error> {
     let (mut keys, mut marks) = (Vec::new(), Vec::with_capacity(ids.len()));
     for id in &ids {
@@ -283,13 +285,13 @@ pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Re
     kv::remove_all(&keys)
 }
 
-/// Removes what waits for its time or was given up and belongs to a submission, or to what else has its id in this
-/// `member`. What is on its way to a worker stays: the worker drops it.
+/// Removes the due entries and dead letters of a submission, or of another thing with this id in this `member`. Entries
+/// that wait for a worker stay: the worker drops them.
 ///
 /// # Errors
-/// [`Kind::Away`]; asking again is safe.
+/// [`Kind::Away`]; calling it again is safe.
 pub async fn sweep(redis: &Redis, member: &str, id: &str) -> Result<(), Error> {
-    // As serde writes the member, in an entry and in an alert.
+    // The member as serde writes it, in an entry and in an alert.
     let needle = format!("\"{member}\":\"{id}\"");
     let mut cursor = text("0");
     loop {

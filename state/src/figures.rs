@@ -1,4 +1,4 @@
-//! Counters and histograms, and what is read from them.
+//! Counters and histograms, and their readings.
 
 pub mod alerts;
 pub mod counters;

@@ -1,4 +1,4 @@
-//! Whether Vigil works: variables, the self-check, what should have moved.
+//! Vigil's health: variables, the self-check, overdue alerts.
 
 pub mod check;
 pub mod self_check;

@@ -1,12 +1,12 @@
-//! Who a subject is, and how nobody can tell: pseudonyms, sealed identities, ids and hashes.
+//! Subjects' identities and their protection: pseudonyms, sealed identities, ids and hashes.
 //!
-//! Guarantee: a pseudonym and a submission's id are stable, and without the key cannot be computed or linked to a
-//! patient. A pseudonym belongs to one site of one study: what is decided for a subject is decided within it. A sealed
-//! identity opens only with the key and only under the study and pseudonym it was sealed for.
+//! Guarantee: a pseudonym and a submission's id are stable. Without the key nobody can compute them or link them to a
+//! patient. A pseudonym belongs to one site of one study, and so do the decisions for its subject. A sealed identity
+//! opens only with the key and only under the study and pseudonym it was sealed for.
 //!
-//! Sealing is deterministic: the nonce is a keyed hash of what is sealed, so that the same patient gives the same bytes
-//! and a record that is written again does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
-//! hash; that two sealings of one patient look alike tells nothing that the pseudonym beside them does not.
+//! Mechanism: sealing is deterministic. The nonce is a keyed hash of the sealed text, so the same patient gives the
+//! same bytes and a rewritten record does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
+//! hash. Two sealings of one patient look alike, but that reveals no more than the pseudonym beside them.
 
 use std::borrow::Cow;
 
@@ -22,12 +22,12 @@ use crate::wire::entry::Subject;
 use platform::digest::hex;
 use platform::{config, kv};
 
-/// HMAC-SHA-256 over labelled parts, with the work done that depends on the key alone.
+/// HMAC-SHA-256 over labelled parts. The work that depends only on the key is done in advance.
 struct Keyed(Option<Hmac<Sha256>>);
 
 impl Keyed {
     fn new(key: &[u8]) -> Self {
-        // HMAC takes keys of any length; there is no key that it refuses.
+        // HMAC takes keys of any length, so this cannot fail.
         Keyed(Hmac::new_from_slice(key).ok())
     }
 
@@ -38,8 +38,8 @@ impl Keyed {
     }
 }
 
-/// Keyed BLAKE3 over labelled parts: for what never leaves Vigil's own keeping and is needed several times for each
-/// report. In WebAssembly it takes a quarter of the time of HMAC-SHA-256.
+/// Keyed BLAKE3 over labelled parts, for values that only Vigil uses and that each report needs several times. In
+/// WebAssembly it takes a quarter of the time of HMAC-SHA-256.
 struct Marked([u8; 32]);
 
 impl Marked {
@@ -48,14 +48,14 @@ impl Marked {
     }
 
     fn hash(&self, label: &str, parts: &[&str]) -> [u8; 32] {
-        // All at once: a hasher that takes part after part is 2 KB large.
+        // Hashes the whole message at once: an incremental hasher takes 2 KB.
         let mut whole = Vec::with_capacity(label.len() + parts.iter().map(|part| 8 + part.len()).sum::<usize>());
         message(label, parts, |bytes| whole.extend_from_slice(bytes));
         blake3::keyed_hash(&self.0, &whole).into()
     }
 }
 
-/// Lengths are part of the message, so that no two lists of parts look alike.
+/// The message contains the lengths, so that different lists of parts give different messages.
 fn message(label: &str, parts: &[&str], mut add: impl FnMut(&[u8])) {
     add(label.as_bytes());
     for part in parts {
@@ -70,25 +70,25 @@ fn uuid(bytes: [u8; 32]) -> String {
     hyphenated(uuid::Builder::from_custom_bytes(first).into_uuid())
 }
 
-/// As `to_string` writes it, without the general way of formatting, which takes several times as long.
+/// The same text as `to_string`, but several times faster, because it avoids the general formatting.
 fn hyphenated(id: Uuid) -> String {
     id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
-/// A patient, as a site of a study knows them.
+/// A patient, as known to a site of a study.
 #[derive(Clone, Copy)]
 pub struct Patient<'a> {
     /// The study.
     pub study: &'a str,
     /// The site.
     pub site: &'a str,
-    /// The system within which the id names somebody; none for the site's own.
+    /// The system that the id belongs to; none for the site's own ids.
     pub system: Option<&'a str>,
     /// The patient's id.
     pub id: &'a str,
 }
 
-/// Stands between a system and an id that are sealed. Neither has control characters.
+/// Separates the system from the id in a sealed text. Neither contains control characters.
 const WITHIN: char = '\0';
 
 impl<'a> Patient<'a> {
@@ -96,7 +96,7 @@ impl<'a> Patient<'a> {
         [self.study, self.site, self.system.unwrap_or_default(), self.id]
     }
 
-    /// The id with its system as one text, to be sealed.
+    /// The id with its system as one text for sealing.
     pub fn name(&self) -> Cow<'a, str> {
         match self.system {
             None => self.id.into(),
@@ -105,7 +105,7 @@ impl<'a> Patient<'a> {
     }
 }
 
-/// The system, if there is one, and the id in a text that [`Patient::name`] gave.
+/// Splits a text of [`Patient::name`] into the system, if there is one, and the id.
 pub fn system_and_id(name: &str) -> (Option<&str>, &str) {
     name.split_once(WITHIN).map_or((None, name), |(system, id)| (Some(system), id))
 }
@@ -127,14 +127,14 @@ impl PseudonymKey {
         PseudonymKey { pseudonyms: Keyed::new(&key), marks: Marked::new(&key) }
     }
 
-    /// The pseudonym of a patient: 32 hex digits, another at every site of every study.
+    /// The pseudonym of a patient: 32 hex digits, different at every site of every study.
     pub fn pseudonym(&self, patient: &Patient<'_>) -> String {
         let bytes = self.pseudonyms.hash("vigil pseudonym", &patient.parts());
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
-    /// Another DICOM unique identifier for one, the same for the same: `2.25.` and a UUID as a decimal number (DICOM
-    /// PS3.5, annex B.2).
+    /// Replaces a DICOM unique identifier; the same one always gives the same replacement: `2.25.` and a UUID as a
+    /// decimal number (DICOM PS3.5, annex B.2).
     pub fn uid(&self, uid: &str) -> String {
         let bytes = self.pseudonyms.hash("vigil uid", &[uid]);
         let mut first = [0; 16];
@@ -142,30 +142,30 @@ impl PseudonymKey {
         format!("2.25.{}", uuid::Builder::from_custom_bytes(first).into_uuid().as_u128())
     }
 
-    /// A number that decides by how much a patient's dates are shifted in a study, where it shifts them.
+    /// A number that decides by how much a patient's dates are shifted in a study, if the study shifts them.
     pub fn date_shift(&self, patient: &Patient<'_>) -> u64 {
         let bytes = self.pseudonyms.hash("vigil date shift", &patient.parts());
         u64::from_be_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]))
     }
 
-    /// The hash of what was said, 32 hex digits: without the key nobody can tell whether a guess at the content is right.
+    /// The hash of a content, 32 hex digits. Without the key nobody can test a guess of the content.
     pub fn content_hash(&self, said: &str) -> String {
         let bytes = self.marks.hash("vigil content", &[said]);
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
-    /// The id of the submission that a site calls `client_id`. `namespace` keeps reports and responses apart.
+    /// The id of a submission under its site's `client_id`. `namespace` keeps reports and responses apart.
     pub fn submission_id(&self, study: &str, site: &str, namespace: &str, client_id: &str) -> String {
         uuid(self.marks.hash("vigil submission", &[study, site, namespace, client_id]))
     }
 }
 
-/// The id of a submission that its sender gave no name.
+/// The id of a submission without a client's id.
 pub fn random_submission_id(random: u128) -> String {
     hyphenated(uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid())
 }
 
-/// The id of the alert that a rule raises on a submission: the same however often it is scored.
+/// The id of the alert that a rule raises on a submission. Scoring again gives the same id.
 pub fn alert_id(submission: &str, rule: &str) -> String {
     uuid(Keyed::new(b"").hash("vigil alert", &[submission, rule]))
 }
@@ -175,7 +175,7 @@ pub fn is_id(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
 }
 
-/// First byte of a sealed identity: how it was sealed.
+/// First byte of a sealed identity: the method of sealing.
 const SEAL: u8 = 1;
 const NONCE: usize = 24;
 const TAG: usize = 16;
@@ -196,7 +196,7 @@ impl IdentityKey {
     /// Reads a JSON array of keys, each 32 bytes as base64.
     ///
     /// # Errors
-    /// Every rule that it breaks, without a value.
+    /// Every rule that the text breaks, without its value.
     pub fn read_list(text: &str) -> Result<Vec<Self>, Vec<String>> {
         let keys: Vec<String> = config::json(text, "must be a JSON array of keys")?;
         let (mut read, mut faults) = (Vec::with_capacity(keys.len()), Vec::new());
@@ -218,13 +218,13 @@ impl IdentityKey {
         key.map(IdentityKey::new).ok_or_else(|| "must be 32 bytes as base64".to_owned())
     }
 
-    /// What ties a sealed identity to its place.
+    /// The associated data, which binds a sealed identity to its study and pseudonym.
     fn associated(study: &str, pseudonym: &str) -> Vec<u8> {
         [study.as_bytes(), b"\0", pseudonym.as_bytes()].concat()
     }
 
-    /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which
-    /// configuration refuses before anything comes here.
+    /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which the configuration
+    /// has already ruled out.
     pub fn seal(&self, study: &str, pseudonym: &str, patient: &str) -> Option<String> {
         let cipher = self.cipher.as_ref()?;
         let nonce = self.nonces.hash("vigil seal", &[study, pseudonym, patient]);
@@ -254,17 +254,18 @@ impl IdentityKey {
     }
 }
 
-/// What a stored [`Subject`] is after the key was changed.
+/// The result of resealing a stored [`Subject`] after a change of the key.
 pub enum Resealed {
-    /// Sealed with the present key.
+    /// Sealed with the present key already.
     Current,
-    /// Sealed with an older key; here sealed with the present one, byte for byte as the scorer would store it now.
+    /// It was sealed with an older key. This is the record sealed with the present key, byte for byte as the scorer
+    /// would store it now.
     Now(String),
-    /// It opens with none of the keys, or is no record of a subject.
+    /// None of the keys opens it, or it is not a record of a subject.
     Unreadable,
 }
 
-/// Seals a stored record of a subject with the present key if one of the older ones opens it.
+/// Reseals a stored record of a subject with the present key, if one of the older keys opens it.
 pub fn reseal(record: &[u8], present: &IdentityKey, older: &[IdentityKey]) -> Resealed {
     let Ok(subject) = platform::json::read::<Subject>(record) else { return Resealed::Unreadable };
     let opened = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
@@ -287,7 +288,7 @@ mod tests {
 
     const HERE: Patient<'_> = Patient { study: "A", site: "1", system: None, id: "7" };
 
-    /// Other patients than the one here, each in one respect or for the way in which the parts could be joined.
+    /// Other patients than the one here. Each differs in one respect, or in the way in which the parts are joined.
     fn others() -> [Patient<'static>; 8] {
         let system = |system| Patient { system: Some(system), ..HERE };
         [
@@ -307,7 +308,7 @@ mod tests {
         let key = pseudonyms();
         let here = key.pseudonym(&HERE);
         assert_eq!(here, key.pseudonym(&HERE));
-        // Stored pseudonyms are computed again for as long as the key lives.
+        // Stored pseudonyms must be reproducible for as long as the key lives.
         assert_eq!(here, "d93a72750d917d7da4e44a1f279d74d5");
         assert!(is_pseudonym(&here) && !is_pseudonym(&here.to_uppercase()) && !is_pseudonym(&here[1..]));
         let all: std::collections::BTreeSet<String> = others().iter().map(|other| key.pseudonym(other)).collect();

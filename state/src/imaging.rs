@@ -1,4 +1,4 @@
-//! Analyses of images: the jobs, and the places at services.
+//! Analyses of images: the jobs, and the semaphore slots of services.
 
 pub mod jobs;
 pub mod semaphore;

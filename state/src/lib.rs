@@ -1,8 +1,8 @@
-//! Vigil's state, by what a Spin host gives: queues and alerts in Redis, records and settings in the key-value store.
+//! Vigil's state on a Spin host: queues and alerts in Redis, records and settings in the key-value store.
 //!
-//! Functions and workers are written in terms of this, of `platform` and of `domain`.
+//! Functions and workers use this crate, `platform` and `domain`.
 
-/// A Lua script by its place below `src/`, without its comments.
+/// A Lua script by its path below `src/`, without its comments.
 macro_rules! lua {
     ($path:literal) => {
         include_str!(concat!(env!("OUT_DIR"), "/", $path))

@@ -1,7 +1,7 @@
-//! Locks: one at a time, over all instances, for as long as a lease.
+//! Locks across all instances: one holder at a time, for the length of a lease.
 //!
-//! Not for: what must never happen twice. Whoever stalls for longer than the lease is no longer alone; what follows from
-//! a lock is decided by a script that compares the token, or bears being done twice.
+//! Not for: actions that must never happen twice. A holder that stalls for longer than the lease is no longer alone. So
+//! the action under a lock must either be a script that compares the token, or be safe to repeat.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use platform::digest::hex;
 use platform::redis::{Redis, text};
 use platform::{Error, clock};
 
-/// How long to wait before asking again.
+/// The pause between two attempts.
 const WAIT: Duration = Duration::from_millis(50);
-/// How often to ask again.
+/// The number of attempts.
 const WAITS: usize = 20;
 
 /// A lock that is held.
@@ -23,7 +23,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, waiting about a second for whoever holds it; none if they keep it.
+    /// Takes the lock; waits about a second if it is held. None if it stays held.
     ///
     /// # Errors
     /// [`platform::Kind::Away`].
@@ -43,15 +43,15 @@ impl Lock {
         Ok(None)
     }
 
-    /// What the lock holds while it is held, for scripts.
+    /// The value of the lock while it is held, for scripts.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// Gives the lock back.
+    /// Returns the lock back.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`]; it ends by itself then.
+    /// [`platform::Kind::Away`]; the lock expires by itself then.
     pub async fn release(self, redis: &Redis) -> Result<(), Error> {
         let script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return {}";
         redis.eval(script, &[&self.key], vec![text(self.token)]).await.map(|_| ())

@@ -1,7 +1,7 @@
-//! Every name that two parts of the system must spell alike: Redis keys, channels, key-value keys.
+//! All shared names: Redis keys, channels, key-value keys.
 //!
 //! A name is spelled here and nowhere else. All Redis keys share one hash tag, so that a script may touch any of them
-//! on a cluster. What the scorer asks for with every submission is put together without the general way of formatting.
+//! on a cluster. The names that the scorer needs for every submission avoid the general formatting, which is slower.
 
 use core::fmt::Display;
 
@@ -66,11 +66,11 @@ impl Queue {
     }
 }
 
-/// The components, each of which says whether its variables are sound when it is asked.
+/// The components. Each checks its variables when it is asked.
 pub const COMPONENTS: [&str; 9] =
     ["alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "submit"];
 
-/// The channel by which a component is asked for its variables.
+/// The channel on which a component is asked for its variables.
 pub fn check_channel(replica: impl Display, component: &str) -> String {
     format!("vigil.check.{replica}.{component}")
 }
@@ -80,37 +80,37 @@ pub fn check_question(replica: impl Display) -> String {
     format!("{{vigil}}:check:{replica}")
 }
 
-/// A list: what components answered to a question.
+/// A list: the answers of components to a question.
 pub fn answers(question: &str) -> String {
     ["{vigil}:check:answers:", question].concat()
 }
 
-/// What stands before a queue's name in the key of its stream.
+/// Prefix of a stream's key, before the queue's name.
 pub(crate) const STREAM: &str = "{vigil}:q:";
-/// How many submissions the scorer's stream has beyond one for each entry; of an empty stream it says nothing.
+/// The scorer's stream holds this many submissions more than entries. If the stream is empty, the value means nothing.
 pub const MORE: &str = "{vigil}:q:score:more";
-/// What stands before a queue's name, a colon and a flow: the list of the entries of a flow that wait, each `<id> <cost>
+/// Prefix, before a queue's name, a colon and a flow: the list of the flow's waiting entries, each `<id> <cost>
 /// <submissions>`.
 pub(crate) const FLOW: &str = "{vigil}:flow:";
-/// What stands before a queue's name: the sorted set of the API keys that have entries waiting, by the cost they were
-/// served. A colon and a key follow for its studies, a bar and a study for the sites of these.
+/// Prefix, before a queue's name: the sorted set of the API keys with waiting entries, by the cost served so far. A
+/// colon and a key follow for the key's studies, then a bar and a study for the study's sites.
 pub(crate) const RING: &str = "{vigil}:ring:";
-/// What stands before a queue's name: a hash of entries in workers' hands, id to `<holder>.<claim> <cost> <submissions>
+/// Prefix, before a queue's name: a hash of the entries that workers hold, id to `<holder>.<claim> <cost> <submissions>
 /// <flow>`.
 pub(crate) const HELD: &str = "{vigil}:held:";
-/// What stands before a queue's name: a hash of entries that were lost with a worker, id to the id with which it came in and these
-/// workers' names.
+/// Prefix, before a queue's name: a hash of the entries that were lost with a worker, id to their first id and the
+/// names of these workers.
 pub(crate) const LOST: &str = "{vigil}:lost:";
 /// How many submissions of each API key wait to be scored or are being scored: a hash.
 pub const LOAD: &str = "{vigil}:load";
-/// The workers that are alive, by when they are taken for dead, milliseconds of the server's clock: a sorted set.
+/// The live workers, by the time at which each is declared dead, milliseconds of the server's clock: a sorted set.
 pub const HOLDERS: &str = "{vigil}:holders";
-/// The workers that were taken for dead and went on, by when they were seen again: a sorted set.
+/// The workers that were declared dead but went on, by the time they were seen again: a sorted set.
 pub(crate) const RETURNED: &str = "{vigil}:holders:returned";
-/// What stands before a worker's name: a set of what becomes due at once if the worker dies.
+/// Prefix, before a worker's name: a set of the work that becomes due at once if the worker dies.
 pub(crate) const RESERVED: &str = "{vigil}:holder:";
 
-/// What becomes due at once if a worker dies.
+/// The work that becomes due at once if a worker dies.
 pub(crate) fn reserved(holder: &str) -> String {
     [RESERVED, holder].concat()
 }
@@ -120,8 +120,8 @@ pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
     [queue.name(), flow, payload].join(" ")
 }
 
-/// The flow of what an API key sends for a site of a study: `<key>|<study>|<site>`. Nothing in it is a blank, and no part
-/// has a bar in it.
+/// The flow of an API key's submissions for a site of a study: `<key>|<study>|<site>`. It contains no blank, and no
+/// part contains a bar.
 pub fn flow(key: &str, study: &str, site: &str) -> String {
     let part = |text: &str| if intake::is_name(text) { text.to_owned() } else { percent::encode(text) };
     [part(key), part(study), part(site)].join("|")
@@ -131,17 +131,18 @@ pub fn flow(key: &str, study: &str, site: &str) -> String {
 pub const CLOCK_CHANNEL: &str = "vigil.clock";
 /// Exists while the clock ticks: the lease of the running tick, or the announcement of the next one.
 pub const CLOCK: &str = "{vigil}:clock";
-/// What must happen later: a sorted set of queue entries by due time, milliseconds.
+/// Entries that are due later: a sorted set of queue entries by due time, milliseconds.
 pub const DUE: &str = "{vigil}:due";
-/// What was given up, with its reason: a stream.
+/// Dead letters, each with its reason: a stream.
 pub const DEAD: &str = "{vigil}:dead";
-/// Counters: a hash of `<outcome>|<study>|<site>|<kind>` for the doors, where `*` stands for what is not known, and of
-/// `call|<service>|<outcome>` for calls to others.
+/// Counters: a hash of `<outcome>|<study>|<site>|<kind>` for the doors, where `*` stands for an unknown part, and of
+/// `call|<service>|<outcome>` for calls to other services.
 pub const STATS: &str = "{vigil}:stats";
 
-/// A copy of the settings for those who must not wait for the store: a hash of `revision`, `index` and what was asked for.
+/// A copy of the settings for callers that must not wait for the store: a hash of `revision`, `index` and contents that
+/// were read.
 pub const SETTINGS: &str = "{vigil}:settings";
-/// Held by whoever changes the settings.
+/// Held by the caller that changes the settings.
 pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
 
 /// The submissions of a subject: a sorted set of `<submission> <site> <instrument or kind>` by when they were written.
@@ -149,22 +150,22 @@ pub fn filed(pseudonym: &str) -> String {
     ["{vigil}:filed:", pseudonym].concat()
 }
 
-/// Who is linked: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
+/// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
 pub const LINKS: &str = "{vigil}:links";
-/// Held by whoever changes the links.
+/// Held by the caller that changes the links.
 pub const LINKS_LOCK: &str = "{vigil}:links:lock";
 
-/// What a month of a study brought: a hash of `day|<day>|<site>` and `alert|<severity>`.
+/// The counters of a study's month: a hash of `day|<day>|<site>` and `alert|<severity>`.
 pub fn month(study: &str, month: &str) -> String {
     ["{vigil}:month:", study, ":", month].concat()
 }
 
-/// What another service said, kept for a while.
+/// A cached reply of another service.
 pub fn cached(what: impl Display) -> String {
     format!("{{vigil}}:cache:{what}")
 }
 
-/// Held by whoever asks that service again.
+/// Held by the caller that calls that service again.
 pub fn cached_lock(what: impl Display) -> String {
     format!("{{vigil}}:cache:{what}:lock")
 }
@@ -179,17 +180,17 @@ pub fn rate_of_site(scope: impl Display) -> String {
     format!("{{vigil}}:rate:site:{scope}")
 }
 
-/// The first-writer-wins mark of a submission.
+/// The idempotency record of a submission; the first writer wins.
 pub fn once(submission_id: &str) -> String {
     ["{vigil}:once:", submission_id].concat()
 }
 
-/// The mark of a submission that a later one took the place of: the later one's id. It stays.
+/// The mark of a superseded submission: the later submission's id. It does not expire.
 pub fn superseded_mark(submission_id: impl Display) -> String {
     format!("{{vigil}}:superseded:{submission_id}")
 }
 
-/// A subject's submissions of what its study awaits (an instrument, `/diary`) by when they came in, milliseconds.
+/// A subject's submissions of an expected kind (an instrument, `/diary`) by when they came in, milliseconds.
 pub fn received(subject: impl Display, what: impl Display) -> String {
     format!("{{vigil}}:received:{subject}:{what}")
 }
@@ -199,17 +200,17 @@ pub fn responses(study: &str, instrument: &str) -> String {
     ["{vigil}:responses:", study, ":", instrument].concat()
 }
 
-/// Held by whoever scores the responses of a study again.
+/// Held by the caller that scores the responses of a study again.
 pub fn rescore_lock(study: impl Display) -> String {
     format!("{{vigil}}:rescore:{study}")
 }
 
-/// What was decided of a submission, or of an entry without one, before it is stored.
+/// The pinned decision on a submission, or on an entry without one, before it is stored.
 pub fn pinned(id: &str) -> String {
     ["{vigil}:pinned:", id].concat()
 }
 
-/// What was erased: a hash, submission to what is left of it.
+/// Erasures: a hash, submission to its erasure.
 pub const ERASED: &str = "{vigil}:erased";
 
 /// The last record of an entity's audit chain.
@@ -224,22 +225,22 @@ pub fn alert_state(id: impl Display) -> String {
 
 /// All alerts by when their submissions came in, milliseconds.
 pub const ALERTS: &str = "{vigil}:alerts";
-/// What is asked for when alerts are listed: a hash, alert to `<severity> <study> <site> <phase>`.
+/// The facts for lists of alerts: a hash, alert to `<severity> <study> <site> <phase>`.
 pub const ALERT_FACTS: &str = "{vigil}:alert-facts";
-/// How many alerts there are: a hash of `<phase>|<severity>`.
+/// The number of alerts: a hash of `<phase>|<severity>`.
 pub const ALERT_COUNTS: &str = "{vigil}:alert-counts";
-/// When each alert must move next, milliseconds: a sorted set. What stays behind is reported by the clock.
+/// When each alert must move next, milliseconds: a sorted set. The clock reports overdue alerts.
 pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
-/// Histograms of how long alerts took: a hash of `<what>|<severity>|<at most so many milliseconds>` and `...|sum`.
+/// Histograms of alerts' durations: a hash of `<what>|<severity>|<at most so many milliseconds>` and `...|sum`.
 pub const LAG: &str = "{vigil}:lag";
-/// Attempts to deliver: a hash of `<channel>|<outcome>`.
+/// Delivery attempts: a hash of `<channel>|<outcome>`.
 pub const ATTEMPTS: &str = "{vigil}:attempts";
-/// What the clock found: a hash of `overdue`, `dead-trimmed`.
+/// The findings of the clock: a hash of `overdue`, `dead-trimmed`.
 pub const WATCH: &str = "{vigil}:watch";
-/// What is known of the self-check: a hash of `looked`, `since`, `sent`, `arrived`, `arrived-of`, all milliseconds, and what
-/// its door counted.
+/// The state of the self-check: a hash of `looked`, `since`, `sent`, `arrived`, `arrived-of`, all milliseconds, and its
+/// door's counters.
 pub const SELF_CHECK: &str = "{vigil}:self-check";
-/// Receivers that want no message any more: a hash, receiver to when it said so.
+/// Receivers that asked to get no more messages: a hash, receiver to the time at which it asked.
 pub const DISABLED: &str = "{vigil}:disabled";
 
 /// The alerts of a phase, by when their submissions came in, milliseconds.
@@ -247,32 +248,32 @@ pub fn alerts_of(phase: impl Display) -> String {
     format!("{{vigil}}:alerts:{phase}")
 }
 
-/// The alert of a rule that a subject was last told of.
+/// The last alert of a rule for a subject.
 pub fn repeat(key: impl Display) -> String {
     format!("{{vigil}}:repeat:{key}")
 }
 
-/// The group of a subject that is open.
+/// The open group of a subject.
 pub fn group(key: impl Display) -> String {
     format!("{{vigil}}:group:{key}")
 }
 
-/// A list: the key of a leader's group, then the alerts that go with its message.
+/// A list: the key of a leader's group, then the alerts grouped with its message.
 pub fn group_members(leader: impl Display) -> String {
     format!("{{vigil}}:group:members:{leader}")
 }
 
-/// Exists once the link was used by which a message is acknowledged.
+/// Exists once an acknowledgement link was used.
 pub fn link_used(grant: impl Display) -> String {
     format!("{{vigil}}:link:{grant}")
 }
 
-/// What is known of a receiver's calls.
+/// The state of a receiver's calls.
 pub fn breaker(receiver: impl Display) -> String {
     format!("{{vigil}}:breaker:{receiver}")
 }
 
-/// The calls to a receiver that are under way, by when they end at the latest: a sorted set.
+/// The running calls to a receiver, by their latest end: a sorted set.
 pub fn calls(receiver: impl Display) -> String {
     format!("{{vigil}}:calls:{receiver}")
 }
@@ -282,27 +283,27 @@ pub fn rate_of_receiver(receiver: impl Display) -> String {
     format!("{{vigil}}:rate:receiver:{receiver}")
 }
 
-/// A bucket of tokens.
+/// A token bucket.
 pub fn bucket(name: impl Display) -> String {
     format!("{{vigil}}:bucket:{name}")
 }
 
-/// How far an analysis is: a hash.
+/// The progress of an analysis: a hash.
 pub fn job(id: impl Display) -> String {
     format!("{{vigil}}:job:{id}")
 }
 
-/// The analyses that were asked for of a subject, by when, milliseconds: a sorted set.
+/// The analyses requested for a subject, by the time of the request, milliseconds: a sorted set.
 pub fn analyses_of(subject: impl Display) -> String {
     format!("{{vigil}}:analyses:{subject}")
 }
 
 /// Analyses that wait, in their order.
 pub const JOBS_WAITING: &str = "{vigil}:jobs:waiting";
-/// How long a call of each service takes, of late, milliseconds: a hash.
+/// The recent duration of a call of each service, milliseconds: a hash.
 pub const JOBS_TOOK: &str = "{vigil}:jobs:took";
 
-/// The places at a service of limited concurrency: who holds one, who waits, and until when these count as there.
+/// The slots at a service of limited concurrency: holders, waiting tickets, and until when these count as present.
 pub fn places(service: impl Display) -> [String; 3] {
     ["held", "line", "seen"].map(|what| format!("{{vigil}}:places:{service}:{what}"))
 }
@@ -312,7 +313,7 @@ pub const READY_PROBE: &str = "probe/ready";
 /// The record of the last self-check that was scored. Written by `score`.
 pub const SELF_CHECK_RECORD: &str = "probe/self-check";
 
-/// Which configuration documents and instruments there are, and which version of each is in force.
+/// The index of configuration documents and instruments, with the version of each that is in force.
 pub const SETTINGS_INDEX: &str = "settings";
 
 /// A version of a configuration document.
@@ -325,7 +326,7 @@ pub fn config_entity(document: impl Display) -> String {
     format!("config/{document}")
 }
 
-/// A version of an instrument that did not come with Vigil.
+/// A stored version of an instrument that is not built in.
 pub fn instrument(id: impl Display, version: impl Display) -> String {
     format!("instrument/{id}/{version}")
 }
@@ -340,17 +341,17 @@ pub fn submission(id: &str) -> String {
     ["submission/", id].concat()
 }
 
-/// Which submission took this one's place. Written once, by `score`.
+/// The submission that replaced this one. Written once, by `score`.
 pub fn superseded(id: impl Display) -> String {
     format!("submission/{id}/superseded")
 }
 
-/// The alerts that the silence after a submission raised. Written by `score`.
+/// The alerts raised by the silence after a submission. Written by `score`.
 pub fn overdue(id: impl Display) -> String {
     format!("submission/{id}/overdue")
 }
 
-/// The scores that a submission has by other versions of its instrument.
+/// The scores of a submission by other versions of its instrument.
 pub fn rescored(id: impl Display) -> String {
     format!("rescored/{id}")
 }
@@ -370,7 +371,7 @@ pub fn subject(pseudonym: &str) -> String {
     ["subject/", pseudonym].concat()
 }
 
-/// The record of an alert: what was decided and why. Written once, by `score`.
+/// The record of an alert: the decision and its reason. Written once, by `score`.
 pub fn alert(id: &str) -> String {
     ["alert/", id].concat()
 }
@@ -385,22 +386,22 @@ pub fn alert_history(id: impl Display, n: u32) -> String {
     format!("alert/{id}/history/{n}")
 }
 
-/// What became of an analysis. Written by `imaging`.
+/// The result of an analysis. Written by `imaging`.
 pub fn analysis(id: impl Display) -> String {
     format!("analysis/{id}")
 }
 
-/// The image of an analysis that waits, by the hash of what was asked for.
+/// The image of a waiting analysis, by the hash of its request.
 pub fn analysis_image(id: impl Display, hash: impl Display) -> String {
     format!("analysis/{id}/image/{hash}")
 }
 
-/// What became of telling an analysis' requester.
+/// The state of notifying an analysis' requester.
 pub fn analysis_webhook(id: impl Display) -> String {
     format!("analysis/{id}/webhook")
 }
 
-/// What became of an alert at one receiver. Written by `dispatch` after every attempt.
+/// The attempts to deliver an alert to one receiver. Written by `dispatch` after every attempt.
 pub fn delivery(alert: impl Display, receiver: impl Display) -> String {
     format!("alert/{alert}/delivery/{receiver}")
 }

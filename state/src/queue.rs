@@ -1,18 +1,18 @@
-//! The queues: Redis streams that hand every entry to one worker at a time until somebody has finished it.
+//! The queues: Redis streams. Each entry is handed to one worker at a time until it is finished.
 //!
-//! Guarantee: what [`Door::enqueue`] calls `Queued` stays in its stream until [`finish()`] ends it. Between the two it may be
-//! handed out more than once, never to two workers that live. What follows from an entry (alerts, a later attempt, a dead
-//! letter) happens in the same script that ends it: whole, or not at all, and once. What one API key, study or site sends
-//! delays what another sends by a turn, not by all that waits: see `flows.lua`.
+//! Guarantee: a submission that [`Door::enqueue`] reports as `Queued` stays in its stream until [`finish()`] ends it.
+//! Until then it may be handed out more than once, but never to two live workers. The script that ends an entry also
+//! runs its follow-ups (alerts, a later attempt, a dead letter): all or nothing, and once. One API key, study or site
+//! delays another by one turn, not by all its waiting entries: see `flows.lua`.
 //!
-//! Mechanism: one Lua script per step, in the files beside this one, replying with a flat list that pure functions
-//! here read. A *bell* is a published message that starts a worker; a mark keeps bells from piling up, and it goes away
-//! in the very script that finds nothing to hand out, so that no entry can slip in between. The stream has the entries that
-//! are not finished; a *flow* has the ids of those of one sender that wait; a hash says who holds the others. What a worker
-//! held that died ([`crate::queue::holder`]) waits again.
+//! Mechanism: one Lua script per step, in the files beside this one. Each replies with a flat list that pure functions
+//! here read. A *bell* is a published message that starts a worker. A mark keeps bells from piling up. The script that
+//! finds nothing to hand out deletes the mark itself, so no entry can slip in between. The stream has the unfinished
+//! entries; a *flow* has the ids of one sender's waiting entries; a hash has the holders of the others. The entries of
+//! a dead worker ([`crate::queue::holder`]) wait again.
 //!
-//! Not for: order (entries are handed out in turn, but finish when they finish), nor exactly-once: a worker that dies
-//! after storing and before finishing makes the next one store the same bytes again.
+//! Not for: order (entries are handed out in turn, but finish in any order), nor exactly-once: if a worker dies after
+//! storing and before finishing, the next worker stores the same bytes again.
 
 mod door;
 mod finish;
@@ -36,52 +36,53 @@ pub use pin::pin;
 use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
 use platform::{Error, clock};
 
-/// A bell that rang without waking anybody may ring again after this.
+/// A bell that woke no worker may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);
-/// A clock that has not ticked for this long is taken for dead.
+/// A clock that has not ticked for this long is declared dead.
 pub(crate) const CLOCK: Duration = Duration::from_secs(3);
-/// Stands between the submissions of one entry. No JSON has it in it.
+/// Separates the submissions of one entry. JSON never contains it here.
 const SEPARATOR: char = '\n';
-/// The most due entries that one tick moves. The tick after one that moved so many is urgent: whoever has a great deal due must
-/// not keep what another is owed waiting.
+/// The most due entries that one tick moves. If a tick reaches this limit, the next tick is urgent: one sender's many
+/// due entries must not delay those of another.
 const MOST_DUE: usize = 1000;
-/// The most that is claimed together, by cost: see [`Submission::cost`].
+/// The highest total cost of one claim: see [`Submission::cost`].
 const MOST_COST: usize = 4 << 20;
-/// What one sender gets before it is the next one's turn, by cost: a hundred small submissions, or a large one.
+/// The cost that one sender gets per turn: a hundred small submissions, or a large one.
 const TURN: usize = 64 << 10;
 
-/// What announces a tick. No two are alike, so that a late message is never taken for a new one.
+/// The announcement of a tick. Announcements are unique, so a late message is never mistaken for a new one.
 pub(crate) fn announcement() -> spin_sdk::redis::RedisParameter {
     text(format!("next {:032x}", clock::random_bits()))
 }
 
-/// An entry that this worker holds, or a submission of one that holds several.
+/// An entry that this worker holds, or one submission of a shared entry.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claimed {
     /// The entry's id in the stream. Submissions that share an entry are claimed together, and end together.
     pub id: String,
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
-    /// The entry, as it was enqueued. Bytes that are no text are an entry nobody can read.
+    /// The entry, as it was enqueued. An entry that is not text is unreadable.
     pub payload: Bytes,
 }
 
 /// How to claim.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
-    /// So many submissions, alerts or analyses; more only where an entry holds several.
+    /// The most submissions, alerts or analyses. A shared entry may exceed it.
     pub count: usize,
-    /// Who holds them then.
+    /// The holder of the claimed entries.
     pub holder: &'a Holder,
-    /// Whether the worker leaves if there is nothing: then the bell must ring for the next entry.
+    /// Whether the worker leaves if it finds nothing: then the bell must ring for the next entry.
     pub leave: bool,
 }
 
-/// Takes entries to work on, of the senders whose turn it is. Gives also the revision of the settings in force, for
+/// Claims entries of the senders whose turn it is. Returns also the revision of the settings in force, for
 /// [`crate::settings::Settings::at`].
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away). What may have been claimed comes back when its holder is taken for dead.
+/// [`Kind::Away`](platform::Kind::Away). Entries that were claimed all the same come back when their holder is
+/// declared dead.
 pub async fn claim(redis: &Redis, queue: Queue, how: Claim<'_>) -> Result<(String, Vec<Claimed>), Error> {
     let Claim { count, holder, leave } = how;
     let (known, number, sent) = (holder.told(), holder.next_claim(), Cell::new(false));
@@ -125,11 +126,11 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
     Some((revision, entries))
 }
 
-/// Gives entries back that could not be finished through no fault of their own: the store was away. They are handed out
-/// again after `pause`, and the attempt is not counted, so that no outage makes a dead letter of what it delays.
+/// Gives back entries that could not be finished for a reason that is not theirs: the store was unavailable. They are
+/// handed out again after `pause`. The attempt does not count, so an outage makes no dead letters.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is taken for dead.
+/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is declared dead.
 pub async fn release(
     redis: &Redis,
     queue: Queue,
@@ -147,7 +148,7 @@ pub async fn release(
     flows::eval(redis, lua!("queue/release.lua"), &[], arguments).await.map(|_| ())
 }
 
-/// When the oldest entry came in that is not finished, milliseconds since the epoch, for each of these `study|site`. The
+/// For each of these `study|site`, finds when its oldest unfinished entry came in, milliseconds since the epoch. The
 /// entries `aside` do not count.
 ///
 /// # Errors
@@ -171,7 +172,7 @@ pub async fn oldest_of(
     Ok(reply.iter().map(|id| string(id)?.split('-').next()?.parse().ok()).collect())
 }
 
-/// Rings for a queue, whether a bell is pending or not.
+/// Rings for a queue, even if a bell is pending.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away).
@@ -179,25 +180,25 @@ pub async fn ring(redis: &Redis, queue: Queue) -> Result<(), Error> {
     redis.command("PUBLISH", vec![text(queue.channel()), text("")]).await.map(|_| ())
 }
 
-/// What a tick did.
+/// The result of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticked {
-    /// Entries that were due and are on their queue now.
+    /// How many due entries it moved onto their queues.
     pub moved: usize,
     /// Whether anything is left to watch.
     pub watching: bool,
 }
 
-/// Whether the tick that a message announces is not to wait: so much is due, or it takes the place of a tick that may be dead.
+/// Whether the announced tick must not wait: many entries are due, or it replaces a tick that may be dead.
 pub fn is_urgent(message: &[u8]) -> bool {
     message.ends_with(b" now") || message.starts_with(b"tick ")
 }
 
-/// The right to tick, held by one tick at a time.
+/// The right to tick. One tick at a time holds it.
 pub struct ClockLease(String);
 
-/// Takes the clock's lease for the tick that a message on the clock's channel announces; none if it is not to be had,
-/// because another host took it or another tick was announced since.
+/// Takes the clock's lease for the tick that a message on the clock's channel announces. Returns none if another host
+/// took it or another tick was announced since.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away).
@@ -210,9 +211,9 @@ pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLe
     Ok((taken == "1").then_some(ClockLease(lease)))
 }
 
-/// Lets what dead workers held wait again, moves what is due, rings for what waits, and publishes the next tick while anything
-/// is left to watch; `always` says that something is. `running` is the lease of the running tick, none for a round outside
-/// the clock.
+/// Lets the entries of dead workers wait again, moves due entries, rings for waiting entries, and publishes the next
+/// tick while anything is left to watch; `always` says that something is. `running` is the lease of the running tick,
+/// none for a round outside the clock.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away).

@@ -1,6 +1,7 @@
--- Puts settings in force, if the caller still holds the lock, and gives the lock back. The copies of what older settings
--- named are thrown away.
--- KEYS lock, settings; ARGV the lock's token, revision, index. Gives '1' if in force; running it twice is running it once
+-- Puts settings in force, if the caller still holds the lock, and gives the lock back. Drops the copies of contents
+-- from older settings.
+-- KEYS lock, settings; ARGV the lock's token, revision, index. Gives '1' if in force; running it twice is the same as
+-- running it once
 if redis.call('HGET', KEYS[2], 'revision') == ARGV[2] then
   return {'1'}
 end

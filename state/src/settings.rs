@@ -1,16 +1,16 @@
 //! Settings: configuration documents and instruments that operators change while Vigil runs.
 //!
-//! Guarantee: what was stored is in force for everything that is taken in or claimed afterwards, in every instance, and
-//! nothing is decided by half-old settings: a [`Settings`] is one state of all of them. A version is immutable; of two
-//! changes at the same time one comes after the other.
+//! Guarantee: stored settings are in force for everything that is taken in or claimed afterwards, in every instance.
+//! Nothing is decided by a mixture of old and new: a [`Settings`] is one state of all settings. A version is immutable.
+//! Two concurrent changes come one after the other.
 //!
-//! Mechanism: an index at `settings` in the store says which documents and instruments there are, and which version of
-//! each is in force; the contents rest under keys of their own. Redis holds a copy of the index under a random revision.
-//! The scripts that run anyway compare or give that revision (`enqueue.lua`, `claim.lua`), so that an instance learns of
-//! a change with the very next thing it does, without asking. Whoever serves requests reads the copy and never waits for
-//! the store behind a worker's transaction. When Redis has lost the copy, the first who needs it brings it back.
+//! Mechanism: an index at `settings` in the store lists the documents and instruments, with the version of each that is
+//! in force. Contents are stored under keys of their own. Redis holds a copy of the index under a random revision.
+//! Scripts that run anyway compare or return that revision (`enqueue.lua`, `claim.lua`), so an instance learns of a
+//! change with its next action, without an extra call. HTTP components read the copy, so they never wait for the store
+//! behind a worker's transaction. If Redis has lost the copy, the first reader restores it.
 //!
-//! As long as nothing was ever changed the revision is a fixed word, and nothing is read at all.
+//! Until the first change the revision is a fixed word, and nothing is read at all.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -32,28 +32,28 @@ use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text};
 use platform::{Error, Kind, clock, log};
 
-/// The revision of settings that nobody ever changed.
+/// The revision of settings that were never changed.
 const UNCHANGED: &str = "unchanged";
 /// How long a change may take before another may begin.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// The version of a document that is in force.
+/// A document's version that is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// Its number; the first is 1.
     pub version: u64,
     /// SHA-256 of its content, hex.
     pub sha256: String,
-    /// Since when, RFC 3339 in UTC.
+    /// In force since, RFC 3339 in UTC.
     pub at: String,
     /// The id of the key that stored it.
     pub by: String,
 }
 
-/// The versions of an instrument that did not come with Vigil.
+/// The stored versions of an instrument, beside the built-in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
-    /// The one that is meant where none is named; none where that is the built-in one.
+    /// The default version; none if the built-in one is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
     /// All of them, by their names.
@@ -71,7 +71,7 @@ pub struct Stored {
     pub by: String,
 }
 
-/// What there is, and what is in force.
+/// The index of all settings: what exists and what is in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     revision: String,
@@ -86,14 +86,14 @@ pub struct Index {
 pub struct Settings(Rc<State>);
 
 struct State {
-    /// Under which revision this state is known to Redis.
+    /// The revision of this state in Redis.
     revision: String,
     index: Index,
 }
 
 thread_local! {
     static KNOWN: RefCell<Option<Settings>> = const { RefCell::new(None) };
-    /// Contents that were read, by their keys in the store. A version never changes.
+    /// Contents that were read, by their keys in the store. This never becomes stale, because a version never changes.
     static READ: RefCell<BTreeMap<String, Rc<dyn Any>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -104,13 +104,14 @@ impl Settings {
         settings
     }
 
-    /// What this instance knows, which may be old: whoever decides by it lets a script compare the revision.
+    /// The settings that this instance knows. They may be old: a caller that decides by them lets a script compare the
+    /// revision.
     pub fn known() -> Self {
         let fresh = || Settings::of(UNCHANGED.to_owned(), Index::default());
         KNOWN.with_borrow(Clone::clone).unwrap_or_else(fresh)
     }
 
-    /// The settings of a revision that a script gave: those known, or what is in force now.
+    /// The settings of a revision that a script returned: the known ones, or the ones in force now.
     ///
     /// # Errors
     /// [`Kind::Away`].
@@ -147,16 +148,16 @@ impl Settings {
         &self.0.revision
     }
 
-    /// What there is.
+    /// The index.
     pub fn index(&self) -> &Index {
         &self.0.index
     }
 
-    /// A document in force, made into what its reader wants; none if it was never stored. The reader is asked once for
-    /// each version and instance. It has no reason to give none: what it reads was checked before it was stored.
+    /// A document in force, converted by `read`; none if it was never stored. `read` runs once for each version and
+    /// instance. It never returns `None`: the document was validated before it was stored.
     ///
     /// # Errors
-    /// [`Kind::Away`] when it cannot be had or read. Deciding without it would be wrong.
+    /// [`Kind::Away`] when the document cannot be loaded or read. Deciding without it would be wrong.
     pub async fn document<T: 'static>(
         &self,
         redis: &Redis,
@@ -169,10 +170,10 @@ impl Settings {
         content(redis, key, read).await?.ok_or_else(unreadable).map(Some)
     }
 
-    /// An instrument: a version of it, or the one in force. None if there is none.
+    /// An instrument, in this version or in the one in force; none if it does not exist.
     ///
     /// # Errors
-    /// [`Kind::Away`] when it cannot be had or read.
+    /// [`Kind::Away`] when it cannot be loaded or read.
     pub async fn instrument(
         &self,
         redis: &Redis,
@@ -193,7 +194,7 @@ impl Settings {
     }
 }
 
-/// An instrument that came with Vigil, read at its first use in this instance.
+/// A built-in instrument, read at its first use in this instance.
 pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
     let known = READ.with_borrow(|all| Rc::clone(all.get(id)?).downcast().ok());
     if known.is_some() {
@@ -203,7 +204,7 @@ pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
     let read =
         Rc::new(read.inspect_err(|faults| log::error("instrument-unreadable").count(faults.len()).write()).ok()?);
     let kept: Rc<dyn Any> = Rc::clone(&read) as _;
-    // An id has no slash, and the key of a stored content has one.
+    // No collision is possible: an id has no slash, and the key of a stored content has one.
     READ.with_borrow_mut(|all| all.insert(id.to_owned(), kept));
     Some(read)
 }
@@ -247,8 +248,8 @@ fn unreadable() -> Error {
     Error::new("settings", Kind::Away, "the settings cannot be read")
 }
 
-/// Puts the settings of the store in force where Redis has others: it was put back from a backup that is older. Gives
-/// whether it had. Where Redis has none, the first who needs them brings them back.
+/// Puts the settings of the store in force if Redis has others, because Redis was restored from an older backup.
+/// Returns whether it had others. If Redis has none, the first reader restores them.
 ///
 /// # Errors
 /// [`Kind::Away`]; [`Kind::TimedOut`] while others change the settings. Doing it again is safe.
@@ -275,8 +276,8 @@ impl Index {
         Ok(store.get(names::SETTINGS_INDEX).await?.unwrap_or_else(fresh))
     }
 
-    /// Puts a content for a document in force, stored at `at` by the key `by`. Gives its version, and what is to be
-    /// stored.
+    /// Replaces the content of a document in force, stored at `at` by the key `by`. Returns its version, and the draft
+    /// to be stored.
     pub fn replace(&mut self, document: Document, content: &str, at: &str, by: &str) -> (Version, Draft) {
         let name = document.as_str();
         let current = self.documents.get(name);
@@ -297,17 +298,17 @@ impl Index {
     }
 }
 
-/// A change that was made, or why not.
+/// The result of a change.
 pub enum Changed<T, R> {
     /// It is in force.
     Made(T),
-    /// The caller does not want it, having seen what is in force.
+    /// The caller refused it after it saw the settings in force.
     Refused(R),
-    /// Others change the settings all the time; nothing was stored.
+    /// Others kept changing the settings; nothing was stored.
     Busy,
 }
 
-/// What a change stores.
+/// The contents that a change stores.
 pub struct Draft {
     /// The key of the content in the store.
     pub key: String,
@@ -315,11 +316,11 @@ pub struct Draft {
     pub content: String,
     /// The audit chain.
     pub entity: String,
-    /// SHA-256 of what was in force before, hex.
+    /// SHA-256 of the content in force before, hex.
     pub before: Option<String>,
 }
 
-/// Changes the settings. `plan` looks at the index in force, changes it and says what is to be stored, or refuses.
+/// Changes the settings. `plan` gets the index in force, changes it and returns the draft to be stored, or refuses.
 /// The record in the audit chain is stored with it.
 ///
 /// # Errors

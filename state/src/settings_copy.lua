@@ -1,4 +1,4 @@
--- Gives the settings in force; when Redis has lost them, the caller's, which come from the store, are in force again.
+-- Gives the settings in force. If Redis has lost them, restores the caller's, which come from the store.
 -- KEYS settings; ARGV revision and index from the store, or nothing. Gives revision, index; or nothing
 if ARGV[1] and redis.call('HEXISTS', KEYS[1], 'revision') == 0 then
   redis.call('HSET', KEYS[1], 'revision', ARGV[1], 'index', ARGV[2])

@@ -1,4 +1,4 @@
-//! What is known of a subject: its submissions, what precedes one, what is awaited, who is the same person.
+//! Subjects: their submissions, the ones before a given one, the expected ones, and the subjects that are one person.
 
 pub mod expected;
 pub mod links;

@@ -1,4 +1,4 @@
-//! What travels on the queues and rests in the store.
+//! The formats of queue entries and stored records.
 
 pub mod encoder;
 pub mod entry;

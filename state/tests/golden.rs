@@ -1,5 +1,5 @@
-//! The records of the store and the entries of the queues, as they are written today. A change here is a change of what
-//! rests in installations: it needs a line in CHANGELOG.
+//! The formats of stored records and queue entries, as they are written today. A change here changes the data of
+//! existing installations: it needs a line in CHANGELOG.
 
 #![expect(clippy::unwrap_used, reason = "this is a test, and its helper fails it")]
 
@@ -11,7 +11,7 @@ use state::wire::entry::{
 };
 use state::wire::evaluation::Evaluation;
 
-/// What is read of a text is written as the same text.
+/// Reads a text and checks that writing it gives the same text.
 fn golden<T: Serialize + DeserializeOwned>(text: &str) {
     let read: T = serde_json::from_str(text).unwrap();
     assert_eq!(platform::kv::json(&read).unwrap(), text);

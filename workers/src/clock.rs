@@ -1,15 +1,15 @@
 //! The timer that Spin does not have.
 //!
-//! Guarantee: while anything waits, somewhere a tick follows within about a second, and never do two ticks run at once,
-//! however many hosts listen. A tick waits, moves what is due onto its queue, rings for what waits unattended (its bell
-//! was lost, or its worker died), and publishes the next tick while there is anything to watch. It also
-//! reports alerts that should have moved and did not, keeps dead letters bounded, and sends the self-check. With a
-//! self-check there is always something to watch.
+//! Guarantee: while anything waits, a tick follows within about a second, and two ticks never run at once, even if many
+//! hosts listen. A tick pauses, moves due entries onto their queues, and rings for entries that nobody works on because
+//! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
+//! reports alerts that are overdue, keeps dead letters bounded, and sends the self-check. With a self-check there is
+//! always something to watch.
 //!
-//! Should a tick die with its host, the clock's mark runs out, and the next submission, the readiness check or
-//! `POST /v1/ops/drain` starts it again.
+//! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
+//! /v1/ops/drain` starts the clock again.
 //!
-//! Not for: precision. What is due happens up to a tick late.
+//! Not for: precision. Due work happens up to a tick late.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ use state::queue::{ClockLease, Enqueued};
 /// The pause between two ticks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// One tick, if no other host makes it: `message` says which was announced.
+/// Runs one tick, if no other host does; `message` says which tick was announced.
 ///
 /// # Errors
-/// When a variable is not sound or Redis is away.
+/// When a variable is not sound or Redis is unavailable.
 pub async fn tick(message: &[u8]) -> Result<(), Error> {
     let own = Clock::load().await?;
     let Some(running) = queue::lease_clock(&own.redis, message).await? else {
-        // Another host ticks, or this message comes late.
+        // Another host ticks, or this message is late.
         return Ok(());
     };
     if !queue::is_urgent(message) {
@@ -40,26 +40,26 @@ pub async fn tick(message: &[u8]) -> Result<(), Error> {
     own.round(Some(&running)).await.map(|_| ())
 }
 
-/// What looks after everything that has a time.
+/// The part of Vigil that looks after everything with a due time.
 pub struct Clock {
     redis: Redis,
     bounds: Bounds,
-    /// Between two self-checks; zero for none.
+    /// The interval of the self-check; zero for none.
     self_check: Duration,
     capacity: u64,
 }
 
-/// What a round did.
+/// The result of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
-    /// Entries that were due and are on their stream now.
+    /// How many due entries it moved onto their streams.
     pub moved: usize,
-    /// Alerts that should have moved and did not.
+    /// How many alerts were overdue.
     pub overdue: usize,
 }
 
 impl Clock {
-    /// The clock as the variables have it.
+    /// Loads the clock's configuration from the variables.
     ///
     /// # Errors
     /// When they are not sound.
@@ -81,10 +81,10 @@ impl Clock {
         }
     }
 
-    /// Does one round. `running` is the lease of the running tick, none for a round outside the clock.
+    /// Runs one round. `running` is the lease of the running tick, none for a round outside the clock.
     ///
     /// # Errors
-    /// When Redis is away; what is left undone is done by the next round.
+    /// When Redis is unavailable; the next round does the rest.
     pub async fn round(&self, running: Option<&ClockLease>) -> Result<Round, Error> {
         let (redis, always) = (&self.redis, !self.self_check.is_zero());
         let done = queue::tick(redis, clock::now().millis(), always, running).await?;

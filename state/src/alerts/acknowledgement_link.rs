@@ -1,7 +1,8 @@
-//! Links by which a message is acknowledged: `domain::alert::link` with a signature.
+//! Acknowledgement links in messages: `domain::alert::link` with a signature.
 //!
-//! Guarantee: without the key nobody makes a token that [`LinkKey::open`] takes. Not for: whether a token may still be
-//! used; that is [`Grant::check`].
+//! Guarantee: without the key nobody can make a token that [`LinkKey::open`] accepts.
+//!
+//! Not for: whether a token may still be used; [`Grant::check`] decides that.
 
 use domain::alert::link::Grant;
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,14 +10,14 @@ use sha2::Sha256;
 
 use platform::digest::hex;
 
-/// The key of links.
+/// The key that signs links.
 pub struct LinkKey(Vec<u8>);
 
 /// The shortest key, bytes.
 const SHORTEST: usize = 32;
 
 impl LinkKey {
-    /// Reads base64 of at least 32 bytes; no key, if it is empty.
+    /// Reads base64 of at least 32 bytes; none if the text is empty.
     ///
     /// # Errors
     /// The rule, if the text breaks it.
@@ -32,7 +33,7 @@ impl LinkKey {
     }
 
     fn mac(&self, grant: &Grant) -> Option<Hmac<Sha256>> {
-        // HMAC takes keys of any length; there is no key that it refuses.
+        // HMAC takes keys of any length, so this cannot fail.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
         mac.update(grant.signed().as_bytes());
         Some(mac)
@@ -43,7 +44,7 @@ impl LinkKey {
         Some(grant.token(&hex(&self.mac(grant)?.finalize().into_bytes())))
     }
 
-    /// What a token grants, if it was signed with this key.
+    /// The grant in a token, if it was signed with this key.
     pub fn open(&self, token: &str) -> Option<Grant> {
         let (grant, signature) = Grant::parse(token)?;
         let bytes: Option<Vec<u8>> = signature
@@ -51,13 +52,13 @@ impl LinkKey {
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
             .collect();
-        // One way to write a signature, compared in constant time.
+        // A signature has one spelling only, and is compared in constant time.
         let bytes = bytes.filter(|bytes| hex(bytes) == signature)?;
         self.mac(&grant)?.verify_slice(&bytes).ok().map(|()| grant)
     }
 }
 
-/// Where a token leads, below the address that the configuration gives.
+/// The path of a token's link, below the configured address.
 pub fn path(token: &str) -> String {
     format!("/v1/acknowledge/{token}")
 }

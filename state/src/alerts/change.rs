@@ -1,7 +1,7 @@
-//! A change in Redis: what must hold, and what is done if it does.
+//! A change in Redis: its conditions, and its commands.
 //!
-//! Guarantee: a change happens whole or not at all, and tells which. Entries that it puts onto the stream ring, and what
-//! is due later keeps the clock going, in the same script.
+//! Guarantee: a change is made completely or not at all, and says which. The same script also rings for entries that
+//! the change puts onto the stream, and keeps the clock going for work that is due later.
 
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
@@ -21,7 +21,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// It happens only if the value at this key begins so; if there is none, where `expected` is empty.
+    /// Adds a condition: the value at this key begins with `expected`; with an empty `expected`, there is no value.
     pub(crate) fn only_if(&mut self, key: String, expected: impl Into<String>) {
         self.conditions.push((key, expected.into()));
     }
@@ -44,8 +44,8 @@ impl Change {
         self.pushes = true;
     }
 
-    /// Lets work be done at a time, milliseconds since the epoch. It comes back onto the dispatch queue then, in the flow of
-    /// its alert.
+    /// Schedules work for a time, milliseconds since the epoch. It comes back onto the dispatch queue then, in the flow
+    /// of its alert.
     ///
     /// # Errors
     /// [`platform::Kind::Refused`] when it cannot be written as JSON.
@@ -55,7 +55,7 @@ impl Change {
         Ok(())
     }
 
-    /// Keeps work for a worker: it is due at once if that worker dies.
+    /// Reserves work for a worker: it is due at once if that worker dies.
     ///
     /// # Errors
     /// [`platform::Kind::Refused`] when it cannot be written as JSON.
@@ -65,19 +65,19 @@ impl Change {
         Ok(())
     }
 
-    /// Takes back what [`Change::reserve`] said.
+    /// Undoes [`Change::reserve`].
     ///
     /// # Errors
     /// [`platform::Kind::Refused`] when it cannot be written as JSON.
     pub fn done(&mut self, holder: &Holder, alert: &Alert, due: &Due) -> Result<(), Error> {
         let member = member(alert, due)?;
         self.command(["SREM", &names::reserved(holder.name()), &member]);
-        // It is due if the worker was taken for dead.
+        // If the worker was declared dead, the work is among the due entries.
         self.command(["ZREM", names::DUE, &member]);
         Ok(())
     }
 
-    /// Ends an entry of the dispatch queue, whoever holds it: what it asks for is done.
+    /// Ends an entry of the dispatch queue, whoever holds it, because its work is done.
     pub fn end(&mut self, entry: &str) {
         self.command(["END", entry]);
     }
@@ -88,32 +88,32 @@ impl Change {
         self.command(["XADD", names::DEAD, "*", "q", queue, "reason", reason, "d", payload]);
     }
 
-    /// Takes dead letters away that are tried again with it.
+    /// Removes dead letters that are replayed with this change.
     pub fn unbury(&mut self, letters: &[String]) {
         for letter in letters {
             self.command(["XDEL", names::DEAD, letter]);
         }
     }
 
-    /// Uses a link: it happens only if nobody did before. Remembered for `ms`.
+    /// Uses a link. The change is made only if the link was never used. Remembered for `ms`.
     pub fn use_link(&mut self, grant: &Grant, ms: u64) {
         let key = names::link_used(grant.use_key());
         self.only_if(key.clone(), "");
         self.command(["SET", &key, "1", "PX", &ms.max(1).to_string()]);
     }
 
-    /// Whether it does nothing.
+    /// Whether the change is empty.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 }
 
-/// Work as the clock's set holds it.
+/// Work, as the clock's set stores it.
 fn member(alert: &Alert, due: &Due) -> Result<String, Error> {
     Ok(names::due(Queue::Dispatch, &alert.flow(), &kv::json(due)?))
 }
 
-/// Makes changes, in their order. Gives for each whether its conditions held.
+/// Makes changes, in their order. Returns for each whether its conditions held.
 ///
 /// # Errors
 /// [`platform::Kind::Away`]: they may have been made.

@@ -1,4 +1,4 @@
--- Closes groups, so that nobody joins a message that is being sent.
+-- Closes groups, so that no alert joins a message that is being sent.
 -- KEYS  members of each leader; ARGV  the leaders
 -- Gives for each leader: number of members, members
 local out = {}

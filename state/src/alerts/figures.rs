@@ -1,4 +1,4 @@
-//! Figures that are counted in the script that makes what they count.
+//! Figures that the script of a change counts together with it.
 
 use domain::Timestamp;
 use domain::alert::state::{Phase, State};
@@ -24,7 +24,8 @@ fn lag(change: &mut Change, what: &str, state: &State, from: Timestamp, to: Time
     change.command(["HINCRBY", names::LAG, &format!("{what}|{severity}|sum"), &ms.to_string()]);
 }
 
-/// Counts what a step brought about: from report to alert, from alert to delivered, from delivered to acknowledged.
+/// Counts the stages that a step completes: from report to alert, from alert to delivered, from delivered to
+/// acknowledged.
 pub(super) fn count(change: &mut Change, alert: &Alert, before: Option<&State>, state: &State, now: Timestamp) {
     match before {
         None => {

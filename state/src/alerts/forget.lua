@@ -1,6 +1,7 @@
--- Forgets alerts. Those that were to go with the message of one of them are looked after by a worker.
+-- Forgets alerts. If others were grouped with the message of one of them, a worker takes care of these.
 -- flows.lua stands before this.
--- KEYS  alerts, next, facts, counts, the dispatch queue's bell, then for each alert: state, group members, repeat mark or ''
+-- KEYS  alerts, next, facts, counts, the dispatch queue's bell, then for each alert: state, group members, repeat mark
+--       or ''
 -- ARGV  prefix of the phases' indexes, bell channel, bell ms, then for each alert: id, work for a worker
 local rings = false
 for n = 1, (#ARGV - 3) / 2 do

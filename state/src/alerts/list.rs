@@ -7,15 +7,15 @@ use crate::subjects::pages::Cursor;
 use platform::Error;
 use platform::redis::{Redis, integer, string, text, unexpected};
 
-/// How many alerts one reading looks at: a page may be shorter than asked for, or empty, and still not be the last.
+/// How many alerts one call examines. A page may be shorter than asked for, or empty, and still not be the last.
 const MOST_LOOKS: usize = 5_000;
 
-/// Which alerts.
+/// The filter of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Those in this state, by its name.
     pub phase: Option<&'static str>,
-    /// Those this bad.
+    /// Those of this severity.
     pub severity: Option<Severity>,
     /// Those of this study.
     pub study: Option<String>,
@@ -32,7 +32,7 @@ pub struct Listed {
     pub id: String,
     /// When its submission came in, milliseconds since the epoch.
     pub at_ms: i64,
-    /// How bad it is.
+    /// Its severity.
     pub severity: String,
     /// The study.
     pub study: String,
@@ -42,7 +42,7 @@ pub struct Listed {
     pub phase: String,
 }
 
-/// Reads a page of at most `most` alerts, behind `after`, and where the next one begins.
+/// Reads a page of at most `most` alerts after the cursor `after`, with the cursor of the next page.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -87,7 +87,7 @@ fn read(words: &[String]) -> Option<Listed> {
     })
 }
 
-/// How many alerts there are: `<phase>`, severity, count.
+/// Counts alerts: phase, severity, count.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].

@@ -1,4 +1,4 @@
--- Takes alerts out of the index of a phase that they are not in. KEYS  facts, the index
+-- Removes alerts from the index of a phase that they are not in. KEYS  facts, the index
 -- ARGV  its phase, then the alerts. Gives how many were taken out
 local gone = 0
 for i = 2, #ARGV do

@@ -1,4 +1,4 @@
-//! Raising alerts: what was decided about them is on record before anybody is told.
+//! Raises alerts: the decision about an alert is stored before anybody is notified.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text, unexpected};
 use platform::{Error, Kind};
 
-/// How long Redis remembers who went with whose message, milliseconds: longer than any schedule of retries.
+/// How long Redis remembers the alerts grouped with a message, milliseconds: longer than any schedule of retries.
 const MEMBERS_KEPT_MS: &str = "2592000000";
 
-/// An alert that is to be raised.
+/// An alert to be raised.
 pub struct Raising<'a> {
     /// The alert.
     pub alert: &'a Alert,
@@ -32,11 +32,11 @@ pub struct Raising<'a> {
 pub struct Raised {
     /// Its state.
     pub found: Found,
-    /// Whether it was raised just now. What is due at once of others is somebody else's, or is on the stream.
+    /// Whether it was raised just now. For other alerts, due work belongs to another worker or is on the stream.
     pub fresh: bool,
 }
 
-/// What Redis remembers that decides about an alert.
+/// The marks in Redis that admission needs.
 struct Marks {
     repeat: String,
     group: String,
@@ -59,8 +59,8 @@ pub async fn raise(
     raised.map(|raised| raised.found).ok_or_else(|| unexpected("step"))
 }
 
-/// Raises alerts in their order, all of them in one transaction and one script. Gives their states, whoever raised them.
-/// For workers: it blocks the instance.
+/// Raises alerts in their order, all in one transaction and one script. Returns their states, even if others raised
+/// them. For workers: it blocks the instance.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -97,7 +97,7 @@ pub async fn raise_all(
         if reply.len() != 3 * work.len() {
             return Err(unexpected("MGET"));
         }
-        // What the alerts before it in this batch leave behind.
+        // The marks that earlier alerts of this batch leave behind.
         let mut known: BTreeMap<String, String> = BTreeMap::new();
         let (mut batch, mut changes, mut steps) = (Batch::default(), Vec::new(), Vec::new());
         for ((n, raising, facts, plan, marks), values) in work.into_iter().zip(reply.chunks(3)) {
@@ -107,14 +107,15 @@ pub async fn raise_all(
                 change.end(entry);
             }
             match in_redis_or_stored(store, &raising.alert.alert_id, value).await? {
-                // Nothing but the store knows that it was raised, and nobody was told: raising was cut off.
+                // Only the store knows that it was raised, and nobody was notified: raising was interrupted. It is
+                // raised again.
                 Some(found) if found.expected.is_empty() && found.state.revision() == 0 => {}
                 Some(mut found) => {
                     if found.expected.is_empty() {
                         record::restored(raising.alert, &found, now, &mut change)?;
                         found.expected = format!("{} ", found.state.revision());
                     } else if round > 0 {
-                        // Somebody else was quicker: what was stored over it is put right, unless it changes meanwhile.
+                        // Somebody else was faster: restores the store, unless the state changes meanwhile.
                         record::heal(&found, &mut batch)?;
                         change.only_if(names::alert_state(&raising.alert.alert_id), found.expected.clone());
                     }
@@ -151,7 +152,7 @@ pub async fn raise_all(
     Err(Error::new("alerts", Kind::Away, "others raise the same alerts all the time"))
 }
 
-/// Opens a group, or joins the one that is open.
+/// Opens a group, or joins the open one.
 fn grouped(
     alert: &Alert,
     admitted: &Admission,
@@ -165,7 +166,7 @@ fn grouped(
         Admission::Lead { closes_at } => {
             let group = Group { closes_at: *closes_at, leader: alert.alert_id.clone() }.write();
             change.only_if(key.clone(), seen.unwrap_or_default());
-            // Its time as the clock of Redis goes; whoever sends the message closes it before.
+            // The expiry uses Redis' clock. The worker that sends the message closes the group before.
             let open_ms = closes_at.ms_since(now).max(1).to_string();
             change.command(["SET", &key, &group, "PX", &open_ms]);
             known.insert(key.clone(), group);
@@ -182,7 +183,7 @@ fn grouped(
     change.command(["PEXPIRE", &list, MEMBERS_KEPT_MS]);
 }
 
-/// Closes the groups of these leaders, and gives those that go with the message of each, in their order.
+/// Closes the groups of these leaders, and returns the alerts grouped with each message, in their order.
 ///
 /// # Errors
 /// [`Kind::Away`].

@@ -1,10 +1,10 @@
-//! What Redis has of alerts, put right from the store: for a Redis that was lost, or put back from a backup.
+//! Rebuilds the alerts in Redis from the store, after Redis was lost or restored from a backup.
 //!
-//! Guarantee: what Redis has of an alert's state is newer than the store and stays as it is; what it has not is put there by
-//! one script, with what is due and with the indexes. An alert that the store has and nobody raised is raised. It may be done
-//! beside the application, and again.
+//! Guarantee: a state in Redis is newer than the store and stays as it is. Each missing state is put back by one
+//! script, with its due work and its indexes. An alert that the store has but nobody raised is raised. A rebuild may
+//! run beside the application, and may be repeated.
 //!
-//! Not for the application, which puts an alert back when it meets it ([`super::restore`]).
+//! Not for: the application, which restores an alert when it needs it ([`super::restore`]).
 
 use std::collections::BTreeMap;
 
@@ -20,22 +20,22 @@ use platform::kv::{self, Store};
 use platform::redis::{Redis, integer, string, text, unexpected};
 use platform::{Error, Kind};
 
-/// What was done about an alert.
+/// The result for one alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// Nothing: all of it was there.
+    /// Nothing was missing.
     There,
-    /// It was put into the indexes.
+    /// It was added to the indexes.
     Indexed,
-    /// Its state was put back, with the indexes and with what is due.
+    /// Its state was put back, with its indexes and due work.
     Restored,
-    /// Nobody had raised it; dispatch does.
+    /// Nobody had raised it; dispatch raises it now.
     Raised,
-    /// Nothing: its state cannot be read.
+    /// Nothing was done: its state cannot be read.
     Unreadable,
 }
 
-/// Puts into Redis what it lacks of these alerts of the store. Gives what was done about each.
+/// Puts the missing data of these alerts into Redis. Returns the result for each.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -56,7 +56,7 @@ pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timest
             let rebuilt = match in_redis_or_stored(store, &alert.alert_id, value).await {
                 Ok(found) => step(redis, alert, found.as_ref(), now, &mut changes).await?,
                 Err(_) => {
-                    // If the store answers, it is the state that is at fault.
+                    // If the store answers here, the state itself is unreadable.
                     store.bytes(&names::stored_alert_state(&alert.alert_id)).await?;
                     Rebuilt::Unreadable
                 }
@@ -72,7 +72,7 @@ pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timest
     Err(Error::new("alerts", Kind::Away, "others change the same alerts all the time"))
 }
 
-/// Adds the change that an alert needs. It is made only if its state is still what was found.
+/// Adds the change that an alert needs. It is made only if the state is still the one that was read.
 async fn step(
     redis: &Redis,
     alert: &Alert,
@@ -112,8 +112,8 @@ async fn is_indexed(redis: &Redis, alert: &Alert, state: &State) -> Result<bool,
     Ok(all.is_some() && in_phase.is_some() && *facts == Some(record::facts(alert, state)))
 }
 
-/// Takes alerts that the store does not have out of Redis, and out of an index that may name them alone. Gives how many
-/// entries of this index are gone.
+/// Removes alerts that the store does not have from Redis, and from an index that may be the only one to name them.
+/// Returns how many entries of this index were removed.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -127,7 +127,7 @@ pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64,
     gone.and_then(|gone| u64::try_from(gone).ok()).ok_or_else(|| unexpected("ZREM"))
 }
 
-/// Takes alerts out of the index of a phase that they are not in. Gives how many.
+/// Removes alerts from the index of a phase that they are not in. Returns how many.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.
@@ -139,7 +139,7 @@ pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Resul
     gone.ok_or_else(|| unexpected("misplaced"))
 }
 
-/// Counts alerts again by phase and severity, from what is known of each.
+/// Recounts alerts by phase and severity, from the facts of each.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.

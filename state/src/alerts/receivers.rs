@@ -1,11 +1,12 @@
-//! Receivers of alerts, shared by all instances: which are disabled, how their calls went, how many are under way.
+//! Receivers of alerts, shared by all instances: disabled receivers, results of calls, running calls.
 //!
-//! Guarantee: over all instances no receiver has more calls at the same time than it may, nor more a minute, and one
-//! that is left alone is tried by one call at a time. A caller that dies gives its place back when it is taken for dead.
+//! Guarantee: across all instances, no receiver gets more concurrent calls or more calls a minute than its limits. A
+//! receiver whose breaker is open is tried by one call at a time. If a caller dies, its slot is free once the caller is
+//! declared dead.
 //!
-//! Mechanism: one script for a whole batch of calls takes places; what a call changes when it has ended goes with the
-//! script that writes its outcome ([`ended`]). How a breaker decides is `domain::alert::breaker`; the script does what
-//! [`breaker::Gauge::admit`] says, because only there the right to try is won or lost.
+//! Mechanism: one script takes semaphore slots for a whole batch of calls. The changes after a call go with the script
+//! that writes its outcome ([`ended`]). `domain::alert::breaker` defines the breaker. The script does what
+//! [`breaker::Gauge::admit`] says, because only a script can decide who gets the right to try.
 
 use domain::Timestamp;
 use domain::alert::breaker::{self, Gauge, Limits, Write};
@@ -21,28 +22,28 @@ use platform::{Error, clock};
 /// Why a receiver is not called now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// It said that it wants no message any more.
+    /// It asked to get no more messages.
     Disabled,
     /// Its breaker is open until then, milliseconds since the epoch.
     Breaker(i64),
-    /// It has had as many calls as it may until then, milliseconds since the epoch.
+    /// It has reached its rate limit until then, milliseconds since the epoch.
     Rate(i64),
-    /// As many calls are under way as it may have.
+    /// It has reached its limit of concurrent calls.
     Concurrency,
 }
 
-/// What a receiver's callers got.
+/// The result of a request for slots.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admitted {
-    /// The places that were taken, one for each call.
+    /// The slots that were taken, one for each call.
     pub places: Vec<String>,
-    /// Why there are not more.
+    /// Why there are not more slots.
     pub closed: Option<Closed>,
-    /// What is known of its calls.
+    /// The state of its calls.
     pub gauge: Gauge,
 }
 
-/// Calls that somebody wants to make to a receiver.
+/// The calls that a worker wants to make to a receiver.
 pub struct Wanted<'a> {
     /// The receiver.
     pub receiver: &'a Receiver,
@@ -50,14 +51,14 @@ pub struct Wanted<'a> {
     pub count: usize,
     /// The longest that each may take, milliseconds.
     pub longest_ms: u64,
-    /// Places of calls that have ended, which are given back first.
+    /// Slots of finished calls, which are given back first.
     pub back: Vec<String>,
 }
 
-/// Asks for places for calls.
+/// Requests slots for calls.
 ///
 /// # Errors
-/// [`platform::Kind::Away`]. Places that may have been taken come back after their time.
+/// [`platform::Kind::Away`]. Slots that may have been taken come back after their time.
 pub async fn admit(
     redis: &Redis,
     holder: &Holder,
@@ -114,8 +115,8 @@ fn admitted(reply: &[RedisResult], count: usize) -> Option<Vec<Admitted>> {
     values.next().is_none().then_some(all)
 }
 
-/// Adds to a change that a call has ended: its place is free, and if it tells of the receiver's health, its breaker is
-/// told. `gauge` is what this caller knows of it.
+/// Adds the end of a call to a change: frees its slot, and updates the breaker if the call shows the receiver's health.
+/// `gauge` is this caller's copy of the breaker's state.
 pub fn ended(
     change: &mut Change,
     receiver: &str,
@@ -137,12 +138,12 @@ pub fn ended(
             Write::Delete(field) => change.command(["HDEL", &key, field]),
         }
     }
-    // What nobody calls any more is forgotten; an open breaker is kept for as long as it is open.
+    // Data of an unused receiver expires; an open breaker stays as long as it is open.
     let kept_ms = limits.window_ms.max(limits.pause_ms).saturating_mul(2);
     change.command(["PEXPIRE", &key, &kept_ms.to_string()]);
 }
 
-/// What is known of a receiver's calls, for those who only look.
+/// Reads the state of a receiver's calls, without taking slots.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -153,7 +154,7 @@ pub async fn gauge(redis: &Redis, receiver: &str) -> Result<Gauge, Error> {
     Ok(Gauge::from_fields(pairs))
 }
 
-/// Calls a receiver again that wanted no message any more.
+/// Enables a receiver again that asked to get no more messages.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -162,7 +163,7 @@ pub async fn enable(redis: &Redis, receiver: &str) -> Result<bool, Error> {
     Ok(reply.first().and_then(integer) == Some(1))
 }
 
-/// The receivers that want no message any more, and since when.
+/// The receivers that asked to get no more messages, and since when.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].

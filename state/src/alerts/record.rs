@@ -1,4 +1,4 @@
-//! A step as it is stored and written.
+//! The stored and written forms of a step.
 
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::change::Change;
 use super::{Found, figures};
 
-/// How long Redis keeps a state with which nothing more is to be done, seconds.
+/// How long Redis keeps a final state, seconds.
 const KEPT_SECONDS: &str = "2592000";
 
-/// Which of the deliveries that are due at once the caller makes itself.
+/// Which deliveries that are due at once the caller makes itself.
 #[derive(Debug, Clone, Copy)]
 pub enum Taken<'a> {
     /// None: they go onto the queue.
@@ -72,17 +72,17 @@ fn value_of(state: &State, last: &[Value]) -> Value {
     value
 }
 
-/// Stores what was found in Redis: somebody who lost a race may have written over it.
+/// Restores the state from Redis in the store: a caller that lost a race may have overwritten it.
 pub(super) fn heal(found: &Found, batch: &mut Batch) -> Result<(), Error> {
     batch.put(names::stored_alert_state(found.state.alert()), &value_of(&found.state, &found.last))
 }
 
-/// Whether nothing will happen to it unless somebody does something.
+/// Whether nothing more happens to it without a person's action.
 fn rests(state: &State) -> bool {
     state.due().is_empty() && !matches!(state.phase(), Phase::Grouped { .. })
 }
 
-/// Adds a step from a state to what is to be done and stored.
+/// Adds a step from a state to the change and the batch.
 pub(super) fn stepped(
     alert: &Alert,
     found: &Found,
@@ -97,7 +97,7 @@ pub(super) fn stepped(
     if last.is_empty() {
         last.clone_from(&found.last);
     } else {
-        // They stand, and the next state carries others.
+        // These entries are known to be written, and the next state carries newer ones.
         for entry in &found.last {
             if let Some(number) = number(entry) {
                 batch.put(names::alert_history(&alert.alert_id, number), entry)?;
@@ -135,7 +135,7 @@ fn written(
     let state = &step.state;
     batch.put(names::stored_alert_state(state.alert()), &value_of(state, last))?;
     keep(state, last, change);
-    // Of an alert that Redis has lost nothing is indexed, and nothing is due there.
+    // Redis had lost this alert, so its indexes and due work are missing there.
     let lost = before.is_some_and(|before| before.expected.is_empty());
     let before = before.map(|before| &before.state);
     if lost || before.is_none_or(|before| before.phase().as_str() != state.phase().as_str()) {
@@ -167,7 +167,7 @@ fn written(
     Ok(())
 }
 
-/// Work as it travels.
+/// Work as a queue entry.
 pub(super) fn due(alert: &Alert, work: &Owed) -> Due {
     Due { alert_id: alert.alert_id.clone(), submission_id: alert.submission_id.clone(), work: work.clone().into() }
 }
@@ -184,13 +184,13 @@ fn keep(state: &State, last: &[Value], change: &mut Change) {
     }
 }
 
-/// What lists ask for.
+/// The facts that lists need.
 pub(super) fn facts(alert: &Alert, state: &State) -> String {
     let (severity, phase) = (state.severity().as_str(), state.phase().as_str());
     format!("{severity} {} {} {phase}", alert.study_id, alert.site_id)
 }
 
-/// Puts an alert into the indexes, from wherever they have it.
+/// Adds an alert to the indexes, and removes it from its earlier ones.
 pub(super) fn index(alert: &Alert, state: &State, change: &mut Change) {
     let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis).to_string();
     let facts = facts(alert, state);
@@ -198,8 +198,8 @@ pub(super) fn index(alert: &Alert, state: &State, change: &mut Change) {
     change.command(["INDEX", all, known, counts, &names::alerts_of(""), &alert.alert_id, &at, &facts]);
 }
 
-/// Brings an alert back into Redis from the store: its state, its indexes, and all that is due. It does nothing where
-/// Redis has it, or `stored` is no state.
+/// Restores an alert in Redis from the store: its state, its indexes, and all due work. Does nothing if Redis has it,
+/// or if `stored` is not a state.
 ///
 /// # Errors
 /// [`platform::Kind::Refused`] when it cannot be written as JSON.
@@ -211,7 +211,7 @@ pub fn restore(alert: &Alert, stored: &Value, now: Timestamp) -> Result<Change, 
     Ok(change)
 }
 
-/// Adds what brings a state back that only the store has.
+/// Adds the restoration of a state that only the store has.
 pub(super) fn restored(alert: &Alert, found: &Found, now: Timestamp, change: &mut Change) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), "");
     keep(&found.state, &found.last, change);
@@ -222,8 +222,8 @@ pub(super) fn restored(alert: &Alert, found: &Found, now: Timestamp, change: &mu
     Ok(())
 }
 
-/// Takes alerts out of Redis: states, indexes, and the marks of these rules (one for each alert, empty where it is not
-/// known) as far as they are the alerts' own. Those that went with the message of one of them are raised again.
+/// Removes alerts from Redis: states, indexes, and the marks of these rules if they are the alerts' own (one for each
+/// alert, empty if it is not known). Alerts grouped with the message of one of them are raised again.
 pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
@@ -243,7 +243,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
     flows::eval(redis, lua!("alerts/forget.lua"), &keys, arguments).await.map(|_| ())
 }
 
-/// What became of an alert at each of its receivers, with the attempts that are stored.
+/// The deliveries of an alert, one for each receiver, with the stored attempts.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].

@@ -1,4 +1,4 @@
-//! Silences: an entry each of the document `silences`.
+//! Silences: each is an entry of the document `silences`.
 
 use domain::Timestamp;
 use domain::alert::silence::Silence;
@@ -16,7 +16,7 @@ pub const DOCUMENT: Document = Document::Silences;
 /// The silences in force, and the version of the document; 0 if there is none.
 ///
 /// # Errors
-/// [`Kind::Away`] when Redis or the store is away, or the document cannot be read.
+/// [`Kind::Away`] when Redis or the store is unavailable, or the document cannot be read.
 pub async fn read(redis: &Redis) -> Result<(Vec<Value>, Option<Version>), Error> {
     let settings = Settings::in_force(redis).await?;
     let Some(version) = settings.index().documents.get(DOCUMENT.as_str()) else { return Ok((Vec::new(), None)) };
@@ -27,7 +27,7 @@ pub async fn read(redis: &Redis) -> Result<(Vec<Value>, Option<Version>), Error>
     Ok((list, Some(version.clone())))
 }
 
-/// Whether a silence is still to come, lasts or is over.
+/// Whether a silence is in the future, active or over.
 pub fn state(silence: &Silence, now: Timestamp) -> &'static str {
     match () {
         () if now < silence.start => "pending",

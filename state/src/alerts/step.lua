@@ -1,13 +1,13 @@
--- Does changes one after the other, each whole or not at all: if every key begins with the text expected of it.
+-- Makes changes one after the other, each completely or not at all: only if every key begins with its expected text.
 -- KEYS  dispatch stream's bell, clock
 -- ARGV  bell channel, bell ms, clock channel, clock ms, announcement of a tick, then for each change:
 --       '1' if it puts something onto the stream, '1' if something is due later,
 --       number of conditions, for each of them: key, beginning of its value ('': there is none),
 --       number of commands, for each of them: number of words, words
 -- Gives for each change 1, or 0 if a condition did not hold
--- flows.lua stands before this. Some commands are our own: 'INDEX', all alerts, facts, counts, prefix of the phases' indexes,
--- alert, time, its facts: moves the alert in the indexes, from wherever they have it. 'APPEND', flow, payload: puts work onto
--- the dispatch queue. 'END', entry: ends an entry of the dispatch queue.
+-- flows.lua stands before this. Some commands are our own: 'INDEX', all alerts, facts, counts, prefix of the phases'
+-- indexes, alert, time, its facts: adds the alert to the indexes, and removes it from its earlier ones. 'APPEND', flow,
+-- payload: appends work to the dispatch queue. 'END', entry: ends an entry of the dispatch queue.
 local function index(all, facts, counts, prefix, id, at, new)
   local old = redis.call('HGET', facts, id)
   if old then

@@ -14,15 +14,15 @@ use platform::clock;
 use platform::http::{Answer, CallError};
 use platform::trace::Trace;
 
-/// The signature of a message: its id, the moment in seconds since the epoch, its body.
+/// The signature of a message: of its id, its time in seconds since the epoch, and its body.
 pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &str) -> String {
-    // HMAC takes keys of any length; there is no key that it refuses.
+    // HMAC takes keys of any length, so this cannot fail.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.key()) else { return String::new() };
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// The headers of a message: its id, the same at every attempt, the moment, the signature, and the trace.
+/// The headers of a message: its id (the same at every attempt), the time, the signature, and the trace.
 pub fn headers(secret: &Secret, id: &str, at: Timestamp, body: &str, trace: &str) -> [(&'static str, String); 5] {
     [
         ("webhook-id", id.to_owned()),
@@ -33,7 +33,7 @@ pub fn headers(secret: &Secret, id: &str, at: Timestamp, body: &str, trace: &str
     ]
 }
 
-/// How a call ended, for the schedule of attempts; the word for it in records; the status, if there was an answer.
+/// The result of a call: for the schedule of attempts, as a word for records, and the status if there was an answer.
 pub fn outcome(answer: &Result<Answer, CallError>) -> (Outcome, &'static str, Option<u16>) {
     match answer {
         Ok(answer) => {

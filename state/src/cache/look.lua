@@ -1,7 +1,8 @@
--- Looks at what is kept, and takes the turn to ask for it if it is missing or no longer fresh and nobody else asks.
+-- Reads the kept answer. If it is missing or stale and nobody else has the turn, takes the turn to ask for it.
 -- KEYS  entry, lock, settings
 -- ARGV  token of the caller, ms that a turn lasts
--- Gives '1' if the caller has the turn, the revision of the settings, then if there is something: when it was had (ms), kind, body
+-- Gives '1' if the caller has the turn, the revision of the settings, then if there is something: when it was had (ms),
+-- kind, body
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local revision = redis.call('HGET', KEYS[3], 'revision') or ''

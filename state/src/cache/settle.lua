@@ -1,5 +1,5 @@
--- Keeps an answer, if the caller still has the turn, and gives the turn back. Without a kind there is no answer: what
--- was kept stays, and nobody asks again for as long as an answer would have been fresh.
+-- Keeps an answer, if the caller still has the turn, and gives the turn back. If there is no kind, the call failed: the
+-- kept answer stays, and nobody asks again for as long as an answer would be fresh.
 -- KEYS  entry, lock
 -- ARGV  token, revision of the settings when it was asked for, kind, body, ms that it is fresh, ms that it is kept
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then

@@ -1,5 +1,5 @@
--- Puts dead letters back onto their queues: each is there or here, never in both or neither. They have a flow of their own.
--- flows.lua stands before this.
+-- Puts dead letters back onto their queues. Each is always in one of the two places, never in both or neither. They
+-- wait in a flow of their own. flows.lua stands before this.
 -- KEYS  dead, clock, then for each queue: bell
 -- ARGV  bell ms, clock channel, clock ms, announcement of a tick, number of queues, for each of them: name, channel;
 --       then the letters' ids

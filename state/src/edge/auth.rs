@@ -1,6 +1,6 @@
-//! Who may do what: bearer keys, their roles, and the study and site they see.
+//! Authorization: bearer keys, their roles, and the study and site that they cover.
 //!
-//! Guarantee: a key is known only by its SHA-256; what does not match exactly is nobody.
+//! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::edge::problem::{Problem, ProblemType};
 use platform::digest::digest;
 use platform::{config, log};
 
-/// What a key is for.
+/// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -20,13 +20,13 @@ pub enum Role {
     Read,
     /// Sees and acts on the alerts and the patients of a site, and silences alerts there.
     Clinician,
-    /// Sends what patients of a site report, alone and in batches, and follows it.
+    /// Sends the reports of a site's patients, alone and in batches, and follows their state.
     Coordinator,
-    /// Looks after receivers, dead letters and the workers. Sees nothing of what patients report.
+    /// Looks after receivers, dead letters and the workers. Sees no reports of patients.
     Operator,
-    /// Sees what was done to what, and by whom. Changes nothing.
+    /// Reads the audit trail: every action and its actor. Changes nothing.
     Auditor,
-    /// All that concerns no single patient's identity.
+    /// Does everything that does not concern a single patient's identity.
     Admin,
 }
 
@@ -49,34 +49,34 @@ impl Role {
     }
 }
 
-/// What somebody wants to do.
+/// An action that needs a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Send a submission.
     Submit,
-    /// See that a submission exists and how far it is.
+    /// See that a submission exists, and its state.
     Follow,
     /// See scores and alerts.
     Read,
     /// Acknowledge, resolve and reopen alerts.
     Attend,
-    /// Keep alerts from being sent for a while.
+    /// Stop alerts from being sent for a while.
     Silence,
     /// See counters and queue lengths.
     Measure,
-    /// See who a subject is.
+    /// See the identity of a subject.
     Identify,
-    /// See all that is known of a patient.
+    /// See all that is known about a patient.
     Treat,
-    /// See what was done to what, and by whom.
+    /// Read the audit trail.
     Audit,
     /// Remove a submission.
     Erase,
     /// Say that two subjects are one person.
     Link,
-    /// Run the operators' rounds.
+    /// Run the operators' rounds of the workers.
     Operate,
-    /// Change what all studies share: configuration, instruments.
+    /// Change the configuration and instruments of all studies.
     Configure,
 }
 
@@ -98,7 +98,7 @@ impl Action {
         Action::Configure,
     ];
 
-    /// Who may do it, as far as their key's study and site go.
+    /// The roles that may do it, within the study and site of their key.
     pub fn roles(self) -> &'static [Role] {
         use Role::{Admin, Auditor, Clinician, Coordinator, Operator, Read, Submit};
         match self {
@@ -107,7 +107,7 @@ impl Action {
             Action::Read => &[Read, Clinician, Admin],
             Action::Attend | Action::Silence => &[Clinician, Admin],
             Action::Measure => &[Read, Operator, Auditor, Admin],
-            // Not the administrator: who a patient is concerns those who treat them.
+            // Not the administrator: only those who treat a patient need the identity.
             Action::Identify | Action::Treat => &[Clinician],
             Action::Audit => &[Auditor, Admin],
             Action::Operate => &[Operator, Admin],
@@ -136,7 +136,7 @@ struct Entry {
 /// The holder of a key.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// The key's id: what logs and records name.
+    /// The key's id, which logs and records show.
     pub id: String,
     role: Role,
     study: String,
@@ -184,7 +184,7 @@ impl Keys {
     /// Reads the variable `api_keys`.
     ///
     /// # Errors
-    /// Every rule that it breaks, without a value.
+    /// Every rule that the text breaks, without its value.
     pub fn read(text: &str) -> Result<Self, Vec<String>> {
         let rule = r#"must be a JSON array of {"id","role","study","site","sha256"}"#;
         let entries: Vec<Entry> = config::json(text, rule)?;
@@ -202,7 +202,7 @@ impl Keys {
         if faults.is_empty() { Ok(Keys(keys)) } else { Err(faults) }
     }
 
-    /// Who sends this `Authorization` header, if their role covers the action.
+    /// Returns the holder of the key in this `Authorization` header, if its role covers the action.
     ///
     /// # Errors
     /// 401 without a valid key, 403 when its role does not cover the action.
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn who_may_do_what_is_as_it_is_written_down() {
-        // In the order of the actions; docs/api.md says the same in words.
+        // In the order of the actions; docs/api.md has the same table in words.
         let table = [
             (Role::Submit, "submit follow"),
             (Role::Read, "follow read measure"),

@@ -1,4 +1,4 @@
-//! Errors as FHIR clients see them: the same [`Problem`] as an `OperationOutcome`.
+//! Errors for FHIR clients: the same [`Problem`] as an `OperationOutcome`.
 
 use domain::fhir::outcome::operation_outcome;
 
@@ -9,7 +9,7 @@ use platform::trace::Trace;
 /// The content type of FHIR's JSON.
 pub const FHIR_JSON: &str = "application/fhir+json";
 
-/// A problem as an `OperationOutcome`. Pointers of its findings are those into `resource`, the resource's type.
+/// A problem as an `OperationOutcome`. The pointers of its findings point into `resource`, the resource's type.
 pub fn outcome(problem: Problem, resource: &str) -> Reply {
     let code = issue_code(problem.kind());
     let trace = Trace::current();

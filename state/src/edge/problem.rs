@@ -1,4 +1,4 @@
-//! Errors as clients see them: RFC 9457 problem documents, with every finding.
+//! Errors for clients: RFC 9457 problem documents, with every finding.
 
 use domain::Finding;
 use domain::reading::{Json, Limits, Unreadable};
@@ -16,33 +16,33 @@ pub enum ProblemType {
     Unauthenticated,
     /// The key does not cover this.
     Forbidden,
-    /// There is no such thing, or not for this key.
+    /// It does not exist, or this key may not see it.
     NotFound,
-    /// The path knows other methods.
+    /// The path supports other methods only.
     MethodNotAllowed,
-    /// The request did not arrive whole in time.
+    /// The request did not arrive completely in time.
     RequestTimedOut,
-    /// The id stands for another content, or what is amended is not current.
+    /// The id belongs to other content, or the amended submission is not the current version.
     Conflict,
-    /// What was here is erased, and stays so.
+    /// It was erased, and stays so.
     Gone,
-    /// What is to be replaced is not what the sender saw last.
+    /// The version to be replaced is not the one that the sender saw last.
     PreconditionFailed,
-    /// The sender must say what is to be replaced.
+    /// The sender must name the version to be replaced.
     PreconditionRequired,
     /// The body is too long.
     TooLarge,
-    /// The body is not of a type that this path takes.
+    /// This path does not accept the body's media type.
     UnsupportedMediaType,
     /// The document breaks rules; `errors` lists them.
     Invalid,
-    /// The key, or its site, asks or sends too often.
+    /// The key, or its site, exceeded a rate limit.
     TooManyRequests,
     /// The queue is full.
     Busy,
-    /// A service behind Vigil gave no answer that could be used.
+    /// A service behind Vigil gave no usable reply.
     BadGateway,
-    /// A service that Vigil needs cannot be reached.
+    /// A service that Vigil needs is unavailable.
     Unavailable,
     /// The deadline passed before there was an answer.
     DeadlinePassed,
@@ -79,7 +79,7 @@ impl ProblemType {
     }
 }
 
-/// A problem: what the client is told, and nothing else.
+/// A problem: everything that the client is told.
 #[derive(Debug)]
 pub struct Problem {
     kind: ProblemType,
@@ -89,13 +89,13 @@ pub struct Problem {
     header: Option<(&'static str, String)>,
 }
 
-/// After how many seconds a client may try again when the queue is full or a service away.
+/// After how many seconds a client may try again if the queue is full or a service is unavailable.
 const RETRY_AFTER: u32 = 2;
-/// The most findings of one problem, so that an answer stays small whatever was sent.
+/// The most findings of one problem, so that a reply stays small for any document.
 const MOST_FINDINGS: usize = 1000;
 
 impl Problem {
-    /// A problem with a sentence for the client. The sentence never repeats what the client sent.
+    /// A problem with a sentence for the client. The sentence never repeats the client's data.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         let header = match kind {
             ProblemType::Unauthenticated => Some(("www-authenticate", "Bearer".to_owned())),
@@ -113,11 +113,11 @@ impl Problem {
         }
     }
 
-    /// A body as JSON. Its faults are those of a document that says something twice: whoever checks it tells them with
-    /// all others.
+    /// Reads a body as JSON. Duplicate names are kept as faults: the check of the document reports them with all other
+    /// faults.
     ///
     /// # Errors
-    /// 400 with the place where it stops being JSON, 422 when it is larger than the limits allow.
+    /// 400 with the position where the JSON is wrong, 422 when it is larger than the limits allow.
     pub fn json(body: &[u8], limits: Limits) -> Result<Json, Self> {
         Json::read(body, limits).map_err(|unreadable| match unreadable {
             Unreadable::NotJson { line, column } => {
@@ -140,39 +140,39 @@ impl Problem {
         Problem { findings, ..Problem::new(ProblemType::Invalid, detail) }
     }
 
-    /// Sent faster than agreed; the next one has a place after so many seconds.
+    /// The sender exceeded a rate limit and may send again after so many seconds.
     pub fn rate_limited(seconds: u32) -> Self {
         let problem = Problem::new(ProblemType::TooManyRequests, "this was sent too fast, nothing was stored");
         Problem { header: Some(("retry-after", seconds.to_string())), ..problem }
     }
 
-    /// So much of this key waits that no more may: its place is needed for others.
+    /// The key has reached its quota of waiting submissions: the remaining room is for others.
     pub fn over_quota() -> Self {
         let detail = "too many submissions of this key wait to be scored, nothing was stored";
         let problem = Problem::new(ProblemType::TooManyRequests, detail);
         Problem { header: Some(("retry-after", RETRY_AFTER.to_string())), ..problem }
     }
 
-    /// With how each part of what was asked for ended.
+    /// Adds the outcome of each part of the request.
     #[must_use]
     pub fn parts(self, parts: Map<String, Value>) -> Self {
         Problem { parts, ..self }
     }
 
-    /// A path that takes only these methods, and `HEAD` wherever `GET` is one.
+    /// This path allows only these methods, and `HEAD` if `GET` is one of them.
     pub fn method_not_allowed(allowed: &str) -> Self {
         let problem = Problem::new(ProblemType::MethodNotAllowed, format!("use {allowed}"));
         let allowed = allowed.replacen("GET", "GET, HEAD", 1);
         Problem { header: Some(("allow", allowed)), ..problem }
     }
 
-    /// A key that may ask again after so long.
+    /// The key exceeded a rate limit and may send again after this time.
     pub fn too_many_requests(wait: std::time::Duration) -> Self {
         let problem = Problem::new(ProblemType::TooManyRequests, "wait before the next one");
         Problem { header: Some(("retry-after", wait.as_millis().div_ceil(1000).to_string())), ..problem }
     }
 
-    /// There is nothing here, or nothing that this key may see: the two look alike.
+    /// It does not exist, or this key may not see it: the client cannot tell which.
     pub fn not_found() -> Self {
         Problem::new(ProblemType::NotFound, "no such resource")
     }
@@ -182,7 +182,7 @@ impl Problem {
         self.kind
     }
 
-    /// What a refusal is counted as; none for what is no refusal of a submission.
+    /// The outcome under which a refused submission is counted; none if it was not a submission.
     pub fn outcome(&self) -> Option<&'static str> {
         match self.kind {
             ProblemType::Unauthenticated => Some("unauthenticated"),
@@ -217,7 +217,7 @@ impl Problem {
         &self.findings
     }
 
-    /// What a client is told beside the body.
+    /// The header that goes with this problem.
     pub fn into_header(self) -> Option<(&'static str, String)> {
         self.header
     }

@@ -1,4 +1,4 @@
-//! The parameters of a query: each known and given once, all their faults at once.
+//! The parameters of a query. Each must be known and given once; all faults are reported at once.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -8,13 +8,13 @@ use platform::percent::decode;
 
 use crate::edge::problem::Problem;
 
-/// The most of a parameter's name that a finding repeats, characters.
+/// The most of a parameter's name that a finding repeats, in characters.
 const LONGEST_NAME: usize = 64;
-/// How many a page of a list holds if nobody says, and at most.
+/// The default and the highest page size of a list.
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 200;
 
-/// The parameters of a query, each taken out by whoever knows it. Faults are collected until [`Query::finish`].
+/// The parameters of a query. Each reader takes out its own. Faults are collected until [`Query::finish`].
 pub struct Query {
     given: Vec<(&'static str, String)>,
     known: &'static [&'static str],
@@ -43,10 +43,10 @@ impl Query {
         read
     }
 
-    /// Refuses all parameters.
+    /// Refuses any parameters.
     ///
     /// # Errors
-    /// 422 with each of them.
+    /// 422 with a finding for each of them.
     pub fn none(query: &str) -> Result<(), Problem> {
         Query::read(query, &[]).finish()
     }
@@ -63,7 +63,7 @@ impl Query {
         Some(self.given.swap_remove(place).1)
     }
 
-    /// A parameter made into what is wanted of it; `rule` says what it must be.
+    /// Converts a parameter with `read`; `rule` is the rule that a finding repeats.
     pub fn take<T>(&mut self, name: &'static str, rule: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(name)?;
         let value = read(&text).filter(|_| !text.is_empty());
@@ -73,7 +73,7 @@ impl Query {
         value
     }
 
-    /// Whether a parameter is there, and not `false`.
+    /// Whether a parameter is present and not `false`.
     pub fn flag(&mut self, name: &'static str) -> bool {
         match self.text(name).as_deref() {
             Some("true" | "") => true,
@@ -101,28 +101,28 @@ impl Query {
         }
     }
 
-    /// How many a page of a list is to hold: `limit`.
+    /// The page size of a list: `limit`.
     pub fn limit(&mut self) -> usize {
         self.number("limit", PAGE, 1..=LONGEST_PAGE)
     }
 
-    /// Where a page of a list goes on: `cursor`.
+    /// The position where a list continues: `cursor`.
     pub fn cursor<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         self.take("cursor", "the cursor of an earlier answer", read)
     }
 
-    /// From when on: `since`, milliseconds since the epoch.
+    /// The earliest time: `since`, milliseconds since the epoch.
     pub fn since(&mut self) -> Option<i64> {
         let rule = "a time as RFC 3339 with an offset, with + written as %2B";
         self.take("since", rule, Timestamp::parse).map(Timestamp::millis)
     }
 
-    /// How urgent: `severity`.
+    /// The severity: `severity`.
     pub fn severity(&mut self) -> Option<Severity> {
         self.take("severity", "critical, high, moderate or info", Severity::parse)
     }
 
-    /// All faults of the query, if there are any.
+    /// Reports the faults of the query, if there are any.
     ///
     /// # Errors
     /// 422 with all of them.
@@ -131,7 +131,7 @@ impl Query {
     }
 }
 
-/// A parameter that a path does not know. Its name is told, so that of several each is; a long one is cut.
+/// A parameter that a path does not know. The finding names it, so that several can be told apart; a long name is cut.
 fn unknown(name: &str, known: &[&str]) -> Finding {
     let name: String = name.chars().take(LONGEST_NAME).collect();
     let rule = match known {

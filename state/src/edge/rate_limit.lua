@@ -1,4 +1,4 @@
--- Takes a token out of a bucket. What is kept is when the bucket will be full again: one number, gone when it is full.
+-- Takes a token out of a bucket. The stored value is the time at which the bucket is full again; it expires then.
 -- KEYS bucket; ARGV most tokens, ms until one comes back. Gives 0, or the ms to wait for a token
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,4 +1,4 @@
-//! Rate limits: a bucket of tokens for each key, kept in Redis and so shared by all instances.
+//! Rate limits of the API: a token bucket for each key. Redis holds it, so all instances share it.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use crate::names;
 use platform::redis::{Redis, number};
 use platform::{Error, Kind};
 
-/// A bucket: how many at once, and how long until the next one.
+/// A bucket: its size, and the time to earn a token.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
-    /// The most at once.
+    /// The most tokens in the bucket.
     pub burst: u32,
-    /// How long one token takes to come back.
+    /// The time to earn one token.
     pub interval: Duration,
 }
 
 impl Limit {
-    /// So many in a minute.
+    /// A limit of `count` requests per minute.
     pub fn per_minute(count: u32) -> Self {
         Limit { burst: count, interval: Duration::from_secs(60) / count.max(1) }
     }
 }
 
-/// Takes a token out of the bucket `name`. Gives how long to wait when it is empty.
+/// Takes a token out of the bucket `name`. If the bucket is empty, returns the time to wait.
 ///
 /// # Errors
 /// [`Kind::Away`].

@@ -1,4 +1,4 @@
-//! What requests have in common: their methods, their bodies, why something is changed.
+//! Shared by all requests: their methods, their bodies, the reason of a change.
 
 use domain::{Code, Finding};
 use platform::http::Incoming;
@@ -7,12 +7,12 @@ use platform::{Error, log};
 use crate::edge::problem::{Problem, ProblemType};
 use crate::settings::Changed;
 
-/// Header that says why something is changed; it goes into the audit chain.
+/// The header with the reason of a change; it goes into the audit chain.
 const REASON: &str = "x-change-reason";
 /// The longest reason, characters.
 const LONGEST_REASON: usize = 500;
 
-/// The path takes only these methods; `allowed` is the same as a text.
+/// Refuses other methods than these; `allowed` is the same list as a text.
 ///
 /// # Errors
 /// 405.
@@ -23,7 +23,7 @@ pub fn only(incoming: &Incoming, methods: &[&str], allowed: &'static str) -> Res
     Err(Problem::method_not_allowed(allowed))
 }
 
-/// Why something is changed, if that is said.
+/// The reason of a change, if the request gives one.
 ///
 /// # Errors
 /// 422 when it is empty, too long, or not one line.
@@ -37,7 +37,7 @@ pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
     Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
 }
 
-/// The body of a request that sends JSON, as it is.
+/// The body of a request that sends JSON, unparsed.
 ///
 /// # Errors
 /// 415 for another type, 413 when it is longer than `limit` bytes, 400 when it breaks off.
@@ -56,10 +56,10 @@ pub async fn bytes(incoming: Incoming, limit: usize) -> Result<Vec<u8>, Problem>
     incoming.body(limit).await.map_err(|error| Problem::unread(error, limit))
 }
 
-/// What became of a change of the settings.
+/// The result of a change of the settings.
 ///
 /// # Errors
-/// Why it was refused; 503 when somebody else is changing them.
+/// The reason of a refusal; 503 when somebody else is changing the settings.
 pub fn made<T>(changed: Changed<T, Problem>) -> Result<T, Problem> {
     match changed {
         Changed::Made(made) => Ok(made),
@@ -68,13 +68,13 @@ pub fn made<T>(changed: Changed<T, Problem>) -> Result<T, Problem> {
     }
 }
 
-/// What a client is told when a service that the answer needs is away; the cause is for the log.
+/// The problem for a client when a service that the reply needs is unavailable. The cause is only logged.
 pub fn away(error: &Error) -> Problem {
     log::error("operation-failed").cause(error).write();
     Problem::new(ProblemType::Unavailable, "a service that this needs is away")
 }
 
-/// What a client is told by a component whose variables have faults.
+/// The problem for a client when a component's variables have faults.
 pub fn misconfigured(faults: &impl std::fmt::Display) -> Problem {
     log::error("misconfigured").cause(faults).write();
     Problem::new(ProblemType::Unavailable, "the service is not configured")

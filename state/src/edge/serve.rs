@@ -1,7 +1,7 @@
-//! The HTTP edge of a component: from its table of routes to an answer.
+//! The HTTP edge of a component: its table of routes, and the steps before a handler.
 //!
-//! Guarantee: a path that no route has is 404 and a method that none has there is 405 before anything is read; then the
-//! variables, then the key and its role, then the handler. Every refusal is a problem, and is counted.
+//! Guarantee: an unknown path is 404, and an unknown method is 405, before anything is read. Then the edge checks the
+//! variables, then the key and its role, and calls the handler. Every refusal is a problem, and is counted.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,24 +17,24 @@ use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::request::misconfigured;
 use crate::figures::refusals;
 
-/// What a handler gives.
+/// The future of a handler's reply.
 pub type Answer = LocalBoxFuture<'static, Result<Reply, Problem>>;
 
-/// Who may call a route, and what answers.
+/// The caller that a route admits, and its handler.
 pub enum Handler<C: 'static> {
     /// The holder of a key whose role covers the action.
     Key(Action, fn(Call<C>) -> Answer),
-    /// Anybody. It reads the variables that it needs by itself.
+    /// Anybody. The handler reads the variables that it needs.
     Open(fn(Incoming, Vec<String>) -> Answer),
 }
 
-/// A method of a path, and who answers it.
+/// A method of a path, with its handler.
 pub struct Route<C: 'static> {
-    /// The method, in capitals; `GET` for `HEAD` as well.
+    /// The method, in capitals. `GET` also serves `HEAD`.
     pub method: &'static str,
     /// The path; `{name}` stands for one segment.
     pub path: &'static str,
-    /// Who answers.
+    /// The handler.
     pub handler: Handler<C>,
 }
 
@@ -49,7 +49,7 @@ impl<C> Route<C> {
         Route { method, path, handler: Handler::Open(handler) }
     }
 
-    /// The segments that stand for the names in the pattern, if the path is one of this route's.
+    /// If the path matches this route, the segments at the pattern's names.
     fn segments(&self, path: &str) -> Option<Vec<String>> {
         let (mut pattern, mut given, mut found) = (self.path.split('/'), path.split('/'), Vec::new());
         loop {
@@ -65,18 +65,18 @@ impl<C> Route<C> {
     }
 }
 
-/// A route without what answers it, for descriptions and tests.
+/// A route without its handler, for descriptions and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Described {
     /// The method, in capitals.
     pub method: &'static str,
     /// The path; `{name}` stands for one segment.
     pub path: &'static str,
-    /// What the role of the key must cover; none where no key is asked for.
+    /// The action that the key's role must cover; none if no key is needed.
     pub action: Option<Action>,
 }
 
-/// The routes of a component without what answers them.
+/// The routes of a component without their handlers.
 pub fn described<C>(routes: &[Route<C>]) -> Vec<Described> {
     let action = |handler: &Handler<C>| match handler {
         Handler::Key(action, _) => Some(*action),
@@ -87,21 +87,21 @@ pub fn described<C>(routes: &[Route<C>]) -> Vec<Described> {
     routes.iter().map(described).collect()
 }
 
-/// A request that a key's holder may make.
+/// A request of a key's holder, after all checks.
 pub struct Call<C> {
-    /// What the component knows from its variables.
+    /// The component's configuration.
     pub config: Rc<C>,
-    /// Whose key was sent.
+    /// The holder of the key.
     pub principal: Principal,
     /// The request.
     pub incoming: Incoming,
-    /// When it has to be answered.
+    /// The time by which it must be answered.
     pub deadline: Deadline,
     segments: Vec<String>,
 }
 
 impl<C> Call<C> {
-    /// The segment of the path that stands for the pattern's name of this number, from 0.
+    /// The segment of the path at the pattern's name of this number, from 0.
     pub fn segment(&self, number: usize) -> &str {
         self.segments.get(number).map_or("", String::as_str)
     }
@@ -113,18 +113,18 @@ pub trait Component: Sized + 'static {
     const ROUTES: &'static [Route<Self>];
     /// The longest that a request may take; a client may ask for less.
     const TOTAL: Duration = Duration::from_secs(3);
-    /// Whether the edge ends what takes longer. Else the handlers mind their deadline themselves.
+    /// Whether the edge aborts a request at its deadline. If not, the handlers observe the deadline themselves.
     const ENDS: bool = true;
 
-    /// What it knows from its variables, read once per instance.
+    /// Its configuration, read once per instance.
     fn config() -> impl Future<Output = Result<Rc<Self>, Faults>>;
-    /// The server where refusals are counted.
+    /// The server that counts refusals.
     fn redis(&self) -> &Redis;
-    /// Who may ask.
+    /// The keys that it admits.
     fn keys(&self) -> &Keys;
 }
 
-/// Answers a request: by one of the routes, or with a problem.
+/// Answers a request: with the reply of a route, or with a problem.
 pub async fn serve<C: Component>(incoming: Incoming) -> Reply {
     match answer::<C>(incoming).await {
         Ok(reply) => reply,
@@ -140,10 +140,10 @@ pub async fn refused<C: Component>(problem: Problem) -> Problem {
     problem
 }
 
-/// Answers a request by one of the routes.
+/// Answers a request by its route.
 ///
 /// # Errors
-/// 404, 405, 503 for wrong variables, 401, 403, 504, and what the handler refuses.
+/// 404, 405, 503 for wrong variables, 401, 403, 504, and the handler's refusals.
 pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> {
     let matching = || C::ROUTES.iter().filter_map(|route| Some((route, route.segments(&incoming.path)?)));
     let Some((route, segments)) = matching().find(|(route, _)| route.method == incoming.method) else {
@@ -169,10 +169,10 @@ pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> 
     }
 }
 
-/// Answers before the deadline, one way or the other.
+/// Runs `answer`, until the deadline at most.
 ///
 /// # Errors
-/// 504 when it passes, and what the answer refuses.
+/// 504 when it passes, and the refusals of the reply.
 pub async fn within<T>(
     deadline: Deadline,
     redis: &Redis,

@@ -1,4 +1,4 @@
--- Takes dead letters out whose payload holds a text, among the next few.
+-- Among the next few dead letters, removes those whose payload contains a text.
 -- KEYS dead; ARGV from, how many, text. Gives the last id looked at, '' at the end
 local letters = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
 local last = ''

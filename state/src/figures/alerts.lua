@@ -1,4 +1,4 @@
--- Reads what there is to measure of alerts, at one moment.
+-- Reads all figures about alerts, at one moment.
 -- KEYS  dead, then hashes
 -- Gives how many dead letters there ever were, then for each hash: its length in words, fields and values
 local out = {0}

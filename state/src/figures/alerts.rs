@@ -1,4 +1,4 @@
-//! What there is to measure of alerts: how many there are, how long they took, how calls ended, what was given up.
+//! Figures about alerts: their number, their durations, the outcomes of calls, the dead letters.
 //!
 //! Guarantee: all figures of one reading are of one moment, read by one script.
 
@@ -14,7 +14,8 @@ use platform::redis::{Redis, integer, string, unexpected};
 /// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// How many were within each of [`BUCKETS_MS`] and not within the one before; last, those beyond all.
+    /// Counts per bucket: within this bound of [`BUCKETS_MS`] but not within the one before. The last count is beyond
+    /// all bounds.
     pub buckets: [u64; BUCKETS_MS.len() + 1],
     /// The sum of all, milliseconds.
     pub sum_ms: u64,
@@ -25,15 +26,15 @@ pub struct Lag {
 pub struct AlertStats {
     /// How many alerts there are, by state and severity.
     pub counts: BTreeMap<(String, String), u64>,
-    /// By what took so long and severity.
+    /// Durations, by measured stage and severity.
     pub lags: BTreeMap<(String, String), Lag>,
     /// Calls, by channel and outcome.
     pub attempts: BTreeMap<(String, String), u64>,
-    /// What the clock found.
+    /// The findings of the clock.
     pub watch: BTreeMap<String, u64>,
-    /// Dead letters that there ever were.
+    /// All dead letters so far.
     pub dead_total: u64,
-    /// Receivers that want no message any more.
+    /// Receivers that asked to get no more messages.
     pub disabled: Vec<String>,
 }
 
@@ -57,7 +58,7 @@ fn stats(reply: &[RedisResult]) -> Option<AlertStats> {
         hashes.push(pairs);
     }
     let [counts, lags, attempts, watch, disabled] = hashes.as_slice() else { return None };
-    // A field that another version wrote in another form is not ours to read.
+    // Another version may have written fields of other forms. These are skipped.
     for (field, value) in fields(counts) {
         if let (Some((phase, severity)), Some(count)) = (field.split_once('|'), whole(value)) {
             stats.counts.insert((phase.to_owned(), severity.to_owned()), count);
@@ -96,7 +97,7 @@ fn fields<'a>(pairs: &'a [&'a RedisResult]) -> impl Iterator<Item = (String, &'a
     })
 }
 
-/// A count that a race made negative for a moment is none.
+/// A race can make a count negative for a moment: then it reads as 0.
 fn whole(value: &RedisResult) -> Option<u64> {
     integer(value).map(|count| u64::try_from(count).unwrap_or(0))
 }

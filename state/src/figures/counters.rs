@@ -1,4 +1,4 @@
-//! What there is to measure: counters of the doors, lengths of the queues.
+//! Counters of the doors, and lengths of the queues.
 //!
 //! Guarantee: all figures of one reading are of one moment, read by one script.
 
@@ -8,7 +8,7 @@ use crate::names::{self, Queue};
 use platform::Error;
 use platform::redis::{Redis, integer, string, unexpected};
 
-/// One counter. `*` stands for what is not known.
+/// One counter. `*` stands for an unknown part.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counter {
     /// The study.
@@ -17,14 +17,14 @@ pub struct Counter {
     pub site: String,
     /// `response`, or the kind of report.
     pub kind: String,
-    /// What was counted: `accepted`, `duplicate`, `conflict`, `rejected`, `oversized`, `limited`, `busy`, `unauthenticated`,
-    /// `forbidden`.
+    /// The counted outcome: `accepted`, `duplicate`, `conflict`, `rejected`, `oversized`, `limited`, `busy`,
+    /// `unauthenticated`, `forbidden`.
     pub outcome: String,
     /// How many.
     pub count: u64,
 }
 
-/// How often calls to a service of the users ended in one way.
+/// How many calls to one of the users' services ended with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Calls {
     /// The service, by its name in the configuration.
@@ -49,9 +49,9 @@ pub struct Backlog {
 /// A reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
-    /// What must happen later.
+    /// Entries that wait for a due time.
     pub due: u64,
-    /// What was given up.
+    /// Dead letters.
     pub dead: u64,
     /// All queues.
     pub queues: Vec<Backlog>,
@@ -86,7 +86,7 @@ fn stats(reply: &[RedisResult]) -> Option<Stats> {
     let (mut counters, mut calls) = (Vec::with_capacity(values.len() / 2), Vec::new());
     while let Some(field) = values.next() {
         let (field, count) = (string(field)?, number(&mut values)?);
-        // A field that another version wrote in another form is not ours to read.
+        // Another version may have written fields of other forms. These are skipped.
         counters.extend(counter(&field, count));
         calls.extend(called(&field, count));
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_reading_is_a_flat_list() {
         let number = RedisResult::Int64;
-        // Due, dead, two for each queue, then the counters.
+        // Due entries, dead letters, two values for each queue, then the counters.
         let reply = [
             number(3),
             number(1),

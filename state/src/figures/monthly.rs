@@ -1,7 +1,7 @@
-//! What a month of a study brought, counted as submissions are finished.
+//! Counters of a study's month, updated as submissions are finished.
 //!
-//! Guarantee: a submission is counted once, by the script that finishes it. Erasing it does not take it out again: these
-//! are figures, and name nobody.
+//! Guarantee: a submission is counted once, by the script that finishes it. Erasing it does not change the counters:
+//! they are figures, and name nobody.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Month {
     pub alerts: BTreeMap<String, u64>,
 }
 
-/// The counter of a submission that came in at this time, RFC 3339 in UTC: the month it belongs to, and the field.
+/// The counter of a submission with this time of receipt, RFC 3339 in UTC: its month and its field.
 pub fn submission<'a>(received_at: &'a str, site: &str) -> Option<(&'a str, String)> {
     Some((received_at.get(..7)?, ["day|", received_at.get(8..10)?, "|", site].concat()))
 }
@@ -49,15 +49,15 @@ pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Erro
                 read.submissions.insert((day, site.to_owned()), count);
             }
             (Some("alert"), Some(severity), None) => drop(read.alerts.insert(severity.to_owned(), count)),
-            // A field that another version wrote in another form is not ours to read.
+            // Another version may have written fields of other forms. These are skipped.
             _ => {}
         }
     }
     Ok(read)
 }
 
-/// Raises the counters of a month, given as `2026-03`, that are lower than these. What was counted since is never taken back.
-/// Gives how many were raised.
+/// Raises the counters of a month, given as `2026-03`, that are lower than these. Never lowers a counter. Returns how
+/// many were raised.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away); doing it again is safe.

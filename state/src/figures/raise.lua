@@ -1,4 +1,4 @@
--- Raises counters that are lower than they must be; what was counted since is never taken back.
+-- Raises counters that are lower than these; never lowers one.
 -- KEYS  hash; ARGV  field, count, for each counter. Gives how many were raised
 local raised = 0
 for i = 1, #ARGV, 2 do

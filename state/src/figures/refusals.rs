@@ -1,13 +1,13 @@
-//! Counts what never reaches a queue: documents refused for their faults or their length, keys refused for what they
-//! are, and what a full queue or a limit turned away.
+//! Counts refusals, which never reach a queue: documents with faults or too long, keys that are unknown or not allowed,
+//! and submissions refused by a full queue or a rate limit.
 //!
-//! Guarantee: counting costs the client nothing. A refusal is added to a small table of the instance and the reply goes
-//! out; a task beside it hands the table to Redis. One such task runs in an instance at a time, and takes along whatever
-//! was added while it was away, so that a flood of refusals becomes a few scripts and never a queue of them.
+//! Guarantee: counting does not delay the client. A refusal is added to a small table of the instance, and the reply
+//! goes out. A background task writes the table to Redis. One such task runs per instance at a time. It also takes the
+//! refusals added while it was writing, so a flood of refusals needs few scripts and never builds a queue of them.
 //!
-//! Waiting for the next submission's script instead would save that task, and would lose the counts where they matter
-//! most: at a door that lets nobody through. What cannot be handed over stays in the table for the next time; the end of
-//! the instance loses it. These are counters, not the audit trail.
+//! An alternative would be to send the counts with the next submission's script. That saves the task, but loses the
+//! counts when they matter most: when the door refuses everybody. If a write fails, the counts stay in the table for
+//! the next write; when the instance ends, they are lost. These are counters, not the audit trail.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,16 +20,16 @@ use platform::deadline::Deadline;
 use platform::log;
 use platform::redis::{Redis, text};
 
-/// The most that handing over may take.
+/// How long a write may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most different counters that wait in an instance.
 const MOST_WAITING: usize = 256;
-/// The most counters there are.
+/// The most counters in Redis.
 const MOST_FIELDS: u32 = 100_000;
-/// Stands for what is not known.
+/// Stands for an unknown value.
 pub const UNKNOWN: &str = "*";
 
-/// The field of a counter, and the one that stands for it where there are too many.
+/// The field of a counter, and its substitute when there are too many fields.
 type Counter = (String, String);
 
 #[derive(Default)]
@@ -42,8 +42,8 @@ thread_local! {
     static TABLE: RefCell<Table> = RefCell::new(Table::default());
 }
 
-/// Counts a refusal by its outcome; none is no refusal of a submission. `study`, `site` and `kind` are [`UNKNOWN`] where they are not known; a study or a site must be one
-/// that the key covers.
+/// Counts a refusal by its outcome; none means that it was no refusal of a submission. `study`, `site` and `kind` are
+/// [`UNKNOWN`] if they are not known. A known study or site must be one that the key covers.
 pub fn refused(redis: &Redis, outcome: Option<&'static str>, study: &str, site: &str, kind: &'static str) {
     if let Some(outcome) = outcome {
         count(redis, outcome, study, site, kind, 1);
@@ -56,7 +56,7 @@ pub fn count(redis: &Redis, outcome: &'static str, study: &str, site: &str, kind
     add(redis, (field, format!("{outcome}|{UNKNOWN}|{UNKNOWN}|{kind}")), by);
 }
 
-/// Counts a call to one of the users' services, a name of the configuration, by how it ended.
+/// Counts a call to one of the users' services, named in the configuration, by its outcome.
 pub fn called(redis: &Redis, service: &str, outcome: &'static str) {
     add(redis, (format!("call|{service}|{outcome}"), format!("call|{UNKNOWN}|{outcome}")), 1);
 }

@@ -1,14 +1,15 @@
-//! Whether the variables of every component are sound, asked of the components themselves.
+//! Checks the variables of every component, by asking the components themselves.
 //!
-//! Guarantee: nobody is well by what an earlier process said, or another host: whoever asks is told of every component
-//! that hears the question now, and of every fault of its variables. Names and rules travel, never a value.
+//! Guarantee: no result comes from an earlier process or another host. The caller learns of every component that hears
+//! the question now, and of every fault of its variables. Names and rules travel, never a value.
 //!
-//! Mechanism: every component has a Redis trigger on a channel of its own, at an address that all these triggers share
-//! and no worker uses, so that no question waits for a drain. A question is a message with a random id. A component that
-//! hears it reads its variables, as every instance does, and leaves what it found under that id in Redis. `PUBLISH` tells how many
-//! hear it, so it is known how many answers are owed. A component that nobody hears does not run here.
+//! Mechanism: every component has a Redis trigger on its own channel, at an address that only these triggers use. No
+//! worker uses it, so no question waits for a drain. A question is a message with a random id. A component that hears
+//! it reads its variables, as every instance does, and leaves its result under that id in Redis. `PUBLISH` returns the
+//! number of listeners, so the number of expected answers is known. A component without a listener does not run here.
 //!
-//! Hosts that share a Redis and the variable `replica` are asked together, those that differ in it apart.
+//! Hosts that share a Redis and the variable `replica` are asked together; hosts with different `replica` are asked
+//! apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,16 +24,16 @@ use platform::deadline::Deadline;
 use platform::redis::{PATIENCE, Redis, integer, millis, string, text, unexpected};
 use platform::{Error, clock, kv, log};
 
-/// Anybody may ask for readiness: questions that come closer together than this are one.
+/// Anybody may ask for readiness. Questions that follow within this time share one question.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// How long answers are kept for those who asked; nobody waits longer.
+/// How long answers are kept. No caller waits longer.
 const KEPT: Duration = Duration::from_secs(1);
-/// Between two looks for answers.
+/// The pause between two looks for answers.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The most faults that an answer tells.
+/// The most faults in one answer.
 const MOST_FAULTS: usize = 100;
 
-/// Whether the variables of a component are sound, by itself.
+/// A component's answer about its own variables.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// The component.
@@ -43,16 +44,16 @@ pub struct Answer {
     pub faults: Vec<Fault>,
 }
 
-/// The id of the question that a message asks; none if it is a bell.
+/// The id of the question in a message; none if the message is a bell.
 pub fn question(message: &[u8]) -> Option<&str> {
     let id = std::str::from_utf8(message).ok()?.strip_prefix("check ")?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
-/// Answers a question for a component that reads its variables like this.
+/// Answers a question for a component; `read` reads its variables.
 ///
 /// # Errors
-/// When Redis is away.
+/// When Redis is unavailable.
 pub async fn answer<T>(id: &str, component: &str, read: impl AsyncFnOnce(&mut Reader) -> T) -> Result<(), Error> {
     let mut reader = Reader::default();
     Box::pin(read(&mut reader)).await;
@@ -69,7 +70,7 @@ pub async fn answer<T>(id: &str, component: &str, read: impl AsyncFnOnce(&mut Re
         .map(|_| ())
 }
 
-/// Exports the trigger by which a component that answers HTTP is asked for its variables, which `read` reads.
+/// Exports the trigger through which an HTTP component is asked for its variables; `read` reads them.
 #[macro_export]
 macro_rules! asked {
     ($component:literal, $read:path) => {
@@ -97,12 +98,12 @@ macro_rules! asked {
     };
 }
 
-/// Something that keeps the application from being ready.
+/// An obstacle to readiness.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Unsound {
     /// The component.
     pub component: String,
-    /// Its variable; none where it did not answer.
+    /// The variable; none if the component did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
     /// The rule that is broken.
@@ -129,8 +130,8 @@ impl fmt::Display for Unsound {
     }
 }
 
-/// Asks all components, and waits for their answers until the deadline. Gives the obstacles to being ready.
-/// `asking` is the component that asks: as long as it does not hear itself, this host's triggers do not listen yet.
+/// Asks all components, and waits for their answers until the deadline. Returns the obstacles to readiness. `asking` is
+/// the calling component: if it does not hear its own question, this host's triggers do not listen yet.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -145,7 +146,8 @@ pub async fn look(redis: &Redis, replica: &str, asking: &str, deadline: Deadline
             }
             clock::sleep(PAUSE).await;
         };
-        // A host subscribes to one channel after another: one that nobody heard may have come since.
+        // A host subscribes to its channels one after another. A component that did not hear the question may listen by
+        // now.
         let settled = heard.values().all(|heard| *heard > 0) || listening(redis, replica).await? == heard;
         let deaf = deaf(redis, &heard).await?;
         if settled && deaf.is_empty() || deadline.left().is_zero() {
@@ -155,14 +157,14 @@ pub async fn look(redis: &Redis, replica: &str, asking: &str, deadline: Deadline
     }
 }
 
-/// By component, how many hear a question.
+/// The number of listeners, by component.
 type Heard = BTreeMap<&'static str, i64>;
 
 fn channels(replica: &str) -> impl Iterator<Item = String> {
     COMPONENTS.into_iter().map(move |component| names::check_channel(replica, component))
 }
 
-/// Asks. Gives the question's id, and how many hear it.
+/// Asks. Returns the question's id and the number of listeners.
 async fn ask(redis: &Redis, replica: &str) -> Result<(String, Heard), Error> {
     let id = format!("{:032x}", clock::random_bits());
     let arguments = [text(id), millis(TOGETHER)].into_iter().chain(channels(replica).map(text)).collect();
@@ -178,13 +180,13 @@ fn asked(reply: &[RedisResult]) -> Option<(String, Heard)> {
     Some((id.to_owned(), COMPONENTS.into_iter().zip(heard).collect()))
 }
 
-/// How many listen now.
+/// The current number of listeners.
 async fn listening(redis: &Redis, replica: &str) -> Result<Heard, Error> {
     let counts = listeners(redis, channels(replica).collect()).await?;
     Ok(COMPONENTS.into_iter().zip(counts).collect())
 }
 
-/// The workers that hear questions and do not hear their bells yet: what rings now would wake nobody.
+/// The workers that hear questions but not yet their bells: a bell now would start nobody.
 async fn deaf(redis: &Redis, heard: &Heard) -> Result<Vec<Unsound>, Error> {
     let workers: [(&str, &str); 4] = [
         ("clock", names::CLOCK_CHANNEL),
@@ -198,7 +200,7 @@ async fn deaf(redis: &Redis, heard: &Heard) -> Result<Vec<Unsound>, Error> {
     Ok(deaf.map(|((worker, _), _)| Unsound::silent(worker, "does not listen to its queue yet")).collect())
 }
 
-/// How many listen to each of these channels.
+/// The number of listeners on each of these channels.
 async fn listeners(redis: &Redis, channels: Vec<String>) -> Result<Vec<i64>, Error> {
     let count = channels.len();
     let arguments = std::iter::once(text("NUMSUB")).chain(channels.into_iter().map(text)).collect();
@@ -213,7 +215,7 @@ async fn answers(redis: &Redis, id: &str) -> Result<Vec<Answer>, Error> {
     reply.iter().map(read).collect::<Option<_>>().ok_or_else(|| unexpected("LRANGE"))
 }
 
-/// Judges answers. Gives the obstacles to being ready, and whether nobody owes an answer any more.
+/// Evaluates answers. Returns the obstacles to readiness, and whether all expected answers have come.
 fn judge(heard: &Heard, asking: &str, answers: &[Answer]) -> (BTreeSet<Unsound>, bool) {
     let of = |answer: &Answer| {
         let faults = answer.faults.iter().cloned();

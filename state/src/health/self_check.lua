@@ -1,5 +1,5 @@
--- Notes that somebody looks at the self-check, and gives what is known of it. If nobody did for a while, Vigil stood still:
--- it is waited for from now on.
+-- Notes a look at the self-check, and gives its known times. If the last look is long ago, Vigil stood still, and the
+-- wait for the self-check starts anew.
 -- KEYS  self-check; ARGV  now ms, longest ms between two looks
 -- Gives since, sent, arrived, arrived-of; nil where it is not known
 local now = tonumber(ARGV[1])

@@ -1,7 +1,8 @@
-//! The self-check on its way: out through the door's own script, back when `dispatch` hands over its alert.
+//! The self-check's path: out through the door's own script, back when `dispatch` hands over its alert.
 //!
-//! Guarantee: however many hosts share a Redis, at most one goes out in an interval. It is never counted, listed, audited
-//! or shown with what users send, and leaves nothing behind that grows: one hash and one mark in Redis, one record in the store.
+//! Guarantee: however many hosts share a Redis, they send at most one self-check per interval. It is never counted,
+//! listed, audited or shown with users' data. Its storage does not grow: one hash and one idempotency record in Redis,
+//! one record in the store.
 //!
 //! Mechanism: it always has the same id, and the door remembers that id for an interval.
 
@@ -19,7 +20,7 @@ use platform::redis::{Redis, integer, millis, number, text, unexpected};
 use platform::trace::Trace;
 use platform::{Error, clock, kv};
 
-/// While the clock ticks, somebody looks more often than this.
+/// While the clock ticks, looks come more often than this.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// Whether a submission or an alert of this study is the self-check.
@@ -32,8 +33,8 @@ fn ms(interval: Duration) -> u64 {
     u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Notes that somebody looks, and gives what is known. If nobody did for an interval, Vigil stood still, and it is waited
-/// for from now on.
+/// Notes a look, and returns the known times. If the last look is longer ago than an interval, Vigil stood still, and
+/// the wait starts anew.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -43,7 +44,7 @@ pub async fn look(redis: &Redis, interval: Duration, now: Timestamp) -> Result<S
     seen(&reply).ok_or_else(|| unexpected("self_check"))
 }
 
-/// What is known, without noting anything.
+/// Returns the known times, without noting a look.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -60,12 +61,12 @@ fn seen(reply: &[RedisResult]) -> Option<Seen> {
     Some(Seen { since: at(since), sent: at(sent), back })
 }
 
-/// Whether none has come back for too long.
+/// Whether the last self-check came back too long ago.
 pub fn is_late(seen: &Seen, interval: Duration, now: Timestamp) -> bool {
     seen.is_late(ms(interval), now)
 }
 
-/// Sends one if it is time, through a door of this capacity. Gives what became of it; none if it was not time.
+/// Sends a self-check if it is time, through a door of this capacity. Returns its outcome; none if it was not time.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
@@ -117,7 +118,7 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
     Ok(outcome)
 }
 
-/// Writes down that the alert of one arrived.
+/// Records that the alert of a self-check arrived.
 pub fn arrived(change: &mut Change, alert: &Alert, now: Timestamp) {
     if let Some(sent) = Timestamp::parse(&alert.received_at) {
         let [sent, now] = [sent, now].map(|at| at.millis().to_string());

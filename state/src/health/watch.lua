@@ -1,15 +1,15 @@
--- Finds alerts that should have moved longer than a grace ago, and lets a worker look at them; keeps dead letters bounded.
+-- Finds alerts that are overdue by more than a grace period, and sends each to a worker. Keeps dead letters bounded.
 -- flows.lua stands before this.
 -- KEYS  alerts by when they must move, dead, counts, the dispatch queue's bell
--- ARGV  now ms, grace ms, most alerts, most dead letters, earliest dead letter ms, work for a worker before and after the
---       alert's id, bell channel, bell ms
+-- ARGV  now ms, grace ms, most alerts, most dead letters, earliest dead letter ms, work for a worker before and after
+--       the alert's id, bell channel, bell ms
 -- Gives dead letters cut off, then the alerts
 local now, out = tonumber(ARGV[1]), {0}
 local late = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2], 'LIMIT', 0, ARGV[3])
 for _, id in ipairs(late) do
   local work = ARGV[6] .. id .. ARGV[7]
   append('dispatch', '||', work, #work, 1)
-  -- Not again before another grace has passed; a step writes the real time over this.
+  -- The alert is not reported again before another grace period has passed. A step overwrites this with the real time.
   redis.call('ZADD', KEYS[1], ARGV[1], id)
   out[#out + 1] = id
 end

@@ -1,8 +1,10 @@
-//! What the clock looks after beside the queues: alerts that should have moved and did not, and dead letters.
+//! The clock's duties beside the queues: overdue alerts and dead letters.
 //!
-//! Guarantee: an alert whose time passed longer than a grace ago is reported once in every such grace, counted, and looked at
-//! by a worker, which puts what was lost onto the stream again. Dead letters are bounded by count and age; what is cut
-//! off is counted. Not for: repair of states. They are what the store and Redis say they are.
+//! Guarantee: an alert that is overdue by more than a grace period is reported and counted once per period. A worker
+//! checks it and puts lost work onto the stream again. Dead letters are bounded by count and age; those cut off are
+//! counted.
+//!
+//! Not for: repair of states. The store and Redis define them.
 
 use crate::names::{self, Queue};
 use crate::queue::{BELL, flows};
@@ -14,10 +16,10 @@ use std::time::Duration;
 /// The most alerts that one round reports.
 const MOST: i64 = 100;
 
-/// What a round found.
+/// The result of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watched {
-    /// Alerts that did not move.
+    /// Overdue alerts.
     pub overdue: Vec<String>,
     /// Dead letters that were cut off.
     pub trimmed: usize,
@@ -30,18 +32,18 @@ pub struct Bounds {
     pub grace: Duration,
     /// The most dead letters.
     pub dead_letters: u32,
-    /// The longest that a dead letter is kept.
+    /// The longest time that a dead letter is kept.
     pub dead_letters_kept: Duration,
 }
 
-/// Looks once.
+/// Runs one round.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].
 pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched, Error> {
     let queue = Queue::Dispatch;
     let kept_ms = i64::try_from(bounds.dead_letters_kept.as_millis()).unwrap_or(i64::MAX);
-    // The script puts the id of each alert where this has a hole.
+    // The script inserts each alert's id at this placeholder.
     let look = Due { alert_id: HOLE.to_owned(), submission_id: String::new(), work: Work::Look };
     let look = kv::json(&look)?;
     let (before, after) = look.split_once(HOLE).ok_or_else(|| unexpected("watch"))?;
@@ -65,7 +67,7 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
 
 const HOLE: &str = "@";
 
-/// How many alerts were found late, and how many dead letters were cut off, ever.
+/// How many alerts were found overdue, and how many dead letters were cut off, in total.
 ///
 /// # Errors
 /// [`platform::Kind::Away`].

@@ -1,7 +1,7 @@
-//! Analyses of images as jobs: what Redis knows of them until they have a record.
+//! Analyses of images as jobs: their state in Redis until they have a record.
 //!
-//! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store is
-//! what became of it; what is here says only how far it is before.
+//! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
+//! the result; the state here only shows the progress before that.
 
 use crate::erasure::Erasure;
 use crate::names::{self, Queue};
@@ -14,16 +14,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How long Redis remembers an analysis: within this, a resend under its id is recognised.
+/// How long Redis remembers an analysis. Within this time a resend under its id is recognised.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
-/// What is analysed.
+/// The image to analyse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Image {
     /// The service fetches it from here.
     Url(String),
-    /// It rests in the store.
+    /// The store has it.
     #[serde(rename_all = "camelCase")]
     Stored {
         /// Under this key.
@@ -33,7 +33,7 @@ pub enum Image {
     },
 }
 
-/// An analysis as it was asked for.
+/// An analysis, as it was requested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
@@ -49,16 +49,16 @@ pub struct Job {
     pub sealed: String,
     /// Which service.
     pub service: String,
-    /// Whether it goes before those that are not.
+    /// Whether it goes before analyses that are not urgent.
     pub stat: bool,
-    /// What is analysed.
+    /// The image.
     pub image: Image,
-    /// Who is told what became of it.
+    /// The webhook for the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
-    /// When it was asked for, RFC 3339 in UTC.
+    /// When it was requested, RFC 3339 in UTC.
     pub requested_at: String,
-    /// The id of the key by which it was asked for.
+    /// The id of the key that requested it.
     #[serde(default)]
     pub key: String,
     /// W3C trace context.
@@ -66,36 +66,36 @@ pub struct Job {
 }
 
 impl Job {
-    /// Where it waits.
+    /// The queue in which it waits.
     pub fn queue(&self) -> Queue {
         if self.stat { Queue::ImagingStat } else { Queue::Imaging }
     }
 
-    /// Whose turn it takes there.
+    /// Its flow in that queue.
     pub fn flow(&self) -> String {
         names::flow(&self.key, &self.study_id, &self.site_id)
     }
 }
 
-/// What waits for the worker.
+/// An entry of the worker's queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Work {
     /// The analysis.
     pub job: Job,
-    /// Whether it is done and only its requester is to be told.
+    /// Whether the analysis is done and only its requester must be notified.
     #[serde(default)]
     pub tell: bool,
-    /// The attempts so far: at the service, or at telling.
+    /// The attempts so far: calls of the service, or notifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
 }
 
-/// What became of telling the requester, at `analysis/<id>/webhook`.
+/// The state of notifying the requester, at `analysis/<id>/webhook`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Told {
-    /// Stands for the address, which may hold a secret.
+    /// Replaces the address, which may contain a secret.
     pub receiver: String,
     /// `pending`, `delivered` or `dead`.
     pub state: String,
@@ -109,7 +109,7 @@ pub struct Told {
     pub attempts: Vec<Attempt>,
 }
 
-/// What became of an analysis, at `analysis/<id>`.
+/// The result of an analysis, at `analysis/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis<R = Value> {
@@ -128,27 +128,27 @@ pub struct Analysis<R = Value> {
     pub service: String,
     /// `stat` or `routine`.
     pub priority: String,
-    /// When it was asked for, RFC 3339 in UTC.
+    /// When it was requested, RFC 3339 in UTC.
     pub requested_at: String,
     /// When it ended or was erased, RFC 3339 in UTC.
     pub ended_at: String,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the service found.
+    /// The service's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<R>,
     /// The ids of the alerts that it raised.
     pub alerts: Vec<String>,
     /// The attempts at the service.
     pub attempts: Vec<Attempt>,
-    /// What became of telling the requester; kept apart, filled in when it is shown.
+    /// The state of notifying the requester. It is stored separately and filled in for display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Told>,
 }
 
 impl Analysis {
-    /// What is known of an analysis of which there is no record; it has not ended.
+    /// The known state of an analysis that has no record: it has not ended.
     pub fn of(id: &str, facts: Facts) -> Self {
         Analysis {
             state: String::new(),
@@ -168,7 +168,7 @@ impl Analysis {
         }
     }
 
-    /// Leaves nothing but that there was an analysis.
+    /// Removes everything except the fact that there was an analysis.
     pub fn bury(&mut self, at: String) {
         (self.state, self.ended_at) = ("erased".to_owned(), at);
         (self.subject, self.reason, self.result) = (String::new(), None, None);
@@ -200,14 +200,14 @@ fn priority(stat: bool) -> String {
     if stat { "stat" } else { "routine" }.to_owned()
 }
 
-/// What became of an analysis at the door.
+/// The outcome of an analysis at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
     /// It waits.
     Queued,
     /// It was there already, with the same content.
     Duplicate,
-    /// Another content is there under this id.
+    /// Other content is there under this id.
     Conflict,
     /// Too many wait; nothing was written.
     Full,
@@ -218,7 +218,7 @@ pub enum Enqueued {
 /// Takes an analysis in. `hash` stands for its content.
 ///
 /// # Errors
-/// When Redis is away: nothing is known to have been written.
+/// When Redis is unavailable: nothing is known to have been written.
 pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Result<Enqueued, Error> {
     let queue = job.queue();
     let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
@@ -226,7 +226,7 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
     let of_subject = names::analyses_of(&job.subject);
     let keys = [&key, names::JOBS_WAITING, queue.bell(), names::CLOCK, names::ERASED, &of_subject];
     let work = Work { job: job.clone(), tell: false, attempts: Vec::new() };
-    // What is shown before there is a record; nothing of the image, the webhook or the subject.
+    // The facts to show before there is a record. They contain nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
         "study": job.study_id, "site": job.site_id, "service": job.service, "stat": job.stat, "at": job.requested_at,
     });
@@ -258,10 +258,10 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
     }
 }
 
-/// The ids of the latest analyses that were asked for of a subject, at most `limit`, the latest first.
+/// The ids of the latest analyses requested for a subject, at most `limit`, the latest first.
 ///
 /// # Errors
-/// When Redis is away.
+/// When Redis is unavailable.
 pub async fn of_subject(redis: &Redis, subject: &str, limit: u32) -> Result<Vec<String>, Error> {
     let last = i64::from(limit) - 1;
     let arguments = vec![text(names::analyses_of(subject)), number(0), number(last)];
@@ -280,10 +280,10 @@ pub enum Next {
     Ending,
 }
 
-/// Moves an analysis on; false when it was cancelled. `took` is how long the service needed.
+/// Moves an analysis on; false if it was cancelled. `took` is how long the service needed.
 ///
 /// # Errors
-/// When Redis is away.
+/// When Redis is unavailable.
 pub async fn go_on(
     redis: &Redis,
     job: &Job,
@@ -311,11 +311,11 @@ pub async fn go_on(
     Ok(state != "cancelled")
 }
 
-/// Cancels an analysis that waits or runs, now and by this key. Gives when and by which key it was cancelled first; none
-/// if it has ended or Redis does not know it.
+/// Cancels an analysis that waits or runs, at `at` by the key `by`. Returns the time and the key of the first
+/// cancellation; none if it has ended or Redis does not know it.
 ///
 /// # Errors
-/// When Redis is away.
+/// When Redis is unavailable.
 pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Option<(String, String)>, Error> {
     let keys = [&*names::job(id), names::JOBS_WAITING];
     let arguments = vec![text(id), text(at), text(by)];
@@ -327,11 +327,11 @@ pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Optio
     Ok((state == "cancelled" && !at.is_empty()).then_some((at, by)))
 }
 
-/// Begins an erasure: from then on the door refuses the analysis, and no worker goes on with it. Gives the erasure that
-/// holds, which is the first, and what [`enqueue`] was given as `hash`, as long as Redis knows it.
+/// Begins an erasure. From then on the door refuses the analysis, and no worker continues it. Returns the erasure that
+/// holds, which is the first, and the `hash` that was given to [`enqueue`], if Redis still knows it.
 ///
 /// # Errors
-/// When Redis is away; asking again is safe.
+/// When Redis is unavailable; calling it again is safe.
 pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
     let keys = [&*names::job(id), names::JOBS_WAITING, names::ERASED];
     let arguments = vec![text(id), text(platform::kv::json(erasure)?)];
@@ -342,10 +342,10 @@ pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasur
     Ok((holds.ok_or_else(|| unexpected("erase"))?, hash))
 }
 
-/// Which of these analyses were cancelled.
+/// Whether each of these analyses was cancelled.
 ///
 /// # Errors
-/// When Redis is away.
+/// When Redis is unavailable.
 pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -356,7 +356,7 @@ pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error
     Ok(reply.iter().map(|state| string(state).as_deref() == Some("cancelled")).collect())
 }
 
-/// How far an analysis is that has no record yet.
+/// The progress of an analysis that has no record yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// `queued`, `running` or `cancelled`.
@@ -365,15 +365,15 @@ pub struct Progress {
     pub attempts: u32,
     /// When it is tried again, milliseconds since the epoch.
     pub next_ms: Option<i64>,
-    /// How many are before it.
+    /// How many wait before it.
     pub before: Option<u64>,
-    /// How long a call of its service takes, of late, milliseconds.
+    /// The recent duration of a call of its service, milliseconds.
     pub took_ms: Option<u64>,
-    /// What the door remembers of it.
+    /// The facts that the door remembers.
     pub facts: Facts,
 }
 
-/// What the door remembers of an analysis.
+/// The facts about an analysis that the door remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Facts {
     /// The study.
@@ -382,16 +382,16 @@ pub struct Facts {
     pub site: String,
     /// The service.
     pub service: String,
-    /// Whether it goes before those that are not.
+    /// Whether it goes before analyses that are not urgent.
     pub stat: bool,
-    /// When it was asked for.
+    /// When it was requested.
     pub at: String,
 }
 
-/// How far an analysis is; none if Redis does not know it.
+/// Returns the progress of an analysis; none if Redis does not know it.
 ///
 /// # Errors
-/// When Redis is away.
+/// When Redis is unavailable.
 pub async fn look(redis: &Redis, id: &str) -> Result<Option<Progress>, Error> {
     let key = names::job(id);
     let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];

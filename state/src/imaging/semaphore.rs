@@ -1,12 +1,13 @@
-//! Places at a service that bears only so many calls at once, over all instances and hosts.
+//! A distributed semaphore: slots at a service that allows few calls at once, across all instances and hosts.
 //!
-//! Guarantee: never more places are held than the limit, and those who wait get theirs in the order in which they came.
-//! A place whose holder died is free again as soon as the holder is taken for dead.
+//! Guarantee: the number of held slots never exceeds the limit, and waiting tickets get slots in order of arrival. A
+//! slot whose holder died is free again as soon as the holder is declared dead.
 //!
-//! Mechanism: three sorted sets in Redis: tickets that hold a place, by when their calls must have ended; tickets that wait, in
-//! their order; and until when each of these is believed to be still there. A ticket asks again and again, since Redis
-//! cannot be waited on without a connection of one's own; who stops asking loses its turn. The farther behind it is the
-//! less often it asks: hundreds that wait must not keep the server and their instances from answering in time.
+//! Mechanism: three sorted sets in Redis: tickets that hold a slot, by the latest end of their calls; waiting tickets,
+//! in order; and, for each waiting ticket, until when it counts as present. A ticket asks repeatedly, because a
+//! blocking wait in Redis would need its own connection. A ticket that stops asking loses its turn. The further back a
+//! ticket is, the less often it asks, so that hundreds of waiting tickets do not slow down the server and their
+//! instances.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +16,11 @@ use crate::queue::holder::Holder;
 use platform::redis::{Redis, integer, number, text, unexpected};
 use platform::{Error, clock};
 
-/// How long those wait before they ask again whose turn comes with the next places; the next so many, twice as long.
+/// The pause of the tickets that get the next slots. The group behind them waits twice as long, and so on.
 const STEP: Duration = Duration::from_millis(15);
-/// The longest wait between two questions: well below [`GONE`].
+/// The longest pause between two requests: well below [`GONE`].
 const LONGEST: Duration = Duration::from_millis(250);
-/// A waiting ticket that has not asked for this long is gone.
+/// A waiting ticket that has not asked for this long counts as gone.
 const GONE: Duration = Duration::from_millis(1000);
 
 /// A service with a limit.
@@ -29,11 +30,11 @@ pub struct Service<'a> {
     pub name: &'a str,
     /// The most calls at once.
     pub limit: u32,
-    /// How long a place is held at most: longer than the longest call.
+    /// How long a slot is held at most: longer than the longest call.
     pub longest: Duration,
 }
 
-/// A place at a service, to be given back by [`Place::free`].
+/// A slot at a service, to be given back by [`Place::free`].
 #[must_use = "a place that is not given back is kept as long as its holder lives"]
 pub struct Place {
     redis: Redis,
@@ -41,10 +42,10 @@ pub struct Place {
     ticket: String,
 }
 
-/// Waits for a place for as long as `patience`; none if there was none.
+/// Waits for a slot for as long as `patience`; none if none became free.
 ///
 /// # Errors
-/// When Redis is away. What may have been taken is free again when its holder is taken for dead.
+/// When Redis is unavailable. A slot that may have been taken is free again when its holder is declared dead.
 pub async fn take(
     redis: &Redis,
     holder: &Holder,
@@ -67,7 +68,7 @@ pub async fn take(
     }
 }
 
-/// How long a ticket waits that is the `turn`th in the line, the first being 1, of a service with so many places.
+/// The pause of the ticket at position `turn` in the line, the first being 1, for a service with this many slots.
 fn pause(turn: i64, limit: u32) -> Duration {
     let rounds = u32::try_from(turn).unwrap_or(u32::MAX).div_ceil(limit.max(1));
     STEP.saturating_mul(rounds).min(LONGEST)
@@ -79,7 +80,7 @@ impl Place {
         [held, line, seen, names::HOLDERS]
     }
 
-    /// Asks for the place: 0 when it is held, else which one in the line the ticket is. A last time leaves the line.
+    /// Asks for the slot: 0 if it is held, else the ticket's position in the line. With `last`, it leaves the line.
     async fn ask(&self, service: Service<'_>, last: bool) -> Result<i64, Error> {
         let millis = |duration: Duration| number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
         let arguments = vec![
@@ -93,10 +94,10 @@ impl Place {
         reply.first().and_then(integer).ok_or_else(|| unexpected("take"))
     }
 
-    /// Gives the place back.
+    /// Returns the slot back.
     ///
     /// # Errors
-    /// When Redis is away: then it is free when its holder is taken for dead.
+    /// When Redis is unavailable: the slot is free when its holder is declared dead.
     pub async fn free(self) -> Result<(), Error> {
         let ticket = vec![text(self.ticket.clone())];
         self.redis.eval(lua!("imaging/semaphore/free.lua"), &self.keys(), ticket).await.map(|_| ())

@@ -1,4 +1,4 @@
--- When the oldest entry came in that is not finished, for each of these sites of studies. flows.lua stands before this.
+-- For each of these sites of studies, finds when its oldest unfinished entry came in. flows.lua stands before this.
 -- ARGV  queue, number of entries that do not count, their ids, then the sites, each `study|site`
 -- Gives for each site an id or ''
 local queue, counted, out, oldest = ARGV[1], tonumber(ARGV[2]), {}, {}
@@ -7,7 +7,7 @@ for i = 3, 2 + counted do aside[ARGV[i]] = true end
 local function note(site, id)
   if not oldest[site] or before(id, oldest[site]) then oldest[site] = id end
 end
--- What was lost with a worker may have another id by now than the one with which it came in.
+-- An entry that was lost with a worker may have got a new id. This looks up the id with which it came in.
 local function note_lost(site, id)
   note(site, string.match(redis.call('HGET', LOST .. queue, id) or id, '^%S+'))
 end
@@ -26,7 +26,8 @@ local keys = redis.call('ZRANGE', RING .. queue, 0, -1)
 for i = 3 + counted, #ARGV do
   for _, key in ipairs(keys) do
     local flow, lost = FLOW .. queue .. ':' .. key .. '|' .. ARGV[i], is_again(key)
-    -- The first of a flow came in before the others; what was lost waits in the order in which it was lost.
+    -- In a normal flow the first entry is the oldest. Lost entries wait in the order in which they were lost, so all
+    -- are read.
     for _, waiting in ipairs(redis.call('LRANGE', flow, 0, lost and -1 or 0)) do
       local note = lost and note_lost or note
       note(ARGV[i], string.match(waiting, '^%S+'))

@@ -1,13 +1,14 @@
--- Hands out entries of the flows whose turn it is, until so many submissions or so much cost is out.
+-- Hands out entries of the flows whose turn it is, until the most submissions or the most cost is reached.
 -- flows.lua stands before this.
 -- KEYS  bell, settings
--- ARGV  queue, holder, '1' if it is known, lease ms, most submissions, most cost, the cost of one turn, '1' to take the bell
---       down when there is nothing, which claim of the holder's this is, '1' if it is made again because there was no reply
+-- ARGV  queue, holder, '1' if it is known, lease ms, most submissions, most cost, the cost of one turn, '1' to take the
+--       bell down when there is nothing, which claim of the holder's this is, '1' if it is made again because there was
+--       no reply
 -- Gives the revision of the settings in force or '', then id, attempt, number of submissions, payload for each entry
 local queue, holder, claimed = ARGV[1], ARGV[2], ARGV[2] .. '.' .. ARGV[9]
 local left, budget, turn = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
--- While several API keys wait, a claim is a quarter: each waits for the claims before its own, which end sooner then. A turn
--- takes an eighth of a claim at most, so that a claim serves several senders, however few entries it may have.
+-- While several API keys wait, a claim takes a quarter only. A sender waits for the claims before its own, and these
+-- end sooner then. A turn takes at most an eighth of a claim, so a claim serves several senders even with few entries.
 if redis.call('ZCARD', RING .. queue) > 1 then
   left, budget = math.max(1, math.floor(left / 4)), math.floor(budget / 4)
 end
@@ -19,7 +20,7 @@ bury(now)
 local function give(id, cost, count, flow)
   local entry = redis.call('XRANGE', STREAM .. queue, id, id)[1]
   if not entry then
-    -- It was taken off the stream by hand.
+    -- Somebody removed it from the stream by hand.
     burden(queue, flow, -count)
     return
   end
@@ -31,7 +32,7 @@ local function give(id, cost, count, flow)
   left = left - count
 end
 
--- What the claim took whose reply was lost is given again.
+-- The reply to this claim was lost: hand out again all that it took.
 if ARGV[10] == '1' then
   local all = redis.call('HGETALL', HELD .. queue)
   for i = 1, #all, 2 do
@@ -54,7 +55,7 @@ while left > 0 and budget > 0 do
   local sites = studies .. '|' .. study
   local site = redis.call('ZRANGE', sites, 0, 0)[1]
   local flow = key .. '|' .. study .. '|' .. site
-  -- Where nobody else waits there are no turns.
+  -- If nobody else waits, there are no turns.
   local alone = redis.call('ZCARD', keys) + redis.call('ZCARD', studies) + redis.call('ZCARD', sites) == 3
   local room = alone and budget or math.min(turn, budget)
   local entries, spent, full = 0, 0, false
@@ -63,7 +64,7 @@ while left > 0 and budget > 0 do
   for _, waiting in ipairs(some) do
     local id, cost, count = string.match(waiting, '^(%S+) (%d+) (%d+)$')
     cost, count = tonumber(cost), tonumber(count)
-    -- One that costs more than there is room for goes alone.
+    -- An entry that costs more than the room left is handed out alone.
     if entries > 0 and spent + cost > room then break end
     full = #out > 1 and cost > budget
     if full then break end

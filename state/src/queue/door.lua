@@ -1,16 +1,16 @@
--- What the ways in have in common. Before this stand flows.lua, BELL and CLOCK (keys), CAPACITY and QUOTA, CHANNEL and
--- BELL_MS, TICK and TICK_MS.
--- How many submissions the stream has room for. MORE is how many it holds beyond one for each entry.
+-- Shared by all scripts that take submissions in. Before this stand flows.lua, BELL and CLOCK (keys), CAPACITY and
+-- QUOTA, CHANNEL and BELL_MS, TICK and TICK_MS.
+-- Returns how many more submissions the stream has room for. Entries may share: MORE counts submissions minus entries.
 local function room()
   local entries = redis.call('XLEN', STREAM .. 'score')
   if entries == 0 then
-    -- Whoever emptied the stream by hand need not know of it.
+    -- If somebody emptied the stream by hand, these counters are stale.
     redis.call('DEL', MORE, LOAD)
     return CAPACITY
   end
   return CAPACITY - entries - (redis.call('GET', MORE) or 0)
 end
--- How many submissions an API key may still have waiting.
+-- Returns how many more submissions an API key may have waiting.
 local function quota(key)
   return QUOTA - (redis.call('HGET', LOAD, key) or 0)
 end
@@ -19,7 +19,7 @@ local function ring(last)
   if redis.call('SET', BELL, '1', 'NX', 'PX', BELL_MS) then
     redis.call('PUBLISH', CHANNEL, '')
   end
-  -- No two entries have one id, so no two announcements are alike.
+  -- Entry ids are unique, so announcements are unique too.
   if redis.call('SET', CLOCK, 'next ' .. last, 'NX', 'PX', TICK_MS) then
     redis.call('PUBLISH', TICK, 'next ' .. last)
   end

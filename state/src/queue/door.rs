@@ -1,4 +1,4 @@
-//! The way in: submissions are remembered, appended and counted, one or many in one step.
+//! The way in: one script remembers, appends and counts submissions, one or many.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use crate::queue::{BELL, CLOCK, SEPARATOR, flows};
 use platform::Error;
 use platform::redis::{Redis, Script, integer, number, string, text, unexpected};
 
-/// The most that submissions cost which share an entry.
+/// The most that the submissions of one shared entry may cost together.
 const LARGEST_SHARED: usize = 256 << 10;
 
 /// A submission at the door.
 pub struct Submission<'a> {
     /// Its id.
     pub id: &'a str,
-    /// Hash of its content, a space, and what the door remembers of it for those who ask before it is scored. The hash
-    /// is the same for a resend, another for another content.
+    /// The hash of its content, a space, and the facts that the door returns to a client that asks before it is scored.
+    /// A resend has the same hash; other content has another hash.
     pub mark: &'a str,
     /// `study|site`, for the counters and the site's limit.
     pub scope: &'a str,
     /// `response`, or the kind of report, for the counters.
     pub kind: &'a str,
-    /// Whose turn it takes: see [`names::flow`].
+    /// The flow in which it waits for its turn: see [`names::flow`].
     pub flow: &'a str,
-    /// What it costs a worker, by bytes of memory: its length, or more where it becomes more than that when it is parsed.
+    /// Its cost to a worker, in bytes of memory: its length, or the memory after parsing if that is larger.
     pub cost: usize,
     /// The entry: one line.
     pub payload: &'a str,
-    /// The earlier submission whose place this one takes.
+    /// The earlier submission that this one replaces.
     pub amends: Option<Amends<'a>>,
 }
 
@@ -40,12 +40,13 @@ pub struct Submission<'a> {
 pub struct Amends<'a> {
     /// The earlier submission's id.
     pub id: &'a str,
-    /// The subjects that may have sent it, as [`idempotency::short`](crate::wire::idempotency::short) has them, with spaces between.
+    /// The subjects that may have sent it, written as [`idempotency::short`](crate::wire::idempotency::short) writes
+    /// them, separated by spaces.
     pub subjects: &'a str,
 }
 
-/// What a submission costs a worker: the length of its entry, or the memory that its content takes when it is parsed, an
-/// eighth of it, where that is more. An object takes room for eleven members however few it has.
+/// The cost of a submission to a worker: the length of its entry, or an eighth of the memory that its content takes
+/// when parsed, if that is more. An object takes memory for eleven members, even if it has fewer.
 pub fn cost(payload: &str, content: &Map<String, Value>) -> usize {
     fn memory(value: &Value) -> usize {
         match value {
@@ -62,14 +63,14 @@ pub fn cost(payload: &str, content: &Map<String, Value>) -> usize {
     payload.len().max(object(content) / 8)
 }
 
-/// What became of a submission at the door.
+/// The outcome of a submission at the door.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enqueued {
     /// It is on the stream.
     Queued,
-    /// It was there already, with the same content. The facts are those of the first time.
+    /// It was there already, with the same content. The facts are those of the first submission.
     Duplicate(String),
-    /// Another content is there under this id. The facts are those of the first time.
+    /// Other content is there under this id. The facts are those of the first submission.
     Conflict(String),
     /// It was erased; nothing was written.
     Gone,
@@ -81,13 +82,13 @@ pub enum Enqueued {
     AmendsGone,
     /// The submission it amends is not the current version; nothing was written.
     NotCurrent,
-    /// It was checked by settings that are not in force any more; nothing was written.
+    /// It was checked against settings that are no longer in force; nothing was written.
     Stale,
     /// The stream is full; nothing was written.
     Full,
-    /// So much of its API key waits that no more may; nothing was written.
+    /// Its API key has reached its quota of waiting submissions; nothing was written.
     Quota,
-    /// It came too fast; nothing was written. There is a place after so many seconds.
+    /// It exceeded a rate limit; nothing was written. It may be sent again after so many seconds.
     Limited(u32),
 }
 
@@ -101,12 +102,13 @@ pub struct Door {
 }
 
 impl Door {
-    /// For a stream of so many submissions at most, and so many of each API key.
+    /// Limits the stream to `capacity` submissions, and each API key to `quota` waiting submissions.
     pub fn new(capacity: u64, quota: u64, limits: &Limits) -> Self {
         Self::counting(capacity, quota, limits, names::STATS, "")
     }
 
-    /// For submissions of Vigil's own: they are remembered for so many seconds, and counted elsewhere than those of others.
+    /// For Vigil's own submissions: their idempotency records expire after `seconds`, and they are counted in `stats`,
+    /// apart from the others.
     pub(crate) fn apart(capacity: u64, seconds: u64, stats: &'static str) -> Self {
         Self::counting(capacity, u64::MAX >> 12, &Limits::default(), stats, &format!("'EX', {seconds}"))
     }
@@ -135,9 +137,9 @@ impl Door {
         }
     }
 
-    /// Takes submissions in that one API key sends: remembers each, appends it, counts it, and rings, in one step. Gives
-    /// what became of each, in their order. They were checked by the settings of this revision; an empty one says that
-    /// it does not matter. One that amends another comes alone.
+    /// Takes in submissions of one API key: one script remembers, appends and counts each, and rings. Returns their
+    /// outcomes, in their order. The submissions were checked against the settings of this revision; an empty revision
+    /// turns that check off. An amendment comes alone.
     ///
     /// # Errors
     /// [`platform::Kind::Away`]: nothing is known to have been written; sending them again is safe.
@@ -180,13 +182,13 @@ impl Door {
         enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("enqueue"))
     }
 
-    /// Whether it lets a key or a site in only so often.
+    /// Whether a rate limit applies to a key or a site.
     pub(super) fn is_limited(&self) -> bool {
         self.limited
     }
 
-    /// Takes submissions in as few entries, which cost a fraction of an entry for each, if all are new and have room and
-    /// the revision is in force; else nothing is written.
+    /// Takes submissions in as few entries as possible: a submission in a shared entry costs a fraction of an entry.
+    /// Works only if all are new, all have room and the revision is in force; else nothing is written.
     async fn all_new(&self, redis: &Redis, revision: &str, submissions: &[Submission<'_>]) -> Result<bool, Error> {
         let mut counters: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for one in submissions {
@@ -213,8 +215,8 @@ impl Door {
     }
 }
 
-/// The entries that submissions share: those of one flow, as many as cost little enough. Of each its flow, its cost and its
-/// lines.
+/// Groups submissions into shared entries: each holds submissions of one flow, up to the cost limit. Returns the flow,
+/// the cost and the lines of each entry.
 fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<(&'a str, usize, Vec<&'a str>)> {
     let mut entries: Vec<(&str, usize, Vec<&str>)> = Vec::new();
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
@@ -234,14 +236,14 @@ fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<(&'a str, usize, Vec<&'a st
     entries
 }
 
-/// Whether each has an id of its own.
+/// Whether all ids are different.
 fn are_distinct(submissions: &[Submission<'_>]) -> bool {
     let mut ids: Vec<&str> = submissions.iter().map(|one| one.id).collect();
     ids.sort_unstable();
     ids.windows(2).all(|pair| pair.first() != pair.last())
 }
 
-/// The reply says how many are on the stream, and names the others with what became of them.
+/// Reads the reply: the number of submissions on the stream, then each of the others with its outcome.
 fn enqueued(reply: &[RedisResult], count: usize) -> Option<Vec<Enqueued>> {
     let (queued, others) = reply.split_first()?;
     let (others, rest) = others.as_chunks::<3>();

@@ -1,11 +1,13 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
--- Before this stand STATS and SETTINGS (keys), KEEP (what SET is told so that a mark ends; nothing where the worker sees to
--- it), flows.lua, door.lua, which defines `room`, `quota` and `ring`, and with limits limits.lua, which defines `limit`.
--- KEYS  the once mark of each submission; with limits the bucket of the key, then the bucket of the site of each
---       submission; for an amendment, which comes alone, at the end the amended one's once mark and superseded mark
+-- Before this stand STATS and SETTINGS (keys), KEEP (the SET arguments that let an idempotency record expire; empty if
+-- the worker sets its expiry), flows.lua, door.lua, which defines `room`, `quota` and `ring`, and with limits
+-- limits.lua, which defines `limit`.
+-- KEYS  the idempotency record of each submission; with limits the bucket of the key, then the bucket of the site of
+--       each submission; for an amendment, which comes alone, at the end the amended one's idempotency record and
+--       superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       content hash and facts, stats suffix, flow, cost, payload; for an amendment at the end the subjects, as marks name them,
---       whose submissions it may take the place of, and its id
+--       content hash and facts, stats suffix, flow, cost, payload; for an amendment at the end the subjects, as
+--       idempotency records name them, whose submissions it may replace, and its id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
 --       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
@@ -17,7 +19,7 @@ if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   end
   return out
 end
--- Most come alone, are new and find room.
+-- The common case: one submission, new, with room.
 if #ARGV == 6 and not limit and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
   and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
   local entry = append('score', ARGV[4], ARGV[6], ARGV[5], 1)
@@ -31,7 +33,7 @@ local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
 local function refused(mark)
-  -- See mark.rs. Of an erased submission subject and kind are not known any more.
+  -- For the format of the record see idempotency.rs. The record of an erased submission has no subject and no kind.
   local study, site, what = string.match(mark, '^%S+ (%S+) (%S+) %S+ %S+ (%S+)$')
   local amended = redis.call('GET', KEYS[#KEYS - 1]) or ''
   local hash, its_study, its_site, who, its_what = string.match(amended, '^(%S+) (%S+) (%S+) %S+ ?(%S*) ?(%S*)$')
@@ -53,7 +55,7 @@ for number = 1, count do
   local within = open and quota(string.match(flow, '^[^|]*')) > 0
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
   if limit then
-    -- A batch is sent again whole: what is there already must not use up what the rest needs.
+    -- Clients resend a batch whole. Submissions that are there already must not use up the room that the rest needs.
     if count > 1 then first = redis.call('GET', key) end
     if not first then wait, take = limit(number, count) end
   end

@@ -1,13 +1,13 @@
--- Ends entries and does what follows from them, whole or not at all. An entry that is no longer in this worker's hands was
--- finished by somebody else, or waits again: nothing follows from it. One of an erased submission is left as it is. The
--- submissions that share an entry come together. flows.lua stands before this.
+-- Ends entries and runs their follow-ups, all or nothing. If this worker no longer holds an entry, another worker has
+-- finished it or it waits again: its follow-ups do not run. The entry of an erased submission is left as it is.
+-- Submissions that share an entry come together. flows.lua stands before this.
 -- KEYS  dead, clock, follow-up bell, erased
--- ARGV  queue, holder, lease ms, follow-up queue, its channel, bell ms, clock channel, clock ms, announcement of a tick, what
---       the once marks of submissions begin with, for how many seconds they stay,
---       then what is ended as JSON: [[id, submission or "", [FOLLOW-UP]]]
---       FOLLOW-UP = ["push", payload] (onto the follow-up queue, in the entry's flow) | ["delay", until this ms, flow, payload]
---       | ["dead", reason, payload in hex] | ["index", sorted set, ms, member] | ["count", hash, field]
---       | ["unpin", key]
+-- ARGV  queue, holder, lease ms, follow-up queue, its channel, bell ms, clock channel, clock ms, announcement of a
+--       tick, the prefix of the submissions' idempotency records, for how many seconds they stay,
+--       then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
+--       FOLLOW-UP = ["push", payload] (onto the follow-up queue, in the entry's flow)
+--       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
+--       | ["index", sorted set, ms, member] | ["count", hash, field] | ["unpin", key]
 -- Gives how many of them this call ended, then the erased submissions
 local queue, holder = ARGV[1], ARGV[2]
 alive(holder, true, clock_ms(), ARGV[3])

@@ -1,4 +1,4 @@
-//! The end of entries, and what follows from it.
+//! Ends entries, with their follow-ups.
 
 use crate::names::{self, Queue};
 use crate::queue::holder::{Holder, LEASE};
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use spin_sdk::redis::RedisResult;
 
-/// What follows from an entry, as the script reads it: written as it is said, for a worker says it of thousands.
+/// The follow-ups of an entry, in the form that the script reads. Each is written at once, because a worker has
+/// thousands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FollowUps(Pieces);
 
@@ -25,61 +26,62 @@ impl FollowUps {
         self.0.raw("[\"").raw(what).raw("\",")
     }
 
-    /// Hand this to the next queue, in the flow of the entry.
+    /// Appends this payload to the next queue, in the flow of the entry.
     pub fn push(&mut self, payload: &str) {
         self.one("push").text(payload).raw("]");
     }
 
-    /// Come back with this at a time, milliseconds since the epoch, in this flow.
+    /// Brings this payload back at a time, milliseconds since the epoch, in this flow.
     pub fn delay(&mut self, until_ms: i64, flow: &str, payload: &str) {
         self.one("delay").number(until_ms).raw(",").text(flow).raw(",").text(payload).raw("]");
     }
 
-    /// Give this up for a reason. The reason is a fixed word. The payload need not be text.
+    /// Writes a dead letter with a reason. The reason is a fixed word. The payload need not be text.
     pub fn dead(&mut self, reason: &'static str, payload: &[u8]) {
         self.one("dead").text(reason).raw(",").text(&hex(payload)).raw("]");
     }
 
-    /// Write into the index of this key, at a time in milliseconds since the epoch, this member.
+    /// Adds this member to the index of this key, at a time in milliseconds since the epoch.
     pub fn index(&mut self, key: &str, at_ms: i64, member: &str) {
         self.one("index").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
     }
 
-    /// Delete the decision that was kept of this submission or entry.
+    /// Deletes the pinned decision of this submission or entry.
     pub fn unpin(&mut self, id: &str) {
         self.one("unpin").text(&names::pinned(id)).raw("]");
     }
 
-    /// Add one to this counter of the hash of this key.
+    /// Adds one to this counter in the hash of this key.
     pub fn count(&mut self, key: &str, field: &str) {
         self.one("count").text(key).raw(",").text(field).raw("]");
     }
 }
 
-/// An entry that is done, and what follows from it.
+/// An entry that is done, with its follow-ups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
     /// The entry's id in the stream.
     pub id: String,
-    /// The submission that must not have been erased meanwhile: then the entry is not ended, and nothing follows.
+    /// The submission of the entry. If it was erased meanwhile, the entry is not ended and its follow-ups do not run.
     pub submission: Option<String>,
-    /// What follows.
+    /// The follow-ups.
     pub follow_ups: FollowUps,
 }
 
-/// What became of what was to be ended.
+/// The result of a call of [`finish()`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How much of it was still this worker's to end.
+    /// How many entries this call ended: the worker still held them.
     pub count: usize,
-    /// The submissions that were erased: their entries are still claimed, with whatever else these hold.
+    /// The submissions that were erased. Their entries are still claimed, with all other submissions in them.
     pub erased: Vec<String>,
 }
 
-/// Ends entries and does what follows, in one step. The door remembers their submissions for so long from now on.
+/// Ends entries and runs their follow-ups, in one script. The idempotency records of their submissions expire this long
+/// after the call.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is taken for dead.
+/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is declared dead.
 pub async fn finish(
     redis: &Redis,
     queue: Queue,
@@ -90,7 +92,7 @@ pub async fn finish(
     if entries.is_empty() {
         return Ok(Ended::default());
     }
-    // Only alerts follow from an entry, so there is one stream that they can go to.
+    // Alerts are the only follow-ups that go to a queue, so there is one queue for them.
     let next = Queue::Dispatch;
     let keys = [names::DEAD, names::CLOCK, next.bell(), names::ERASED];
     holder.told();
@@ -112,7 +114,7 @@ pub async fn finish(
     ended(&reply).ok_or_else(|| unexpected("finish"))
 }
 
-/// Entries as the script reads them.
+/// Writes entries as the script reads them.
 fn told(entries: &[Finished]) -> String {
     let room: usize = entries.iter().map(|one| one.follow_ups.0.as_str().len() + 80).sum();
     let mut told = Pieces::with_room(room);

@@ -1,11 +1,13 @@
--- The flows of the queues. A flow is what one API key sends for one site of a study, `key|study|site`: its entries wait in a
--- list, in their order. Flows are served in turn: keys share a queue evenly by cost, the studies of a key share what the key
--- gets, the sites of a study what the study gets. A ring is the sorted set of those that share, by the cost they were served;
--- the least is next, and a newcomer starts level with the least (start-time fair queueing).
--- Entries that were lost with their worker wait in flows of a key of their own, so that they come soon: RETRY; those lost
--- twice, which may be what brings workers down, under SUSPECT, and are handed out alone.
--- Before this stand the names of keys, see names.rs: STREAM, MORE, FLOW, RING, HELD, LOST, LOAD, HOLDERS, RETURNED, RESERVED,
--- DUE, and QUEUES, a list. An API key's part of a flow never is RETRY or SUSPECT.
+-- The flows of the queues. A flow is what one API key sends for one site of a study, `key|study|site`. Its entries wait
+-- in a list, in their order. Flows are served in turn, by start-time fair queueing: the keys share a queue evenly by
+-- cost, the studies of a key share its part, and the sites of a study share the study's part. A ring is a sorted set of
+-- those that share, scored by the cost served so far. The lowest is next; a newcomer starts level with the lowest.
+--
+-- Entries that were lost with their worker wait in flows of special keys. RETRY is for entries lost once: they come
+-- soon. SUSPECT is for entries lost twice, which may be the ones that crash workers: they are handed out alone.
+--
+-- Before this stand the names of keys, see names.rs: STREAM, MORE, FLOW, RING, HELD, LOST, LOAD, HOLDERS, RETURNED,
+-- RESERVED, DUE, and QUEUES, a list. No API key has the id RETRY or SUSPECT.
 local RETRY, SUSPECT, MOST_ARGUMENTS = '!', '!!', 1000
 
 local function whole(number)
@@ -18,7 +20,7 @@ local function clock_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Calls a command with many arguments, some at a time. Gives the sum of what it gives.
+-- Calls a command with many arguments in several calls. Gives the sum of the replies.
 local function in_parts(command, key, arguments, step)
   local sum = 0
   for first = 1, #arguments, step or MOST_ARGUMENTS do
@@ -28,7 +30,7 @@ local function in_parts(command, key, arguments, step)
   return sum
 end
 
--- Whether an entry came in before another, by their ids.
+-- Whether one entry came in before the other, by their ids.
 local function before(one, other)
   local ms, number = string.match(one, '^(%d+)-(%d+)')
   local its_ms, its_number = string.match(other, '^(%d+)-(%d+)')
@@ -43,7 +45,7 @@ local function rings_of(queue, flow)
   return {keys, key, studies, study, studies .. '|' .. study, site}
 end
 
--- Adds submissions to those of an API key that are not finished.
+-- Adds to the number of unfinished submissions of an API key.
 local function burden(queue, flow, by)
   if queue == 'score' then
     local key = string.match(flow, '^[^|]*')
@@ -51,7 +53,7 @@ local function burden(queue, flow, by)
   end
 end
 
--- Lets an entry of the stream wait in its flow: as the last, or, if it waited before, ahead of those that came in after it.
+-- Lets an entry of the stream wait in its flow, at the end. An entry that waited before goes ahead of later entries.
 local function line_up(queue, flow, id, cost, count, again)
   local list, member, earlier, length = FLOW .. queue .. ':' .. flow, id .. ' ' .. cost .. ' ' .. count, {}, nil
   if again then
@@ -78,7 +80,7 @@ local function line_up(queue, flow, id, cost, count, again)
   burden(queue, flow, count)
 end
 
--- Puts an entry onto a queue: `count` submissions, a line each. Gives its id.
+-- Appends an entry to a queue: `count` submissions, a line each. Gives its id.
 local function append(queue, flow, payload, cost, count)
   local id
   if count > 1 then
@@ -91,7 +93,7 @@ local function append(queue, flow, payload, cost, count)
   return id
 end
 
--- Takes the first entries of a flow away, which were worth `cost`, and lets the next flow have its turn.
+-- Removes the first entries of a flow, whose cost was `cost`, and passes the turn to the next flow.
 local function serve(queue, flow, entries, cost)
   local list, rings = FLOW .. queue .. ':' .. flow, rings_of(queue, flow)
   redis.call('LTRIM', list, entries, -1)
@@ -107,7 +109,7 @@ local function serve(queue, flow, entries, cost)
   end
 end
 
--- How many of the workers died with which an entry was lost: those that were taken for dead and went on did no harm.
+-- Counts the workers that died while they held an entry. A worker that was declared dead but went on does not count.
 local function losses(lost)
   local count = 0
   for name in string.gmatch(lost or '', ' (%S+)') do
@@ -116,8 +118,8 @@ local function losses(lost)
   return count
 end
 
--- Notes that a worker lives; `known` says that it was noted before. One that was taken for dead meanwhile has lost nothing
--- but its entries, and these are not held against it. Gives whether it was.
+-- Notes that a worker is alive; `known` says whether it was noted before. A worker that was declared dead meanwhile has
+-- lost its entries, but the loss does not count against these. Gives whether it was declared dead.
 local function alive(holder, known, now, lease)
   local was_dead = known and not redis.call('ZSCORE', HOLDERS, holder)
   if was_dead then
@@ -128,7 +130,7 @@ local function alive(holder, known, now, lease)
   return was_dead
 end
 
--- Ends entries that are in somebody's hands. `held` is what HELD says of each. Gives nothing.
+-- Ends entries that a worker holds. `held` is their values in HELD. Gives nothing.
 local function finished(queue, ids, held)
   in_parts('XDEL', STREAM .. queue, ids)
   in_parts('HDEL', HELD .. queue, ids)
@@ -141,7 +143,7 @@ local function finished(queue, ids, held)
   end
   in_parts('HDEL', LOST .. queue, lost)
   if more > 0 and redis.call('DECRBY', MORE, more) < 0 then
-    -- The stream was trimmed by hand.
+    -- Somebody trimmed the stream by hand.
     redis.call('DEL', MORE)
   end
   for key, count in pairs(loads) do
@@ -149,12 +151,12 @@ local function finished(queue, ids, held)
   end
 end
 
--- The most that a payload may cost of which nothing but its length is known: documents have bounded contents.
+-- The highest possible cost of a payload of which only the length is known. Documents have bounded contents.
 local function most_cost(payload)
   return 8 * #payload
 end
 
--- Puts an entry that a worker has lost where it waits again. What several submissions shared is shared no longer.
+-- Lets an entry that a worker lost wait again. If it held several submissions, each becomes an entry of its own.
 local function lost(queue, id, holder, cost, count, flow)
   local names = (redis.call('HGET', LOST .. queue, id) or id) .. ' ' .. holder
   local again = (losses(names) > 1 and SUSPECT or RETRY) .. string.match(flow, '|.*$')
@@ -172,8 +174,8 @@ local function lost(queue, id, holder, cost, count, flow)
   redis.call('DECRBY', MORE, count - 1)
 end
 
--- Lets what dead workers held wait again, and makes due what they had reserved. A name that begins with a tilde is nobody's:
--- so rests what was given back for a while, and it comes back as if nobody had had it.
+-- Lets the entries of dead workers wait again, and makes their reserved work due. A name that begins with a tilde is no
+-- worker: it holds released entries for a while. These come back without counting the attempt.
 local function bury(now)
   local dead, is_dead = redis.call('ZRANGEBYSCORE', HOLDERS, '-inf', whole(now), 'LIMIT', 0, 100), {}
   if #dead == 0 then return end

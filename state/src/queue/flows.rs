@@ -1,11 +1,11 @@
-//! What all scripts have in common that work on the queues.
+//! The base of all scripts that work on the queues.
 
 use crate::names::{self, Queue};
 use platform::Error;
 use platform::redis::{self, Redis};
 use spin_sdk::redis::{RedisParameter, RedisResult};
 
-/// A script with what it needs before it: the names of keys, and the functions of `flows.lua`.
+/// A script, preceded by the names of keys and the functions of `flows.lua`.
 pub fn before(script: &str) -> String {
     let queues: Vec<String> = Queue::ALL.iter().map(|queue| format!("'{}'", queue.name())).collect();
     format!(
@@ -41,7 +41,7 @@ pub(crate) async fn eval(
     eval_again(redis, script, keys, || arguments.clone()).await
 }
 
-/// The same for a script that must know whether it is sent for the second time: `arguments` is called each time.
+/// The same for a script that must know whether it is sent a second time. `arguments` is called before each send.
 ///
 /// # Errors
 /// As [`Redis::command`].

@@ -1,11 +1,11 @@
 //! Group commit of single submissions.
 //!
-//! Guarantee: each submission has its own outcome, as if it had gone in alone. A sender that is gone holds up no other.
+//! Guarantee: each submission has its own outcome, as if it had gone in alone. A sender that is gone delays no other.
 //!
-//! Mechanism: one enqueue script runs per instance. Requests that arrive meanwhile queue up; when it ends, the oldest waiter
-//! becomes leader and sends them all in one script, which costs little more than a script for one. Each waiter reads a stream;
-//! dropping the writer wakes it. A waiter that wakes without an outcome, because its leader was dropped, starts over: sending
-//! a submission twice does no harm.
+//! Mechanism: one enqueue script runs per instance. Requests that arrive meanwhile queue up. When it ends, the oldest
+//! waiter becomes leader and sends them all in one script, which costs little more than a script for one. Each waiter
+//! reads a stream; dropping the writer wakes it. If a leader is dropped, its waiters wake without an outcome and start
+//! over: sending a submission twice does no harm.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -119,8 +119,8 @@ impl Waiting {
 }
 
 impl Door {
-    /// Enqueues one submission as [`Door::enqueue`] does, in a group with others that arrived while a script was under way. With
-    /// rate limits each goes in alone, and so does an amendment.
+    /// Enqueues one submission as [`Door::enqueue`] does, in a group with others that arrived while a script was
+    /// running. With rate limits each goes in alone, and so does an amendment.
     ///
     /// # Errors
     /// As [`Door::enqueue`].

@@ -1,12 +1,13 @@
-//! Who holds work, and proves that it lives.
+//! Holders: the names of workers, and their signs of life.
 //!
-//! Guarantee: what a worker holds (entries of queues, work that it reserved, places at receivers and services) is nobody
-//! else's while the worker lives, and somebody else's at most [`LEASE`] and a tick after it died. A worker that was stopped
-//! and goes on finds that it holds nothing any more; that is not counted as an attempt.
+//! Guarantee: while a worker lives, nobody else gets what it holds: entries of queues, work that it reserved, semaphore
+//! slots at receivers and services. After it died, somebody else gets it within [`LEASE`] and a tick. A worker that was
+//! stopped and goes on learns that it holds nothing any more; that does not count as an attempt.
 //!
-//! Mechanism: each drain, and each request that holds a place, has a name. One sorted set has the names, by when they are taken
-//! for dead by Redis' own clock. Claiming and finishing renew the name; a worker that does something else for longer renews
-//! it beside that. Whoever claims next, and the clock, lets what the dead held wait again (`queue/flows.lua`).
+//! Mechanism: each drain has a name, and so has each request that holds a slot. One sorted set has the names, each with
+//! the time at which it is declared dead, by Redis' own clock. Claiming and finishing renew the name. A worker that is
+//! busy with something else renews it in the background. The next claim, and the clock, let the entries of dead holders
+//! wait again (`queue/flows.lua`).
 
 use crate::queue::flows;
 use platform::redis::{Redis, millis, string, text, unexpected};
@@ -17,12 +18,12 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 
-/// A worker that has not been heard of for this long is taken for dead.
+/// A worker that gives no sign of life for this long is declared dead.
 pub const LEASE: Duration = Duration::from_secs(2);
-/// A worker that does something else for long renews its name this often.
+/// A worker that is busy with something else renews its name this often.
 pub const RENEWAL: Duration = Duration::from_millis(600);
 
-/// The name of one drain, or of one request that holds a place.
+/// The name of one drain, or of one request that holds a slot.
 #[derive(Debug)]
 pub struct Holder {
     name: String,
@@ -31,23 +32,23 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// A name that nobody has.
+    /// Creates a unique name.
     #[expect(clippy::new_without_default, reason = "no two are alike")]
     pub fn new() -> Self {
         Holder { name: format!("{:032x}", clock::random_bits()), renewed: Cell::new(None), claims: Cell::new(0) }
     }
 
-    /// The name, in which there is neither a blank nor a colon nor a dot.
+    /// The name. It contains no blank, no colon and no dot.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it is time to renew it.
+    /// Whether the name must be renewed.
     pub fn is_stale(&self) -> bool {
         self.renewed.get().is_none_or(|at| at.elapsed() >= RENEWAL)
     }
 
-    /// Whether Redis has been told of it. The caller tells now, by the script that it sends.
+    /// Whether Redis knows the name already. The caller's next script tells Redis.
     pub(crate) fn told(&self) -> &'static str {
         if self.renewed.replace(Some(Instant::now())).is_some() { "1" } else { "0" }
     }
@@ -57,7 +58,7 @@ impl Holder {
         self.claims.replace(self.claims.get().wrapping_add(1))
     }
 
-    /// Says that it lives. Gives whether it still holds what it held: not if it was taken for dead meanwhile.
+    /// Renews the name. Returns whether the worker still holds what it held: not if it was declared dead meanwhile.
     ///
     /// # Errors
     /// [`platform::Kind::Away`].
@@ -67,11 +68,11 @@ impl Holder {
         Ok(reply.first().and_then(string).ok_or_else(|| unexpected("renew"))? == "1")
     }
 
-    /// Asks, if it has not been renewed for long, whether it still holds what it held. A worker that was stopped and goes on
-    /// must not write what it made before: another may have done the work since.
+    /// If the last renewal is long ago, asks whether the worker still holds what it held. A worker that was stopped and
+    /// goes on must not write its old results: another worker may have done the work since.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`], also when it was taken for dead.
+    /// [`platform::Kind::Away`], also when it was declared dead.
     pub async fn still_holds(&self, redis: &Redis) -> Result<(), Error> {
         if !self.is_stale() || self.renew(redis).await? {
             return Ok(());
@@ -79,16 +80,16 @@ impl Holder {
         Err(Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now"))
     }
 
-    /// Leaves. What it holds without knowing of it, because a reply was lost, waits again.
+    /// Leaves. If a claim's reply was lost, the worker holds entries without knowing it: these wait again.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`]: the name ends by itself.
+    /// [`platform::Kind::Away`]: the name expires by itself.
     pub async fn leave(&self, redis: &Redis) -> Result<(), Error> {
         flows::eval(redis, lua!("queue/leave.lua"), &[], vec![text(&*self.name)]).await.map(|_| ())
     }
 
-    /// Does something that may take long, and renews the name beside it. That Redis is away then does not end the work: it
-    /// is told when the work ends.
+    /// Runs work that may take long, and renews the name meanwhile. If Redis is unavailable, the work still goes on;
+    /// the caller learns of it when the work ends.
     pub async fn keep<T>(&self, redis: &Redis, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {

@@ -1,5 +1,5 @@
--- Takes the clock's lease for the tick that a message announces. Only the message that is announced last may: a lost
--- and repeated, or a late one finds another mark.
+-- Takes the clock's lease for the tick that a message announces. Only the message announced last can take it: a
+-- repeated or late message finds another value.
 -- KEYS clock; ARGV announcement, lease, lease ms. Gives '1' if taken
 local mark = redis.call('GET', KEYS[1])
 -- A repeated call finds its own lease.

@@ -1,10 +1,10 @@
--- Looks at the token buckets before a submission is taken in. It stands before enqueue.lua where there are limits;
--- without limits nobody sends or runs it. Before this stand KEY_TOKEN and KEY_BURST, SITE_TOKEN and SITE_BURST:
--- microseconds per token and per burst, a burst of 0 for no limit.
--- A bucket is the moment at which it will be full again, and vanishes then. Tokens are taken from all of them or none.
+-- Checks the token buckets before a submission is taken in. It stands before enqueue.lua where there are limits;
+-- without limits it is neither sent nor run. Before this stand KEY_TOKEN and KEY_BURST, SITE_TOKEN and SITE_BURST:
+-- microseconds per token and per burst, a burst of 0 for no limit. A bucket is stored as the time at which it will be
+-- full again, and expires then. Tokens are taken from all buckets or from none.
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
--- Gives how many milliseconds to wait, and if none, how to take the tokens.
+-- Gives the milliseconds to wait; if there is no wait, gives also how to take the tokens.
 local function limit(number, count)
   local first = count + 1
   local wait, taken = 0, {}

@@ -1,11 +1,12 @@
-//! Decisions that are kept before they are stored.
+//! Pins: decisions that Redis keeps before they are stored.
 //!
-//! Guarantee: of an entry whose outcome depends on when it is worked on (a history, a risk service's answer, the rules of a
-//! study), every worker stores the outcome that was decided first, until the entry is ended. A worker that was stopped after
-//! its last look at Redis and goes on writes the bytes that the store has by then.
+//! Guarantee: some outcomes depend on the time of the work: on earlier submissions, a risk service's answer, the rules
+//! of a study. For such an entry every worker stores the outcome that was decided first, until the entry is ended. A
+//! worker that was stopped after its last call to Redis and goes on writes the same bytes as the store has by then.
 //!
-//! Mechanism: the decision is kept in Redis before the store is written, unless there is one already; a worker that was taken
-//! for dead keeps none. The script that ends the entry deletes it ([`super::FollowUps::unpin`]).
+//! Mechanism: the decision goes into Redis before the store is written, unless a decision is there already. A worker
+//! that was declared dead can pin nothing. The script that ends the entry deletes the pin
+//! ([`super::FollowUps::unpin`]).
 
 use crate::names;
 use crate::queue::flows;
@@ -16,16 +17,16 @@ use std::time::Duration;
 
 use spin_sdk::redis::RedisResult;
 
-/// How long a decision is kept of an entry that nobody ends: longer than a worker may be stopped.
+/// How long a decision is kept if nobody ends its entry: longer than a worker may be stopped.
 const KEPT: Duration = Duration::from_hours(24);
-/// The most decisions that one script keeps.
+/// The most decisions in one script.
 const MOST: usize = 256;
 
-/// Keeps decisions, each under the id of its submission or entry. Gives for each the decision that stands, if it is not this
-/// one.
+/// Pins decisions, each under the id of its submission or entry. Returns for each the decision that stands, if it is
+/// another one.
 ///
 /// # Errors
-/// [`Kind::Away`], also when the worker was taken for dead.
+/// [`Kind::Away`], also when the worker was declared dead.
 pub async fn pin(redis: &Redis, holder: &Holder, decisions: &[(String, String)]) -> Result<Vec<Option<String>>, Error> {
     let mut standing = Vec::with_capacity(decisions.len());
     for some in decisions.chunks(MOST) {

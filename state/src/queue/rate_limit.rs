@@ -1,11 +1,10 @@
-//! Limits on how fast a key and a site may send.
+//! Rate limits of API keys and sites.
 //!
-//! Guarantee: over any stretch of time no more gets through than the burst and what the rate gives for that stretch,
-//! over all instances together, because the bucket is looked at in the very script that takes the submission in. What
-//! is refused takes no token. In a batch a row that is there already takes none either, so that a batch which was cut
-//! short comes further each time it is sent.
+//! Guarantee: in any period, all instances together let through at most the burst plus the rate times the period,
+//! because the script that takes the submission in checks the bucket. A refused submission takes no token. In a batch,
+//! a row that is there already takes no token either, so a batch that was cut short gets further each time it is sent.
 //!
-//! Not for: load as a whole. A full queue is what says that.
+//! Not for: total load. The capacity of the queue bounds that.
 
 /// A token bucket: so many a second, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +18,8 @@ const SLOWEST: f64 = 0.001;
 const MOST: f64 = 1_000_000.0;
 
 impl Rate {
-    /// Reads `0` as no limit, else a rate a second and, after a comma, a burst; without it, what a second gives.
+    /// Reads `0` as no limit, else a rate per second and, after a comma, a burst. Without a burst, it is the tokens of
+    /// a second.
     ///
     /// # Errors
     /// The rule, if the text breaks it.
@@ -41,7 +41,7 @@ impl Rate {
         if sound { Ok(Some(Rate { per_second, burst })) } else { Err(rule()) }
     }
 
-    /// Microseconds to earn one token, and microseconds to earn a burst.
+    /// Microseconds per token, and microseconds per burst.
     fn microseconds(self) -> (f64, f64) {
         let token = 1_000_000.0 / self.per_second;
         (token, token * self.burst)
@@ -58,12 +58,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether there are none.
+    /// Whether there are no limits.
     pub fn is_off(&self) -> bool {
         self.per_key.is_none() && self.per_site.is_none()
     }
 
-    /// The script that looks at the buckets, with these limits before it.
+    /// The script that checks the buckets, preceded by these limits.
     pub(crate) fn script(&self, script: &str) -> String {
         let rate = |rate: Option<Rate>| rate.map_or((0.0, 0.0), Rate::microseconds);
         let ((key, keys), (site, sites)) = (rate(self.per_key), rate(self.per_site));

@@ -1,5 +1,5 @@
--- Gives entries back that could not be finished for a reason that is not theirs: they rest for a while, and the attempt is not
--- counted. An id may come several times, with each submission of the entry. flows.lua stands before this.
+-- Gives back entries that could not be finished for a reason that is not theirs. They rest for a while, and the attempt
+-- does not count. An id may come several times, once for each submission of the entry. flows.lua stands before this.
 -- ARGV queue, holder, ms to rest, the name under which they rest, ids. Gives how many rest
 local queue, holder, count = ARGV[1], ARGV[2], 0
 for i = 5, #ARGV do

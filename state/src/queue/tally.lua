@@ -1,4 +1,4 @@
--- Adds to the counters. The hash keeps its bounds: once it is large, a new field is counted as the one given in its place.
+-- Adds to the counters. The hash is bounded: when it is full, a new field is counted under its substitute instead.
 -- KEYS  stats
 -- ARGV  most fields, then for each counter: field, the one in its place, how many
 for i = 2, #ARGV, 3 do

@@ -1,12 +1,12 @@
--- One tick of the clock: lets what dead workers held wait again, moves what is due onto its queue, rings for what waits, and
--- publishes the next tick while anything is left to watch. flows.lua stands before this.
+-- One tick of the clock: lets the entries of dead workers wait again, moves due entries onto their queues, rings for
+-- waiting entries, and publishes the next tick while anything is left to watch. flows.lua stands before this.
 -- KEYS  clock, dead, then for each queue: bell
--- ARGV  now ms, bell ms, clock channel, clock ms, most to move, the running tick's lease or '', announcement of the next tick,
---       '1' if there is always something to watch, then for each queue: name, channel
+-- ARGV  now ms, bell ms, clock channel, clock ms, most to move, the running tick's lease or '', announcement of the
+--       next tick, '1' if there is always something to watch, then for each queue: name, channel
 -- Gives entries moved, '1' if the clock goes on
 local now, moved = tonumber(ARGV[1]), 0
 if ARGV[6] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[6] then
-  -- The lease ran out and somebody else ticks.
+  -- The lease ran out, and another host ticks.
   return {0, '0'}
 end
 bury(clock_ms())
@@ -19,13 +19,13 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0
   if queue and known[queue] then
     append(queue, flow, payload, #payload, 1)
   else
-    -- Written by another version: nobody here can do it, and it must not be waited for.
+    -- Another version wrote it. No code here can handle it, and it must not be waited for.
     redis.call('XADD', KEYS[2], '*', 'q', 'due', 'reason', 'unreadable-entry', 'd', member)
   end
   redis.call('ZREM', DUE, member)
   moved = moved + 1
 end
--- There may be more that is due.
+-- The limit was reached: more may be due.
 local announcement = ARGV[7] .. (moved == tonumber(ARGV[5]) and ' now' or '')
 local watching = ARGV[8] == '1'
 for q = 9, #ARGV, 2 do
@@ -37,7 +37,7 @@ for q = 9, #ARGV, 2 do
     redis.call('PUBLISH', ARGV[q + 1], '')
   end
 end
--- What a worker has reserved is on no queue: the worker's name has to be watched.
+-- Reserved work is on no queue, so the worker's name must be watched.
 watching = watching or redis.call('EXISTS', DUE, HOLDERS) > 0
 if watching then
   local mark = redis.call('GET', KEYS[1])
@@ -45,8 +45,8 @@ if watching then
     redis.call('SET', KEYS[1], announcement, 'PX', ARGV[4])
     redis.call('PUBLISH', ARGV[3], announcement)
   else
-    -- Announced, and perhaps to nobody; or the lease of a tick, which may have died with its host. Whoever hears this takes
-    -- it, once, and a tick that lives finds that somebody else goes on.
+    -- The value is an announcement that perhaps nobody heard, or the lease of a tick that may have died with its host.
+    -- Who hears this message takes the lease, once. A tick that still lives finds that another host goes on.
     redis.call('PUBLISH', ARGV[3], mark)
   end
 elseif ARGV[6] ~= '' then

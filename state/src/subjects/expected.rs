@@ -1,4 +1,4 @@
-//! What is awaited of a subject, as it travels: a look at what did not come.
+//! Expected submissions, and the queue entry that looks for a missing one.
 
 use domain::Timestamp;
 use domain::overdue::{DIARY, OverdueRule, judge};
@@ -10,8 +10,8 @@ use crate::wire::entry::Submission;
 use platform::redis::{Redis, number, text};
 use platform::{Error, kv};
 
-/// A look at what did not come. Its bytes are the same for a subject and what is awaited of it, so that of all that waits
-/// for its time there is one at most.
+/// A look: the check whether an expected submission is missing. It has the same bytes for the same subject and expected
+/// submission, so at most one look is due for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Look {
@@ -25,10 +25,10 @@ pub struct Look {
     pub awaited: String,
 }
 
-/// What was awaited when a submission came in; none if it is nothing of the kind.
+/// The expected instrument or diary that a submission counts for; none if it counts for none.
 pub fn what(submission: &Submission) -> Option<&str> {
     match (&submission.amends, &submission.instrument, submission.kind.as_str()) {
-        // A correction is no sign of life.
+        // A correction shows nothing about when the next submission comes.
         (Some(_), _, _) => None,
         (None, Some(instrument), _) => Some(instrument),
         (None, None, "diary") => Some(DIARY),
@@ -36,8 +36,8 @@ pub fn what(submission: &Submission) -> Option<&str> {
     }
 }
 
-/// The look that is due after a submission, by the rules on what is awaited then, with when the submission came in and when
-/// to look; none where nothing is awaited.
+/// The look that is due after a submission, by the rules of its study, with the time of receipt and the time of the
+/// look; none if no submission is expected.
 pub fn after<'a>(
     submission: &Submission,
     rules: impl FnOnce(&str) -> &'a [OverdueRule],
@@ -48,8 +48,8 @@ pub fn after<'a>(
     Some((Look::after(submission, what), received, received.plus_ms(look_after_ms)))
 }
 
-/// Remembers that a submission came in and when to look, where Redis has lost it. A look that is due later stays. Gives
-/// whether the submission was not known.
+/// If Redis has lost them, puts back the record that a submission came in and the look that is due. A look that is due
+/// later stays. Returns whether the submission was missing.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
@@ -67,19 +67,19 @@ pub async fn put_back(
 }
 
 impl Look {
-    /// The look at what may follow a submission.
+    /// The look after a submission.
     pub fn after(submission: &Submission, awaited: &str) -> Self {
         let Submission { study_id, site_id, subject, .. } = submission;
         let (study, site, subject) = (study_id.clone(), site_id.clone(), subject.clone());
         Look { study, site, subject, awaited: awaited.to_owned() }
     }
 
-    /// Where it is known what came in.
+    /// The key of the set of received submissions.
     pub fn received(&self) -> String {
         names::received(&self.subject, &self.awaited)
     }
 
-    /// Whose turn it takes there: nobody's who sends, so that there is one look whoever sent.
+    /// The flow of the look. It belongs to no API key, so there is one look for all senders.
     pub fn flow(&self) -> String {
         names::flow("", &self.study, &self.site)
     }

@@ -1,4 +1,4 @@
--- Writes for subjects which subjects their person has, if the caller still holds the lock, and gives the lock back.
+-- Writes for each subject all subjects of its person, if the caller still holds the lock, and gives the lock back.
 -- KEYS lock, links; ARGV the lock's token, then for each subject: it, its person or '' for nobody but itself
 -- Gives '1' if it is written
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then

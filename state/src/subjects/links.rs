@@ -1,11 +1,13 @@
-//! Linked subjects: a patient who moves to another site is a subject of each, and somebody said that these are one person.
+//! Linked subjects. A patient who moves to another site is a subject of each site; a link says that these are one
+//! person.
 //!
-//! Guarantee: a link is made and taken back by an explicit act, with a record in the audit chain of both subjects. What is
-//! decided for a person (series, changes, what does not come) follows it; what a key may see does not.
+//! Guarantee: a link is made and taken back by an explicit act, with a record in the audit chain of both subjects. The
+//! decisions for a person (series, changes, overdue submissions) use all its subjects. A key sees no more than before.
 //!
-//! Mechanism: each subject's links rest at `subject/<pseudonym>/links`. No link closes a circle, so that taking one back
-//! parts a person in two. A hash in Redis has for every linked subject all subjects of the person; it is derived from the
-//! records, and whoever asks for what nobody linked pays one look at it, in a script that runs anyway or beside it.
+//! Mechanism: each subject's links are stored at `subject/<pseudonym>/links`. No link closes a circle, so taking one
+//! back splits a person in two. A hash in Redis holds, for every linked subject, all subjects of the person. It is
+//! derived from the records. For a subject without links it costs one lookup, in a script that runs anyway or beside
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,7 +27,7 @@ use platform::{Error, Kind};
 pub const MOST: usize = 16;
 /// How long a change may take before another may begin; longer than any request.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long all links may take to be read.
+/// How long reading all links may take.
 const LONG_LEASE: Duration = Duration::from_secs(60);
 
 /// The links of a subject, at `subject/<pseudonym>/links`.
@@ -60,7 +62,7 @@ pub struct Member {
     pub site: String,
 }
 
-/// All subjects of a subject's person in the order of their pseudonyms; nothing where nobody linked it.
+/// All subjects of a subject's person, in the order of their pseudonyms; empty if the subject has no links.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -81,26 +83,26 @@ fn read(text: &str) -> Option<Vec<Member>> {
     rest.is_empty().then(|| pairs.iter().map(member).collect())
 }
 
-/// The members of a person as they stand in the hash.
+/// The members of a person, as the hash stores them.
 fn write<'a>(person: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
     let words: Vec<String> = person.into_iter().map(|(subject, site)| format!("{subject} {site}")).collect();
     words.join(" ")
 }
 
-/// What becomes of a change of links.
+/// The outcome of a change of links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
     /// It is made.
     Made,
-    /// They are linked already, perhaps by way of others; or they are not, and none can be taken back.
+    /// Nothing to do: they are linked already, perhaps through others; or there is no link to take back.
     Already,
     /// The person would have too many subjects.
     TooMany,
-    /// Others change links all the time; nothing was stored.
+    /// Others kept changing links; nothing was stored.
     Busy,
 }
 
-/// Who says it, when and why.
+/// The author of a change, its time and its reason.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
     /// When, RFC 3339 in UTC.
@@ -114,7 +116,7 @@ pub struct Said<'a> {
 /// Links two subjects, or takes their link back. Both exist, and belong to one study.
 ///
 /// # Errors
-/// [`Kind::Away`]. The change may be stored without being in force; making it again puts it in force.
+/// [`Kind::Away`]. The change may be stored but not in force; a second call puts it in force.
 pub async fn change(
     redis: &Redis,
     link: bool,
@@ -125,7 +127,7 @@ pub async fn change(
     let Some(lock) = Lock::take(redis, names::LINKS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
     let outcome = store_change(redis, &store, link, one, other, said).await?;
-    // Also where nothing was to be stored: an earlier attempt may have come no further.
+    // Runs even if there was nothing to store: an earlier attempt may have stopped here.
     let mut people = Vec::new();
     for subject in [one, other] {
         let person = gather(&store, subject).await?;
@@ -136,7 +138,7 @@ pub async fn change(
     Ok(outcome)
 }
 
-/// Writes for subjects who their person is, and gives the lock back.
+/// Writes the persons of these subjects, and gives the lock back.
 async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Result<(), Error> {
     let people = people.iter().flat_map(|(subject, members)| [text(subject), text(members)]);
     let arguments = [text(lock.token())].into_iter().chain(people).collect();
@@ -147,8 +149,8 @@ async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Res
     }
 }
 
-/// Puts the hash right from the records, for these subjects and for all that it names: it was lost, or put back from a
-/// backup. Gives how many subjects' persons it did not know, or knew otherwise; none while others change links all the time.
+/// Corrects the hash from the records, for these subjects and for all that it names: after Redis was lost or restored
+/// from a backup. Returns for how many subjects the person was missing or wrong; none if others keep changing links.
 ///
 /// # Errors
 /// [`Kind::Away`], [`Kind::TimedOut`]; doing it again is safe.
@@ -172,7 +174,7 @@ pub async fn put_back(redis: &Redis, linked: BTreeSet<String>) -> Result<Option<
     Ok(Some(u64::try_from(people.len()).unwrap_or(u64::MAX)))
 }
 
-/// A person as the hash has it; empty for a subject that is linked to none.
+/// A person as the hash stores it; empty for a subject without links.
 fn members(person: &BTreeMap<String, String>) -> String {
     if person.len() > 1 { write(person) } else { String::new() }
 }
@@ -229,7 +231,7 @@ pub async fn of(store: &Store, subject: &str) -> Result<Links, Error> {
     Ok(store.get(&names::subject_links(subject)).await?.unwrap_or_default())
 }
 
-/// The subjects of a person, each with its site, as the store has them.
+/// The subjects of a person, each with its site, from the store.
 async fn gather(store: &Store, subject: &Subject) -> Result<BTreeMap<String, String>, Error> {
     let mut person = BTreeMap::from([(subject.subject.clone(), subject.site_id.clone())]);
     let mut open = vec![subject.subject.clone()];

@@ -1,4 +1,4 @@
--- A page of an index: members by score, those of one score in the order of their names.
+-- A page of an index: members by score, and by name within the same score.
 -- KEYS  the index, a sorted set
 -- ARGV  'up' or 'down'; score and name of the last member of the page before, or '' and ''; most
 -- Gives name, score for each

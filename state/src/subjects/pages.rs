@@ -1,15 +1,16 @@
 //! Indexes: sorted sets of ids by time, read page by page.
 //!
-//! Guarantee: a member that is there while all pages are read is on exactly one of them, whatever is added meanwhile.
+//! Guarantee: a member that stays in the index while all pages are read is on exactly one of them, even if others are
+//! added.
 //!
-//! Not for: truth. An index is derived from records and can be made again.
+//! Not for: truth. An index is derived from records and can be rebuilt.
 
 use domain::intake::is_name;
 
 use platform::redis::{Redis, integer, number, string, text};
 use platform::{Error, Kind};
 
-/// In which order pages come.
+/// The order of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The oldest first.
@@ -38,10 +39,10 @@ impl Cursor {
     }
 }
 
-/// A page: ids with their times in milliseconds since the epoch, and where the next one begins.
+/// A page: ids with their times in milliseconds since the epoch, and the cursor of the next page.
 pub type Page = (Vec<(i64, String)>, Option<Cursor>);
 
-/// Reads a page of at most `most`, behind `after`.
+/// Reads a page of at most `most` members after the cursor `after`.
 ///
 /// # Errors
 /// [`Kind::Away`].
@@ -66,7 +67,7 @@ pub async fn page(
     Ok((members, next))
 }
 
-/// Puts a member into an index, unless it is there. Gives whether it was not.
+/// Adds a member to an index, unless it is there. Returns whether it was added.
 ///
 /// # Errors
 /// [`Kind::Away`]; doing it again is safe.

@@ -1,10 +1,10 @@
--- Says which submissions precede others in the lists of their subjects, and of those they are linked to: the one before and
--- the first, of those that count.
+-- For each submission, finds the previous one and the first one in the lists of its subject and of the subjects linked
+-- to it. Erased and superseded submissions do not count.
 -- KEYS  erased, links, then for each submission its subject's list
 -- ARGV  prefix of superseded marks, prefix of lists, most of a list that are looked at from either end, then for each
 --       submission: when it was written, its id, instrument or kind, subject
--- Gives for each: '1' if it is superseded itself, who its person is, then of the one before and of the first: id, site and
--- when. The id is '' if there is none, '?' if those that were looked at did not tell
+-- Gives for each: '1' if it is superseded itself, who its person is, then of the one before and of the first: id, site
+-- and when. The id is '' if there is none, '?' if those that were looked at did not tell
 local PAGE, most = 100, tonumber(ARGV[3])
 local linked = redis.call('EXISTS', KEYS[2]) == 1
 local out = {}
@@ -13,7 +13,7 @@ local function superseded(id)
   return redis.call('EXISTS', ARGV[1] .. id) == 1
 end
 
--- The first that counts, of those that `read` gives page by page: its id, site and when it was written.
+-- `read` gives a list page by page. Finds in it the first submission that counts: its id, site and when it was written.
 local function find(at, id, what, read)
   for from = 0, most - 1, PAGE do
     local list = read(from)
@@ -34,7 +34,7 @@ local function find(at, id, what, read)
   return '?', '', 0
 end
 
--- Of those that `look` finds in several lists, the one that `comes` before the others.
+-- Runs `look` on several lists, and chooses the result that `comes` before the others.
 local function choose(lists, look, comes)
   local best, best_site, best_at = '', '', 0
   for _, list in ipairs(lists) do

@@ -1,11 +1,11 @@
-//! A subject's earlier submissions: which they are. What they scored is in their records.
+//! The earlier submissions of a subject: which ones they are. Their scores are in their records.
 //!
-//! Guarantee: of what was finished before the question, the one that was written last before a submission and the first
-//! of all are named, whatever order they came in. Erased and superseded submissions do not count; those of linked subjects
-//! do. Where those that are looked at do not tell, that is said.
+//! Guarantee: among the submissions finished before the call, it names the last one written before a submission and the
+//! first of all, in whatever order they came in. Erased and superseded submissions do not count; those of linked
+//! subjects do. If the submissions it examined do not settle the answer, the result is [`Past::Unknown`].
 //!
-//! Mechanism: the lists of the person's subjects (see [`crate::subjects::timeline`], [`crate::subjects::links`]), from the submission backwards
-//! and from the beginning, at most 1,000 of each either way.
+//! Mechanism: the lists of the person's subjects (see [`crate::subjects::timeline`], [`crate::subjects::links`]). It
+//! reads each from the submission backwards and from the beginning, at most 1,000 each way.
 
 use spin_sdk::redis::RedisResult;
 
@@ -13,10 +13,10 @@ use crate::names;
 use platform::Error;
 use platform::redis::{Redis, integer, number, string, text, unexpected};
 
-/// The most submissions of a list that are looked at from either end.
+/// The most submissions of a list that are examined from each end.
 const MOST: u32 = 1000;
 
-/// A submission in a list: when it was written, milliseconds since the epoch, and its id. They are ordered by both.
+/// A submission in a list: when it was written, milliseconds since the epoch, and its id. Lists are ordered by both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// When it was written.
@@ -32,18 +32,18 @@ pub struct Place {
 pub enum Past {
     /// There is none.
     None,
-    /// There may be one beyond those that were looked at.
+    /// There may be one beyond those that were examined.
     Unknown,
     /// This one.
     Known(Place),
 }
 
-/// What precedes a submission.
+/// The submissions before a given one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// It is superseded itself, and counts for nobody.
+    /// It is superseded itself, and does not count for others.
     pub superseded: bool,
-    /// Stands for all subjects of its person: one of their pseudonyms.
+    /// The same pseudonym for all subjects of one person: one of theirs.
     pub person: String,
     /// The one before.
     pub previous: Past,
@@ -60,7 +60,7 @@ pub struct Line {
     pub what: String,
 }
 
-/// What precedes submissions, in their order: one script.
+/// Finds the submissions before each of these, in their order, in one script.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away).

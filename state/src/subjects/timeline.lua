@@ -1,5 +1,5 @@
--- Lists a subject's submissions, from the one after the cursor's place on.
--- KEYS  filed
+-- Lists a subject's submissions that follow the cursor's submission.
+-- KEYS  the subject's timeline
 -- ARGV  '1' for the latest first, when the cursor's was written, the cursor's member or '', most, what or ''
 -- Gives '1' if there are more, then for each: when it was written, member
 local down, at, after, most = ARGV[1] == '1', ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -9,7 +9,7 @@ if after ~= '' then
   if rank then
     rank = rank + 1
   else
-    -- It is in the list of another subject of the person, or was erased.
+    -- The cursor's submission is in the list of another subject of the person, or was erased.
     rank = redis.call('ZCOUNT', KEYS[1], down and '(' .. at or '-inf', down and '+inf' or '(' .. at)
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], at, at)) do
       if (down and member > after) or (not down and member < after) then

@@ -1,10 +1,11 @@
-//! The submissions of a subject, or of several that are one person, in the order in which they were written.
+//! The timeline: the submissions of a subject, or of several subjects that are one person, in the order in which they
+//! were written.
 //!
-//! Guarantee: a list that is read page by page shows each submission that is there from its first page to its last, and
-//! once, whatever is added or erased in between.
+//! Guarantee: a list that is read page by page shows each submission that stays in it exactly once, even if others are
+//! added or erased meanwhile.
 //!
-//! Mechanism: a sorted set for each subject, kept by `finish.lua`. A cursor names the last submission shown; each set goes
-//! on behind its place, whether it is there or not.
+//! Mechanism: a sorted set for each subject, written by `finish.lua`. A cursor names the last submission shown. Each
+//! set continues after its position, even if the set does not contain it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +30,7 @@ pub struct Filed<T = String> {
 }
 
 impl<'a> Filed<&'a str> {
-    /// The place of a submission; none if it does not say when it was written.
+    /// The timeline entry of a submission; none if it does not say when it was written.
     pub fn of(submission: &'a Submission) -> Option<Self> {
         Some(Filed {
             at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
@@ -41,7 +42,7 @@ impl<'a> Filed<&'a str> {
 }
 
 impl<T: AsRef<str>> Filed<T> {
-    /// As it stands in the set.
+    /// Its member in the set.
     pub fn member(&self) -> String {
         [self.id.as_ref(), " ", self.site.as_ref(), " ", self.what.as_ref()].concat()
     }
@@ -54,7 +55,7 @@ impl Filed {
         parts.next().is_none().then_some(Filed { at_ms, site, what, id })
     }
 
-    /// The place after this one, as clients hand it back.
+    /// The cursor that continues after this submission, for clients.
     pub fn cursor(&self) -> String {
         URL_SAFE_NO_PAD.encode(format!("{} {}", self.at_ms, self.member()))
     }
@@ -67,7 +68,7 @@ impl Filed {
     }
 }
 
-/// Which submissions are asked for.
+/// The filter of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     /// Only those of this instrument or kind.
@@ -76,11 +77,11 @@ pub struct Wanted<'a> {
     pub latest_first: bool,
     /// Those after this one.
     pub after: Option<&'a Filed>,
-    /// At most so many.
+    /// The most submissions.
     pub limit: usize,
 }
 
-/// The submissions of subjects, and whether there are more.
+/// Lists the submissions of subjects. Returns also whether there are more.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away).
@@ -125,7 +126,7 @@ async fn of_one(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(V
     read().ok_or_else(|| unexpected("filed"))
 }
 
-/// Takes a submission out of its subject's list, where it stands as this member.
+/// Removes a submission from its subject's list, where it is stored as this member.
 ///
 /// # Errors
 /// [`Kind::Away`](platform::Kind::Away); doing it again is safe.

@@ -1,12 +1,11 @@
-//! A submission as the door writes it: an [`Entry`](crate::wire::entry::Entry), put together in one go.
+//! The entry encoder: writes a submission as an [`Entry`](crate::wire::entry::Entry) in one pass.
 //!
-//! Guarantee: serde reads from [`Fresh::line`] the entry that was meant.
+//! Guarantee: serde reads from [`Fresh::line`] an entry with the same contents.
 //!
-//! Writing is a good part of what a report costs the door, and the bytes a good part of what it costs Redis. So an entry
-//! is an array, its members without their names, in the order of the fields of `Entry` and `Submission`; a name that is
-//! the same in every entry tells nobody anything. An entry whose members have names is read as well. Nothing is copied
-//! before it is written, and a text is looked through in one go for what must be escaped, where serde looks at byte after
-//! byte.
+//! Writing is a large part of the door's cost per report, and the bytes are a large part of Redis' cost. So an entry is
+//! an array: its members without names, in the order of the fields of `Entry` and `Submission`. Names would be the same
+//! in every entry. Entries with names can still be read. Nothing is copied before it is written. A text is scanned once
+//! as a whole for characters to escape, where serde checks byte after byte.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +13,17 @@ use serde::Serialize;
 
 use platform::json;
 
-/// JSON that is put together piece by piece.
+/// JSON that is built piece by piece.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pieces(String);
 
 impl Pieces {
-    /// Nothing yet, and room for so many bytes.
+    /// Creates an empty one with room for this many bytes.
     pub fn with_room(bytes: usize) -> Self {
         Pieces(String::with_capacity(bytes))
     }
 
-    /// Adds what is JSON.
+    /// Adds a piece of JSON.
     pub fn raw(&mut self, json: &str) -> &mut Self {
         self.0.push_str(json);
         self
@@ -35,7 +34,7 @@ impl Pieces {
         if json::is_plain(text) {
             self.raw("\"").raw(text).raw("\"")
         } else {
-            // serde writes every text.
+            // serde can write any text.
             self.raw(&serde_json::to_string(text).unwrap_or_default())
         }
     }
@@ -53,13 +52,13 @@ impl Pieces {
         }
     }
 
-    /// Adds a list, which mostly is empty, and a comma.
+    /// Adds a list, which is usually empty, and a comma.
     fn list(&mut self, is_empty: bool, empty: &str, list: &(impl Serialize + ?Sized)) -> Result<(), serde_json::Error> {
         if is_empty { self.raw(empty) } else { self.raw(&serde_json::to_string(list)?) }.raw(",");
         Ok(())
     }
 
-    /// What there is so far.
+    /// The JSON so far.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -99,7 +98,7 @@ impl Fresh<'_> {
     /// The entry: one line of JSON.
     ///
     /// # Errors
-    /// When serde refuses one of its parts, which it has no reason to.
+    /// When serde refuses one of its parts, which cannot happen.
     pub fn line(&self) -> Result<String, serde_json::Error> {
         let mut line = Pieces::with_room(480 + self.content.len());
         line.raw("[[").text(self.submission_id).raw(",").text(self.study_id).raw(",").text(self.site_id).raw(",");
@@ -189,7 +188,7 @@ mod tests {
                 assert_eq!(&serde_json::from_str::<Entry>(&written).unwrap(), entry, "{written}");
             }
         }
-        // What waits in the queue is read by the next version: a member's place stays, a new one comes last.
+        // The next version must read queued entries: a member keeps its position, and a new member comes last.
         let places = r#"[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1}],"x","00-1-2-01"]"#;
         let submission = &mut most.submission;
         (submission.study_id, submission.site_id) = (text("A"), text("1"));

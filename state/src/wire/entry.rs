@@ -1,9 +1,10 @@
-//! What travels on the queues and rests in the store, as JSON.
+//! Queue entries and stored records, as JSON.
 //!
-//! These are the wire types: the rules in `domain` know none of them. A member that is added later has a default, so
-//! that entries written by the version before it are still read.
+//! These are the wire types; the rules in `domain` use none of them. A member that is added later has a default, so
+//! that entries of the version before it can still be read.
 //!
-//! What is written far more often than it is read takes its texts as `T`: references where it is written.
+//! Types that are written far more often than they are read have their texts as `T`, so that writing can use
+//! references.
 
 use std::collections::BTreeMap;
 
@@ -54,19 +55,19 @@ pub struct Submission<C = Map<String, Value>> {
     pub parameters: BTreeMap<String, String>,
     /// When it was written, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
     pub authored_at: String,
-    /// When it came in, RFC 3339 in UTC, as it was.
+    /// When it came in, RFC 3339 in UTC, not shifted.
     pub received_at: String,
     /// The id of the API key that sent it.
     pub key: String,
-    /// Keyed hash of what its sender said.
+    /// Keyed hash of the content that its sender sent.
     pub hash: String,
-    /// The earlier submission whose place this one takes.
+    /// The earlier submission that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends: Option<String>,
-    /// Why it does, in a word.
+    /// The reason of the amendment, in a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends_reason: Option<String>,
-    /// What is to be known about its times: `late`, `clock-skewed`.
+    /// Remarks on its times: `late`, `clock-skewed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// How often each class of identity was taken out of its content.
@@ -90,7 +91,7 @@ pub struct Subject<T = String> {
     pub sealed: T,
 }
 
-/// How far a submission is.
+/// The state of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -104,7 +105,7 @@ pub enum State {
     Erased,
 }
 
-/// Which submission took a submission's place, at `submission/<id>/superseded`.
+/// The submission that replaced a submission, at `submission/<id>/superseded`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Superseded {
@@ -137,7 +138,7 @@ pub struct Score<T = String> {
 }
 
 impl<'a> Score<&'a str> {
-    /// A score as the rules gave it.
+    /// Converts a score of the rules.
     pub fn of(score: &domain::Score<'a>) -> Self {
         let value = score.value.as_ref().map(|value| match value {
             ScoreValue::Number(number) => Value::from(*number),
@@ -155,7 +156,7 @@ impl<'a> Score<&'a str> {
         }
     }
 
-    /// The same for longer than its instrument is at hand.
+    /// An owned copy, which outlives the instrument.
     pub fn owned(self) -> Score {
         let Score { id, value, band, status, reason, answered, missing } = self;
         let own = str::to_owned;
@@ -171,7 +172,7 @@ impl<'a> Score<&'a str> {
     }
 }
 
-/// With what a submission was scored.
+/// The instrument and parameters that scored a submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScoredWith<T = String> {
@@ -187,7 +188,7 @@ pub struct ScoredWith<T = String> {
 }
 
 impl<'a> ScoredWith<&'a str> {
-    /// An instrument and the parameters in force.
+    /// Records an instrument with the parameters in force.
     pub fn of(instrument: &'a domain::Instrument, parameters: &domain::Parameters) -> Self {
         ScoredWith {
             id: instrument.id(),
@@ -197,7 +198,7 @@ impl<'a> ScoredWith<&'a str> {
         }
     }
 
-    /// The same for longer than the instrument is at hand.
+    /// An owned copy, which outlives the instrument.
     pub fn owned(self) -> ScoredWith {
         let ScoredWith { id, version, hash, parameters } = self;
         let [id, version, hash] = [id, version, hash].map(str::to_owned);
@@ -209,7 +210,7 @@ impl<'a> ScoredWith<&'a str> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record<T = String, S = Submission> {
-    /// How far it is.
+    /// Its state.
     pub state: State,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,16 +224,15 @@ pub struct Record<T = String, S = Submission> {
     pub scores: Vec<Score<T>>,
     /// The ids of its alerts.
     pub alerts: Vec<String>,
-    /// What there is beside the scores.
+    /// The evaluation beside the scores.
     #[serde(default, skip_serializing_if = "Evaluation::is_nothing")]
     pub judged: Evaluation,
 }
 
-/// A stored submission for those who do not look at its content, which is passed over: it may be large, and lists have
-/// many.
+/// A stored submission without its content, which the reader skips: it may be large, and lists have many.
 pub type Outline = Record<String, Submission<IgnoredAny>>;
 
-/// The alerts that the silence after a submission raised, at `submission/<id>/overdue`.
+/// The alerts raised by the silence after a submission, at `submission/<id>/overdue`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overdue {
@@ -240,7 +240,7 @@ pub struct Overdue {
     pub alerts: Vec<String>,
 }
 
-/// The scores that a submission has by other versions of its instrument, at `rescored/<id>`.
+/// The scores of a submission by other versions of its instrument, at `rescored/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rescored {
@@ -268,7 +268,7 @@ pub struct Rescore {
     pub by: String,
 }
 
-/// An alert: what was decided and why. Stored at `alert/<id>`, and handed to `dispatch`.
+/// An alert: the decision and its reason. Stored at `alert/<id>`, and handed to `dispatch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
@@ -294,7 +294,7 @@ pub struct Alert {
     pub reason: String,
     /// When the submission came in, RFC 3339 in UTC.
     pub received_at: String,
-    /// The id of the API key that sent the submission; empty where nothing was sent.
+    /// The id of the API key that sent the submission; empty if no submission raised it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,
     /// W3C trace context.
@@ -302,7 +302,7 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Whose turn it takes on the queue.
+    /// Its flow on the queue.
     pub fn flow(&self) -> String {
         names::flow(&self.key, &self.study_id, &self.site_id)
     }
@@ -315,20 +315,20 @@ pub struct Dispatch {
     pub alert: Alert,
 }
 
-/// Something to do about an alert that was raised.
+/// Work on an alert that was raised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Due {
     /// The alert.
     pub alert_id: String,
-    /// The submission that raised it; empty where it is not known.
+    /// The submission that raised it; empty if it is not known.
     #[serde(default)]
     pub submission_id: String,
-    /// What is to be done.
+    /// The work.
     pub work: Work,
 }
 
-/// What there is to do about an alert.
+/// The kinds of work on an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Work {
@@ -350,9 +350,9 @@ pub enum Work {
         /// Which step of it.
         rung: u32,
     },
-    /// Tell those that went with its message what became of it.
+    /// Give the alerts grouped with its message the outcome.
     Carry,
-    /// Whatever is due: somebody found that it did not move.
+    /// Check for due work: the alert did not move.
     Look,
 }
 
@@ -365,7 +365,7 @@ impl From<state::Work> for Work {
     }
 }
 
-/// What was given up of an alert: a dead letter's content.
+/// The content of an alert's dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadAlert {
@@ -388,7 +388,7 @@ pub struct Attempt {
     pub took_ms: u64,
     /// `delivered`, `answered`, or why there was no answer.
     pub outcome: String,
-    /// What that means, if it was no success: `not-found`, `server-error`, `rejected-by-receiver` and so on.
+    /// The meaning of a failure: `not-found`, `server-error`, `rejected-by-receiver` and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The HTTP status, if there was an answer.
@@ -397,26 +397,26 @@ pub struct Attempt {
     /// The beginning of the answer, at most 1 KiB.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
-    /// When it was to be tried again, RFC 3339 in UTC.
+    /// When the next attempt was planned, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
 }
 
-/// The attempts to tell one receiver of an alert, at `alert/<id>/delivery/<receiver>`.
+/// The attempts to deliver an alert to one receiver, at `alert/<id>/delivery/<receiver>`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {
-    /// How many were made before those that are kept.
+    /// How many attempts were made before the ones that are kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub earlier: usize,
     /// The last of them.
     pub attempts: Vec<Attempt>,
 }
 
-/// The most attempts that are kept of one delivery: more than any schedule has.
+/// The most attempts kept per delivery: more than any schedule has.
 const MOST_ATTEMPTS: usize = 500;
 
-/// How the last attempts failed, if they failed in the same way.
+/// How the last attempts failed, if all failed in the same way.
 pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
     let reasons = attempts.iter().rev().map(|attempt| attempt.reason.as_deref().and_then(Failure::parse));
     let because = reasons.clone().next()??;
@@ -425,7 +425,7 @@ pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
 }
 
 impl Attempts {
-    /// Adds one.
+    /// Adds an attempt.
     pub fn push(&mut self, attempt: Attempt) {
         self.attempts.push(attempt);
         if self.attempts.len() > MOST_ATTEMPTS {
@@ -435,13 +435,13 @@ impl Attempts {
     }
 }
 
-/// What became of an alert at one receiver, as it is shown.
+/// The delivery of an alert to one receiver, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// The receiver's id.
     pub receiver: String,
-    /// Why it is told: `route`, `failover`, `escalation`.
+    /// Why this receiver gets it: `route`, `failover`, `escalation`.
     pub cause: String,
     /// `pending`, `delivered`, `dead` or `withdrawn`.
     pub state: String,
@@ -451,7 +451,7 @@ pub struct Delivery {
     /// When it is tried next, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
-    /// How often it took the alert before: above 0, this is a reminder.
+    /// How often the receiver took the alert before. Above 0, this is a reminder.
     pub told: u32,
     /// The attempts.
     #[serde(flatten)]

@@ -1,32 +1,32 @@
-//! What a submission's record says beside its scores: grades, by which rules it was judged, on what history, and what an
-//! external risk service said.
+//! The evaluation in a submission's record: grades, the rules that were applied, the history that they used, and the
+//! answer of an external risk service.
 //!
-//! All of it may come out otherwise at another time, for rules change and services answer differently. Therefore what was
-//! stored first stands: a worker that finds the record of the submission it claimed hands over what that record says.
+//! The result may differ at another time, because rules change and services answer differently. Therefore the first
+//! stored evaluation stands: a worker that finds the record of its claimed submission hands over that record's alerts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// All of it. Nothing, for a response of an instrument whose own rules ask for no history.
+/// The whole evaluation. Empty for a response of an instrument whose own rules need no history.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
     /// CTCAE grades of laboratory results, one for each, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grades: Vec<Grade>,
-    /// The study's own rules, where it has some for this.
+    /// The study's own rules, if it has some for this.
     #[serde(rename = "alertRules", default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<RulesUsed>,
-    /// The earlier submissions, where a rule asks for them.
+    /// The earlier submissions, if a rule needs them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryUsed>,
-    /// The risk service's part, where the instrument is sent to it.
+    /// The risk service's answer, if the instrument is sent to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
 }
 
 impl Evaluation {
-    /// Whether there is nothing to say.
+    /// Whether it is empty.
     pub fn is_nothing(&self) -> bool {
         *self == Evaluation::default()
     }
@@ -40,7 +40,7 @@ pub struct Grade {
     pub result: usize,
     /// The result's code.
     pub code: String,
-    /// The panel's LOINC code for the analyte, where the result has another.
+    /// The panel's LOINC code for the analyte, if the result has another code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analyte: Option<String>,
     /// `graded` or `not-graded`.
@@ -48,7 +48,7 @@ pub struct Grade {
     /// 0 to 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<u8>,
-    /// It may be worse.
+    /// The true grade may be higher.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub or_more: bool,
     /// The CTCAE term of a grade above 0.
@@ -58,18 +58,18 @@ pub struct Grade {
     pub reason: String,
 }
 
-/// The version of the document `alert-rules` by which a submission was judged.
+/// The version of the document `alert-rules` that a submission was evaluated by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RulesUsed {
     /// Its number.
     pub version: u64,
-    /// They do not fit the instrument's definition; its own rules were used alone.
+    /// They do not fit the instrument's definition; only its own rules were applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unreadable: bool,
 }
 
-/// The earlier submissions of the same subject that rules were decided on.
+/// The earlier submissions of the same subject that rules used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryUsed {
@@ -83,7 +83,7 @@ pub struct HistoryUsed {
     pub baseline: Option<String>,
 }
 
-/// What the risk service said.
+/// The result of calling the risk service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Risk {

@@ -1,14 +1,15 @@
-//! What the door remembers of a submission, at its once mark: one text of words.
+//! The idempotency record of a submission, which the door keeps: one text of words.
 //!
-//! `<content hash> <study> <site> <received at> <subject> <what>`: the subject by the first half of its pseudonym, `what` the
-//! instrument or, after a slash, the kind of report. Of an erased one the word `erased` and the three that follow are left.
+//! `<content hash> <study> <site> <received at> <subject> <what>`. The subject is the first half of its pseudonym;
+//! `what` is the instrument or, after a slash, the kind of report. An erased submission keeps only the word `erased`
+//! and the three words after it.
 //!
-//! The scripts `enqueue.lua`, `erasure.lua` and `erased.lua` read and write the same words.
+//! The scripts `enqueue.lua` and `erasure.lua` read and write the same words.
 
-/// How many digits of a pseudonym tell a subject from the others.
+/// How many digits of a pseudonym identify a subject.
 const DIGITS: usize = 16;
 
-/// What a mark says.
+/// The contents of an idempotency record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The study.
@@ -17,12 +18,12 @@ pub struct Mark {
     pub site: String,
     /// When it came in, RFC 3339 in UTC.
     pub received_at: String,
-    /// Its content is gone.
+    /// Its content was erased.
     pub erased: bool,
 }
 
 impl Mark {
-    /// Reads a mark.
+    /// Reads an idempotency record.
     pub fn read(mark: &str) -> Option<Self> {
         let (hash, facts) = mark.split_once(' ')?;
         let mut words = facts.split(' ').map(str::to_owned);
@@ -31,7 +32,7 @@ impl Mark {
     }
 }
 
-/// A mark.
+/// Writes an idempotency record.
 pub fn write(
     hash: &str,
     place: [&str; 2],
@@ -45,12 +46,12 @@ pub fn write(
     [hash, " ", study, " ", site, " ", received_at, " ", short(subject), " ", slash, what].concat()
 }
 
-/// A subject, as marks name it.
+/// A subject, as idempotency records name it.
 pub fn short(pseudonym: &str) -> &str {
     pseudonym.get(..DIGITS).unwrap_or(pseudonym)
 }
 
-/// When it came in, by what a mark says after the hash.
+/// The time of receipt, from the words after the hash.
 pub fn received_at(facts: &str) -> &str {
     facts.split(' ').nth(2).unwrap_or_default()
 }

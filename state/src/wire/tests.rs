@@ -1,4 +1,4 @@
-//! Our own writer of JSON writes records as serde_json does.
+//! Our own JSON writer writes records exactly as serde_json does.
 
 use proptest::prelude::*;
 use serde_json::Value;

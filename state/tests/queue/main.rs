@@ -1,4 +1,4 @@
-//! The protocol of the queues, against a real Redis: what each script says, and what holds whatever happens.
+//! The queue protocol against a real Redis: the replies of each script, and the invariants under random histories.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "this is a test")]
 

@@ -1,17 +1,18 @@
-//! What the queue of submissions must be, in plain Rust: whoever holds what, and what is due to whom.
+//! A model of the queue of submissions, in plain Rust: the holders of entries, and the order in which senders are
+//! served.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::redis::{Snapshot, counted};
 
-/// What one turn of a key may cost: see `TURN` in the crate.
+/// The most cost of one turn of a key: see `TURN` in the crate.
 const TURN: i64 = 64 << 10;
 
-/// Where a submission is.
+/// The state of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Waits,
-    /// In the hands of this worker, or, with a tilde before its number, at rest.
+    /// This worker holds it. With a tilde before its number, it rests.
     Held(String),
     Finished,
 }
@@ -21,29 +22,30 @@ pub(crate) enum Place {
 pub(crate) struct Queued {
     /// Its entry; it changes when a shared entry is lost.
     pub(crate) entry: String,
-    /// The key whose turn it takes now: its sender's, or that of lost entries.
+    /// The key that takes its turn now: its sender's, or the one of lost entries.
     pub(crate) key: String,
     pub(crate) scope: String,
     pub(crate) cost: usize,
     /// When it came in, milliseconds.
     pub(crate) came: i64,
     pub(crate) place: Place,
-    /// The workers with which it was lost.
+    /// The workers that held it when it was lost.
     pub(crate) lost: Vec<String>,
     pub(crate) erased: bool,
 }
 
-/// All of it.
+/// The whole model.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     pub(crate) queued: BTreeMap<String, Queued>,
-    /// Workers that were taken for dead, and went on.
+    /// Workers that were declared dead, but went on.
     pub(crate) returned: BTreeSet<String>,
-    /// What followed from entries that were finished.
+    /// The follow-ups of finished entries.
     pub(crate) pushed: Vec<String>,
-    /// What each two keys were served while both waited: the first less the second, its least and its most so far.
+    /// For each pair of keys, while both waited: the cost served to the first minus the second; its minimum and maximum
+    /// so far.
     served: BTreeMap<(String, String), (i64, i64, i64)>,
-    /// The most that an entry cost.
+    /// The highest cost of an entry.
     largest: i64,
 }
 
@@ -65,15 +67,15 @@ impl Model {
         !self.waiting().is_empty()
     }
 
-    /// Which attempt the next one is.
+    /// The number of the next attempt.
     pub(crate) fn attempt(&self, one: &Queued) -> u32 {
         let again = one.key.starts_with('!');
         let died = one.lost.iter().filter(|worker| !self.returned.contains(*worker)).count();
         if again { 1 + u32::try_from(died).unwrap() } else { 1 }
     }
 
-    /// An entry was handed out. The keys that wait share evenly: over any stretch of time in which two of them wait, they are
-    /// served alike but for a turn of each.
+    /// An entry was handed out. Waiting keys share evenly: in any period in which two of them wait, the costs served to
+    /// them differ by at most a turn of each.
     pub(crate) fn serve(&mut self, key: &str, ids: &[String], worker: &str) {
         let cost = ids.iter().map(|id| i64::try_from(self.queued[id].cost).unwrap()).sum::<i64>();
         let waiting = self.waiting();
@@ -95,7 +97,7 @@ impl Model {
         self.served.retain(|(one, other), _| waiting.contains(one) && waiting.contains(other));
     }
 
-    /// A worker was taken for dead, or a rest has ended.
+    /// A worker was declared dead, or a rest has ended.
     pub(crate) fn bury(&mut self, holder: &str) {
         let held = Place::Held(holder.to_owned());
         let mut entries: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -110,7 +112,7 @@ impl Model {
                 one.lost.push(holder.to_owned());
                 let died = one.lost.iter().filter(|worker| !returned.contains(*worker)).count();
                 one.key = if died > 1 { "!!" } else { "!" }.to_owned();
-                // What shared an entry shares it no longer.
+                // Submissions that shared this entry get entries of their own.
                 if let (2.., cost) = entries[&one.entry] {
                     one.cost = cost.min(8 * id.len());
                 }
@@ -118,9 +120,9 @@ impl Model {
         }
     }
 
-    /// What must hold at every moment.
+    /// Checks the invariants of every moment.
     pub(crate) fn check(&mut self, now: &Snapshot) {
-        // What was queued is in the stream until it is finished, once, and nothing else is there.
+        // A queued submission is in the stream exactly once until it is finished, and nothing else is there.
         let lines = now.stream.iter().flat_map(|(entry, payload)| payload.split('\n').map(move |line| (line, entry)));
         let lines: BTreeMap<String, String> = lines.map(|(line, entry)| (line.to_owned(), entry.clone())).collect();
         let unfinished: BTreeSet<String> = self.unfinished().map(|(id, _)| id.clone()).collect();
@@ -134,7 +136,7 @@ impl Model {
             }
             one.entry = entry;
         }
-        // Each entry waits in one flow or is in one worker's hands.
+        // Each entry waits in one flow or is held by one worker.
         let mut places: BTreeMap<String, (String, Place)> = BTreeMap::new();
         for (flow, members) in &now.flows {
             let came: Vec<(u64, u64)> = members.iter().map(|member| came(member)).collect();
@@ -163,7 +165,7 @@ impl Model {
             let expected = (format!("{}|{}", one.key, one.scope), one.place.clone());
             assert_eq!(places[&one.entry], expected, "{id}");
         }
-        // The counters are what is in the stream.
+        // The counters agree with the stream.
         let load = counted(self.unfinished().map(|(_, one)| one.key.clone()));
         let counters = now.load.iter().map(|(key, count)| (key.clone(), count.parse().unwrap())).collect();
         assert_eq!(load, counters, "how much of each key is not finished");
@@ -172,12 +174,12 @@ impl Model {
             assert_eq!(now.more, more, "submissions beyond one for each entry");
         }
         self.check_rings(now);
-        // Whatever follows from an entry followed once.
+        // Each follow-up happened once.
         let dispatched = counted(now.dispatched.iter().map(|(_, payload)| payload.clone()));
         assert_eq!(dispatched, counted(self.pushed.iter().cloned()), "what followed");
     }
 
-    /// Those take turns that have something waiting, and nobody else.
+    /// Exactly those that have something waiting take turns.
     fn check_rings(&self, now: &Snapshot) {
         let mut rings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for one in self.queued.values().filter(|one| one.place == Place::Waits) {
@@ -195,7 +197,7 @@ impl Model {
     }
 }
 
-/// When an entry came in, and as which of that millisecond, by its id.
+/// When an entry came in, and its number in that millisecond, by its id.
 fn came(member: &str) -> (u64, u64) {
     let (ms, number) = member.split(' ').next().unwrap().split_once('-').unwrap();
     (ms.parse().unwrap(), number.parse().unwrap())

@@ -1,4 +1,4 @@
-//! A Redis of its own, and all that the protocol has written there.
+//! A Redis for tests, and a snapshot of everything that the protocol has written there.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use state::queue::rate_limit::Limits;
 use state::queue::{Door, Submission};
 
-/// Reads at one moment all that the protocol has of the scorer's queue, and the payloads of what was handed to dispatch.
+/// Reads at one moment the whole state of the scorer's queue, and the payloads that were handed to dispatch.
 const SNAPSHOT: &str = r"
 local function by_key(pattern, read)
   local all = {}
@@ -35,7 +35,7 @@ return cjson.encode({
   holders = redis.call('ZRANGE', '{vigil}:holders', 0, -1),
 })";
 
-/// What there is.
+/// The snapshot.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Snapshot {
     /// Entries that are not finished: id, payload.
@@ -43,9 +43,9 @@ pub(crate) struct Snapshot {
     pub(crate) dispatched: Vec<(String, String)>,
     /// Entries that wait, by their flow: `<id> <cost> <submissions>`.
     pub(crate) flows: Vec<(String, Vec<String>)>,
-    /// Who takes turns with whom.
+    /// The rings: who takes turns with whom.
     pub(crate) rings: Vec<(String, Vec<String>)>,
-    /// Entries in workers' hands.
+    /// Entries that workers hold.
     pub(crate) held: Vec<(String, String)>,
     pub(crate) lost: Vec<(String, String)>,
     pub(crate) load: Vec<(String, String)>,
@@ -55,7 +55,7 @@ pub(crate) struct Snapshot {
 
 pub(crate) async fn snapshot(redis: &Redis) -> Snapshot {
     let json = redis.eval(SNAPSHOT, &[], Vec::new()).await.unwrap();
-    // What is empty is an object to Lua.
+    // Lua encodes an empty table as an object.
     let json = string(&json[0]).unwrap().replace("{}", "[]");
     serde_json::from_str(&json).unwrap()
 }
@@ -66,12 +66,12 @@ pub(crate) async fn command(redis: &Redis, words: &[&str]) -> Vec<String> {
     reply.iter().filter_map(string).collect()
 }
 
-/// Ends the lease of whoever holds: a worker, or entries that rest.
+/// Ends the lease of a holder: a worker, or resting entries.
 pub(crate) async fn end_lease(redis: &Redis, holder: &str) {
     command(redis, &["ZADD", "{vigil}:holders", "XX", "1", holder]).await;
 }
 
-/// A door that lets in so many submissions, and so many of each key.
+/// A door with this capacity and this quota per key.
 pub(crate) fn door(capacity: u64, quota: u64) -> Door {
     Door::new(capacity, quota, &Limits::default())
 }
@@ -82,7 +82,7 @@ pub(crate) fn submission<'a>(id: &'a str, mark: &'a str, flow: &'a str, cost: us
     Submission { id, mark, scope, kind: "response", flow, cost, payload: id, amends: None }
 }
 
-/// Runs a test with a Redis that is empty.
+/// Runs a test with an empty Redis.
 pub(crate) fn with_redis(work: impl AsyncFnOnce(&Redis)) {
     let server = test_redis::Server::start();
     let redis = Redis::new(&server.url());
@@ -93,7 +93,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// How often each comes.
+/// Counts how often each item comes.
 pub(crate) fn counted<T: Ord>(all: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counted = BTreeMap::new();
     for one in all {

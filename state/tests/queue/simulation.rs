@@ -1,21 +1,21 @@
-//! Whatever happens, in whatever order, to the queue of submissions.
+//! Simulates random histories of the queue of submissions.
 //!
-//! Workers claim, finish, release, stop, go on and finish late; senders send new submissions and old ones again; submissions
-//! are erased; leases end; the clock ticks. After each step all that Redis has is compared with a model.
+//! Workers claim, finish, release, stop, go on and finish late. Senders send new submissions and resend old ones.
+//! Submissions are erased; leases end; the clock ticks. After each step everything in Redis is compared with a model.
 //!
 //! Invariants:
 //!
-//! 1. What was queued is in the stream until it is finished, once.
-//! 2. Each entry of the stream waits in one flow or is held by one worker, and nobody gets what a living worker holds.
-//! 3. Nothing is finished twice, and whatever follows from an entry follows once.
-//! 4. A worker that was taken for dead finishes nothing of what it held.
-//! 5. What was erased is not ended by whoever asks with its id, and is not let in again.
-//! 6. Attempts are counted by the workers that died, not by those that went on, and not by a release.
-//! 7. Of any two keys that wait, neither is served more than the other by more than a turn of each.
-//! 8. The counters of the door are what is in the stream, and it lets in as much as they say.
-//! 9. Of what one sender sends for a site, what came first waits first; it is known when the oldest submission of each site
-//!    came in that is not finished.
-//! 10. When all is finished nothing of the protocol is left but what is meant to stay.
+//! 1. A queued submission is in the stream exactly once until it is finished.
+//! 2. Each entry of the stream waits in one flow or is held by one worker, and nobody gets an entry of a live worker.
+//! 3. Nothing is finished twice, and every follow-up happens once.
+//! 4. A worker that was declared dead finishes nothing that it held.
+//! 5. An erased submission is not ended by a worker that names its id, and is not let in again.
+//! 6. Attempts are counted by the workers that died. Workers that went on do not count, and neither does a release.
+//! 7. Of any two waiting keys, neither is served more than the other by more than a turn of each.
+//! 8. The counters of the door agree with the stream, and the door lets in as much as they allow.
+//! 9. The submissions of one sender for one site wait in order of arrival, and the arrival of each site's oldest
+//!    unfinished submission is known.
+//! 10. When everything is finished, the protocol leaves only the keys that are meant to stay.
 //!
 //! A lease ends here when a step says so, not by the clock.
 
@@ -38,13 +38,13 @@ const CAPACITY: usize = 40;
 const QUOTA: usize = 14;
 const SITES: [&str; 3] = ["A|1", "A|2", "B|1"];
 const WORKERS: usize = 3;
-/// How many histories are tried, unless PROPTEST_CASES says: as many as take some seconds.
+/// The number of histories, unless PROPTEST_CASES is set. They take some seconds.
 const CASES: u32 = 100;
 const HOUR: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A key sends so many submissions of this cost for this site; every second one for the next site, if `mixed`.
+    /// A key sends `count` submissions of this cost for this site; if `mixed`, every second one is for the next site.
     Enqueue {
         key: u8,
         site: usize,
@@ -52,7 +52,7 @@ enum Step {
         cost: usize,
         mixed: bool,
     },
-    /// One of those that were queued is sent again, with another content if `other`.
+    /// A queued submission is sent again, with other content if `other`.
     Resend {
         which: prop::sample::Index,
         other: bool,
@@ -62,7 +62,7 @@ enum Step {
         count: usize,
         leave: bool,
     },
-    /// A worker finishes what it believes to hold, or every second entry of it.
+    /// A worker finishes the entries that it believes it holds, or every second of them.
     Finish {
         worker: usize,
         half: bool,
@@ -71,18 +71,18 @@ enum Step {
         worker: usize,
         half: bool,
     },
-    /// A worker is not heard of for a lease.
+    /// A worker gives no sign of life for a lease.
     Stop {
         worker: usize,
     },
-    /// A worker leaves, and another comes.
+    /// A worker leaves, and another one starts.
     Replace {
         worker: usize,
     },
     Renew {
         worker: usize,
     },
-    /// What was given back together has rested long enough.
+    /// Entries that were released together have rested long enough.
     RestEnds {
         which: prop::sample::Index,
     },
@@ -115,9 +115,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 struct Worker {
     holder: Holder,
-    /// Whether Redis was told of it.
+    /// Whether Redis knows the worker's name.
     told: bool,
-    /// What it believes to hold: entries, each with its submissions.
+    /// The entries that it believes it holds, each with its submissions.
     knows: BTreeMap<String, Vec<String>>,
 }
 
@@ -126,7 +126,7 @@ impl Worker {
         Worker { holder: Holder::new(), told: false, knows: BTreeMap::new() }
     }
 
-    /// Some of what it believes to hold; it forgets them.
+    /// Takes some of the entries that it believes it holds; it forgets them.
     fn take(&mut self, half: bool) -> BTreeMap<String, Vec<String>> {
         let all = std::mem::take(&mut self.knows).into_iter().enumerate();
         let (taken, kept): (Vec<_>, Vec<_>) = all.partition(|(n, _)| !half || n % 2 == 0);
@@ -140,7 +140,7 @@ struct World<'a> {
     door: Door,
     model: Model,
     workers: Vec<Worker>,
-    /// Names in Redis whose lease lasts, and whose lease has ended without anybody having looked.
+    /// Names in Redis whose lease lasts, and names whose lease has ended without any script noticing.
     alive: BTreeSet<String>,
     ended: BTreeSet<String>,
     sent: usize,
@@ -195,7 +195,7 @@ impl<'a> World<'a> {
         self.workers[worker].holder.name()
     }
 
-    /// A script has noted that a worker lives. Its lease lasts from now on until a step ends it.
+    /// A script noted that a worker is alive. Its lease lasts from now until a step ends it.
     async fn heard(&mut self, worker: usize) {
         let name = self.name(worker).to_owned();
         let known = self.ended.remove(&name) || self.alive.contains(&name);
@@ -287,7 +287,7 @@ impl<'a> World<'a> {
         self.heard(worker).await;
         self.bury();
         assert_eq!(claimed.is_empty(), !self.model.waits(), "something is handed out if anything waits");
-        // What a worker gets of an entry it gets together.
+        // A worker gets all submissions of an entry together.
         let mut entries: Vec<(String, u32, Vec<String>)> = Vec::new();
         for Claimed { id, attempt, payload } in claimed {
             let payload = String::from_utf8(payload.to_vec()).unwrap();
@@ -344,7 +344,7 @@ impl<'a> World<'a> {
             self.model.pushed.push(format!("after {id}"));
             self.model.queued.get_mut(&id).unwrap().place = Place::Finished;
         }
-        // The rest of an entry of which something was erased is ended without it: here without anything that follows.
+        // The rest of an entry with an erased submission is ended without that one, and here without follow-ups.
         let rest = entries.into_iter().filter(|(_, all)| all.iter().any(|id| erased.contains(id)));
         let (mut finished, mut ends) = (Vec::new(), Vec::new());
         for (entry, all) in rest {
@@ -402,7 +402,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// All workers are gone; a last one does what is left.
+    /// All workers are gone; a last one finishes the rest.
     async fn end_all(mut self) {
         for worker in 0..WORKERS {
             self.stop(worker).await;
@@ -422,7 +422,8 @@ impl<'a> World<'a> {
         queue::tick(self.redis, clock::now().millis(), false, None).await.unwrap();
         for key in command(self.redis, &["KEYS", "*"]).await {
             let own = key.strip_prefix("{vigil}:").unwrap();
-            // Marks of submissions, what was erased, counters, who returned, the empty stream; and what is dispatch's.
+            // These stay: idempotency records, erasures, counters, returned workers, the empty stream, and the keys of
+            // dispatch.
             let stays = ["once:", "erased", "stats", "holders:returned", "q:score", "clock"];
             let stays = stays.iter().any(|it| own.starts_with(it)) || own.contains("dispatch");
             assert!(stays && own != "holders", "{key} is left");

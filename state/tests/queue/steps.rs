@@ -1,4 +1,4 @@
-//! What each script of the protocol says to whom.
+//! The replies of each script of the protocol.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::redis::{command, door, end_lease, snapshot, submission, with_redis};
 
 const KEPT: Duration = Duration::from_secs(60);
 
-/// Enqueues submissions of these ids, flows and costs, each alone.
+/// Enqueues submissions with these ids, flows and costs, each alone.
 async fn enqueue(redis: &Redis, all: &[(&str, &str, usize)]) {
     let door = door(1000, 1000);
     for (id, flow, cost) in all {
@@ -22,7 +22,7 @@ async fn enqueue(redis: &Redis, all: &[(&str, &str, usize)]) {
     }
 }
 
-/// Claims so many: payloads with their attempts, and the entries' ids.
+/// Claims `count`. Returns payloads with their attempts, and the entries' ids.
 async fn claim(redis: &Redis, holder: &Holder, count: usize) -> (Vec<(String, u32)>, Vec<String>) {
     let how = Claim { count, holder, leave: true };
     let (_, claimed) = queue::claim(redis, Queue::Score, how).await.unwrap();
@@ -77,18 +77,18 @@ fn the_door_says_what_became_of_each() {
 
 #[test]
 fn keys_studies_and_sites_take_turns() {
-    // Two of these are a turn.
+    // Two of these make a turn.
     let cost = 30 << 10;
     for (sent, expected) in [
-        // A key alone has no turns.
+        // A single key has no turns.
         ("k|A|1 k|A|1 k|A|1 k|A|1", "0 1 2 3"),
-        // A newcomer waits for a turn, however much another has waiting.
+        // A newcomer waits one turn, even if the other key has many waiting.
         ("k|A|1 k|A|1 k|A|1 k|A|1 l|A|1", "0 1 4 2 3"),
         ("k|A|1 k|A|1 k|A|1 k|A|1 k|A|1 l|A|1 l|A|1 l|A|1 m|A|1", "0 1 5 6 8 2 3 7 4"),
-        // So it is between the studies of a key and the sites of a study.
+        // The same holds between the studies of a key and the sites of a study.
         ("k|A|1 k|A|1 k|A|1 k|B|1", "0 1 3 2"),
         ("k|A|1 k|A|1 k|A|1 k|A|2", "0 1 3 2"),
-        // A study of many sites gets no more than one of a single site.
+        // A study with many sites gets no more than a study with one site.
         ("k|A|1 k|A|2 k|A|1 k|A|2 k|B|1 k|B|1", "0 2 4 5 1 3"),
     ] {
         with_redis(async |redis| {
@@ -157,7 +157,7 @@ fn what_a_dead_worker_held_comes_back_and_it_finishes_nothing() {
         assert_eq!(again, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
         assert_eq!(finish(redis, &holders[0], &late).await, 0, "it is another's now");
         end_lease(redis, holders[1].name()).await;
-        // The first worker went on: it did no harm, so each was lost once.
+        // The first worker went on, so it did no harm: each entry was lost once.
         let (again, _) = claim(redis, &holders[2], 9).await;
         assert_eq!(again, [("a".to_owned(), 2), ("b".to_owned(), 2)]);
         end_lease(redis, holders[2].name()).await;
@@ -181,7 +181,7 @@ fn what_is_given_back_rests_and_is_no_attempt() {
         assert_eq!(finish(redis, &holder, &ids).await, 0, "it is nobody's");
         assert_eq!(claimed(redis, &holder, 1).await, ["c"]);
         assert_eq!(claimed(redis, &holder, 1).await, [""; 0]);
-        // The rests end one after the other, the first one first; who came first is first.
+        // The rests end one after the other, the first one first. The entry that came in first is first again.
         let rest = |now: &crate::redis::Snapshot, id: &String| {
             let (_, held) = now.held.iter().find(|(held, _)| held == id).unwrap();
             held.split(' ').next().unwrap().to_owned()

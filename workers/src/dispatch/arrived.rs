@@ -1,7 +1,7 @@
-//! The receiver of the self-check: it is within Vigil, and takes note of when its alert arrived.
+//! The receiver of the self-check. It is inside Vigil, and notes when the self-check's alert arrived.
 //!
-//! Guarantee: an alert arrived only if what raised it is in the store. It ends with the entry that brought it, and is
-//! neither raised nor listed.
+//! Guarantee: an alert counts as arrived only if the submission that raised it is in the store. The alert ends with the
+//! entry that brought it, and is neither raised nor listed.
 
 use platform::kv::Store;
 use platform::{Error, clock, log};
@@ -11,7 +11,7 @@ use state::health::self_check;
 use state::names;
 use state::wire::entry::Alert;
 
-/// As much of its record as tells which one it is.
+/// The part of the record that identifies the self-check.
 #[derive(Deserialize)]
 struct Stored {
     submission: Said,
@@ -23,7 +23,7 @@ struct Said {
     received_at: String,
 }
 
-/// Takes note of self-checks, given with the entries that brought them.
+/// Notes the arrival of self-checks, given with the entries that brought them.
 pub(crate) async fn note(store: &Store, probes: Vec<(String, Alert)>) -> Result<Vec<Change>, Error> {
     if probes.is_empty() {
         return Ok(Vec::new());
@@ -32,7 +32,7 @@ pub(crate) async fn note(store: &Store, probes: Vec<(String, Alert)>) -> Result<
     let mut changes = Vec::with_capacity(probes.len());
     for (entry, alert) in probes {
         let mut change = Change::default();
-        // A later one may have taken its place.
+        // A later self-check may have replaced it.
         if record.as_ref().is_some_and(|record| record.submission.received_at >= alert.received_at) {
             self_check::arrived(&mut change, &alert, clock::now());
         } else {

@@ -1,4 +1,4 @@
-//! One attempt: the message, signed, and the call.
+//! One attempt: builds the message, signs it, and calls the receiver.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::dispatch::config::Config;
 use crate::dispatch::job::{Happened, Job, What};
 use crate::dispatch::lanes::Placed;
 
-/// The most that is read of a receiver's answer: a word of why.
+/// The most bytes that are read of a receiver's answer: enough for a short reason.
 const LONGEST_ANSWER: usize = 1024;
 
 /// Calls the receiver once.
@@ -100,7 +100,7 @@ fn message(
     (headers, body.text.into_bytes())
 }
 
-/// Where somebody who reads the message acknowledges the alert; none where the configuration has no address or no key.
+/// The acknowledgement link for the message; none if the configuration has no address or no key.
 fn link(config: &Config, job: &Job, receiver: &Receiver, delivery: &Delivery) -> Option<String> {
     let base = job.rules.routes.link_base.as_ref()?;
     let grant = Grant {

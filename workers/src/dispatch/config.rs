@@ -1,4 +1,4 @@
-//! What the messenger needs to know: variables, read once per bell, and the settings in force.
+//! The configuration of dispatch: variables, read once per bell, and the settings in force.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use state::alerts::acknowledgement_link::LinkKey;
 use state::settings::Settings;
 
-/// The longest that work waits in a worker for a place at its receiver.
+/// The longest that work waits in a worker for its receiver's slot.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 pub(crate) struct Config {
@@ -22,13 +22,13 @@ pub(crate) struct Config {
     pub(crate) max_attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) link_key: Option<LinkKey>,
-    /// The routes where there is no document.
+    /// The routes that apply if no document is stored.
     routes: Rc<Routes>,
 }
 
-/// The routes of the variables, which hold where there is no document.
+/// The routes of the variables, which apply if no document is stored.
 pub struct Defaults {
-    /// Who is told, and when again.
+    /// The receivers of each alert, and the times of repetition.
     pub routes: Rc<Routes>,
 }
 
@@ -57,7 +57,7 @@ impl Config {
     }
 }
 
-/// One state of the settings: who is told of what, and what is silenced.
+/// One state of the settings: the routes and the silences.
 pub(crate) struct Rules {
     pub(crate) routes: Rc<Routes>,
     pub(crate) silences: Rc<Vec<Silence>>,
@@ -65,7 +65,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The rules of the revision that a script gave: those known, or what is in force now.
+    /// Returns the rules of the revision that a script gave: the known ones, or the ones in force now.
     pub(crate) async fn at(config: &Config, revision: &str, known: Option<&Rc<Rules>>) -> Result<Rc<Rules>, Error> {
         if let Some(known) = known.filter(|known| known.revision == revision) {
             return Ok(Rc::clone(known));
@@ -81,17 +81,17 @@ impl Rules {
     }
 }
 
-/// The routes in force, for those who do not deliver; `otherwise` where there is no document.
+/// Returns the routes in force, for components that do not deliver; `otherwise` if no document is stored.
 ///
 /// # Errors
-/// When Redis or the store is away.
+/// When Redis or the store is unavailable.
 pub async fn routes_in_force(redis: &Redis, otherwise: &Rc<Routes>) -> Result<Rc<Routes>, Error> {
     let settings = Settings::in_force(redis).await?;
     let routes = settings.document(redis, Document::AlertRoutes, Routes::read_stored).await?;
     Ok(routes.unwrap_or_else(|| Rc::clone(otherwise)))
 }
 
-/// None where the schedules by urgency hold.
+/// None if the schedules by urgency apply.
 fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -112,7 +112,7 @@ fn routes(text: &str) -> Result<Option<Routes>, Vec<String>> {
     Routes::read_variable(&document).map(Some).map_err(faults)
 }
 
-/// A pointer without the names that the variable does not know: whoever mistook its form may have written a URL there.
+/// Removes from a pointer all names that the variable does not know: an operator may have put a URL there by mistake.
 fn plain(pointer: &str) -> String {
     let known = |step: &str| {
         step.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,7 +1,7 @@
-//! Alerts of erased submissions: nobody is told any more.
+//! Alerts of erased submissions are not delivered.
 //!
-//! A worker asks before it works on what it claimed and again after it has stored it: it sees an erasure at one of the
-//! two, or has stored before the erasure began, which then removes what it finds.
+//! A worker checks for erasures before it works on claimed entries, and again after it has stored the results. Either
+//! one of the checks sees the erasure, or the erasure began after the store had the results and removes them itself.
 
 use platform::kv::Store;
 use platform::{Error, log};
@@ -12,7 +12,7 @@ use state::wire::entry::{Alert, Work};
 use crate::dispatch::config::Config;
 use crate::dispatch::intake::Entries;
 
-/// Takes out the entries of submissions that were erased since, with what may have been stored of their alerts.
+/// Removes the entries of submissions that were erased, with everything that may be stored of their alerts.
 pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) -> Result<Entries, Error> {
     let raised = entries.raised.iter().map(|(_, alert)| alert.submission_id.as_str());
     let due = entries.due.iter().map(|(_, due)| due.submission_id.as_str());
@@ -33,7 +33,7 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
         !erased
     });
     entries.due.retain(|(entry, due)| {
-        // Those that went with the message of an erased alert are looked after.
+        // Alerts that were grouped with an erased alert's message still need their work.
         let erased = erased.next().unwrap_or_default() && due.work != Work::Carry;
         if erased {
             end(entry, &due.alert_id);
@@ -44,7 +44,7 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
     Ok(entries)
 }
 
-/// Removes what was stored of alerts whose submissions were erased meanwhile.
+/// Removes the stored data of alerts whose submissions were erased meanwhile.
 pub(crate) async fn after(
     config: &Config,
     store: &Store,

@@ -1,4 +1,4 @@
-//! From claimed entries to work: alerts are raised, what is over is ended, the rest is to be done.
+//! From claimed entries to work: raises alerts, ends entries whose work is over, and collects the jobs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use state::wire::entry::{Alert, Attempts, Dispatch, Due, Work};
 use crate::dispatch::config::{Config, Rules};
 use crate::dispatch::job::{Case, Happened, Job, Lease, What};
 
-/// Alerts in this worker's hands, so that two pieces of work on one share its state.
+/// Alerts that this worker holds, so that two jobs for one alert share its state.
 #[derive(Default)]
 pub(crate) struct Cases(BTreeMap<String, Weak<Case>>);
 
@@ -31,7 +31,7 @@ impl Cases {
     }
 
     fn add(&mut self, alert: Alert, found: Found) -> Rc<Case> {
-        // What nobody works on any more is forgotten when there is much of it.
+        // Alerts without a job are forgotten when there are many.
         if self.0.len() > 4096 {
             self.0.retain(|_, case| case.strong_count() > 0);
         }
@@ -42,7 +42,7 @@ impl Cases {
     }
 }
 
-/// Reads entries. Those that nobody can read, or that were handed out too often, become dead letters.
+/// Claimed entries, sorted. Unreadable entries, and those that were handed out too often, become dead letters.
 pub(crate) struct Entries {
     /// Self-checks.
     pub(crate) probes: Vec<(String, Alert)>,
@@ -82,7 +82,7 @@ impl Entries {
     }
 }
 
-/// Raises alerts. What is due at once is this worker's to do.
+/// Raises alerts. This worker does the work that is due at once.
 pub(crate) async fn raise(
     config: &Config,
     holder: &Rc<Holder>,
@@ -130,7 +130,7 @@ fn job(case: &Rc<Case>, rules: &Rc<Rules>, lease: Lease, work: Work) -> Job {
     Job { case, rules, lease, work, attempts: Attempts::default(), members: Vec::new(), since }
 }
 
-/// Looks at what is due: whether it still is, and what is to be done.
+/// Checks whether due work is still due, and what to do.
 pub(crate) async fn due(
     config: &Config,
     store: &Store,
@@ -159,7 +159,8 @@ pub(crate) async fn due(
             }
             (None, _) => changes.push(over),
             (Some(case), Work::Look) => {
-                // What was lost on its way is put there again; whoever has it in hand makes this one stale.
+                // Puts lost work onto the queue again. If a worker still holds it, its next step makes this entry
+                // stale.
                 let state = &case.found.borrow().state;
                 for owed in state.due().into_iter().filter(|owed| owed.at <= clock::now()) {
                     let (alert_id, submission_id) = (due.alert_id.clone(), case.alert.submission_id.clone());
@@ -177,7 +178,7 @@ pub(crate) async fn due(
         let key = names::delivery(&job.case.alert.alert_id, job.receiver());
         job.attempts = store.get(&key).await?.unwrap_or_default();
     }
-    // A critical alert never waits for others, so none goes with it.
+    // A critical alert is never grouped, so no others go with its message.
     let mut leading: Vec<&mut Job> =
         jobs.iter_mut().filter(|job| job.severity() != Severity::Critical && !job.receiver().is_empty()).collect();
     let leaders: Vec<String> = leading.iter().map(|job| job.case.alert.alert_id.clone()).collect();
@@ -191,7 +192,7 @@ pub(crate) async fn due(
     Ok((jobs, changes))
 }
 
-/// What becomes of work before anybody is called: the steps of a chain, quiet hours, receivers that are gone.
+/// Decides work that needs no call: the steps of a chain, quiet hours, receivers that no longer exist.
 pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Happened>) {
     let (mut calls, mut happened) = (Vec::new(), Vec::new());
     for job in jobs {
@@ -212,8 +213,7 @@ pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Happened>) 
     (calls, happened)
 }
 
-/// Tells the alerts that went with a message what became of it. If the alert whose message it was is gone, they are
-/// raised again.
+/// Tells the grouped alerts of a message its outcome. If the leading alert is gone, they are raised again.
 async fn carry(
     config: &Config,
     store: &Store,
@@ -229,10 +229,10 @@ async fn carry(
             Some(Some(outcome)) => {
                 let event = Event::Carried(outcome);
                 let told = Happening { alert: &alert, event: &event, now: clock::now(), lost: false };
-                // Ignored is well: it was told before.
+                // If the event is ignored, the alert had the outcome already.
                 let _ = alerts::apply(&config.redis, store, &rules.routes, told, || Ok(Change::default())).await?;
             }
-            // Its message is still on its way.
+            // The message is still being delivered.
             Some(None) => {}
             None => {
                 let found = alerts::load(&config.redis, store, &id).await?;
@@ -246,7 +246,8 @@ async fn carry(
     Ok(())
 }
 
-/// What became of an alert's message: taken by somebody, or given up by all; none while it is on its way.
+/// The outcome of an alert's message: delivered to at least one receiver, or given up by all; none while it is being
+/// delivered.
 fn outcome(state: &State) -> Option<Result<(), GiveUp>> {
     let taken = |it: &Delivery| it.telling > 0 || matches!(it.status, Status::Delivered { .. });
     if state.deliveries().iter().any(taken) {
@@ -263,7 +264,7 @@ fn outcome(state: &State) -> Option<Result<(), GiveUp>> {
     given_up.map(Err)
 }
 
-/// Makes changes that nothing depends on.
+/// Makes independent changes.
 pub(crate) async fn make(config: &Config, changes: Vec<Change>) -> Result<(), Error> {
     change::make(&config.redis, &changes).await.map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! A piece of work in a worker's hands.
+//! A job: one piece of work that a worker holds.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,17 +15,17 @@ use state::wire::entry::{Alert, Attempt, Attempts, Due, Work};
 
 use crate::dispatch::config::Rules;
 
-/// An alert, and its state as this worker knows it.
+/// An alert, with its state as this worker knows it.
 pub(crate) struct Case {
     pub(crate) alert: Alert,
     pub(crate) found: RefCell<Found>,
 }
 
-/// By what work comes back if this worker dies.
+/// Ensures that work comes back if this worker dies.
 pub(crate) enum Lease {
-    /// An entry of the stream, which was claimed.
+    /// A claimed entry of the stream.
     Entry(String),
-    /// What is reserved for this worker: it is due at once if it dies.
+    /// Work reserved for this worker: it is due at once if the worker dies.
     Reserved(Rc<Holder>, Due),
 }
 
@@ -42,7 +42,7 @@ impl Lease {
     }
 }
 
-/// Something to do about an alert. It is done by one state of the settings.
+/// One piece of work on an alert. One state of the settings decides it.
 pub(crate) struct Job {
     pub(crate) case: Rc<Case>,
     pub(crate) rules: Rc<Rules>,
@@ -57,7 +57,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// The receiver; empty for work that is about none.
+    /// The receiver; empty for work without one.
     pub(crate) fn receiver(&self) -> &str {
         match &self.work {
             Work::Deliver { receiver, .. } => receiver,
@@ -65,7 +65,7 @@ impl Job {
         }
     }
 
-    /// The entry of the stream that ends with it.
+    /// The entry of the stream that ends with this job.
     pub(crate) fn entry(&self) -> Option<&str> {
         match &self.lease {
             Lease::Entry(id) => Some(id),
@@ -77,12 +77,12 @@ impl Job {
         facts_of(&self.case.alert).severity
     }
 
-    /// The delivery that this is an attempt of.
+    /// The delivery that this attempt belongs to.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
         self.case.found.borrow().state.delivery(self.receiver()).cloned()
     }
 
-    /// The event that this work leads to.
+    /// The event that this job's result causes.
     pub(crate) fn event(&self, what: &What) -> Option<Event<'_>> {
         match (&self.work, what) {
             (Work::Deliver { receiver, series, attempt }, What::Held { until, why }) => {
@@ -101,18 +101,18 @@ impl Job {
     }
 }
 
-/// What happened to a piece of work.
+/// The result of a job.
 pub(crate) enum What {
     /// The receiver was called.
     Called {
         outcome: Outcome,
         attempt: Attempt,
-        /// Its place among the receiver's calls.
+        /// Its semaphore slot at the receiver.
         place: String,
     },
-    /// It cannot be called.
+    /// It could not be called.
     NotCalled(Outcome),
-    /// It is not to be called now.
+    /// It must not be called now.
     Held { until: Timestamp, why: Hold },
     /// The time of a step of the chain has come.
     Escalated,

@@ -1,11 +1,10 @@
-//! Work that waits for a place at its receiver, a lane for each receiver.
+//! Lanes: work that waits for a slot at its receiver, one lane for each receiver.
 //!
-//! Guarantee: no receiver holds up another one: a lane is bounded in length and time, what does not fit goes back to the
-//! clock, and every lane asks for places of its own. Work for one receiver is called in the order in which it came, the
-//! critical first.
+//! Guarantee: no receiver delays another. A lane is bounded in length and time, the rest goes back to the clock, and
+//! every lane asks for its own slots. Work for one receiver is called in order of arrival, critical work first.
 //!
-//! What goes back comes again when the lane may have room for it, by the pace at which its calls have ended: if it came
-//! sooner, taking it and putting it back would be all that the worker does.
+//! Backpressure: work that goes back returns when the lane may have room for it, estimated from the pace of its
+//! finished calls. If it returned sooner, the worker would only take it and put it back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -22,25 +21,25 @@ use state::queue::holder::Holder;
 use crate::dispatch::config::{Config, LONGEST_WAIT, Rules};
 use crate::dispatch::job::{Happened, Job, What};
 
-/// The most that waits for one receiver in a worker.
+/// The most work that waits for one receiver in a worker.
 const LONGEST_LANE: usize = 256;
-/// How soon to ask again for a place that other instances have taken.
+/// The pause before the next request for a slot, if other instances hold all of them.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// Work that found no room or no place in time is put back for up to so long, at random, so that not all of it comes at
-/// once: the least, where calls end quickly, and the most, where none do.
+/// The bounds of the delay for work that found no room or no slot in time: the lower one where calls end quickly, the
+/// upper one where none end. The delay is random, so that not all work returns at once.
 const PUT_BACK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
-/// How long calls of a lane must have been under way before their pace tells anything.
+/// How long a lane's calls must have run before their pace is known.
 const PACE_KNOWN_AFTER: Duration = Duration::from_secs(1);
 
 struct Lane {
     waiting: VecDeque<Job>,
     running: usize,
-    /// Places of calls that have ended, until what became of them is written.
+    /// Slots of finished calls whose outcomes are not yet written.
     back: Vec<String>,
     closed_until: Option<Instant>,
     gauge: Gauge,
-    /// Since when there is something in it, and how many calls have ended since.
+    /// When the lane became non-empty, and how many calls have ended since.
     since: Instant,
     ended: u32,
 }
@@ -52,7 +51,7 @@ pub(crate) struct Lanes {
     waiting: usize,
 }
 
-/// A job that has its place.
+/// A job that holds a slot.
 pub(crate) struct Placed {
     pub(crate) job: Job,
     pub(crate) place: String,
@@ -60,12 +59,12 @@ pub(crate) struct Placed {
 }
 
 impl Lanes {
-    /// How much waits.
+    /// The number of waiting jobs.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Lets work wait for its place; gives what becomes of it where the lane is full.
+    /// Queues a job for a slot. If the lane is full, returns the job that is put back.
     pub(crate) fn push(&mut self, job: Job) -> Option<Happened> {
         let lane = self.lanes.entry(job.receiver().to_owned()).or_insert_with(Lane::new);
         lane.insert(job);
@@ -78,7 +77,7 @@ impl Lanes {
         Some(put_back(last, lane.put_back_for()))
     }
 
-    /// Takes note that a call has ended: the next one can have its place, before what became of it is written.
+    /// Notes that a call has ended. The next call can have its slot even before the outcome is written.
     pub(crate) fn ended(&mut self, happened: &Happened) {
         let What::Called { place, .. } = &happened.what else { return };
         let lane = self.lanes.entry(happened.job.receiver().to_owned()).or_insert_with(Lane::new);
@@ -87,7 +86,7 @@ impl Lanes {
         lane.back.push(place.clone());
     }
 
-    /// Takes note that it is being written what became of a call; what that tells of the receiver may open the lane.
+    /// Notes that a call's outcome is being written. The outcome may show that the receiver is well and open the lane.
     pub(crate) fn written(&mut self, receiver: &str, place: &str) -> &mut Gauge {
         let lane = self.lanes.entry(receiver.to_owned()).or_insert_with(Lane::new);
         lane.back.retain(|it| it != place);
@@ -95,12 +94,12 @@ impl Lanes {
         &mut lane.gauge
     }
 
-    /// Puts back everything that waits.
+    /// Puts back all waiting work.
     pub(crate) fn clear(&mut self) -> Vec<Happened> {
         self.put_back(Duration::ZERO)
     }
 
-    /// Puts back what has waited for longer.
+    /// Puts back work that has waited longer than this.
     pub(crate) fn put_back(&mut self, longest: Duration) -> Vec<Happened> {
         let mut back = Vec::new();
         for lane in self.lanes.values_mut() {
@@ -116,7 +115,7 @@ impl Lanes {
         back
     }
 
-    /// Asks for places for what waits, at most `room` of them.
+    /// Requests slots for the waiting work, at most `room`.
     pub(crate) async fn places(
         &mut self,
         config: &Config,
@@ -132,7 +131,7 @@ impl Lanes {
             if lane.waiting.is_empty() || left == 0 || lane.closed_until.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
-            // What is in force decides; a receiver that is there no more is told by what the work was begun with.
+            // The settings in force decide. A receiver that was removed since is called under the settings of its job.
             let in_force = (rules.routes.receiver(id).is_some() || rules.routes.is_uncallable(id)).then_some(rules);
             for job in &mut lane.waiting {
                 job.rules = Rc::clone(in_force.unwrap_or(&job.rules));
@@ -160,7 +159,7 @@ impl Lanes {
         for (id, rules, count) in &wanted {
             let Some(receiver) = rules.routes.receiver(id) else { continue };
             let longest = Duration::from_millis(receiver.deadline_ms);
-            // Somewhat more than the call: a place that comes back early would be one too many.
+            // A little longer than the call: if the slot came back early, one call too many could run.
             let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(500);
             let back = self.lanes.get_mut(id).map(|lane| std::mem::take(&mut lane.back)).unwrap_or_default();
             asked.push(Wanted { receiver, count: *count, longest_ms, back });
@@ -184,8 +183,8 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Lets work wait: the critical first, and of those that are alike one of each sender in turn, so that the many of one
-    /// sender are not all before the one of another.
+    /// Adds a job. Critical jobs come first; jobs of equal urgency alternate between senders, so that a sender with
+    /// many jobs does not delay a sender with one.
     fn insert(&mut self, job: Job) {
         let class = |job: &Job| job.severity() != Severity::Critical;
         let flow = job.case.alert.flow();
@@ -215,16 +214,16 @@ impl Lane {
         }
     }
 
-    /// In how long half of what waits will have been called, by the pace so far.
+    /// Estimates the time in which half of a full lane is called, by the pace so far.
     fn put_back_for(&self) -> Duration {
         let (least, most) = PUT_BACK;
-        // Before calls have had time to end there is no pace.
+        // No call has had time to end, so the pace is not known yet.
         let most = if self.since.elapsed() < PACE_KNOWN_AFTER { PACE_KNOWN_AFTER } else { most };
         let half = u32::try_from(LONGEST_LANE / 2).unwrap_or(u32::MAX);
         (self.since.elapsed() / self.ended.saturating_add(1)).saturating_mul(half).clamp(least, most)
     }
 
-    /// What becomes of those that got no place.
+    /// Decides about the jobs that got no slot.
     fn closed(&mut self, admitted: Admitted, now: Timestamp) -> Vec<Happened> {
         self.gauge = admitted.gauge;
         let wait = |until: i64| Duration::from_millis(u64::try_from(until - now.millis()).unwrap_or(0));
@@ -248,7 +247,7 @@ impl Lane {
                 self.hold(|_| true, until, Hold::Rate)
             }
             Some(Closed::Breaker(until)) => {
-                // A call that tries decides for those behind it; critical ones go to the next receiver meanwhile.
+                // One trial call decides for the jobs behind it. Meanwhile critical jobs go to the next receiver.
                 if wait(until) <= LONGEST_WAIT {
                     self.closed_until = Some(Instant::now() + wait(until));
                     return self.hold(|job| job.severity() == Severity::Critical, until, Hold::Breaker);

@@ -1,16 +1,17 @@
-//! The messenger: from an alert to everybody who is to be told of it, again and again until it is there, acknowledged, or
-//! has been given up aloud.
+//! Dispatch: delivers each alert to all its receivers, with retries, until it is delivered, acknowledged, or visibly
+//! given up.
 //!
 //! Guarantee: at least once, always under the same `webhook-id`. An alert is delivered, or visibly waits with the time
-//! of its next attempt, or is a dead letter with its reason; nothing is dropped silently. What is sent is sent by one
-//! state of the settings.
+//! of its next attempt, or is a dead letter with its reason; nothing is dropped silently. Each message is sent under
+//! one state of the settings.
 //!
-//! An alert is raised: admitted, and written down with what is due. What is due at once this worker does itself; if it dies,
-//! that is due again. Every receiver has a lane: its calls run side by side as far as it may have
-//! them, and what waits for it holds up nobody else. Whatever happened is stored, then written with what follows.
+//! Mechanism: raising an alert means that admission decides on it and the store has it, with the work that is due. This
+//! worker does the work that is due at once; if it dies, that work becomes due again. Every receiver has a lane: its
+//! calls run in parallel up to its limit, and waiting calls delay no other receiver. Each outcome is stored first; then
+//! one script writes it with its follow-ups.
 //!
-//! Not for: exactly-once. A host that dies between a receiver's answer and the script that writes it makes the receiver
-//! hear it twice; the `webhook-id` tells that it is the same.
+//! Not for: exactly-once. If a host dies between a receiver's answer and the script that writes it, the receiver gets
+//! the message twice; the same `webhook-id` lets it detect the duplicate.
 
 mod arrived;
 mod call;
@@ -43,37 +44,37 @@ use intake::{Cases, Entries};
 use job::{Happened, Job};
 use lanes::Lanes;
 
-/// How long a drain goes on before it looks for a moment to leave.
+/// How long a drain runs before it waits for a quiet moment to leave.
 pub const BUDGET: Duration = Duration::from_secs(5);
-/// While calls are under way no bell is heard: look for new work this often.
+/// The pause between two looks for new work while calls run: this worker hears no bell then.
 const LOOK: Duration = Duration::from_millis(10);
-/// The most entries that are taken at once, and the most work that a worker holds.
+/// The most entries of one claim, and the most work that a worker holds.
 const MOST_CLAIMED: usize = 128;
 const MOST_HELD: usize = 4096;
-/// The most outcomes that are written in one go: calls that end meanwhile leave their places unused until it is done.
+/// The most outcomes of one write. Calls that end during a write leave their slots unused until it is done.
 const MOST_WRITTEN: usize = 64;
-/// When Redis or the store is away, what was claimed is tried again after this.
+/// If Redis or the store is unavailable, claimed entries are tried again after this.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Reads the variables, for whoever asks what is wrong with them.
+/// Reads the variables, to find their faults.
 pub async fn read(reader: &mut Reader) {
     Config::read(reader).await;
 }
 
-/// When a drain ends, if there is always more to do.
+/// When a drain ends although there is more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// A worker goes on as long as calls are under way, however long a receiver hangs: no other worker would hear of
-    /// new alerts before this one leaves. It leaves at the first quiet moment after [`BUDGET`].
+    /// A worker continues while calls run, however long a receiver takes: no other worker hears of new alerts before
+    /// this one leaves. It leaves at the first quiet moment after [`BUDGET`].
     Quiet,
-    /// An operator's round takes no new work on after [`BUDGET`], and ends with the calls under way.
+    /// An operator's round takes no new work after [`BUDGET`], and ends when its running calls have ended.
     Budget,
 }
 
-/// Sends what waits. Gives how much work was done.
+/// Sends waiting work. Returns how much work was done.
 ///
 /// # Errors
-/// When Redis or the store is away; what was claimed comes back.
+/// When Redis or the store is unavailable; claimed entries come back.
 pub fn drain(until: Until) -> LocalBoxFuture<'static, Result<usize, Error>> {
     Box::pin(send(until))
 }
@@ -96,7 +97,8 @@ async fn send(until: Until) -> Result<usize, Error> {
     let result = worker.run(until).await;
     let Worker { config, holder, claimed, .. } = worker;
     if result.is_err() {
-        // No fault of theirs: they come back as if nobody had had them. What cannot be given back does so by itself.
+        // The cause is not theirs: they come back without counting the attempt. If the release fails, their lease
+        // returns them.
         let _ = queue::release(&config.redis, Queue::Dispatch, &holder, claimed, PAUSE).await;
         return result;
     }
@@ -106,7 +108,7 @@ async fn send(until: Until) -> Result<usize, Error> {
 
 type Calls = FuturesUnordered<LocalBoxFuture<'static, Happened>>;
 
-/// Does some work while calls go on.
+/// Runs some work while calls go on.
 async fn beside<T>(calls: &mut Calls, ended: &mut Vec<Happened>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     while !calls.is_empty() {
@@ -126,11 +128,11 @@ struct Worker {
     cases: Cases,
     lanes: Lanes,
     calls: Calls,
-    /// Calls that ended while something else was done.
+    /// Calls that ended during other work.
     ended: Vec<Happened>,
-    /// What happened and is still to be written.
+    /// Results still to be written.
     unwritten: VecDeque<Happened>,
-    /// Entries that were claimed and, for all this worker knows, are not ended.
+    /// Entries that were claimed and, as far as this worker knows, are not ended.
     claimed: BTreeSet<String>,
     total: usize,
 }
@@ -141,7 +143,7 @@ impl Worker {
         loop {
             let mut open = !deadline.left().is_zero();
             if !open && until == Until::Quiet && !self.is_idle() {
-                // Staying longer than planned must not mean working with old variables.
+                // A worker that stays longer than planned must not work with old variables.
                 self.config = Rc::new(load(Config::read).await?);
                 (self.rules, deadline, open) = (None, Deadline::after(BUDGET), true);
             }
@@ -165,7 +167,7 @@ impl Worker {
             let back = if open { self.lanes.put_back(LONGEST_WAIT) } else { self.lanes.clear() };
             self.unwritten.extend(back);
             if took == 0 && self.ended.is_empty() && self.unwritten.is_empty() {
-                // With no room or no time left there is nothing to look for.
+                // Without room or time left, it must not look for more work.
                 let pause = if look || self.lanes.waiting() > 0 { LOOK } else { RENEWAL };
                 if let Either::Left((Some(first), _)) = select(self.calls.next(), pin!(clock::sleep(pause))).await {
                     self.ended.push(first);
@@ -174,7 +176,8 @@ impl Worker {
             while let Some(Some(next)) = self.calls.next().now_or_never() {
                 self.ended.push(next);
             }
-            // Receivers do not wait for the store: the next calls begin before it is written what became of the last.
+            // Receivers do not wait for the store: the next calls begin before the outcomes of the last ones are
+            // written.
             for ended in self.ended.drain(..) {
                 self.lanes.ended(&ended);
                 self.unwritten.push_back(ended);
@@ -191,7 +194,7 @@ impl Worker {
         self.calls.is_empty() && self.ended.is_empty() && self.unwritten.is_empty() && self.lanes.waiting() == 0
     }
 
-    /// Takes entries, and makes them into what waits in the lanes. Gives how many there were.
+    /// Claims entries, and queues their work in the lanes. Returns how many entries there were.
     async fn take(&mut self, room: usize) -> Result<usize, Error> {
         let holder = Rc::clone(&self.holder);
         let how = Claim { count: room, holder: &holder, leave: self.is_idle() };
@@ -221,7 +224,7 @@ impl Worker {
         changes.extend(over);
         jobs.extend(due);
         intake::make(config, changes).await?;
-        // What is called is looked at again when the call has ended.
+        // Alerts that are called are checked again when the call has ended.
         let called: BTreeSet<&str> = jobs.iter().map(|job| job.case.alert.alert_id.as_str()).collect();
         erased::after(config, store, all.iter().filter(|alert| !called.contains(alert.alert_id.as_str()))).await?;
 
@@ -229,7 +232,7 @@ impl Worker {
         for id in ids.iter().filter(|id| !held.contains(*id)) {
             self.claimed.remove(id);
         }
-        // What is raised and called in one go counts once, when it was called.
+        // An alert that is raised and called at once counts once, when it was called.
         let raised: BTreeSet<&str> =
             jobs.iter().filter(|job| job.entry().is_none()).map(|job| job.case.alert.alert_id.as_str()).collect();
         self.total += count.saturating_sub(own + held.len() + raised.len());
@@ -241,7 +244,7 @@ impl Worker {
         Ok(count)
     }
 
-    /// Begins calls as far as their receivers have places. Gives what happened to those that are not called.
+    /// Begins calls as far as their receivers have slots. Returns the results of jobs that are not called.
     async fn call(&mut self) -> Result<Vec<Happened>, Error> {
         let room = self.config.concurrency.saturating_sub(self.calls.len());
         let Some(rules) = self.rules.clone().filter(|_| self.lanes.waiting() > 0 && room > 0) else {

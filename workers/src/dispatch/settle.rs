@@ -1,4 +1,4 @@
-//! What happened to work is made into steps, which are stored and written: all that has happened, in one go.
+//! Settles finished work: turns all results into steps, stores them, and writes them together.
 
 use domain::alert::state::{Delivery, Effect, Ignored, State, Status, Step};
 use platform::kv::{Batch, Store};
@@ -14,7 +14,7 @@ use crate::dispatch::erased;
 use crate::dispatch::job::{Happened, Job, What};
 use crate::dispatch::lanes::Lanes;
 
-/// A step that is to be written.
+/// A step to be written.
 struct Pending {
     job: Job,
     what: What,
@@ -22,7 +22,7 @@ struct Pending {
     step: Step,
 }
 
-/// Stores and writes what happened. Gives how much work was ended.
+/// Stores and writes results. Returns how many jobs ended.
 pub(crate) async fn settle(
     config: &Config,
     store: &Store,
@@ -47,7 +47,7 @@ pub(crate) async fn settle(
                 job.case.found.replace(before.after(&step));
                 pending.push(Pending { job, what, before, step });
             }
-            // Somebody was quicker, or it is a step that is done twice.
+            // Another worker was faster, or the same step ran twice.
             Err(_) => job.lease.end(&job.case.alert, &mut always)?,
         }
         others.push(always);
@@ -70,7 +70,7 @@ pub(crate) async fn settle(
     Ok(count)
 }
 
-/// What a call changes whatever becomes of the alert.
+/// The part of a call's change that does not depend on the alert.
 fn ended(job: &Job, what: &What, lanes: &mut Lanes, now: domain::Timestamp, change: &mut Change) {
     let What::Called { outcome, attempt, place } = what else { return };
     let (routes, receiver) = (&job.rules.routes, job.receiver());
@@ -80,7 +80,7 @@ fn ended(job: &Job, what: &What, lanes: &mut Lanes, now: domain::Timestamp, chan
     alerts::attempted(change, channel, &attempt.outcome);
 }
 
-/// Adds the attempt to those that are stored.
+/// Adds the attempt to the stored ones.
 fn record(job: &mut Job, what: &What, step: Option<&Step>, batch: &mut Batch) -> Result<(), Error> {
     let What::Called { attempt, .. } = what else { return Ok(()) };
     let mut attempt = attempt.clone();
@@ -92,7 +92,7 @@ fn record(job: &mut Job, what: &What, step: Option<&Step>, batch: &mut Batch) ->
     batch.put(names::delivery(&job.case.alert.alert_id, job.receiver()), &job.attempts)
 }
 
-/// What goes with a step: the work is done, and those that went with the message are told.
+/// The change that goes with a step: it ends the job, and gives the grouped alerts their outcome.
 fn finish(job: &Job, state: &State, change: &mut Change) -> Result<(), Error> {
     job.lease.end(&job.case.alert, change)?;
     let is_over = |it: &Delivery| !matches!(it.status, Status::Waiting { .. });
@@ -103,7 +103,7 @@ fn finish(job: &Job, state: &State, change: &mut Change) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a step again that somebody else was quicker with.
+/// Repeats a step that another worker's step overtook.
 async fn again(config: &Config, store: &Store, job: &Job, what: &What) -> Result<(), Error> {
     let Some(event) = job.event(what) else { return Ok(()) };
     let (redis, routes, alert) = (&config.redis, &job.rules.routes, &job.case.alert);
@@ -121,7 +121,7 @@ async fn again(config: &Config, store: &Store, job: &Job, what: &What) -> Result
             let mut change = Change::default();
             job.lease.end(alert, &mut change)?;
             change::make(redis, &[change]).await?;
-            // What others made of it is what counts from here on.
+            // From here on, the state that the others made counts.
             if let Some(found) = alerts::load(redis, store, &alert.alert_id).await? {
                 job.case.found.replace(found);
             }

@@ -1,8 +1,8 @@
-//! What an amendment does to the submission whose place it takes: a mark, and a record in its audit chain, written
+//! The effect of an amendment on the submission that it replaces: a mark, and a record in the audit chain, written
 //! together.
 //!
-//! An amendment may be scored before what it amends is stored: another worker holds it, or lost it. The amendment's own
-//! scores and alerts wait for nobody; only the mark comes later then.
+//! An amendment may be scored before the submission that it amends is stored, because another worker holds or lost that
+//! one. The amendment's own scores and alerts do not wait; only the mark is set later.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use state::names;
 use state::queue::FollowUps;
 use state::wire::entry::{Submission, Superseded};
 
-/// How long until the next look for a submission that is not stored yet.
+/// The pause before the next check for a submission that is not stored yet.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often to look.
+/// The most such checks.
 const MOST_LOOKS: u32 = 86_400;
 
-/// A mark that is to be set.
+/// A mark to be set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Supersede {
@@ -35,7 +35,7 @@ pub(crate) struct Supersede {
 }
 
 impl Supersede {
-    /// What a submission that amends another asks for.
+    /// The mark that an amending submission needs; none for others.
     pub(crate) fn of(submission: &Submission) -> Option<Self> {
         Some(Supersede {
             superseded: submission.amends.clone()?,
@@ -48,7 +48,7 @@ impl Supersede {
         })
     }
 
-    /// Adds mark and record to the batch, or what is to be done later to what follows.
+    /// Adds mark and record to the batch. If it is too early, adds a later attempt to the follow-ups.
     pub(crate) async fn apply(
         mut self,
         redis: &Redis,

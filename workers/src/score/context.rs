@@ -1,9 +1,9 @@
-//! The context of a submission: its subject's earlier submissions, a risk service's answer, and whether it was judged before.
+//! The context of a submission: its subject's earlier submissions, a risk service's answer, and any earlier evaluation.
 //!
-//! Guarantee: a submission that needs none of it costs no call. What was decided first stands, whether it was stored
-//! already or only kept in Redis (`queue::pin`): rules change and services answer differently, so a submission that is handed
-//! out again is not judged again where the outcome could differ. The earlier submissions and the risk service are asked at
-//! the same time, each under its own deadline, and neither holds up the rest of the batch for longer.
+//! Guarantee: a submission that needs no context costs no call. The first evaluation stands, whether it was stored
+//! already or only pinned in Redis (`queue::pin`). Rules change and services answer differently, so a submission that
+//! is handed out again is not evaluated again if the outcome could differ. The earlier submissions and the risk service
+//! are queried in parallel, each under its own deadline, and neither delays the rest of the batch for longer.
 
 use std::time::Duration;
 
@@ -25,43 +25,43 @@ use crate::score::history;
 use crate::score::record::{Scorer, Work};
 use crate::score::risk;
 
-/// How many records are read at the same time.
+/// The most records that are read at the same time.
 pub(crate) const READS: usize = 32;
 
-/// What is known of one submission before it is scored.
+/// The facts about one submission before it is scored.
 #[derive(Default)]
 pub(crate) enum Known {
-    /// Nothing: its outcome is the same whenever it is scored.
+    /// None: its outcome is the same at any time.
     #[default]
     Nothing,
-    /// It was judged and stored before: these are its alerts, as they are stored.
+    /// It was evaluated and stored before: these are its alerts, as they are stored.
     Stored(Vec<String>),
-    /// What was decided of it, and kept in Redis until it is stored.
+    /// Its decision, pinned in Redis until it is stored.
     Decided(Decided),
 }
 
-/// What a submission is judged on beside its own content.
+/// The context on which a submission is evaluated, beside its own content.
 #[derive(Default)]
 pub(crate) struct Context {
     /// Its subject's earlier submissions, if a rule asks for them.
     pub(crate) past: Option<Past>,
-    /// The subject's first laboratory results, if its study wants them.
+    /// The subject's first laboratory results, if its study needs them.
     pub(crate) baselines: Vec<Baseline>,
-    /// What the risk service said, if it is asked.
+    /// The answer of the risk service, if it is called.
     pub(crate) risk: Option<Risk>,
 }
 
 /// A subject's earlier submissions.
 pub(crate) enum Past {
     Had(History, HistoryUsed),
-    /// They could not be had.
+    /// They could not be read.
     Unavailable,
 }
 
-/// What an entry needs.
+/// The needs of an entry.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
-    /// To know whether it was judged before: it is handed out again, or its study has rules of its own.
+    /// To know of an earlier evaluation: it is handed out again, or its study has rules of its own.
     pub(crate) maybe_judged: bool,
     /// Its subject's earlier submissions.
     pub(crate) history: bool,
@@ -69,9 +69,9 @@ pub(crate) struct Needs {
     pub(crate) risk: bool,
 }
 
-/// An entry that needs something.
+/// An entry that needs context.
 pub(crate) struct Wanting<'a> {
-    /// Its place in the batch.
+    /// Its position in the batch.
     place: usize,
     pub(crate) entry: &'a Entry,
     pub(crate) needs: Needs,
@@ -79,7 +79,7 @@ pub(crate) struct Wanting<'a> {
     pub(crate) scores: Vec<Score>,
 }
 
-/// The entries of a batch that need something, each with its place.
+/// The entries of a batch that need context, with their positions.
 pub(crate) fn wanted<'a>(
     scorer: &mut Scorer,
     risk: &risk::Config,
@@ -97,11 +97,11 @@ pub(crate) fn wanted<'a>(
     wanted
 }
 
-/// Finds what the entries of a batch of so many need, decides on it, and keeps the decisions. `budget` is how long the risk
-/// service may hold up the batch. Of erased submissions nobody is asked.
+/// Loads the context of a batch's entries, decides on it, and pins the decisions. `budget` is how long the risk service
+/// may delay the batch. The context of erased submissions is not loaded.
 ///
 /// # Errors
-/// When Redis or the store is away, or the worker was taken for dead.
+/// When Redis or the store is unavailable, or the worker was declared dead.
 pub(crate) async fn gather(
     (redis, holder): (&Redis, &Holder),
     scorer: &mut Scorer,
@@ -125,7 +125,7 @@ pub(crate) async fn gather(
                         *found = Known::Stored(alerts);
                     }
                 }
-                // What cannot be scored needs nothing more.
+                // A submission that cannot be scored needs nothing more.
                 None => open.extend(scorer.scores(entry).map(|scores| Wanting { place, entry, needs, scores })),
             }
         }
@@ -140,8 +140,8 @@ pub(crate) async fn gather(
     Ok(found)
 }
 
-/// Decides on submissions in their contexts, and keeps what was decided. Gives what stands: an earlier worker may have decided
-/// something else.
+/// Decides on submissions in their contexts, and pins the decisions. Returns the decisions that stand: an earlier
+/// worker may have decided otherwise.
 async fn decide<'a>(
     (redis, holder): (&Redis, &Holder),
     scorer: &mut Scorer,
@@ -157,7 +157,7 @@ async fn decide<'a>(
     }
     let standing = queue::pin(redis, holder, &pins).await?;
     for ((_, decided), (standing, (_, own))) in decided.iter_mut().zip(standing.into_iter().zip(pins)) {
-        // Every worker reads what was kept, so that all write the same figures.
+        // Every worker reads back the pinned decision, so that all write the same figures.
         if let Ok(read) = serde_json::from_str(&standing.unwrap_or(own)) {
             *decided = read;
         }
@@ -165,7 +165,7 @@ async fn decide<'a>(
     Ok(decided)
 }
 
-/// As much of a record as tells whose it is and what it raised.
+/// The part of a record that names its subject and its alerts.
 #[derive(Deserialize)]
 struct Stored {
     state: State,
@@ -180,7 +180,7 @@ struct Said {
     received_at: String,
 }
 
-/// The alerts of an entry that was judged before, if it was.
+/// The alerts of an entry, if it was evaluated before.
 async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error> {
     let own = &entry.submission;
     let record: Option<Stored> = store.get(&names::submission(&own.submission_id)).await?;

@@ -1,4 +1,4 @@
-//! From what a submission says to the alerts it raises, and what its record says of that.
+//! Decides which alerts a submission raises, and what its record says about them.
 
 use domain::intake::ReportKind;
 use domain::lab::{self, Measured};
@@ -12,21 +12,21 @@ use state::wire::evaluation::{Evaluation, Grade, HistoryUsed};
 use crate::score::context::{Context, Past};
 use crate::score::rules::Rules;
 
-/// What was decided of a submission.
+/// The decision on a submission.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Decided {
     pub(crate) alerts: Vec<Alert>,
     pub(crate) judged: Evaluation,
 }
 
-/// The rule of the alert that says what could not be decided.
+/// The rule id of the alert which says that the study's rules could not be applied.
 const UNREADABLE: &str = "study-rules";
 
 fn unavailable(rule: &str) -> String {
     format!("{rule}:history-unavailable")
 }
 
-/// Judges a scored response.
+/// Evaluates a scored response.
 pub(crate) fn response(
     rules: &mut Rules,
     entry: &Entry,
@@ -64,7 +64,7 @@ pub(crate) fn response(
     Decided { alerts, judged }
 }
 
-/// Judges a report.
+/// Evaluates a report.
 pub(crate) fn report(rules: &mut Rules, entry: &Entry, context: &Context) -> Decided {
     let submission = &entry.submission;
     let Some(kind) = ReportKind::parse(&submission.kind) else { return Decided::default() };

@@ -1,10 +1,11 @@
 //! A subject's earlier scores, for rules that ask for a change.
 //!
-//! Guarantee: what is compared with is the submission written last before this one, and the first one, of those that
-//! neither were erased nor superseded, whether they were finished before or are in the same batch, of the subject or of
-//! one that it is linked to. If they cannot be had in time, that is said, and the submission is judged without them.
+//! Guarantee: a submission is compared with the one written last before it and with the first one. Erased and
+//! superseded submissions do not count. Submissions finished before and those in the same batch count alike, and so do
+//! those of linked subjects. If they cannot be read in time, the record says so, and the submission is evaluated
+//! without them.
 //!
-//! Not for: a strict order between workers. A submission that another worker holds at this moment is not seen.
+//! Not for: a strict order between workers. Submissions that another worker holds at this moment are not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -26,10 +27,10 @@ use state::wire::evaluation::HistoryUsed;
 
 use crate::score::context::{Past, READS, Wanting};
 
-/// How long the earlier submissions of a batch may take to be had.
+/// How long reading the earlier submissions of a batch may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The line that a submission belongs to, and its place there; none for those that nobody asks about.
+/// The line of a submission, and its place there; none for submissions that are never compared.
 fn placed(submission: &Submission) -> Option<(Line, Place)> {
     let what = match (&submission.instrument, submission.kind.as_str()) {
         (Some(what), _) => what,
@@ -41,7 +42,7 @@ fn placed(submission: &Submission) -> Option<(Line, Place)> {
     Some((line, Place { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
 }
 
-/// As much of an earlier submission as others are compared with. Its content may be large, and is not kept.
+/// The part of an earlier submission that is compared. Its content may be large, and is not kept.
 #[derive(Clone)]
 struct Earlier {
     scores: Numbers,
@@ -54,14 +55,14 @@ impl Earlier {
     }
 }
 
-/// Scores that are numbers, by their ids.
+/// Numeric scores, by their ids.
 type Numbers = BTreeMap<String, f64>;
 
 fn numbers<'a>(scores: impl Iterator<Item = (&'a String, &'a Option<Value>)>) -> Numbers {
     scores.filter_map(|(id, value)| Some((id.clone(), value.as_ref()?.as_f64()?))).collect()
 }
 
-/// As much of a stored record as others are compared with.
+/// The part of a stored record that is compared.
 #[derive(Deserialize)]
 struct Stored {
     state: State,
@@ -80,7 +81,7 @@ struct Said {
     content: Map<String, Value>,
 }
 
-/// The earlier submissions of those that want them, and the baselines of laboratory results, for each in turn.
+/// Reads the earlier submissions and the laboratory baselines of all that want them, in their order.
 pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) -> Vec<(Option<Past>, Vec<Baseline>)> {
     let asked: Vec<(&Wanting<'_>, (Line, Place))> = wanting
         .iter()
@@ -109,7 +110,7 @@ pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) 
     wanting.iter().map(of).collect()
 }
 
-/// What precedes those that ask, for each in turn.
+/// For each of those that ask, in their order: the submissions before it, and its baselines.
 type Earliers = Vec<(Past, Vec<Baseline>)>;
 
 async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place))]) -> Result<Earliers, Error> {
@@ -161,7 +162,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
         }
         (None, earlier) => earlier.cloned(),
     };
-    // None: it should be there and is not.
+    // None: it should be there, but is not.
     let had = |past: &previous::Past| match past {
         previous::Past::None => Some(None),
         previous::Past::Unknown => None,
@@ -190,7 +191,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
     Ok(chosen.iter().zip(&places).map(of).collect())
 }
 
-/// The one before and the first, of those in the list and those in the batch.
+/// Chooses the previous and the first submission, among those of the list and those of the batch.
 fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (previous::Past, previous::Past) {
     use previous::Past;
     let either = |index: Past, beside: Option<&Place>, later: bool| match (index, beside) {
@@ -226,9 +227,9 @@ mod tests {
         check((known(5, "a"), known(1, "b")), batch(), (known(7, "c"), known(1, "b")));
         check((known(9, "a"), known(4, "b")), batch(), (known(9, "a"), known(3, "d")));
         check((Past::None, Past::None), batch(), (known(7, "c"), known(3, "d")));
-        // At the same time the ids decide.
+        // If the times are equal, the ids decide.
         check((known(7, "b"), known(3, "e")), batch(), (known(7, "c"), known(3, "d")));
-        // What the list did not tell stays unknown.
+        // If the list did not settle the answer, it stays unknown.
         check((Past::Unknown, Past::Unknown), batch(), (Past::Unknown, Past::Unknown));
     }
 }

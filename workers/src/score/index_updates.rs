@@ -1,9 +1,11 @@
-//! What follows for those who look: the list of a subject's submissions, that of a study's responses, and the counters of
-//! its month.
+//! Index updates of a scored submission: its subject's timeline, its study's list of responses, and the counters of its
+//! month.
 //!
-//! All are written by the script that ends the entry, so that nothing is listed that is not stored and nothing counted
-//! twice. The door could count in its own script; but it would count what never became a record, on the path that must
-//! be fast, where this adds up in the worker's script, one write for each counter of a batch.
+//! Guarantee: nothing is listed that is not stored, and nothing is counted twice, because the script that ends the
+//! entry writes them all.
+//!
+//! The door could count in its own script. But it would also count submissions that never become records, on the path
+//! that must be fast. Here the worker's script adds the counts up, with one write for each counter of a batch.
 
 use domain::Timestamp;
 use state::figures::monthly;
@@ -12,7 +14,7 @@ use state::queue::FollowUps;
 use state::subjects::timeline::Filed;
 use state::wire::entry::Submission;
 
-/// What follows from a submission that was scored and raised alerts of these severities.
+/// The follow-ups of a submission that was scored and raised alerts of these severities.
 pub(crate) fn follow_ups<'a>(
     submission: &Submission,
     severities: impl Iterator<Item = &'a str>,

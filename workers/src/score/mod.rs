@@ -1,12 +1,12 @@
 //! The scorer: from a queued submission to a stored record and the alerts it demands.
 //!
-//! Guarantee: a submission is scored by its instrument's published rule and stored before it leaves the queue, and the
-//! script that takes it off the queue is the one that hands its alerts over. A crash anywhere in between repeats the
-//! work with the same bytes and the same ids.
+//! Guarantee: a submission is scored by its instrument's published rule and stored before it leaves the queue. The
+//! script that takes it off the queue also hands its alerts over. After a crash anywhere in between, the work is
+//! repeated with the same bytes and the same ids.
 //!
-//! One bell, one instance, many batches: claim, score, store in one transaction, finish in one script, until nothing is
-//! left or the time is up; then ring for the rest. Redis works on the batches before and after while one is scored and
-//! stored.
+//! Mechanism: one bell starts one instance, which works on many batches: claim, score, store in one transaction, finish
+//! in one script, until the queue is empty or the time is up. Then it rings for the rest. It is a pipeline: while one
+//! batch is scored and stored, Redis finishes the batch before and claims the batch after it.
 
 mod amend;
 mod context;
@@ -35,17 +35,17 @@ use state::queue::{self, Claim};
 use record::Scorer;
 use work::Bench;
 
-/// The most that is claimed, stored and finished together.
+/// The most submissions of one claim, one transaction and one finish.
 const BATCH: usize = 4096;
-/// When the store is away, what was claimed is tried again after this.
+/// If the store is unavailable, claimed entries are tried again after this.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long one bell drains.
+/// How long one bell drains the queue.
 pub const BUDGET: Duration = Duration::from_secs(5);
 
 struct Config {
     redis: Redis,
     max_attempts: u32,
-    /// How long a submission's mark stays once it is finished.
+    /// How long a submission's idempotency record stays after it is finished.
     remembered: Duration,
     risk: risk::Config,
 }
@@ -61,15 +61,15 @@ impl Config {
     }
 }
 
-/// Reads the variables, for whoever asks what is wrong with them.
+/// Reads the variables, to find their faults.
 pub async fn read(reader: &mut Reader) {
     Config::read(reader).await;
 }
 
-/// Scores what waits, for at most `budget`. Gives how many submissions were finished.
+/// Scores waiting submissions, for at most `budget`. Returns how many were finished.
 ///
 /// # Errors
-/// When Redis or the store is away; what was claimed comes back.
+/// When Redis or the store is unavailable; claimed entries come back.
 pub fn drain(budget: Duration) -> LocalBoxFuture<'static, Result<usize, Error>> {
     Box::pin(score_for(budget))
 }
@@ -85,12 +85,13 @@ async fn score_for(budget: Duration) -> Result<usize, Error> {
     let (mut revision, mut entries) = claim().await?;
     while !entries.is_empty() {
         let scored = bench.score(&mut scorer, &revision, &entries, &mut ending).await;
-        // What is next is claimed while this is stored, and this is ended while what is next is scored.
+        // Prefetch: the next batch is claimed while this one is stored, and this one is ended while the next one is
+        // scored.
         let next = match scored.is_ok() && !deadline.left().is_zero() {
             true => Prefetch::begin(claim()).await,
             false => Prefetch::done(Ok((String::new(), Vec::new()))),
         };
-        // What is stored leaves its room to what is next.
+        // Frees the memory of the stored batch before the next one needs it.
         let stored = match scored {
             Ok(mut scored) => bench.store(std::mem::take(&mut scored.batch)).await.map(|()| scored),
             Err(away) => Err(away),

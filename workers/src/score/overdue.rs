@@ -1,17 +1,18 @@
-//! What did not come: a subject is awaited from its first diary, or response to an instrument, that comes in while its
-//! study has a rule on that, and looked at when the next one is overdue.
+//! Overdue submissions. A subject's first diary or response to an instrument, under a study rule on missing
+//! submissions, makes the next one expected. A look follows when that one is overdue.
 //!
-//! Guarantee: a miss raises one alert, in the script that says when to look next, by the rules in force when it is found.
-//! What came in of the site before the miss and is still on its way is waited for, a minute at most. An erased submission does not
-//! count: the one before it does, and a subject of whom all is erased is not awaited any more. Linked subjects are one
-//! person: what came in of one ends the waiting for the others, and a silence is told at the site that heard last.
+//! Guarantee: a missing submission raises one alert, by the rules in force when it is noticed, in the script that also
+//! sets the time of the next look. Submissions of the site that came in before that time but are not finished are
+//! waited for, at most a minute. An erased submission does not count: the one before it does. If all submissions of a
+//! subject are erased, no more are expected. Linked subjects are one person: a submission of one counts for the others,
+//! and a silence is reported at the site that received the last submission.
 //!
-//! Mechanism: scoring what is awaited puts a *look* among what is due, one for each subject and what is awaited of it: the
-//! next one moves it. The clock puts it onto the queue of submissions. A look that comes too
-//! early, or twice, finds nothing new to say: an alert's id follows from the last submission, the rule, and how long the
-//! silence had lasted. The record `submission/<id>/overdue` names the alerts that were raised after a submission.
+//! Mechanism: scoring an expected submission schedules a *look*, one for each subject and kind of expected submission;
+//! the next submission moves it. The clock puts a due look onto the queue of submissions. A look that comes too early,
+//! or twice, changes nothing: the alert's id follows from the last submission, the rule, and the length of the silence.
+//! The record `submission/<id>/overdue` names the alerts that were raised after a submission.
 //!
-//! Not for: a subject that never sent anything. Nobody here knows that it exists.
+//! Not for: a subject that never sent anything. Vigil does not know that it exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,37 +38,37 @@ use crate::score::record::Work;
 use crate::score::rules::Rules;
 use crate::score::work::Scored;
 
-/// Of so many submissions that came in last, less one, the last that was not erased is looked for.
+/// The index of the last of the 100 latest submissions. Among these, the latest that was not erased is chosen.
 const LATEST: &str = "99";
-/// What came in before a miss and is not finished is waited for at most this long.
+/// The longest wait for submissions that came in before the miss and are not finished.
 const PATIENCE_MS: u64 = 60_000;
-/// When a look came before its time, it looks again after this.
+/// The pause before the next look, if a look came too early.
 const AGAIN_MS: u64 = 1000;
 
-/// A look, and what it found.
+/// A look, with its result.
 pub(crate) struct Look {
     asked: expected::Look,
     found: Found,
 }
 
-/// What a look found.
+/// The result of a look.
 #[derive(Default)]
 enum Found {
-    /// Nothing is awaited.
+    /// No submission is expected.
     #[default]
     Nothing,
-    /// There is nothing to say before this.
+    /// Nothing to report before this time.
     Wait(Timestamp),
     Silence(Box<Silence>),
 }
 
-/// A silence to be told of.
+/// A silence to be reported.
 #[derive(Serialize, Deserialize)]
 struct Silence {
-    /// The submission after which it is silent.
+    /// The last submission before the silence.
     last: String,
     month: Option<String>,
-    /// Alerts that were raised before, perhaps by a worker that did not come to hand them over.
+    /// Alerts that were raised before, perhaps by a worker that died before it handed them over.
     stored: Vec<String>,
     raised: Vec<Alert>,
     told: Overdue,
@@ -75,7 +76,7 @@ struct Silence {
     next: Option<i64>,
 }
 
-/// What follows from a submission for the next one; nothing where its study awaits none.
+/// The follow-ups that schedule the look after a submission; none if its study expects no next one.
 pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
     let rules = |what: &str| rules.overdue(&submission.study_id, what);
     let Some((look, received, at)) = expected::after(submission, rules) else { return Ok(()) };
@@ -83,13 +84,13 @@ pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut
     again(&look, at, follow_ups)
 }
 
-/// The look at another time.
+/// Schedules the look at another time.
 fn again(look: &expected::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
     follow_ups.delay(at.millis(), &look.flow(), &look.payload()?);
     Ok(())
 }
 
-/// Looks where the work says so. A silence that was found is kept before it is stored: a later look finds it longer.
+/// Looks, if the work is a look. A silence is pinned before it is stored, because a later look finds a longer one.
 pub(crate) async fn look(
     (redis, holder): (&Redis, &Holder),
     rules: &Rules,
@@ -133,19 +134,19 @@ pub(crate) async fn look(
     Ok(())
 }
 
-/// With what a look is decided.
+/// The facts for deciding a look.
 struct By<'a> {
     redis: &'a Redis,
     store: &'a Store,
     rules: &'a Rules,
     now: Timestamp,
-    /// When the oldest entry of the site came in that is not finished.
+    /// When the oldest unfinished entry of the site came in.
     oldest: Option<i64>,
-    /// The look was handed out before.
+    /// Whether the look was handed out before.
     again: bool,
 }
 
-/// As much of a submission's record as is asked for.
+/// The part of a submission's record that is needed.
 #[derive(Deserialize)]
 struct Last {
     state: State,
@@ -162,12 +163,12 @@ struct Said {
 }
 
 impl Look {
-    /// A look that nobody has made yet.
+    /// A look that has no result yet.
     pub(crate) fn asked(asked: expected::Look) -> Self {
         Look { asked, found: Found::Nothing }
     }
 
-    /// Its site, as flows name it.
+    /// Its site, in the form that flows use.
     fn site(&self) -> String {
         let flow = self.asked.flow();
         flow.split_once('|').map_or_else(String::new, |(_, site)| site.to_owned())
@@ -182,7 +183,7 @@ impl Look {
         let judged = overdue::judge(rules, &self.asked.awaited, by.now.ms_since(received));
         let next = judged.look_after_ms.map(|after| received.plus_ms(after));
         if last.subject != self.asked.subject {
-            // The one that sent it has a look of its own. This one goes on, should the link be taken back.
+            // The subject that sent it has a look of its own. This look continues, in case the link is taken back.
             return Ok(Found::Wait(next.unwrap_or_else(|| by.now.plus_ms(overdue::LOOK_MS))));
         }
         let Some(latest) = judged.missed.iter().map(|missed| received.plus_ms(missed.after_ms)).max() else {
@@ -193,7 +194,7 @@ impl Look {
         }
         let mut told: Overdue = by.store.get(&names::overdue(&last.submission_id)).await?.unwrap_or_default();
         let mut stored = Vec::new();
-        // With the last attempt the worker may have died between storing and handing over.
+        // At the last attempt, the worker may have died between storing and handing over.
         for id in told.alerts.iter().filter(|_| by.again) {
             if let Some(alert) = by.store.get::<Alert>(&names::alert(id)).await? {
                 stored.push(kv::json(&Dispatch { alert })?);
@@ -213,8 +214,8 @@ impl Look {
         Ok(Found::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
     }
 
-    /// The submission that came in last of the subject, or of one that it is linked to, and when. A subject of whom all
-    /// is erased has none.
+    /// The latest submission of the subject or of a subject linked to it, with its time of receipt; none if all of them
+    /// are erased.
     async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(Said, Timestamp)>, Error> {
         let subject = &self.asked.subject;
         let Some(mut last) = self.last_received(by, subject).await? else { return Ok(None) };
@@ -226,7 +227,7 @@ impl Look {
         Ok(Some(last))
     }
 
-    /// The submission of a subject that came in last, of those that were not erased, and when.
+    /// The subject's latest submission that was not erased, with its time of receipt.
     async fn last_received(&self, by: &By<'_>, subject: &str) -> Result<Option<(Said, Timestamp)>, Error> {
         let key = names::received(subject, &self.asked.awaited);
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
@@ -254,14 +255,14 @@ impl Look {
             severity: alert.severity.as_str().to_owned(),
             text_key: alert.text_key.to_owned(),
             reason: alert.reason,
-            // Nothing came in: when it should have.
+            // Nothing came in, so this is the time at which it should have come.
             received_at: received.plus_ms(after_ms).rfc3339(),
             key: String::new(),
             trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
         }
     }
 
-    /// What follows from what was found; what is to be stored goes into the batch.
+    /// The follow-ups of the result. Records to be stored go into the batch.
     pub(crate) fn finish(self, claimed: &Claimed, scored: &mut Scored) -> Result<Finished, Error> {
         let (mut follow_ups, mut submission) = (FollowUps::default(), None);
         match self.found {
@@ -285,7 +286,7 @@ impl Look {
                 if let Some(next) = silence.next {
                     again(&self.asked, Timestamp::from_millis(next), &mut follow_ups)?;
                 }
-                // Should it be erased meanwhile, its alerts go with it.
+                // If this submission is erased meanwhile, its alerts are removed with it.
                 submission = Some(silence.last);
             }
         }

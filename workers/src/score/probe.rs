@@ -1,4 +1,4 @@
-//! The self-check: scored and stored as any submission, and nowhere listed, counted or audited.
+//! The self-check: scored and stored as any submission, but not listed, counted or audited.
 
 use platform::Error;
 use platform::log;
@@ -11,8 +11,8 @@ use crate::score::record::{Scorer, handed_over};
 use crate::score::work::Scored;
 
 impl Scorer {
-    /// Scores a self-check: its record takes the place of the one before, and its alert is what follows. One that fails is
-    /// no dead letter. It does not come back, and that is what shows.
+    /// Scores a self-check. Its record replaces the one before, and its alert is the follow-up. A failed self-check is
+    /// no dead letter: it does not come back, and its absence shows the failure.
     pub(crate) fn probe(
         &mut self,
         claimed: &Claimed,

@@ -25,21 +25,21 @@ use crate::score::risk;
 use crate::score::rules::Rules;
 use crate::score::work::Scored;
 
-/// Scores submissions; keeps the instruments it has read.
+/// Scores submissions. Caches the instruments it has read.
 #[derive(Default)]
 pub(crate) struct Scorer {
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
-    /// The sealed identity of the subjects that were put into a batch, by pseudonym. A batch that cannot be stored ends
-    /// the drain, and with it this memory.
+    /// The sealed identities already put into a batch, by pseudonym. If a batch cannot be stored, the drain ends, and
+    /// this memory with it.
     subjects: HashMap<String, String>,
 }
 
 /// The most subjects that are remembered.
 const MOST_SUBJECTS: usize = 20_000;
 
-/// As much of a stored alert as is counted and named.
+/// The part of a stored alert that is counted and named.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raised {
@@ -47,7 +47,7 @@ struct Raised {
     severity: String,
 }
 
-/// What scoring a response by an instrument gave.
+/// The result of scoring a response by an instrument.
 #[derive(Default)]
 pub(crate) struct Outcome<'a> {
     pub(crate) scored_with: Option<ScoredWith<&'a str>>,
@@ -55,7 +55,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) decided: Decided,
 }
 
-/// A claimed entry, read.
+/// A claimed entry, parsed.
 pub(crate) enum Work<'a> {
     Score(&'a Claimed, Box<Entry>),
     Supersede(&'a Claimed, Supersede),
@@ -65,7 +65,7 @@ pub(crate) enum Work<'a> {
 
 impl<'a> Work<'a> {
     pub(crate) fn read(claimed: &'a Claimed) -> Self {
-        // Looked through once as a whole, its texts need not be each.
+        // One UTF-8 check of the whole payload makes checks of each text unnecessary.
         let Ok(payload) = str::from_utf8(&claimed.payload) else { return Work::Unreadable(claimed) };
         if let Ok(entry) = serde_json::from_str(payload) {
             return Work::Score(claimed, Box::new(entry));
@@ -88,7 +88,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Ends an entry that nobody can work on.
+/// Ends an unusable entry with a dead letter.
 pub(crate) fn give_up(reason: &'static str, id: &str, claimed: &Claimed) -> Finished {
     let mut finished = Finished { id: claimed.id.clone(), submission: None, follow_ups: FollowUps::default() };
     dead(reason, id, claimed, &mut finished.follow_ups);
@@ -101,7 +101,7 @@ fn dead(reason: &'static str, id: &str, claimed: &Claimed, follow_ups: &mut Foll
 }
 
 impl Scorer {
-    /// Makes sure that the instrument of a submission is known, if there is one of its name and version.
+    /// Loads the instrument of a submission, if there is one of its name and version.
     pub(crate) async fn meet(
         &mut self,
         redis: &Redis,
@@ -117,7 +117,7 @@ impl Scorer {
         Ok(())
     }
 
-    /// Scores an entry, adds its records to the batch and tells what follows from it.
+    /// Scores an entry, adds its records to the batch and returns its follow-ups.
     pub(crate) fn finish(
         &mut self,
         claimed: &Claimed,
@@ -138,7 +138,7 @@ impl Scorer {
         if let Known::Stored(alerts) = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
             index_updates::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
-            // As `handed_over` writes it.
+            // The same bytes as `handed_over` writes.
             alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
                 scored.raised.insert(id.clone(), kept.into_iter().map(|it| it.alert_id).collect());
@@ -178,12 +178,12 @@ impl Scorer {
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
-    /// Adds a subject to the batch, unless the last that was put there of it in this drain was the same.
+    /// Adds a subject to the batch, unless the last record put there for it in this drain was the same.
     fn put_subject(&mut self, batch: &mut Batch, entry: &Entry) -> Result<(), Error> {
         let submission = &entry.submission;
         let Submission { subject, study_id, site_id, .. } = submission;
         let sealed = &entry.sealed;
-        // A pseudonym is of one study and site.
+        // A pseudonym belongs to one study and site.
         if self.subjects.get(subject) == Some(sealed) {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl Scorer {
         Ok(())
     }
 
-    /// What an entry needs from elsewhere before it is scored.
+    /// The context that an entry needs before it is scored.
     pub(crate) fn needs(&mut self, entry: &Entry, risk: &risk::Config) -> Needs {
         let submission = &entry.submission;
         if self_check::is_probe(&submission.study_id) {
@@ -220,7 +220,7 @@ impl Scorer {
         Some(outcome.scores.into_iter().map(Score::owned).collect())
     }
 
-    /// Scores an entry; what was decided of it before stands.
+    /// Scores an entry. An earlier decision on it stands.
     fn outcome<'a>(
         &mut self,
         entry: &Entry,
@@ -234,7 +234,7 @@ impl Scorer {
         }
     }
 
-    /// Scores an entry by the instrument that is its own. The reason of an error is a fixed word.
+    /// Scores an entry by its own instrument. The reason of an error is a fixed word.
     pub(crate) fn score<'a>(
         &mut self,
         entry: &Entry,
@@ -259,13 +259,13 @@ impl Scorer {
         })
     }
 
-    /// The instrument of a submission, which [`Scorer::meet`] has met.
+    /// The instrument of a submission, which [`Scorer::meet`] has loaded.
     pub(crate) fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
         self.instruments.get(submission.instrument.as_ref()?)?.get(&submission.instrument_version)?.clone()
     }
 }
 
-/// Adds a record and the first of its audit chain: the same bytes however often it is scored.
+/// Adds a record and the first record of its audit chain. The bytes are the same each time.
 fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<(), Error> {
     let submission = record.submission;
     let entity = names::submission(&submission.submission_id);

@@ -1,11 +1,12 @@
-//! The call of an external risk service, for the instruments that an operator chose. Off by default.
+//! The call to an external risk service, for the instruments that an operator chose. Off by default.
 //!
-//! Guarantee: scoring never waits for it longer than its deadline, nor a batch longer than its budget, and never fails by
-//! it. The record says what came of it: `ok` with the answer, `late`, or `failed` and why.
+//! Guarantee: scoring never waits for the service longer than its deadline, nor a batch longer than its budget, and no
+//! failure of the service fails scoring. The record says how the call ended: `ok` with the answer, `late`, or `failed`
+//! and why.
 //!
-//! The service may answer differently when it is asked again. The record that was stored first stands (see
-//! `super::gather`), so its hash in the audit chain is that of what is shown. A service may be asked twice for one
-//! submission: when a worker dies between the answer and the store.
+//! The service may answer differently the next time. The record that was stored first stands (see `super::context`), so
+//! its hash in the audit chain matches the record that is shown. If a worker dies between the answer and the store, the
+//! service is called twice for one submission.
 
 use std::time::Duration;
 
@@ -23,13 +24,13 @@ use crate::score::context::Wanting;
 
 /// The longest answer, bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;
-/// How large it may be once it is read: those of a whole batch are held.
+/// The most values and levels of a parsed answer. The answers of a whole batch are in memory together.
 const ANSWER: Limits = Limits { levels: 16, values: 200 };
 
-/// Whom to ask, and about what.
+/// The service to call, and the instruments that it covers.
 #[derive(Default)]
 pub(crate) struct Config {
-    /// None: nobody.
+    /// None: no service.
     url: Option<Url>,
     instruments: Vec<String>,
     deadline: Duration,
@@ -57,13 +58,13 @@ impl Config {
         }
     }
 
-    /// Whether it is asked about responses to this instrument.
+    /// Whether it is called for responses to this instrument.
     pub(crate) fn covers(&self, instrument: &str) -> bool {
         self.url.is_some() && self.instruments.iter().any(|id| id == instrument)
     }
 }
 
-/// Asks about those that want it; for each in turn what came of it. `budget` is how long all calls together may take.
+/// Calls the service for those that want it. Returns the results in their order. `budget` bounds all calls together.
 pub(crate) async fn ask(config: &Config, wanting: &[Wanting<'_>], budget: Duration) -> Vec<Option<Risk>> {
     let Some(url) = &config.url else { return wanting.iter().map(|_| None).collect() };
     let until = Deadline::after(budget);
@@ -89,7 +90,7 @@ async fn call(url: &Url, wanting: &Wanting<'_>, deadline: Deadline) -> Risk {
     let failed = |reason: &str| Risk { status: "failed".to_owned(), reason: Some(reason.to_owned()), answer: None };
     match http::post(url, &headers, body.to_string().into_bytes(), LONGEST_ANSWER, deadline).await {
         Ok(answer) if !(200..300).contains(&answer.status) => failed("answered"),
-        // One that is too long comes empty.
+        // An answer that is too long comes empty.
         Ok(answer) => match Json::sound(&answer.body, ANSWER) {
             Ok(answer) => Risk { status: "ok".to_owned(), reason: None, answer: Some(answer) },
             Err(_) => failed("unreadable"),

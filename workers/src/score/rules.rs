@@ -1,4 +1,4 @@
-//! The rules that a submission is judged by: those of its instrument or kind, changed as its study asks.
+//! The rules for a submission: those of its instrument or kind, with the changes of its study.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 use state::settings::Settings;
 use state::wire::evaluation::RulesUsed;
 
-/// The rules in force. Those that are changed for a study are put together once.
+/// The rules in force. The changed rules of a study are built once.
 #[derive(Default)]
 pub(crate) struct Rules {
     version: u64,
@@ -23,12 +23,12 @@ pub(crate) struct Rules {
     reports: Vec<(ReportKind, Vec<ReportRule>)>,
 }
 
-/// The rules of an instrument, as a study has them.
+/// The rules of an instrument, with a study's changes.
 struct Changed {
     study: String,
     /// Hash of the instrument's definition.
     hash: String,
-    /// None where the study's do not fit it.
+    /// None: the study's changes do not fit it.
     rules: Option<Rc<Vec<Rule>>>,
 }
 
@@ -36,7 +36,7 @@ struct Changed {
 pub(crate) struct ForResponse {
     /// None: the instrument's own.
     pub(crate) changed: Option<Rc<Vec<Rule>>>,
-    /// Which version of the study's rules, where it has some.
+    /// The version of the study's rules, if it has some.
     pub(crate) used: Option<RulesUsed>,
 }
 
@@ -48,7 +48,7 @@ impl ForResponse {
 }
 
 impl Rules {
-    /// Takes the studies' rules in force.
+    /// Loads the studies' rules in force.
     pub(crate) async fn meet(&mut self, redis: &Redis, settings: &Settings) -> Result<(), Error> {
         let version = settings.index().documents.get(Document::AlertRules.as_str()).map_or(0, |known| known.version);
         if version != self.version {
@@ -85,7 +85,7 @@ impl Rules {
         ForResponse { changed, used: Some(used) }
     }
 
-    /// The rules for a kind of report, and which version of the study's, where it has some.
+    /// The rules for a kind of report, and the version of the study's rules, if it has some.
     pub(crate) fn of_report(&mut self, study: &str, kind: ReportKind) -> (&[ReportRule], Option<RulesUsed>) {
         let studies = self.studies.as_deref();
         if let Some(own) = studies.and_then(|studies| studies.study(study)?.report(kind)) {
@@ -106,12 +106,12 @@ impl Rules {
         self.study(study).is_some_and(|study| study.report(kind).is_some())
     }
 
-    /// The study's rules on what does not come of this.
+    /// The study's rules on overdue submissions of this instrument or diary.
     pub(crate) fn overdue(&self, study: &str, what: &str) -> &[OverdueRule] {
         self.study(study).map_or(&[], |study| study.overdue(what))
     }
 
-    /// Whether a study's laboratory results are graded against the subject's first ones.
+    /// Whether a study grades laboratory results against the subject's first ones.
     pub(crate) fn lab_baseline(&self, study: &str) -> bool {
         self.study(study).is_some_and(Study::lab_baseline)
     }

@@ -1,8 +1,8 @@
-//! A batch of claimed entries: from what was claimed to what is stored, and what follows.
+//! A batch of claimed entries: from claim to store, with the follow-ups.
 //!
-//! Guarantee: of a submission that was erased nothing is left in the store, whether the erasure came before the batch or
-//! in the middle of it. The script that ends the entries tells which are erased; what was stored of these is cleared,
-//! and only then their entries end.
+//! Guarantee: nothing of an erased submission stays in the store, whether the erasure came before the batch or during
+//! it. The script that ends the entries names the erased ones. Their stored data is removed first; only then their
+//! entries end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,33 +24,33 @@ use crate::score::overdue;
 use crate::score::record::{self, Scorer, Work};
 use crate::score::risk;
 
-/// How long the risk service may hold up a batch at most.
+/// How long the risk service may delay a batch at most.
 const GATHERING: Duration = Duration::from_secs(10);
 
 /// A batch that was scored.
 #[derive(Default)]
 pub(crate) struct Scored {
-    /// What is to be stored.
+    /// The records to be stored.
     pub(crate) batch: Batch,
     finished: Vec<Finished>,
-    /// The alerts of submissions that raised some.
+    /// The alerts of the submissions that raised some.
     pub(crate) raised: BTreeMap<String, Vec<String>>,
     /// How many self-checks are among them.
     pub(crate) probes: usize,
 }
 
-/// What all batches of a drain share.
+/// Shared by all batches of a drain.
 pub(crate) struct Bench<'a> {
     pub(crate) redis: &'a Redis,
     pub(crate) risk: &'a risk::Config,
     pub(crate) holder: &'a Holder,
     pub(crate) max_attempts: u32,
-    /// How long the door knows what was scored.
+    /// How long the idempotency record of a scored submission stays.
     pub(crate) remembered: Duration,
 }
 
 impl Bench<'_> {
-    /// Scores a batch. `before` ends the batch before it, and is waited for where that one's effects are asked for.
+    /// Scores a batch. `before` ends the batch before it; this call waits for it only if it needs its effects.
     pub(crate) async fn score<T>(
         &self,
         scorer: &mut Scorer,
@@ -87,7 +87,7 @@ impl Bench<'_> {
         Ok(scored)
     }
 
-    /// What becomes of one entry: what is to be stored goes into the batch.
+    /// Handles one entry. Its records go into the batch.
     async fn one(
         &self,
         work: Work<'_>,
@@ -123,13 +123,13 @@ impl Bench<'_> {
         }
     }
 
-    /// Stores what a batch gave, unless the worker was taken for dead since it claimed it. A slow disk takes no longer than the
-    /// worker's name lives.
+    /// Stores a batch's records, unless the worker was declared dead since its claim. Writes in parts, each shorter
+    /// than the lease, even if the disk is slow.
     pub(crate) async fn store(&self, mut batch: Batch) -> Result<(), Error> {
         kv::put_in_parts(&mut batch, async || self.holder.still_holds(self.redis).await).await
     }
 
-    /// Ends the entries of a batch that was stored. Gives how many submissions were ended.
+    /// Ends the entries of a stored batch. Returns how many submissions ended.
     pub(crate) async fn end(&self, scored: Scored) -> Result<usize, Error> {
         let Scored { mut finished, mut raised, probes, .. } = scored;
         let mut count = 0;
@@ -143,7 +143,7 @@ impl Bench<'_> {
             let erased = erasure::find(self.redis, &ids).await?;
             let alerts = ids.iter().filter_map(|id| raised.remove(*id)).flatten().collect();
             erasure::clear(self.redis, &erased, alerts).await?;
-            // Their entries are still to be ended, with what else these hold.
+            // Their entries must still be ended, with the other submissions in them.
             let is_erased = |one: &Finished| one.submission.as_deref().is_some_and(|id| ids.contains(&id));
             let entries: Vec<String> = finished.iter().filter(|one| is_erased(one)).map(|one| one.id.clone()).collect();
             finished.retain(|one| entries.contains(&one.id));

@@ -1,14 +1,14 @@
--- Takes places for calls to receivers.
--- KEYS  disabled, holders (name by when it is taken for dead), then for each receiver: breaker, calls, rate
+-- Takes semaphore slots for calls to receivers.
+-- KEYS  disabled, holders (name by when it is declared dead), then for each receiver: breaker, calls, rate
 -- ARGV  now ms, pause of a breaker ms, a name for the calls, which begins with their holder's name and a colon,
---       then for each receiver: id, calls wanted, longest call ms, most calls at the same time, ms between two calls or 0,
---       number of places that are given back, these places
--- Gives for each receiver: why there are not more places ('' | 'disabled' | 'breaker' | 'rate' | 'concurrency'), until
---       when ms, number of places, places, number of fields, the breaker's fields: name, value
+--       then for each receiver: id, calls wanted, longest call ms, most calls at the same time, ms between two calls
+--       or 0, number of slots that are given back, these slots
+-- Gives for each receiver: why there are not more slots ('' | 'disabled' | 'breaker' | 'rate' | 'concurrency'), until
+--       when ms, number of slots, slots, number of fields, the breaker's fields: name, value
 local out, now, pause = {}, tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local server_ms = time[1] * 1000 + math.floor(time[2] / 1000)
--- Whether the worker that has made a place lives.
+-- Whether the worker that holds a slot is alive.
 local function lives(place)
   local till = redis.call('ZSCORE', KEYS[2], string.match(place, '^[^:]*'))
   return till and tonumber(till) > server_ms
@@ -27,7 +27,7 @@ for n = 1, (#KEYS - 2) / 3 do
   if redis.call('HEXISTS', KEYS[1], id) == 1 then
     why, free = 'disabled', 0
   elseif open then
-    -- A clock that was wrong must not keep it open, nor a probe that died.
+    -- Neither a wrong clock nor a dead trial call may keep it open for longer.
     open = math.min(open, now + pause)
     local probe = tonumber(redis.call('HGET', breaker, 'probe') or nil)
     probe = probe and math.min(probe, now + longest + 1000)
@@ -54,7 +54,7 @@ for n = 1, (#KEYS - 2) / 3 do
     end
   end
   if free > 0 and interval > 0 then
-    -- The bucket is the moment at which it is full again; it holds a minute.
+    -- The bucket is stored as the time at which it is full again; it holds the calls of a minute.
     local full = math.max(now, tonumber(redis.call('GET', rate) or 0))
     local tokens = math.floor((60000 - (full - now)) / interval)
     if tokens < free then

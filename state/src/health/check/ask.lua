@@ -1,4 +1,4 @@
--- Asks every component whether its variables are sound, unless somebody did just now: then that question is given again.
+-- Asks every component for its variables. If somebody asked just now, gives that question again.
 -- KEYS  the last question
 -- ARGV  a new question's id, for how long it is given again (ms), channels
 -- Gives the question's id, then for each channel how many hear it

@@ -1,5 +1,5 @@
--- Takes an analysis in: remembers it, gives it its place in the line, appends it, rings. All of it or nothing.
--- flows.lua stands before this.
+-- Takes an analysis in: remembers it, gives it its position in the line, appends it, rings. All or nothing. flows.lua
+-- stands before this.
 -- KEYS  job, line, bell, clock, erased, the subject's analyses
 -- ARGV  id, content hash, facts, seconds to remember, capacity, payload, class (0 before 1), bell channel, bell ms,
 --       clock channel, clock ms, announcement of a tick, queue, the other queue, flow

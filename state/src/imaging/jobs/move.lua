@@ -1,4 +1,4 @@
--- Moves an analysis to its next state, unless it was cancelled. An analysis that waits again has its old place.
+-- Moves an analysis to its next state, unless it was cancelled. An analysis that waits again keeps its old position.
 -- KEYS  job, line, durations
 -- ARGV  id, state ('running', 'queued', 'ending'), attempts, when it is tried again or '', service, ms it took or ''
 -- Gives the state that holds now
@@ -14,7 +14,7 @@ else
   redis.call('ZREM', KEYS[2], ARGV[1])
 end
 if ARGV[6] ~= '' then
-  -- Each call counts a fifth: the figure follows the service without jumping.
+  -- A moving average: each call counts a fifth, so the figure follows the service smoothly.
   local usual = redis.call('HGET', KEYS[3], ARGV[5])
   local took = usual and usual * 0.8 + ARGV[6] * 0.2 or ARGV[6]
   redis.call('HSET', KEYS[3], ARGV[5], string.format('%.0f', took))

@@ -1,8 +1,9 @@
--- Asks for a place at a service. Whoever came first gets it first.
--- KEYS  held (ticket by when its call must have ended), line (ticket by time of arrival), seen (ticket by when it is taken for
---       gone), holders (name by when it is taken for dead); a ticket begins with its holder's name and a colon
--- ARGV  ticket, most places, the longest call ms, ms until a ticket that does not ask is gone, '1' to leave the line if it is full
--- Gives 0 when the place is held, else the ticket's turn in the line
+-- Asks for a semaphore slot at a service. Tickets get slots in order of arrival.
+-- KEYS  held (ticket by when its call must have ended), line (ticket by time of arrival), seen (ticket by when it
+--       counts as gone), holders (name by when it is declared dead); a ticket begins with its holder's name and a colon
+-- ARGV  ticket, most slots, the longest call ms, ms until a ticket that does not ask is gone, '1' to leave the line if
+--       it is full
+-- Gives 0 when the slot is held, else the ticket's turn in the line
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
