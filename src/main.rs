@@ -58,7 +58,7 @@ struct Serve {
     #[arg(long, value_name = "FILE")]
     spin_toml: Option<PathBuf>,
     /// Sets a variable of the application; may be repeated. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
-    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = vigilctl::environment::assignment)]
     variables: Vec<(String, String)>,
     /// Runs only this component; may be repeated.
     #[arg(short, long = "component-id", value_name = "ID")]
@@ -267,11 +267,6 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 fn say(step: &str) {
     eprintln!("vigil: {step}");
-}
-
-fn key_value(argument: &str) -> Result<(String, String)> {
-    let (key, value) = argument.split_once('=').context("expected KEY=VALUE")?;
-    Ok((key.to_ascii_lowercase(), value.to_owned()))
 }
 
 #[cfg(test)]

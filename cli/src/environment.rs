@@ -11,25 +11,41 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 
-/// What stands before a variable's name, in the file and in the environment.
-pub const PREFIX: &str = "SPIN_VARIABLE_";
+/// The prefix of a variable's name, in the file and in the environment.
+const PREFIX: &str = "SPIN_VARIABLE_";
 
 /// The variables by their names in lower case: those of `.env` in `dir`, those of the environment over them.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub fn variables(dir: &Path) -> Result<BTreeMap<String, String>> {
-    let file = read(&dir.join(".env"))?.1;
-    let named = |(name, value): (String, String)| Some((name.strip_prefix(PREFIX)?.to_ascii_lowercase(), value));
-    Ok(file.into_iter().chain(environment()).filter_map(named).collect())
+    Ok(named(read(&dir.join(".env"))?.1, environment()))
 }
 
-/// How a variable is spelled in the file and in the environment.
+/// The variables by their names in lower case: those of the file, those of the environment over them.
+pub fn named(
+    file: BTreeMap<String, String>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    let named = |(name, value): (String, String)| Some((name.strip_prefix(PREFIX)?.to_ascii_lowercase(), value));
+    file.into_iter().chain(environment).filter_map(named).collect()
+}
+
+/// Reads a flag `KEY=VALUE`; the name is that of a variable, in lower case.
+///
+/// # Errors
+/// When it has no `=`.
+pub fn assignment(argument: &str) -> Result<(String, String)> {
+    let (key, value) = argument.split_once('=').context("expected KEY=VALUE")?;
+    Ok((key.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// The name of a variable in the file and in the environment.
 pub fn spelled(variable: &str) -> String {
     format!("{PREFIX}{}", variable.to_ascii_uppercase())
 }
 
-/// The file, if there is one, and what it says.
+/// The text of the file and its entries; nothing if there is no file.
 ///
 /// # Errors
 /// When it cannot be read, or a line has no `=`.
@@ -48,7 +64,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// What a file of this form says.
+/// The entries of a file of this form.
 ///
 /// # Errors
 /// The number of the first line without a `=`.

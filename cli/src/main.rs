@@ -94,7 +94,7 @@ struct Reseal {
     #[command(flatten)]
     place: Place,
     /// Sets `identity_key` or `identity_keys_old`. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
-    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
     variables: Vec<(String, String)>,
 }
 
@@ -103,7 +103,7 @@ struct Reindex {
     #[command(flatten)]
     place: Place,
     /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
-    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
     variables: Vec<(String, String)>,
 }
 
@@ -182,11 +182,6 @@ fn reindex(arguments: Reindex) -> Result<()> {
 
 fn say(text: &str) {
     eprintln!("vigilctl: {text}");
-}
-
-fn key_value(argument: &str) -> Result<(String, String)> {
-    let (key, value) = argument.split_once('=').context("expected KEY=VALUE")?;
-    Ok((key.to_ascii_lowercase(), value.to_owned()))
 }
 
 /// As it is written: names of parameters have their case.

@@ -1,17 +1,17 @@
 //! Rebuilds the indexes in Redis from the store: for a Redis that was lost or put back from a backup.
 //!
-//! Guarantee: it may run beside the application, be broken off and repeated: what Redis has of an alert's state is left
-//! as it is, what it has not is put there by one script. An alert that the store has and nobody raised is raised. What an
-//! index names and the store does not have is taken out. Counters of months are raised to what the store has, and never
-//! lowered: they are right when nothing was finished meanwhile, or after another run. The settings in force are those of
-//! the store. The store is only read.
+//! Guarantee: it may run beside the application, and may be interrupted and repeated. A state of an alert in Redis stays as
+//! it is; one script puts a missing state back. An alert that the store has but nobody raised is raised. Index entries
+//! without a record in the store are removed. Counters of months are raised to the numbers of the store and never lowered:
+//! they are right if nothing was finished meanwhile, or after another run. The settings in force are those of the store. The
+//! store is only read.
 //!
 //! Mechanism: it lists the store page by page, which its components cannot, and gives each record to the function of `state`
 //! by which the application keeps the index.
 //!
-//! Subjects of whom something is awaited are looked at again by the rules in force.
+//! Expected submissions are scheduled again by the rules in force.
 //!
-//! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors, once marks.
+//! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors, idempotency records.
 
 mod stale;
 mod submissions;
@@ -30,7 +30,7 @@ use state::wire::entry::Alert;
 
 use crate::PAGE;
 
-/// What was found, and done.
+/// The numbers of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Alerts in the store.

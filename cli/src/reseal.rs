@@ -1,8 +1,8 @@
 //! After a change of the identity key: seals the stored identities with the new one.
 //!
-//! Guarantee: a record is changed only if it is, byte for byte, what was opened, and then whole or not at all; what no
-//! key opens stays as it is. It may run beside the application and be broken off and repeated: what is sealed with the
-//! present key is left alone.
+//! Guarantee: a record is replaced only if it is, byte for byte, the record that was opened, and then whole or not at all. A
+//! record that no key opens stays as it is. It may run beside the application, and may be interrupted and repeated: records
+//! that the present key sealed stay as they are.
 //!
 //! Mechanism: it lists the store page by page, which its components cannot, and replaces the records of a page in one
 //! transaction, each if it is still what was read.
@@ -19,7 +19,7 @@ use crate::PAGE;
 /// How often a record is looked at again that is being written.
 const TRIES: usize = 10;
 
-/// What was found, and done to it.
+/// The numbers of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Sealed with an older key; now with the present one, unless nothing was to be written.

@@ -14,6 +14,7 @@ mod retry_after;
 
 use std::time::Duration;
 
+use body::{Body, accepted, beginning, read};
 use futures::future::join;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
@@ -22,7 +23,6 @@ use spin_sdk::wasip3::{wit_future, wit_stream};
 use crate::clock;
 use crate::deadline::{self, Deadline};
 use crate::trace::Trace;
-use body::{Body, accepted, beginning, read};
 pub use body::{BodyError, BodyStream, Rest};
 pub use domain::url::Url;
 pub use reply::{Pieces, Reply};

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::digest::{digest, hex};
 use crate::error::{Error, Kind};
 use crate::json;
+
 #[cfg(not(target_family = "wasm"))]
 use native::{Batches, Single};
 #[cfg(not(target_family = "wasm"))]

@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
+
 #[cfg(target_family = "wasm")]
 use spin_sdk::redis::Connection;
 use spin_sdk::redis::{RedisParameter, RedisResult};

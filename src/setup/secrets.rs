@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, anyhow};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
-use vigilctl::environment::{PREFIX, environment, read, spelled};
+use vigilctl::environment::{environment, named, read, spelled};
 
 const API_KEYS: &str = "SPIN_VARIABLE_API_KEYS";
 const PSEUDONYM_KEY: &str = "SPIN_VARIABLE_PSEUDONYM_KEY";
@@ -54,12 +54,7 @@ pub fn is_made(variable: &str) -> bool {
 
 fn assemble(file: BTreeMap<String, String>, environment: impl Iterator<Item = (String, String)>) -> Secrets {
     let mut dev_key = file.get(DEV_KEY).cloned().unwrap_or_default();
-    let environment = environment.filter(|(name, _)| name.starts_with(PREFIX));
-    let variables: BTreeMap<_, _> = file
-        .into_iter()
-        .chain(environment)
-        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_ascii_lowercase(), value)))
-        .collect();
+    let variables = named(file, environment);
     if !variables.get("api_keys").is_some_and(|keys| keys.contains(&digest(&dev_key))) {
         dev_key.clear();
     }

@@ -22,6 +22,7 @@ mod record;
 pub mod silences;
 pub mod webhook;
 
+use change::Change;
 use domain::alert::routes::{Facts, Plan, Routes};
 use domain::alert::state::{Event, Ignored, State, Step};
 use domain::{Severity, Timestamp};
@@ -30,7 +31,6 @@ use spin_sdk::redis::RedisResult;
 
 use crate::names;
 use crate::wire::entry::{Alert, Dispatch};
-use change::Change;
 pub use figures::{BUCKETS_MS, attempted};
 pub use list::{Filter, Listed, counts, list};
 use platform::kv::{self, Batch, Store};

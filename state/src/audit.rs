@@ -11,13 +11,13 @@
 //! Not for: protection against somebody who can write both Redis and the store. See `domain::audit`.
 
 use domain::audit;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, text};
+use platform::{Error, Kind, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
-use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, text};
-use platform::{Error, Kind, clock};
 
 /// The action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,13 +13,13 @@
 
 use std::time::Duration;
 
+use platform::deadline::Deadline;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::{Error, Kind, clock, log};
 use spin_sdk::redis::RedisResult;
 use spin_sdk::wasip3;
 
 use crate::names;
-use platform::deadline::Deadline;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
-use platform::{Error, Kind, clock, log};
 
 /// A fetch that takes longer has failed: another caller may try.
 const LOCK: Duration = Duration::from_secs(5);

@@ -6,14 +6,15 @@
 //!
 //! Not for: showing a dead letter's payload. A queued submission contains answers and a sealed identity.
 
-use crate::names::{self, Queue};
-use crate::queue::{BELL, CLOCK, announcement, flows};
-use crate::wire::entry::{DeadAlert, Entry};
 use domain::Timestamp;
 use platform::Error;
 use platform::redis::{Redis, integer, millis, string, text, unexpected};
 use serde::Deserialize;
 use spin_sdk::redis::RedisResult;
+
+use crate::names::{self, Queue};
+use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::wire::entry::{DeadAlert, Entry};
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]

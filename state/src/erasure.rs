@@ -17,6 +17,10 @@ use std::fmt::Display;
 use domain::alert::admission::repeat_key;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
+use platform::digest::{digest, hex};
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text};
+use platform::{Error, Kind, log};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spin_sdk::redis::RedisResult;
@@ -26,10 +30,6 @@ use crate::edge::problem::Problem;
 use crate::wire::entry::{Record, State, Submission};
 use crate::wire::evaluation::Evaluation;
 use crate::{alerts, names};
-use platform::digest::{digest, hex};
-use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text};
-use platform::{Error, Kind, log};
 
 /// The longest reason or other text in a body, characters.
 const LONGEST_TEXT: usize = 500;

@@ -15,12 +15,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
+use platform::digest::hex;
+use platform::{config, kv};
 use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::wire::entry::Subject;
-use platform::digest::hex;
-use platform::{config, kv};
 
 /// HMAC-SHA-256 over labelled parts. The work that depends only on the key is done in advance.
 struct Keyed(Option<Hmac<Sha256>>);

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use spin_sdk::redis::RedisResult;
-
 use platform::digest::hex;
 use platform::redis::{Redis, text};
 use platform::{Error, clock};
+use spin_sdk::redis::RedisResult;
 
 /// The pause between two attempts.
 const WAIT: Duration = Duration::from_millis(50);

@@ -6,7 +6,6 @@
 use core::fmt::Display;
 
 use domain::intake;
-
 use platform::percent;
 
 /// A queue: a Redis stream, the channel that rings its worker, and the mark that says a bell is pending.

@@ -26,6 +26,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
@@ -33,8 +35,6 @@ use crate::queue::holder::{Holder, LEASE};
 pub use door::{Amends, Door, Enqueued, Submission, cost};
 pub use finish::{Ended, Finished, FollowUps, finish};
 pub use pin::pin;
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
-use platform::{Error, clock};
 
 /// A bell that woke no worker may ring again after this.
 pub(crate) const BELL: Duration = Duration::from_secs(2);

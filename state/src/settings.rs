@@ -20,6 +20,10 @@ use std::time::Duration;
 
 use domain::settings::Document;
 use domain::{Instrument, library};
+use platform::digest::{digest, hex};
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text};
+use platform::{Error, Kind, clock, log};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spin_sdk::redis::RedisResult;
@@ -27,10 +31,6 @@ use spin_sdk::redis::RedisResult;
 use crate::audit::{self, Action, Change};
 use crate::lock::Lock;
 use crate::names;
-use platform::digest::{digest, hex};
-use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text};
-use platform::{Error, Kind, clock, log};
 
 /// The revision of settings that were never changed.
 const UNCHANGED: &str = "unchanged";

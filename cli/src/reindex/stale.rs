@@ -1,7 +1,7 @@
-//! What Redis lists and the store does not have: it is taken out of the indexes.
+//! Removes index entries in Redis that have no record in the store.
 //!
-//! Guarantee: nothing is taken out that is being written. A record is in the store before any index names it, so what an
-//! index names and the store does not have was erased, or belongs to another store.
+//! Guarantee: it removes nothing that is being written. A record is in the store before any index names it, so an entry
+//! without a record was erased, or belongs to another store.
 
 use anyhow::{Context as _, Result};
 use domain::alert::state::Phase;

@@ -1,5 +1,5 @@
-//! What follows from the submissions in the store: the lists of subjects and of a study's responses, the marks of those
-//! that were superseded, the memory of those that were erased, what is awaited after them, and the counters of months.
+//! Rebuilds from the submissions in the store: the timelines of subjects, the lists of a study's responses, the marks of
+//! superseded and erased submissions, the expected next submissions, and the counters of months.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

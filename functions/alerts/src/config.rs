@@ -1,15 +1,13 @@
 //! The configuration of this component, read once per instance.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use domain::alert::routes::Routes;
 use platform::Error;
-use platform::config::{Faults, Reader, once};
+use platform::config::Reader;
 use platform::redis::{PATIENCE, Redis};
 use state::alerts::acknowledgement_link::LinkKey;
 use state::edge::auth::Keys;
-use state::edge::serve::{Component, Route};
 use workers::dispatch::{Defaults, routes_in_force};
 
 use crate::ROUTES;
@@ -22,9 +20,7 @@ pub(crate) struct Config {
     routes: Rc<Routes>,
 }
 
-thread_local! {
-    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
-}
+state::component!(Config, ROUTES, read);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
@@ -40,21 +36,5 @@ impl Config {
     /// The routes in force.
     pub(crate) async fn routes(&self) -> Result<Rc<Routes>, Error> {
         routes_in_force(&self.redis, &self.routes).await
-    }
-}
-
-impl Component for Config {
-    const ROUTES: &'static [Route<Self>] = ROUTES;
-
-    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>> {
-        once(&CONFIG, read)
-    }
-
-    fn redis(&self) -> &Redis {
-        &self.redis
-    }
-
-    fn keys(&self) -> &Keys {
-        &self.keys
     }
 }

@@ -7,7 +7,7 @@
 use domain::intake::is_name;
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
-use platform::redis::text;
+use platform::redis::{string, text};
 use platform::{Error, clock};
 use serde_json::{Value, json};
 use state::alerts::receivers;
@@ -41,26 +41,16 @@ async fn shown(config: &Config, principal: &Principal) -> Result<Vec<Value>, Err
         all.push(json!({
             "receiver": receiver.id,
             "channel": receiver.channel.as_str(),
-            "disabledSince": since.first().and_then(word),
+            "disabledSince": since.first().and_then(string),
             "breaker": gauge.position(now).as_str(),
             "calls": calls,
             "failed": failed,
-            "running": running.first().and_then(word).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0),
+            "running": running.first().and_then(string).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0),
             "concurrency": receiver.concurrency,
             "ratePerMinute": receiver.per_minute,
         }));
     }
     Ok(all)
-}
-
-fn word(value: &spin_sdk::redis::RedisResult) -> Option<String> {
-    use spin_sdk::redis::RedisResult;
-    match value {
-        RedisResult::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
-        RedisResult::Int64(number) => Some(number.to_string()),
-        RedisResult::Status(text) => Some(text.clone()),
-        RedisResult::Nil => None,
-    }
 }
 
 /// Enables a receiver again that answered 410. The alerts that it missed are dead letters and can be replayed.
@@ -82,7 +72,7 @@ pub(crate) async fn enable(
     let known = routes.receiver(id).is_some();
     let changed = async {
         let since = config.redis.command("HGET", vec![text(names::DISABLED), text(id)]).await?;
-        if since.first().and_then(word).is_none() {
+        if since.first().and_then(string).is_none() {
             return Ok(false);
         }
         let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());

@@ -1,16 +1,12 @@
 //! The configuration of imaging: read once per instance that answers HTTP, and once per bell.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use domain::alert::endpoint::Secret;
 use domain::alert::retry::Schedule;
-use platform::config::{Faults, Reader, json, once};
+use platform::config::{Reader, json};
 use platform::http::Url;
 use platform::redis::{PATIENCE, Redis};
 use serde::Deserialize;
 use state::edge::auth::Keys;
-use state::edge::serve::{Component, Route};
 use state::identity::{IdentityKey, PseudonymKey};
 
 use crate::ROUTES;
@@ -30,9 +26,7 @@ pub(crate) struct Config {
     webhooks: Vec<(String, Secret)>,
 }
 
-thread_local! {
-    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
-}
+state::component!(Config, ROUTES, read, ENDS = false);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
@@ -120,24 +114,6 @@ fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
         return Err(vec![rule.to_owned()]);
     }
     Ok(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect())
-}
-
-impl Component for Config {
-    const ROUTES: &'static [Route<Self>] = ROUTES;
-
-    const ENDS: bool = false;
-
-    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>> {
-        once(&CONFIG, read)
-    }
-
-    fn redis(&self) -> &Redis {
-        &self.redis
-    }
-
-    fn keys(&self) -> &Keys {
-        &self.keys
-    }
 }
 
 #[cfg(test)]

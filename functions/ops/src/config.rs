@@ -1,13 +1,10 @@
 //! The configuration of this component, read once per instance.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use platform::config::{Faults, Reader, once};
+use platform::config::Reader;
 use platform::redis::{PATIENCE, Redis};
 use state::edge::auth::Keys;
-use state::edge::serve::{Component, Route};
 use workers::{clock, dispatch, score};
 
 use crate::ROUTES;
@@ -22,9 +19,8 @@ pub(crate) struct Config {
     pub(crate) replica: Option<String>,
 }
 
-thread_local! {
-    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
-}
+// The workers have a time budget of their own: a deadline here must not drop them in the middle of their work.
+state::component!(Config, ROUTES, read, ENDS = false);
 
 /// Reads the variables.
 async fn read(reader: &mut Reader) -> Config {
@@ -58,23 +54,4 @@ fn replica(text: &str) -> Result<Option<String>, Vec<String>> {
         return Err(vec!["must be at most 253 letters, digits, hyphens and dots".to_owned()]);
     }
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
-}
-
-impl Component for Config {
-    const ROUTES: &'static [Route<Self>] = ROUTES;
-
-    // The workers have a time budget of their own: a deadline here must not drop them in the middle of their work.
-    const ENDS: bool = false;
-
-    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>> {
-        once(&CONFIG, read)
-    }
-
-    fn redis(&self) -> &Redis {
-        &self.redis
-    }
-
-    fn keys(&self) -> &Keys {
-        &self.keys
-    }
 }

@@ -1,12 +1,8 @@
 //! The configuration of this component, read once per instance.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use platform::config::{Faults, Reader, once};
+use platform::config::Reader;
 use platform::redis::{PATIENCE, Redis};
 use state::edge::auth::Keys;
-use state::edge::serve::{Component, Route};
 use state::identity::{IdentityKey, PseudonymKey};
 
 use crate::ROUTES;
@@ -32,9 +28,7 @@ const PATIENT: &[Place] = &[("{patientId}", 512), ("{studyId}", 64), ("{siteId}"
 const STUDY: &[Place] = &[("{studyId}", 64)];
 const MONTH: &[Place] = &[("{studyId}", 64), ("{month}", 7)];
 
-thread_local! {
-    static CONFIG: RefCell<Option<Rc<Config>>> = const { RefCell::new(None) };
-}
+state::component!(Config, ROUTES, read, ENDS = false);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
@@ -49,23 +43,5 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         record_parts: reader.parsed("record_parts", |text| Service::read_list(text, PATIENT)).await,
         study_service: reader.parsed("study_service", |text| Service::read_list(text, STUDY)).await,
         report_parts: reader.parsed("report_parts", |text| Service::read_list(text, MONTH)).await,
-    }
-}
-
-impl Component for Config {
-    const ROUTES: &'static [Route<Self>] = ROUTES;
-
-    const ENDS: bool = false;
-
-    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>> {
-        once(&CONFIG, read)
-    }
-
-    fn redis(&self) -> &Redis {
-        &self.redis
-    }
-
-    fn keys(&self) -> &Keys {
-        &self.keys
     }
 }

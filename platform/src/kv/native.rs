@@ -1,4 +1,4 @@
-//! The key-value store without Spin: what Spin wrote, in one of the two places where it may lie.
+//! The key-value store without Spin: reads and writes the stores of Spin directly, the SQLite file and the Redis database.
 //!
 //! Guarantee: both places are read and written as Spin does it, so that it may be done beside an application that runs.
 //! A batch is written whole or not at all. A listing has every record that is there from its beginning to its end, once,
@@ -17,12 +17,13 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::away;
-use crate::error::{Error, Kind};
 use file::File;
 use server::Server;
 
-/// Where a store lies.
+use super::away;
+use crate::error::{Error, Kind};
+
+/// The location of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In the SQLite file that Spin keeps in this state directory.
@@ -36,9 +37,9 @@ pub enum Location {
 pub struct Replacement {
     /// Its key.
     pub key: String,
-    /// What must be there.
+    /// The value that must be there.
     pub old: Vec<u8>,
-    /// What is there then.
+    /// The value that replaces it.
     pub new: Vec<u8>,
 }
 
@@ -161,7 +162,7 @@ impl Listing {
                 let mut keys = self.keys.split_off(rest);
                 keys.reverse();
                 let page = server.borrow_mut().read(&keys).map_err(away)?;
-                // What was deleted meanwhile is no end.
+                // A page of deleted keys does not end the listing.
                 if !page.is_empty() || self.keys.is_empty() {
                     return Ok(page);
                 }

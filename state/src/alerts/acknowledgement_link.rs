@@ -6,9 +6,8 @@
 
 use domain::alert::link::Grant;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use platform::digest::hex;
+use sha2::Sha256;
 
 /// The key that signs links.
 pub struct LinkKey(Vec<u8>);

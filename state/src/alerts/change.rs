@@ -3,13 +3,14 @@
 //! Guarantee: a change is made completely or not at all, and says which. The same script also rings for entries that
 //! the change puts onto the stream, and keeps the clock going for work that is due later.
 
+use domain::alert::link::Grant;
+use platform::redis::{Redis, integer, millis, text, unexpected};
+use platform::{Error, kv};
+
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
 use crate::queue::{BELL, CLOCK, announcement, flows};
 use crate::wire::entry::{Alert, Due};
-use domain::alert::link::Grant;
-use platform::redis::{Redis, integer, millis, text, unexpected};
-use platform::{Error, kv};
 
 /// A change of what lies in Redis.
 #[derive(Debug, Default)]

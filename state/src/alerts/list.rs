@@ -1,11 +1,11 @@
 //! Lists of alerts, the newest first, page by page.
 
 use domain::Severity;
+use platform::Error;
+use platform::redis::{Redis, integer, string, text, unexpected};
 
 use crate::names;
 use crate::subjects::pages::Cursor;
-use platform::Error;
-use platform::redis::{Redis, integer, string, text, unexpected};
 
 /// How many alerts one call examines. A page may be shorter than asked for, or empty, and still not be the last.
 const MOST_LOOKS: usize = 5_000;

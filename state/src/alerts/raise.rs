@@ -7,15 +7,15 @@ use domain::alert::admission::{self, Admission, Group, Last, admit};
 use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::alert::state;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text, unexpected};
+use platform::{Error, Kind};
 use spin_sdk::redis::RedisResult;
 
 use super::change::{self, Change};
 use super::{Found, TRIES, Taken, facts_of, in_redis_or_stored, record};
 use crate::names;
 use crate::wire::entry::Alert;
-use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text, unexpected};
-use platform::{Error, Kind};
 
 /// How long Redis remembers the alerts grouped with a message, milliseconds: longer than any schedule of retries.
 const MEMBERS_KEPT_MS: &str = "2592000000";

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 use domain::alert::state::State;
 use futures::future::try_join_all;
+use platform::kv::{self, Store};
+use platform::redis::{Redis, integer, string, text, unexpected};
+use platform::{Error, Kind};
 
 use super::change::{self, Change};
 use super::{Found, TRIES, in_redis_or_stored, record};
 use crate::names;
 use crate::wire::entry::{Alert, Dispatch};
-use platform::kv::{self, Store};
-use platform::redis::{Redis, integer, string, text, unexpected};
-use platform::{Error, Kind};
 
 /// The result for one alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,13 +11,13 @@
 use domain::Timestamp;
 use domain::alert::breaker::{self, Gauge, Limits, Write};
 use domain::alert::routes::Receiver;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::change::Change;
 use crate::names;
 use crate::queue::holder::Holder;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
-use platform::{Error, clock};
 
 /// Why a receiver is not called now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

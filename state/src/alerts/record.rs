@@ -1,9 +1,5 @@
 //! The stored and written forms of a step.
 
-use crate::names::{self, Queue};
-use crate::queue::holder::Holder;
-use crate::queue::{BELL, flows};
-use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
 use domain::Timestamp;
 use domain::alert::state::{self, Due as DueAt, Effect, Entry, Phase, State, Status, Step, Wait, Work as Owed};
 use platform::Error;
@@ -13,6 +9,10 @@ use serde_json::{Value, json};
 
 use super::change::Change;
 use super::{Found, figures};
+use crate::names::{self, Queue};
+use crate::queue::holder::Holder;
+use crate::queue::{BELL, flows};
+use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
 
 /// How long Redis keeps a final state, seconds.
 const KEPT_SECONDS: &str = "2592000";

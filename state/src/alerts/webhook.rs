@@ -8,11 +8,10 @@ use domain::Timestamp;
 use domain::alert::endpoint::Secret;
 use domain::alert::retry::Outcome;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use platform::clock;
 use platform::http::{Answer, CallError};
 use platform::trace::Trace;
+use sha2::Sha256;
 
 /// The signature of a message: of its id, its time in seconds since the epoch, and its body.
 pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &str) -> String {

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use platform::digest::digest;
+use platform::{config, log};
 use serde::Deserialize;
 
 use crate::edge::problem::{Problem, ProblemType};
-use platform::digest::digest;
-use platform::{config, log};
 
 /// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -1,10 +1,10 @@
 //! Errors for FHIR clients: the same [`Problem`] as an `OperationOutcome`.
 
 use domain::fhir::outcome::operation_outcome;
-
-use crate::edge::problem::{Problem, ProblemType};
 use platform::http::Reply;
 use platform::trace::Trace;
+
+use crate::edge::problem::{Problem, ProblemType};
 
 /// The content type of FHIR's JSON.
 pub const FHIR_JSON: &str = "application/fhir+json";

@@ -2,10 +2,9 @@
 
 use domain::Finding;
 use domain::reading::{Json, Limits, Unreadable};
-use serde_json::{Map, Value, json};
-
 use platform::http::{BodyError, Reply};
 use platform::trace::Trace;
+use serde_json::{Map, Value, json};
 
 /// The kinds of problem, each with its status and title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use platform::redis::{Redis, number};
+use platform::{Error, Kind};
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
-use platform::redis::{Redis, number};
-use platform::{Error, Kind};
 
 /// A bucket: its size, and the time to earn a token.
 #[derive(Debug, Clone, Copy)]

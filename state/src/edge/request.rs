@@ -1,4 +1,4 @@
-//! Shared by all requests: their methods, their bodies, the reason of a change.
+//! Shared by all requests: their bodies, the reason of a change, refusals.
 
 use domain::{Code, Finding};
 use platform::http::Incoming;
@@ -11,17 +11,6 @@ use crate::settings::Changed;
 const REASON: &str = "x-change-reason";
 /// The longest reason, characters.
 const LONGEST_REASON: usize = 500;
-
-/// Refuses other methods than these; `allowed` is the same list as a text.
-///
-/// # Errors
-/// 405.
-pub fn only(incoming: &Incoming, methods: &[&str], allowed: &'static str) -> Result<(), Problem> {
-    if methods.contains(&incoming.method) {
-        return Ok(());
-    }
-    Err(Problem::method_not_allowed(allowed))
-}
 
 /// The reason of a change, if the request gives one.
 ///

@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use platform::config::Faults;
+
+#[doc(hidden)]
+pub use platform::config::once;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
-use platform::redis::Redis;
+#[doc(hidden)]
+pub use platform::redis::Redis;
 
 use crate::edge::auth::{Action, Keys, Principal};
 use crate::edge::problem::{Problem, ProblemType};
@@ -107,6 +111,9 @@ impl<C> Call<C> {
     }
 }
 
+/// The configuration of an instance, or every fault of its variables.
+pub type Configured<C> = Result<Rc<C>, Faults>;
+
 /// A component that answers HTTP by a table of routes.
 pub trait Component: Sized + 'static {
     /// Its routes.
@@ -117,11 +124,40 @@ pub trait Component: Sized + 'static {
     const ENDS: bool = true;
 
     /// Its configuration, read once per instance.
-    fn config() -> impl Future<Output = Result<Rc<Self>, Faults>>;
+    fn config() -> impl Future<Output = Configured<Self>>;
     /// The server that counts refusals.
     fn redis(&self) -> &Redis;
     /// The keys that it admits.
     fn keys(&self) -> &Keys;
+}
+
+/// Makes a component of its configuration, a type with the fields `redis` and `keys`: `read` reads it from the variables
+/// once per instance. `ENDS` may be given as well.
+#[macro_export]
+macro_rules! component {
+    ($config:ident, $routes:path, $read:path $(, $constant:ident = $value:expr)?) => {
+        ::std::thread_local! {
+            static CONFIG: ::std::cell::RefCell<Option<::std::rc::Rc<$config>>> =
+                const { ::std::cell::RefCell::new(None) };
+        }
+
+        impl $crate::edge::serve::Component for $config {
+            const ROUTES: &'static [$crate::edge::serve::Route<Self>] = $routes;
+            $(const $constant: bool = $value;)?
+
+            fn config() -> impl Future<Output = $crate::edge::serve::Configured<Self>> {
+                $crate::edge::serve::once(&CONFIG, $read)
+            }
+
+            fn redis(&self) -> &$crate::edge::serve::Redis {
+                &self.redis
+            }
+
+            fn keys(&self) -> &$crate::edge::auth::Keys {
+                &self.keys
+            }
+        }
+    };
 }
 
 /// Answers a request: with the reply of a route, or with a problem.

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use platform::Error;
+use platform::redis::{Redis, integer, string, unexpected};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::BUCKETS_MS;
 use crate::names;
-use platform::Error;
-use platform::redis::{Redis, integer, string, unexpected};
 
 /// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 //!
 //! Guarantee: all figures of one reading are of one moment, read by one script.
 
+use platform::Error;
+use platform::redis::{Redis, integer, string, unexpected};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
-use platform::Error;
-use platform::redis::{Redis, integer, string, unexpected};
 
 /// One counter. `*` stands for an unknown part.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

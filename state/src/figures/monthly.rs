@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::names;
 use platform::Error;
 use platform::redis::{Redis, integer, string, text, unexpected};
+
+use crate::names;
 
 /// The counters of a month.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use spin_sdk::wasip3;
-
-use crate::names;
 use platform::deadline::Deadline;
 use platform::log;
 use platform::redis::{Redis, text};
+use spin_sdk::wasip3;
+
+use crate::names;
 
 /// How long a write may take.
 const PATIENCE: Duration = Duration::from_secs(2);

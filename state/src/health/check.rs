@@ -15,14 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use spin_sdk::redis::RedisResult;
-
-use crate::names::{self, COMPONENTS, Queue};
 use platform::config::{Fault, Reader};
 use platform::deadline::Deadline;
 use platform::redis::{PATIENCE, Redis, integer, millis, string, text, unexpected};
 use platform::{Error, clock, kv, log};
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::names::{self, COMPONENTS, Queue};
 
 /// Anybody may ask for readiness. Questions that follow within this time share one question.
 const TOGETHER: Duration = Duration::from_millis(100);

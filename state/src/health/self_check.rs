@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::self_check::{self, Back, STUDY, Seen};
+use platform::redis::{Redis, integer, millis, number, text, unexpected};
+use platform::trace::Trace;
+use platform::{Error, clock, kv};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::change::Change;
 use crate::names;
 use crate::queue::{Door, Enqueued};
 use crate::wire::entry::{Alert, Entry, Submission};
-use platform::redis::{Redis, integer, millis, number, text, unexpected};
-use platform::trace::Trace;
-use platform::{Error, clock, kv};
 
 /// While the clock ticks, looks come more often than this.
 const STANDSTILL: Duration = Duration::from_secs(10);

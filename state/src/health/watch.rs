@@ -6,12 +6,14 @@
 //!
 //! Not for: repair of states. The store and Redis define them.
 
+use std::time::Duration;
+
+use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use platform::{Error, kv};
+
 use crate::names::{self, Queue};
 use crate::queue::{BELL, flows};
 use crate::wire::entry::{Due, Work};
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
-use platform::{Error, kv};
-use std::time::Duration;
 
 /// The most alerts that one round reports.
 const MOST: i64 = 100;

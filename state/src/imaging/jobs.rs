@@ -3,16 +3,17 @@
 //! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
 //! the result; the state here only shows the progress before that.
 
+use std::time::Duration;
+
+use platform::Error;
+use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::erasure::Erasure;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement, flows};
 use crate::wire::entry::Attempt;
-use platform::Error;
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// How long Redis remembers an analysis. Within this time a resend under its id is recognised.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);

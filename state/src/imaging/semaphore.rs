@@ -11,10 +11,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::names;
-use crate::queue::holder::Holder;
 use platform::redis::{Redis, integer, number, text, unexpected};
 use platform::{Error, clock};
+
+use crate::names;
+use crate::queue::holder::Holder;
 
 /// The pause of the tickets that get the next slots. The group behind them waits twice as long, and so on.
 const STEP: Duration = Duration::from_millis(15);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use platform::Error;
+use platform::redis::{Redis, Script, integer, number, string, text, unexpected};
 use serde_json::{Map, Value};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
 use crate::queue::rate_limit::Limits;
 use crate::queue::{BELL, CLOCK, SEPARATOR, flows};
-use platform::Error;
-use platform::redis::{Redis, Script, integer, number, string, text, unexpected};
 
 /// The most that the submissions of one shared entry may cost together.
 const LARGEST_SHARED: usize = 256 << 10;

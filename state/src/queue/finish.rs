@@ -1,15 +1,16 @@
 //! Ends entries, with their follow-ups.
 
+use std::time::Duration;
+
+use platform::Error;
+use platform::digest::hex;
+use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use spin_sdk::redis::RedisResult;
+
 use crate::names::{self, Queue};
 use crate::queue::holder::{Holder, LEASE};
 use crate::queue::{BELL, CLOCK, announcement, flows};
 use crate::wire::encoder::Pieces;
-use platform::Error;
-use platform::digest::hex;
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
-use std::time::Duration;
-
-use spin_sdk::redis::RedisResult;
 
 /// The follow-ups of an entry, in the form that the script reads. Each is written at once, because a worker has
 /// thousands.

@@ -1,9 +1,10 @@
 //! The base of all scripts that work on the queues.
 
-use crate::names::{self, Queue};
 use platform::Error;
 use platform::redis::{self, Redis};
 use spin_sdk::redis::{RedisParameter, RedisResult};
+
+use crate::names::{self, Queue};
 
 /// A script, preceded by the names of keys and the functions of `flows.lua`.
 pub fn before(script: &str) -> String {

@@ -11,12 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use platform::Error;
+use platform::redis::{Redis, unexpected};
 use spin_sdk::wasip3::wit_stream;
 use spin_sdk::wit_bindgen::{StreamReader, StreamWriter};
 
 use crate::queue::door::{Door, Enqueued, Submission};
-use platform::Error;
-use platform::redis::{Redis, unexpected};
 
 /// The most submissions in one script.
 const MOST: usize = 32;

@@ -9,14 +9,15 @@
 //! busy with something else renews it in the background. The next claim, and the clock, let the entries of dead holders
 //! wait again (`queue/flows.lua`).
 
-use crate::queue::flows;
-use platform::redis::{Redis, millis, string, text, unexpected};
-use platform::{Error, Kind, clock};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
+use platform::redis::{Redis, millis, string, text, unexpected};
+use platform::{Error, Kind, clock};
+
+use crate::queue::flows;
 
 /// A worker that gives no sign of life for this long is declared dead.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -77,7 +78,7 @@ impl Holder {
         if !self.is_stale() || self.renew(redis).await? {
             return Ok(());
         }
-        Err(Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now"))
+        Err(declared_dead())
     }
 
     /// Leaves. If a claim's reply was lost, the worker holds entries without knowing it: these wait again.
@@ -102,4 +103,9 @@ impl Holder {
             }
         }
     }
+}
+
+/// The error of a worker that was declared dead and goes on.
+pub(super) fn declared_dead() -> Error {
+    Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now")
 }

@@ -8,14 +8,15 @@
 //! that was declared dead can pin nothing. The script that ends the entry deletes the pin
 //! ([`super::FollowUps::unpin`]).
 
-use crate::names;
-use crate::queue::flows;
-use crate::queue::holder::{Holder, LEASE};
-use platform::redis::{Redis, millis, number, string, text, unexpected};
-use platform::{Error, Kind};
 use std::time::Duration;
 
+use platform::Error;
+use platform::redis::{Redis, millis, number, string, text, unexpected};
 use spin_sdk::redis::RedisResult;
+
+use crate::names;
+use crate::queue::flows;
+use crate::queue::holder::{Holder, LEASE, declared_dead};
 
 /// How long a decision is kept if nobody ends its entry: longer than a worker may be stopped.
 const KEPT: Duration = Duration::from_hours(24);
@@ -26,7 +27,7 @@ const MOST: usize = 256;
 /// another one.
 ///
 /// # Errors
-/// [`Kind::Away`], also when the worker was declared dead.
+/// [`platform::Kind::Away`], also when the worker was declared dead.
 pub async fn pin(redis: &Redis, holder: &Holder, decisions: &[(String, String)]) -> Result<Vec<Option<String>>, Error> {
     let mut standing = Vec::with_capacity(decisions.len());
     for some in decisions.chunks(MOST) {
@@ -45,7 +46,7 @@ pub async fn pin(redis: &Redis, holder: &Holder, decisions: &[(String, String)])
 fn read(reply: &[RedisResult], count: usize) -> Result<Vec<Option<String>>, Error> {
     let (lives, first) = reply.split_first().ok_or_else(|| unexpected("pin"))?;
     if string(lives).as_deref() == Some("0") {
-        return Err(Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now"));
+        return Err(declared_dead());
     }
     let first: Option<Vec<String>> = first.iter().map(string).collect();
     let first = first.filter(|first| first.len() == count).ok_or_else(|| unexpected("pin"))?;

@@ -2,13 +2,13 @@
 
 use domain::Timestamp;
 use domain::overdue::{DIARY, OverdueRule, judge};
+use platform::redis::{Redis, number, text};
+use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
 use crate::names::{self, Queue};
 use crate::subjects::pages;
 use crate::wire::entry::Submission;
-use platform::redis::{Redis, number, text};
-use platform::{Error, kv};
 
 /// A look: the check whether an expected submission is missing. It has the same bytes for the same subject and expected
 /// submission, so at most one look is due for each.

@@ -12,6 +12,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text, unexpected};
+use platform::{Error, Kind};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
@@ -19,9 +22,6 @@ use crate::audit::{self, Action, Change};
 use crate::lock::Lock;
 use crate::names;
 use crate::wire::entry::Subject;
-use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text, unexpected};
-use platform::{Error, Kind};
 
 /// The most subjects of a person.
 pub const MOST: usize = 16;

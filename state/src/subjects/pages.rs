@@ -6,7 +6,6 @@
 //! Not for: truth. An index is derived from records and can be rebuilt.
 
 use domain::intake::is_name;
-
 use platform::redis::{Redis, integer, number, string, text};
 use platform::{Error, Kind};
 

@@ -7,11 +7,11 @@
 //! Mechanism: the lists of the person's subjects (see [`crate::subjects::timeline`], [`crate::subjects::links`]). It
 //! reads each from the submission backwards and from the beginning, at most 1,000 each way.
 
+use platform::Error;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
-use platform::Error;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
 
 /// The most submissions of a list that are examined from each end.
 const MOST: u32 = 1000;

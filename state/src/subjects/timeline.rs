@@ -10,11 +10,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Timestamp;
+use platform::Error;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
 
 use crate::names;
 use crate::wire::entry::Submission;
-use platform::Error;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
 
 /// A submission of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]

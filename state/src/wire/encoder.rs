@@ -9,9 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use platform::json;
+use serde::Serialize;
 
 /// JSON that is built piece by piece.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use domain::Instrument;
 use domain::intake::ReportKind;
+use domain::{Answers, Instrument};
 use platform::kv::Batch;
 use platform::redis::Redis;
 use platform::{Error, log};
@@ -53,6 +53,15 @@ pub(crate) struct Outcome<'a> {
     pub(crate) scored_with: Option<ScoredWith<&'a str>>,
     pub(crate) scores: Vec<Score<&'a str>>,
     pub(crate) decided: Decided,
+}
+
+impl<'a> Outcome<'a> {
+    fn of(computed: Option<Computed<'a>>, decided: Decided) -> Self {
+        let Some(Computed { scored_with, scores, .. }) = computed else {
+            return Outcome { scored_with: None, scores: Vec::new(), decided };
+        };
+        Outcome { scored_with: Some(scored_with), scores: scores.iter().map(Score::of).collect(), decided }
+    }
 }
 
 /// A claimed entry, parsed.
@@ -213,11 +222,12 @@ impl Scorer {
         Needs { maybe_judged: rules.used.is_some(), history, risk: risk.covers(id) }
     }
 
-    /// The scores of an entry as they will be stored; none if it cannot be scored.
-    pub(crate) fn scores(&mut self, entry: &Entry) -> Option<Vec<Score>> {
+    /// The scores of an entry as they will be stored; `None` if it cannot be scored.
+    pub(crate) fn scores(&self, entry: &Entry) -> Option<Vec<Score>> {
         let instrument = self.instrument(&entry.submission);
-        let outcome = self.score(entry, instrument.as_deref(), &Context::default()).ok()?;
-        Some(outcome.scores.into_iter().map(Score::owned).collect())
+        let computed = compute(entry, instrument.as_deref()).ok()?;
+        let scores = computed.iter().flat_map(|computed| &computed.scores);
+        Some(scores.map(|score| Score::of(score).owned()).collect())
     }
 
     /// Scores an entry. An earlier decision on it stands.
@@ -227,42 +237,54 @@ impl Scorer {
         instrument: Option<&'a Instrument>,
         known: Known,
     ) -> Result<Outcome<'a>, &'static str> {
-        let outcome = self.score(entry, instrument, &Context::default())?;
         match known {
-            Known::Decided(decided) => Ok(Outcome { decided, ..outcome }),
-            Known::Nothing | Known::Stored(_) => Ok(outcome),
+            Known::Decided(decided) => Ok(Outcome::of(compute(entry, instrument)?, decided)),
+            Known::Nothing | Known::Stored(_) => self.score(entry, instrument, &Context::default()),
         }
     }
 
-    /// Scores an entry by its own instrument. The reason of an error is a fixed word.
+    /// Scores an entry by its own instrument and decides on it. The reason of an error is a fixed word.
     pub(crate) fn score<'a>(
         &mut self,
         entry: &Entry,
         instrument: Option<&'a Instrument>,
         context: &Context,
     ) -> Result<Outcome<'a>, &'static str> {
-        let submission = &entry.submission;
-        if submission.instrument.is_none() {
-            // A report has no score.
-            let decided = decide::report(&mut self.rules, entry, context);
-            return Ok(Outcome { scored_with: None, scores: Vec::new(), decided });
-        }
-        let instrument = instrument.ok_or("instrument-unknown")?;
-        let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
-        let parameters = instrument.parameters(&submission.parameters).map_err(|_| "parameters-invalid")?;
-        let scores = instrument.score(&answers, &parameters);
-        let decided = decide::response(&mut self.rules, entry, instrument, &answers, &scores, context);
-        Ok(Outcome {
-            scored_with: Some(ScoredWith::of(instrument, &parameters)),
-            scores: scores.iter().map(Score::of).collect(),
-            decided,
-        })
+        let computed = compute(entry, instrument)?;
+        let decided = match &computed {
+            Some(Computed { instrument, answers, scores, .. }) => {
+                decide::response(&mut self.rules, entry, instrument, answers, scores, context)
+            }
+            None => decide::report(&mut self.rules, entry, context),
+        };
+        Ok(Outcome::of(computed, decided))
     }
 
     /// The instrument of a submission, which [`Scorer::meet`] has loaded.
     pub(crate) fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
         self.instruments.get(submission.instrument.as_ref()?)?.get(&submission.instrument_version)?.clone()
     }
+}
+
+/// A response, scored.
+struct Computed<'a> {
+    instrument: &'a Instrument,
+    answers: Answers,
+    scored_with: ScoredWith<&'a str>,
+    scores: Vec<domain::Score<'a>>,
+}
+
+/// Scores a response by its instrument; `None` for a report, which has no score.
+fn compute<'a>(entry: &Entry, instrument: Option<&'a Instrument>) -> Result<Option<Computed<'a>>, &'static str> {
+    let submission = &entry.submission;
+    if submission.instrument.is_none() {
+        return Ok(None);
+    }
+    let instrument = instrument.ok_or("instrument-unknown")?;
+    let answers = instrument.read(&submission.content).map_err(|_| "answers-invalid")?;
+    let parameters = instrument.parameters(&submission.parameters).map_err(|_| "parameters-invalid")?;
+    let scores = instrument.score(&answers, &parameters);
+    Ok(Some(Computed { instrument, answers, scored_with: ScoredWith::of(instrument, &parameters), scores }))
 }
 
 /// Adds a record and the first record of its audit chain. The bytes are the same each time.

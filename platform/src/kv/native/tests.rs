@@ -49,7 +49,7 @@ fn a_listing_has_every_record_of_its_prefix_once_and_in_order() {
             let expected: Vec<_> = wanted.iter().map(|key| (key.clone(), format!("of {key}").into_bytes())).collect();
             assert_eq!(listed, expected, "{place}, {most} at a time");
         }
-        // What is a pattern is meant as it is.
+        // Characters of patterns stand for themselves.
         assert_eq!(list("a*").unwrap().next_page(9).unwrap().len(), 1, "{place}");
     });
 }
