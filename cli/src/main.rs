@@ -58,7 +58,7 @@ enum Command {
 
 /// Which installation a tool works on.
 #[derive(clap::Args)]
-struct Place {
+struct Installation {
     /// The store is a SQLite file in this directory: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside
     /// spin.toml]
     #[arg(long, value_name = "DIR")]
@@ -73,7 +73,7 @@ struct Place {
     spin_toml: Option<PathBuf>,
 }
 
-impl Place {
+impl Installation {
     /// Its variables, those given here before all others, and where its store lies.
     fn open(self, given: Vec<(String, String)>) -> Result<(BTreeMap<String, String>, Location)> {
         let spin_toml = find_spin_toml(self.spin_toml)?;
@@ -92,7 +92,7 @@ struct Reseal {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    place: Place,
+    place: Installation,
     /// Sets `identity_key` or `identity_keys_old`. Wins over SPIN_VARIABLE_<KEY>, which wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
     variables: Vec<(String, String)>,
@@ -101,7 +101,7 @@ struct Reseal {
 #[derive(clap::Args)]
 struct Reindex {
     #[command(flatten)]
-    place: Place,
+    place: Installation,
     /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
     variables: Vec<(String, String)>,
@@ -170,7 +170,7 @@ fn reindex(arguments: Reindex) -> Result<()> {
         "taken out of indexes: {} entries of submissions, {} of alerts",
         done.stale_submissions, done.stale_alerts
     ));
-    say(&format!("submissions after which another is awaited: {} indexed", done.awaited));
+    say(&format!("submissions after which another is expected: {} indexed", done.expected));
     if done.settings {
         say("settings: Redis had others; those of the store are in force again");
     }

@@ -45,8 +45,8 @@ pub struct Counts {
     pub responses: u64,
     /// Responses that were put into the indexes.
     pub responses_indexed: u64,
-    /// Submissions after which something is awaited that were put into the indexes.
-    pub awaited: u64,
+    /// Submissions after which something is expected that were put into the indexes.
+    pub expected: u64,
     /// Submissions in the store that were scored.
     pub submissions: u64,
     /// Submissions that were put into the lists of their subjects.
@@ -72,7 +72,7 @@ pub struct Counts {
 /// Rebuilds the indexes.
 ///
 /// # Errors
-/// When the store or Redis is away. What was written before stays written.
+/// When the store or Redis is unavailable. What was written before stays written.
 pub fn run(location: &Location, redis_url: &str) -> Result<Counts> {
     crate::block_on(async {
         kv::open_at(location)?;

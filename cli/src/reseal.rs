@@ -38,7 +38,7 @@ pub fn run(location: &Location, present: &IdentityKey, older: &[IdentityKey], wr
     crate::block_on(async {
         kv::open_at(location)?;
         let store = Store::open().await?;
-        let mut work = Work { present, older, write, counts: Counts::default() };
+        let mut work = Resealing { present, older, write, counts: Counts::default() };
         let mut listing = kv::list("subject/")?;
         loop {
             let mut page = listing.next_page(PAGE)?;
@@ -52,14 +52,14 @@ pub fn run(location: &Location, present: &IdentityKey, older: &[IdentityKey], wr
     })
 }
 
-struct Work<'a> {
+struct Resealing<'a> {
     present: &'a IdentityKey,
     older: &'a [IdentityKey],
     write: bool,
     counts: Counts,
 }
 
-impl Work<'_> {
+impl Resealing<'_> {
     /// Reseals records, those again that somebody else writes in the meantime.
     async fn page(&mut self, store: &Store, mut records: Vec<(String, Vec<u8>)>) -> Result<()> {
         for _ in 0..TRIES {
@@ -153,7 +153,7 @@ mod tests {
             let name = format!("subject/{:032x}", 5);
             fill([(name.clone(), record(&key(4), 5))]);
             let older = [key(1), key(4)];
-            let mut work = Work { present: &key(2), older: &older, write: true, counts: Counts::default() };
+            let mut work = Resealing { present: &key(2), older: &older, write: true, counts: Counts::default() };
             let seen = || vec![(name.clone(), record(&key(1), 5).into_bytes())];
             assert_eq!(work.replace(seen()).unwrap(), std::slice::from_ref(&name));
             assert_eq!((work.counts, stored(&name)), (Counts::default(), record(&key(4), 5).into_bytes()));

@@ -114,7 +114,7 @@ impl Subscriber {
                     }
                     eprintln!("Redis at {} has gone: messages are lost until it is back", self.server);
                 }
-                Err(error) if pause == FIRST_PAUSE => eprintln!("Redis at {} is away: {error:#}", self.server),
+                Err(error) if pause == FIRST_PAUSE => eprintln!("Redis at {} is unavailable: {error:#}", self.server),
                 Err(_) => {}
             }
             tokio::select! {

@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The service cannot be reached or answers nonsense: later may go better.
-    Away,
+    Unavailable,
     /// No answer before the deadline.
     TimedOut,
     /// The host forbids it, or the configuration is wrong: later goes no better.

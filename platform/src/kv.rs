@@ -56,18 +56,19 @@ impl Store {
     /// Reads a record.
     ///
     /// # Errors
-    /// [`Kind::Away`] when the store does not answer, or holds something else under this key.
+    /// [`Kind::Unavailable`] when the store does not answer, or holds something else under this key.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let bytes = self.bytes(key).await?;
         // What serde says may quote the record, and the record is patient data.
-        let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
+        let broken =
+            |error: serde_json::Error| unavailable(format_args!("a record is broken at byte {}", error.column()));
         bytes.map(|bytes| json::read(&bytes).map_err(broken)).transpose()
     }
 
     /// The bytes under a key, as they are.
     ///
     /// # Errors
-    /// [`Kind::Away`] when the store does not answer.
+    /// [`Kind::Unavailable`] when the store does not answer.
     pub async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         self.0.get(key).await
     }
@@ -75,7 +76,7 @@ impl Store {
     /// Writes records one after the other, without blocking the instance.
     ///
     /// # Errors
-    /// [`Kind::Away`] when the store does not take one of them; those before it are written.
+    /// [`Kind::Unavailable`] when the store does not take one of them; those before it are written.
     pub async fn put_each(&self, batch: &Batch) -> Result<(), Error> {
         for (key, value) in &batch.records {
             self.0.set(key, value).await?;
@@ -86,14 +87,14 @@ impl Store {
     /// Writes one small value; for checks, not for records.
     ///
     /// # Errors
-    /// [`Kind::Away`] when the store does not take it.
+    /// [`Kind::Unavailable`] when the store does not take it.
     pub async fn put(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         self.0.set(key, value).await
     }
 }
 
-fn away(error: impl std::fmt::Display) -> Error {
-    Error::new("key-value", Kind::Away, error)
+fn unavailable(error: impl std::fmt::Display) -> Error {
+    Error::new("key-value", Kind::Unavailable, error)
 }
 
 /// Records to be written together.
@@ -150,7 +151,8 @@ impl Batch {
     /// The record of a key in the batch, if there is one.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<Result<T, Error>> {
         let (_, bytes) = self.records.iter().rev().find(|(own, _)| own == key)?;
-        let broken = |error: serde_json::Error| away(format_args!("a record is broken at byte {}", error.column()));
+        let broken =
+            |error: serde_json::Error| unavailable(format_args!("a record is broken at byte {}", error.column()));
         Some(json::read(bytes).map_err(broken))
     }
 
@@ -203,7 +205,7 @@ fn unwritten(error: impl std::fmt::Display) -> Error {
 /// one key the later one stays.
 ///
 /// # Errors
-/// [`Kind::Away`] when the store does not take it.
+/// [`Kind::Unavailable`] when the store does not take it.
 pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
     if batch.records.is_empty() {
         return Ok(());
@@ -218,7 +220,7 @@ pub fn put_all(batch: &mut Batch) -> Result<(), Error> {
 /// The order is that of the keys, as in [`put_all`]: the alerts of a submission are there before its own record is.
 ///
 /// # Errors
-/// [`Kind::Away`] when the store does not take a part; those before it are written. As `before`.
+/// [`Kind::Unavailable`] when the store does not take a part; those before it are written. As `before`.
 pub async fn put_in_parts(batch: &mut Batch, before: impl AsyncFn() -> Result<(), Error>) -> Result<(), Error> {
     if batch.records.is_empty() {
         return Ok(());
@@ -256,7 +258,7 @@ fn next_part(largest: usize, bytes: usize, took: Duration) -> usize {
 /// Takes records away, all of them or none. Blocks the instance while it does.
 ///
 /// # Errors
-/// [`Kind::Away`] when the store does not do it.
+/// [`Kind::Unavailable`] when the store does not do it.
 pub fn remove_all(keys: &[String]) -> Result<(), Error> {
     if keys.is_empty() {
         return Ok(());

@@ -69,7 +69,7 @@ impl Redis {
             return Ok(open);
         }
         // Rare, and large: on its own, so that no request carries the room for it.
-        let opened = Box::pin(Connection::open(&self.address)).await.map_err(away)?;
+        let opened = Box::pin(Connection::open(&self.address)).await.map_err(unavailable)?;
         let opened = Rc::new(opened);
         OPEN.set(Some(Rc::clone(&opened)));
         Ok(opened)
@@ -83,7 +83,7 @@ impl Redis {
     /// Runs a command.
     ///
     /// # Errors
-    /// [`Kind::Away`] when it failed twice, [`Kind::TimedOut`] when there was no answer in time.
+    /// [`Kind::Unavailable`] when it failed twice, [`Kind::TimedOut`] when there was no answer in time.
     pub async fn command(&self, name: &str, arguments: Vec<RedisParameter>) -> Result<Vec<RedisResult>, Error> {
         let send = async |connection: &Connection, _| connection.execute(name, arguments.clone()).await;
         self.patiently(pin!(self.attempt(send))).await
@@ -113,7 +113,7 @@ impl Redis {
             Err(_) => {
                 OPEN.set(None);
                 let connection = self.connection().await?;
-                work(&connection, false).await.inspect_err(|_| OPEN.set(None)).map_err(away)
+                work(&connection, false).await.inspect_err(|_| OPEN.set(None)).map_err(unavailable)
             }
         }
     }
@@ -189,8 +189,8 @@ pub fn known(script: &'static str, whole: impl FnOnce() -> String) -> Rc<Script>
     })
 }
 
-fn away(error: spin_sdk::redis::Error) -> Error {
-    Error::new("redis", Kind::Away, error)
+fn unavailable(error: spin_sdk::redis::Error) -> Error {
+    Error::new("redis", Kind::Unavailable, error)
 }
 
 /// A parameter from a text.
@@ -210,7 +210,7 @@ pub fn number(value: i64) -> RedisParameter {
 
 /// The error of a script whose reply is not what it gives.
 pub fn unexpected(script: &'static str) -> Error {
-    Error::new("redis", Kind::Away, format_args!("unexpected reply of the script {script}"))
+    Error::new("redis", Kind::Unavailable, format_args!("unexpected reply of the script {script}"))
 }
 
 /// A text of a reply; a number as its digits.

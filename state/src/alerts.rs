@@ -38,7 +38,7 @@ use platform::redis::{Redis, string, text, unexpected};
 use platform::{Error, Kind};
 pub use raise::{Raised, Raising, close_groups, raise, raise_all};
 pub(crate) use record::forget;
-pub use record::{Taken, deliveries, history, restore};
+pub use record::{Reserve, deliveries, history, restore};
 
 /// How often a change is retried after somebody else was faster.
 const TRIES: usize = 20;
@@ -62,7 +62,7 @@ pub fn plan_of<'a>(routes: &'a Routes, alert: &Alert) -> Plan<'a> {
 
 /// A state as it was read.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct Loaded {
     /// The state.
     pub state: State,
     /// The beginning of its value in Redis; empty if it is not in Redis.
@@ -73,26 +73,26 @@ pub struct Found {
     own: Vec<Value>,
 }
 
-impl Found {
+impl Loaded {
     fn read(value: &Value, in_redis: bool) -> Option<Self> {
         let state = State::read(value)?;
         let expected = if in_redis { format!("{} ", state.revision()) } else { String::new() };
         let last = value.get("last").and_then(Value::as_array).cloned().unwrap_or_default();
-        Some(Found { state, expected, last, own: Vec::new() })
+        Some(Loaded { state, expected, last, own: Vec::new() })
     }
 
     /// The state of an alert that a step raises.
     fn raised(step: &Step) -> Self {
         let own = step.entry.iter().map(record::entry).collect();
-        Found { state: step.state.clone(), expected: format!("{} ", step.state.revision()), last: Vec::new(), own }
+        Loaded { state: step.state.clone(), expected: format!("{} ", step.state.revision()), last: Vec::new(), own }
     }
 
     /// The state after a step was made from it.
     #[must_use]
     pub fn after(&self, step: &Step) -> Self {
-        let raised = Found::raised(step);
+        let raised = Loaded::raised(step);
         let own = self.own.iter().cloned().chain(raised.own).collect();
-        Found { last: self.last.clone(), own, ..raised }
+        Loaded { last: self.last.clone(), own, ..raised }
     }
 
     /// Notes that all its steps were written.
@@ -106,8 +106,8 @@ impl Found {
 /// Finds the states of alerts, in their order; none for an alert without a state.
 ///
 /// # Errors
-/// [`Kind::Away`].
-pub async fn find(redis: &Redis, store: &Store, ids: &[&str]) -> Result<Vec<Option<Found>>, Error> {
+/// [`Kind::Unavailable`].
+pub async fn find(redis: &Redis, store: &Store, ids: &[&str]) -> Result<Vec<Option<Loaded>>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -123,22 +123,22 @@ pub async fn find(redis: &Redis, store: &Store, ids: &[&str]) -> Result<Vec<Opti
 }
 
 /// Reads a state from its value in Redis, or from the store if there is no value.
-async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Result<Option<Found>, Error> {
-    let unreadable = || Error::new("alerts", Kind::Away, "a state cannot be read");
+async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Result<Option<Loaded>, Error> {
+    let unreadable = || Error::new("alerts", Kind::Unavailable, "a state cannot be read");
     if let RedisResult::Nil = value {
         let Some(value) = store.get::<Value>(&names::stored_alert_state(id)).await? else { return Ok(None) };
-        return Found::read(&value, false).ok_or_else(unreadable).map(Some);
+        return Loaded::read(&value, false).ok_or_else(unreadable).map(Some);
     }
     let value = string(value).ok_or_else(unreadable)?;
     let json = value.split_once(' ').and_then(|(_, json)| serde_json::from_str(json).ok());
-    Found::read(&json.ok_or_else(unreadable)?, true).ok_or_else(unreadable).map(Some)
+    Loaded::read(&json.ok_or_else(unreadable)?, true).ok_or_else(unreadable).map(Some)
 }
 
 /// Finds the state of an alert.
 ///
 /// # Errors
-/// [`Kind::Away`].
-pub async fn load(redis: &Redis, store: &Store, id: &str) -> Result<Option<Found>, Error> {
+/// [`Kind::Unavailable`].
+pub async fn load(redis: &Redis, store: &Store, id: &str) -> Result<Option<Loaded>, Error> {
     Ok(find(redis, store, &[id]).await?.pop().flatten())
 }
 
@@ -158,14 +158,14 @@ pub struct Happening<'a> {
 /// that was never raised or was erased ignores every event. `more` makes further changes, unless the event is ignored.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn apply(
     redis: &Redis,
     store: &Store,
     routes: &Routes,
     happening: Happening<'_>,
     more: impl Fn() -> Result<Change, Error>,
-) -> Result<Result<Found, Ignored>, Error> {
+) -> Result<Result<Loaded, Ignored>, Error> {
     let Happening { alert, event, now, mut lost } = happening;
     let plan = plan_of(routes, alert);
     for _ in 0..TRIES {
@@ -188,7 +188,7 @@ pub async fn apply(
             }
         };
         let mut change = more()?;
-        record::stepped(alert, &found, &step, Taken::Nothing, now, &mut change, &mut batch)?;
+        record::stepped(alert, &found, &step, Reserve::Nothing, now, &mut change, &mut batch)?;
         store.put_each(&batch).await?;
         if change::make(redis, &[change]).await?.first() == Some(&true) {
             let mut after = found.after(&step);
@@ -197,7 +197,7 @@ pub async fn apply(
         }
         lost = true;
     }
-    Err(Error::new("alerts", Kind::Away, "others change the alert all the time"))
+    Err(Error::new("alerts", Kind::Unavailable, "others change the alert all the time"))
 }
 
 /// A step from a state that a worker holds.
@@ -205,7 +205,7 @@ pub struct Stepped<'a> {
     /// The alert.
     pub alert: &'a Alert,
     /// The state it was made from.
-    pub found: &'a Found,
+    pub found: &'a Loaded,
     /// The step.
     pub step: &'a Step,
     /// Other changes to be made with it.
@@ -217,7 +217,7 @@ pub struct Stepped<'a> {
 /// state. For workers: it blocks the instance.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn write(
     redis: &Redis,
     others: Vec<Change>,
@@ -227,7 +227,7 @@ pub async fn write(
 ) -> Result<Vec<bool>, Error> {
     let (mut changes, first) = (others, steps.len());
     for Stepped { alert, found, step, mut change } in steps {
-        record::stepped(alert, found, step, Taken::Nothing, now, &mut change, &mut batch)?;
+        record::stepped(alert, found, step, Reserve::Nothing, now, &mut change, &mut batch)?;
         changes.push(change);
     }
     kv::put_all(&mut batch)?;
@@ -238,7 +238,7 @@ pub async fn write(
 /// Lets an alert be raised again as if it were new: it was grouped with the message of an alert that is gone.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn raise_again(redis: &Redis, alert: &Alert) -> Result<(), Error> {
     let id = alert.alert_id.clone();
     kv::remove_all(&[names::stored_alert_state(&id), names::alert_history(&id, 0)])?;

@@ -187,7 +187,7 @@ const PATIENCE: usize = 64;
 /// the batch count as stored.
 ///
 /// # Errors
-/// [`Kind::Away`]. The position may be claimed then; the next append stores the record.
+/// [`Kind::Unavailable`]. The position may be claimed then; the next append stores the record.
 pub async fn append(
     redis: &Redis,
     store: &Store,
@@ -221,13 +221,13 @@ pub async fn append(
         batch.put(names::audit(entity, next.n), &next)?;
         return Ok(next.owned());
     }
-    Err(Error::new("audit", Kind::Away, "others append all the time"))
+    Err(Error::new("audit", Kind::Unavailable, "others append all the time"))
 }
 
 /// The head of an entity's chain: its last record, if the chain was ever appended to.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn head(redis: &Redis, entity: &str) -> Result<Option<Record>, Error> {
     head_text(redis, entity).await?.as_deref().map(parsed).transpose()
 }
@@ -247,7 +247,7 @@ fn parsed(text: &str) -> Result<Record, Error> {
 }
 
 fn unreadable() -> Error {
-    Error::new("audit", Kind::Away, "a record cannot be read")
+    Error::new("audit", Kind::Unavailable, "a record cannot be read")
 }
 
 /// The last record of a chain that has no head.

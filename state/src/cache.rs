@@ -39,7 +39,7 @@ pub struct Terms {
 
 /// The reply of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum Response {
     /// The thing was found.
     Found(String),
     /// The service says that there is no such thing.
@@ -50,20 +50,20 @@ pub enum Said {
 
 /// A kept reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct Cached {
     /// The reply of the service.
-    pub said: Said,
+    pub said: Response,
     /// When it was fetched, milliseconds since the epoch.
     pub at_ms: i64,
 }
 
-enum Look {
-    Kept(Kept, Option<Turn>),
-    Missing(Option<Turn>),
+enum Lookup {
+    Cached(Cached, Option<FetchLock>),
+    Missing(Option<FetchLock>),
 }
 
 /// The right to call the service.
-struct Turn {
+struct FetchLock {
     token: String,
     revision: String,
 }
@@ -71,16 +71,16 @@ struct Turn {
 /// Returns the reply kept under a name; else calls `ask` and keeps its reply. Waits until the deadline.
 ///
 /// # Errors
-/// [`Kind::Away`], [`Kind::TimedOut`] at the deadline.
+/// [`Kind::Unavailable`], [`Kind::TimedOut`] at the deadline.
 pub async fn read<F>(
     redis: &Redis,
     what: &str,
     terms: Terms,
     deadline: Deadline,
     ask: impl FnOnce() -> F,
-) -> Result<Kept, Error>
+) -> Result<Cached, Error>
 where
-    F: Future<Output = Said> + 'static,
+    F: Future<Output = Response> + 'static,
 {
     let token = format!("{:032x}", clock::random_bits());
     let mut ask = Some(ask);
@@ -88,14 +88,14 @@ where
     loop {
         let look = deadline.run(look(redis, what, &token)).await.map_err(|_| late())??;
         let (kept, turn) = match look {
-            Look::Kept(kept, turn) => (Some(kept), turn),
-            Look::Missing(turn) => (None, turn),
+            Lookup::Cached(kept, turn) => (Some(kept), turn),
+            Lookup::Missing(turn) => (None, turn),
         };
         if let Some(turn) = turn
             && let Some(ask) = ask.take()
         {
             // A kept failure is no older answer: only an answer stays when a refresh fails.
-            let again = matches!(kept, Some(Kept { said: Said::Found(_), .. }));
+            let again = matches!(kept, Some(Cached { said: Response::Found(_), .. }));
             let (redis, what, said) = (redis.clone(), what.to_owned(), ask());
             wasip3::spawn(async move {
                 let said = said.await;
@@ -111,33 +111,40 @@ where
     }
 }
 
-async fn look(redis: &Redis, what: &str, token: &str) -> Result<Look, Error> {
+async fn look(redis: &Redis, what: &str, token: &str) -> Result<Lookup, Error> {
     let (entry, lock) = (names::cached(what), names::cached_lock(what));
     let arguments = vec![text(token), millis(LOCK)];
     let reply = redis.eval(lua!("cache/look.lua"), &[&entry, &lock, names::SETTINGS], arguments).await?;
     looked(&reply, token).ok_or_else(|| unexpected("look"))
 }
 
-fn looked(reply: &[RedisResult], token: &str) -> Option<Look> {
+fn looked(reply: &[RedisResult], token: &str) -> Option<Lookup> {
     let [turn, revision, rest @ ..] = reply else { return None };
     let revision = string(revision)?;
-    let turn = (string(turn)? == "1").then(|| Turn { token: token.to_owned(), revision });
-    let [at, kind, body] = rest else { return Some(Look::Missing(turn)) };
+    let turn = (string(turn)? == "1").then(|| FetchLock { token: token.to_owned(), revision });
+    let [at, kind, body] = rest else { return Some(Lookup::Missing(turn)) };
     let said = match string(kind)?.as_str() {
-        "found" => Said::Found(string(body)?),
-        "absent" => Said::Absent,
-        _ => Said::Failed(string(body)?),
+        "found" => Response::Found(string(body)?),
+        "absent" => Response::Absent,
+        _ => Response::Failed(string(body)?),
     };
-    Some(Look::Kept(Kept { said, at_ms: integer(at)? }, turn))
+    Some(Lookup::Cached(Cached { said, at_ms: integer(at)? }, turn))
 }
 
 /// Keeps a reply and gives the turn back. `again`: there is an older answer, which a failure does not replace.
-async fn settle(redis: &Redis, what: &str, terms: Terms, turn: &Turn, said: Said, again: bool) -> Result<(), Error> {
+async fn settle(
+    redis: &Redis,
+    what: &str,
+    terms: Terms,
+    turn: &FetchLock,
+    said: Response,
+    again: bool,
+) -> Result<(), Error> {
     let (kind, body, fresh, ends) = match said {
-        Said::Found(body) => ("found", body, terms.fresh, terms.stale),
-        Said::Absent => ("absent", String::new(), terms.negative, terms.negative),
-        Said::Failed(_) if again => ("", String::new(), terms.fresh, terms.fresh),
-        Said::Failed(why) => ("failed", why, terms.negative, terms.negative),
+        Response::Found(body) => ("found", body, terms.fresh, terms.stale),
+        Response::Absent => ("absent", String::new(), terms.negative, terms.negative),
+        Response::Failed(_) if again => ("", String::new(), terms.fresh, terms.fresh),
+        Response::Failed(why) => ("failed", why, terms.negative, terms.negative),
     };
     let (entry, lock) = (names::cached(what), names::cached_lock(what));
     let arguments = vec![text(&turn.token), text(&turn.revision), text(kind), text(body), millis(fresh), millis(ends)];

@@ -110,7 +110,7 @@ pub fn is_id(text: &str) -> bool {
 /// The newest dead letters before the one with this id, or of all.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn before(redis: &Redis, id: Option<&str>, most: usize) -> Result<Vec<Letter>, Error> {
     let from = id.map_or("+".to_owned(), |id| format!("({id}"));
     read(redis, "XREVRANGE", &from, "-", most).await
@@ -120,7 +120,7 @@ pub async fn before(redis: &Redis, id: Option<&str>, most: usize) -> Result<Vec<
 /// if that is given.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn since(redis: &Redis, since_ms: i64, after: Option<&str>, most: usize) -> Result<Vec<Letter>, Error> {
     let from = after.map_or_else(|| since_ms.max(0).to_string(), |after| format!("({after}"));
     read(redis, "XRANGE", &from, "+", most).await
@@ -129,7 +129,7 @@ pub async fn since(redis: &Redis, since_ms: i64, after: Option<&str>, most: usiz
 /// The dead letters with these ids that exist.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn find(redis: &Redis, ids: &[String]) -> Result<Vec<Letter>, Error> {
     let mut found = Vec::new();
     for id in ids {
@@ -155,7 +155,7 @@ fn letter(words: &[RedisResult]) -> Option<Letter> {
 /// Counts the dead letters since a time, by queue and reason.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn count(redis: &Redis, since_ms: i64) -> Result<Vec<(String, String, u64)>, Error> {
     let arguments = vec![text(since_ms.max(0).to_string())];
     let reply = redis.eval(lua!("dead_letters/count.lua"), &[names::DEAD], arguments).await?;
@@ -169,7 +169,7 @@ pub async fn count(redis: &Redis, since_ms: i64) -> Result<Vec<(String, String, 
 /// Puts dead letters back onto their queues, if they still exist. Returns how many.
 ///
 /// # Errors
-/// [`platform::Kind::Away`]; doing it again is safe.
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
 pub async fn requeue(redis: &Redis, ids: &[&str]) -> Result<usize, Error> {
     if ids.is_empty() {
         return Ok(0);

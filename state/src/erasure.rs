@@ -119,7 +119,7 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
         scored_with: None,
         scores: Vec::new(),
         alerts: Vec::new(),
-        judged: Evaluation::default(),
+        evaluation: Evaluation::default(),
     })
 }
 
@@ -127,7 +127,7 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
 /// holds: the first, if the submission was erased before.
 ///
 /// # Errors
-/// [`Kind::Away`]; calling it again is safe.
+/// [`Kind::Unavailable`]; calling it again is safe.
 pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
     let once = names::once(submission_id);
     let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
@@ -138,7 +138,7 @@ pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Er
 /// Finds the erasures of these submissions.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasure>, Error> {
     let mut found = BTreeMap::new();
     for (id, value) in ids.iter().zip(ask(redis, ids).await?) {
@@ -153,7 +153,7 @@ pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasur
 /// Whether each of these submissions is erased.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn known(redis: &Redis, ids: &[&str]) -> Result<Vec<bool>, Error> {
     let reply = ask(redis, ids).await?;
     Ok(reply.iter().map(|value| !matches!(value, RedisResult::Nil)).collect())
@@ -176,13 +176,13 @@ fn read(value: &RedisResult) -> Option<Erasure> {
 }
 
 fn unexpected(what: &'static str) -> Error {
-    Error::new("redis", Kind::Away, format_args!("unexpected reply of {what}"))
+    Error::new("redis", Kind::Unavailable, format_args!("unexpected reply of {what}"))
 }
 
 /// Adds to a batch the tombstone of an erased entity and the erasure's record in its audit chain.
 ///
 /// # Errors
-/// [`Kind::Away`]; calling it again is safe, and appends nothing twice.
+/// [`Kind::Unavailable`]; calling it again is safe, and appends nothing twice.
 pub async fn bury(
     redis: &Redis,
     store: &Store,
@@ -217,7 +217,7 @@ pub async fn bury(
 /// there does not name them.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts: Vec<String>) -> Result<(), Error> {
     if erased.is_empty() {
         return Ok(());
@@ -255,7 +255,7 @@ pub fn beside(submission_id: impl Display + Copy) -> [String; 2] {
 /// The alerts of a stored submission, including those of the silence after it.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
     let mut alerts = Vec::new();
     for key in [names::submission(submission_id), names::overdue(submission_id)] {
@@ -268,7 +268,7 @@ pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>
 /// which no longer names them.
 ///
 /// # Errors
-/// [`Kind::Away`]; calling it again is safe.
+/// [`Kind::Unavailable`]; calling it again is safe.
 pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Result<(), Error> {
     let (mut keys, mut marks) = (Vec::new(), Vec::with_capacity(ids.len()));
     for id in &ids {
@@ -289,7 +289,7 @@ pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Re
 /// that wait for a worker stay: the worker drops them.
 ///
 /// # Errors
-/// [`Kind::Away`]; calling it again is safe.
+/// [`Kind::Unavailable`]; calling it again is safe.
 pub async fn sweep(redis: &Redis, member: &str, id: &str) -> Result<(), Error> {
     // The member as serde writes it, in an entry and in an alert.
     let needle = format!("\"{member}\":\"{id}\"");

@@ -25,7 +25,7 @@ impl Lock {
     /// Takes the lock; waits about a second if it is held. None if it stays held.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`].
+    /// [`platform::Kind::Unavailable`].
     pub async fn take(redis: &Redis, key: impl Into<String>, lease: Duration) -> Result<Option<Self>, Error> {
         let lock = Lock { key: key.into(), token: hex(&clock::random_bits().to_be_bytes()) };
         let milliseconds = lease.as_millis().to_string();
@@ -50,7 +50,7 @@ impl Lock {
     /// Returns the lock back.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`]; the lock expires by itself then.
+    /// [`platform::Kind::Unavailable`]; the lock expires by itself then.
     pub async fn release(self, redis: &Redis) -> Result<(), Error> {
         let script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return {}";
         redis.eval(script, &[&self.key], vec![text(self.token)]).await.map(|_| ())

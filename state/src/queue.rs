@@ -81,7 +81,7 @@ pub struct Claim<'a> {
 /// [`crate::settings::Settings::at`].
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away). Entries that were claimed all the same come back when their holder is
+/// [`Kind::Unavailable`](platform::Kind::Unavailable). Entries that were claimed all the same come back when their holder is
 /// declared dead.
 pub async fn claim(redis: &Redis, queue: Queue, how: Claim<'_>) -> Result<(String, Vec<Claimed>), Error> {
     let Claim { count, holder, leave } = how;
@@ -130,7 +130,7 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
 /// handed out again after `pause`. The attempt does not count, so an outage makes no dead letters.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is declared dead.
+/// [`Kind::Unavailable`](platform::Kind::Unavailable). The entries come back when their holder is declared dead.
 pub async fn release(
     redis: &Redis,
     queue: Queue,
@@ -152,7 +152,7 @@ pub async fn release(
 /// entries `aside` do not count.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn oldest_of(
     redis: &Redis,
     queue: Queue,
@@ -175,7 +175,7 @@ pub async fn oldest_of(
 /// Rings for a queue, even if a bell is pending.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn ring(redis: &Redis, queue: Queue) -> Result<(), Error> {
     redis.command("PUBLISH", vec![text(queue.channel()), text("")]).await.map(|_| ())
 }
@@ -201,7 +201,7 @@ pub struct ClockLease(String);
 /// took it or another tick was announced since.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLease>, Error> {
     let lease = format!("tick {:032x}", clock::random_bits());
     let announced = spin_sdk::redis::RedisParameter::Binary(message.to_vec());
@@ -216,7 +216,7 @@ pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLe
 /// none for a round outside the clock.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn tick(redis: &Redis, now_ms: i64, always: bool, running: Option<&ClockLease>) -> Result<Ticked, Error> {
     let mut keys = vec![names::CLOCK, names::DEAD];
     let mut arguments = vec![
@@ -245,7 +245,7 @@ fn ticked(reply: &[RedisResult]) -> Option<Ticked> {
 /// When the oldest entry of a queue came in, milliseconds since the epoch; none when it is empty.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn oldest(redis: &Redis, queue: Queue) -> Result<Option<i64>, Error> {
     let arguments = vec![text(queue.stream()), text("-"), text("+"), text("COUNT"), text("1")];
     let reply = redis.command("XRANGE", arguments).await?;

@@ -114,7 +114,7 @@ impl Settings {
     /// The settings of a revision that a script returned: the known ones, or the ones in force now.
     ///
     /// # Errors
-    /// [`Kind::Away`].
+    /// [`Kind::Unavailable`].
     pub async fn at(redis: &Redis, revision: &str) -> Result<Self, Error> {
         let known = Settings::known();
         if known.revision() == revision { Ok(known) } else { Settings::in_force(redis).await }
@@ -123,7 +123,7 @@ impl Settings {
     /// The settings in force now.
     ///
     /// # Errors
-    /// [`Kind::Away`].
+    /// [`Kind::Unavailable`].
     pub async fn in_force(redis: &Redis) -> Result<Self, Error> {
         let mut copy = redis.eval(COPY, &[names::SETTINGS], Vec::new()).await?;
         if copy.is_empty() {
@@ -157,7 +157,7 @@ impl Settings {
     /// instance. It never returns `None`: the document was validated before it was stored.
     ///
     /// # Errors
-    /// [`Kind::Away`] when the document cannot be loaded or read. Deciding without it would be wrong.
+    /// [`Kind::Unavailable`] when the document cannot be loaded or read. Deciding without it would be wrong.
     pub async fn document<T: 'static>(
         &self,
         redis: &Redis,
@@ -173,7 +173,7 @@ impl Settings {
     /// An instrument, in this version or in the one in force; none if it does not exist.
     ///
     /// # Errors
-    /// [`Kind::Away`] when it cannot be loaded or read.
+    /// [`Kind::Unavailable`] when it cannot be loaded or read.
     pub async fn instrument(
         &self,
         redis: &Redis,
@@ -230,7 +230,7 @@ async fn content<T: 'static>(
 /// The bytes of a stored content.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn bytes(redis: &Redis, key: &str) -> Result<Option<Vec<u8>>, Error> {
     let copy = redis.command("HGET", vec![text(names::SETTINGS), text(key)]).await?;
     if let Some(RedisResult::Binary(bytes)) = copy.into_iter().next() {
@@ -245,14 +245,14 @@ pub async fn bytes(redis: &Redis, key: &str) -> Result<Option<Vec<u8>>, Error> {
 }
 
 fn unreadable() -> Error {
-    Error::new("settings", Kind::Away, "the settings cannot be read")
+    Error::new("settings", Kind::Unavailable, "the settings cannot be read")
 }
 
 /// Puts the settings of the store in force if Redis has others, because Redis was restored from an older backup.
 /// Returns whether it had others. If Redis has none, the first reader restores them.
 ///
 /// # Errors
-/// [`Kind::Away`]; [`Kind::TimedOut`] while others change the settings. Doing it again is safe.
+/// [`Kind::Unavailable`]; [`Kind::TimedOut`] while others change the settings. Doing it again is safe.
 pub async fn put_back(redis: &Redis) -> Result<bool, Error> {
     let busy = || Error::new("settings", Kind::TimedOut, "others change the settings all the time");
     let lock = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await?.ok_or_else(busy)?;
@@ -324,7 +324,7 @@ pub struct Draft {
 /// The record in the audit chain is stored with it.
 ///
 /// # Errors
-/// [`Kind::Away`]. The change may have been stored without being in force; making it again is safe.
+/// [`Kind::Unavailable`]. The change may have been stored without being in force; making it again is safe.
 pub async fn change<T, R>(
     redis: &Redis,
     actor: &str,

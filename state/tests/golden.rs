@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use state::imaging::jobs::{Analysis, Told};
+use state::imaging::jobs::{Analysis, Notified};
 use state::wire::entry::{
     Alert, Attempts, DeadAlert, Dispatch, Due, Entry, Overdue, Record, Rescored, Subject, Superseded,
 };
@@ -26,7 +26,7 @@ const ATTEMPT: &str = r#"{"at":"2026-03-01T00:00:02.000Z","tookMs":7,"outcome":"
 fn a_submission_on_its_way_and_as_it_rests() {
     golden::<Entry>(&format!(r#"{{"submission":{SUBMISSION},"sealed":"x","trace":"00-0-0-01"}}"#));
     golden::<Record>(&format!(
-        r#"{{"state":"scored","submission":{SUBMISSION},"scoredWith":{{"id":"phq-9","version":"1.0.0","hash":"d","parameters":{{"a":"b"}}}},"scores":{SCORES},"alerts":["a"],"judged":{{"alertRules":{{"version":2}},"history":{{"status":"available","previous":"e","baseline":"e"}},"risk":{{"status":"ok","answer":{{"risk":0.25}}}}}}}}"#
+        r#"{{"state":"scored","submission":{SUBMISSION},"scoredWith":{{"id":"phq-9","version":"1.0.0","hash":"d","parameters":{{"a":"b"}}}},"scores":{SCORES},"alerts":["a"],"evaluation":{{"alertRules":{{"version":2}},"history":{{"status":"available","previous":"e","baseline":"e"}},"risk":{{"status":"ok","answer":{{"risk":0.25}}}}}}}}"#
     ));
     golden::<Record>(&format!(
         r#"{{"state":"failed","reason":"attempts-exhausted","submission":{SUBMISSION},"scores":[],"alerts":[]}}"#
@@ -67,5 +67,5 @@ fn an_analysis() {
     golden::<Analysis>(&format!(
         r#"{{"state":"done","analysisId":"n","studyId":"A","siteId":"1","subject":"p","service":"chest","priority":"stat","requestedAt":"2026-03-01T00:00:00.000Z","endedAt":"2026-03-01T00:00:01.000Z","result":{{"x":0.9}},"alerts":["a"],"attempts":[{ATTEMPT}]}}"#
     ));
-    golden::<Told>(&format!(r#"{{"receiver":"x","state":"delivered","attempts":[{ATTEMPT}]}}"#));
+    golden::<Notified>(&format!(r#"{{"receiver":"x","state":"delivered","attempts":[{ATTEMPT}]}}"#));
 }

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::app::{App, PHQ9, phq9};
 use crate::client::Answer;
+use crate::evaluation::report;
 use crate::fhir;
 use crate::history::{finished, id};
-use crate::judged::report;
 
 const GAD7: &str = "/v1/surveys/gad-7/responses";
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, phq9};
-use crate::judged::{RULES, alerts};
+use crate::evaluation::{RULES, alerts};
 use crate::queues;
 
 /// A study's rules: five or more above the response before, and ten or more above the first.
@@ -148,7 +148,7 @@ async fn a_history_that_cannot_be_had_is_told_and_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_judged_first_stands_when_an_entry_is_handed_out_again() {
+async fn what_was_decided_first_stands_when_an_entry_is_handed_out_again() {
     let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
     with_rules(&app).await;
     let first = app.submit(&on(1, 2)).await;
@@ -188,7 +188,7 @@ async fn laboratory_results_are_graded_against_an_abnormal_baseline_where_the_st
     for (day, value) in [(1, 100), (8, 130), (15, 510)] {
         let result = json!({"code": "1742-6", "value": value, "unit": "U/L", "collectedAt": format!("2026-03-{day:02}T07:00:00Z"),
                             "referenceRange": {"high": 40}});
-        let mut report = crate::judged::report(&format!("lab {day}"), "lab", json!({"results": [result]}));
+        let mut report = crate::evaluation::report(&format!("lab {day}"), "lab", json!({"results": [result]}));
         report["authoredAt"] = json!(format!("2026-03-{day:02}T08:00:00Z"));
         let answer = app.send("POST", "/v1/reports", &report).await;
         assert_eq!(answer.status, 202, "{answer:?}");

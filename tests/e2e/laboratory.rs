@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, PHQ9, READ_A1, SUBMIT_A};
-use crate::judged::{alerts, report};
+use crate::evaluation::{alerts, report};
 
 fn result(code: &str, value: &Value, unit: &str) -> Value {
     json!({"code": code, "value": value, "unit": unit, "collectedAt": "2026-03-01T07:00:00Z",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{App, PHQ9, phq9, until};
-use crate::judged::{RULES, alerts, report};
+use crate::evaluation::{RULES, alerts, report};
 use crate::queues;
 use crate::receiver::Receiver;
 use crate::reindex::reindex;
@@ -90,7 +90,7 @@ pub(crate) async fn settled(app: &App) {
 
 /// Waits until no entry is in progress and no look waits.
 async fn quiet(app: &App) {
-    until("nobody is awaited", async || (busy(app).await == (0, 0)).then_some(())).await;
+    until("nobody is expected", async || (busy(app).await == (0, 0)).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +206,7 @@ async fn two_hosts_find_a_miss_once() {
         assert_eq!(answer.status, 202, "{answer:?}");
     }
     // Looks that come twice and too early.
-    let looks = until("all are awaited", async || {
+    let looks = until("all are expected", async || {
         let looks = looks(&first).await;
         (looks.len() == PATIENTS || !receiver.calls().is_empty()).then_some(looks)
     })
@@ -287,7 +287,7 @@ async fn a_worker_that_died_before_handing_over_loses_no_alert() {
     // Undo the handover: the alert is stored, and a dead worker still holds the look.
     let subject: Vec<String> = app.redis(&["KEYS", "{vigil}:received:*"]).await;
     let subject = subject[0].split(':').nth(2).unwrap();
-    let look = json!({"study": "A", "site": "1", "subject": subject, "awaited": "/diary"}).to_string();
+    let look = json!({"study": "A", "site": "1", "subject": subject, "expected": "/diary"}).to_string();
     let _: usize = app.redis(&["XTRIM", "{vigil}:q:dispatch", "MAXLEN", "0"]).await;
     queues::put(&app, "score", &look).await;
     queues::take(&app, "score", "gone", 60_000).await;
@@ -303,7 +303,7 @@ async fn a_worker_that_died_before_handing_over_loses_no_alert() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_awaited_is_known_again_after_redis_was_lost() {
+async fn who_is_expected_is_known_again_after_redis_was_lost() {
     let receiver = Receiver::start().await;
     let app = App::builder().routes(&[&receiver.url()]).start().await;
     diary(&app, "d0").await;
@@ -315,7 +315,7 @@ async fn who_is_awaited_is_known_again_after_redis_was_lost() {
     let () = app.redis(&["FLUSHALL"]).await;
     let (well, said) = reindex(&app);
     // A submission from before the rule counts too; an erased one does not.
-    assert!(well && said.contains("another is awaited: 2 indexed"), "{said}");
+    assert!(well && said.contains("another is expected: 2 indexed"), "{said}");
     assert_eq!(look_at(&app, received(&app, &second).await + 600_000).await, look);
     put(&app, diaries(0.1, 1)).await;
     look_now(&app, &look).await;

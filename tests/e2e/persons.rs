@@ -8,8 +8,8 @@ use crate::alerting::{CRITICAL, HIGH, alert, configure, document, hook, of_patie
 use crate::app::{ADMIN, ADMIN_B, App, CLINICIAN_A1, CLINICIAN_A2, READ_A1, until};
 use crate::audit::{actions, audit};
 use crate::client::Answer;
+use crate::evaluation::{alerts, report};
 use crate::history::{finished, id, on, rules, scored, with_rules};
-use crate::judged::{alerts, report};
 use crate::overdue::{diaries, look_now, looks, put, received, settled};
 use crate::receiver::Receiver;
 use crate::reindex::reindex;

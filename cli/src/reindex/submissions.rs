@@ -17,7 +17,7 @@ use state::erasure::{self, Erasure};
 use state::figures::monthly;
 use state::names;
 use state::settings::Settings;
-use state::subjects::timeline::Filed;
+use state::subjects::timeline::Listed;
 use state::subjects::{expected, pages};
 use state::wire::entry::{Record, State, Superseded};
 
@@ -37,7 +37,7 @@ pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) 
     let settings = Settings::in_force(redis).await?;
     let read = |value: &serde_json::Value| study_rules::read(value).ok();
     let rules = settings.document(redis, Document::AlertRules, read).await?;
-    let mut work = Work { redis, store, rules, months: Months::new(), counts };
+    let mut work = Rebuild { redis, store, rules, months: Months::new(), counts };
     let mut listing = kv::list("submission/")?;
     loop {
         let page = listing.next_page(PAGE)?;
@@ -53,14 +53,14 @@ pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) 
             }
         }
     }
-    let Work { months, counts, .. } = work;
+    let Rebuild { months, counts, .. } = work;
     for ((study, month), counters) in months {
         counts.counters += monthly::raise(redis, &study, &month, &counters).await?;
     }
     Ok(())
 }
 
-struct Work<'a> {
+struct Rebuild<'a> {
     redis: &'a Redis,
     store: &'a Store,
     /// The rules in force on what does not come.
@@ -69,7 +69,7 @@ struct Work<'a> {
     counts: &'a mut Counts,
 }
 
-impl Work<'_> {
+impl Rebuild<'_> {
     async fn submission(&mut self, value: &[u8]) -> Result<()> {
         let Ok(record) = serde_json::from_slice::<Record>(value) else {
             self.counts.unreadable += 1;
@@ -79,10 +79,10 @@ impl Work<'_> {
         match record.state {
             State::Scored => {
                 self.list(&record).await?;
-                self.awaited(&record).await
+                self.expected(&record).await
             }
             State::Erased => self.erased(&record, value).await,
-            State::Queued | State::Failed => self.awaited(&record).await,
+            State::Queued | State::Failed => self.expected(&record).await,
         }
     }
 
@@ -97,7 +97,7 @@ impl Work<'_> {
     async fn list(&mut self, record: &Record) -> Result<()> {
         let submission = &record.submission;
         self.counts.submissions += 1;
-        if let Some(filed) = Filed::of(submission) {
+        if let Some(filed) = Listed::of(submission) {
             let list = names::filed(&submission.subject);
             self.counts.listed += u64::from(pages::add(self.redis, &list, filed.at_ms, &filed.member()).await?);
         }
@@ -112,14 +112,14 @@ impl Work<'_> {
     }
 
     /// Remembers that a submission came in, and when to look.
-    async fn awaited(&mut self, record: &Record) -> Result<()> {
+    async fn expected(&mut self, record: &Record) -> Result<()> {
         let submission = &record.submission;
         let Some(rules) = self.rules.as_ref().and_then(|rules| rules.study(&submission.study_id)) else {
             return Ok(());
         };
         if let Some((look, received, at)) = expected::after(submission, |what| rules.overdue(what)) {
             let new = expected::put_back(self.redis, &submission.submission_id, &look, received, at).await?;
-            self.counts.awaited += u64::from(new);
+            self.counts.expected += u64::from(new);
         }
         Ok(())
     }

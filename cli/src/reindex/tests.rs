@@ -70,7 +70,7 @@ async fn fill(redis: &Redis, store: &Store) {
     }
     batch.put_text(names::alert("damaged"), "{}".to_owned());
     kv::put_all(&mut batch).unwrap();
-    let said = links::Said { at: AT, by: "k", reason: "moved" };
+    let said = links::Author { at: AT, by: "k", reason: "moved" };
     links::change(redis, true, &subject("p"), &subject("q"), said).await.unwrap();
     let at = Timestamp::parse(AT).unwrap();
     alerts::raise(redis, store, &routes(), &[], &alert("a1", "s1"), at).await.unwrap();
@@ -128,7 +128,7 @@ fn what_redis_lost_comes_back_and_what_it_has_stays() {
             raised: 1,
             responses: 2,
             responses_indexed: 2,
-            awaited: 2,
+            expected: 2,
             submissions: 2,
             listed: 2,
             superseded: 1,

@@ -136,7 +136,7 @@ pub fn compose(routes: &Routes, receiver: &Receiver, language: Language, notice:
 
 /// The details that a message shows of an alert. The page behind its link shows no more than these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Told {
+pub struct Disclosure {
     /// Instrument and rule.
     pub rule: bool,
     /// The reason, which may contain figures of the patient.
@@ -144,7 +144,7 @@ pub struct Told {
 }
 
 /// The details that messages to this receiver show.
-pub fn told(routes: &Routes, receiver: &Receiver, language: Language) -> Told {
+pub fn told(routes: &Routes, receiver: &Receiver, language: Language) -> Disclosure {
     let words = routes.words(receiver.channel, language);
     let text = |slot| words.text.asks(slot) || words.text.asks(Slot::Alerts) && words.line.asks(slot);
     let asks = |slot| match receiver.channel {
@@ -156,7 +156,7 @@ pub fn told(routes: &Routes, receiver: &Receiver, language: Language) -> Told {
             body.asks(slot) || title || body.asks(Slot::Message) && text(slot)
         }
     };
-    Told { rule: asks(Slot::Rule), reason: asks(Slot::Reason) }
+    Disclosure { rule: asks(Slot::Rule), reason: asks(Slot::Reason) }
 }
 
 /// Title and text.
@@ -302,16 +302,20 @@ mod tests {
 
     #[test]
     fn a_link_tells_what_its_message_told() {
-        let all = Told { rule: true, reason: true };
-        for (receiver, expected) in
-            [("hook", all), ("mail", all), ("ehr", all), ("flags", all), ("sms", Told { rule: true, reason: false })]
-        {
+        let all = Disclosure { rule: true, reason: true };
+        for (receiver, expected) in [
+            ("hook", all),
+            ("mail", all),
+            ("ehr", all),
+            ("flags", all),
+            ("sms", Disclosure { rule: true, reason: false }),
+        ] {
             let routes = routes();
             assert_eq!(super::told(&routes, routes.receiver(receiver).unwrap(), Language::En), expected, "{receiver}");
         }
         let short = json!({"receivers": {"sms": {"channel": "sms", "url": "https://example.org/s", "body": {"en": "{\"t\":\"{severity}\"}"}}}});
         let routes = Routes::read(&short).unwrap();
-        assert_eq!(super::told(&routes, routes.receiver("sms").unwrap(), Language::En), Told::default());
+        assert_eq!(super::told(&routes, routes.receiver("sms").unwrap(), Language::En), Disclosure::default());
     }
 
     #[test]

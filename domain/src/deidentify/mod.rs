@@ -25,7 +25,7 @@ use crate::scrub::{Class, Own, Removed, scrub};
 use crate::time::Timestamp;
 pub use dates::Shift;
 pub use policy::{Policy, Study};
-use table::Place;
+use table::Pointer;
 use table::Treatment::{
     self, BirthYear, Date, Drop, DropName, Fixed, Keep, Omit, PostcodeArea, Pseudonymise, Scrub, Shift as Shifted, Year,
 };
@@ -74,10 +74,10 @@ fn cleaned(
     // adds.
     for rules in [Some(Rules { kind, study: None }), study.map(|_| rules)].into_iter().flatten() {
         for (name, value) in &data {
-            rules.collect(Place { within: None, name }, value, &mut own);
+            rules.collect(Pointer { within: None, name }, value, &mut own);
         }
     }
-    let mut work = Work { rules, own, subject, shift, removed: Removed::default() };
+    let mut work = Walk { rules, own, subject, shift, removed: Removed::default() };
     work.members(None, &mut data);
     (data, work.removed)
 }
@@ -89,7 +89,7 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn treatment(self, place: Place<'_>) -> Treatment {
+    fn treatment(self, place: Pointer<'_>) -> Treatment {
         match self.study {
             Some(study) => study.treatment(self.kind, place),
             None => table::treatment(self.kind, place),
@@ -97,15 +97,15 @@ impl Rules<'_> {
     }
 
     /// Collects the patient's details in the report, to search for them in the rest of it.
-    fn collect(self, place: Place<'_>, value: &Value, own: &mut Own) {
+    fn collect(self, place: Pointer<'_>, value: &Value, own: &mut Own) {
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
-                    self.collect(Place { within: Some(&place), name }, value, own);
+                    self.collect(Pointer { within: Some(&place), name }, value, own);
                 }
             }
             Value::Array(items) => {
-                items.iter().for_each(|value| self.collect(Place::entry(&place), value, own));
+                items.iter().for_each(|value| self.collect(Pointer::entry(&place), value, own));
             }
             Value::String(text) => match self.treatment(place) {
                 DropName => own.add(text, Class::PatientName),
@@ -122,7 +122,7 @@ impl Rules<'_> {
     }
 }
 
-struct Work<'a> {
+struct Walk<'a> {
     rules: Rules<'a>,
     own: Own,
     subject: &'a Subject<'a>,
@@ -130,12 +130,12 @@ struct Work<'a> {
     removed: Removed,
 }
 
-impl Work<'_> {
-    fn members(&mut self, within: Option<&Place<'_>>, members: &mut Map<String, Value>) {
+impl Walk<'_> {
+    fn members(&mut self, within: Option<&Pointer<'_>>, members: &mut Map<String, Value>) {
         // The original and the scrubbed name, in the order of the members.
         let mut renamed = Vec::new();
         members.retain(|name, value| {
-            let stays = self.value(Place { within, name }, value);
+            let stays = self.value(Pointer { within, name }, value);
             // The sender chooses the names in a generic report, so they are scrubbed too.
             if stays && let Some(clean) = self.scrubbed(name) {
                 renamed.push((name.clone(), clean));
@@ -148,7 +148,7 @@ impl Work<'_> {
     }
 
     /// De-identifies a value in place; false if it is left out.
-    fn value(&mut self, place: Place<'_>, value: &mut Value) -> bool {
+    fn value(&mut self, place: Pointer<'_>, value: &mut Value) -> bool {
         let treatment = self.rules.treatment(place);
         let text = match (&*value, treatment) {
             (Value::Null, _) | (_, Fixed | Keep | Date) => return true,
@@ -178,7 +178,7 @@ impl Work<'_> {
         stays
     }
 
-    fn scrub(&mut self, place: Place<'_>, value: &mut Value) {
+    fn scrub(&mut self, place: Pointer<'_>, value: &mut Value) {
         match value {
             Value::String(text) => {
                 if let Some(clean) = self.scrubbed(text) {
@@ -193,7 +193,7 @@ impl Work<'_> {
                     *value = Value::from(clean);
                 }
             }
-            Value::Array(items) => items.retain_mut(|item| self.value(Place::entry(&place), item)),
+            Value::Array(items) => items.retain_mut(|item| self.value(Pointer::entry(&place), item)),
             Value::Object(members) => self.members(Some(&place), members),
             Value::Number(_) | Value::Null | Value::Bool(_) => {}
         }

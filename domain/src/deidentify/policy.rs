@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::dates::Shift;
-use super::table::{self, Path, Place, Treatment};
+use super::table::{self, Path, Pointer, Treatment};
 use crate::finding::{Code, Finding};
 use crate::intake::{ReportKind, is_name, pointer};
 
@@ -164,7 +164,7 @@ impl Study {
             let folded = table::folded(name);
             let known = match kind {
                 ReportKind::Generic => {
-                    (!folded.is_empty()).then(|| (&[] as Path, table::treatment(kind, Place { within: None, name })))
+                    (!folded.is_empty()).then(|| (&[] as Path, table::treatment(kind, Pointer { within: None, name })))
                 }
                 _ => table::member(kind, name),
             };
@@ -213,7 +213,7 @@ impl Study {
     }
 
     /// The treatment of a member.
-    pub(super) fn treatment(&self, kind: ReportKind, place: Place<'_>) -> Treatment {
+    pub(super) fn treatment(&self, kind: ReportKind, place: Pointer<'_>) -> Treatment {
         let built_in = table::treatment(kind, place);
         let action = match kind {
             ReportKind::Generic => self.generic.get(table::deciding(place).as_ref()),

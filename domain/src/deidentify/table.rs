@@ -43,17 +43,17 @@ pub(super) type Path = &'static [&'static str];
 
 /// A place in a report's data: one step, and the place that contains it.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'p> {
+pub(super) struct Pointer<'p> {
     /// None at the root.
-    pub(super) within: Option<&'p Place<'p>>,
+    pub(super) within: Option<&'p Pointer<'p>>,
     /// The name of a member, or `*`.
     pub(super) name: &'p str,
 }
 
-impl<'p> Place<'p> {
+impl<'p> Pointer<'p> {
     /// Any entry of a list.
-    pub(super) fn entry(list: &'p Place<'p>) -> Self {
-        Place { within: Some(list), name: "*" }
+    pub(super) fn entry(list: &'p Pointer<'p>) -> Self {
+        Pointer { within: Some(list), name: "*" }
     }
 
     /// Whether this place has this path.
@@ -187,7 +187,7 @@ fn of_kind(kind: ReportKind) -> Table {
 }
 
 /// The built-in treatment of the member at this place.
-pub(super) fn treatment(kind: ReportKind, place: Place<'_>) -> Treatment {
+pub(super) fn treatment(kind: ReportKind, place: Pointer<'_>) -> Treatment {
     if kind == ReportKind::Generic {
         return by_name(place);
     }
@@ -200,7 +200,7 @@ pub(super) fn member(kind: ReportKind, name: &str) -> Option<(Path, Treatment)> 
     of_kind(kind).iter().chain(PATIENT).find(|(path, _)| name.split('/').eq(path.iter().copied())).copied()
 }
 
-fn by_name(place: Place<'_>) -> Treatment {
+fn by_name(place: Pointer<'_>) -> Treatment {
     let mut members = place.upwards().filter(|name| *name != "*").map(folded);
     let name = members.next().unwrap_or_default();
     if name == "name" && members.next().is_some_and(|parent| PERSONS.contains(&parent.as_ref())) {
@@ -210,7 +210,7 @@ fn by_name(place: Place<'_>) -> Treatment {
 }
 
 /// The name that decides the treatment of a member of a generic report: the last name of its path.
-pub(super) fn deciding(place: Place<'_>) -> Cow<'_, str> {
+pub(super) fn deciding(place: Pointer<'_>) -> Cow<'_, str> {
     place.upwards().find(|name| *name != "*").map(folded).unwrap_or_default()
 }
 

@@ -72,7 +72,7 @@ pub fn definition(resource: &Value, id: &str) -> Result<Value, Vec<Finding>> {
 }
 
 /// An imported item.
-struct Taken {
+struct ImportedItem {
     id: String,
     /// Its JSON pointer in the resource.
     place: String,
@@ -86,7 +86,7 @@ struct Taken {
 struct Import<'r> {
     resource: &'r Value,
     faults: Faults,
-    items: Vec<Taken>,
+    items: Vec<ImportedItem>,
     left_out: Vec<String>,
 }
 
@@ -169,7 +169,7 @@ impl<'r> Import<'r> {
             }
         }
         let definition = Value::Object(definition);
-        self.items.push(Taken { id, place: at.pointer(), weighted, numbered, definition });
+        self.items.push(ImportedItem { id, place: at.pointer(), weighted, numbered, definition });
     }
 
     /// The id of an item and its LOINC code. If the link id is not a valid name, it may end in the LOINC code; answers
@@ -246,7 +246,7 @@ impl<'r> Import<'r> {
     fn notes(&self) -> Vec<String> {
         let listed = |items: Vec<&str>| items.join(", ");
         let mut notes = Vec::from([String::from(
-            "Taken over from a FHIR Questionnaire, which has no rules for scoring: total is the sum of all weights and needs every answer.",
+            "ImportedItem over from a FHIR Questionnaire, which has no rules for scoring: total is the sum of all weights and needs every answer.",
         )]);
         let numbered: Vec<&str> = self.items.iter().filter(|item| item.numbered).map(|item| item.id.as_str()).collect();
         if !numbered.is_empty() {
@@ -263,7 +263,7 @@ impl<'r> Import<'r> {
     }
 
     fn scores(&self) -> Vec<Value> {
-        let ids = |which: &dyn Fn(&&Taken) -> bool| -> Vec<&str> {
+        let ids = |which: &dyn Fn(&&ImportedItem) -> bool| -> Vec<&str> {
             self.items.iter().filter(which).map(|item| item.id.as_str()).collect()
         };
         let weighted = ids(&|item| item.weighted);

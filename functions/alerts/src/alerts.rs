@@ -15,11 +15,11 @@ use platform::kv::Store;
 use platform::{Error, clock, log};
 use serde_json::{Value, json};
 use state::alerts::change::Change;
-use state::alerts::{self, Filter, Found, Happening};
+use state::alerts::{self, Filter, Happening, Loaded};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::names;
 use state::subjects::pages::Cursor;
 use state::wire::entry::Alert;
@@ -51,7 +51,8 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
             site: site.or_else(|| principal.site().map(str::to_owned)),
             since_ms,
         };
-        page = alerts::list(&config.redis, &filter, cursor.as_ref(), limit).await.map_err(|error| away(&error))?;
+        page =
+            alerts::list(&config.redis, &filter, cursor.as_ref(), limit).await.map_err(|error| unavailable(&error))?;
     }
     let (listed, next) = page;
     let one = |alert: &alerts::Listed| {
@@ -77,10 +78,10 @@ pub(crate) async fn show(
     id: &str,
 ) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let store = Store::open().await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
-    let found = alerts::load(&config.redis, &store, id).await.map_err(|error| away(&error))?;
-    let document = shown(&store, &alert, found.as_ref()).await.map_err(|error| away(&error))?;
+    let found = alerts::load(&config.redis, &store, id).await.map_err(|error| unavailable(&error))?;
+    let document = shown(&store, &alert, found.as_ref()).await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
@@ -90,36 +91,36 @@ pub(crate) async fn attend(
     principal: &Principal,
     incoming: Incoming,
     id: &str,
-    act: Doing,
+    act: Operation,
 ) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let store = Store::open().await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
     let note = note(incoming).await?;
     done(config, &store, principal, &alert, act, note.as_deref()).await
 }
 
 /// One action: its name in the history, and its event.
-pub(crate) type Doing = (&'static str, for<'a> fn(Act<'a>) -> Event<'a>);
+pub(crate) type Operation = (&'static str, for<'a> fn(Act<'a>) -> Event<'a>);
 
-pub(crate) const ACKNOWLEDGE: Doing = ("acknowledged", |act| Event::Acknowledged(act));
-pub(crate) const RESOLVE: Doing = ("resolved", |act| Event::Resolved(act));
-pub(crate) const REOPEN: Doing = ("reopened", |act| Event::Reopened(act));
+pub(crate) const ACKNOWLEDGE: Operation = ("acknowledged", |act| Event::Acknowledged(act));
+pub(crate) const RESOLVE: Operation = ("resolved", |act| Event::Resolved(act));
+pub(crate) const REOPEN: Operation = ("reopened", |act| Event::Reopened(act));
 
 async fn done(
     config: &Config,
     store: &Store,
     principal: &Principal,
     alert: &Alert,
-    (what, event): Doing,
+    (what, event): Operation,
     note: Option<&str>,
 ) -> Result<Reply, Problem> {
-    let routes = config.routes().await.map_err(|error| away(&error))?;
+    let routes = config.routes().await.map_err(|error| unavailable(&error))?;
     let event = event(Act { by: &principal.id, note });
     let happening = Happening { alert, event: &event, now: clock::now(), lost: false };
     let applied = alerts::apply(&config.redis, store, &routes, happening, || Ok(Change::default())).await;
-    let ignored = applied.map_err(|error| away(&error))?.err();
-    let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| away(&error))?;
+    let ignored = applied.map_err(|error| unavailable(&error))?.err();
+    let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| unavailable(&error))?;
     let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));
     let Some(found) = found else { return conflict("the alert is not raised yet, send it again") };
     match ignored {
@@ -132,7 +133,7 @@ async fn done(
         Some(Ignored::NotClosed) => return conflict("the alert is not closed, nothing is to be opened again"),
         Some(_) => return conflict("the alert changed meanwhile, look at it again"),
     }
-    let history = alerts::history(store, &found).await.map_err(|error| away(&error))?;
+    let history = alerts::history(store, &found).await.map_err(|error| unavailable(&error))?;
     let entry = history.into_iter().rev().find(|entry| entry.get("what").and_then(Value::as_str) == Some(what));
     Ok(Reply::json(200, &acted(&alert.alert_id, &found.state, entry.as_ref(), ignored.is_none())))
 }
@@ -153,11 +154,11 @@ async fn covered(store: &Store, principal: &Principal, id: &str) -> Result<Alert
     if !is_name(id) {
         return Err(Problem::not_found());
     }
-    let alert: Option<Alert> = store.get(&names::alert(id)).await.map_err(|error| away(&error))?;
+    let alert: Option<Alert> = store.get(&names::alert(id)).await.map_err(|error| unavailable(&error))?;
     alert.filter(|alert| principal.covers(&alert.study_id, &alert.site_id)).ok_or_else(Problem::not_found)
 }
 
-async fn shown(store: &Store, alert: &Alert, found: Option<&Found>) -> Result<Value, Error> {
+async fn shown(store: &Store, alert: &Alert, found: Option<&Loaded>) -> Result<Value, Error> {
     let (mut deliveries, mut history) = (Vec::new(), Vec::new());
     if let Some(found) = found {
         deliveries = alerts::deliveries(store, &found.state).await?;

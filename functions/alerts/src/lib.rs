@@ -65,7 +65,7 @@ async fn handle(incoming: Incoming) -> Reply {
     }
 }
 
-async fn attend(call: Call<Config>, act: alerts::Doing) -> Result<Reply, Problem> {
+async fn attend(call: Call<Config>, act: alerts::Operation) -> Result<Reply, Problem> {
     let alert = call.segment(0).to_owned();
     alerts::attend(&call.config, &call.principal, call.incoming, &alert, act).await
 }

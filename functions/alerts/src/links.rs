@@ -17,10 +17,10 @@ use platform::redis::text;
 use platform::{clock, log};
 use serde_json::{Value, json};
 use state::alerts::change::Change;
-use state::alerts::{self, Found, Happening, facts_of, plan_of};
+use state::alerts::{self, Happening, Loaded, facts_of, plan_of};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::names;
 use state::wire::entry::Alert;
 
@@ -59,7 +59,7 @@ struct Link {
     grant: Grant,
     store: Store,
     alert: Alert,
-    found: Found,
+    found: Loaded,
 }
 
 /// Why a link does not acknowledge.
@@ -107,17 +107,17 @@ impl From<Refused> for Problem {
 impl Link {
     async fn open(config: &Config, token: &str) -> Result<Link, Problem> {
         let grant = config.link_key.as_ref().and_then(|key| key.open(token)).ok_or_else(Problem::not_found)?;
-        let store = Store::open().await.map_err(|error| away(&error))?;
-        let alert: Option<Alert> = store.get(&names::alert(&grant.alert)).await.map_err(|error| away(&error))?;
+        let store = Store::open().await.map_err(|error| unavailable(&error))?;
+        let alert: Option<Alert> = store.get(&names::alert(&grant.alert)).await.map_err(|error| unavailable(&error))?;
         let alert = alert.ok_or_else(Problem::not_found)?;
-        let found = alerts::load(&config.redis, &store, &grant.alert).await.map_err(|error| away(&error))?;
+        let found = alerts::load(&config.redis, &store, &grant.alert).await.map_err(|error| unavailable(&error))?;
         Ok(Link { grant, store, alert, found: found.ok_or_else(Problem::not_found)? })
     }
 
     /// The alert as JSON, as far as the link may show it.
     async fn document(&self, config: &Config) -> Result<Value, Problem> {
         let mark = config.redis.command("EXISTS", vec![text(names::link_used(self.grant.use_key()))]).await;
-        let mark = mark.map_err(|error| away(&error))?;
+        let mark = mark.map_err(|error| unavailable(&error))?;
         let used = matches!(mark.first(), Some(spin_sdk::redis::RedisResult::Int64(1)));
         Ok(json!({
             "alertId": self.alert.alert_id,
@@ -131,7 +131,7 @@ impl Link {
 
     /// Acknowledges. Returns who acknowledged: this can be somebody else who was faster.
     async fn acknowledge(&mut self, config: &Config, note: Option<&str>) -> Result<Result<Value, Refused>, Problem> {
-        let routes = config.routes().await.map_err(|error| away(&error))?;
+        let routes = config.routes().await.map_err(|error| unavailable(&error))?;
         let now = clock::now();
         let by = format!("link:{}", self.grant.receiver);
         let event = Event::Acknowledged(Act { by: &by, note });
@@ -142,9 +142,10 @@ impl Link {
         };
         let used = Happening { alert: &self.alert, event: &event, now, lost: false };
         let applied = alerts::apply(&config.redis, &self.store, &routes, used, more).await;
-        let ignored = applied.map_err(|error| away(&error))?.err();
-        let found =
-            alerts::load(&config.redis, &self.store, &self.alert.alert_id).await.map_err(|error| away(&error))?;
+        let ignored = applied.map_err(|error| unavailable(&error))?.err();
+        let found = alerts::load(&config.redis, &self.store, &self.alert.alert_id)
+            .await
+            .map_err(|error| unavailable(&error))?;
         self.found = found.ok_or_else(Problem::not_found)?;
         let entry = self.entry("acknowledged").await?;
         match ignored {
@@ -170,7 +171,7 @@ impl Link {
 
     /// The last entry of the history with this action.
     async fn entry(&self, what: &str) -> Result<Option<Value>, Problem> {
-        let history = alerts::history(&self.store, &self.found).await.map_err(|error| away(&error))?;
+        let history = alerts::history(&self.store, &self.found).await.map_err(|error| unavailable(&error))?;
         let says = |entry: &Value| entry.get("what").and_then(Value::as_str) == Some(what);
         Ok(history.into_iter().rev().find(says))
     }
@@ -189,7 +190,7 @@ impl Link {
             Phase::Acknowledged | Phase::Resolved => self.entry(phase.as_str()).await?,
             _ => None,
         };
-        let routes = config.routes().await.map_err(|error| away(&error))?;
+        let routes = config.routes().await.map_err(|error| unavailable(&error))?;
         let (language, receiver) = (plan_of(&routes, alert).language, routes.receiver(&self.grant.receiver));
         let told = receiver.map(|receiver| told(&routes, receiver, language)).unwrap_or_default();
         let offset = receiver.map(|receiver| receiver.offset).unwrap_or_default();

@@ -16,7 +16,7 @@ use state::alerts::silences::{DOCUMENT, read, state};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{away, body, reason};
+use state::edge::request::{body, reason, unavailable};
 use state::settings::{self, Changed};
 
 use crate::config::Config;
@@ -55,7 +55,7 @@ fn shown(silence: &Value) -> Value {
 /// The silences that the key covers.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let (silences, _) = read(&config.redis).await.map_err(|error| away(&error))?;
+    let (silences, _) = read(&config.redis).await.map_err(|error| unavailable(&error))?;
     let shown: Vec<Value> = silences.iter().filter(|it| has(principal, it)).map(shown).collect();
     Ok(Reply::json(200, &json!({"silences": shown})))
 }
@@ -155,7 +155,7 @@ async fn change(
     how: impl Fn(&mut Vec<Value>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     for _ in 0..TRIES {
-        let (mut silences, seen) = read(&config.redis).await.map_err(|error| away(&error))?;
+        let (mut silences, seen) = read(&config.redis).await.map_err(|error| unavailable(&error))?;
         how(&mut silences)?;
         let now = clock::now();
         silences.retain(|silence| Silence::read(silence).is_ok_and(|silence| silence.end > now));
@@ -169,7 +169,7 @@ async fn change(
             Ok(((), draft))
         };
         let changed = settings::change(&config.redis, &principal.id, reason, plan).await;
-        match changed.map_err(|error| away(&error))? {
+        match changed.map_err(|error| unavailable(&error))? {
             Changed::Made(()) => return Ok(()),
             Changed::Refused(()) | Changed::Busy => {}
         }

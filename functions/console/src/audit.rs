@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use state::audit::{Record, head};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::imaging::jobs::Analysis;
 use state::names;
 use state::settings::Settings;
@@ -36,8 +36,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
         return Err(Problem::not_found());
     }
     let entity = &format!("{kind}/{name}");
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let content = content(config, &store, kind, name).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let content = content(config, &store, kind, name).await.map_err(|error| unavailable(&error))?;
     if !principal.covers_all() {
         let place = content.as_deref().and_then(|content| place(kind, content));
         if !place.is_some_and(|(study, site)| principal.covers(&study, &site)) {
@@ -45,8 +45,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
         }
     }
 
-    let head = head(&config.redis, entity).await.map_err(|error| away(&error))?;
-    let (mut found, complete) = read(&store, entity, head.as_ref()).await.map_err(|error| away(&error))?;
+    let head = head(&config.redis, entity).await.map_err(|error| unavailable(&error))?;
+    let (mut found, complete) = read(&store, entity, head.as_ref()).await.map_err(|error| unavailable(&error))?;
     if found.is_empty() && head.is_none() {
         match kind {
             // The first record is stored together with the content, so it must have existed.

@@ -20,7 +20,7 @@ use state::dead_letters::{self, Letter, is_id};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
-use state::edge::request::{away, body, reason};
+use state::edge::request::{body, reason, unavailable};
 use state::names;
 use state::wire::entry::{Alert, DeadAlert};
 
@@ -44,7 +44,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let cursor = query.cursor(|text| is_id(text).then(|| text.to_owned()));
     query.finish()?;
     let page = page(config, principal, cursor, limit).await;
-    let (letters, next) = page.map_err(|error| away(&error))?;
+    let (letters, next) = page.map_err(|error| unavailable(&error))?;
     let shown: Vec<Value> = letters.iter().map(shown).collect();
     Ok(Reply::json(200, &json!({"deadLetters": shown, "cursor": next, "more": next.is_some()}))
         .header("cache-control", "no-store"))
@@ -93,14 +93,14 @@ fn shown(letter: &Letter) -> Value {
     })
 }
 
-/// Which dead letters to replay.
-enum Which {
+/// Selection dead letters to replay.
+enum Selection {
     Ids(Vec<String>),
     Since(i64),
 }
 
-struct Wanted {
-    which: Which,
+struct Request {
+    which: Selection,
     dry_run: bool,
     cursor: Option<String>,
 }
@@ -109,16 +109,16 @@ struct Wanted {
 pub(crate) async fn replay(config: &Config, principal: &Principal, incoming: Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let reason = reason(&incoming)?;
-    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
+    let wanted = Request::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
     let done = if wanted.dry_run {
         counted(config, principal, &wanted).await
     } else {
         replayed(config, principal, reason.as_deref(), &wanted).await
     };
-    done.map(|document| Reply::json(200, &document)).map_err(|error| away(&error))
+    done.map(|document| Reply::json(200, &document)).map_err(|error| unavailable(&error))
 }
 
-async fn counted(config: &Config, principal: &Principal, wanted: &Wanted) -> Result<Value, Error> {
+async fn counted(config: &Config, principal: &Principal, wanted: &Request) -> Result<Value, Error> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     let (store, mut next) = (Store::open().await?, None);
     let mut own = async |letters: Vec<Letter>| {
@@ -130,12 +130,12 @@ async fn counted(config: &Config, principal: &Principal, wanted: &Wanted) -> Res
         Ok::<_, Error>(())
     };
     match &wanted.which {
-        Which::Ids(ids) => own(dead_letters::find(&config.redis, ids).await?).await?,
-        Which::Since(since) if principal.covers_all() => {
+        Selection::Ids(ids) => own(dead_letters::find(&config.redis, ids).await?).await?,
+        Selection::Since(since) if principal.covers_all() => {
             let found = dead_letters::count(&config.redis, *since).await?;
             counts.extend(found.into_iter().map(|(queue, reason, count)| ((queue, reason), count)));
         }
-        Which::Since(since) => {
+        Selection::Since(since) => {
             next = wanted.cursor.clone();
             for _ in 0..MOST_LOOKED / LOOKED {
                 let letters = dead_letters::since(&config.redis, *since, next.as_deref(), LOOKED).await?;
@@ -158,11 +158,11 @@ async fn replayed(
     config: &Config,
     principal: &Principal,
     reason: Option<&str>,
-    wanted: &Wanted,
+    wanted: &Request,
 ) -> Result<Value, Error> {
     let (found, next) = match &wanted.which {
-        Which::Ids(ids) => (dead_letters::find(&config.redis, ids).await?, None),
-        Which::Since(since) => {
+        Selection::Ids(ids) => (dead_letters::find(&config.redis, ids).await?, None),
+        Selection::Since(since) => {
             let letters = dead_letters::since(&config.redis, *since, wanted.cursor.as_deref(), MOST).await?;
             let next = letters.last().filter(|_| letters.len() == MOST).map(|letter| letter.id.clone());
             (letters, next)
@@ -217,7 +217,7 @@ async fn replayed(
     Ok(json!({"dryRun": false, "count": count, "left": left, "cursor": next, "more": next.is_some()}))
 }
 
-impl Wanted {
+impl Request {
     fn read(document: Json) -> Result<Self, Problem> {
         let Json { value, mut faults } = document;
         let Value::Object(mut members) = value else {
@@ -233,7 +233,7 @@ impl Wanted {
                 Some(mut ids) => {
                     ids.sort();
                     ids.dedup();
-                    which.push(Which::Ids(ids));
+                    which.push(Selection::Ids(ids));
                 }
                 None => {
                     let rule = format!("must be a list of 1 to {MOST} ids of dead letters");
@@ -243,7 +243,7 @@ impl Wanted {
         }
         if let Some(since) = members.remove("since") {
             match since.as_str().and_then(Timestamp::parse) {
-                Some(since) => which.push(Which::Since(since.millis())),
+                Some(since) => which.push(Selection::Since(since.millis())),
                 None => faults.push(Finding::new("/since", Code::Format, "must be a time as RFC 3339 with an offset")),
             }
         }
@@ -256,7 +256,7 @@ impl Wanted {
             }
         };
         if flag("all", &mut faults) {
-            which.push(Which::Since(0));
+            which.push(Selection::Since(0));
         }
         let dry_run = flag("dryRun", &mut faults);
         let cursor = members.remove("cursor").filter(|cursor| !cursor.is_null()).and_then(|cursor| {
@@ -273,7 +273,7 @@ impl Wanted {
             faults.push(Finding::new("", Code::Required, "needs one of \"ids\", \"since\" and \"all\": true"));
         }
         match one {
-            Some(which) if faults.is_empty() => Ok(Wanted { which, dry_run, cursor }),
+            Some(which) if faults.is_empty() => Ok(Request { which, dry_run, cursor }),
             _ => Err(Problem::invalid(faults)),
         }
     }

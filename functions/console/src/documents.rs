@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{away, body, made, reason};
+use state::edge::request::{body, made, reason, unavailable};
 use state::names;
 use state::settings::{self, Settings, Version};
 
@@ -64,7 +64,7 @@ pub(crate) async fn show(
         None => current.version,
     };
     let found = settings::bytes(&config.redis, &names::config(document.as_str(), asked)).await;
-    let mut content = found.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
+    let mut content = found.map_err(|error| unavailable(&error))?.ok_or_else(Problem::not_found)?;
     if document == Document::AlertRoutes {
         let unreadable = |_| Problem::new(ProblemType::Unavailable, "the document cannot be read");
         let mut routes: Value = platform::json::read(&content).map_err(unreadable)?;
@@ -109,7 +109,7 @@ pub(crate) async fn replace(
         Ok(index.replace(document, &content, at, &principal.id))
     };
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
-    let made = made(changed.map_err(|error| away(&error))?)?;
+    let made = made(changed.map_err(|error| unavailable(&error))?)?;
     let status = if made.version == 1 { 201 } else { 200 };
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
 }
@@ -138,7 +138,7 @@ async fn stored(config: &Config, document: Document) -> Result<(u64, Option<Valu
     let settings = in_force(config).await?;
     let Some(current) = settings.index().documents.get(document.as_str()) else { return Ok((0, None)) };
     let bytes = settings::bytes(&config.redis, &names::config(document.as_str(), current.version)).await;
-    let content = bytes.map_err(|error| away(&error))?.and_then(|bytes| platform::json::read(&bytes).ok());
+    let content = bytes.map_err(|error| unavailable(&error))?.and_then(|bytes| platform::json::read(&bytes).ok());
     Ok((current.version, content))
 }
 
@@ -162,5 +162,5 @@ fn check(current: Option<&Version>, expected: Option<&str>, unseen: bool) -> Res
 }
 
 async fn in_force(config: &Config) -> Result<Settings, Problem> {
-    Settings::in_force(&config.redis).await.map_err(|error| away(&error))
+    Settings::in_force(&config.redis).await.map_err(|error| unavailable(&error))
 }

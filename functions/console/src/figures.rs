@@ -18,7 +18,7 @@ use state::alerts::BUCKETS_MS;
 use state::alerts::receivers;
 use state::alerts::silences;
 use state::edge::problem::Problem;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::figures::alerts::{self, AlertStats};
 use state::health::self_check;
 
@@ -54,13 +54,13 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) async fn read(config: &Config) -> Result<Self, Problem> {
         let now = clock::now();
-        let (stats, breakers) = known(config).await.map_err(|error| away(&error))?;
-        let (all, _) = silences::read(&config.redis).await.map_err(|error| away(&error))?;
+        let (stats, breakers) = known(config).await.map_err(|error| unavailable(&error))?;
+        let (all, _) = silences::read(&config.redis).await.map_err(|error| unavailable(&error))?;
         let active = |silence: &Silence| silences::state(silence, now) == "active";
         let silences = all.iter().filter(|silence| Silence::read(silence).is_ok_and(|it| active(&it))).count();
         let seen = match config.self_check.is_zero() {
             true => Seen::default(),
-            false => self_check::read(&config.redis).await.map_err(|error| away(&error))?,
+            false => self_check::read(&config.redis).await.map_err(|error| unavailable(&error))?,
         };
         let self_check = [seen.age_ms(now), seen.took_ms()];
         Ok(Figures { stats, breakers, silences: silences as u64, self_check })

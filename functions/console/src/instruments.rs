@@ -13,7 +13,7 @@ use state::edge::auth::Principal;
 use state::edge::fhir::FHIR_JSON;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{away, body, bytes, made, reason};
+use state::edge::request::{body, bytes, made, reason, unavailable};
 use state::names;
 use state::settings::{self, Draft, Index, Settings, Stored, built_in};
 
@@ -78,7 +78,7 @@ async fn definition(config: &Config, settings: &Settings, instrument: &Instrumen
     let own = settings.index().instruments.get(id);
     if own.is_some_and(|own| own.stored.contains_key(version)) {
         let stored = settings::bytes(&config.redis, &names::instrument(id, version)).await;
-        return stored.map_err(|error| away(&error))?.ok_or_else(Problem::not_found);
+        return stored.map_err(|error| unavailable(&error))?.ok_or_else(Problem::not_found);
     }
     library::definition(id).ok_or_else(Problem::not_found)
 }
@@ -124,7 +124,7 @@ pub(crate) async fn store(
     }
     let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, definition, principal);
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
-    let known = made(changed.map_err(|error| away(&error))?)?;
+    let known = made(changed.map_err(|error| unavailable(&error))?)?;
     let document = json!({
         "id": id,
         "version": instrument.version(),
@@ -217,7 +217,7 @@ fn dropped(current: &Instrument, next: &Instrument) -> Vec<Finding> {
 }
 
 async fn in_force(config: &Config) -> Result<Settings, Problem> {
-    Settings::in_force(&config.redis).await.map_err(|error| away(&error))
+    Settings::in_force(&config.redis).await.map_err(|error| unavailable(&error))
 }
 
 async fn find(
@@ -226,5 +226,5 @@ async fn find(
     id: &str,
     version: Option<&str>,
 ) -> Result<Option<Rc<Instrument>>, Problem> {
-    settings.instrument(&config.redis, id, version).await.map_err(|error| away(&error))
+    settings.instrument(&config.redis, id, version).await.map_err(|error| unavailable(&error))
 }

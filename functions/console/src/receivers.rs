@@ -15,7 +15,7 @@ use state::audit::{self, Action as Audited};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
-use state::edge::request::{away, reason};
+use state::edge::request::{reason, unavailable};
 use state::names;
 
 use crate::config::Config;
@@ -24,7 +24,7 @@ use crate::scope::has_receiver;
 /// All receivers of the routes in force.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let shown = shown(config, principal).await.map_err(|error| away(&error))?;
+    let shown = shown(config, principal).await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &json!({"receivers": shown})).header("cache-control", "no-store"))
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn enable(
     }
     Query::none(&incoming.query)?;
     let reason = reason(incoming)?;
-    let routes = config.routes().await.map_err(|error| away(&error))?;
+    let routes = config.routes().await.map_err(|error| unavailable(&error))?;
     if !has_receiver(principal, &routes, id) {
         return Err(Problem::not_found());
     }
@@ -83,7 +83,7 @@ pub(crate) async fn enable(
         kv::put_all(&mut batch)?;
         receivers::enable(&config.redis, id).await
     };
-    let changed = changed.await.map_err(|error: Error| away(&error))?;
+    let changed = changed.await.map_err(|error: Error| unavailable(&error))?;
     if !known && !changed {
         return Err(Problem::not_found());
     }

@@ -21,7 +21,7 @@ use state::audit::{self, Action as Audited, Change};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{away, body, reason};
+use state::edge::request::{body, reason, unavailable};
 use state::lock::Lock;
 use state::settings::Settings;
 use state::subjects::pages::{self, Cursor, Order};
@@ -38,7 +38,7 @@ const MOST: u64 = 500;
 const LEASE: Duration = Duration::from_secs(10);
 
 /// The parameters of the request.
-struct Wanted {
+struct Request {
     study: String,
     version: String,
     dry_run: bool,
@@ -67,14 +67,15 @@ pub(crate) async fn answer(
     }
     Query::none(&incoming.query)?;
     let reason = reason(&incoming)?;
-    let wanted = Wanted::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
+    let wanted = Request::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
     if !principal.covers(&wanted.study, "*") {
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover the whole study"));
     }
-    let settings = Settings::in_force(&config.redis).await.map_err(|error| away(&error))?;
-    let known = settings.instrument(&config.redis, id, None).await.map_err(|error| away(&error))?;
+    let settings = Settings::in_force(&config.redis).await.map_err(|error| unavailable(&error))?;
+    let known = settings.instrument(&config.redis, id, None).await.map_err(|error| unavailable(&error))?;
     known.ok_or_else(Problem::not_found)?;
-    let found = settings.instrument(&config.redis, id, Some(&wanted.version)).await.map_err(|error| away(&error))?;
+    let found =
+        settings.instrument(&config.redis, id, Some(&wanted.version)).await.map_err(|error| unavailable(&error))?;
     let unknown = || Problem::invalid(vec![Finding::new("/version", Code::Choice, "is no version of this instrument")]);
     let instrument = found.ok_or_else(unknown)?;
     let lock = if wanted.dry_run {
@@ -82,13 +83,13 @@ pub(crate) async fn answer(
     } else {
         let lock = Lock::take(&config.redis, names::rescore_lock(&wanted.study), LEASE).await;
         let busy = || Problem::new(ProblemType::Busy, "the study is being scored again, send it again");
-        Some(lock.map_err(|error| away(&error))?.ok_or_else(busy)?)
+        Some(lock.map_err(|error| unavailable(&error))?.ok_or_else(busy)?)
     };
     let done = page(config, principal, reason.as_deref(), &wanted, &instrument).await;
     if let Some(lock) = lock {
-        lock.release(&config.redis).await.map_err(|error| away(&error))?;
+        lock.release(&config.redis).await.map_err(|error| unavailable(&error))?;
     }
-    let (report, next) = done.map_err(|error| away(&error))?;
+    let (report, next) = done.map_err(|error| unavailable(&error))?;
     let document = json!({
         "instrument": id,
         "version": instrument.version(),
@@ -109,7 +110,7 @@ async fn page(
     config: &Config,
     principal: &Principal,
     reason: Option<&str>,
-    wanted: &Wanted,
+    wanted: &Request,
     instrument: &Rc<Instrument>,
 ) -> Result<(Report, Option<Cursor>), Error> {
     let (redis, store) = (&config.redis, Store::open().await?);
@@ -243,7 +244,7 @@ async fn put(
     Ok(true)
 }
 
-impl Wanted {
+impl Request {
     fn read(document: Json) -> Result<Self, Problem> {
         let Json { value, mut faults } = document;
         let Value::Object(mut members) = value else {
@@ -282,7 +283,7 @@ impl Wanted {
         match (study, version) {
             (Some(study), Some(version)) if faults.is_empty() => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                Ok(Wanted { study, version, dry_run, limit, cursor })
+                Ok(Request { study, version, dry_run, limit, cursor })
             }
             _ => Err(Problem::invalid(faults)),
         }

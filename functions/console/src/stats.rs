@@ -19,7 +19,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Map, Value, json};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::figures::counters::{self, Counter, Stats};
 
 use crate::config::Config;
@@ -38,7 +38,7 @@ async fn read(config: &Config, principal: &Principal) -> Result<Stats, Problem> 
         log::error("read-failed").cause(&timed_out).write();
         Problem::new(ProblemType::Unavailable, "the counters cannot be read in time")
     })?;
-    let mut read = read.map_err(|error| away(&error))?;
+    let mut read = read.map_err(|error| unavailable(&error))?;
     read.counters.retain(|counter| principal.covers(&counter.study, &counter.site));
     Ok(read)
 }

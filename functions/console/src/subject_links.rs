@@ -12,11 +12,11 @@ use serde_json::json;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{away, body};
+use state::edge::request::{body, unavailable};
 use state::erasure::{reason, texts};
 use state::identity::is_pseudonym;
 use state::names;
-use state::subjects::links::{self, Changed, MOST, Said};
+use state::subjects::links::{self, Author, Changed, MOST};
 use state::wire::entry::Subject;
 
 use crate::config::Config;
@@ -27,9 +27,9 @@ const LARGEST: usize = 4096;
 /// The links of a subject.
 pub(crate) async fn list(principal: &Principal, incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let store = Store::open().await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
     find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
-    let links = links::of(&store, pseudonym).await.map_err(|error| away(&error))?;
+    let links = links::of(&store, pseudonym).await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &json!({"subject": pseudonym, "links": links.links})))
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn begin(
     pseudonym: &str,
 ) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let store = Store::open().await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let subject = find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
     let [to, reason] = texts(&body(incoming, LARGEST).await?, ["to", "reason"])?;
     let invalid = |code, rule: String| Problem::invalid(vec![Finding::new("/to", code, rule)]);
@@ -72,7 +72,7 @@ pub(crate) async fn end(
 ) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let reason = reason(&body(incoming, LARGEST).await?)?;
-    let store = Store::open().await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let subject = find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
     let other = find(&store, principal, to).await?.ok_or_else(Problem::not_found)?;
     match change(config, principal, false, [&subject, &other], &reason).await? {
@@ -89,8 +89,8 @@ async fn change(
     reason: &str,
 ) -> Result<Changed, Problem> {
     let at = clock::now().rfc3339();
-    let said = Said { at: &at, by: &principal.id, reason };
-    match links::change(&config.redis, link, one, other, said).await.map_err(|error| away(&error))? {
+    let said = Author { at: &at, by: &principal.id, reason };
+    match links::change(&config.redis, link, one, other, said).await.map_err(|error| unavailable(&error))? {
         Changed::Busy => Err(Problem::new(ProblemType::Busy, "somebody else is linking subjects, send it again")),
         changed => {
             if changed == Changed::Made {
@@ -107,6 +107,6 @@ async fn find(store: &Store, principal: &Principal, pseudonym: &str) -> Result<O
     if !is_pseudonym(pseudonym) {
         return Ok(None);
     }
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| unavailable(&error))?;
     Ok(subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id)))
 }

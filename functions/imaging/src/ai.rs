@@ -43,7 +43,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     let place = semaphore::take(&config.redis, &holder, service.places(), PATIENCE.min(deadline.left())).await;
     let place = place.map_err(|error| {
         log::error("place-not-taken").cause(&error).write();
-        Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+        Problem::new(ProblemType::Unavailable, "a service that this needs is unavailable")
     })?;
     let Some(place) = place else {
         return Err(Problem::new(ProblemType::Busy, "every place at the service is taken"));

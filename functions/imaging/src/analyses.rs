@@ -13,13 +13,13 @@ use platform::{Error, clock, log};
 use serde_json::{Value, json};
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_id;
-use state::imaging::jobs::{self, Analysis, Enqueued, Progress, Told};
+use state::imaging::jobs::{self, Analysis, Enqueued, Notified, Progress};
 use state::{audit, names};
 
-use crate::asked::{self, Asked};
+use crate::asked::{self, Request};
 use crate::config::Config;
 use crate::{ai, erase, subject};
 
@@ -77,21 +77,22 @@ async fn accept(
     }
     let trace = incoming.trace.clone();
     let body = ai::body(incoming, LONGEST_BODY, deadline).await?;
-    let Asked { job, image, hash } = asked::read(config, &body, &principal.id, &trace)?;
+    let Request { job, image, hash } = asked::read(config, &body, &principal.id, &trace)?;
     drop(body);
     if !principal.covers(&job.study_id, &job.site_id) {
         log::warn("foreign-scope").key(&principal.id).write();
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
     }
     // A known analysis does not need its image again.
-    let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| away(&error))?;
+    let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| unavailable(&error))?;
     let stored = image.filter(|_| known.is_none());
     if let Some(image) = &stored {
-        let store = Store::open().await.map_err(|error| away(&error))?;
+        let store = Store::open().await.map_err(|error| unavailable(&error))?;
         let key = names::analysis_image(&job.analysis_id, &hash);
-        store.put(&key, image).await.map_err(|error| away(&error))?;
+        store.put(&key, image).await.map_err(|error| unavailable(&error))?;
     }
-    let enqueued = jobs::enqueue(&config.redis, &job, &hash, config.capacity).await.map_err(|error| away(&error))?;
+    let enqueued =
+        jobs::enqueue(&config.redis, &job, &hash, config.capacity).await.map_err(|error| unavailable(&error))?;
     match enqueued {
         Enqueued::Queued | Enqueued::Duplicate => {
             let location = format!("/v1/imaging/analyses/{}", job.analysis_id);
@@ -102,7 +103,7 @@ async fn accept(
         Enqueued::Full | Enqueued::Erased => {
             if stored.is_some() {
                 let key = names::analysis_image(&job.analysis_id, &hash);
-                kv::remove_all(&[key]).map_err(|error| away(&error))?;
+                kv::remove_all(&[key]).map_err(|error| unavailable(&error))?;
             }
             Err(match enqueued {
                 Enqueued::Erased => gone(),
@@ -125,20 +126,20 @@ async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply,
         Some(record) => return Ok(Reply::json(200, &document(&record, principal))),
         None => {}
     }
-    let progress = jobs::look(&config.redis, id).await.map_err(|error| away(&error))?;
+    let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
     let progress = progress.filter(|progress| principal.covers(&progress.facts.study, &progress.facts.site));
     progress.map(|progress| Reply::json(200, &waiting(config, id, &progress))).ok_or_else(Problem::not_found)
 }
 
 /// The stored result of an analysis, for a key that covers it.
 pub(crate) async fn record(principal: &Principal, id: &str) -> Result<Option<Analysis>, Problem> {
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| unavailable(&error))?;
     let Some(mut record) = record else { return Ok(None) };
     if !principal.covers(&record.study_id, &record.site_id) {
         return Err(Problem::not_found());
     }
-    record.webhook = store.get::<Told>(&names::analysis_webhook(id)).await.map_err(|error| away(&error))?;
+    record.webhook = store.get::<Notified>(&names::analysis_webhook(id)).await.map_err(|error| unavailable(&error))?;
     Ok(Some(record))
 }
 
@@ -193,13 +194,13 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     if let Some(record) = record(principal, id).await? {
         return ended(record);
     }
-    let progress = jobs::look(&config.redis, id).await.map_err(|error| away(&error))?;
+    let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
     let facts = progress.ok_or_else(Problem::not_found)?.facts;
     if !principal.covers(&facts.study, &facts.site) {
         return Err(Problem::not_found());
     }
     let now = clock::now().rfc3339();
-    let cancelled = jobs::cancel(&config.redis, id, &now, &principal.id).await.map_err(|error| away(&error))?;
+    let cancelled = jobs::cancel(&config.redis, id, &now, &principal.id).await.map_err(|error| unavailable(&error))?;
     let Some((ended_at, by)) = cancelled else {
         return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
     };
@@ -207,10 +208,10 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     // Two concurrent cancellations write the same bytes.
     let mut batch = Batch::default();
     let audited = audited(config, &mut batch, &record, audit::Action::Cancelled, &by).await;
-    audited.map_err(|error| away(&error))?;
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    store.put_each(&batch).await.map_err(|error| away(&error))?;
-    if erase::after(config, id, &batch).await.map_err(|error| away(&error))? {
+    audited.map_err(|error| unavailable(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    store.put_each(&batch).await.map_err(|error| unavailable(&error))?;
+    if erase::after(config, id, &batch).await.map_err(|error| unavailable(&error))? {
         return Err(gone());
     }
     log::info("analysis-cancelled").key(&principal.id).write();

@@ -21,7 +21,7 @@ use crate::config::Config;
 const LONGEST_IMAGE: usize = 1024 * 1024;
 
 /// A requested analysis.
-pub(crate) struct Asked {
+pub(crate) struct Request {
     pub(crate) job: Job,
     /// The image, if it came with the request.
     pub(crate) image: Option<Vec<u8>>,
@@ -30,7 +30,7 @@ pub(crate) struct Asked {
 }
 
 /// Reads the body of a request that came with this key.
-pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Asked, Problem> {
+pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Request, Problem> {
     let Json { value, faults: mut findings } = Problem::json(body, Limits::REQUEST)?;
     // The members of an object are sorted by name, whatever order they were sent in.
     let hash = config.pseudonyms.content_hash(&value.to_string());
@@ -80,8 +80,8 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
         None => random_submission_id(clock::random_bits()),
     };
     let (image, bytes) = match image {
-        Given::Url(url) => (Image::Url(url), None),
-        Given::Bytes(bytes, media_type) => {
+        ImageSource::Url(url) => (Image::Url(url), None),
+        ImageSource::Bytes(bytes, media_type) => {
             (Image::Stored { key: names::analysis_image(&analysis_id, &hash), media_type }, Some(bytes))
         }
     };
@@ -99,7 +99,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
         key: key.to_owned(),
         trace: trace.as_str().to_owned(),
     };
-    Ok(Asked { job, image: bytes, hash })
+    Ok(Request { job, image: bytes, hash })
 }
 
 /// A text of the request that must follow a rule of form.
@@ -118,7 +118,7 @@ fn text(
     None
 }
 
-enum Given {
+enum ImageSource {
     Url(String),
     Bytes(Vec<u8>, String),
 }
@@ -134,7 +134,7 @@ fn callable(pointer: &str, text: &str, allowed: impl Fn(&Url) -> bool, findings:
     None
 }
 
-fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> Option<Given> {
+fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> Option<ImageSource> {
     let rule = "must have either url, or data and mediaType";
     let Some(Value::Object(mut image)) = given else {
         findings.push(Finding::new("/image", Code::Required, rule));
@@ -144,7 +144,7 @@ fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> 
     ai::unknown("/image", &image, findings);
     match (url, data, media_type) {
         (Some(Value::String(text)), None, None) => {
-            return callable("/image/url", &text, |url| config.is_source(url), findings).map(Given::Url);
+            return callable("/image/url", &text, |url| config.is_source(url), findings).map(ImageSource::Url);
         }
         (None, Some(Value::String(data)), Some(Value::String(media_type))) => {
             let bytes = STANDARD.decode(&data).ok();
@@ -158,7 +158,7 @@ fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> 
                 let rule = "must be application/dicom, image/png or image/jpeg";
                 findings.push(Finding::new("/image/mediaType", Code::Choice, rule));
             }
-            return bytes.filter(|_| fits && known).map(|bytes| Given::Bytes(bytes, media_type));
+            return bytes.filter(|_| fits && known).map(|bytes| ImageSource::Bytes(bytes, media_type));
         }
         _ => findings.push(Finding::new("/image", Code::Conflict, rule)),
     }

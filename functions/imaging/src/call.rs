@@ -15,7 +15,7 @@ use platform::{Error, clock, log};
 use serde_json::{Value, json};
 use state::alerts::webhook;
 use state::identity::alert_id;
-use state::imaging::jobs::{self, Analysis, Image, Job, Next, Work};
+use state::imaging::jobs::{self, Analysis, Image, Job, Next, QueueEntry};
 use state::imaging::semaphore;
 use state::queue::FollowUps;
 use state::queue::holder::Holder;
@@ -38,7 +38,7 @@ const RESULT: Limits = Limits { levels: 32, values: 10_000 };
 pub(crate) async fn analyse(
     config: &Config,
     holder: &Holder,
-    mut work: Work,
+    mut work: QueueEntry,
     handed_out: u32,
     cancelled: oneshot::Receiver<()>,
 ) -> Result<End, Error> {
@@ -153,7 +153,7 @@ fn dropped(job: &Job) -> End {
     End::Finished(Batch::default(), FollowUps::default(), image_key(job))
 }
 
-async fn failed(config: &Config, work: &Work, reason: &'static str) -> Result<End, Error> {
+async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Result<End, Error> {
     let job = &work.job;
     if !jobs::go_on(&config.redis, job, Next::Ending, work.attempts.len(), None).await? {
         return Ok(dropped(job));
@@ -167,7 +167,7 @@ async fn failed(config: &Config, work: &Work, reason: &'static str) -> Result<En
     ended(config, job, &record, Batch::default(), follow_ups).await
 }
 
-async fn done(config: &Config, service: &Service, work: &Work, found: Value) -> Result<End, Error> {
+async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Value) -> Result<End, Error> {
     let job = &work.job;
     let (mut batch, mut follow_ups) = (Batch::default(), FollowUps::default());
     let mut record = Analysis::ended(job, "done", clock::now().rfc3339(), work.attempts.clone());
@@ -240,7 +240,7 @@ async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
 /// Notifies the requester, if there is one.
 fn tell(job: &Job, follow_ups: &mut FollowUps) -> Result<(), Error> {
     if job.webhook.is_some() {
-        let work = Work { job: job.clone(), tell: true, attempts: Vec::new() };
+        let work = QueueEntry { job: job.clone(), tell: true, attempts: Vec::new() };
         follow_ups.delay(clock::now().millis(), &job.flow(), &kv::json(&work)?);
     }
     Ok(())

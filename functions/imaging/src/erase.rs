@@ -16,7 +16,7 @@ use platform::{Error, clock, log};
 use serde_json::json;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};
 use state::identity::is_id;
 use state::imaging::jobs::{self, Analysis};
@@ -48,14 +48,14 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
     let mut tombstone = match record(principal, id).await? {
         Some(record) => record,
         None => {
-            let progress = jobs::look(&config.redis, id).await.map_err(|error| away(&error))?;
+            let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
             let facts = progress.map(|progress| progress.facts);
             let facts = facts.filter(|facts| principal.covers(&facts.study, &facts.site));
             Analysis::of(id, facts.ok_or_else(Problem::not_found)?)
         }
     };
     tombstone.bury(clock::now().rfc3339());
-    let erased = carry_out(config, principal, &tombstone, reason).await.map_err(|error| away(&error))?;
+    let erased = carry_out(config, principal, &tombstone, reason).await.map_err(|error| unavailable(&error))?;
     log::info("analysis-erased").submission(id).key(&principal.id).write();
     let document = json!({
         "analysisId": id,

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::identity::is_pseudonym;
 use state::imaging::jobs::{self, Analysis};
 use state::names;
@@ -40,7 +40,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
         let found: Vec<Result<Option<Value>, Error>> = looks.collect().await;
         found.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
     };
-    let analyses = read.await.map_err(|error| away(&error))?;
+    let analyses = read.await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &json!({"subject": pseudonym, "analyses": analyses})))
 }
 

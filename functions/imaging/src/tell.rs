@@ -11,7 +11,7 @@ use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, http, log};
 use serde_json::json;
 use state::alerts::webhook;
-use state::imaging::jobs::{Analysis, Told, Work};
+use state::imaging::jobs::{Analysis, Notified, QueueEntry};
 use state::names;
 use state::queue::FollowUps;
 use state::wire::entry::{Attempt, failing};
@@ -24,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The most bytes that are read of an answer: only its status matters.
 const LONGEST_ANSWER: usize = 1024;
 
-pub(crate) async fn attempt(config: &Config, mut work: Work, handed_out: u32) -> Result<End, Error> {
+pub(crate) async fn attempt(config: &Config, mut work: QueueEntry, handed_out: u32) -> Result<End, Error> {
     let id = work.job.analysis_id.clone();
     let nothing = || Ok(End::Finished(Batch::default(), FollowUps::default(), Vec::new()));
     let Some(address) = work.job.webhook.clone() else { return nothing() };
@@ -65,8 +65,8 @@ fn message(record: &Analysis) -> Result<String, Error> {
     kv::json(&json!({"type": "analysis.ended", "timestamp": record.ended_at, "data": record}))
 }
 
-fn follow(work: &Work, verdict: Verdict, address: &str) -> Result<End, Error> {
-    let mut delivery = Told {
+fn follow(work: &QueueEntry, verdict: Verdict, address: &str) -> Result<End, Error> {
+    let mut delivery = Notified {
         receiver: hex(digest(address.as_bytes()).first_chunk::<8>().unwrap_or(&[0; 8])),
         state: "delivered".to_owned(),
         reason: None,

@@ -19,7 +19,7 @@ use platform::kv::{self, Batch};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
 use state::edge::serve::Component as _;
-use state::imaging::jobs::{self, Work};
+use state::imaging::jobs::{self, QueueEntry};
 use state::names::Queue;
 use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Finished, FollowUps};
@@ -102,7 +102,7 @@ async fn drain() -> Result<(), Error> {
                     *own += 1;
                 }
                 let (cancel, cancelled) = oneshot::channel();
-                let work = platform::json::read::<Work>(&entry.payload).ok();
+                let work = platform::json::read::<QueueEntry>(&entry.payload).ok();
                 if let Some(work) = work.as_ref().filter(|work| !work.tell) {
                     running.insert(work.job.analysis_id.clone(), cancel);
                 }
@@ -159,7 +159,7 @@ async fn one(
     holder: Rc<Holder>,
     queue: Queue,
     claimed: Claimed,
-    work: Option<Work>,
+    work: Option<QueueEntry>,
     cancelled: oneshot::Receiver<()>,
 ) -> Result<Done, Error> {
     let entry = claimed.id.clone();
@@ -184,9 +184,9 @@ async fn end(config: &Config, holder: &Holder, done: Done) -> Result<(), Error> 
     let End::Finished(mut batch, mut follow_ups, keys) = end else {
         return queue::release(&config.redis, queue, holder, [entry], LOOK).await;
     };
-    if let Err(away) = kv::put_all(&mut batch) {
+    if let Err(unavailable) = kv::put_all(&mut batch) {
         queue::release(&config.redis, queue, holder, [entry], PAUSE).await?;
-        return Err(away);
+        return Err(unavailable);
     }
     if let Some(id) = &analysis
         && erase::after(config, id, &batch).await?

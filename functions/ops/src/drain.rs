@@ -8,12 +8,12 @@ use platform::Error;
 use platform::http::Reply;
 use serde_json::json;
 use state::edge::problem::Problem;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use workers::{clock, dispatch, score};
 
 /// One round.
 pub(crate) async fn answer() -> Result<Reply, Problem> {
-    round().await.map_err(|error| away(&error))
+    round().await.map_err(|error| unavailable(&error))
 }
 
 async fn round() -> Result<Reply, Error> {

@@ -6,7 +6,7 @@ use state::edge::auth::Keys;
 use state::identity::{IdentityKey, PseudonymKey};
 
 use crate::ROUTES;
-use crate::services::{Place, Service};
+use crate::services::{Placeholder, Service};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -24,9 +24,9 @@ pub(crate) struct Config {
 }
 
 /// The placeholders in the URLs of services.
-const PATIENT: &[Place] = &[("{patientId}", 512), ("{studyId}", 64), ("{siteId}", 64)];
-const STUDY: &[Place] = &[("{studyId}", 64)];
-const MONTH: &[Place] = &[("{studyId}", 64), ("{month}", 7)];
+const PATIENT: &[Placeholder] = &[("{patientId}", 512), ("{studyId}", 64), ("{siteId}", 64)];
+const STUDY: &[Placeholder] = &[("{studyId}", 64)];
+const MONTH: &[Placeholder] = &[("{studyId}", 64), ("{month}", 7)];
 
 state::component!(Config, ROUTES, read, ENDS = false);
 

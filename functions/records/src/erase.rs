@@ -13,11 +13,11 @@ use platform::{Error, clock, log};
 use serde_json::json;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};
 use state::identity::is_id;
 use state::names;
-use state::subjects::timeline::{self, Filed};
+use state::subjects::timeline::{self, Listed};
 use state::wire::entry::{Record, State};
 
 use crate::config::Config;
@@ -41,10 +41,10 @@ pub(crate) async fn erase(
     if !is_id(id) {
         return Err(Problem::not_found());
     }
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
     let filed = record.as_ref().map(|it| &it.submission);
-    let filed = filed.and_then(|it| Some((it.subject.clone(), Filed::of(it)?.member())));
+    let filed = filed.and_then(|it| Some((it.subject.clone(), Listed::of(it)?.member())));
     let place = match record {
         Some(Record { submission, .. }) => Some((submission.study_id, submission.site_id, submission.received_at)),
         None => submission::marked(config, id).await?.map(|mark| (mark.study, mark.site, mark.received_at)),
@@ -56,12 +56,12 @@ pub(crate) async fn erase(
         at: clock::now().rfc3339(),
         actor: principal.id.clone(),
         reason,
-        tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| away(&error))?,
+        tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| unavailable(&error))?,
     };
     let facts = format!("{study} {site} {received_at}");
-    let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| away(&error))?;
+    let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| unavailable(&error))?;
     if let Some((subject, member)) = filed {
-        timeline::remove(&config.redis, &subject, member).await.map_err(|error| away(&error))?;
+        timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;
     }
     log::info("submission-erased").submission(id).key(&principal.id).write();
     let document = json!({

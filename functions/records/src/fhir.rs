@@ -16,7 +16,7 @@ use state::edge::auth::Principal;
 use state::edge::fhir::{FHIR_JSON, outcome};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_id;
 use state::names;
@@ -54,7 +54,7 @@ fn shown(resource: &Value) -> Reply {
 /// Finds an instrument in the given version, or in the version in force.
 async fn instrument(config: &Config, id: &str, version: Option<&str>) -> Result<Option<Rc<Instrument>>, Problem> {
     let found = async { Settings::in_force(&config.redis).await?.instrument(&config.redis, id, version).await };
-    found.await.map_err(|error| away(&error))
+    found.await.map_err(|error| unavailable(&error))
 }
 
 /// The submission whose scores are requested. An unsupported parameter is refused: a search that ignores a parameter
@@ -79,8 +79,8 @@ async fn observations(config: &Config, principal: &Principal, id: &str) -> Resul
     if !is_id(id) {
         return Ok(Vec::new());
     }
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
     let covered = |record: &Outline| principal.covers(&record.submission.study_id, &record.submission.site_id);
     let kept = record.filter(|record| covered(record) && record.state != State::Erased);
     let Some(record) = kept else { return Ok(Vec::new()) };

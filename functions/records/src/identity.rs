@@ -11,7 +11,7 @@ use state::audit::{self, Action, Change};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::rate_limit::{self, Limit};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::identity::{IdentityKey, is_pseudonym, system_and_id};
 use state::names;
 use state::wire::entry::Subject;
@@ -22,15 +22,15 @@ use crate::config::Config;
 pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
     let bucket = format!("identity:{}", principal.id);
     let limit = Limit::per_minute(config.identity_looks_per_minute);
-    if let Some(wait) = rate_limit::take(&config.redis, &bucket, limit).await.map_err(|error| away(&error))? {
+    if let Some(wait) = rate_limit::take(&config.redis, &bucket, limit).await.map_err(|error| unavailable(&error))? {
         log::warn("identity-limit").key(&principal.id).write();
         return Err(Problem::too_many_requests(wait));
     }
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| unavailable(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
     if !principal.covers(&subject.study_id, &subject.site_id) {
         log::warn("foreign-identity").key(&principal.id).write();
@@ -41,7 +41,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
         return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
     };
-    record(config, principal, &store, pseudonym).await.map_err(|error| away(&error))?;
+    record(config, principal, &store, pseudonym).await.map_err(|error| unavailable(&error))?;
     let (system, id) = system_and_id(&patient);
     let mut document = json!({
         "subject": subject.subject,

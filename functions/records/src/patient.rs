@@ -17,12 +17,12 @@ use serde_json::json;
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::Patient;
 use state::names;
 use state::settings::Settings;
-use state::subjects::timeline::{self, Wanted};
+use state::subjects::timeline::{self, Filter};
 
 use crate::config::Config;
 use crate::gather::{Part, gather};
@@ -33,7 +33,7 @@ use crate::subject;
 const MOST: usize = 50;
 
 /// The patient whose record is requested.
-struct Asked {
+struct Request {
     study: String,
     site: String,
     /// The system in which the patient's id is valid; `None` for the site's own.
@@ -45,12 +45,12 @@ struct Asked {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let patient = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
-    let asked = Asked::read(principal, &incoming.query)?;
+    let asked = Request::read(principal, &incoming.query)?;
     let patient = decode(patient).filter(|patient| is_identifier(patient)).ok_or_else(Problem::not_found)?;
     if !principal.covers(&asked.study, &asked.site) {
         return Err(Problem::not_found());
     }
-    let known = async { known(config, principal, &asked, &patient).await.map_err(|error| away(&error)) };
+    let known = async { known(config, principal, &asked, &patient).await.map_err(|error| unavailable(&error)) };
     let subjects = within(deadline, &config.redis, known).await?;
     let Some(pseudonym) = subjects.first() else { return Err(Problem::not_found()) };
     let values =
@@ -68,7 +68,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
-impl Asked {
+impl Request {
     /// The study and the site are those of the key. If the key covers several, the query names them.
     fn read(principal: &Principal, query: &str) -> Result<Self, Problem> {
         let mut query = Query::read(query, &["study", "site", "system", "partial"]);
@@ -90,12 +90,12 @@ impl Asked {
             query.fault("system", Code::Format, patient_systems::RULE);
         }
         query.finish()?;
-        Ok(Asked { study, site, system: system.flatten(), partial })
+        Ok(Request { study, site, system: system.flatten(), partial })
     }
 }
 
 /// The patient's subject, if the site knows the patient, and the person's other subjects that the key covers.
-async fn known(config: &Config, principal: &Principal, asked: &Asked, patient: &str) -> Result<Vec<String>, Error> {
+async fn known(config: &Config, principal: &Principal, asked: &Request, patient: &str) -> Result<Vec<String>, Error> {
     let mut system = asked.system.as_deref();
     if let Some(named) = system {
         let read = |document: &serde_json::Value| PatientSystems::read(document).ok();
@@ -116,7 +116,7 @@ async fn known(config: &Config, principal: &Principal, asked: &Asked, patient: &
 /// Vigil's own part: the latest submissions with their scores and alerts.
 async fn own(config: &Config, subjects: &[String]) -> Outcome {
     let read = async {
-        let wanted = Wanted { latest_first: true, limit: MOST, ..Wanted::default() };
+        let wanted = Filter { latest_first: true, limit: MOST, ..Filter::default() };
         let (filed, more) = timeline::list(&config.redis, subjects, wanted).await?;
         let submissions = subject::shown(&Store::open().await?, &filed).await?;
         Ok::<_, Error>(json!({"submissions": submissions, "more": more}))

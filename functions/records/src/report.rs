@@ -16,10 +16,10 @@ use platform::http::{Pieces, Reply, accept};
 use platform::trace::Trace;
 use platform::{Kind, log};
 use serde_json::{Value, json};
-use state::cache::{self, Said, Terms};
+use state::cache::{self, Response, Terms};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::edge::serve::Call;
 use state::figures::monthly::{self, Month};
 
@@ -118,18 +118,20 @@ async fn kept(ask: Ask, deadline: Deadline) -> Result<Value, Problem> {
     let late = || Problem::new(ProblemType::DeadlinePassed, "the services behind did not answer in time");
     let gathered = || async move {
         match ask.gather(Deadline::after(GATHERING), false).await {
-            Ok(report) => Said::Found(report.to_string()),
-            Err(failure) => Said::Failed(serde_json::to_string(&failure).unwrap_or_default()),
+            Ok(report) => Response::Found(report.to_string()),
+            Err(failure) => Response::Failed(serde_json::to_string(&failure).unwrap_or_default()),
         }
     };
     let kept = cache::read(&redis, &name, TERMS, deadline, gathered).await.map_err(|error| match error.kind {
         Kind::TimedOut => late(),
-        Kind::Away | Kind::Refused => away(&error),
+        Kind::Unavailable | Kind::Refused => unavailable(&error),
     })?;
     match kept.said {
-        Said::Found(report) => Ok(serde_json::from_str(&report).unwrap_or_default()),
-        Said::Failed(failure) => Err(serde_json::from_str::<Failure>(&failure).map_or_else(|_| late(), Problem::from)),
-        Said::Absent => Err(Problem::not_found()),
+        Response::Found(report) => Ok(serde_json::from_str(&report).unwrap_or_default()),
+        Response::Failed(failure) => {
+            Err(serde_json::from_str::<Failure>(&failure).map_or_else(|_| late(), Problem::from))
+        }
+        Response::Absent => Err(Problem::not_found()),
     }
 }
 

@@ -47,7 +47,7 @@ struct Declared {
 }
 
 /// A placeholder in a URL, and the longest value for it, bytes.
-pub(crate) type Place = (&'static str, usize);
+pub(crate) type Placeholder = (&'static str, usize);
 
 /// How a call ended.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Service {
     ///
     /// # Errors
     /// Every rule that it breaks, without a value.
-    pub(crate) fn read_list(text: &str, places: &[Place]) -> Result<Vec<Self>, Vec<String>> {
+    pub(crate) fn read_list(text: &str, places: &[Placeholder]) -> Result<Vec<Self>, Vec<String>> {
         let rule = r#"must be a JSON array of {"name","required"?,"url"?,"authorization"?}"#;
         let declared: Vec<Declared> = config::json(text, rule)?;
         let (mut names, mut faults, mut services) = (BTreeSet::new(), Vec::new(), Vec::new());

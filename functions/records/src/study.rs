@@ -12,9 +12,9 @@ use platform::http::Reply;
 use platform::trace::Trace;
 use platform::{Kind, clock};
 use serde_json::{Value, json};
-use state::cache::{self, Said, Terms};
+use state::cache::{self, Response, Terms};
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::edge::serve::Call;
 use state::figures::refusals;
 
@@ -41,33 +41,33 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let kept = cache::read(&config.redis, &format!("study:{study}"), TERMS, deadline, ask).await;
     let kept = kept.map_err(|error| match error.kind {
         Kind::TimedOut => Problem::new(ProblemType::DeadlinePassed, "the service behind did not answer in time"),
-        Kind::Away | Kind::Refused => away(&error),
+        Kind::Unavailable | Kind::Refused => unavailable(&error),
     })?;
     match kept.said {
-        Said::Found(project) => {
+        Response::Found(project) => {
             let project: Value = serde_json::from_str(&project).unwrap_or_default();
             let age = (clock::now().millis() - kept.at_ms).max(0) / 1000;
             let fetched_at = Timestamp::from_millis(kept.at_ms).rfc3339();
             let document = json!({"studyId": study, "fetchedAt": fetched_at, "project": project});
             Ok(Reply::json(200, &document).header("age", age.to_string()))
         }
-        Said::Absent => Err(Problem::not_found()),
-        Said::Failed(word) if word == Outcome::TimedOut.word() => {
+        Response::Absent => Err(Problem::not_found()),
+        Response::Failed(word) if word == Outcome::TimedOut.word() => {
             Err(Problem::new(ProblemType::DeadlinePassed, "the service behind did not answer in time"))
         }
-        Said::Failed(word) => Err(Problem::new(ProblemType::BadGateway, format!("the service behind: {word}"))),
+        Response::Failed(word) => Err(Problem::new(ProblemType::BadGateway, format!("the service behind: {word}"))),
     }
 }
 
 /// Calls the service on behalf of every waiting request, under a deadline of its own.
-async fn ask(config: Rc<Config>, study: String, trace: Trace) -> Said {
-    let Some(service) = config.study_service.first() else { return Said::Absent };
+async fn ask(config: Rc<Config>, study: String, trace: Trace) -> Response {
+    let Some(service) = config.study_service.first() else { return Response::Absent };
     let outcome = call(service, &study, &trace).await;
     refusals::called(&config.redis, &service.name, outcome.word());
     match outcome {
-        Outcome::Ok(project) => Said::Found(project.to_string()),
-        Outcome::Refused(Some(404 | 410)) => Said::Absent,
-        other => Said::Failed(other.word().to_owned()),
+        Outcome::Ok(project) => Response::Found(project.to_string()),
+        Outcome::Refused(Some(404 | 410)) => Response::Absent,
+        other => Response::Failed(other.word().to_owned()),
     }
 }
 

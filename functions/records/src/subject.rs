@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_pseudonym;
 use state::names;
 use state::subjects::links;
-use state::subjects::timeline::{self, Filed, Wanted};
+use state::subjects::timeline::{self, Filter, Listed};
 use state::wire::entry::{Alert, Outline, State, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
 
@@ -34,14 +34,15 @@ const READS: usize = 8;
 pub(crate) async fn submissions(call: Call<Config>) -> Result<Reply, Problem> {
     let (pseudonym, principal, config, incoming) = (call.segment(0), &call.principal, &call.config, &call.incoming);
     let mut query = Query::read(&incoming.query, &["cursor", "limit"]);
-    let (after, limit) = (query.cursor(Filed::from_cursor), query.limit());
+    let (after, limit) = (query.cursor(Listed::from_cursor), query.limit());
     query.finish()?;
     within(call.deadline, &config.redis, async {
         let (store, subjects) = subjects(config, principal, pseudonym).await?;
-        let wanted = Wanted { what: None, latest_first: true, after: after.as_ref(), limit };
-        let (filed, more) = timeline::list(&config.redis, &subjects, wanted).await.map_err(|error| away(&error))?;
-        let submissions = shown(&store, &filed).await.map_err(|error| away(&error))?;
-        let cursor = filed.last().filter(|_| more).map(Filed::cursor);
+        let wanted = Filter { what: None, latest_first: true, after: after.as_ref(), limit };
+        let (filed, more) =
+            timeline::list(&config.redis, &subjects, wanted).await.map_err(|error| unavailable(&error))?;
+        let submissions = shown(&store, &filed).await.map_err(|error| unavailable(&error))?;
+        let cursor = filed.last().filter(|_| more).map(Listed::cursor);
         Ok(Reply::json(200, &json!({"subject": pseudonym, "submissions": submissions, "cursor": cursor, "more": more})))
     })
     .await
@@ -51,7 +52,7 @@ pub(crate) async fn submissions(call: Call<Config>) -> Result<Reply, Problem> {
 pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
     let (pseudonym, principal, config, incoming) = (call.segment(0), &call.principal, &call.config, &call.incoming);
     let mut query = Query::read(&incoming.query, &["score", "cursor", "limit"]);
-    let (after, limit) = (query.cursor(Filed::from_cursor), query.limit());
+    let (after, limit) = (query.cursor(Listed::from_cursor), query.limit());
     let score = query.text("score").unwrap_or_default();
     let asked = score.split_once('.').filter(|(instrument, score)| is_name(instrument) && is_name(score));
     let (instrument, id) = asked.unwrap_or_else(|| {
@@ -63,14 +64,14 @@ pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
     let picture = incoming.header("accept").is_some_and(|accept| accept.contains("image/svg+xml"));
     within(call.deadline, &config.redis, async {
         let (store, subjects) = subjects(config, principal, pseudonym).await?;
-        let wanted = Wanted { what: Some(instrument), latest_first: picture, after: after.as_ref(), limit };
+        let wanted = Filter { what: Some(instrument), latest_first: picture, after: after.as_ref(), limit };
         let listed = timeline::list(&config.redis, &subjects, wanted).await;
-        let (mut filed, more) = listed.map_err(|error| away(&error))?;
-        let cursor = filed.last().filter(|_| more).map(Filed::cursor);
+        let (mut filed, more) = listed.map_err(|error| unavailable(&error))?;
+        let cursor = filed.last().filter(|_| more).map(Listed::cursor);
         if picture {
             filed.reverse();
         }
-        let points = points(&store, &filed, id).await.map_err(|error| away(&error))?;
+        let points = points(&store, &filed, id).await.map_err(|error| unavailable(&error))?;
         if picture {
             let line = points.iter().filter_map(|point| Some((point.at_ms, point.value.as_f64()?))).collect::<Vec<_>>();
             return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).header("vary", "accept"));
@@ -87,11 +88,12 @@ async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Re
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| unavailable(&error))?;
     let subject = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id));
     let subject = subject.ok_or_else(Problem::not_found)?;
-    let subjects = covered(config, principal, &subject.study_id, pseudonym).await.map_err(|error| away(&error))?;
+    let subjects =
+        covered(config, principal, &subject.study_id, pseudonym).await.map_err(|error| unavailable(&error))?;
     Ok((store, subjects))
 }
 
@@ -109,18 +111,18 @@ pub(crate) async fn covered(
 }
 
 /// The records of submissions, in the given order; `None` for one that is unknown or erased.
-async fn records(store: &Store, filed: &[Filed]) -> Result<Vec<Outline>, Error> {
+async fn records(store: &Store, filed: &[Listed]) -> Result<Vec<Outline>, Error> {
     let ids = filed.iter().map(|filed| names::submission(&filed.id));
     let read = stream::iter(ids.map(async |key| store.get::<Outline>(&key).await)).buffered(READS);
     let read = read.try_filter_map(async |record| {
         let record = record.filter(|record| record.state != State::Erased);
-        Ok(record.map(|record| Outline { judged: Evaluation::default(), ..record }))
+        Ok(record.map(|record| Outline { evaluation: Evaluation::default(), ..record }))
     });
     read.try_collect().await
 }
 
 /// Submissions as lists show them: with their scores and alerts.
-pub(crate) async fn shown(store: &Store, filed: &[Filed]) -> Result<Vec<Value>, Error> {
+pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<Value>, Error> {
     let records = records(store, filed).await?;
     let mut shown = Vec::with_capacity(records.len());
     for record in records {
@@ -161,7 +163,7 @@ struct Point {
 }
 
 /// The values of one score, without those of superseded submissions.
-async fn points(store: &Store, filed: &[Filed], score: &str) -> Result<Vec<Point>, Error> {
+async fn points(store: &Store, filed: &[Listed], score: &str) -> Result<Vec<Point>, Error> {
     let records = records(store, filed).await?;
     let mut points = Vec::with_capacity(records.len());
     for some in records.chunks(READS) {

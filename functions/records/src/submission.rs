@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use spin_sdk::redis::RedisResult;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::away;
+use state::edge::request::unavailable;
 use state::identity::is_id;
 use state::wire::entry::{Alert, Outline, Overdue, Rescored, State, Superseded};
-use state::wire::idempotency::Mark;
+use state::wire::idempotency::IdempotencyRecord;
 use state::{alerts, names};
 
 use crate::config::Config;
@@ -22,19 +22,19 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     if !is_id(id) {
         return Err(Problem::not_found());
     }
-    let store = Store::open().await.map_err(|error| away(&error))?;
-    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| away(&error))?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
     match record {
         Some(record) if principal.covers(&record.submission.study_id, &record.submission.site_id) => {
             if record.state == State::Erased {
                 return Err(gone());
             }
             let mut detail = if principal.may(Action::Read) {
-                full(&store, &record).await.map_err(|error| away(&error))?
+                full(&store, &record).await.map_err(|error| unavailable(&error))?
             } else {
                 brief(&record)
             };
-            versions(&store, &record, &mut detail).await.map_err(|error| away(&error))?;
+            versions(&store, &record, &mut detail).await.map_err(|error| unavailable(&error))?;
             Ok(Reply::json(200, &detail))
         }
         Some(_) => Err(Problem::not_found()),
@@ -43,10 +43,10 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
 }
 
 /// Reads the idempotency record that the door left for a submission.
-pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<Mark>, Problem> {
-    let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| away(&error))?;
+pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<IdempotencyRecord>, Problem> {
+    let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| unavailable(&error))?;
     let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
-    Ok(Mark::read(&String::from_utf8_lossy(mark)))
+    Ok(IdempotencyRecord::read(&String::from_utf8_lossy(mark)))
 }
 
 fn gone() -> Problem {
@@ -124,8 +124,8 @@ async fn full(store: &Store, record: &Outline) -> Result<Value, Error> {
         if !submission.removed.is_empty() {
             members.insert("removed".to_owned(), json!(submission.removed));
         }
-        if let Value::Object(judged) = json!(record.judged) {
-            members.extend(judged);
+        if let Value::Object(evaluation) = json!(record.evaluation) {
+            members.extend(evaluation);
         }
         if let Some(reason) = &record.reason {
             members.insert("reason".to_owned(), json!(reason));

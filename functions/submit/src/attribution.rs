@@ -26,14 +26,14 @@ fn members(text: &[u8]) -> Option<Map<String, Value>> {
 
 /// The labels, as far as they are known.
 #[derive(Default)]
-pub(crate) struct Place {
+pub(crate) struct Attribution {
     kind: Option<&'static str>,
     /// True for a validation only. Its faults are not counted as rejections; a refused key is counted all the same.
     checked: bool,
     scope: Option<(String, String)>,
 }
 
-impl Place {
+impl Attribution {
     /// Takes the labels from the path.
     pub(crate) fn of_path(&mut self, target: &Target<'_>) {
         self.kind = match target {
@@ -44,7 +44,7 @@ impl Place {
 
     /// The labels of a request that only validates.
     pub(crate) fn checked() -> Self {
-        Place { checked: true, ..Place::default() }
+        Attribution { checked: true, ..Attribution::default() }
     }
 
     /// Takes the labels from a document that has faults.
@@ -70,7 +70,7 @@ impl Place {
 
     /// Takes the labels from a row of a batch that has faults.
     pub(crate) fn of_row(row: &Row, principal: &Principal) -> Self {
-        let mut place = Place::default();
+        let mut place = Attribution::default();
         let Row::Whole(bytes) = row else { return place };
         let Some(members) = members(bytes) else { return place };
         if row::is_response(&members) {

@@ -27,7 +27,7 @@ use state::queue::{self, Enqueued};
 use state::settings::Settings;
 use state::wire::idempotency;
 
-use crate::attribution::Place;
+use crate::attribution::Attribution;
 use crate::config::Config;
 use crate::document::{Accepted, Ready};
 use crate::row::{self, Budget, End, Rows, Unread};
@@ -92,7 +92,7 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
 pub(crate) async fn settings(config: &Config, deadline: Deadline) -> Result<Settings, Problem> {
     deadline.run(crate::in_force(config)).await.unwrap_or_else(|TimedOut| {
         config.redis.forget();
-        Err(crate::away())
+        Err(crate::unavailable())
     })
 }
 
@@ -138,12 +138,12 @@ impl Batch {
                         self.outcomes.push(Outcome::NotProcessed);
                         chunk.push(Prepared { index, ready });
                     }
-                    Err(Unread::Away) => {
+                    Err(Unread::Unavailable) => {
                         self.outcomes.push(Outcome::NotProcessed);
                         self.end = Some(End::Unavailable);
                     }
                     Err(Unread::Faults(mut findings)) => {
-                        Place::of_row(&row, &self.principal).count_row(&self.config.redis);
+                        Attribution::of_row(&row, &self.principal).count_row(&self.config.redis);
                         let more = self.budget.cut(&mut findings);
                         self.outcomes.push(Outcome::Rejected { findings, more });
                     }
@@ -157,7 +157,7 @@ impl Batch {
     async fn prepare(&self, row: &Row) -> Result<Ready, Unread> {
         let read = row::read(&self.config, &self.settings, row, self.now).await?;
         let accepted = covered(&self.principal, read)?;
-        let policy = crate::policy(&self.config, &self.settings).await.map_err(|_| Unread::Away)?;
+        let policy = crate::policy(&self.config, &self.settings).await.map_err(|_| Unread::Unavailable)?;
         accepted
             .into_submission(&self.config, policy.as_deref(), &self.principal, &self.trace, self.now, None)
             .map_err(|_| vec![Finding::new("", Code::Format, "cannot be put together")].into())
@@ -231,7 +231,7 @@ impl Batch {
             if !rows.is_empty() {
                 rows.push(',');
             }
-            rows.push_str(&kv::json(&shown).map_err(|_| crate::away())?);
+            rows.push_str(&kv::json(&shown).map_err(|_| crate::unavailable())?);
         }
         let [accepted, duplicate, conflict, rejected, not_processed] = counts;
         if end != End::Complete && accepted + duplicate == 0 {
@@ -257,7 +257,7 @@ impl Batch {
 /// A row as the answer shows it.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct RowOutcome<'a> {
     index: usize,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,20 +274,20 @@ struct Shown<'a> {
 
 impl Outcome {
     /// Its index among the counts, and the row as the answer shows it.
-    fn shown(&self, index: usize) -> (usize, Shown<'_>) {
-        let row = |status| Shown { index, status, ..Shown::default() };
+    fn shown(&self, index: usize) -> (usize, RowOutcome<'_>) {
+        let row = |status| RowOutcome { index, status, ..RowOutcome::default() };
         match self {
             Outcome::Accepted { id, removed } => {
                 let removed = Some(removed).filter(|removed| !removed.is_empty());
-                (0, Shown { submission_id: Some(id), removed, ..row("accepted") })
+                (0, RowOutcome { submission_id: Some(id), removed, ..row("accepted") })
             }
-            Outcome::Duplicate { id } => (1, Shown { submission_id: Some(id), ..row("duplicate") }),
+            Outcome::Duplicate { id } => (1, RowOutcome { submission_id: Some(id), ..row("duplicate") }),
             Outcome::Conflict { id, first } => {
-                (2, Shown { submission_id: Some(id), first_received_at: Some(first), ..row("conflict") })
+                (2, RowOutcome { submission_id: Some(id), first_received_at: Some(first), ..row("conflict") })
             }
             Outcome::Rejected { findings, more } => {
                 let more_errors = Some(*more).filter(|more| *more > 0);
-                (3, Shown { errors: Some(row::shown(findings)), more_errors, ..row("rejected") })
+                (3, RowOutcome { errors: Some(row::shown(findings)), more_errors, ..row("rejected") })
             }
             Outcome::NotProcessed => (4, row("not-processed")),
         }

@@ -41,7 +41,7 @@ use state::settings::Settings;
 use state::subjects::links;
 use state::wire::idempotency;
 
-use attribution::Place;
+use attribution::Attribution;
 use config::Config;
 use document::{Ready, Target};
 
@@ -67,12 +67,12 @@ pub fn routes() -> Vec<Described> {
 
 async fn handle(incoming: Incoming) -> Reply {
     let is_fhir = incoming.path.starts_with(fhir::BASE);
-    let mut place = Place::default();
+    let mut place = Attribution::default();
     // The other paths are boxed, so that the future of a single report stays small.
     let result = match incoming.path.as_str() {
         "/v1/reports/batch" => Box::pin(batch::accept(incoming)).await,
         "/v1/validate" => {
-            place = Place::checked();
+            place = Attribution::checked();
             Box::pin(validate::check(incoming)).await
         }
         _ => accept(incoming, &mut place).await,
@@ -87,7 +87,7 @@ async fn handle(incoming: Incoming) -> Reply {
 }
 
 /// For the counters, `place` collects the labels of a refused document.
-async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Problem> {
+async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let path = std::mem::take(&mut incoming.path);
     let target = Target::of(&path).ok_or_else(Problem::not_found)?;
@@ -118,7 +118,7 @@ async fn accept(mut incoming: Incoming, place: &mut Place) -> Result<Reply, Prob
         Ok(Err(error)) => return Err(Problem::unread(error, LONGEST_BODY)),
         Err(TimedOut) => return Err(Problem::new(ProblemType::RequestTimedOut, "the body did not arrive in time")),
     };
-    let sent = Sent { target, body, idempotency_key, principal, trace, minimal, now: clock::now() };
+    let sent = Received { target, body, idempotency_key, principal, trace, minimal, now: clock::now() };
     match timer.run(take_in(&config, settings, &sent, place)).await {
         Ok(reply) => reply,
         // The connection may hang for good; the next request opens another.
@@ -139,7 +139,7 @@ async fn known_to(config: &Config, target: &Target<'_>) -> Result<Settings, Prob
 }
 
 /// A report that has arrived.
-struct Sent<'a> {
+struct Received<'a> {
     target: Target<'a>,
     body: Vec<u8>,
     idempotency_key: Option<String>,
@@ -157,8 +157,8 @@ const ROUNDS: usize = 3;
 async fn take_in(
     config: &Config,
     mut settings: Settings,
-    sent: &Sent<'_>,
-    place: &mut Place,
+    sent: &Received<'_>,
+    place: &mut Attribution,
 ) -> Result<Reply, Problem> {
     for _ in 0..ROUNDS {
         match one_round(config, &settings, sent, place).await {
@@ -181,10 +181,10 @@ async fn take_in(
 async fn one_round(
     config: &Config,
     settings: &Settings,
-    sent: &Sent<'_>,
-    place: &mut Place,
+    sent: &Received<'_>,
+    place: &mut Attribution,
 ) -> Result<Option<Reply>, Problem> {
-    let Sent { body, principal, now, .. } = sent;
+    let Received { body, principal, now, .. } = sent;
     let accepted = if matches!(sent.target, Target::Fhir) {
         let read = fhir::read(config, settings, body, sent.idempotency_key.clone(), principal, *now).await;
         read.inspect_err(|_| place.of_key(principal))?
@@ -218,7 +218,7 @@ async fn one_round(
     let enqueued = config.door.enqueue_one(&config.redis, &principal.id, settings.revision(), submission).await;
     let enqueued = enqueued.map_err(|error| {
         log::error("enqueue-failed").trace(sent.trace.as_str()).cause(&error).write();
-        away()
+        unavailable()
     })?;
     match enqueued {
         Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
@@ -295,7 +295,7 @@ async fn patient_systems(config: &Config, settings: &Settings) -> Result<Option<
 async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Result<String, Problem> {
     let person = links::person(&config.redis, &ready.subject).await.map_err(|error| {
         log::error("links-unread").cause(&error).write();
-        away()
+        unavailable()
     })?;
     let study = ready.scope.split('|').next().unwrap_or_default();
     let covered = person.iter().filter(|member| principal.covers(study, &member.site));
@@ -305,14 +305,14 @@ async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Res
 
 fn unread(error: &Error) -> Problem {
     log::error("settings-unread").cause(error).write();
-    away()
+    unavailable()
 }
 
 /// Drops the connection to Redis after a timeout, and refuses the report.
 fn gone(config: &Config, trace: &Trace, timed_out: &TimedOut) -> Problem {
     config.redis.forget();
     log::error("enqueue-failed").trace(trace.as_str()).cause(timed_out).write();
-    away()
+    unavailable()
 }
 
 /// The configuration, or a problem when there is a fault in it.
@@ -323,7 +323,7 @@ async fn configured() -> Result<Rc<Config>, Problem> {
     })
 }
 
-fn away() -> Problem {
+fn unavailable() -> Problem {
     Problem::new(ProblemType::Unavailable, "the queue cannot be reached, send it again")
 }
 

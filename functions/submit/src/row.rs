@@ -80,7 +80,7 @@ impl End {
             End::Capacity => (ProblemType::Busy, "the queue is full, nothing was stored".to_owned()),
             End::Quota => return Problem::over_quota(),
             End::Limited(seconds) => return Problem::rate_limited(seconds),
-            End::Unavailable => return crate::away(),
+            End::Unavailable => return crate::unavailable(),
         };
         Problem::new(kind, detail)
     }
@@ -150,7 +150,7 @@ pub(crate) enum Unread {
     /// It breaks these rules.
     Faults(Vec<Finding>),
     /// Its instrument cannot be loaded at the moment.
-    Away,
+    Unavailable,
 }
 
 impl From<Vec<Finding>> for Unread {
@@ -177,7 +177,7 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
     let named = match named {
         None | Some(Value::Null) => Err((Code::Required, "is required with answers")),
         Some(Value::String(id)) => {
-            let found = crate::instrument(config, settings, &id, version).await.map_err(|_| Unread::Away)?;
+            let found = crate::instrument(config, settings, &id, version).await.map_err(|_| Unread::Unavailable)?;
             found.ok_or((Code::Choice, "must be the id of an instrument"))
         }
         Some(_) => Err((Code::Type, "must be a string")),

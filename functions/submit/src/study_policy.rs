@@ -12,7 +12,7 @@ use state::identity::Patient;
 use crate::config::Config;
 
 /// A document after its study's policy.
-pub(crate) struct Kept {
+pub(crate) struct Deidentified {
     pub(crate) content: Map<String, Value>,
     pub(crate) authored_at: Timestamp,
     pub(crate) removed: BTreeMap<String, u32>,
@@ -26,7 +26,7 @@ pub(crate) fn by_study(
     envelope: &Envelope,
     patient: &Patient<'_>,
     subject: &Subject<'_>,
-) -> Option<Kept> {
+) -> Option<Deidentified> {
     let study = policy?.study(&envelope.study_id)?;
     let shift = study.shift(|| config.pseudonyms.date_shift(patient));
     let content = envelope.content.clone();
@@ -38,7 +38,7 @@ pub(crate) fn by_study(
         removed.add(Class::Shifted);
         shift.timestamp(envelope.authored_at)
     });
-    Some(Kept { content, authored_at, removed: named(&removed) })
+    Some(Deidentified { content, authored_at, removed: named(&removed) })
 }
 
 /// The counts by the names of their classes.

@@ -37,7 +37,7 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
         let mut findings = match row::read(&config, &settings, &row, now).await {
             Ok(accepted) => crate::batch::covered(&principal, accepted).err().unwrap_or_default(),
             Err(Unread::Faults(findings)) => findings,
-            Err(Unread::Away) => return Err(End::Unavailable.problem(MOST_ROWS)),
+            Err(Unread::Unavailable) => return Err(End::Unavailable.problem(MOST_ROWS)),
         };
         let valid = findings.is_empty();
         all_valid &= valid;

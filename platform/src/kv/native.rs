@@ -20,7 +20,7 @@ use std::rc::Rc;
 use file::File;
 use server::Server;
 
-use super::away;
+use super::unavailable;
 use crate::error::{Error, Kind};
 
 /// The location of a store.
@@ -43,13 +43,13 @@ pub struct Replacement {
     pub new: Vec<u8>,
 }
 
-enum Place {
+enum Backend {
     File(File),
     Server(RefCell<Server>),
 }
 
 thread_local! {
-    static OPEN: RefCell<Option<Rc<Place>>> = const { RefCell::new(None) };
+    static OPEN: RefCell<Option<Rc<Backend>>> = const { RefCell::new(None) };
 }
 
 /// Opens the store that this thread uses from now on.
@@ -58,18 +58,18 @@ thread_local! {
 /// [`Kind::Refused`] when there is none, or it cannot be reached.
 pub fn open_at(location: &Location) -> Result<(), Error> {
     let place = match location {
-        Location::StateDir(dir) => Place::File(File::open(dir)?),
-        Location::Redis(address) => Place::Server(RefCell::new(Server::open(address)?)),
+        Location::StateDir(dir) => Backend::File(File::open(dir)?),
+        Location::Redis(address) => Backend::Server(RefCell::new(Server::open(address)?)),
     };
     OPEN.set(Some(Rc::new(place)));
     Ok(())
 }
 
-fn opened() -> Result<Rc<Place>, Error> {
+fn opened() -> Result<Rc<Backend>, Error> {
     OPEN.with_borrow(Clone::clone).ok_or_else(|| Error::new("key-value", Kind::Refused, "no store was opened"))
 }
 
-pub(super) struct Single(Rc<Place>);
+pub(super) struct Single(Rc<Backend>);
 
 impl Single {
     pub(super) async fn open() -> Result<Self, Error> {
@@ -78,8 +78,8 @@ impl Single {
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         match &*self.0 {
-            Place::File(file) => file.get(key).map_err(away),
-            Place::Server(server) => server.borrow_mut().get(key).map_err(away),
+            Backend::File(file) => file.get(key).map_err(unavailable),
+            Backend::Server(server) => server.borrow_mut().get(key).map_err(unavailable),
         }
     }
 
@@ -88,7 +88,7 @@ impl Single {
     }
 }
 
-pub(super) struct Batches(Rc<Place>);
+pub(super) struct Batches(Rc<Backend>);
 
 impl Batches {
     pub(super) fn open() -> Result<Self, Error> {
@@ -97,15 +97,15 @@ impl Batches {
 
     pub(super) fn set(&self, records: &[(String, Vec<u8>)]) -> Result<(), Error> {
         match &*self.0 {
-            Place::File(file) => file.set(records).map_err(away),
-            Place::Server(server) => server.borrow_mut().set(records).map_err(away),
+            Backend::File(file) => file.set(records).map_err(unavailable),
+            Backend::Server(server) => server.borrow_mut().set(records).map_err(unavailable),
         }
     }
 
     pub(super) fn delete(&self, keys: &[String]) -> Result<(), Error> {
         match &*self.0 {
-            Place::File(file) => file.delete(keys).map_err(away),
-            Place::Server(server) => server.borrow_mut().delete(keys).map_err(away),
+            Backend::File(file) => file.delete(keys).map_err(unavailable),
+            Backend::Server(server) => server.borrow_mut().delete(keys).map_err(unavailable),
         }
     }
 }
@@ -114,17 +114,17 @@ impl Batches {
 /// replaced.
 ///
 /// # Errors
-/// [`Kind::Away`] when the store does not do it.
+/// [`Kind::Unavailable`] when the store does not do it.
 pub fn replace_each(replacements: &[Replacement]) -> Result<Vec<bool>, Error> {
     match &*opened()? {
-        Place::File(file) => file.replace(replacements).map_err(away),
-        Place::Server(server) => server.borrow_mut().replace(replacements).map_err(away),
+        Backend::File(file) => file.replace(replacements).map_err(unavailable),
+        Backend::Server(server) => server.borrow_mut().replace(replacements).map_err(unavailable),
     }
 }
 
 /// The records whose keys begin alike, page by page.
 pub struct Listing {
-    place: Rc<Place>,
+    place: Rc<Backend>,
     prefix: String,
     /// The last key of the page before.
     last: Option<String>,
@@ -135,12 +135,12 @@ pub struct Listing {
 /// The records whose keys begin with `prefix`, in the order of their keys.
 ///
 /// # Errors
-/// [`Kind::Away`] when the store does not answer.
+/// [`Kind::Unavailable`] when the store does not answer.
 pub fn list(prefix: &str) -> Result<Listing, Error> {
     let place = opened()?;
     let keys = match &*place {
-        Place::File(_) => Vec::new(),
-        Place::Server(server) => server.borrow_mut().keys(prefix).map_err(away)?,
+        Backend::File(_) => Vec::new(),
+        Backend::Server(server) => server.borrow_mut().keys(prefix).map_err(unavailable)?,
     };
     Ok(Listing { place, prefix: prefix.to_owned(), last: None, keys })
 }
@@ -149,19 +149,19 @@ impl Listing {
     /// The next records, at most so many; none at the end.
     ///
     /// # Errors
-    /// [`Kind::Away`] when the store does not answer.
+    /// [`Kind::Unavailable`] when the store does not answer.
     pub fn next_page(&mut self, most: u32) -> Result<Vec<(String, Vec<u8>)>, Error> {
         match &*self.place {
-            Place::File(file) => {
-                let page = file.page(&self.prefix, self.last.as_deref(), most).map_err(away)?;
+            Backend::File(file) => {
+                let page = file.page(&self.prefix, self.last.as_deref(), most).map_err(unavailable)?;
                 self.last = page.last().map(|(key, _)| key.clone()).or(self.last.take());
                 Ok(page)
             }
-            Place::Server(server) => loop {
+            Backend::Server(server) => loop {
                 let rest = self.keys.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
                 let mut keys = self.keys.split_off(rest);
                 keys.reverse();
-                let page = server.borrow_mut().read(&keys).map_err(away)?;
+                let page = server.borrow_mut().read(&keys).map_err(unavailable)?;
                 // A page of deleted keys does not end the listing.
                 if !page.is_empty() || self.keys.is_empty() {
                     return Ok(page);

@@ -2,7 +2,7 @@
 
 use spin_sdk::experimental::wasi::keyvalue::{batch, store};
 
-use super::{STORE, away};
+use super::{STORE, unavailable};
 use crate::error::{Error, Kind};
 
 /// For reading and for single writes, without blocking the instance.
@@ -15,11 +15,11 @@ impl Single {
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.0.get(key).await.map_err(away)
+        self.0.get(key).await.map_err(unavailable)
     }
 
     pub(super) async fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
-        self.0.set(key, value).await.map_err(away)
+        self.0.set(key, value).await.map_err(unavailable)
     }
 }
 
@@ -33,11 +33,11 @@ impl Batches {
     }
 
     pub(super) fn set(&self, records: &[(String, Vec<u8>)]) -> Result<(), Error> {
-        batch::set_many(&self.0, records).map_err(|error| away(debug(&error)))
+        batch::set_many(&self.0, records).map_err(|error| unavailable(debug(&error)))
     }
 
     pub(super) fn delete(&self, keys: &[String]) -> Result<(), Error> {
-        batch::delete_many(&self.0, keys).map_err(|error| away(debug(&error)))
+        batch::delete_many(&self.0, keys).map_err(|error| unavailable(debug(&error)))
     }
 }
 

@@ -117,7 +117,7 @@ fn member(alert: &Alert, due: &Due) -> Result<String, Error> {
 /// Makes changes, in their order. Returns for each whether its conditions held.
 ///
 /// # Errors
-/// [`platform::Kind::Away`]: they may have been made.
+/// [`platform::Kind::Unavailable`]: they may have been made.
 pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error> {
     if changes.is_empty() {
         return Ok(Vec::new());

@@ -45,7 +45,7 @@ pub struct Listed {
 /// Reads a page of at most `most` alerts after the cursor `after`, with the cursor of the next page.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn list(
     redis: &Redis,
     filter: &Filter,
@@ -90,7 +90,7 @@ fn read(words: &[String]) -> Option<Listed> {
 /// Counts alerts: phase, severity, count.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn counts(redis: &Redis) -> Result<Vec<(String, String, i64)>, Error> {
     let reply = redis.command("HGETALL", vec![text(names::ALERT_COUNTS)]).await?;
     let count = |pair: &[spin_sdk::redis::RedisResult]| {

@@ -13,7 +13,7 @@ use platform::{Error, Kind};
 use spin_sdk::redis::RedisResult;
 
 use super::change::{self, Change};
-use super::{Found, TRIES, Taken, facts_of, in_redis_or_stored, record};
+use super::{Loaded, Reserve, TRIES, facts_of, in_redis_or_stored, record};
 use crate::names;
 use crate::wire::entry::Alert;
 
@@ -31,7 +31,7 @@ pub struct Raising<'a> {
 /// An alert that is raised.
 pub struct Raised {
     /// Its state.
-    pub found: Found,
+    pub found: Loaded,
     /// Whether it was raised just now. For other alerts, due work belongs to another worker or is on the stream.
     pub fresh: bool,
 }
@@ -45,7 +45,7 @@ struct Marks {
 /// Raises an alert, unless it was raised before. For workers: it blocks the instance.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn raise(
     redis: &Redis,
     store: &Store,
@@ -53,9 +53,9 @@ pub async fn raise(
     silences: &[Silence],
     alert: &Alert,
     now: Timestamp,
-) -> Result<Found, Error> {
+) -> Result<Loaded, Error> {
     let raising = [Raising { alert, entry: None }];
-    let raised = raise_all(redis, store, routes, silences, &raising, Taken::Nothing, now).await?.pop();
+    let raised = raise_all(redis, store, routes, silences, &raising, Reserve::Nothing, now).await?.pop();
     raised.map(|raised| raised.found).ok_or_else(|| unexpected("step"))
 }
 
@@ -63,14 +63,14 @@ pub async fn raise(
 /// them. For workers: it blocks the instance.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn raise_all(
     redis: &Redis,
     store: &Store,
     routes: &Routes,
     silences: &[Silence],
     raisings: &[Raising<'_>],
-    taken: Taken<'_>,
+    taken: Reserve<'_>,
     now: Timestamp,
 ) -> Result<Vec<Raised>, Error> {
     let mut done: BTreeMap<usize, Raised> = BTreeMap::new();
@@ -140,7 +140,7 @@ pub async fn raise_all(
             grouped(raising.alert, &admitted, group, marks.group, now, &mut change, &mut known);
             record::raised(raising.alert, &step, taken, now, &mut change, &mut batch)?;
             changes.push(change);
-            steps.push((n, Raised { found: Found::raised(&step), fresh: true }));
+            steps.push((n, Raised { found: Loaded::raised(&step), fresh: true }));
         }
         kv::put_all(&mut batch)?;
         let made = change::make(redis, &changes).await?;
@@ -149,7 +149,7 @@ pub async fn raise_all(
             done.insert(n, raised);
         }
     }
-    Err(Error::new("alerts", Kind::Away, "others raise the same alerts all the time"))
+    Err(Error::new("alerts", Kind::Unavailable, "others raise the same alerts all the time"))
 }
 
 /// Opens a group, or joins the open one.
@@ -186,7 +186,7 @@ fn grouped(
 /// Closes the groups of these leaders, and returns the alerts grouped with each message, in their order.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn close_groups(redis: &Redis, leaders: &[&str]) -> Result<Vec<Vec<String>>, Error> {
     if leaders.is_empty() {
         return Ok(Vec::new());

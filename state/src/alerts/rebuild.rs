@@ -16,7 +16,7 @@ use platform::redis::{Redis, integer, string, text, unexpected};
 use platform::{Error, Kind};
 
 use super::change::{self, Change};
-use super::{Found, TRIES, in_redis_or_stored, record};
+use super::{Loaded, TRIES, in_redis_or_stored, record};
 use crate::names;
 use crate::wire::entry::{Alert, Dispatch};
 
@@ -38,7 +38,7 @@ pub enum Rebuilt {
 /// Puts the missing data of these alerts into Redis. Returns the result for each.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timestamp) -> Result<Vec<Rebuilt>, Error> {
     let mut done: BTreeMap<usize, Rebuilt> = BTreeMap::new();
     for _ in 0..TRIES {
@@ -69,14 +69,14 @@ pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timest
         let made = change::make(redis, &changes).await?;
         done.extend(steps.into_iter().zip(made).filter(|(_, made)| *made).map(|(step, _)| step));
     }
-    Err(Error::new("alerts", Kind::Away, "others change the same alerts all the time"))
+    Err(Error::new("alerts", Kind::Unavailable, "others change the same alerts all the time"))
 }
 
 /// Adds the change that an alert needs. It is made only if the state is still the one that was read.
 async fn step(
     redis: &Redis,
     alert: &Alert,
-    found: Option<&Found>,
+    found: Option<&Loaded>,
     now: Timestamp,
     changes: &mut Vec<Change>,
 ) -> Result<Rebuilt, Error> {
@@ -116,7 +116,7 @@ async fn is_indexed(redis: &Redis, alert: &Alert, state: &State) -> Result<bool,
 /// Returns how many entries of this index were removed.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64, Error> {
     if ids.is_empty() {
         return Ok(0);
@@ -130,7 +130,7 @@ pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64,
 /// Removes alerts from the index of a phase that they are not in. Returns how many.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Result<u64, Error> {
     let keys = [names::ALERT_FACTS, &names::alerts_of(phase)];
     let arguments = [text(phase)].into_iter().chain(ids.iter().map(text)).collect();
@@ -142,7 +142,7 @@ pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Resul
 /// Recounts alerts by phase and severity, from the facts of each.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn recount(redis: &Redis) -> Result<(), Error> {
     let keys = [names::ALERT_FACTS, names::ALERT_COUNTS];
     redis.eval(lua!("alerts/recount.lua"), &keys, Vec::new()).await.map(|_| ())

@@ -44,7 +44,7 @@ pub struct Admitted {
 }
 
 /// The calls that a worker wants to make to a receiver.
-pub struct Wanted<'a> {
+pub struct CallRequest<'a> {
     /// The receiver.
     pub receiver: &'a Receiver,
     /// How many.
@@ -58,12 +58,12 @@ pub struct Wanted<'a> {
 /// Requests slots for calls.
 ///
 /// # Errors
-/// [`platform::Kind::Away`]. Slots that may have been taken come back after their time.
+/// [`platform::Kind::Unavailable`]. Slots that may have been taken come back after their time.
 pub async fn admit(
     redis: &Redis,
     holder: &Holder,
     limits: &Limits,
-    wanted: &[Wanted<'_>],
+    wanted: &[CallRequest<'_>],
     now: Timestamp,
 ) -> Result<Vec<Admitted>, Error> {
     if wanted.is_empty() {
@@ -73,7 +73,7 @@ pub async fn admit(
     let call = format!("{}:{:016x}", holder.name(), clock::random_bits() as u64);
     let pause = i64::try_from(limits.pause_ms).unwrap_or(i64::MAX);
     let mut arguments = vec![number(now.millis()), number(pause), text(call)];
-    for Wanted { receiver, count, longest_ms, back } in wanted {
+    for CallRequest { receiver, count, longest_ms, back } in wanted {
         keys.extend([names::breaker(&receiver.id), names::calls(&receiver.id), names::rate_of_receiver(&receiver.id)]);
         let interval_ms = receiver.per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
         arguments.extend([
@@ -146,7 +146,7 @@ pub fn ended(
 /// Reads the state of a receiver's calls, without taking slots.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn gauge(redis: &Redis, receiver: &str) -> Result<Gauge, Error> {
     let reply = redis.command("HGETALL", vec![text(names::breaker(receiver))]).await?;
     let words: Vec<String> = reply.iter().filter_map(string).collect();
@@ -157,7 +157,7 @@ pub async fn gauge(redis: &Redis, receiver: &str) -> Result<Gauge, Error> {
 /// Enables a receiver again that asked to get no more messages.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn enable(redis: &Redis, receiver: &str) -> Result<bool, Error> {
     let reply = redis.command("HDEL", vec![text(names::DISABLED), text(receiver)]).await?;
     Ok(reply.first().and_then(integer) == Some(1))
@@ -166,7 +166,7 @@ pub async fn enable(redis: &Redis, receiver: &str) -> Result<bool, Error> {
 /// The receivers that asked to get no more messages, and since when.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn disabled(redis: &Redis) -> Result<Vec<(String, String)>, Error> {
     let reply = redis.command("HGETALL", vec![text(names::DISABLED)]).await?;
     let pair = |pair: &[RedisResult]| Some((string(pair.first()?)?, string(pair.get(1)?)?));

@@ -8,7 +8,7 @@ use platform::redis::{Redis, millis, text};
 use serde_json::{Value, json};
 
 use super::change::Change;
-use super::{Found, figures};
+use super::{Loaded, figures};
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
 use crate::queue::{BELL, flows};
@@ -19,7 +19,7 @@ const KEPT_SECONDS: &str = "2592000";
 
 /// Which deliveries that are due at once the caller makes itself.
 #[derive(Debug, Clone, Copy)]
-pub enum Taken<'a> {
+pub enum Reserve<'a> {
     /// None: they go onto the queue.
     Nothing,
     /// All: they are reserved for this worker.
@@ -52,8 +52,8 @@ fn number(entry: &Value) -> Option<u32> {
 /// The entries of an alert's history: `{"n", "at", "what", "state", "told", "receiver"?, "reason"?, "by"?, "note"?}`.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
-pub async fn history(store: &Store, found: &Found) -> Result<Vec<Value>, Error> {
+/// [`platform::Kind::Unavailable`].
+pub async fn history(store: &Store, found: &Loaded) -> Result<Vec<Value>, Error> {
     let (state, mut entries) = (&found.state, Vec::new());
     for n in 0..state.entries() {
         match found.last.iter().chain(&found.own).find(|entry| number(entry) == Some(n)) {
@@ -73,7 +73,7 @@ fn value_of(state: &State, last: &[Value]) -> Value {
 }
 
 /// Restores the state from Redis in the store: a caller that lost a race may have overwritten it.
-pub(super) fn heal(found: &Found, batch: &mut Batch) -> Result<(), Error> {
+pub(super) fn heal(found: &Loaded, batch: &mut Batch) -> Result<(), Error> {
     batch.put(names::stored_alert_state(found.state.alert()), &value_of(&found.state, &found.last))
 }
 
@@ -85,9 +85,9 @@ fn rests(state: &State) -> bool {
 /// Adds a step from a state to the change and the batch.
 pub(super) fn stepped(
     alert: &Alert,
-    found: &Found,
+    found: &Loaded,
     step: &Step,
-    taken: Taken<'_>,
+    taken: Reserve<'_>,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
@@ -111,7 +111,7 @@ pub(super) fn stepped(
 pub(super) fn raised(
     alert: &Alert,
     step: &Step,
-    taken: Taken<'_>,
+    taken: Reserve<'_>,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
@@ -124,10 +124,10 @@ pub(super) fn raised(
 #[expect(clippy::too_many_arguments, reason = "what a step is made of")]
 fn written(
     alert: &Alert,
-    before: Option<&Found>,
+    before: Option<&Loaded>,
     step: &Step,
     last: &[Value],
-    taken: Taken<'_>,
+    taken: Reserve<'_>,
     now: Timestamp,
     change: &mut Change,
     batch: &mut Batch,
@@ -147,7 +147,7 @@ fn written(
         let due = due(alert, work);
         match taken {
             _ if *at > now => change.delay(at.millis(), alert, &due)?,
-            Taken::By(holder) if deliver => change.reserve(holder, alert, &due)?,
+            Reserve::By(holder) if deliver => change.reserve(holder, alert, &due)?,
             _ => change.push(alert, &due)?,
         }
     }
@@ -205,14 +205,14 @@ pub(super) fn index(alert: &Alert, state: &State, change: &mut Change) {
 /// [`platform::Kind::Refused`] when it cannot be written as JSON.
 pub fn restore(alert: &Alert, stored: &Value, now: Timestamp) -> Result<Change, Error> {
     let mut change = Change::default();
-    if let Some(found) = Found::read(stored, false) {
+    if let Some(found) = Loaded::read(stored, false) {
         restored(alert, &found, now, &mut change)?;
     }
     Ok(change)
 }
 
 /// Adds the restoration of a state that only the store has.
-pub(super) fn restored(alert: &Alert, found: &Found, now: Timestamp, change: &mut Change) -> Result<(), Error> {
+pub(super) fn restored(alert: &Alert, found: &Loaded, now: Timestamp, change: &mut Change) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), "");
     keep(&found.state, &found.last, change);
     index(alert, &found.state, change);
@@ -246,7 +246,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
 /// The deliveries of an alert, one for each receiver, with the stored attempts.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn deliveries(store: &Store, state: &State) -> Result<Vec<Delivery>, Error> {
     let mut all = Vec::with_capacity(state.deliveries().len());
     for delivery in state.deliveries() {

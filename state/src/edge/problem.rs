@@ -67,7 +67,7 @@ impl ProblemType {
             ProblemType::TooManyRequests => ("too-many-requests", 429, "Too many requests"),
             ProblemType::Busy => ("busy", 503, "Too much is waiting already"),
             ProblemType::BadGateway => ("bad-gateway", 502, "A service behind did not do its part"),
-            ProblemType::Unavailable => ("unavailable", 503, "A service is away"),
+            ProblemType::Unavailable => ("unavailable", 503, "A service is unavailable"),
             ProblemType::DeadlinePassed => ("deadline-passed", 504, "There was no answer in time"),
         }
     }

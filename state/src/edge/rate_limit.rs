@@ -27,7 +27,7 @@ impl Limit {
 /// Takes a token out of the bucket `name`. If the bucket is empty, returns the time to wait.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn take(redis: &Redis, name: &str, limit: Limit) -> Result<Option<Duration>, Error> {
     let interval = i64::try_from(limit.interval.as_millis()).unwrap_or(i64::MAX).max(1);
     let arguments = vec![number(limit.burst.into()), number(interval)];
@@ -35,6 +35,6 @@ pub async fn take(redis: &Redis, name: &str, limit: Limit) -> Result<Option<Dura
     match reply.first() {
         Some(RedisResult::Int64(0)) => Ok(None),
         Some(RedisResult::Int64(wait)) => Ok(Some(Duration::from_millis(u64::try_from(*wait).unwrap_or(0)))),
-        _ => Err(Error::new("redis", Kind::Away, "unexpected reply of the script limit")),
+        _ => Err(Error::new("redis", Kind::Unavailable, "unexpected reply of the script limit")),
     }
 }

@@ -58,9 +58,9 @@ pub fn made<T>(changed: Changed<T, Problem>) -> Result<T, Problem> {
 }
 
 /// The problem for a client when a service that the reply needs is unavailable. The cause is only logged.
-pub fn away(error: &Error) -> Problem {
+pub fn unavailable(error: &Error) -> Problem {
     log::error("operation-failed").cause(error).write();
-    Problem::new(ProblemType::Unavailable, "a service that this needs is away")
+    Problem::new(ProblemType::Unavailable, "a service that this needs is unavailable")
 }
 
 /// The problem for a client when a component's variables have faults.

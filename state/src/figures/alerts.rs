@@ -41,7 +41,7 @@ pub struct AlertStats {
 /// Takes a reading.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn read(redis: &Redis) -> Result<AlertStats, Error> {
     let keys = [names::DEAD, names::ALERT_COUNTS, names::LAG, names::ATTEMPTS, names::WATCH, names::DISABLED];
     let reply = redis.eval(lua!("figures/alerts.lua"), &keys, Vec::new()).await?;

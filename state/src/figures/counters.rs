@@ -64,7 +64,7 @@ pub struct Stats {
 /// Takes a reading.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn read(redis: &Redis) -> Result<Stats, Error> {
     let keys: Vec<&str> =
         [names::STATS, names::DUE, names::DEAD, names::MORE].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();

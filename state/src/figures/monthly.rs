@@ -32,7 +32,7 @@ pub fn alert(severity: &str) -> String {
 /// The counters of a month, given as `2026-03`.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Error> {
     let reply = redis.command("HGETALL", vec![text(names::month(study, month))]).await?;
     let mut read = Month::default();
@@ -61,7 +61,7 @@ pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Erro
 /// many were raised.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
 pub async fn raise(redis: &Redis, study: &str, month: &str, counters: &BTreeMap<String, u64>) -> Result<u64, Error> {
     let arguments = counters.iter().flat_map(|(field, count)| [text(field), text(count.to_string())]).collect();
     let reply = redis.eval(lua!("figures/raise.lua"), &[&names::month(study, month)], arguments).await?;

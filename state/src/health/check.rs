@@ -134,7 +134,7 @@ impl fmt::Display for Unsound {
 /// the calling component: if it does not hear its own question, this host's triggers do not listen yet.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn look(redis: &Redis, replica: &str, asking: &str, deadline: Deadline) -> Result<BTreeSet<Unsound>, Error> {
     loop {
         let (id, heard) = ask(redis, replica).await?;

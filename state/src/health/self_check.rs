@@ -37,7 +37,7 @@ fn ms(interval: Duration) -> u64 {
 /// the wait starts anew.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn look(redis: &Redis, interval: Duration, now: Timestamp) -> Result<Seen, Error> {
     let arguments = vec![number(now.millis()), millis(interval.max(STANDSTILL))];
     let reply = redis.eval(lua!("health/self_check.lua"), &[names::SELF_CHECK], arguments).await?;
@@ -47,7 +47,7 @@ pub async fn look(redis: &Redis, interval: Duration, now: Timestamp) -> Result<S
 /// Returns the known times, without noting a look.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn read(redis: &Redis) -> Result<Seen, Error> {
     let fields = [names::SELF_CHECK, "since", "sent", "arrived", "arrived-of"];
     let reply = redis.command("HMGET", fields.map(text).to_vec()).await?;
@@ -69,7 +69,7 @@ pub fn is_late(seen: &Seen, interval: Duration, now: Timestamp) -> bool {
 /// Sends a self-check if it is time, through a door of this capacity. Returns its outcome; none if it was not time.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timestamp) -> Result<Option<Enqueued>, Error> {
     if !look(redis, interval, now).await?.is_due(ms(interval), now) {
         return Ok(None);

@@ -41,7 +41,7 @@ pub struct Bounds {
 /// Runs one round.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched, Error> {
     let queue = Queue::Dispatch;
     let kept_ms = i64::try_from(bounds.dead_letters_kept.as_millis()).unwrap_or(i64::MAX);
@@ -72,7 +72,7 @@ const HOLE: &str = "@";
 /// How many alerts were found overdue, and how many dead letters were cut off, in total.
 ///
 /// # Errors
-/// [`platform::Kind::Away`].
+/// [`platform::Kind::Unavailable`].
 pub async fn counts(redis: &Redis) -> Result<(u64, u64), Error> {
     let reply = redis.command("HMGET", vec![text(names::WATCH), text("overdue"), text("dead-trimmed")]).await?;
     let count = |at: usize| reply.get(at).and_then(integer).and_then(|it| u64::try_from(it).ok()).unwrap_or(0);

@@ -81,7 +81,7 @@ impl Job {
 /// An entry of the worker's queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Work {
+pub struct QueueEntry {
     /// The analysis.
     pub job: Job,
     /// Whether the analysis is done and only its requester must be notified.
@@ -95,7 +95,7 @@ pub struct Work {
 /// The state of notifying the requester, at `analysis/<id>/webhook`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
+pub struct Notified {
     /// Replaces the address, which may contain a secret.
     pub receiver: String,
     /// `pending`, `delivered` or `dead`.
@@ -145,7 +145,7 @@ pub struct Analysis<R = Value> {
     pub attempts: Vec<Attempt>,
     /// The state of notifying the requester. It is stored separately and filled in for display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<Told>,
+    pub webhook: Option<Notified>,
 }
 
 impl Analysis {
@@ -226,7 +226,7 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
     let key = names::job(&job.analysis_id);
     let of_subject = names::analyses_of(&job.subject);
     let keys = [&key, names::JOBS_WAITING, queue.bell(), names::CLOCK, names::ERASED, &of_subject];
-    let work = Work { job: job.clone(), tell: false, attempts: Vec::new() };
+    let work = QueueEntry { job: job.clone(), tell: false, attempts: Vec::new() };
     // The facts to show before there is a record. They contain nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
         "study": job.study_id, "site": job.site_id, "service": job.service, "stat": job.stat, "at": job.requested_at,

@@ -35,9 +35,9 @@ pub struct Service<'a> {
     pub longest: Duration,
 }
 
-/// A slot at a service, to be given back by [`Place::free`].
+/// A slot at a service, to be given back by [`Permit::free`].
 #[must_use = "a place that is not given back is kept as long as its holder lives"]
-pub struct Place {
+pub struct Permit {
     redis: Redis,
     keys: [String; 3],
     ticket: String,
@@ -52,10 +52,10 @@ pub async fn take(
     holder: &Holder,
     service: Service<'_>,
     patience: Duration,
-) -> Result<Option<Place>, Error> {
+) -> Result<Option<Permit>, Error> {
     let keys = names::places(service.name);
     let ticket = format!("{}:{:032x}", holder.name(), clock::random_bits());
-    let place = Place { redis: redis.clone(), keys, ticket };
+    let place = Permit { redis: redis.clone(), keys, ticket };
     holder.renew(redis).await?;
     let until = Instant::now() + patience;
     loop {
@@ -75,7 +75,7 @@ fn pause(turn: i64, limit: u32) -> Duration {
     STEP.saturating_mul(rounds).min(LONGEST)
 }
 
-impl Place {
+impl Permit {
     fn keys(&self) -> [&str; 4] {
         let [held, line, seen] = self.keys.each_ref().map(String::as_str);
         [held, line, seen, names::HOLDERS]

@@ -142,7 +142,7 @@ impl Door {
     /// turns that check off. An amendment comes alone.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`]: nothing is known to have been written; sending them again is safe.
+    /// [`platform::Kind::Unavailable`]: nothing is known to have been written; sending them again is safe.
     pub async fn enqueue(
         &self,
         redis: &Redis,

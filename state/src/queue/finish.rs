@@ -82,7 +82,7 @@ pub struct Ended {
 /// after the call.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away). The entries come back when their holder is declared dead.
+/// [`Kind::Unavailable`](platform::Kind::Unavailable). The entries come back when their holder is declared dead.
 pub async fn finish(
     redis: &Redis,
     queue: Queue,

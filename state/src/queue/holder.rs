@@ -62,7 +62,7 @@ impl Holder {
     /// Renews the name. Returns whether the worker still holds what it held: not if it was declared dead meanwhile.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`].
+    /// [`platform::Kind::Unavailable`].
     pub async fn renew(&self, redis: &Redis) -> Result<bool, Error> {
         let arguments = vec![text(&*self.name), text(self.told()), millis(LEASE)];
         let reply = flows::eval(redis, lua!("queue/renew.lua"), &[], arguments).await?;
@@ -73,7 +73,7 @@ impl Holder {
     /// goes on must not write its old results: another worker may have done the work since.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`], also when it was declared dead.
+    /// [`platform::Kind::Unavailable`], also when it was declared dead.
     pub async fn still_holds(&self, redis: &Redis) -> Result<(), Error> {
         if !self.is_stale() || self.renew(redis).await? {
             return Ok(());
@@ -84,7 +84,7 @@ impl Holder {
     /// Leaves. If a claim's reply was lost, the worker holds entries without knowing it: these wait again.
     ///
     /// # Errors
-    /// [`platform::Kind::Away`]: the name expires by itself.
+    /// [`platform::Kind::Unavailable`]: the name expires by itself.
     pub async fn leave(&self, redis: &Redis) -> Result<(), Error> {
         flows::eval(redis, lua!("queue/leave.lua"), &[], vec![text(&*self.name)]).await.map(|_| ())
     }
@@ -107,5 +107,5 @@ impl Holder {
 
 /// The error of a worker that was declared dead and goes on.
 pub(super) fn declared_dead() -> Error {
-    Error::new("queue", Kind::Away, "the worker was taken for dead, its entries are others' now")
+    Error::new("queue", Kind::Unavailable, "the worker was taken for dead, its entries are others' now")
 }

@@ -27,7 +27,7 @@ const MOST: usize = 256;
 /// another one.
 ///
 /// # Errors
-/// [`platform::Kind::Away`], also when the worker was declared dead.
+/// [`platform::Kind::Unavailable`], also when the worker was declared dead.
 pub async fn pin(redis: &Redis, holder: &Holder, decisions: &[(String, String)]) -> Result<Vec<Option<String>>, Error> {
     let mut standing = Vec::with_capacity(decisions.len());
     for some in decisions.chunks(MOST) {

@@ -14,7 +14,7 @@ use crate::wire::entry::Submission;
 /// submission, so at most one look is due for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Look {
+pub struct Check {
     /// The study.
     pub study: String,
     /// The site.
@@ -22,7 +22,7 @@ pub struct Look {
     /// The subject's pseudonym.
     pub subject: String,
     /// The instrument, or [`DIARY`].
-    pub awaited: String,
+    pub expected: String,
 }
 
 /// The expected instrument or diary that a submission counts for; none if it counts for none.
@@ -41,22 +41,22 @@ pub fn what(submission: &Submission) -> Option<&str> {
 pub fn after<'a>(
     submission: &Submission,
     rules: impl FnOnce(&str) -> &'a [OverdueRule],
-) -> Option<(Look, Timestamp, Timestamp)> {
+) -> Option<(Check, Timestamp, Timestamp)> {
     let what = what(submission)?;
     let look_after_ms = judge(rules(what), what, 0).look_after_ms?;
     let received = Timestamp::parse(&submission.received_at)?;
-    Some((Look::after(submission, what), received, received.plus_ms(look_after_ms)))
+    Some((Check::after(submission, what), received, received.plus_ms(look_after_ms)))
 }
 
 /// If Redis has lost them, puts back the record that a submission came in and the look that is due. A look that is due
 /// later stays. Returns whether the submission was missing.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
 pub async fn put_back(
     redis: &Redis,
     submission_id: &str,
-    look: &Look,
+    look: &Check,
     received: Timestamp,
     at: Timestamp,
 ) -> Result<bool, Error> {
@@ -66,17 +66,17 @@ pub async fn put_back(
     Ok(new)
 }
 
-impl Look {
+impl Check {
     /// The look after a submission.
-    pub fn after(submission: &Submission, awaited: &str) -> Self {
+    pub fn after(submission: &Submission, expected: &str) -> Self {
         let Submission { study_id, site_id, subject, .. } = submission;
         let (study, site, subject) = (study_id.clone(), site_id.clone(), subject.clone());
-        Look { study, site, subject, awaited: awaited.to_owned() }
+        Check { study, site, subject, expected: expected.to_owned() }
     }
 
     /// The key of the set of received submissions.
     pub fn received(&self) -> String {
-        names::received(&self.subject, &self.awaited)
+        names::received(&self.subject, &self.expected)
     }
 
     /// The flow of the look. It belongs to no API key, so there is one look for all senders.

@@ -65,14 +65,15 @@ pub struct Member {
 /// All subjects of a subject's person, in the order of their pseudonyms; empty if the subject has no links.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn person(redis: &Redis, subject: &str) -> Result<Vec<Member>, Error> {
     let reply = redis.command("HGET", vec![text(names::LINKS), text(subject)]).await?;
     match reply.first() {
         None | Some(RedisResult::Nil) => Ok(Vec::new()),
-        Some(found) => {
-            string(found).as_deref().and_then(read).ok_or_else(|| Error::new("redis", Kind::Away, "unexpected links"))
-        }
+        Some(found) => string(found)
+            .as_deref()
+            .and_then(read)
+            .ok_or_else(|| Error::new("redis", Kind::Unavailable, "unexpected links")),
     }
 }
 
@@ -104,7 +105,7 @@ pub enum Changed {
 
 /// The author of a change, its time and its reason.
 #[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
+pub struct Author<'a> {
     /// When, RFC 3339 in UTC.
     pub at: &'a str,
     /// The id of the key.
@@ -116,13 +117,13 @@ pub struct Said<'a> {
 /// Links two subjects, or takes their link back. Both exist, and belong to one study.
 ///
 /// # Errors
-/// [`Kind::Away`]. The change may be stored but not in force; a second call puts it in force.
+/// [`Kind::Unavailable`]. The change may be stored but not in force; a second call puts it in force.
 pub async fn change(
     redis: &Redis,
     link: bool,
     one: &Subject,
     other: &Subject,
-    said: Said<'_>,
+    said: Author<'_>,
 ) -> Result<Changed, Error> {
     let Some(lock) = Lock::take(redis, names::LINKS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
@@ -153,7 +154,7 @@ async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Res
 /// from a backup. Returns for how many subjects the person was missing or wrong; none if others keep changing links.
 ///
 /// # Errors
-/// [`Kind::Away`], [`Kind::TimedOut`]; doing it again is safe.
+/// [`Kind::Unavailable`], [`Kind::TimedOut`]; doing it again is safe.
 pub async fn put_back(redis: &Redis, linked: BTreeSet<String>) -> Result<Option<u64>, Error> {
     let Some(lock) = Lock::take(redis, names::LINKS_LOCK, LONG_LEASE).await? else { return Ok(None) };
     let store = Store::open().await?;
@@ -185,7 +186,7 @@ async fn store_change(
     link: bool,
     one: &Subject,
     other: &Subject,
-    said: Said<'_>,
+    said: Author<'_>,
 ) -> Result<Changed, Error> {
     let mut links: [Links; 2] = [of(store, &one.subject).await?, of(store, &other.subject).await?];
     if link {
@@ -226,7 +227,7 @@ async fn store_change(
 /// The links of a subject.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn of(store: &Store, subject: &str) -> Result<Links, Error> {
     Ok(store.get(&names::subject_links(subject)).await?.unwrap_or_default())
 }

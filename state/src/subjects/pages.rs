@@ -44,7 +44,7 @@ pub type Page = (Vec<(i64, String)>, Option<Cursor>);
 /// Reads a page of at most `most` members after the cursor `after`.
 ///
 /// # Errors
-/// [`Kind::Away`].
+/// [`Kind::Unavailable`].
 pub async fn page(
     redis: &Redis,
     index: &str,
@@ -69,14 +69,14 @@ pub async fn page(
 /// Adds a member to an index, unless it is there. Returns whether it was added.
 ///
 /// # Errors
-/// [`Kind::Away`]; doing it again is safe.
+/// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn add(redis: &Redis, index: &str, at_ms: i64, member: &str) -> Result<bool, Error> {
     let reply = redis.command("ZADD", vec![text(index), text("NX"), number(at_ms), text(member)]).await?;
     Ok(reply.first().and_then(integer).ok_or_else(unexpected)? == 1)
 }
 
 fn unexpected() -> Error {
-    Error::new("redis", Kind::Away, "unexpected reply of the script index")
+    Error::new("redis", Kind::Unavailable, "unexpected reply of the script index")
 }
 
 #[cfg(test)]

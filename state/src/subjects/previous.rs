@@ -18,7 +18,7 @@ const MOST: u32 = 1000;
 
 /// A submission in a list: when it was written, milliseconds since the epoch, and its id. Lists are ordered by both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// When it was written.
     pub at: i64,
     /// Its id.
@@ -35,12 +35,12 @@ pub enum Past {
     /// There may be one beyond those that were examined.
     Unknown,
     /// This one.
-    Known(Place),
+    Known(Position),
 }
 
 /// The submissions before a given one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct Neighbours {
     /// It is superseded itself, and does not count for others.
     pub superseded: bool,
     /// The same pseudonym for all subjects of one person: one of theirs.
@@ -63,8 +63,8 @@ pub struct Line {
 /// Finds the submissions before each of these, in their order, in one script.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
-pub async fn find(redis: &Redis, asked: &[(Line, Place)]) -> Result<Vec<Found>, Error> {
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn find(redis: &Redis, asked: &[(Line, Position)]) -> Result<Vec<Neighbours>, Error> {
     if asked.is_empty() {
         return Ok(Vec::new());
     }
@@ -76,15 +76,15 @@ pub async fn find(redis: &Redis, asked: &[(Line, Place)]) -> Result<Vec<Found>, 
     }
     let reply = redis.eval(lua!("subjects/previous.lua"), &keys, arguments).await?;
     let (parts, rest) = reply.as_chunks::<8>();
-    let found: Option<Vec<Found>> = parts
+    let found: Option<Vec<Neighbours>> = parts
         .iter()
         .map(|[superseded, person, previous @ .., first, first_site, first_at]| {
             let past = |[id, site, at]: [&RedisResult; 3]| match string(id)?.as_str() {
                 "" => Some(Past::None),
                 "?" => Some(Past::Unknown),
-                id => Some(Past::Known(Place { at: integer(at)?, id: id.to_owned(), site: string(site)? })),
+                id => Some(Past::Known(Position { at: integer(at)?, id: id.to_owned(), site: string(site)? })),
             };
-            Some(Found {
+            Some(Neighbours {
                 superseded: string(superseded)? == "1",
                 person: string(person)?,
                 previous: past(previous.each_ref())?,

@@ -18,7 +18,7 @@ use crate::wire::entry::Submission;
 
 /// A submission of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filed<T = String> {
+pub struct Listed<T = String> {
     /// When it was written, milliseconds since the epoch.
     pub at_ms: i64,
     /// The site.
@@ -29,10 +29,10 @@ pub struct Filed<T = String> {
     pub id: T,
 }
 
-impl<'a> Filed<&'a str> {
+impl<'a> Listed<&'a str> {
     /// The timeline entry of a submission; none if it does not say when it was written.
     pub fn of(submission: &'a Submission) -> Option<Self> {
-        Some(Filed {
+        Some(Listed {
             at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
             site: &submission.site_id,
             what: submission.instrument.as_ref().unwrap_or(&submission.kind),
@@ -41,18 +41,18 @@ impl<'a> Filed<&'a str> {
     }
 }
 
-impl<T: AsRef<str>> Filed<T> {
+impl<T: AsRef<str>> Listed<T> {
     /// Its member in the set.
     pub fn member(&self) -> String {
         [self.id.as_ref(), " ", self.site.as_ref(), " ", self.what.as_ref()].concat()
     }
 }
 
-impl Filed {
+impl Listed {
     fn read(at_ms: i64, member: &str) -> Option<Self> {
         let mut parts = member.split(' ').map(str::to_owned);
         let (id, site, what) = (parts.next()?, parts.next()?, parts.next()?);
-        parts.next().is_none().then_some(Filed { at_ms, site, what, id })
+        parts.next().is_none().then_some(Listed { at_ms, site, what, id })
     }
 
     /// The cursor that continues after this submission, for clients.
@@ -64,19 +64,19 @@ impl Filed {
     pub fn from_cursor(cursor: &str) -> Option<Self> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let (at_ms, member) = text.split_once(' ')?;
-        Filed::read(at_ms.parse().ok()?, member)
+        Listed::read(at_ms.parse().ok()?, member)
     }
 }
 
 /// The filter of a list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct Filter<'a> {
     /// Only those of this instrument or kind.
     pub what: Option<&'a str>,
     /// The latest first.
     pub latest_first: bool,
     /// Those after this one.
-    pub after: Option<&'a Filed>,
+    pub after: Option<&'a Listed>,
     /// The most submissions.
     pub limit: usize,
 }
@@ -84,15 +84,15 @@ pub struct Wanted<'a> {
 /// Lists the submissions of subjects. Returns also whether there are more.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away).
-pub async fn list(redis: &Redis, subjects: &[String], wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn list(redis: &Redis, subjects: &[String], wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
     let (mut all, mut more) = (Vec::new(), false);
     for subject in subjects {
         let (filed, further) = of_one(redis, subject, wanted).await?;
         all.extend(filed);
         more |= further;
     }
-    let place = |filed: &Filed| (filed.at_ms, filed.member());
+    let place = |filed: &Listed| (filed.at_ms, filed.member());
     if subjects.len() > 1 {
         all.sort_by_key(place);
         if wanted.latest_first {
@@ -105,7 +105,7 @@ pub async fn list(redis: &Redis, subjects: &[String], wanted: Wanted<'_>) -> Res
     Ok((all, more))
 }
 
-async fn of_one(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(Vec<Filed>, bool), Error> {
+async fn of_one(redis: &Redis, pseudonym: &str, wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
     let key = names::filed(pseudonym);
     let (at, member) = wanted.after.map_or((0, String::new()), |after| (after.at_ms, after.member()));
     let arguments = vec![
@@ -119,8 +119,8 @@ async fn of_one(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(V
     let read = || {
         let (more, entries) = reply.split_first()?;
         let (pairs, rest) = entries.as_chunks::<2>();
-        let filed = pairs.iter().map(|[at, member]| Filed::read(integer(at)?, &string(member)?));
-        let filed: Option<Vec<Filed>> = filed.collect();
+        let filed = pairs.iter().map(|[at, member]| Listed::read(integer(at)?, &string(member)?));
+        let filed: Option<Vec<Listed>> = filed.collect();
         Some((filed.filter(|_| rest.is_empty())?, string(more)? == "1"))
     };
     read().ok_or_else(|| unexpected("filed"))
@@ -129,7 +129,7 @@ async fn of_one(redis: &Redis, pseudonym: &str, wanted: Wanted<'_>) -> Result<(V
 /// Removes a submission from its subject's list, where it is stored as this member.
 ///
 /// # Errors
-/// [`Kind::Away`](platform::Kind::Away); doing it again is safe.
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
 pub async fn remove(redis: &Redis, pseudonym: &str, member: String) -> Result<(), Error> {
     redis.command("ZREM", vec![text(names::filed(pseudonym)), text(member)]).await.map(|_| ())
 }
@@ -140,12 +140,12 @@ mod tests {
 
     #[test]
     fn a_cursor_names_a_submission_and_nothing_else_is_one() {
-        let filed = Filed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into() };
-        assert_eq!(Filed::from_cursor(&filed.cursor()), Some(filed));
+        let filed = Listed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into() };
+        assert_eq!(Listed::from_cursor(&filed.cursor()), Some(filed));
         for text in
             ["", "AAAA", "not base64!", &URL_SAFE_NO_PAD.encode("x a 1 phq-9"), &URL_SAFE_NO_PAD.encode("1 a 1")]
         {
-            assert_eq!(Filed::from_cursor(text), None, "{text}");
+            assert_eq!(Listed::from_cursor(text), None, "{text}");
         }
     }
 }

@@ -226,7 +226,7 @@ pub struct Record<T = String, S = Submission> {
     pub alerts: Vec<String>,
     /// The evaluation beside the scores.
     #[serde(default, skip_serializing_if = "Evaluation::is_nothing")]
-    pub judged: Evaluation,
+    pub evaluation: Evaluation,
 }
 
 /// A stored submission without its content, which the reader skips: it may be large, and lists have many.

@@ -11,7 +11,7 @@ const DIGITS: usize = 16;
 
 /// The contents of an idempotency record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
+pub struct IdempotencyRecord {
     /// The study.
     pub study: String,
     /// The site.
@@ -22,13 +22,13 @@ pub struct Mark {
     pub erased: bool,
 }
 
-impl Mark {
+impl IdempotencyRecord {
     /// Reads an idempotency record.
     pub fn read(mark: &str) -> Option<Self> {
         let (hash, facts) = mark.split_once(' ')?;
         let mut words = facts.split(' ').map(str::to_owned);
         let (study, site, received_at) = (words.next()?, words.next()?, words.next()?);
-        Some(Mark { study, site, received_at, erased: hash == "erased" })
+        Some(IdempotencyRecord { study, site, received_at, erased: hash == "erased" })
     }
 }
 
@@ -65,10 +65,12 @@ mod tests {
         let mark =
             write("00ff", ["A", "1"], "2026-03-01T08:00:00.000Z", "0123456789abcdef0123456789abcdef", "lab", None);
         assert_eq!(mark, "00ff A 1 2026-03-01T08:00:00.000Z 0123456789abcdef /lab");
-        let read = Mark::read(&mark).unwrap();
+        let read = IdempotencyRecord::read(&mark).unwrap();
         assert_eq!((&*read.study, &*read.site, read.erased), ("A", "1", false));
         assert_eq!((&*read.received_at, received_at("A 1 then who what")), ("2026-03-01T08:00:00.000Z", "then"));
         assert!(write("00ff", ["A", "1"], "", "x", "response", Some("phq-9")).ends_with(" x phq-9"));
-        assert!(Mark::read("erased A 1 then").unwrap().erased && Mark::read("00ff A 1").is_none());
+        assert!(
+            IdempotencyRecord::read("erased A 1 then").unwrap().erased && IdempotencyRecord::read("00ff A 1").is_none()
+        );
     }
 }

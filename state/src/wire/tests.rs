@@ -60,7 +60,7 @@ prop_compose! {
             }),
             scores: if given[2] { vec![score.clone(), score] } else { Vec::new() },
             alerts: two(3),
-            judged: Evaluation {
+            evaluation: Evaluation {
                 rules: given[4].then_some(RulesUsed { version: counts.2, unreadable: given[5] }),
                 ..Evaluation::default()
             },

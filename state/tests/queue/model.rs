@@ -10,7 +10,7 @@ const TURN: i64 = 64 << 10;
 
 /// The state of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     Waits,
     /// This worker holds it. With a tilde before its number, it rests.
     Held(String),
@@ -28,7 +28,7 @@ pub(crate) struct Queued {
     pub(crate) cost: usize,
     /// When it came in, milliseconds.
     pub(crate) came: i64,
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     /// The workers that held it when it was lost.
     pub(crate) lost: Vec<String>,
     pub(crate) erased: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = (&String, &Queued)> {
-        self.queued.iter().filter(|(_, one)| one.place != Place::Finished)
+        self.queued.iter().filter(|(_, one)| one.place != Location::Finished)
     }
 
     /// Submissions of a key that wait or are held.
@@ -60,7 +60,7 @@ impl Model {
     }
 
     fn waiting(&self) -> BTreeSet<String> {
-        self.queued.values().filter(|one| one.place == Place::Waits).map(|one| one.key.clone()).collect()
+        self.queued.values().filter(|one| one.place == Location::Waits).map(|one| one.key.clone()).collect()
     }
 
     pub(crate) fn waits(&self) -> bool {
@@ -91,7 +91,7 @@ impl Model {
             assert!(*most - *least <= 2 * TURN.max(self.largest), "{key} and {other} are not served alike");
         }
         for id in ids {
-            self.queued.get_mut(id).unwrap().place = Place::Held(worker.to_owned());
+            self.queued.get_mut(id).unwrap().place = Location::Held(worker.to_owned());
         }
         let waiting = self.waiting();
         self.served.retain(|(one, other), _| waiting.contains(one) && waiting.contains(other));
@@ -99,7 +99,7 @@ impl Model {
 
     /// A worker was declared dead, or a rest has ended.
     pub(crate) fn bury(&mut self, holder: &str) {
-        let held = Place::Held(holder.to_owned());
+        let held = Location::Held(holder.to_owned());
         let mut entries: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for one in self.queued.values().filter(|one| one.place == held) {
             let (count, cost) = entries.entry(one.entry.clone()).or_default();
@@ -107,7 +107,7 @@ impl Model {
         }
         let returned = self.returned.clone();
         for (id, one) in self.queued.iter_mut().filter(|(_, one)| one.place == held) {
-            one.place = Place::Waits;
+            one.place = Location::Waits;
             if !holder.starts_with('~') {
                 one.lost.push(holder.to_owned());
                 let died = one.lost.iter().filter(|worker| !returned.contains(*worker)).count();
@@ -137,7 +137,7 @@ impl Model {
             one.entry = entry;
         }
         // Each entry waits in one flow or is held by one worker.
-        let mut places: BTreeMap<String, (String, Place)> = BTreeMap::new();
+        let mut places: BTreeMap<String, (String, Location)> = BTreeMap::new();
         for (flow, members) in &now.flows {
             let came: Vec<(u64, u64)> = members.iter().map(|member| came(member)).collect();
             assert!(
@@ -146,13 +146,13 @@ impl Model {
             );
             for member in members {
                 let entry = member.split(' ').next().unwrap();
-                let before = places.insert(entry.to_owned(), (flow.clone(), Place::Waits));
+                let before = places.insert(entry.to_owned(), (flow.clone(), Location::Waits));
                 assert_eq!(before, None, "{entry} waits twice");
             }
         }
         for (entry, held) in &now.held {
             let (holder, flow) = (held.split(['.', ' ']).next().unwrap(), held.splitn(4, ' ').last().unwrap());
-            let before = places.insert(entry.clone(), (flow.to_owned(), Place::Held(holder.to_owned())));
+            let before = places.insert(entry.clone(), (flow.to_owned(), Location::Held(holder.to_owned())));
             assert_eq!(before, None, "{entry} waits and is held");
             assert!(
                 now.holders.iter().any(|one| one == holder),
@@ -182,7 +182,7 @@ impl Model {
     /// Exactly those that have something waiting take turns.
     fn check_rings(&self, now: &Snapshot) {
         let mut rings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for one in self.queued.values().filter(|one| one.place == Place::Waits) {
+        for one in self.queued.values().filter(|one| one.place == Location::Waits) {
             let (study, site) = one.scope.split_once('|').unwrap();
             let studies = format!(":{}", one.key);
             rings.entry(String::new()).or_default().insert(one.key.clone());

@@ -31,7 +31,7 @@ use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Door, Enqueued, Finished, FollowUps};
 
-use crate::model::{Model, Place, Queued};
+use crate::model::{Location, Model, Queued};
 use crate::redis::{command, door, end_lease, snapshot, submission};
 
 const CAPACITY: usize = 40;
@@ -255,7 +255,7 @@ impl<'a> World<'a> {
             };
             assert_eq!(outcome, expected, "{id}");
             if outcome == Enqueued::Queued {
-                let (place, lost, entry, key) = (Place::Waits, Vec::new(), String::new(), key.clone());
+                let (place, lost, entry, key) = (Location::Waits, Vec::new(), String::new(), key.clone());
                 let queued = Queued { entry, key, scope, cost, came: 0, place, lost, erased: false };
                 self.model.queued.insert(id, queued);
             }
@@ -302,7 +302,7 @@ impl<'a> World<'a> {
         for (entry, attempt, all) in &entries {
             for id in all {
                 let one = &self.model.queued[id];
-                assert_eq!(one.place, Place::Waits, "nobody gets what somebody has: {id}");
+                assert_eq!(one.place, Location::Waits, "nobody gets what somebody has: {id}");
                 assert_eq!(*attempt, self.model.attempt(one), "{id}");
             }
             let key = self.model.queued[&all[0]].key.clone();
@@ -317,7 +317,7 @@ impl<'a> World<'a> {
             return;
         }
         let entries = self.workers[worker].take(half);
-        let held = Place::Held(self.name(worker).to_owned());
+        let held = Location::Held(self.name(worker).to_owned());
         let (mut finished, mut ends, mut erased) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, all) in &entries {
             let gone: Vec<&String> = all.iter().filter(|id| self.model.queued[*id].erased).collect();
@@ -342,7 +342,7 @@ impl<'a> World<'a> {
         self.heard(worker).await;
         for id in ends {
             self.model.pushed.push(format!("after {id}"));
-            self.model.queued.get_mut(&id).unwrap().place = Place::Finished;
+            self.model.queued.get_mut(&id).unwrap().place = Location::Finished;
         }
         // The rest of an entry with an erased submission is ended without that one, and here without follow-ups.
         let rest = entries.into_iter().filter(|(_, all)| all.iter().any(|id| erased.contains(id)));
@@ -361,7 +361,7 @@ impl<'a> World<'a> {
         assert_eq!((ended.count, ended.erased.len()), (ends.len(), 0));
         self.heard(worker).await;
         for id in ends {
-            self.model.queued.get_mut(&id).unwrap().place = Place::Finished;
+            self.model.queued.get_mut(&id).unwrap().place = Location::Finished;
         }
     }
 
@@ -373,10 +373,10 @@ impl<'a> World<'a> {
         for (entry, all) in entries {
             for id in all {
                 let one = self.model.queued.get_mut(&id).unwrap();
-                if one.place == Place::Held(name.clone()) && one.entry == entry {
+                if one.place == Location::Held(name.clone()) && one.entry == entry {
                     let rest = held[&entry].split([' ', '.']).next().unwrap().to_owned();
                     assert!(rest.starts_with('~'), "{rest}");
-                    one.place = Place::Held(rest.clone());
+                    one.place = Location::Held(rest.clone());
                     self.alive.insert(rest);
                 }
             }

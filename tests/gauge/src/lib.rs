@@ -64,7 +64,7 @@ async fn handle(_request: Request) -> Result<Response<FullBody<Bytes>>> {
             submission,
             scored_with: Some(with),
             scores,
-            judged: Evaluation::default(),
+            evaluation: Evaluation::default(),
             alerts: Vec::new(),
         };
         let entity = names::submission(&record.submission.submission_id);

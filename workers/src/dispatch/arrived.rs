@@ -13,13 +13,13 @@ use state::wire::entry::Alert;
 
 /// The part of the record that identifies the self-check.
 #[derive(Deserialize)]
-struct Stored {
-    submission: Said,
+struct StoredRecord {
+    submission: StoredSubmission,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Said {
+struct StoredSubmission {
     received_at: String,
 }
 
@@ -28,7 +28,7 @@ pub(crate) async fn note(store: &Store, probes: Vec<(String, Alert)>) -> Result<
     if probes.is_empty() {
         return Ok(Vec::new());
     }
-    let record: Option<Stored> = store.get(names::SELF_CHECK_RECORD).await?;
+    let record: Option<StoredRecord> = store.get(names::SELF_CHECK_RECORD).await?;
     let mut changes = Vec::with_capacity(probes.len());
     for (entry, alert) in probes {
         let mut change = Change::default();

@@ -11,7 +11,7 @@ use domain::{Severity, Timestamp};
 use platform::kv::Store;
 use platform::{Error, clock, log};
 use state::alerts::change::{self, Change};
-use state::alerts::{self, Found, Happening, Raising, Taken};
+use state::alerts::{self, Happening, Loaded, Raising, Reserve};
 use state::health::self_check;
 use state::names;
 use state::queue::Claimed;
@@ -30,7 +30,7 @@ impl Cases {
         self.0.get(id)?.upgrade()
     }
 
-    fn add(&mut self, alert: Alert, found: Found) -> Rc<Case> {
+    fn add(&mut self, alert: Alert, found: Loaded) -> Rc<Case> {
         // Alerts without a job are forgotten when there are many.
         if self.0.len() > 4096 {
             self.0.retain(|_, case| case.strong_count() > 0);
@@ -96,7 +96,7 @@ pub(crate) async fn raise(
     }
     let now = clock::now();
     let raisings: Vec<Raising<'_>> = raised.iter().map(|(id, alert)| Raising { alert, entry: Some(id) }).collect();
-    let taken = Taken::By(holder);
+    let taken = Reserve::By(holder);
     let found = alerts::raise_all(&config.redis, store, &rules.routes, &rules.silences, &raisings, taken, now).await?;
     let mut jobs = Vec::new();
     for ((_, alert), raised) in raised.into_iter().zip(found) {
@@ -236,7 +236,8 @@ async fn carry(
             Some(None) => {}
             None => {
                 let found = alerts::load(&config.redis, store, &id).await?;
-                let went_with_it = |found: &Found| *found.state.phase() == Phase::Grouped { leader: leader.to_owned() };
+                let went_with_it =
+                    |found: &Loaded| *found.state.phase() == Phase::Grouped { leader: leader.to_owned() };
                 if found.as_ref().is_some_and(went_with_it) {
                     alerts::raise_again(&config.redis, &alert).await?;
                 }

@@ -9,7 +9,7 @@ use domain::alert::state::{Delivery, Event, Hold};
 use domain::{Severity, Timestamp};
 use platform::{Error, clock};
 use state::alerts::change::Change;
-use state::alerts::{Found, facts_of};
+use state::alerts::{Loaded, facts_of};
 use state::queue::holder::Holder;
 use state::wire::entry::{Alert, Attempt, Attempts, Due, Work};
 
@@ -18,7 +18,7 @@ use crate::dispatch::config::Rules;
 /// An alert, with its state as this worker knows it.
 pub(crate) struct Case {
     pub(crate) alert: Alert,
-    pub(crate) found: RefCell<Found>,
+    pub(crate) found: RefCell<Loaded>,
 }
 
 /// Ensures that work comes back if this worker dies.

@@ -15,7 +15,7 @@ use domain::alert::retry::Outcome;
 use domain::alert::state::Hold;
 use domain::{Severity, Timestamp};
 use platform::{Error, clock};
-use state::alerts::receivers::{self, Admitted, Closed, Wanted};
+use state::alerts::receivers::{self, Admitted, CallRequest, Closed};
 use state::queue::holder::Holder;
 
 use crate::dispatch::config::{Config, LONGEST_WAIT, Rules};
@@ -162,12 +162,12 @@ impl Lanes {
             // A little longer than the call: if the slot came back early, one call too many could run.
             let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(500);
             let back = self.lanes.get_mut(id).map(|lane| std::mem::take(&mut lane.back)).unwrap_or_default();
-            asked.push(Wanted { receiver, count: *count, longest_ms, back });
+            asked.push(CallRequest { receiver, count: *count, longest_ms, back });
             longest_calls.push(longest);
         }
         let limits = rules.routes.breaker;
         let admitted = receivers::admit(&config.redis, holder, &limits, &asked, now).await?;
-        for ((Wanted { receiver, .. }, longest), admitted) in asked.into_iter().zip(longest_calls).zip(admitted) {
+        for ((CallRequest { receiver, .. }, longest), admitted) in asked.into_iter().zip(longest_calls).zip(admitted) {
             let Some(lane) = self.lanes.get_mut(&receiver.id) else { continue };
             let before = lane.waiting.len();
             for place in &admitted.places {

@@ -5,7 +5,7 @@ use platform::kv::{Batch, Store};
 use platform::{Error, clock, log};
 use state::alerts::change::{self, Change};
 use state::alerts::receivers;
-use state::alerts::{self, Found, Happening, Stepped};
+use state::alerts::{self, Happening, Loaded, Stepped};
 use state::names;
 use state::wire::entry::{Due, Work};
 
@@ -18,7 +18,7 @@ use crate::dispatch::lanes::Lanes;
 struct Pending {
     job: Job,
     what: What,
-    before: Found,
+    before: Loaded,
     step: Step,
 }
 

@@ -62,7 +62,7 @@ pub(crate) enum Past {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
     /// To know of an earlier evaluation: it is handed out again, or its study has rules of its own.
-    pub(crate) maybe_judged: bool,
+    pub(crate) maybe_decided: bool,
     /// Its subject's earlier submissions.
     pub(crate) history: bool,
     /// The risk service.
@@ -89,8 +89,8 @@ pub(crate) fn wanted<'a>(
     for (place, work) in work.iter().enumerate() {
         let Work::Score(claimed, entry) = work else { continue };
         let mut needs = scorer.needs(entry, risk);
-        needs.maybe_judged |= claimed.attempt > 1;
-        if needs.maybe_judged || needs.history || needs.risk {
+        needs.maybe_decided |= claimed.attempt > 1;
+        if needs.maybe_decided || needs.history || needs.risk {
             wanted.push((place, &**entry, needs));
         }
     }
@@ -167,15 +167,15 @@ async fn decide<'a>(
 
 /// The part of a record that names its subject and its alerts.
 #[derive(Deserialize)]
-struct Stored {
+struct StoredRecord {
     state: State,
     alerts: Vec<String>,
-    submission: Said,
+    submission: StoredSubmission,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Said {
+struct StoredSubmission {
     hash: String,
     received_at: String,
 }
@@ -183,8 +183,8 @@ struct Said {
 /// The alerts of an entry, if it was evaluated before.
 async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error> {
     let own = &entry.submission;
-    let record: Option<Stored> = store.get(&names::submission(&own.submission_id)).await?;
-    let same = |record: &Stored| {
+    let record: Option<StoredRecord> = store.get(&names::submission(&own.submission_id)).await?;
+    let same = |record: &StoredRecord| {
         let stored = &record.submission;
         record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at
     };

@@ -16,7 +16,7 @@ use crate::score::rules::Rules;
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Decided {
     pub(crate) alerts: Vec<Alert>,
-    pub(crate) judged: Evaluation,
+    pub(crate) evaluation: Evaluation,
 }
 
 /// The rule id of the alert which says that the study's rules could not be applied.
@@ -55,13 +55,13 @@ pub(crate) fn response(
         let reason = "the study's rules do not fit the instrument's definition: only its own were applied";
         alerts.push(said(entry, UNREADABLE, Severity::Moderate, "study-rules-unreadable", reason.to_owned()));
     }
-    let judged = Evaluation {
+    let evaluation = Evaluation {
         grades: Vec::new(),
         rules: own.used,
         history: context.past.as_ref().map(used),
         risk: context.risk.clone(),
     };
-    Decided { alerts, judged }
+    Decided { alerts, evaluation }
 }
 
 /// Evaluates a report.
@@ -76,7 +76,7 @@ pub(crate) fn report(rules: &mut Rules, entry: &Entry, context: &Context) -> Dec
     let raised = report_rules::alerts(rules, &Facts::of(&submission.content, &grades));
     Decided {
         alerts: raised.iter().map(|raised| alert(entry, raised)).collect(),
-        judged: Evaluation {
+        evaluation: Evaluation {
             grades: grades.into_iter().map(shown).collect(),
             rules: used_rules,
             history: context.past.as_ref().map(used),

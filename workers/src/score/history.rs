@@ -21,7 +21,7 @@ use platform::{Error, log};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use state::names;
-use state::subjects::previous::{self, Found, Line, Place};
+use state::subjects::previous::{self, Line, Neighbours, Position};
 use state::wire::entry::{State, Submission};
 use state::wire::evaluation::HistoryUsed;
 
@@ -31,7 +31,7 @@ use crate::score::context::{Past, READS, Wanting};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The line of a submission, and its place there; none for submissions that are never compared.
-fn placed(submission: &Submission) -> Option<(Line, Place)> {
+fn placed(submission: &Submission) -> Option<(Line, Position)> {
     let what = match (&submission.instrument, submission.kind.as_str()) {
         (Some(what), _) => what,
         (None, "lab") => &submission.kind,
@@ -39,7 +39,7 @@ fn placed(submission: &Submission) -> Option<(Line, Place)> {
     };
     let at = Timestamp::parse(&submission.authored_at)?.millis();
     let line = Line { subject: submission.subject.clone(), what: what.clone() };
-    Some((line, Place { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
+    Some((line, Position { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
 }
 
 /// The part of an earlier submission that is compared. Its content may be large, and is not kept.
@@ -64,10 +64,10 @@ fn numbers<'a>(scores: impl Iterator<Item = (&'a String, &'a Option<Value>)>) ->
 
 /// The part of a stored record that is compared.
 #[derive(Deserialize)]
-struct Stored {
+struct StoredScores {
     state: State,
     scores: Vec<StoredScore>,
-    submission: Said,
+    submission: StoredContent,
 }
 
 #[derive(Deserialize)]
@@ -77,13 +77,13 @@ struct StoredScore {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct StoredContent {
     content: Map<String, Value>,
 }
 
 /// Reads the earlier submissions and the laboratory baselines of all that want them, in their order.
 pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) -> Vec<(Option<Past>, Vec<Baseline>)> {
-    let asked: Vec<(&Wanting<'_>, (Line, Place))> = wanting
+    let asked: Vec<(&Wanting<'_>, (Line, Position))> = wanting
         .iter()
         .filter(|wanting| wanting.needs.history)
         .filter_map(|wanting| Some((wanting, placed(&wanting.entry.submission)?)))
@@ -113,10 +113,10 @@ pub(crate) async fn read(redis: &Redis, store: &Store, wanting: &[Wanting<'_>]) 
 /// For each of those that ask, in their order: the submissions before it, and its baselines.
 type Earliers = Vec<(Past, Vec<Baseline>)>;
 
-async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place))]) -> Result<Earliers, Error> {
-    let places: Vec<(Line, Place)> = asked.iter().map(|(_, placed)| placed.clone()).collect();
+async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Position))]) -> Result<Earliers, Error> {
+    let places: Vec<(Line, Position)> = asked.iter().map(|(_, placed)| placed.clone()).collect();
     let found = previous::find(&redis.within(PATIENCE), &places).await?;
-    let mut batch: BTreeMap<(String, &str), BTreeMap<&Place, &Wanting<'_>>> = BTreeMap::new();
+    let mut batch: BTreeMap<(String, &str), BTreeMap<&Position, &Wanting<'_>>> = BTreeMap::new();
     for ((wanting, (line, place)), found) in asked.iter().zip(&found) {
         if !found.superseded {
             batch.entry((found.person.clone(), &line.what)).or_default().insert(place, wanting);
@@ -128,7 +128,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
         .map(|((line, place), found)| {
             let beside = batch.get(&(found.person.clone(), line.what.as_str()));
             let before =
-                || beside.into_iter().flat_map(|beside| beside.range::<&Place, _>(..place)).map(|(place, _)| *place);
+                || beside.into_iter().flat_map(|beside| beside.range::<&Position, _>(..place)).map(|(place, _)| *place);
             choose(found, before().next_back(), before().next())
         })
         .collect();
@@ -148,7 +148,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
     let mut records: BTreeMap<&str, Earlier> = BTreeMap::new();
     for some in stored.chunks(READS) {
         let read = some.iter().map(async |id| {
-            let record: Stored = store.get(&names::submission(id)).await.ok()??;
+            let record: StoredScores = store.get(&names::submission(id)).await.ok()??;
             let scores = record.scores.iter().map(|score| (&score.id, &score.value));
             (record.state == State::Scored).then(|| Earlier::of(scores, &record.submission.content))
         });
@@ -170,7 +170,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
     };
     let elsewhere =
         |past: &previous::Past, site: &str| matches!(past, previous::Past::Known(place) if place.site != site);
-    let of = |((previous, baseline), (_, place)): (&(previous::Past, previous::Past), &(Line, Place))| {
+    let of = |((previous, baseline), (_, place)): (&(previous::Past, previous::Past), &(Line, Position))| {
         let previous_elsewhere = elsewhere(previous, &place.site);
         let baseline_elsewhere = elsewhere(baseline, &place.site);
         let (Some(previous), Some(baseline)) = (had(previous), had(baseline)) else {
@@ -192,9 +192,9 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Place
 }
 
 /// Chooses the previous and the first submission, among those of the list and those of the batch.
-fn choose(found: Found, last: Option<&Place>, first: Option<&Place>) -> (previous::Past, previous::Past) {
+fn choose(found: Neighbours, last: Option<&Position>, first: Option<&Position>) -> (previous::Past, previous::Past) {
     use previous::Past;
-    let either = |index: Past, beside: Option<&Place>, later: bool| match (index, beside) {
+    let either = |index: Past, beside: Option<&Position>, later: bool| match (index, beside) {
         (Past::Known(known), Some(beside)) if (*beside > known) == later => Past::Known(beside.clone()),
         (Past::None, Some(beside)) => Past::Known(beside.clone()),
         (index, _) => index,
@@ -208,12 +208,12 @@ mod tests {
 
     use super::*;
 
-    fn place(at: i64, id: &str) -> Place {
-        Place { at, id: id.to_owned(), site: "1".to_owned() }
+    fn place(at: i64, id: &str) -> Position {
+        Position { at, id: id.to_owned(), site: "1".to_owned() }
     }
 
-    fn check(index: (Past, Past), batch: Option<(Place, Place)>, expected: (Past, Past)) {
-        let found = Found { superseded: false, person: "p".to_owned(), previous: index.0, baseline: index.1 };
+    fn check(index: (Past, Past), batch: Option<(Position, Position)>, expected: (Past, Past)) {
+        let found = Neighbours { superseded: false, person: "p".to_owned(), previous: index.0, baseline: index.1 };
         let (last, first) = batch.unzip();
         assert_eq!(choose(found, last.as_ref(), first.as_ref()), expected);
     }

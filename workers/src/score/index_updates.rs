@@ -11,7 +11,7 @@ use domain::Timestamp;
 use state::figures::monthly;
 use state::names;
 use state::queue::FollowUps;
-use state::subjects::timeline::Filed;
+use state::subjects::timeline::Listed;
 use state::wire::entry::Submission;
 
 /// The follow-ups of a submission that was scored and raised alerts of these severities.
@@ -20,7 +20,7 @@ pub(crate) fn follow_ups<'a>(
     severities: impl Iterator<Item = &'a str>,
     follow_ups: &mut FollowUps,
 ) {
-    if let Some(filed) = Filed::of(submission) {
+    if let Some(filed) = Listed::of(submission) {
         follow_ups.index(&names::filed(&submission.subject), filed.at_ms, &filed.member());
     }
     if let (Some(received), Some(instrument)) = (Timestamp::parse(&submission.received_at), &submission.instrument) {

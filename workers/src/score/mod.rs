@@ -33,7 +33,7 @@ use state::queue::holder::Holder;
 use state::queue::{self, Claim};
 
 use record::Scorer;
-use work::Bench;
+use work::Batches;
 
 /// The most submissions of one claim, one transaction and one finish.
 const BATCH: usize = 4096;
@@ -77,7 +77,7 @@ pub fn drain(budget: Duration) -> LocalBoxFuture<'static, Result<usize, Error>> 
 async fn score_for(budget: Duration) -> Result<usize, Error> {
     let Config { redis, max_attempts, remembered, risk } = config::load(Config::read).await?;
     let holder = Holder::new();
-    let bench = Bench { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };
+    let bench = Batches { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };
 
     let deadline = Deadline::after(budget);
     let claim = || queue::claim(&redis, Queue::Score, Claim { count: BATCH, holder: &holder, leave: true });
@@ -94,25 +94,25 @@ async fn score_for(budget: Duration) -> Result<usize, Error> {
         // Frees the memory of the stored batch before the next one needs it.
         let stored = match scored {
             Ok(mut scored) => bench.store(std::mem::take(&mut scored.batch)).await.map(|()| scored),
-            Err(away) => Err(away),
+            Err(unavailable) => Err(unavailable),
         };
         let (ended, next) = (ending.await, next.await);
         let scored = match stored {
             Ok(scored) => scored,
-            Err(away) => {
+            Err(unavailable) => {
                 let claimed = entries.into_iter().chain(next.into_iter().flat_map(|(_, next)| next));
                 let ids = claimed.map(|entry| entry.id);
                 queue::release(&redis, Queue::Score, &holder, ids, PAUSE).await?;
-                return Err(away);
+                return Err(unavailable);
             }
         };
         total += ended?;
         ending = Prefetch::begin(bench.end(scored)).await;
         (revision, entries) = match next {
             Ok(next) => next,
-            Err(away) => {
+            Err(unavailable) => {
                 ending.await?;
-                return Err(away);
+                return Err(unavailable);
             }
         };
     }

@@ -46,14 +46,14 @@ const PATIENCE_MS: u64 = 60_000;
 const AGAIN_MS: u64 = 1000;
 
 /// A look, with its result.
-pub(crate) struct Look {
-    asked: expected::Look,
-    found: Found,
+pub(crate) struct Check {
+    asked: expected::Check,
+    found: Finding,
 }
 
 /// The result of a look.
 #[derive(Default)]
-enum Found {
+enum Finding {
     /// No submission is expected.
     #[default]
     Nothing,
@@ -85,7 +85,7 @@ pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut
 }
 
 /// Schedules the look at another time.
-fn again(look: &expected::Look, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
+fn again(look: &expected::Check, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
     follow_ups.delay(at.millis(), &look.flow(), &look.payload()?);
     Ok(())
 }
@@ -96,9 +96,9 @@ pub(crate) async fn look(
     rules: &Rules,
     work: &mut [Work<'_>],
 ) -> Result<(), Error> {
-    let mut looks: Vec<(&Claimed, &mut Look)> = work
+    let mut looks: Vec<(&Claimed, &mut Check)> = work
         .iter_mut()
-        .filter_map(|work| if let Work::Look(claimed, look) = work { Some((*claimed, look)) } else { None })
+        .filter_map(|work| if let Work::Check(claimed, look) = work { Some((*claimed, look)) } else { None })
         .collect();
     let (store, now) = (Store::open().await?, clock::now());
     let aside: Vec<&str> = looks.iter().map(|(claimed, _)| claimed.id.as_str()).collect();
@@ -120,8 +120,8 @@ pub(crate) async fn look(
     let mut silences: Vec<(&str, &mut Silence)> = looks
         .iter_mut()
         .filter_map(|(claimed, look)| match &mut look.found {
-            Found::Silence(silence) => Some((claimed.id.as_str(), &mut **silence)),
-            Found::Nothing | Found::Wait(_) => None,
+            Finding::Silence(silence) => Some((claimed.id.as_str(), &mut **silence)),
+            Finding::Nothing | Finding::Wait(_) => None,
         })
         .collect();
     let pins = silences.iter().map(|(id, silence)| Ok(((*id).to_owned(), kv::json(silence)?)));
@@ -150,22 +150,22 @@ struct By<'a> {
 #[derive(Deserialize)]
 struct Last {
     state: State,
-    submission: Said,
+    submission: StoredSubmission,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Said {
+struct StoredSubmission {
     submission_id: String,
     subject: String,
     site_id: String,
     received_at: String,
 }
 
-impl Look {
+impl Check {
     /// A look that has no result yet.
-    pub(crate) fn asked(asked: expected::Look) -> Self {
-        Look { asked, found: Found::Nothing }
+    pub(crate) fn asked(asked: expected::Check) -> Self {
+        Check { asked, found: Finding::Nothing }
     }
 
     /// Its site, in the form that flows use.
@@ -174,23 +174,23 @@ impl Look {
         flow.split_once('|').map_or_else(String::new, |(_, site)| site.to_owned())
     }
 
-    async fn find(&self, by: &By<'_>) -> Result<Found, Error> {
-        let rules = by.rules.overdue(&self.asked.study, &self.asked.awaited);
+    async fn find(&self, by: &By<'_>) -> Result<Finding, Error> {
+        let rules = by.rules.overdue(&self.asked.study, &self.asked.expected);
         if rules.is_empty() {
-            return Ok(Found::Nothing);
+            return Ok(Finding::Nothing);
         }
-        let Some((last, received)) = self.last_of_person(by).await? else { return Ok(Found::Nothing) };
-        let judged = overdue::judge(rules, &self.asked.awaited, by.now.ms_since(received));
-        let next = judged.look_after_ms.map(|after| received.plus_ms(after));
+        let Some((last, received)) = self.last_of_person(by).await? else { return Ok(Finding::Nothing) };
+        let verdict = overdue::judge(rules, &self.asked.expected, by.now.ms_since(received));
+        let next = verdict.look_after_ms.map(|after| received.plus_ms(after));
         if last.subject != self.asked.subject {
             // The subject that sent it has a look of its own. This look continues, in case the link is taken back.
-            return Ok(Found::Wait(next.unwrap_or_else(|| by.now.plus_ms(overdue::LOOK_MS))));
+            return Ok(Finding::Wait(next.unwrap_or_else(|| by.now.plus_ms(overdue::LOOK_MS))));
         }
-        let Some(latest) = judged.missed.iter().map(|missed| received.plus_ms(missed.after_ms)).max() else {
-            return Ok(next.map_or(Found::Nothing, Found::Wait));
+        let Some(latest) = verdict.missed.iter().map(|missed| received.plus_ms(missed.after_ms)).max() else {
+            return Ok(next.map_or(Finding::Nothing, Finding::Wait));
         };
         if by.oldest.is_some_and(|oldest| oldest <= latest.millis()) && by.now < latest.plus_ms(PATIENCE_MS) {
-            return Ok(Found::Wait(by.now.plus_ms(AGAIN_MS)));
+            return Ok(Finding::Wait(by.now.plus_ms(AGAIN_MS)));
         }
         let mut told: Overdue = by.store.get(&names::overdue(&last.submission_id)).await?.unwrap_or_default();
         let mut stored = Vec::new();
@@ -201,7 +201,7 @@ impl Look {
             }
         }
         let mut raised = Vec::new();
-        for missed in judged.missed {
+        for missed in verdict.missed {
             let alert = self.alert(&last, received, missed);
             if !told.alerts.contains(&alert.alert_id) {
                 told.alerts.push(alert.alert_id.clone());
@@ -211,12 +211,12 @@ impl Look {
         let month = monthly::submission(&latest.rfc3339(), &last.site_id).map(|(month, _)| month.to_owned());
         let last = last.submission_id;
         let next = next.map(Timestamp::millis);
-        Ok(Found::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
+        Ok(Finding::Silence(Box::new(Silence { last, month, stored, raised, told, next })))
     }
 
     /// The latest submission of the subject or of a subject linked to it, with its time of receipt; none if all of them
     /// are erased.
-    async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(Said, Timestamp)>, Error> {
+    async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(StoredSubmission, Timestamp)>, Error> {
         let subject = &self.asked.subject;
         let Some(mut last) = self.last_received(by, subject).await? else { return Ok(None) };
         let person = links::person(by.redis, subject).await?;
@@ -228,8 +228,8 @@ impl Look {
     }
 
     /// The subject's latest submission that was not erased, with its time of receipt.
-    async fn last_received(&self, by: &By<'_>, subject: &str) -> Result<Option<(Said, Timestamp)>, Error> {
-        let key = names::received(subject, &self.asked.awaited);
+    async fn last_received(&self, by: &By<'_>, subject: &str) -> Result<Option<(StoredSubmission, Timestamp)>, Error> {
+        let key = names::received(subject, &self.asked.expected);
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
         for id in ids {
             let RedisResult::Binary(id) = id else { continue };
@@ -242,7 +242,7 @@ impl Look {
         Ok(None)
     }
 
-    fn alert(&self, last: &Said, received: Timestamp, missed: Missed<'_>) -> Alert {
+    fn alert(&self, last: &StoredSubmission, received: Timestamp, missed: Missed<'_>) -> Alert {
         let Missed { alert, after_ms } = missed;
         Alert {
             alert_id: alert_id(&last.submission_id, &format!("{}:{after_ms}", alert.rule)),
@@ -250,7 +250,7 @@ impl Look {
             study_id: self.asked.study.clone(),
             site_id: last.site_id.clone(),
             subject: self.asked.subject.clone(),
-            instrument: self.asked.awaited.trim_start_matches('/').to_owned(),
+            instrument: self.asked.expected.trim_start_matches('/').to_owned(),
             rule: alert.rule.to_owned(),
             severity: alert.severity.as_str().to_owned(),
             text_key: alert.text_key.to_owned(),
@@ -266,9 +266,9 @@ impl Look {
     pub(crate) fn finish(self, claimed: &Claimed, scored: &mut Scored) -> Result<Finished, Error> {
         let (mut follow_ups, mut submission) = (FollowUps::default(), None);
         match self.found {
-            Found::Nothing => {}
-            Found::Wait(until) => again(&self.asked, until, &mut follow_ups)?,
-            Found::Silence(silence) => {
+            Finding::Nothing => {}
+            Finding::Wait(until) => again(&self.asked, until, &mut follow_ups)?,
+            Finding::Silence(silence) => {
                 follow_ups.unpin(&claimed.id);
                 silence.stored.iter().for_each(|alert| follow_ups.push(alert));
                 if !silence.raised.is_empty() {

@@ -38,7 +38,7 @@ impl Scorer {
                     scored_with: outcome.scored_with,
                     scores: outcome.scores,
                     alerts: alerts.iter().map(|alert| alert.alert_id.clone()).collect(),
-                    judged: outcome.decided.judged,
+                    evaluation: outcome.decided.evaluation,
                 };
                 scored.batch.put(names::SELF_CHECK_RECORD.to_owned(), &record)?;
                 for alert in alerts {

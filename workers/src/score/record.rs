@@ -20,7 +20,7 @@ use crate::score::amend::Supersede;
 use crate::score::context::{Context, Known, Needs};
 use crate::score::decide::{self, Decided};
 use crate::score::index_updates;
-use crate::score::overdue::Look;
+use crate::score::overdue::Check;
 use crate::score::risk;
 use crate::score::rules::Rules;
 use crate::score::work::Scored;
@@ -68,7 +68,7 @@ impl<'a> Outcome<'a> {
 pub(crate) enum Work<'a> {
     Score(&'a Claimed, Box<Entry>),
     Supersede(&'a Claimed, Supersede),
-    Look(&'a Claimed, Look),
+    Check(&'a Claimed, Check),
     Unreadable(&'a Claimed),
 }
 
@@ -83,7 +83,7 @@ impl<'a> Work<'a> {
             return Work::Supersede(claimed, supersede);
         }
         match serde_json::from_str(payload) {
-            Ok(look) => Work::Look(claimed, Look::asked(look)),
+            Ok(look) => Work::Check(claimed, Check::asked(look)),
             Err(_) => Work::Unreadable(claimed),
         }
     }
@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
     pub(crate) fn submission(&self) -> Option<&Submission> {
         match self {
             Work::Score(_, entry) => Some(&entry.submission),
-            Work::Supersede(..) | Work::Look(..) | Work::Unreadable(_) => None,
+            Work::Supersede(..) | Work::Check(..) | Work::Unreadable(_) => None,
         }
     }
 }
@@ -111,7 +111,7 @@ fn dead(reason: &'static str, id: &str, claimed: &Claimed, follow_ups: &mut Foll
 
 impl Scorer {
     /// Loads the instrument of a submission, if there is one of its name and version.
-    pub(crate) async fn meet(
+    pub(crate) async fn load(
         &mut self,
         redis: &Redis,
         settings: &Settings,
@@ -181,7 +181,7 @@ impl Scorer {
             scored_with: outcome.scored_with,
             scores: outcome.scores,
             alerts,
-            judged: outcome.decided.judged,
+            evaluation: outcome.decided.evaluation,
         };
         put_audited(batch, &record)?;
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
@@ -214,12 +214,12 @@ impl Scorer {
             let kind = ReportKind::parse(&submission.kind);
             let changed = kind.is_some_and(|kind| self.rules.changes_report(&submission.study_id, kind));
             let history = kind == Some(ReportKind::Lab) && self.rules.lab_baseline(&submission.study_id);
-            return Needs { maybe_judged: changed, history, risk: false };
+            return Needs { maybe_decided: changed, history, risk: false };
         };
         let Some(instrument) = self.instrument(submission) else { return Needs::default() };
         let rules = self.rules.of_response(&submission.study_id, &instrument);
         let history = rules.all(&instrument).iter().any(domain::Rule::needs_history);
-        Needs { maybe_judged: rules.used.is_some(), history, risk: risk.covers(id) }
+        Needs { maybe_decided: rules.used.is_some(), history, risk: risk.covers(id) }
     }
 
     /// The scores of an entry as they will be stored; `None` if it cannot be scored.
@@ -260,7 +260,7 @@ impl Scorer {
         Ok(Outcome::of(computed, decided))
     }
 
-    /// The instrument of a submission, which [`Scorer::meet`] has loaded.
+    /// The instrument of a submission, which [`Scorer::load`] has loaded.
     pub(crate) fn instrument(&self, submission: &Submission) -> Option<Rc<Instrument>> {
         self.instruments.get(submission.instrument.as_ref()?)?.get(&submission.instrument_version)?.clone()
     }

@@ -49,7 +49,7 @@ impl ForResponse {
 
 impl Rules {
     /// Loads the studies' rules in force.
-    pub(crate) async fn meet(&mut self, redis: &Redis, settings: &Settings) -> Result<(), Error> {
+    pub(crate) async fn load(&mut self, redis: &Redis, settings: &Settings) -> Result<(), Error> {
         let version = settings.index().documents.get(Document::AlertRules.as_str()).map_or(0, |known| known.version);
         if version != self.version {
             let read = |document: &Value| study_rules::read(document).ok();

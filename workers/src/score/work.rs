@@ -40,7 +40,7 @@ pub(crate) struct Scored {
 }
 
 /// Shared by all batches of a drain.
-pub(crate) struct Bench<'a> {
+pub(crate) struct Batches<'a> {
     pub(crate) redis: &'a Redis,
     pub(crate) risk: &'a risk::Config,
     pub(crate) holder: &'a Holder,
@@ -49,7 +49,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) remembered: Duration,
 }
 
-impl Bench<'_> {
+impl Batches<'_> {
     /// Scores a batch. `before` ends the batch before it; this call waits for it only if it needs its effects.
     pub(crate) async fn score<T>(
         &self,
@@ -59,12 +59,12 @@ impl Bench<'_> {
         before: &mut Prefetch<'_, T>,
     ) -> Result<Scored, Error> {
         let settings = Settings::at(self.redis, revision).await?;
-        scorer.rules.meet(self.redis, &settings).await?;
+        scorer.rules.load(self.redis, &settings).await?;
         let mut work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
         for submission in work.iter().filter_map(Work::submission) {
-            scorer.meet(self.redis, &settings, submission).await?;
+            scorer.load(self.redis, &settings, submission).await?;
         }
-        if work.iter().any(|work| matches!(work, Work::Look(..))) {
+        if work.iter().any(|work| matches!(work, Work::Check(..))) {
             before.settle().await;
             overdue::look((self.redis, self.holder), &scorer.rules, &mut work).await?;
         }
@@ -115,10 +115,10 @@ impl Bench<'_> {
                 supersede.apply(self.redis, &mut scored.batch, &mut follow_ups).await?;
                 Ok(Finished { id: claimed.id.clone(), submission: None, follow_ups })
             }
-            Work::Look(claimed, _) if claimed.attempt > self.max_attempts => {
+            Work::Check(claimed, _) if claimed.attempt > self.max_attempts => {
                 Ok(record::give_up("attempts-exhausted", "", claimed))
             }
-            Work::Look(claimed, look) => look.finish(claimed, scored),
+            Work::Check(claimed, look) => look.finish(claimed, scored),
             Work::Unreadable(claimed) => Ok(record::give_up("unreadable-entry", "", claimed)),
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn report(id: &str, kind: &str, data: Value) -> Value {
 }
 
 /// Sends a report and returns it scored.
-async fn judged(app: &App, report: &Value) -> Value {
+async fn evaluated(app: &App, report: &Value) -> Value {
     let answer = app.send("POST", "/v1/reports", report).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     app.scored(answer.header("location").unwrap()).await
@@ -39,11 +39,11 @@ fn event(grade: u8, serious: bool, criteria: Value) -> Value {
 async fn adverse_events_alert_by_grade_and_seriousness() {
     let receiver = Receiver::start().await;
     let app = App::builder().routes(&[&receiver.url()]).start().await;
-    let mild = judged(&app, &report("r1", "adverse-event", event(2, false, json!([])))).await;
+    let mild = evaluated(&app, &report("r1", "adverse-event", event(2, false, json!([])))).await;
     assert_eq!(alerts(&mild), []);
-    let severe = judged(&app, &report("r2", "adverse-event", event(3, false, json!([])))).await;
+    let severe = evaluated(&app, &report("r2", "adverse-event", event(3, false, json!([])))).await;
     assert_eq!(alerts(&severe), [three("serious", "high", "grade is 3, rule: 3 or more")]);
-    let threat = judged(&app, &report("r3", "adverse-event", event(2, true, json!(["life-threatening"])))).await;
+    let threat = evaluated(&app, &report("r3", "adverse-event", event(2, true, json!(["life-threatening"])))).await;
     assert_eq!(alerts(&threat), [three("grave", "critical", "seriousness criterion life-threatening")]);
     let mut heard: Vec<Value> = receiver.heard(2).await.iter().map(|call| call.json()["data"].clone()).collect();
     heard.sort_by_key(|data| data["rule"].as_str().unwrap().to_owned());
@@ -61,7 +61,7 @@ async fn laboratory_results_carry_grades_and_alert() {
         result("1742-6", 400.0, "U/L", Value::Null),
         result("2093-3", 9.0, "mmol/L", Value::Null),
     ]});
-    let shown = judged(&app, &report("r1", "lab", data)).await;
+    let shown = evaluated(&app, &report("r1", "lab", data)).await;
     let grades = shown["grades"].as_array().unwrap();
     assert_eq!(grades.len(), 4);
     let anaemia = "haemoglobin is 7.5 g/dL, CTCAE v5.0 anaemia grade 3: below 8 g/dL";
@@ -88,7 +88,7 @@ async fn laboratory_results_carry_grades_and_alert() {
 async fn a_studys_rules_are_in_force_at_once_and_their_version_is_recorded() {
     let app = App::start().await;
     let mild = |id: &str| report(id, "diary", json!({"symptoms": [{"name": "pain", "severity": 8}]}));
-    let before = judged(&app, &mild("r1")).await;
+    let before = evaluated(&app, &mild("r1")).await;
     assert_eq!((alerts(&before), before.get("alertRules")), (vec![], None));
 
     let pain =
@@ -98,7 +98,7 @@ async fn a_studys_rules_are_in_force_at_once_and_their_version_is_recorded() {
     let rules = json!({"studies": {"A": {"diary": {"add": [pain]}, "instruments": {"phq-9": phq}}}});
     let stored = app.send("PUT", RULES, &rules).await;
     assert!(matches!(stored.status, 200 | 201), "{stored:?}");
-    let after = judged(&app, &mild("r2")).await;
+    let after = evaluated(&app, &mild("r2")).await;
     assert_eq!(alerts(&after), [three("pain", "high", "symptom pain has severity 8, rule: 7 or more")]);
     assert_eq!(after["alertRules"], json!({"version": 1}));
     // Rules that always apply stay; rules that are switched off are silent; another study is not affected.
