@@ -53,7 +53,7 @@ fn root() -> &'static Path {
 pub(crate) fn build() -> Result<()> {
     vigil::setup::prepare(&root().join("spin.toml"), &|step| eprintln!("{step}"))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let floor = ["build", "--release", "--target", "wasm32-wasip2", "-p", "floor", "-p", "gauge"];
+    let floor = ["functions", "-p", "floor", "-p", "gauge"];
     let status = Command::new(cargo).args(floor).current_dir(root()).status()?;
     ensure!(status.success(), "the floor and the gauge cannot be built");
     Ok(())

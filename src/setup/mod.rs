@@ -74,6 +74,8 @@ fn lock(path: &Path, say: &dyn Fn(&str)) -> Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -107,12 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_of_this_project_builds_every_function_in_one_call() {
+    fn the_manifest_of_this_project_builds_every_function_in_two_calls() {
         let manifest = Manifest::parse(include_str!("../../spin.toml"), Path::new("/app")).unwrap();
-        assert_eq!(builds(&manifest), [("cargo functions", Path::new("/app"))]);
+        let commands = [("cargo functions", "release"), ("cargo functions-small", "small")];
+        assert_eq!(builds(&manifest), commands.map(|(command, _)| (command, Path::new("/app"))));
         let cargo: toml::Table = include_str!("../../.cargo/config.toml").parse().unwrap();
-        let functions = cargo["alias"]["functions"].as_str().unwrap();
-        let built: Vec<&str> = functions.split(" -p ").skip(1).collect();
-        assert!(built.iter().copied().eq(manifest.components.keys().map(String::as_str)));
+        let mut all = BTreeSet::new();
+        for (command, profile) in commands {
+            let alias = cargo["alias"][command.strip_prefix("cargo ").unwrap()].as_str().unwrap();
+            for built in alias.split(" -p ").skip(1) {
+                let component = &manifest.components[built];
+                assert_eq!(component.build.as_ref().unwrap().command, command, "{built}");
+                assert!(component.source.ends_with(format!("{profile}/{built}.wasm")), "{built}");
+                all.insert(built.to_owned());
+            }
+        }
+        assert!(all.iter().eq(manifest.components.keys()));
     }
 }

@@ -143,7 +143,7 @@ fn fixtures() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     BUILT.call_once(|| {
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "-p", "floor", "-p", "probe"])
+            .args(["functions", "--quiet", "-p", "floor", "-p", "probe"])
             .current_dir(root)
             .status()
             .expect("cargo runs");
