@@ -12,7 +12,8 @@ use core::fmt;
 use serde_json::{Map, Value};
 
 use crate::finding::{Code, Finding};
-use crate::instrument::walk::escape;
+use crate::ids::{is_identifier, is_name, is_submission_id};
+use crate::reading::pointer;
 use crate::time::Timestamp;
 
 /// The kinds of `POST /v1/reports`.
@@ -93,11 +94,6 @@ impl fmt::Debug for Envelope {
         write!(f, "Envelope {{ study: {}, site: {}, .. }}", self.study_id, self.site_id)
     }
 }
-
-/// Longest identifier of a study or a site, in characters.
-const LONGEST_NAME: usize = 64;
-/// Longest identifier of a patient or a document, in characters.
-const LONGEST_ID: usize = 128;
 
 impl Shape {
     /// Names of the members that hold the client's id and the content.
@@ -191,11 +187,6 @@ struct Given {
     content: Option<Value>,
 }
 
-/// The JSON pointer (RFC 6901) of a member of the root. A long name is cut.
-pub fn pointer(member: &str) -> String {
-    String::from("/") + &escape(member)
-}
-
 fn required<T>(
     given: Option<Value>,
     name: &str,
@@ -231,12 +222,6 @@ fn name(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String>
     None
 }
 
-/// Whether a text can be the identifier of a study, a site or an instrument.
-pub fn is_name(text: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-}
-
 fn identifier(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
     let text = text(member, value, faults)?;
     if is_identifier(&text) {
@@ -245,14 +230,6 @@ fn identifier(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<S
     let rule = "must be 1 to 128 characters, no control characters, no space at either end";
     faults.push(Finding::new(pointer(member), Code::Format, rule));
     None
-}
-
-/// Whether a text can be the identifier of a patient or of a client's document.
-pub fn is_identifier(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().count() <= LONGEST_ID
-        && !text.chars().any(char::is_control)
-        && text.trim().len() == text.len()
 }
 
 /// Reads `amends`; reports each fault.
@@ -281,17 +258,6 @@ fn amends(value: Value, faults: &mut Vec<Finding>) -> Option<Amends> {
         fault(unknown, Code::Unknown, "is not a member of this document");
     }
     Some(Amends { submission_id: submission_id?, reason })
-}
-
-/// Whether a text has the form of a submission's id: a UUID in lower case.
-fn is_submission_id(text: &str) -> bool {
-    let hyphen = |index: usize| matches!(index, 8 | 13 | 18 | 23);
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match byte {
-            b'-' => hyphen(index),
-            b'0'..=b'9' | b'a'..=b'f' => !hyphen(index),
-            _ => false,
-        })
 }
 
 fn timestamp(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<Timestamp> {

@@ -22,8 +22,8 @@ use serde_json::Value;
 
 use crate::Finding;
 use crate::finding::Code;
-use crate::instrument::walk::{At, Faults};
-use crate::intake::is_name;
+use crate::ids::is_name;
+use crate::reading::{At, Faults};
 
 /// The longest system, bytes.
 const LONGEST: usize = 255;

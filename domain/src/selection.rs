@@ -13,7 +13,7 @@ use alloc::{
 
 use serde_json::Value;
 
-use crate::{Code, Finding, Instrument, intake::pointer};
+use crate::{Code, Finding, Instrument, reading::pointer};
 
 /// The member with the version.
 const VERSION: &str = "instrumentVersion";

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::Timestamp;
 
-/// Its study; also its id and subject. A document cannot use this name ([`crate::intake::is_name`]).
+/// Its study; also its id and subject. A document cannot use this name ([`crate::ids::is_name`]).
 pub const STUDY: &str = "~self-check";
 /// The instrument that it answers.
 pub const INSTRUMENT: &str = "phq-9";
@@ -80,7 +80,7 @@ fn apart(one: Timestamp, other: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Instrument, Severity, intake, library};
+    use crate::{Instrument, Severity, ids, library};
 
     const INTERVAL: u64 = 60_000;
 
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn no_document_can_name_its_study() {
-        assert!(!intake::is_name(STUDY));
+        assert!(!ids::is_name(STUDY));
     }
 
     #[test]

@@ -80,11 +80,11 @@ pub fn texts<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[String; N
             }
             Some(_) => (Code::Type, "must be a string"),
         };
-        faults.push(Finding::new(domain::intake::pointer(name), code, rule));
+        faults.push(Finding::new(domain::reading::pointer(name), code, rule));
         String::new()
     });
     let unknown = "is not a member of this document";
-    faults.extend(members.keys().map(|key| Finding::new(domain::intake::pointer(key), Code::Unknown, unknown)));
+    faults.extend(members.keys().map(|key| Finding::new(domain::reading::pointer(key), Code::Unknown, unknown)));
     if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }
 }
 

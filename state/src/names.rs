@@ -5,7 +5,7 @@
 
 use core::fmt::Display;
 
-use domain::intake;
+use domain::ids;
 use platform::percent;
 
 /// A queue: a Redis stream, the channel that rings its worker, and the mark that says a bell is pending.
@@ -122,7 +122,7 @@ pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
 /// The flow of an API key's submissions for a site of a study: `<key>|<study>|<site>`. It contains no blank, and no
 /// part contains a bar.
 pub fn flow(key: &str, study: &str, site: &str) -> String {
-    let part = |text: &str| if intake::is_name(text) { text.to_owned() } else { percent::encode(text) };
+    let part = |text: &str| if ids::is_name(text) { text.to_owned() } else { percent::encode(text) };
     [part(key), part(study), part(site)].join("|")
 }
 

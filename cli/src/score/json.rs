@@ -103,7 +103,7 @@ fn parameters(given: Map<String, Value>, faults: &mut Vec<Finding>) -> BTreeMap<
             Value::String(text) => drop(found.insert(name, text)),
             Value::Number(number) => drop(found.insert(name, number.to_string())),
             _ => {
-                let pointer = format!("/parameters{}", domain::intake::pointer(&name));
+                let pointer = format!("/parameters{}", domain::reading::pointer(&name));
                 faults.push(Finding::new(pointer, Code::Type, "a text or a number"));
             }
         }

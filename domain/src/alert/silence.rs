@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::routes::Facts;
-use crate::instrument::walk::{At, Faults};
+use crate::reading::{At, Faults};
 use crate::{Code, Finding, Severity, Timestamp};
 
 /// The longest silence, milliseconds: 30 days.

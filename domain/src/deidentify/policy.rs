@@ -23,7 +23,9 @@ use serde_json::{Map, Value};
 use super::dates::Shift;
 use super::table::{self, Path, Pointer, Treatment};
 use crate::finding::{Code, Finding};
-use crate::intake::{ReportKind, is_name, pointer};
+use crate::ids::is_name;
+use crate::intake::ReportKind;
+use crate::reading::pointer;
 
 /// An action that a study may choose for a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

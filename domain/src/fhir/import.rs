@@ -22,10 +22,8 @@ use super::{
     questionnaire::{MAX_VALUE, MIN_VALUE},
     response::DEEPEST,
 };
-use crate::{
-    Code, Finding, Instrument,
-    instrument::walk::{At, Faults, MOST_ITEMS, is_name},
-};
+use crate::reading::{At, Faults, MOST_ITEMS, is_name};
+use crate::{Code, Finding, Instrument};
 
 /// Creates the definition of the instrument `id`.
 ///
@@ -317,7 +315,7 @@ fn put_options(definition: &mut Map<String, Value>, options: &[Choice]) -> (bool
             (Some(value), _) => value,
             (None, Some(weight)) if by_weight => weight,
             _ => {
-                next = crate::score::number::floor(next) + 1.0;
+                next = crate::number::floor(next) + 1.0;
                 next
             }
         };

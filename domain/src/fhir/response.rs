@@ -25,8 +25,8 @@ use serde_json::{Map, Value};
 
 use super::codes::{self, Form};
 use super::{SITE, STUDY};
-use crate::instrument::walk::{At, Faults};
 use crate::patient_systems::PatientSystems;
+use crate::reading::{At, Faults};
 use crate::{Code, Finding, Instrument};
 
 mod amends;

@@ -5,16 +5,9 @@
 
 use alloc::{boxed::Box, format, string::ToString as _, vec::Vec};
 
-use super::{
-    names::Names,
-    range::Span,
-    walk::{At, Faults},
-};
-use crate::{Code, score::possible};
-
-/// Two figures closer than this are equal: a cut-off at 15 also holds for a mean that misses 15 only by a rounding
-/// error.
-pub(crate) const NEAR: f64 = 1e-9;
+use super::{method::is_sum, names::Names, range::Span};
+use crate::reading::{At, Faults};
+use crate::{Code, number::NEAR};
 
 /// Bounds and choices for a number.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -271,7 +264,7 @@ fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Cond
     let certain_at = certain_at.filter(|_| certain);
     if let Some(asked) = &certain_at
         && names.known(score)
-        && !possible::is_sum(names.scores(), score)
+        && !is_sum(names.scores(), score)
     {
         asked.fault(faults, Code::Conflict, "only a sum, a mean, a count, or a flag on them is certain before its end");
     }

@@ -14,9 +14,9 @@ use core::iter;
 use super::{
     condition::Condition,
     range::{Span, is_whole},
-    walk::{At, Faults, MOST_ITEMS},
 };
 use crate::Code;
+use crate::reading::{At, Faults, MOST_ITEMS};
 
 /// An answer option.
 #[derive(Debug, Clone, PartialEq)]

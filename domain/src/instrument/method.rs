@@ -6,7 +6,7 @@ use super::{
     condition::{Condition, Test},
     range::Span,
 };
-use crate::score::number::Rounding;
+use crate::number::Rounding;
 
 /// The source of a term's figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,4 +174,32 @@ pub(crate) struct ScoreDef {
     pub(crate) only: Option<(u16, u16)>,
     /// The source of the figures, if the score has its own.
     pub(crate) source: Option<String>,
+}
+
+impl Combine {
+    /// False if the weights that a mean divides by may cancel to zero.
+    pub(crate) fn divides(&self) -> bool {
+        !self.mean || self.terms.iter().all(|term| term.weight > 0.0)
+    }
+}
+
+/// Whether the score is a flag, or a sum whose least figure can be computed while answers are missing.
+pub(crate) fn is_sum(defs: &[ScoreDef], position: u16) -> bool {
+    let mut found: Vec<bool> = Vec::new();
+    for def in defs.iter().take(usize::from(position) + 1) {
+        let sum = |case: &Case| match &case.method {
+            Method::Combine(combine) => {
+                let rests = |term: &Term| match term.source {
+                    Source::Item(_) => true,
+                    Source::Score(score) => found.get(usize::from(score)) == Some(&true),
+                };
+                combine.terms.iter().all(rests) && combine.divides()
+            }
+            Method::Count { .. } => true,
+            _ => false,
+        };
+        found.push(def.cases.iter().all(sum));
+    }
+    let flag = |def: &ScoreDef| matches!(def.cases.as_slice(), [case] if matches!(case.method, Method::Flag(_)));
+    found.last() == Some(&true) || defs.get(usize::from(position)).is_some_and(flag)
 }

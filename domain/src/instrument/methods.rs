@@ -13,9 +13,9 @@ use super::{
     range::Span,
     scores::{Reader, read_bands},
     value_set,
-    walk::At,
 };
 use crate::Code;
+use crate::reading::At;
 
 /// The members of each method.
 pub(crate) const MEMBERS: [(&str, &[&str]); 7] = [

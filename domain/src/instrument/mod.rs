@@ -12,9 +12,9 @@ mod methods;
 pub(crate) mod names;
 pub(crate) mod parameter;
 pub(crate) mod range;
+pub(crate) mod rules;
 mod scores;
 mod value_set;
-pub(crate) mod walk;
 
 use alloc::{
     string::{String, ToString as _},
@@ -29,14 +29,14 @@ use self::{
     method::ScoreDef,
     names::Names,
     parameter::Parameter,
+    rules::{Rule, read_rules},
     scores::Reader,
-    walk::{At, Faults},
 };
+use crate::reading::{At, Faults};
 use crate::{
     Code, Finding, hex,
     intake::ReportKind,
     reading::{Json, Limits},
-    rule::{Rule, read_rules},
 };
 
 /// The members of a definition.

@@ -7,9 +7,9 @@ use super::{
     method::ScoreDef,
     parameter::{Kind, Parameter},
     range::Span,
-    walk::{At, Faults},
 };
 use crate::Code;
+use crate::reading::{At, Faults};
 
 /// The validator's knowledge of a score before it is compiled.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,10 +10,8 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{
-    Instrument,
-    walk::{At, Faults, escape},
-};
+use super::Instrument;
+use crate::reading::{At, Faults, escape};
 use crate::{Code, Finding};
 
 /// The type of a parameter.

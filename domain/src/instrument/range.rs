@@ -46,5 +46,5 @@ impl Span {
 
 /// Whether `x` has no fraction.
 pub(crate) fn is_whole(x: f64) -> bool {
-    crate::score::number::floor(x) == x
+    crate::number::floor(x) == x
 }

@@ -7,17 +7,17 @@ use alloc::{
 };
 
 use super::{
-    condition::{Condition, NEAR, Scope},
+    condition::{Condition, Scope},
     item::Item,
     method::{Band, Case, Method, ScoreDef},
     methods,
     names::{Names, Shape},
     range::Span,
-    walk::{At, Faults},
 };
+use crate::reading::{At, Faults};
 use crate::{
     Code,
-    score::number::{Mode, Rounding},
+    number::{Mode, NEAR, Rounding},
 };
 
 /// The state that is needed to read a score.

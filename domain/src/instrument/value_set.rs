@@ -6,9 +6,9 @@ use super::{
     method::{Crosswalk, Extra, ValueSet},
     range::Span,
     scores::Reader,
-    walk::{At, Faults},
 };
 use crate::Code;
+use crate::reading::{At, Faults};
 
 const MEMBERS: [&str; 8] = ["source", "note", "combine", "start", "levels", "extras", "states", "direct"];
 

@@ -27,11 +27,7 @@ use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 use serde_json::{Value, json};
 
 use super::{Baseline, Grade, Measured, Quantity};
-use crate::{
-    instrument::condition::Test,
-    report::units,
-    rule::{figure, worst_first},
-};
+use crate::{instrument::condition::Test, number::figure, report::units, severity::worst_first};
 
 /// The limit of a grade. The grade begins beyond it.
 enum Limit {

@@ -6,20 +6,20 @@
 //! left out.
 
 mod ctcae;
-pub(crate) mod figure;
+
 mod panel;
 
 use alloc::{string::String, vec::Vec};
 
 use serde_json::{Map, Value};
 
+use crate::report::figure::{self, Comparator};
 use crate::{
     instrument::condition::Test,
     report::units::{self, Analyte, Coded},
 };
 pub use ctcae::grade;
 pub(crate) use ctcae::grades;
-use figure::Comparator;
 pub use panel::panel;
 
 /// A figure, or all figures on one side of it.
@@ -67,7 +67,7 @@ impl Quantity {
             Some(Comparator::AtLeast) => "at least ",
             Some(Comparator::Above) => "more than ",
         };
-        alloc::format!("{before}{}", crate::rule::figure(self.figure))
+        alloc::format!("{before}{}", crate::number::figure(self.figure))
     }
 }
 

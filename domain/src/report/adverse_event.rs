@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::patient;
-use super::read::Object;
 use crate::finding::{Code, Finding};
+use crate::reading::Object;
 use crate::time::Timestamp;
 
 /// ICH E2A: the criteria of a serious event.

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::read::Object;
 use super::{MOST_ENTRIES, patient};
 use crate::finding::Finding;
+use crate::reading::Object;
 use crate::time::Timestamp;
 
 pub(super) fn check(mut diary: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {

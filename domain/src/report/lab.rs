@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::read::Object;
+use super::figure::{self, Comparator};
 use super::{MOST_ENTRIES, patient, units};
 use crate::finding::{Code, Finding};
-use crate::lab::figure::{self, Comparator};
+use crate::reading::Object;
 use crate::time::Timestamp;
 
 pub(super) fn check(mut lab: Object<'_>, now: Timestamp, faults: &mut Vec<Finding>) {

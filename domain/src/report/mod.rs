@@ -9,9 +9,10 @@
 
 mod adverse_event;
 mod diary;
+pub(crate) mod figure;
 mod lab;
 pub(crate) mod loinc;
-mod read;
+
 pub(crate) mod units;
 
 use alloc::vec::Vec;
@@ -19,11 +20,11 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use crate::finding::{Code, Finding};
-use crate::instrument::walk::Path;
 use crate::intake::ReportKind;
+use crate::reading::{Object, Path, SKEW_MS};
 use crate::time::Timestamp;
 pub(crate) use adverse_event::{CRITERIA, OUTCOMES};
-use read::Object;
+
 pub(crate) use units::luhn;
 
 /// The largest data of a generic report, bytes of JSON.
@@ -74,7 +75,7 @@ impl Timeliness {
         let delay = received_at.millis().saturating_sub(authored_at.millis());
         if delay > LATE_MS {
             Some(Timeliness::Late)
-        } else if delay < -read::SKEW_MS {
+        } else if delay < -SKEW_MS {
             Some(Timeliness::Skewed)
         } else {
             None

@@ -153,7 +153,7 @@ pub(crate) fn is_code(text: &str) -> bool {
     {
         return luhn(text.bytes().filter(u8::is_ascii_digit));
     }
-    crate::intake::is_name(text)
+    crate::ids::is_name(text)
 }
 
 /// Whether the last digit is the check digit of the others (Luhn, ISO/IEC 7812-1, annex B), as in LOINC codes and bank

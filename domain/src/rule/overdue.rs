@@ -17,16 +17,12 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::{
-    Alert, Ruled,
-    read::{When, read_list},
-    worst_first,
-};
-use crate::{
-    Code,
-    alert::routes::millis,
-    instrument::walk::{At, Faults},
-};
+use super::Alert;
+use crate::Code;
+use crate::instrument::rules::{Ruled, When, read_list};
+use crate::number::figure;
+use crate::reading::{At, Faults};
+use crate::severity::worst_first;
 
 /// The name under which diaries are expected. No instrument has such an id.
 pub const DIARY: &str = "/diary";
@@ -93,8 +89,8 @@ pub(super) fn read(at: At<'_, '_>, taken: &[&str], faults: &mut Faults) -> Vec<O
         if !at.object(faults, &["everySeconds", "graceSeconds", "most"]) {
             return None;
         }
-        let every_ms = at.need("everySeconds", faults).and_then(|at| millis(at, 0.1, LONGEST, faults));
-        let grace_ms = at.get("graceSeconds").map_or(Some(0), |at| millis(at, 0.0, LONGEST, faults));
+        let every_ms = at.need("everySeconds", faults).and_then(|at| at.millis(0.1, LONGEST, faults));
+        let grace_ms = at.get("graceSeconds").map_or(Some(0), |at| at.millis(0.0, LONGEST, faults));
         let most = at.get("most").map_or(Some(MOST), |at| at.whole(1, 100, faults));
         Some(Expected { every_ms: every_ms?, grace_ms: grace_ms?, most: most? })
     };
@@ -131,7 +127,7 @@ fn span(ms: u64) -> String {
     let (day, hour, minute) = (86_400_000, 3_600_000, 60_000);
     let days = if ms >= 2 * day { ms / day } else { 0 };
     let rest = ms - days * day;
-    let seconds = super::figure((rest % minute) as f64 / 1000.0);
+    let seconds = figure((rest % minute) as f64 / 1000.0);
     let parts = [
         (days > 0).then(|| format!("{days} d")),
         (rest >= hour).then(|| format!("{} h", rest / hour)),

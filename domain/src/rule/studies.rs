@@ -22,16 +22,15 @@ use alloc::{
 use serde_json::Value;
 
 use super::{
-    Rule, Ruled,
     overdue::{self, OverdueRule},
-    read::{When, condition, read_list, read_rule},
     report::{self, ReportRule},
 };
+use crate::reading::{At, Faults};
 use crate::{
-    Code, Finding, Instrument,
+    Code, Finding, Instrument, Rule,
     instrument::{
         names::Names,
-        walk::{At, Faults},
+        rules::{Ruled, When, condition, read_list, read_rule},
     },
     intake::ReportKind,
     library,

@@ -9,12 +9,8 @@ use alloc::{
 use crate::{
     Instrument,
     instrument::condition::{Condition, Since, Test},
-    score::{
-        Known,
-        answers::Slot,
-        evaluate::band,
-        number::{Mode, Rounding},
-    },
+    number::figure,
+    score::{Known, answers::Slot, evaluate::band},
 };
 
 /// The reason why `condition` holds.
@@ -123,11 +119,6 @@ impl AtLeast {
         let answers = if self.missing == 1 { "answer" } else { "answers" };
         format!("at least {}{band} with {} {answers} missing", figure(self.figure), self.missing)
     }
-}
-
-/// A figure with at most three digits after the point.
-pub(crate) fn figure(x: f64) -> String {
-    Rounding { digits: 3, mode: Mode::HalfAwayFromZero }.apply(x).to_string()
 }
 
 /// The requirement of a test, such as "3 or more".

@@ -9,9 +9,10 @@ use core::fmt;
 use serde_json::{Map, Number, Value};
 
 use super::Known;
+use crate::reading::escape;
 use crate::{
     Code, Finding, Instrument,
-    instrument::{item::Item, range::is_whole, walk::escape},
+    instrument::{item::Item, range::is_whole},
 };
 
 /// The state of one item.

@@ -7,10 +7,10 @@ use alloc::{
 };
 
 use super::{Answers, Known, Reason, Score, ScoreValue, Status, answers::Slot, index};
+use crate::number::NEAR;
 use crate::{
     Instrument, Parameters,
     instrument::{
-        condition::NEAR,
         method::{Assume, Band, Case, Combine, Complete, Key, Method, ScoreDef, Source, Term},
         parameter::Setting,
     },

@@ -7,11 +7,11 @@
 pub(crate) mod answers;
 pub(crate) mod evaluate;
 mod index;
-pub(crate) mod number;
+
 pub(crate) mod possible;
 mod truth;
 
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, collections::BTreeMap, string::String};
 
 pub use answers::Answers;
 pub(crate) use truth::Known;
@@ -137,4 +137,17 @@ impl Score<'_> {
     pub(crate) fn exact(&self) -> Option<f64> {
         self.number().map(|_| self.exact)
     }
+}
+
+/// Earlier scores of the same patient, by score id, as they were published.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// The scores of the response before this one.
+    pub previous: BTreeMap<String, f64>,
+    /// The scores of the first response.
+    pub baseline: BTreeMap<String, f64>,
+    /// The response before is from another site. A reason then shows no figure from which its score can be computed.
+    pub previous_elsewhere: bool,
+    /// The first response is from another site.
+    pub baseline_elsewhere: bool,
 }

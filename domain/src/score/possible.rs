@@ -92,13 +92,6 @@ fn term_span(term: &Term, combine: &Combine, known: &Known, earlier: &[Option<Fi
     Span::of(reached.map(|(_, to)| *to))
 }
 
-impl Combine {
-    /// False if the weights that a mean divides by may cancel to zero.
-    fn divides(&self) -> bool {
-        !self.mean || self.terms.iter().all(|term| term.weight > 0.0)
-    }
-}
-
 /// The possible figures of an item: its answer, or every figure of an answer or of a rule for its absence.
 fn item_span(item: u16, combine: &Combine, known: &Known) -> Option<Span> {
     if let Slot::Answered { counted, .. } = known.answers.slot(item) {
@@ -107,25 +100,4 @@ fn item_span(item: u16, combine: &Combine, known: &Known) -> Option<Span> {
     let any = known.items.get(usize::from(item)).map(Item::counted_span)?;
     let assumed = combine.assume.iter().filter(|assume| assume.items.contains(&item)).map(|assume| assume.counts);
     Some(assumed.fold(any, |span, counts| span.join(Span { low: counts, high: counts, whole: false })))
-}
-
-/// Whether the score is a flag, or [`least`] can compute its least figure.
-pub(crate) fn is_sum(defs: &[ScoreDef], position: u16) -> bool {
-    let mut found: Vec<bool> = Vec::new();
-    for def in defs.iter().take(usize::from(position) + 1) {
-        let sum = |case: &Case| match &case.method {
-            Method::Combine(combine) => {
-                let rests = |term: &Term| match term.source {
-                    Source::Item(_) => true,
-                    Source::Score(score) => found.get(usize::from(score)) == Some(&true),
-                };
-                combine.terms.iter().all(rests) && combine.divides()
-            }
-            Method::Count { .. } => true,
-            _ => false,
-        };
-        found.push(def.cases.iter().all(sum));
-    }
-    let flag = |def: &ScoreDef| matches!(def.cases.as_slice(), [case] if matches!(case.method, Method::Flag(_)));
-    found.last() == Some(&true) || defs.get(usize::from(position)).is_some_and(flag)
 }

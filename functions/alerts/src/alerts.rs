@@ -6,7 +6,7 @@
 
 use domain::Timestamp;
 use domain::alert::state::{Act, Event, Ignored, Phase, State};
-use domain::intake::is_name;
+use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 use domain::scrub::{Own, Removed, scrub};
 use domain::{Code, Finding};
@@ -221,7 +221,7 @@ pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> 
         }
         text
     });
-    let unknown = |key: &String| Finding::new(domain::intake::pointer(key), Code::Unknown, "is no member of this");
+    let unknown = |key: &String| Finding::new(domain::reading::pointer(key), Code::Unknown, "is no member of this");
     faults.extend(members.keys().map(unknown));
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));

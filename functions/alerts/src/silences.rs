@@ -5,7 +5,7 @@
 //! key with a limited scope sees and changes only the silences that concern nothing but its own study and site.
 
 use domain::alert::silence::{LONGEST_MS, Property, Silence};
-use domain::intake::is_name;
+use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Timestamp};
 use platform::clock;

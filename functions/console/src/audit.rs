@@ -6,7 +6,7 @@
 //! exists. The content of a submission is compared with the hash in its last record.
 
 use domain::audit::{self, Fault, Head, Slot};
-use domain::intake::is_name;
+use domain::ids::is_name;
 use domain::library;
 use platform::Error;
 use platform::digest::{digest, hex};

@@ -266,7 +266,7 @@ impl Request {
             }
             read
         });
-        let unknown = |key: &String| Finding::new(domain::intake::pointer(key), Code::Unknown, "is no member of this");
+        let unknown = |key: &String| Finding::new(domain::reading::pointer(key), Code::Unknown, "is no member of this");
         faults.extend(members.keys().map(unknown));
         let one = which.pop().filter(|_| which.is_empty());
         if one.is_none() && faults.is_empty() {

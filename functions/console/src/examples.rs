@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::intake::pointer;
+use domain::reading::pointer;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument};
 use serde::Deserialize;

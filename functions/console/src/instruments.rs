@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use domain::intake::is_name;
+use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument, fhir, library};
 use platform::http::{Incoming, Reply};

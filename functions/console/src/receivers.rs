@@ -4,7 +4,7 @@
 //! receiver records that it was enabled again. An administrator of a study sees only the receivers that no other
 //! study's settings name.
 
-use domain::intake::is_name;
+use domain::ids::is_name;
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{string, text};

@@ -9,7 +9,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::intake::{is_name, pointer};
+use domain::ids::is_name;
+use domain::reading::pointer;
 use domain::reading::{Json, Limits};
 use domain::{Answers, Code, Finding, Instrument, Parameters};
 use platform::digest::{digest, hex};

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::intake::pointer;
+use domain::reading::pointer;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use platform::deadline::{Deadline, HEADER, TimedOut};

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::intake::{is_identifier, is_name};
+use domain::ids::{is_identifier, is_name};
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use platform::clock;

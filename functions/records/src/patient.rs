@@ -5,7 +5,7 @@
 //! The patient's id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
 use domain::Code;
-use domain::intake::{is_identifier, is_name};
+use domain::ids::{is_identifier, is_name};
 use domain::patient_systems::{self, PatientSystems};
 use domain::settings::Document;
 use futures::FutureExt as _;

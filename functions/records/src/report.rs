@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::intake::is_name;
+use domain::ids::is_name;
 use domain::{Code, Timestamp};
 use futures::FutureExt as _;
 use platform::deadline::Deadline;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::alert::endpoint::Credential;
-use domain::intake::is_name;
+use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 use domain::url::Template;
 use platform::clock;

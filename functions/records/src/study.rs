@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::intake::is_name;
+use domain::ids::is_name;
 use platform::deadline::Deadline;
 use platform::http::Reply;
 use platform::trace::Trace;

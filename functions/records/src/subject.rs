@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::intake::is_name;
+use domain::ids::is_name;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use platform::Error;

@@ -3,7 +3,8 @@
 //! Guarantee: a study or a site that a document names is counted only if the key covers it, so that nobody changes the
 //! figures of others. All this happens after the refusal is decided: it costs an accepted document nothing.
 
-use domain::intake::{ReportKind, is_name};
+use domain::ids::is_name;
+use domain::intake::ReportKind;
 use domain::reading::{Json, Limits};
 use domain::rows::Row;
 use platform::redis::Redis;

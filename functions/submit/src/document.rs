@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::deidentify::{self, Policy, Subject as Person};
-use domain::intake::{Envelope, ReportKind, Shape, is_identifier, is_name};
+use domain::ids::{is_identifier, is_name};
+use domain::intake::{Envelope, ReportKind, Shape};
 use domain::report::{self, Timeliness};
 use domain::selection::Selection;
 use domain::{Code, Finding, Instrument, Timestamp};

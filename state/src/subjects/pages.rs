@@ -5,7 +5,7 @@
 //!
 //! Not for: truth. An index is derived from records and can be rebuilt.
 
-use domain::intake::is_name;
+use domain::ids::is_name;
 use platform::redis::{Redis, integer, number, string, text};
 use platform::{Error, Kind};
 

@@ -47,7 +47,7 @@ impl Config {
         let instruments = |text: &str| {
             let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
             let ids: Vec<String> = ids.collect();
-            let known = ids.iter().all(|id| domain::intake::is_name(id));
+            let known = ids.iter().all(|id| domain::ids::is_name(id));
             if known { Ok(ids) } else { Err(vec!["must be ids of instruments, with commas between".to_owned()]) }
         };
         Config {

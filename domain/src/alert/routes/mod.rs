@@ -15,7 +15,6 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub(crate) use settings::millis;
 pub use variable::receiver_id;
 
 use super::breaker::Limits;

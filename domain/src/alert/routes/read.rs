@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use super::settings::{MEMBERS, millis};
+use super::settings::MEMBERS;
 use super::{Chain, Channel, Receiver, Resource, Routes, Settings, Study};
 use crate::alert::breaker::Limits;
 use crate::alert::endpoint::{Credential, Endpoint, Secret};
@@ -14,8 +14,8 @@ use crate::alert::quiet::{Offset, Quiet, minute_of_day};
 use crate::alert::retry::Schedule;
 use crate::alert::state::LONGEST_CALL_MS;
 use crate::alert::template::{Escape, Language, Scope, Template, Words, built_in, built_in_body};
-use crate::instrument::walk::{At, Faults};
-use crate::{Code, Finding, intake};
+use crate::reading::{At, Faults};
+use crate::{Code, Finding, ids};
 
 /// Receivers by id. A receiver with a fault is `None`, so that a reference to it is not a second fault.
 pub(super) type Known = BTreeMap<String, Option<Receiver>>;
@@ -43,7 +43,7 @@ impl Routes {
         let mut known = Known::new();
         let receivers = at.get("receivers");
         for (id, at) in receivers.as_ref().map(|at| at.members(&mut faults)).unwrap_or_default() {
-            if !intake::is_name(id) {
+            if !ids::is_name(id) {
                 at.fault(&mut faults, Code::Format, "an id is 1 to 64 letters, digits, '.', '_' or '-'");
             }
             let before = faults.len();
@@ -97,7 +97,7 @@ impl Routes {
 fn study(id: &str, at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Study {
     let mut study = Study::default();
     let name = |id: &str, at: At<'_, '_>, faults: &mut Faults| {
-        if !intake::is_name(id) {
+        if !ids::is_name(id) {
             at.fault(faults, Code::Format, "an id is 1 to 64 letters, digits, '.', '_' or '-'");
         }
     };
@@ -270,7 +270,7 @@ fn breaker(at: At<'_, '_>, faults: &mut Faults) -> Limits {
     if !at.object(faults, &["windowSeconds", "calls", "failurePercent", "pauseSeconds"]) {
         return limits;
     }
-    if let Some(ms) = at.get("windowSeconds").and_then(|at| millis(at, 1.0, 86_400.0, faults)) {
+    if let Some(ms) = at.get("windowSeconds").and_then(|at| at.millis(1.0, 86_400.0, faults)) {
         limits.window_ms = ms;
     }
     if let Some(calls) = at.get("calls").and_then(|at| at.whole(1, 10_000, faults)) {
@@ -279,7 +279,7 @@ fn breaker(at: At<'_, '_>, faults: &mut Faults) -> Limits {
     if let Some(percent) = at.get("failurePercent").and_then(|at| at.whole(1, 100, faults)) {
         limits.failure_percent = percent.into();
     }
-    if let Some(ms) = at.get("pauseSeconds").and_then(|at| millis(at, 0.1, 3600.0, faults)) {
+    if let Some(ms) = at.get("pauseSeconds").and_then(|at| at.millis(0.1, 3600.0, faults)) {
         limits.pause_ms = ms;
     }
     limits
@@ -297,7 +297,7 @@ pub(super) fn link(at: At<'_, '_>, routes: &mut Routes, faults: &mut Faults) {
         }
         routes.link_base = Some(url.as_str().to_string());
     }
-    if let Some(ms) = at.get("validSeconds").and_then(|at| millis(at, 60.0, 30.0 * 86_400.0, faults)) {
+    if let Some(ms) = at.get("validSeconds").and_then(|at| at.millis(60.0, 30.0 * 86_400.0, faults)) {
         routes.link_valid_ms = ms;
     }
 }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use super::{Chain, Receiver, Rung, Settings};
 use crate::alert::retry::{Schedule, Then};
 use crate::alert::template::Language;
-use crate::instrument::walk::{At, Faults};
-use crate::{Code, Severity, intake};
+use crate::reading::{At, Faults};
+use crate::{Code, Severity, ids};
 
 /// A day and a week, seconds.
 const DAY: f64 = 86_400.0;
@@ -17,16 +17,6 @@ const WEEK: f64 = 7.0 * DAY;
 /// The members of a layer.
 pub(super) const MEMBERS: [&str; 7] =
     ["routes", "chain", "groupSeconds", "repeatSeconds", "repeatSecondsByRule", "retry", "language"];
-
-/// Seconds within bounds, as milliseconds. Fractions are allowed because tests compress time.
-pub(crate) fn millis(at: At<'_, '_>, low: f64, high: f64, faults: &mut Faults) -> Option<u64> {
-    let seconds = at.number(faults)?;
-    if !(low..=high).contains(&seconds) {
-        at.fault(faults, Code::Range, alloc::format!("seconds from {low} to {high}"));
-        return None;
-    }
-    Some((seconds * 1000.0 + 0.5) as u64)
-}
 
 /// The ids of receivers that the document defines, each once.
 fn receivers(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Vec<String> {
@@ -67,8 +57,8 @@ impl Settings {
             }
         }
         settings.chain = at.get("chain").map(|at| chain(at, known, faults));
-        settings.group_ms = at.get("groupSeconds").and_then(|at| millis(at, 0.0, 3600.0, faults));
-        settings.repeat_ms = at.get("repeatSeconds").and_then(|at| millis(at, 0.0, 30.0 * DAY, faults));
+        settings.group_ms = at.get("groupSeconds").and_then(|at| at.millis(0.0, 3600.0, faults));
+        settings.repeat_ms = at.get("repeatSeconds").and_then(|at| at.millis(0.0, 30.0 * DAY, faults));
         settings.repeat_by_rule = at.get("repeatSecondsByRule").map(|at| by_rule(at, faults));
         if let Some(retry) = at.get("retry")
             && retry.object(faults, &["critical", "routine"])
@@ -97,7 +87,7 @@ fn chain(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mu
                 continue;
             }
             let after = step.need("afterSeconds", faults);
-            let after_ms = after.and_then(|at| millis(at, 0.0, DAY, faults)).unwrap_or(0);
+            let after_ms = after.and_then(|at| at.millis(0.0, DAY, faults)).unwrap_or(0);
             if chain.rungs.last().is_some_and(|last| last.after_ms >= after_ms)
                 && let Some(after) = after
             {
@@ -125,10 +115,10 @@ fn chain(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mu
         chain.repeats = repeats.into();
     }
     // Reminders without a pause between them would be a flood that nobody reads.
-    if let Some(pause_ms) = at.get("pauseSeconds").and_then(|at| millis(at, 0.1, DAY, faults)) {
+    if let Some(pause_ms) = at.get("pauseSeconds").and_then(|at| at.millis(0.1, DAY, faults)) {
         chain.pause_ms = pause_ms;
     }
-    if let Some(every_ms) = at.get("fallbackEverySeconds").and_then(|at| millis(at, 0.1, DAY, faults)) {
+    if let Some(every_ms) = at.get("fallbackEverySeconds").and_then(|at| at.millis(0.1, DAY, faults)) {
         chain.fallback_every_ms = every_ms;
     }
     chain.fallback = at.get("fallback").and_then(|at| receiver(at, known, faults));
@@ -139,10 +129,10 @@ fn by_rule(at: At<'_, '_>, faults: &mut Faults) -> BTreeMap<String, u64> {
     let mut rules = BTreeMap::new();
     for (key, at) in at.members(faults) {
         let (instrument, rule) = key.split_once('/').unwrap_or(("any", key));
-        if !intake::is_name(instrument) || !intake::is_name(rule) {
+        if !ids::is_name(instrument) || !ids::is_name(rule) {
             at.fault(faults, Code::Format, "named by a rule, or by an instrument, a slash and a rule");
         }
-        if let Some(ms) = millis(at, 0.0, 30.0 * DAY, faults) {
+        if let Some(ms) = at.millis(0.0, 30.0 * DAY, faults) {
             rules.insert(key.to_string(), ms);
         }
     }
@@ -160,10 +150,10 @@ fn schedule(at: At<'_, '_>, mut schedule: Schedule, faults: &mut Faults) -> Sche
         if list.len() > 100 {
             delays.fault(faults, Code::Range, "at most 100 delays");
         }
-        schedule.delays_ms = list.iter().filter_map(|at| millis(*at, 0.0, WEEK, faults)).collect();
+        schedule.delays_ms = list.iter().filter_map(|at| at.millis(0.0, WEEK, faults)).collect();
     }
-    let every = at.get("thenEverySeconds").and_then(|at| millis(at, 0.1, WEEK, faults));
-    let span = at.get("thenForSeconds").and_then(|at| millis(at, 0.0, 4.0 * WEEK, faults));
+    let every = at.get("thenEverySeconds").and_then(|at| at.millis(0.1, WEEK, faults));
+    let span = at.get("thenForSeconds").and_then(|at| at.millis(0.0, 4.0 * WEEK, faults));
     if every.is_some() != span.is_some() && schedule.then.is_none() {
         at.fault(faults, Code::Required, "needs \"thenEverySeconds\" and \"thenForSeconds\", or neither");
     }
@@ -186,7 +176,7 @@ fn schedule(at: At<'_, '_>, mut schedule: Schedule, faults: &mut Faults) -> Sche
             alloc::format!("{rule}, at least {}", then.every_ms.saturating_add(within) / 1000),
         );
     }
-    if let Some(longest) = at.get("longestRetryAfterSeconds").and_then(|at| millis(at, 0.0, DAY, faults)) {
+    if let Some(longest) = at.get("longestRetryAfterSeconds").and_then(|at| at.millis(0.0, DAY, faults)) {
         schedule.longest_retry_after_ms = longest;
     }
     if let Some(from) = at.get("passOnFromFailure").and_then(|at| at.whole(1, 100, faults)) {

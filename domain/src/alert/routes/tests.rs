@@ -229,7 +229,7 @@ fn the_variable_is_a_document_too() {
 /// The pointers of all values below the root.
 fn pointers(value: &Value, at: &str, into: &mut Vec<String>) {
     let mut go = |key: &str, value: &Value| {
-        let at = alloc::format!("{at}/{}", crate::instrument::walk::escape(key));
+        let at = alloc::format!("{at}/{}", crate::reading::escape(key));
         pointers(value, &at, into);
         into.push(at);
     };

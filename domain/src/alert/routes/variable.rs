@@ -12,7 +12,7 @@ use super::{Channel, Receiver, Resource, Routes};
 use crate::alert::quiet::Offset;
 use crate::alert::retry::Schedule;
 use crate::alert::template::{Escape, Template};
-use crate::instrument::walk::{At, Faults};
+use crate::reading::{At, Faults};
 use crate::{Code, Finding, Severity, hex};
 
 /// The id of a receiver that is known only by its URL: 16 hex digits, the start of the URL's SHA-256. A URL may hold a

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Reading, given, given_word, type_and_id};
 use crate::Code;
 use crate::fhir::{AMENDS, AMENDS_REASON};
-use crate::instrument::walk::At;
+use crate::reading::At;
 
 impl Reading {
     /// Reads the extensions. A resource may be `amended` without them: then the amended response was never sent to

@@ -11,7 +11,7 @@ use super::super::codes::{self, Form};
 use super::super::{ITEM_WEIGHT, LOINC, ORDINAL_VALUE, answer_system, figure};
 use super::{DEEPEST, full, given, known};
 use crate::instrument::item::{Choice, Item, values_of};
-use crate::instrument::walk::{At, Faults, escape};
+use crate::reading::{At, Faults, escape};
 use crate::{Code, Finding, Instrument};
 
 /// The members of an item in FHIR R4, and `code`, which some senders copy from their questionnaire.

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Reading, address_and_id, given};
 use crate::Code;
-use crate::instrument::walk::At;
 use crate::patient_systems::{self, PatientSystems};
+use crate::reading::At;
 
 impl Reading {
     pub(super) fn client_id(&mut self, root: At<'_, '_>) {

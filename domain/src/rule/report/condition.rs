@@ -15,12 +15,12 @@
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
+use crate::reading::{At, Faults};
 use crate::{
     Code,
     instrument::{
         condition::{Test, read_test},
         range::Span,
-        walk::{At, Faults},
     },
     intake::ReportKind,
     lab::{self, Measured, Quantity},

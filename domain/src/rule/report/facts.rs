@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::condition::{Condition, Limit};
 use crate::{
     lab::{Grade, Measured},
-    rule::{figure, words::words},
+    number::figure,
+    rule::words::words,
 };
 
 /// The facts of a report without faults.

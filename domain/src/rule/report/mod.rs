@@ -13,16 +13,11 @@ use serde_json::Value;
 pub(crate) use condition::{Condition, read};
 pub use facts::Facts;
 
-use super::{
-    Alert, Ruled,
-    read::{When, read_list},
-    worst_first,
-};
-use crate::{
-    Finding,
-    instrument::walk::{At, Faults},
-    intake::ReportKind,
-};
+use super::Alert;
+use crate::instrument::rules::{Ruled, When, read_list};
+use crate::reading::{At, Faults};
+use crate::severity::worst_first;
+use crate::{Finding, intake::ReportKind};
 
 /// A rule on a kind of report.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,14 @@
 //! which one is meant. No text takes more memory than its [`Limits`] allow. Numbers, texts and the order of members are
 //! the same as with `serde_json`.
 //!
+//! [`At`] reads the members of a definition or a configuration document, and [`Object`] those of a report.
+//!
 //! Mechanism: the value is built member by member. From the first value beyond a limit on, nothing more is built. The
 //! rest is only scanned, to distinguish invalid JSON from a document that is too large.
+
+mod at;
+mod object;
+mod path;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -15,8 +21,11 @@ use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, map::Entry};
 
-use crate::instrument::walk::Path;
 use crate::{Code, Finding};
+pub(crate) use at::{At, Faults, MOST_ITEMS, is_name};
+pub(crate) use object::{Object, SKEW_MS};
+pub use path::pointer;
+pub(crate) use path::{Path, escape};
 
 /// The most findings of one reading. This keeps the response small for any input.
 const MOST_FINDINGS: usize = 100;

@@ -1,17 +1,14 @@
-//! A cursor over the JSON of a definition that knows its position.
+//! A value of a configuration document or a definition, with its position.
 //!
 //! Guarantee: a fault is reported with the JSON pointer of its value, and reading continues after it. No pointer is
 //! built for a correct value.
 
-use alloc::{
-    format,
-    string::{String, ToString as _},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 use core::{fmt::Write as _, ops::RangeInclusive};
 
 use serde_json::Value;
 
+use super::Path;
 use crate::{Code, Finding};
 
 /// The limit for numbers in a definition. It ensures that no sum overflows.
@@ -22,57 +19,6 @@ pub(crate) const MOST_ITEMS: usize = 1000;
 
 /// The faults of one definition, in the order of reading.
 pub(crate) type Faults = Vec<Finding>;
-
-/// A place in a document, as steps from the root.
-#[derive(Clone, Copy)]
-pub(crate) enum Path<'p> {
-    Root,
-    Key(&'p Path<'p>, &'p str),
-    Index(&'p Path<'p>, usize),
-}
-
-impl Path<'_> {
-    /// The JSON pointer.
-    pub(crate) fn pointer(&self) -> String {
-        let mut pointer = String::new();
-        self.write(&mut pointer);
-        pointer
-    }
-
-    fn write(&self, into: &mut String) {
-        match self {
-            Path::Root => {}
-            Path::Key(parent, key) => {
-                parent.write(into);
-                into.push('/');
-                into.push_str(&escape(key));
-            }
-            Path::Index(parent, index) => {
-                parent.write(into);
-                into.push('/');
-                into.push_str(&index.to_string());
-            }
-        }
-    }
-}
-
-/// The longest token of a pointer, in characters.
-const LONGEST_TOKEN: usize = 64;
-
-/// A member name as a token of a JSON pointer.
-///
-/// A sender's own name is cut after 64 characters: a finding states the place, it does not carry content.
-pub(crate) fn escape(key: &str) -> String {
-    let mut token = String::with_capacity(key.len().min(LONGEST_TOKEN));
-    for c in key.chars().take(LONGEST_TOKEN) {
-        match c {
-            '~' => token.push_str("~0"),
-            '/' => token.push_str("~1"),
-            c => token.push(c),
-        }
-    }
-    token
-}
 
 /// A value and its place.
 #[derive(Clone, Copy)]
@@ -222,6 +168,18 @@ impl<'v, 'p> At<'v, 'p> {
         }
     }
 
+    /// Seconds within bounds, as milliseconds. Fractions are allowed because tests compress time.
+    pub(crate) fn millis(&self, low: f64, high: f64, faults: &mut Faults) -> Option<u64> {
+        let seconds = self.number(faults)?;
+        if !(low..=high).contains(&seconds) {
+            self.fault(faults, Code::Range, format!("seconds from {low} to {high}"));
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the bounds above")]
+        let millis = (seconds * 1000.0 + 0.5) as u64;
+        Some(millis)
+    }
+
     /// A list of numbers.
     pub(crate) fn numbers(&self, faults: &mut Faults) -> Vec<f64> {
         self.list(faults).iter().filter_map(|at| at.number(faults)).collect()
@@ -294,6 +252,8 @@ fn run(text: &str) -> Option<(&str, usize, RangeInclusive<usize>)> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     #[test]

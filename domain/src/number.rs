@@ -1,6 +1,10 @@
-//! Rounding, defined in one place and applied once.
+//! Numbers: rounding, defined in one place and applied once; nearness; a figure in words.
 
-use crate::instrument::condition::NEAR;
+use alloc::string::{String, ToString as _};
+
+/// Two figures closer than this are equal: a cut-off at 15 also holds for a mean that misses 15 only by a rounding
+/// error.
+pub(crate) const NEAR: f64 = 1e-9;
 
 /// The rule for a figure halfway between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,11 @@ impl Rounding {
         // Never returns "-0".
         if rounded == 0.0 { 0.0 } else { rounded }
     }
+}
+
+/// A figure with at most three digits after the point.
+pub(crate) fn figure(x: f64) -> String {
+    Rounding { digits: 3, mode: Mode::HalfAwayFromZero }.apply(x).to_string()
 }
 
 #[cfg(test)]

@@ -1,17 +1,78 @@
-//! Parses alert rules.
+//! Alert rules as data: their types, and how they are read.
 
-use alloc::{string::ToString as _, vec::Vec};
-
-use super::{Rule, Ruled, Severity};
-use crate::{
-    Code,
-    instrument::{
-        condition::{Condition, Scope, Since, Test},
-        names::Names,
-        range::Span,
-        walk::{At, Faults},
-    },
+use alloc::{
+    string::{String, ToString as _},
+    vec::Vec,
 };
+
+use super::{
+    Instrument,
+    condition::{Condition, Scope, Since, Test},
+    names::Names,
+    range::Span,
+};
+use crate::reading::{At, Faults};
+use crate::{Code, Finding, Severity};
+
+/// The members that all rules have, whatever their condition reads.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ruled<C> {
+    pub(crate) id: String,
+    pub(crate) severity: Severity,
+    pub(crate) text_key: String,
+    pub(crate) always: bool,
+    pub(crate) when: C,
+}
+
+/// A rule of an instrument, or a study's rule for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule(pub(crate) Ruled<Condition>);
+
+impl Rule {
+    /// The rule's id.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The severity of its alert.
+    pub fn severity(&self) -> Severity {
+        self.0.severity
+    }
+
+    /// Whether the rule can never be switched off.
+    pub fn always(&self) -> bool {
+        self.0.always
+    }
+
+    /// The key of the fixed text for people.
+    pub fn text_key(&self) -> &str {
+        &self.0.text_key
+    }
+
+    /// Whether it uses a change since an earlier response.
+    pub fn needs_history(&self) -> bool {
+        self.0.when.asks_for_change()
+    }
+}
+
+impl Instrument {
+    /// The rules of the instrument itself.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Parses further rules for this instrument, such as a study's own: a JSON list in the form of `alerts` in a
+    /// definition. They are used with [`Instrument::alerts_by`].
+    ///
+    /// # Errors
+    /// A finding for each fault, pointers from the root of the list.
+    pub fn read_rules(&self, list: &serde_json::Value) -> Result<Vec<Rule>, Vec<Finding>> {
+        let mut faults = Vec::new();
+        let names = Names::compiled(&self.items, &self.parameters, &self.scores);
+        let rules = read_rules(At::root(list), &names, &mut faults);
+        if faults.is_empty() { Ok(rules) } else { Err(faults) }
+    }
+}
 
 /// Reads a list of rules of an instrument.
 pub(crate) fn read_rules(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Vec<Rule> {
@@ -20,7 +81,7 @@ pub(crate) fn read_rules(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> 
 }
 
 /// Reads the condition of an instrument's rule.
-pub(super) fn condition(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {
+pub(crate) fn condition(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Condition> {
     let condition = Condition::read(at, Scope::Rule, names, faults)?;
     if !reachable(&condition, names) {
         at.fault(faults, Code::Conflict, "never true: the parts of this rule exclude each other");
@@ -29,10 +90,10 @@ pub(super) fn condition(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> O
 }
 
 /// Reads a condition.
-pub(super) type When<'w, C> = &'w dyn Fn(At<'_, '_>, &mut Faults) -> Option<C>;
+pub(crate) type When<'w, C> = &'w dyn Fn(At<'_, '_>, &mut Faults) -> Option<C>;
 
 /// Reads a list of rules; `when` reads their conditions.
-pub(super) fn read_list<C>(at: At<'_, '_>, when: When<'_, C>, faults: &mut Faults) -> Vec<Ruled<C>> {
+pub(crate) fn read_list<C>(at: At<'_, '_>, when: When<'_, C>, faults: &mut Faults) -> Vec<Ruled<C>> {
     let mut rules: Vec<Ruled<C>> = Vec::new();
     for element in at.list(faults) {
         if !element.object(faults, &["id", "severity", "textKey", "always", "when", "note"]) {
@@ -52,7 +113,7 @@ pub(super) fn read_list<C>(at: At<'_, '_>, when: When<'_, C>, faults: &mut Fault
 }
 
 /// Reads the rest of a rule.
-pub(super) fn read_rule<C>(at: At<'_, '_>, id: &str, when: When<'_, C>, faults: &mut Faults) -> Option<Ruled<C>> {
+pub(crate) fn read_rule<C>(at: At<'_, '_>, id: &str, when: When<'_, C>, faults: &mut Faults) -> Option<Ruled<C>> {
     let severities = Severity::ALL.map(Severity::as_str);
     let severity = at.need("severity", faults).and_then(|at| at.choice(&severities, faults));
     let text_key = at.need("textKey", faults).and_then(|at| at.name(faults));

@@ -6,9 +6,8 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use super::{Path, pointer};
 use crate::finding::{Code, Finding};
-use crate::instrument::walk::Path;
-use crate::intake::pointer;
 use crate::time::Timestamp;
 
 /// Milliseconds of a minute, an hour, a day.
@@ -20,7 +19,7 @@ const DAY: i64 = 24 * HOUR;
 pub(crate) const SKEW_MS: i64 = 5 * MINUTE;
 
 /// An object that is being read.
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     members: &'a Map<String, Value>,
     path: Path<'a>,
     /// The members that were read.
@@ -29,7 +28,7 @@ pub(super) struct Object<'a> {
 
 /// A day or a moment: adverse event forms use both for dates.
 #[derive(Clone, Copy)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     start: i64,
     is_day: bool,
 }
@@ -45,7 +44,7 @@ impl Moment {
     }
 
     /// Whether this lies wholly before `other`, in every time zone in which the day may have been written.
-    pub(super) fn is_before(self, other: Moment) -> bool {
+    pub(crate) fn is_before(self, other: Moment) -> bool {
         match (self.is_day, other.is_day) {
             (true, true) | (false, false) => self.start < other.start,
             (true, false) => self.start + DAY + 12 * HOUR <= other.start,
@@ -54,42 +53,42 @@ impl Moment {
     }
 
     /// Whether this is ahead of `now` by more than the allowed clock skew.
-    pub(super) fn is_ahead_of(self, now: Timestamp) -> bool {
+    pub(crate) fn is_ahead_of(self, now: Timestamp) -> bool {
         let earliest = if self.is_day { self.start - 14 * HOUR } else { self.start };
         earliest > now.millis().saturating_add(SKEW_MS)
     }
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn new(members: &'a Map<String, Value>, path: Path<'a>) -> Self {
+    pub(crate) fn new(members: &'a Map<String, Value>, path: Path<'a>) -> Self {
         Object { members, path, known: Vec::new() }
     }
 
     /// The pointer of a member.
-    pub(super) fn at(&self, member: &str) -> String {
+    pub(crate) fn at(&self, member: &str) -> String {
         self.path.pointer() + &pointer(member)
     }
 
-    pub(super) fn fault(&self, faults: &mut Vec<Finding>, member: &str, code: Code, rule: &str) {
+    pub(crate) fn fault(&self, faults: &mut Vec<Finding>, member: &str, code: Code, rule: &str) {
         faults.push(Finding::new(self.at(member), code, rule));
     }
 
     /// A member, unless it is absent or null.
-    pub(super) fn get(&mut self, member: &'static str) -> Option<&'a Value> {
+    pub(crate) fn get(&mut self, member: &'static str) -> Option<&'a Value> {
         let value = self.members.get(member)?;
         self.known.push(member);
         (!value.is_null()).then_some(value)
     }
 
     /// Reports a required member if it is missing.
-    pub(super) fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
+    pub(crate) fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
         if self.members.get(member).is_none_or(Value::is_null) {
             self.fault(faults, member, Code::Required, "is required");
         }
     }
 
     /// A text of at most so many characters.
-    pub(super) fn text(&mut self, faults: &mut Vec<Finding>, member: &'static str, longest: usize) -> Option<&'a str> {
+    pub(crate) fn text(&mut self, faults: &mut Vec<Finding>, member: &'static str, longest: usize) -> Option<&'a str> {
         let value = self.get(member)?;
         let Some(text) = value.as_str() else {
             self.fault(faults, member, Code::Type, "must be a string");
@@ -103,7 +102,7 @@ impl<'a> Object<'a> {
     }
 
     /// One of these words.
-    pub(super) fn choice(
+    pub(crate) fn choice(
         &mut self,
         faults: &mut Vec<Finding>,
         member: &'static str,
@@ -119,7 +118,7 @@ impl<'a> Object<'a> {
     }
 
     /// A whole number between two bounds.
-    pub(super) fn whole(
+    pub(crate) fn whole(
         &mut self,
         faults: &mut Vec<Finding>,
         member: &'static str,
@@ -136,7 +135,7 @@ impl<'a> Object<'a> {
     }
 
     /// A number.
-    pub(super) fn number(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<f64> {
+    pub(crate) fn number(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<f64> {
         let value = self.get(member)?;
         let number = value.as_f64().filter(|number| number.is_finite());
         if number.is_none() {
@@ -145,7 +144,7 @@ impl<'a> Object<'a> {
         number
     }
 
-    pub(super) fn flag(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<bool> {
         let flag = self.get(member)?.as_bool();
         if flag.is_none() {
             self.fault(faults, member, Code::Type, "must be true or false");
@@ -154,7 +153,7 @@ impl<'a> Object<'a> {
     }
 
     /// A day, or a time with an offset. It must not be in the future.
-    pub(super) fn moment(&mut self, faults: &mut Vec<Finding>, member: &'static str, now: Timestamp) -> Option<Moment> {
+    pub(crate) fn moment(&mut self, faults: &mut Vec<Finding>, member: &'static str, now: Timestamp) -> Option<Moment> {
         let value = self.get(member)?;
         let Some(text) = value.as_str() else {
             self.fault(faults, member, Code::Type, "must be a string");
@@ -172,7 +171,7 @@ impl<'a> Object<'a> {
     }
 
     /// A time with an offset. It must not be in the future by more than the allowed clock skew.
-    pub(super) fn time(
+    pub(crate) fn time(
         &mut self,
         faults: &mut Vec<Finding>,
         member: &'static str,
@@ -197,7 +196,7 @@ impl<'a> Object<'a> {
     }
 
     /// An object inside.
-    pub(super) fn object(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<Object<'_>> {
+    pub(crate) fn object(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<Object<'_>> {
         match self.get(member)? {
             Value::Object(members) => Some(Object::new(members, Path::Key(&self.path, member))),
             _ => {
@@ -208,7 +207,7 @@ impl<'a> Object<'a> {
     }
 
     /// A list of at most so many values.
-    pub(super) fn list(&mut self, faults: &mut Vec<Finding>, member: &'static str, most: usize) -> &'a [Value] {
+    pub(crate) fn list(&mut self, faults: &mut Vec<Finding>, member: &'static str, most: usize) -> &'a [Value] {
         match self.get(member) {
             None => &[],
             Some(Value::Array(items)) if items.len() <= most => items,
@@ -224,7 +223,7 @@ impl<'a> Object<'a> {
     }
 
     /// A list of objects, each read by `read`.
-    pub(super) fn objects(
+    pub(crate) fn objects(
         &mut self,
         faults: &mut Vec<Finding>,
         member: &'static str,
@@ -244,7 +243,7 @@ impl<'a> Object<'a> {
     }
 
     /// Ends the object and reports every member that was not read as unknown.
-    pub(super) fn finish(self, faults: &mut Vec<Finding>) {
+    pub(crate) fn finish(self, faults: &mut Vec<Finding>) {
         for member in self.members.keys() {
             if !self.known.iter().any(|known| known == member) {
                 self.fault(faults, member, Code::Unknown, "is not a member of this object");
