@@ -15,14 +15,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use domain::alert::admission::repeat_key;
-use domain::reading::{Json, Limits};
-use domain::{Code, Finding};
+use domain::reading::{Json, Limits, Object};
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text};
 use platform::{Error, Kind, log};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
 use crate::audit::{self, Action, Change};
@@ -61,30 +59,19 @@ pub fn reason(body: &[u8]) -> Result<String, Problem> {
 ///
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
-pub fn texts<const N: usize>(body: &[u8], names: [&str; N]) -> Result<[String; N], Problem> {
+pub fn texts<const N: usize>(body: &[u8], names: [&'static str; N]) -> Result<[String; N], Problem> {
     let Json { value, mut faults } = Problem::json(body, Limits::REQUEST)?;
-    let Value::Object(mut members) = value else {
-        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
-    };
+    let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
     let texts = names.map(|name| {
-        let given = members.remove(name);
-        let (code, rule) = match given {
-            None | Some(Value::Null) => (Code::Required, "is required"),
-            Some(Value::String(text)) => {
-                let text = text.trim();
-                let fits = (1..=LONGEST_TEXT).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-                if fits {
-                    return text.to_owned();
-                }
-                (Code::Format, "must be 1 to 500 characters on one line")
-            }
-            Some(_) => (Code::Type, "must be a string"),
-        };
-        faults.push(Finding::new(domain::reading::pointer(name), code, rule));
-        String::new()
+        members.require(&mut faults, name);
+        let text = members.form(&mut faults, name, "must be 1 to 500 characters on one line", |text| {
+            let text = text.trim();
+            let fits = (1..=LONGEST_TEXT).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            fits.then_some(text)
+        });
+        text.unwrap_or_default().to_owned()
     });
-    let unknown = "is not a member of this document";
-    faults.extend(members.keys().map(|key| Finding::new(domain::reading::pointer(key), Code::Unknown, unknown)));
+    members.finish(&mut faults);
     if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }
 }
 

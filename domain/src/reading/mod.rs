@@ -4,7 +4,7 @@
 //! which one is meant. No text takes more memory than its [`Limits`] allow. Numbers, texts and the order of members are
 //! the same as with `serde_json`.
 //!
-//! [`At`] reads the members of a definition or a configuration document, and [`Object`] those of a report.
+//! [`At`] reads the members of a definition or a configuration document, and [`Object`] those of a report or a request.
 //!
 //! Mechanism: the value is built member by member. From the first value beyond a limit on, nothing more is built. The
 //! rest is only scanned, to distinguish invalid JSON from a document that is too large.
@@ -23,7 +23,8 @@ use serde_json::{Map, Number, Value, map::Entry};
 
 use crate::{Code, Finding};
 pub(crate) use at::{At, Faults, MOST_ITEMS, is_name};
-pub(crate) use object::{Object, SKEW_MS};
+pub use object::Object;
+pub(crate) use object::SKEW_MS;
 pub use path::pointer;
 pub(crate) use path::{Path, escape};
 

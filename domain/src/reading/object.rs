@@ -19,7 +19,7 @@ const DAY: i64 = 24 * HOUR;
 pub(crate) const SKEW_MS: i64 = 5 * MINUTE;
 
 /// An object that is being read.
-pub(crate) struct Object<'a> {
+pub struct Object<'a> {
     members: &'a Map<String, Value>,
     path: Path<'a>,
     /// The members that were read.
@@ -60,6 +60,16 @@ impl Moment {
 }
 
 impl<'a> Object<'a> {
+    /// The document itself.
+    ///
+    /// # Errors
+    /// It is not an object.
+    pub fn root(document: &'a Value) -> Result<Self, Finding> {
+        let members = document.as_object();
+        let members = members.ok_or_else(|| Finding::new("", Code::Type, "must be a JSON object"))?;
+        Ok(Object::new(members, Path::Root))
+    }
+
     pub(crate) fn new(members: &'a Map<String, Value>, path: Path<'a>) -> Self {
         Object { members, path, known: Vec::new() }
     }
@@ -80,8 +90,44 @@ impl<'a> Object<'a> {
         (!value.is_null()).then_some(value)
     }
 
+    /// A member in a form of its own. Null is a value.
+    pub fn read<T>(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        (code, rule): (Code, &str),
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.members.get(member)?;
+        self.known.push(member);
+        let read = read(value);
+        if read.is_none() {
+            self.fault(faults, member, code, rule);
+        }
+        read
+    }
+
+    /// A text in a form of its own. Null is no member.
+    pub fn form<T>(
+        &mut self,
+        faults: &mut Vec<Finding>,
+        member: &'static str,
+        rule: &str,
+        parse: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Option<T> {
+        let Some(text) = self.get(member)?.as_str() else {
+            self.fault(faults, member, Code::Type, "must be a string");
+            return None;
+        };
+        let parsed = parse(text);
+        if parsed.is_none() {
+            self.fault(faults, member, Code::Format, rule);
+        }
+        parsed
+    }
+
     /// Reports a required member if it is missing.
-    pub(crate) fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
+    pub fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
         if self.members.get(member).is_none_or(Value::is_null) {
             self.fault(faults, member, Code::Required, "is required");
         }
@@ -243,7 +289,7 @@ impl<'a> Object<'a> {
     }
 
     /// Ends the object and reports every member that was not read as unknown.
-    pub(crate) fn finish(self, faults: &mut Vec<Finding>) {
+    pub fn finish(self, faults: &mut Vec<Finding>) {
         for member in self.members.keys() {
             if !self.known.iter().any(|known| known == member) {
                 self.fault(faults, member, Code::Unknown, "is not a member of this object");

@@ -7,9 +7,8 @@
 use domain::Timestamp;
 use domain::alert::state::{Act, Event, Ignored, Phase, State};
 use domain::ids::is_name;
-use domain::reading::{Json, Limits};
+use domain::reading::{Json, Limits, Object};
 use domain::scrub::{Own, Removed, scrub};
-use domain::{Code, Finding};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::{Error, clock, log};
@@ -206,23 +205,14 @@ pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> 
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json, or no body"));
     }
     let Json { value, mut faults } = Problem::json(&body, Limits::REQUEST)?;
-    let Value::Object(mut members) = value else {
-        return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
-    };
-    let note = members.remove("note").filter(|note| !note.is_null()).and_then(|note| {
-        let text = note.as_str().map(str::trim);
-        let sound = |text: &&str| {
-            (1..=LONGEST_NOTE).contains(&text.chars().count()) && !text.chars().any(|c| c.is_control() && c != '\n')
-        };
-        let text = text.filter(sound).map(str::to_owned);
-        if text.is_none() {
-            let rule = format!("must be a text of 1 to {LONGEST_NOTE} characters");
-            faults.push(Finding::new("/note", Code::Format, rule));
-        }
-        text
+    let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
+    let rule = format!("must be a text of 1 to {LONGEST_NOTE} characters");
+    let note = members.form(&mut faults, "note", &rule, |text| {
+        let text = text.trim();
+        let fits = (1..=LONGEST_NOTE).contains(&text.chars().count());
+        (fits && !text.chars().any(|c| c.is_control() && c != '\n')).then(|| text.to_owned())
     });
-    let unknown = |key: &String| Finding::new(domain::reading::pointer(key), Code::Unknown, "is no member of this");
-    faults.extend(members.keys().map(unknown));
+    members.finish(&mut faults);
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }

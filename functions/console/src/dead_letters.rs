@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
-use domain::reading::{Json, Limits};
+use domain::reading::{Json, Limits, Object};
 use domain::{Code, Finding, Timestamp};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
@@ -220,54 +220,32 @@ async fn replayed(
 impl Request {
     fn read(document: Json) -> Result<Self, Problem> {
         let Json { value, mut faults } = document;
-        let Value::Object(mut members) = value else {
-            return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
-        };
+        let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
         let mut which = Vec::new();
-        if let Some(ids) = members.remove("ids") {
-            let read: Option<Vec<String>> = ids.as_array().and_then(|ids| {
-                let id = |id: &Value| id.as_str().filter(|id| is_id(id)).map(str::to_owned);
-                ids.iter().map(id).collect()
-            });
-            match read.filter(|ids| (1..=MOST).contains(&ids.len())) {
-                Some(mut ids) => {
-                    ids.sort();
-                    ids.dedup();
-                    which.push(Selection::Ids(ids));
-                }
-                None => {
-                    let rule = format!("must be a list of 1 to {MOST} ids of dead letters");
-                    faults.push(Finding::new("/ids", Code::Format, rule));
-                }
+        let rule = format!("must be a list of 1 to {MOST} ids of dead letters");
+        which.extend(members.read(&mut faults, "ids", (Code::Format, &rule), |ids| {
+            let id = |id: &Value| id.as_str().filter(|id| is_id(id)).map(str::to_owned);
+            let mut ids: Vec<String> = ids.as_array()?.iter().map(id).collect::<Option<_>>()?;
+            if !(1..=MOST).contains(&ids.len()) {
+                return None;
             }
-        }
-        if let Some(since) = members.remove("since") {
-            match since.as_str().and_then(Timestamp::parse) {
-                Some(since) => which.push(Selection::Since(since.millis())),
-                None => faults.push(Finding::new("/since", Code::Format, "must be a time as RFC 3339 with an offset")),
-            }
-        }
-        let mut flag = |member: &str, faults: &mut Vec<Finding>| match members.remove(member) {
-            None => false,
-            Some(Value::Bool(flag)) => flag,
-            Some(_) => {
-                faults.push(Finding::new(format!("/{member}"), Code::Type, "must be true or false"));
-                false
-            }
+            ids.sort();
+            ids.dedup();
+            Some(Selection::Ids(ids))
+        }));
+        let rule = "must be a time as RFC 3339 with an offset";
+        which.extend(members.read(&mut faults, "since", (Code::Format, rule), |since| {
+            Some(Selection::Since(Timestamp::parse(since.as_str()?)?.millis()))
+        }));
+        let mut flag = |member: &'static str| {
+            members.read(&mut faults, member, (Code::Type, "must be true or false"), Value::as_bool).unwrap_or(false)
         };
-        if flag("all", &mut faults) {
-            which.push(Selection::Since(0));
-        }
-        let dry_run = flag("dryRun", &mut faults);
-        let cursor = members.remove("cursor").filter(|cursor| !cursor.is_null()).and_then(|cursor| {
-            let read = cursor.as_str().filter(|id| is_id(id)).map(str::to_owned);
-            if read.is_none() {
-                faults.push(Finding::new("/cursor", Code::Format, "must be the cursor of an earlier answer"));
-            }
-            read
+        let (all, dry_run) = (flag("all"), flag("dryRun"));
+        which.extend(all.then_some(Selection::Since(0)));
+        let cursor = members.form(&mut faults, "cursor", "must be the cursor of an earlier answer", |cursor| {
+            is_id(cursor).then(|| cursor.to_owned())
         });
-        let unknown = |key: &String| Finding::new(domain::reading::pointer(key), Code::Unknown, "is no member of this");
-        faults.extend(members.keys().map(unknown));
+        members.finish(&mut faults);
         let one = which.pop().filter(|_| which.is_empty());
         if one.is_none() && faults.is_empty() {
             faults.push(Finding::new("", Code::Required, "needs one of \"ids\", \"since\" and \"all\": true"));

@@ -10,14 +10,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::ids::is_name;
-use domain::reading::pointer;
-use domain::reading::{Json, Limits};
+use domain::reading::{self, Json, Limits, Object};
 use domain::{Answers, Code, Finding, Instrument, Parameters};
 use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use state::audit::{self, Action as Audited, Change};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
@@ -180,7 +179,7 @@ fn readable(submission: &Submission, instrument: &Instrument) -> Result<(Answers
         (Ok(answers), Ok(parameters)) => Ok((answers, parameters)),
         (answers, parameters) => {
             let mut faults = answers.err().unwrap_or_default();
-            let placed = |fault: Finding| Finding { pointer: pointer("parameters") + &fault.pointer, ..fault };
+            let placed = |fault: Finding| Finding { pointer: reading::pointer("parameters") + &fault.pointer, ..fault };
             faults.extend(parameters.err().unwrap_or_default().into_iter().map(placed));
             Err(faults)
         }
@@ -248,60 +247,28 @@ async fn put(
 impl Request {
     fn read(document: Json) -> Result<Self, Problem> {
         let Json { value, mut faults } = document;
-        let Value::Object(mut members) = value else {
-            return Err(Problem::invalid(vec![Finding::new("", Code::Type, "must be a JSON object")]));
+        let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
+        let mut name = |member| {
+            members.require(&mut faults, member);
+            let rule = "must be 1 to 64 letters, digits, dots, _ or -";
+            members.form(&mut faults, member, rule, |text| is_name(text).then(|| text.to_owned()))
         };
-        let study = name(&mut members, "studyId", &mut faults);
-        let version = name(&mut members, "version", &mut faults);
-        let dry_run = match members.remove("dryRun") {
-            None => true,
-            Some(Value::Bool(dry_run)) => dry_run,
-            Some(_) => {
-                faults.push(Finding::new("/dryRun", Code::Type, "must be true or false"));
-                true
-            }
-        };
-        let limit = match members.remove("limit") {
-            None => MOST,
-            Some(limit) => limit.as_u64().filter(|limit| (1..=MOST).contains(limit)).unwrap_or_else(|| {
-                faults.push(Finding::new("/limit", Code::Range, format!("must be 1 to {MOST}")));
-                MOST
-            }),
-        };
-        let cursor = match members.remove("cursor") {
-            None | Some(Value::Null) => None,
-            Some(cursor) => {
-                let cursor = cursor.as_str().and_then(Cursor::parse);
-                if cursor.is_none() {
-                    faults.push(Finding::new("/cursor", Code::Format, "must be the cursor of an earlier answer"));
-                }
-                cursor
-            }
-        };
-        faults.extend(
-            members.keys().map(|key| Finding::new(pointer(key), Code::Unknown, "is no member of this document")),
-        );
+        let (study, version) = (name("studyId"), name("version"));
+        let flag = (Code::Type, "must be true or false");
+        let dry_run = members.read(&mut faults, "dryRun", flag, Value::as_bool).unwrap_or(true);
+        let rule = format!("must be 1 to {MOST}");
+        let limit = members.read(&mut faults, "limit", (Code::Range, &rule), |limit| {
+            limit.as_u64().filter(|limit| (1..=MOST).contains(limit))
+        });
+        let limit = limit.unwrap_or(MOST);
+        let cursor = members.form(&mut faults, "cursor", "must be the cursor of an earlier answer", Cursor::parse);
+        members.finish(&mut faults);
         match (study, version) {
             (Some(study), Some(version)) if faults.is_empty() => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 Ok(Request { study, version, dry_run, limit, cursor })
             }
             _ => Err(Problem::invalid(faults)),
-        }
-    }
-}
-
-/// A member that must be a name.
-fn name(members: &mut Map<String, Value>, member: &str, faults: &mut Vec<Finding>) -> Option<String> {
-    match members.remove(member) {
-        Some(Value::String(text)) if is_name(&text) => Some(text),
-        None | Some(Value::Null) => {
-            faults.push(Finding::new(pointer(member), Code::Required, "is required"));
-            None
-        }
-        Some(_) => {
-            faults.push(Finding::new(pointer(member), Code::Format, "must be 1 to 64 letters, digits, dots, _ or -"));
-            None
         }
     }
 }
