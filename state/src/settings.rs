@@ -12,10 +12,12 @@
 //!
 //! Until the first change the revision is a fixed word, and nothing is read at all.
 
-use std::any::Any;
+mod contents;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use domain::settings::Document;
@@ -25,12 +27,14 @@ use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text};
 use platform::{Error, Kind, clock, log};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
 use crate::audit::{self, Action, Change};
 use crate::lock::Lock;
 use crate::names;
+use contents::Known;
+
+pub use contents::Content;
 
 /// The revision of settings that were never changed.
 const UNCHANGED: &str = "unchanged";
@@ -93,8 +97,9 @@ struct State {
 
 thread_local! {
     static KNOWN: RefCell<Option<Settings>> = const { RefCell::new(None) };
-    /// Contents that were read, by their keys in the store. This never becomes stale, because a version never changes.
-    static READ: RefCell<BTreeMap<String, Rc<dyn Any>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The instruments that this instance has read: stored ones by their keys in the store, built-in ones by their ids.
+    /// No collision is possible: an id has no slash, and a key has one.
+    static INSTRUMENTS: Known<Instrument> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Settings {
@@ -153,21 +158,21 @@ impl Settings {
         &self.0.index
     }
 
-    /// A document in force, converted by `read`; none if it was never stored. `read` runs once for each version and
-    /// instance. It never returns `None`: the document was validated before it was stored.
+    /// The version in force of the document that is read as `T`; none if it was never stored.
+    pub fn version<T: Content>(&self) -> Option<&Version> {
+        self.index().documents.get(T::DOCUMENT.as_str())
+    }
+
+    /// The document in force that is read as `T`; none if it was never stored. It is read once for each version and
+    /// instance.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] when the document cannot be loaded or read. Deciding without it would be wrong.
-    pub async fn document<T: 'static>(
-        &self,
-        redis: &Redis,
-        document: Document,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<Rc<T>>, Error> {
-        let Some(version) = self.index().documents.get(document.as_str()) else { return Ok(None) };
-        let key = names::config(document.as_str(), version.version);
-        let read = |bytes: &[u8]| read(&platform::json::read(bytes).ok()?);
-        content(redis, key, read).await?.ok_or_else(unreadable).map(Some)
+    pub async fn document<T: Content>(&self, redis: &Redis) -> Result<Option<Rc<T>>, Error> {
+        let Some(version) = self.version::<T>() else { return Ok(None) };
+        let key = names::config(T::DOCUMENT.as_str(), version.version);
+        let read = |bytes: &[u8]| T::read(&platform::json::read(bytes).ok()?);
+        content(redis, T::known(), key, read).await.map(Some)
     }
 
     /// An instrument, in this version or in the one in force; none if it does not exist.
@@ -187,7 +192,7 @@ impl Settings {
         {
             let key = names::instrument(id, version);
             let read = |bytes: &[u8]| Instrument::from_json(bytes).ok();
-            return content(redis, key, read).await?.ok_or_else(unreadable).map(Some);
+            return content(redis, &INSTRUMENTS, key, read).await.map(Some);
         }
         let built_in = built_in(id);
         Ok(built_in.filter(|built_in| version.is_none_or(|version| version == built_in.version())))
@@ -196,35 +201,33 @@ impl Settings {
 
 /// A built-in instrument, read at its first use in this instance.
 pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
-    let known = READ.with_borrow(|all| Rc::clone(all.get(id)?).downcast().ok());
-    if known.is_some() {
-        return known;
+    if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
+        return Some(known);
     }
     let read = library::instrument(id)?;
     let read =
         Rc::new(read.inspect_err(|faults| log::error("instrument-unreadable").count(faults.len()).write()).ok()?);
-    let kept: Rc<dyn Any> = Rc::clone(&read) as _;
-    // No collision is possible: an id has no slash, and the key of a stored content has one.
-    READ.with_borrow_mut(|all| all.insert(id.to_owned(), kept));
+    INSTRUMENTS.with_borrow_mut(|all| all.insert(id.to_owned(), Rc::clone(&read)));
     Some(read)
 }
 
 /// A content, from this instance's memory, from Redis or from the store.
 async fn content<T: 'static>(
     redis: &Redis,
+    known: &'static LocalKey<Known<T>>,
     key: String,
     read: impl FnOnce(&[u8]) -> Option<T>,
-) -> Result<Option<Rc<T>>, Error> {
-    if let Some(known) = READ.with_borrow(|all| all.get(&key).cloned()) {
-        return Ok(known.downcast().ok());
+) -> Result<Rc<T>, Error> {
+    if let Some(known) = known.with_borrow(|all| all.get(&key).cloned()) {
+        return Ok(known);
     }
     let bytes = Box::pin(bytes(redis, &key)).await?;
     let Some(content) = bytes.as_deref().and_then(read).map(Rc::new) else {
         log::error("setting-unreadable").outcome("unreadable").write();
-        return Ok(None);
+        return Err(unreadable());
     };
-    READ.with_borrow_mut(|all| all.insert(key, Rc::clone(&content) as Rc<dyn Any>));
-    Ok(Some(content))
+    known.with_borrow_mut(|all| all.insert(key, Rc::clone(&content)));
+    Ok(content)
 }
 
 /// The bytes of a stored content.

@@ -6,8 +6,7 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use domain::Timestamp;
-use domain::settings::Document;
-use domain::study_rules::{self, StudyRules};
+use domain::study_rules::StudyRules;
 use platform::kv::{self, Store};
 use platform::redis::{Redis, text};
 use serde::Deserialize;
@@ -35,8 +34,7 @@ struct Raised {
 /// Puts into Redis what it lost of them.
 pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
     let settings = Settings::in_force(redis).await?;
-    let read = |value: &serde_json::Value| study_rules::read(value).ok();
-    let rules = settings.document(redis, Document::AlertRules, read).await?;
+    let rules = settings.document::<StudyRules>(redis).await?;
     let mut work = Rebuild { redis, store, rules, months: Months::new(), counts };
     let mut listing = kv::list("submission/")?;
     loop {

@@ -7,7 +7,6 @@
 use domain::Code;
 use domain::ids::{is_identifier, is_name};
 use domain::patient_systems::{self, PatientSystems};
-use domain::settings::Document;
 use futures::FutureExt as _;
 use platform::http::Reply;
 use platform::kv::Store;
@@ -98,9 +97,8 @@ impl Request {
 async fn known(config: &Config, principal: &Principal, asked: &Request, patient: &str) -> Result<Vec<String>, Error> {
     let mut system = asked.system.as_deref();
     if let Some(named) = system {
-        let read = |document: &serde_json::Value| PatientSystems::read(document).ok();
         let settings = Settings::in_force(&config.redis).await?;
-        let systems = settings.document(&config.redis, Document::PatientSystems, read).await?;
+        let systems = settings.document::<PatientSystems>(&config.redis).await?;
         if systems.is_some_and(|systems| systems.is_own(&asked.study, &asked.site, named)) {
             system = None;
         }

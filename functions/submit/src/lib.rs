@@ -26,13 +26,12 @@ use domain::intake::Shape;
 use domain::patient_systems::PatientSystems;
 use domain::reading::{Json, Limits};
 use domain::selection;
-use domain::settings::Document;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
-use serde_json::{Value, json};
+use serde_json::json;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::serve::Described;
@@ -278,16 +277,12 @@ async fn instrument(
 
 /// The de-identification policy of studies that keep less than the default. The door asks for it only here.
 async fn policy(config: &Config, settings: &Settings) -> Result<Option<Rc<Policy>>, Problem> {
-    let read = |document: &Value| Policy::read(document).ok();
-    let policy = settings.document(&config.redis, Document::Deidentification, read).await;
-    policy.map_err(|error| unread(&error))
+    settings.document(&config.redis).await.map_err(|error| unread(&error))
 }
 
 /// Which systems assign the patient ids of sites, by these settings.
 async fn patient_systems(config: &Config, settings: &Settings) -> Result<Option<Rc<PatientSystems>>, Problem> {
-    let read = |document: &Value| PatientSystems::read(document).ok();
-    let systems = settings.document(&config.redis, Document::PatientSystems, read).await;
-    systems.map_err(|error| unread(&error))
+    settings.document(&config.redis).await.map_err(|error| unread(&error))
 }
 
 /// The subjects whose submissions an amendment may replace, in the form of the idempotency records: its own, and the

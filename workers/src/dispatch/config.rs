@@ -6,7 +6,6 @@ use std::time::Duration;
 use domain::Severity;
 use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
-use domain::settings::Document;
 use platform::Error;
 use platform::config::{Reader, json};
 use platform::redis::{PATIENCE, Redis};
@@ -71,8 +70,8 @@ impl Rules {
             return Ok(Rc::clone(known));
         }
         let settings = Settings::at(&config.redis, revision).await?;
-        let routes = settings.document(&config.redis, Document::AlertRoutes, Routes::read_stored).await?;
-        let silences = settings.document(&config.redis, Document::Silences, |it| Silence::read_all(it).ok()).await?;
+        let routes = settings.document::<Routes>(&config.redis).await?;
+        let silences = settings.document::<Vec<Silence>>(&config.redis).await?;
         Ok(Rc::new(Rules {
             routes: routes.unwrap_or_else(|| Rc::clone(&config.routes)),
             silences: silences.unwrap_or_default(),
@@ -87,7 +86,7 @@ impl Rules {
 /// When Redis or the store is unavailable.
 pub async fn routes_in_force(redis: &Redis, otherwise: &Rc<Routes>) -> Result<Rc<Routes>, Error> {
     let settings = Settings::in_force(redis).await?;
-    let routes = settings.document(redis, Document::AlertRoutes, Routes::read_stored).await?;
+    let routes = settings.document::<Routes>(redis).await?;
     Ok(routes.unwrap_or_else(|| Rc::clone(otherwise)))
 }
 

@@ -5,12 +5,10 @@ use std::rc::Rc;
 use domain::intake::ReportKind;
 use domain::overdue::OverdueRule;
 use domain::report_rules::{self, ReportRule};
-use domain::settings::Document;
-use domain::study_rules::{self, Study, StudyRules};
+use domain::study_rules::{Study, StudyRules};
 use domain::{Instrument, Rule};
 use platform::redis::Redis;
 use platform::{Error, log};
-use serde_json::Value;
 use state::settings::Settings;
 use state::wire::evaluation::RulesUsed;
 
@@ -50,10 +48,9 @@ impl ForResponse {
 impl Rules {
     /// Loads the studies' rules in force.
     pub(crate) async fn load(&mut self, redis: &Redis, settings: &Settings) -> Result<(), Error> {
-        let version = settings.index().documents.get(Document::AlertRules.as_str()).map_or(0, |known| known.version);
+        let version = settings.version::<StudyRules>().map_or(0, |known| known.version);
         if version != self.version {
-            let read = |document: &Value| study_rules::read(document).ok();
-            self.studies = settings.document(redis, Document::AlertRules, read).await?;
+            self.studies = settings.document(redis).await?;
             self.changed.clear();
             self.version = version;
         }
