@@ -6,7 +6,6 @@
 //! against a real Redis. The rest compiles natively and does not run there.
 
 pub mod clock;
-pub mod config;
 pub mod deadline;
 pub mod digest;
 mod error;
@@ -19,6 +18,7 @@ pub mod percent;
 pub mod prefetch;
 pub mod redis;
 pub mod trace;
+pub mod variables;
 
 pub use error::{Error, Kind};
 

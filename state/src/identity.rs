@@ -16,7 +16,7 @@ use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use platform::digest::hex;
-use platform::{config, kv};
+use platform::{kv, variables};
 use sha2::Sha256;
 use uuid::Uuid;
 
@@ -198,7 +198,7 @@ impl IdentityKey {
     /// # Errors
     /// Every rule that the text breaks, without its value.
     pub fn read_list(text: &str) -> Result<Vec<Self>, Vec<String>> {
-        let keys: Vec<String> = config::json(text, "must be a JSON array of keys")?;
+        let keys: Vec<String> = variables::json(text, "must be a JSON array of keys")?;
         let (mut read, mut faults) = (Vec::with_capacity(keys.len()), Vec::new());
         for (index, key) in keys.iter().enumerate() {
             match IdentityKey::read(key) {

@@ -24,6 +24,7 @@ pub mod names;
 pub mod queue;
 pub mod settings;
 pub mod subjects;
+pub mod variables;
 pub mod wire;
 
 pub use platform::Error;

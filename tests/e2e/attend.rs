@@ -4,17 +4,15 @@ use domain::Timestamp;
 use domain::alert::link::Grant;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{ADMIN, App, CLINICIAN_A1, CLINICIAN_A2, READ_A1, READ_B, SECRET, SUBMIT_A, phq9, until};
+use crate::openapi::{LINK_KEY, link_key};
 use crate::receiver::{Act, Receiver};
 
 /// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// Raises one alert, by its total: high.
 const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
-/// The key of acknowledgement links.
-const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
 /// An application that sends everything to one receiver, and escalates critical alerts at this interval.
 async fn started(receiver: &Receiver, every_seconds: f64) -> App {
@@ -205,7 +203,7 @@ async fn a_link_that_expired_or_was_tampered_with_opens_nothing() {
     let receiver = Receiver::start().await;
     let app = started(&receiver, 600.0).await;
     let alert = alerted(&app, &phq9("r", CRITICAL)).await;
-    let key = LinkKey::read(LINK_KEY).unwrap().unwrap();
+    let key = link_key(LINK_KEY);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let in_ms = |ms: i64| Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + ms);
     let grant = |expires| Grant { alert: alert.clone(), opening: 0, receiver: "desk".into(), expires };
@@ -214,7 +212,7 @@ async fn a_link_that_expired_or_was_tampered_with_opens_nothing() {
     let (status, problem) = open(&app, "POST", &path(&grant(in_ms(-1)))).await;
     assert_eq!((status, problem["detail"].as_str().unwrap().contains("link-expired")), (409, true), "{problem}");
     let good = path(&grant(in_ms(60_000)));
-    let other = LinkKey::read("b3RoZXIga2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5").unwrap().unwrap();
+    let other = link_key("b3RoZXIga2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5");
     let mut tampered = good.clone();
     let last = if tampered.pop() == Some('0') { '1' } else { '0' };
     tampered.push(last);

@@ -3,16 +3,14 @@
 use domain::Timestamp;
 use domain::alert::link::Grant;
 use serde_json::{Value, json};
-use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{App, CLINICIAN_A1, SECRET, phq9};
 use crate::client::Answer;
+use crate::openapi::{LINK_KEY, link_key};
 use crate::receiver::Receiver;
 
 /// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
-/// The key of acknowledgement links.
-const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 /// The header `Accept` of a browser.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
@@ -45,7 +43,7 @@ fn path(alert: &str, receiver: &str, in_ms: i64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let expires = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + in_ms);
     let grant = Grant { alert: alert.to_owned(), opening: 0, receiver: receiver.to_owned(), expires };
-    state::alerts::acknowledgement_link::path(&LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap())
+    state::alerts::acknowledgement_link::path(&link_key(LINK_KEY).sign(&grant).unwrap())
 }
 
 async fn open(app: &App, method: &str, path: &str, headers: &[(&str, &str)]) -> (Answer, String) {

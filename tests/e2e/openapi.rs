@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use platform::variables::Form as _;
 use serde_json::{Value, json};
+use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, READ_A1, SUBMIT_A, on_spin, phq9};
 use crate::client::Answer;
@@ -119,6 +121,11 @@ pub(crate) fn real(document: &Value, mut path: String, real: Real<'_>) -> String
 /// The key of acknowledgement links.
 pub(crate) const LINK_KEY: &str = "a2V5IG9mIGxpbmtzIGZvciB0ZXN0cyBvbmx5ISEhISE=";
 
+/// The key in such a text, as components read it.
+pub(crate) fn link_key(text: &str) -> LinkKey {
+    LinkKey::new(state::variables::LINK_KEY.form.read(text).unwrap().unwrap())
+}
+
 /// The example of a body, with the real subject in it.
 fn real_body(example: &Value, there: Real<'_>) -> String {
     let linked = there.iter().find(|(parameter, _)| *parameter == "LinkedSubject");
@@ -135,7 +142,7 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'
     let alert = shown["alerts"][0]["alertId"].as_str().unwrap().to_owned();
     let expires = domain::Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
     let grant = domain::alert::link::Grant { alert: alert.clone(), opening: 0, receiver: "desk".into(), expires };
-    let token = state::alerts::acknowledgement_link::LinkKey::read(LINK_KEY).unwrap().unwrap().sign(&grant).unwrap();
+    let token = link_key(LINK_KEY).sign(&grant).unwrap();
     let silence = json!({"matchers": {"site": ["none"]}, "minutes": 60, "comment": "example"});
     let silence = app.send("POST", "/v1/silences", &silence).await.json()["id"].as_str().unwrap().to_owned();
     let other = app.scored(&app.submit(&phq9("linked", [0; 9])).await).await["subject"].as_str().unwrap().to_owned();

@@ -13,13 +13,14 @@
 
 use std::time::Duration;
 
-use platform::config::{self, Reader};
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::{Reader, load};
 use platform::{Error, clock, log};
 use state::health::self_check;
 use state::health::watch::{self, Bounds};
 use state::queue;
 use state::queue::{ClockLease, Enqueued};
+use state::variables;
 
 /// The pause between two ticks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -64,20 +65,20 @@ impl Clock {
     /// # Errors
     /// When they are not sound.
     pub async fn load() -> Result<Self, Error> {
-        Ok(config::load(Self::read).await?)
+        Ok(load(Self::read).await?)
     }
 
     /// Reads the variables.
     pub async fn read(reader: &mut Reader) -> Self {
         Clock {
-            redis: Redis::patient(&reader.redis().await, PATIENCE),
+            redis: variables::redis(reader).await,
             bounds: Bounds {
-                grace: reader.seconds("alert_grace_seconds", 1..=86_400).await,
-                dead_letters: reader.number("dead_letters_most", 100..=100_000_000).await,
-                dead_letters_kept: Duration::from_secs(86_400u64 * reader.number("dead_letters_days", 1..=3650).await),
+                grace: reader.read(&variables::ALERT_GRACE_SECONDS).await,
+                dead_letters: reader.read(&variables::DEAD_LETTERS_MOST).await,
+                dead_letters_kept: reader.read(&variables::DEAD_LETTERS_DAYS).await,
             },
-            self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
-            capacity: reader.number("queue_capacity", 1..=1_000_000_000).await,
+            self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
+            capacity: reader.read(&variables::QUEUE_CAPACITY).await,
         }
     }
 

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use domain::alert::routes::Routes;
 use platform::Error;
-use platform::config::Reader;
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::Reader;
 use state::alerts::acknowledgement_link::LinkKey;
 use state::edge::auth::Keys;
+use state::variables;
 use workers::dispatch::{Defaults, routes_in_force};
 
 use crate::ROUTES;
@@ -25,9 +26,9 @@ state::component!(Config, ROUTES, read);
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
-        redis: Redis::patient(&reader.redis().await, PATIENCE),
-        keys: reader.parsed("api_keys", Keys::read).await,
-        link_key: reader.parsed("link_key", LinkKey::read).await,
+        redis: variables::redis(reader).await,
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
         routes: Defaults::read(reader).await.routes,
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use domain::alert::routes::Routes;
 use platform::Error;
-use platform::config::Reader;
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::Reader;
 use state::edge::auth::Keys;
+use state::variables;
 use workers::dispatch::{Defaults, routes_in_force};
 
 use crate::ROUTES;
@@ -26,9 +27,9 @@ state::component!(Config, ROUTES, read);
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
-        redis: Redis::patient(&reader.redis().await, PATIENCE),
-        keys: reader.parsed("api_keys", Keys::read).await,
-        self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
+        redis: variables::redis(reader).await,
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
         routes: Defaults::read(reader).await.routes,
     }
 }

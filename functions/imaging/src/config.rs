@@ -2,12 +2,13 @@
 
 use domain::alert::endpoint::Secret;
 use domain::alert::retry::Schedule;
-use platform::config::{Reader, json};
 use platform::http::Url;
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::{Reader, json};
 use serde::Deserialize;
 use state::edge::auth::Keys;
 use state::identity::{IdentityKey, PseudonymKey};
+use state::variables;
 
 use crate::ROUTES;
 use crate::services::{self, Services};
@@ -31,17 +32,17 @@ state::component!(Config, ROUTES, read, ENDS = false);
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
-        redis: Redis::patient(&reader.redis().await, PATIENCE),
-        keys: reader.parsed("api_keys", Keys::read).await,
-        pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=usize::MAX).await),
-        identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
-        services: reader.parsed("ai_services", services::read).await,
-        capacity: reader.number("imaging_capacity", 1..=1_000_000).await,
-        concurrency: reader.number("imaging_concurrency", 2..=256).await,
-        max_attempts: reader.number("max_attempts", 1..=1000).await,
-        schedule: Schedule::of(reader.parsed("imaging_retry_schedule", delays).await),
-        sources: reader.parsed("image_sources", sources).await,
-        webhooks: reader.parsed("imaging_webhooks", webhooks).await,
+        redis: variables::redis(reader).await,
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
+        identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
+        services: reader.parsed(&variables::AI_SERVICES, services::read).await,
+        capacity: reader.read(&variables::IMAGING_CAPACITY).await,
+        concurrency: reader.read(&variables::IMAGING_CONCURRENCY).await,
+        max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
+        schedule: Schedule::of(reader.read(&variables::IMAGING_RETRY_SCHEDULE).await),
+        sources: reader.parsed(&variables::IMAGE_SOURCES, sources).await,
+        webhooks: reader.parsed(&variables::IMAGING_WEBHOOKS, webhooks).await,
     }
 }
 
@@ -105,15 +106,6 @@ fn webhooks(text: &str) -> Result<Vec<(String, Secret)>, Vec<String>> {
         webhooks.extend(url.zip(secret));
     }
     if faults.is_empty() { Ok(webhooks) } else { Err(faults) }
-}
-
-fn delays(text: &str) -> Result<Vec<u64>, Vec<String>> {
-    let rule = "must be a JSON array of at most 100 delays, in seconds from 0 to 604800";
-    let seconds: Vec<f64> = json(text, rule)?;
-    if seconds.len() > 100 || seconds.iter().any(|delay| !(0.0..=604_800.0).contains(delay)) {
-        return Err(vec![rule.to_owned()]);
-    }
-    Ok(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect())
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Severity;
-use platform::config::json;
 use platform::deadline::Deadline;
 use platform::http::Url;
+use platform::variables::json;
 use serde::Deserialize;
 use state::imaging::semaphore;
 

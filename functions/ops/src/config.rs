@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use platform::config::Reader;
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::Reader;
 use state::edge::auth::Keys;
+use state::variables;
 use workers::{clock, dispatch, score};
 
 use crate::ROUTES;
@@ -25,11 +26,11 @@ state::component!(Config, ROUTES, read, ENDS = false);
 /// Reads the variables.
 async fn read(reader: &mut Reader) -> Config {
     Config {
-        redis: Redis::patient(&reader.redis().await, PATIENCE),
-        keys: reader.parsed("api_keys", Keys::read).await,
-        ready_max_age: reader.seconds("ready_max_age_seconds", 1..=86_400).await,
-        self_check: reader.seconds("self_check_seconds", 0..=86_400).await,
-        replica: reader.parsed("replica", replica).await,
+        redis: variables::redis(reader).await,
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        ready_max_age: reader.read(&variables::READY_MAX_AGE_SECONDS).await,
+        self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
+        replica: reader.read(&variables::REPLICA).await,
     }
 }
 
@@ -44,14 +45,6 @@ pub(crate) async fn check(reader: &mut Reader) {
 /// Reads only the variables that are needed to ask the other components.
 pub(crate) async fn asking() -> (Redis, Option<String>) {
     let mut reader = Reader::default();
-    let redis = Redis::patient(&reader.redis().await, PATIENCE);
-    (redis, reader.parsed("replica", replica).await)
-}
-
-fn replica(text: &str) -> Result<Option<String>, Vec<String>> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
-    if text.len() > 253 || !plain {
-        return Err(vec!["must be at most 253 letters, digits, hyphens and dots".to_owned()]);
-    }
-    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    let redis = variables::redis(&mut reader).await;
+    (redis, reader.read(&variables::REPLICA).await)
 }

@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures::future::join;
-use platform::config::Faults;
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::Reply;
 use platform::kv::Store;
 use platform::redis::{Redis, text};
+use platform::variables::Faults;
 use platform::{Error, clock, log};
 use serde_json::{Map, Value, json};
 use spin_sdk::redis::RedisResult;

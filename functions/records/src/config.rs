@@ -1,9 +1,10 @@
 //! The configuration of this component, read once per instance.
 
-use platform::config::Reader;
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::Reader;
 use state::edge::auth::Keys;
 use state::identity::{IdentityKey, PseudonymKey};
+use state::variables;
 
 use crate::ROUTES;
 use crate::services::{Placeholder, Service};
@@ -32,16 +33,16 @@ state::component!(Config, ROUTES, read, ENDS = false);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
-    let identity_key = IdentityKey::new(reader.key("identity_key", 32..=32).await);
-    let older = reader.parsed("identity_keys_old", IdentityKey::read_list).await;
+    let identity_key = IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await);
+    let older = reader.parsed(&variables::IDENTITY_KEYS_OLD, IdentityKey::read_list).await;
     Config {
-        redis: Redis::patient(&reader.redis().await, PATIENCE),
-        keys: reader.parsed("api_keys", Keys::read).await,
+        redis: variables::redis(reader).await,
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
-        identity_looks_per_minute: reader.number("identity_looks_per_minute", 1..=10_000).await,
-        pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
-        record_parts: reader.parsed("record_parts", |text| Service::read_list(text, PATIENT)).await,
-        study_service: reader.parsed("study_service", |text| Service::read_list(text, STUDY)).await,
-        report_parts: reader.parsed("report_parts", |text| Service::read_list(text, MONTH)).await,
+        identity_looks_per_minute: reader.read(&variables::IDENTITY_LOOKS_PER_MINUTE).await,
+        pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
+        record_parts: reader.parsed(&variables::RECORD_PARTS, |text| Service::read_list(text, PATIENT)).await,
+        study_service: reader.parsed(&variables::STUDY_SERVICE, |text| Service::read_list(text, STUDY)).await,
+        report_parts: reader.parsed(&variables::REPORT_PARTS, |text| Service::read_list(text, MONTH)).await,
     }
 }

@@ -7,11 +7,11 @@ use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 use domain::url::Template;
 use platform::clock;
-use platform::config;
 use platform::deadline::Deadline;
 use platform::http::{self, CallError};
 use platform::percent::encode;
 use platform::trace::Trace;
+use platform::variables;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -96,7 +96,7 @@ impl Service {
     /// Every rule that it breaks, without a value.
     pub(crate) fn read_list(text: &str, places: &[Placeholder]) -> Result<Vec<Self>, Vec<String>> {
         let rule = r#"must be a JSON array of {"name","required"?,"url"?,"authorization"?}"#;
-        let declared: Vec<Declared> = config::json(text, rule)?;
+        let declared: Vec<Declared> = variables::json(text, rule)?;
         let (mut names, mut faults, mut services) = (BTreeSet::new(), Vec::new(), Vec::new());
         for (index, declared) in declared.into_iter().enumerate() {
             let mut fault = |member: &str, rule: &str| faults.push(format!("at \"/{index}{member}\": {rule}"));

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use platform::config::{Faults, Reader, once};
 use platform::redis::Redis;
+use platform::variables::{Faults, Reader, once};
 use state::edge::auth::Keys;
 use state::identity::{IdentityKey, PseudonymKey};
 use state::queue::Door;
-use state::queue::rate_limit::{Limits, Rate};
+use state::queue::rate_limit::Limits;
+use state::variables;
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
@@ -30,16 +31,16 @@ pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
-        redis: Redis::new(&reader.redis().await),
-        keys: reader.parsed("api_keys", Keys::read).await,
-        pseudonyms: PseudonymKey::new(reader.key("pseudonym_key", 32..=1024).await),
-        identities: IdentityKey::new(reader.key("identity_key", 32..=32).await),
+        redis: Redis::new(&variables::redis_url(reader).await),
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
+        identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
         door: Door::new(
-            reader.number("queue_capacity", 1..=1_000_000_000).await,
-            reader.number("queue_capacity_per_key", 1..=1_000_000_000).await,
+            reader.read(&variables::QUEUE_CAPACITY).await,
+            reader.read(&variables::QUEUE_CAPACITY_PER_KEY).await,
             &Limits {
-                per_key: reader.parsed("rate_per_key", Rate::read).await,
-                per_site: reader.parsed("rate_per_site", Rate::read).await,
+                per_key: reader.read(&variables::RATE_PER_KEY).await,
+                per_site: reader.read(&variables::RATE_PER_SITE).await,
             },
         ),
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use platform::digest::digest;
-use platform::{config, log};
+use platform::{log, variables};
 use serde::Deserialize;
 
 use crate::edge::problem::{Problem, ProblemType};
@@ -187,7 +187,7 @@ impl Keys {
     /// Every rule that the text breaks, without its value.
     pub fn read(text: &str) -> Result<Self, Vec<String>> {
         let rule = r#"must be a JSON array of {"id","role","study","site","sha256"}"#;
-        let entries: Vec<Entry> = config::json(text, rule)?;
+        let entries: Vec<Entry> = variables::json(text, rule)?;
         let (mut keys, mut faults) = (BTreeMap::new(), Vec::new());
         for (index, entry) in entries.into_iter().enumerate() {
             let Some(hash) = unhex(&entry.sha256) else {

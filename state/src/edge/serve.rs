@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
-use platform::config::Faults;
+use platform::variables::Faults;
 
-#[doc(hidden)]
-pub use platform::config::once;
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 #[doc(hidden)]
 pub use platform::redis::Redis;
+#[doc(hidden)]
+pub use platform::variables::once;
 
 use crate::edge::auth::{Action, Keys, Principal};
 use crate::edge::problem::{Problem, ProblemType};

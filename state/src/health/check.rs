@@ -15,14 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use platform::config::{Fault, Reader};
 use platform::deadline::Deadline;
-use platform::redis::{PATIENCE, Redis, integer, millis, string, text, unexpected};
+use platform::redis::{Redis, integer, millis, string, text, unexpected};
+use platform::variables::{Fault, Reader};
 use platform::{Error, clock, kv, log};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, COMPONENTS, Queue};
+use crate::variables;
 
 /// Anybody may ask for readiness. Questions that follow within this time share one question.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -57,7 +58,7 @@ pub fn question(message: &[u8]) -> Option<&str> {
 pub async fn answer<T>(id: &str, component: &str, read: impl AsyncFnOnce(&mut Reader) -> T) -> Result<(), Error> {
     let mut reader = Reader::default();
     Box::pin(read(&mut reader)).await;
-    let redis = Redis::patient(&reader.redis().await, PATIENCE);
+    let redis = variables::redis(&mut reader).await;
     let (variables, faults) = reader.into_parts();
     for fault in &faults {
         log::error("misconfigured").cause(fault).write();

@@ -6,6 +6,8 @@
 //!
 //! Not for: total load. The capacity of the queue bounds that.
 
+use platform::variables::Form;
+
 /// A token bucket: so many a second, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
@@ -18,33 +20,41 @@ const SLOWEST: f64 = 0.001;
 const MOST: f64 = 1_000_000.0;
 
 impl Rate {
-    /// Reads `0` as no limit, else a rate per second and, after a comma, a burst. Without a burst, it is the tokens of
-    /// a second.
-    ///
-    /// # Errors
-    /// The rule, if the text breaks it.
-    pub fn read(value: &str) -> Result<Option<Self>, Vec<String>> {
-        let rule =
-            || vec!["must be 0, or a number a second from 0.001 to 1000000, or that, a comma and a burst".into()];
-        let mut parts = value.split(',').map(|part| part.trim().parse::<f64>());
-        let (Some(Ok(per_second)), burst, None) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(rule());
-        };
-        let burst = match burst {
-            None => per_second.ceil(),
-            Some(burst) => burst.map_err(|_| rule())?,
-        };
-        if per_second == 0.0 {
-            return Ok(None);
-        }
-        let sound = (SLOWEST..=MOST).contains(&per_second) && (1.0..=MOST).contains(&burst);
-        if sound { Ok(Some(Rate { per_second, burst })) } else { Err(rule()) }
-    }
-
     /// Microseconds per token, and microseconds per burst.
     fn microseconds(self) -> (f64, f64) {
         let token = 1_000_000.0 / self.per_second;
         (token, token * self.burst)
+    }
+}
+
+/// The form of a rate in a variable: `0` for no limit, else a rate per second and, after a comma, a burst. Without a
+/// burst, it is the tokens of a second.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimit;
+
+impl Form for RateLimit {
+    type Value = Option<Rate>;
+
+    fn read(&self, text: &str) -> Option<Option<Rate>> {
+        let mut parts = text.split(',').map(|part| part.trim().parse::<f64>());
+        let (Some(Ok(per_second)), burst, None) = (parts.next(), parts.next(), parts.next()) else { return None };
+        let burst = match burst {
+            None => per_second.ceil(),
+            Some(burst) => burst.ok()?,
+        };
+        if per_second == 0.0 {
+            return Some(None);
+        }
+        let sound = (SLOWEST..=MOST).contains(&per_second) && (1.0..=MOST).contains(&burst);
+        sound.then_some(Some(Rate { per_second, burst }))
+    }
+
+    fn rule(&self) -> String {
+        format!("0, or a number a second from {}, or that, a comma and a burst", self.bounds())
+    }
+
+    fn bounds(&self) -> String {
+        format!("{SLOWEST} to {MOST}")
     }
 }
 
@@ -84,20 +94,20 @@ mod tests {
             ("0", None),
             ("0,5", None),
             ("50", rate(50.0, 50.0)),
-            (" 2.5 , 10", rate(2.5, 10.0)),
+            ("2.5 , 10", rate(2.5, 10.0)),
             ("0.1", rate(0.1, 1.0)),
         ] {
-            assert_eq!(Rate::read(text), Ok(expected), "{text}");
+            assert_eq!(RateLimit.read(text), Some(expected), "{text}");
         }
         for text in ["", "fast", "-1", "5,", "5,0", "5,0.5", "5,6,7", "NaN", "inf", "1e9", "0,x", "0.0001"] {
-            assert!(Rate::read(text).is_err(), "{text}");
+            assert_eq!(RateLimit.read(text), None, "{text}");
         }
     }
 
     #[test]
     fn a_script_knows_what_is_limited() {
         assert!(Limits::default().is_off());
-        let limits = Limits { per_key: None, per_site: Rate::read("2,3").unwrap() };
+        let limits = Limits { per_key: None, per_site: RateLimit.read("2,3").unwrap() };
         let expected = "local KEY_TOKEN, KEY_BURST, SITE_TOKEN, SITE_BURST = 0.000, 0.000, 500000.000, 1500000.000\n-";
         assert_eq!(limits.script("-"), expected);
     }

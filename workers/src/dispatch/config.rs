@@ -7,11 +7,12 @@ use domain::Severity;
 use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use platform::Error;
-use platform::config::{Reader, json};
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::{Reader, json};
 use serde_json::Value;
 use state::alerts::acknowledgement_link::LinkKey;
 use state::settings::Settings;
+use state::variables;
 
 /// The longest that work waits in a worker for its receiver's slot.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -34,9 +35,9 @@ pub struct Defaults {
 impl Defaults {
     /// Reads the variables.
     pub async fn read(reader: &mut Reader) -> Self {
-        let deadline_ms: u64 = reader.number("delivery_deadline_ms", 10..=60_000).await;
-        let delays = reader.parsed("retry_schedule", delays).await;
-        let routes = reader.parsed("alert_routes", routes).await;
+        let deadline_ms = reader.read(&variables::DELIVERY_DEADLINE_MS).await;
+        let delays = reader.read(&variables::RETRY_SCHEDULE).await;
+        let routes = reader.parsed(&variables::ALERT_ROUTES, routes).await;
         let routes = Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays));
         Defaults { routes }
     }
@@ -47,10 +48,10 @@ impl Config {
     pub(crate) async fn read(reader: &mut Reader) -> Self {
         let defaults = Defaults::read(reader).await;
         Config {
-            redis: Redis::patient(&reader.redis().await, PATIENCE),
-            max_attempts: reader.number("max_attempts", 1..=1000).await,
-            concurrency: reader.number("delivery_concurrency", 1..=1024).await,
-            link_key: reader.parsed("link_key", LinkKey::read).await,
+            redis: variables::redis(reader).await,
+            max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
+            concurrency: reader.read(&variables::DELIVERY_CONCURRENCY).await,
+            link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
             routes: defaults.routes,
         }
     }
@@ -88,19 +89,6 @@ pub async fn routes_in_force(redis: &Redis, otherwise: &Rc<Routes>) -> Result<Rc
     let settings = Settings::in_force(redis).await?;
     let routes = settings.document::<Routes>(redis).await?;
     Ok(routes.unwrap_or_else(|| Rc::clone(otherwise)))
-}
-
-/// None if the schedules by urgency apply.
-fn delays(text: &str) -> Result<Option<Vec<u64>>, Vec<String>> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let rule = "must be empty, or a JSON array of at most 100 delays, in seconds from 0 to 604800";
-    let seconds: Vec<f64> = json(text, rule)?;
-    if seconds.len() > 100 || seconds.iter().any(|delay| !(0.0..=604_800.0).contains(delay)) {
-        return Err(vec![rule.to_owned()]);
-    }
-    Ok(Some(seconds.into_iter().map(|delay| (delay * 1000.0) as u64).collect()))
 }
 
 fn routes(text: &str) -> Result<Option<Routes>, Vec<String>> {

@@ -24,13 +24,14 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use platform::Error;
-use platform::config::{self, Reader};
 use platform::deadline::Deadline;
 use platform::prefetch::Prefetch;
-use platform::redis::{PATIENCE, Redis};
+use platform::redis::Redis;
+use platform::variables::{Reader, load};
 use state::names::Queue;
 use state::queue::holder::Holder;
 use state::queue::{self, Claim};
+use state::variables;
 
 use record::Scorer;
 use work::Batches;
@@ -53,9 +54,9 @@ struct Config {
 impl Config {
     async fn read(reader: &mut Reader) -> Self {
         Config {
-            redis: Redis::patient(&reader.redis().await, PATIENCE),
-            max_attempts: reader.number("max_attempts", 1..=1000).await,
-            remembered: Duration::from_secs(86_400u64 * reader.number("once_days", 1..=36_500).await),
+            redis: variables::redis(reader).await,
+            max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
+            remembered: reader.read(&variables::ONCE_DAYS).await,
             risk: risk::Config::read(reader).await,
         }
     }
@@ -75,7 +76,7 @@ pub fn drain(budget: Duration) -> LocalBoxFuture<'static, Result<usize, Error>> 
 }
 
 async fn score_for(budget: Duration) -> Result<usize, Error> {
-    let Config { redis, max_attempts, remembered, risk } = config::load(Config::read).await?;
+    let Config { redis, max_attempts, remembered, risk } = load(Config::read).await?;
     let holder = Holder::new();
     let bench = Batches { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };
 

@@ -13,11 +13,12 @@ use std::time::Duration;
 use domain::reading::{Json, Limits};
 use futures::stream::{self, StreamExt as _};
 use platform::clock;
-use platform::config::Reader;
 use platform::deadline::Deadline;
 use platform::http::{self, CallError, Url};
 use platform::trace::Trace;
+use platform::variables::Reader;
 use serde_json::json;
+use state::variables;
 use state::wire::evaluation::Risk;
 
 use crate::score::context::Wanting;
@@ -51,10 +52,10 @@ impl Config {
             if known { Ok(ids) } else { Err(vec!["must be ids of instruments, with commas between".to_owned()]) }
         };
         Config {
-            url: reader.parsed("risk_url", url).await,
-            instruments: reader.parsed("risk_instruments", instruments).await,
-            deadline: Duration::from_millis(reader.number("risk_deadline_ms", 10..=10_000).await),
-            concurrency: reader.number("risk_concurrency", 1..=256).await,
+            url: reader.parsed(&variables::RISK_URL, url).await,
+            instruments: reader.parsed(&variables::RISK_INSTRUMENTS, instruments).await,
+            deadline: reader.read(&variables::RISK_DEADLINE_MS).await,
+            concurrency: reader.read(&variables::RISK_CONCURRENCY).await,
         }
     }
 

@@ -1,22 +1,33 @@
 //! Variables, read once per instance, with every fault reported at once. A component with a fault does nothing at all.
+//!
+//! A [`Variable`] is declared once, as a constant: its name, and the form of its text with its bounds. `form.rs` has the
+//! forms.
+
+mod form;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
-use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::thread::LocalKey;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::reading::{Json, Limits, Unreadable};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spin_sdk::variables;
 
 use crate::error::{Error, Kind};
+
+pub use form::{Base64, Form, Number, Optional, Span, Text};
+
+/// A variable: its name, and the form of its text.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable<F> {
+    /// Its name.
+    pub name: &'static str,
+    /// The form of its text.
+    pub form: F,
+}
 
 /// A rule that a variable breaks. It never holds the value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,21 +115,13 @@ impl Reader {
         self.faults.insert(Fault { variable: name.to_owned(), rule: rule.to_string() });
     }
 
-    /// Checks a rule that a variable must keep beside another one. Says nothing if either breaks a rule of its own.
-    pub fn beside(&mut self, name: &str, other: &str, kept: bool, rule: impl Display) {
-        let sound = !self.faults.iter().any(|fault| fault.variable == name || fault.variable == other);
-        if sound && !kept {
-            self.fault(name, rule);
-        }
-    }
-
     /// The names of the variables that were read, and every fault.
     pub fn into_parts(self) -> (BTreeSet<String>, BTreeSet<Fault>) {
         (self.names, self.faults)
     }
 
-    /// A variable as it stands; empty when it cannot be read, which is a fault.
-    pub async fn text(&mut self, name: &str) -> String {
+    /// The text of a variable; empty when it cannot be read, which is a fault.
+    async fn text(&mut self, name: &str) -> String {
         self.names.insert(name.to_owned());
         match variables::get(name).await {
             Ok(value) => value,
@@ -129,54 +132,25 @@ impl Reader {
         }
     }
 
-    /// The address of Redis.
-    pub async fn redis(&mut self) -> String {
-        let check = |text: &str| domain::url::check_redis(text).map(|()| text.to_owned());
-        self.parsed("redis_url", |text| check(text).map_err(|rule| vec![rule.to_owned()])).await
+    /// A variable, read by its form.
+    pub async fn read<F: Form>(&mut self, variable: &Variable<F>) -> F::Value {
+        let value = self.text(variable.name).await;
+        variable.form.read(value.trim()).unwrap_or_else(|| {
+            self.fault(variable.name, format_args!("must be {}", variable.form.rule()));
+            F::Value::default()
+        })
     }
 
-    /// A number within bounds.
-    pub async fn number<T>(&mut self, name: &str, bounds: RangeInclusive<T>) -> T
-    where
-        T: FromStr + PartialOrd + Display + Copy,
-    {
-        let value = self.text(name).await;
-        match value.trim().parse() {
-            Ok(number) if bounds.contains(&number) => number,
-            _ => {
-                self.fault(name, format_args!("must be a number from {} to {}", bounds.start(), bounds.end()));
-                *bounds.start()
-            }
-        }
-    }
-
-    /// A duration, given as a whole number of seconds.
-    pub async fn seconds(&mut self, name: &str, bounds: RangeInclusive<u64>) -> Duration {
-        Duration::from_secs(self.number(name, bounds).await)
-    }
-
-    /// A secret key, given as base64.
-    pub async fn key(&mut self, name: &str, bytes: RangeInclusive<usize>) -> Vec<u8> {
-        let value = self.text(name).await;
-        match STANDARD.decode(value.trim()) {
-            Ok(key) if bytes.contains(&key.len()) => key,
-            _ if bytes.start() == bytes.end() => {
-                self.fault(name, format_args!("must be {} bytes as base64", bytes.start()));
-                Vec::new()
-            }
-            _ => {
-                self.fault(name, format_args!("must be at least {} bytes as base64", bytes.start()));
-                Vec::new()
-            }
-        }
-    }
-
-    /// A variable with a form of its own. `read` gives the rules that the text breaks.
-    pub async fn parsed<T: Default>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, Vec<String>>) -> T {
-        let value = self.text(name).await;
+    /// A variable whose form its component knows. `read` gives the rules that the text breaks.
+    pub async fn parsed<T: Default>(
+        &mut self,
+        variable: &Variable<Text>,
+        read: impl FnOnce(&str) -> Result<T, Vec<String>>,
+    ) -> T {
+        let value = self.text(variable.name).await;
         read(&value).unwrap_or_else(|rules| {
             for rule in rules {
-                self.fault(name, rule);
+                self.fault(variable.name, rule);
             }
             T::default()
         })
