@@ -4,6 +4,7 @@ use alloc::string::String;
 
 /// The kind of a [`Finding`], as clients see it in `errors[].code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "kebab-case", inline))]
 pub enum Code {
     /// A required member is missing.
     Required,

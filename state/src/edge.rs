@@ -1,7 +1,10 @@
 //! The edge: authentication, query parameters, and refusals as clients see them.
 
 pub mod auth;
+#[cfg(feature = "schema")]
+pub mod describe;
 pub mod fhir;
+pub mod parts;
 pub mod problem;
 pub mod query;
 pub mod rate_limit;

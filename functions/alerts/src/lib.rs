@@ -5,9 +5,13 @@
 
 mod alerts;
 mod config;
+#[cfg(feature = "schema")]
+mod describe;
 mod links;
 mod silences;
 
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use platform::deadline::{Deadline, HEADER};
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;

@@ -8,6 +8,8 @@ mod analytes;
 mod audit;
 mod config;
 mod dead_letters;
+#[cfg(feature = "schema")]
+mod describe;
 mod documents;
 mod examples;
 mod figures;
@@ -19,6 +21,8 @@ mod scope;
 mod stats;
 mod subject_links;
 
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;
 use state::edge::serve::{Described, Route, described, serve};

@@ -7,6 +7,8 @@ mod analyses;
 mod asked;
 mod call;
 mod config;
+#[cfg(feature = "schema")]
+mod describe;
 mod dicom;
 mod erase;
 mod services;
@@ -14,6 +16,8 @@ mod subject;
 mod tell;
 mod worker;
 
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;
 use state::edge::serve::{Described, Route, described, serve};

@@ -3,10 +3,14 @@
 //! It links all workers, because a round runs their code. So their components need not run.
 
 mod config;
+#[cfg(feature = "schema")]
+mod describe;
 mod drain;
 mod health;
 mod openapi;
 
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use platform::http::{Incoming, Reply};
 use serde_json::json;
 use state::edge::auth::Action;

@@ -10,7 +10,7 @@ use platform::deadline::{Deadline, TimedOut};
 use platform::log;
 use platform::redis::Redis;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use state::edge::parts::{self, Parts};
 use state::edge::problem::{Problem, ProblemType};
 use state::figures::refusals;
 
@@ -22,9 +22,6 @@ pub(crate) struct Part<'a> {
     pub(crate) required: bool,
     pub(crate) work: LocalBoxFuture<'a, Outcome>,
 }
-
-/// Every part by its name: its outcome, and its answer as `data`.
-pub(crate) type Parts = Map<String, Value>;
 
 /// Why there is no answer.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +76,7 @@ pub(crate) async fn gather(
         })
         .collect();
     for (name, _, outcome) in &ended {
-        refusals::called(redis, name, outcome.word());
+        refusals::called(redis, name, outcome.status().as_str());
     }
     let failed = |(_, required, outcome): &&(&str, bool, Outcome)| {
         *required && !matches!(outcome, Outcome::Ok(_) | Outcome::Cancelled)
@@ -88,13 +85,11 @@ pub(crate) async fn gather(
         return Err(failure(&ended, ended.iter().filter(failed)));
     }
     let shown = ended.into_iter().map(|(name, _, outcome)| {
-        let mut part = outcome.shown();
-        if let Outcome::Ok(data) = outcome {
-            part.insert("data".to_owned(), data);
-        }
-        (name.to_owned(), part.into())
+        let part = outcome.shown();
+        let data = if let Outcome::Ok(data) = outcome { Some(data) } else { None };
+        (name.to_owned(), parts::Part { data, ..part })
     });
-    Ok(shown.collect())
+    Ok(Parts(shown.collect()))
 }
 
 /// Names the failed parts, and the outcome of every part.
@@ -102,9 +97,9 @@ fn failure<'a>(ended: &[(&str, bool, Outcome)], failed: impl Iterator<Item = &'a
     let (mut late, mut names) = (true, Vec::new());
     for (name, _, outcome) in failed {
         late &= matches!(outcome, Outcome::TimedOut);
-        names.push(format!("{name} ({})", outcome.word()));
+        names.push(format!("{name} ({})", outcome.status().as_str()));
     }
     log::warn("part-failed").outcome(if late { "timed-out" } else { "failed" }).count(names.len()).write();
-    let parts = ended.iter().map(|(name, _, outcome)| ((*name).to_owned(), outcome.shown().into())).collect();
+    let parts = Parts(ended.iter().map(|(name, _, outcome)| ((*name).to_owned(), outcome.shown())).collect());
     Failure { late, detail: format!("required parts failed: {}", names.join(", ")), parts }
 }

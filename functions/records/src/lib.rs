@@ -4,6 +4,8 @@
 //! Guarantee: a key sees only what its study, site and role cover; everything else looks as if it did not exist.
 
 mod config;
+#[cfg(feature = "schema")]
+mod describe;
 mod erase;
 mod fhir;
 mod gather;
@@ -17,6 +19,8 @@ mod study;
 mod subject;
 mod submission;
 
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use std::time::Duration;
 
 use platform::http::{Incoming, Reply};

@@ -13,7 +13,8 @@ use platform::percent::encode;
 use platform::trace::Trace;
 use platform::variables;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use state::edge::parts::{Part, PartStatus};
 
 /// The most bytes that are read of an answer.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -67,25 +68,22 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// A word for answers and metrics.
-    pub(crate) fn word(&self) -> &'static str {
+    /// The status for answers and metrics.
+    pub(crate) fn status(&self) -> PartStatus {
         match self {
-            Outcome::Ok(_) => "ok",
-            Outcome::Refused(_) => "refused",
-            Outcome::TimedOut => "timed-out",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Unreachable => "unreachable",
-            Outcome::Unreadable => "unreadable",
+            Outcome::Ok(_) => PartStatus::Ok,
+            Outcome::Refused(_) => PartStatus::Refused,
+            Outcome::TimedOut => PartStatus::TimedOut,
+            Outcome::Cancelled => PartStatus::Cancelled,
+            Outcome::Unreachable => PartStatus::Unreachable,
+            Outcome::Unreadable => PartStatus::Unreadable,
         }
     }
 
     /// The outcome as answers show it, without the service's data.
-    pub(crate) fn shown(&self) -> Map<String, Value> {
-        let mut shown = Map::from_iter([("status".to_owned(), Value::from(self.word()))]);
-        if let Outcome::Refused(Some(status)) = self {
-            shown.insert("httpStatus".to_owned(), json!(status));
-        }
-        shown
+    pub(crate) fn shown(&self) -> Part {
+        let http_status = if let Outcome::Refused(status) = self { *status } else { None };
+        Part { status: self.status(), http_status, data: None }
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
             Ok(Reply::json(200, &document).header("age", age.to_string()))
         }
         Response::Absent => Err(Problem::not_found()),
-        Response::Failed(word) if word == Outcome::TimedOut.word() => {
+        Response::Failed(word) if word == Outcome::TimedOut.status().as_str() => {
             Err(Problem::new(ProblemType::DeadlinePassed, "the service behind did not answer in time"))
         }
         Response::Failed(word) => Err(Problem::new(ProblemType::BadGateway, format!("the service behind: {word}"))),
@@ -63,11 +63,11 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
 async fn ask(config: Rc<Config>, study: String, trace: Trace) -> Response {
     let Some(service) = config.study_service.first() else { return Response::Absent };
     let outcome = call(service, &study, &trace).await;
-    refusals::called(&config.redis, &service.name, outcome.word());
+    refusals::called(&config.redis, &service.name, outcome.status().as_str());
     match outcome {
         Outcome::Ok(project) => Response::Found(project.to_string()),
         Outcome::Refused(Some(404 | 410)) => Response::Absent,
-        other => Response::Failed(other.word().to_owned()),
+        other => Response::Failed(other.status().as_str().to_owned()),
     }
 }
 

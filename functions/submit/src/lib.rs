@@ -11,12 +11,16 @@
 mod attribution;
 mod batch;
 mod config;
+#[cfg(feature = "schema")]
+mod describe;
 mod document;
 mod fhir;
 mod row;
 mod study_policy;
 mod validate;
 
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;

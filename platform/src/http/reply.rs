@@ -96,8 +96,9 @@ impl Reply {
     }
 
     /// A JSON document.
-    pub fn json(status: u16, document: &serde_json::Value) -> Self {
-        Reply::new(status, "application/json", document.to_string())
+    pub fn json(status: u16, document: &impl serde::Serialize) -> Self {
+        // Fails for maps whose keys are no texts, and no answer has any.
+        Reply::new(status, "application/json", serde_json::to_vec(document).unwrap_or_default())
     }
 
     /// With a header.

@@ -4,7 +4,9 @@ use domain::Finding;
 use domain::reading::{Json, Limits, Unreadable};
 use platform::http::{BodyError, Reply};
 use platform::trace::Trace;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+
+use crate::edge::parts::Parts;
 
 /// The kinds of problem, each with its status and title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +78,21 @@ impl ProblemType {
     pub fn as_str(self) -> &'static str {
         self.facts().0
     }
+
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        self.facts().1
+    }
+
+    /// A few words for people.
+    pub fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// The kind as problem documents name it.
+    pub fn uri(self) -> String {
+        format!("urn:vigil:problem:{}", self.as_str())
+    }
 }
 
 /// A problem: everything that the client is told.
@@ -84,7 +101,7 @@ pub struct Problem {
     kind: ProblemType,
     detail: String,
     findings: Vec<Finding>,
-    parts: Map<String, Value>,
+    parts: Parts,
     header: Option<(&'static str, String)>,
 }
 
@@ -101,7 +118,7 @@ impl Problem {
             ProblemType::Busy | ProblemType::Unavailable => Some(("retry-after", RETRY_AFTER.to_string())),
             _ => None,
         };
-        Problem { kind, detail: detail.into(), findings: Vec::new(), parts: Map::new(), header }
+        Problem { kind, detail: detail.into(), findings: Vec::new(), parts: Parts::default(), header }
     }
 
     /// A body of at most `limit` bytes that could not be read.
@@ -154,7 +171,7 @@ impl Problem {
 
     /// Adds the outcome of each part of the request.
     #[must_use]
-    pub fn parts(self, parts: Map<String, Value>) -> Self {
+    pub fn parts(self, parts: Parts) -> Self {
         Problem { parts, ..self }
     }
 
@@ -205,7 +222,7 @@ impl Problem {
 
     /// The HTTP status.
     pub fn status(&self) -> u16 {
-        self.kind.facts().1
+        self.kind.status()
     }
 
     pub(crate) fn detail(&self) -> &str {
@@ -222,28 +239,65 @@ impl Problem {
     }
 }
 
+/// A problem as clients see it (RFC 9457).
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Problem"))]
+pub struct ProblemShape<'a> {
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^urn:vigil:problem:[a-z-]+$")))]
+    kind: String,
+    title: &'a str,
+    #[cfg_attr(feature = "schema", schemars(range(min = 400, max = 599)))]
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    errors: Vec<FindingShape<'a>>,
+    /// The trace of the request (W3C trace context), as log lines name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<&'a Parts>,
+}
+
+/// A finding as clients see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Finding"))]
+pub struct FindingShape<'a> {
+    /// JSON pointer from the root of the document.
+    pointer: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Code"))]
+    code: &'static str,
+    /// The rule, without the value.
+    detail: &'a str,
+}
+
+impl<'a> FindingShape<'a> {
+    /// Findings as clients see them.
+    pub fn all(findings: &'a [Finding]) -> Vec<Self> {
+        let one = |finding: &'a Finding| FindingShape {
+            pointer: &finding.pointer,
+            code: finding.code.as_str(),
+            detail: &finding.detail,
+        };
+        findings.iter().map(one).collect()
+    }
+}
+
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Reply {
-        let (slug, status, title) = problem.kind.facts();
-        let mut document = Map::from_iter([
-            ("type".to_owned(), Value::from(format!("urn:vigil:problem:{slug}"))),
-            ("title".to_owned(), title.into()),
-            ("status".to_owned(), status.into()),
-            ("detail".to_owned(), problem.detail.into()),
-        ]);
-        if !problem.findings.is_empty() {
-            let errors = problem.findings.iter().map(
-                |finding| json!({"pointer": finding.pointer, "code": finding.code.as_str(), "detail": finding.detail}),
-            );
-            document.insert("errors".to_owned(), errors.collect());
-        }
-        if let Some(trace) = Trace::current() {
-            document.insert("traceparent".to_owned(), trace.as_str().into());
-        }
-        if !problem.parts.is_empty() {
-            document.insert("parts".to_owned(), problem.parts.into());
-        }
-        let mut reply = Reply::new(status, "application/problem+json", Value::Object(document).to_string());
+        let trace = Trace::current();
+        let document = ProblemShape {
+            kind: problem.kind.uri(),
+            title: problem.kind.title(),
+            status: problem.kind.status(),
+            detail: &problem.detail,
+            errors: FindingShape::all(&problem.findings),
+            traceparent: trace.as_ref().map(Trace::as_str),
+            parts: (!problem.parts.0.is_empty()).then_some(&problem.parts),
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut reply = Reply::new(document.status, "application/problem+json", body);
         if let Some((name, value)) = problem.header {
             reply = reply.header(name, value);
         }

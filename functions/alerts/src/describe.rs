@@ -1,0 +1,165 @@
+//! How this component's routes are described.
+
+#![expect(dead_code, reason = "the types of queries and requests only describe them")]
+
+use schemars::{JsonSchema, json_schema};
+use state::edge::describe::*;
+
+/// The API of this component.
+pub fn describe() -> Description {
+    Description {
+        routes: crate::routes(),
+        operations: operations(),
+        examples: &[include_str!("../openapi/examples.json")],
+        written: &[include_str!("../openapi/schemas.json")],
+    }
+}
+
+state::written! { Acted AlertPage AlertShown LinkPage NewSilence Note Silence SilenceEnded Silences }
+
+/// The silence.
+const SILENCE_LOCATION: Header = Header {
+    name: "Location",
+    about: "The silence.",
+    required: true,
+    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/silences/[0-9a-f]{32}$"}),
+};
+
+/// The query of a list of alerts.
+#[derive(JsonSchema)]
+struct AlertQuery {
+    /// Those in this state.
+    #[schemars(extend("enum" = ["suppressed", "grouped", "open", "delivered", "dead", "acknowledged", "resolved"]))]
+    state: Option<String>,
+    /// Those this bad.
+    #[schemars(extend("enum" = ["critical", "high", "moderate", "info"]))]
+    severity: Option<String>,
+    /// Those of this study.
+    #[schemars(with = "Option<Name>")]
+    study: Option<String>,
+    /// Those of this site.
+    #[schemars(with = "Option<Name>")]
+    site: Option<String>,
+    /// Those of submissions that came in then or later.
+    #[schemars(with = "Option<Time>")]
+    since: Option<String>,
+    #[serde(flatten)]
+    page: Page,
+}
+
+fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("GET", "/v1/alerts", "listAlerts", Tag::Results, "Alerts, the newest first")
+            .about(
+                "Those of the study and site that the key covers. A page may be shorter than asked for and still \
+                not be the last: there is more as long as there is a cursor.",
+            )
+            .query::<AlertQuery>()
+            .gives::<AlertPage>(200, "A page.")
+            .with(NO_STORE),
+        Operation::new(
+            "GET",
+            "/v1/alerts/{alert}",
+            "showAlert",
+            Tag::Results,
+            "An alert with its deliveries and history",
+        )
+        .gives::<AlertShown>(200, "The alert.")
+        .with(NO_STORE)
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/alerts/{alert}/acknowledge",
+            "acknowledgeAlert",
+            Tag::Results,
+            "Say that somebody has seen an alert",
+        )
+        .about(
+            "Nobody else is told because nobody did. Doing it again changes nothing and is answered alike. What \
+                identifies a patient is taken out of the note.",
+        )
+        .may_take::<Note>("At most 8 KiB; none is fine.")
+        .gives::<Acted>(200, "What was done, by whom and when.")
+        .refuses(&[Refusal::AlertConflict]),
+        Operation::new(
+            "POST",
+            "/v1/alerts/{alert}/resolve",
+            "resolveAlert",
+            Tag::Results,
+            "Say that an alert is dealt with",
+        )
+        .about(
+            "It is closed. Doing it again changes nothing and is answered alike. What identifies a patient is \
+                taken out of the note.",
+        )
+        .may_take::<Note>("At most 8 KiB; none is fine.")
+        .gives::<Acted>(200, "What was done, by whom and when.")
+        .refuses(&[Refusal::AlertConflict]),
+        Operation::new("POST", "/v1/alerts/{alert}/reopen", "reopenAlert", Tag::Results, "Open an alert again")
+            .about(
+                "Its receivers are told again, and it climbs its chain from the beginning. So is one that was \
+                suppressed. Doing it again changes nothing and is answered alike. What identifies a patient is \
+                taken out of the note.",
+            )
+            .may_take::<Note>("At most 8 KiB; none is fine.")
+            .gives::<Acted>(200, "What was done, by whom and when.")
+            .refuses(&[Refusal::AlertConflict]),
+        Operation::new(
+            "GET",
+            "/v1/acknowledge/{token}",
+            "showLink",
+            Tag::Results,
+            "What the link of a message is about",
+        )
+        .about(
+            "No more of the patient than the message told, as often as it is asked for. The token is the key. \
+                An `Accept` that prefers text/html gets every answer as a page, in the language of the message.",
+        )
+        .gives::<LinkPage>(200, "The alert.")
+        .or::<Text>("text/html")
+        .with(NO_STORE)
+        .refuses(&[Refusal::AlertConflict, Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/acknowledge/{token}",
+            "acknowledgeByLink",
+            Tag::Results,
+            "Acknowledge by the link of a message",
+        )
+        .about(
+            "Once, before it expires, and only in the opening of the alert that the message was about. The \
+                token is the key. The form of the page sends no fields.",
+        )
+        .may_take::<Note>("At most 8 KiB; none is fine.")
+        .gives::<Acted>(200, "It is acknowledged, by this or by somebody before.")
+        .or::<Text>("text/html")
+        .with(NO_STORE)
+        .refuses(&[Refusal::AlertConflict]),
+        Operation::new("GET", "/v1/silences", "listSilences", Tag::Operations, "Silences")
+            .scope("; a key that does not cover all sees those about its study and site alone")
+            .gives::<Silences>(200, "All that are not over, and those that ended since the last change.")
+            .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/silences",
+            "silence",
+            Tag::Operations,
+            "Record alerts and do not send them for a while",
+        )
+        .about(
+            "An alert is silenced if every matcher names its value. Critical alerts are sent unless it says \
+                otherwise of itself. It lasts 30 days at most. The author is the key.",
+        )
+        .scope("; a key that does not cover all must name its study and site among the matchers")
+        .header(&CHANGE_REASON)
+        .takes::<NewSilence>("At most 16 KiB.")
+        .gives::<Silence>(201, "It is in force.")
+        .with(SILENCE_LOCATION)
+        .refuses(&[Refusal::AlertConflict]),
+        Operation::new("DELETE", "/v1/silences/{silence}", "endSilence", Tag::Operations, "End a silence")
+            .scope("; a key that does not cover all ends those about its study and site alone")
+            .header(&CHANGE_REASON)
+            .gives::<SilenceEnded>(200, "It is over.")
+            .refuses(&[Refusal::Invalid]),
+    ]
+}

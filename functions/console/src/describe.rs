@@ -1,0 +1,263 @@
+//! How this component's routes are described.
+
+#![expect(dead_code, reason = "the types of queries and requests only describe them")]
+
+use schemars::{JsonSchema, json_schema};
+use state::edge::describe::*;
+
+/// The API of this component.
+pub fn describe() -> Description {
+    Description {
+        routes: crate::routes(),
+        operations: operations(),
+        examples: &[include_str!("../openapi/examples.json")],
+        written: &[include_str!("../openapi/schemas.json")],
+    }
+}
+
+state::written! { Analytes AuditTrail DeadLetters Definition DocumentVersion Documents Enabled Erase Instruments Linked Links NewInstrument NewLink ReceiverList Replay Replayed RescoreRequest Rescoring SiteStats StoredInstrument Unlinked }
+
+/// The link.
+const LINK_LOCATION: Header = Header {
+    name: "Location",
+    about: "The link.",
+    required: true,
+    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/subjects/[0-9a-f]{32}/links/[0-9a-f]{32}$"}),
+};
+
+/// The query of what has versions.
+#[derive(JsonSchema)]
+struct VersionQuery {
+    /// A version other than the one in force.
+    #[schemars(with = "Option<Name>")]
+    version: Option<String>,
+}
+
+/// The query of a change.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct ChangeQuery {
+    /// Whether it is only tried, and nothing stored.
+    dry_run: Option<bool>,
+}
+
+fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("GET", "/v1/config", "listDocuments", Tag::Operations, "All configuration documents")
+            .about("Which version of each is in force; none where it was never stored.")
+            .scope(", for all studies")
+            .gives::<Documents>(200, "The documents.")
+            .refuses(&[Refusal::Invalid]),
+        Operation::new("GET", "/v1/config/{document}", "showDocument", Tag::Operations, "A configuration document")
+            .about("The version in force, or another.")
+            .scope(", for all studies")
+            .query::<VersionQuery>()
+            .gives::<Object>(200, "The document.")
+            .with(ETAG),
+        Operation::new(
+            "PUT",
+            "/v1/config/{document}",
+            "replaceDocument",
+            Tag::Operations,
+            "Replace a configuration document",
+        )
+        .about(
+            "It is checked as a whole, and in force for everything that comes in afterwards. Earlier versions \
+                stay readable.",
+        )
+        .scope(", for all studies")
+        .header(&CHANGE_REASON)
+        .header(&IF_MATCH)
+        .query::<ChangeQuery>()
+        .takes::<Object>("At most 256 KiB.")
+        .gives::<DocumentVersion>(200, "It is in force; or, with `dry-run=true`, it is valid.")
+        .with(ETAG)
+        .gives::<DocumentVersion>(201, "It is in force, the first of its name.")
+        .with(ETAG)
+        .refuses(&[Refusal::PreconditionFailed, Refusal::PreconditionRequired]),
+        Operation::new("GET", "/v1/analytes", "listAnalytes", Tag::Results, "Known laboratory results")
+            .about(
+                "Which analytes are known, by which LOINC codes and in which units, from where CTCAE v5.0 grades \
+                them and which rules come with Vigil. A result under another code is stored and shown as \
+                `not-graded` with the reason `analyte not known`.",
+            )
+            .gives::<Analytes>(200, "The analytes, by the panel's code.")
+            .refuses(&[Refusal::Invalid]),
+        Operation::new("GET", "/v1/instruments", "listInstruments", Tag::Results, "All instruments")
+            .about("The version shown is the one that is meant where none is named.")
+            .gives::<Instruments>(200, "The instruments, by id.")
+            .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "GET",
+            "/v1/instruments/{instrument}",
+            "showInstrument",
+            Tag::Results,
+            "The definition of an instrument",
+        )
+        .about("Of the version that is meant where none is named, or of another.")
+        .path_parameter("OwnInstrument")
+        .query::<VersionQuery>()
+        .gives::<Definition>(200, "The definition, byte for byte as it was stored; its SHA-256 is what scores name.")
+        .with(ETAG),
+        Operation::new(
+            "PUT",
+            "/v1/instruments/{instrument}",
+            "storeInstrument",
+            Tag::Operations,
+            "Store a version of an instrument",
+        )
+        .about(
+            "The version is in force for everything that comes in afterwards; what was taken in before is \
+                scored by the version it was checked by. A version never changes; sending it again makes it the \
+                one that is meant where none is named. With examples, which must score as they say. A rule that is \
+                always on must stay.",
+        )
+        .scope(", for all studies")
+        .path_parameter("OwnInstrument")
+        .header(&CHANGE_REASON)
+        .query::<ChangeQuery>()
+        .takes_media(
+            "At most 1 MiB: a definition, a definition with examples, or a FHIR R4 Questionnaire. Of a \
+                Questionnaire items, options and weights are taken over; `total` is the sum of all weights.",
+            &[("application/fhir+json", of::<FhirResource>), ("application/json", of::<NewInstrument>)],
+        )
+        .gives::<StoredInstrument>(
+            200,
+            "It was there already and is in force again; or, with `dry-run=true`, how it scores the examples.",
+        )
+        .gives::<StoredInstrument>(201, "It is stored and in force.")
+        .refuses(&[Refusal::Conflict]),
+        Operation::new(
+            "POST",
+            "/v1/instruments/{instrument}/rescore",
+            "rescoreResponses",
+            Tag::Operations,
+            "Score the stored responses of a study by another version",
+        )
+        .about(
+            "Page by page, the oldest first. A dry run, which it is unless `dryRun` is false, tells what \
+                differs and stores nothing. The scores that a response was given when it came in stay; those by \
+                the other version are kept beside them and shown with the submission. No alert is raised.",
+        )
+        .scope(", for the whole study")
+        .header(&CHANGE_REASON)
+        .takes::<RescoreRequest>("At most 4 KiB.")
+        .gives::<Rescoring>(200, "What was found on this page."),
+        Operation::new(
+            "GET",
+            "/v1/audit/{kind}/{id}",
+            "showAudit",
+            Tag::Operations,
+            "What was done to an entity, and whether that history is whole",
+        )
+        .about(
+            "Of submissions, analyses and subjects of the key's study and site; other entities are for keys \
+                that cover everything.",
+        )
+        .path_parameter("EntityId")
+        .gives::<AuditTrail>(200, "The records, verified.")
+        .with(NO_STORE),
+        Operation::new("GET", "/v1/stats/sites", "showSiteStats", Tag::Operations, "Counters of every site")
+            .about(
+                "Of the sites that the key covers, by kind and together. `*` stands for what a refused request did \
+                not tell.",
+            )
+            .gives::<SiteStats>(200, "The counters."),
+        Operation::new("GET", "/metrics", "showMetrics", Tag::Operations, "Counters and queues as OpenMetrics text")
+            .about("The counters are those of the study and site that the key covers.")
+            .gives_media(
+                200,
+                "The metrics.",
+                &[("application/openmetrics-text; version=1.0.0; charset=utf-8", of::<Text>)],
+            ),
+        Operation::new(
+            "GET",
+            "/v1/subjects/{pseudonym}/links",
+            "listLinks",
+            Tag::Results,
+            "To which subjects a subject is linked",
+        )
+        .about("In the order in which the links were made.")
+        .scope(", and a key that covers the subject")
+        .gives::<Links>(200, "The links.")
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/subjects/{pseudonym}/links",
+            "linkSubjects",
+            Tag::Results,
+            "Say that two subjects are one person",
+        )
+        .about(
+            "For a patient who moved to another site, or whom a site sent under two names. Series, changes and \
+                what does not come are told of the person then; what a key sees stays what its site covers. On \
+                record in the audit chains of both.",
+        )
+        .scope(" and a key that covers both")
+        .takes::<NewLink>("At most 4 KiB.")
+        .gives::<Linked>(201, "They are linked.")
+        .with(LINK_LOCATION),
+        Operation::new(
+            "DELETE",
+            "/v1/subjects/{pseudonym}/links/{to}",
+            "unlinkSubjects",
+            Tag::Results,
+            "Take a link back",
+        )
+        .about("On record in the audit chains of both.")
+        .scope(" and a key that covers both")
+        .takes::<Erase>("At most 4 KiB.")
+        .gives::<Unlinked>(200, "They are two again."),
+        Operation::new(
+            "GET",
+            "/v1/receivers",
+            "listReceivers",
+            Tag::Operations,
+            "Who is told of alerts, and whether they can be reached",
+        )
+        .about("By id; neither an address nor a secret is shown.")
+        .scope("; one of a study sees the receivers that its settings alone name")
+        .gives::<ReceiverList>(200, "The receivers of the routes in force.")
+        .with(NO_STORE)
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/receivers/{receiver}/enable",
+            "enableReceiver",
+            Tag::Operations,
+            "Tell a receiver of alerts again that answered 410",
+        )
+        .about("What it missed are dead letters, and can be replayed.")
+        .scope(", for all studies that name it")
+        .header(&CHANGE_REASON)
+        .gives::<Enabled>(200, "It is told again.")
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "GET",
+            "/v1/dead-letters",
+            "listDeadLetters",
+            Tag::Operations,
+            "What was given up, the newest first",
+        )
+        .about("What it is about and why it was given up, not what it holds.")
+        .scope("; one of a study sees the letters about it")
+        .query::<Page>()
+        .gives::<DeadLetters>(200, "A page.")
+        .with(NO_STORE),
+        Operation::new(
+            "POST",
+            "/v1/dead-letters/replay",
+            "replayDeadLetters",
+            Tag::Operations,
+            "Send what was given up on its way again",
+        )
+        .about(
+            "Those of these ids, since a time, or all; at most 200 in one request, with a cursor for the rest. \
+                A dry run counts them.",
+        )
+        .scope("; one of a study replays the letters about it")
+        .header(&CHANGE_REASON)
+        .takes::<Replay>("At most 64 KiB.")
+        .gives::<Replayed>(200, "What was sent on its way, or would be."),
+    ]
+}

@@ -1,0 +1,113 @@
+//! How this component's routes are described.
+
+use schemars::json_schema;
+use state::edge::describe::*;
+
+/// The API of this component.
+pub fn describe() -> Description {
+    Description {
+        routes: crate::routes(),
+        operations: operations(),
+        examples: &[include_str!("../openapi/examples.json")],
+        written: &[include_str!("../openapi/schemas.json")],
+    }
+}
+
+state::written! { Analyses Analysis AnalysisAccepted AnalysisRequest CallAnswer CallRequest DicomReport EndedAnalysis Erase }
+
+/// Where to follow it.
+const ANALYSIS_LOCATION: Header = Header {
+    name: "Location",
+    about: "Where to follow the analysis.",
+    required: true,
+    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/imaging/analyses/[0-9a-f-]{36}$"}),
+};
+
+fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("POST", "/v1/dicom/analyze", "analyzeDicom", Tag::Imaging, "Read a DICOM file")
+            .about(
+                "A DICOM Part 10 file, read as it streams in: its attributes without identities, by the Basic \
+                Application Level Confidentiality Profile, and what its pixels are like. Nothing is stored. Little \
+                endian, deflated, and encapsulated transfer syntaxes; statistics are made of native pixels of 8 \
+                and 16 bits.",
+            )
+            .timeout(Some(Timeout::Long))
+            .header(&TRACEPARENT)
+            .takes_media(
+                "At most 64 MiB.",
+                &[("application/dicom", |_| json_schema!({"type": "string", "contentMediaType": "application/dicom"}))],
+            )
+            .gives::<DicomReport>(200, "What it holds.")
+            .refuses(&[Refusal::RequestTimedOut]),
+        Operation::new(
+            "POST",
+            "/v1/ai/analyze",
+            "analyzeNow",
+            Tag::Imaging,
+            "Call an analysing service and wait for it",
+        )
+        .about(
+            "The service, by its name in the configuration, is given `input` as it is. Over all instances and \
+                hosts no more calls are under way than it has places; who finds none free waits up to 500 ms for \
+                one, in the order of arrival, and is answered 503 then.",
+        )
+        .timeout(Some(Timeout::Long))
+        .header(&TRACEPARENT)
+        .takes::<CallRequest>("At most 1 MiB.")
+        .gives::<CallAnswer>(200, "What it found.")
+        .refuses(&[Refusal::RequestTimedOut, Refusal::ServiceFailed, Refusal::DeadlinePassed]),
+        Operation::new("POST", "/v1/imaging/analyses", "requestAnalysis", Tag::Imaging, "Have an image analysed")
+            .about(
+                "The image lies at an address below one of the configuration, or comes along, up to 1 MiB. `stat` \
+                goes before `routine`. A webhook, below an address of the configuration, is told when it ended, \
+                signed by the Standard Webhooks scheme under the analysis' id. Sending again under the same \
+                `analysisId` is safe.",
+            )
+            .timeout(None)
+            .header(&TRACEPARENT)
+            .takes::<AnalysisRequest>("At most 1.5 MB.")
+            .gives::<AnalysisAccepted>(202, "It is on disk and will be analysed.")
+            .with(ANALYSIS_LOCATION)
+            .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::DeadlinePassed]),
+        Operation::new(
+            "GET",
+            "/v1/imaging/analyses/{analysis}",
+            "showAnalysis",
+            Tag::Imaging,
+            "How far an analysis is",
+        )
+        .about(
+            "Before it ended: its attempts, its place among those that wait, and how long that takes if calls \
+                take as long as of late. Afterwards: what was found, shown to read, clinician and admin.",
+        )
+        .gives::<Analysis>(200, "The analysis.")
+        .refuses(&[Refusal::Gone]),
+        Operation::new(
+            "DELETE",
+            "/v1/imaging/analyses/{analysis}",
+            "cancelAnalysis",
+            Tag::Imaging,
+            "Cancel or erase an analysis",
+        )
+        .about(
+            "Without a body it is cancelled: one that waits never runs, a call under way is dropped, one that \
+                has ended is 409. With a reason it is erased, however far it is: what it found, its image and its \
+                alerts are removed for good, and a resend is answered with 410. That it was there, and its audit \
+                chain, stay. Asking again is safe.",
+        )
+        .scope("; erasing needs the role admin")
+        .may_take::<Erase>("At most 4 KiB. Without it the analysis is cancelled.")
+        .gives::<EndedAnalysis>(200, "It is cancelled, or erased.")
+        .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone]),
+        Operation::new(
+            "GET",
+            "/v1/subjects/{pseudonym}/analyses",
+            "listAnalyses",
+            Tag::Imaging,
+            "Which images of a subject were analysed",
+        )
+        .about("The latest first, at most 1,000; those of the key's study and site. Erased ones stay listed.")
+        .gives::<Analyses>(200, "The analyses."),
+    ]
+}

@@ -1,0 +1,46 @@
+//! How this component's routes are described.
+
+use state::edge::describe::*;
+
+/// The API of this component.
+pub fn describe() -> Description {
+    Description {
+        routes: crate::routes(),
+        operations: operations(),
+        examples: &[include_str!("../openapi/examples.json")],
+        written: &[include_str!("../openapi/schemas.json")],
+    }
+}
+
+state::written! { Health OpenApi Readiness Round }
+
+fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("POST", "/v1/ops/drain", "drain", Tag::Operations, "Do one round of everything")
+            .about(
+                "Moves what is due, looks after alerts that should have moved and did not, scores what waits, sends \
+                what waits: for hosts without Redis triggers and for a watchdog. Takes up to 10 seconds and more \
+                when receivers are slow.",
+            )
+            .timeout(None)
+            .gives::<Round>(200, "What the round did."),
+        Operation::new("GET", "/healthz", "showHealth", Tag::Operations, "Whether the service runs")
+            .timeout(None)
+            .gives::<Health>(200, "It runs.")
+            .probe("probeHealth"),
+        Operation::new("GET", "/readyz", "showReadiness", Tag::Operations, "Whether the promise can be kept right now")
+            .about(
+                "Looks at Redis, the store and waiting work, and asks every component that runs whether its \
+                variables are sound: those of this host, or of all hosts on its Redis that share the variable \
+                replica. A wrong variable is named with its component and its rule.",
+            )
+            .timeout(None)
+            .gives::<Readiness>(200, "All is well.")
+            .gives::<Readiness>(503, "Something is missing.")
+            .probe("probeReadiness"),
+        Operation::new("GET", "/openapi.json", "showDescription", Tag::Operations, "This description")
+            .timeout(None)
+            .gives::<OpenApi>(200, "This description.")
+            .probe("probeDescription"),
+    ]
+}

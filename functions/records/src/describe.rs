@@ -1,0 +1,183 @@
+//! How this component's routes are described.
+
+#![expect(dead_code, reason = "the types of queries and requests only describe them")]
+
+use schemars::{JsonSchema, json_schema};
+use state::edge::describe::*;
+
+/// The API of this component.
+pub fn describe() -> Description {
+    Description {
+        routes: crate::routes(),
+        operations: operations(),
+        examples: &[include_str!("../openapi/examples.json")],
+        written: &[include_str!("../openapi/schemas.json")],
+    }
+}
+
+state::written! { Erase Erased Identity MonthlyReport PatientRecord Series Study Submission SubmissionPage }
+
+/// How old the answer is, seconds.
+const AGE: Header = Header {
+    name: "Age",
+    about: "How old the answer is, seconds.",
+    required: true,
+    shape: |_| json_schema!({"type": "integer", "minimum": 0}),
+};
+
+/// The query of a patient's record.
+#[derive(JsonSchema)]
+struct RecordQuery {
+    /// The study, if the key covers several.
+    #[schemars(with = "Option<Name>")]
+    study: Option<String>,
+    /// The site, if the key covers several.
+    #[schemars(with = "Option<Name>")]
+    site: Option<String>,
+    /// Within which system the id names the patient, where that is not the site's own.
+    #[schemars(length(max = 255))]
+    system: Option<String>,
+    /// Whether what came is given when a required part failed.
+    partial: Option<bool>,
+}
+
+/// The query of a report.
+#[derive(JsonSchema)]
+struct ReportQuery {
+    /// The month.
+    #[schemars(regex(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$"), example = "2026-03")]
+    month: String,
+    /// In which form.
+    #[schemars(extend("enum" = ["json", "csv", "html"]))]
+    format: Option<String>,
+    /// Whether what came is given when a required part failed.
+    partial: Option<bool>,
+}
+
+/// The query of a series.
+#[derive(JsonSchema)]
+struct SeriesQuery {
+    /// The instrument and its score.
+    #[schemars(regex(pattern = "^[A-Za-z0-9._-]+\\.[A-Za-z0-9._-]+$"), example = "phq-9.total")]
+    score: String,
+    #[serde(flatten)]
+    page: Page,
+}
+
+/// The query of a response's scores.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct ObservationQuery {
+    /// The response whose scores are asked for.
+    #[schemars(example = "QuestionnaireResponse/6f2c1a52-5a52-5b7e-9f0a-1d2c3b4a5f60")]
+    derived_from: String,
+}
+
+fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new(
+            "GET",
+            "/v1/patients/{patientId}/record",
+            "showRecord",
+            Tag::Results,
+            "What several services know of a patient",
+        )
+        .about(
+            "All parts at once, under one deadline. Which parts there are, and which are required, is \
+                configuration. When a required part fails the others are given up. For the clinicians of the \
+                patient's site, of patients who sent something there.",
+        )
+        .header(&TRACEPARENT)
+        .query::<RecordQuery>()
+        .gives::<PatientRecord>(200, "The record.")
+        .with(NO_STORE)
+        .refuses(&[Refusal::BadGateway]),
+        Operation::new("GET", "/v1/studies/{study}", "showStudy", Tag::Results, "What a study is")
+            .about(
+                "As the project service says. It is asked once a minute at most; while it is asked again the older \
+                answer is given on, up to ten minutes. Changing the configuration forgets what is kept.",
+            )
+            .header(&TRACEPARENT)
+            .gives::<Study>(200, "The study.")
+            .with(AGE)
+            .refuses(&[Refusal::BadGateway]),
+        Operation::new("GET", "/v1/studies/{study}/report", "showReport", Tag::Results, "A month of a study")
+            .about(
+                "From several services and Vigil's own counts, as JSON, as CSV or as a page with charts, by \
+                `format` or `Accept`. What was gathered is kept for a minute. For keys that cover all sites of the \
+                study.",
+            )
+            .header(&IF_NONE_MATCH)
+            .header(&TRACEPARENT)
+            .query::<ReportQuery>()
+            .gives::<MonthlyReport>(200, "The report.")
+            .or::<Text>("text/csv; charset=utf-8")
+            .or::<Text>("text/html; charset=utf-8")
+            .with(ETAG)
+            .gives_media(304, "It is what the sender knows.", &[])
+            .with(ETAG)
+            .refuses(&[Refusal::BadGateway]),
+        Operation::new(
+            "GET",
+            "/v1/subjects/{pseudonym}/submissions",
+            "listSubmissions",
+            Tag::Results,
+            "What a subject sent",
+        )
+        .about(
+            "The latest first, by when it was written; with those of linked subjects whose sites the key \
+                covers. Whatever comes in between two pages, what was there for the first is shown once.",
+        )
+        .query::<Page>()
+        .gives::<SubmissionPage>(200, "A page."),
+        Operation::new(
+            "GET",
+            "/v1/subjects/{pseudonym}/scores",
+            "showSeries",
+            Tag::Results,
+            "How a score of a subject went",
+        )
+        .about(
+            "The oldest first, with those of linked subjects whose sites the key covers; superseded submissions \
+                are left out. With `Accept: image/svg+xml` a small picture of the latest ones.",
+        )
+        .query::<SeriesQuery>()
+        .gives::<Series>(200, "A page of the series, or its picture.")
+        .or::<Text>("image/svg+xml"),
+        Operation::new("GET", "/v1/subjects/{pseudonym}/identity", "openIdentity", Tag::Results, "Who a subject is")
+            .about("For the clinicians of the subject's site alone; every look is audited, and they are limited.")
+            .gives::<Identity>(200, "The identity.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::TooManyRequests]),
+        Operation::new("GET", "/v1/submissions/{id}", "showSubmission", Tag::Results, "How far a submission is")
+            .about("Scores and alerts are shown to read, clinician and admin.")
+            .gives::<Submission>(200, "The submission.")
+            .refuses(&[Refusal::Gone]),
+        Operation::new("DELETE", "/v1/submissions/{id}", "eraseSubmission", Tag::Operations, "Erase a submission")
+            .about(
+                "Removes what it said, everywhere, for good. A resend is answered with 410. That it was there, and \
+                its audit chain, stay. Asking again is safe.",
+            )
+            .takes::<Erase>("At most 4 KiB.")
+            .gives::<Erased>(200, "It is erased."),
+        Operation::new(
+            "GET",
+            "/fhir/Questionnaire/{instrument}",
+            "showFhirQuestionnaire",
+            Tag::Results,
+            "An instrument as a FHIR R4 Questionnaire with weights",
+        )
+        .timeout(None)
+        .gives_media(200, "The instrument.", &[("application/fhir+json", of::<FhirResource>)]),
+        Operation::new(
+            "GET",
+            "/fhir/Observation",
+            "listFhirObservations",
+            Tag::Results,
+            "The scores of a response as FHIR R4 Observations",
+        )
+        .about("What is not there, not scored, erased or not for this key gives an empty Bundle.")
+        .query::<ObservationQuery>()
+        .gives_media(200, "A Bundle of Observations.", &[("application/fhir+json", of::<FhirResource>)]),
+    ]
+}

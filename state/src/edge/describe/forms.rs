@@ -1,0 +1,119 @@
+//! The forms of texts in requests and answers, and what FHIR's own documents look like. A member names its form by
+//! `#[schemars(with = "Name")]`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+/// A form: its name where the description names it, and its schema.
+macro_rules! forms {
+    ($($(#[$about:meta])* $name:ident $($named:literal)? = $schema:tt)*) => {$(
+        $(#[$about])*
+        pub struct $name;
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                <[&str]>::is_empty(&[$($named,)?])
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+forms! {
+    /// The name of a study, a site or another thing.
+    Name "named" = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["A"]}
+    /// An id that a site or a sender gives.
+    Identifier "named" = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 128,
+        "pattern": "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$",
+        "description": "No control characters, no space at either end.",
+        "examples": ["P-001"]
+    }
+    /// An id that Vigil gives.
+    Uuid = {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"}
+    /// A subject.
+    Pseudonym = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+    /// A time by RFC 3339.
+    Time = {"type": "string", "format": "date-time"}
+    /// A SHA-256.
+    Sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    /// Any text.
+    Text = {"type": "string"}
+    /// Any JSON.
+    Any = {}
+    /// Any JSON object.
+    Object = {"type": "object"}
+    /// The value of a score.
+    Value = {"type": ["number", "string", "boolean", "null"]}
+    /// Why something is done.
+    Reason = {"type": "string", "minLength": 1, "maxLength": 500, "description": "One line; it is kept in the audit chain."}
+    /// Where a page ended.
+    Cursor "named" = {"type": ["string", "null"], "description": "Where the next page begins; null at the end."}
+    /// Whether there is another page.
+    More "named" = {"type": "boolean", "description": "Whether there is another page."}
+    /// A resource of FHIR R4.
+    FhirResource "named" = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
+    /// FHIR's form of a refusal.
+    OperationOutcome "named" = {
+        "type": "object",
+        "required": ["resourceType", "issue"],
+        "properties": {
+            "resourceType": {"const": "OperationOutcome"},
+            "extension": {
+                "type": "array",
+                "description": "The trace of the request.",
+                "items": {
+                    "type": "object",
+                    "required": ["url", "valueString"],
+                    "properties": {"url": {"const": "urn:vigil:traceparent"}, "valueString": {"type": "string"}}
+                }
+            },
+            "issue": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["severity", "code"],
+                    "properties": {
+                        "severity": {"enum": ["fatal", "error", "warning", "information"]},
+                        "code": {"type": "string"},
+                        "diagnostics": {"type": "string"},
+                        "expression": {"type": "array", "items": {"type": "string"}}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes types of schemas that are written by hand, by their names.
+#[macro_export]
+macro_rules! written {
+    ($($name:ident)*) => {$(
+        struct $name;
+
+        impl ::schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!({"$ref": concat!("#/components/schemas/", stringify!($name))})
+            }
+        }
+    )*};
+}
