@@ -4,13 +4,18 @@
 //! text is not kept anywhere. Time is linear in the length of any text: every scanner passes over it once and looks a
 //! fixed distance around.
 //!
-//! Mechanism: the scanners search for telephone numbers (international, and Chinese mobile numbers with or without a
-//! country code), Chinese resident identity numbers with their checksum, e-mail addresses, URLs with more than a host,
-//! numbers that are called medical records, bank cards (Luhn), and the patient's own identifiers and names as given. In
-//! doubt they remove: a dose can be written again, but a telephone number cannot be forgotten.
+//! Mechanism: the text is folded first, so that case, width, accents, format characters and the script of digits make no
+//! difference. Then the scanners search for telephone numbers (international, and Chinese mobile numbers with or without
+//! a country code), identity numbers by their form and checksum, e-mail addresses, URLs with more than a host, numbers
+//! that are called by name (medical records, telephones, passports, social security), bank cards (Luhn) and accounts
+//! (IBAN), and the patient's own identifiers and names as given. In doubt they remove: a dose can be written again, but
+//! a telephone number cannot be forgotten.
 //!
 //! Not for: names that nobody gave. A rule cannot tell an unknown name from a word.
 
+mod codes;
+mod fold;
+mod national;
 mod numbers;
 mod own;
 mod words;
@@ -18,6 +23,7 @@ mod words;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use fold::Folded;
 pub use own::Own;
 
 /// The class of an identity, or of the treatment of a member with an identity.
@@ -25,7 +31,7 @@ pub use own::Own;
 pub enum Class {
     /// A telephone number.
     Phone,
-    /// A Chinese resident identity number.
+    /// A number of a person that a state gives out: identity card, passport, social security.
     NationalId,
     /// An e-mail address.
     Email,
@@ -35,6 +41,8 @@ pub enum Class {
     RecordNumber,
     /// A bank card.
     Card,
+    /// A bank account.
+    Account,
     /// The patient's own identifier.
     PatientId,
     /// The patient's own name.
@@ -51,13 +59,14 @@ pub enum Class {
 
 impl Class {
     /// All classes, in the order in which they are reported.
-    pub const ALL: [Class; 12] = [
+    pub const ALL: [Class; 13] = [
         Class::Phone,
         Class::NationalId,
         Class::Email,
         Class::Url,
         Class::RecordNumber,
         Class::Card,
+        Class::Account,
         Class::PatientId,
         Class::PatientName,
         Class::Dropped,
@@ -75,6 +84,7 @@ impl Class {
             Class::Url => "url",
             Class::RecordNumber => "record-number",
             Class::Card => "card",
+            Class::Account => "account",
             Class::PatientId => "patient-id",
             Class::PatientName => "patient-name",
             Class::Dropped => "dropped",
@@ -113,15 +123,18 @@ struct Span {
 
 /// Removes and counts the identities in a text; none if there were none.
 pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
+    let folded = Folded::of(text);
     let mut spans = Vec::new();
-    if has_signs(text) {
-        numbers::find(text, &mut spans);
-        words::find(text, &mut spans);
+    if has_signs(folded.text()) {
+        numbers::find(folded.text(), &mut spans);
+        codes::find(folded.text(), &mut spans);
+        words::find(folded.text(), &mut spans);
     }
-    own.find(text, &mut spans);
+    own.find(&folded, &mut spans);
     if spans.is_empty() {
         return None;
     }
+    spans.iter_mut().for_each(|span| *span = folded.original(*span));
     // If several begin at one place, the longest comes first.
     spans.sort_unstable_by_key(|span| (span.start, core::cmp::Reverse(span.end)));
     let mut clean = String::with_capacity(text.len());
@@ -144,6 +157,12 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     Some(clean)
 }
 
+/// A text that somebody gave as a reason or a note, without the identities that are found in it. Nobody said whose they
+/// may be, so the patient's own name stays.
+pub fn told(text: String) -> String {
+    scrub(&text, &Own::new(), &mut Removed::default()).unwrap_or(text)
+}
+
 /// Whether a text has a character that every number, address or announced number needs: a digit, `@`, `:`, `.` or a
 /// character beyond ASCII. Many texts are plain words.
 fn has_signs(text: &str) -> bool {
@@ -152,9 +171,15 @@ fn has_signs(text: &str) -> bool {
     signs.count() > 0
 }
 
-/// Whether a character belongs to a script without spaces between words.
+/// Whether a character belongs to Chinese, Japanese or Korean, which write no spaces around a name.
 fn is_cjk(c: char) -> bool {
-    matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+    matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Whether a character belongs to a script without spaces between words: the former, and Thai, Lao, Tibetan, Burmese
+/// and Khmer.
+fn is_unspaced(c: char) -> bool {
+    is_cjk(c) || matches!(c, '\u{e00}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 //!
 //! A *group* is an unbroken row of digits; groups with at most three separators between them make a *run*. A number is
 //! a window of a few groups in a run, so each group is visited a fixed number of times.
+//!
+//! Separators are of three strengths. Space and marks stand inside numbers. Commas and line ends stand between the
+//! figures of a list as well, so only numbers with a checksum or the usual grouping are found across them.
 
 use alloc::vec::Vec;
 
+use super::national::is_national;
 use super::{Class, Span};
 use crate::report::luhn;
 
@@ -12,23 +16,36 @@ use crate::report::luhn;
 const FEWEST_DIGITS: usize = 8;
 /// The most digits of a number.
 const MOST_DIGITS: usize = 19;
-/// The most groups of a number.
-const MOST_GROUPS: usize = 8;
+/// The most groups of a number: each may have one digit.
+const MOST_GROUPS: usize = MOST_DIGITS;
 /// The most separators between two groups.
 const MOST_SEPARATORS: usize = 3;
 
+/// The separators between two groups.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Gap {
+    /// Space only, or nothing before the first group.
+    Space,
+    /// At least one mark.
+    Mark,
+    /// At least one comma or line end.
+    List,
+}
+
 #[derive(Clone, Copy)]
-struct Group {
+pub(super) struct Group {
     start: usize,
     end: usize,
     digits: [u8; MOST_DIGITS],
-    len: usize,
-    /// A plus sign stands before it.
-    plus: bool,
+    pub(super) len: usize,
+    /// The character before it.
+    before: char,
     /// The end of the check letter X after it, if there is one.
     check: Option<usize>,
-    /// The separators between the group before and this one are more than space.
-    marked: bool,
+    /// The separators between the group before and this one.
+    gap: Gap,
+    /// The separator, if it is a single one.
+    single: Option<char>,
 }
 
 impl Group {
@@ -37,65 +54,98 @@ impl Group {
     }
 }
 
-fn digit(c: char) -> Option<u8> {
-    let full_width = c as u32 ^ 0xff10;
+/// A few groups of a run that may be a number.
+pub(super) struct Window<'a> {
+    groups: &'a [Group],
+    pub(super) digits: &'a [u8],
+    /// These are all groups of the run.
+    whole: bool,
+}
+
+impl Window<'_> {
+    /// Whether the groups have these lengths.
+    pub(super) fn lengths(&self, expected: &[usize]) -> bool {
+        self.groups.iter().map(|group| group.len).eq(expected.iter().copied())
+    }
+
+    /// Whether every group but the first has at least this many digits.
+    fn later_at_least(&self, length: usize) -> bool {
+        self.groups.iter().skip(1).all(|group| group.len >= length)
+    }
+
+    /// The strongest separators.
+    pub(super) fn gap(&self) -> Gap {
+        self.groups.iter().skip(1).map(|group| group.gap).max().unwrap_or(Gap::Space)
+    }
+
+    /// The separator, if the same single one stands between all groups.
+    pub(super) fn separator(&self) -> Option<char> {
+        let first = self.groups.get(1)?.single;
+        first.filter(|_| self.groups.iter().skip(1).all(|group| group.single == first))
+    }
+
+    /// Whether there is one group, or digits stand one by one with the same mark or space between, and no others beside
+    /// them: a long row is a row of answers.
+    fn is_even(&self) -> bool {
+        let singles = self.whole && self.groups.iter().all(|group| group.len == 1);
+        self.groups.len() == 1 || singles && self.gap() < Gap::List && self.separator().is_some()
+    }
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+/// The strength of a separator. Folding has turned wide characters and dashes into ASCII.
+fn gap(c: char) -> Option<Gap> {
     match c {
-        '0'..='9' => Some(c as u8),
-        '０'..='９' => u8::try_from(full_width).ok().map(|value| b'0' + value),
+        ' ' | '\t' => Some(Gap::Space),
+        '-' | '.' | '(' | ')' | '/' | '_' | '（' | '）' | '·' | '・' => Some(Gap::Mark),
+        ',' | '，' | '、' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(Gap::List),
         _ => None,
     }
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | '-' | '.' | '(' | ')' | '/' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{3000}')
-        || matches!(c, '－' | '（' | '）' | '．' | '·' | '\t')
-}
-
+/// Finds the numbers in a folded text.
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    // Most texts have too few digits. Every full-width digit contains the byte 0xbc; few other characters do.
-    if text.bytes().filter(|b| b.is_ascii_digit() || *b == 0xbc).count() < FEWEST_DIGITS {
+    // Most texts have too few digits.
+    if text.bytes().filter(u8::is_ascii_digit).count() < FEWEST_DIGITS {
         return;
     }
     let mut run: Vec<Group> = Vec::new();
-    // The number of separators since the last group, whether they are more than space, and whether the last one is a
-    // plus.
-    let (mut separators, mut marked, mut plus) = (0, false, false);
+    // The separators since the last group: their number, their strength and the last of them; the last character.
+    let (mut separators, mut strength, mut last, mut before) = (0, Gap::Space, None, ' ');
     let mut chars = text.char_indices().peekable();
     while let Some((start, c)) = chars.next() {
-        let Some(first) = digit(c) else {
-            plus = matches!(c, '+' | '＋');
+        if !is_digit(c) {
+            before = c;
             if run.is_empty() {
                 continue;
             }
-            if is_separator(c) && separators < MOST_SEPARATORS {
-                separators += 1;
-                marked |= !c.is_whitespace();
-            } else {
-                examine(&mut run, spans);
+            match gap(c).filter(|_| separators < MOST_SEPARATORS) {
+                Some(gap) => {
+                    (separators, strength, last) = (separators + 1, strength.max(gap), Some(c));
+                }
+                None => examine(&mut run, spans),
             }
             continue;
-        };
+        }
+        let (gap, single) = (strength, last.filter(|_| separators == 1));
         let mut group =
-            Group { start, end: start + c.len_utf8(), digits: [0; MOST_DIGITS], len: 0, plus, check: None, marked };
-        let mut next = Some(first);
-        while let Some(value) = next {
+            Group { start, end: start + 1, digits: [0; MOST_DIGITS], len: 0, before, check: None, gap, single };
+        let mut next = Some(c);
+        while let Some(c) = next {
             if let Some(place) = group.digits.get_mut(group.len) {
-                *place = value;
+                *place = c as u8;
             }
             group.len += 1;
-            next = chars.peek().and_then(|(_, c)| digit(*c));
-            if next.is_some()
-                && let Some((at, c)) = chars.next()
-            {
-                group.end = at + c.len_utf8();
-            }
+            next = chars.next_if(|(_, c)| is_digit(*c)).map(|(at, c)| {
+                group.end = at + 1;
+                c
+            });
         }
-        if let Some((at, c)) = chars.peek()
-            && matches!(c, 'x' | 'X' | 'Ｘ' | 'ｘ')
-        {
-            group.check = Some(at + c.len_utf8());
-        }
-        (separators, marked, plus) = (0, false, false);
+        group.check = check_letter(text, group.end);
+        (separators, strength, last, before) = (0, Gap::Space, None, ' ');
         if group.len > MOST_DIGITS {
             examine(&mut run, spans);
         } else {
@@ -103,6 +153,18 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         }
     }
     examine(&mut run, spans);
+}
+
+/// The end of the check letter X after a group: at once, or alone after one separator.
+fn check_letter(text: &str, end: usize) -> Option<usize> {
+    let mut rest = text.get(end..)?.char_indices();
+    match (rest.next()?, rest.next(), rest.next()) {
+        ((_, 'x' | 'X'), ..) => Some(end + 1),
+        ((_, c), Some((at, 'x' | 'X')), next) if gap(c).is_some() => {
+            next.is_none_or(|(_, c)| !c.is_ascii_alphanumeric()).then_some(end + at + 1)
+        }
+        _ => None,
+    }
 }
 
 /// Examines a run and clears it.
@@ -116,7 +178,9 @@ fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
             place.copy_from_slice(group.digits());
             len += group.len;
             let (Some(groups), Some(digits)) = (rest.get(..=index), digits.get(..len)) else { break };
-            if let Some((class, end)) = classify(groups, digits) {
+            if len >= FEWEST_DIGITS
+                && let Some((class, end)) = classify(&Window { groups, digits, whole: groups.len() == run.len() })
+            {
                 best = Some((index + 1, Span { start: first.start, end, class }));
             }
         }
@@ -133,57 +197,120 @@ fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
 }
 
 /// The class of these groups and the end of the number, if they are a number that identifies somebody.
-fn classify(groups: &[Group], digits: &[u8]) -> Option<(Class, usize)> {
-    let (first, last) = (groups.first()?, groups.last()?);
-    if is_resident(digits, None) {
+fn classify(window: &Window<'_>) -> Option<(Class, usize)> {
+    let last = window.groups.last()?;
+    if is_resident(window.digits, None) || is_first_resident(window) || is_national(window) {
         return Some((Class::NationalId, last.end));
     }
     if let Some(end) = last.check
-        && is_resident(digits, Some(10))
+        && is_resident(window.digits, Some(10))
     {
         return Some((Class::NationalId, end));
     }
-    let later_at_least = |length: usize| groups.iter().skip(1).all(|group| group.len >= length);
-    let marked = groups.iter().skip(1).any(|group| group.marked);
-    let lengths = |expected: &[usize]| groups.iter().map(|group| group.len).eq(expected.iter().copied());
-    let mobile = |digits: &[u8]| matches!(digits, [b'1', b'3'..=b'9', ..] if digits.len() == 11);
-    // An area code may have one digit: +33 1 23 45 67 89, +44 (0)20 7946 0958.
-    let international = || groups.iter().skip(2).all(|group| group.len >= 2);
-    let phone = match digits {
-        _ if mobile(digits) => groups.len() <= 4 && later_at_least(3),
-        [b'8', b'6', rest @ ..] if mobile(rest) => groups.len() <= 5 && later_at_least(3),
-        [b'0', b'0', b'1'..=b'9', ..] => (10..=17).contains(&digits.len()) && international(),
-        [b'0', b'1'..=b'9', ..] => {
-            marked && matches!(first.len, 3 | 4) && matches!(digits.len() - first.len, 7 | 8) && later_at_least(3)
-        }
-        [b'1'..=b'9', ..] if first.plus => (8..=15).contains(&digits.len()) && international(),
-        [b'2'..=b'9', ..] | [b'1', b'2'..=b'9', ..] => marked && (lengths(&[3, 3, 4]) || lengths(&[1, 3, 3, 4])),
-        _ => false,
+    let class = if is_phone(window) {
+        Class::Phone
+    } else if is_card(window) {
+        Class::Card
+    } else {
+        return None;
     };
-    if phone {
-        return Some((Class::Phone, last.end));
+    Some((class, last.end))
+}
+
+fn is_phone(window: &Window<'_>) -> bool {
+    let (groups, digits, gap) = (window.groups.len(), window.digits, window.gap());
+    let Some(first) = window.groups.first() else { return false };
+    let mobile = |digits: &[u8]| matches!(digits, [b'1', b'3'..=b'9', ..] if digits.len() == 11);
+    // The figures of a list rarely have these lengths, and no figure in groups of three has others.
+    let usual = |lengths: &[&[usize]]| lengths.iter().any(|expected| window.lengths(expected));
+    // An area code may have one digit: +33 1 23 45 67 89, +44 (0)20 7946 0958.
+    let international = |most: usize| {
+        (FEWEST_DIGITS..=most).contains(&digits.len())
+            && window.groups.iter().skip(2).all(|group| group.len >= 2)
+            && (gap < Gap::List || window.separator().is_some())
+    };
+    let american = || match digits {
+        [b'1', rest @ ..] if rest.len() == 10 => window.lengths(&[1, 3, 3, 4]) && is_american(rest, gap),
+        _ => window.lengths(&[3, 3, 4]) && is_american(digits, gap),
+    };
+    let (marked, list) = (gap == Gap::Mark, gap == Gap::List);
+    let single_comma = window.separator() == Some(',');
+    match digits {
+        _ if mobile(digits) && list => usual(&[&[3, 4, 4]]),
+        _ if mobile(digits) => groups <= 4 && window.later_at_least(3) || window.is_even(),
+        [b'8', b'6', rest @ ..] if mobile(rest) && list => usual(&[&[2, 3, 4, 4], &[2, 11], &[5, 4, 4]]),
+        [b'8', b'6', rest @ ..] if mobile(rest) => groups <= 5 && window.later_at_least(3) || window.is_even(),
+        // The end of a time before a day.
+        [b'0', b'0', ..] if first.len == 2 && first.before == ':' => false,
+        [b'0', b'0', b'1'..=b'9', ..] if list => first.len > 2 && international(17),
+        [b'0', b'0', b'1'..=b'9', ..] => digits.len() >= 10 && international(17),
+        [b'0', b'1'..=b'9', ..] if list => {
+            window.separator().is_some() && usual(&[&[3, 8], &[4, 8], &[4, 7], &[3, 4, 4], &[4, 4, 4], &[4, 3, 4]])
+        }
+        [b'0', b'1'..=b'9', ..] => {
+            marked
+                && matches!(first.len, 3 | 4)
+                && matches!(digits.len() - first.len, 7 | 8)
+                && window.later_at_least(3)
+        }
+        [b'1'..=b'9', ..] if first.before == '+' && international(15) => true,
+        [b'2'..=b'9', ..] | [b'1', b'2'..=b'9', ..] => (marked || single_comma) && american(),
+        _ => false,
     }
-    let written_as_card = groups.len() == 1
-        || groups.iter().rev().skip(1).all(|group| group.len == 4)
-        || lengths(&[4, 6, 5])
-        || lengths(&[6, 13]);
-    let card = matches!(digits, [b'2'..=b'6', ..]) && digits.len() >= 13 && written_as_card;
-    (card && luhn(digits.iter().copied())).then_some((Class::Card, last.end))
+}
+
+/// Whether these are the ten digits of a number of North America. In a list the area and the office must exist.
+fn is_american(digits: &[u8], gap: Gap) -> bool {
+    let [area, .., _, _, _, _, _, _] = digits else { return false };
+    let exists = matches!(digits, [b'2'..=b'9', b'0'..=b'8', _, b'2'..=b'9', ..]);
+    (b'2'..=b'9').contains(area) && (gap == Gap::Mark || exists)
+}
+
+fn is_card(window: &Window<'_>) -> bool {
+    let digits = window.digits;
+    let written_as_card = window.is_even()
+        || window.groups.iter().rev().skip(1).all(|group| group.len == 4)
+        || window.lengths(&[4, 6, 5])
+        || window.lengths(&[6, 13]);
+    let no_list = window.gap() < Gap::List || window.separator().is_some();
+    let is_card = matches!(digits, [b'2'..=b'6', ..]) && digits.len() >= 13 && written_as_card && no_list;
+    is_card && luhn(digits.iter().copied())
 }
 
 /// Whether these are the digits of a resident identity number (GB 11643-1999): a region, a date of birth, a sequence,
 /// and a check digit. The check digit ten is written as an X after the digits.
 fn is_resident(digits: &[u8], check: Option<u32>) -> bool {
     const WEIGHTS: [u32; 18] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1];
-    let value = |digit: &u8| u32::from(digit.wrapping_sub(b'0'));
     if digits.len() + usize::from(check.is_some()) != WEIGHTS.len() || !matches!(digits, [b'1'..=b'9', ..]) {
         return false;
     }
-    let two = |at: usize| digits.get(at..at + 2).map(|pair| pair.iter().fold(0, |sum, digit| sum * 10 + value(digit)));
-    let year = two(6).is_some_and(|century| matches!(century, 18..=20));
-    let born = year
-        && two(10).is_some_and(|month| (1..=12).contains(&month))
-        && two(12).is_some_and(|day| (1..=31).contains(&day));
+    let born = two(digits, 6).is_some_and(|century| matches!(century, 18..=20)) && is_day(digits, 10);
     let sum: u32 = digits.iter().map(value).chain(check).zip(WEIGHTS).map(|(value, weight)| value * weight).sum();
     born && sum % 11 == 1
+}
+
+/// Whether these are the fifteen digits of a resident identity number of the first generation (GB 11643-1989): a
+/// region, a date of birth without its century, a sequence. It has no check digit.
+fn is_first_resident(window: &Window<'_>) -> bool {
+    let province = two(window.digits, 0).is_some_and(
+        |province| matches!(province, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83),
+    );
+    let written = window.is_even() || window.lengths(&[6, 6, 3]) || window.lengths(&[6, 2, 2, 2, 3]);
+    window.digits.len() == 15 && province && is_day(window.digits, 8) && written
+}
+
+/// The value of a digit.
+pub(super) fn value(digit: &u8) -> u32 {
+    u32::from(digit.wrapping_sub(b'0'))
+}
+
+/// The number that two digits make.
+pub(super) fn two(digits: &[u8], at: usize) -> Option<u32> {
+    digits.get(at..at + 2).map(|pair| pair.iter().fold(0, |sum, digit| sum * 10 + value(digit)))
+}
+
+/// Whether four digits are a month and a day.
+pub(super) fn is_day(digits: &[u8], at: usize) -> bool {
+    two(digits, at).is_some_and(|month| (1..=12).contains(&month))
+        && two(digits, at + 2).is_some_and(|day| (1..=31).contains(&day))
 }

@@ -1,17 +1,19 @@
-//! Finds the patient's own identifiers and names as they were given.
+//! Finds the patient's own identifiers and names as they were given, in any case, width and normal form.
 
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
-use super::{Class, Span, is_cjk};
+use super::fold::{Folded, folded};
+use super::{Class, Span, is_cjk, is_unspaced};
 
 /// The maximum number of search texts. A document that names more does not describe one patient.
 const MOST: usize = 32;
 /// The longest search text, bytes.
 const LONGEST: usize = 1024;
 
-/// A search text (algorithm of Knuth, Morris and Pratt: linear even for repetitive texts).
+/// A search text, folded (algorithm of Knuth, Morris and Pratt: linear even for repetitive texts).
 struct Needle {
     text: String,
     /// The border table: for each length of a matched prefix, the next shorter prefix that is also its suffix. It is
@@ -22,7 +24,11 @@ struct Needle {
 
 /// The patient's own identifiers and names. `Debug` is missing on purpose.
 #[derive(Default)]
-pub struct Own(Vec<Needle>);
+pub struct Own {
+    needles: Vec<Needle>,
+    /// How many texts were given; each may have several spellings.
+    given: usize,
+}
 
 impl Own {
     /// An empty collection.
@@ -35,33 +41,109 @@ impl Own {
     pub fn add(&mut self, given: &str, class: Class) {
         let given = given.trim();
         self.add_one(given, class);
-        if class == Class::PatientName {
-            // The parts of a name are also searched for on their own, because they stand alone in sentences.
-            for part in given.split(|c: char| !c.is_alphanumeric()).filter(|part| *part != given) {
-                self.add_one(part, class);
+        if class != Class::PatientName {
+            return;
+        }
+        // The parts of a name are also searched for on their own, because they stand alone in sentences.
+        for part in given.split(divides).filter(|part| *part != given) {
+            self.add_one(part, class);
+        }
+        // A Chinese name is written with spaces or without.
+        if given.chars().all(|c| is_cjk(c) || divides(c)) {
+            let parts: Vec<String> = given.chars().filter(|c| !divides(*c)).map(String::from).collect();
+            self.add_spelling(&parts.concat(), class);
+            self.add_spelling(&parts.join(" "), class);
+            if let [family, name @ ..] = parts.as_slice() {
+                self.add_spelling(&format!("{family} {}", name.concat()), class);
             }
         }
     }
 
     fn add_one(&mut self, given: &str, class: Class) {
+        let text = folded(given);
         let shortest = if given.chars().any(is_cjk) {
             2
-        } else if given.bytes().all(|b| b.is_ascii_digit()) {
+        } else if text.bytes().all(|b| b.is_ascii_digit()) {
             4
         } else {
             3
         };
-        let text = given.to_ascii_lowercase();
-        let known = self.0.iter().any(|needle| needle.text == text);
-        if text.chars().count() < shortest || text.len() > LONGEST || known || self.0.len() >= MOST {
+        // Folded, a syllable of Korean has two letters or more.
+        let length = text.chars().count().min(given.chars().count());
+        if length < shortest || text.len() > LONGEST || self.is_known(&text) || self.given >= MOST {
             return;
         }
-        self.0.push(Needle { text, borders: OnceCell::new(), class });
+        self.given += 1;
+        self.push(text, class);
+        if class == Class::PatientName {
+            umlauts(given).into_iter().for_each(|spelling| self.add_spelling(&spelling, class));
+        } else {
+            spacings(&folded(given)).into_iter().for_each(|spelling| self.add_spelling(&spelling, class));
+        }
     }
 
-    pub(super) fn find(&self, text: &str, spans: &mut Vec<Span>) {
-        self.0.iter().for_each(|needle| needle.find(text, spans));
+    fn add_spelling(&mut self, spelling: &str, class: Class) {
+        let text = folded(spelling);
+        if text.chars().count() > 1 && text.len() <= LONGEST && !self.is_known(&text) && self.given <= MOST {
+            self.push(text, class);
+        }
     }
+
+    fn is_known(&self, text: &str) -> bool {
+        self.needles.iter().any(|needle| needle.text == text)
+    }
+
+    fn push(&mut self, text: String, class: Class) {
+        self.needles.push(Needle { text, borders: OnceCell::new(), class });
+    }
+
+    pub(super) fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
+        self.needles.iter().for_each(|needle| needle.find(text, spans));
+    }
+}
+
+/// Whether a character divides the parts of a name.
+fn divides(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_ascii_punctuation()
+        || matches!(c, '·' | '・' | '，' | '、' | '。' | '；' | '\u{2010}'..='\u{2027}')
+}
+
+/// The other spellings of a name with umlauts: `Müller` is also Mueller, and `Mueller` also Muller, as Müller is when
+/// it is folded. A spelling of three letters would be a word too often.
+fn umlauts(given: &str) -> Vec<String> {
+    const PAIRS: [(&str, &str, &str); 5] =
+        [("ä", "ae", "a"), ("ö", "oe", "o"), ("ü", "ue", "u"), ("ø", "oe", "o"), ("å", "aa", "a")];
+    let lower = given.to_lowercase().replace("a\u{308}", "ä").replace("o\u{308}", "ö").replace("u\u{308}", "ü");
+    let long = PAIRS.iter().fold(lower.clone(), |text, (short, long, _)| text.replace(short, long));
+    let plain = PAIRS.iter().take(3).fold(lower.clone(), |text, (_, long, plain)| text.replace(long, plain));
+    let is_new = |text: &String| *text != lower && text.chars().count() > 3;
+    [long, plain].into_iter().filter(is_new).collect()
+}
+
+/// The other spellings of an identifier of letters and digits, in which people write a space, a mark or nothing between
+/// its parts: `P-0042`, `P 0042`, `P_0042`, `P0042`. A number alone has no other spelling: it might be a date.
+fn spacings(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut last = ' ';
+    for c in text.chars() {
+        match (parts.last_mut(), c.is_alphanumeric()) {
+            (Some(part), true) if last.is_alphanumeric() && last.is_numeric() == c.is_numeric() => part.push(c),
+            (_, true) => parts.push(c.to_string()),
+            (_, false) if is_joint(c) => {}
+            (_, false) => return Vec::new(),
+        }
+        last = c;
+    }
+    let has = |is: fn(char) -> bool| text.chars().any(is);
+    if !has(char::is_alphabetic) || !has(char::is_numeric) || !(2..=4).contains(&parts.len()) {
+        return Vec::new();
+    }
+    ["", " ", "-", "_"].map(|joint| parts.join(joint)).into()
+}
+
+fn is_joint(c: char) -> bool {
+    matches!(c, ' ' | '-' | '_' | '.' | '/' | '#')
 }
 
 fn borders(text: &[u8]) -> Vec<usize> {
@@ -85,8 +167,8 @@ fn extend(text: &[u8], borders: &[usize], mut length: usize, b: u8) -> usize {
 }
 
 impl Needle {
-    fn find(&self, text: &str, spans: &mut Vec<Span>) {
-        let needle = self.text.as_bytes();
+    fn find(&self, folded: &Folded<'_>, spans: &mut Vec<Span>) {
+        let (needle, text) = (self.text.as_bytes(), folded.text());
         if text.len() < needle.len() {
             return;
         }
@@ -104,7 +186,7 @@ impl Needle {
             if length == needle.len() {
                 let (start, end) = (at + 1 - length, at + 1);
                 length = borders.last().copied().unwrap_or_default();
-                if stands_alone(text, start, end) {
+                if stands_alone(text, start, end) && folded.is_boundary(start) && folded.is_boundary(end) {
                     spans.push(Span { start, end, class: self.class });
                 }
             }
@@ -116,7 +198,7 @@ impl Needle {
 fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let joined = |left: Option<char>, right: Option<char>| match (left, right) {
         (Some(left), Some(right)) => {
-            let letter = |c: char| c.is_alphabetic() && !is_cjk(c);
+            let letter = |c: char| c.is_alphabetic() && !is_unspaced(c);
             (letter(left) && letter(right)) || (left.is_numeric() && right.is_numeric())
         }
         _ => false,

@@ -2,6 +2,7 @@
 
 use domain::scrub::{Class, Own, Removed, scrub};
 use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::choices::{Choices, bytes};
 use crate::config;
@@ -82,7 +83,7 @@ fn grouped(digits: &str, sizes: &[usize], separator: &str) -> String {
 /// An identity as a person may write it: the part that must not survive, and the whole text with its announcement.
 pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
     let plain = |text: String| (text.clone(), text);
-    match choices.below(9) {
+    match choices.below(10) {
         0 => {
             let mobile = format!("1{}{}", choices.one_of(&["3", "5", "7", "8", "9"]), choices.digits(9));
             let written = grouped(&mobile, &[3, 4], choices.one_of(&["", " ", "-"]));
@@ -124,7 +125,52 @@ pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
             (number.clone(), format!("{announced}{number}"))
         }
         7 => plain(choices.one_of(&["Zhang-330106", "ZHANG-330106", "zhang-330106"]).to_owned()),
+        8 => plain(
+            choices
+                .one_of(&[
+                    "110105491231002",
+                    "123-45-6789",
+                    "E12345678",
+                    "AB123456C",
+                    "255081416802538",
+                    "DE89 3704 0044 0532 0130 00",
+                    "GB29NWBK60161331926819",
+                    "138_0013_8000",
+                    "138,0013,8000",
+                    "zhang@例子.中国",
+                ])
+                .to_owned(),
+        ),
         _ => plain(choices.one_of(&["王小明", "Zhang Wei", "zhang", "WEI"]).to_owned()),
+    }
+}
+
+/// Characters that nobody sees.
+const UNSEEN: [char; 8] = ['\u{200b}', '\u{ad}', '\u{feff}', '\u{200d}', '\u{202e}', '\u{2060}', '\u{fe0f}', '\u{0}'];
+/// The zeros of digits in other scripts: full width, Arabic, Persian, Devanagari, Thai, mathematical.
+const ZEROS: [u32; 6] = [0xff10, 0x660, 0x6f0, 0x966, 0xe50, 0x1d7ce];
+
+/// The same text in another case, width, script of digits and normal form, with characters in between that nobody sees.
+fn disguised(choices: &mut Choices<'_>, text: &str) -> String {
+    let mut other = String::new();
+    for c in text.chars() {
+        if !other.is_empty() && choices.once_in(6) {
+            other.push(choices.one_of(&UNSEEN));
+        }
+        let code = match (c, choices.below(4)) {
+            ('0'..='9', 1 | 2) => choices.one_of(&ZEROS) + (c as u32 - '0' as u32),
+            ('0'..='9', 3) => "〇一二三四五六七八九".chars().nth((c as u8 - b'0').into()).unwrap() as u32,
+            ('!'..='~', 1) if c != ',' => c as u32 + 0xfee0,
+            (_, 2) => c.to_uppercase().next().unwrap() as u32,
+            (_, 3) => c.to_lowercase().next().unwrap() as u32,
+            _ => c as u32,
+        };
+        other.push(char::from_u32(code).unwrap());
+    }
+    match choices.below(3) {
+        0 => other.nfd().collect(),
+        1 => other.nfc().collect(),
+        _ => other,
     }
 }
 
@@ -163,6 +209,39 @@ proptest! {
         if removed.iter().next().is_none() {
             prop_assert_eq!(clean, text);
         }
+    }
+
+    #[test]
+    fn an_identity_is_removed_in_every_form(seed in bytes(160)) {
+        let mut choices = Choices::of(&seed);
+        let (mut plain, mut other) = (String::new(), String::new());
+        for _ in 0..=choices.below(4) {
+            let around = format!("{}{}", choices.one_of(&WORDS), choices.one_of(&BETWEEN));
+            let (planted, told) = identity(&mut choices);
+            plain += &format!("{around}{told}");
+            other += &format!("{around}{}", told.replace(&planted, &disguised(&mut choices, &planted)));
+            let after = choices.one_of(&BETWEEN);
+            plain += after;
+            other += after;
+        }
+        let clean = |text: &str| {
+            let mut removed = Removed::default();
+            (scrub(text, &own(), &mut removed).unwrap_or_else(|| text.to_owned()), removed)
+        };
+        prop_assert_eq!(clean(&plain), clean(&other), "{:?} {:?}", plain, other);
+    }
+
+    #[test]
+    fn what_is_no_identity_stays_in_every_form(seed in bytes(80)) {
+        let mut choices = Choices::of(&seed);
+        let mut text = String::new();
+        for _ in 0..=choices.below(4) {
+            // The word for a record's number announces whatever follows it.
+            let word = Some(choices.one_of(&WORDS)).filter(|word| !word.contains("病历号")).unwrap_or("12.5 mg");
+            text += &disguised(&mut choices, word);
+            text += choices.one_of(&[", ", "\n", " and ", "，", "; "]);
+        }
+        prop_assert_eq!(scrub(&text, &own(), &mut Removed::default()), None, "{:?}", text);
     }
 
     #[test]
