@@ -2,17 +2,21 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::SystemTime;
 
 /// Prints to standard output, also with `--quiet`: this is the output that the person asked for. A closed output is no
-/// error.
-pub(crate) fn show(address: SocketAddr, dev_key: &str) {
-    let key = if dev_key.is_empty() { "ONE_OF_YOUR_KEYS" } else { dev_key };
-    let example = example(address, key, SystemTime::now());
+/// error. `header` is the file with the header that names the developer's key; none if the keys are not ours.
+pub(crate) fn show(address: SocketAddr, header: Option<&Path>) {
+    let header = match header {
+        Some(file) => format!("@{}", file.display()),
+        None => "@FILE_WITH_AUTHORIZATION_BEARER_AND_ONE_OF_YOUR_KEYS".to_owned(),
+    };
+    let example = example(address, &header, SystemTime::now());
     let _ = writeln!(std::io::stdout(), "\nready on http://{address}\n\nTry it:\n\n{example}\n");
 }
 
-fn example(address: SocketAddr, key: &str, now: SystemTime) -> String {
+fn example(address: SocketAddr, header: &str, now: SystemTime) -> String {
     let answers: Vec<String> = (1..=9).map(|item| format!("\"q{item}\":1")).collect();
     let body = format!(
         r#"{{"studyId":"DEMO","siteId":"S1","patientId":"P-001","authoredAt":"{}","answers":{{{}}}}}"#,
@@ -20,7 +24,7 @@ fn example(address: SocketAddr, key: &str, now: SystemTime) -> String {
         answers.join(",")
     );
     format!(
-        "curl -i http://{address}/v1/surveys/phq-9/responses -H 'authorization: Bearer {key}' \
+        "curl -i http://{address}/v1/surveys/phq-9/responses -H '{header}' \
          -H 'content-type: application/json' \\\n  -d '{body}'"
     )
 }
@@ -34,10 +38,10 @@ mod tests {
     #[test]
     fn the_example_is_valid_json_in_two_lines() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        let example = example(([127, 0, 0, 1], 3000).into(), "vk_x", now);
+        let example = example(([127, 0, 0, 1], 3000).into(), "@.vigil/authorization", now);
         let (first, second) = example.split_once('\n').unwrap();
         assert!(first.starts_with("curl -i http://127.0.0.1:3000/v1/surveys/phq-9/responses"));
-        assert!(first.contains("'authorization: Bearer vk_x'") && first.ends_with('\\'));
+        assert!(first.contains("'@.vigil/authorization'") && first.ends_with('\\'));
         let body = second.trim().strip_prefix("-d '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["authoredAt"], "2026-01-01T00:00:00Z");

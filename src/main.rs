@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,16 +152,26 @@ fn serve(arguments: Serve) -> Result<()> {
         say(&format!("alert_routes is not set: alerts go to {} and are shown here", receiver.url()));
     }
 
-    // The directory holds what patients report: nobody else may read it.
+    // The directory and every file in it hold what patients report: nobody else may read them, also where the directory
+    // was there before.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let make = DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
     make.with_context(|| format!("cannot create {}", state_dir.display()))?;
+    let header = state_dir.join("authorization");
+    let header = if secrets.dev_key.is_empty() {
+        None
+    } else {
+        secrets::write_header(&header, &secrets.dev_key)?;
+        Some(header)
+    };
     // Redis stops last: the workers acknowledge to it until their batch is done.
     say("step 3 of 4: Redis");
     let mut redis = None;
     if known.contains_key("redis_url") && !variables.contains_key("redis_url") {
         redis::provide(&say)?;
         let server = redis::Server::start(&state_dir.join("redis"), None)?;
-        say(&format!("redis-server listens on {}, its data is in {}", server.url(), state_dir.join("redis").display()));
+        let (port, configuration) = (server.port(), server.configuration());
+        say(&format!("redis-server listens on 127.0.0.1:{port}; its password is in {}", configuration.display()));
         variables.insert("redis_url".into(), server.url());
         redis = Some(server);
     }
@@ -182,14 +192,14 @@ fn serve(arguments: Serve) -> Result<()> {
     if let Some(receiver) = receiver {
         runtime.spawn(receiver.serve(Arc::new(say) as Say));
     }
-    let served = runtime.block_on(serve_until_signalled(options, &secrets.dev_key, redis.as_mut(), &say));
+    let served = runtime.block_on(serve_until_signalled(options, header.as_deref(), redis.as_mut(), &say));
     let stopped = redis.map_or(Ok(()), |mut redis| redis.stop());
     served.and(stopped)
 }
 
 async fn serve_until_signalled(
     options: Options,
-    dev_key: &str,
+    header: Option<&Path>,
     mut redis: Option<&mut redis::Server>,
     say: &dyn Fn(&str),
 ) -> Result<()> {
@@ -210,7 +220,7 @@ async fn serve_until_signalled(
         match probed {
             Readiness::Ready if !ready => {
                 ready = true;
-                example::show(address, dev_key);
+                example::show(address, header);
             }
             // Waiting would not help.
             Readiness::Misconfigured(faults) if !ready => {

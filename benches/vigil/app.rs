@@ -34,7 +34,7 @@ route = "/floor"
 component = "floor"
 [component.floor]
 source = "target/wasm32-wasip2/release/floor.wasm"
-allowed_outbound_hosts = ["{{ redis_url }}"]
+allowed_outbound_hosts = ["{{ redis_grant }}"]
 [component.floor.variables]
 redis_url = "{{ redis_url }}"
 [[trigger.http]]

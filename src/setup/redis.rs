@@ -1,7 +1,8 @@
 //! A Redis server of our own, with the durability that Vigil's promise needs.
 //!
 //! Guarantee: what this server has acknowledged is on the disk (`appendfsync always`) and is never evicted. One live
-//! owner per data directory. The server stops with its owner, however the owner ends.
+//! owner per data directory, and nobody connects without the password, which only the owner of the directory can read.
+//! The server stops with its owner, however the owner ends.
 //!
 //! Mechanism: the server is the child of a small shell script whose standard input is a pipe that we hold. When we end,
 //! even by SIGKILL, the pipe closes and the script stops the server cleanly. (Linux's parent-death signal is not used:
@@ -16,6 +17,7 @@ mod install;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -23,6 +25,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+
+use super::secrets;
 
 /// Runs the server in the background, passes on the signals named on standard input, and sends TERM when the input
 /// ends.
@@ -45,15 +49,24 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a server may load its log.
 const LOADING_LIMIT: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(10);
+/// The configuration file in the data directory.
+const CONFIGURATION: &str = "redis.conf";
 
 /// A running (or, after [`Server::stop`] and [`Server::kill`], a stopped) server with its directory and port.
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
-    port: u16,
+    access: Access,
     running: Option<Running>,
     /// Held as long as we live: with a second owner of the same data, two servers would write one log.
     _lock: File,
+}
+
+/// What a client needs: a new password at each [`Server::start`], so that no other user of this machine gets in.
+#[derive(Clone)]
+struct Access {
+    port: u16,
+    password: String,
 }
 
 #[derive(Debug)]
@@ -78,11 +91,13 @@ impl Server {
         let dir = dir.canonicalize().with_context(|| format!("cannot find {}", dir.display()))?;
         let lock = lock(&dir)?;
         stop_leftover(&dir)?;
+        let password = secrets::random()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let mut attempts = 5;
         loop {
             let chosen = port.map_or_else(free_port, Ok)?;
-            match Running::start(&program, &dir, chosen) {
-                Ok(running) => return Ok(Server { dir, port: chosen, running: Some(running), _lock: lock }),
+            let access = Access { port: chosen, password: password.clone() };
+            match Running::start(&program, &dir, &access) {
+                Ok(running) => return Ok(Server { dir, access, running: Some(running), _lock: lock }),
                 // Another process may take the free port before we do.
                 Err(_) if port.is_none() && attempts > 1 && port_is_taken(chosen) => attempts -= 1,
                 Err(error) => return Err(error),
@@ -90,14 +105,19 @@ impl Server {
         }
     }
 
-    /// `redis://127.0.0.1:<port>`, the same over restarts.
+    /// `redis://:<password>@127.0.0.1:<port>`, the same over restarts.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://:{}@127.0.0.1:{}", self.access.password, self.access.port)
     }
 
     /// The port, the same over restarts.
     pub fn port(&self) -> u16 {
-        self.port
+        self.access.port
+    }
+
+    /// The file with the configuration that is nobody else's business: the password.
+    pub fn configuration(&self) -> PathBuf {
+        self.dir.join(CONFIGURATION)
     }
 
     /// Whether the server process is running.
@@ -121,7 +141,7 @@ impl Server {
             self.stop()?;
         }
         let program = install::find_or_install(&|step| eprintln!("{step}"))?;
-        self.running = Some(Running::start(&program, &self.dir, self.port)?);
+        self.running = Some(Running::start(&program, &self.dir, &self.access)?);
         Ok(())
     }
 
@@ -145,14 +165,18 @@ impl Drop for Server {
 }
 
 impl Running {
-    fn start(program: &Path, dir: &Path, port: u16) -> Result<Running> {
+    fn start(program: &Path, dir: &Path, access: &Access) -> Result<Running> {
+        let configuration = dir.join(CONFIGURATION);
+        // A command line is shown to every user of the machine; the file is not.
+        access.write(&configuration).with_context(|| format!("cannot write {}", configuration.display()))?;
         let log = dir.join("redis.log");
         // This also catches output from before the server opens its log: a port that is taken, an unknown option.
         let errors = OpenOptions::new().create(true).append(true).open(&log);
         let errors = errors.with_context(|| format!("cannot write {}", log.display()))?;
         let mut keeper = Command::new("/bin/sh");
-        keeper.args(["-c", KEEPER, "redis-keeper"]).arg(program);
-        keeper.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no", "--dir"]).arg(dir);
+        keeper.args(["-c", KEEPER, "redis-keeper"]).arg(program).arg(configuration);
+        let port = access.port.to_string();
+        keeper.args(["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no", "--dir"]).arg(dir);
         keeper.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
         keeper.args(["--maxmemory-policy", "noeviction"]);
         keeper.arg("--logfile").arg(&log).arg("--pidfile").arg(dir.join("redis.pid"));
@@ -163,21 +187,21 @@ impl Running {
         BufReader::new(keeper.stdout.take().context("no pipe from the server's keeper")?).read_line(&mut pid)?;
         let pid = pid.trim().parse().context("the server's keeper does not say the server's process")?;
         let mut running = Running { keeper, signals, pid };
-        running.wait_until_ready(port).with_context(|| format!("its log is {}", log.display()))?;
+        running.wait_until_ready(access).with_context(|| format!("its log is {}", log.display()))?;
         Ok(running)
     }
 
     /// Waits for PONG from our own server: on a taken port, another server may answer while ours is giving up.
-    fn wait_until_ready(&mut self, port: u16) -> Result<()> {
+    fn wait_until_ready(&mut self, access: &Access) -> Result<()> {
         let began = Instant::now();
         let mut deadline = began + PATIENCE;
         loop {
             if let Some(status) = self.keeper.try_wait()? {
                 bail!("redis-server ended while starting ({status})");
             }
-            match ask(port, "PING") {
+            match access.ask("PING") {
                 Ok(answer) if answer.starts_with("+PONG") => {
-                    let info = ask(port, "INFO server").unwrap_or_default();
+                    let info = access.ask("INFO server").unwrap_or_default();
                     if info.lines().any(|line| line.trim_end() == format!("process_id:{}", self.pid)) {
                         return Ok(());
                     }
@@ -188,7 +212,11 @@ impl Running {
                 _ => {}
             }
             if Instant::now() >= deadline {
-                bail!("redis-server on port {port} did not answer within {} seconds", began.elapsed().as_secs());
+                bail!(
+                    "redis-server on port {} did not answer within {} seconds",
+                    access.port,
+                    began.elapsed().as_secs()
+                );
             }
             sleep(POLL);
         }
@@ -214,16 +242,32 @@ impl Running {
     }
 }
 
-/// Sends one inline command on a connection of its own; returns the beginning of the answer.
-fn ask(port: u16, command: &str) -> std::io::Result<String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut connection = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    connection.set_read_timeout(Some(Duration::from_secs(1)))?;
-    // QUIT makes the server close the connection, so that reading to the end finishes.
-    connection.write_all(format!("{command}\r\nQUIT\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    connection.take(64 * 1024).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+impl Access {
+    /// Writes the file whole, for its owner alone.
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let _ = fs::remove_file(path);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "requirepass {}", self.password)
+    }
+
+    /// Sends one inline command on a connection of its own; returns the beginning of the answer.
+    fn ask(&self, command: &str) -> std::io::Result<String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let mut connection = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        connection.set_read_timeout(Some(Duration::from_secs(1)))?;
+        // QUIT makes the server close the connection, so that reading to the end finishes.
+        connection.write_all(format!("AUTH {}\r\n{command}\r\nQUIT\r\n", self.password).as_bytes())?;
+        let mut answer = Vec::new();
+        connection.take(64 * 1024).read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer);
+        Ok(answer.strip_prefix("+OK\r\n").unwrap_or(&answer).to_owned())
+    }
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 fn free_port() -> Result<u16> {

@@ -98,10 +98,16 @@ fn extend(text: &str, added: &BTreeMap<String, String>) -> String {
     text
 }
 
+/// Writes the header that a request with this key has into a file that only its owner can read, for `curl -H @FILE`. So
+/// the key is on no command line, which every user of the machine can read.
+pub fn write_header(path: &Path, key: &str) -> Result<()> {
+    replace(path, &format!("authorization: Bearer {key}\n"))
+}
+
 /// Writes the file whole or not at all, and to disk before any data is sealed with a key from it.
 fn replace(path: &Path, text: &str) -> Result<()> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let new = path.with_file_name(".env.new");
+    let new = path.with_added_extension("new");
     let write = || {
         let _ = fs::remove_file(&new);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
@@ -119,7 +125,8 @@ fn lock(dir: &Path) -> Result<File> {
     Ok(lock)
 }
 
-fn random() -> Result<[u8; 32]> {
+/// Random bytes from the system.
+pub(super) fn random() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system has no randomness: {error}"))?;
     Ok(bytes)

@@ -1,5 +1,7 @@
 //! The experience of a new user: `cargo run` without `alert_routes`.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use crate::app::{App, on_spin, phq9, until};
@@ -42,4 +44,31 @@ async fn who_has_set_alert_routes_is_told_by_them_alone() {
     let app = App::builder().loud().variable("alert_routes", "{}").start().await;
     let location = app.submit(&phq9("r", CRITICAL)).await;
     app.shown(&location, |shown| shown["alerts"][0]["state"] == "unrouted").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_user_of_the_machine_can_read_what_is_stored() {
+    let app = App::builder().own_process().start().await;
+    let location = app.submit(&phq9("r", CRITICAL)).await;
+    app.shown(&location, |shown| shown["state"] == "scored").await;
+    if on_spin() {
+        return;
+    }
+    // The test itself makes these two.
+    let ours = ["redis", "process.log"].map(|name| app.dir.join(name));
+    let (mut open, mut seen) = (vec![app.dir.clone()], 0);
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if ours.contains(&entry.path()) {
+                continue;
+            }
+            let about = entry.metadata().unwrap();
+            assert_eq!(about.permissions().mode() & 0o077, 0, "{}", entry.path().display());
+            if about.is_dir() {
+                open.push(entry.path());
+            }
+            seen += 1;
+        }
+    }
+    assert!(app.dir.join("sqlite_key_value.db").is_file() && seen > 5, "{seen}");
 }

@@ -23,6 +23,7 @@ name = "fixtures"
 
 [variables]
 redis_url = { required = true }
+redis_grant = { required = true }
 port = { required = true }
 word = { default = "default" }
 
@@ -60,7 +61,7 @@ component = "probe"
 
 [component.probe]
 source = "PROBE"
-allowed_outbound_hosts = ["{{ redis_url }}", "http://127.0.0.1:{{ port }}"]
+allowed_outbound_hosts = ["{{ redis_grant }}", "http://127.0.0.1:{{ port }}"]
 key_value_stores = ["default"]
 variables = { redis_url = "{{ redis_url }}", word = "<{{ word }}>" }
 
@@ -69,7 +70,7 @@ source = "PROBE"
 
 [component.floor]
 source = "FLOOR"
-allowed_outbound_hosts = ["{{ redis_url }}"]
+allowed_outbound_hosts = ["{{ redis_grant }}"]
 variables = { redis_url = "{{ redis_url }}" }
 "#;
 
@@ -133,6 +134,7 @@ pub(crate) fn options(folder: &Path, redis: &Redis, receiver: u16) -> Options {
     options.quiet = true;
     options.cache_dir = components.join("cache");
     options.variables.insert("redis_url".to_owned(), redis.url());
+    options.variables.insert("redis_grant".to_owned(), format!("redis://127.0.0.1:{}", redis.server.port()));
     options.variables.insert("port".to_owned(), receiver.to_string());
     options
 }
