@@ -2,7 +2,7 @@
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use platform::digest::digest;
 use platform::{log, variables};
@@ -123,6 +123,9 @@ impl Role {
     }
 }
 
+/// The longest id of a key, bytes.
+const LONGEST_ID: usize = 64;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -188,12 +191,24 @@ impl Keys {
     pub fn read(text: &str) -> Result<Self, Vec<String>> {
         let rule = r#"must be a JSON array of {"id","role","study","site","sha256"}"#;
         let entries: Vec<Entry> = variables::json(text, rule)?;
-        let (mut keys, mut faults) = (BTreeMap::new(), Vec::new());
+        let (mut keys, mut ids, mut faults) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         for (index, entry) in entries.into_iter().enumerate() {
+            let id = entry.id.as_bytes();
+            if id.is_empty() || id.len() > LONGEST_ID || !id.iter().all(u8::is_ascii_graphic) {
+                faults.push(format!("entry {index}: id must be 1 to {LONGEST_ID} characters of ASCII without blanks"));
+            } else if !ids.insert(entry.id.clone()) {
+                faults.push(format!("entry {index}: the id stands there twice; records name who acted by it"));
+            }
+            if entry.study.is_empty() || entry.site.is_empty() {
+                faults.push(format!("entry {index}: study and site must be names, or * for all"));
+            }
             let Some(hash) = unhex(&entry.sha256) else {
                 faults.push(format!("entry {index}: sha256 must be 64 hex digits"));
                 continue;
             };
+            if hash == digest(b"") {
+                faults.push(format!("entry {index}: sha256 is that of an empty key"));
+            }
             let principal = Principal { id: entry.id, role: entry.role, study: entry.study, site: entry.site };
             if keys.insert(hash, principal).is_some() {
                 faults.push(format!("entry {index}: the key stands there twice"));
@@ -217,10 +232,13 @@ impl Keys {
     fn decide(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
         let missing = || Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>");
         let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        // RFC 9110, section 11.4: spaces, and then characters of ASCII that can be seen.
+        let key = key.trim_matches(' ');
+        if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(missing());
         }
-        let principal = self.0.get(&digest(key.trim().as_bytes()));
+        let principal = self.0.get(&digest(key.as_bytes()));
         let unknown = || Problem::new(ProblemType::Unauthenticated, "the key is not known");
         let principal = principal.ok_or_else(unknown)?;
         if !principal.may(action) {
@@ -265,7 +283,11 @@ mod tests {
         check(Some("bearer secret"), Action::Follow, None);
         check(Some("Bearer secret"), Action::Read, Some(ProblemType::Forbidden));
         check(Some("Bearer secret"), Action::Operate, Some(ProblemType::Forbidden));
-        for nobody in [None, Some("secret"), Some("Basic secret"), Some("Bearer Secret"), Some("Bearer "), Some("")] {
+        check(Some("Bearer   secret "), Action::Submit, None);
+        let nobody = ["secret", "Basic secret", "Bearer Secret", "Bearer ", "", "Bearer", "Bearer\u{a0}secret"];
+        let blank =
+            ["Bearer \u{a0}secret", "Bearer secret\u{3000}", "Bearer \tsecret", "Bearer se cret", "Bearer \u{200b}"];
+        for nobody in nobody.into_iter().chain(blank).map(Some).chain([None]) {
             check(nobody, Action::Submit, Some(ProblemType::Unauthenticated));
         }
     }
@@ -306,6 +328,22 @@ mod tests {
         let faults = Keys::read(text).err().unwrap();
         assert_eq!(faults.len(), 2);
         assert!(!faults.join(" ").contains("topsecret"));
+        let hash = |key: &[u8]| hex(&digest(key));
+        let entry = |id: &str, study: &str, hash: &str| {
+            format!(r#"{{"id":"{id}","role":"read","study":"{study}","site":"*","sha256":"{hash}"}}"#)
+        };
+        let all = [
+            entry("a", "*", &hash(b"1")),
+            entry("a", "*", &hash(b"2")),
+            entry("", "*", &hash(b"3")),
+            entry("a b", "*", &hash(b"4")),
+            entry("c", "", &hash(b"5")),
+            entry("d", "*", &hash(b"")),
+            entry("e", "*", &hash(b"1")),
+        ];
+        let faults = Keys::read(&format!("[{}]", all.join(","))).err().unwrap();
+        let entries: Vec<&str> = faults.iter().filter_map(|fault| fault.get(..7)).collect();
+        assert_eq!(entries, ["entry 1", "entry 2", "entry 3", "entry 4", "entry 5", "entry 6"], "{faults:?}");
         assert!(Keys::read("{}").is_err() && Keys::read(r#"[{"id":"a","role":"king"}]"#).is_err());
     }
 }
