@@ -177,6 +177,9 @@ fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     str::from_utf8(value).ok()
 }
 
+/// How long the body of a receiver's answer is waited for, once its status came.
+const NOTE: Duration = Duration::from_secs(1);
+
 /// Why a call gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallError {
@@ -224,11 +227,11 @@ pub async fn post(
     }
 }
 
-/// Posts a body, whose type and length are among the headers, and reads of the answer's body the first `limit` bytes,
-/// however long it is.
+/// Posts a body, whose type and length are among the headers. The status decides: of the answer's body at most the first
+/// `limit` bytes are read, and only for a moment, whether it is short, breaks off, has no end or is held open.
 ///
 /// # Errors
-/// [`CallError`]; the connection is closed then.
+/// [`CallError`], when no status came; the connection is closed then.
 pub async fn tell(
     url: &Url,
     headers: &[(&str, String)],
@@ -236,15 +239,12 @@ pub async fn tell(
     limit: usize,
     deadline: Deadline,
 ) -> Result<Answer, CallError> {
-    let told = async {
-        let (status, retry_after, body) = send(Method::Post, url, headers, Some(body), deadline.left()).await?;
-        let body = beginning(body, limit).await.map_err(|_| CallError::Unreachable)?;
-        Ok(Answer { status, retry_after, body })
-    };
-    match deadline.run(told).await {
-        Ok(result) => result,
-        Err(deadline::TimedOut) => Err(CallError::TimedOut),
-    }
+    let told = deadline.run(send(Method::Post, url, headers, Some(body), deadline.left())).await;
+    let (status, retry_after, body) = told.unwrap_or(Err(CallError::TimedOut))?;
+    let mut read = Vec::new();
+    // Whether it came to its end makes no difference.
+    let _ = deadline.cap(NOTE).run(beginning(body, limit, &mut read)).await;
+    Ok(Answer { status, retry_after, body: read })
 }
 
 /// Gets what is there and waits for the whole answer, as [`post`] does.

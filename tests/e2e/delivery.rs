@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::{App, Builder, phq9, until};
-use crate::receiver::{Act, Receiver, after, nobody};
+use crate::receiver::{Act, Held, Receiver, after, nobody};
 
 /// Raises one alert, by item 9 alone.
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -129,6 +129,24 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     let app = quick().routes(&[&receiver.url()]).start().await;
     let location = app.submit(&phq9("r", ALARMING)).await;
     assert_eq!(outcomes(&delivery(&app, &location, "delivered").await), ["delivered"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_decides_whatever_the_body_does_afterwards() {
+    let receiver = Receiver::start().await;
+    let app = quick().routes(&[&receiver.url()]).start().await;
+    for (number, held) in [Held::Cut, Held::Open].into_iter().enumerate() {
+        for (status, word) in [(200, "delivered"), (202, "delivered"), (503, "answered")] {
+            receiver.then([Act::Unfinished(status, "noted", held)]);
+            let location = app.submit(&phq9(&format!("r{number}{status}"), ALARMING)).await;
+            let delivery = delivery(&app, &location, "delivered").await;
+            let first = &delivery["attempts"][0];
+            assert_eq!((&first["outcome"], &first["status"]), (&json!(word), &json!(status)), "{held:?} {delivery}");
+            assert_eq!(first["answer"], "noted", "{held:?} {delivery}");
+        }
+    }
+    // Twice 503, which was tried again.
+    assert_eq!(receiver.calls().len(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]

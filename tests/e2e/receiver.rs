@@ -36,6 +36,15 @@ pub(crate) enum Act {
     Late(Duration, u16),
     /// Answers with a text.
     Tell(u16, &'static str),
+    /// Answers with a text that states to be longer, and cuts the connection, or else holds it open.
+    Unfinished(u16, &'static str, Held),
+}
+
+/// Whether a connection stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Open,
+    Cut,
 }
 
 /// A call that arrived whole.
@@ -64,7 +73,12 @@ impl Call {
     pub(crate) fn taken(&self) -> bool {
         matches!(
             self.act,
-            Act::Answer(200..300) | Act::Late(_, 200..300) | Act::Say(_) | Act::Tell(200..300, _) | Act::Flood
+            Act::Answer(200..300)
+                | Act::Late(_, 200..300)
+                | Act::Say(_)
+                | Act::Tell(200..300, _)
+                | Act::Unfinished(200..300, ..)
+                | Act::Flood
         )
     }
 }
@@ -131,7 +145,7 @@ impl Receiver {
     }
 }
 
-type Body = http_body_util::Either<Full<Bytes>, Endless>;
+type Body = http_body_util::Either<Full<Bytes>, http_body_util::Either<Endless, Unfinished>>;
 
 async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
     let (parts, body) = request.into_parts();
@@ -169,7 +183,12 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
         }
         Act::Hang => std::future::pending().await,
         Act::Cut => Err(std::io::Error::other("cut")),
-        Act::Flood => Ok(Response::new(http_body_util::Either::Right(Endless))),
+        Act::Flood => Ok(Response::new(http_body_util::Either::Right(http_body_util::Either::Left(Endless)))),
+        Act::Unfinished(status, text, held) => {
+            let body = Unfinished { text: Some(text), held };
+            let body = http_body_util::Either::Right(http_body_util::Either::Right(body));
+            Ok(Response::builder().status(status).header("content-length", text.len() + 100).body(body).unwrap())
+        }
     }
 }
 
@@ -185,6 +204,30 @@ impl hyper::body::Body for Endless {
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
         std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+    }
+}
+
+/// The beginning of a body.
+pub(crate) struct Unfinished {
+    text: Option<&'static str>,
+    held: Held,
+}
+
+impl hyper::body::Body for Unfinished {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
+        match (self.text.take(), self.held) {
+            (Some(text), _) => {
+                std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(text.as_bytes())))))
+            }
+            (None, Held::Cut) => std::task::Poll::Ready(Some(Err(std::io::Error::other("cut")))),
+            (None, Held::Open) => std::task::Poll::Pending,
+        }
     }
 }
 

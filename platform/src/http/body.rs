@@ -109,23 +109,15 @@ pub(super) fn accepted() -> FutureReader<Result<(), ErrorCode>> {
     wit_future::new(|| Ok(())).1
 }
 
-/// Reads the first bytes of a body, at most `limit`. What comes after them is not waited for.
-pub(super) async fn beginning(body: Body, limit: usize) -> Result<Vec<u8>, BodyError> {
-    let Body { mut stream, trailers } = body;
-    let mut bytes = Vec::new();
+/// Reads the first bytes of a body, at most `limit`, into `bytes`. What comes after them is not waited for.
+pub(super) async fn beginning(mut body: Body, limit: usize, bytes: &mut Vec<u8>) {
     while bytes.len() < limit {
-        let (status, mut piece) = stream.read(Vec::with_capacity(limit - bytes.len())).await;
+        let (status, mut piece) = body.stream.read(Vec::with_capacity(limit - bytes.len())).await;
         bytes.append(&mut piece);
-        match status {
-            StreamResult::Complete(_) => {}
-            StreamResult::Dropped => {
-                trailers.await.map_err(|_| BodyError::Broken)?;
-                break;
-            }
-            StreamResult::Cancelled => return Err(BodyError::Broken),
+        if !matches!(status, StreamResult::Complete(_)) {
+            return;
         }
     }
-    Ok(bytes)
 }
 
 /// Reads a whole body. One that is too long is given back with the error.
