@@ -11,6 +11,7 @@
 //! Not for: whether the host grants the address, or whether a server answers there.
 
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -83,6 +84,36 @@ impl Url {
         &self.path
     }
 
+    /// Whether it is an address below `prefix`, which ends in a slash, however a server reads its path: dots, doubled
+    /// slashes, backslashes, parameters (`;`) and any number of percent-encodings are resolved first.
+    pub fn is_below(&self, prefix: &Url) -> bool {
+        let server = |url: &Url| {
+            let (host, port) = split(&url.authority);
+            let port = port.map_or(if url.https { "443" } else { "80" }, |port| port);
+            (url.https, host.to_ascii_lowercase(), port.to_string())
+        };
+        if server(self) != server(prefix) || !prefix.path.ends_with('/') {
+            return false;
+        }
+        let above = segments(prefix.path.as_bytes()).unwrap_or_default();
+        let mut path = self.path.split('?').next().unwrap_or_default().as_bytes().to_vec();
+        if !path.starts_with(prefix.path.as_bytes()) {
+            return false;
+        }
+        // Each round decodes once more; what is still encoded after them is not worth an answer.
+        for _ in 0..ENCODINGS {
+            if !segments(&path).is_some_and(|segments| segments.starts_with(&above)) {
+                return false;
+            }
+            let decoded = decoded(&path);
+            if decoded == path {
+                return true;
+            }
+            path = decoded;
+        }
+        false
+    }
+
     /// Whether its host is this same machine.
     pub fn is_loopback(&self) -> bool {
         let (host, _) = split(&self.authority);
@@ -91,6 +122,43 @@ impl Url {
             || host.parse::<Ipv4Addr>().is_ok_and(|it| it.is_loopback())
             || ipv6.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok_and(|it| it.is_loopback()))
     }
+}
+
+/// How many times a path may be percent-encoded.
+const ENCODINGS: usize = 4;
+
+/// The segments of a path without those that are empty, and with dots resolved; none if it leads above the root.
+fn segments(path: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut found: Vec<&[u8]> = Vec::new();
+    for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
+        match segment.split(|byte| *byte == b';').next().unwrap_or_default() {
+            b"" | b"." => {}
+            b".." => {
+                found.pop()?;
+            }
+            _ => found.push(segment),
+        }
+    }
+    Some(found)
+}
+
+/// A path with its percent-encodings decoded once.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let (mut rest, mut found) = (path, Vec::with_capacity(path.len()));
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        match (digit(0), digit(1)) {
+            (Some(high), Some(low)) if *first == b'%' => {
+                found.push((high * 16 + low) as u8);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                found.push(*first);
+                rest = after;
+            }
+        }
+    }
+    found
 }
 
 impl fmt::Debug for Url {

@@ -240,3 +240,42 @@ proptest! {
         prop_assert!(read.username().is_empty() && read.password().is_none() && read.fragment().is_none());
     }
 }
+
+#[test]
+fn an_address_is_below_another_however_its_path_is_spelled() {
+    let prefix = Url::parse("https://pacs.example/images/").unwrap();
+    let is_below = |url: &str| Url::parse(url).is_ok_and(|url| url.is_below(&prefix));
+    for url in [
+        "https://pacs.example/images/1?frame=2",
+        "https://PACS.example:443/images/a/../b",
+        "https://pacs.example/images/a%20b;v=1/%C3%A9",
+        "https://pacs.example/images/1?back=/../../x",
+        "https://pacs.example/images//1",
+        "https://pacs.example/images/100%25",
+        "https://pacs.example/images/a..b/...",
+    ] {
+        assert!(is_below(url), "{url}");
+    }
+    for url in [
+        "https://pacs.example/images",
+        "https://pacs.example/Images/1",
+        "https://pacs.example/images/../secret",
+        "https://pacs.example/images/a/../../secret",
+        "https://pacs.example/images/%2E%2e/secret",
+        "https://pacs.example/images/%252e%252e/secret",
+        "https://pacs.example/images/%25252e%25252e%25252fsecret",
+        "https://pacs.example/images/%2525252525252e%2525252525252e/secret",
+        "https://pacs.example/images/..%2fsecret",
+        "https://pacs.example/images/..%5Csecret",
+        "https://pacs.example/images/..;/secret",
+        "https://pacs.example/images/.%2e;a=b/secret",
+        "https://pacs.example/images//../secret",
+        "https://pacs.example/images/./.././secret",
+        "https://pacs.example/images/../../../..",
+        "https://pacs.example:8443/images/1",
+        "https://pacs.example.evil/images/1",
+        "http://pacs.example/images/1",
+    ] {
+        assert!(!is_below(url), "{url}");
+    }
+}

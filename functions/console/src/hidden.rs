@@ -1,7 +1,8 @@
 //! Hides the secrets of receivers, which are stored and never shown.
 //!
 //! Guarantee: an answer with `alert-routes` holds no signing secret and no credential; a mark stands in place of each.
-//! A client that sends the mark back keeps the secret, so that a document can be read, edited and stored again.
+//! A client that sends the mark back keeps the secret, so that a document can be read, edited and stored again. It keeps
+//! it only where the receiver's address stays: nobody who cannot read a secret can have it sent elsewhere.
 //!
 //! The mark of a signing secret has a number, so that a new secret can be placed before those that are kept.
 
@@ -10,6 +11,9 @@ use serde_json::{Map, Value};
 
 /// The mark of a credential; the mark of a signing secret adds a number from 1.
 const MARK: &str = "(kept)";
+
+/// The members that decide to whom a message goes.
+const ADDRESS: [&str; 3] = ["url", "channel", "to"];
 
 /// The receivers of a document, by their ids.
 fn receivers(document: &mut Value) -> Option<&mut Map<String, Value>> {
@@ -36,12 +40,19 @@ pub(crate) fn keep(document: &mut Value, stored: Option<&Value>) -> (bool, Vec<F
     let (mut any, mut faults) = (false, Vec::new());
     for (id, receiver) in receivers(document).into_iter().flatten() {
         let before = stored.and_then(|stored| stored.get("receivers")?.get(id));
+        let moved =
+            before.is_some_and(|before| ADDRESS.iter().any(|member| before.get(member) != receiver.get(member)));
         let mut put = |value: &mut Value, known: Option<&Value>, pointer: String| {
             any = true;
-            match known {
-                Some(known) => *value = known.clone(),
-                None => faults.push(Finding::new(pointer, Code::Choice, "stands for a secret that is not stored")),
-            }
+            let (code, rule) = match known {
+                Some(_) if moved => (
+                    Code::Conflict,
+                    "the secret itself, because the receiver's url, channel or to is another than before",
+                ),
+                Some(known) => return *value = known.clone(),
+                None => (Code::Choice, "stands for a secret that is not stored"),
+            };
+            faults.push(Finding::new(pointer, code, rule));
         };
         let escaped = id.replace('~', "~0").replace('/', "~1");
         if let Some(secrets) = receiver.get_mut("secrets").and_then(Value::as_array_mut) {
@@ -74,6 +85,16 @@ mod tests {
         assert!(!["s1", "s2", "Bearer"].iter().any(|secret| text.contains(secret)), "{text}");
         let mut back = shown.clone();
         assert_eq!((keep(&mut back, Some(&stored)), &back), ((true, vec![]), &stored));
+        // A receiver that has another address than before keeps no secret.
+        for (member, value) in [("url", json!("https://other.example/")), ("channel", json!("sms")), ("to", json!("1"))]
+        {
+            let mut moved = back.clone();
+            hide(&mut moved);
+            moved["receivers"]["a"][member] = value;
+            let (_, faults) = keep(&mut moved, Some(&stored));
+            assert!(faults.len() == 3 && faults.iter().all(|fault| fault.code == Code::Conflict), "{faults:?}");
+            assert!(!moved.to_string().contains("Bearer") && !moved.to_string().contains("s1"), "{moved}");
+        }
         // A new secret before an old one; a mark whose secret is gone; a mark of another receiver.
         shown["receivers"]["a"]["secrets"] = json!(["new", "(kept) 2", "(kept) 3"]);
         shown["receivers"]["c"] = json!({"secrets": ["(kept) 1"], "authorization": "(kept)"});
