@@ -331,7 +331,50 @@ async fn a_batch_that_takes_too_long_says_how_far_it_came() {
         (&answer["ended"], &answer["accepted"], &answer["notProcessed"]),
         (&json!("deadline"), &json!(256), &json!(44))
     );
+    assert_eq!(answer["sendFrom"], 256);
     assert_eq!(queued(&app).await, 256);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_on_a_slow_line_gets_to_its_end() {
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
+    let body = lines(&diaries(1500));
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST {BATCH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN}\r\ncontent-type: {NDJSON}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Longer than a request without bytes may take.
+    let pieces = body.len().div_ceil(65);
+    let began = std::time::Instant::now();
+    for piece in body.as_bytes().chunks(pieces) {
+        stream.write_all(piece).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert!(began.elapsed().as_secs() > 10);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let answer: Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&answer["ended"], &answer["accepted"]), (&json!("complete"), &json!(1500)), "{answer}");
+    assert_eq!(answer.get("sendFrom"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_beyond_the_last_that_is_taken_is_counted() {
+    let app = App::builder().only(&["submit", "records", "ops"]).start().await;
+    for (beyond, listed) in [(1, 5001), (5_000, 10_000), (7_000, 10_000)] {
+        let body = lines(&diaries(1)) + &"1\n".repeat(4999 + beyond);
+        let answer = post(&app, BATCH, NDJSON, body).await.json();
+        assert_eq!(
+            [&answer["ended"], &answer["rejected"], &answer["notProcessed"], &answer["sendFrom"]],
+            [&json!("too-many-rows"), &json!(4999), &json!(beyond), &json!(5000)]
+        );
+        let rows = answer["rows"].as_array().unwrap();
+        assert_eq!((rows.len(), &rows[5000]["status"]), (listed, &json!("not-processed")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

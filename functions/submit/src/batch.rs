@@ -6,16 +6,15 @@
 //!
 //! Mechanism: rows are split off while the body arrives, so that memory holds only one row and one chunk of checked
 //! rows. While one script appends a chunk, the next chunk is read and checked. A chunk is appended as a whole or not at
-//! all; if an upload breaks off, the chunks before the break stay.
+//! all; if an upload breaks off, the chunks before the break stay. The time for the upload grows with its bytes.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use domain::rows::Row;
 use domain::{Code, Finding, Timestamp};
 use futures::future::join;
-use platform::deadline::{Deadline, HEADER, TimedOut};
+use platform::deadline::{Deadline, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::trace::Trace;
 use platform::{clock, kv, log};
@@ -32,10 +31,10 @@ use crate::config::Config;
 use crate::document::{Accepted, Ready};
 use crate::row::{self, Budget, End, Rows, Unread};
 
-/// The time limit of a whole request, from its arrival to its answer.
-const TOTAL: Duration = Duration::from_secs(10);
-/// The most rows of a batch.
+/// The most rows of a batch that are processed.
 const MOST_ROWS: usize = 5000;
+/// The most rows that the answer has an outcome for; rows beyond are counted.
+const MOST_LISTED: usize = 2 * MOST_ROWS;
 /// The most rows of one script.
 const CHUNK_ROWS: usize = 256;
 /// The most bytes of one script; the last row may exceed it.
@@ -63,9 +62,10 @@ struct Batch {
     principal: Principal,
     trace: Trace,
     now: Timestamp,
-    deadline: Deadline,
     source: Rows,
     outcomes: Vec<Outcome>,
+    /// How many rows came after those that are listed.
+    unlisted: usize,
     budget: Budget,
     /// Why no more rows are read.
     end: Option<End>,
@@ -75,15 +75,14 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
     let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?.clone();
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let source = Rows::of(incoming, MOST_ROWS)?;
-    let settings = settings(&config, deadline).await?;
+    let settings = settings(&config, source.deadline()).await?;
     let (outcomes, budget, now) = (Vec::new(), Budget::new(), clock::now());
-    let mut batch = Batch { config, settings, principal, trace, now, deadline, source, outcomes, budget, end: None };
+    let mut batch = Batch { config, settings, principal, trace, now, source, outcomes, unlisted: 0, budget, end: None };
     let end = batch.run().await;
     batch.reply(end, minimal)
 }
@@ -112,14 +111,20 @@ impl Batch {
             if self.end == Some(End::BrokenOff) {
                 return End::BrokenOff;
             }
-            let (config, principal, deadline) = (Rc::clone(&self.config), self.principal.clone(), self.deadline);
+            let (config, principal, deadline) =
+                (Rc::clone(&self.config), self.principal.clone(), self.source.deadline());
             let (sent, next) = join(send(&config, &principal.id, deadline, &chunk), self.collect()).await;
             if let Err(end) = self.settle(chunk, sent) {
                 self.pass_over(end).await;
                 return end;
             }
             match self.end {
-                Some(end) if next.is_empty() => return end,
+                Some(end) if next.is_empty() => {
+                    if matches!(end, End::TooManyRows | End::Unavailable) {
+                        self.pass_over(end).await;
+                    }
+                    return end;
+                }
                 _ => chunk = next,
             }
         }
@@ -130,8 +135,11 @@ impl Batch {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while self.end.is_none() && chunk.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
             let index = self.outcomes.len();
-            match self.source.next(self.deadline).await {
-                Ok(_) if index == MOST_ROWS => self.end = Some(End::TooManyRows),
+            match self.source.next().await {
+                Ok(_) if index == MOST_ROWS => {
+                    self.outcomes.push(Outcome::NotProcessed);
+                    self.end = Some(End::TooManyRows);
+                }
                 Ok(row) => match self.prepare(&row).await {
                     Ok(ready) => {
                         bytes += ready.payload.len();
@@ -205,13 +213,13 @@ impl Batch {
         end
     }
 
-    /// Counts the rows that are not processed any more, so that the answer has an outcome for each.
+    /// Reads the rows that are not processed any more, so that the answer has an outcome for each, and a true count.
     async fn pass_over(&mut self, end: End) {
         log::warn("batch-ended").trace(self.trace.as_str()).key(&self.principal.id).outcome(end.as_str()).write();
-        while self.end.is_none() && self.outcomes.len() < MOST_ROWS {
-            match self.source.next(self.deadline).await {
-                Ok(_) => self.outcomes.push(Outcome::NotProcessed),
-                Err(end) => self.end = Some(end),
+        while self.source.next().await.is_ok() {
+            match self.outcomes.len() {
+                ..MOST_LISTED => self.outcomes.push(Outcome::NotProcessed),
+                _ => self.unlisted += 1,
             }
         }
     }
@@ -234,12 +242,16 @@ impl Batch {
             rows.push_str(&kv::json(&shown).map_err(|_| crate::unavailable())?);
         }
         let [accepted, duplicate, conflict, rejected, not_processed] = counts;
+        let not_processed = not_processed + self.unlisted;
+        let first = self.outcomes.iter().position(|outcome| matches!(outcome, Outcome::NotProcessed));
+        let from = first.or((end != End::Complete).then_some(self.outcomes.len()));
+        let send_from = from.map(|row| format!("\"sendFrom\":{row},")).unwrap_or_default();
         if end != End::Complete && accepted + duplicate == 0 {
             return Err(end.problem(MOST_ROWS));
         }
         let body = format!(
             "{{\"accepted\":{accepted},\"duplicate\":{duplicate},\"conflict\":{conflict},\"rejected\":{rejected},\
-             \"notProcessed\":{not_processed},\"ended\":\"{}\",\"rows\":[{rows}]}}",
+             \"notProcessed\":{not_processed},{send_from}\"ended\":\"{}\",\"rows\":[{rows}]}}",
             end.as_str()
         );
         let mut reply = Reply::new(202, "application/json", body);

@@ -1,13 +1,14 @@
 //! Reads the rows of a batch from the wire, one after another. Each row is a report or a response.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use domain::intake::Shape;
 use domain::reading::{Json, Limits};
 use domain::rows::{Format, Row, Splitter};
 use domain::selection;
 use domain::{Code, Finding, Timestamp};
-use platform::deadline::{Deadline, TimedOut};
+use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, BodyStream, Incoming};
 use serde_json::{Map, Value, json};
 use state::edge::problem::{Problem, ProblemType};
@@ -18,6 +19,10 @@ use crate::document::{Accepted, Known};
 
 /// The longest batch, bytes.
 pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
+/// How long no byte may come, and how long a request may take beside the time for its bytes.
+const IDLE: Duration = Duration::from_secs(10);
+/// The slowest line that a whole request is given the time for, bytes per second.
+const SLOWEST: usize = 8 * 1024;
 /// The most findings that are reported for one row.
 const MOST_OF_ROW: usize = 100;
 /// The most bytes that the findings of a batch take in its answer.
@@ -86,8 +91,32 @@ impl End {
     }
 }
 
+/// The time that an upload is given: it grows with the bytes that come, so a slow line gets to its end, and a sender that
+/// only holds the connection does not.
+#[derive(Clone, Copy)]
+struct Pace {
+    began: Instant,
+    /// The time by which the client wants the answer, or by which the largest batch on the slowest line is in.
+    latest: Deadline,
+    received: usize,
+}
+
+impl Pace {
+    fn of(incoming: &Incoming) -> Self {
+        let longest = IDLE + Duration::from_secs((LARGEST / SLOWEST) as u64);
+        let latest = Deadline::after_or_sooner(longest, incoming.header(HEADER));
+        Pace { began: Instant::now(), latest, received: 0 }
+    }
+
+    fn deadline(&self) -> Deadline {
+        let whole = IDLE + Duration::from_millis((self.received * 1000 / SLOWEST) as u64);
+        self.latest.cap(whole.saturating_sub(self.began.elapsed()))
+    }
+}
+
 /// The rows of a body.
 pub(crate) struct Rows {
+    pace: Pace,
     stream: BodyStream,
     /// `None` when the body has ended.
     splitter: Option<Splitter>,
@@ -106,14 +135,21 @@ impl Rows {
                 return Err(Problem::new(ProblemType::UnsupportedMediaType, detail));
             }
         };
+        let pace = Pace::of(&incoming);
         let stream = incoming.into_stream(LARGEST).map_err(|_| End::TooLarge.problem(most_rows))?;
         let splitter = Some(Splitter::new(format, crate::LONGEST_BODY));
-        Ok(Rows { stream, splitter, waiting: VecDeque::new(), malformed: false })
+        Ok(Rows { pace, stream, splitter, waiting: VecDeque::new(), malformed: false })
+    }
+
+    /// The time by which the request must be answered. It moves on while bytes come.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.pace.deadline()
     }
 
     /// Returns the next row, or why there is none.
-    pub(crate) async fn next(&mut self, deadline: Deadline) -> Result<Row, End> {
+    pub(crate) async fn next(&mut self) -> Result<Row, End> {
         loop {
+            let deadline = self.deadline();
             if let Some(row) = self.waiting.pop_front() {
                 // Buffered rows are read without waiting, so each read checks the time.
                 return if deadline.left().is_zero() { Err(End::Deadline) } else { Ok(row) };
@@ -121,8 +157,9 @@ impl Rows {
             let Some(mut splitter) = self.splitter.take() else {
                 return Err(if self.malformed { End::Malformed } else { End::Complete });
             };
-            match deadline.run(self.stream.next()).await {
+            match deadline.cap(IDLE).run(self.stream.next()).await {
                 Ok(Ok(Some(piece))) => {
+                    self.pace.received += piece.len();
                     let mut rows = Vec::new();
                     self.malformed = splitter.push(&piece, &mut rows).is_err();
                     self.waiting.extend(rows);

@@ -1,9 +1,6 @@
 //! `POST /v1/validate`: reports the faults of all rows. It stores nothing; a fault in one row does not hide another's.
 
-use std::time::Duration;
-
 use platform::clock;
-use platform::deadline::{Deadline, HEADER};
 use platform::http::{Incoming, Reply};
 use serde_json::{Value, json};
 use state::edge::auth::Action;
@@ -11,8 +8,6 @@ use state::edge::problem::Problem;
 
 use crate::row::{self, Budget, End, Rows, Unread};
 
-/// The time limit of a whole request.
-const TOTAL: Duration = Duration::from_secs(10);
 /// The most rows of a request.
 const MOST_ROWS: usize = 1000;
 
@@ -20,15 +15,14 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
     if incoming.method != "POST" {
         return Err(Problem::method_not_allowed("POST"));
     }
-    let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
     let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?.clone();
     let mut source = Rows::of(incoming, MOST_ROWS)?;
 
-    let settings = crate::batch::settings(&config, deadline).await?;
+    let settings = crate::batch::settings(&config, source.deadline()).await?;
     let (now, mut budget, mut all_valid, mut rows) = (clock::now(), Budget::new(), true, Vec::new());
     loop {
-        let row = match source.next(deadline).await {
+        let row = match source.next().await {
             Ok(_) if rows.len() == MOST_ROWS => return Err(End::TooManyRows.problem(MOST_ROWS)),
             Ok(row) => row,
             Err(End::Complete) => break,
