@@ -1,6 +1,6 @@
 //! The table of variables, `state/src/variables.rs`, is what `spin.toml` declares and grants, and what the page says.
 //!
-//! After a change of the table, `UPDATE=1 cargo test --test variables` writes the page again.
+//! After a change of the table, `WRITE=1 cargo test --test variables` writes the page again.
 
 #![expect(clippy::unwrap_used, reason = "this is a test, and its helpers fail it")]
 
@@ -12,7 +12,7 @@ use state::names::COMPONENTS;
 use state::variables::{Declared, declared};
 
 /// The table stands between these lines of the page.
-const BEGIN: &str = "<!-- Written from state/src/variables.rs by: UPDATE=1 cargo test --test variables -->\n";
+const BEGIN: &str = "<!-- Written from state/src/variables.rs by: WRITE=1 cargo test --test variables -->\n";
 const END: &str = "<!-- The end of the written part. -->\n";
 
 fn file(name: &str) -> PathBuf {
@@ -85,10 +85,10 @@ fn the_page_of_variables_is_written_from_the_table() {
     let (before, rest) = page.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
     let expected = [before, BEGIN, &tables(), "\n", END, after].concat();
-    if std::env::var_os("UPDATE").is_some() {
+    if std::env::var_os("WRITE").is_some() {
         std::fs::write(&path, expected).unwrap();
     } else {
-        assert!(page == expected, "docs/variables.md is out of date: UPDATE=1 cargo test --test variables");
+        assert!(page == expected, "docs/variables.md is out of date: WRITE=1 cargo test --test variables");
     }
 }
 
