@@ -11,24 +11,23 @@
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod script;
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
-
-use sha1::{Digest as _, Sha1};
 
 #[cfg(target_family = "wasm")]
 use spin_sdk::redis::Connection;
 use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::deadline::Deadline;
-use crate::digest::hex;
 use crate::error::{Error, Kind};
 #[cfg(not(target_family = "wasm"))]
 use native::Connection;
+
+pub use script::{Composed, Parameter, Parameters, Script, Seconds, flat, nothing, one, total, whether, whole};
 
 /// A Redis server, by its address.
 #[derive(Clone)]
@@ -42,8 +41,6 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 thread_local! {
     static OPEN: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
-    /// The scripts that this instance has run, by their texts' places.
-    static SCRIPTS: RefCell<BTreeMap<*const u8, Rc<Script>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Redis {
@@ -124,30 +121,16 @@ impl Redis {
     /// As [`Redis::command`].
     pub async fn run(
         &self,
-        script: &Script,
-        parameters: impl Fn() -> (Vec<RedisParameter>, Vec<RedisParameter>),
+        script: Script<'_>,
+        parameters: &dyn Fn() -> Parameters,
     ) -> Result<Vec<RedisResult>, Error> {
         let send = async |connection: &Connection, first: bool| {
-            let (keys, arguments) = parameters();
-            let (command, name) = if first { ("EVALSHA", script.hash()) } else { ("EVAL", &*script.text) };
+            let Parameters { keys, arguments } = parameters();
+            let (command, name) = if first { ("EVALSHA", script.hash.to_owned()) } else { ("EVAL", script.text()) };
             let head = [text(name), text(keys.len().to_string())];
             connection.execute(command, head.into_iter().chain(keys).chain(arguments)).await
         };
         self.patiently(pin!(self.attempt(send))).await
-    }
-
-    /// Runs a script.
-    ///
-    /// # Errors
-    /// As [`Redis::command`].
-    pub async fn eval(
-        &self,
-        script: &'static str,
-        keys: &[&str],
-        arguments: Vec<RedisParameter>,
-    ) -> Result<Vec<RedisResult>, Error> {
-        let script = known(script, || script.to_owned());
-        self.run(&script, || (keys.iter().map(|key| text(*key)).collect(), arguments.clone())).await
     }
 }
 
@@ -163,31 +146,6 @@ fn is_to(open: &Connection, address: &str) -> bool {
 }
 
 type Reply = Result<Vec<RedisResult>, spin_sdk::redis::Error>;
-
-/// A script, with what the server knows it by.
-pub struct Script {
-    text: String,
-    /// Counted when first needed: not every instance runs every script that it has.
-    hash: OnceCell<String>,
-}
-
-impl Script {
-    /// A script of this text.
-    pub fn new(text: String) -> Self {
-        Script { text, hash: OnceCell::new() }
-    }
-
-    fn hash(&self) -> &str {
-        self.hash.get_or_init(|| hex(&Sha1::digest(&self.text)))
-    }
-}
-
-/// A script of this program, put together at its first use in this instance.
-pub fn known(script: &'static str, whole: impl FnOnce() -> String) -> Rc<Script> {
-    SCRIPTS.with_borrow_mut(|scripts| {
-        Rc::clone(scripts.entry(script.as_ptr()).or_insert_with(|| Rc::new(Script::new(whole()))))
-    })
-}
 
 fn unavailable(error: spin_sdk::redis::Error) -> Error {
     Error::new("redis", Kind::Unavailable, error)
@@ -228,16 +186,5 @@ pub fn integer(value: &RedisResult) -> Option<i64> {
     match value {
         RedisResult::Int64(number) => Some(*number),
         other => string(other)?.parse().ok(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_script_has_the_hash_that_the_server_gives_it() {
-        // What `SCRIPT LOAD 'return 1'` says.
-        assert_eq!(Script::new("return 1".to_owned()).hash(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }
 }

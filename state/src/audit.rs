@@ -12,7 +12,7 @@
 
 use domain::audit;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, text};
+use platform::redis::{Redis, text, whether};
 use platform::{Error, Kind, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
@@ -180,6 +180,13 @@ pub fn begin(batch: &mut Batch, entity: &str, change: &Change<'_>) -> Result<(),
     batch.put(names::audit(entity, 0), &Record::after(None, entity, change))
 }
 
+script! {
+    ClaimScript<'a> = "audit.lua",
+    keys { head: &'a str }
+    args { seen: &'a str, claim: String }
+    reply bool, by whether
+}
+
 /// How often an append is retried after others were faster.
 const PATIENCE: usize = 64;
 
@@ -205,9 +212,8 @@ pub async fn append(
         let next = Record::after(last.as_ref(), entity, change);
         // Claims must be unique, but records may be equal: a clinician can look twice within a millisecond.
         let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
-        let arguments = vec![text(claimed.clone().unwrap_or_default()), text(claim)];
-        let reply = redis.eval(lua!("audit.lua"), &[&key], arguments).await?;
-        if !matches!(reply.first(), Some(RedisResult::Binary(taken)) if taken.as_slice() == b"1") {
+        let script = ClaimScript { head: &key, seen: claimed.as_deref().unwrap_or_default(), claim };
+        if !script.run(redis).await? {
             continue;
         }
         // The writer that claimed the last position may have died before it stored the record. An existing record is

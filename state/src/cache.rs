@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use platform::deadline::Deadline;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::redis::{Redis, flat, integer, nothing, string, unexpected};
 use platform::{Error, Kind, clock, log};
 use spin_sdk::redis::RedisResult;
 use spin_sdk::wasip3;
@@ -111,10 +111,23 @@ where
     }
 }
 
+script! {
+    LookScript<'a> = "cache/look.lua",
+    keys { entry: String, lock: String, settings: &'static str }
+    args { token: &'a str, turn: Duration }
+    reply Vec<RedisResult>, by flat
+}
+
+script! {
+    SettleScript<'a> = "cache/settle.lua",
+    keys { entry: String, lock: String }
+    args { token: &'a str, revision: &'a str, kind: &'static str, body: String, fresh: Duration, kept: Duration }
+    reply (), by nothing
+}
+
 async fn look(redis: &Redis, what: &str, token: &str) -> Result<Lookup, Error> {
     let (entry, lock) = (names::cached(what), names::cached_lock(what));
-    let arguments = vec![text(token), millis(LOCK)];
-    let reply = redis.eval(lua!("cache/look.lua"), &[&entry, &lock, names::SETTINGS], arguments).await?;
+    let reply = LookScript { entry, lock, settings: names::SETTINGS, token, turn: LOCK }.run(redis).await?;
     looked(&reply, token).ok_or_else(|| unexpected("look"))
 }
 
@@ -147,10 +160,6 @@ async fn settle(
         Response::Failed(why) => ("failed", why, terms.negative, terms.negative),
     };
     let (entry, lock) = (names::cached(what), names::cached_lock(what));
-    let arguments = vec![text(&turn.token), text(&turn.revision), text(kind), text(body), millis(fresh), millis(ends)];
-    redis.eval(lua!("cache/settle.lua"), &[&entry, &lock], arguments).await.map(|_| ())
-}
-
-fn millis(duration: Duration) -> spin_sdk::redis::RedisParameter {
-    number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    let (token, revision) = (&*turn.token, &*turn.revision);
+    SettleScript { entry, lock, token, revision, kind, body, fresh, kept: ends }.run(redis).await
 }

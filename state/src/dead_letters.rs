@@ -6,14 +6,16 @@
 //!
 //! Not for: showing a dead letter's payload. A queued submission contains answers and a sealed identity.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use platform::Error;
-use platform::redis::{Redis, integer, millis, string, text, unexpected};
+use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use serde::Deserialize;
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
-use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::entry::{DeadAlert, Entry};
 
 /// A dead letter.
@@ -152,18 +154,42 @@ fn letter(words: &[RedisResult]) -> Option<Letter> {
     Some(Letter { id: string(id)?, queue: string(queue)?, reason: string(reason)?, payload: payload.clone() })
 }
 
+script! {
+    CountScript = "dead_letters/count.lua",
+    keys { dead: &'static str }
+    args { since_ms: i64 }
+    reply Vec<(String, String, u64)>, by |reply| counted(&reply)
+}
+
+script! {
+    RequeueScript<'a> = after flows "dead_letters/requeue.lua",
+    keys { dead: &'static str, clock: &'static str, bells: [&'static str; Queue::ALL.len()] }
+    args {
+        bell_lasts: Duration,
+        clock_channel: &'static str,
+        clock_lasts: Duration,
+        announcement: String,
+        count: usize,
+        queues: [(&'static str, &'static str); Queue::ALL.len()],
+        ids: &'a [&'a str],
+    }
+    reply usize, by whole
+}
+
 /// Counts the dead letters since a time, by queue and reason.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
 pub async fn count(redis: &Redis, since_ms: i64) -> Result<Vec<(String, String, u64)>, Error> {
-    let arguments = vec![text(since_ms.max(0).to_string())];
-    let reply = redis.eval(lua!("dead_letters/count.lua"), &[names::DEAD], arguments).await?;
+    CountScript { dead: names::DEAD, since_ms: since_ms.max(0) }.run(redis).await
+}
+
+fn counted(reply: &[RedisResult]) -> Option<Vec<(String, String, u64)>> {
     let one = |words: &[RedisResult]| {
         let [queue, reason, count] = words else { return None };
         Some((string(queue)?, string(reason)?, u64::try_from(integer(count)?).ok()?))
     };
-    reply.chunks(3).map(one).collect::<Option<_>>().ok_or_else(|| unexpected("count"))
+    reply.chunks(3).map(one).collect()
 }
 
 /// Puts dead letters back onto their queues, if they still exist. Returns how many.
@@ -174,16 +200,19 @@ pub async fn requeue(redis: &Redis, ids: &[&str]) -> Result<usize, Error> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let (mut keys, mut arguments) = (vec![names::DEAD, names::CLOCK], vec![millis(BELL)]);
-    arguments.extend([text(names::CLOCK_CHANNEL), millis(CLOCK), announcement(), text(Queue::ALL.len().to_string())]);
-    for queue in Queue::ALL {
-        keys.push(queue.bell());
-        arguments.extend([text(queue.name()), text(queue.channel())]);
-    }
-    arguments.extend(ids.iter().map(|id| text(*id)));
-    let reply = flows::eval(redis, lua!("dead_letters/requeue.lua"), &keys, arguments).await?;
-    let moved = reply.first().and_then(integer).and_then(|moved| usize::try_from(moved).ok());
-    moved.ok_or_else(|| unexpected("requeue"))
+    let script = RequeueScript {
+        dead: names::DEAD,
+        clock: names::CLOCK,
+        bells: Queue::ALL.map(Queue::bell),
+        bell_lasts: BELL,
+        clock_channel: names::CLOCK_CHANNEL,
+        clock_lasts: CLOCK,
+        announcement: announcement(),
+        count: Queue::ALL.len(),
+        queues: Queue::ALL.map(|queue| (queue.name(), queue.channel())),
+        ids,
+    };
+    script.run(redis).await
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use domain::alert::admission::repeat_key;
 use domain::reading::{Json, Limits, Object};
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text};
+use platform::redis::{Redis, one, string, text};
 use platform::{Error, Kind, log};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
@@ -116,10 +116,22 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
 /// # Errors
 /// [`Kind::Unavailable`]; calling it again is safe.
 pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
-    let once = names::once(submission_id);
-    let arguments = vec![text(submission_id), text(kv::json(erasure)?), text(facts)];
-    let reply = redis.eval(lua!("erasure.lua"), &[&once, names::ERASED], arguments).await?;
-    reply.first().and_then(read).ok_or_else(|| unexpected("erasure"))
+    let (record, erasure) = (names::once(submission_id), kv::json(erasure)?);
+    EraseScript { record, erased: names::ERASED, submission_id, erasure, facts }.run(redis).await
+}
+
+script! {
+    EraseScript<'a> = "erasure.lua",
+    keys { record: String, erased: &'static str }
+    args { submission_id: &'a str, erasure: String, facts: &'a str }
+    reply Erasure, by |reply| read(reply.first()?)
+}
+
+script! {
+    DeadScript<'a> = "erasure/dead.lua",
+    keys { dead: &'static str }
+    args { from: &'a str, most: u32, needle: &'a str }
+    reply String, by one
 }
 
 /// Finds the erasures of these submissions.
@@ -299,12 +311,10 @@ pub async fn sweep(redis: &Redis, member: &str, id: &str) -> Result<(), Error> {
     }
     let mut after = "-".to_owned();
     loop {
-        let arguments = vec![text(&after), text("500"), text(&needle)];
-        let reply = redis.eval(lua!("erasure/dead.lua"), &[names::DEAD], arguments).await?;
-        match reply.first().and_then(string) {
-            Some(last) if last.is_empty() => return Ok(()),
-            Some(last) => after = format!("({last}"),
-            None => return Err(unexpected("dead")),
+        let last = DeadScript { dead: names::DEAD, from: &after, most: 500, needle: &needle }.run(redis).await?;
+        if last.is_empty() {
+            return Ok(());
         }
+        after = format!("({last}");
     }
 }

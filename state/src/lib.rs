@@ -2,12 +2,15 @@
 //!
 //! Functions and workers use this crate, `platform` and `domain`.
 
-/// A Lua script by its path below `src/`, without its comments.
+/// The text of a Lua file below `src/`, without its comments, for a script that is put together while the program runs.
 macro_rules! lua {
     ($path:literal) => {
         include_str!(concat!(env!("OUT_DIR"), "/", $path))
     };
 }
+
+#[macro_use]
+mod script;
 
 pub mod alerts;
 pub mod audit;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use platform::digest::hex;
-use platform::redis::{Redis, text};
+use platform::redis::{Redis, nothing, text};
 use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
@@ -14,6 +14,13 @@ use spin_sdk::redis::RedisResult;
 const WAIT: Duration = Duration::from_millis(50);
 /// The number of attempts.
 const WAITS: usize = 20;
+
+script! {
+    ReleaseScript<'a> = "lock/release.lua",
+    keys { lock: &'a str }
+    args { token: &'a str }
+    reply (), by nothing
+}
 
 /// A lock that is held.
 pub struct Lock {
@@ -52,7 +59,6 @@ impl Lock {
     /// # Errors
     /// [`platform::Kind::Unavailable`]; the lock expires by itself then.
     pub async fn release(self, redis: &Redis) -> Result<(), Error> {
-        let script = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return {}";
-        redis.eval(script, &[&self.key], vec![text(self.token)]).await.map(|_| ())
+        ReleaseScript { lock: &self.key, token: &self.token }.run(redis).await
     }
 }

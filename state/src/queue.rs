@@ -26,9 +26,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use platform::redis::{Parameter, Redis, flat, integer, nothing, string, text, unexpected, whether};
 use platform::{Error, clock};
-use spin_sdk::redis::RedisResult;
+use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::names::{self, Queue};
 use crate::queue::holder::{Holder, LEASE};
@@ -51,8 +51,8 @@ const MOST_COST: usize = 4 << 20;
 const TURN: usize = 64 << 10;
 
 /// The announcement of a tick. Announcements are unique, so a late message is never mistaken for a new one.
-pub(crate) fn announcement() -> spin_sdk::redis::RedisParameter {
-    text(format!("next {:032x}", clock::random_bits()))
+pub(crate) fn announcement() -> String {
+    format!("next {:032x}", clock::random_bits())
 }
 
 /// An entry that this worker holds, or one submission of a shared entry.
@@ -85,23 +85,49 @@ pub struct Claim<'a> {
 /// declared dead.
 pub async fn claim(redis: &Redis, queue: Queue, how: Claim<'_>) -> Result<(String, Vec<Claimed>), Error> {
     let Claim { count, holder, leave } = how;
-    let (known, number, sent) = (holder.told(), holder.next_claim(), Cell::new(false));
-    let arguments = || {
-        vec![
-            text(queue.name()),
-            text(holder.name()),
-            text(known),
-            millis(LEASE),
-            text(count.to_string()),
-            text(MOST_COST.to_string()),
-            text(TURN.to_string()),
-            text(if leave { "1" } else { "0" }),
-            text(number.to_string()),
-            text(if sent.replace(true) { "1" } else { "0" }),
-        ]
+    let script = ClaimScript {
+        bell: queue.bell(),
+        settings: names::SETTINGS,
+        queue: queue.name(),
+        holder: holder.name(),
+        known: holder.told(),
+        lease: LEASE,
+        most: count,
+        most_cost: MOST_COST,
+        turn: TURN,
+        leave,
+        number: holder.next_claim(),
+        again: Again::default(),
     };
-    let reply = flows::eval_again(redis, lua!("queue/claim.lua"), &[queue.bell(), names::SETTINGS], arguments).await?;
-    claimed(reply).ok_or_else(|| unexpected("claim"))
+    script.run(redis).await
+}
+
+script! {
+    ClaimScript<'a> = after flows "queue/claim.lua",
+    keys { bell: &'static str, settings: &'static str }
+    args {
+        queue: &'static str,
+        holder: &'a str,
+        known: bool,
+        lease: Duration,
+        most: usize,
+        most_cost: usize,
+        turn: usize,
+        leave: bool,
+        number: u32,
+        again: Again,
+    }
+    reply (String, Vec<Claimed>), by claimed
+}
+
+/// Whether a script is sent for the second time, because there was no reply.
+#[derive(Default)]
+struct Again(Cell<bool>);
+
+impl Parameter for Again {
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        self.0.replace(true).add_to(into);
+    }
 }
 
 fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
@@ -138,14 +164,26 @@ pub async fn release(
     ids: impl IntoIterator<Item = String>,
     pause: Duration,
 ) -> Result<(), Error> {
-    let rest = format!("~{:032x}", clock::random_bits());
-    let mut arguments = vec![text(queue.name()), text(holder.name()), millis(pause), text(rest)];
-    let fixed = arguments.len();
-    arguments.extend(ids.into_iter().map(text));
-    if arguments.len() == fixed {
+    let ids: Vec<String> = ids.into_iter().collect();
+    if ids.is_empty() {
         return Ok(());
     }
-    flows::eval(redis, lua!("queue/release.lua"), &[], arguments).await.map(|_| ())
+    let rest = format!("~{:032x}", clock::random_bits());
+    ReleaseScript { queue: queue.name(), holder: holder.name(), pause, rest, ids }.run(redis).await
+}
+
+script! {
+    ReleaseScript<'a> = after flows "queue/release.lua",
+    keys {}
+    args { queue: &'static str, holder: &'a str, pause: Duration, rest: String, ids: Vec<String> }
+    reply (), by nothing
+}
+
+script! {
+    BehindScript<'a> = after flows "queue/behind.lua",
+    keys {}
+    args { queue: &'static str, count: usize, aside: &'a [&'a str], sites: &'a [String] }
+    reply Vec<RedisResult>, by flat
 }
 
 /// For each of these `study|site`, finds when its oldest unfinished entry came in, milliseconds since the epoch. The
@@ -162,10 +200,7 @@ pub async fn oldest_of(
     if sites.is_empty() {
         return Ok(Vec::new());
     }
-    let mut arguments = vec![text(queue.name()), text(aside.len().to_string())];
-    arguments.extend(aside.iter().map(|id| text(*id)));
-    arguments.extend(sites.iter().map(text));
-    let reply = flows::eval(redis, lua!("queue/behind.lua"), &[], arguments).await?;
+    let reply = BehindScript { queue: queue.name(), count: aside.len(), aside, sites }.run(redis).await?;
     if reply.len() != sites.len() {
         return Err(unexpected("behind"));
     }
@@ -204,11 +239,32 @@ pub struct ClockLease(String);
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLease>, Error> {
     let lease = format!("tick {:032x}", clock::random_bits());
-    let announced = spin_sdk::redis::RedisParameter::Binary(message.to_vec());
-    let arguments = vec![announced, text(lease.clone()), millis(CLOCK)];
-    let reply = redis.eval(lua!("queue/lease.lua"), &[names::CLOCK], arguments).await?;
-    let taken = reply.first().and_then(string).ok_or_else(|| unexpected("lease"))?;
-    Ok((taken == "1").then_some(ClockLease(lease)))
+    let script = LeaseScript { clock: names::CLOCK, announced: message, lease: &lease, lasts: CLOCK };
+    Ok(script.run(redis).await?.then_some(ClockLease(lease)))
+}
+
+script! {
+    LeaseScript<'a> = "queue/lease.lua",
+    keys { clock: &'static str }
+    args { announced: &'a [u8], lease: &'a str, lasts: Duration }
+    reply bool, by whether
+}
+
+script! {
+    TickScript<'a> = after flows "queue/tick.lua",
+    keys { clock: &'static str, dead: &'static str, bells: [&'static str; Queue::ALL.len()] }
+    args {
+        now_ms: i64,
+        bell_lasts: Duration,
+        clock_channel: &'static str,
+        clock_lasts: Duration,
+        most: usize,
+        running: &'a str,
+        announcement: String,
+        always: bool,
+        queues: [(&'static str, &'static str); Queue::ALL.len()],
+    }
+    reply Ticked, by |reply| ticked(&reply)
 }
 
 /// Lets the entries of dead workers wait again, moves due entries, rings for waiting entries, and publishes the next
@@ -218,23 +274,21 @@ pub async fn lease_clock(redis: &Redis, message: &[u8]) -> Result<Option<ClockLe
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn tick(redis: &Redis, now_ms: i64, always: bool, running: Option<&ClockLease>) -> Result<Ticked, Error> {
-    let mut keys = vec![names::CLOCK, names::DEAD];
-    let mut arguments = vec![
-        number(now_ms),
-        millis(BELL),
-        text(names::CLOCK_CHANNEL),
-        millis(CLOCK),
-        text(MOST_DUE.to_string()),
-        text(running.map(|lease| lease.0.clone()).unwrap_or_default()),
-        announcement(),
-        text(if always { "1" } else { "0" }),
-    ];
-    for queue in Queue::ALL {
-        keys.push(queue.bell());
-        arguments.extend([text(queue.name()), text(queue.channel())]);
-    }
-    let reply = flows::eval(redis, lua!("queue/tick.lua"), &keys, arguments).await?;
-    ticked(&reply).ok_or_else(|| unexpected("tick"))
+    let script = TickScript {
+        clock: names::CLOCK,
+        dead: names::DEAD,
+        bells: Queue::ALL.map(Queue::bell),
+        now_ms,
+        bell_lasts: BELL,
+        clock_channel: names::CLOCK_CHANNEL,
+        clock_lasts: CLOCK,
+        most: MOST_DUE,
+        running: running.map_or("", |lease| &lease.0),
+        announcement: announcement(),
+        always,
+        queues: Queue::ALL.map(|queue| (queue.name(), queue.channel())),
+    };
+    script.run(redis).await
 }
 
 fn ticked(reply: &[RedisResult]) -> Option<Ticked> {

@@ -24,7 +24,7 @@ use domain::settings::Document;
 use domain::{Instrument, library};
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text};
+use platform::redis::{Redis, flat, string, text, whether};
 use platform::{Error, Kind, clock, log};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
@@ -130,11 +130,11 @@ impl Settings {
     /// # Errors
     /// [`Kind::Unavailable`].
     pub async fn in_force(redis: &Redis) -> Result<Self, Error> {
-        let mut copy = redis.eval(COPY, &[names::SETTINGS], Vec::new()).await?;
+        let mut copy = CopyScript { settings: names::SETTINGS, stored: None }.run(redis).await?;
         if copy.is_empty() {
             let index = Index::stored(&Store::open().await?).await?;
-            let arguments = vec![text(index.revision.clone()), text(kv::json(&index)?)];
-            copy = redis.eval(COPY, &[names::SETTINGS], arguments).await?;
+            let stored = Some((index.revision.clone(), kv::json(&index)?));
+            copy = CopyScript { settings: names::SETTINGS, stored }.run(redis).await?;
         }
         let [RedisResult::Binary(revision), RedisResult::Binary(index)] = copy.as_slice() else {
             return Err(unreadable());
@@ -260,18 +260,35 @@ pub async fn put_back(redis: &Redis) -> Result<bool, Error> {
     let busy = || Error::new("settings", Kind::TimedOut, "others change the settings all the time");
     let lock = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await?.ok_or_else(busy)?;
     let index = Index::stored(&Store::open().await?).await?;
-    let copy = redis.eval(COPY, &[names::SETTINGS], Vec::new()).await?;
+    let copy = CopyScript { settings: names::SETTINGS, stored: None }.run(redis).await?;
     let others = copy.first().and_then(string).is_some_and(|revision| revision != index.revision);
     if !others {
         lock.release(redis).await?;
         return Ok(false);
     }
-    let arguments = vec![text(lock.token()), text(index.revision.clone()), text(kv::json(&index)?)];
-    let reply = redis.eval(lua!("settings.lua"), &[names::SETTINGS_LOCK, names::SETTINGS], arguments).await?;
-    if reply.first().and_then(string).as_deref() == Some("1") { Ok(true) } else { Err(busy()) }
+    let shown = kv::json(&index)?;
+    if publish(redis, &lock, index.revision, shown).await? { Ok(true) } else { Err(busy()) }
 }
 
-const COPY: &str = lua!("settings_copy.lua");
+script! {
+    CopyScript = "settings_copy.lua",
+    keys { settings: &'static str }
+    args { stored: Option<(String, String)> }
+    reply Vec<RedisResult>, by flat
+}
+
+script! {
+    SettingsScript<'a> = "settings.lua",
+    keys { lock: &'static str, settings: &'static str }
+    args { token: &'a str, revision: String, index: String }
+    reply bool, by whether
+}
+
+/// Puts an index in force, and gives the lock back. Returns whether the lock was still held.
+async fn publish(redis: &Redis, lock: &Lock, revision: String, index: String) -> Result<bool, Error> {
+    let (settings, token) = (names::SETTINGS, lock.token());
+    SettingsScript { lock: names::SETTINGS_LOCK, settings, token, revision, index }.run(redis).await
+}
 
 impl Index {
     async fn stored(store: &Store) -> Result<Self, Error> {
@@ -355,10 +372,7 @@ pub async fn change<T, R>(
     let change = Change { at: &at, actor, action: Action::Changed, reason, refers_to: None, old, new };
     audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
     kv::put_all(&mut batch)?;
-    let keys = [names::SETTINGS_LOCK, names::SETTINGS];
-    let arguments = vec![text(lock.token()), text(index.revision), text(shown)];
-    let reply = redis.eval(lua!("settings.lua"), &keys, arguments).await?;
-    if matches!(reply.first(), Some(RedisResult::Binary(done)) if done.as_slice() == b"1") {
+    if publish(redis, &lock, index.revision, shown).await? {
         return Ok(Changed::Made(made));
     }
     Err(Error::new("settings", Kind::TimedOut, "the change took too long"))

@@ -3,13 +3,16 @@
 //! Guarantee: a change is made completely or not at all, and says which. The same script also rings for entries that
 //! the change puts onto the stream, and keeps the clock going for work that is due later.
 
+use std::time::Duration;
+
 use domain::alert::link::Grant;
-use platform::redis::{Redis, integer, millis, text, unexpected};
+use platform::redis::{Parameter, Redis, flat, integer, unexpected};
 use platform::{Error, kv};
+use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
-use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::entry::{Alert, Due};
 
 /// A change of what lies in Redis.
@@ -122,21 +125,46 @@ pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error>
     if changes.is_empty() {
         return Ok(Vec::new());
     }
-    let flag = |on: bool| text(if on { "1" } else { "0" });
-    let count = |count: usize| text(count.to_string());
     let queue = Queue::Dispatch;
-    let mut arguments =
-        vec![text(queue.channel()), millis(BELL), text(names::CLOCK_CHANNEL), millis(CLOCK), announcement()];
-    for change in changes {
-        arguments.extend([flag(change.pushes), flag(change.delays), count(change.conditions.len())]);
-        arguments.extend(change.conditions.iter().flat_map(|(key, expected)| [text(key), text(expected)]));
-        arguments.push(count(change.commands.len()));
-        for words in &change.commands {
-            arguments.push(count(words.len()));
-            arguments.extend(words.iter().map(text));
+    let script = StepScript {
+        bell: queue.bell(),
+        clock: names::CLOCK,
+        channel: queue.channel(),
+        bell_lasts: BELL,
+        clock_channel: names::CLOCK_CHANNEL,
+        clock_lasts: CLOCK,
+        announcement: announcement(),
+        changes,
+    };
+    let reply = script.run(redis).await?;
+    let made: Vec<bool> = reply.iter().filter_map(integer).map(|made| made == 1).collect();
+    if made.len() == changes.len() { Ok(made) } else { Err(unexpected("alerts/step.lua")) }
+}
+
+script! {
+    StepScript<'a> = after flows "alerts/step.lua",
+    keys { bell: &'static str, clock: &'static str }
+    args {
+        channel: &'static str,
+        bell_lasts: Duration,
+        clock_channel: &'static str,
+        clock_lasts: Duration,
+        announcement: String,
+        changes: &'a [Change],
+    }
+    reply Vec<RedisResult>, by flat
+}
+
+impl Parameter for Change {
+    const COUNT: Option<usize> = None;
+
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        (self.pushes, self.delays, self.conditions.len()).add_to(into);
+        self.conditions.add_to(into);
+        self.commands.len().add_to(into);
+        for words in &self.commands {
+            words.len().add_to(into);
+            words.add_to(into);
         }
     }
-    let reply = flows::eval(redis, lua!("alerts/step.lua"), &[queue.bell(), names::CLOCK], arguments).await?;
-    let made: Vec<bool> = reply.iter().filter_map(integer).map(|made| made == 1).collect();
-    if made.len() == changes.len() { Ok(made) } else { Err(unexpected("step")) }
 }

@@ -2,7 +2,8 @@
 
 use domain::Severity;
 use platform::Error;
-use platform::redis::{Redis, integer, string, text, unexpected};
+use platform::redis::{Redis, integer, string, text};
+use spin_sdk::redis::RedisResult;
 
 use crate::names;
 use crate::subjects::pages::Cursor;
@@ -55,23 +56,43 @@ pub async fn list(
     let index = filter.phase.map_or(names::ALERTS.to_owned(), names::alerts_of);
     let (at, id) = after.map_or((String::new(), ""), |after| (after.at.to_string(), after.id.as_str()));
     let most = most.min(2_000);
-    let arguments = vec![
-        text(at),
-        text(id),
-        text(most.to_string()),
-        text(filter.since_ms.map_or("-inf".to_owned(), |ms| ms.to_string())),
-        text(MOST_LOOKS.to_string()),
-        text(filter.severity.map_or("", Severity::as_str)),
-        text(filter.study.clone().unwrap_or_default()),
-        text(filter.site.clone().unwrap_or_default()),
-    ];
-    let reply = redis.eval(lua!("alerts/list.lua"), &[&index, names::ALERT_FACTS], arguments).await?;
-    let words: Option<Vec<String>> = reply.iter().map(string).collect();
-    let [more, at, id, listed @ ..] = words.as_deref().unwrap_or_default() else { return Err(unexpected("list")) };
-    let listed: Option<Vec<Listed>> = listed.chunks(3).map(read).collect();
-    let listed = listed.ok_or_else(|| unexpected("list"))?;
+    let script = ListScript {
+        index,
+        facts: names::ALERT_FACTS,
+        at,
+        id,
+        most,
+        since: filter.since_ms.map_or("-inf".to_owned(), |ms| ms.to_string()),
+        most_looks: MOST_LOOKS,
+        severity: filter.severity.map_or("", Severity::as_str),
+        study: filter.study.as_deref().unwrap_or_default(),
+        site: filter.site.as_deref().unwrap_or_default(),
+    };
+    script.run(redis).await
+}
+
+script! {
+    ListScript<'a> = "alerts/list.lua",
+    keys { index: String, facts: &'static str }
+    args {
+        at: String,
+        id: &'a str,
+        most: usize,
+        since: String,
+        most_looks: usize,
+        severity: &'static str,
+        study: &'a str,
+        site: &'a str,
+    }
+    reply (Vec<Listed>, Option<Cursor>), by |reply| page(&reply)
+}
+
+fn page(reply: &[RedisResult]) -> Option<(Vec<Listed>, Option<Cursor>)> {
+    let words: Vec<String> = reply.iter().map(string).collect::<Option<_>>()?;
+    let [more, at, id, listed @ ..] = words.as_slice() else { return None };
+    let listed: Vec<Listed> = listed.chunks(3).map(read).collect::<Option<_>>()?;
     let next = at.parse().ok().filter(|_| more == "1").map(|at| Cursor { at, id: id.clone() });
-    Ok((listed, next))
+    Some((listed, next))
 }
 
 fn read(words: &[String]) -> Option<Listed> {

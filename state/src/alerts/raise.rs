@@ -8,7 +8,7 @@ use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::alert::state;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text, unexpected};
+use platform::redis::{Redis, flat, string, text, unexpected};
 use platform::{Error, Kind};
 use spin_sdk::redis::RedisResult;
 
@@ -183,6 +183,13 @@ fn grouped(
     change.command(["PEXPIRE", &list, MEMBERS_KEPT_MS]);
 }
 
+script! {
+    CloseScript<'a> = "alerts/close.lua",
+    keys { members: Vec<String> }
+    args { leaders: &'a [&'a str] }
+    reply Vec<RedisResult>, by flat
+}
+
 /// Closes the groups of these leaders, and returns the alerts grouped with each message, in their order.
 ///
 /// # Errors
@@ -191,10 +198,8 @@ pub async fn close_groups(redis: &Redis, leaders: &[&str]) -> Result<Vec<Vec<Str
     if leaders.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<String> = leaders.iter().map(names::group_members).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let arguments = leaders.iter().map(|leader| text(*leader)).collect();
-    let reply = redis.eval(lua!("alerts/close.lua"), &keys, arguments).await?;
+    let members = leaders.iter().map(names::group_members).collect();
+    let reply = CloseScript { members, leaders }.run(redis).await?;
     let (mut groups, mut words) = (Vec::with_capacity(leaders.len()), reply.iter().map(string));
     for _ in leaders {
         let count: Option<usize> = words.next().flatten().and_then(|count| count.parse().ok());

@@ -12,7 +12,7 @@ use domain::Timestamp;
 use domain::alert::state::State;
 use futures::future::try_join_all;
 use platform::kv::{self, Store};
-use platform::redis::{Redis, integer, string, text, unexpected};
+use platform::redis::{Redis, integer, nothing, string, text, unexpected, whole};
 use platform::{Error, Kind};
 
 use super::change::{self, Change};
@@ -132,11 +132,21 @@ pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64,
 /// # Errors
 /// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Result<u64, Error> {
-    let keys = [names::ALERT_FACTS, &names::alerts_of(phase)];
-    let arguments = [text(phase)].into_iter().chain(ids.iter().map(text)).collect();
-    let reply = redis.eval(lua!("alerts/misplaced.lua"), &keys, arguments).await?;
-    let gone = reply.first().and_then(integer).and_then(|gone| u64::try_from(gone).ok());
-    gone.ok_or_else(|| unexpected("misplaced"))
+    MisplacedScript { facts: names::ALERT_FACTS, index: names::alerts_of(phase), phase, ids }.run(redis).await
+}
+
+script! {
+    MisplacedScript<'a> = "alerts/misplaced.lua",
+    keys { facts: &'static str, index: String }
+    args { phase: &'a str, ids: &'a [String] }
+    reply u64, by whole
+}
+
+script! {
+    RecountScript = "alerts/recount.lua",
+    keys { facts: &'static str, counts: &'static str }
+    args {}
+    reply (), by nothing
 }
 
 /// Recounts alerts by phase and severity, from the facts of each.
@@ -144,6 +154,5 @@ pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Resul
 /// # Errors
 /// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn recount(redis: &Redis) -> Result<(), Error> {
-    let keys = [names::ALERT_FACTS, names::ALERT_COUNTS];
-    redis.eval(lua!("alerts/recount.lua"), &keys, Vec::new()).await.map(|_| ())
+    RecountScript { facts: names::ALERT_FACTS, counts: names::ALERT_COUNTS }.run(redis).await
 }

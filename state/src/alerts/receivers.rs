@@ -11,9 +11,9 @@
 use domain::Timestamp;
 use domain::alert::breaker::{self, Gauge, Limits, Write};
 use domain::alert::routes::Receiver;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::redis::{Parameter, Redis, flat, integer, string, text, unexpected};
 use platform::{Error, clock};
-use spin_sdk::redis::RedisResult;
+use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::alerts::change::Change;
 use crate::names;
@@ -69,14 +69,35 @@ pub async fn admit(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let mut keys = vec![names::DISABLED.to_owned(), names::HOLDERS.to_owned()];
     let call = format!("{}:{:016x}", holder.name(), clock::random_bits() as u64);
-    let pause = i64::try_from(limits.pause_ms).unwrap_or(i64::MAX);
-    let mut arguments = vec![number(now.millis()), number(pause), text(call)];
-    for CallRequest { receiver, count, longest_ms, back } in wanted {
-        keys.extend([names::breaker(&receiver.id), names::calls(&receiver.id), names::rate_of_receiver(&receiver.id)]);
+    let of_each = |id: &String| [names::breaker(id), names::calls(id), names::rate_of_receiver(id)];
+    let script = AdmitScript {
+        disabled: names::DISABLED,
+        holders: names::HOLDERS,
+        receivers: wanted.iter().map(|one| of_each(&one.receiver.id)).collect(),
+        now_ms: now.millis(),
+        pause_ms: limits.pause_ms,
+        call,
+        wanted,
+    };
+    let reply = script.run(redis).await?;
+    admitted(&reply, wanted.len()).ok_or_else(|| unexpected("alerts/receivers/admit.lua"))
+}
+
+script! {
+    AdmitScript<'a> = "alerts/receivers/admit.lua",
+    keys { disabled: &'static str, holders: &'static str, receivers: Vec<[String; 3]> }
+    args { now_ms: i64, pause_ms: u64, call: String, wanted: &'a [CallRequest<'a>] }
+    reply Vec<RedisResult>, by flat
+}
+
+impl Parameter for CallRequest<'_> {
+    const COUNT: Option<usize> = None;
+
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        let CallRequest { receiver, count, longest_ms, back } = self;
         let interval_ms = receiver.per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
-        arguments.extend([
+        into.extend([
             text(&receiver.id),
             text(count.to_string()),
             text(longest_ms.to_string()),
@@ -84,11 +105,8 @@ pub async fn admit(
             text(format!("{interval_ms:.3}")),
             text(back.len().to_string()),
         ]);
-        arguments.extend(back.iter().map(text));
+        back.add_to(into);
     }
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let reply = redis.eval(lua!("alerts/receivers/admit.lua"), &keys, arguments).await?;
-    admitted(&reply, wanted.len()).ok_or_else(|| unexpected("admit"))
 }
 
 fn admitted(reply: &[RedisResult], count: usize) -> Option<Vec<Admitted>> {

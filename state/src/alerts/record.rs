@@ -1,17 +1,19 @@
 //! The stored and written forms of a step.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use domain::alert::state::{self, Due as DueAt, Effect, Entry, Phase, State, Status, Step, Wait, Work as Owed};
 use platform::Error;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, millis, text};
+use platform::redis::{Redis, nothing};
 use serde_json::{Value, json};
 
 use super::change::Change;
 use super::{Loaded, figures};
 use crate::names::{self, Queue};
+use crate::queue::BELL;
 use crate::queue::holder::Holder;
-use crate::queue::{BELL, flows};
 use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
 
 /// How long Redis keeps a final state, seconds.
@@ -229,18 +231,41 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
         return Ok(());
     }
     let queue = Queue::Dispatch;
-    let [all, next, facts, counts] = [names::ALERTS, names::ALERTS_NEXT, names::ALERT_FACTS, names::ALERT_COUNTS];
-    let mut keys = [all, next, facts, counts, queue.bell()].map(str::to_owned).to_vec();
-    let mut arguments = vec![text(names::alerts_of("")), text(queue.channel()), millis(BELL)];
+    let (mut own, mut alerts) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
     for (id, mark) in ids.iter().zip(marks) {
         let state = names::alert_state(id);
         let mark = if mark.is_empty() { state.clone() } else { names::repeat(mark) };
-        keys.extend([state, names::group_members(id), mark]);
+        own.push([state, names::group_members(id), mark]);
         let work = Due { alert_id: id.clone(), submission_id: String::new(), work: Work::Carry };
-        arguments.extend([text(id), text(kv::json(&work)?)]);
+        alerts.push((id.as_str(), kv::json(&work)?));
     }
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    flows::eval(redis, lua!("alerts/forget.lua"), &keys, arguments).await.map(|_| ())
+    let script = ForgetScript {
+        all: names::ALERTS,
+        next: names::ALERTS_NEXT,
+        facts: names::ALERT_FACTS,
+        counts: names::ALERT_COUNTS,
+        bell: queue.bell(),
+        own,
+        phases: names::alerts_of(""),
+        channel: queue.channel(),
+        bell_lasts: BELL,
+        alerts,
+    };
+    script.run(redis).await
+}
+
+script! {
+    ForgetScript<'a> = after flows "alerts/forget.lua",
+    keys {
+        all: &'static str,
+        next: &'static str,
+        facts: &'static str,
+        counts: &'static str,
+        bell: &'static str,
+        own: Vec<[String; 3]>,
+    }
+    args { phases: String, channel: &'static str, bell_lasts: Duration, alerts: Vec<(&'a str, String)> }
+    reply (), by nothing
 }
 
 /// The deliveries of an alert, one for each receiver, with the stored attempts.

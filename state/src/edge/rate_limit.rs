@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use platform::redis::{Redis, number};
-use platform::{Error, Kind};
-use spin_sdk::redis::RedisResult;
+use platform::Error;
+use platform::redis::{Redis, whole};
 
 use crate::names;
+
+script! {
+    TakeScript = "edge/rate_limit.lua",
+    keys { bucket: String }
+    args { burst: u32, interval: Duration }
+    reply u64, by whole
+}
 
 /// A bucket: its size, and the time to earn a token.
 #[derive(Debug, Clone, Copy)]
@@ -27,14 +33,9 @@ impl Limit {
 /// Takes a token out of the bucket `name`. If the bucket is empty, returns the time to wait.
 ///
 /// # Errors
-/// [`Kind::Unavailable`].
+/// [`platform::Kind::Unavailable`].
 pub async fn take(redis: &Redis, name: &str, limit: Limit) -> Result<Option<Duration>, Error> {
-    let interval = i64::try_from(limit.interval.as_millis()).unwrap_or(i64::MAX).max(1);
-    let arguments = vec![number(limit.burst.into()), number(interval)];
-    let reply = redis.eval(lua!("edge/rate_limit.lua"), &[&names::bucket(name)], arguments).await?;
-    match reply.first() {
-        Some(RedisResult::Int64(0)) => Ok(None),
-        Some(RedisResult::Int64(wait)) => Ok(Some(Duration::from_millis(u64::try_from(*wait).unwrap_or(0)))),
-        _ => Err(Error::new("redis", Kind::Unavailable, "unexpected reply of the script limit")),
-    }
+    let interval = limit.interval.max(Duration::from_millis(1));
+    let wait = TakeScript { bucket: names::bucket(name), burst: limit.burst, interval }.run(redis).await?;
+    Ok(Some(Duration::from_millis(wait)).filter(|wait| !wait.is_zero()))
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use platform::Error;
-use platform::redis::{Redis, integer, string, unexpected};
+use platform::redis::{Redis, integer, string};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::BUCKETS_MS;
@@ -38,14 +38,20 @@ pub struct AlertStats {
     pub disabled: Vec<String>,
 }
 
+script! {
+    FiguresScript = "figures/alerts.lua",
+    keys { dead: &'static str, hashes: [&'static str; 5] }
+    args {}
+    reply AlertStats, by |reply| stats(&reply)
+}
+
 /// Takes a reading.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
 pub async fn read(redis: &Redis) -> Result<AlertStats, Error> {
-    let keys = [names::DEAD, names::ALERT_COUNTS, names::LAG, names::ATTEMPTS, names::WATCH, names::DISABLED];
-    let reply = redis.eval(lua!("figures/alerts.lua"), &keys, Vec::new()).await?;
-    stats(&reply).ok_or_else(|| unexpected("alert_stats"))
+    let hashes = [names::ALERT_COUNTS, names::LAG, names::ATTEMPTS, names::WATCH, names::DISABLED];
+    FiguresScript { dead: names::DEAD, hashes }.run(redis).await
 }
 
 fn stats(reply: &[RedisResult]) -> Option<AlertStats> {

@@ -3,7 +3,7 @@
 //! Guarantee: all figures of one reading are of one moment, read by one script.
 
 use platform::Error;
-use platform::redis::{Redis, integer, string, unexpected};
+use platform::redis::{Redis, integer, string};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
@@ -61,15 +61,26 @@ pub struct Stats {
     pub calls: Vec<Calls>,
 }
 
+script! {
+    StatsScript = "queue/stats.lua",
+    keys {
+        stats: &'static str,
+        due: &'static str,
+        dead: &'static str,
+        more: &'static str,
+        streams: [&'static str; Queue::ALL.len()],
+    }
+    args {}
+    reply Stats, by |reply| stats(&reply)
+}
+
 /// Takes a reading.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn read(redis: &Redis) -> Result<Stats, Error> {
-    let keys: Vec<&str> =
-        [names::STATS, names::DUE, names::DEAD, names::MORE].into_iter().chain(Queue::ALL.map(Queue::stream)).collect();
-    let reply = redis.eval(lua!("queue/stats.lua"), &keys, Vec::new()).await?;
-    stats(&reply).ok_or_else(|| unexpected("stats"))
+    let (stats, due, dead, more) = (names::STATS, names::DUE, names::DEAD, names::MORE);
+    StatsScript { stats, due, dead, more, streams: Queue::ALL.map(Queue::stream) }.run(redis).await
 }
 
 fn stats(reply: &[RedisResult]) -> Option<Stats> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use platform::Error;
-use platform::redis::{Redis, integer, string, text, unexpected};
+use platform::redis::{Redis, integer, string, text, unexpected, whole};
 
 use crate::names;
 
@@ -57,16 +57,20 @@ pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Erro
     Ok(read)
 }
 
+script! {
+    RaiseScript<'a> = "figures/raise.lua",
+    keys { month: String }
+    args { counters: &'a BTreeMap<String, u64> }
+    reply u64, by whole
+}
+
 /// Raises the counters of a month, given as `2026-03`, that are lower than these. Never lowers a counter. Returns how
 /// many were raised.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
 pub async fn raise(redis: &Redis, study: &str, month: &str, counters: &BTreeMap<String, u64>) -> Result<u64, Error> {
-    let arguments = counters.iter().flat_map(|(field, count)| [text(field), text(count.to_string())]).collect();
-    let reply = redis.eval(lua!("figures/raise.lua"), &[&names::month(study, month)], arguments).await?;
-    let raised = reply.first().and_then(integer).and_then(|raised| u64::try_from(raised).ok());
-    raised.ok_or_else(|| unexpected("raise"))
+    RaiseScript { month: names::month(study, month), counters }.run(redis).await
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use platform::deadline::Deadline;
 use platform::log;
-use platform::redis::{Redis, text};
+use platform::redis::{Redis, nothing};
 use spin_sdk::wasip3;
 
 use crate::names;
@@ -75,6 +75,13 @@ fn add(redis: &Redis, mut counter: Counter, by: u64) {
     }
 }
 
+script! {
+    TallyScript<'a> = "queue/tally.lua",
+    keys { stats: &'static str }
+    args { most: u32, counters: &'a BTreeMap<Counter, u64> }
+    reply (), by nothing
+}
+
 async fn hand_over(redis: &Redis) {
     loop {
         let taken = TABLE.with_borrow_mut(|table| {
@@ -84,12 +91,8 @@ async fn hand_over(redis: &Redis) {
         if taken.is_empty() {
             return;
         }
-        let mut arguments = vec![text(MOST_FIELDS.to_string())];
-        for ((field, instead), by) in &taken {
-            arguments.extend([text(field), text(instead), text(by.to_string())]);
-        }
-        let script = redis.eval(lua!("queue/tally.lua"), &[names::STATS], arguments);
-        let failed = match Deadline::after(PATIENCE).run(script).await {
+        let script = TallyScript { stats: names::STATS, most: MOST_FIELDS, counters: &taken };
+        let failed = match Deadline::after(PATIENCE).run(script.run(redis)).await {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(timed_out) => {

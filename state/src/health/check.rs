@@ -16,7 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use platform::deadline::Deadline;
-use platform::redis::{Redis, integer, millis, string, text, unexpected};
+use platform::redis::{Redis, integer, nothing, string, text, unexpected};
 use platform::variables::{Fault, Reader};
 use platform::{Error, clock, kv, log};
 use serde::{Deserialize, Serialize};
@@ -65,10 +65,21 @@ pub async fn answer<T>(id: &str, component: &str, read: impl AsyncFnOnce(&mut Re
     }
     let faults = faults.into_iter().take(MOST_FAULTS).collect();
     let answer = kv::json(&Answer { component: component.to_owned(), variables, faults })?;
-    redis
-        .eval(lua!("health/check/answer.lua"), &[&names::answers(id)], vec![text(answer), millis(KEPT)])
-        .await
-        .map(|_| ())
+    AnswerScript { answers: names::answers(id), answer, kept: KEPT }.run(&redis).await
+}
+
+script! {
+    AnswerScript = "health/check/answer.lua",
+    keys { answers: String }
+    args { answer: String, kept: Duration }
+    reply (), by nothing
+}
+
+script! {
+    AskScript = "health/check/ask.lua",
+    keys { question: String }
+    args { id: String, again: Duration, channels: Vec<String> }
+    reply (String, Heard), by |reply| asked(&reply)
 }
 
 /// Exports the trigger through which an HTTP component is asked for its variables; `read` reads them.
@@ -168,9 +179,8 @@ fn channels(replica: &str) -> impl Iterator<Item = String> {
 /// Asks. Returns the question's id and the number of listeners.
 async fn ask(redis: &Redis, replica: &str) -> Result<(String, Heard), Error> {
     let id = format!("{:032x}", clock::random_bits());
-    let arguments = [text(id), millis(TOGETHER)].into_iter().chain(channels(replica).map(text)).collect();
-    let reply = redis.eval(lua!("health/check/ask.lua"), &[&names::check_question(replica)], arguments).await?;
-    asked(&reply).ok_or_else(|| unexpected("check/ask"))
+    let question = names::check_question(replica);
+    AskScript { question, id, again: TOGETHER, channels: channels(replica).collect() }.run(redis).await
 }
 
 fn asked(reply: &[RedisResult]) -> Option<(String, Heard)> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::self_check::{self, Back, STUDY, Seen};
-use platform::redis::{Redis, integer, millis, number, text, unexpected};
+use platform::redis::{Redis, integer, number, text, unexpected};
 use platform::trace::Trace;
 use platform::{Error, clock, kv};
 use spin_sdk::redis::RedisResult;
@@ -33,15 +33,21 @@ fn ms(interval: Duration) -> u64 {
     u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)
 }
 
+script! {
+    SelfCheckScript = "health/self_check.lua",
+    keys { self_check: &'static str }
+    args { now_ms: i64, longest: Duration }
+    reply Seen, by |reply| seen(&reply)
+}
+
 /// Notes a look, and returns the known times. If the last look is longer ago than an interval, Vigil stood still, and
 /// the wait starts anew.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
 pub async fn look(redis: &Redis, interval: Duration, now: Timestamp) -> Result<Seen, Error> {
-    let arguments = vec![number(now.millis()), millis(interval.max(STANDSTILL))];
-    let reply = redis.eval(lua!("health/self_check.lua"), &[names::SELF_CHECK], arguments).await?;
-    seen(&reply).ok_or_else(|| unexpected("self_check"))
+    let longest = interval.max(STANDSTILL);
+    SelfCheckScript { self_check: names::SELF_CHECK, now_ms: now.millis(), longest }.run(redis).await
 }
 
 /// Returns the known times, without noting a look.

@@ -8,11 +8,12 @@
 
 use std::time::Duration;
 
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use platform::redis::{Redis, integer, string, text, unexpected};
 use platform::{Error, kv};
+use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
-use crate::queue::{BELL, flows};
+use crate::queue::BELL;
 use crate::wire::entry::{Due, Work};
 
 /// The most alerts that one round reports.
@@ -49,22 +50,45 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
     let look = Due { alert_id: HOLE.to_owned(), submission_id: String::new(), work: Work::Look };
     let look = kv::json(&look)?;
     let (before, after) = look.split_once(HOLE).ok_or_else(|| unexpected("watch"))?;
-    let arguments = vec![
-        number(now_ms),
-        millis(bounds.grace),
-        number(MOST),
-        number(bounds.dead_letters.into()),
-        number(now_ms.saturating_sub(kept_ms).max(0)),
-        text(before),
-        text(after),
-        text(queue.channel()),
-        millis(BELL),
-    ];
-    let keys = [names::ALERTS_NEXT, names::DEAD, names::WATCH, queue.bell()];
-    let reply = flows::eval(redis, lua!("health/watch.lua"), &keys, arguments).await?;
-    let [trimmed, overdue @ ..] = reply.as_slice() else { return Err(unexpected("watch")) };
-    let trimmed = integer(trimmed).and_then(|count| usize::try_from(count).ok()).ok_or_else(|| unexpected("watch"))?;
-    Ok(Watched { overdue: overdue.iter().filter_map(string).collect(), trimmed })
+    let script = WatchScript {
+        next: names::ALERTS_NEXT,
+        dead: names::DEAD,
+        counts: names::WATCH,
+        bell: queue.bell(),
+        now_ms,
+        grace: bounds.grace,
+        most: MOST,
+        most_dead: bounds.dead_letters,
+        oldest_dead_ms: now_ms.saturating_sub(kept_ms).max(0),
+        before,
+        after,
+        channel: queue.channel(),
+        bell_lasts: BELL,
+    };
+    script.run(redis).await
+}
+
+script! {
+    WatchScript<'a> = after flows "health/watch.lua",
+    keys { next: &'static str, dead: &'static str, counts: &'static str, bell: &'static str }
+    args {
+        now_ms: i64,
+        grace: Duration,
+        most: i64,
+        most_dead: u32,
+        oldest_dead_ms: i64,
+        before: &'a str,
+        after: &'a str,
+        channel: &'static str,
+        bell_lasts: Duration,
+    }
+    reply Watched, by |reply| watched(&reply)
+}
+
+fn watched(reply: &[RedisResult]) -> Option<Watched> {
+    let [trimmed, overdue @ ..] = reply else { return None };
+    let trimmed = usize::try_from(integer(trimmed)?).ok()?;
+    Some(Watched { overdue: overdue.iter().filter_map(string).collect(), trimmed })
 }
 
 const HOLE: &str = "@";

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use platform::Error;
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use platform::redis::{Redis, Seconds, flat, integer, number, one, string, text, unexpected};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use spin_sdk::redis::RedisResult;
 
 use crate::erasure::Erasure;
 use crate::names::{self, Queue};
-use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::entry::Attempt;
 
 /// How long Redis remembers an analysis. Within this time a resend under its id is recognised.
@@ -223,39 +224,75 @@ pub enum Enqueued {
 pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Result<Enqueued, Error> {
     let queue = job.queue();
     let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
-    let key = names::job(&job.analysis_id);
-    let of_subject = names::analyses_of(&job.subject);
-    let keys = [&key, names::JOBS_WAITING, queue.bell(), names::CLOCK, names::ERASED, &of_subject];
     let work = QueueEntry { job: job.clone(), tell: false, attempts: Vec::new() };
     // The facts to show before there is a record. They contain nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
         "study": job.study_id, "site": job.site_id, "service": job.service, "stat": job.stat, "at": job.requested_at,
     });
-    let arguments = vec![
-        text(&*job.analysis_id),
-        text(hash),
-        text(facts.to_string()),
-        number(i64::try_from(REMEMBERED.as_secs()).unwrap_or(i64::MAX)),
-        text(capacity.to_string()),
-        text(platform::kv::json(&work)?),
-        text(if job.stat { "0" } else { "1" }),
-        text(queue.channel()),
-        millis(BELL),
-        text(names::CLOCK_CHANNEL),
-        millis(CLOCK),
-        announcement(),
-        text(queue.name()),
-        text(other.name()),
-        text(job.flow()),
-    ];
-    let reply = flows::eval(redis, lua!("imaging/jobs/enqueue.lua"), &keys, arguments).await?;
-    match reply.first().and_then(string).as_deref() {
-        Some("queued") => Ok(Enqueued::Queued),
-        Some("duplicate") => Ok(Enqueued::Duplicate),
-        Some("conflict") => Ok(Enqueued::Conflict),
-        Some("full") => Ok(Enqueued::Full),
-        Some("erased") => Ok(Enqueued::Erased),
-        _ => Err(unexpected("enqueue")),
+    let script = EnqueueScript {
+        job: names::job(&job.analysis_id),
+        line: names::JOBS_WAITING,
+        bell: queue.bell(),
+        clock: names::CLOCK,
+        erased: names::ERASED,
+        of_subject: names::analyses_of(&job.subject),
+        id: &job.analysis_id,
+        hash,
+        facts: facts.to_string(),
+        remembered: Seconds(REMEMBERED),
+        capacity,
+        work: platform::kv::json(&work)?,
+        class: if job.stat { "0" } else { "1" },
+        channel: queue.channel(),
+        bell_lasts: BELL,
+        clock_channel: names::CLOCK_CHANNEL,
+        clock_lasts: CLOCK,
+        announcement: announcement(),
+        queue: queue.name(),
+        other: other.name(),
+        flow: job.flow(),
+    };
+    script.run(redis).await
+}
+
+script! {
+    EnqueueScript<'a> = after flows "imaging/jobs/enqueue.lua",
+    keys {
+        job: String,
+        line: &'static str,
+        bell: &'static str,
+        clock: &'static str,
+        erased: &'static str,
+        of_subject: String,
+    }
+    args {
+        id: &'a str,
+        hash: &'a str,
+        facts: String,
+        remembered: Seconds,
+        capacity: u64,
+        work: String,
+        class: &'static str,
+        channel: &'static str,
+        bell_lasts: Duration,
+        clock_channel: &'static str,
+        clock_lasts: Duration,
+        announcement: String,
+        queue: &'static str,
+        other: &'static str,
+        flow: String,
+    }
+    reply Enqueued, by |reply| enqueued(&one(reply)?)
+}
+
+fn enqueued(word: &str) -> Option<Enqueued> {
+    match word {
+        "queued" => Some(Enqueued::Queued),
+        "duplicate" => Some(Enqueued::Duplicate),
+        "conflict" => Some(Enqueued::Conflict),
+        "full" => Some(Enqueued::Full),
+        "erased" => Some(Enqueued::Erased),
+        _ => None,
     }
 }
 
@@ -297,19 +334,60 @@ pub async fn go_on(
         Next::Again(at) => ("queued", at.to_string()),
         Next::Ending => ("ending", String::new()),
     };
-    let key = names::job(&job.analysis_id);
-    let arguments = vec![
-        text(&*job.analysis_id),
-        text(state),
-        text(attempts.to_string()),
-        text(again),
-        text(&*job.service),
-        text(took.map(|took| took.as_millis().to_string()).unwrap_or_default()),
-    ];
-    let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];
-    let reply = redis.eval(lua!("imaging/jobs/move.lua"), &keys, arguments).await?;
-    let state = reply.first().and_then(string).ok_or_else(|| unexpected("move"))?;
-    Ok(state != "cancelled")
+    let script = MoveScript {
+        job: names::job(&job.analysis_id),
+        line: names::JOBS_WAITING,
+        durations: names::JOBS_TOOK,
+        id: &job.analysis_id,
+        state,
+        attempts,
+        again,
+        service: &job.service,
+        took: took.map(|took| took.as_millis().to_string()).unwrap_or_default(),
+    };
+    Ok(script.run(redis).await? != "cancelled")
+}
+
+script! {
+    MoveScript<'a> = "imaging/jobs/move.lua",
+    keys { job: String, line: &'static str, durations: &'static str }
+    args {
+        id: &'a str,
+        state: &'static str,
+        attempts: usize,
+        again: String,
+        service: &'a str,
+        took: String,
+    }
+    reply String, by one
+}
+
+script! {
+    CancelScript<'a> = "imaging/jobs/cancel.lua",
+    keys { job: String, line: &'static str }
+    args { id: &'a str, at: &'a str, by: &'a str }
+    reply Option<(String, String)>, by |reply| cancellation(&reply)
+}
+
+script! {
+    EraseScript<'a> = "imaging/jobs/erase.lua",
+    keys { job: String, line: &'static str, erased: &'static str }
+    args { id: &'a str, erasure: String }
+    reply (Erasure, Option<String>), by |reply| erasure_that_holds(&reply)
+}
+
+script! {
+    StatesScript = "imaging/jobs/states.lua",
+    keys { jobs: Vec<String> }
+    args {}
+    reply Vec<RedisResult>, by flat
+}
+
+script! {
+    LookScript<'a> = "imaging/jobs/look.lua",
+    keys { job: String, line: &'static str, durations: &'static str }
+    args { id: &'a str }
+    reply Option<Progress>, by |reply| progress(&reply)
 }
 
 /// Cancels an analysis that waits or runs, at `at` by the key `by`. Returns the time and the key of the first
@@ -318,14 +396,13 @@ pub async fn go_on(
 /// # Errors
 /// When Redis is unavailable.
 pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Option<(String, String)>, Error> {
-    let keys = [&*names::job(id), names::JOBS_WAITING];
-    let arguments = vec![text(id), text(at), text(by)];
-    let reply = redis.eval(lua!("imaging/jobs/cancel.lua"), &keys, arguments).await?;
-    let [state, at, by] = &*reply else { return Err(unexpected("cancel")) };
-    let (Some(state), Some(at), Some(by)) = (string(state), string(at), string(by)) else {
-        return Err(unexpected("cancel"));
-    };
-    Ok((state == "cancelled" && !at.is_empty()).then_some((at, by)))
+    CancelScript { job: names::job(id), line: names::JOBS_WAITING, id, at, by }.run(redis).await
+}
+
+fn cancellation(reply: &[RedisResult]) -> Option<Option<(String, String)>> {
+    let [state, at, by] = reply else { return None };
+    let (state, at, by) = (string(state)?, string(at)?, string(by)?);
+    Some((state == "cancelled" && !at.is_empty()).then_some((at, by)))
 }
 
 /// Begins an erasure. From then on the door refuses the analysis, and no worker continues it. Returns the erasure that
@@ -334,13 +411,14 @@ pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Optio
 /// # Errors
 /// When Redis is unavailable; calling it again is safe.
 pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
-    let keys = [&*names::job(id), names::JOBS_WAITING, names::ERASED];
-    let arguments = vec![text(id), text(platform::kv::json(erasure)?)];
-    let reply = redis.eval(lua!("imaging/jobs/erase.lua"), &keys, arguments).await?;
-    let [holds, hash] = &*reply else { return Err(unexpected("erase")) };
-    let holds = string(holds).and_then(|holds| serde_json::from_str(&holds).ok());
-    let hash = string(hash).filter(|hash| !hash.is_empty());
-    Ok((holds.ok_or_else(|| unexpected("erase"))?, hash))
+    let erasure = platform::kv::json(erasure)?;
+    let (line, erased) = (names::JOBS_WAITING, names::ERASED);
+    EraseScript { job: names::job(id), line, erased, id, erasure }.run(redis).await
+}
+
+fn erasure_that_holds(reply: &[RedisResult]) -> Option<(Erasure, Option<String>)> {
+    let [holds, hash] = reply else { return None };
+    Some((serde_json::from_str(&string(holds)?).ok()?, string(hash).filter(|hash| !hash.is_empty())))
 }
 
 /// Whether each of these analyses was cancelled.
@@ -351,9 +429,7 @@ pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<String> = ids.iter().map(names::job).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let reply = redis.eval(lua!("imaging/jobs/states.lua"), &keys, Vec::new()).await?;
+    let reply = StatesScript { jobs: ids.iter().map(names::job).collect() }.run(redis).await?;
     Ok(reply.iter().map(|state| string(state).as_deref() == Some("cancelled")).collect())
 }
 
@@ -394,15 +470,17 @@ pub struct Facts {
 /// # Errors
 /// When Redis is unavailable.
 pub async fn look(redis: &Redis, id: &str) -> Result<Option<Progress>, Error> {
-    let key = names::job(id);
-    let keys = [&key, names::JOBS_WAITING, names::JOBS_TOOK];
-    let reply = redis.eval(lua!("imaging/jobs/look.lua"), &keys, vec![text(id)]).await?;
-    let [state, attempts, next, before, facts, took] = &*reply else {
-        return if reply.is_empty() { Ok(None) } else { Err(unexpected("look")) };
+    let (line, durations) = (names::JOBS_WAITING, names::JOBS_TOOK);
+    LookScript { job: names::job(id), line, durations, id }.run(redis).await
+}
+
+fn progress(reply: &[RedisResult]) -> Option<Option<Progress>> {
+    let [state, attempts, next, before, facts, took] = reply else {
+        return reply.is_empty().then_some(None);
     };
-    let facts = string(facts).and_then(|facts| serde_json::from_str(&facts).ok()).ok_or_else(|| unexpected("look"))?;
-    let state = string(state).ok_or_else(|| unexpected("look"))?;
-    Ok(Some(Progress {
+    let facts = serde_json::from_str(&string(facts)?).ok()?;
+    let state = string(state)?;
+    Some(Some(Progress {
         state: if state == "ending" { "running".to_owned() } else { state },
         attempts: integer(attempts).and_then(|count| count.try_into().ok()).unwrap_or(0),
         next_ms: integer(next),

@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use platform::redis::{Redis, integer, number, text, unexpected};
+use platform::redis::{Redis, nothing, whole};
 use platform::{Error, clock};
 
 use crate::names;
@@ -75,24 +75,33 @@ fn pause(turn: i64, limit: u32) -> Duration {
     STEP.saturating_mul(rounds).min(LONGEST)
 }
 
-impl Permit {
-    fn keys(&self) -> [&str; 4] {
-        let [held, line, seen] = self.keys.each_ref().map(String::as_str);
-        [held, line, seen, names::HOLDERS]
-    }
+script! {
+    TakeScript<'a> = "imaging/semaphore/take.lua",
+    keys { held_line_seen: &'a [String; 3], holders: &'static str }
+    args { ticket: &'a str, slots: u32, longest: Duration, gone: Duration, last: bool }
+    reply i64, by whole
+}
 
+script! {
+    FreeScript<'a> = "imaging/semaphore/free.lua",
+    keys { held_line_seen: &'a [String; 3] }
+    args { ticket: &'a str }
+    reply (), by nothing
+}
+
+impl Permit {
     /// Asks for the slot: 0 if it is held, else the ticket's position in the line. With `last`, it leaves the line.
     async fn ask(&self, service: Service<'_>, last: bool) -> Result<i64, Error> {
-        let millis = |duration: Duration| number(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
-        let arguments = vec![
-            text(self.ticket.clone()),
-            number(service.limit.into()),
-            millis(service.longest),
-            millis(GONE),
-            text(if last { "1" } else { "0" }),
-        ];
-        let reply = self.redis.eval(lua!("imaging/semaphore/take.lua"), &self.keys(), arguments).await?;
-        reply.first().and_then(integer).ok_or_else(|| unexpected("take"))
+        let script = TakeScript {
+            held_line_seen: &self.keys,
+            holders: names::HOLDERS,
+            ticket: &self.ticket,
+            slots: service.limit,
+            longest: service.longest,
+            gone: GONE,
+            last,
+        };
+        script.run(&self.redis).await
     }
 
     /// Returns the slot back.
@@ -100,8 +109,7 @@ impl Permit {
     /// # Errors
     /// When Redis is unavailable: the slot is free when its holder is declared dead.
     pub async fn free(self) -> Result<(), Error> {
-        let ticket = vec![text(self.ticket.clone())];
-        self.redis.eval(lua!("imaging/semaphore/free.lua"), &self.keys(), ticket).await.map(|_| ())
+        FreeScript { held_line_seen: &self.keys, ticket: &self.ticket }.run(&self.redis).await
     }
 }
 

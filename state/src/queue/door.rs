@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use platform::Error;
-use platform::redis::{Redis, Script, integer, number, string, text, unexpected};
+use platform::redis::{Composed, Parameter, Redis, flat, integer, string, text, unexpected, whether};
 use serde_json::{Map, Value};
-use spin_sdk::redis::RedisResult;
+use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::names::{self, Queue};
+use crate::queue::flows::BEFORE;
 use crate::queue::rate_limit::Limits;
-use crate::queue::{BELL, CLOCK, SEPARATOR, flows};
+use crate::queue::{BELL, CLOCK, SEPARATOR};
 
 /// The most that the submissions of one shared entry may cost together.
 const LARGEST_SHARED: usize = 256 << 10;
@@ -95,9 +96,9 @@ pub enum Enqueued {
 /// The way in to the scorer's queue.
 pub struct Door {
     /// For one submission or many.
-    script: Script,
+    script: Composed,
     /// For many that are new.
-    new: Script,
+    new: Composed,
     limited: bool,
 }
 
@@ -127,12 +128,12 @@ impl Door {
             names::CLOCK_CHANNEL,
             CLOCK.as_millis(),
         );
-        let common = flows::before(&(fixed + lua!("queue/door.lua")));
+        let common = [BEFORE, &fixed, lua!("queue/door.lua")].concat();
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
-            script: Script::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
-            new: Script::new(common + lua!("queue/enqueue_new.lua")),
+            script: Composed::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
+            new: Composed::new(common + lua!("queue/enqueue_new.lua")),
             limited,
         }
     }
@@ -158,28 +159,16 @@ impl Door {
             return Ok(vec![Enqueued::Queued; submissions.len()]);
         }
         let amendment = submissions.iter().find_map(|one| Some((one.id, one.amends?)));
-        let arguments = || {
-            let mut keys = Vec::with_capacity(3 + submissions.len() * if self.limited { 2 } else { 1 });
-            keys.extend(submissions.iter().map(|one| text(names::once(one.id))));
-            if self.limited {
-                keys.push(text(names::rate_of_key(key)));
-                keys.extend(submissions.iter().map(|one| text(names::rate_of_site(one.scope))));
-            }
-            let mut values = Vec::with_capacity(2 + 5 * submissions.len());
-            values.push(text(revision));
-            for one in submissions {
-                let suffix = ["|", one.scope, "|", one.kind].concat();
-                let cost = text(one.cost.to_string());
-                values.extend([text(one.mark), text(suffix), text(one.flow), cost, text(one.payload)]);
-            }
-            if let Some((id, amended)) = amendment {
-                keys.extend([names::once(amended.id), names::superseded_mark(amended.id)].map(text));
-                values.extend([text(amended.subjects), text(id)]);
-            }
-            (keys, values)
+        let script = EnqueueScript {
+            records: Records(submissions),
+            buckets: self.limited.then_some(Buckets { key, submissions }),
+            amended: amendment.map(|(_, it)| [names::once(it.id), names::superseded_mark(it.id)]),
+            revision,
+            submissions,
+            amendment: amendment.map(|(id, it)| (it.subjects, id)),
         };
-        let reply = redis.run(&self.script, arguments).await?;
-        enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("enqueue"))
+        let reply = script.run(redis, &self.script).await?;
+        enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("queue/enqueue.lua"))
     }
 
     /// Whether a rate limit applies to a key or a site.
@@ -194,42 +183,109 @@ impl Door {
         for one in submissions {
             *counters.entry((one.scope, one.kind)).or_default() += 1;
         }
-        let shared = shared(submissions);
-        let arguments = || {
-            let keys = submissions.iter().map(|one| text(names::once(one.id))).collect();
-            let mut values = Vec::with_capacity(3 + submissions.len() + 2 * counters.len() + 4 * shared.len());
-            values.extend([text(revision), text(counters.len().to_string()), text(shared.len().to_string())]);
-            values.extend(submissions.iter().map(|one| text(one.mark)));
-            for ((scope, kind), by) in &counters {
-                values.extend([text(["accepted|", scope, "|", kind].concat()), number(i64::from(*by))]);
-            }
-            for (flow, cost, lines) in &shared {
-                let all = lines.join(SEPARATOR.encode_utf8(&mut [0; 1]));
-                values.extend([text(*flow), text(cost.to_string()), text(lines.len().to_string()), text(all)]);
-            }
-            (keys, values)
+        let counters: Vec<(String, u32)> =
+            counters.into_iter().map(|((scope, kind), by)| (["accepted|", scope, "|", kind].concat(), by)).collect();
+        let entries = shared(submissions);
+        let script = EnqueueNewScript {
+            records: Records(submissions),
+            revision,
+            counter_count: counters.len(),
+            entry_count: entries.len(),
+            marks: submissions.iter().map(|one| one.mark).collect(),
+            counters,
+            entries,
         };
-        let reply = redis.run(&self.new, arguments).await?;
-        let taken = reply.first().and_then(string).ok_or_else(|| unexpected("enqueue_new"))?;
-        Ok(taken == "1")
+        script.run(redis, &self.new).await
     }
 }
 
-/// Groups submissions into shared entries: each holds submissions of one flow, up to the cost limit. Returns the flow,
-/// the cost and the lines of each entry.
-fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<(&'a str, usize, Vec<&'a str>)> {
-    let mut entries: Vec<(&str, usize, Vec<&str>)> = Vec::new();
+script! {
+    EnqueueScript<'a> = composed "queue/enqueue.lua",
+    keys { records: Records<'a>, buckets: Option<Buckets<'a>>, amended: Option<[String; 2]> }
+    args { revision: &'a str, submissions: &'a [Submission<'a>], amendment: Option<(&'a str, &'a str)> }
+    reply Vec<RedisResult>, by flat
+}
+
+script! {
+    EnqueueNewScript<'a> = composed "queue/enqueue_new.lua",
+    keys { records: Records<'a> }
+    args {
+        revision: &'a str,
+        counter_count: usize,
+        entry_count: usize,
+        marks: Vec<&'a str>,
+        counters: Vec<(String, u32)>,
+        entries: Vec<Shared<'a>>,
+    }
+    reply bool, by whether
+}
+
+/// The idempotency records of submissions.
+struct Records<'a>(&'a [Submission<'a>]);
+
+impl Parameter for Records<'_> {
+    const COUNT: Option<usize> = None;
+
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        into.extend(self.0.iter().map(|one| text(names::once(one.id))));
+    }
+}
+
+/// The buckets of the API key and of each submission's site.
+struct Buckets<'a> {
+    key: &'a str,
+    submissions: &'a [Submission<'a>],
+}
+
+impl Parameter for Buckets<'_> {
+    const COUNT: Option<usize> = None;
+
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        into.push(text(names::rate_of_key(self.key)));
+        into.extend(self.submissions.iter().map(|one| text(names::rate_of_site(one.scope))));
+    }
+}
+
+impl Parameter for Submission<'_> {
+    const COUNT: Option<usize> = Some(5);
+
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        let suffix = ["|", self.scope, "|", self.kind].concat();
+        let cost = text(self.cost.to_string());
+        into.extend([text(self.mark), text(suffix), text(self.flow), cost, text(self.payload)]);
+    }
+}
+
+/// An entry of submissions of one flow.
+struct Shared<'a> {
+    flow: &'a str,
+    cost: usize,
+    lines: Vec<&'a str>,
+}
+
+impl Parameter for Shared<'_> {
+    const COUNT: Option<usize> = Some(4);
+
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        let all = self.lines.join(SEPARATOR.encode_utf8(&mut [0; 1]));
+        into.extend([text(self.flow), text(self.cost.to_string()), text(self.lines.len().to_string()), text(all)]);
+    }
+}
+
+/// Groups submissions into shared entries: each holds submissions of one flow, up to the cost limit.
+fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<Shared<'a>> {
+    let mut entries: Vec<Shared<'_>> = Vec::new();
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
     for one in submissions {
         let last = open.get(one.flow).and_then(|place| entries.get_mut(*place));
-        match last.filter(|(_, cost, _)| cost + one.cost <= LARGEST_SHARED) {
-            Some((_, cost, lines)) => {
-                *cost += one.cost;
-                lines.push(one.payload);
+        match last.filter(|last| last.cost + one.cost <= LARGEST_SHARED) {
+            Some(last) => {
+                last.cost += one.cost;
+                last.lines.push(one.payload);
             }
             None => {
                 open.insert(one.flow, entries.len());
-                entries.push((one.flow, one.cost, vec![one.payload]));
+                entries.push(Shared { flow: one.flow, cost: one.cost, lines: vec![one.payload] });
             }
         }
     }
@@ -333,7 +389,7 @@ mod tests {
         let large = LARGEST_SHARED - 10;
         let entries = shared(&[one("a", 5), one("b", 5), one("a", 5), one("a", large), one("a", 10), one("b", 1)]);
         let expected = [("a", LARGEST_SHARED, 3), ("b", 6, 2), ("a", 10, 1)];
-        let entries: Vec<_> = entries.iter().map(|(flow, cost, lines)| (*flow, *cost, lines.len())).collect();
+        let entries: Vec<_> = entries.iter().map(|one| (one.flow, one.cost, one.lines.len())).collect();
         assert_eq!(entries, expected);
     }
 

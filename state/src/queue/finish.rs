@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use platform::Error;
 use platform::digest::hex;
-use platform::redis::{Redis, integer, millis, number, string, text, unexpected};
+use platform::redis::{Redis, Seconds, integer, string};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
 use crate::queue::holder::{Holder, LEASE};
-use crate::queue::{BELL, CLOCK, announcement, flows};
+use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::encoder::Pieces;
 
 /// The follow-ups of an entry, in the form that the script reads. Each is written at once, because a worker has
@@ -95,24 +95,46 @@ pub async fn finish(
     }
     // Alerts are the only follow-ups that go to a queue, so there is one queue for them.
     let next = Queue::Dispatch;
-    let keys = [names::DEAD, names::CLOCK, next.bell(), names::ERASED];
     holder.told();
-    let arguments = vec![
-        text(queue.name()),
-        text(holder.name()),
-        millis(LEASE),
-        text(next.name()),
-        text(next.channel()),
-        millis(BELL),
-        text(names::CLOCK_CHANNEL),
-        millis(CLOCK),
-        announcement(),
-        text(names::once("")),
-        number(i64::try_from(remembered.as_secs()).unwrap_or(i64::MAX)),
-        text(told(entries)),
-    ];
-    let reply = flows::eval(redis, lua!("queue/finish.lua"), &keys, arguments).await?;
-    ended(&reply).ok_or_else(|| unexpected("finish"))
+    let script = FinishScript {
+        dead: names::DEAD,
+        clock: names::CLOCK,
+        next_bell: next.bell(),
+        erased: names::ERASED,
+        queue: queue.name(),
+        holder: holder.name(),
+        lease: LEASE,
+        next: next.name(),
+        next_channel: next.channel(),
+        bell_lasts: BELL,
+        clock_channel: names::CLOCK_CHANNEL,
+        clock_lasts: CLOCK,
+        announcement: announcement(),
+        records: names::once(""),
+        remembered: Seconds(remembered),
+        entries: told(entries),
+    };
+    script.run(redis).await
+}
+
+script! {
+    FinishScript<'a> = after flows "queue/finish.lua",
+    keys { dead: &'static str, clock: &'static str, next_bell: &'static str, erased: &'static str }
+    args {
+        queue: &'static str,
+        holder: &'a str,
+        lease: Duration,
+        next: &'static str,
+        next_channel: &'static str,
+        bell_lasts: Duration,
+        clock_channel: &'static str,
+        clock_lasts: Duration,
+        announcement: String,
+        records: String,
+        remembered: Seconds,
+        entries: String,
+    }
+    reply Ended, by |reply| ended(&reply)
 }
 
 /// Writes entries as the script reads them.

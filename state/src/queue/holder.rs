@@ -14,15 +14,27 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
-use platform::redis::{Redis, millis, string, text, unexpected};
+use platform::redis::{Redis, nothing, whether};
 use platform::{Error, Kind, clock};
-
-use crate::queue::flows;
 
 /// A worker that gives no sign of life for this long is declared dead.
 pub const LEASE: Duration = Duration::from_secs(2);
 /// A worker that is busy with something else renews its name this often.
 pub const RENEWAL: Duration = Duration::from_millis(600);
+
+script! {
+    RenewScript<'a> = after flows "queue/renew.lua",
+    keys {}
+    args { holder: &'a str, known: bool, lease: Duration }
+    reply bool, by whether
+}
+
+script! {
+    LeaveScript<'a> = after flows "queue/leave.lua",
+    keys {}
+    args { holder: &'a str }
+    reply (), by nothing
+}
 
 /// The name of one drain, or of one request that holds a slot.
 #[derive(Debug)]
@@ -50,8 +62,8 @@ impl Holder {
     }
 
     /// Whether Redis knows the name already. The caller's next script tells Redis.
-    pub(crate) fn told(&self) -> &'static str {
-        if self.renewed.replace(Some(Instant::now())).is_some() { "1" } else { "0" }
+    pub(crate) fn told(&self) -> bool {
+        self.renewed.replace(Some(Instant::now())).is_some()
     }
 
     /// The number of the next claim.
@@ -64,9 +76,7 @@ impl Holder {
     /// # Errors
     /// [`platform::Kind::Unavailable`].
     pub async fn renew(&self, redis: &Redis) -> Result<bool, Error> {
-        let arguments = vec![text(&*self.name), text(self.told()), millis(LEASE)];
-        let reply = flows::eval(redis, lua!("queue/renew.lua"), &[], arguments).await?;
-        Ok(reply.first().and_then(string).ok_or_else(|| unexpected("renew"))? == "1")
+        RenewScript { holder: &self.name, known: self.told(), lease: LEASE }.run(redis).await
     }
 
     /// If the last renewal is long ago, asks whether the worker still holds what it held. A worker that was stopped and
@@ -86,7 +96,7 @@ impl Holder {
     /// # Errors
     /// [`platform::Kind::Unavailable`]: the name expires by itself.
     pub async fn leave(&self, redis: &Redis) -> Result<(), Error> {
-        flows::eval(redis, lua!("queue/leave.lua"), &[], vec![text(&*self.name)]).await.map(|_| ())
+        LeaveScript { holder: &self.name }.run(redis).await
     }
 
     /// Runs work that may take long, and renews the name meanwhile. If Redis is unavailable, the work still goes on;

@@ -11,11 +11,10 @@
 use std::time::Duration;
 
 use platform::Error;
-use platform::redis::{Redis, millis, number, string, text, unexpected};
+use platform::redis::{Redis, Seconds, flat, string, unexpected};
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
-use crate::queue::flows;
 use crate::queue::holder::{Holder, LEASE, declared_dead};
 
 /// How long a decision is kept if nobody ends its entry: longer than a worker may be stopped.
@@ -31,16 +30,24 @@ const MOST: usize = 256;
 pub async fn pin(redis: &Redis, holder: &Holder, decisions: &[(String, String)]) -> Result<Vec<Option<String>>, Error> {
     let mut standing = Vec::with_capacity(decisions.len());
     for some in decisions.chunks(MOST) {
-        let keys: Vec<String> = some.iter().map(|(id, _)| names::pinned(id)).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         holder.told();
-        let kept = number(i64::try_from(KEPT.as_secs()).unwrap_or(i64::MAX));
-        let mut arguments = vec![text(holder.name()), millis(LEASE), kept];
-        arguments.extend(some.iter().map(|(_, decision)| text(decision)));
-        let reply = flows::eval(redis, lua!("queue/pin.lua"), &keys, arguments).await?;
-        standing.extend(read(&reply, some.len())?);
+        let script = PinScript {
+            pinned: some.iter().map(|(id, _)| names::pinned(id)).collect(),
+            holder: holder.name(),
+            lease: LEASE,
+            kept: Seconds(KEPT),
+            decisions: some.iter().map(|(_, decision)| decision.as_str()).collect(),
+        };
+        standing.extend(read(&script.run(redis).await?, some.len())?);
     }
     Ok(standing)
+}
+
+script! {
+    PinScript<'a> = after flows "queue/pin.lua",
+    keys { pinned: Vec<String> }
+    args { holder: &'a str, lease: Duration, kept: Seconds, decisions: Vec<&'a str> }
+    reply Vec<RedisResult>, by flat
 }
 
 fn read(reply: &[RedisResult], count: usize) -> Result<Vec<Option<String>>, Error> {

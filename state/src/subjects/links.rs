@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, string, text, unexpected};
+use platform::redis::{Redis, string, text, unexpected, whether};
 use platform::{Error, Kind};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
@@ -141,13 +141,18 @@ pub async fn change(
 
 /// Writes the persons of these subjects, and gives the lock back.
 async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Result<(), Error> {
-    let people = people.iter().flat_map(|(subject, members)| [text(subject), text(members)]);
-    let arguments = [text(lock.token())].into_iter().chain(people).collect();
-    let reply = redis.eval(lua!("subjects/links.lua"), &[names::LINKS_LOCK, names::LINKS], arguments).await?;
-    match reply.first().and_then(string).as_deref() {
-        Some("1") => Ok(()),
-        _ => Err(Error::new("links", Kind::TimedOut, "the change took too long")),
+    let script = LinksScript { lock: names::LINKS_LOCK, links: names::LINKS, token: lock.token(), people };
+    if script.run(redis).await? {
+        return Ok(());
     }
+    Err(Error::new("links", Kind::TimedOut, "the change took too long"))
+}
+
+script! {
+    LinksScript<'a> = "subjects/links.lua",
+    keys { lock: &'static str, links: &'static str }
+    args { token: &'a str, people: &'a [(String, String)] }
+    reply bool, by whether
 }
 
 /// Corrects the hash from the records, for these subjects and for all that it names: after Redis was lost or restored

@@ -6,8 +6,9 @@
 //! Not for: truth. An index is derived from records and can be rebuilt.
 
 use domain::ids::is_name;
-use platform::redis::{Redis, integer, number, string, text};
-use platform::{Error, Kind};
+use platform::Error;
+use platform::redis::{Redis, integer, number, string, text, unexpected};
+use spin_sdk::redis::RedisResult;
 
 /// The order of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub type Page = (Vec<(i64, String)>, Option<Cursor>);
 /// Reads a page of at most `most` members after the cursor `after`.
 ///
 /// # Errors
-/// [`Kind::Unavailable`].
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn page(
     redis: &Redis,
     index: &str,
@@ -54,29 +55,31 @@ pub async fn page(
 ) -> Result<Page, Error> {
     let direction = if order == Order::Up { "up" } else { "down" };
     let (at, id) = after.map_or((String::new(), ""), |after| (after.at.to_string(), after.id.as_str()));
-    let arguments = vec![text(direction), text(at), text(id), text(most.to_string())];
-    let reply = redis.eval(lua!("subjects/pages.lua"), &[index], arguments).await?;
-    let mut members = Vec::with_capacity(reply.len() / 2);
-    for pair in reply.chunks(2) {
-        let [id, at] = pair else { return Err(unexpected()) };
-        members.push((integer(at).ok_or_else(unexpected)?, string(id).ok_or_else(unexpected)?));
-    }
+    let members = PagesScript { index, direction, at, id, most }.run(redis).await?;
     let next = members.last().filter(|_| members.len() == most);
     let next = next.map(|(at, id)| Cursor { at: *at, id: id.clone() });
     Ok((members, next))
 }
 
+script! {
+    PagesScript<'a> = "subjects/pages.lua",
+    keys { index: &'a str }
+    args { direction: &'static str, at: String, id: &'a str, most: usize }
+    reply Vec<(i64, String)>, by |reply| members(&reply)
+}
+
+fn members(reply: &[RedisResult]) -> Option<Vec<(i64, String)>> {
+    let (pairs, rest) = reply.as_chunks::<2>();
+    pairs.iter().map(|[id, at]| Some((integer(at)?, string(id)?))).collect::<Option<_>>().filter(|_| rest.is_empty())
+}
+
 /// Adds a member to an index, unless it is there. Returns whether it was added.
 ///
 /// # Errors
-/// [`Kind::Unavailable`]; doing it again is safe.
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
 pub async fn add(redis: &Redis, index: &str, at_ms: i64, member: &str) -> Result<bool, Error> {
     let reply = redis.command("ZADD", vec![text(index), text("NX"), number(at_ms), text(member)]).await?;
-    Ok(reply.first().and_then(integer).ok_or_else(unexpected)? == 1)
-}
-
-fn unexpected() -> Error {
-    Error::new("redis", Kind::Unavailable, "unexpected reply of the script index")
+    Ok(reply.first().and_then(integer).ok_or_else(|| unexpected("ZADD"))? == 1)
 }
 
 #[cfg(test)]

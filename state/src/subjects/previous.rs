@@ -8,7 +8,7 @@
 //! reads each from the submission backwards and from the beginning, at most 1,000 each way.
 
 use platform::Error;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::redis::{Redis, flat, integer, string, unexpected};
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
@@ -68,13 +68,16 @@ pub async fn find(redis: &Redis, asked: &[(Line, Position)]) -> Result<Vec<Neigh
     if asked.is_empty() {
         return Ok(Vec::new());
     }
-    let lists: Vec<String> = asked.iter().map(|(line, _)| names::filed(&line.subject)).collect();
-    let keys = [names::ERASED, names::LINKS].into_iter().chain(lists.iter().map(String::as_str)).collect::<Vec<_>>();
-    let mut arguments = vec![text(names::superseded_mark("")), text(names::filed("")), number(MOST.into())];
-    for (line, place) in asked {
-        arguments.extend([number(place.at), text(&place.id), text(&line.what), text(&line.subject)]);
-    }
-    let reply = redis.eval(lua!("subjects/previous.lua"), &keys, arguments).await?;
+    let script = PreviousScript {
+        erased: names::ERASED,
+        links: names::LINKS,
+        lists: asked.iter().map(|(line, _)| names::filed(&line.subject)).collect(),
+        marks: names::superseded_mark(""),
+        list: names::filed(""),
+        most: MOST,
+        asked: asked.iter().map(|(line, place)| (place.at, &*place.id, &*line.what, &*line.subject)).collect(),
+    };
+    let reply = script.run(redis).await?;
     let (parts, rest) = reply.as_chunks::<8>();
     let found: Option<Vec<Neighbours>> = parts
         .iter()
@@ -92,5 +95,14 @@ pub async fn find(redis: &Redis, asked: &[(Line, Position)]) -> Result<Vec<Neigh
             })
         })
         .collect();
-    found.filter(|found| rest.is_empty() && found.len() == asked.len()).ok_or_else(|| unexpected("history"))
+    found
+        .filter(|found| rest.is_empty() && found.len() == asked.len())
+        .ok_or_else(|| unexpected("subjects/previous.lua"))
+}
+
+script! {
+    PreviousScript<'a> = "subjects/previous.lua",
+    keys { erased: &'static str, links: &'static str, lists: Vec<String> }
+    args { marks: String, list: String, most: u32, asked: Vec<(i64, &'a str, &'a str, &'a str)> }
+    reply Vec<RedisResult>, by flat
 }

@@ -11,7 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Timestamp;
 use platform::Error;
-use platform::redis::{Redis, integer, number, string, text, unexpected};
+use platform::redis::{Redis, integer, string, text};
+use spin_sdk::redis::RedisResult;
 
 use crate::names;
 use crate::wire::entry::Submission;
@@ -106,24 +107,31 @@ pub async fn list(redis: &Redis, subjects: &[String], wanted: Filter<'_>) -> Res
 }
 
 async fn of_one(redis: &Redis, pseudonym: &str, wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
-    let key = names::filed(pseudonym);
     let (at, member) = wanted.after.map_or((0, String::new()), |after| (after.at_ms, after.member()));
-    let arguments = vec![
-        text(if wanted.latest_first { "1" } else { "0" }),
-        number(at),
-        text(member),
-        text(wanted.limit.to_string()),
-        text(wanted.what.unwrap_or_default()),
-    ];
-    let reply = redis.eval(lua!("subjects/timeline.lua"), &[&key], arguments).await?;
-    let read = || {
-        let (more, entries) = reply.split_first()?;
-        let (pairs, rest) = entries.as_chunks::<2>();
-        let filed = pairs.iter().map(|[at, member]| Listed::read(integer(at)?, &string(member)?));
-        let filed: Option<Vec<Listed>> = filed.collect();
-        Some((filed.filter(|_| rest.is_empty())?, string(more)? == "1"))
+    let script = TimelineScript {
+        timeline: names::filed(pseudonym),
+        latest_first: wanted.latest_first,
+        at,
+        member,
+        most: wanted.limit,
+        what: wanted.what.unwrap_or_default(),
     };
-    read().ok_or_else(|| unexpected("filed"))
+    script.run(redis).await
+}
+
+script! {
+    TimelineScript<'a> = "subjects/timeline.lua",
+    keys { timeline: String }
+    args { latest_first: bool, at: i64, member: String, most: usize, what: &'a str }
+    reply (Vec<Listed>, bool), by |reply| listed(&reply)
+}
+
+fn listed(reply: &[RedisResult]) -> Option<(Vec<Listed>, bool)> {
+    let (more, entries) = reply.split_first()?;
+    let (pairs, rest) = entries.as_chunks::<2>();
+    let filed = pairs.iter().map(|[at, member]| Listed::read(integer(at)?, &string(member)?));
+    let filed: Option<Vec<Listed>> = filed.collect();
+    Some((filed.filter(|_| rest.is_empty())?, string(more)? == "1"))
 }
 
 /// Removes a submission from its subject's list, where it is stored as this member.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use platform::redis::{Redis, string, text};
+use platform::redis::{Composed, Parameters, Redis, string, text};
 use serde::Deserialize;
 use state::queue::rate_limit::Limits;
 use state::queue::{Door, Submission};
@@ -54,7 +54,7 @@ pub(crate) struct Snapshot {
 }
 
 pub(crate) async fn snapshot(redis: &Redis) -> Snapshot {
-    let json = redis.eval(SNAPSHOT, &[], Vec::new()).await.unwrap();
+    let json = redis.run(Composed::new(SNAPSHOT.to_owned()).script(), &Parameters::default).await.unwrap();
     // Lua encodes an empty table as an object.
     let json = string(&json[0]).unwrap().replace("{}", "[]");
     serde_json::from_str(&json).unwrap()
