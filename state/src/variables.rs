@@ -102,7 +102,8 @@ variables! {
 
     "Keys and identities" {
         /// JSON array of `{"id","role","study","site","sha256"}`. `sha256` is the hex digest of the bearer key
-        /// (`printf %s "$KEY" | sha256sum`); `study` and `site` may be `*`; [api.md](api.md) has the roles.
+        /// (`printf %s "$KEY" | sha256sum`); `id` names the holder in logs and records: 1 to 64 characters of ASCII without
+        /// blanks, each once. `study` and `site` may be `*`; [api.md](api.md) has the roles.
         API_KEYS = "api_keys": Text = Text, required secret, read_by alerts console imaging ops records submit;
         /// Base64 of {bounds} (`openssl rand -base64 32`). Never change it: pseudonyms and submission ids follow from it.
         PSEUDONYM_KEY = "pseudonym_key": Base64 = Base64(32, 1024), required secret, read_by imaging records submit;
