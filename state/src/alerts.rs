@@ -30,7 +30,8 @@ use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
-use crate::wire::entry::{Alert, Dispatch};
+use crate::wire::entry::Alert;
+use crate::wire::queued::DispatchEntry;
 pub use figures::{BUCKETS_MS, attempted};
 pub use list::{Filter, Listed, counts, list};
 use platform::kv::{self, Batch, Store};
@@ -244,6 +245,6 @@ pub async fn raise_again(redis: &Redis, alert: &Alert) -> Result<(), Error> {
     kv::remove_all(&[names::stored_alert_state(&id), names::alert_history(&id, 0)])?;
     forget(redis, &[id], &[String::new()]).await?;
     let mut change = Change::default();
-    change.push_text(alert, &kv::json(&Dispatch { alert: alert.clone() })?);
+    change.push_text(alert, &DispatchEntry::Alert(alert).line()?);
     change::make(redis, &[change]).await.map(|_| ())
 }

@@ -9,14 +9,14 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use platform::Error;
 use platform::redis::{Redis, integer, string, text, unexpected, whole};
-use serde::Deserialize;
+use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
-use crate::wire::entry::{DeadAlert, Entry};
+use crate::wire::entry::{DeadAlert, Due, Submission};
+use crate::wire::queued::{DispatchEntry, ScoreEntry};
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,63 +43,48 @@ pub struct About {
     pub place: Option<(String, String)>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload {
-    submission: Option<Named>,
-    alert: Option<Named>,
-    alert_id: Option<String>,
-    submission_id: Option<String>,
-    receiver: Option<String>,
-    work: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Named {
-    submission_id: Option<String>,
-    alert_id: Option<String>,
-    study_id: Option<String>,
-    site_id: Option<String>,
-}
-
 impl Letter {
     /// When it was given up.
     pub fn at(&self) -> Option<Timestamp> {
         self.id.split('-').next()?.parse().ok().map(Timestamp::from_millis)
     }
 
-    /// The payload as text; empty if it is not text.
-    fn text(&self) -> &str {
-        str::from_utf8(&self.payload).unwrap_or_default()
-    }
-
-    /// The things that it is about.
+    /// The things that it is about; none if it cannot be read.
     pub fn about(&self) -> About {
-        if let Ok(Entry { submission, .. }) = serde_json::from_str(self.text()) {
-            let (id, place) = (submission.submission_id, (submission.study_id, submission.site_id));
-            return About { submission: Some(id), place: Some(place), ..About::default() };
+        if self.queue == Queue::Score.name()
+            && let Ok(ScoreEntry::Submission(entry)) = json::read::<ScoreEntry>(&self.payload)
+        {
+            let Submission { submission_id, study_id, site_id, .. } = entry.submission;
+            return About { submission: Some(submission_id), place: Some((study_id, site_id)), ..About::default() };
         }
-        let Ok(payload) = serde_json::from_str::<Payload>(self.text()) else { return About::default() };
-        let named = payload.submission.or(payload.alert);
-        let (mut submission, mut alert, mut place) = (None, None, None);
-        if let Some(named) = named {
-            (submission, alert, place) = (named.submission_id, named.alert_id, named.study_id.zip(named.site_id));
-        }
-        About {
-            submission: payload.submission_id.or(submission),
-            alert: payload.alert_id.or(alert),
-            receiver: payload.receiver,
-            place,
+        match self.dispatch() {
+            Some(DispatchEntry::Alert(alert)) => About {
+                submission: Some(alert.submission_id),
+                alert: Some(alert.alert_id),
+                receiver: None,
+                place: Some((alert.study_id, alert.site_id)),
+            },
+            Some(DispatchEntry::Due(Due { submission_id, alert_id, .. })) => {
+                About { submission: Some(submission_id), alert: Some(alert_id), ..About::default() }
+            }
+            Some(DispatchEntry::GivenUp(DeadAlert { submission_id, alert_id, receiver })) => {
+                About { submission: Some(submission_id), alert: Some(alert_id), receiver, place: None }
+            }
+            None => About::default(),
         }
     }
 
     /// The alert whose delivery was given up; its state does the replay. None if the dead letter is an entry of its
     /// queue.
     pub fn given_up(&self) -> Option<DeadAlert> {
-        let payload: Payload = serde_json::from_str(self.text()).ok()?;
-        let (None, None) = (payload.work, payload.alert) else { return None };
-        serde_json::from_str(self.text()).ok()
+        match self.dispatch()? {
+            DispatchEntry::GivenUp(dead) => Some(dead),
+            DispatchEntry::Alert(_) | DispatchEntry::Due(_) => None,
+        }
+    }
+
+    fn dispatch(&self) -> Option<DispatchEntry> {
+        (self.queue == Queue::Dispatch.name()).then(|| json::read(&self.payload).ok())?
     }
 }
 
@@ -219,29 +204,30 @@ pub async fn requeue(redis: &Redis, ids: &[&str]) -> Result<usize, Error> {
 mod tests {
     use super::*;
 
-    fn letter(payload: &str) -> Letter {
-        let own = str::to_owned;
-        Letter { id: own("1772352000000-0"), queue: own("q"), reason: own("r"), payload: payload.into() }
+    fn letter(queue: Queue, payload: &str) -> Letter {
+        let (id, queue, reason) = ("1772352000000-0".to_owned(), queue.name().to_owned(), "r".to_owned());
+        Letter { id, queue, reason, payload: payload.into() }
     }
 
     #[test]
     fn what_a_letter_is_about_is_told_without_what_it_holds() {
-        let entry = letter(
-            r#"[["s","A","1","p","diary",null,null,{},"then","now","k","h",null,null,[],{},{"q9":3}],"x","00-1-2-01"]"#,
-        );
-        let broken = letter(r#"{"submission":{"submissionId":"s","studyId":"A","siteId":"1","content":{"q9":3}}}"#);
-        for letter in [&entry, &broken] {
-            let place = Some(("A".into(), "1".into()));
-            assert_eq!(letter.about(), About { submission: Some("s".into()), place, ..About::default() });
-            assert_eq!(letter.given_up(), None);
-        }
-        let alert = letter(r#"{"alert":{"alertId":"a","submissionId":"s"}}"#);
-        assert_eq!((alert.about().alert.as_deref(), alert.given_up()), (Some("a"), None));
-        let dead = letter(r#"{"alertId":"a","submissionId":"s","receiver":"r"}"#);
+        let entry = r#"{"submission":[["s","A","1","p","diary",null,null,{},"then","now","k","h",null,null,[],{},{"q9":3}],"x","00-1-2-01"]}"#;
+        let entry = letter(Queue::Score, entry);
+        let place = Some(("A".into(), "1".into()));
+        assert_eq!(entry.about(), About { submission: Some("s".into()), place, ..About::default() });
+        assert_eq!((entry.given_up(), entry.at()), (None, Some(Timestamp::from_millis(1_772_352_000_000))));
+        let of = |payload: &str| letter(Queue::Dispatch, payload);
+        let dead = of(r#"{"given-up":{"alertId":"a","submissionId":"s","receiver":"r"}}"#);
+        assert_eq!((dead.about().alert.as_deref(), dead.about().receiver.as_deref()), (Some("a"), Some("r")));
         assert_eq!(dead.given_up().and_then(|dead| dead.receiver), Some("r".into()));
-        assert_eq!(letter(r#"{"alertId":"a","submissionId":"s","work":{"do":"look"}}"#).given_up(), None);
-        assert_eq!((letter("no json").about(), letter("[]").given_up()), (About::default(), None));
-        assert_eq!(entry.at(), Some(Timestamp::from_millis(1_772_352_000_000)));
+        let due = of(r#"{"due":{"alertId":"a","submissionId":"s","work":{"do":"look"}}}"#);
+        assert_eq!((due.about().alert.as_deref(), due.given_up()), (Some("a"), None));
+        for unreadable in ["no json", "[]", r#"{"other":{"alertId":"a"}}"#, r#"{"alertId":"a"}"#] {
+            for queue in [Queue::Score, Queue::Dispatch, Queue::Imaging] {
+                let letter = letter(queue, unreadable);
+                assert_eq!((letter.about(), letter.given_up()), (About::default(), None), "{unreadable}");
+            }
+        }
     }
 
     #[test]

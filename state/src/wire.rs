@@ -4,6 +4,7 @@ pub mod encoder;
 pub mod entry;
 pub mod evaluation;
 pub mod idempotency;
+pub mod queued;
 
 #[cfg(test)]
 mod tests;

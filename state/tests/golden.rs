@@ -6,10 +6,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use state::imaging::jobs::{Analysis, Notified};
-use state::wire::entry::{
-    Alert, Attempts, DeadAlert, Dispatch, Due, Entry, Overdue, Record, Rescored, Subject, Superseded,
-};
+use state::wire::entry::{Alert, Attempts, Overdue, Record, Rescored, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
+use state::wire::queued::{DispatchEntry, ScoreEntry};
 
 /// Reads a text and checks that writing it gives the same text.
 fn golden<T: Serialize + DeserializeOwned>(text: &str) {
@@ -24,7 +23,9 @@ const ATTEMPT: &str = r#"{"at":"2026-03-01T00:00:02.000Z","tookMs":7,"outcome":"
 
 #[test]
 fn a_submission_on_its_way_and_as_it_rests() {
-    golden::<Entry>(&format!(r#"{{"submission":{SUBMISSION},"sealed":"x","trace":"00-0-0-01"}}"#));
+    golden::<ScoreEntry>(&format!(
+        r#"{{"submission":{{"submission":{SUBMISSION},"sealed":"x","trace":"00-0-0-01"}}}}"#
+    ));
     golden::<Record>(&format!(
         r#"{{"state":"scored","submission":{SUBMISSION},"scoredWith":{{"id":"phq-9","version":"1.0.0","hash":"d","parameters":{{"a":"b"}}}},"scores":{SCORES},"alerts":["a"],"evaluation":{{"alertRules":{{"version":2}},"history":{{"status":"available","previous":"e","baseline":"e"}},"risk":{{"status":"ok","answer":{{"risk":0.25}}}}}}}}"#
     ));
@@ -34,6 +35,14 @@ fn a_submission_on_its_way_and_as_it_rests() {
     golden::<Evaluation>(
         r#"{"grades":[{"result":0,"code":"6298-4","analyte":"2823-3","status":"graded","grade":3,"orMore":true,"term":"Hyperkalemia","reason":"above 6.0"}]}"#,
     );
+}
+
+#[test]
+fn what_else_waits_on_the_queue_of_submissions() {
+    golden::<ScoreEntry>(
+        r#"{"supersede":{"superseded":"e","by":"s","at":"2026-03-01T00:00:01.000Z","key":"k","reason":"patient-correction","flow":"k|A|1","looks":1}}"#,
+    );
+    golden::<ScoreEntry>(r#"{"check":{"study":"A","site":"1","subject":"p","expected":"phq-9"}}"#);
 }
 
 #[test]
@@ -49,16 +58,16 @@ fn what_rests_beside_a_submission() {
 #[test]
 fn an_alert_its_way_and_what_became_of_it() {
     golden::<Alert>(ALERT);
-    golden::<Dispatch>(&format!(r#"{{"alert":{ALERT}}}"#));
+    golden::<DispatchEntry>(&format!(r#"{{"alert":{ALERT}}}"#));
     for work in [
         r#"{"do":"deliver","receiver":"r","series":0,"attempt":1}"#,
         r#"{"do":"escalate","opening":0,"round":1,"rung":2}"#,
         r#"{"do":"carry"}"#,
         r#"{"do":"look"}"#,
     ] {
-        golden::<Due>(&format!(r#"{{"alertId":"a","submissionId":"s","work":{work}}}"#));
+        golden::<DispatchEntry>(&format!(r#"{{"due":{{"alertId":"a","submissionId":"s","work":{work}}}}}"#));
     }
-    golden::<DeadAlert>(r#"{"alertId":"a","submissionId":"s","receiver":"r"}"#);
+    golden::<DispatchEntry>(r#"{"given-up":{"alertId":"a","submissionId":"s","receiver":"r"}}"#);
     golden::<Attempts>(&format!(r#"{{"earlier":1,"attempts":[{ATTEMPT}]}}"#));
 }
 

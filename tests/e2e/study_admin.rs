@@ -53,7 +53,9 @@ async fn dead_letters_are_those_of_the_own_study() {
         alerted(&app, &of("B", &format!("b{number}")), "dead").await;
     }
     // A submission that could not be scored names its study and site itself; an unreadable one belongs nowhere.
-    for payload in [r#"{"submission":{"submissionId":"s","studyId":"B","siteId":"2"}}"#, "{}"] {
+    let submission =
+        r#"{"submission":[["s","B","2","p","diary",null,null,{},"then","now","k","h",null,null,[],{},{}],"x","t"]}"#;
+    for payload in [submission, "{}"] {
         let _: String =
             app.redis(&["XADD", "{vigil}:dead", "*", "q", "score", "reason", "unreadable-entry", "d", payload]).await;
     }

@@ -19,7 +19,8 @@ use state::imaging::jobs::{self, Analysis, Image, Job, Next, QueueEntry};
 use state::imaging::semaphore;
 use state::queue::FollowUps;
 use state::queue::holder::Holder;
-use state::wire::entry::{Alert, Attempt, Dispatch, Subject, failing};
+use state::wire::entry::{Alert, Attempt, Subject, failing};
+use state::wire::queued::DispatchEntry;
 use state::{audit, names};
 use std::pin::pin;
 
@@ -194,7 +195,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
         log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).write();
         batch.put(names::alert(&alert.alert_id), &alert)?;
         record.alerts.push(alert.alert_id.clone());
-        follow_ups.push(&kv::json(&Dispatch { alert })?);
+        follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
     }
     // The site's clinicians need it to look up the patient of an alert.
     let subject = Subject {
@@ -229,7 +230,7 @@ async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
         let store = Store::open().await?;
         for id in &record.alerts {
             if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
-                follow_ups.push(&kv::json(&Dispatch { alert })?);
+                follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
             }
         }
         tell(job, &mut follow_ups)?;

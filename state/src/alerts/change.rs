@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use domain::alert::link::Grant;
 use platform::redis::{Parameter, Redis, flat, integer, unexpected};
-use platform::{Error, kv};
+use platform::Error;
 use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
 use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::entry::{Alert, Due};
+use crate::wire::queued::DispatchEntry;
 
 /// A change of what lies in Redis.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ impl Change {
     /// # Errors
     /// [`platform::Kind::Refused`] when it cannot be written as JSON.
     pub fn push(&mut self, alert: &Alert, due: &Due) -> Result<(), Error> {
-        self.push_text(alert, &kv::json(due)?);
+        self.push_text(alert, &DispatchEntry::Due(due).line()?);
         Ok(())
     }
 
@@ -114,7 +115,7 @@ impl Change {
 
 /// Work, as the clock's set stores it.
 fn member(alert: &Alert, due: &Due) -> Result<String, Error> {
-    Ok(names::due(Queue::Dispatch, &alert.flow(), &kv::json(due)?))
+    Ok(names::due(Queue::Dispatch, &alert.flow(), &DispatchEntry::Due(due).line()?))
 }
 
 /// Makes changes, in their order. Returns for each whether its conditions held.

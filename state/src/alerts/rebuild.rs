@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 use domain::alert::state::State;
 use futures::future::try_join_all;
-use platform::kv::{self, Store};
+use platform::kv::Store;
 use platform::redis::{Redis, integer, nothing, string, text, unexpected, whole};
 use platform::{Error, Kind};
 
 use super::change::{self, Change};
 use super::{Loaded, TRIES, in_redis_or_stored, record};
 use crate::names;
-use crate::wire::entry::{Alert, Dispatch};
+use crate::wire::entry::Alert;
+use crate::wire::queued::DispatchEntry;
 
 /// The result for one alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +85,7 @@ async fn step(
     let rebuilt = match found {
         None => {
             change.only_if(names::alert_state(&alert.alert_id), "");
-            change.push_text(alert, &kv::json(&Dispatch { alert: alert.clone() })?);
+            change.push_text(alert, &DispatchEntry::Alert(alert).line()?);
             Rebuilt::Raised
         }
         Some(found) if found.expected.is_empty() => {

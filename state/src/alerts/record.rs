@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::alert::state::{self, Due as DueAt, Effect, Entry, Phase, State, Status, Step, Wait, Work as Owed};
 use platform::Error;
-use platform::kv::{self, Batch, Store};
+use platform::kv::{Batch, Store};
 use platform::redis::{Redis, nothing};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use crate::names::{self, Queue};
 use crate::queue::BELL;
 use crate::queue::holder::Holder;
 use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
+use crate::wire::queued::DispatchEntry;
 
 /// How long Redis keeps a final state, seconds.
 const KEPT_SECONDS: &str = "2592000";
@@ -158,7 +159,7 @@ fn written(
             Effect::DeadLetter { receiver, reason } => {
                 let (alert_id, submission_id) = (alert.alert_id.clone(), alert.submission_id.clone());
                 let letter = DeadAlert { alert_id, submission_id, receiver: receiver.clone() };
-                change.dead(reason.as_str(), &kv::json(&letter)?);
+                change.dead(reason.as_str(), &DispatchEntry::GivenUp(&letter).line()?);
             }
             Effect::Disable { receiver } => {
                 change.command(["HSETNX", names::DISABLED, receiver, &now.rfc3339()]);
@@ -237,7 +238,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
         let mark = if mark.is_empty() { state.clone() } else { names::repeat(mark) };
         own.push([state, names::group_members(id), mark]);
         let work = Due { alert_id: id.clone(), submission_id: String::new(), work: Work::Carry };
-        alerts.push((id.as_str(), kv::json(&work)?));
+        alerts.push((id.as_str(), DispatchEntry::Due(&work).line()?));
     }
     let script = ForgetScript {
         all: names::ALERTS,

@@ -12,13 +12,14 @@ use domain::Timestamp;
 use domain::self_check::{self, Back, STUDY, Seen};
 use platform::redis::{Redis, integer, number, text, unexpected};
 use platform::trace::Trace;
-use platform::{Error, clock, kv};
+use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::change::Change;
 use crate::names;
 use crate::queue::{Door, Enqueued};
 use crate::wire::entry::{Alert, Entry, Submission};
+use crate::wire::queued::ScoreEntry;
 
 /// While the clock ticks, looks come more often than this.
 const STANDSTILL: Duration = Duration::from_secs(10);
@@ -105,7 +106,7 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
     };
     let door = Door::apart(capacity, interval.as_secs().max(1), names::SELF_CHECK);
-    let payload = kv::json(&entry)?;
+    let payload = ScoreEntry::Submission(&entry).line()?;
     let probe = crate::queue::Submission {
         id: STUDY,
         mark: &format!("{STUDY} {STUDY} {STUDY} {}", now.rfc3339()),

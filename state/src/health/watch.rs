@@ -9,12 +9,13 @@
 use std::time::Duration;
 
 use platform::redis::{Redis, integer, string, text, unexpected};
-use platform::{Error, kv};
+use platform::Error;
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
 use crate::queue::BELL;
 use crate::wire::entry::{Due, Work};
+use crate::wire::queued::DispatchEntry;
 
 /// The most alerts that one round reports.
 const MOST: i64 = 100;
@@ -48,7 +49,7 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
     let kept_ms = i64::try_from(bounds.dead_letters_kept.as_millis()).unwrap_or(i64::MAX);
     // The script inserts each alert's id at this placeholder.
     let look = Due { alert_id: HOLE.to_owned(), submission_id: String::new(), work: Work::Look };
-    let look = kv::json(&look)?;
+    let look = DispatchEntry::Due(&look).line()?;
     let (before, after) = look.split_once(HOLE).ok_or_else(|| unexpected("watch"))?;
     let script = WatchScript {
         next: names::ALERTS_NEXT,

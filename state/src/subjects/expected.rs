@@ -1,29 +1,14 @@
-//! Expected submissions, and the queue entry that looks for a missing one.
+//! Expected submissions, and when to check for a missing one.
 
 use domain::Timestamp;
 use domain::overdue::{DIARY, OverdueRule, judge};
+use platform::Error;
 use platform::redis::{Redis, number, text};
-use platform::{Error, kv};
-use serde::{Deserialize, Serialize};
 
 use crate::names::{self, Queue};
 use crate::subjects::pages;
 use crate::wire::entry::Submission;
-
-/// A look: the check whether an expected submission is missing. It has the same bytes for the same subject and expected
-/// submission, so at most one look is due for each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Check {
-    /// The study.
-    pub study: String,
-    /// The site.
-    pub site: String,
-    /// The subject's pseudonym.
-    pub subject: String,
-    /// The instrument, or [`DIARY`].
-    pub expected: String,
-}
+use crate::wire::queued::{Check, ScoreEntry};
 
 /// The expected instrument or diary that a submission counts for; none if it counts for none.
 pub fn what(submission: &Submission) -> Option<&str> {
@@ -61,34 +46,7 @@ pub async fn put_back(
     at: Timestamp,
 ) -> Result<bool, Error> {
     let new = pages::add(redis, &look.received(), received.millis(), submission_id).await?;
-    let member = names::due(Queue::Score, &look.flow(), &look.payload()?);
+    let member = names::due(Queue::Score, &look.flow(), &ScoreEntry::Check(look).line()?);
     redis.command("ZADD", vec![text(names::DUE), text("GT"), number(at.millis()), text(member)]).await?;
     Ok(new)
-}
-
-impl Check {
-    /// The look after a submission.
-    pub fn after(submission: &Submission, expected: &str) -> Self {
-        let Submission { study_id, site_id, subject, .. } = submission;
-        let (study, site, subject) = (study_id.clone(), site_id.clone(), subject.clone());
-        Check { study, site, subject, expected: expected.to_owned() }
-    }
-
-    /// The key of the set of received submissions.
-    pub fn received(&self) -> String {
-        names::received(&self.subject, &self.expected)
-    }
-
-    /// The flow of the look. It belongs to no API key, so there is one look for all senders.
-    pub fn flow(&self) -> String {
-        names::flow("", &self.study, &self.site)
-    }
-
-    /// As an entry of the queue of submissions.
-    ///
-    /// # Errors
-    /// [`Kind::Refused`](platform::Kind::Refused) when it cannot be written as JSON.
-    pub fn payload(&self) -> Result<String, Error> {
-        kv::json(self)
-    }
 }

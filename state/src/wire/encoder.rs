@@ -1,4 +1,4 @@
-//! The entry encoder: writes a submission as an [`Entry`](crate::wire::entry::Entry) in one pass.
+//! The entry encoder: writes a submission as a [`ScoreEntry`](crate::wire::queued::ScoreEntry) in one pass.
 //!
 //! Guarantee: serde reads from [`Fresh::line`] an entry with the same contents.
 //!
@@ -99,8 +99,14 @@ impl Fresh<'_> {
     /// # Errors
     /// When serde refuses one of its parts, which cannot happen.
     pub fn line(&self) -> Result<String, serde_json::Error> {
-        let mut line = Pieces::with_room(480 + self.content.len());
-        line.raw("[[").text(self.submission_id).raw(",").text(self.study_id).raw(",").text(self.site_id).raw(",");
+        let mut line = Pieces::with_room(500 + self.content.len());
+        line.raw("{\"submission\":[[")
+            .text(self.submission_id)
+            .raw(",")
+            .text(self.study_id)
+            .raw(",")
+            .text(self.site_id)
+            .raw(",");
         line.text(self.subject).raw(",").text(self.kind).raw(",");
         line.maybe(self.instrument).raw(",").maybe(self.instrument_version).raw(",");
         line.list(self.parameters.is_empty(), "{}", self.parameters)?;
@@ -108,7 +114,7 @@ impl Fresh<'_> {
         line.text(self.hash).raw(",").maybe(self.amends).raw(",").maybe(self.amends_reason).raw(",");
         line.list(self.flags.is_empty(), "[]", self.flags)?;
         line.list(self.removed.is_empty(), "{}", self.removed)?;
-        line.raw(self.content).raw("],").text(self.sealed).raw(",").text(self.trace).raw("]");
+        line.raw(self.content).raw("],").text(self.sealed).raw(",").text(self.trace).raw("]}");
         Ok(line.finish())
     }
 }
@@ -119,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::wire::entry::{Entry, Submission};
+    use crate::wire::queued::ScoreEntry;
 
     fn line_of(entry: &Entry) -> String {
         let Entry { submission, sealed, trace } = entry;
@@ -182,13 +189,14 @@ mod tests {
         most.submission.flags = vec![text("late"), text("clock-skewed")];
         most.submission.removed = [(text("phone"), 2), (text("email"), 1)].into();
         for entry in [&least, &most] {
-            let with_names = serde_json::to_string(entry).unwrap();
+            let with_names = ScoreEntry::Submission(entry).line().unwrap();
             for written in [line_of(entry), with_names] {
-                assert_eq!(&serde_json::from_str::<Entry>(&written).unwrap(), entry, "{written}");
+                let read: ScoreEntry = serde_json::from_str(&written).unwrap();
+                assert_eq!(read, ScoreEntry::Submission(Box::new(entry.clone())), "{written}");
             }
         }
         // The next version must read queued entries: a member keeps its position, and a new member comes last.
-        let places = r#"[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1}],"x","00-1-2-01"]"#;
+        let places = r#"{"submission":[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1}],"x","00-1-2-01"]}"#;
         let submission = &mut most.submission;
         (submission.study_id, submission.site_id) = (text("A"), text("1"));
         submission.content.remove("note");

@@ -308,13 +308,6 @@ impl Alert {
     }
 }
 
-/// An alert on its way to `dispatch`, for the first time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Dispatch {
-    /// The alert.
-    pub alert: Alert,
-}
-
 /// Work on an alert that was raised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -16,7 +16,8 @@ use state::health::self_check;
 use state::names;
 use state::queue::Claimed;
 use state::queue::holder::Holder;
-use state::wire::entry::{Alert, Attempts, Dispatch, Due, Work};
+use state::wire::entry::{Alert, Attempts, Due, Work};
+use state::wire::queued::DispatchEntry;
 
 use crate::dispatch::config::{Config, Rules};
 use crate::dispatch::job::{Case, Happened, Job, Lease, What};
@@ -55,30 +56,38 @@ impl Entries {
     pub(crate) fn read(claimed: Vec<Claimed>, max_attempts: u32) -> Self {
         let mut entries = Entries { probes: Vec::new(), raised: Vec::new(), due: Vec::new(), changes: Vec::new() };
         for entry in claimed {
-            let raised = platform::json::read::<Dispatch>(&entry.payload).ok();
-            if let Some(Dispatch { alert }) = raised.as_ref().filter(|it| self_check::is_probe(&it.alert.study_id)) {
-                entries.probes.push((entry.id, alert.clone()));
-                continue;
-            }
-            let due = platform::json::read::<Due>(&entry.payload).ok();
-            let dead = match (&raised, &due) {
-                (None, None) => Some("unreadable-entry"),
-                _ => (entry.attempt > max_attempts).then_some("attempts-exhausted"),
+            let exhausted = entry.attempt > max_attempts;
+            let (reason, alert) = match platform::json::read::<DispatchEntry>(&entry.payload) {
+                Ok(DispatchEntry::Alert(alert)) if self_check::is_probe(&alert.study_id) => {
+                    entries.probes.push((entry.id, alert));
+                    continue;
+                }
+                Ok(DispatchEntry::Alert(alert)) if !exhausted => {
+                    entries.raised.push((entry.id, alert));
+                    continue;
+                }
+                Ok(DispatchEntry::Due(due)) if !exhausted => {
+                    entries.due.push((entry.id, due));
+                    continue;
+                }
+                Ok(DispatchEntry::Alert(Alert { alert_id, .. }) | DispatchEntry::Due(Due { alert_id, .. })) => {
+                    ("attempts-exhausted", Some(alert_id))
+                }
+                Ok(DispatchEntry::GivenUp(_)) | Err(_) => ("unreadable-entry", None),
             };
-            if let Some(reason) = dead {
-                let line = log::error("alert-dead").outcome(reason);
-                let id = raised.as_ref().map(|it| &it.alert.alert_id).or(due.as_ref().map(|it| &it.alert_id));
-                id.map_or(line, |id| log::error("alert-dead").outcome(reason).alert(id)).write();
-                let mut change = Change::default();
-                change.dead(reason, &String::from_utf8_lossy(&entry.payload));
-                change.end(&entry.id);
-                entries.changes.push(change);
-                continue;
-            }
-            entries.raised.extend(raised.map(|it| (entry.id.clone(), it.alert)));
-            entries.due.extend(due.map(|it| (entry.id.clone(), it)));
+            entries.give_up(&entry, reason, alert.as_deref());
         }
         entries
+    }
+
+    /// Ends an entry with a dead letter.
+    fn give_up(&mut self, entry: &Claimed, reason: &'static str, alert: Option<&str>) {
+        let line = log::error("alert-dead").outcome(reason);
+        alert.map_or(line, |id| log::error("alert-dead").outcome(reason).alert(id)).write();
+        let mut change = Change::default();
+        change.dead(reason, &String::from_utf8_lossy(&entry.payload));
+        change.end(&entry.id);
+        self.changes.push(change);
     }
 }
 

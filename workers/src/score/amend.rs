@@ -6,83 +6,67 @@
 
 use std::time::Duration;
 
-use platform::kv::{self, Batch, Store};
+use platform::kv::{Batch, Store};
 use platform::redis::Redis;
 use platform::{Error, clock};
-use serde::{Deserialize, Serialize};
 use state::audit::{self, Action, Change};
 use state::names;
 use state::queue::FollowUps;
 use state::wire::entry::{Submission, Superseded};
+use state::wire::queued::{ScoreEntry, Supersede};
 
 /// The pause before the next check for a submission that is not stored yet.
 const LOOK: Duration = Duration::from_secs(1);
 /// The most such checks.
 const MOST_LOOKS: u32 = 86_400;
 
-/// A mark to be set.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Supersede {
-    superseded: String,
-    by: String,
-    at: String,
-    key: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    flow: String,
-    looks: u32,
+/// The mark that an amending submission needs; none for others.
+pub(crate) fn supersede(submission: &Submission) -> Option<Supersede> {
+    Some(Supersede {
+        superseded: submission.amends.clone()?,
+        by: submission.submission_id.clone(),
+        at: submission.received_at.clone(),
+        key: submission.key.clone(),
+        reason: submission.amends_reason.clone(),
+        flow: names::flow(&submission.key, &submission.study_id, &submission.site_id),
+        looks: 0,
+    })
 }
 
-impl Supersede {
-    /// The mark that an amending submission needs; none for others.
-    pub(crate) fn of(submission: &Submission) -> Option<Self> {
-        Some(Supersede {
-            superseded: submission.amends.clone()?,
-            by: submission.submission_id.clone(),
-            at: submission.received_at.clone(),
-            key: submission.key.clone(),
-            reason: submission.amends_reason.clone(),
-            flow: names::flow(&submission.key, &submission.study_id, &submission.site_id),
-            looks: 0,
-        })
+/// Adds mark and record to the batch. If it is too early, adds a later attempt to the follow-ups.
+pub(crate) async fn apply(
+    mut supersede: Supersede,
+    redis: &Redis,
+    batch: &mut Batch,
+    follow_ups: &mut FollowUps,
+) -> Result<(), Error> {
+    let store = Store::open().await?;
+    let key = names::superseded(&supersede.superseded);
+    if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == supersede.by) {
+        return Ok(());
     }
-
-    /// Adds mark and record to the batch. If it is too early, adds a later attempt to the follow-ups.
-    pub(crate) async fn apply(
-        mut self,
-        redis: &Redis,
-        batch: &mut Batch,
-        follow_ups: &mut FollowUps,
-    ) -> Result<(), Error> {
-        let store = Store::open().await?;
-        let key = names::superseded(&self.superseded);
-        if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == self.by) {
+    let entity = names::submission(&supersede.superseded);
+    let first = names::audit(&entity, 0);
+    if !batch.holds(&first) && store.bytes(&first).await?.is_none() {
+        supersede.looks = supersede.looks.saturating_add(1);
+        let payload = ScoreEntry::Supersede(&supersede).line()?;
+        if supersede.looks > MOST_LOOKS {
+            follow_ups.dead("amended-never-stored", payload.as_bytes());
             return Ok(());
         }
-        let entity = names::submission(&self.superseded);
-        let first = names::audit(&entity, 0);
-        if !batch.holds(&first) && store.bytes(&first).await?.is_none() {
-            self.looks = self.looks.saturating_add(1);
-            let payload = kv::json(&self)?;
-            if self.looks > MOST_LOOKS {
-                follow_ups.dead("amended-never-stored", payload.as_bytes());
-                return Ok(());
-            }
-            let after = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
-            follow_ups.delay(clock::now().millis().saturating_add(after), &self.flow, &payload);
-            return Ok(());
-        }
-        let change = Change {
-            at: &self.at,
-            actor: &self.key,
-            action: Action::Superseded,
-            reason: self.reason.as_deref(),
-            refers_to: Some(&names::submission(&self.by)),
-            old: None,
-            new: None,
-        };
-        audit::append(redis, &store, batch, &entity, &change).await?;
-        batch.put(key, &Superseded { by: self.by.clone(), at: self.at.clone() })
+        let after = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
+        follow_ups.delay(clock::now().millis().saturating_add(after), &supersede.flow, &payload);
+        return Ok(());
     }
+    let change = Change {
+        at: &supersede.at,
+        actor: &supersede.key,
+        action: Action::Superseded,
+        reason: supersede.reason.as_deref(),
+        refers_to: Some(&names::submission(&supersede.by)),
+        old: None,
+        new: None,
+    };
+    audit::append(redis, &store, batch, &entity, &change).await?;
+    batch.put(key, &Superseded { by: supersede.by.clone(), at: supersede.at.clone() })
 }

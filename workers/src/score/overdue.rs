@@ -31,7 +31,8 @@ use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Claimed, Finished, FollowUps};
 use state::subjects::{expected, links};
-use state::wire::entry::{Alert, Dispatch, Overdue, State, Submission};
+use state::wire::entry::{Alert, Overdue, State, Submission};
+use state::wire::queued::{self, DispatchEntry, ScoreEntry};
 
 use crate::score::context::READS;
 use crate::score::record::Work;
@@ -47,7 +48,7 @@ const AGAIN_MS: u64 = 1000;
 
 /// A look, with its result.
 pub(crate) struct Check {
-    asked: expected::Check,
+    asked: queued::Check,
     found: Finding,
 }
 
@@ -85,8 +86,8 @@ pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut
 }
 
 /// Schedules the look at another time.
-fn again(look: &expected::Check, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    follow_ups.delay(at.millis(), &look.flow(), &look.payload()?);
+fn again(look: &queued::Check, at: Timestamp, follow_ups: &mut FollowUps) -> Result<(), Error> {
+    follow_ups.delay(at.millis(), &look.flow(), &ScoreEntry::Check(look).line()?);
     Ok(())
 }
 
@@ -164,7 +165,7 @@ struct StoredSubmission {
 
 impl Check {
     /// A look that has no result yet.
-    pub(crate) fn asked(asked: expected::Check) -> Self {
+    pub(crate) fn asked(asked: queued::Check) -> Self {
         Check { asked, found: Finding::Nothing }
     }
 
@@ -197,7 +198,7 @@ impl Check {
         // At the last attempt, the worker may have died between storing and handing over.
         for id in told.alerts.iter().filter(|_| by.again) {
             if let Some(alert) = by.store.get::<Alert>(&names::alert(id)).await? {
-                stored.push(kv::json(&Dispatch { alert })?);
+                stored.push(DispatchEntry::Alert(&alert).line()?);
             }
         }
         let mut raised = Vec::new();
@@ -281,7 +282,7 @@ impl Check {
                         follow_ups.count(&names::month(&alert.study_id, month), &monthly::alert(&alert.severity));
                     }
                     scored.batch.put(names::alert(&alert.alert_id), &alert)?;
-                    follow_ups.push(&kv::json(&Dispatch { alert })?);
+                    follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
                 }
                 if let Some(next) = silence.next {
                     again(&self.asked, Timestamp::from_millis(next), &mut follow_ups)?;

@@ -5,9 +5,10 @@ use platform::log;
 use state::names;
 use state::queue::{Claimed, Finished, FollowUps};
 use state::wire::entry::{Entry, Record, State};
+use state::wire::queued::DispatchEntry;
 
 use crate::score::context::Context;
-use crate::score::record::{Scorer, handed_over};
+use crate::score::record::Scorer;
 use crate::score::work::Scored;
 
 impl Scorer {
@@ -42,7 +43,7 @@ impl Scorer {
                 };
                 scored.batch.put(names::SELF_CHECK_RECORD.to_owned(), &record)?;
                 for alert in alerts {
-                    follow_ups.push(&handed_over(alert)?);
+                    follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
                 }
             }
             Err(reason) => log::error("self-check-failed").outcome(reason).attempt(claimed.attempt).write(),

@@ -14,9 +14,9 @@ use state::health::self_check;
 use state::names;
 use state::queue::{Claimed, Finished, FollowUps};
 use state::settings::Settings;
-use state::wire::entry::{Alert, Dispatch, Entry, Record, Score, ScoredWith, State, Subject, Submission};
+use state::wire::entry::{Entry, Record, Score, ScoredWith, State, Subject, Submission};
+use state::wire::queued::{DispatchEntry, ScoreEntry, Supersede};
 
-use crate::score::amend::Supersede;
 use crate::score::context::{Context, Known, Needs};
 use crate::score::decide::{self, Decided};
 use crate::score::index_updates;
@@ -74,16 +74,10 @@ pub(crate) enum Work<'a> {
 
 impl<'a> Work<'a> {
     pub(crate) fn read(claimed: &'a Claimed) -> Self {
-        // One UTF-8 check of the whole payload makes checks of each text unnecessary.
-        let Ok(payload) = str::from_utf8(&claimed.payload) else { return Work::Unreadable(claimed) };
-        if let Ok(entry) = serde_json::from_str(payload) {
-            return Work::Score(claimed, Box::new(entry));
-        }
-        if let Ok(supersede) = serde_json::from_str(payload) {
-            return Work::Supersede(claimed, supersede);
-        }
-        match serde_json::from_str(payload) {
-            Ok(look) => Work::Check(claimed, Check::asked(look)),
+        match platform::json::read::<ScoreEntry>(&claimed.payload) {
+            Ok(ScoreEntry::Submission(entry)) => Work::Score(claimed, entry),
+            Ok(ScoreEntry::Supersede(supersede)) => Work::Supersede(claimed, supersede),
+            Ok(ScoreEntry::Check(check)) => Work::Check(claimed, Check::asked(check)),
             Err(_) => Work::Unreadable(claimed),
         }
     }
@@ -147,7 +141,7 @@ impl Scorer {
         if let Known::Stored(alerts) = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
             index_updates::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
-            // The same bytes as `handed_over` writes.
+            // The bytes of a `DispatchEntry`, without reading the alert.
             alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
                 scored.raised.insert(id.clone(), kept.into_iter().map(|it| it.alert_id).collect());
@@ -169,7 +163,7 @@ impl Scorer {
         }
         for alert in outcome.decided.alerts {
             batch.put(names::alert(&alert.alert_id), &alert)?;
-            follow_ups.push(&handed_over(alert)?);
+            follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
         }
         if !alerts.is_empty() {
             scored.raised.insert(id.clone(), alerts.clone());
@@ -303,8 +297,4 @@ fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<
         new: Some(&hash),
     };
     audit::begin(batch, &entity, &change)
-}
-
-pub(crate) fn handed_over(alert: Alert) -> Result<String, Error> {
-    platform::kv::json(&Dispatch { alert })
 }

@@ -18,7 +18,7 @@ use state::queue::holder::Holder;
 use state::queue::{self, Claimed, Finished, FollowUps};
 use state::settings::Settings;
 
-use crate::score::amend::Supersede;
+use crate::score::amend;
 use crate::score::context::{self, Known};
 use crate::score::overdue;
 use crate::score::record::{self, Scorer, Work};
@@ -97,14 +97,14 @@ impl Batches<'_> {
     ) -> Result<Finished, Error> {
         match work {
             Work::Score(claimed, entry) => {
-                let supersede = Supersede::of(&entry.submission);
+                let supersede = amend::supersede(&entry.submission);
                 let trace = Trace::known(&entry.trace);
                 let finish = async {
                     let mut finished = scorer.finish(claimed, &entry, known, self.max_attempts, scored)?;
                     let follow_ups = &mut finished.follow_ups;
                     overdue::follow_up(&scorer.rules, &entry.submission, follow_ups)?;
                     if let Some(supersede) = supersede {
-                        supersede.apply(self.redis, &mut scored.batch, follow_ups).await?;
+                        amend::apply(supersede, self.redis, &mut scored.batch, follow_ups).await?;
                     }
                     Ok(finished)
                 };
@@ -112,7 +112,7 @@ impl Batches<'_> {
             }
             Work::Supersede(claimed, supersede) => {
                 let mut follow_ups = FollowUps::default();
-                supersede.apply(self.redis, &mut scored.batch, &mut follow_ups).await?;
+                amend::apply(supersede, self.redis, &mut scored.batch, &mut follow_ups).await?;
                 Ok(Finished { id: claimed.id.clone(), submission: None, follow_ups })
             }
             Work::Check(claimed, _) if claimed.attempt > self.max_attempts => {

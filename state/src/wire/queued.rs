@@ -1,0 +1,108 @@
+//! The entries of the queues. Each names its kind: `{"submission":...}`, `{"due":...}`.
+//!
+//! The kind is the only member of an object, so that serde reads the rest without a copy of it. An entry of an unknown
+//! kind cannot be read and becomes a dead letter.
+
+use platform::{Error, kv};
+use serde::{Deserialize, Serialize};
+
+use crate::names;
+use crate::wire::entry::{Alert, DeadAlert, Due, Entry, Submission};
+
+/// An entry of the queue of submissions. To write one without a copy, its parts may be references.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScoreEntry<E = Box<Entry>, S = Supersede, C = Check> {
+    /// A submission to score. [`crate::wire::encoder`] writes the same form in less time.
+    Submission(E),
+    /// An amended submission that was not stored yet.
+    Supersede(S),
+    /// The check for an overdue submission.
+    Check(C),
+}
+
+impl ScoreEntry<&Entry, &Supersede, &Check> {
+    /// One line of JSON.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`](platform::Kind::Refused) when it cannot be written as JSON.
+    pub fn line(&self) -> Result<String, Error> {
+        kv::json(self)
+    }
+}
+
+/// An entry of the dispatch queue, or a dead letter of it. To write one without a copy, its parts may be references.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DispatchEntry<A = Alert, D = Due, G = DeadAlert> {
+    /// An alert, for the first time.
+    Alert(A),
+    /// Work on an alert that was raised.
+    Due(D),
+    /// An alert that was given up: only as a dead letter. The alert's state does the replay.
+    GivenUp(G),
+}
+
+impl DispatchEntry<&Alert, &Due, &DeadAlert> {
+    /// One line of JSON.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`](platform::Kind::Refused) when it cannot be written as JSON.
+    pub fn line(&self) -> Result<String, Error> {
+        kv::json(self)
+    }
+}
+
+/// The mark that an amendment sets at the submission that it replaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Supersede {
+    /// The amended submission.
+    pub superseded: String,
+    /// The amendment.
+    pub by: String,
+    /// When it came in, RFC 3339 in UTC.
+    pub at: String,
+    /// The id of the API key that sent it.
+    pub key: String,
+    /// The reason of the amendment, in a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The flow of the amendment.
+    pub flow: String,
+    /// How often the amended submission was looked for.
+    pub looks: u32,
+}
+
+/// The check whether an expected submission is overdue. It has the same bytes for the same subject and expected
+/// submission, so at most one check is due for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The study.
+    pub study: String,
+    /// The site.
+    pub site: String,
+    /// The subject's pseudonym.
+    pub subject: String,
+    /// The instrument, or [`DIARY`](domain::overdue::DIARY).
+    pub expected: String,
+}
+
+impl Check {
+    /// The check after a submission.
+    pub fn after(submission: &Submission, expected: &str) -> Self {
+        let Submission { study_id, site_id, subject, .. } = submission;
+        let (study, site, subject) = (study_id.clone(), site_id.clone(), subject.clone());
+        Check { study, site, subject, expected: expected.to_owned() }
+    }
+
+    /// The key of the set of received submissions.
+    pub fn received(&self) -> String {
+        names::received(&self.subject, &self.expected)
+    }
+
+    /// The flow of the check. It belongs to no API key, so there is one check for all senders.
+    pub fn flow(&self) -> String {
+        names::flow("", &self.study, &self.site)
+    }
+}
