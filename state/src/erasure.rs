@@ -27,6 +27,7 @@ use crate::audit::{self, Action, Change};
 use crate::edge::problem::Problem;
 use crate::wire::entry::{Record, State, Submission};
 use crate::wire::evaluation::Evaluation;
+use crate::wire::idempotency::IdempotencyRecord;
 use crate::{alerts, names};
 
 /// The longest reason or other text in a body, characters.
@@ -110,20 +111,25 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
     })
 }
 
-/// Begins an erasure; `facts` are its study, site and time of receipt, as the door keeps them. Returns the erasure that
-/// holds: the first, if the submission was erased before.
+/// Begins an erasure; the door keeps this record, which has no content. Returns the erasure that holds: the first, if
+/// the submission was erased before.
 ///
 /// # Errors
 /// [`Kind::Unavailable`]; calling it again is safe.
-pub async fn erase(redis: &Redis, submission_id: &str, facts: &str, erasure: &Erasure) -> Result<Erasure, Error> {
-    let (record, erasure) = (names::once(submission_id), kv::json(erasure)?);
-    EraseScript { record, erased: names::ERASED, submission_id, erasure, facts }.run(redis).await
+pub async fn erase(
+    redis: &Redis,
+    submission_id: &str,
+    record: &IdempotencyRecord<&str>,
+    erasure: &Erasure,
+) -> Result<Erasure, Error> {
+    let (once, erasure) = (names::once(submission_id), kv::json(erasure)?);
+    EraseScript { once, erased: names::ERASED, submission_id, erasure, record: record.line() }.run(redis).await
 }
 
 script! {
     EraseScript<'a> = "erasure.lua",
-    keys { record: String, erased: &'static str }
-    args { submission_id: &'a str, erasure: String, facts: &'a str }
+    keys { once: String, erased: &'static str }
+    args { submission_id: &'a str, erasure: String, record: String }
     reply Erasure, by |reply| read(reply.first()?)
 }
 

@@ -18,7 +18,8 @@ use state::names;
 use state::settings::Settings;
 use state::subjects::timeline::Listed;
 use state::subjects::{expected, pages};
-use state::wire::entry::{Record, State, Superseded};
+use state::wire::entry::{Record, State, Submission, Superseded};
+use state::wire::idempotency::IdempotencyRecord;
 
 use super::Counts;
 use crate::PAGE;
@@ -141,8 +142,9 @@ impl Rebuild<'_> {
                     reason: change.reason.unwrap_or_default(),
                     tombstone: String::from_utf8_lossy(tombstone).into_owned(),
                 };
-                let facts = [&submission.study_id, " ", &submission.site_id, " ", &submission.received_at].concat();
-                erasure::erase(self.redis, id, &facts, &erasure).await?;
+                let Submission { study_id, site_id, received_at, .. } = submission;
+                let record = IdempotencyRecord { study: &**study_id, site: site_id, received_at, content: None };
+                erasure::erase(self.redis, id, &record, &erasure).await?;
                 self.counts.erased += 1;
             }
             return Ok(());

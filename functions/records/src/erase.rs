@@ -19,6 +19,7 @@ use state::identity::is_id;
 use state::names;
 use state::subjects::timeline::{self, Listed};
 use state::wire::entry::{Record, State};
+use state::wire::idempotency::IdempotencyRecord;
 
 use crate::config::Config;
 use crate::submission;
@@ -58,8 +59,8 @@ pub(crate) async fn erase(
         reason,
         tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| unavailable(&error))?,
     };
-    let facts = format!("{study} {site} {received_at}");
-    let erased = carry_out(config, &store, id, &facts, &wanted).await.map_err(|error| unavailable(&error))?;
+    let record = IdempotencyRecord { study: &*study, site: &site, received_at: &received_at, content: None };
+    let erased = carry_out(config, &store, id, &record, &wanted).await.map_err(|error| unavailable(&error))?;
     if let Some((subject, member)) = filed {
         timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;
     }
@@ -75,9 +76,15 @@ pub(crate) async fn erase(
     Ok(Reply::json(200, &document))
 }
 
-async fn carry_out(config: &Config, store: &Store, id: &str, facts: &str, wanted: &Erasure) -> Result<Erasure, Error> {
+async fn carry_out(
+    config: &Config,
+    store: &Store,
+    id: &str,
+    record: &IdempotencyRecord<&str>,
+    wanted: &Erasure,
+) -> Result<Erasure, Error> {
     let redis = &config.redis;
-    let erasure = erasure::erase(redis, id, facts, wanted).await?;
+    let erasure = erasure::erase(redis, id, record, wanted).await?;
     let entity = names::submission(id);
     erasure::remove_alerts(redis, store, erasure::alerts_of(store, id).await?).await?;
     kv::remove_all(&erasure::beside(id))?;

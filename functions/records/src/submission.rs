@@ -46,7 +46,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
 pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<IdempotencyRecord>, Problem> {
     let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| unavailable(&error))?;
     let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
-    Ok(IdempotencyRecord::read(&String::from_utf8_lossy(mark)))
+    Ok(IdempotencyRecord::read(&String::from_utf8_lossy(mark)).map(IdempotencyRecord::owned))
 }
 
 fn gone() -> Problem {
@@ -57,7 +57,7 @@ fn gone() -> Problem {
 async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     let mark = marked(config, id).await?.filter(|mark| principal.covers(&mark.study, &mark.site));
     let mark = mark.ok_or_else(Problem::not_found)?;
-    if mark.erased {
+    if mark.content.is_none() {
         return Err(gone());
     }
     let document = json!({

@@ -24,7 +24,6 @@ use state::edge::auth::{Action, Principal};
 use state::edge::problem::Problem;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
-use state::wire::idempotency;
 
 use crate::attribution::Attribution;
 use crate::config::Config;
@@ -178,11 +177,8 @@ impl Batch {
             let Ready { id, removed, .. } = prepared.ready;
             let outcome = match enqueued {
                 Enqueued::Queued => Outcome::Accepted { id, removed },
-                Enqueued::Duplicate(_) => Outcome::Duplicate { id },
-                Enqueued::Conflict(facts) => {
-                    let first = idempotency::received_at(&facts).to_owned();
-                    Outcome::Conflict { id, first }
-                }
+                Enqueued::Duplicate => Outcome::Duplicate { id },
+                Enqueued::Conflict(first) => Outcome::Conflict { id, first },
                 Enqueued::Full => {
                     end = Err(End::Capacity);
                     Outcome::NotProcessed
@@ -312,7 +308,7 @@ async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &[Prepared]
         .iter()
         .map(|Prepared { ready, .. }| queue::Submission {
             id: &ready.id,
-            mark: &ready.mark,
+            record: &ready.record,
             scope: &ready.scope,
             kind: ready.kind,
             flow: &ready.flow,

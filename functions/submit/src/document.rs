@@ -20,7 +20,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::identity::{Patient, random_submission_id};
 use state::settings::Settings;
 use state::wire::encoder::{Fresh, Pieces};
-use state::wire::idempotency;
+use state::wire::idempotency::{self, Content, IdempotencyRecord, Topic};
 use state::{names, queue};
 
 use crate::config::Config;
@@ -135,8 +135,8 @@ impl Known {
 /// A submission, ready for the queue.
 pub(crate) struct Ready {
     pub(crate) id: String,
-    /// The hash of the content and the other members of the idempotency record.
-    pub(crate) mark: String,
+    /// The idempotency record.
+    pub(crate) record: String,
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
     pub(crate) flow: String,
@@ -229,8 +229,10 @@ impl Accepted {
             (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();
-        let mark =
-            idempotency::write(&hash, [study, site], &received_at, &subject, kind, instrument.map(Instrument::id));
+        let topic = instrument.map_or(Topic::Kind(kind), |instrument| Topic::Instrument(instrument.id()));
+        let remembered = Content { hash: &*hash, subject: idempotency::short(&subject), topic };
+        let record =
+            IdempotencyRecord::<&str> { study, site, received_at: &*received_at, content: Some(remembered) }.line();
         let scope = [study, "|", site].concat();
         let fresh = Fresh {
             submission_id: &id,
@@ -256,7 +258,7 @@ impl Accepted {
         let payload = fresh.line().map_err(|_| unavailable())?;
         let (flow, cost) = (names::flow(&principal.id, study, site), queue::cost(&payload, &kept));
         let amends = envelope.amends.map(|it| it.submission_id);
-        Ok(Ready { id, mark, scope, kind, flow, cost, subject, payload, removed, amends })
+        Ok(Ready { id, record, scope, kind, flow, cost, subject, payload, removed, amends })
     }
 }
 

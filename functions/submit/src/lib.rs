@@ -210,7 +210,7 @@ async fn one_round(
     };
     let submission = queue::Submission {
         id: &ready.id,
-        mark: &ready.mark,
+        record: &ready.record,
         scope: &ready.scope,
         kind: ready.kind,
         flow: &ready.flow,
@@ -224,10 +224,9 @@ async fn one_round(
         unavailable()
     })?;
     match enqueued {
-        Enqueued::Queued | Enqueued::Duplicate(_) => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
+        Enqueued::Queued | Enqueued::Duplicate => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
         Enqueued::Stale => Ok(None),
-        Enqueued::Conflict(facts) => {
-            let first = idempotency::received_at(&facts);
+        Enqueued::Conflict(first) => {
             let detail = format!("another content was received under this id at {first}");
             Err(Problem::new(ProblemType::Conflict, detail))
         }

@@ -19,6 +19,7 @@ use crate::alerts::change::Change;
 use crate::names;
 use crate::queue::{Door, Enqueued};
 use crate::wire::entry::{Alert, Entry, Submission};
+use crate::wire::idempotency::{Content, IdempotencyRecord, Topic};
 use crate::wire::queued::ScoreEntry;
 
 /// While the clock ticks, looks come more often than this.
@@ -107,9 +108,12 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
     };
     let door = Door::apart(capacity, interval.as_secs().max(1), names::SELF_CHECK);
     let payload = ScoreEntry::Submission(&entry).line()?;
+    let received_at = now.rfc3339();
+    let content = Content { hash: STUDY, subject: STUDY, topic: Topic::Instrument(STUDY) };
+    let record = IdempotencyRecord { study: STUDY, site: STUDY, received_at: &received_at, content: Some(content) };
     let probe = crate::queue::Submission {
         id: STUDY,
-        mark: &format!("{STUDY} {STUDY} {STUDY} {}", now.rfc3339()),
+        record: &record.line(),
         scope: STUDY,
         kind: "self-check",
         flow: &names::flow(STUDY, STUDY, STUDY),

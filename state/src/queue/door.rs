@@ -11,6 +11,7 @@ use crate::names::{self, Queue};
 use crate::queue::flows::BEFORE;
 use crate::queue::rate_limit::Limits;
 use crate::queue::{BELL, CLOCK, SEPARATOR};
+use crate::wire::idempotency::IdempotencyRecord;
 
 /// The most that the submissions of one shared entry may cost together.
 const LARGEST_SHARED: usize = 256 << 10;
@@ -19,9 +20,8 @@ const LARGEST_SHARED: usize = 256 << 10;
 pub struct Submission<'a> {
     /// Its id.
     pub id: &'a str,
-    /// The hash of its content, a space, and the facts that the door returns to a client that asks before it is scored.
-    /// A resend has the same hash; other content has another hash.
-    pub mark: &'a str,
+    /// Its idempotency record: see [`crate::wire::idempotency`].
+    pub record: &'a str,
     /// `study|site`, for the counters and the site's limit.
     pub scope: &'a str,
     /// `response`, or the kind of report, for the counters.
@@ -69,9 +69,9 @@ pub fn cost(payload: &str, content: &Map<String, Value>) -> usize {
 pub enum Enqueued {
     /// It is on the stream.
     Queued,
-    /// It was there already, with the same content. The facts are those of the first submission.
-    Duplicate(String),
-    /// Other content is there under this id. The facts are those of the first submission.
+    /// It was there already, with the same content.
+    Duplicate,
+    /// Other content is there under this id; it came in at this time, RFC 3339 in UTC.
     Conflict(String),
     /// It was erased; nothing was written.
     Gone,
@@ -132,7 +132,7 @@ impl Door {
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
-            script: Composed::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
+            script: Composed::new([&*common, lua!("wire/idempotency.lua"), &*limits, lua!("queue/enqueue.lua")].concat()),
             new: Composed::new(common + lua!("queue/enqueue_new.lua")),
             limited,
         }
@@ -191,7 +191,7 @@ impl Door {
             revision,
             counter_count: counters.len(),
             entry_count: entries.len(),
-            marks: submissions.iter().map(|one| one.mark).collect(),
+            contents: submissions.iter().map(|one| one.record).collect(),
             counters,
             entries,
         };
@@ -213,7 +213,7 @@ script! {
         revision: &'a str,
         counter_count: usize,
         entry_count: usize,
-        marks: Vec<&'a str>,
+        contents: Vec<&'a str>,
         counters: Vec<(String, u32)>,
         entries: Vec<Shared<'a>>,
     }
@@ -252,7 +252,7 @@ impl Parameter for Submission<'_> {
     fn add_to(&self, into: &mut Vec<RedisParameter>) {
         let suffix = ["|", self.scope, "|", self.kind].concat();
         let cost = text(self.cost.to_string());
-        into.extend([text(self.mark), text(suffix), text(self.flow), cost, text(self.payload)]);
+        into.extend([text(self.record), text(suffix), text(self.flow), cost, text(self.payload)]);
     }
 }
 
@@ -332,8 +332,8 @@ fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
             let wait = u64::try_from(integer(facts)?).ok()?;
             Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
         }
-        "duplicate" => Enqueued::Duplicate(string(facts)?),
-        "conflict" => Enqueued::Conflict(string(facts)?),
+        "duplicate" => Enqueued::Duplicate,
+        "conflict" => Enqueued::Conflict(IdempotencyRecord::read(&string(facts)?)?.received_at.to_owned()),
         _ => return None,
     })
 }
@@ -351,11 +351,11 @@ mod tests {
         let number = RedisResult::Int64;
         let reply = [
             [number(1)].as_slice(),
-            &[number(2), binary("conflict"), binary("A 1 then")],
+            &[number(2), binary("conflict"), binary("00ff A 1 then who what")],
             &[number(3), binary("limited"), number(1001)],
         ]
         .concat();
-        let expected = [Enqueued::Queued, Enqueued::Conflict("A 1 then".into()), Enqueued::Limited(2)];
+        let expected = [Enqueued::Queued, Enqueued::Conflict("then".into()), Enqueued::Limited(2)];
         assert_eq!(enqueued(&reply, 3), Some(expected.into()));
         for wrong in [2, 4] {
             assert_eq!(enqueued(&reply, wrong), None, "every submission is accounted for");
@@ -384,8 +384,16 @@ mod tests {
 
     #[test]
     fn submissions_of_one_flow_share_entries_that_cost_little() {
-        let one =
-            |flow, cost| Submission { id: "", mark: "", scope: "", kind: "", flow, cost, payload: flow, amends: None };
+        let one = |flow, cost| Submission {
+            id: "",
+            record: "",
+            scope: "",
+            kind: "",
+            flow,
+            cost,
+            payload: flow,
+            amends: None,
+        };
         let large = LARGEST_SHARED - 10;
         let entries = shared(&[one("a", 5), one("b", 5), one("a", 5), one("a", large), one("a", 10), one("b", 1)]);
         let expected = [("a", LARGEST_SHARED, 3), ("b", 6, 2), ("a", 10, 1)];
@@ -407,7 +415,7 @@ mod tests {
             ("amends-other", Enqueued::AmendsOther),
             ("amends-gone", Enqueued::AmendsGone),
             ("not-current", Enqueued::NotCurrent),
-            ("duplicate", Enqueued::Duplicate("x".into())),
+            ("duplicate", Enqueued::Duplicate),
         ] {
             assert_eq!(one(1, word, binary("x")), Some(vec![expected]), "{word}");
         }
@@ -416,6 +424,6 @@ mod tests {
         assert_eq!(one(0, "full", binary("")), None);
         assert_eq!(one(2, "full", binary("")), None);
         assert_eq!(one(1, "queued", binary("")), None);
-        assert_eq!(one(1, "duplicate", RedisResult::Nil), None);
+        assert_eq!(one(1, "conflict", RedisResult::Nil), None);
     }
 }

@@ -1,15 +1,15 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
 -- Before this stand STATS and SETTINGS (keys), KEEP (the SET arguments that let an idempotency record expire; empty if
--- the worker sets its expiry), flows.lua, door.lua, which defines `room`, `quota` and `ring`, and with limits
+-- the worker sets its expiry), flows.lua, door.lua, which defines `room`, `quota` and `ring`, idempotency.lua, and with limits
 -- limits.lua, which defines `limit`.
 -- KEYS  the idempotency record of each submission; with limits the bucket of the key, then the bucket of the site of
 --       each submission; for an amendment, which comes alone, at the end the amended one's idempotency record and
 --       superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       content hash and facts, stats suffix, flow, cost, payload; for an amendment at the end the subjects, as
+--       idempotency record, stats suffix, flow, cost, payload; for an amendment at the end the subjects, as
 --       idempotency records name them, whose submissions it may replace, and its id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
---       'duplicate', first facts | 'conflict', first facts | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
+--       'duplicate', first record | 'conflict', first record | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
 --       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
 --       | 'stale': other settings are in force
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
@@ -32,17 +32,16 @@ local amends = #ARGV - 1 > 5 * count
 local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
-local function refused(mark)
-  -- For the format of the record see idempotency.rs. The record of an erased submission has no subject and no kind.
-  local study, site, what = string.match(mark, '^%S+ (%S+) (%S+) %S+ %S+ (%S+)$')
+local function refused(record)
+  local _, study, site, _, _, topic = idempotency(record)
   local amended = redis.call('GET', KEYS[#KEYS - 1]) or ''
-  local hash, its_study, its_site, who, its_what = string.match(amended, '^(%S+) (%S+) (%S+) %S+ ?(%S*) ?(%S*)$')
+  local hash, its_study, its_site, _, who, its_topic = idempotency(amended)
   local theirs = who ~= '' and string.find(' ' .. ARGV[#ARGV - 1] .. ' ', ' ' .. (who or '') .. ' ', 1, true)
   if its_study ~= study or (its_site ~= site and not theirs) then
     return 'amends-unknown'
   elseif hash == 'erased' then
     return 'amends-gone'
-  elseif not theirs or its_what ~= what then
+  elseif not theirs or its_topic ~= topic then
     return 'amends-other'
   elseif redis.call('EXISTS', KEYS[#KEYS]) == 1 then
     return 'not-current'
@@ -50,7 +49,7 @@ local function refused(mark)
 end
 
 for number = 1, count do
-  local key, mark, suffix, flow, cost = KEYS[number], unpack(ARGV, 5 * number - 3, 5 * number)
+  local key, record, suffix, flow, cost = KEYS[number], unpack(ARGV, 5 * number - 3, 5 * number)
   local open = taken < room
   local within = open and quota(string.match(flow, '^[^|]*')) > 0
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
@@ -61,22 +60,21 @@ for number = 1, count do
   end
   if wait > 0 then
     outcome, facts = 'limited', wait
-  elseif not first and (amends or limit or not within or not redis.call('SET', key, mark, 'NX', unpack(KEEP))) then
+  elseif not first and (amends or limit or not within or not redis.call('SET', key, record, 'NX', unpack(KEEP))) then
     first = redis.call('GET', key)
   end
   if first then
-    local cut = string.find(first, ' ', 1, true)
-    facts = string.sub(first, cut + 1)
-    if string.sub(first, 1, cut) == 'erased ' then
-      outcome, facts = 'gone', ''
+    local hash = idempotency(first)
+    if hash == 'erased' then
+      outcome = 'gone'
     else
-      outcome = string.sub(first, 1, cut) == string.sub(mark, 1, cut) and 'duplicate' or 'conflict'
+      outcome, facts = hash == idempotency(record) and 'duplicate' or 'conflict', first
       local counter = outcome .. suffix
       counts[counter] = (counts[counter] or 0) + 1
       if take then take() end
     end
   elseif not outcome and amends then
-    outcome = refused(mark)
+    outcome = refused(record)
   end
   if not outcome and not within then
     outcome = open and 'quota' or 'full'
@@ -85,7 +83,7 @@ for number = 1, count do
     out[#out + 1], out[#out + 2], out[#out + 3] = number, outcome, facts
   else
     if amends or limit then
-      redis.call('SET', key, mark, unpack(KEEP))
+      redis.call('SET', key, record, unpack(KEEP))
       if amends then redis.call('SET', KEYS[#KEYS], ARGV[#ARGV]) end
       if take then take() end
     end

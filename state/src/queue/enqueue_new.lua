@@ -3,7 +3,7 @@
 -- Before this stand STATS and SETTINGS (keys), flows.lua, and door.lua, which defines `room`, `quota` and `ring`.
 -- KEYS  the idempotency record of each submission, no two alike
 -- ARGV  revision of the settings or '' when it does not matter, number of counters, number of entries, for each
---       submission: content hash and facts, for each counter: field, by how much, for each entry: flow, cost, number of
+--       submission: idempotency record, for each counter: field, by how much, for each entry: flow, cost, number of
 --       submissions, and the submissions, a line each: one long argument, because Redis reads it without copying it
 -- Gives '1' if they were taken in
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then return {'0'} end

@@ -36,7 +36,7 @@ thread_local! {
 struct Waiting {
     revision: String,
     id: String,
-    mark: String,
+    record: String,
     scope: String,
     kind: String,
     flow: String,
@@ -89,7 +89,7 @@ impl Waiting {
         let waiting = Waiting {
             revision: revision.to_owned(),
             id: submission.id.to_owned(),
-            mark: submission.mark.to_owned(),
+            record: submission.record.to_owned(),
             scope: submission.scope.to_owned(),
             kind: submission.kind.to_owned(),
             flow: submission.flow.to_owned(),
@@ -113,8 +113,8 @@ impl Waiting {
     }
 
     fn submission(&self) -> Submission<'_> {
-        let Waiting { id, mark, scope, kind, flow, cost, payload, .. } = self;
-        Submission { id, mark, scope, kind, flow, cost: *cost, payload, amends: None }
+        let Waiting { id, record, scope, kind, flow, cost, payload, .. } = self;
+        Submission { id, record, scope, kind, flow, cost: *cost, payload, amends: None }
     }
 }
 

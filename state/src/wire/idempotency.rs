@@ -1,49 +1,99 @@
 //! The idempotency record of a submission, which the door keeps: one text of words.
 //!
-//! `<content hash> <study> <site> <received at> <subject> <what>`. The subject is the first half of its pseudonym;
-//! `what` is the instrument or, after a slash, the kind of report. An erased submission keeps only the word `erased`
-//! and the three words after it.
+//! `<content hash> <study> <site> <received at> <subject> <topic>`. The subject is the first half of its pseudonym; the
+//! topic is the instrument or, after a slash, the kind of report. The record of an erased submission has the word
+//! `erased` in place of the hash, and nothing after the time.
 //!
-//! The scripts `enqueue.lua` and `erasure.lua` read and write the same words.
+//! Only this module writes records. The script `enqueue.lua` reads them by `idempotency.lua`; a test compares the two
+//! readers.
 
 /// How many digits of a pseudonym identify a subject.
 const DIGITS: usize = 16;
+/// The word in place of the hash of erased content.
+const ERASED: &str = "erased";
 
-/// The contents of an idempotency record.
+/// An idempotency record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyRecord {
+pub struct IdempotencyRecord<T = String> {
     /// The study.
-    pub study: String,
+    pub study: T,
     /// The site.
-    pub site: String,
+    pub site: T,
     /// When it came in, RFC 3339 in UTC.
-    pub received_at: String,
-    /// Its content was erased.
-    pub erased: bool,
+    pub received_at: T,
+    /// Its content; none if it was erased.
+    pub content: Option<Content<T>>,
 }
 
-impl IdempotencyRecord {
-    /// Reads an idempotency record.
-    pub fn read(mark: &str) -> Option<Self> {
-        let (hash, facts) = mark.split_once(' ')?;
-        let mut words = facts.split(' ').map(str::to_owned);
-        let (study, site, received_at) = (words.next()?, words.next()?, words.next()?);
-        Some(IdempotencyRecord { study, site, received_at, erased: hash == "erased" })
+/// The content that an idempotency record remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content<T = String> {
+    /// The keyed hash of the content. A resend has the same hash; other content has another one.
+    pub hash: T,
+    /// The subject, as [`short`] writes it.
+    pub subject: T,
+    /// The instrument or the kind of report.
+    pub topic: Topic<T>,
+}
+
+/// The topic of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic<T = String> {
+    /// The instrument of a response.
+    Instrument(T),
+    /// The kind of a report.
+    Kind(T),
+}
+
+impl<'a> IdempotencyRecord<&'a str> {
+    /// Reads a record.
+    pub fn read(record: &'a str) -> Option<Self> {
+        let mut words = record.split(' ');
+        let mut word = || words.next();
+        let (hash, study, site, received_at) = (word()?, word()?, word()?, word()?);
+        let content = if hash == ERASED {
+            None
+        } else {
+            let (subject, topic) = (word()?, word()?);
+            let topic = topic.strip_prefix('/').map_or(Topic::Instrument(topic), Topic::Kind);
+            Some(Content { hash, subject, topic })
+        };
+        words.next().is_none().then_some(IdempotencyRecord { study, site, received_at, content })
+    }
+
+    /// An owned copy.
+    pub fn owned(self) -> IdempotencyRecord {
+        let own = str::to_owned;
+        let content = self.content.map(|Content { hash, subject, topic }| Content {
+            hash: own(hash),
+            subject: own(subject),
+            topic: match topic {
+                Topic::Instrument(id) => Topic::Instrument(own(id)),
+                Topic::Kind(kind) => Topic::Kind(own(kind)),
+            },
+        });
+        let (study, site, received_at) = (own(self.study), own(self.site), own(self.received_at));
+        IdempotencyRecord { study, site, received_at, content }
     }
 }
 
-/// Writes an idempotency record.
-pub fn write(
-    hash: &str,
-    place: [&str; 2],
-    received_at: &str,
-    subject: &str,
-    kind: &str,
-    instrument: Option<&str>,
-) -> String {
-    let [study, site] = place;
-    let (slash, what) = instrument.map_or(("/", kind), |instrument| ("", instrument));
-    [hash, " ", study, " ", site, " ", received_at, " ", short(subject), " ", slash, what].concat()
+impl<T: AsRef<str>> IdempotencyRecord<T> {
+    /// The record as text.
+    pub fn line(&self) -> String {
+        let IdempotencyRecord { study, site, received_at, content } = self;
+        let [study, site, received_at] = [study, site, received_at].map(AsRef::as_ref);
+        match content {
+            None => [ERASED, " ", study, " ", site, " ", received_at].concat(),
+            Some(Content { hash, subject, topic }) => {
+                let (slash, topic) = match topic {
+                    Topic::Instrument(id) => ("", id.as_ref()),
+                    Topic::Kind(kind) => ("/", kind.as_ref()),
+                };
+                let (hash, subject) = (hash.as_ref(), subject.as_ref());
+                [hash, " ", study, " ", site, " ", received_at, " ", subject, " ", slash, topic].concat()
+            }
+        }
+    }
 }
 
 /// A subject, as idempotency records name it.
@@ -51,26 +101,30 @@ pub fn short(pseudonym: &str) -> &str {
     pseudonym.get(..DIGITS).unwrap_or(pseudonym)
 }
 
-/// The time of receipt, from the words after the hash.
-pub fn received_at(facts: &str) -> &str {
-    facts.split(' ').nth(2).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_read_as_it_was_written() {
-        let mark =
-            write("00ff", ["A", "1"], "2026-03-01T08:00:00.000Z", "0123456789abcdef0123456789abcdef", "lab", None);
-        assert_eq!(mark, "00ff A 1 2026-03-01T08:00:00.000Z 0123456789abcdef /lab");
-        let read = IdempotencyRecord::read(&mark).unwrap();
-        assert_eq!((&*read.study, &*read.site, read.erased), ("A", "1", false));
-        assert_eq!((&*read.received_at, received_at("A 1 then who what")), ("2026-03-01T08:00:00.000Z", "then"));
-        assert!(write("00ff", ["A", "1"], "", "x", "response", Some("phq-9")).ends_with(" x phq-9"));
-        assert!(
-            IdempotencyRecord::read("erased A 1 then").unwrap().erased && IdempotencyRecord::read("00ff A 1").is_none()
-        );
+    fn a_record_is_read_as_it_was_written() {
+        let subject = short("0123456789abcdef0123456789abcdef");
+        let mut record = IdempotencyRecord {
+            study: "A",
+            site: "1",
+            received_at: "2026-03-01T08:00:00.000Z",
+            content: Some(Content { hash: "00ff", subject, topic: Topic::Kind("lab") }),
+        };
+        let check = |record: &IdempotencyRecord<&str>, line: &str| {
+            assert_eq!(record.line(), line);
+            assert_eq!(IdempotencyRecord::read(line).as_ref(), Some(record));
+        };
+        check(&record, "00ff A 1 2026-03-01T08:00:00.000Z 0123456789abcdef /lab");
+        record.content = Some(Content { hash: "00ff", subject, topic: Topic::Instrument("phq-9") });
+        check(&record, "00ff A 1 2026-03-01T08:00:00.000Z 0123456789abcdef phq-9");
+        record.content = None;
+        check(&record, "erased A 1 2026-03-01T08:00:00.000Z");
+        for other in ["", "00ff A 1", "00ff A 1 then", "00ff A 1 then who", "erased A 1", "erased A 1 then who"] {
+            assert_eq!(IdempotencyRecord::read(other), None, "{other}");
+        }
     }
 }

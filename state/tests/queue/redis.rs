@@ -6,6 +6,7 @@ use platform::redis::{Composed, Parameters, Redis, string, text};
 use serde::Deserialize;
 use state::queue::rate_limit::Limits;
 use state::queue::{Door, Submission};
+use state::wire::idempotency::{Content, IdempotencyRecord, Topic};
 
 /// Reads at one moment the whole state of the scorer's queue, and the payloads that were handed to dispatch.
 const SNAPSHOT: &str = r"
@@ -76,10 +77,20 @@ pub(crate) fn door(capacity: u64, quota: u64) -> Door {
     Door::new(capacity, quota, &Limits::default())
 }
 
-/// A submission of this id, mark and flow.
-pub(crate) fn submission<'a>(id: &'a str, mark: &'a str, flow: &'a str, cost: usize) -> Submission<'a> {
+/// The idempotency record of content with this hash; it came in at this time.
+pub(crate) fn remembered(hash: &str, received_at: &str) -> String {
+    let content = Some(Content { hash, subject: "who", topic: Topic::Instrument("what") });
+    IdempotencyRecord { study: "A", site: "1", received_at, content }.line()
+}
+
+/// The idempotency record of an erased submission.
+pub(crate) const ERASED: IdempotencyRecord<&str> =
+    IdempotencyRecord { study: "A", site: "1", received_at: "then", content: None };
+
+/// A submission of this id, idempotency record and flow.
+pub(crate) fn submission<'a>(id: &'a str, record: &'a str, flow: &'a str, cost: usize) -> Submission<'a> {
     let scope = flow.split_once('|').map_or("", |(_, scope)| scope);
-    Submission { id, mark, scope, kind: "response", flow, cost, payload: id, amends: None }
+    Submission { id, record, scope, kind: "response", flow, cost, payload: id, amends: None }
 }
 
 /// Runs a test with an empty Redis.

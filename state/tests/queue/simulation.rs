@@ -32,7 +32,7 @@ use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Door, Enqueued, Finished, FollowUps};
 
 use crate::model::{Location, Model, Queued};
-use crate::redis::{command, door, end_lease, snapshot, submission};
+use crate::redis::{ERASED, command, door, end_lease, remembered, snapshot, submission};
 
 const CAPACITY: usize = 40;
 const QUOTA: usize = 14;
@@ -242,9 +242,9 @@ impl<'a> World<'a> {
                 (format!("s{:04}", self.sent), scope, flow)
             })
             .collect();
-        let marks: Vec<String> = new.iter().map(|(id, ..)| format!("h{id} facts of {id}")).collect();
+        let records: Vec<String> = new.iter().map(|(id, ..)| remembered(&format!("h{id}"), id)).collect();
         let together: Vec<_> =
-            new.iter().zip(&marks).map(|((id, _, flow), mark)| submission(id, mark, flow, cost)).collect();
+            new.iter().zip(&records).map(|((id, _, flow), record)| submission(id, record, flow, cost)).collect();
         let outcomes = self.door.enqueue(self.redis, &key, "", &together).await.unwrap();
         let room = CAPACITY - self.model.unfinished().count();
         for ((n, (id, scope, _)), outcome) in new.into_iter().enumerate().zip(outcomes) {
@@ -269,14 +269,13 @@ impl<'a> World<'a> {
 
     async fn resend(&mut self, which: &prop::sample::Index, other: bool) {
         let Some((id, one)) = self.pick(which) else { return };
-        let (mark, flow) =
-            (if other { "another facts".to_owned() } else { format!("h{id} again") }, format!("k|{}", one.scope));
-        let outcome = self.door.enqueue(self.redis, "k", "", &[submission(&id, &mark, &flow, 20)]).await.unwrap();
-        let facts = format!("facts of {id}");
+        let hash = if other { "another".to_owned() } else { format!("h{id}") };
+        let (record, flow) = (remembered(&hash, "again"), format!("k|{}", one.scope));
+        let outcome = self.door.enqueue(self.redis, "k", "", &[submission(&id, &record, &flow, 20)]).await.unwrap();
         let expected = match (one.erased, other) {
             (true, _) => Enqueued::Gone,
-            (false, true) => Enqueued::Conflict(facts),
-            (false, false) => Enqueued::Duplicate(facts),
+            (false, true) => Enqueued::Conflict(id.clone()),
+            (false, false) => Enqueued::Duplicate,
         };
         assert_eq!(outcome, [expected], "{id}");
     }
@@ -387,7 +386,7 @@ impl<'a> World<'a> {
         let Some((id, _)) = self.pick(which) else { return };
         let [at, actor, reason, tombstone] = ["", "", "", ""].map(str::to_owned);
         let erasure = Erasure { at, actor, reason, tombstone };
-        erasure::erase(self.redis, &id, "A 1 then", &erasure).await.unwrap();
+        erasure::erase(self.redis, &id, &ERASED, &erasure).await.unwrap();
         self.model.queued.get_mut(&id).unwrap().erased = true;
     }
 

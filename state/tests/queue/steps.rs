@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use platform::clock;
-use platform::redis::Redis;
+use platform::redis::{Redis, string, text};
 use state::erasure::{self, Erasure};
 use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Amends, Claim, Enqueued, Finished, FollowUps};
+use state::wire::idempotency::{Content, IdempotencyRecord, Topic};
 
-use crate::redis::{command, door, end_lease, snapshot, submission, with_redis};
+use crate::redis::{ERASED, command, door, end_lease, remembered, snapshot, submission, with_redis};
 
 const KEPT: Duration = Duration::from_secs(60);
 
@@ -41,29 +42,43 @@ async fn finish(redis: &Redis, holder: &Holder, ids: &[String]) -> usize {
 }
 
 #[test]
+fn the_script_and_the_components_read_the_same_words_in_an_idempotency_record() {
+    const READ: &str = concat!(include_str!("../../src/wire/idempotency.lua"), "return {idempotency(ARGV[1])}");
+    with_redis(async |redis| {
+        let report = remembered("00ff", "2026-03-01T08:00:00.000Z").replace("what", "/lab");
+        for line in [remembered("00ff", "then"), report, ERASED.line()] {
+            let reply = redis.eval(READ, &[], vec![text(&line)]).await.unwrap();
+            let words: Vec<String> = reply.iter().filter_map(string).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let [hash, study, site, received_at, subject, topic] = *words.as_slice() else { panic!("{words:?}") };
+            let topic = topic.strip_prefix('/').map_or(Topic::Instrument(topic), Topic::Kind);
+            let content = (hash != "erased").then_some(Content { hash, subject, topic });
+            assert_eq!(IdempotencyRecord::read(&line), Some(IdempotencyRecord { study, site, received_at, content }));
+        }
+    });
+}
+
+#[test]
 fn the_door_says_what_became_of_each() {
     with_redis(async |redis| {
-        let facts = "A 1 then";
-        let mark = |hash: &str| format!("{hash} {facts} who what");
         let outcome = async |id: &str, hash: &str, flow: &str, revision: &str, amends: Option<&str>| {
-            let mark = mark(hash);
-            let mut one = submission(id, &mark, flow, 20);
+            let record = remembered(hash, "then");
+            let mut one = submission(id, &record, flow, 20);
             one.amends = amends.map(|id| Amends { id, subjects: "who" });
             let key = flow.split('|').next().unwrap();
             let mut outcomes = door(5, 3).enqueue(redis, key, revision, &[one]).await.unwrap();
             outcomes.pop().unwrap()
         };
-        let known = || format!("{facts} who what");
         assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Queued);
-        assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Duplicate(known()));
-        assert_eq!(outcome("a", "h2", "k|A|1", "", None).await, Enqueued::Conflict(known()));
+        assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Duplicate);
+        assert_eq!(outcome("a", "h2", "k|A|1", "", None).await, Enqueued::Conflict("then".to_owned()));
         assert_eq!(outcome("b", "h1", "k|A|1", "old", None).await, Enqueued::Stale);
         assert_eq!(outcome("b", "h1", "k|A|1", "", Some("x")).await, Enqueued::AmendsUnknown);
         assert_eq!(outcome("b", "h1", "k|A|1", "", Some("a")).await, Enqueued::Queued);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("a")).await, Enqueued::NotCurrent);
         let [at, actor, reason, tombstone] = [""; 4].map(str::to_owned);
         let erasure = Erasure { at, actor, reason, tombstone };
-        erasure::erase(redis, "e", facts, &erasure).await.unwrap();
+        erasure::erase(redis, "e", &ERASED, &erasure).await.unwrap();
         assert_eq!(outcome("e", "h1", "k|A|1", "", None).await, Enqueued::Gone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("e")).await, Enqueued::AmendsGone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", None).await, Enqueued::Queued);
