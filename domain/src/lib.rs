@@ -24,6 +24,8 @@ pub mod reading;
 pub mod report;
 pub mod rows;
 mod rule;
+#[cfg(feature = "schema")]
+mod schema;
 mod score;
 pub mod scrub;
 pub mod selection;

@@ -26,11 +26,12 @@ use change::Change;
 use domain::alert::routes::{Facts, Plan, Routes};
 use domain::alert::state::{Event, Ignored, State, Step};
 use domain::{Severity, Timestamp};
+use serde::Deserialize as _;
 use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
-use crate::wire::entry::Alert;
+use crate::wire::entry::{Alert, Happened};
 use crate::wire::queued::DispatchEntry;
 pub use figures::{BUCKETS_MS, attempted};
 pub use list::{Filter, Listed, counts, list};
@@ -69,16 +70,16 @@ pub struct Loaded {
     /// The beginning of its value in Redis; empty if it is not in Redis.
     expected: String,
     /// The latest entries of its history, from Redis; the store may lack them.
-    last: Vec<Value>,
+    last: Vec<Happened>,
     /// The entries after these, of steps that may not be written.
-    own: Vec<Value>,
+    own: Vec<Happened>,
 }
 
 impl Loaded {
     fn read(value: &Value, in_redis: bool) -> Option<Self> {
         let state = State::read(value)?;
         let expected = if in_redis { format!("{} ", state.revision()) } else { String::new() };
-        let last = value.get("last").and_then(Value::as_array).cloned().unwrap_or_default();
+        let last = value.get("last").and_then(|last| Vec::deserialize(last).ok()).unwrap_or_default();
         Some(Loaded { state, expected, last, own: Vec::new() })
     }
 

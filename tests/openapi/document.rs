@@ -47,11 +47,12 @@ pub(crate) fn document(components: Vec<Description>) -> Value {
         settings.definitions_path = SCHEMAS.trim_start_matches('#').trim_end_matches('/').to_owned().into();
         settings.meta_schema = None;
         settings.transforms.push(Box::new(RecursiveTransform(plain)));
+        settings.transforms.push(Box::new(RecursiveTransform(never_null)));
     });
     let answers = settings.clone().for_serialize();
     let mut shared = Shared {
         requests: settings.into_generator(),
-        answers: answers.with(|it| it.transforms.push(Box::new(RecursiveTransform(never_null)))).into_generator(),
+        answers: answers.with(|it| it.transforms.push(Box::new(RecursiveTransform(no_default)))).into_generator(),
         parameters: BTreeMap::new(),
         refusals: BTreeSet::new(),
         fhir: BTreeSet::new(),
@@ -170,7 +171,14 @@ fn plain(schema: &mut Schema) {
     }
 }
 
-/// A member of an answer that need not be there is not null where it is.
+/// The generators transform named schemas only.
+fn transformed(mut schema: Schema) -> Value {
+    RecursiveTransform(plain).transform(&mut schema);
+    RecursiveTransform(never_null).transform(&mut schema);
+    schema.to_value()
+}
+
+/// A member that need not be there is not null where it is, unless its form is `Nullable`.
 fn never_null(schema: &mut Schema) {
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let Some(members) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
@@ -179,6 +187,11 @@ fn never_null(schema: &mut Schema) {
             not_null(members);
         }
     }
+}
+
+/// The default of a member is for those who send it.
+fn no_default(schema: &mut Schema) {
+    schema.remove("default");
 }
 
 /// Takes null out of the types and choices of a schema.
@@ -246,17 +259,16 @@ fn roles(action: Option<Action>, scope: &str) -> Option<String> {
 impl Shared {
     /// The schema of what is sent.
     fn asked(&mut self, shape: Shape) -> Value {
-        let mut schema = shape(&mut self.requests);
-        RecursiveTransform(plain).transform(&mut schema);
-        schema.to_value()
+        transformed(shape(&mut self.requests))
     }
 
     /// The schema of what is answered.
     fn answered(&mut self, shape: Shape) -> Value {
-        let mut schema = shape(&mut self.answers);
-        RecursiveTransform(plain).transform(&mut schema);
-        RecursiveTransform(never_null).transform(&mut schema);
-        schema.to_value()
+        let mut schema = transformed(shape(&mut self.answers));
+        if let Ok(schema) = <&mut Schema>::try_from(&mut schema) {
+            RecursiveTransform(no_default).transform(schema);
+        }
+        schema
     }
 
     fn operation(&mut self, route: &Described, operation: Operation, mut examples: Value) -> Value {

@@ -12,22 +12,149 @@ use domain::scrub::{Own, Removed, scrub};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::{Error, clock, log};
-use serde_json::{Value, json};
+use serde::Serialize;
 use state::alerts::change::Change;
-use state::alerts::{self, Filter, Happening, Loaded};
+use state::alerts::{self, Filter, Happening};
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;
 use state::names;
 use state::subjects::pages::Cursor;
-use state::wire::entry::Alert;
+use state::wire::entry::{Alert, Delivery, Happened};
 
 use crate::config::Config;
 
 /// The longest note, characters, and the longest body, bytes.
 const LONGEST_NOTE: usize = 1000;
 const LARGEST: usize = 8 * 1024;
+
+/// A page of alerts.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct AlertPage<'a> {
+    alerts: Vec<ListedAlert<'a>>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
+}
+
+/// An alert of a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ListedAlert<'a> {
+    alert_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
+    severity: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Phase"))]
+    state: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    /// When the submission came in, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    received_at: String,
+}
+
+impl<'a> ListedAlert<'a> {
+    fn of(alert: &'a alerts::Listed) -> Self {
+        ListedAlert {
+            alert_id: &alert.id,
+            severity: &alert.severity,
+            state: &alert.phase,
+            study_id: &alert.study,
+            site_id: &alert.site,
+            received_at: Timestamp::from_millis(alert.at_ms).rfc3339(),
+        }
+    }
+}
+
+/// An alert with its deliveries and the actions on it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct AlertShown<'a> {
+    alert_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
+    severity: &'a str,
+    /// `queued`: it is stored, but not raised yet.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = STATES)))]
+    state: &'a str,
+    /// Why it is suppressed or dead.
+    reason_of_state: Option<&'a str>,
+    submission_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    /// The patient's pseudonym in this study.
+    subject: &'a str,
+    /// The instrument, or the kind of report.
+    instrument: &'a str,
+    rule: &'a str,
+    /// Names the text that a message shows.
+    text_key: &'a str,
+    /// The reason in words.
+    reason: &'a str,
+    /// When the submission came in, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    received_at: &'a str,
+    /// How often it was opened again.
+    opening: u32,
+    /// When the first receiver took it.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    delivered_at: Option<String>,
+    /// When something is due next.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    next_at: Option<String>,
+    /// The alert with whose message it is grouped.
+    leader: Option<&'a str>,
+    deliveries: Vec<Delivery>,
+    history: Vec<Happened>,
+}
+
+/// The states of an alert that is shown.
+#[cfg(feature = "schema")]
+const STATES: [&str; 8] = ["queued", "suppressed", "grouped", "open", "delivered", "dead", "acknowledged", "resolved"];
+
+/// The answer to an action: the action, its author and its time.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Acted<'a> {
+    alert_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Phase"))]
+    state: &'static str,
+    /// Whether this request did it.
+    changed: bool,
+    /// The id of a key, or `link:` and the receiver whose link it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    at: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<&'a str>,
+}
+
+impl<'a> Acted<'a> {
+    /// The answer for an alert in this state, whose history has this entry.
+    pub(crate) fn new(id: &'a str, state: &State, entry: Option<&'a Happened>, changed: bool) -> Self {
+        Acted {
+            alert_id: id,
+            state: state.phase().as_str(),
+            changed,
+            by: entry.and_then(|entry| entry.by.as_deref()),
+            at: entry.map(|entry| entry.at.as_str()),
+            note: entry.and_then(|entry| entry.note.as_deref()),
+        }
+    }
+}
 
 /// A page of alerts, the newest first.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
@@ -54,19 +181,9 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
             alerts::list(&config.redis, &filter, cursor.as_ref(), limit).await.map_err(|error| unavailable(&error))?;
     }
     let (listed, next) = page;
-    let one = |alert: &alerts::Listed| {
-        json!({
-            "alertId": alert.id,
-            "severity": alert.severity,
-            "state": alert.phase,
-            "studyId": alert.study,
-            "siteId": alert.site,
-            "receivedAt": Timestamp::from_millis(alert.at_ms).rfc3339(),
-        })
-    };
-    let listed: Vec<Value> = listed.iter().map(one).collect();
-    let document = json!({"alerts": listed, "cursor": next.as_ref().map(Cursor::show), "more": next.is_some()});
-    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+    let alerts = listed.iter().map(ListedAlert::of).collect();
+    let page = AlertPage { alerts, cursor: next.as_ref().map(Cursor::show), more: next.is_some() };
+    Ok(Reply::json(200, &page).header("cache-control", "no-store"))
 }
 
 /// Shows an alert, with its deliveries and the actions on it.
@@ -79,8 +196,17 @@ pub(crate) async fn show(
     Query::none(&incoming.query)?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
-    let found = alerts::load(&config.redis, &store, id).await.map_err(|error| unavailable(&error))?;
-    let document = shown(&store, &alert, found.as_ref()).await.map_err(|error| unavailable(&error))?;
+    let shown = async {
+        let found = alerts::load(&config.redis, &store, id).await?;
+        let (mut deliveries, mut history) = (Vec::new(), Vec::new());
+        if let Some(found) = &found {
+            deliveries = alerts::deliveries(&store, &found.state).await?;
+            history = alerts::history(&store, found).await?;
+        }
+        Ok::<_, Error>((found, deliveries, history))
+    };
+    let (found, deliveries, history) = shown.await.map_err(|error| unavailable(&error))?;
+    let document = AlertShown::new(&alert, found.as_ref().map(|found| &found.state), deliveries, history);
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
@@ -133,19 +259,8 @@ async fn done(
         Some(_) => return conflict("the alert changed meanwhile, look at it again"),
     }
     let history = alerts::history(store, &found).await.map_err(|error| unavailable(&error))?;
-    let entry = history.into_iter().rev().find(|entry| entry.get("what").and_then(Value::as_str) == Some(what));
-    Ok(Reply::json(200, &acted(&alert.alert_id, &found.state, entry.as_ref(), ignored.is_none())))
-}
-
-/// The answer to an action: the action, its author and its time.
-pub(crate) fn acted(id: &str, state: &State, entry: Option<&Value>, now: bool) -> Value {
-    let mut document = json!({"alertId": id, "state": state.phase().as_str(), "changed": now});
-    if let Some(members) = document.as_object_mut() {
-        for member in ["by", "at", "note"] {
-            members.extend(entry.and_then(|entry| Some((member.to_owned(), entry.get(member)?.clone()))));
-        }
-    }
-    document
+    let entry = history.iter().rev().find(|entry| entry.what == what);
+    Ok(Reply::json(200, &Acted::new(&alert.alert_id, &found.state, entry, ignored.is_none())))
 }
 
 /// An alert that the key covers.
@@ -157,41 +272,36 @@ async fn covered(store: &Store, principal: &Principal, id: &str) -> Result<Alert
     alert.filter(|alert| principal.covers(&alert.study_id, &alert.site_id)).ok_or_else(Problem::not_found)
 }
 
-async fn shown(store: &Store, alert: &Alert, found: Option<&Loaded>) -> Result<Value, Error> {
-    let (mut deliveries, mut history) = (Vec::new(), Vec::new());
-    if let Some(found) = found {
-        deliveries = alerts::deliveries(store, &found.state).await?;
-        history = alerts::history(store, found).await?;
-    }
-    let state = found.map(|found| &found.state);
-    let phase = state.map(State::phase);
-    let time = |at: Timestamp| Value::from(at.rfc3339());
-    let next = state.and_then(|state| state.due().into_iter().map(|due| due.at).min());
-    Ok(json!({
-        "alertId": alert.alert_id,
-        // The alert is stored, but not raised yet.
-        "state": phase.map_or("queued", Phase::as_str),
-        "reasonOfState": phase.and_then(Phase::reason),
-        "severity": alert.severity,
-        "submissionId": alert.submission_id,
-        "studyId": alert.study_id,
-        "siteId": alert.site_id,
-        "subject": alert.subject,
-        "instrument": alert.instrument,
-        "rule": alert.rule,
-        "textKey": alert.text_key,
-        "reason": alert.reason,
-        "receivedAt": alert.received_at,
-        "opening": state.map_or(0, State::opening),
-        "deliveredAt": state.and_then(State::delivered_at).map(time),
-        "nextAt": next.map(time),
-        "leader": phase.and_then(|phase| match phase {
-            Phase::Grouped { leader } => Some(leader.as_str()),
+impl<'a> AlertShown<'a> {
+    fn new(alert: &'a Alert, state: Option<&'a State>, deliveries: Vec<Delivery>, history: Vec<Happened>) -> Self {
+        let phase = state.map(State::phase);
+        let next = state.and_then(|state| state.due().into_iter().map(|due| due.at).min());
+        let leader = match phase {
+            Some(Phase::Grouped { leader }) => Some(leader.as_str()),
             _ => None,
-        }),
-        "deliveries": deliveries,
-        "history": history,
-    }))
+        };
+        AlertShown {
+            alert_id: &alert.alert_id,
+            severity: &alert.severity,
+            state: phase.map_or("queued", Phase::as_str),
+            reason_of_state: phase.and_then(Phase::reason),
+            submission_id: &alert.submission_id,
+            study_id: &alert.study_id,
+            site_id: &alert.site_id,
+            subject: &alert.subject,
+            instrument: &alert.instrument,
+            rule: &alert.rule,
+            text_key: &alert.text_key,
+            reason: &alert.reason,
+            received_at: &alert.received_at,
+            opening: state.map_or(0, State::opening),
+            delivered_at: state.and_then(State::delivered_at).map(Timestamp::rfc3339),
+            next_at: next.map(Timestamp::rfc3339),
+            leader,
+            deliveries,
+            history,
+        }
+    }
 }
 
 /// Reads the note of an action: `{"note"?}`, or no body. Removes text that identifies a patient.

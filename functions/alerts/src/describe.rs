@@ -5,17 +5,19 @@
 use schemars::{JsonSchema, json_schema};
 use state::edge::describe::*;
 
+use crate::alerts::{Acted, AlertPage, AlertShown};
+use crate::links::LinkPage;
+use crate::silences::{Matchers, SilenceEnded, SilenceShown, Silences};
+
 /// The API of this component.
 pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[include_str!("../openapi/schemas.json")],
+        written: &[],
     }
 }
-
-state::written! { Acted AlertPage AlertShown LinkPage NewSilence Note Silence SilenceEnded Silences }
 
 /// The silence.
 const SILENCE_LOCATION: Header = Header {
@@ -25,15 +27,46 @@ const SILENCE_LOCATION: Header = Header {
     shape: |_| json_schema!({"type": "string", "pattern": "^/v1/silences/[0-9a-f]{32}$"}),
 };
 
+/// A note about an action.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    #[schemars(with = "Nullable<NoteText>")]
+    note: Option<String>,
+}
+
+/// The text of a note.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct NoteText(#[schemars(length(min = 1, max = 1000))] String);
+
+/// A silence to begin.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewSilence {
+    matchers: Matchers,
+    /// Now, if it is not said.
+    #[schemars(with = "Option<Time>")]
+    start: Option<String>,
+    /// Or `minutes`.
+    #[schemars(with = "Option<Time>")]
+    end: Option<String>,
+    /// In place of `end`.
+    #[schemars(range(min = 1, max = 43200))]
+    minutes: Option<u16>,
+    #[schemars(length(max = 1000))]
+    comment: String,
+    /// Whether critical alerts are not sent either.
+    critical: Option<bool>,
+}
+
 /// The query of a list of alerts.
 #[derive(JsonSchema)]
 struct AlertQuery {
     /// Those in this state.
-    #[schemars(extend("enum" = ["suppressed", "grouped", "open", "delivered", "dead", "acknowledged", "resolved"]))]
-    state: Option<String>,
+    state: Option<domain::alert::state::Phase>,
     /// Those this bad.
-    #[schemars(extend("enum" = ["critical", "high", "moderate", "info"]))]
-    severity: Option<String>,
+    severity: Option<domain::Severity>,
     /// Those of this study.
     #[schemars(with = "Option<Name>")]
     study: Option<String>,
@@ -55,7 +88,7 @@ fn operations() -> Vec<Operation> {
                 not be the last: there is more as long as there is a cursor.",
             )
             .query::<AlertQuery>()
-            .gives::<AlertPage>(200, "A page.")
+            .gives::<AlertPage<'_>>(200, "A page.")
             .with(NO_STORE),
         Operation::new(
             "GET",
@@ -64,7 +97,7 @@ fn operations() -> Vec<Operation> {
             Tag::Results,
             "An alert with its deliveries and history",
         )
-        .gives::<AlertShown>(200, "The alert.")
+        .gives::<AlertShown<'_>>(200, "The alert.")
         .with(NO_STORE)
         .refuses(&[Refusal::Invalid]),
         Operation::new(
@@ -79,7 +112,7 @@ fn operations() -> Vec<Operation> {
                 identifies a patient is taken out of the note.",
         )
         .may_take::<Note>("At most 8 KiB; none is fine.")
-        .gives::<Acted>(200, "What was done, by whom and when.")
+        .gives::<Acted<'_>>(200, "What was done, by whom and when.")
         .refuses(&[Refusal::AlertConflict]),
         Operation::new(
             "POST",
@@ -93,7 +126,7 @@ fn operations() -> Vec<Operation> {
                 taken out of the note.",
         )
         .may_take::<Note>("At most 8 KiB; none is fine.")
-        .gives::<Acted>(200, "What was done, by whom and when.")
+        .gives::<Acted<'_>>(200, "What was done, by whom and when.")
         .refuses(&[Refusal::AlertConflict]),
         Operation::new("POST", "/v1/alerts/{alert}/reopen", "reopenAlert", Tag::Results, "Open an alert again")
             .about(
@@ -102,7 +135,7 @@ fn operations() -> Vec<Operation> {
                 taken out of the note.",
             )
             .may_take::<Note>("At most 8 KiB; none is fine.")
-            .gives::<Acted>(200, "What was done, by whom and when.")
+            .gives::<Acted<'_>>(200, "What was done, by whom and when.")
             .refuses(&[Refusal::AlertConflict]),
         Operation::new(
             "GET",
@@ -115,7 +148,7 @@ fn operations() -> Vec<Operation> {
             "No more of the patient than the message told, as often as it is asked for. The token is the key. \
                 An `Accept` that prefers text/html gets every answer as a page, in the language of the message.",
         )
-        .gives::<LinkPage>(200, "The alert.")
+        .gives::<LinkPage<'_>>(200, "The alert.")
         .or::<Text>("text/html")
         .with(NO_STORE)
         .refuses(&[Refusal::AlertConflict, Refusal::Invalid]),
@@ -131,7 +164,7 @@ fn operations() -> Vec<Operation> {
                 token is the key. The form of the page sends no fields.",
         )
         .may_take::<Note>("At most 8 KiB; none is fine.")
-        .gives::<Acted>(200, "It is acknowledged, by this or by somebody before.")
+        .gives::<Acted<'_>>(200, "It is acknowledged, by this or by somebody before.")
         .or::<Text>("text/html")
         .with(NO_STORE)
         .refuses(&[Refusal::AlertConflict]),
@@ -153,13 +186,13 @@ fn operations() -> Vec<Operation> {
         .scope("; a key that does not cover all must name its study and site among the matchers")
         .header(&CHANGE_REASON)
         .takes::<NewSilence>("At most 16 KiB.")
-        .gives::<Silence>(201, "It is in force.")
+        .gives::<SilenceShown>(201, "It is in force.")
         .with(SILENCE_LOCATION)
         .refuses(&[Refusal::AlertConflict]),
         Operation::new("DELETE", "/v1/silences/{silence}", "endSilence", Tag::Operations, "End a silence")
             .scope("; a key that does not cover all ends those about its study and site alone")
             .header(&CHANGE_REASON)
-            .gives::<SilenceEnded>(200, "It is over.")
+            .gives::<SilenceEnded<'_>>(200, "It is over.")
             .refuses(&[Refusal::Invalid]),
     ]
 }

@@ -15,16 +15,18 @@ use platform::http::{Incoming, Reply, accept};
 use platform::kv::Store;
 use platform::redis::text;
 use platform::{clock, log};
-use serde_json::{Value, json};
+use serde::Serialize;
 use state::alerts::change::Change;
 use state::alerts::{self, Happening, Loaded, facts_of, plan_of};
+#[cfg(feature = "schema")]
+use state::edge::describe::Time;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;
 use state::names;
-use state::wire::entry::Alert;
+use state::wire::entry::{Alert, Happened};
 
-use crate::alerts::{acted, note};
+use crate::alerts::{Acted, note};
 use crate::config::Config;
 
 /// The prefix of every link.
@@ -62,6 +64,26 @@ struct Link {
     found: Loaded,
 }
 
+/// The alert that a link is about.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct LinkPage<'a> {
+    alert_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
+    severity: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Phase"))]
+    state: &'static str,
+    /// When the submission came in, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    received_at: &'a str,
+    /// When the link expires.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    expires_at: String,
+    /// Whether the link acknowledged already.
+    used: bool,
+}
+
 /// Why a link does not acknowledge.
 enum Refused {
     Link(Refusal),
@@ -82,14 +104,29 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, token: &str) -> 
     if let Some(language) = language {
         return link.page(config, language, done.as_ref().map(|_| ())).await;
     }
-    let document = match done {
-        Ok(Some(document)) => document,
-        Ok(None) => link.document(config).await?,
+    let reply = match done {
+        Ok(Some(acknowledged)) => acknowledged.reply(&link),
+        Ok(None) => Reply::json(200, &link.document(config).await?),
         Err(refused) => return Err(refused.into()),
     };
     // The address is a secret: no cache stores it, and no linked page sees it as a referrer.
-    let reply = Reply::json(200, &document).header("cache-control", "no-store");
+    let reply = reply.header("cache-control", "no-store");
     Ok(reply.header("referrer-policy", "no-referrer").header("vary", "accept, accept-language"))
+}
+
+/// An acknowledgement: its entry in the history, and whether this request made it.
+struct Acknowledged {
+    entry: Option<Happened>,
+    changed: bool,
+}
+
+impl Acknowledged {
+    /// The answer. It leaves out the note, which may be somebody else's.
+    fn reply(&self, link: &Link) -> Reply {
+        let mut acted = Acted::new(&link.alert.alert_id, &link.found.state, self.entry.as_ref(), self.changed);
+        acted.note = None;
+        Reply::json(200, &acted)
+    }
 }
 
 impl From<Refused> for Problem {
@@ -115,22 +152,26 @@ impl Link {
     }
 
     /// The alert as JSON, as far as the link may show it.
-    async fn document(&self, config: &Config) -> Result<Value, Problem> {
+    async fn document(&self, config: &Config) -> Result<LinkPage<'_>, Problem> {
         let mark = config.redis.command("EXISTS", vec![text(names::link_used(self.grant.use_key()))]).await;
         let mark = mark.map_err(|error| unavailable(&error))?;
         let used = matches!(mark.first(), Some(spin_sdk::redis::RedisResult::Int64(1)));
-        Ok(json!({
-            "alertId": self.alert.alert_id,
-            "severity": self.alert.severity,
-            "state": self.found.state.phase().as_str(),
-            "receivedAt": self.alert.received_at,
-            "expiresAt": self.grant.expires.rfc3339(),
-            "used": used,
-        }))
+        Ok(LinkPage {
+            alert_id: &self.alert.alert_id,
+            severity: &self.alert.severity,
+            state: self.found.state.phase().as_str(),
+            received_at: &self.alert.received_at,
+            expires_at: self.grant.expires.rfc3339(),
+            used,
+        })
     }
 
     /// Acknowledges. Returns who acknowledged: this can be somebody else who was faster.
-    async fn acknowledge(&mut self, config: &Config, note: Option<&str>) -> Result<Result<Value, Refused>, Problem> {
+    async fn acknowledge(
+        &mut self,
+        config: &Config,
+        note: Option<&str>,
+    ) -> Result<Result<Acknowledged, Refused>, Problem> {
         let routes = config.routes().await.map_err(|error| unavailable(&error))?;
         let now = clock::now();
         let by = format!("link:{}", self.grant.receiver);
@@ -154,7 +195,7 @@ impl Link {
                 line.outcome("acknowledged").write();
             }
             Some(Ignored::AlreadyAcknowledged) => {
-                let own = entry.as_ref().and_then(|entry| entry.get("by")).and_then(Value::as_str) == Some(&by);
+                let own = entry.as_ref().and_then(|entry| entry.by.as_ref()) == Some(&by);
                 // Somebody else acknowledged first: nothing is left to do, and the answer says who it was.
                 if let Err(refusal) = self.grant.check(self.found.state.opening(), own, clock::now()) {
                     return Ok(Err(Refused::Link(refusal)));
@@ -162,18 +203,13 @@ impl Link {
             }
             Some(_) => return Ok(Err(Refused::Resolved)),
         }
-        let mut document = acted(&self.alert.alert_id, &self.found.state, entry.as_ref(), ignored.is_none());
-        if let Some(members) = document.as_object_mut() {
-            members.remove("note");
-        }
-        Ok(Ok(document))
+        Ok(Ok(Acknowledged { entry, changed: ignored.is_none() }))
     }
 
     /// The last entry of the history with this action.
-    async fn entry(&self, what: &str) -> Result<Option<Value>, Problem> {
+    async fn entry(&self, what: &str) -> Result<Option<Happened>, Problem> {
         let history = alerts::history(&self.store, &self.found).await.map_err(|error| unavailable(&error))?;
-        let says = |entry: &Value| entry.get("what").and_then(Value::as_str) == Some(what);
-        Ok(history.into_iter().rev().find(says))
+        Ok(history.into_iter().rev().find(|entry| entry.what == what))
     }
 
     /// The page of the alert. If the alert is acknowledged or closed, the page says by whom, even if the link is no
@@ -203,8 +239,8 @@ impl Link {
             reason: told.reason.then_some(&alert.reason),
             id: &alert.alert_id,
         };
-        let text = |member: &str| entry.as_ref().and_then(|entry| entry.get(member)).and_then(Value::as_str);
-        let who = text("by").map(|by| Done { by: by.strip_prefix("link:").ok_or(by), at: time(offset, text("at")) });
+        let by = entry.as_ref().and_then(|entry| Some((entry.by.as_deref()?, entry.at.as_str())));
+        let who = by.map(|(by, at)| Done { by: by.strip_prefix("link:").ok_or(by), at: time(offset, Some(at)) });
         let page = match phase {
             Phase::Acknowledged => Page::Acknowledged(about, who),
             Phase::Resolved => Page::Resolved(about, who),

@@ -11,9 +11,12 @@ use domain::{Code, Finding, Timestamp};
 use platform::clock;
 use platform::digest::hex;
 use platform::http::{Incoming, Reply};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use state::alerts::silences::{DOCUMENT, read, state};
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
@@ -43,21 +46,88 @@ fn has(principal: &Principal, silence: &Value) -> bool {
     Silence::read(silence).is_ok_and(|silence| has_silence(principal, &silence))
 }
 
-fn shown(silence: &Value) -> Value {
-    let mut shown = silence.clone();
-    if let (Some(members), Ok(read)) = (shown.as_object_mut(), Silence::read(silence)) {
-        members.insert("state".to_owned(), state(&read, clock::now()).into());
-        members.insert("critical".to_owned(), read.critical.into());
-    }
-    shown
+/// A silence that is shown.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Silence"))]
+pub(crate) struct SilenceShown {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    id: String,
+    matchers: Matchers,
+    /// The first moment at which it applies.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    start: String,
+    /// The first moment at which it no longer applies.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    end: String,
+    /// The id of the key that made it.
+    author: String,
+    comment: String,
+    /// Whether critical alerts are not sent either.
+    #[serde(default)]
+    critical: bool,
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["pending", "active", "ended"])))]
+    state: String,
+}
+
+/// The alerts that a silence is about: of each property that is named, one of these values.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(inline, deny_unknown_fields, extend("minProperties" = 1))
+)]
+pub(crate) struct Matchers {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    study: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    site: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    severity: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    instrument: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    rule: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    subject: Option<Vec<String>>,
+}
+
+/// All silences that the key covers.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Silences {
+    silences: Vec<SilenceShown>,
+}
+
+/// A silence that was ended.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct SilenceEnded<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "ended")))]
+    state: &'static str,
+}
+
+/// A silence of the document as it is shown; none if it cannot be read.
+fn shown(silence: &Value) -> Option<SilenceShown> {
+    let read = Silence::read(silence).ok()?;
+    let shown = SilenceShown::deserialize(silence).ok()?;
+    Some(SilenceShown { state: state(&read, clock::now()).to_owned(), ..shown })
 }
 
 /// The silences that the key covers.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let (silences, _) = read(&config.redis).await.map_err(|error| unavailable(&error))?;
-    let shown: Vec<Value> = silences.iter().filter(|it| has(principal, it)).map(shown).collect();
-    Ok(Reply::json(200, &json!({"silences": shown})))
+    let silences = silences.iter().filter(|it| has(principal, it)).filter_map(shown).collect();
+    Ok(Reply::json(200, &Silences { silences }))
 }
 
 /// Creates a silence.
@@ -140,7 +210,7 @@ pub(crate) async fn end(
         if silences.len() == before { Err(Problem::not_found()) } else { Ok(()) }
     })
     .await?;
-    Ok(Reply::json(200, &json!({"id": id, "state": "ended"})))
+    Ok(Reply::json(200, &SilenceEnded { id, state: "ended" }))
 }
 
 /// How often a change is retried after a concurrent change.

@@ -1,6 +1,10 @@
 //! How this component's routes are described.
 
+use schemars::json_schema;
 use state::edge::describe::*;
+
+use crate::drain::Round;
+use crate::health::{Health, Readiness};
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -8,11 +12,9 @@ pub fn describe() -> Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[include_str!("../openapi/schemas.json")],
+        written: &[],
     }
 }
-
-state::written! { Health OpenApi Readiness Round }
 
 fn operations() -> Vec<Operation> {
     vec![
@@ -35,12 +37,19 @@ fn operations() -> Vec<Operation> {
                 replica. A wrong variable is named with its component and its rule.",
             )
             .timeout(None)
-            .gives::<Readiness>(200, "All is well.")
-            .gives::<Readiness>(503, "Something is missing.")
+            .gives::<Readiness<'_>>(200, "All is well.")
+            .gives::<Readiness<'_>>(503, "Something is missing.")
             .probe("probeReadiness"),
         Operation::new("GET", "/openapi.json", "showDescription", Tag::Operations, "This description")
             .timeout(None)
-            .gives::<OpenApi>(200, "This description.")
+            .gives_media(
+                200,
+                "This description.",
+                &[("application/json", |_| {
+                    let properties = serde_json::json!({"openapi": {"const": "3.1.0"}, "paths": {"type": "object"}});
+                    json_schema!({"type": "object", "required": ["openapi", "paths"], "properties": properties})
+                })],
+            )
             .probe("probeDescription"),
     ]
 }

@@ -6,10 +6,24 @@
 
 use platform::Error;
 use platform::http::Reply;
-use serde_json::json;
+use serde::Serialize;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use workers::{clock, dispatch, score};
+
+/// What a round did.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Round {
+    /// Entries that were moved because they were due.
+    due: usize,
+    /// Alerts that should have moved and did not.
+    overdue: usize,
+    /// Submissions that were scored.
+    scored: usize,
+    /// Deliveries that were attempted.
+    dispatched: usize,
+}
 
 /// One round.
 pub(crate) async fn answer() -> Result<Reply, Problem> {
@@ -20,6 +34,5 @@ async fn round() -> Result<Reply, Error> {
     let round = clock::Clock::load().await?.round(None).await?;
     let scored = score::drain(score::BUDGET).await?;
     let dispatched = dispatch::drain(dispatch::Until::Budget).await?;
-    let (due, overdue) = (round.moved, round.overdue);
-    Ok(Reply::json(200, &json!({"due": due, "overdue": overdue, "scored": scored, "dispatched": dispatched})))
+    Ok(Reply::json(200, &Round { due: round.moved, overdue: round.overdue, scored, dispatched }))
 }

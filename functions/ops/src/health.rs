@@ -16,7 +16,7 @@ use platform::kv::Store;
 use platform::redis::{Redis, text};
 use platform::variables::Faults;
 use platform::{Error, clock, log};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use spin_sdk::redis::RedisResult;
 use state::health::check::{self, Unsound};
 use state::health::self_check;
@@ -58,18 +58,43 @@ impl Check {
         Check { name: "variables", fault, unsound }
     }
 
-    fn shown(&self) -> Value {
-        let mut shown = Map::new();
-        shown.insert("name".to_owned(), self.name.into());
-        shown.insert("ok".to_owned(), self.fault.is_none().into());
-        if let Some(fault) = &self.fault {
-            shown.insert("detail".to_owned(), fault.as_ref().into());
-        }
-        if !self.unsound.is_empty() {
-            shown.insert("faults".to_owned(), json!(self.unsound));
-        }
-        Value::Object(shown)
+    fn shown(&self) -> Checked<'_> {
+        let (detail, ok) = (self.fault.as_deref(), self.fault.is_none());
+        Checked { name: self.name, ok, detail, faults: &self.unsound }
     }
+}
+
+/// The answer of the liveness probe.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Health {
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "ok")))]
+    pub(crate) status: &'static str,
+}
+
+/// Whether the promise can be kept, check by check.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Readiness<'a> {
+    /// Whether all checks pass.
+    ready: bool,
+    checks: Vec<Checked<'a>>,
+}
+
+/// One check.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Checked<'a> {
+    name: &'a str,
+    /// Whether it passes.
+    ok: bool,
+    /// Why it does not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    /// What is wrong with variables: of the check "variables" only. Never a value.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Unsound>"))]
+    faults: &'a BTreeSet<Unsound>,
 }
 
 /// Answers 200 if all checks pass, else 503 with the failed checks.
@@ -96,8 +121,8 @@ pub(crate) async fn unready(own: Faults) -> Reply {
 
 fn answer(checks: &[Check]) -> Reply {
     let ready = checks.iter().all(|check| check.fault.is_none());
-    let checks: Vec<Value> = checks.iter().map(Check::shown).collect();
-    Reply::json(if ready { 200 } else { 503 }, &json!({"ready": ready, "checks": checks}))
+    let checks = checks.iter().map(Check::shown).collect();
+    Reply::json(if ready { 200 } else { 503 }, &Readiness { ready, checks })
 }
 
 async fn check(config: &Config) -> Vec<Check> {

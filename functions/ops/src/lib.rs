@@ -12,7 +12,6 @@ mod openapi;
 #[cfg(feature = "schema")]
 pub use describe::describe;
 use platform::http::{Incoming, Reply};
-use serde_json::json;
 use state::edge::auth::Action;
 use state::edge::problem::Problem;
 use state::edge::serve::{Component as _, Described, Route, described, serve};
@@ -25,7 +24,7 @@ state::asked!("ops", config::check);
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("POST", "/v1/ops/drain", Action::Operate, |_| Box::pin(drain::answer())),
-    Route::open("GET", "/healthz", |_, _| Box::pin(async { Ok(Reply::json(200, &json!({"status": "ok"}))) })),
+    Route::open("GET", "/healthz", |_, _| Box::pin(async { Ok(Reply::json(200, &health::Health { status: "ok" })) })),
     Route::open("GET", "/readyz", |_, _| Box::pin(ready())),
     Route::open("GET", "/openapi.json", |_, _| Box::pin(async { openapi::document() })),
 ];

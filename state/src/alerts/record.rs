@@ -14,7 +14,7 @@ use super::{Loaded, figures};
 use crate::names::{self, Queue};
 use crate::queue::BELL;
 use crate::queue::holder::Holder;
-use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Work};
+use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Happened, Work};
 use crate::wire::queued::DispatchEntry;
 
 /// How long Redis keeps a final state, seconds.
@@ -29,48 +29,40 @@ pub enum Reserve<'a> {
     By(&'a Holder),
 }
 
-/// An entry of the history as JSON.
-pub(super) fn entry(entry: &Entry) -> Value {
-    let mut value = json!({
-        "n": entry.number, "at": entry.at.rfc3339(), "what": entry.what, "state": entry.phase, "told": entry.told,
-    });
-    let members = [
-        ("receiver", &entry.receiver),
-        ("reason", &entry.reason.map(str::to_owned)),
-        ("by", &entry.by),
-        ("note", &entry.note),
-    ];
-    if let Some(object) = value.as_object_mut() {
-        let given = members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?.into())));
-        object.extend(given);
+/// An entry of the history as it is stored.
+pub(super) fn entry(entry: &Entry) -> Happened {
+    Happened {
+        n: entry.number,
+        at: entry.at.rfc3339(),
+        what: entry.what.to_owned(),
+        state: entry.phase.to_owned(),
+        told: entry.told.clone(),
+        receiver: entry.receiver.clone(),
+        reason: entry.reason.map(str::to_owned),
+        by: entry.by.clone(),
+        note: entry.note.clone(),
     }
-    value
 }
 
-/// The number of an entry.
-fn number(entry: &Value) -> Option<u32> {
-    entry.get("n").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())
-}
-
-/// The entries of an alert's history: `{"n", "at", "what", "state", "told", "receiver"?, "reason"?, "by"?, "note"?}`.
+/// The entries of an alert's history.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn history(store: &Store, found: &Loaded) -> Result<Vec<Value>, Error> {
+pub async fn history(store: &Store, found: &Loaded) -> Result<Vec<Happened>, Error> {
     let (state, mut entries) = (&found.state, Vec::new());
     for n in 0..state.entries() {
-        match found.last.iter().chain(&found.own).find(|entry| number(entry) == Some(n)) {
+        match found.last.iter().chain(&found.own).find(|entry| entry.n == n) {
             Some(entry) => entries.push(entry.clone()),
-            None => entries.extend(store.get::<Value>(&names::alert_history(state.alert(), n)).await?),
+            None => entries.extend(store.get::<Happened>(&names::alert_history(state.alert(), n)).await?),
         }
     }
     Ok(entries)
 }
 
-fn value_of(state: &State, last: &[Value]) -> Value {
+fn value_of(state: &State, last: &[Happened]) -> Value {
     let mut value = state.write();
     if let Some(object) = value.as_object_mut() {
-        object.insert("last".to_owned(), last.into());
+        object.insert("last".to_owned(), json!(last));
     }
     value
 }
@@ -96,15 +88,13 @@ pub(super) fn stepped(
     batch: &mut Batch,
 ) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), found.expected.clone());
-    let mut last: Vec<Value> = found.own.iter().cloned().chain(step.entry.iter().map(entry)).collect();
+    let mut last: Vec<Happened> = found.own.iter().cloned().chain(step.entry.iter().map(entry)).collect();
     if last.is_empty() {
         last.clone_from(&found.last);
     } else {
         // These entries are known to be written, and the next state carries newer ones.
         for entry in &found.last {
-            if let Some(number) = number(entry) {
-                batch.put(names::alert_history(&alert.alert_id, number), entry)?;
-            }
+            batch.put(names::alert_history(&alert.alert_id, entry.n), entry)?;
         }
     }
     written(alert, Some(found), step, &last, taken, now, change, batch)
@@ -120,7 +110,7 @@ pub(super) fn raised(
     batch: &mut Batch,
 ) -> Result<(), Error> {
     change.only_if(names::alert_state(&alert.alert_id), "");
-    let last: Vec<Value> = step.entry.iter().map(entry).collect();
+    let last: Vec<Happened> = step.entry.iter().map(entry).collect();
     written(alert, None, step, &last, taken, now, change, batch)
 }
 
@@ -129,7 +119,7 @@ fn written(
     alert: &Alert,
     before: Option<&Loaded>,
     step: &Step,
-    last: &[Value],
+    last: &[Happened],
     taken: Reserve<'_>,
     now: Timestamp,
     change: &mut Change,
@@ -175,7 +165,7 @@ pub(super) fn due(alert: &Alert, work: &Owed) -> Due {
     Due { alert_id: alert.alert_id.clone(), submission_id: alert.submission_id.clone(), work: work.clone().into() }
 }
 
-fn keep(state: &State, last: &[Value], change: &mut Change) {
+fn keep(state: &State, last: &[Happened], change: &mut Change) {
     let (key, value) = (names::alert_state(state.alert()), format!("{} {}", state.revision(), value_of(state, last)));
     match rests(state) {
         true => change.command(["SET", &key, &value, "EX", KEPT_SECONDS]),

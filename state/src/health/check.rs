@@ -112,13 +112,14 @@ macro_rules! asked {
 
 /// An obstacle to readiness.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "VariableFault"))]
 pub struct Unsound {
     /// The component.
     pub component: String,
-    /// The variable; none if the component did not answer.
+    /// Absent where the component has not answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
-    /// The rule that is broken.
+    /// What must be, without the value.
     pub rule: String,
 }
 

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::alert::retry::{Failing, Failure};
 use domain::alert::state;
 use domain::{Reason, ScoreValue};
 use serde::de::IgnoredAny;
@@ -16,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::names;
+pub use crate::wire::delivery::{Attempt, Attempts, Delivery, Happened, failing};
 use crate::wire::evaluation::Evaluation;
 
 /// A submission on its way from the door to the scorer.
@@ -369,88 +369,4 @@ pub struct DeadAlert {
     /// The receiver that was given up; none if the alert has no receiver at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver: Option<String>,
-}
-
-/// One attempt to deliver an alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// When it began, RFC 3339 in UTC.
-    pub at: String,
-    /// How long it took, milliseconds.
-    pub took_ms: u64,
-    /// `delivered`, `answered`, or why there was no answer.
-    pub outcome: String,
-    /// The meaning of a failure: `not-found`, `server-error`, `rejected-by-receiver` and so on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The HTTP status, if there was an answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The beginning of the answer, at most 1 KiB.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub answer: String,
-    /// When the next attempt was planned, RFC 3339 in UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_at: Option<String>,
-}
-
-/// The attempts to deliver an alert to one receiver, at `alert/<id>/delivery/<receiver>`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempts {
-    /// How many attempts were made before the ones that are kept.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub earlier: usize,
-    /// The last of them.
-    pub attempts: Vec<Attempt>,
-}
-
-/// The most attempts kept per delivery: more than any schedule has.
-const MOST_ATTEMPTS: usize = 500;
-
-/// How the last attempts failed, if all failed in the same way.
-pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
-    let reasons = attempts.iter().rev().map(|attempt| attempt.reason.as_deref().and_then(Failure::parse));
-    let because = reasons.clone().next()??;
-    let times = reasons.take_while(|reason| *reason == Some(because)).count();
-    Some(Failing { because, times: u32::try_from(times).unwrap_or(u32::MAX) })
-}
-
-impl Attempts {
-    /// Adds an attempt.
-    pub fn push(&mut self, attempt: Attempt) {
-        self.attempts.push(attempt);
-        if self.attempts.len() > MOST_ATTEMPTS {
-            self.attempts.remove(0);
-            self.earlier += 1;
-        }
-    }
-}
-
-/// The delivery of an alert to one receiver, as it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// The receiver's id.
-    pub receiver: String,
-    /// Why this receiver gets it: `route`, `failover`, `escalation`.
-    pub cause: String,
-    /// `pending`, `delivered`, `dead` or `withdrawn`.
-    pub state: String,
-    /// Why it waits, or was given up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// When it is tried next, RFC 3339 in UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_at: Option<String>,
-    /// How often the receiver took the alert before. Above 0, this is a reminder.
-    pub told: u32,
-    /// The attempts.
-    #[serde(flatten)]
-    pub attempts: Attempts,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }

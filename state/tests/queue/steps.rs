@@ -47,7 +47,7 @@ fn the_script_and_the_components_read_the_same_words_in_an_idempotency_record() 
     with_redis(async |redis| {
         let report = remembered("00ff", "2026-03-01T08:00:00.000Z").replace("what", "/lab");
         for line in [remembered("00ff", "then"), report, ERASED.line()] {
-            let reply = redis.eval(READ, &[], vec![text(&line)]).await.unwrap();
+            let reply = redis.command("EVAL", vec![text(READ), text("0"), text(&line)]).await.unwrap();
             let words: Vec<String> = reply.iter().filter_map(string).collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let [hash, study, site, received_at, subject, topic] = *words.as_slice() else { panic!("{words:?}") };

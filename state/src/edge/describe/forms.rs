@@ -2,6 +2,7 @@
 //! `#[schemars(with = "Name")]`.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -93,6 +94,27 @@ forms! {
                 }
             }
         }
+    }
+}
+
+/// A member of a request that may be null, which says the same as its absence.
+pub struct Nullable<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Nullable<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Nullable{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [generator.subschema_for::<T>(), {"type": "null"}]})
+    }
+
+    fn _schemars_private_is_option() -> bool {
+        true
     }
 }
 

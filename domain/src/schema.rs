@@ -1,0 +1,31 @@
+//! The words of closed sets in the API description: what `as_str` gives, and nothing else.
+
+use alloc::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::Severity;
+use crate::alert::state::Phase;
+
+macro_rules! words {
+    ($($name:ident = $words:expr,)*) => {$(
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "enum": $words})
+            }
+        }
+    )*};
+}
+
+words! {
+    Severity = Severity::ALL.map(Severity::as_str),
+    Phase = Phase::WORDS,
+}

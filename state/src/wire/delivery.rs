@@ -1,0 +1,153 @@
+//! The deliveries of an alert, and its history, as they are stored and shown.
+
+use domain::alert::retry::{Failing, Failure};
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "schema")]
+use crate::edge::describe::Time;
+
+/// One attempt to deliver an alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(inline))]
+pub struct Attempt {
+    /// When it began, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub at: String,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// `delivered`, `answered`, or why there was no answer.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = OUTCOMES)))]
+    pub outcome: String,
+    /// Why it was no success: server-error, throttled, timed-out, unreachable, unknown-host, not-trusted, not-callable,
+    /// not-found, not-authorized, conflict, misdirected and too-early may pass; rejected-by-receiver and receiver-gone are
+    /// final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The HTTP status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The beginning of the answer, at most 1 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer: String,
+    /// When the next attempt was planned, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+}
+
+/// The attempts to deliver an alert to one receiver, at `alert/<id>/delivery/<receiver>`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(inline))]
+pub struct Attempts {
+    /// How many attempts were made before the ones that are kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier: usize,
+    /// The last of them.
+    pub attempts: Vec<Attempt>,
+}
+
+/// The outcomes of attempts.
+#[cfg(feature = "schema")]
+const OUTCOMES: [&str; 7] =
+    ["delivered", "answered", "timed-out", "unreachable", "unknown-host", "not-trusted", "refused"];
+/// The kinds of entries of a history.
+#[cfg(feature = "schema")]
+const KINDS: [&str; 10] = [
+    "raised",
+    "delivered",
+    "given-up",
+    "passed-on",
+    "escalated",
+    "carried",
+    "acknowledged",
+    "resolved",
+    "reopened",
+    "replayed",
+];
+
+/// The most attempts kept per delivery: more than any schedule has.
+const MOST_ATTEMPTS: usize = 500;
+
+/// How the last attempts failed, if all failed in the same way.
+pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
+    let reasons = attempts.iter().rev().map(|attempt| attempt.reason.as_deref().and_then(Failure::parse));
+    let because = reasons.clone().next()??;
+    let times = reasons.take_while(|reason| *reason == Some(because)).count();
+    Some(Failing { because, times: u32::try_from(times).unwrap_or(u32::MAX) })
+}
+
+impl Attempts {
+    /// Adds an attempt.
+    pub fn push(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
+        if self.attempts.len() > MOST_ATTEMPTS {
+            self.attempts.remove(0);
+            self.earlier += 1;
+        }
+    }
+}
+
+/// The delivery of an alert to one receiver, as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct Delivery {
+    /// The receiver's id.
+    pub receiver: String,
+    /// Why this receiver gets it.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["route", "failover", "escalation"])))]
+    pub cause: String,
+    /// Its state.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["pending", "delivered", "dead", "withdrawn"])))]
+    pub state: String,
+    /// Why it waits, or was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it is tried next, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// How often the receiver took the alert before. Above 0, this is a reminder.
+    pub told: u32,
+    /// The attempts.
+    #[serde(flatten)]
+    pub attempts: Attempts,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// One entry of an alert's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(inline))]
+pub struct Happened {
+    /// Its number, from 0.
+    pub n: u32,
+    /// When it happened, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub at: String,
+    /// What happened.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = KINDS)))]
+    pub what: String,
+    /// The state afterwards.
+    pub state: String,
+    /// The receivers that are told because of it.
+    pub told: Vec<String>,
+    /// The receiver that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
+    /// Why it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The id of the key that did it, or `link:` and the receiver whose link it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What the person wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
