@@ -17,11 +17,14 @@ use platform::{Error, Kind, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
+#[cfg(feature = "schema")]
+use crate::edge::describe::{Sha256, Time};
 use crate::names;
 
 /// The action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "kebab-case", inline))]
 pub enum Action {
     /// A submission was stored.
     Submitted,
@@ -91,16 +94,19 @@ pub struct Change<'a> {
 /// A record as it is stored, at `audit/<entity>/<n>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "AuditRecord"))]
 pub struct Record<T = String> {
     /// The entity of the chain.
     pub entity: T,
     /// Its position; the first is 0.
     pub n: u64,
     /// When, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: T,
     /// The id of the key that did it.
     pub actor: T,
     /// The action.
+    #[cfg_attr(feature = "schema", schemars(with = "Action"))]
     pub action: T,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,13 +116,17 @@ pub struct Record<T = String> {
     pub refers_to: Option<T>,
     /// Hash of the entity's record before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Sha256>"))]
     pub old_hash: Option<T>,
     /// Hash of the entity's record after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Sha256>"))]
     pub new_hash: Option<T>,
     /// Hash of the record before; empty for the first.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^([0-9a-f]{64})?$")))]
     pub previous: T,
     /// Its own hash.
+    #[cfg_attr(feature = "schema", schemars(with = "Sha256"))]
     pub hash: String,
 }
 

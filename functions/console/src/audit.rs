@@ -12,8 +12,8 @@ use platform::Error;
 use platform::digest::{digest, hex};
 use platform::http::Reply;
 use platform::kv::Store;
+use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
 use state::audit::{Record, head};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
@@ -29,6 +29,34 @@ use crate::config::Config;
 const LONGEST_GAP: usize = 16;
 /// The most records that one answer holds.
 const MOST: u64 = 10_000;
+
+/// The records of an entity, verified.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct AuditTrail<'a> {
+    entity: &'a str,
+    /// The chain is whole, and the content is what its last record says.
+    verified: bool,
+    /// All records are shown.
+    complete: bool,
+    /// Whether it is known that the end was not cut off.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["confirmed", "unconfirmed"])))]
+    tail: &'static str,
+    /// The content, compared with the last record; null when no record says anything about it.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["unchanged", "changed", "missing", null])))]
+    content: Option<&'static str>,
+    faults: Vec<ChainFault>,
+    records: Vec<&'a Record>,
+}
+
+/// A fault of a chain.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct ChainFault {
+    /// The number of the record.
+    n: u64,
+    fault: &'static str,
+}
 
 /// Shows an entity's chain to a key that covers the entity.
 pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, name: &str) -> Result<Reply, Problem> {
@@ -70,19 +98,17 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
             .count(faults.len())
             .write();
     }
-    let faults: Vec<Value> =
-        faults.iter().map(|(number, fault): &(u64, Fault)| json!({"n": number, "fault": fault.as_str()})).collect();
-    let records: Vec<&Record> = found.iter().filter_map(Found::record).collect();
-    let document = json!({
-        "entity": format!("{kind}/{name}"),
-        "verified": verified,
-        "complete": complete,
-        "tail": if end.is_some() { "confirmed" } else { "unconfirmed" },
-        "content": compared,
-        "faults": faults,
-        "records": records,
-    });
-    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+    let fault = |&(n, fault): &(u64, Fault)| ChainFault { n, fault: fault.as_str() };
+    let trail = AuditTrail {
+        entity,
+        verified,
+        complete,
+        tail: if end.is_some() { "confirmed" } else { "unconfirmed" },
+        content: compared,
+        faults: faults.iter().map(fault).collect(),
+        records: found.iter().filter_map(Found::record).collect(),
+    };
+    Ok(Reply::json(200, &trail).header("cache-control", "no-store"))
 }
 
 /// The current content of an entity; for settings, the version in force.

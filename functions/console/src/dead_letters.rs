@@ -12,12 +12,15 @@ use domain::{Code, Finding, Timestamp};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use state::alerts::change::Change;
 use state::alerts::{self, Happening};
 use state::audit::{self, Action as Audited};
 use state::dead_letters::{self, Letter, is_id};
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::Time;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
@@ -37,6 +40,70 @@ const LOOKED: usize = 100;
 /// The audit chain of replays.
 const ENTITY: &str = "operations/dead-letters";
 
+/// A page of dead letters.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct DeadLetters<'a> {
+    dead_letters: Vec<ShownLetter<'a>>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
+}
+
+/// A dead letter: what it is about and why it was given up, not what it holds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct ShownLetter<'a> {
+    id: &'a str,
+    /// When it was given up, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    at: Option<String>,
+    queue: &'a str,
+    reason: &'a str,
+    submission_id: Option<String>,
+    alert_id: Option<String>,
+    receiver: Option<String>,
+}
+
+/// What was replayed, or would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Replayed {
+    dry_run: bool,
+    count: u64,
+    /// Of a dry run: how many, by queue and reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Vec<CountOf>>,
+    /// Those that cannot be replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<Vec<Left>>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
+}
+
+/// How many dead letters have this queue and reason.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct CountOf {
+    queue: String,
+    reason: String,
+    count: u64,
+}
+
+/// A dead letter that cannot be replayed.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Left {
+    id: String,
+    reason: &'static str,
+}
+
 /// A page of dead letters, the newest first.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     let mut query = Query::read(&incoming.query, &["limit", "cursor"]);
@@ -45,9 +112,8 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     query.finish()?;
     let page = page(config, principal, cursor, limit).await;
     let (letters, next) = page.map_err(|error| unavailable(&error))?;
-    let shown: Vec<Value> = letters.iter().map(shown).collect();
-    Ok(Reply::json(200, &json!({"deadLetters": shown, "cursor": next, "more": next.is_some()}))
-        .header("cache-control", "no-store"))
+    let page = DeadLetters { dead_letters: letters.iter().map(shown).collect(), more: next.is_some(), cursor: next };
+    Ok(Reply::json(200, &page).header("cache-control", "no-store"))
 }
 
 /// Returns the principal's newest dead letters before a cursor, and the cursor of the next page. A page may be short if
@@ -80,17 +146,17 @@ async fn page(
     Ok((own, cursor))
 }
 
-fn shown(letter: &Letter) -> Value {
+fn shown(letter: &Letter) -> ShownLetter<'_> {
     let about = letter.about();
-    json!({
-        "id": letter.id,
-        "at": letter.at().map(Timestamp::rfc3339),
-        "queue": letter.queue,
-        "reason": letter.reason,
-        "submissionId": about.submission,
-        "alertId": about.alert,
-        "receiver": about.receiver,
-    })
+    ShownLetter {
+        id: &letter.id,
+        at: letter.at().map(Timestamp::rfc3339),
+        queue: &letter.queue,
+        reason: &letter.reason,
+        submission_id: about.submission,
+        alert_id: about.alert,
+        receiver: about.receiver,
+    }
 }
 
 /// Selection dead letters to replay.
@@ -118,7 +184,7 @@ pub(crate) async fn replay(config: &Config, principal: &Principal, incoming: Inc
     done.map(|document| Reply::json(200, &document)).map_err(|error| unavailable(&error))
 }
 
-async fn counted(config: &Config, principal: &Principal, wanted: &Request) -> Result<Value, Error> {
+async fn counted(config: &Config, principal: &Principal, wanted: &Request) -> Result<Replayed, Error> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     let (store, mut next) = (Store::open().await?, None);
     let mut own = async |letters: Vec<Letter>| {
@@ -147,11 +213,9 @@ async fn counted(config: &Config, principal: &Principal, wanted: &Request) -> Re
             }
         }
     }
-    let total: u64 = counts.values().sum();
-    let one =
-        |((queue, reason), count): (&(String, String), &u64)| json!({"queue": queue, "reason": reason, "count": count});
-    let counts: Vec<Value> = counts.iter().map(one).collect();
-    Ok(json!({"dryRun": true, "count": total, "counts": counts, "cursor": next, "more": next.is_some()}))
+    let count = counts.values().sum();
+    let counts = counts.into_iter().map(|((queue, reason), count)| CountOf { queue, reason, count }).collect();
+    Ok(Replayed { dry_run: true, count, counts: Some(counts), left: None, more: next.is_some(), cursor: next })
 }
 
 async fn replayed(
@@ -159,7 +223,7 @@ async fn replayed(
     principal: &Principal,
     reason: Option<&str>,
     wanted: &Request,
-) -> Result<Value, Error> {
+) -> Result<Replayed, Error> {
     let (found, next) = match &wanted.which {
         Selection::Ids(ids) => (dead_letters::find(&config.redis, ids).await?, None),
         Selection::Since(since) => {
@@ -191,7 +255,7 @@ async fn replayed(
         }
     }
     let mut count = dead_letters::requeue(&config.redis, &entries).await?;
-    let mut left: Vec<Value> = Vec::new();
+    let mut left = Vec::new();
     if !alerts.is_empty() {
         let routes = config.routes().await?;
         for (alert, ids) in alerts {
@@ -210,11 +274,12 @@ async fn replayed(
             };
             match why {
                 None => count += ids.len(),
-                Some(why) => left.extend(ids.into_iter().map(|id| json!({"id": id, "reason": why.as_str()}))),
+                Some(why) => left.extend(ids.into_iter().map(|id| Left { id, reason: why.as_str() })),
             }
         }
     }
-    Ok(json!({"dryRun": false, "count": count, "left": left, "cursor": next, "more": next.is_some()}))
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    Ok(Replayed { dry_run: false, count, counts: None, left: Some(left), more: next.is_some(), cursor: next })
 }
 
 impl Request {

@@ -2,8 +2,22 @@
 
 #![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
-use schemars::{JsonSchema, json_schema};
+mod analytes;
+mod requests;
+
+use schemars::json_schema;
 use state::edge::describe::*;
+
+use crate::audit::AuditTrail;
+use crate::dead_letters::{DeadLetters, Replayed};
+use crate::documents::{DocumentVersion, Documents};
+use crate::instruments::{Instruments, StoredInstrument};
+use crate::receivers::{Enabled, ReceiverList};
+use crate::rescore::Rescoring;
+use crate::stats::SiteStats;
+use crate::subject_links::{Linked, Links, Unlinked};
+use analytes::Analytes;
+use requests::{ChangeQuery, Definition, NewInstrument, NewLink, Replay, RescoreRequest, VersionQuery};
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -11,11 +25,9 @@ pub fn describe() -> Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[include_str!("../openapi/schemas.json")],
+        written: &[],
     }
 }
-
-state::written! { Analytes AuditTrail DeadLetters Definition DocumentVersion Documents Enabled Erase Instruments Linked Links NewInstrument NewLink ReceiverList Replay Replayed RescoreRequest Rescoring SiteStats StoredInstrument Unlinked }
 
 /// The link.
 const LINK_LOCATION: Header = Header {
@@ -24,22 +36,6 @@ const LINK_LOCATION: Header = Header {
     required: true,
     shape: |_| json_schema!({"type": "string", "pattern": "^/v1/subjects/[0-9a-f]{32}/links/[0-9a-f]{32}$"}),
 };
-
-/// The query of what has versions.
-#[derive(JsonSchema)]
-struct VersionQuery {
-    /// A version other than the one in force.
-    #[schemars(with = "Option<Name>")]
-    version: Option<String>,
-}
-
-/// The query of a change.
-#[derive(JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-struct ChangeQuery {
-    /// Whether it is only tried, and nothing stored.
-    dry_run: Option<bool>,
-}
 
 fn operations() -> Vec<Operation> {
     vec![
@@ -121,11 +117,11 @@ fn operations() -> Vec<Operation> {
                 Questionnaire items, options and weights are taken over; `total` is the sum of all weights.",
             &[("application/fhir+json", of::<FhirResource>), ("application/json", of::<NewInstrument>)],
         )
-        .gives::<StoredInstrument>(
+        .gives::<StoredInstrument<'_>>(
             200,
             "It was there already and is in force again; or, with `dry-run=true`, how it scores the examples.",
         )
-        .gives::<StoredInstrument>(201, "It is stored and in force.")
+        .gives::<StoredInstrument<'_>>(201, "It is stored and in force.")
         .refuses(&[Refusal::Conflict]),
         Operation::new(
             "POST",
@@ -142,7 +138,7 @@ fn operations() -> Vec<Operation> {
         .scope(", for the whole study")
         .header(&CHANGE_REASON)
         .takes::<RescoreRequest>("At most 4 KiB.")
-        .gives::<Rescoring>(200, "What was found on this page."),
+        .gives::<Rescoring<'_>>(200, "What was found on this page."),
         Operation::new(
             "GET",
             "/v1/audit/{kind}/{id}",
@@ -155,14 +151,14 @@ fn operations() -> Vec<Operation> {
                 that cover everything.",
         )
         .path_parameter("EntityId")
-        .gives::<AuditTrail>(200, "The records, verified.")
+        .gives::<AuditTrail<'_>>(200, "The records, verified.")
         .with(NO_STORE),
         Operation::new("GET", "/v1/stats/sites", "showSiteStats", Tag::Operations, "Counters of every site")
             .about(
                 "Of the sites that the key covers, by kind and together. `*` stands for what a refused request did \
                 not tell.",
             )
-            .gives::<SiteStats>(200, "The counters."),
+            .gives::<SiteStats<'_>>(200, "The counters."),
         Operation::new("GET", "/metrics", "showMetrics", Tag::Operations, "Counters and queues as OpenMetrics text")
             .about("The counters are those of the study and site that the key covers.")
             .gives_media(
@@ -179,7 +175,7 @@ fn operations() -> Vec<Operation> {
         )
         .about("In the order in which the links were made.")
         .scope(", and a key that covers the subject")
-        .gives::<Links>(200, "The links.")
+        .gives::<Links<'_>>(200, "The links.")
         .refuses(&[Refusal::Invalid]),
         Operation::new(
             "POST",
@@ -195,7 +191,7 @@ fn operations() -> Vec<Operation> {
         )
         .scope(" and a key that covers both")
         .takes::<NewLink>("At most 4 KiB.")
-        .gives::<Linked>(201, "They are linked.")
+        .gives::<Linked<'_>>(201, "They are linked.")
         .with(LINK_LOCATION),
         Operation::new(
             "DELETE",
@@ -206,8 +202,8 @@ fn operations() -> Vec<Operation> {
         )
         .about("On record in the audit chains of both.")
         .scope(" and a key that covers both")
-        .takes::<Erase>("At most 4 KiB.")
-        .gives::<Unlinked>(200, "They are two again."),
+        .takes::<WithReason>("At most 4 KiB.")
+        .gives::<Unlinked<'_>>(200, "They are two again."),
         Operation::new(
             "GET",
             "/v1/receivers",
@@ -230,7 +226,7 @@ fn operations() -> Vec<Operation> {
         .about("What it missed are dead letters, and can be replayed.")
         .scope(", for all studies that name it")
         .header(&CHANGE_REASON)
-        .gives::<Enabled>(200, "It is told again.")
+        .gives::<Enabled<'_>>(200, "It is told again.")
         .refuses(&[Refusal::Invalid]),
         Operation::new(
             "GET",
@@ -242,7 +238,7 @@ fn operations() -> Vec<Operation> {
         .about("What it is about and why it was given up, not what it holds.")
         .scope("; one of a study sees the letters about it")
         .query::<Page>()
-        .gives::<DeadLetters>(200, "A page.")
+        .gives::<DeadLetters<'_>>(200, "A page.")
         .with(NO_STORE),
         Operation::new(
             "POST",

@@ -7,8 +7,11 @@ use std::collections::BTreeSet;
 use domain::reading::{Json, Limits};
 use domain::settings::Document;
 use platform::http::{Incoming, Reply};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Nullable, Sha256, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, made, reason, unavailable};
@@ -22,6 +25,58 @@ use crate::scope::covers_all;
 /// The longest document, bytes.
 const LARGEST: usize = 256 * 1024;
 
+/// All documents.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Documents {
+    documents: Vec<DocumentVersion>,
+}
+
+/// The version of a document.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct DocumentVersion {
+    document: &'static str,
+    /// Its number; null if the document was never stored. A dry run has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Nullable<VersionNumber>"))]
+    version: Option<Option<u64>>,
+    /// SHA-256 of its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Sha256>"))]
+    sha256: Option<String>,
+    /// In force since, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    at: Option<String>,
+    /// The id of the key that stored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// Of a dry run: whether it could be stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<bool>,
+    /// Of a dry run: whether it was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<bool>,
+}
+
+impl DocumentVersion {
+    fn of(document: Document) -> Self {
+        let document = document.as_str();
+        DocumentVersion { document, version: None, sha256: None, at: None, by: None, valid: None, stored: None }
+    }
+}
+
+/// The number of a version.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(inline, transparent)]
+struct VersionNumber(
+    #[schemars(range(min = 1))]
+    #[allow(dead_code, reason = "it only describes a number")]
+    u64,
+);
+
 /// Lists all documents, with the version of each that is in force.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     covers_all(principal)?;
@@ -29,14 +84,15 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let settings = in_force(config).await?;
     let one = |document: Document| match settings.index().documents.get(document.as_str()) {
         Some(version) => shown(document, version),
-        None => json!({"document": document.as_str(), "version": null}),
+        None => DocumentVersion { version: Some(None), ..DocumentVersion::of(document) },
     };
-    Ok(Reply::json(200, &json!({"documents": Document::ALL.into_iter().map(one).collect::<Vec<_>>()})))
+    Ok(Reply::json(200, &Documents { documents: Document::ALL.into_iter().map(one).collect() }))
 }
 
-fn shown(document: Document, version: &Version) -> Value {
-    let Version { version, sha256, at, by } = version;
-    json!({"document": document.as_str(), "version": version, "sha256": sha256, "at": at, "by": by})
+fn shown(document: Document, version: &Version) -> DocumentVersion {
+    let Version { version, sha256, at, by } = version.clone();
+    let version = Some(Some(version));
+    DocumentVersion { version, sha256: Some(sha256), at: Some(at), by: Some(by), ..DocumentVersion::of(document) }
 }
 
 /// Finds a document by its name.
@@ -97,7 +153,8 @@ pub(crate) async fn replace(
     let (content, kept_from) = checked(document, &body, stored)?;
     drop(body);
     if dry_run {
-        return Ok(Reply::json(200, &json!({"document": document.as_str(), "valid": true, "stored": false})));
+        let tried = DocumentVersion { valid: Some(true), stored: Some(false), ..DocumentVersion::of(document) };
+        return Ok(Reply::json(200, &tried));
     }
     let plan = |index: &mut settings::Index, at: &str| {
         let current = index.documents.get(document.as_str());

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use domain::reading::pointer;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use state::edge::problem::Problem;
 use state::wire::entry::Score;
 
@@ -91,9 +91,31 @@ impl<'a> Sent<'a> {
     }
 }
 
+/// How an instrument scores an example.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub(crate) struct ScoredExample {
+    /// Which example, from 0.
+    index: usize,
+    /// Whether its scores are those that it names.
+    agrees: bool,
+    scores: Vec<Score>,
+    alerts: Vec<RaisedAlert>,
+}
+
+/// An alert that an example raises.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct RaisedAlert {
+    rule: String,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
+    severity: &'static str,
+    reason: String,
+}
+
 /// The result of the examples.
 pub(crate) struct Scored {
-    pub(crate) shown: Vec<Value>,
+    pub(crate) shown: Vec<ScoredExample>,
     /// Scores that differ from the example.
     pub(crate) faults: Vec<Finding>,
 }
@@ -130,12 +152,15 @@ pub(crate) fn score(instrument: &Instrument, sent: &Sent<'_>) -> Result<Scored, 
                 Some(_) => {}
             }
         }
-        let alerts: Vec<Value> = alerts
-            .iter()
-            .map(|alert| json!({"rule": alert.rule, "severity": alert.severity.as_str(), "reason": alert.reason}))
-            .collect();
+        let raised = alerts.iter().map(|alert| RaisedAlert {
+            rule: alert.rule.to_string(),
+            severity: alert.severity.as_str(),
+            reason: alert.reason.clone(),
+        });
+        let alerts = raised.collect();
         let agrees = !differing.iter().any(|fault: &Finding| fault.pointer.starts_with(&format!("{at}/")));
-        shown.push(json!({"index": index, "agrees": agrees, "scores": scores, "alerts": alerts}));
+        let scores = scores.into_iter().map(Score::owned).collect();
+        shown.push(ScoredExample { index, agrees, scores, alerts });
     }
     if invalid.is_empty() { Ok(Scored { shown, faults: differing }) } else { Err(Problem::invalid(invalid)) }
 }

@@ -8,8 +8,10 @@ use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding, Instrument, fhir, library};
 use platform::http::{Incoming, Reply};
-use serde_json::{Value, json};
+use serde::Serialize;
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, Sha256};
 use state::edge::fhir::FHIR_JSON;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
@@ -18,11 +20,65 @@ use state::names;
 use state::settings::{self, Draft, Index, Settings, Stored, built_in};
 
 use crate::config::Config;
-use crate::examples::{self, Scored, Sent};
+use crate::examples::{self, Scored, ScoredExample, Sent};
 use crate::scope::covers_all;
 
 /// The longest definition with its examples, bytes.
 const LARGEST: usize = 1024 * 1024;
+
+/// All instruments.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Instruments {
+    instruments: Vec<InstrumentSummary>,
+}
+
+/// An instrument, by the version that is meant where none is named.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct InstrumentSummary {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    id: String,
+    version: String,
+    /// All versions.
+    versions: Vec<String>,
+    title: String,
+    licence: String,
+    /// SHA-256 of the definition.
+    #[cfg_attr(feature = "schema", schemars(with = "Sha256"))]
+    sha256: String,
+    /// Whether the version shown came with Vigil.
+    built_in: bool,
+    /// How many items it has.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    items: usize,
+    /// The ids of its scores.
+    scores: Vec<String>,
+}
+
+/// A version that was stored, or only tried.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct StoredInstrument<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    id: &'a str,
+    version: &'a str,
+    /// SHA-256 of the definition.
+    #[cfg_attr(feature = "schema", schemars(with = "Sha256"))]
+    sha256: &'a str,
+    /// False for a dry run.
+    stored: bool,
+    /// How it scores the examples.
+    examples: Vec<ScoredExample>,
+}
+
+impl<'a> StoredInstrument<'a> {
+    fn of(instrument: &'a Instrument, stored: bool, examples: Scored) -> Self {
+        let (id, version, sha256) = (instrument.id(), instrument.version(), instrument.hash());
+        StoredInstrument { id, version, sha256, stored, examples: examples.shown }
+    }
+}
 
 /// Lists all instruments, with the version of each that is used when a client names none.
 pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, Problem> {
@@ -36,25 +92,25 @@ pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, 
             shown.push(summary(&settings, &instrument));
         }
     }
-    Ok(Reply::json(200, &json!({"instruments": shown})))
+    Ok(Reply::json(200, &Instruments { instruments: shown }))
 }
 
-fn summary(settings: &Settings, instrument: &Instrument) -> Value {
+fn summary(settings: &Settings, instrument: &Instrument) -> InstrumentSummary {
     let built_in = built_in(instrument.id());
     let own = settings.index().instruments.get(instrument.id());
     let stored = own.into_iter().flat_map(|own| own.stored.keys().map(String::as_str));
     let versions: BTreeSet<&str> = built_in.iter().map(|it| it.version()).chain(stored).collect();
-    json!({
-        "id": instrument.id(),
-        "version": instrument.version(),
-        "versions": versions,
-        "title": instrument.title(),
-        "licence": instrument.licence(),
-        "sha256": instrument.hash(),
-        "builtIn": built_in.is_some_and(|it| it.hash() == instrument.hash()),
-        "items": instrument.item_ids().count(),
-        "scores": instrument.score_ids().collect::<Vec<_>>(),
-    })
+    InstrumentSummary {
+        id: instrument.id().to_owned(),
+        version: instrument.version().to_owned(),
+        versions: versions.into_iter().map(str::to_owned).collect(),
+        title: instrument.title().to_owned(),
+        licence: instrument.licence().to_owned(),
+        sha256: instrument.hash().to_owned(),
+        built_in: built_in.is_some_and(|it| it.hash() == instrument.hash()),
+        items: instrument.item_ids().count(),
+        scores: instrument.score_ids().map(str::to_owned).collect(),
+    }
 }
 
 /// An instrument's definition.
@@ -110,14 +166,7 @@ pub(crate) async fn store(
     let (instrument, examples) = checked(&sent, current.as_deref(), id)?;
     let definition = sent.into_definition();
     if dry_run {
-        let document = json!({
-            "id": id,
-            "version": instrument.version(),
-            "sha256": instrument.hash(),
-            "stored": false,
-            "examples": examples.shown,
-        });
-        return Ok(Reply::json(200, &document));
+        return Ok(Reply::json(200, &StoredInstrument::of(&instrument, false, examples)));
     }
     if !examples.faults.is_empty() {
         return Err(Problem::invalid(examples.faults));
@@ -125,14 +174,8 @@ pub(crate) async fn store(
     let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, definition, principal);
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
     let known = made(changed.map_err(|error| unavailable(&error))?)?;
-    let document = json!({
-        "id": id,
-        "version": instrument.version(),
-        "sha256": instrument.hash(),
-        "stored": true,
-        "examples": examples.shown,
-    });
-    Ok(Reply::json(if known { 200 } else { 201 }, &document))
+    let stored = StoredInstrument::of(&instrument, true, examples);
+    Ok(Reply::json(if known { 200 } else { 201 }, &stored))
 }
 
 /// Converts a FHIR questionnaire to a definition.

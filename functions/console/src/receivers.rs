@@ -9,10 +9,12 @@ use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{string, text};
 use platform::{Error, clock};
-use serde_json::{Value, json};
+use serde::Serialize;
 use state::alerts::receivers;
 use state::audit::{self, Action as Audited};
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, Time};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{reason, unavailable};
@@ -21,14 +23,58 @@ use state::names;
 use crate::config::Config;
 use crate::scope::has_receiver;
 
+/// The receivers of the routes in force.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ReceiverList {
+    receivers: Vec<ShownReceiver>,
+}
+
+/// A receiver, and whether it can be reached.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct ShownReceiver {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    receiver: String,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["webhook", "sms", "email", "fhir-communication"])))]
+    channel: &'static str,
+    /// Since when it gets nothing, because it answered 410.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    disabled_since: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["closed", "open", "half-open"])))]
+    breaker: &'static str,
+    /// Within the breaker's window.
+    calls: u64,
+    /// Calls within the breaker's window that failed.
+    failed: u64,
+    /// Calls that run at the moment.
+    running: u64,
+    /// The most calls at a time.
+    concurrency: u32,
+    /// The most calls in a minute; null if there is no limit.
+    rate_per_minute: Option<u32>,
+}
+
+/// A receiver that is enabled.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Enabled<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    receiver: &'a str,
+    enabled: bool,
+    /// Whether it was disabled.
+    changed: bool,
+}
+
 /// All receivers of the routes in force.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
-    let shown = shown(config, principal).await.map_err(|error| unavailable(&error))?;
-    Ok(Reply::json(200, &json!({"receivers": shown})).header("cache-control", "no-store"))
+    let receivers = shown(config, principal).await.map_err(|error| unavailable(&error))?;
+    Ok(Reply::json(200, &ReceiverList { receivers }).header("cache-control", "no-store"))
 }
 
-async fn shown(config: &Config, principal: &Principal) -> Result<Vec<Value>, Error> {
+async fn shown(config: &Config, principal: &Principal) -> Result<Vec<ShownReceiver>, Error> {
     let routes = config.routes().await?;
     let (now, redis) = (clock::now(), &config.redis);
     let mut all = Vec::new();
@@ -38,17 +84,17 @@ async fn shown(config: &Config, principal: &Principal) -> Result<Vec<Value>, Err
         let range = vec![text(names::calls(&receiver.id)), text(format!("({}", now.millis())), text("+inf")];
         let running = redis.command("ZCOUNT", range).await?;
         let since = redis.command("HGET", vec![text(names::DISABLED), text(&receiver.id)]).await?;
-        all.push(json!({
-            "receiver": receiver.id,
-            "channel": receiver.channel.as_str(),
-            "disabledSince": since.first().and_then(string),
-            "breaker": gauge.position(now).as_str(),
-            "calls": calls,
-            "failed": failed,
-            "running": running.first().and_then(string).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0),
-            "concurrency": receiver.concurrency,
-            "ratePerMinute": receiver.per_minute,
-        }));
+        all.push(ShownReceiver {
+            receiver: receiver.id.clone(),
+            channel: receiver.channel.as_str(),
+            disabled_since: since.first().and_then(string),
+            breaker: gauge.position(now).as_str(),
+            calls,
+            failed,
+            running: running.first().and_then(string).and_then(|count| count.parse().ok()).unwrap_or(0),
+            concurrency: receiver.concurrency,
+            rate_per_minute: receiver.per_minute,
+        });
     }
     Ok(all)
 }
@@ -87,5 +133,5 @@ pub(crate) async fn enable(
     if !known && !changed {
         return Err(Problem::not_found());
     }
-    Ok(Reply::json(200, &json!({"receiver": id, "enabled": true, "changed": changed})))
+    Ok(Reply::json(200, &Enabled { receiver: id, enabled: true, changed }))
 }

@@ -16,10 +16,13 @@ use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use state::audit::{self, Action as Audited, Change};
 use state::edge::auth::Principal;
-use state::edge::problem::{Problem, ProblemType};
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, ScoreForm};
+use state::edge::problem::{FindingShape, Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
 use state::lock::Lock;
@@ -46,13 +49,87 @@ struct Request {
     cursor: Option<Cursor>,
 }
 
+/// What was found on a page.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Rescoring<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    instrument: &'a str,
+    version: &'a str,
+    /// SHA-256 of the version's definition.
+    sha256: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    dry_run: bool,
+    #[serde(flatten)]
+    report: Report,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
+}
+
 /// The result of a page.
-#[derive(Default)]
+#[derive(Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Report {
+    /// Responses that were scored again.
     looked: usize,
+    /// Those whose scores stay the same.
     unchanged: usize,
-    changed: Vec<Value>,
-    invalid: Vec<Value>,
+    changed: Vec<ChangedScores>,
+    /// Responses whose answers this version does not take.
+    invalid: Vec<Invalid>,
+}
+
+/// A response whose scores differ.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct ChangedScores {
+    submission_id: String,
+    /// The patient's pseudonym in this study.
+    subject: String,
+    /// The version that scored it when it came in.
+    version: Option<String>,
+    differences: Vec<Difference>,
+}
+
+/// A score that differs.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Difference {
+    score: String,
+    /// Null if the version has no such score.
+    before: Option<Shown>,
+    /// Null if the version has no such score.
+    after: Option<Shown>,
+}
+
+/// A score, as far as it is compared.
+#[derive(PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Shown {
+    #[cfg_attr(feature = "schema", schemars(with = "ScoreForm"))]
+    value: Option<Value>,
+    band: Option<String>,
+    status: String,
+}
+
+/// A response that this version does not take.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Invalid {
+    submission_id: String,
+    #[serde(serialize_with = "findings")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<FindingShape<'_>>"))]
+    errors: Vec<Finding>,
+}
+
+fn findings<S: serde::Serializer>(findings: &[Finding], serializer: S) -> Result<S::Ok, S::Error> {
+    FindingShape::all(findings).serialize(serializer)
 }
 
 /// Scores a page of a study's responses again.
@@ -90,20 +167,17 @@ pub(crate) async fn answer(
         lock.release(&config.redis).await.map_err(|error| unavailable(&error))?;
     }
     let (report, next) = done.map_err(|error| unavailable(&error))?;
-    let document = json!({
-        "instrument": id,
-        "version": instrument.version(),
-        "sha256": instrument.hash(),
-        "studyId": wanted.study,
-        "dryRun": wanted.dry_run,
-        "looked": report.looked,
-        "unchanged": report.unchanged,
-        "changed": report.changed,
-        "invalid": report.invalid,
-        "cursor": next.as_ref().map(Cursor::show),
-        "more": next.is_some(),
-    });
-    Ok(Reply::json(200, &document))
+    let rescoring = Rescoring {
+        instrument: id,
+        version: instrument.version(),
+        sha256: instrument.hash(),
+        study_id: &wanted.study,
+        dry_run: wanted.dry_run,
+        report,
+        cursor: next.as_ref().map(Cursor::show),
+        more: next.is_some(),
+    };
+    Ok(Reply::json(200, &rescoring))
 }
 
 async fn page(
@@ -144,9 +218,7 @@ impl Report {
         let (answers, parameters) = match readable(submission, instrument) {
             Ok(readable) => readable,
             Err(faults) => {
-                let one = |fault: &Finding| json!({"pointer": fault.pointer, "code": fault.code.as_str(), "detail": fault.detail});
-                let errors: Vec<Value> = faults.iter().map(one).collect();
-                self.invalid.push(json!({"submissionId": submission.submission_id, "errors": errors}));
+                self.invalid.push(Invalid { submission_id: submission.submission_id.clone(), errors: faults });
                 return None;
             }
         };
@@ -156,13 +228,12 @@ impl Report {
         if differences.is_empty() {
             self.unchanged += 1;
         } else {
-            let before = record.scored_with.as_ref().map(|with| with.version.as_str());
-            self.changed.push(json!({
-                "submissionId": submission.submission_id,
-                "subject": submission.subject,
-                "version": before,
-                "differences": differences,
-            }));
+            self.changed.push(ChangedScores {
+                submission_id: submission.submission_id.clone(),
+                subject: submission.subject.clone(),
+                version: record.scored_with.as_ref().map(|with| with.version.clone()),
+                differences,
+            });
         }
         Some(Rescore {
             scored_with: ScoredWith::of(instrument, &parameters).owned(),
@@ -187,17 +258,16 @@ fn readable(submission: &Submission, instrument: &Instrument) -> Result<(Answers
 }
 
 /// The scores that differ, before and after.
-fn differences(before: &[Score], after: &[Score]) -> Vec<Value> {
+fn differences(before: &[Score], after: &[Score]) -> Vec<Difference> {
     let find = |scores: &[Score], id: &str| scores.iter().find(|score| score.id == id).cloned();
-    let shown =
-        |score: Option<&Score>| score.map(|it| json!({"value": it.value, "band": it.band, "status": it.status}));
+    let shown = |score: Option<Score>| score.map(|Score { value, band, status, .. }| Shown { value, band, status });
     let mut ids: Vec<&str> = before.iter().map(|score| score.id.as_str()).collect();
     ids.extend(after.iter().map(|score| score.id.as_str()).filter(|id| find(before, id).is_none()));
     let mut differences = Vec::new();
     for id in ids {
-        let (old, new) = (shown(find(before, id).as_ref()), shown(find(after, id).as_ref()));
+        let (old, new) = (shown(find(before, id)), shown(find(after, id)));
         if old != new {
-            differences.push(json!({"score": id, "before": old, "after": new}));
+            differences.push(Difference { score: id.to_owned(), before: old, after: new });
         }
     }
     differences

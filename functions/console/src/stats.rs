@@ -16,7 +16,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
@@ -27,9 +27,6 @@ use crate::figures::Figures;
 
 /// The longest time for one reading.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The counted outcomes; all are shown, even at zero.
-const OUTCOMES: [&str; 9] =
-    ["accepted", "duplicate", "conflict", "rejected", "oversized", "limited", "busy", "unauthenticated", "forbidden"];
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 async fn read(config: &Config, principal: &Principal) -> Result<Stats, Problem> {
@@ -52,10 +49,55 @@ impl<'a> Sums<'a> {
         *self.0.entry(&counter.outcome).or_default() += counter.count;
     }
 
-    fn members(&self) -> Map<String, Value> {
+    fn counts(&self) -> Counts {
         let sum = |outcome| self.0.get(outcome).copied().unwrap_or(0);
-        OUTCOMES.iter().map(|&outcome| (outcome.to_owned(), sum(outcome).into())).collect()
+        Counts {
+            accepted: sum("accepted"),
+            duplicate: sum("duplicate"),
+            conflict: sum("conflict"),
+            rejected: sum("rejected"),
+            oversized: sum("oversized"),
+            limited: sum("limited"),
+            busy: sum("busy"),
+            unauthenticated: sum("unauthenticated"),
+            forbidden: sum("forbidden"),
+        }
     }
+}
+
+/// Submissions and refused requests by outcome; all are shown, even at zero.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Counts {
+    accepted: u64,
+    duplicate: u64,
+    conflict: u64,
+    rejected: u64,
+    oversized: u64,
+    limited: u64,
+    busy: u64,
+    unauthenticated: u64,
+    forbidden: u64,
+}
+
+/// The counters of the sites that the key covers.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct SiteStats<'a> {
+    total: Counts,
+    sites: Vec<SiteCounts<'a>>,
+}
+
+/// The counters of a site, of all kinds together and by kind. `*` stands for what a refused request did not tell.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct SiteCounts<'a> {
+    study_id: &'a str,
+    site_id: &'a str,
+    #[serde(flatten)]
+    all: Counts,
+    kinds: BTreeMap<&'a str, Counts>,
 }
 
 /// The sums of one site: over all kinds, and for each kind.
@@ -76,21 +118,14 @@ pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Repl
         site.all.add(counter);
         site.kinds.entry(&counter.kind).or_default().add(counter);
     }
-    let sites: Vec<Value> = sites
-        .into_iter()
-        .map(|((study, site), Site { all, kinds })| {
-            let mut members = all.members();
-            let kinds: Map<String, Value> =
-                kinds.into_iter().map(|(kind, sums)| (kind.to_owned(), sums.members().into())).collect();
-            members.extend([
-                ("studyId".to_owned(), study.into()),
-                ("siteId".to_owned(), site.into()),
-                ("kinds".to_owned(), kinds.into()),
-            ]);
-            members.into()
-        })
-        .collect();
-    Ok(Reply::json(200, &json!({"total": total.members(), "sites": sites})))
+    let sites = sites.into_iter().map(|((study_id, site_id), Site { all, kinds })| SiteCounts {
+        study_id,
+        site_id,
+        all: all.counts(),
+        kinds: kinds.into_iter().map(|(kind, sums)| (kind, sums.counts())).collect(),
+    });
+    let sites = sites.collect();
+    Ok(Reply::json(200, &SiteStats { total: total.counts(), sites }))
 }
 
 /// Everything as OpenMetrics text.

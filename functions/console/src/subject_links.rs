@@ -8,15 +8,17 @@ use domain::{Code, Finding};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::{clock, log};
-use serde_json::json;
+use serde::Serialize;
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::Name;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, unavailable};
 use state::erasure::{reason, texts};
 use state::identity::is_pseudonym;
 use state::names;
-use state::subjects::links::{self, Author, Changed, MOST};
+use state::subjects::links::{self, Author, Changed, Link, MOST};
 use state::wire::entry::Subject;
 
 use crate::config::Config;
@@ -25,12 +27,44 @@ use crate::config::Config;
 const LARGEST: usize = 4096;
 
 /// The links of a subject.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Links<'a> {
+    subject: &'a str,
+    /// In the order in which they were made.
+    links: Vec<Link>,
+}
+
+/// A link that was made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Linked<'a> {
+    subject: &'a str,
+    to: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "linked")))]
+    state: &'static str,
+}
+
+/// A link that was removed.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Unlinked<'a> {
+    subject: &'a str,
+    to: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "unlinked")))]
+    state: &'static str,
+}
+
+/// Lists the links of a subject.
 pub(crate) async fn list(principal: &Principal, incoming: &Incoming, pseudonym: &str) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
     let links = links::of(&store, pseudonym).await.map_err(|error| unavailable(&error))?;
-    Ok(Reply::json(200, &json!({"subject": pseudonym, "links": links.links})))
+    Ok(Reply::json(200, &Links { subject: pseudonym, links: links.links }))
 }
 
 /// Links a subject to another of the same study.
@@ -56,7 +90,7 @@ pub(crate) async fn begin(
         Changed::Already => Err(invalid(Code::Conflict, "is linked already, perhaps by way of others".to_owned())),
         Changed::TooMany => Err(invalid(Code::Range, format!("would give the person more than {MOST} subjects"))),
         Changed::Made | Changed::Busy => {
-            let document = json!({"subject": pseudonym, "to": to, "siteId": other.site_id, "state": "linked"});
+            let document = Linked { subject: pseudonym, to: &to, site_id: &other.site_id, state: "linked" };
             Ok(Reply::json(201, &document).header("location", format!("/v1/subjects/{pseudonym}/links/{to}")))
         }
     }
@@ -76,7 +110,7 @@ pub(crate) async fn end(
     let subject = find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
     let other = find(&store, principal, to).await?.ok_or_else(Problem::not_found)?;
     match change(config, principal, false, [&subject, &other], &reason).await? {
-        Changed::Made => Ok(Reply::json(200, &json!({"subject": pseudonym, "to": to, "state": "unlinked"}))),
+        Changed::Made => Ok(Reply::json(200, &Unlinked { subject: pseudonym, to, state: "unlinked" })),
         Changed::Already | Changed::TooMany | Changed::Busy => Err(Problem::not_found()),
     }
 }

@@ -13,7 +13,7 @@ pub fn describe() -> Description {
     }
 }
 
-state::written! { Analyses Analysis AnalysisAccepted AnalysisRequest CallAnswer CallRequest DicomReport EndedAnalysis Erase }
+state::written! { Analyses Analysis AnalysisAccepted AnalysisRequest CallAnswer CallRequest DicomReport EndedAnalysis }
 
 /// Where to follow it.
 const ANALYSIS_LOCATION: Header = Header {
@@ -97,7 +97,7 @@ fn operations() -> Vec<Operation> {
                 chain, stay. Asking again is safe.",
         )
         .scope("; erasing needs the role admin")
-        .may_take::<Erase>("At most 4 KiB. Without it the analysis is cancelled.")
+        .may_take::<WithReason>("At most 4 KiB. Without it the analysis is cancelled.")
         .gives::<EndedAnalysis>(200, "It is cancelled, or erased.")
         .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone]),
         Operation::new(

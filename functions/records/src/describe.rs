@@ -15,7 +15,7 @@ pub fn describe() -> Description {
     }
 }
 
-state::written! { Erase Erased Identity MonthlyReport PatientRecord Series Study Submission SubmissionPage }
+state::written! { Erased Identity MonthlyReport PatientRecord Series Study Submission SubmissionPage }
 
 /// How old the answer is, seconds.
 const AGE: Header = Header {
@@ -158,7 +158,7 @@ fn operations() -> Vec<Operation> {
                 "Removes what it said, everywhere, for good. A resend is answered with 410. That it was there, and \
                 its audit chain, stay. Asking again is safe.",
             )
-            .takes::<Erase>("At most 4 KiB.")
+            .takes::<WithReason>("At most 4 KiB.")
             .gives::<Erased>(200, "It is erased."),
         Operation::new(
             "GET",

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::audit::{self, Action, Change};
+#[cfg(feature = "schema")]
+use crate::edge::describe::{Name, Time};
 use crate::lock::Lock;
 use crate::names;
 use crate::wire::entry::Subject;
@@ -40,12 +42,15 @@ pub struct Links {
 /// A link to another subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Link {
     /// The other subject's pseudonym.
     pub to: String,
     /// The other subject's site.
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
     pub site_id: String,
     /// When it was made, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
     /// The id of the key by which it was made.
     pub by: String,

@@ -14,6 +14,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "schema")]
+use crate::edge::describe::ScoreForm;
 use crate::names;
 pub use crate::wire::delivery::{Attempt, Attempts, Delivery, Happened, failing};
 use crate::wire::evaluation::Evaluation;
@@ -118,15 +120,18 @@ pub struct Superseded {
 /// A score as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Score"))]
 pub struct Score<T = String> {
     /// Which score of the instrument.
     pub id: T,
     /// A number, a text or a flag; none when not scored.
+    #[cfg_attr(feature = "schema", schemars(with = "ScoreForm"))]
     pub value: Option<Value>,
     /// The band the value falls into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<T>,
-    /// `scored`, `prorated` or `not-scored`.
+    /// Whether it is scored; `prorated` with answers missing.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["scored", "prorated", "not-scored"])))]
     pub status: T,
     /// Why it is not scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +180,7 @@ impl<'a> Score<&'a str> {
 /// The instrument and parameters that scored a submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct ScoredWith<T = String> {
     /// The instrument.
     pub id: T,

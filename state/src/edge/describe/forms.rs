@@ -55,7 +55,7 @@ forms! {
     /// Any JSON object.
     Object = {"type": "object"}
     /// The value of a score.
-    Value = {"type": ["number", "string", "boolean", "null"]}
+    ScoreForm = {"type": ["number", "string", "boolean", "null"]}
     /// Why something is done.
     Reason = {"type": "string", "minLength": 1, "maxLength": 500, "description": "One line; it is kept in the audit chain."}
     /// Where a page ended.
@@ -116,6 +116,16 @@ impl<T: JsonSchema> JsonSchema for Nullable<T> {
     fn _schemars_private_is_option() -> bool {
         true
     }
+}
+
+/// A request that needs a reason.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct WithReason {
+    /// One line; it is kept in the audit chain.
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
 }
 
 /// Makes types of schemas that are written by hand, by their names.
