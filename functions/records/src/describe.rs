@@ -5,17 +5,23 @@
 use schemars::{JsonSchema, json_schema};
 use state::edge::describe::*;
 
+use crate::erase::Erased;
+use crate::identity::Identity;
+use crate::patient::PatientRecord;
+use crate::report::MonthlyReport;
+use crate::study::Study;
+use crate::subject::{Series, SubmissionPage};
+use crate::submission::Submission;
+
 /// The API of this component.
 pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[include_str!("../openapi/schemas.json")],
+        written: &[],
     }
 }
-
-state::written! { Erased Identity MonthlyReport PatientRecord Series Study Submission SubmissionPage }
 
 /// How old the answer is, seconds.
 const AGE: Header = Header {
@@ -89,7 +95,7 @@ fn operations() -> Vec<Operation> {
         )
         .header(&TRACEPARENT)
         .query::<RecordQuery>()
-        .gives::<PatientRecord>(200, "The record.")
+        .gives::<PatientRecord<'_>>(200, "The record.")
         .with(NO_STORE)
         .refuses(&[Refusal::BadGateway]),
         Operation::new("GET", "/v1/studies/{study}", "showStudy", Tag::Results, "What a study is")
@@ -98,7 +104,7 @@ fn operations() -> Vec<Operation> {
                 answer is given on, up to ten minutes. Changing the configuration forgets what is kept.",
             )
             .header(&TRACEPARENT)
-            .gives::<Study>(200, "The study.")
+            .gives::<Study<'_>>(200, "The study.")
             .with(AGE)
             .refuses(&[Refusal::BadGateway]),
         Operation::new("GET", "/v1/studies/{study}/report", "showReport", Tag::Results, "A month of a study")
@@ -110,7 +116,7 @@ fn operations() -> Vec<Operation> {
             .header(&IF_NONE_MATCH)
             .header(&TRACEPARENT)
             .query::<ReportQuery>()
-            .gives::<MonthlyReport>(200, "The report.")
+            .gives::<MonthlyReport<'_>>(200, "The report.")
             .or::<Text>("text/csv; charset=utf-8")
             .or::<Text>("text/html; charset=utf-8")
             .with(ETAG)
@@ -129,7 +135,7 @@ fn operations() -> Vec<Operation> {
                 covers. Whatever comes in between two pages, what was there for the first is shown once.",
         )
         .query::<Page>()
-        .gives::<SubmissionPage>(200, "A page."),
+        .gives::<SubmissionPage<'_>>(200, "A page."),
         Operation::new(
             "GET",
             "/v1/subjects/{pseudonym}/scores",
@@ -142,16 +148,16 @@ fn operations() -> Vec<Operation> {
                 are left out. With `Accept: image/svg+xml` a small picture of the latest ones.",
         )
         .query::<SeriesQuery>()
-        .gives::<Series>(200, "A page of the series, or its picture.")
+        .gives::<Series<'_>>(200, "A page of the series, or its picture.")
         .or::<Text>("image/svg+xml"),
         Operation::new("GET", "/v1/subjects/{pseudonym}/identity", "openIdentity", Tag::Results, "Who a subject is")
             .about("For the clinicians of the subject's site alone; every look is audited, and they are limited.")
-            .gives::<Identity>(200, "The identity.")
+            .gives::<Identity<'_>>(200, "The identity.")
             .with(NO_STORE)
             .refuses(&[Refusal::TooManyRequests]),
         Operation::new("GET", "/v1/submissions/{id}", "showSubmission", Tag::Results, "How far a submission is")
             .about("Scores and alerts are shown to read, clinician and admin.")
-            .gives::<Submission>(200, "The submission.")
+            .gives::<Submission<'_>>(200, "The submission.")
             .refuses(&[Refusal::Gone]),
         Operation::new("DELETE", "/v1/submissions/{id}", "eraseSubmission", Tag::Operations, "Erase a submission")
             .about(
@@ -159,7 +165,7 @@ fn operations() -> Vec<Operation> {
                 its audit chain, stay. Asking again is safe.",
             )
             .takes::<WithReason>("At most 4 KiB.")
-            .gives::<Erased>(200, "It is erased."),
+            .gives::<Erased<'_>>(200, "It is erased."),
         Operation::new(
             "GET",
             "/fhir/Questionnaire/{instrument}",

@@ -10,8 +10,10 @@
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
-use serde_json::json;
+use serde::Serialize;
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, Time, Uuid};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};
@@ -26,6 +28,27 @@ use crate::submission;
 
 /// The longest body, bytes.
 const LONGEST_BODY: usize = 4096;
+
+/// A submission that was erased.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Erased<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Uuid"))]
+    submission_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "erased")))]
+    state: State,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    /// When it came in, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    received_at: &'a str,
+    /// When it was erased first, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    erased_at: &'a str,
+}
 
 /// Erases a submission that the key covers.
 pub(crate) async fn erase(
@@ -65,15 +88,15 @@ pub(crate) async fn erase(
         timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;
     }
     log::info("submission-erased").submission(id).key(&principal.id).write();
-    let document = json!({
-        "submissionId": id,
-        "state": State::Erased,
-        "studyId": study,
-        "siteId": site,
-        "receivedAt": received_at,
-        "erasedAt": erased.at,
-    });
-    Ok(Reply::json(200, &document))
+    let shown = Erased {
+        submission_id: id,
+        state: State::Erased,
+        study_id: &study,
+        site_id: &site,
+        received_at: &received_at,
+        erased_at: &erased.at,
+    };
+    Ok(Reply::json(200, &shown))
 }
 
 async fn carry_out(

@@ -6,9 +6,11 @@
 use platform::http::Reply;
 use platform::kv::{Batch, Store};
 use platform::{Error, clock, log};
-use serde_json::json;
+use serde::Serialize;
 use state::audit::{self, Action, Change};
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Identifier, Name};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::rate_limit::{self, Limit};
 use state::edge::request::unavailable;
@@ -17,6 +19,23 @@ use state::names;
 use state::wire::entry::Subject;
 
 use crate::config::Config;
+
+/// Who a subject is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Identity<'a> {
+    subject: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Identifier"))]
+    patient_id: &'a str,
+    /// Within which system the id names somebody, where that is not the site's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patient_system: Option<&'a str>,
+}
 
 /// Opens a sealed identity.
 pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
@@ -42,16 +61,14 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
     };
     record(config, principal, &store, pseudonym).await.map_err(|error| unavailable(&error))?;
-    let (system, id) = system_and_id(&patient);
-    let mut document = json!({
-        "subject": subject.subject,
-        "studyId": subject.study_id,
-        "siteId": subject.site_id,
-        "patientId": id,
-    });
-    if let (Some(members), Some(system)) = (document.as_object_mut(), system) {
-        members.insert("patientSystem".to_owned(), system.into());
-    }
+    let (patient_system, patient_id) = system_and_id(&patient);
+    let document = Identity {
+        subject: &subject.subject,
+        study_id: &subject.study_id,
+        site_id: &subject.site_id,
+        patient_id,
+        patient_system,
+    };
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 

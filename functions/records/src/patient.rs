@@ -12,8 +12,12 @@ use platform::http::Reply;
 use platform::kv::Store;
 use platform::percent::decode;
 use platform::{Error, log};
+use serde::Serialize;
 use serde_json::json;
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::Name;
+use state::edge::parts::Parts;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -26,10 +30,30 @@ use state::subjects::timeline::{self, Filter};
 use crate::config::Config;
 use crate::gather::{Part, gather};
 use crate::services::{OWN, Outcome};
-use crate::subject;
+use crate::subject::{self, ListedSubmission};
 
 /// The most submissions in Vigil's own part; the latest are kept.
 const MOST: usize = 50;
+
+/// What several services know of a patient.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct PatientRecord<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    subject: &'a str,
+    parts: Parts,
+}
+
+/// Vigil's own part: the latest submissions with their scores and alerts.
+#[derive(Serialize)]
+struct Own {
+    submissions: Vec<ListedSubmission>,
+    more: bool,
+}
 
 /// The patient whose record is requested.
 struct Request {
@@ -63,8 +87,8 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
         Part { name: &service.name, required: service.required, work }
     });
     let parts = gather(&config.redis, parts.collect(), deadline, asked.partial).await?;
-    let document = json!({"studyId": asked.study, "siteId": asked.site, "subject": pseudonym, "parts": parts});
-    Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+    let record = PatientRecord { study_id: &asked.study, site_id: &asked.site, subject: pseudonym, parts };
+    Ok(Reply::json(200, &record).header("cache-control", "no-store"))
 }
 
 impl Request {
@@ -117,7 +141,7 @@ async fn own(config: &Config, subjects: &[String]) -> Outcome {
         let wanted = Filter { latest_first: true, limit: MOST, ..Filter::default() };
         let (filed, more) = timeline::list(&config.redis, subjects, wanted).await?;
         let submissions = subject::shown(&Store::open().await?, &filed).await?;
-        Ok::<_, Error>(json!({"submissions": submissions, "more": more}))
+        Ok::<_, Error>(json!(Own { submissions, more }))
     };
     match read.await {
         Ok(said) => Outcome::Ok(said),

@@ -4,6 +4,7 @@
 //! Guarantee: one deadline, as for a patient's record. The gathered data is cached for a minute and serves every
 //! request in any format. The entity tag of an answer changes only when its content changes.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,8 +16,12 @@ use platform::digest::{hex, measure};
 use platform::http::{Pieces, Reply, accept};
 use platform::trace::Trace;
 use platform::{Kind, log};
+use serde::Serialize;
 use serde_json::{Value, json};
 use state::cache::{self, Response, Terms};
+#[cfg(feature = "schema")]
+use state::edge::describe::Name;
+use state::edge::parts::Parts;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -35,6 +40,38 @@ const TERMS: Terms =
 const GATHERING: Duration = Duration::from_millis(2900);
 /// All severities, the worst first.
 const SEVERITIES: [&str; 4] = ["critical", "high", "moderate", "info"];
+
+/// A month of a study.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct MonthlyReport<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    month: &'a str,
+    parts: Parts,
+}
+
+/// Vigil's own part: its counts.
+#[derive(Serialize)]
+struct Own<'a> {
+    days: Vec<Day<'a>>,
+    sites: Vec<Site<'a>>,
+    alerts: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct Day<'a> {
+    day: &'a str,
+    submissions: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Site<'a> {
+    site_id: &'a str,
+    submissions: u64,
+}
 
 /// The format of a report.
 #[derive(Clone, Copy)]
@@ -155,13 +192,13 @@ impl Ask {
             Part { name: &service.name, required: service.required, work }
         });
         let parts = gather(&self.config.redis, parts.collect(), deadline, partial).await?;
-        Ok(json!({"studyId": self.study, "month": self.month, "parts": parts}))
+        Ok(json!(MonthlyReport { study_id: &self.study, month: &self.month, parts }))
     }
 
     /// Vigil's own counts.
     async fn own(&self) -> Outcome {
         match monthly::read(&self.config.redis, &self.study, &self.month).await {
-            Ok(month) => Outcome::Ok(own(&days(&self.month), &month)),
+            Ok(month) => Outcome::Ok(json!(own(&days(&self.month), &month))),
             Err(error) => {
                 log::error("read-failed").cause(&error).write();
                 Outcome::Unreachable
@@ -170,20 +207,18 @@ impl Ask {
     }
 }
 
-fn own(days: &[String], month: &Month) -> Value {
+fn own<'a>(days: &'a [String], month: &'a Month) -> Own<'a> {
     let on = |number: usize| month.submissions.iter().filter(move |((day, _), _)| usize::from(*day) == number);
-    let days: Vec<Value> = (1..)
+    let days = (1..)
         .zip(days)
-        .map(|(number, day)| json!({"day": day, "submissions": on(number).map(|(_, count)| count).sum::<u64>()}))
+        .map(|(number, day)| Day { day, submissions: on(number).map(|(_, count)| count).sum() })
         .collect();
-    let mut sites = std::collections::BTreeMap::<&str, u64>::new();
+    let mut sites = BTreeMap::<&str, u64>::new();
     for ((_, site), count) in &month.submissions {
         *sites.entry(site).or_default() += count;
     }
-    let sites: Vec<Value> =
-        sites.into_iter().map(|(site, count)| json!({"siteId": site, "submissions": count})).collect();
+    let sites = sites.into_iter().map(|(site_id, submissions)| Site { site_id, submissions }).collect();
     let of = |severity: &str| month.alerts.get(severity).copied().unwrap_or(0);
-    let alerts: serde_json::Map<String, Value> =
-        SEVERITIES.iter().map(|severity| ((*severity).to_owned(), of(severity).into())).collect();
-    json!({"days": days, "sites": sites, "alerts": alerts})
+    let alerts = SEVERITIES.into_iter().map(|severity| (severity, of(severity))).collect();
+    Own { days, sites, alerts }
 }

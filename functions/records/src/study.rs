@@ -11,8 +11,11 @@ use platform::deadline::Deadline;
 use platform::http::Reply;
 use platform::trace::Trace;
 use platform::{Kind, clock};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use state::cache::{self, Response, Terms};
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::edge::serve::Call;
@@ -25,6 +28,19 @@ use crate::services::{Outcome, Service};
 /// How long the service's answer is valid.
 const TERMS: Terms =
     Terms { fresh: Duration::from_secs(60), stale: Duration::from_secs(600), negative: Duration::from_secs(10) };
+
+/// What a study is, as the project service says.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Study<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    fetched_at: String,
+    /// What the service said, any JSON.
+    project: Value,
+}
 
 /// Shows a study.
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
@@ -48,7 +64,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
             let project: Value = serde_json::from_str(&project).unwrap_or_default();
             let age = (clock::now().millis() - kept.at_ms).max(0) / 1000;
             let fetched_at = Timestamp::from_millis(kept.at_ms).rfc3339();
-            let document = json!({"studyId": study, "fetchedAt": fetched_at, "project": project});
+            let document = Study { study_id: study, fetched_at, project };
             Ok(Reply::json(200, &document).header("age", age.to_string()))
         }
         Response::Absent => Err(Problem::not_found()),

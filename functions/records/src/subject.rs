@@ -11,8 +11,11 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use platform::Error;
 use platform::http::Reply;
 use platform::kv::Store;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use state::edge::auth::Principal;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Name, ScoreForm, Time};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -21,7 +24,7 @@ use state::identity::is_pseudonym;
 use state::names;
 use state::subjects::links;
 use state::subjects::timeline::{self, Filter, Listed};
-use state::wire::entry::{Alert, Outline, State, Subject, Superseded};
+use state::wire::entry::{Alert, Outline, Score, State, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
 
 use crate::config::Config;
@@ -29,6 +32,93 @@ use crate::spark;
 
 /// How many records are read at the same time: each may be as long as the longest report.
 const READS: usize = 8;
+
+/// A page of a subject's submissions.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct SubmissionPage<'a> {
+    subject: &'a str,
+    submissions: Vec<ListedSubmission>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
+}
+
+/// A submission of a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ListedSubmission {
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    submission_id: String,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: String,
+    /// `response`, or the kind of report.
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instrument: Option<String>,
+    /// When it was written, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    authored_at: String,
+    /// When it came in, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    received_at: String,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["scored", "failed"])))]
+    state: State,
+    scores: Vec<Score>,
+    alerts: Vec<ListedAlert>,
+}
+
+/// An alert of a listed submission.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct ListedAlert {
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    alert_id: String,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
+    severity: String,
+    rule: String,
+    /// The reason in words.
+    reason: String,
+}
+
+/// A page of the course of a score.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Series<'a> {
+    subject: &'a str,
+    /// The instrument and its score.
+    score: &'a str,
+    points: Vec<Point>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
+}
+
+/// One value of a series.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Point {
+    #[serde(skip)]
+    at_ms: i64,
+    /// When it was written.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    at: String,
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    submission_id: String,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: String,
+    #[cfg_attr(feature = "schema", schemars(with = "ScoreForm"))]
+    value: Value,
+    band: Option<String>,
+    /// Whether it is scored; `prorated` with answers missing.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["scored", "prorated", "not-scored"])))]
+    status: String,
+}
 
 /// The submissions of a subject, the latest first.
 pub(crate) async fn submissions(call: Call<Config>) -> Result<Reply, Problem> {
@@ -43,7 +133,7 @@ pub(crate) async fn submissions(call: Call<Config>) -> Result<Reply, Problem> {
             timeline::list(&config.redis, &subjects, wanted).await.map_err(|error| unavailable(&error))?;
         let submissions = shown(&store, &filed).await.map_err(|error| unavailable(&error))?;
         let cursor = filed.last().filter(|_| more).map(Listed::cursor);
-        Ok(Reply::json(200, &json!({"subject": pseudonym, "submissions": submissions, "cursor": cursor, "more": more})))
+        Ok(Reply::json(200, &SubmissionPage { subject: pseudonym, submissions, cursor, more }))
     })
     .await
 }
@@ -76,9 +166,8 @@ pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
             let line = points.iter().filter_map(|point| Some((point.at_ms, point.value.as_f64()?))).collect::<Vec<_>>();
             return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).header("vary", "accept"));
         }
-        let points: Vec<Value> = points.into_iter().map(|point| point.shown).collect();
-        let document = json!({"subject": pseudonym, "score": score, "points": points, "cursor": cursor, "more": more});
-        Ok(Reply::json(200, &document).header("vary", "accept"))
+        let series = Series { subject: pseudonym, score: &score, points, cursor, more };
+        Ok(Reply::json(200, &series).header("vary", "accept"))
     })
     .await
 }
@@ -122,44 +211,34 @@ async fn records(store: &Store, filed: &[Listed]) -> Result<Vec<Outline>, Error>
 }
 
 /// Submissions as lists show them: with their scores and alerts.
-pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<Value>, Error> {
+pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<ListedSubmission>, Error> {
     let records = records(store, filed).await?;
     let mut shown = Vec::with_capacity(records.len());
     for record in records {
         let read = record.alerts.iter().map(async |id| store.get::<Alert>(&names::alert(id)).await);
-        let alerts: Vec<Value> = try_join_all(read)
+        let alerts = try_join_all(read)
             .await?
             .into_iter()
             .flatten()
             .map(|alert| {
                 let Alert { alert_id, severity, rule, reason, .. } = alert;
-                json!({"alertId": alert_id, "severity": severity, "rule": rule, "reason": reason})
+                ListedAlert { alert_id, severity, rule, reason }
             })
             .collect();
         let submission = record.submission;
-        let mut document = json!({
-            "submissionId": submission.submission_id,
-            "siteId": submission.site_id,
-            "kind": submission.kind,
-            "authoredAt": submission.authored_at,
-            "receivedAt": submission.received_at,
-            "state": record.state,
-            "scores": record.scores,
-            "alerts": alerts,
+        shown.push(ListedSubmission {
+            submission_id: submission.submission_id,
+            site_id: submission.site_id,
+            kind: submission.kind,
+            instrument: submission.instrument,
+            authored_at: submission.authored_at,
+            received_at: submission.received_at,
+            state: record.state,
+            scores: record.scores,
+            alerts,
         });
-        if let (Value::Object(members), Some(instrument)) = (&mut document, submission.instrument) {
-            members.insert("instrument".to_owned(), instrument.into());
-        }
-        shown.push(document);
     }
     Ok(shown)
-}
-
-/// One value of a series.
-struct Point {
-    at_ms: i64,
-    value: Value,
-    shown: Value,
 }
 
 /// The values of one score, without those of superseded submissions.
@@ -174,16 +253,15 @@ async fn points(store: &Store, filed: &[Listed], score: &str) -> Result<Vec<Poin
             let own = record.scores.iter().find(|own| own.id == score).filter(|_| superseded.is_none());
             let at = domain::Timestamp::parse(&record.submission.authored_at);
             let (Some(own), Some(at)) = (own, at) else { continue };
-            let value = own.value.clone().unwrap_or_default();
-            let shown = json!({
-                "at": record.submission.authored_at,
-                "submissionId": record.submission.submission_id,
-                "siteId": record.submission.site_id,
-                "value": value,
-                "band": own.band,
-                "status": own.status,
+            points.push(Point {
+                at_ms: at.millis(),
+                at: record.submission.authored_at.clone(),
+                submission_id: record.submission.submission_id.clone(),
+                site_id: record.submission.site_id.clone(),
+                value: own.value.clone().unwrap_or_default(),
+                band: own.band.clone(),
+                status: own.status.clone(),
             });
-            points.push(Point { at_ms: at.millis(), value, shown });
         }
     }
     Ok(points)

@@ -1,21 +1,113 @@
 //! `GET /v1/submissions/{id}`: the state of a submission, its scores, its alerts and their deliveries.
 
+use std::collections::BTreeMap;
+
 use domain::alert::state::{Dead, Phase, State as AlertState};
 use platform::Error;
 use platform::http::Reply;
 use platform::kv::Store;
 use platform::redis::text;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 use state::edge::auth::{Action, Principal};
+#[cfg(feature = "schema")]
+use state::edge::describe::{Flag, Name, Removed, Time, Uuid};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::identity::is_id;
-use state::wire::entry::{Alert, Outline, Overdue, Rescored, State, Superseded};
+use state::wire::entry::{Alert, Delivery, Outline, Overdue, Rescore, Rescored, Score, ScoredWith, State, Superseded};
+use state::wire::evaluation::Evaluation;
 use state::wire::idempotency::IdempotencyRecord;
 use state::{alerts, names};
 
 use crate::config::Config;
+
+/// A submission: its state, and for keys that may read, its scores and alerts.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Submission<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Uuid"))]
+    submission_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["queued", "scored", "failed"])))]
+    state: State,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    study_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    site_id: &'a str,
+    /// When it came in, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    received_at: &'a str,
+    #[serde(flatten)]
+    detail: Option<Detail<'a>>,
+    /// The submission whose place this one took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Uuid>"))]
+    supersedes: Option<&'a str>,
+    /// The submission that took this one's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Uuid>"))]
+    superseded_by: Option<String>,
+}
+
+/// The result of a submission.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Detail<'a> {
+    /// The patient's pseudonym in this study.
+    subject: &'a str,
+    /// `response`, or the kind of report.
+    kind: &'a str,
+    /// When it was written, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    authored_at: &'a str,
+    scores: &'a [Score],
+    alerts: Vec<AlertOf>,
+    /// With what it was scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instrument: Option<&'a ScoredWith>,
+    /// Scores by other versions of the instrument, made later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rescored: Option<Vec<Rescore>>,
+    /// What is to be known about its times.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Flag>"))]
+    flags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Removed"))]
+    removed: &'a BTreeMap<String, u32>,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// An alert of a submission.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Alert"))]
+struct AlertOf {
+    alert_id: String,
+    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
+    severity: String,
+    rule: String,
+    /// The reason in words.
+    reason: String,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = STATES)))]
+    state: &'static str,
+    /// Why it is suppressed or dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'static str>,
+    deliveries: Vec<Delivery>,
+}
+
+/// The states of an alert, as submissions show it.
+#[cfg(feature = "schema")]
+const STATES: [&str; 8] =
+    ["pending", "unrouted", "grouped", "suppressed", "delivered", "dead", "acknowledged", "resolved"];
 
 /// Shows a submission to a key that covers it.
 pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
@@ -29,13 +121,9 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
             if record.state == State::Erased {
                 return Err(gone());
             }
-            let mut detail = if principal.may(Action::Read) {
-                full(&store, &record).await.map_err(|error| unavailable(&error))?
-            } else {
-                brief(&record)
-            };
-            versions(&store, &record, &mut detail).await.map_err(|error| unavailable(&error))?;
-            Ok(Reply::json(200, &detail))
+            let full = principal.may(Action::Read);
+            let shown = Submission::load(&store, &record, full).await.map_err(|error| unavailable(&error))?;
+            Ok(Reply::json(200, &shown))
         }
         Some(_) => Err(Problem::not_found()),
         None => queued(config, principal, id).await,
@@ -60,84 +148,69 @@ async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     if mark.content.is_none() {
         return Err(gone());
     }
-    let document = json!({
-        "submissionId": id,
-        "state": State::Queued,
-        "studyId": mark.study,
-        "siteId": mark.site,
-        "receivedAt": mark.received_at,
-    });
-    Ok(Reply::json(200, &document))
+    let shown = Submission {
+        submission_id: id,
+        state: State::Queued,
+        study_id: &mark.study,
+        site_id: &mark.site,
+        received_at: &mark.received_at,
+        detail: None,
+        supersedes: None,
+        superseded_by: None,
+    };
+    Ok(Reply::json(200, &shown))
 }
 
-/// Adds which submission this one replaced, and which one replaced it.
-async fn versions(store: &Store, record: &Outline, document: &mut Value) -> Result<(), Error> {
-    let submission = &record.submission;
-    let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
-    let supersedes = submission.amends.as_ref().map(|id| ("supersedes", json!(id)));
-    let superseded_by = superseded.map(|by| ("supersededBy", json!(by.by)));
-    if let Value::Object(members) = document {
-        members.extend(supersedes.into_iter().chain(superseded_by).map(|(name, id)| (name.to_owned(), id)));
+impl<'a> Submission<'a> {
+    /// A stored submission; without `full` in the short form, for a key that may follow it but not read it.
+    async fn load(store: &Store, record: &'a Outline, full: bool) -> Result<Self, Error> {
+        let submission = &record.submission;
+        let detail = if full { Some(Detail::load(store, record).await?) } else { None };
+        let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
+        Ok(Submission {
+            submission_id: &submission.submission_id,
+            state: record.state,
+            study_id: &submission.study_id,
+            site_id: &submission.site_id,
+            received_at: &submission.received_at,
+            detail,
+            supersedes: submission.amends.as_deref(),
+            superseded_by: superseded.map(|later| later.by),
+        })
     }
-    Ok(())
 }
 
-/// The short form, for a key that may follow a submission but not read it.
-fn brief(record: &Outline) -> Value {
-    let submission = &record.submission;
-    json!({
-        "submissionId": submission.submission_id,
-        "state": record.state,
-        "studyId": submission.study_id,
-        "siteId": submission.site_id,
-        "receivedAt": submission.received_at,
-    })
-}
-
-async fn full(store: &Store, record: &Outline) -> Result<Value, Error> {
-    let overdue: Option<Overdue> = store.get(&names::overdue(&record.submission.submission_id)).await?;
-    let mut alerts = Vec::with_capacity(record.alerts.len());
-    for id in record.alerts.iter().chain(overdue.iter().flat_map(|overdue| &overdue.alerts)) {
-        if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
-            alerts.push(shown(store, &alert).await?);
+impl<'a> Detail<'a> {
+    async fn load(store: &Store, record: &'a Outline) -> Result<Self, Error> {
+        let submission = &record.submission;
+        let overdue: Option<Overdue> = store.get(&names::overdue(&submission.submission_id)).await?;
+        let mut alerts = Vec::with_capacity(record.alerts.len());
+        for id in record.alerts.iter().chain(overdue.iter().flat_map(|overdue| &overdue.alerts)) {
+            if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {
+                alerts.push(shown(store, alert).await?);
+            }
         }
+        let rescored: Option<Rescored> = store.get(&names::rescored(&submission.submission_id)).await?;
+        Ok(Detail {
+            subject: &submission.subject,
+            kind: &submission.kind,
+            authored_at: &submission.authored_at,
+            scores: &record.scores,
+            alerts,
+            instrument: record.scored_with.as_ref(),
+            rescored: rescored.map(|rescored| rescored.rescored),
+            flags: &submission.flags,
+            removed: &submission.removed,
+            evaluation: &record.evaluation,
+            reason: record.reason.as_deref(),
+        })
     }
-    let submission = &record.submission;
-    let mut document = brief(record);
-    if let Value::Object(members) = &mut document {
-        members.extend([
-            ("subject".to_owned(), json!(submission.subject)),
-            ("kind".to_owned(), json!(submission.kind)),
-            ("authoredAt".to_owned(), json!(submission.authored_at)),
-            ("scores".to_owned(), json!(record.scores)),
-            ("alerts".to_owned(), Value::Array(alerts)),
-        ]);
-        if let Some(scored_with) = &record.scored_with {
-            members.insert("instrument".to_owned(), json!(scored_with));
-        }
-        if let Some(rescored) = store.get::<Rescored>(&names::rescored(&submission.submission_id)).await? {
-            members.insert("rescored".to_owned(), json!(rescored.rescored));
-        }
-        if !submission.flags.is_empty() {
-            members.insert("flags".to_owned(), json!(submission.flags));
-        }
-        if !submission.removed.is_empty() {
-            members.insert("removed".to_owned(), json!(submission.removed));
-        }
-        if let Value::Object(evaluation) = json!(record.evaluation) {
-            members.extend(evaluation);
-        }
-        if let Some(reason) = &record.reason {
-            members.insert("reason".to_owned(), json!(reason));
-        }
-    }
-    Ok(document)
 }
 
-async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
+async fn shown(store: &Store, alert: Alert) -> Result<AlertOf, Error> {
     let stored: Option<Value> = store.get(&names::stored_alert_state(&alert.alert_id)).await?;
     let state = stored.as_ref().and_then(AlertState::read);
-    let (word, reason) = match state.as_ref().map(AlertState::phase) {
+    let (word, because) = match state.as_ref().map(AlertState::phase) {
         None | Some(Phase::Open) => ("pending", None),
         Some(Phase::Dead(Dead::NoReceiver)) => ("unrouted", None),
         Some(phase) => (phase.as_str(), phase.reason()),
@@ -146,16 +219,6 @@ async fn shown(store: &Store, alert: &Alert) -> Result<Value, Error> {
         Some(state) => alerts::deliveries(store, state).await?,
         None => Vec::new(),
     };
-    let mut shown = json!({
-        "alertId": alert.alert_id,
-        "severity": alert.severity,
-        "rule": alert.rule,
-        "reason": alert.reason,
-        "state": word,
-        "deliveries": deliveries,
-    });
-    if let (Some(members), Some(reason)) = (shown.as_object_mut(), reason) {
-        members.insert("because".to_owned(), reason.into());
-    }
-    Ok(shown)
+    let Alert { alert_id, severity, rule, reason, .. } = alert;
+    Ok(AlertOf { alert_id, severity, rule, reason, state: word, because, deliveries })
 }

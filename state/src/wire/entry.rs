@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "schema")]
-use crate::edge::describe::ScoreForm;
+use crate::edge::describe::{ScoreForm, Time};
 use crate::names;
 pub use crate::wire::delivery::{Attempt, Attempts, Delivery, Happened, failing};
 use crate::wire::evaluation::Evaluation;
@@ -263,12 +263,14 @@ pub struct Rescored {
 /// The scores of a submission by another version of its instrument.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Rescore {
     /// The version.
     pub scored_with: ScoredWith,
     /// The scores, in the version's order.
     pub scores: Vec<Score>,
     /// When they were made, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
     /// The id of the key by which they were made.
     pub by: String,

@@ -10,17 +10,18 @@ use serde_json::Value;
 /// The whole evaluation. Empty for a response of an instrument whose own rules need no history.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Evaluation {
-    /// CTCAE grades of laboratory results, one for each, in their order.
+    /// Laboratory results by CTCAE v5.0, one for each result; what is not graded says why, such as `analyte not known`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grades: Vec<Grade>,
-    /// The study's own rules, if it has some for this.
+    /// The study's own alert rules by which it was judged.
     #[serde(rename = "alertRules", default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<RulesUsed>,
-    /// The earlier submissions, if a rule needs them.
+    /// The subject's earlier submissions, where a rule asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryUsed>,
-    /// The risk service's answer, if the instrument is sent to it.
+    /// What the external risk service said, where it is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
 }
@@ -35,6 +36,7 @@ impl Evaluation {
 /// A result's grade by CTCAE v5.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Grade {
     /// Which result of the report, from 0.
     pub result: usize,
@@ -43,12 +45,14 @@ pub struct Grade {
     /// The panel's LOINC code for the analyte, if the result has another code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analyte: Option<String>,
-    /// `graded` or `not-graded`.
+    /// Whether it has a grade.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["graded", "not-graded"])))]
     pub status: String,
     /// 0 to 4.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 4)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<u8>,
-    /// The true grade may be higher.
+    /// It may be worse: the figure is open to that side.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub or_more: bool,
     /// The CTCAE term of a grade above 0.
@@ -61,8 +65,10 @@ pub struct Grade {
 /// The version of the document `alert-rules` that a submission was evaluated by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct RulesUsed {
-    /// Its number.
+    /// Version of the document `alert-rules`.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub version: u64,
     /// They do not fit the instrument's definition; only its own rules were applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -72,27 +78,34 @@ pub struct RulesUsed {
 /// The earlier submissions of the same subject that rules used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct HistoryUsed {
-    /// `available` or `history-unavailable`.
+    /// Whether they could be read.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["available", "history-unavailable"])))]
     pub status: String,
     /// The one before; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     pub previous: Option<String>,
     /// The first; none for the first itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     pub baseline: Option<String>,
 }
 
 /// The result of calling the risk service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Risk {
-    /// `ok`, `late` or `failed`.
+    /// How the call ended.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["ok", "late", "failed"])))]
     pub status: String,
-    /// Why it failed: `answered`, `unreachable`, `refused`, `unreadable`.
+    /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["answered", "unreachable", "refused", "unreadable"])))]
     pub reason: Option<String>,
-    /// Its answer.
+    /// Its answer, any JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
 }

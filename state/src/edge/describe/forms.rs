@@ -58,6 +58,14 @@ forms! {
     ScoreForm = {"type": ["number", "string", "boolean", "null"]}
     /// Why something is done.
     Reason = {"type": "string", "minLength": 1, "maxLength": 500, "description": "One line; it is kept in the audit chain."}
+    /// A remark on the times of a submission.
+    Flag = {"enum": ["late", "clock-skewed"]}
+    /// What was taken out of a content.
+    Removed "named" = {
+        "type": "object",
+        "description": "How often each class of identity was taken out of the content; `dropped`, `pseudonymised`, `generalised` and `shifted` count whole members.",
+        "additionalProperties": {"type": "integer", "minimum": 1}
+    }
     /// Where a page ended.
     Cursor "named" = {"type": ["string", "null"], "description": "Where the next page begins; null at the end."}
     /// Whether there is another page.
