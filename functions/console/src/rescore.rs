@@ -22,7 +22,7 @@ use state::audit::{self, Action as Audited, Change};
 use state::edge::auth::Principal;
 #[cfg(feature = "schema")]
 use state::edge::describe::{Name, ScoreForm};
-use state::edge::problem::{FindingShape, Problem, ProblemType};
+use state::edge::problem::{Findings, Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
 use state::lock::Lock;
@@ -123,13 +123,7 @@ struct Shown {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct Invalid {
     submission_id: String,
-    #[serde(serialize_with = "findings")]
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<FindingShape<'_>>"))]
-    errors: Vec<Finding>,
-}
-
-fn findings<S: serde::Serializer>(findings: &[Finding], serializer: S) -> Result<S::Ok, S::Error> {
-    FindingShape::all(findings).serialize(serializer)
+    errors: Findings,
 }
 
 /// Scores a page of a study's responses again.
@@ -218,7 +212,8 @@ impl Report {
         let (answers, parameters) = match readable(submission, instrument) {
             Ok(readable) => readable,
             Err(faults) => {
-                self.invalid.push(Invalid { submission_id: submission.submission_id.clone(), errors: faults });
+                self.invalid
+                    .push(Invalid { submission_id: submission.submission_id.clone(), errors: Findings(faults) });
                 return None;
             }
         };

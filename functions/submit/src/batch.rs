@@ -17,11 +17,12 @@ use futures::future::join;
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::trace::Trace;
-use platform::{clock, kv, log};
-use serde::Serialize;
-use serde_json::Value;
+use platform::{clock, log};
+use serde::{Serialize, Serializer};
 use state::edge::auth::{Action, Principal};
-use state::edge::problem::Problem;
+#[cfg(feature = "schema")]
+use state::edge::describe::{Removed, Time, Uuid};
+use state::edge::problem::{FindingShape, Problem};
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
 
@@ -221,36 +222,23 @@ impl Batch {
     }
 
     fn reply(self, end: End, minimal: bool) -> Result<Reply, Problem> {
-        let mut counts = [0usize; 5];
-        // Row by row, so that memory never holds the answer twice.
-        let mut rows = String::with_capacity(96 * self.outcomes.len());
-        for (index, outcome) in self.outcomes.iter().enumerate() {
-            let (kind, shown) = outcome.shown(index);
-            if let Some(count) = counts.get_mut(kind) {
-                *count += 1;
-            }
-            if minimal && matches!(outcome, Outcome::Accepted { .. } | Outcome::Duplicate { .. }) {
-                continue;
-            }
-            if !rows.is_empty() {
-                rows.push(',');
-            }
-            rows.push_str(&kv::json(&shown).map_err(|_| crate::unavailable())?);
-        }
-        let [accepted, duplicate, conflict, rejected, not_processed] = counts;
-        let not_processed = not_processed + self.unlisted;
+        let count = |status| self.outcomes.iter().filter(|outcome| outcome.status() == status).count();
         let first = self.outcomes.iter().position(|outcome| matches!(outcome, Outcome::NotProcessed));
-        let from = first.or((end != End::Complete).then_some(self.outcomes.len()));
-        let send_from = from.map(|row| format!("\"sendFrom\":{row},")).unwrap_or_default();
-        if end != End::Complete && accepted + duplicate == 0 {
+        let rows = ShownRows { outcomes: &self.outcomes, minimal };
+        let shown = BatchOutcome {
+            accepted: count(Status::Accepted),
+            duplicate: count(Status::Duplicate),
+            conflict: count(Status::Conflict),
+            rejected: count(Status::Rejected),
+            not_processed: count(Status::NotProcessed) + self.unlisted,
+            send_from: first.or((end != End::Complete).then_some(self.outcomes.len())),
+            ended: end.as_str(),
+            rows,
+        };
+        if end != End::Complete && shown.accepted + shown.duplicate == 0 {
             return Err(end.problem(MOST_ROWS));
         }
-        let body = format!(
-            "{{\"accepted\":{accepted},\"duplicate\":{duplicate},\"conflict\":{conflict},\"rejected\":{rejected},\
-             \"notProcessed\":{not_processed},{send_from}\"ended\":\"{}\",\"rows\":[{rows}]}}",
-            end.as_str()
-        );
-        let mut reply = Reply::new(202, "application/json", body);
+        let mut reply = Reply::json(202, &shown);
         if minimal {
             reply = reply.header("preference-applied", "return=minimal");
         }
@@ -262,42 +250,119 @@ impl Batch {
     }
 }
 
-/// A row as the answer shows it.
-#[derive(Default, Serialize)]
+/// What became of every row.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RowOutcome<'a> {
-    index: usize,
-    status: &'static str,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct BatchOutcome<'a> {
+    accepted: usize,
+    duplicate: usize,
+    conflict: usize,
+    rejected: usize,
+    not_processed: usize,
+    /// The index of the first row that was not processed: send again from there. Absent where every row was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    send_from: Option<usize>,
+    /// Why no more rows were taken.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = crate::row::ENDS)))]
+    ended: &'static str,
+    /// With `Prefer: return=minimal`, only those that are neither accepted nor duplicates.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<RowOutcome<'_>>"))]
+    rows: ShownRows<'a>,
+}
+
+/// The rows of an answer, written one by one, so that memory never holds the answer twice.
+struct ShownRows<'a> {
+    outcomes: &'a [Outcome],
+    minimal: bool,
+}
+
+impl Serialize for ShownRows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shown = |status| !self.minimal || !matches!(status, Status::Accepted | Status::Duplicate);
+        let rows = self.outcomes.iter().enumerate().filter(|(_, outcome)| shown(outcome.status()));
+        serializer.collect_seq(rows.map(|(index, outcome)| outcome.shown(index)))
+    }
+}
+
+/// The status of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+enum Status {
+    /// It is on the stream.
+    Accepted,
+    /// It was received before.
+    Duplicate,
+    /// Other content was received under its id.
+    Conflict,
+    /// It breaks rules.
+    Rejected,
+    /// It may be sent again.
+    NotProcessed,
+}
+
+/// A row as the answer shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct RowOutcome<'a> {
+    /// Which row, from 0.
+    index: usize,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Uuid>"))]
     submission_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Removed>"))]
     removed: Option<&'a BTreeMap<String, u32>>,
+    /// When the other content under its id came in, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     first_received_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<Value>,
+    errors: Option<Vec<FindingShape<'a>>>,
+    /// How many findings are left out: those beyond 100 of a row, and beyond 512 KiB of all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_errors: Option<usize>,
 }
 
 impl Outcome {
-    /// Its index among the counts, and the row as the answer shows it.
-    fn shown(&self, index: usize) -> (usize, RowOutcome<'_>) {
-        let row = |status| RowOutcome { index, status, ..RowOutcome::default() };
+    fn status(&self) -> Status {
+        match self {
+            Outcome::Accepted { .. } => Status::Accepted,
+            Outcome::Duplicate { .. } => Status::Duplicate,
+            Outcome::Conflict { .. } => Status::Conflict,
+            Outcome::Rejected { .. } => Status::Rejected,
+            Outcome::NotProcessed => Status::NotProcessed,
+        }
+    }
+
+    /// The row as the answer shows it.
+    fn shown(&self, index: usize) -> RowOutcome<'_> {
+        let row = RowOutcome {
+            index,
+            status: self.status(),
+            submission_id: None,
+            removed: None,
+            first_received_at: None,
+            errors: None,
+            more_errors: None,
+        };
         match self {
             Outcome::Accepted { id, removed } => {
-                let removed = Some(removed).filter(|removed| !removed.is_empty());
-                (0, RowOutcome { submission_id: Some(id), removed, ..row("accepted") })
+                RowOutcome { submission_id: Some(id), removed: Some(removed).filter(|it| !it.is_empty()), ..row }
             }
-            Outcome::Duplicate { id } => (1, RowOutcome { submission_id: Some(id), ..row("duplicate") }),
+            Outcome::Duplicate { id } => RowOutcome { submission_id: Some(id), ..row },
             Outcome::Conflict { id, first } => {
-                (2, RowOutcome { submission_id: Some(id), first_received_at: Some(first), ..row("conflict") })
+                RowOutcome { submission_id: Some(id), first_received_at: Some(first), ..row }
             }
-            Outcome::Rejected { findings, more } => {
-                let more_errors = Some(*more).filter(|more| *more > 0);
-                (3, RowOutcome { errors: Some(row::shown(findings)), more_errors, ..row("rejected") })
-            }
-            Outcome::NotProcessed => (4, row("not-processed")),
+            Outcome::Rejected { findings, more } => RowOutcome {
+                errors: Some(FindingShape::all(findings)),
+                more_errors: Some(*more).filter(|more| *more > 0),
+                ..row
+            },
+            Outcome::NotProcessed => row,
         }
     }
 }

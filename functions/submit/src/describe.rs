@@ -1,7 +1,15 @@
 //! How this component's routes are described.
 
-use schemars::json_schema;
+#![expect(dead_code, reason = "the types of requests only describe them")]
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, json_schema};
 use state::edge::describe::*;
+
+use crate::Accepted;
+use crate::batch::BatchOutcome;
+use crate::validate::Validation;
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -9,11 +17,9 @@ pub fn describe() -> Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[include_str!("../openapi/schemas.json")],
+        written: &[],
     }
 }
-
-state::written! { Accepted BatchOutcome FewRows Report Response Rows Validation }
 
 /// Where to follow the submission.
 const LOCATION: Header = Header {
@@ -39,6 +45,89 @@ const RETRY_AFTER: Header = Header {
     shape: |_| json_schema!({"type": "integer", "minimum": 1}),
 };
 
+/// The answers to an instrument.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Response {
+    /// The sender's own id; it makes a resend safe.
+    #[schemars(with = "Nullable<Identifier>")]
+    response_id: Option<String>,
+    /// The study.
+    #[schemars(with = "Name")]
+    study_id: String,
+    /// The site.
+    #[schemars(with = "Name")]
+    site_id: String,
+    /// The patient as the site knows them. It leaves the door only as a pseudonym and sealed.
+    #[schemars(with = "Identifier")]
+    patient_id: String,
+    /// When it was written, with an offset.
+    #[schemars(with = "Time")]
+    authored_at: String,
+    /// Answers by item, as the instrument defines them: a weight or a code. One that is left out or null is missing.
+    #[schemars(with = "BTreeMap<String, ScoreForm>")]
+    answers: (),
+    /// The version of the instrument that is answered. Without it the one in force.
+    #[schemars(with = "Nullable<String>", example = "1.0.0")]
+    instrument_version: Option<String>,
+    /// The instrument's parameters, such as a value set, age or sex. A score that needs one without a default is not scored
+    /// without it.
+    #[schemars(with = "Nullable<Parameters>", extend("examples" = [{"valueSet": "Germany"}, {"age": 54, "sex": "F"}]))]
+    parameters: Option<()>,
+    #[schemars(with = "Nullable<Amends>")]
+    amends: Option<Amends>,
+}
+
+/// A report.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Report {
+    /// The sender's own id; it makes a resend safe.
+    #[schemars(with = "Nullable<Identifier>")]
+    report_id: Option<String>,
+    /// The study.
+    #[schemars(with = "Name")]
+    study_id: String,
+    /// The site.
+    #[schemars(with = "Name")]
+    site_id: String,
+    /// The patient as the site knows them. It leaves the door only as a pseudonym and sealed.
+    #[schemars(with = "Identifier")]
+    patient_id: String,
+    /// When it was written, with an offset.
+    #[schemars(with = "Time")]
+    authored_at: String,
+    #[schemars(extend("enum" = ["diary", "adverse-event", "lab", "generic"]))]
+    kind: String,
+    /// What is reported, by kind. What would identify the patient is taken out at the door.
+    #[schemars(with = "Object")]
+    data: (),
+    #[schemars(with = "Nullable<Amends>")]
+    amends: Option<Amends>,
+}
+
+/// The earlier submission whose place this one takes; it must be of the same patient, of the same instrument or kind of
+/// report, and current.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Amends {
+    #[schemars(with = "Uuid")]
+    submission_id: String,
+    /// A word of the study's own list.
+    #[schemars(with = "Nullable<Name>")]
+    reason: Option<String>,
+}
+
+/// Rows of a batch.
+fn rows(most: usize) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "Each a Report, or a Response with the id of its `instrument`; a row has no `amends`.",
+        "maxItems": most,
+    })
+}
+
 fn operations() -> Vec<Operation> {
     vec![
         Operation::new(
@@ -57,7 +146,7 @@ fn operations() -> Vec<Operation> {
         .header(&PREFER)
         .header(&TRACEPARENT)
         .takes::<Response>("At most 256 KiB.")
-        .gives::<Accepted>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
+        .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
         .with(LOCATION)
         .with(PREFERENCE_APPLIED)
         .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests]),
@@ -71,7 +160,7 @@ fn operations() -> Vec<Operation> {
             .header(&PREFER)
             .header(&TRACEPARENT)
             .takes::<Report>("At most 256 KiB.")
-            .gives::<Accepted>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
+            .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
             .with(LOCATION)
             .with(PREFERENCE_APPLIED)
             .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests]),
@@ -92,9 +181,9 @@ fn operations() -> Vec<Operation> {
         .header(&TRACEPARENT)
         .takes_media(
             "At most 8 MiB and 5,000 rows of at most 256 KiB.",
-            &[("application/json", of::<Rows>), ("application/x-ndjson", of::<Text>)],
+            &[("application/json", |_| rows(5000)), ("application/x-ndjson", of::<Text>)],
         )
-        .gives::<BatchOutcome>(202, "What became of every row.")
+        .gives::<BatchOutcome<'_>>(202, "What became of every row.")
         .with(PREFERENCE_APPLIED)
         .with(RETRY_AFTER)
         .refuses(&[Refusal::TooManyRequests]),
@@ -103,7 +192,7 @@ fn operations() -> Vec<Operation> {
             .timeout(Some(Timeout::Batch))
             .takes_media(
                 "At most 8 MiB and 1,000 rows of at most 256 KiB.",
-                &[("application/json", of::<FewRows>), ("application/x-ndjson", of::<Text>)],
+                &[("application/json", |_| rows(1000)), ("application/x-ndjson", of::<Text>)],
             )
             .gives::<Validation>(200, "The findings."),
         Operation::new(
@@ -128,7 +217,7 @@ fn operations() -> Vec<Operation> {
         .header(&PREFER)
         .header(&TRACEPARENT)
         .takes_media("At most 256 KiB.", &[("application/fhir+json", of::<FhirResource>)])
-        .gives::<Accepted>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
+        .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
         .with(LOCATION)
         .with(PREFERENCE_APPLIED)
         .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests]),

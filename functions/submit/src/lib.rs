@@ -35,8 +35,10 @@ use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{Incoming, Reply};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
-use serde_json::json;
+use serde::Serialize;
 use state::edge::auth::{Action, Principal};
+#[cfg(feature = "schema")]
+use state::edge::describe::{Removed, Uuid};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::serve::Described;
 use state::queue::{self, Enqueued};
@@ -333,6 +335,20 @@ fn allow(principal: &Principal, study: &str, site: &str) -> Result<(), Problem> 
     Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"))
 }
 
+/// A submission that is on disk and will be scored.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Accepted<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Uuid"))]
+    submission_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "queued")))]
+    state: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Removed"))]
+    removed: &'a BTreeMap<String, u32>,
+}
+
 fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> Reply {
     let reply = if minimal {
         Reply::empty(202).header("preference-applied", "return=minimal")
@@ -341,7 +357,7 @@ fn accepted_reply(id: &str, removed: &BTreeMap<String, u32>, minimal: bool) -> R
         let body = [r#"{"state":"queued","submissionId":""#, id, r#""}"#].concat();
         Reply::new(202, "application/json", body)
     } else {
-        Reply::json(202, &json!({"submissionId": id, "state": "queued", "removed": removed}))
+        Reply::json(202, &Accepted { submission_id: id, state: "queued", removed })
     };
     reply.header("location", ["/v1/submissions/", id].concat())
 }

@@ -10,7 +10,7 @@ use domain::selection;
 use domain::{Code, Finding, Timestamp};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, BodyStream, Incoming};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use state::edge::problem::{Problem, ProblemType};
 use state::settings::Settings;
 
@@ -54,6 +54,21 @@ pub(crate) enum End {
     /// The queue cannot be reached.
     Unavailable,
 }
+
+/// The names of all ends.
+#[cfg(feature = "schema")]
+pub(crate) const ENDS: [&str; 10] = [
+    "complete",
+    "malformed",
+    "broken-off",
+    "too-large",
+    "too-many-rows",
+    "deadline",
+    "capacity",
+    "quota",
+    "limited",
+    "unavailable",
+];
 
 impl End {
     /// Its name in answers and logs.
@@ -261,10 +276,4 @@ impl Budget {
         findings.shrink_to_fit();
         all - told
     }
-}
-
-/// Findings as answers show them.
-pub(crate) fn shown(findings: &[Finding]) -> Value {
-    let one = |f: &Finding| json!({"pointer": f.pointer, "code": f.code.as_str(), "detail": f.detail});
-    findings.iter().map(one).collect()
 }

@@ -2,14 +2,41 @@
 
 use platform::clock;
 use platform::http::{Incoming, Reply};
-use serde_json::{Value, json};
+use serde::Serialize;
 use state::edge::auth::Action;
-use state::edge::problem::Problem;
+use state::edge::problem::{Findings, Problem};
 
 use crate::row::{self, Budget, End, Rows, Unread};
 
 /// The most rows of a request.
 const MOST_ROWS: usize = 1000;
+
+/// The findings of all rows.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Validation {
+    /// Whether no row has a finding.
+    valid: bool,
+    rows: Vec<CheckedRow>,
+}
+
+/// The findings of a row.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct CheckedRow {
+    /// Which row, from 0.
+    index: usize,
+    valid: bool,
+    errors: Findings,
+    /// How many findings are left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    more_errors: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
 
 pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
     if incoming.method != "POST" {
@@ -35,12 +62,8 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
         };
         let valid = findings.is_empty();
         all_valid &= valid;
-        let more = budget.cut(&mut findings);
-        let mut shown = json!({"index": rows.len(), "valid": valid, "errors": row::shown(&findings)});
-        if let (1.., Some(members)) = (more, shown.as_object_mut()) {
-            members.insert("moreErrors".to_owned(), more.into());
-        }
-        rows.push(shown);
+        let more_errors = budget.cut(&mut findings);
+        rows.push(CheckedRow { index: rows.len(), valid, errors: Findings(findings), more_errors });
     }
-    Ok(Reply::json(200, &json!({"valid": all_valid, "rows": Value::Array(rows)})))
+    Ok(Reply::json(200, &Validation { valid: all_valid, rows }))
 }

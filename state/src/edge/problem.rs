@@ -284,6 +284,17 @@ impl<'a> FindingShape<'a> {
     }
 }
 
+/// Findings in an answer.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, transparent))]
+pub struct Findings(#[cfg_attr(feature = "schema", schemars(with = "Vec<FindingShape<'_>>"))] pub Vec<Finding>);
+
+impl Serialize for Findings {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(FindingShape::all(&self.0))
+    }
+}
+
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Reply {
         let trace = Trace::current();

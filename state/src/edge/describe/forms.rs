@@ -56,6 +56,8 @@ forms! {
     Object = {"type": "object"}
     /// The value of a score.
     ScoreForm = {"type": ["number", "string", "boolean", "null"]}
+    /// The parameters of an instrument.
+    Parameters = {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}
     /// Why something is done.
     Reason = {"type": "string", "minLength": 1, "maxLength": 500, "description": "One line; it is kept in the audit chain."}
     /// A remark on the times of a submission.
