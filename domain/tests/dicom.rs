@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
-use domain::dicom::{DEEPEST, Fault, Guide, LONGEST_METADATA, Problem, Reader, Report, Vr};
+#[path = "dicom/common.rs"]
+mod common;
+
+use common::{EXPLICIT, IMPLICIT, made, problem, read};
+use domain::dicom::{DEEPEST, LONGEST_METADATA, Problem};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -24,24 +27,6 @@ fn file(name: &str) -> Vec<u8> {
 fn expected(name: &str) -> Value {
     let text = std::fs::read(format!("{}/../tests/dicom/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
     serde_json::from_slice(&text).unwrap()
-}
-
-fn vr_of(tag: u32) -> Option<Vr> {
-    let tag = dicom_core::Tag((tag >> 16) as u16, tag as u16);
-    Vr::parse(dicom_dictionary_std::StandardDataDictionary.by_tag(tag)?.vr().relaxed().to_string())
-}
-
-fn read(bytes: &[u8], piece: usize) -> Result<Report, Fault> {
-    let remap = |uid: &str| format!("2.25.{}", uid.len());
-    let mut reader = Reader::new(Guide { vr_of, remap: &remap });
-    for piece in bytes.chunks(piece) {
-        reader.push(piece)?;
-    }
-    reader.finish()
-}
-
-fn problem(bytes: &[u8]) -> Problem {
-    read(bytes, 4096).unwrap_err().problem
 }
 
 /// Checks that pydicom and this reader show the same; numbers may be written differently.
@@ -152,24 +137,6 @@ fn a_file_that_is_cut_off_is_never_taken_for_whole() {
         assert_eq!(problem(&bytes[..140]), Problem::Truncated);
     }
 }
-
-/// A file with this transfer syntax and these bytes.
-fn made(syntax: &str, data: &[u8]) -> Vec<u8> {
-    let mut uid = syntax.as_bytes().to_vec();
-    uid.resize(uid.len().next_multiple_of(2), 0);
-    let mut meta = b"\x02\0\x10\0UI".to_vec();
-    meta.extend((uid.len() as u16).to_le_bytes());
-    meta.extend(uid);
-    let mut file = vec![0; 128];
-    file.extend(b"DICM\x02\0\0\0UL\x04\0");
-    file.extend((meta.len() as u32).to_le_bytes());
-    file.extend(meta);
-    file.extend(data);
-    file
-}
-
-const EXPLICIT: &str = "1.2.840.10008.1.2.1";
-const IMPLICIT: &str = "1.2.840.10008.1.2";
 
 #[test]
 fn what_is_no_dicom_or_absurd_has_its_own_name() {

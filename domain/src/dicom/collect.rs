@@ -57,7 +57,7 @@ impl<'a> Collector<'a> {
     }
 
     fn action(&self, tag: u32, vr: Vr) -> Action {
-        profile::action(tag, vr, (self.guide.vr_of)(tag).is_some())
+        profile::action(tag, vr, (self.guide.vr_of)(tag))
     }
 
     /// Whether the value of an element is needed. This also counts the action for the element.
@@ -88,7 +88,7 @@ impl<'a> Collector<'a> {
     /// The value of an element for which `wants` was true.
     pub(super) fn value(&mut self, tag: u32, vr: Vr, bytes: &[u8]) -> Result<(), Problem> {
         if tag == CHARACTER_SET {
-            let named = value::text(bytes, Charset::default()).unwrap_or_default();
+            let named = value::ascii(bytes).unwrap_or_default();
             let charset = Charset::parse(&named).ok_or(Problem::CharacterSet)?;
             if let Some(current) = self.charsets.last_mut() {
                 *current = charset;
@@ -99,22 +99,34 @@ impl<'a> Collector<'a> {
         }
         let charset = self.charsets.last().copied().unwrap_or_default();
         let shown = match self.action(tag, vr) {
-            Action::Remap => {
-                self.counts.remapped += 1;
-                let uids = value::text(bytes, Charset::default()).unwrap_or_default();
-                let uids = uids.split('\\').filter(|uid| !uid.is_empty());
-                let uids: Vec<String> = uids.map(|uid| quoted(&(self.guide.remap)(uid))).collect();
-                (!uids.is_empty()).then(|| uids.join(","))
-            }
+            Action::Remap => self.remapped(bytes, |_| false),
             Action::Dummy => {
                 self.counts.replaced += 1;
                 profile::dummy(vr, self.guide.remap)
             }
+            Action::Keep if vr == Vr::UI => self.remapped(bytes, profile::is_of_the_standard),
             Action::Keep => value::values(vr, bytes, charset),
-            Action::Empty | Action::Remove => None,
+            Action::Empty => None,
+            // Only the layout of the pixels was read from it.
+            Action::Remove => {
+                self.counts.removed += 1;
+                return Ok(());
+            }
         };
         self.element(tag, vr, shown.as_deref());
         Ok(())
+    }
+
+    /// The unique identifiers in a value, each replaced unless it `stays`.
+    fn remapped(&mut self, bytes: &[u8], stays: fn(&str) -> bool) -> Option<String> {
+        let uids = value::ascii(bytes)?;
+        let (mut shown, mut changed) = (Vec::new(), false);
+        for uid in uids.split('\\').map(|uid| uid.trim_matches([' ', '\0'])).filter(|uid| !uid.is_empty()) {
+            changed |= !stays(uid);
+            shown.push(if stays(uid) { quoted(uid) } else { quoted(&(self.guide.remap)(uid)) });
+        }
+        self.counts.remapped += u32::from(changed);
+        (!shown.is_empty()).then(|| shown.join(","))
     }
 
     /// Records the layout of the pixels.
@@ -124,7 +136,10 @@ impl<'a> Collector<'a> {
         let layout = &mut self.layout;
         match tag {
             0x0028_0002 => layout.samples = short(),
-            0x0028_0008 => layout.frames = whole().and_then(|number| u32::try_from(number).ok()),
+            0x0028_0004 => layout.halved = value::ascii(bytes).is_some_and(|name| HALVED.contains(&name.trim())),
+            0x0028_0008 => {
+                layout.frames = whole().and_then(|number| u32::try_from(number).ok()).filter(|frames| *frames > 0)
+            }
             0x0028_0010 => layout.rows = short(),
             0x0028_0011 => layout.columns = short(),
             0x0028_0100 => layout.allocated = short(),
@@ -270,6 +285,9 @@ impl<'a> Collector<'a> {
 fn is_layout(tag: u32) -> bool {
     matches!(tag, 0x0028_0002..=0x0028_0103 | 0x0028_1052 | 0x0028_1053)
 }
+
+/// The photometric interpretations in which two pixels side by side share their colour.
+const HALVED: [&str; 2] = ["YBR_FULL_422", "YBR_PARTIAL_422"];
 
 /// "US or SS": Pixel Representation decides (DICOM PS3.5, annex A.1).
 const EITHER: [u32; 10] = [

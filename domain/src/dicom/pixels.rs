@@ -15,6 +15,8 @@ pub struct Layout {
     pub columns: Option<u16>,
     /// Samples of a pixel; 3 for colours.
     pub samples: Option<u16>,
+    /// Whether two pixels side by side share their colour, so that native pixels of three samples take the room of two.
+    pub halved: bool,
     /// Frames; 1 if the image does not state it.
     pub frames: Option<u32>,
     /// Bits that a sample takes in the file.
@@ -34,9 +36,14 @@ pub struct Layout {
 impl Layout {
     /// The size of all pixels in bytes, if enough is stated.
     pub(super) fn bytes(&self) -> Option<u64> {
-        let samples = [self.rows?.into(), self.columns?.into(), self.samples.unwrap_or(1).into()];
-        let count = samples.into_iter().try_fold(u64::from(self.frames.unwrap_or(1)), u64::checked_mul)?;
-        count.checked_mul(u64::from(self.allocated? / 8))
+        let samples = match self.samples.unwrap_or(1) {
+            3 if self.halved => 2,
+            samples => samples,
+        };
+        let frames = self.frames.unwrap_or(1).into();
+        let bits = [self.rows?.into(), self.columns?.into(), samples.into(), self.allocated?.into()];
+        // Pixels of one bit are packed.
+        Some(bits.into_iter().try_fold(frames, u64::checked_mul)?.div_ceil(8))
     }
 }
 

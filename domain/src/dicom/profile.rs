@@ -1,14 +1,14 @@
-//! The action for each attribute: the Basic Application Level Confidentiality Profile, with the stricter choice in
-//! doubt.
+//! The action for each attribute: the Basic Application Level Confidentiality Profile as an allow list.
 //!
-//! Guarantee: no private attribute, no name of a person and no attribute unknown to the dictionary is shown. The
-//! attributes in DICOM PS3.15, Table E.1-1 are removed, emptied or replaced, in nested items too.
+//! Guarantee: only attributes on a list of [`super::attributes`] are shown, in nested items too. Private attributes,
+//! attributes unknown to the dictionary and names of persons are on none. An attribute whose representation is not
+//! the standard's shows no text. A unique identifier is shown as it is only if DICOM itself defines it.
 //!
-//! Not for: values that somebody wrote in the wrong attribute. A patient's name in a protocol name is not recognised.
+//! Not for: values that somebody wrote in the wrong attribute. A patient's name in a filter type is not recognised.
 
 use alloc::string::{String, ToString};
 
-use super::attributes::{DUMMIES, EMPTIED, REMAPPED, REMOVED};
+use super::attributes::{DUMMIES, EMPTIED, KEPT, REMAPPED};
 use super::vr::Vr;
 
 /// The action for an attribute.
@@ -21,24 +21,29 @@ pub(super) enum Action {
     Remap,
 }
 
-/// Decides the action for an attribute; `known` says whether the dictionary has it.
-pub(super) fn action(tag: u32, vr: Vr, known: bool) -> Action {
-    let (group, element) = (tag >> 16, tag & 0xffff);
-    let has = |list: &[u32]| list.binary_search(&tag).is_ok();
-    let repeated = group & 0xff01 == 0x5000 || (group & 0xff01 == 0x6000 && matches!(element, 0x3000 | 0x4000));
-    if group % 2 == 1 || element == 0 || repeated || !known || has(&REMOVED) {
-        Action::Remove
-    } else if has(&EMPTIED) {
+/// Decides the action for an attribute with the representation `vr`. `standard` is the representation that the
+/// dictionary gives it; none if the dictionary does not have it.
+pub(super) fn action(tag: u32, vr: Vr, standard: Option<Vr>) -> Action {
+    let has = |list: &[u32], tag: u32| list.binary_search(&tag).is_ok();
+    // The groups 6000 to 60FE repeat the same overlay attributes.
+    let listed = if tag >> 24 == 0x60 && tag & 0x0001_0000 == 0 { tag & 0xff00_ffff } else { tag };
+    let Some(standard) = standard else { return Action::Remove };
+    if has(&KEPT, listed) {
+        if vr == standard || !vr.is_text() { Action::Keep } else { Action::Remove }
+    } else if has(&EMPTIED, tag) {
         Action::Empty
-    } else if has(&DUMMIES) {
+    } else if has(&DUMMIES, tag) {
         Action::Dummy
-    } else if has(&REMAPPED) {
+    } else if has(&REMAPPED, tag) {
         Action::Remap
-    } else if vr == Vr::PN {
-        Action::Remove
     } else {
-        Action::Keep
+        Action::Remove
     }
+}
+
+/// Whether DICOM itself defines this identifier: classes of objects, transfer syntaxes, tables of codes.
+pub(super) fn is_of_the_standard(uid: &str) -> bool {
+    uid.strip_prefix("1.2.840.10008.").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
 }
 
 /// A dummy value as JSON; none if a sequence or bytes would be needed.

@@ -24,29 +24,38 @@ pub(super) fn values(vr: Vr, bytes: &[u8], charset: Charset) -> Option<String> {
             let [a, b, c, d] = b;
             alloc::format!(r#""{:04X}{:04X}""#, u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
         }),
-        LT | ST | UT => Vec::from_iter(text(bytes, charset).map(|text| quoted(text.trim_end()))),
-        UR => Vec::from_iter(text(bytes, Charset::default()).map(|text| quoted(text.trim()))),
-        LO | SH | UC | PN => parts(&text(bytes, charset)?, |part| quoted(part.trim())),
-        DS => parts(&text(bytes, Charset::default())?, |part| {
-            part.trim().parse().ok().and_then(Number::from_f64).map_or_else(|| quoted(part.trim()), |n| n.to_string())
+        LT | ST | UT => Vec::from_iter(text(vr, bytes, charset).map(|text| quoted(text.trim_end()))),
+        UR => Vec::from_iter(ascii(bytes).map(|text| quoted(text.trim()))),
+        LO | SH | UC | PN => parts(&text(vr, bytes, charset)?, |part| quoted(part.trim())),
+        // A text that is no number is not shown.
+        DS => parts(&ascii(bytes)?, |part| {
+            part.trim().parse().ok().and_then(Number::from_f64).map_or_else(|| quoted(""), |number| number.to_string())
         }),
-        IS => parts(&text(bytes, Charset::default())?, |part| {
-            part.trim().parse::<i64>().map_or_else(|_| quoted(part.trim()), |number| number.to_string())
-        }),
-        AE | AS | CS | DA | DT | TM | UI => {
-            parts(&text(bytes, Charset::default())?, |part| quoted(part.trim_matches([' ', '\0'])))
-        }
+        IS => parts(&ascii(bytes)?, |part| integer(part).map_or_else(|| quoted(""), |number| number.to_string())),
+        AE | AS | CS | DA | DT | TM | UI => parts(&ascii(bytes)?, |part| quoted(part.trim_matches([' ', '\0']))),
         OB | OD | OF | OL | OV | OW | SQ | UN => Vec::new(),
     };
     (!values.is_empty()).then(|| values.join(","))
 }
 
 /// The text, without padding; none if nothing is left.
-pub(super) fn text(bytes: &[u8], charset: Charset) -> Option<String> {
+fn text(vr: Vr, bytes: &[u8], charset: Charset) -> Option<String> {
     // Padding is ASCII in every character set. The second byte of a character is never a space or a zero.
     let end = bytes.iter().rposition(|byte| !matches!(byte, b' ' | 0)).map_or(0, |last| last + 1);
-    let text = charset.decode(bytes.get(..end)?);
+    let text = charset.decode(vr, bytes.get(..end)?);
     (!text.is_empty()).then_some(text)
+}
+
+/// The text of a representation that has no other character set than ASCII.
+pub(super) fn ascii(bytes: &[u8]) -> Option<String> {
+    text(Vr::CS, bytes, Charset::default())
+}
+
+/// A whole number. Devices also write decimals with nothing after the point.
+fn integer(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let whole = text.split_once('.').filter(|(_, rest)| rest.bytes().all(|b| b == b'0')).map_or(text, |(it, _)| it);
+    whole.parse().ok()
 }
 
 /// A text as JSON, an empty one as null.
@@ -71,7 +80,7 @@ pub(super) fn whole(vr: Vr, bytes: &[u8]) -> Option<i64> {
     match vr {
         Vr::US => Some(u16::from_le_bytes(*bytes.first_chunk()?).into()),
         Vr::UL => Some(u32::from_le_bytes(*bytes.first_chunk()?).into()),
-        Vr::IS => text(bytes, Charset::default())?.split('\\').next()?.trim().parse().ok(),
+        Vr::IS => integer(ascii(bytes)?.split('\\').next()?),
         _ => None,
     }
 }
@@ -79,7 +88,7 @@ pub(super) fn whole(vr: Vr, bytes: &[u8]) -> Option<i64> {
 /// The first decimal number of an element's value.
 pub(super) fn decimal(vr: Vr, bytes: &[u8]) -> Option<f64> {
     match vr {
-        Vr::DS => text(bytes, Charset::default())?.split('\\').next()?.trim().parse().ok(),
+        Vr::DS => ascii(bytes)?.split('\\').next()?.trim().parse().ok(),
         Vr::FD => Some(f64::from_le_bytes(*bytes.first_chunk()?)),
         _ => None,
     }

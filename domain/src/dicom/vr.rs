@@ -72,4 +72,10 @@ impl Vr {
         use Vr::*;
         matches!(self, OB | OD | OF | OL | OV | OW | UN)
     }
+
+    /// Whether its values may be any text.
+    pub(super) fn is_text(self) -> bool {
+        use Vr::*;
+        matches!(self, AE | AS | CS | DA | DT | LO | LT | PN | SH | ST | TM | UC | UI | UR | UT)
+    }
 }
