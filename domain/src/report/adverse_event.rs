@@ -40,27 +40,61 @@ pub(super) fn check(mut event: Object<'_>, now: Timestamp, faults: &mut Vec<Find
     {
         event.fault(faults, "end", Code::Conflict, "must not be before the onset");
     }
-    if end.is_some() && ongoing == Some(true) {
-        event.fault(faults, "ongoing", Code::Conflict, "an event that has an end is not ongoing");
-    }
+    check_course(&event, outcome, end.is_some(), ongoing, faults);
     if let (Some(grade), Some(outcome)) = (grade, outcome)
         && (grade == 5) != (outcome == "fatal")
     {
         event.fault(faults, "grade", Code::Conflict, "is 5 if and only if the outcome is fatal");
     }
-    match (serious, &criteria) {
-        (Some(true), Some(given)) if given.is_empty() => {
-            event.fault(faults, "seriousnessCriteria", Code::Conflict, "a serious event needs at least one criterion");
-        }
-        (Some(false), Some(given)) if !given.is_empty() => {
-            event.fault(faults, "serious", Code::Conflict, "must be true when a seriousness criterion is given");
+    check_seriousness(&event, outcome, serious, criteria.as_deref(), faults);
+    event.finish(faults);
+}
+
+/// Compares the outcome with the end of the event (ICH E2B, E.i.5 and E.i.7).
+fn check_course(
+    event: &Object<'_>,
+    outcome: Option<&str>,
+    ended: bool,
+    ongoing: Option<bool>,
+    faults: &mut Vec<Finding>,
+) {
+    let over = matches!(outcome, Some("recovered" | "recovered-with-sequelae" | "fatal"));
+    let mut conflict = |member: &str, rule: &str| event.fault(faults, member, Code::Conflict, rule);
+    match ongoing {
+        Some(true) if ended => conflict("ongoing", "an event that has an end is not ongoing"),
+        Some(true) if over => conflict("ongoing", "an event that is recovered or fatal is not ongoing"),
+        Some(false) if outcome == Some("not-recovered") => {
+            conflict("ongoing", "an event not recovered from is ongoing")
         }
         _ => {}
     }
-    if criteria.is_some_and(|given| given.contains(&"death")) && outcome.is_some_and(|outcome| outcome != "fatal") {
-        event.fault(faults, "outcome", Code::Conflict, "must be fatal when death is a seriousness criterion");
+    if ended && outcome == Some("not-recovered") {
+        conflict("end", "an event not recovered from has no end");
     }
-    event.finish(faults);
+}
+
+/// Compares seriousness, its criteria and the outcome (ICH E2A; ICH E2B, E.i.3.2 and E.i.7).
+fn check_seriousness(
+    event: &Object<'_>,
+    outcome: Option<&str>,
+    serious: Option<bool>,
+    criteria: Option<&[&str]>,
+    faults: &mut Vec<Finding>,
+) {
+    let mut conflict = |member: &str, rule: &str| event.fault(faults, member, Code::Conflict, rule);
+    let fatal = outcome == Some("fatal");
+    match (serious, criteria) {
+        (Some(true), Some([])) => conflict("seriousnessCriteria", "a serious event needs at least one criterion"),
+        (Some(false), Some([_, ..])) => conflict("serious", "must be true when a seriousness criterion is given"),
+        (Some(false), _) if fatal => conflict("serious", "must be true when the outcome is fatal"),
+        (Some(true), Some(given)) if fatal && !given.contains(&"death") => {
+            conflict("seriousnessCriteria", "must contain death when the outcome is fatal");
+        }
+        _ => {}
+    }
+    if criteria.is_some_and(|given| given.contains(&"death")) && outcome.is_some() && !fatal {
+        conflict("outcome", "must be fatal when death is a seriousness criterion");
+    }
 }
 
 /// The criteria; none if one of them is invalid.

@@ -33,13 +33,45 @@ fn event() -> Value {
 }
 
 #[test]
+fn seriousness_end_and_outcome_of_an_adverse_event_agree() {
+    let fatal = |change: Value| {
+        let mut whole = json!({"/grade": 5, "/outcome": "fatal", "/serious": true, "/seriousnessCriteria": ["death"]});
+        whole.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        whole
+    };
+    let (serious, ongoing, end) = ("/serious", "/ongoing", "/end");
+    for (changes, expected) in [
+        (fatal(json!({"/serious": false, "/seriousnessCriteria": []})), Some(serious)),
+        (fatal(json!({"/serious": false, "/seriousnessCriteria": null})), Some(serious)),
+        (fatal(json!({"/serious": false})), Some(serious)),
+        (fatal(json!({"/seriousnessCriteria": ["hospitalisation"]})), Some("/seriousnessCriteria")),
+        (fatal(json!({"/seriousnessCriteria": ["hospitalisation", "death"]})), None),
+        (fatal(json!({"/end": null, "/ongoing": true})), Some(ongoing)),
+        (fatal(json!({"/end": null, "/ongoing": false})), None),
+        (json!({"/end": null, "/ongoing": true}), Some(ongoing)),
+        (json!({"/end": null, "/ongoing": true, "/outcome": "recovered-with-sequelae"}), Some(ongoing)),
+        (json!({"/end": null, "/ongoing": true, "/outcome": "recovering"}), None),
+        (json!({"/end": null, "/ongoing": true, "/outcome": "not-recovered"}), None),
+        (json!({"/end": null, "/ongoing": true, "/outcome": "unknown"}), None),
+        (json!({"/outcome": "not-recovered"}), Some(end)),
+        (json!({"/outcome": "not-recovered", "/end": null}), None),
+        (json!({"/outcome": "not-recovered", "/end": null, "/ongoing": false}), Some(ongoing)),
+        (json!({"/outcome": "recovering"}), None),
+        (json!({"/outcome": "unknown"}), None),
+    ] {
+        let expected = expected.map(|pointer| (pointer, Code::Conflict));
+        changed(ReportKind::AdverseEvent, event(), changes, expected.as_slice());
+    }
+}
+
+#[test]
 fn an_adverse_event_must_not_contradict_itself() {
     use Code::*;
     let death = json!({"/grade": 5, "/outcome": "fatal", "/serious": true, "/seriousnessCriteria": ["death"]});
     for (changes, expected) in [
         (json!({}), &[][..]),
         (death, &[]),
-        (json!({"/end": null, "/ongoing": true}), &[]),
+        (json!({"/end": null, "/ongoing": true, "/outcome": "recovering"}), &[]),
         (json!({"/end": "2026-02-19"}), &[("/end", Conflict)]),
         (json!({"/end": "2026-02-20"}), &[]),
         // In another time zone the day may have begun earlier.
@@ -48,7 +80,7 @@ fn an_adverse_event_must_not_contradict_itself() {
         (json!({"/onset": "2026-02-21T11:00:00+08:00"}), &[("/end", Conflict)]),
         (json!({"/ongoing": true}), &[("/ongoing", Conflict)]),
         (json!({"/grade": 5}), &[("/grade", Conflict)]),
-        (json!({"/outcome": "fatal"}), &[("/grade", Conflict)]),
+        (json!({"/outcome": "fatal"}), &[("/grade", Conflict), ("/serious", Conflict)]),
         (json!({"/serious": true}), &[("/seriousnessCriteria", Conflict)]),
         (json!({"/seriousnessCriteria": ["disability"]}), &[("/serious", Conflict)]),
         (json!({"/serious": true, "/seriousnessCriteria": ["death"]}), &[("/outcome", Conflict)]),
@@ -194,6 +226,8 @@ proptest! {
         let mut event = event();
         event["grade"] = json!(grade);
         event["outcome"] = json!(if fatal { "fatal" } else { "recovering" });
+        event["serious"] = json!(fatal);
+        event["seriousnessCriteria"] = if fatal { json!(["death"]) } else { json!([]) };
         prop_assert_eq!(found(ReportKind::AdverseEvent, &event).is_empty(), (grade == 5) == fatal);
     }
 
