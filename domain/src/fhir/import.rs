@@ -1,7 +1,8 @@
 //! Imports a FHIR `Questionnaire` as an instrument definition: the items, the allowed answers and their weights.
 //!
 //! Guarantee: the definition contains only facts from the resource. An answer counts its explicit weight (`itemWeight`,
-//! or R4's `ordinalValue`), never its position in the list. If the resource contains something that a definition cannot
+//! or R4's `ordinalValue`), never its position in the list. If some options of an item have a weight, every option has
+//! one or says that it stands for a missing answer. If the resource contains something that a definition cannot
 //! express (a condition, a repetition, free text that counts), this is a finding and is not dropped silently. All
 //! findings are reported at once.
 //!
@@ -18,9 +19,10 @@ use alloc::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    ITEM_WEIGHT, LOINC, ORDINAL_VALUE, codes, figure,
+    LOINC, codes, figure,
     questionnaire::{MAX_VALUE, MIN_VALUE},
     response::DEEPEST,
+    weights,
 };
 use crate::reading::{At, Faults, MOST_ITEMS, is_name};
 use crate::{Code, Finding, Instrument};
@@ -144,11 +146,11 @@ impl<'r> Import<'r> {
                 let Some(options) = at.get("answerOption") else { return };
                 let options = options.filled_list(&mut self.faults);
                 let read: Vec<_> = options.iter().filter_map(|option| self.option(option)).collect();
-                (weighted, numbered) = put_options(&mut definition, &read);
+                (weighted, numbered) = self.put_options(&mut definition, &read);
             }
             "choice" | "coding" => {
                 let Some(read) = self.contained(at) else { return };
-                (weighted, numbered) = put_options(&mut definition, &read);
+                (weighted, numbered) = self.put_options(&mut definition, &read);
             }
             "integer" | "decimal" => {
                 let bounds = [MIN_VALUE, MAX_VALUE].map(|url| extension(at.value, url));
@@ -160,7 +162,10 @@ impl<'r> Import<'r> {
                     definition.insert("decimal".into(), true.into());
                 }
             }
-            "boolean" => drop(definition.insert("range".into(), json!([0, 1]))),
+            "boolean" => {
+                self.unsaid(at, &["answerOption", "answerValueSet"]);
+                definition.insert("range".into(), json!([0, 1]));
+            }
             _ => {
                 let rule = "must be choice, integer, decimal or boolean: other answers are not scored";
                 return kind_at.fault(&mut self.faults, Code::Choice, rule);
@@ -195,23 +200,42 @@ impl<'r> Import<'r> {
 
     fn option(&mut self, at: &At<'_, '_>) -> Option<Choice> {
         self.unsaid(at, &["modifierExtension"]);
-        let Some(coding) = at.get("valueCoding") else {
-            let Some(value) = at.value.get("valueInteger").and_then(Value::as_f64) else {
-                at.fault(&mut self.faults, Code::Choice, "needs valueCoding or valueInteger");
-                return None;
-            };
-            return Some(Choice { code: None, label: None, value: Some(value), weight: weight(at.value) });
+        // The weight is at the option or at its value.
+        if let Some(coding) = at.get("valueCoding") {
+            let weight = weights::weight(&[at, &coding], &mut self.faults).ok()?;
+            return self.coded(&coding, at, weight);
+        }
+        let Some(value) = at.value.get("valueInteger").and_then(Value::as_f64) else {
+            at.fault(&mut self.faults, Code::Choice, "needs valueCoding or valueInteger");
+            return None;
         };
-        // The weight is at the option or at its code.
-        let found = self.coded(&coding)?;
-        Some(Choice { weight: weight(at.value).or(found.weight), ..found })
+        let beside = at.get("_valueInteger");
+        let weight = match &beside {
+            Some(beside) => weights::weight(&[at, beside], &mut self.faults),
+            None => weights::weight(&[at], &mut self.faults),
+        };
+        let missing = weights::is_missing(at.value, None);
+        Some(Choice { place: at.pointer(), code: None, label: None, value: Some(value), weight: weight.ok()?, missing })
     }
 
-    /// A code with its label and weight, from an option or a value set.
-    fn coded(&mut self, at: &At<'_, '_>) -> Option<Choice> {
+    /// A code with its label, from an option or a value set.
+    fn coded(&mut self, at: &At<'_, '_>, option: &At<'_, '_>, weight: Option<f64>) -> Option<Choice> {
         let code = at.need("code", &mut self.faults)?.words(&mut self.faults)?.to_string();
         let label = at.value.get("display").and_then(Value::as_str).map(str::trim).filter(|label| !label.is_empty());
-        Some(Choice { code: Some(code), label: label.map(String::from), value: None, weight: weight(at.value) })
+        let missing = weights::is_missing(option.value, Some(at.value));
+        let label = label.map(String::from);
+        Some(Choice { place: option.pointer(), code: Some(code), label, value: None, weight, missing })
+    }
+
+    /// Adds options to an item. Returns whether they have weights, and whether they had to be numbered.
+    fn put_options(&mut self, definition: &mut Map<String, Value>, options: &[Choice]) -> (bool, bool) {
+        let weighted = options.iter().any(|option| option.weight.is_some());
+        for option in options.iter().filter(|option| weighted && option.weight.is_none() && !option.missing) {
+            let rule =
+                "a weight, as other options here have one, or the extension urn:vigil:missing if it is no answer";
+            self.faults.push(Finding::new(option.place.as_str(), Code::Required, rule));
+        }
+        put_options(definition, options)
     }
 
     /// The options of a value set that the resource contains.
@@ -235,7 +259,10 @@ impl<'r> Import<'r> {
         for part in include.list(&mut self.faults) {
             let Some(concepts) = part.need("concept", &mut self.faults) else { continue };
             let concepts = concepts.filled_list(&mut self.faults);
-            options.extend(concepts.iter().filter_map(|concept| self.coded(concept)));
+            options.extend(concepts.iter().filter_map(|concept| {
+                let weight = weights::weight(&[concept], &mut self.faults).ok()?;
+                self.coded(concept, concept, weight)
+            }));
         }
         Some(options)
     }
@@ -292,11 +319,15 @@ impl<'r> Import<'r> {
 
 /// An option of the resource.
 struct Choice {
+    /// Its JSON pointer in the resource.
+    place: String,
     code: Option<String>,
     label: Option<String>,
     /// The figure of an option that is a number.
     value: Option<f64>,
     weight: Option<f64>,
+    /// It says that it stands for a missing answer.
+    missing: bool,
 }
 
 /// Adds options to an item. Returns whether they have weights, and whether they had to be numbered.
@@ -343,11 +374,6 @@ fn extension(value: &Value, url: &str) -> Option<f64> {
     let extensions = value.get("extension")?.as_array()?;
     let found = extensions.iter().find(|extension| extension.get("url").is_some_and(|known| known == url))?;
     ["valueDecimal", "valueInteger"].iter().find_map(|member| found.get(*member)?.as_f64())
-}
-
-/// The weight of an option or a code.
-fn weight(value: &Value) -> Option<f64> {
-    extension(value, ITEM_WEIGHT).or_else(|| extension(value, ORDINAL_VALUE))
 }
 
 /// The LOINC code of an item.

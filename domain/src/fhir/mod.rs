@@ -17,6 +17,7 @@ pub mod observation;
 pub mod outcome;
 pub mod questionnaire;
 pub mod response;
+mod weights;
 
 use serde_json::{Value, json};
 
@@ -33,6 +34,8 @@ pub const AMENDS_REASON: &str = "urn:vigil:amends-reason";
 pub const ITEM_WEIGHT: &str = "http://hl7.org/fhir/StructureDefinition/itemWeight";
 /// Extension: the weight of an answer, under its FHIR R4 name.
 pub const ORDINAL_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/ordinalValue";
+/// Extension of an option of a `Questionnaire`, `"valueBoolean": true`: it stands for a missing answer and has no weight.
+pub const MISSING: &str = "urn:vigil:missing";
 /// The code system LOINC.
 pub const LOINC: &str = "http://loinc.org";
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
-use super::{ITEM_WEIGHT, LOINC, answer_system, codes, figure};
+use super::{ITEM_WEIGHT, LOINC, MISSING, answer_system, codes, figure};
 use crate::Instrument;
 use crate::instrument::item::{Item, values_of};
 
@@ -73,7 +73,7 @@ fn item(instrument: &str, item: &Item) -> Value {
     Value::Object(members)
 }
 
-/// Options by their codes. An option that stands for a missing answer has no weight.
+/// Options by their codes. An option that stands for a missing answer has no weight, and says so.
 fn coded_options(instrument: &str, item: &Item) -> Vec<Value> {
     let options = item.options.iter().filter_map(|choice| {
         let code = choice.code.as_deref()?;
@@ -100,9 +100,9 @@ fn counted_options(item: &Item) -> Vec<Value> {
 }
 
 fn weighted(member: &str, value: Value, weight: Option<f64>) -> Value {
-    let mut option = Map::from_iter([(String::from(member), value)]);
-    if let Some(weight) = weight {
-        option.insert("extension".into(), json!([{"url": ITEM_WEIGHT, "valueDecimal": figure(weight)}]));
-    }
-    Value::Object(option)
+    let extension = match weight {
+        Some(weight) => json!([{"url": ITEM_WEIGHT, "valueDecimal": figure(weight)}]),
+        None => json!([{"url": MISSING, "valueBoolean": true}]),
+    };
+    Value::Object(Map::from_iter([(String::from(member), value), (String::from("extension"), extension)]))
 }

@@ -95,6 +95,94 @@ fn codes_come_from_a_contained_value_set_and_ids_from_loinc() {
 }
 
 #[test]
+fn an_option_without_a_weight_beside_others_with_weights_is_told() {
+    let (none, mild) = (option("none", WEIGHT, json!(0)), option("mild", ORDINAL, json!(1)));
+    let coding = |coding: Value| json!({"valueCoding": coding});
+    let whole = |number: i32| json!({"valueInteger": number});
+    let heavy = |number: i32| json!({"valueInteger": number, "extension": [{"url": WEIGHT, "valueDecimal": number}]});
+    let says = |missing: bool| json!([{"url": "urn:vigil:missing", "valueBoolean": missing}]);
+    let severe = coding(json!({"code": "severe", "display": "Severe"}));
+    let marked = |missing| json!({"valueCoding": {"code": "severe"}, "extension": says(missing)});
+    let absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason";
+    for (options, expected) in [
+        (json!([none, mild, severe]), &[2][..]),
+        (json!([severe, none, coding(json!({"code": "mild"}))]), &[0, 2]),
+        (json!([none, severe]), &[1]),
+        (json!([heavy(0), heavy(1), whole(2), whole(3)]), &[2, 3]),
+        (json!([none, mild, marked(false)]), &[2]),
+        (json!([none, mild, coding(json!({"code": "LA1-1", "display": "Not often"}))]), &[2]),
+        // All or none have a weight, or the others say that they are no answers.
+        (json!([none, mild]), &[]),
+        (json!([severe, coding(json!({"code": "mild"}))]), &[]),
+        (json!([whole(0), whole(1)]), &[]),
+        (
+            json!([heavy(0), {"valueInteger": 1, "_valueInteger": {"extension": [{"url": WEIGHT, "valueDecimal": 4}]}}]),
+            &[],
+        ),
+        (json!([none, mild, marked(true)]), &[]),
+        (json!([heavy(0), heavy(1), {"valueInteger": 9, "extension": says(true)}]), &[]),
+        (json!([none, mild, coding(json!({"code": "N/A"}))]), &[]),
+        (json!([none, mild, coding(json!({"code": "LA4720-4", "display": "Not applicable"}))]), &[]),
+        (json!([none, mild, coding(json!({"code": "x", "display": "Don't know"}))]), &[]),
+        (json!([none, mild, coding(json!({"code": "masked", "system": absent}))]), &[]),
+    ] {
+        let inner = json!([{"linkId": "g", "type": "group", "item": [
+            {"linkId": "a", "type": if options[0].get("valueInteger").is_some() { "integer" } else { "choice" },
+             "answerOption": options}]}]);
+        let found = definition(&form(inner), "own").err().unwrap_or_default();
+        let found: Vec<_> = found.iter().map(|finding| (finding.pointer.clone(), finding.code)).collect();
+        let at = |nth: &i32| (format!("/item/0/item/0/answerOption/{nth}"), Code::Required);
+        assert_eq!(found, expected.iter().map(at).collect::<Vec<_>>(), "{options}");
+    }
+    let mut resource = form(json!([{"linkId": "a", "type": "choice", "answerValueSet": "#often"}]));
+    resource["contained"] = json!([{"resourceType": "ValueSet", "id": "often", "compose": {"include": [{"concept": [
+        {"code": "never", "extension": [{"url": ORDINAL, "valueDecimal": 0}]}, {"code": "always"}]}]}}]);
+    let found = definition(&resource, "own").unwrap_err();
+    let place = "/contained/0/compose/include/0/concept/1";
+    assert_eq!((found.len(), found[0].pointer.as_str(), found[0].code), (1, place, Code::Required));
+}
+
+#[test]
+fn a_weight_that_cannot_be_read_is_told_and_never_no_weight() {
+    let fine = option("fine", WEIGHT, json!(0));
+    let two = |one: Value, other: Value| {
+        json!({"valueCoding": {"code": "bad", "extension": [{"url": ORDINAL, "valueDecimal": other}]},
+               "extension": [{"url": WEIGHT, "valueDecimal": one}]})
+    };
+    let bare = json!({"valueCoding": {"code": "bad"}, "extension": [{"url": WEIGHT}]});
+    let said = json!({"valueCoding": {"code": "bad"}, "extension": [{"url": WEIGHT, "valueString": "3"}]});
+    for (bad, expected) in [
+        (option("bad", WEIGHT, json!("3")), Some(("/extension/0", Code::Type))),
+        (option("bad", WEIGHT, json!("NaN")), Some(("/extension/0", Code::Type))),
+        (option("bad", ORDINAL, Value::Null), Some(("/extension/0", Code::Type))),
+        (bare, Some(("/extension/0", Code::Type))),
+        (said, Some(("/extension/0", Code::Type))),
+        (two(json!(3), json!(2)), Some(("/valueCoding/extension/0", Code::Conflict))),
+        (two(json!(3), json!(3.0)), None),
+    ] {
+        let found = definition(&form(json!([{"linkId": "a", "type": "choice", "answerOption": [fine, bad]}])), "own");
+        let found = found.err().unwrap_or_default();
+        let found: Vec<_> = found.iter().map(|finding| (finding.pointer.clone(), finding.code)).collect();
+        let expected = expected.map(|(at, code)| (format!("/item/0/answerOption/1{at}"), code));
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{bad}");
+    }
+    // The answers to a boolean have no options, so weights there would be lost.
+    let found = definition(&form(json!([{"linkId": "a", "type": "boolean", "answerOption": [fine]}])), "own");
+    assert_eq!(found.unwrap_err()[0].pointer, "/item/0/answerOption");
+}
+
+#[test]
+fn an_option_that_stands_for_a_missing_answer_goes_out_and_comes_back_as_one() {
+    let own = imported(&form(json!([{"linkId": "a", "type": "choice", "answerOption": [
+        option("x", WEIGHT, json!(1)), option("y", WEIGHT, json!(2)),
+        {"valueCoding": {"code": "z"}, "extension": [{"url": "urn:vigil:missing", "valueBoolean": true}]}]}])));
+    let resource = questionnaire(&own);
+    assert_eq!(resource["item"][0]["answerOption"][2]["extension"][0]["url"], "urn:vigil:missing");
+    let again = definition(&resource, "own").unwrap();
+    assert_eq!(again["items"][0]["options"][2]["missing"], true);
+}
+
+#[test]
 fn everything_that_cannot_be_taken_over_is_told_at_once() {
     let mut resource = form(json!([
         {"linkId": "a", "type": "string"},
