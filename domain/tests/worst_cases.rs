@@ -145,7 +145,22 @@ fn no_report_makes_the_door_slow() {
         report("generic", json!({"mrn": needles, "note": "a".repeat(30_000)})),
         report("generic", json!({"note": vec!["a a a a"; 50], "x": vec!["2026-03-01T08:00"; 1500]})),
     ];
-    for piece in ["a", "1 ", "1234 ", "a@b.c", "病历号", "2026-03-01 ", "@a.", "mrn "] {
+    for piece in [
+        "a",
+        "1 ",
+        "1234 ",
+        "a@b.c",
+        "病历号",
+        "2026-03-01 ",
+        "@a.",
+        "mrn ",
+        "１ ",
+        "m\u{300}",
+        "de89 ",
+        "tel 1 ",
+        "한",
+        "@中.",
+    ] {
         let text = |length: usize| piece.repeat(length / piece.chars().count());
         let symptoms = vec![json!({"name": text(200), "severity": 1, "since": "2026-02-28"}); 200];
         let medication = vec![json!({"name": text(200), "dose": text(100)}); 200];

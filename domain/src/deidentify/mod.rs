@@ -9,6 +9,7 @@
 //! Not for: dates in the middle of a sentence, or numbers that mean a time. A study should drop such members.
 
 mod dates;
+mod names;
 mod policy;
 mod table;
 
@@ -151,6 +152,8 @@ impl Walk<'_> {
     fn value(&mut self, place: Pointer<'_>, value: &mut Value) -> bool {
         let treatment = self.rules.treatment(place);
         let text = match (&*value, treatment) {
+            // Its name may say something.
+            (Value::Null, Omit) => return false,
             (Value::Null, _) | (_, Fixed | Keep | Date) => return true,
             (Value::Bool(_), Omit | Shifted | Year) => Cow::default(),
             (Value::Bool(_), _) => return true,
@@ -365,6 +368,22 @@ mod tests {
             json!({"medication": medication, "patient": {"phone": "12345"}, "note": "rang 12345"}),
             json!({"medication": clean, "patient": {}, "note": "rang [patient-id]"}),
             &[("patient-id", 1), ("dropped", 1), ("pseudonymised", 40)],
+        );
+    }
+
+    #[test]
+    fn of_a_generic_report_only_what_an_allow_list_names_stays() {
+        check_in(
+            Some(json!({"genericOnly": ["visit", "pain_score", "drugs", "name", "phone"],
+                        "generic": {"seenOn": "generalise", "nurse": "drop"}})),
+            ReportKind::Generic,
+            json!({"Visit": {"painScore": 3, "mood": "low", "noted": null, "name": "first"}, "extra": true, "x": null,
+                   "drugs": [{"name": "aspirin", "dose": "500 mg"}, "ibuprofen", ["iron"]], "seen on": "2026-02-01",
+                   "nurse": "Ann", "phone": "12345", "contactName": "Li Na", "list": [1], "Pain Score": "told Li Na 12345"}),
+            json!({"Visit": {"painScore": 3, "name": "first"},
+                   "drugs": [{"name": "aspirin"}, "ibuprofen", ["iron"]], "seen on": "2026",
+                   "Pain Score": "told [patient-name] [patient-id]"}),
+            &[("patient-id", 1), ("patient-name", 1), ("dropped", 7), ("generalised", 1)],
         );
     }
 

@@ -3,7 +3,8 @@
 //! ```json
 //! {"studies": {"S-1": {"shiftDays": 30,
 //!                      "diary": {"note": "drop", "symptoms/*/since": "generalise"},
-//!                      "generic": {"visitDate": "shift", "Site Nurse": "pseudonymise"}}}}
+//!                      "generic": {"visitDate": "shift", "Site Nurse": "pseudonymise"},
+//!                      "genericOnly": ["visit", "painScore"]}}}
 //! ```
 //!
 //! Guarantee: a document can only make de-identification stricter, never weaker. A member that identifies the patient
@@ -12,8 +13,11 @@
 //!
 //! Members of `diary`, `adverse-event` and `lab` are named by their path, with `*` for any entry of a list. Members of
 //! `generic` are named by their name at any depth, in upper or lower case, with or without `_`, `-` and spaces.
+//!
+//! `genericOnly` is an allow list: a member of a generic report that neither it nor `generic` names is left out with all
+//! that it contains. It keeps nothing that is left out without it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -85,6 +89,9 @@ impl Action {
     }
 }
 
+/// The member with the allow list.
+const ONLY: &str = "genericOnly";
+
 /// The rules of all studies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -99,6 +106,8 @@ pub struct Study {
     known: Vec<(ReportKind, Path, Action)>,
     /// Rules for generic reports, by folded name.
     generic: BTreeMap<String, Action>,
+    /// The folded names of the members of generic reports that stay. None: all.
+    generic_only: Option<BTreeSet<String>>,
 }
 
 impl Policy {
@@ -147,12 +156,14 @@ impl Study {
         }
         // The check also runs when the number is invalid, so that no fault hides another.
         let shifts = members.contains_key("shiftDays");
-        for (member, value) in members.iter().filter(|(member, _)| *member != "shiftDays") {
+        study.generic_only = members.get(ONLY).map(|value| read_only(value, &format!("{at}/{ONLY}"), faults));
+        for (member, value) in members.iter().filter(|(member, _)| !["shiftDays", ONLY].contains(&member.as_str())) {
             let at = format!("{at}{}", pointer(member));
             match ReportKind::parse(member) {
                 Some(kind) => study.read_kind(kind, value, &at, shifts, faults),
                 None => {
-                    let rule = format!("must be shiftDays, {}", ReportKind::ALL.map(ReportKind::as_str).join(", "));
+                    let rule =
+                        format!("must be shiftDays, {ONLY}, {}", ReportKind::ALL.map(ReportKind::as_str).join(", "));
                     faults.push(Finding::new(at, Code::Unknown, rule));
                 }
             }
@@ -218,12 +229,35 @@ impl Study {
     pub(super) fn treatment(&self, kind: ReportKind, place: Pointer<'_>) -> Treatment {
         let built_in = table::treatment(kind, place);
         let action = match kind {
-            ReportKind::Generic => self.generic.get(table::deciding(place).as_ref()),
+            ReportKind::Generic => {
+                let name = table::deciding(place);
+                let named = self.generic_only.as_ref().is_none_or(|only| only.contains(name.as_ref()));
+                self.generic.get(name.as_ref()).or((!named).then_some(&Action::Drop))
+            }
             _ => self.known.iter().find(|(of, known, _)| *of == kind && place.is(known)).map(|(_, _, action)| action),
         };
         let treatment = action.map_or(built_in, |action| action.over(kind, built_in));
         if treatment == Treatment::Date && self.shift_days.is_some() { Treatment::Shift } else { treatment }
     }
+}
+
+/// Reads the allow list.
+fn read_only(value: &Value, at: &str, faults: &mut Vec<Finding>) -> BTreeSet<String> {
+    let mut only = BTreeSet::new();
+    let Some(names) = value.as_array() else {
+        faults.push(Finding::new(at, Code::Type, "must be a list of names"));
+        return only;
+    };
+    for (index, name) in names.iter().enumerate() {
+        let fault = match name.as_str().map(table::folded) {
+            None => Some((Code::Type, "must be a string")),
+            Some(name) if name.is_empty() => Some((Code::Format, "must be the name of a member")),
+            Some(name) => (!only.insert(name.into_owned()))
+                .then_some((Code::Conflict, "stands there twice, perhaps written in another way")),
+        };
+        faults.extend(fault.map(|(code, rule)| Finding::new(format!("{at}/{index}"), code, rule)));
+    }
+    only
 }
 
 fn object<'v>(value: &'v Value, at: &str, faults: &mut Vec<Finding>) -> Option<&'v Map<String, Value>> {

@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use core::iter;
 
+use super::names;
 use crate::intake::ReportKind;
 
 /// The treatment of a member.
@@ -104,79 +105,6 @@ const LAB: Table = &[
     (&["note"], Scrub),
 ];
 
-/// Members of a generic report by name, at any depth. The names are in lower case without `_`, `-` and spaces.
-const NAMED: &[(Treatment, &[&str])] = &[
-    (
-        DropName,
-        &["fullname", "firstname", "lastname", "givenname", "familyname", "surname", "patientname", "姓名", "患者姓名"],
-    ),
-    (
-        Drop,
-        &[
-            "phone",
-            "phones",
-            "phonenumber",
-            "homephone",
-            "workphone",
-            "mobile",
-            "mobilephone",
-            "telephone",
-            "tel",
-            "fax",
-            "email",
-            "emails",
-            "emailaddress",
-            "address",
-            "addresses",
-            "streetaddress",
-            "homeaddress",
-            "street",
-            "ssn",
-            "nationalid",
-            "idcard",
-            "idnumber",
-            "passport",
-            "passportnumber",
-            "wechat",
-            "weixin",
-            "ip",
-            "ipaddress",
-            "电话",
-            "手机",
-            "手机号",
-            "地址",
-            "住址",
-            "身份证",
-            "身份证号",
-            "邮箱",
-            "微信",
-            "微信号",
-        ],
-    ),
-    (
-        Pseudonymise,
-        &[
-            "mrn",
-            "medicalrecordnumber",
-            "recordnumber",
-            "patientid",
-            "patientnumber",
-            "subjectid",
-            "hospitalnumber",
-            "specimenid",
-            "accessionnumber",
-            "病历号",
-            "病案号",
-            "住院号",
-            "门诊号",
-        ],
-    ),
-    (BirthYear, &["birthdate", "dateofbirth", "birthday", "dob", "出生日期", "生日"]),
-    (PostcodeArea, &["postcode", "postalcode", "zip", "zipcode", "邮编", "邮政编码"]),
-];
-/// A `name` within one of these members is a person's name.
-const PERSONS: &[&str] = &["patient", "subject", "person", "contact", "患者"];
-
 fn of_kind(kind: ReportKind) -> Table {
     match kind {
         ReportKind::Diary => DIARY,
@@ -189,7 +117,7 @@ fn of_kind(kind: ReportKind) -> Table {
 /// The built-in treatment of the member at this place.
 pub(super) fn treatment(kind: ReportKind, place: Pointer<'_>) -> Treatment {
     if kind == ReportKind::Generic {
-        return by_name(place);
+        return names::treatment(place.upwards().filter(|name| *name != "*"));
     }
     let found = of_kind(kind).iter().chain(PATIENT).find(|(known, _)| place.is(known));
     found.map_or(Scrub, |(_, treatment)| *treatment)
@@ -200,30 +128,18 @@ pub(super) fn member(kind: ReportKind, name: &str) -> Option<(Path, Treatment)> 
     of_kind(kind).iter().chain(PATIENT).find(|(path, _)| name.split('/').eq(path.iter().copied())).copied()
 }
 
-fn by_name(place: Pointer<'_>) -> Treatment {
-    let mut members = place.upwards().filter(|name| *name != "*").map(folded);
-    let name = members.next().unwrap_or_default();
-    if name == "name" && members.next().is_some_and(|parent| PERSONS.contains(&parent.as_ref())) {
-        return DropName;
-    }
-    NAMED.iter().find(|(_, names)| names.contains(&name.as_ref())).map_or(Scrub, |(treatment, _)| *treatment)
-}
-
 /// The name that decides the treatment of a member of a generic report: the last name of its path.
 pub(super) fn deciding(place: Pointer<'_>) -> Cow<'_, str> {
     place.upwards().find(|name| *name != "*").map(folded).unwrap_or_default()
 }
 
-/// A name in lower case without `_`, `-` and spaces.
+/// A name in one form, without `_`, `-` and spaces.
 pub(super) fn folded(name: &str) -> Cow<'_, str> {
     let is_left_out = |c: char| matches!(c, '_' | '-' | ' ');
-    if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase() && !is_left_out(b.into())) {
+    if name.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase() && !is_left_out(b.into())) {
         return Cow::Borrowed(name);
     }
-    let mut folded = match name.is_ascii() {
-        true => name.to_ascii_lowercase(),
-        false => name.chars().flat_map(char::to_lowercase).collect(),
-    };
+    let mut folded = crate::scrub::folded(name);
     folded.retain(|c| !is_left_out(c));
     Cow::Owned(folded)
 }

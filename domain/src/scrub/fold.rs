@@ -74,14 +74,14 @@ fn is_plain(b: u8) -> bool {
 }
 
 /// The folded text of a search text.
-pub(super) fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     text.chars().for_each(|c| fold(c, |c| folded.push(c)));
     folded
 }
 
 /// Folds one character: emits none, one or several.
-pub(super) fn fold(c: char, mut emit: impl FnMut(char)) {
+pub(crate) fn fold(c: char, mut emit: impl FnMut(char)) {
     match c {
         '\t' | '\n' | '\r' => emit(c),
         _ if c.is_ascii_control() => {}

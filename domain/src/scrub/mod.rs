@@ -24,6 +24,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use fold::Folded;
+pub(crate) use fold::{fold, folded};
 pub use own::Own;
 
 /// The class of an identity, or of the treatment of a member with an identity.
@@ -172,7 +173,7 @@ fn has_signs(text: &str) -> bool {
 }
 
 /// Whether a character belongs to Chinese, Japanese or Korean, which write no spaces around a name.
-fn is_cjk(c: char) -> bool {
+pub(crate) fn is_cjk(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 

@@ -16,8 +16,8 @@ use crate::report::luhn;
 const FEWEST_DIGITS: usize = 8;
 /// The most digits of a number.
 const MOST_DIGITS: usize = 19;
-/// The most groups of a number: each may have one digit.
-const MOST_GROUPS: usize = MOST_DIGITS;
+/// The most groups of a number, unless each has one digit.
+const MOST_GROUPS: usize = 8;
 /// The most separators between two groups.
 const MOST_SEPARATORS: usize = 3;
 
@@ -170,28 +170,36 @@ fn check_letter(text: &str, end: usize) -> Option<usize> {
 /// Examines a run and clears it.
 fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
     let mut rest = run.as_slice();
+    // How many of the next groups belong to the number before. A number that begins there counts if it goes on after it
+    // and is no telephone number but a mobile one in the usual grouping: an international number has no certain end.
+    let mut covered = 0;
     while let Some(first) = rest.first() {
         let (mut digits, mut len) = ([0; MOST_DIGITS], 0);
         let mut best = None;
-        for (index, group) in rest.iter().take(MOST_GROUPS).enumerate() {
+        for (index, group) in rest.iter().enumerate() {
             let Some(place) = digits.get_mut(len..len + group.len) else { break };
             place.copy_from_slice(group.digits());
             len += group.len;
             let (Some(groups), Some(digits)) = (rest.get(..=index), digits.get(..len)) else { break };
-            if len >= FEWEST_DIGITS
-                && let Some((class, end)) = classify(&Window { groups, digits, whole: groups.len() == run.len() })
+            let whole = groups.len() == run.len();
+            // Only digits one by one make a number of many groups.
+            let few = index < MOST_GROUPS || len == groups.len() && (whole || matches!(len, 17 | 18));
+            if len < FEWEST_DIGITS || !few || covered > index {
+                continue;
+            }
+            let window = Window { groups, digits, whole };
+            if let Some((class, end)) = classify(&window)
+                && (covered == 0 || class != Class::Phone || window.lengths(&[3, 4, 4]))
             {
                 best = Some((index + 1, Span { start: first.start, end, class }));
             }
         }
-        let taken = match best {
-            Some((taken, span)) => {
-                spans.push(span);
-                taken
-            }
-            None => 1,
-        };
-        rest = rest.get(taken..).unwrap_or_default();
+        if let Some((taken, span)) = best {
+            spans.push(span);
+            covered = taken;
+        }
+        covered = covered.saturating_sub(1);
+        rest = rest.get(1..).unwrap_or_default();
     }
     run.clear();
 }

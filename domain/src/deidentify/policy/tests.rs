@@ -46,6 +46,27 @@ fn every_fault_of_a_document_is_told_at_once() {
 }
 
 #[test]
+fn an_allow_list_is_a_list_of_different_names() {
+    use Code::*;
+    for only in [json!([]), json!(["visit", "Pain_Score", "phone", "疼痛"])] {
+        check(json!({"genericOnly": only}), &[]);
+    }
+    for only in [json!(null), json!({}), json!("visit")] {
+        check(json!({"genericOnly": only}), &[("/genericOnly", Type)]);
+    }
+    check(
+        json!({"genericOnly": ["visit", "Vis-it", 1, " ", "ＶＩＳＩＴ"], "shiftDays": 0}),
+        &[
+            ("/shiftDays", Range),
+            ("/genericOnly/1", Conflict),
+            ("/genericOnly/2", Type),
+            ("/genericOnly/3", Format),
+            ("/genericOnly/4", Conflict),
+        ],
+    );
+}
+
+#[test]
 fn identities_and_what_rules_read_cannot_be_kept_or_coarsened() {
     for (member, allowed) in [
         ("patient/name", &["drop"][..]),
@@ -70,7 +91,7 @@ fn identities_and_what_rules_read_cannot_be_kept_or_coarsened() {
             assert_eq!(found, expected, "{member} {action}");
         }
     }
-    for name in ["phone", "E-Mail", "身份证号", "First Name"] {
+    for name in ["phone", "E-Mail", "身份证号", "First Name", "contactPhone", "手机号码", "PatientName2"] {
         let found = faults(json!({"studies": {"S": {"generic": {name: "keep"}}}}));
         assert_eq!(found.len(), 1, "{name}");
     }
