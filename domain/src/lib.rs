@@ -25,7 +25,7 @@ pub mod report;
 pub mod rows;
 mod rule;
 #[cfg(feature = "schema")]
-mod schema;
+pub mod schema;
 mod score;
 pub mod scrub;
 pub mod selection;

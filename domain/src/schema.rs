@@ -1,8 +1,13 @@
-//! The words of closed sets in the API description: what `as_str` gives, and nothing else.
+//! What types need for the API description, with the feature `schema` alone: the forms of texts, and the words of closed
+//! sets, which are what `as_str` gives.
+
+mod forms;
 
 use alloc::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+pub use forms::*;
 
 use crate::Severity;
 use crate::alert::state::Phase;

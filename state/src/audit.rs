@@ -17,9 +17,9 @@ use platform::{Error, Kind, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
-#[cfg(feature = "schema")]
-use crate::edge::describe::{Sha256, Time};
 use crate::names;
+#[cfg(feature = "schema")]
+use domain::schema::{Sha256, Time};
 
 /// The action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -86,7 +86,8 @@ fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
 /// A path with real values, and its required query.
 pub(crate) fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
     let mut filled = path.replace("{id}", submission).replace("{pseudonym}", subject);
-    for parameter in document["paths"][path]["parameters"].as_array().into_iter().flatten() {
+    let operations = METHODS.iter().filter_map(|method| document["paths"][path].get(method));
+    for parameter in operations.flat_map(|operation| operation["parameters"].as_array()).flatten() {
         let parameter = resolved(document, parameter);
         if let ("path", Some(example)) = (parameter["in"].as_str().unwrap(), parameter["example"].as_str()) {
             filled = filled.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), example);

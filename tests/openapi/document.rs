@@ -8,15 +8,13 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use state::edge::auth::{Action, Role};
 use state::edge::describe::{
-    Answer, Body, Cursor, Description, Header, Identifier, More, Name, Operation, OperationOutcome, Parameter, Refusal,
-    Shape, Tag, Timeout, of, path_parameter,
+    Answer, Body, Description, Header, Operation, OperationOutcome, Parameter, Refusal, Shape, Tag, Timeout, of,
+    path_parameter,
 };
 use state::edge::problem::ProblemShape;
 use state::edge::serve::Described;
 
 use crate::refusals;
-
-const SCHEMAS: &str = "#/components/schemas/";
 
 /// What holds for the whole API.
 const ABOUT: &str = "Patient-reported outcomes: taken in, scored as published, alerted in time. What is answered with 202 is on \
@@ -44,7 +42,7 @@ struct Shared {
 /// The description of an API.
 pub(crate) fn document(components: Vec<Description>) -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.definitions_path = SCHEMAS.trim_start_matches('#').trim_end_matches('/').to_owned().into();
+        settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
         settings.transforms.push(Box::new(RecursiveTransform(plain)));
         settings.transforms.push(Box::new(RecursiveTransform(never_null)));
@@ -58,11 +56,9 @@ pub(crate) fn document(components: Vec<Description>) -> Value {
         fhir: BTreeSet::new(),
     };
     let mut paths: Map<String, Value> = Map::new();
-    let mut written = Map::new();
     for component in components {
         let mut examples: Map<String, Value> =
             component.examples.iter().flat_map(|file| serde_json::from_str::<Map<_, _>>(file).unwrap()).collect();
-        written.extend(component.written.iter().flat_map(|file| serde_json::from_str::<Map<_, _>>(file).unwrap()));
         let mut routes = component.routes;
         for operation in component.operations {
             let at = routes.iter().position(|it| it.method == operation.method && it.path == operation.path);
@@ -79,10 +75,6 @@ pub(crate) fn document(components: Vec<Description>) -> Value {
     }
     let problem = shared.answered(of::<ProblemShape>);
     let outcome = shared.answered(of::<OperationOutcome>);
-    // Schemas that are written by hand refer to these.
-    for shape in [of::<Cursor>, of::<More>, of::<Name>, of::<Identifier>] {
-        shared.answered(shape);
-    }
     let mut responses: Map<String, Value> =
         shared.refusals.iter().map(|refusal| (refusal.name(), refusals::problem(*refusal, &problem))).collect();
     for (name, response) in refusals::fhir(&outcome) {
@@ -117,38 +109,7 @@ pub(crate) fn document(components: Vec<Description>) -> Value {
     }
     assert!(!schemas.keys().any(|name| name.ends_with(|c: char| c.is_ascii_digit())), "two types have one name");
     document["components"]["schemas"] = schemas.into();
-    missing(&mut document, written);
     document
-}
-
-/// Adds the schemas written by hand that the document refers to.
-fn missing(document: &mut Value, mut written: Map<String, Value>) {
-    loop {
-        let mut used = BTreeSet::new();
-        references(document, &mut used);
-        let schemas = document["components"]["schemas"].as_object_mut().unwrap();
-        used.retain(|name| !schemas.contains_key(name));
-        if used.is_empty() {
-            break;
-        }
-        for name in used {
-            let schema = written.remove(&name).unwrap_or_else(|| panic!("no schema {name}"));
-            schemas.insert(name, schema);
-        }
-    }
-    assert!(written.is_empty(), "schemas of no operation: {:?}", written.keys());
-}
-
-fn references(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(members) => {
-            let reference = members.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix(SCHEMAS));
-            found.extend(reference.map(str::to_owned));
-            members.values().for_each(|member| references(member, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
-        _ => {}
-    }
 }
 
 /// Leaves out what a client has no use for: the widths of Rust's numbers, line breaks of comments.

@@ -8,6 +8,8 @@ use domain::Timestamp;
 use domain::alert::state::{Act, Event, Ignored, Phase, State};
 use domain::ids::is_name;
 use domain::reading::{Json, Limits, Object};
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time};
 use domain::scrub::{Own, Removed, scrub};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
@@ -16,8 +18,6 @@ use serde::Serialize;
 use state::alerts::change::Change;
 use state::alerts::{self, Filter, Happening};
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;

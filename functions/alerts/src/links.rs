@@ -11,6 +11,8 @@ use domain::alert::page::{About, Done, Page, STYLE};
 use domain::alert::quiet::Offset;
 use domain::alert::state::{Act, Event, Ignored, Phase};
 use domain::alert::template::Language;
+#[cfg(feature = "schema")]
+use domain::schema::Time;
 use platform::http::{Incoming, Reply, accept};
 use platform::kv::Store;
 use platform::redis::text;
@@ -18,8 +20,6 @@ use platform::{clock, log};
 use serde::Serialize;
 use state::alerts::change::Change;
 use state::alerts::{self, Happening, Loaded, facts_of, plan_of};
-#[cfg(feature = "schema")]
-use state::edge::describe::Time;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;

@@ -7,6 +7,8 @@
 use domain::alert::silence::{LONGEST_MS, Property, Silence};
 use domain::ids::is_name;
 use domain::reading::{Json, Limits};
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time};
 use domain::{Code, Finding, Timestamp};
 use platform::clock;
 use platform::digest::hex;
@@ -15,8 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use state::alerts::silences::{DOCUMENT, read, state};
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};

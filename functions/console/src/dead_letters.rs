@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
 use domain::reading::{Json, Limits, Object};
+#[cfg(feature = "schema")]
+use domain::schema::Time;
 use domain::{Code, Finding, Timestamp};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
@@ -19,8 +21,6 @@ use state::alerts::{self, Happening};
 use state::audit::{self, Action as Audited};
 use state::dead_letters::{self, Letter, is_id};
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::Time;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};

@@ -25,7 +25,6 @@ pub fn describe() -> Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[],
     }
 }
 

@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use domain::reading::{Json, Limits};
+#[cfg(feature = "schema")]
+use domain::schema::{Nullable, Sha256, Time};
 use domain::settings::Document;
 use platform::http::{Incoming, Reply};
 use serde::Serialize;
 use serde_json::Value;
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Nullable, Sha256, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, made, reason, unavailable};

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use domain::ids::is_name;
 use domain::reading::{Json, Limits};
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Sha256};
 use domain::{Code, Finding, Instrument, fhir, library};
 use platform::http::{Incoming, Reply};
 use serde::Serialize;
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, Sha256};
 use state::edge::fhir::FHIR_JSON;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;

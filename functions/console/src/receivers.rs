@@ -5,6 +5,8 @@
 //! study's settings name.
 
 use domain::ids::is_name;
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{string, text};
@@ -13,8 +15,6 @@ use serde::Serialize;
 use state::alerts::receivers;
 use state::audit::{self, Action as Audited};
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, Time};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{reason, unavailable};

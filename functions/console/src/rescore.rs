@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use domain::ids::is_name;
 use domain::reading::{self, Json, Limits, Object};
+#[cfg(feature = "schema")]
+use domain::schema::{Name, ScoreForm};
 use domain::{Answers, Code, Finding, Instrument, Parameters};
 use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
@@ -20,8 +22,6 @@ use serde::Serialize;
 use serde_json::Value;
 use state::audit::{self, Action as Audited, Change};
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, ScoreForm};
 use state::edge::problem::{Findings, Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};

@@ -4,14 +4,14 @@
 //! Guarantee: only an administrator whose key covers both subjects adds or removes a link. Each change needs a reason
 //! and is recorded in the audit chains of both subjects. See [`state::subjects::links`] for the effect of a link.
 
+#[cfg(feature = "schema")]
+use domain::schema::Name;
 use domain::{Code, Finding};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::{clock, log};
 use serde::Serialize;
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::Name;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, unavailable};

@@ -5,18 +5,22 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "schema")]
+use domain::schema::Time;
 use platform::deadline::{Deadline, HEADER};
 use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_id;
 use state::imaging::jobs::{self, Analysis, Enqueued, Notified, Progress};
+use state::wire::entry::Attempt;
 use state::{audit, names};
 
 use crate::asked::{self, Request};
@@ -27,6 +31,72 @@ use crate::{ai, erase, subject};
 const TOTAL: Duration = Duration::from_secs(5);
 /// The longest body, bytes: an image of 1 MiB as base64, and the members around it.
 const LONGEST_BODY: usize = 1_500_000;
+
+/// An analysis that is on disk.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct AnalysisAccepted<'a> {
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    analysis_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "queued")))]
+    state: &'static str,
+}
+
+/// An analysis. Before it ended: its attempts and its place; afterwards: what was found.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Analysis"))]
+pub(crate) struct AnalysisShown<'a> {
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    analysis_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["queued", "running", "done", "failed", "cancelled"])))]
+    state: &'a str,
+    study_id: &'a str,
+    site_id: &'a str,
+    /// The patient's pseudonym in this study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    service: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["stat", "routine"])))]
+    priority: &'a str,
+    /// When it was requested, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    requested_at: &'a str,
+    /// How often the service was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_made: Option<u32>,
+    /// Its place among those that wait, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    place: Option<u64>,
+    /// How long it waits if calls take as long as of late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_wait_ms: Option<u64>,
+    /// When it is tried again, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    next_at: Option<String>,
+    /// When it ended, RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    ended_at: Option<&'a str>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// What the service found, any JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Value>,
+    /// The ids of the alerts that it raised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<&'a [String]>,
+    /// The calls of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<&'a [Attempt]>,
+    /// How far the requester is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<&'a Notified>,
+}
 
 /// Takes an analysis in.
 pub(crate) async fn begin(call: Call<Config>) -> Result<Reply, Problem> {
@@ -96,7 +166,7 @@ async fn accept(
     match enqueued {
         Enqueued::Queued | Enqueued::Duplicate => {
             let location = format!("/v1/imaging/analyses/{}", job.analysis_id);
-            let shown = json!({"analysisId": job.analysis_id, "state": "queued"});
+            let shown = AnalysisAccepted { analysis_id: &job.analysis_id, state: "queued" };
             Ok(Reply::json(202, &shown).header("location", location))
         }
         Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
@@ -123,12 +193,14 @@ async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply,
     }
     match record(principal, id).await? {
         Some(record) if record.state == "erased" => return Err(gone()),
-        Some(record) => return Ok(Reply::json(200, &document(&record, principal))),
+        Some(record) => return Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
         None => {}
     }
     let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
     let progress = progress.filter(|progress| principal.covers(&progress.facts.study, &progress.facts.site));
-    progress.map(|progress| Reply::json(200, &waiting(config, id, &progress))).ok_or_else(Problem::not_found)
+    progress
+        .map(|progress| Reply::json(200, &AnalysisShown::waiting(config, id, &progress)))
+        .ok_or_else(Problem::not_found)
 }
 
 /// The stored result of an analysis, for a key that covers it.
@@ -143,43 +215,62 @@ pub(crate) async fn record(principal: &Principal, id: &str) -> Result<Option<Ana
     Ok(Some(record))
 }
 
-/// A key that may only send sees that the analysis ended, but not its result.
-fn document(record: &Analysis, principal: &Principal) -> Value {
-    let mut shown = serde_json::to_value(record).unwrap_or_default();
-    if let (false, Value::Object(members)) = (principal.may(Action::Read), &mut shown) {
-        for member in ["result", "alerts", "subject"] {
-            members.remove(member);
+impl<'a> AnalysisShown<'a> {
+    /// An analysis that ended. A key that may only send sees that it ended, but not its result.
+    fn of(record: &'a Analysis, principal: &Principal) -> Self {
+        let reads = principal.may(Action::Read);
+        AnalysisShown {
+            analysis_id: &record.analysis_id,
+            state: &record.state,
+            study_id: &record.study_id,
+            site_id: &record.site_id,
+            subject: Some(record.subject.as_str()).filter(|subject| reads && !subject.is_empty()),
+            service: &record.service,
+            priority: &record.priority,
+            requested_at: &record.requested_at,
+            attempts_made: None,
+            place: None,
+            expected_wait_ms: None,
+            next_at: None,
+            ended_at: Some(&record.ended_at),
+            reason: record.reason.as_deref(),
+            result: record.result.as_ref().filter(|_| reads),
+            alerts: Some(record.alerts.as_slice()).filter(|_| reads),
+            attempts: Some(&record.attempts),
+            webhook: record.webhook.as_ref(),
         }
     }
-    shown
-}
 
-fn waiting(config: &Config, id: &str, progress: &Progress) -> Value {
-    let facts = &progress.facts;
-    let shown = json!({
-        "analysisId": id,
-        "state": progress.state,
-        "studyId": facts.study,
-        "siteId": facts.site,
-        "service": facts.service,
-        "priority": if facts.stat { "stat" } else { "routine" },
-        "requestedAt": facts.at,
-        "attemptsMade": progress.attempts,
-    });
-    let (Value::Object(mut members), "queued", Some(before)) = (shown.clone(), &*progress.state, progress.before)
-    else {
-        return shown;
-    };
-    let service = config.services.get(&facts.service);
-    let parallel = service.map_or(1, |service| u64::from(service.limit)).min(config.concurrency as u64).max(1);
-    // Before the first answer, the deadline is the best estimate.
-    let usual = progress.took_ms.or(service.map(|service| service.deadline.as_millis() as u64)).unwrap_or(0);
-    members.insert("place".to_owned(), (before + 1).into());
-    members.insert("expectedWaitMs".to_owned(), (before / parallel).saturating_mul(usual).into());
-    if let Some(next) = progress.next_ms {
-        members.insert("nextAt".to_owned(), domain::Timestamp::from_millis(next).rfc3339().into());
+    /// An analysis that has not ended.
+    fn waiting(config: &Config, id: &'a str, progress: &'a Progress) -> Self {
+        let facts = &progress.facts;
+        let service = config.services.get(&facts.service);
+        let parallel = service.map_or(1, |service| u64::from(service.limit)).min(config.concurrency as u64).max(1);
+        // Before the first answer, the deadline is the best estimate.
+        let usual = progress.took_ms.or(service.map(|service| service.deadline.as_millis() as u64)).unwrap_or(0);
+        let before = progress.before.filter(|_| progress.state == "queued");
+        let next = progress.next_ms.filter(|_| before.is_some());
+        AnalysisShown {
+            analysis_id: id,
+            state: &progress.state,
+            study_id: &facts.study,
+            site_id: &facts.site,
+            subject: None,
+            service: &facts.service,
+            priority: if facts.stat { "stat" } else { "routine" },
+            requested_at: &facts.at,
+            attempts_made: Some(progress.attempts),
+            place: before.map(|before| before + 1),
+            expected_wait_ms: before.map(|before| (before / parallel).saturating_mul(usual)),
+            next_at: next.map(|next| domain::Timestamp::from_millis(next).rfc3339()),
+            ended_at: None,
+            reason: None,
+            result: None,
+            alerts: None,
+            attempts: None,
+            webhook: None,
+        }
     }
-    Value::Object(members)
 }
 
 async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
@@ -187,7 +278,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
         return Err(Problem::not_found());
     }
     let ended = |record: Analysis| match record.state.as_str() {
-        "cancelled" => Ok(Reply::json(200, &document(&record, principal))),
+        "cancelled" => Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
         "erased" => Err(gone()),
         _ => Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled")),
     };
@@ -215,7 +306,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
         return Err(gone());
     }
     log::info("analysis-cancelled").key(&principal.id).write();
-    Ok(Reply::json(200, &document(&record, principal)))
+    Ok(Reply::json(200, &AnalysisShown::of(&record, principal)))
 }
 
 /// Adds the end of an analysis to the batch and to its audit chain: as the first record, unless it failed before.

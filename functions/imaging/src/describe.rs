@@ -1,7 +1,15 @@
 //! How this component's routes are described.
 
-use schemars::json_schema;
+#![expect(dead_code, reason = "the types of requests only describe them")]
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
 use state::edge::describe::*;
+
+use crate::analyses::{AnalysisAccepted, AnalysisShown};
+use crate::dicom::BesideMetadata;
+use crate::erase::AnalysisErased;
+use crate::subject::Analyses;
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -9,11 +17,8 @@ pub fn describe() -> Description {
         routes: crate::routes(),
         operations: operations(),
         examples: &[include_str!("../openapi/examples.json")],
-        written: &[include_str!("../openapi/schemas.json")],
     }
 }
-
-state::written! { Analyses Analysis AnalysisAccepted AnalysisRequest CallAnswer CallRequest DicomReport EndedAnalysis }
 
 /// Where to follow it.
 const ANALYSIS_LOCATION: Header = Header {
@@ -22,6 +27,90 @@ const ANALYSIS_LOCATION: Header = Header {
     required: true,
     shape: |_| json_schema!({"type": "string", "pattern": "^/v1/imaging/analyses/[0-9a-f-]{36}$"}),
 };
+
+/// What a DICOM file holds.
+#[derive(JsonSchema, Serialize)]
+struct DicomReport {
+    #[schemars(with = "Metadata")]
+    metadata: (),
+    #[serde(flatten)]
+    beside: BesideMetadata<'static>,
+}
+
+/// A call of a service.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CallRequest {
+    /// The service, by its name in the configuration.
+    service: String,
+    /// It is given to the service as it is.
+    #[schemars(with = "Any")]
+    input: (),
+}
+
+/// What a service answered.
+#[derive(JsonSchema, Serialize)]
+struct CallAnswer {
+    service: String,
+    #[schemars(with = "Any")]
+    result: (),
+}
+
+/// An image to analyse.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AnalysisRequest {
+    /// The sender's own id; it makes a resend safe.
+    #[schemars(length(min = 1, max = 128))]
+    analysis_id: Option<String>,
+    #[schemars(length(min = 1, max = 128))]
+    study_id: String,
+    #[schemars(length(min = 1, max = 128))]
+    site_id: String,
+    #[schemars(length(min = 1, max = 128))]
+    patient_id: String,
+    /// The service, by its name in the configuration.
+    service: String,
+    #[schemars(with = "Option<Priority>")]
+    priority: Option<String>,
+    image: Image,
+    webhook: Option<Webhook>,
+}
+
+/// The image: its address, or its bytes.
+#[derive(JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+#[schemars(inline)]
+enum Image {
+    Address {
+        #[schemars(length(max = 2048))]
+        url: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Bytes {
+        #[schemars(extend("contentEncoding" = "base64"))]
+        data: String,
+        #[schemars(extend("enum" = ["application/dicom", "image/png", "image/jpeg"]))]
+        media_type: String,
+    },
+}
+
+/// Who is told of the end.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct Webhook {
+    #[schemars(length(max = 2048))]
+    url: String,
+}
+
+/// An analysis that was cancelled, or erased.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+#[schemars(inline)]
+enum EndedAnalysis {
+    Cancelled(AnalysisShown<'static>),
+    Erased(AnalysisErased<'static>),
+}
 
 fn operations() -> Vec<Operation> {
     vec![
@@ -67,7 +156,7 @@ fn operations() -> Vec<Operation> {
             .timeout(None)
             .header(&TRACEPARENT)
             .takes::<AnalysisRequest>("At most 1.5 MB.")
-            .gives::<AnalysisAccepted>(202, "It is on disk and will be analysed.")
+            .gives::<AnalysisAccepted<'_>>(202, "It is on disk and will be analysed.")
             .with(ANALYSIS_LOCATION)
             .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::DeadlinePassed]),
         Operation::new(
@@ -81,7 +170,7 @@ fn operations() -> Vec<Operation> {
             "Before it ended: its attempts, its place among those that wait, and how long that takes if calls \
                 take as long as of late. Afterwards: what was found, shown to read, clinician and admin.",
         )
-        .gives::<Analysis>(200, "The analysis.")
+        .gives::<AnalysisShown<'_>>(200, "The analysis.")
         .refuses(&[Refusal::Gone]),
         Operation::new(
             "DELETE",
@@ -108,6 +197,6 @@ fn operations() -> Vec<Operation> {
             "Which images of a subject were analysed",
         )
         .about("The latest first, at most 1,000; those of the key's study and site. Erased ones stay listed.")
-        .gives::<Analyses>(200, "The analyses."),
+        .gives::<Analyses<'_>>(200, "The analyses."),
     ]
 }

@@ -11,7 +11,7 @@ use domain::{Code, Finding};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
 use platform::{log, memory};
-use serde_json::{Value, json};
+use serde::Serialize;
 use state::edge::problem::{Problem, ProblemType};
 
 use crate::config::Config;
@@ -65,45 +65,124 @@ fn vr_of(tag: u32) -> Option<Vr> {
     Vr::parse(dicom_dictionary_std::StandardDataDictionary.by_tag(tag)?.vr().relaxed().to_string())
 }
 
-fn document(report: &Report) -> String {
-    let counts = report.counts;
-    let rest = json!({
-        "transferSyntax": report.transfer_syntax,
-        "complete": report.complete,
-        "deidentification": {
-            "profile": "Basic Application Level Confidentiality Profile",
-            "removed": counts.removed,
-            "emptied": counts.emptied,
-            "replaced": counts.replaced,
-            "remapped": counts.remapped,
-        },
-        "pixels": report.pixels.as_ref().map(pixels),
-    })
-    .to_string();
-    // The attributes are JSON already, and may be long.
-    ["{\"metadata\":", &report.metadata, ",", rest.strip_prefix('{').unwrap_or_default()].concat()
+/// A file's content beside its attributes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct BesideMetadata<'a> {
+    /// False when attributes were left out: values over 64 KiB, or more than 1 MiB in all.
+    complete: bool,
+    transfer_syntax: &'a str,
+    deidentification: Deidentification,
+    pixels: Option<PixelsShown<'a>>,
 }
 
-fn pixels(pixels: &Pixels) -> Value {
-    let layout = pixels.layout;
-    json!({
-        "rows": layout.rows,
-        "columns": layout.columns,
-        "samplesPerPixel": layout.samples,
-        "frames": layout.frames.unwrap_or(1),
-        "bitsAllocated": layout.allocated,
-        "bitsStored": layout.stored,
-        "signed": layout.signed,
-        "rescaleSlope": layout.slope,
-        "rescaleIntercept": layout.intercept,
-        "bytes": pixels.bytes,
-        "fragments": pixels.fragments,
-        "statistics": pixels.statistics.as_ref().map(|statistics| json!({
-            "count": statistics.count,
-            "min": statistics.min,
-            "max": statistics.max,
-            "mean": statistics.mean,
-            "histogram": {"from": statistics.min, "binWidth": statistics.bin_width, "counts": statistics.histogram},
-        })),
-    })
+/// How many attributes were changed, and by which rules.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Deidentification {
+    profile: &'static str,
+    removed: u32,
+    emptied: u32,
+    replaced: u32,
+    remapped: u32,
+}
+
+/// What the pixels are like.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct PixelsShown<'a> {
+    rows: Option<u16>,
+    columns: Option<u16>,
+    /// Samples of a pixel; 3 for colours.
+    samples_per_pixel: Option<u16>,
+    frames: u32,
+    /// Bits that a sample takes in the file.
+    bits_allocated: Option<u16>,
+    /// Bits of them that are used.
+    bits_stored: Option<u16>,
+    /// Whether samples are two's complement.
+    signed: bool,
+    rescale_slope: Option<f64>,
+    rescale_intercept: Option<f64>,
+    /// Their length in the file.
+    bytes: u64,
+    /// The number of fragments, if they are compressed.
+    fragments: Option<u32>,
+    /// Of stored values, before slope and intercept.
+    statistics: Option<StatisticsShown<'a>>,
+}
+
+/// Statistics of native pixels of 8 or 16 bits.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct StatisticsShown<'a> {
+    /// The number of samples.
+    count: u64,
+    min: i32,
+    max: i32,
+    mean: f64,
+    histogram: Histogram<'a>,
+}
+
+/// Samples by their values.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct Histogram<'a> {
+    /// The beginning of the first bin.
+    from: i32,
+    /// How many values a bin has.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    bin_width: u32,
+    /// Samples in each bin.
+    #[cfg_attr(feature = "schema", schemars(length(max = 256)))]
+    counts: &'a [u64],
+}
+
+fn document(report: &Report) -> String {
+    let counts = report.counts;
+    let beside = BesideMetadata {
+        complete: report.complete,
+        transfer_syntax: &report.transfer_syntax,
+        deidentification: Deidentification {
+            profile: "Basic Application Level Confidentiality Profile",
+            removed: counts.removed,
+            emptied: counts.emptied,
+            replaced: counts.replaced,
+            remapped: counts.remapped,
+        },
+        pixels: report.pixels.as_ref().map(PixelsShown::of),
+    };
+    // Fails for maps whose keys are no texts, and this has none.
+    let beside = serde_json::to_string(&beside).unwrap_or_default();
+    // The attributes are JSON already, and may be long.
+    ["{\"metadata\":", &report.metadata, ",", beside.strip_prefix('{').unwrap_or_default()].concat()
+}
+
+impl<'a> PixelsShown<'a> {
+    fn of(pixels: &'a Pixels) -> Self {
+        let layout = pixels.layout;
+        PixelsShown {
+            rows: layout.rows,
+            columns: layout.columns,
+            samples_per_pixel: layout.samples,
+            frames: layout.frames.unwrap_or(1),
+            bits_allocated: layout.allocated,
+            bits_stored: layout.stored,
+            signed: layout.signed,
+            rescale_slope: layout.slope,
+            rescale_intercept: layout.intercept,
+            bytes: pixels.bytes,
+            fragments: pixels.fragments,
+            statistics: pixels.statistics.as_ref().map(|it| StatisticsShown {
+                count: it.count,
+                min: it.min,
+                max: it.max,
+                mean: it.mean,
+                histogram: Histogram { from: it.min, bin_width: it.bin_width, counts: &it.histogram },
+            }),
+        }
+    }
 }

@@ -9,11 +9,13 @@
 //! analysis belongs to a subject and not to a submission: erasing a submission leaves it. Data that the service or the
 //! requester already received is out of reach.
 
+#[cfg(feature = "schema")]
+use domain::schema::Time;
 use platform::deadline::Deadline;
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
-use serde_json::json;
+use serde::Serialize;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
@@ -40,6 +42,22 @@ pub(crate) async fn reason(incoming: Incoming, deadline: Deadline) -> Result<Opt
     }
 }
 
+/// An analysis that was erased.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub(crate) struct AnalysisErased<'a> {
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    analysis_id: &'a str,
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "erased")))]
+    state: &'static str,
+    study_id: &'a str,
+    site_id: &'a str,
+    /// When it was erased first, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    erased_at: &'a str,
+}
+
 /// Erases an analysis that the key covers, in any state.
 pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reason: &str) -> Result<Reply, Problem> {
     if !is_id(id) {
@@ -57,14 +75,14 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
     tombstone.bury(clock::now().rfc3339());
     let erased = carry_out(config, principal, &tombstone, reason).await.map_err(|error| unavailable(&error))?;
     log::info("analysis-erased").submission(id).key(&principal.id).write();
-    let document = json!({
-        "analysisId": id,
-        "state": "erased",
-        "studyId": tombstone.study_id,
-        "siteId": tombstone.site_id,
-        "erasedAt": erased.at,
-    });
-    Ok(Reply::json(200, &document))
+    let shown = AnalysisErased {
+        analysis_id: id,
+        state: "erased",
+        study_id: &tombstone.study_id,
+        site_id: &tombstone.site_id,
+        erased_at: &erased.at,
+    };
+    Ok(Reply::json(200, &shown))
 }
 
 async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason: &str) -> Result<Erasure, Error> {

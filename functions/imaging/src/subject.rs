@@ -1,13 +1,15 @@
 //! `GET /v1/subjects/{pseudonym}/analyses`: lists the analysed images of a subject and of the subjects that it is
 //! linked to, so that they can be viewed, or erased one by one.
 
+#[cfg(feature = "schema")]
+use domain::schema::{Pseudonym, Time};
 use futures::StreamExt as _;
 use futures::stream;
 use platform::Error;
 use platform::http::Reply;
 use platform::kv::Store;
+use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
@@ -23,6 +25,34 @@ const MOST: u32 = 1000;
 /// How many are read at the same time: each may be as long as the longest answer of a service.
 const LOOKS: usize = 4;
 
+/// The analyses of a subject.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Analyses<'a> {
+    #[cfg_attr(feature = "schema", schemars(with = "Pseudonym"))]
+    subject: &'a str,
+    analyses: Vec<ListedAnalysis>,
+}
+
+/// An analysis of a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+struct ListedAnalysis {
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
+    analysis_id: String,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["queued", "running", "done", "failed", "cancelled", "erased"])))]
+    state: String,
+    study_id: String,
+    site_id: String,
+    service: String,
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["stat", "routine"])))]
+    priority: String,
+    /// When it was requested, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    requested_at: String,
+}
+
 /// Lists the analyses that the key covers. For an unknown subject the list is empty.
 pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
     if !is_pseudonym(pseudonym) {
@@ -37,35 +67,38 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
         }
         let store = Store::open().await?;
         let looks = stream::iter(ids.iter().map(|id| look(config, principal, &store, id))).buffered(LOOKS);
-        let found: Vec<Result<Option<Value>, Error>> = looks.collect().await;
+        let found: Vec<Result<Option<ListedAnalysis>, Error>> = looks.collect().await;
         found.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
     };
     let analyses = read.await.map_err(|error| unavailable(&error))?;
-    Ok(Reply::json(200, &json!({"subject": pseudonym, "analyses": analyses})))
+    Ok(Reply::json(200, &Analyses { subject: pseudonym, analyses }))
 }
 
 /// The progress of an analysis, if the key covers it.
-async fn look(config: &Config, principal: &Principal, store: &Store, id: &str) -> Result<Option<Value>, Error> {
+async fn look(
+    config: &Config,
+    principal: &Principal,
+    store: &Store,
+    id: &str,
+) -> Result<Option<ListedAnalysis>, Error> {
     match store.get::<Analysis<IgnoredAny>>(&names::analysis(id)).await? {
-        Some(record) => Ok(shown(principal, &record)),
+        Some(record) => Ok(shown(principal, record)),
         None => Ok(jobs::look(&config.redis, id).await?.and_then(|progress| {
             let state = progress.state;
-            shown(principal, &Analysis { state, ..Analysis::of(id, progress.facts) })
+            shown(principal, Analysis { state, ..Analysis::of(id, progress.facts) })
         })),
     }
 }
 
 /// An analysis without its result, if the key covers it.
-fn shown<R>(principal: &Principal, it: &Analysis<R>) -> Option<Value> {
-    principal.covers(&it.study_id, &it.site_id).then(|| {
-        json!({
-            "analysisId": it.analysis_id,
-            "state": it.state,
-            "studyId": it.study_id,
-            "siteId": it.site_id,
-            "service": it.service,
-            "priority": it.priority,
-            "requestedAt": it.requested_at,
-        })
+fn shown<R>(principal: &Principal, it: Analysis<R>) -> Option<ListedAnalysis> {
+    principal.covers(&it.study_id, &it.site_id).then_some(ListedAnalysis {
+        analysis_id: it.analysis_id,
+        state: it.state,
+        study_id: it.study_id,
+        site_id: it.site_id,
+        service: it.service,
+        priority: it.priority,
+        requested_at: it.requested_at,
     })
 }

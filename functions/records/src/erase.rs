@@ -7,13 +7,13 @@
 //! This stays: the fact that there was a submission, its study, site and time, and its audit chain, which holds hashes.
 //! The subject's sealed identity also stays, because all of the subject's submissions use it.
 
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time, Uuid};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
 use serde::Serialize;
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, Time, Uuid};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};

@@ -3,14 +3,14 @@
 //! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is sent. Every
 //! request counts against the key's rate limit, found or not, so that nobody can guess pseudonyms.
 
+#[cfg(feature = "schema")]
+use domain::schema::{Identifier, Name};
 use platform::http::Reply;
 use platform::kv::{Batch, Store};
 use platform::{Error, clock, log};
 use serde::Serialize;
 use state::audit::{self, Action, Change};
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Identifier, Name};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::rate_limit::{self, Limit};
 use state::edge::request::unavailable;

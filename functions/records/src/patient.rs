@@ -7,6 +7,8 @@
 use domain::Code;
 use domain::ids::{is_identifier, is_name};
 use domain::patient_systems::{self, PatientSystems};
+#[cfg(feature = "schema")]
+use domain::schema::Name;
 use futures::FutureExt as _;
 use platform::http::Reply;
 use platform::kv::Store;
@@ -15,8 +17,6 @@ use platform::{Error, log};
 use serde::Serialize;
 use serde_json::json;
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::Name;
 use state::edge::parts::Parts;
 use state::edge::problem::Problem;
 use state::edge::query::Query;

@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::ids::is_name;
+#[cfg(feature = "schema")]
+use domain::schema::Name;
 use domain::{Code, Timestamp};
 use futures::FutureExt as _;
 use platform::deadline::Deadline;
@@ -19,8 +21,6 @@ use platform::{Kind, log};
 use serde::Serialize;
 use serde_json::{Value, json};
 use state::cache::{self, Response, Terms};
-#[cfg(feature = "schema")]
-use state::edge::describe::Name;
 use state::edge::parts::Parts;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;

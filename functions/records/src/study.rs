@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::ids::is_name;
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time};
 use platform::deadline::Deadline;
 use platform::http::Reply;
 use platform::trace::Trace;
@@ -14,8 +16,6 @@ use platform::{Kind, clock};
 use serde::Serialize;
 use serde_json::Value;
 use state::cache::{self, Response, Terms};
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, Time};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::edge::serve::Call;

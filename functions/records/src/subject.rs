@@ -6,6 +6,8 @@
 
 use domain::Code;
 use domain::ids::is_name;
+#[cfg(feature = "schema")]
+use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use platform::Error;
@@ -14,8 +16,6 @@ use platform::kv::Store;
 use serde::Serialize;
 use serde_json::Value;
 use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::describe::{Name, ScoreForm, Time};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;

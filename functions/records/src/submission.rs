@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Dead, Phase, State as AlertState};
+#[cfg(feature = "schema")]
+use domain::schema::{Flag, Name, Removed, Time, Uuid};
 use platform::Error;
 use platform::http::Reply;
 use platform::kv::Store;
@@ -11,8 +13,6 @@ use serde::Serialize;
 use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 use state::edge::auth::{Action, Principal};
-#[cfg(feature = "schema")]
-use state::edge::describe::{Flag, Name, Removed, Time, Uuid};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::identity::is_id;

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::rows::Row;
+#[cfg(feature = "schema")]
+use domain::schema::{Removed, Time, Uuid};
 use domain::{Code, Finding, Timestamp};
 use futures::future::join;
 use platform::deadline::{Deadline, TimedOut};
@@ -20,8 +22,6 @@ use platform::trace::Trace;
 use platform::{clock, log};
 use serde::{Serialize, Serializer};
 use state::edge::auth::{Action, Principal};
-#[cfg(feature = "schema")]
-use state::edge::describe::{Removed, Time, Uuid};
 use state::edge::problem::{FindingShape, Problem};
 use state::queue::{self, Enqueued};
 use state::settings::Settings;

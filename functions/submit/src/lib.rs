@@ -29,6 +29,8 @@ use domain::deidentify::Policy;
 use domain::intake::Shape;
 use domain::patient_systems::PatientSystems;
 use domain::reading::{Json, Limits};
+#[cfg(feature = "schema")]
+use domain::schema::{Removed, Uuid};
 use domain::selection;
 use domain::{Code, Finding, Instrument, Timestamp};
 use platform::deadline::{Deadline, HEADER, TimedOut};
@@ -37,8 +39,6 @@ use platform::trace::Trace;
 use platform::{Error, clock, log};
 use serde::Serialize;
 use state::edge::auth::{Action, Principal};
-#[cfg(feature = "schema")]
-use state::edge::describe::{Removed, Uuid};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::serve::Described;
 use state::queue::{self, Enqueued};

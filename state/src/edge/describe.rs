@@ -4,7 +4,6 @@
 //! Guarantee: what the table of routes says is not said again. Roles, path parameters and the common refusals come from
 //! it; an [`Operation`] says the rest, with the types of request and answers.
 
-mod forms;
 mod parameters;
 mod refusals;
 
@@ -12,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::edge::serve::Described;
 
-pub use forms::*;
+pub use domain::schema::*;
 pub use parameters::{
     CHANGE_REASON, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER, Page, Parameter, TRACEPARENT, Timeout,
     path_parameter,
@@ -27,8 +26,6 @@ pub struct Description {
     pub operations: Vec<Operation>,
     /// JSON files with examples: by operation, `request` (by its media type and name) or a status.
     pub examples: &'static [&'static str],
-    /// JSON files with schemas that are written by hand, by their names.
-    pub written: &'static [&'static str],
 }
 
 /// The schema of a type.

@@ -96,16 +96,19 @@ pub struct QueueEntry {
 /// The state of notifying the requester, at `analysis/<id>/webhook`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Notified {
     /// Replaces the address, which may contain a secret.
     pub receiver: String,
-    /// `pending`, `delivered` or `dead`.
+    /// Its state.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["pending", "delivered", "dead"])))]
     pub state: String,
     /// Why it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it is tried again, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<domain::schema::Time>"))]
     pub next_at: Option<String>,
     /// All attempts so far.
     pub attempts: Vec<Attempt>,

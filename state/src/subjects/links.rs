@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::audit::{self, Action, Change};
-#[cfg(feature = "schema")]
-use crate::edge::describe::{Name, Time};
 use crate::lock::Lock;
 use crate::names;
 use crate::wire::entry::Subject;
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time};
 
 /// The most subjects of a person.
 pub const MOST: usize = 16;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
-use crate::edge::describe::Time;
+use domain::schema::Time;
 
 /// One attempt to deliver an alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,11 +14,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-#[cfg(feature = "schema")]
-use crate::edge::describe::{ScoreForm, Time};
 use crate::names;
 pub use crate::wire::delivery::{Attempt, Attempts, Delivery, Happened, failing};
 use crate::wire::evaluation::Evaluation;
+#[cfg(feature = "schema")]
+use domain::schema::{ScoreForm, Time};
 
 /// A submission on its way from the door to the scorer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,10 @@
 //! The forms of texts in requests and answers, and what FHIR's own documents look like. A member names its form by
 //! `#[schemars(with = "Name")]`.
 
-use std::borrow::Cow;
-use std::marker::PhantomData;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use core::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -56,10 +58,23 @@ forms! {
     Object = {"type": "object"}
     /// The value of a score.
     ScoreForm = {"type": ["number", "string", "boolean", "null"]}
+    /// How soon an image is analysed.
+    Priority = {"type": "string", "enum": ["stat", "routine"], "default": "routine"}
+    /// The attributes of a DICOM file.
+    Metadata = {
+        "type": "object",
+        "description": "The DICOM JSON model, PS3.18 annex F; bulk data has no value.",
+        "patternProperties": {
+            "^[0-9A-F]{8}$": {
+                "type": "object",
+                "required": ["vr"],
+                "properties": {"vr": {"type": "string"}, "Value": {"type": "array"}}
+            }
+        },
+        "additionalProperties": false
+    }
     /// The parameters of an instrument.
     Parameters = {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}
-    /// Why something is done.
-    Reason = {"type": "string", "minLength": 1, "maxLength": 500, "description": "One line; it is kept in the audit chain."}
     /// A remark on the times of a submission.
     Flag = {"enum": ["late", "clock-skewed"]}
     /// What was taken out of a content.
@@ -68,10 +83,6 @@ forms! {
         "description": "How often each class of identity was taken out of the content; `dropped`, `pseudonymised`, `generalised` and `shifted` count whole members.",
         "additionalProperties": {"type": "integer", "minimum": 1}
     }
-    /// Where a page ended.
-    Cursor "named" = {"type": ["string", "null"], "description": "Where the next page begins; null at the end."}
-    /// Whether there is another page.
-    More "named" = {"type": "boolean", "description": "Whether there is another page."}
     /// A resource of FHIR R4.
     FhirResource "named" = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
     /// FHIR's form of a refusal.
@@ -136,26 +147,4 @@ pub struct WithReason {
     /// One line; it is kept in the audit chain.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
-}
-
-/// Makes types of schemas that are written by hand, by their names.
-#[macro_export]
-macro_rules! written {
-    ($($name:ident)*) => {$(
-        struct $name;
-
-        impl ::schemars::JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> ::std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
-                ::schemars::json_schema!({"$ref": concat!("#/components/schemas/", stringify!($name))})
-            }
-        }
-    )*};
 }
