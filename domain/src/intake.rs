@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::finding::{Code, Finding};
 use crate::ids::{is_identifier, is_name, is_submission_id};
 use crate::reading::pointer;
+use crate::scrub::{Class, Own, Removed, scrub};
 use crate::time::Timestamp;
 
 /// The kinds of `POST /v1/reports`.
@@ -85,8 +86,19 @@ pub struct Envelope {
 pub struct Amends {
     /// Its id, as Vigil gave it.
     pub submission_id: String,
-    /// The reason: a word of the study's own list, no free text.
+    /// The reason: a word of the study's own list, no free text. Identities are taken out of it.
     pub reason: Option<String>,
+}
+
+impl Amends {
+    /// The same without an identity in its reason.
+    fn without(mut self, patient_id: &str) -> Self {
+        let mut own = Own::new();
+        own.add(patient_id, Class::PatientId);
+        let clean = self.reason.as_ref().and_then(|reason| scrub(reason, &own, &mut Removed::default()));
+        self.reason = clean.or(self.reason);
+        self
+    }
 }
 
 impl fmt::Debug for Envelope {
@@ -167,6 +179,7 @@ impl Shape {
             (Some(study_id), Some(site_id), Some(patient_id), Some(authored_at), Some(content))
                 if faults.is_empty() =>
             {
+                let amends = amends.map(|amends| amends.without(&patient_id));
                 Ok(Envelope { client_id, study_id, site_id, patient_id, authored_at, kind, amends, content })
             }
             _ => Err(faults),
@@ -377,8 +390,14 @@ mod tests {
         assert_eq!(amends(with(json!({"submissionId": id}))), Some(named.clone()));
         let reason = Some("data-entry-error".into());
         let document = with(json!({"submissionId": id, "reason": "data-entry-error"}));
-        assert_eq!(amends(document), Some(Amends { reason, ..named }));
+        assert_eq!(amends(document), Some(Amends { reason, ..named.clone() }));
         assert_eq!(amends(with(Value::Null)), None);
+
+        for (reason, clean) in [("13800138000", "[phone]"), ("told-P_1234", "told-[patient-id]")] {
+            let mut document = with(json!({"submissionId": id, "reason": reason}));
+            document["patientId"] = json!("P-1234");
+            assert_eq!(amends(document), Some(Amends { reason: Some(clean.into()), ..named.clone() }));
+        }
 
         check(Shape::Response, with(json!(id)), &[("/amends", Code::Type)]);
         check(Shape::Response, with(json!({})), &[("/amends/submissionId", Code::Required)]);

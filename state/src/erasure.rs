@@ -16,6 +16,7 @@ use std::fmt::Display;
 
 use domain::alert::admission::repeat_key;
 use domain::reading::{Json, Limits, Object};
+use domain::scrub;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, one, string, text};
@@ -56,7 +57,8 @@ pub fn reason(body: &[u8]) -> Result<String, Problem> {
     Ok(reason)
 }
 
-/// The texts in a request's body, an object with exactly these members, each one line of 1 to 500 characters.
+/// The texts in a request's body, an object with exactly these members, each one line of 1 to 500 characters. A `reason`
+/// is returned without the identities that are found in it: it is kept for ever.
 ///
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
@@ -70,7 +72,8 @@ pub fn texts<const N: usize>(body: &[u8], names: [&'static str; N]) -> Result<[S
             let fits = (1..=LONGEST_TEXT).contains(&text.chars().count()) && !text.chars().any(char::is_control);
             fits.then_some(text)
         });
-        text.unwrap_or_default().to_owned()
+        let text = text.unwrap_or_default().to_owned();
+        if name == "reason" { scrub::told(text) } else { text }
     });
     members.finish(&mut faults);
     if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }

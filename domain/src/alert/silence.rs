@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::routes::Facts;
 use crate::reading::{At, Faults};
-use crate::{Code, Finding, Severity, Timestamp};
+use crate::{Code, Finding, Severity, Timestamp, scrub};
 
 /// The longest silence, milliseconds: 30 days.
 pub const LONGEST_MS: u64 = 30 * 86_400_000;
@@ -191,6 +191,19 @@ fn matchers(at: At<'_, '_>, faults: &mut Faults) -> Vec<Matcher> {
     matchers
 }
 
+/// Takes identities out of the comment of a silence, or of each in a list: no version of the settings is ever erased.
+pub fn without_identities(silences: &mut Value) {
+    match silences {
+        Value::Array(list) => list.iter_mut().for_each(without_identities),
+        Value::Object(silence) => {
+            if let Some(Value::String(comment)) = silence.get_mut("comment") {
+                *comment = scrub::told(core::mem::take(comment));
+            }
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,5 +268,12 @@ mod tests {
         assert_eq!(faults.len(), 6);
         let twice = Silence::read_all(&json!([document(), document()])).unwrap_err();
         assert_eq!((twice.len(), twice[0].pointer.as_str()), (1, "/1"));
+    }
+
+    #[test]
+    fn identities_are_taken_out_of_comments() {
+        let mut silences = json!([{"comment": "call 13800138000"}, {"comment": 1}, {"comment": "drill"}, 7]);
+        without_identities(&mut silences);
+        assert_eq!(silences, json!([{"comment": "call [phone]"}, {"comment": 1}, {"comment": "drill"}, 7]));
     }
 }

@@ -12,8 +12,13 @@ const LENGTHS: &[u8] = b"ad24ae23al28at20az28ba20be16bg22bh22bi27br29by28ch21cr2
     fi18fk18fo18fr27gb22ge22gi23gl18gr27gt28hn28hr21hu28ie22il23iq23is26it27jo30kw30kz20lb28lc32li21lt20lu20lv21ly25\
     mc27md24me22mk19mn20mr27mt31mu30ni28nl18no15om23pk24pl28ps29pt25qa29ro24rs22ru33sa24sc31sd18se24si19sk24sm27\
     so23st25sv28tl23tn24tr26ua29va22vg24xk20ye30";
+/// The fewest digits of a code.
+pub(super) const FEWEST_DIGITS: usize = 6;
 /// The longest code, characters.
 const MOST: usize = 34;
+
+/// Whether the characters of a code without separators, in lower case, have a form.
+type Form = fn(&[u8]) -> bool;
 
 /// The characters of a code without separators, in lower case, and where each ends in the text.
 struct Code {
@@ -73,9 +78,11 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     let mut done = 0;
     let mut before = ' ';
     for (at, c) in text.char_indices() {
-        let begins = !before.is_alphanumeric() || is_cjk(before);
-        before = c;
-        if at < done || !begins || !c.is_ascii_alphanumeric() || !may_begin(text.as_bytes(), at) {
+        let last = core::mem::replace(&mut before, c);
+        if at < done || !c.is_ascii_alphanumeric() || last.is_ascii_alphanumeric() || !may_begin(text.as_bytes(), at) {
+            continue;
+        }
+        if last.is_alphanumeric() && !is_cjk(last) {
             continue;
         }
         if let Some(span) = examine(text, at) {
@@ -107,7 +114,7 @@ fn examine(text: &str, start: usize) -> Option<Span> {
         return Some(span);
     }
     // The length, the least number of characters before the first separator, and the form.
-    let kinds: [(usize, usize, fn(&[u8]) -> bool); 9] = [
+    let kinds: [(usize, usize, Form); 9] = [
         (16, 16, is_codice_fiscale),
         (11, 11, is_permit),
         (10, 10, is_taiwanese),
@@ -163,7 +170,7 @@ fn is_taiwanese(code: &[u8]) -> bool {
     let weights = [8, 7, 6, 5, 4, 3, 2, 1, 1];
     let sum: u32 =
         index / 10 + index % 10 * 9 + digits(number).zip(weights).map(|(digit, weight)| digit * weight).sum::<u32>();
-    are_digits(number) && matches!(number, [b'1' | b'2' | b'8' | b'9', ..]) && sum % 10 == 0
+    are_digits(number) && matches!(number, [b'1' | b'2' | b'8' | b'9', ..]) && sum.is_multiple_of(10)
 }
 
 /// A DNI or NIE of Spain: eight digits, or X, Y or Z and seven, and a check letter.
@@ -216,7 +223,7 @@ fn is_hong_kong(code: &[u8]) -> bool {
     let sum: u32 = letters.iter().chain(number).map(value).zip(weights).map(|(value, weight)| value * weight).sum();
     let check = value(check);
     let series = matches!(letters, [_] | [b'e' | b'w' | b'x', _]);
-    series && number.len() == 6 && are_digits(number) && (before + sum + check) % 11 == 0
+    series && number.len() == 6 && are_digits(number) && (before + sum + check).is_multiple_of(11)
 }
 
 /// A passport of China: E, G, D, P or S and eight digits, or E, a letter and seven digits.

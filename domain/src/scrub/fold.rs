@@ -91,15 +91,19 @@ pub(crate) fn fold(c: char, mut emit: impl FnMut(char)) {
         // Most of Chinese: no decomposition, no case.
         '〇' | '\u{4e00}'..='\u{9fff}' => emit(numeral(c).unwrap_or(c)),
         _ => decompose_compatible(c, |part| match part {
+            // Letters of Korean, Chinese and Japanese have no case.
+            '\u{1100}'..='\u{115e}' | '\u{1161}'..='\u{11ff}' => emit(part),
             _ if is_aside(part) => {}
             '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' => emit('-'),
             _ => match digit(part).or_else(|| numeral(part)) {
                 Some(value) => emit(value),
-                // By way of upper case: ß and ẞ become ss, and ı becomes i.
-                None => {
-                    let lower = part.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-                    lower.filter(|c| !is_aside(*c)).for_each(&mut emit);
-                }
+                None => part.to_lowercase().for_each(|lower| match lower {
+                    // Full case folding; the other letters of which it makes two are decomposed already.
+                    'ß' => "ss".chars().for_each(&mut emit),
+                    'ı' => emit('i'),
+                    'ς' => emit('σ'),
+                    _ => emit(lower),
+                }),
             },
         }),
     }

@@ -126,10 +126,16 @@ struct Span {
 pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     let folded = Folded::of(text);
     let mut spans = Vec::new();
+    // Most texts are plain words, or have few digits.
     if has_signs(folded.text()) {
-        numbers::find(folded.text(), &mut spans);
-        codes::find(folded.text(), &mut spans);
-        words::find(folded.text(), &mut spans);
+        let digits = folded.text().bytes().filter(u8::is_ascii_digit).count();
+        if digits >= numbers::FEWEST_DIGITS {
+            numbers::find(folded.text(), &mut spans);
+        }
+        if digits >= codes::FEWEST_DIGITS {
+            codes::find(folded.text(), &mut spans);
+        }
+        words::find(folded.text(), digits > 0, &mut spans);
     }
     own.find(&folded, &mut spans);
     if spans.is_empty() {

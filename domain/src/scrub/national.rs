@@ -6,7 +6,13 @@ use crate::report::luhn;
 
 /// Whether the digits of a window are such a number.
 pub(super) fn is_national(window: &Window<'_>) -> bool {
-    is_social_security(window) || is_cpf(window) || is_nir(window) || is_dated(window)
+    match window.digits.len() {
+        9 => is_social_security(window),
+        11 => is_cpf(window),
+        15 => is_nir(window),
+        10 | 12 | 13 => is_dated(window),
+        _ => false,
+    }
 }
 
 /// A social security number of the United States: 123-45-6789.
@@ -39,7 +45,7 @@ fn is_cpf(window: &Window<'_>) -> bool {
 fn is_nir(window: &Window<'_>) -> bool {
     let written = window.lengths(&[15]) || window.lengths(&[13, 2]) || window.lengths(&[1, 2, 2, 2, 3, 3, 2]);
     let month = two(window.digits, 3).is_some_and(|month| matches!(month, 1..=12 | 20..=42 | 50..=99));
-    if window.digits.len() != 15 || !written || !month || !matches!(window.digits, [b'1' | b'2', ..]) {
+    if !written || !month || !matches!(window.digits, [b'1' | b'2', ..]) {
         return false;
     }
     let number = |digits: &[u8]| digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(value(digit)));

@@ -13,10 +13,10 @@ use super::{Class, Span};
 use crate::report::luhn;
 
 /// The fewest digits of a number.
-const FEWEST_DIGITS: usize = 8;
+pub(super) const FEWEST_DIGITS: usize = 8;
 /// The most digits of a number.
 const MOST_DIGITS: usize = 19;
-/// The most groups of a number, unless each has one digit.
+/// The most groups of a number, unless each has one digit: a longer row of those is a row of answers.
 const MOST_GROUPS: usize = 8;
 /// The most separators between two groups.
 const MOST_SEPARATORS: usize = 3;
@@ -58,8 +58,6 @@ impl Group {
 pub(super) struct Window<'a> {
     groups: &'a [Group],
     pub(super) digits: &'a [u8],
-    /// These are all groups of the run.
-    whole: bool,
 }
 
 impl Window<'_> {
@@ -84,10 +82,9 @@ impl Window<'_> {
         first.filter(|_| self.groups.iter().skip(1).all(|group| group.single == first))
     }
 
-    /// Whether there is one group, or digits stand one by one with the same mark or space between, and no others beside
-    /// them: a long row is a row of answers.
+    /// Whether there is one group, or digits stand one by one with the same mark or space between.
     fn is_even(&self) -> bool {
-        let singles = self.whole && self.groups.iter().all(|group| group.len == 1);
+        let singles = self.groups.iter().all(|group| group.len == 1);
         self.groups.len() == 1 || singles && self.gap() < Gap::List && self.separator().is_some()
     }
 }
@@ -106,12 +103,8 @@ fn gap(c: char) -> Option<Gap> {
     }
 }
 
-/// Finds the numbers in a folded text.
+/// Finds the numbers in a folded text. A text with fewer digits than [`FEWEST_DIGITS`] has none.
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    // Most texts have too few digits.
-    if text.bytes().filter(u8::is_ascii_digit).count() < FEWEST_DIGITS {
-        return;
-    }
     let mut run: Vec<Group> = Vec::new();
     // The separators since the last group: their number, their strength and the last of them; the last character.
     let (mut separators, mut strength, mut last, mut before) = (0, Gap::Space, None, ' ');
@@ -169,25 +162,35 @@ fn check_letter(text: &str, end: usize) -> Option<usize> {
 
 /// Examines a run and clears it.
 fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
-    let mut rest = run.as_slice();
+    if (MOST_GROUPS + 1..=MOST_DIGITS).contains(&run.len()) && run.iter().all(|group| group.len == 1) {
+        // Digits one by one: a number as a whole, or none.
+        let digits: Vec<u8> = run.iter().flat_map(|group| group.digits().iter().copied()).collect();
+        let found = classify(&Window { groups: run, digits: &digits });
+        spans.extend(run.first().zip(found).map(|(first, (class, end))| Span { start: first.start, end, class }));
+    } else {
+        search(run, spans);
+    }
+    run.clear();
+}
+
+/// Searches the windows of a run.
+fn search(run: &[Group], spans: &mut Vec<Span>) {
+    let mut rest = run;
     // How many of the next groups belong to the number before. A number that begins there counts if it goes on after it
     // and is no telephone number but a mobile one in the usual grouping: an international number has no certain end.
     let mut covered = 0;
     while let Some(first) = rest.first() {
         let (mut digits, mut len) = ([0; MOST_DIGITS], 0);
         let mut best = None;
-        for (index, group) in rest.iter().enumerate() {
+        for (index, group) in rest.iter().take(MOST_GROUPS).enumerate() {
             let Some(place) = digits.get_mut(len..len + group.len) else { break };
             place.copy_from_slice(group.digits());
             len += group.len;
             let (Some(groups), Some(digits)) = (rest.get(..=index), digits.get(..len)) else { break };
-            let whole = groups.len() == run.len();
-            // Only digits one by one make a number of many groups.
-            let few = index < MOST_GROUPS || len == groups.len() && (whole || matches!(len, 17 | 18));
-            if len < FEWEST_DIGITS || !few || covered > index {
+            if len < FEWEST_DIGITS || covered > index {
                 continue;
             }
-            let window = Window { groups, digits, whole };
+            let window = Window { groups, digits };
             if let Some((class, end)) = classify(&window)
                 && (covered == 0 || class != Class::Phone || window.lengths(&[3, 4, 4]))
             {
@@ -201,7 +204,6 @@ fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
         covered = covered.saturating_sub(1);
         rest = rest.get(1..).unwrap_or_default();
     }
-    run.clear();
 }
 
 /// The class of these groups and the end of the number, if they are a number that identifies somebody.
@@ -276,13 +278,15 @@ fn is_american(digits: &[u8], gap: Gap) -> bool {
 
 fn is_card(window: &Window<'_>) -> bool {
     let digits = window.digits;
+    if digits.len() < 13 || !matches!(digits, [b'2'..=b'6', ..]) {
+        return false;
+    }
     let written_as_card = window.is_even()
         || window.groups.iter().rev().skip(1).all(|group| group.len == 4)
         || window.lengths(&[4, 6, 5])
         || window.lengths(&[6, 13]);
     let no_list = window.gap() < Gap::List || window.separator().is_some();
-    let is_card = matches!(digits, [b'2'..=b'6', ..]) && digits.len() >= 13 && written_as_card && no_list;
-    is_card && luhn(digits.iter().copied())
+    written_as_card && no_list && luhn(digits.iter().copied())
 }
 
 /// Whether these are the digits of a resident identity number (GB 11643-1999): a region, a date of birth, a sequence,
@@ -300,11 +304,14 @@ fn is_resident(digits: &[u8], check: Option<u32>) -> bool {
 /// Whether these are the fifteen digits of a resident identity number of the first generation (GB 11643-1989): a
 /// region, a date of birth without its century, a sequence. It has no check digit.
 fn is_first_resident(window: &Window<'_>) -> bool {
+    if window.digits.len() != 15 {
+        return false;
+    }
     let province = two(window.digits, 0).is_some_and(
         |province| matches!(province, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81..=83),
     );
     let written = window.is_even() || window.lengths(&[6, 6, 3]) || window.lengths(&[6, 2, 2, 2, 3]);
-    window.digits.len() == 15 && province && is_day(window.digits, 8) && written
+    province && is_day(window.digits, 8) && written
 }
 
 /// The value of a digit.

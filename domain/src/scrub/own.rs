@@ -10,6 +10,8 @@ use super::{Class, Span, is_cjk, is_unspaced};
 
 /// The maximum number of search texts. A document that names more does not describe one patient.
 const MOST: usize = 32;
+/// How many of them are searched for in other spellings. One patient has few identifiers.
+const MOST_SPELT: usize = 8;
 /// The longest search text, bytes.
 const LONGEST: usize = 1024;
 
@@ -84,7 +86,7 @@ impl Own {
 
     fn add_spelling(&mut self, spelling: &str, class: Class) {
         let text = folded(spelling);
-        if text.chars().count() > 1 && text.len() <= LONGEST && !self.is_known(&text) && self.given <= MOST {
+        if text.chars().count() > 1 && text.len() <= LONGEST && !self.is_known(&text) && self.given <= MOST_SPELT {
             self.push(text, class);
         }
     }
@@ -98,7 +100,14 @@ impl Own {
     }
 
     pub(super) fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
-        self.needles.iter().for_each(|needle| needle.find(text, spans));
+        // The first two bytes of the last search text that cannot be in the text. Spellings of one begin alike.
+        let mut missing = None;
+        for needle in &self.needles {
+            let begins = needle.text.as_bytes().get(..2);
+            if missing.is_none() || missing != begins {
+                missing = if needle.find(text, spans) { None } else { begins };
+            }
+        }
     }
 }
 
@@ -167,17 +176,18 @@ fn extend(text: &[u8], borders: &[usize], mut length: usize, b: u8) -> usize {
 }
 
 impl Needle {
-    fn find(&self, folded: &Folded<'_>, spans: &mut Vec<Span>) {
+    /// Finds the text; false if not even its first two bytes are there.
+    fn find(&self, folded: &Folded<'_>, spans: &mut Vec<Span>) -> bool {
         let (needle, text) = (self.text.as_bytes(), folded.text());
         if text.len() < needle.len() {
-            return;
+            return true;
         }
         // A search text has at least two bytes. The comparison ignores the case of letters, and a few other bytes also
         // match. Counting takes less time than stopping at the first match.
-        let [first, second, ..] = needle else { return };
+        let [first, second, ..] = needle else { return true };
         let begins = |(a, b): &(u8, u8)| a | 0x20 == first | 0x20 && b | 0x20 == second | 0x20;
         if text.bytes().zip(text.bytes().skip(1)).filter(begins).count() == 0 {
-            return;
+            return false;
         }
         let borders = self.borders.get_or_init(|| borders(needle));
         let mut length = 0;
@@ -191,6 +201,7 @@ impl Needle {
                 }
             }
         }
+        true
     }
 }
 

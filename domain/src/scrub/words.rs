@@ -3,83 +3,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Class, Span, is_cjk};
+use super::Class::{self, NationalId, Phone, RecordNumber};
+use super::{Span, is_cjk};
 
-/// Words that announce a record number, in lower case.
-const RECORD_WORDS: &[&str] = &[
-    "mrn",
-    "medical record number",
-    "medical record no",
-    "medical record",
-    "record number",
-    "record no",
-    "hospital number",
-    "hospital no",
-    "patient number",
-    "patient no",
-    "patient id",
-    "chart number",
-    "chart no",
-    "病历号",
-    "病案号",
-    "住院号",
-    "门诊号",
-    "就诊号",
-    "就诊卡号",
-    "病历编号",
-    "病人号",
-    "患者编号",
-    "医保号",
-    "医保卡号",
-];
-/// Words that announce a number which a state gave, in lower case. A longer word comes before the word it begins with.
-const NATIONAL_WORDS: &[&str] = &[
-    "social security number",
-    "social security no",
-    "social security",
-    "national insurance number",
-    "national insurance no",
-    "national id",
-    "identity number",
-    "identity card",
-    "id card",
-    "id number",
-    "passport",
-    "ssn",
-    "nino",
-    "cpf",
-    "nhs number",
-    "nhs no",
-    "aadhaar",
-    "reisepass",
-    "护照",
-    "身份证",
-    "身份号",
-    "社保",
-    "社会保障",
-    "通行证",
-];
-/// Words that announce a telephone number or an account of a messenger, in lower case.
-const PHONE_WORDS: &[&str] = &[
-    "telephone",
-    "tel",
-    "phone",
-    "mobile",
-    "cellphone",
-    "cell",
-    "fax",
-    "whatsapp",
-    "wechat",
-    "weixin",
-    "qq",
-    "电话",
-    "手机",
-    "座机",
-    "传真",
-    "微信",
-    "致电",
-    "联系方式",
-];
 /// Words between an announcement and its number.
 const JOINTS: &[&str] = &["number", "no", "nr", "num", "is", "号码", "证号", "卡号", "号", "是", "为", "：", "："];
 /// How an address in Chinese, Japanese or Korean ends. A sentence may follow without a space.
@@ -124,30 +50,99 @@ const LONGEST_NUMBER: usize = 40;
 /// The longest part of an address that is examined, in characters.
 const LONGEST: usize = 254;
 
-pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
+/// Finds the identities in a folded text. `has_numbers`: it has a digit, as everything has that is announced.
+pub(super) fn find(text: &str, has_numbers: bool, spans: &mut Vec<Span>) {
     // The end of the last URL, so that no URL is examined twice.
     let mut done = 0;
+    let mut in_word = false;
     for (at, c) in text.char_indices() {
+        let begins = !in_word;
+        in_word = c.is_ascii_alphanumeric();
         match c {
             '@' => spans.extend(email(text, at)),
             ':' if at >= done && starts_with(text, at, "://") => done = url(text, at, 3, spans),
             'w' | 'W' if at >= done && starts_with(text, at, "www.") && begins_word(text, at) => {
                 done = url(text, at, 4, spans);
             }
-            _ if may_announce(c) => spans.extend(record_number(text, at).or_else(|| announced(text, at))),
+            _ if has_numbers && (begins || !c.is_ascii()) => spans.extend(announced(text, at, c)),
             _ => {}
         }
     }
 }
 
-/// Whether one of the words begins with this character.
-fn may_announce(c: char) -> bool {
-    matches!(c.to_ascii_lowercase(), 'a' | 'c' | 'f' | 'h' | 'i' | 'm' | 'n' | 'p' | 'q' | 'r' | 's' | 't' | 'w')
-        || matches!(
-            c,
-            '住' | '医' | '就' | '患' | '护' | '病' | '门' | '身' | '社' | '通' | '电' | '手' | '座' | '传' | '微'
-        )
-        || matches!(c, '致' | '联')
+/// The words that announce a number and begin with a character in lower case. A longer word comes before the word that it
+/// begins with.
+fn announcements(first: char) -> &'static [(&'static str, Class)] {
+    match first {
+        'a' => &[("aadhaar", NationalId)],
+        'c' => &[
+            ("chart number", RecordNumber),
+            ("cellphone", Phone),
+            ("chart no", RecordNumber),
+            ("cell", Phone),
+            ("cpf", NationalId),
+        ],
+        'f' => &[("fax", Phone)],
+        'h' => &[("hospital number", RecordNumber), ("hospital no", RecordNumber)],
+        'i' => &[
+            ("identity number", NationalId),
+            ("identity card", NationalId),
+            ("id number", NationalId),
+            ("id card", NationalId),
+        ],
+        'm' => &[
+            ("medical record number", RecordNumber),
+            ("medical record no", RecordNumber),
+            ("medical record", RecordNumber),
+            ("mobile", Phone),
+            ("mrn", RecordNumber),
+        ],
+        'n' => &[
+            ("national insurance number", NationalId),
+            ("national insurance no", NationalId),
+            ("national id", NationalId),
+            ("nhs number", NationalId),
+            ("nhs no", NationalId),
+            ("nino", NationalId),
+        ],
+        'p' => &[
+            ("patient number", RecordNumber),
+            ("patient no", RecordNumber),
+            ("patient id", RecordNumber),
+            ("passport", NationalId),
+            ("phone", Phone),
+        ],
+        'q' => &[("qq", Phone)],
+        'r' => &[("record number", RecordNumber), ("record no", RecordNumber), ("reisepass", NationalId)],
+        's' => &[
+            ("social security number", NationalId),
+            ("social security no", NationalId),
+            ("social security", NationalId),
+            ("ssn", NationalId),
+        ],
+        't' => &[("telephone", Phone), ("tel", Phone)],
+        'w' => &[("whatsapp", Phone), ("wechat", Phone), ("weixin", Phone)],
+        '传' => &[("传真", Phone)],
+        '住' => &[("住院号", RecordNumber)],
+        '医' => &[("医保卡号", RecordNumber), ("医保号", RecordNumber)],
+        '就' => &[("就诊卡号", RecordNumber), ("就诊号", RecordNumber)],
+        '座' => &[("座机", Phone)],
+        '微' => &[("微信", Phone)],
+        '患' => &[("患者编号", RecordNumber)],
+        '手' => &[("手机", Phone)],
+        '护' => &[("护照", NationalId)],
+        '电' => &[("电话", Phone)],
+        '病' => {
+            &[("病历编号", RecordNumber), ("病历号", RecordNumber), ("病案号", RecordNumber), ("病人号", RecordNumber)]
+        }
+        '社' => &[("社会保障", NationalId), ("社保", NationalId)],
+        '联' => &[("联系方式", Phone)],
+        '致' => &[("致电", Phone)],
+        '身' => &[("身份证", NationalId), ("身份号", NationalId)],
+        '通' => &[("通行证", NationalId)],
+        '门' => &[("门诊号", RecordNumber)],
+        _ => &[],
+    }
 }
 
 /// Whether a place is the start of a word: no letter or digit stands before it.
@@ -156,10 +151,12 @@ fn begins_word(text: &str, at: usize) -> bool {
     !before.is_some_and(char::is_alphanumeric)
 }
 
-/// Whether the text continues with `expected` at a place, in any case of ASCII letters.
+/// Whether the text continues with `expected`, which is in lower case, at a place, in any case of ASCII letters.
 fn starts_with(text: &str, at: usize, expected: &str) -> bool {
-    let found = text.as_bytes().get(at..at + expected.len());
-    found.is_some_and(|found| found.eq_ignore_ascii_case(expected.as_bytes()))
+    let bytes = text.as_bytes();
+    // Most differ in the first byte.
+    bytes.get(at).map(u8::to_ascii_lowercase) == expected.as_bytes().first().copied()
+        && bytes.get(at..at + expected.len()).is_some_and(|found| found.eq_ignore_ascii_case(expected.as_bytes()))
 }
 
 /// The end of the accepted characters that start at a place.
@@ -247,21 +244,23 @@ fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
     end
 }
 
-/// The number that follows an announcing word.
-fn record_number(text: &str, at: usize) -> Option<Span> {
-    let bytes = text.as_bytes();
-    let before = at.checked_sub(1).and_then(|before| bytes.get(before));
-    // Not in the middle of a word. Chinese has no space between words.
-    if bytes.get(at)?.is_ascii() && before.is_some_and(u8::is_ascii_alphanumeric) {
+/// The number that a word at this place announces.
+fn announced(text: &str, at: usize, c: char) -> Option<Span> {
+    let mut words = announcements(c.to_ascii_lowercase()).iter();
+    let (word, class) = words.find(|(word, _)| starts_with(text, at, word))?;
+    let end = at + word.len();
+    // Accepts "MRN", but not a longer word that begins with it. Chinese has no space between words.
+    if word.is_ascii() && (!begins_word(text, at) || text.get(end..)?.starts_with(|c: char| c.is_ascii_alphabetic())) {
         return None;
     }
-    let word = RECORD_WORDS.iter().find(|word| starts_with(text, at, word))?;
-    let announced = at + word.len();
-    let rest = text.get(announced..)?;
-    // Accepts "MRN", but not a longer word that begins with it.
-    if word.is_ascii() && rest.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) {
-        return None;
+    match class {
+        Class::RecordNumber => record_number(text, end),
+        _ => number(text, end, *class),
     }
+}
+
+/// The record number after the word that announces it.
+fn record_number(text: &str, announced: usize) -> Option<Span> {
     let is_part = |c: char| c.is_alphanumeric() && !is_cjk(c) || matches!(c, '-' | '/' | '_');
     let mut start = announced;
     while start <= announced + MOST_BETWEEN {
@@ -283,21 +282,9 @@ fn record_number(text: &str, at: usize) -> Option<Span> {
     None
 }
 
-/// The number that follows a word for a telephone, a passport or a number of social security.
-fn announced(text: &str, at: usize) -> Option<Span> {
-    if text.as_bytes().get(at)?.is_ascii() && !begins_word(text, at) {
-        return None;
-    }
-    let word = |words: &[&'static str]| words.iter().copied().find(|word| starts_with(text, at, word));
-    let (word, class) = word(NATIONAL_WORDS)
-        .map(|word| (word, Class::NationalId))
-        .or_else(|| word(PHONE_WORDS).map(|word| (word, Class::Phone)))?;
-    let mut start = at + word.len();
+/// The number of a telephone or of a state after the word that announces it.
+fn number(text: &str, mut start: usize, class: Class) -> Option<Span> {
     let most = start + MOST_BETWEEN;
-    // Not a longer word that begins with it.
-    if word.is_ascii() && text.get(start..)?.chars().next()?.is_ascii_alphabetic() {
-        return None;
-    }
     loop {
         let rest = text.get(start..)?;
         let c = rest.chars().next()?;
@@ -366,13 +353,21 @@ mod tests {
 
     #[test]
     fn every_announcement_is_heard() {
-        for word in RECORD_WORDS {
-            for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
-                let mut spans = Vec::new();
-                find(&format!("{word}: A-123"), &mut spans);
-                let (start, end) = (word.len() + 2, word.len() + 7);
-                assert_eq!(spans.first(), Some(&Span { start, end, class: Class::RecordNumber }), "{word}");
+        let mut heard = 0;
+        for c in '\0'..='\u{ffff}' {
+            for (word, class) in announcements(c) {
+                assert!(word.starts_with(c), "{word}");
+                for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
+                    let mut spans = Vec::new();
+                    find(&format!("{word}: A1234567"), true, &mut spans);
+                    let expected = (*class, word.len() + 10);
+                    // "medical record number" ends as "record number" does.
+                    let all = spans.iter().map(|span| (span.class, span.end)).collect::<Vec<_>>();
+                    assert!(!all.is_empty() && all.iter().all(|found| *found == expected), "{word}");
+                    heard += 1;
+                }
             }
         }
+        assert!(heard > 100);
     }
 }

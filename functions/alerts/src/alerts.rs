@@ -10,7 +10,7 @@ use domain::ids::is_name;
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
-use domain::scrub::{Own, Removed, scrub};
+use domain::scrub;
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::{Error, clock, log};
@@ -326,5 +326,5 @@ pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> 
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    Ok(note.map(|note| scrub(&note, &Own::new(), &mut Removed::default()).unwrap_or(note)))
+    Ok(note.map(scrub::told))
 }

@@ -1,10 +1,11 @@
 //! `GET`, `POST /v1/silences` and `DELETE /v1/silences/{id}`: for a while, matching alerts are recorded but not sent.
 //!
 //! Guarantee: a silence is an entry of the document `silences`, so it is versioned, audited and takes effect like every
-//! other setting. Its author is the key that created it. A silence does not stop critical alerts unless it says so. A
-//! key with a limited scope sees and changes only the silences that concern nothing but its own study and site.
+//! other setting. Its author is the key that created it, and identities are taken out of its comment. A silence does not
+//! stop critical alerts unless it says so. A key with a limited scope sees and changes only the silences that concern
+//! nothing but its own study and site.
 
-use domain::alert::silence::{LONGEST_MS, Property, Silence};
+use domain::alert::silence::{LONGEST_MS, Property, Silence, without_identities};
 use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 #[cfg(feature = "schema")]
@@ -172,6 +173,7 @@ pub(crate) async fn begin(config: &Config, principal: &Principal, incoming: Inco
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
+    without_identities(&mut silence);
     if !has(principal, &silence) {
         let detail = "the silence is about more than the key covers: name the study, and the site, among its matchers";
         return Err(Problem::new(ProblemType::Forbidden, detail));

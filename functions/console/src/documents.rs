@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::alert::silence::without_identities;
 use domain::reading::{Json, Limits};
 #[cfg(feature = "schema")]
 use domain::schema::{Nullable, Sha256, Time};
@@ -187,6 +188,9 @@ fn checked(
     // A mark without a stored secret is reported once, and not also as a malformed secret.
     let told: BTreeSet<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
     faults.extend(document.check(&content).into_iter().filter(|fault| !told.contains(&fault.pointer)));
+    if document == Document::Silences {
+        without_identities(&mut content);
+    }
     if faults.is_empty() { Ok((content.to_string(), kept_from)) } else { Err(Problem::invalid(faults)) }
 }
 

@@ -1,6 +1,6 @@
 //! Shared by all requests: their bodies, the reason of a change, refusals.
 
-use domain::{Code, Finding};
+use domain::{Code, Finding, scrub};
 use platform::http::Incoming;
 use platform::{Error, log};
 
@@ -12,7 +12,8 @@ const REASON: &str = "x-change-reason";
 /// The longest reason, characters.
 const LONGEST_REASON: usize = 500;
 
-/// The reason of a change, if the request gives one.
+/// The reason of a change, if the request gives one, without the identities that are found in it: an audit chain forgets
+/// nothing.
 ///
 /// # Errors
 /// 422 when it is empty, too long, or not one line.
@@ -20,7 +21,7 @@ pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
     let Some(reason) = incoming.header(REASON) else { return Ok(None) };
     let reason = reason.trim();
     if (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
-        return Ok(Some(reason.to_owned()));
+        return Ok(Some(scrub::told(reason.to_owned())));
     }
     let rule = "the header x-change-reason must be 1 to 500 characters";
     Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
