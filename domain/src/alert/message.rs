@@ -194,7 +194,7 @@ fn value<'a>(
         Slot::Reason => clean(item.reason),
         Slot::Study => clean(item.study),
         Slot::Site => clean(item.site),
-        Slot::Time => Cow::Owned(receiver.offset.show(item.received_at)),
+        Slot::Time => Cow::Owned(receiver.clock.show(item.received_at)),
         Slot::Id => clean(item.id),
         Slot::Notice => Cow::Borrowed(notice.kind.words(language)),
         Slot::Count => Cow::Owned((notice.others.len() + 1).to_string()),

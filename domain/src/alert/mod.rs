@@ -31,3 +31,4 @@ pub mod routes;
 pub mod silence;
 pub mod state;
 pub mod template;
+pub mod zone;

@@ -8,9 +8,9 @@ use domain::Timestamp;
 use domain::alert::link::{Grant, Refusal};
 use domain::alert::message::told;
 use domain::alert::page::{About, Done, Page, STYLE};
-use domain::alert::quiet::Offset;
 use domain::alert::state::{Act, Event, Ignored, Phase};
 use domain::alert::template::Language;
+use domain::alert::zone::Clock;
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::http::{Incoming, Reply, accept};
@@ -229,18 +229,18 @@ impl Link {
         let routes = config.routes().await.map_err(|error| unavailable(&error))?;
         let (language, receiver) = (plan_of(&routes, alert).language, routes.receiver(&self.grant.receiver));
         let told = receiver.map(|receiver| told(&routes, receiver, language)).unwrap_or_default();
-        let offset = receiver.map(|receiver| receiver.offset).unwrap_or_default();
+        let clock = receiver.map(|receiver| receiver.clock).unwrap_or_default();
         let about = About {
             severity: facts_of(alert).severity,
             study: &alert.study_id,
             site: &alert.site_id,
-            received_at: time(offset, Some(&alert.received_at)),
+            received_at: time(clock, Some(&alert.received_at)),
             rule: told.rule.then_some((alert.instrument.as_str(), alert.rule.as_str())),
             reason: told.reason.then_some(&alert.reason),
             id: &alert.alert_id,
         };
         let by = entry.as_ref().and_then(|entry| Some((entry.by.as_deref()?, entry.at.as_str())));
-        let who = by.map(|(by, at)| Done { by: by.strip_prefix("link:").ok_or(by), at: time(offset, Some(at)) });
+        let who = by.map(|(by, at)| Done { by: by.strip_prefix("link:").ok_or(by), at: time(clock, Some(at)) });
         let page = match phase {
             Phase::Acknowledged => Page::Acknowledged(about, who),
             Phase::Resolved => Page::Resolved(about, who),
@@ -251,6 +251,6 @@ impl Link {
 }
 
 /// Formats a time for readers.
-fn time(offset: Offset, at: Option<&str>) -> String {
-    at.and_then(Timestamp::parse).map(|at| offset.show(at)).unwrap_or_default()
+fn time(clock: Clock, at: Option<&str>) -> String {
+    at.and_then(Timestamp::parse).map(|at| clock.show(at)).unwrap_or_default()
 }

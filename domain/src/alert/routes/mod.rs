@@ -19,9 +19,10 @@ pub use variable::receiver_id;
 
 use super::breaker::Limits;
 use super::endpoint::{Credential, Endpoint, Secret};
-use super::quiet::{Offset, Quiet};
+use super::quiet::Quiet;
 use super::retry::Schedule;
 use super::template::{Escape, Language, Template, Words};
+use super::zone::Clock;
 use crate::{Severity, Timestamp};
 
 /// The channel through which a receiver is notified.
@@ -96,8 +97,8 @@ pub struct Receiver {
     pub per_minute: Option<u32>,
     /// The most calls at the same time, over all instances. Default 8.
     pub concurrency: u32,
-    /// The offset of its clock to UTC.
-    pub offset: Offset,
+    /// Its clock, by which messages show times.
+    pub clock: Clock,
     /// Its quiet hours.
     pub quiet: Option<Quiet>,
     /// The final recipient behind a gateway: a number or an address. May be empty.

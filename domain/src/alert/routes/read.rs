@@ -10,10 +10,11 @@ use super::settings::MEMBERS;
 use super::{Chain, Channel, Receiver, Resource, Routes, Settings, Study};
 use crate::alert::breaker::Limits;
 use crate::alert::endpoint::{Credential, Endpoint, Secret};
-use crate::alert::quiet::{Offset, Quiet, minute_of_day};
+use crate::alert::quiet::{Quiet, minute_of_day};
 use crate::alert::retry::Schedule;
 use crate::alert::state::LONGEST_CALL_MS;
 use crate::alert::template::{Escape, Language, Scope, Template, Words, built_in, built_in_body};
+use crate::alert::zone::Clock;
 use crate::reading::{At, Faults};
 use crate::{Code, Finding, ids};
 
@@ -120,7 +121,7 @@ fn study(id: &str, at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Study 
 const LONGEST: u16 = 60_000;
 const _: () = assert!(LONGEST as u64 == LONGEST_CALL_MS);
 
-const RECEIVER: [&str; 13] = [
+const RECEIVER: [&str; 14] = [
     "channel",
     "resource",
     "url",
@@ -129,6 +130,7 @@ const RECEIVER: [&str; 13] = [
     "deadlineMs",
     "ratePerMinute",
     "concurrency",
+    "timeZone",
     "utcOffset",
     "quietHours",
     "to",
@@ -163,18 +165,8 @@ fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
     let deadline_ms = at.get("deadlineMs").and_then(|at| at.whole(10, LONGEST, faults)).unwrap_or(10_000);
     let per_minute = at.get("ratePerMinute").and_then(|at| at.whole(1, u16::MAX, faults));
     let concurrency = at.get("concurrency").and_then(|at| at.whole(1, 1000, faults)).unwrap_or(8);
-    let offset = at.get("utcOffset").and_then(|at| {
-        let read = Offset::parse(at.text(faults)?);
-        if read.is_none() {
-            at.fault(faults, Code::Format, "an offset to UTC such as +08:00, up to 14 hours");
-        }
-        read
-    });
-    if at.get("quietHours").is_some() && at.get("utcOffset").is_none() {
-        at.fault(faults, Code::Required, "needs \"utcOffset\": quiet hours are by the receiver's clock");
-    }
-    let offset = offset.unwrap_or_default();
-    let quiet = at.get("quietHours").and_then(|at| quiet(at, offset, faults));
+    let clock = clock(at, faults);
+    let quiet = at.get("quietHours").and_then(|at| quiet(at, clock, faults));
     let to = at.get("to").and_then(|at| {
         let text = at.words(faults)?;
         if text.len() > 500 || text.chars().any(char::is_control) {
@@ -205,7 +197,7 @@ fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
         deadline_ms: deadline_ms.into(),
         per_minute: per_minute.map(u32::from),
         concurrency: concurrency.into(),
-        offset,
+        clock,
         quiet,
         to: to.unwrap_or_default().into(),
         format,
@@ -234,7 +226,36 @@ fn secrets(at: At<'_, '_>, faults: &mut Faults) -> Vec<Secret> {
     list.iter().filter_map(|at| secret(*at, faults)).collect()
 }
 
-fn quiet(at: At<'_, '_>, offset: Offset, faults: &mut Faults) -> Option<Quiet> {
+/// The clock of a receiver; UTC if the document names none.
+fn clock(at: At<'_, '_>, faults: &mut Faults) -> Clock {
+    let offset = at.get("utcOffset").and_then(|at| {
+        let read = Clock::offset(at.text(faults)?);
+        if read.is_none() {
+            at.fault(faults, Code::Format, "an offset to UTC such as +08:00, up to 14 hours");
+        }
+        read
+    });
+    let zone = at.get("timeZone").and_then(|zone| {
+        if at.get("utcOffset").is_some() {
+            zone.fault(faults, Code::Conflict, "a receiver has one clock: this or \"utcOffset\"");
+        }
+        let read = Clock::zone(zone.text(faults)?);
+        if read.is_none() {
+            zone.fault(faults, Code::Choice, "a time zone of the IANA database such as Europe/Berlin");
+        }
+        read
+    });
+    if at.get("quietHours").is_some() && at.get("utcOffset").is_none() && at.get("timeZone").is_none() {
+        at.fault(
+            faults,
+            Code::Required,
+            "needs \"timeZone\" or \"utcOffset\": quiet hours are by the receiver's clock",
+        );
+    }
+    zone.or(offset).unwrap_or_default()
+}
+
+fn quiet(at: At<'_, '_>, clock: Clock, faults: &mut Faults) -> Option<Quiet> {
     if !at.object(faults, &["from", "to"]) {
         return None;
     }
@@ -251,7 +272,7 @@ fn quiet(at: At<'_, '_>, offset: Offset, faults: &mut Faults) -> Option<Quiet> {
     if from == to {
         at.fault(faults, Code::Conflict, "two different times");
     }
-    Some(Quiet { from, to, offset })
+    Some(Quiet { from, to, clock })
 }
 
 fn bodies(at: At<'_, '_>, format: Escape, faults: &mut Faults) -> [Option<Template>; 2] {

@@ -101,6 +101,27 @@ fn quiet_hours_hold_back_all_but_the_critical() {
     assert_eq!(routes.receiver("hook").unwrap().allowed_at(Severity::High, night), night);
 }
 
+#[test]
+fn quiet_hours_follow_the_summer_time_of_a_zone() {
+    let mut document = document();
+    let sms = document.pointer_mut("/receivers/sms").unwrap().as_object_mut().unwrap();
+    sms.remove("utcOffset");
+    sms.insert("timeZone".into(), json!("Europe/Berlin"));
+    let routes = Routes::read(&document).unwrap();
+    let sms = routes.receiver("sms").unwrap();
+    let at = |text| Timestamp::parse(text).unwrap();
+    for (night, morning) in [
+        ("2026-01-10T23:00:00+01:00", "2026-01-11T07:00:00+01:00"),
+        ("2026-07-10T22:00:00+02:00", "2026-07-11T07:00:00+02:00"),
+        ("2026-03-28T23:00:00+01:00", "2026-03-29T07:00:00+02:00"),
+        ("2026-10-24T23:00:00+02:00", "2026-10-25T07:00:00+01:00"),
+    ] {
+        assert_eq!(sms.allowed_at(Severity::High, at(night)), at(morning), "{night}");
+        assert_eq!(sms.allowed_at(Severity::Critical, at(night)), at(night), "{night}");
+    }
+    assert_eq!(sms.clock.show(at("2026-07-10T20:00:00Z")), "2026-07-10 22:00 UTC+02:00");
+}
+
 /// Sets the value at a pointer and compares the faults.
 fn check(pointer: &str, value: Value, expected: &[(&str, Code)]) {
     let mut document = document();
@@ -132,6 +153,11 @@ fn a_fault_is_told_at_its_place() {
     one("/receivers/sms/deadlineMs", json!(0), Code::Range);
     one("/receivers/sms/utcOffset", json!("+08"), Code::Format);
     one("/receivers/sms/quietHours/to", json!("24:00"), Code::Format);
+    one("/receivers/hook/timeZone", json!("Europe/Atlantis"), Code::Choice);
+    one("/receivers/hook/timeZone", json!(2), Code::Type);
+    one("/receivers/sms/timeZone", json!("Europe/Berlin"), Code::Conflict);
+    let quiet = json!({"channel": "sms", "url": "https://h/", "quietHours": {"from": "22:00", "to": "07:00"}});
+    check("/receivers/hook", quiet, &[("/receivers/hook", Code::Required)]);
     one("/receivers/sms/body/zh", json!("To={patient}"), Code::Format);
     one("/receivers/sms/authorization", json!("a\r\nb"), Code::Format);
     one("/defaults/routes/critical", json!([]), Code::Range);

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::read::{endpoint, link, secret};
 use super::{Channel, Receiver, Resource, Routes};
-use crate::alert::quiet::Offset;
 use crate::alert::retry::Schedule;
 use crate::alert::template::{Escape, Template};
+use crate::alert::zone::Clock;
 use crate::reading::{At, Faults};
 use crate::{Code, Finding, Severity, hex};
 
@@ -91,7 +91,7 @@ fn webhook(id: String, url: crate::alert::endpoint::Endpoint) -> Receiver {
         deadline_ms: 10_000,
         per_minute: None,
         concurrency: 8,
-        offset: Offset::default(),
+        clock: Clock::default(),
         quiet: None,
         to: String::new(),
         format: Escape::Json,
