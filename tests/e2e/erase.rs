@@ -10,7 +10,7 @@ use crate::receiver::{Act, Receiver};
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 2];
 
 fn why() -> Value {
-    json!({"reason": "consent withdrawn"})
+    json!({"reason": "consent withdrawn, told by 13800138000"})
 }
 
 fn id(location: &str) -> &str {
@@ -57,7 +57,7 @@ async fn an_erased_submission_is_gone_and_stays_gone() {
     let shown = audit(&app, &format!("submission/{}", id(&location))).await;
     assert_eq!(actions(&shown), ["submitted", "erased"]);
     let record = &shown["records"][1];
-    assert_eq!((&record["reason"], &record["actor"]), (&json!("consent withdrawn"), &json!("admin")));
+    assert_eq!((&record["reason"], &record["actor"]), (&json!("consent withdrawn, told by [phone]"), &json!("admin")));
     assert_eq!(record["oldHash"], shown["records"][0]["newHash"]);
     let hash = platform::digest::hex(&platform::digest::digest(&before));
     assert_eq!(record["oldHash"], hash, "the hash is that of the bytes that were stored");

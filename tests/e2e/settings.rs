@@ -162,7 +162,7 @@ async fn a_document_is_replaced_only_by_who_has_seen_it() {
 
     // If many senders have seen the same version, one wins.
     let replace = async |tag: &str| {
-        let headers = [("if-match", tag), ("x-change-reason", "review of the protocol")];
+        let headers = [("if-match", tag), ("x-change-reason", "review of the protocol, ask 13800138000")];
         send(&mut app.client().await, "PUT", DOCUMENT, &headers, &content).await.status
     };
     let mut statuses = join_all((0..8).map(|_| replace("\"1\""))).await;
@@ -174,7 +174,7 @@ async fn a_document_is_replaced_only_by_who_has_seen_it() {
     assert_eq!(app.send("GET", &format!("{DOCUMENT}?version=3"), &Value::Null).await.status, 404);
     let trail = app.send("GET", "/v1/audit/config/deidentification", &Value::Null).await.json();
     assert_eq!((&trail["verified"], trail["records"].as_array().unwrap().len()), (&json!(true), 2), "{trail}");
-    assert_eq!(trail["records"][1]["reason"], "review of the protocol");
+    assert_eq!(trail["records"][1]["reason"], "review of the protocol, ask [phone]");
     let listed = app.send("GET", "/v1/config", &Value::Null).await.json();
     assert!(listed["documents"].as_array().unwrap().iter().any(|it| it["version"] == 2), "{listed}");
 }

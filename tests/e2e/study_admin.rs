@@ -119,7 +119,7 @@ async fn receivers_are_those_that_the_own_study_alone_names() {
 async fn silences_are_those_about_the_own_study() {
     let (a, b) = (Receiver::start().await, Receiver::start().await);
     let app = started(&a, &b).await;
-    let silence = |matchers: Value| json!({"matchers": matchers, "minutes": 60, "comment": "drill"});
+    let silence = |matchers: Value| json!({"matchers": matchers, "minutes": 60, "comment": "drill, ask 13800138000"});
     for matchers in [
         json!({"site": ["1"]}),
         json!({"study": ["A"]}),
@@ -133,6 +133,7 @@ async fn silences_are_those_about_the_own_study() {
     let others = app.send("POST", "/v1/silences", &silence(json!({"study": ["A"]}))).await;
     let made = asked(&app, "POST", "/v1/silences", silence(json!({"study": ["B"], "site": ["1"]}))).await;
     assert_eq!((made.status, &made.json()["author"]), (201, &json!("admin-b")), "{made:?}");
+    assert_eq!(made.json()["comment"], "drill, ask [phone]");
     let listed = asked(&app, "GET", "/v1/silences", Value::Null).await.json()["silences"].clone();
     assert_eq!((&listed[0]["id"], listed.as_array().unwrap().len()), (&made.json()["id"], 1), "{listed}");
     alerted(&app, &of("B", "r1"), "suppressed").await;
