@@ -73,7 +73,7 @@ pub fn texts<const N: usize>(body: &[u8], names: [&'static str; N]) -> Result<[S
             fits.then_some(text)
         });
         let text = text.unwrap_or_default().to_owned();
-        if name == "reason" { scrub::told(text) } else { text }
+        if name == "reason" { scrub::free_text(text) } else { text }
     });
     members.finish(&mut faults);
     if faults.is_empty() { Ok(texts) } else { Err(Problem::invalid(faults)) }

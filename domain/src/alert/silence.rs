@@ -197,7 +197,7 @@ pub fn without_identities(silences: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(without_identities),
         Value::Object(silence) => {
             if let Some(Value::String(comment)) = silence.get_mut("comment") {
-                *comment = scrub::told(core::mem::take(comment));
+                *comment = scrub::free_text(core::mem::take(comment));
             }
         }
         _ => {}

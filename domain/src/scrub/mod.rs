@@ -164,9 +164,9 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     Some(clean)
 }
 
-/// A text that somebody gave as a reason or a note, without the identities that are found in it. Nobody said whose they
+/// The free text of a reason, a comment or a note, without the identities that are found in it. Nobody said whose they
 /// may be, so the patient's own name stays.
-pub fn told(text: String) -> String {
+pub fn free_text(text: String) -> String {
     scrub(&text, &Own::new(), &mut Removed::default()).unwrap_or(text)
 }
 

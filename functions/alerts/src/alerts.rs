@@ -326,5 +326,5 @@ pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> 
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    Ok(note.map(scrub::told))
+    Ok(note.map(scrub::free_text))
 }

@@ -21,7 +21,7 @@ pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
     let Some(reason) = incoming.header(REASON) else { return Ok(None) };
     let reason = reason.trim();
     if (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
-        return Ok(Some(scrub::told(reason.to_owned())));
+        return Ok(Some(scrub::free_text(reason.to_owned())));
     }
     let rule = "the header x-change-reason must be 1 to 500 characters";
     Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
