@@ -57,14 +57,17 @@ macro_rules! script {
                 platform::redis::total(&[$(<$key_type as platform::redis::Parameter>::COUNT),*]),
                 platform::redis::total(&[$(<$arg_type as platform::redis::Parameter>::COUNT),*]),
             ];
-            const SCRIPT: platform::redis::Script<'static> = platform::redis::Script {
-                hash: include_str!(concat!(env!("OUT_DIR"), "/", $path, $hash)),
-                before: $before,
-                own: include_str!(concat!(env!("OUT_DIR"), "/", $path)),
-            };
+
+            fn script() -> platform::redis::Script<'static> {
+                platform::redis::Script {
+                    hash: include_str!(concat!(env!("OUT_DIR"), "/", $path, $hash)),
+                    before: $before,
+                    own: include_str!(concat!(env!("OUT_DIR"), "/", $path)),
+                }
+            }
 
             async fn run(&self, redis: &platform::redis::Redis) -> Result<$reply, platform::Error> {
-                let reply = redis.run(Self::SCRIPT, &|| self.parameters()).await?;
+                let reply = redis.run(Self::script(), &|| self.parameters()).await?;
                 let read: fn(Vec<spin_sdk::redis::RedisResult>) -> Option<$reply> = $read;
                 read(reply).ok_or_else(|| platform::redis::unexpected($path))
             }
@@ -74,7 +77,7 @@ macro_rules! script {
         #[test]
         #[allow(non_snake_case, reason = "the test of a declaration has its name")]
         fn $name() {
-            crate::script::check($name::SCRIPT, $name::COUNTS);
+            crate::script::check($name::script(), $name::COUNTS);
         }
     };
     (@composed $name:ident [$($life:lifetime)?] $path:literal,
