@@ -133,10 +133,10 @@ impl PseudonymKey {
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
-    /// Replaces a DICOM unique identifier; the same one always gives the same replacement: `2.25.` and a UUID as a
-    /// decimal number (DICOM PS3.5, annex B.2).
-    pub fn uid(&self, uid: &str) -> String {
-        let bytes = self.pseudonyms.hash("vigil uid", &[uid]);
+    /// Replaces a DICOM unique identifier in a study; there the same one always gives the same replacement, and in
+    /// other studies others: `2.25.` and a UUID as a decimal number (DICOM PS3.5, annex B.2).
+    pub fn uid(&self, study: &str, uid: &str) -> String {
+        let bytes = self.pseudonyms.hash("vigil uid", &[study, uid]);
         let mut first = [0; 16];
         first.copy_from_slice(bytes.first_chunk::<16>().unwrap_or(&[0; 16]));
         format!("2.25.{}", uuid::Builder::from_custom_bytes(first).into_uuid().as_u128())
@@ -370,8 +370,11 @@ mod tests {
         for text in ["", "r-1", "../etc", "0000000000000000000000000000000000000"] {
             assert!(!is_id(text), "{text}");
         }
-        let uid = key.uid("1.2.840.1");
-        assert!(uid.len() <= 64 && uid == key.uid("1.2.840.1") && uid != key.uid("1.2.840.2"), "{uid}");
+        let uid = key.uid("A", "1.2.840.1");
+        assert!(uid.len() <= 64 && uid == key.uid("A", "1.2.840.1"), "{uid}");
+        for (study, other) in [("A", "1.2.840.2"), ("B", "1.2.840.1"), ("A1", ".2.840.1"), ("", "A1.2.840.1")] {
+            assert_ne!(uid, key.uid(study, other));
+        }
         assert!(uid.strip_prefix("2.25.").unwrap().parse::<u128>().is_ok());
         assert_ne!(key.submission_id("A", "1", "response", "r"), key.submission_id("A", "1", "report", "r"));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::app::{ADMIN, App, READ_A1};
+use crate::app::{ADMIN, ADMIN_B, App, READ_A1, SUBMIT_A};
 use crate::client::{Answer, early_status};
 
 const PATH: &str = "/v1/dicom/analyze";
@@ -19,9 +19,13 @@ async fn analyze(app: &App, file: Vec<u8>) -> Answer {
 }
 
 async fn analyze_as(app: &App, key: &str, content_type: &str, file: Vec<u8>) -> Answer {
+    analyze_at(app, key, PATH, content_type, file).await
+}
+
+async fn analyze_at(app: &App, key: &str, path: &str, content_type: &str, file: Vec<u8>) -> Answer {
     let authorization = format!("Bearer {key}");
     let headers = [("authorization", authorization.as_str()), ("content-type", content_type)];
-    app.client().await.send("POST", PATH, &headers, file).await.unwrap()
+    app.client().await.send("POST", path, &headers, file).await.unwrap()
 }
 
 /// A whole file of about this many bytes: the fixture's attributes, and more pixels.
@@ -125,6 +129,36 @@ async fn a_thousand_files_take_no_more_memory_than_a_few() {
     let (early, late) = (most(&memory[..100]), most(&memory[100..]));
     // A few extra pages are allowed by chance; a leak of 1 KiB per file would show.
     assert!(late < early + MIB as u64 / 4 && late < 32 * MIB as u64, "{early} {late}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identifiers_are_replaced_by_the_same_in_one_study_and_by_others_in_another() {
+    let app = App::builder().only(&["imaging"]).start().await;
+    let read = async |key: &str, study: &str| {
+        let path = format!("{PATH}{study}");
+        let answer = analyze_at(&app, key, &path, "application/dicom", fixture("explicit-gb18030.dcm")).await;
+        let shown = answer.json();
+        let uid = |tag: &str| shown["metadata"][tag]["Value"][0].as_str().map(str::to_owned);
+        (answer.status, [uid("0020000D"), uid("0020000E"), uid("00080018")])
+    };
+    let (status, in_a) = read(SUBMIT_A, "").await;
+    assert!(
+        status == 200 && in_a.iter().all(|uid| uid.as_ref().is_some_and(|uid| uid.starts_with("2.25."))),
+        "{in_a:?}"
+    );
+    let (_, in_b) = read(ADMIN_B, "").await;
+    let (_, elsewhere) = read(ADMIN, "").await;
+    for (one, (two, three)) in in_a.iter().zip(in_b.iter().zip(&elsewhere)) {
+        assert!(one != two && one != three && two != three, "{in_a:?} {in_b:?} {elsewhere:?}");
+    }
+    for (key, study, expected) in
+        [(SUBMIT_A, "", &in_a), (SUBMIT_A, "?study=A", &in_a), (ADMIN, "?study=A", &in_a), (ADMIN, "?study=B", &in_b)]
+    {
+        assert_eq!(read(key, study).await, (200, expected.clone()), "{study}");
+    }
+    assert_eq!(read(SUBMIT_A, "?study=B").await.0, 403);
+    assert_eq!(read(ADMIN, "?study=a%20b").await.0, 422);
+    assert_eq!(read(ADMIN, "?site=1").await.0, 422);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -190,10 +190,9 @@ impl Tokens {
     fn element(&mut self, tag: u32, vr: Vr, length: u32, top: Frame, to: &mut Collector<'_>) -> Result<(), Fault> {
         let undefined = length == UNDEFINED;
         // A value whose writer did not know its representation is as in the implicit form (PS3.5, 6.2.2).
-        let vr = match to.vr_of(tag) {
-            Vr::SQ => vr,
-            standard if vr == Vr::UN && !undefined => standard,
-            _ => vr,
+        let vr = match vr {
+            Vr::UN if !undefined && to.vr_of(tag) != Vr::SQ => to.vr_of(tag),
+            vr => vr,
         };
         if undefined && tag == PIXEL_DATA {
             if !self.encapsulated || top.kind != Kind::DataSet {

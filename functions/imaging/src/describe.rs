@@ -1,6 +1,6 @@
 //! How this component's routes are described.
 
-#![expect(dead_code, reason = "the types of requests only describe them")]
+#![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -112,6 +112,14 @@ enum EndedAnalysis {
     Erased(AnalysisErased<'static>),
 }
 
+/// The query of a DICOM file.
+#[derive(JsonSchema)]
+struct DicomQuery {
+    /// The study, if the key covers several.
+    #[schemars(with = "Option<Name>")]
+    study: Option<String>,
+}
+
 fn operations() -> Vec<Operation> {
     vec![
         Operation::new("POST", "/v1/dicom/analyze", "analyzeDicom", Tag::Imaging, "Read a DICOM file")
@@ -119,8 +127,10 @@ fn operations() -> Vec<Operation> {
                 "A DICOM Part 10 file, read as it streams in: its attributes without identities, by the Basic \
                 Application Level Confidentiality Profile, and what its pixels are like. Nothing is stored. Little \
                 endian, deflated, and encapsulated transfer syntaxes; statistics are made of native pixels of 8 \
-                and 16 bits.",
+                and 16 bits. Attributes are shown by an allow list. Unique identifiers are replaced, always by the \
+                same in one study and by others in another: the study is that of the key, or the one of the query.",
             )
+            .query::<DicomQuery>()
             .timeout(Some(Timeout::Long))
             .header(&TRACEPARENT)
             .takes_media(

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use domain::dicom::{Fault, Guide, LONGEST_FILE, Pixels, Reader, Report, Vr};
+use domain::ids::is_name;
 use domain::{Code, Finding};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
 use platform::{log, memory};
 use serde::Serialize;
+use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
 
 use crate::config::Config;
 
@@ -21,20 +24,38 @@ const TOTAL: Duration = Duration::from_secs(120);
 /// The longest wait for the next piece.
 const NEXT: Duration = Duration::from_secs(10);
 
-pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply, Problem> {
+pub(crate) async fn analyze(config: &Config, principal: &Principal, incoming: Incoming) -> Result<Reply, Problem> {
     if !incoming.is_type("application/dicom") && !incoming.is_type("application/octet-stream") {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/dicom"));
     }
+    let study = study(principal, &incoming.query)?;
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
-    let report = read(config, incoming, deadline).await?;
+    let report = read(config, &study, incoming, deadline).await?;
     log::info("dicom-read").memory(memory::bytes()).write();
     Ok(Reply::new(200, "application/json", document(&report)))
 }
 
-async fn read(config: &Config, incoming: Incoming, deadline: Deadline) -> Result<Report, Problem> {
+/// The study in which unique identifiers are replaced: that of the key, or the one of the query. A key of all studies
+/// that names none has replacements of its own, which are those of no study.
+fn study(principal: &Principal, query: &str) -> Result<String, Problem> {
+    let mut query = Query::read(query, &["study"]);
+    let rule = "1 to 64 letters, digits, '.', '_' or '-'";
+    let named = query.take("study", rule, |study| is_name(study).then(|| study.to_owned()));
+    query.finish()?;
+    let (own, _) = principal.scope();
+    match named {
+        Some(named) if principal.study().is_some_and(|own| own != named) => {
+            log::warn("foreign-scope").key(&principal.id).write();
+            Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study"))
+        }
+        named => Ok(named.unwrap_or_else(|| own.to_owned())),
+    }
+}
+
+async fn read(config: &Config, study: &str, incoming: Incoming, deadline: Deadline) -> Result<Report, Problem> {
     let limit = usize::try_from(LONGEST_FILE).unwrap_or(usize::MAX);
     let mut stream = incoming.into_stream(limit).map_err(unread)?;
-    let remap = |uid: &str| config.pseudonyms.uid(uid);
+    let remap = |uid: &str| config.pseudonyms.uid(study, uid);
     let mut reader = Reader::new(Guide { vr_of, remap: &remap });
     loop {
         let piece = deadline

@@ -29,7 +29,7 @@ platform::serve!(handle);
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("POST", "/v1/dicom/analyze", Action::Submit, |c| {
-        Box::pin(async move { dicom::analyze(&c.config, c.incoming).await })
+        Box::pin(async move { dicom::analyze(&c.config, &c.principal, c.incoming).await })
     }),
     Route::key("POST", "/v1/ai/analyze", Action::Submit, |c| {
         Box::pin(async move { ai::analyze(&c.config, c.incoming).await })
