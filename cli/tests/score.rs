@@ -231,8 +231,66 @@ fn parameters_are_taken_from_the_line_a_column_or_the_flag() {
         let output = run(&[&["eq-5d-5l-nice-dsu-map-to-3l-uk"], arguments.as_slice()].concat(), table.as_bytes());
         assert_eq!(output.status.code(), Some(0), "{}", told(&output));
         let row = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(row.lines().nth(1), Some("=a,0.492,scored,,,,"), "{arguments:?}");
+        assert_eq!(row.lines().nth(1), Some("'=a,0.492,scored,,,,"), "{arguments:?}");
     }
+}
+
+/// The records of a table that is scored by PHQ-2: id, total, and whether there are errors.
+fn table(input: &str) -> (i32, Vec<(String, String, bool)>) {
+    let output = run(&["phq-2", "--csv"], input.as_bytes());
+    let mut table = csv::ReaderBuilder::new().from_reader(output.stdout.as_slice());
+    let header = table.headers().unwrap().clone();
+    let column = |name: &str| header.iter().position(|known| known == name).unwrap();
+    let (id, total, errors) = (column("id"), column("total"), column("errors"));
+    let shown =
+        |record: csv::StringRecord| (record[id].to_owned(), record[total].to_owned(), !record[errors].is_empty());
+    (output.status.code().unwrap(), table.records().map(|record| shown(record.unwrap())).collect())
+}
+
+#[test]
+fn every_line_of_a_table_has_its_line_however_lines_end() {
+    let row = |id: &str, total: &str| (id.to_owned(), total.to_owned(), false);
+    let bad = || (String::new(), String::new(), true);
+    let rows = [row("a", "2"), row("b", "3"), row("c", "4")];
+    for (one, two, three, last) in [
+        ("\n", "\n", "\n", ""),
+        ("\r\n", "\r\n", "\r\n", "\r\n"),
+        ("\r", "\r", "\r", ""),
+        ("\r", "\r", "\r", "\r\r"),
+        ("\n", "\r", "\r\n", "\n\r"),
+        ("\r\n", "\n", "\r", "\r\n\n"),
+    ] {
+        let input = format!("id,q1,q2{one}a,1,1{two}b,1,2{three}c,2,2{last}");
+        assert_eq!(table(&input), (0, rows.to_vec()), "{input:?}");
+        // A line end in quotes, in each spelling.
+        let input = format!("id,q1,q2{one}\"a{one}{two}x\",1,1{two}b,1,2{one}c,2,2{last}");
+        let quoted = row(&format!("a{one}{two}x"), "2");
+        assert_eq!(table(&input), (0, vec![quoted, row("b", "3"), row("c", "4")]), "{input:?}");
+        // A quote that is not closed.
+        let input = format!("id,q1,q2{one}\"a,1,1{two}b,1,2{three}{three}c,2,2{last}");
+        assert_eq!(table(&input), (1, vec![bad(), row("b", "3"), bad(), row("c", "4")]), "{input:?}");
+    }
+    // These end no line.
+    let input = "id,q1,q2\na\u{85}b\u{2028}c,1,1\n";
+    assert_eq!(table(input), (0, vec![row("a\u{85}b\u{2028}c", "2")]));
+    // Lines of other formats have theirs, too.
+    let (code, lines) = scored(&["phq-2"], b"{\"answers\":{\"q1\":1,\"q2\":1}}\r{\"answers\":{\"q1\":1}}\r\nx");
+    assert_eq!((code, lines.len(), &lines[0]["scores"]["total"]["value"]), (1, 3, &json!(2)));
+}
+
+#[test]
+fn no_cell_that_is_written_is_a_formula() {
+    let ids = ["=1+1", "+A", "-2+3", "@SUM(A1)", "＝1", "＋1", "－1", "＠1", "\u{feff}=1", "=\"\",1"];
+    for id in ids {
+        let input = format!("id,q1,q2\n\"{}\",1,1\n", id.replace('"', "\"\""));
+        assert_eq!(table(&input).1, [(format!("'{id}"), "2".to_owned(), false)]);
+    }
+    for id in ["-2", "+1.5", "a=1", "-1e3"] {
+        assert_eq!(table(&format!("id,q1,q2\n{id},1,1\n")).1, [(id.to_owned(), "2".to_owned(), false)]);
+    }
+    // Scores below zero are numbers.
+    let output = run(&["eq-5d-5l", "--csv", "--param", "valueSet=USA"], b"id,MO,SC,UA,PD,AD\na,5,5,5,5,5\n");
+    assert!(String::from_utf8(output.stdout).unwrap().contains(",-0.573,"));
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub mod selection;
 pub mod self_check;
 pub mod settings;
 mod severity;
+pub mod spreadsheet;
 mod time;
 pub mod url;
 

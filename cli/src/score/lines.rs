@@ -1,7 +1,8 @@
 //! The lines of an input.
 //!
 //! Guarantee: no more than one line is kept, and of a line no more than [`LONGEST`]. Every line is handed out, except
-//! blank ones at the end. A byte order mark and `\r\n` are no part of a line.
+//! blank ones at the end. A line ends with `\n`, `\r\n` or `\r`, in one input with several of them. The line end and a
+//! byte order mark are no part of a line.
 
 use std::io::{self, BufRead};
 
@@ -15,6 +16,8 @@ pub(super) enum Line<'a> {
     Blank,
     TooLong,
     NotUtf8,
+    /// A quote of comma-separated values that is not closed.
+    Unclosed,
 }
 
 impl<'a> Line<'a> {
@@ -25,14 +28,27 @@ impl<'a> Line<'a> {
             Line::Blank => Err("a blank line".into()),
             Line::TooLong => Err(format!("a line of more than {LONGEST} bytes")),
             Line::NotUtf8 => Err("not UTF-8".into()),
+            Line::Unclosed => Err("a quote that is not closed".into()),
         }
     }
+}
+
+/// An input, line by line.
+pub(super) trait Input {
+    /// The next line; `None` at the end.
+    fn next(&mut self) -> io::Result<Option<Line<'_>>>;
+    /// Whether the next line is not in the buffer, so that reading it may wait.
+    fn would_wait(&self) -> bool;
 }
 
 /// Reads lines.
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
+    /// How the line before `line` ended.
+    before: &'static str,
+    /// How `line` ended; after `\r` the next byte may still belong to it.
+    end: &'static str,
     /// Blank lines that were read and not handed out: at the end they are none.
     blank: u64,
     /// `line` is read and waits behind the blank ones.
@@ -43,11 +59,12 @@ pub(super) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Lines { input, line: Vec::new(), blank: 0, ahead: false, first: true, too_long: false }
+        let (before, end) = ("", "");
+        Lines { input, line: Vec::new(), before, end, blank: 0, ahead: false, first: true, too_long: false }
     }
 
     /// The next line; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         while !self.ahead {
             if !self.read()? {
                 return Ok(None);
@@ -63,18 +80,31 @@ impl<R: BufRead> Lines<R> {
             return Ok(Some(Line::Blank));
         }
         self.ahead = false;
+        Ok(Some(self.line()))
+    }
+
+    fn line(&self) -> Line<'_> {
         if self.too_long {
-            return Ok(Some(Line::TooLong));
+            return Line::TooLong;
         }
-        Ok(Some(std::str::from_utf8(&self.line).map_or(Line::NotUtf8, Line::Text)))
+        std::str::from_utf8(&self.line).map_or(Line::NotUtf8, Line::Text)
+    }
+
+    /// The line behind the one that `next` gave, blank or not, and how that one ended; `None` at the end.
+    pub(super) fn behind(&mut self) -> io::Result<Option<(&'static str, Line<'_>)>> {
+        if !self.read()? {
+            return Ok(None);
+        }
+        Ok(Some((self.before, self.line())))
     }
 
     /// Reads one line into `line`; whether there was one.
     fn read(&mut self) -> io::Result<bool> {
         self.line.clear();
         self.too_long = false;
+        self.before = std::mem::take(&mut self.end);
         let mut any = false;
-        loop {
+        while self.end.is_empty() {
             let piece = match self.input.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 piece => piece?,
@@ -82,35 +112,46 @@ impl<R: BufRead> Lines<R> {
             if piece.is_empty() {
                 break;
             }
+            if !any && self.before == "\r" && piece.first() == Some(&b'\n') {
+                self.before = "\r\n";
+                self.input.consume(1);
+                continue;
+            }
             any = true;
-            let end = piece.iter().position(|byte| *byte == b'\n');
-            let part = piece.get(..end.unwrap_or(piece.len())).unwrap_or_default();
+            let part = piece.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+            self.end = match piece.get(part.len()..) {
+                Some([b'\r', b'\n', ..]) => "\r\n",
+                Some([b'\r', ..]) => "\r",
+                Some([b'\n', ..]) => "\n",
+                _ => "",
+            };
             if self.line.len() + part.len() > LONGEST {
                 self.too_long = true;
                 self.line.clear();
             } else if !self.too_long {
                 self.line.extend_from_slice(part);
             }
-            let taken = part.len() + usize::from(end.is_some());
+            let taken = part.len() + self.end.len();
             self.input.consume(taken);
-            if end.is_some() {
-                break;
-            }
         }
         if any && std::mem::take(&mut self.first) && self.line.starts_with(b"\xef\xbb\xbf") {
             self.line.drain(..3);
-        }
-        if self.line.last() == Some(&b'\r') {
-            self.line.pop();
         }
         Ok(any)
     }
 }
 
-impl<R: io::Read> Lines<io::BufReader<R>> {
-    /// Whether the next line is not in the buffer, so that reading it may wait.
-    pub(super) fn would_wait(&self) -> bool {
-        self.blank == 0 && !self.input.buffer().contains(&b'\n')
+impl<R: io::Read> Input for Lines<io::BufReader<R>> {
+    fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        self.next_line()
+    }
+
+    fn would_wait(&self) -> bool {
+        let mut buffer = self.input.buffer();
+        if let (true, Some((b'\n', rest))) = (self.end == "\r", buffer.split_first()) {
+            buffer = rest;
+        }
+        self.blank == 0 && !buffer.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
     }
 }
 
@@ -135,6 +176,20 @@ mod tests {
         check(b"\xef\xbb\xbfa\r\nb", &[Line::Text("a"), Line::Text("b")]);
         check(b"a\n\n \nb\n\n", &[Line::Text("a"), Line::Blank, Line::Blank, Line::Text("b")]);
         check(b"\xff\nb\xef\xbb\xbf\n", &[Line::NotUtf8, Line::Text("b\u{feff}")]);
+    }
+
+    #[test]
+    fn a_line_ends_in_every_spelling() {
+        let lines = [Line::Text("a"), Line::Text("b"), Line::Text("c")];
+        for input in ["a\nb\nc", "a\r\nb\r\nc\r\n", "a\rb\rc", "a\rb\nc\r\n\r\r\n\n", "\u{feff}a\rb\r\nc\r"] {
+            check(input.as_bytes(), &lines);
+        }
+        check(b"a\r\rb", &[Line::Text("a"), Line::Blank, Line::Text("b")]);
+        check(b"a\n\rb", &[Line::Text("a"), Line::Blank, Line::Text("b")]);
+        check(b"\ra", &[Line::Blank, Line::Text("a")]);
+        // These end no line.
+        let data = "a\u{85}b\u{2028}c\u{b}d\u{c}e";
+        check(data.as_bytes(), &[Line::Text(data)]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod json;
 mod lines;
+mod records;
 mod source;
 mod table;
 
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use domain::{Alert, Finding, Instrument, Parameters, Score};
 use serde_json::{Map, Value};
 
-use self::lines::{Line, Lines};
+use self::lines::{Input, Line, Lines};
 
 /// What is to be scored, and how.
 #[derive(Debug)]
@@ -151,8 +152,8 @@ fn under(base: &str, faults: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// Writes one line of output for each line of input. `one` writes a line and tells whether it had no errors.
-fn each_line<R: Read, W: Write>(
-    mut lines: Lines<BufReader<R>>,
+fn each_line<W: Write>(
+    mut lines: impl Input,
     mut output: W,
     mut one: impl FnMut(Line<'_>, &mut W) -> io::Result<bool>,
 ) -> Result<Ended, Failure> {

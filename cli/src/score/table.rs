@@ -1,15 +1,17 @@
 //! Comma-separated values: a header that names items and parameters, one response a line.
 //!
-//! A record ends with its line: a quote that is not closed spoils one line, not the rest of the file.
+//! A line end in quotes is part of its field; a quote that is not closed spoils one line, not the rest of the file. What
+//! is written is safe to open in a spreadsheet: no cell is read as a formula.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
-use domain::{Alert, Code, Finding, ScoreValue};
+use domain::{Alert, Code, Finding, ScoreValue, spreadsheet};
 use serde_json::Map;
 
-use super::lines::{Line, Lines};
+use super::lines::{Input as _, Line, Lines};
+use super::records::Records;
 use super::{Ended, Failure, Scored, Scorer, each_line, json::figure};
 
 /// What a column holds.
@@ -22,20 +24,22 @@ enum Column {
 /// Scores comma-separated values.
 pub(super) fn run(
     scorer: &Scorer,
-    mut lines: Lines<BufReader<impl Read>>,
+    lines: Lines<BufReader<impl Read>>,
     mut output: impl Write,
 ) -> Result<Ended, Failure> {
-    let columns = match lines.next()? {
+    let mut records = Records::new(lines);
+    let columns = match records.next()? {
         None => return Err(Failure::Usage("there is no header line".into())),
         Some(line) => columns(scorer, line).map_err(Failure::Usage)?,
     };
+    records.expect(columns.len());
     let scores = asked_for(scorer, &columns);
     let ends = ["", ".status", ".band", ".reason"];
     let names = scores.iter().flat_map(|score| ends.map(|end| format!("{score}{end}")));
     let header: Vec<String> =
         ["id".into()].into_iter().chain(names).chain(["alerts".into(), "errors".into()]).collect();
     output.write_all(&record(&header)?)?;
-    each_line(lines, output, |line, output| {
+    each_line(records, output, |line, output| {
         let row = read(scorer, &columns, line);
         let scored = row.scored;
         let clean = scored.is_ok();
@@ -133,10 +137,10 @@ fn unreadable<'a>(why: String) -> Row<'a> {
 fn fields(line: &str) -> Result<StringRecord, String> {
     let mut reader =
         ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(line.as_bytes());
-    let mut record = StringRecord::new();
-    match reader.read_record(&mut record) {
-        Ok(true) => Ok(record),
-        Ok(false) | Err(_) => Err("not comma-separated values".into()),
+    let (mut record, mut rest) = (StringRecord::new(), StringRecord::new());
+    match (reader.read_record(&mut record), reader.read_record(&mut rest)) {
+        (Ok(true), Ok(false)) => Ok(record),
+        _ => Err("not comma-separated values".into()),
     }
 }
 
@@ -191,6 +195,9 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
 /// A record as it is written.
 fn record(fields: &[String]) -> io::Result<Vec<u8>> {
     let mut writer = WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    writer.write_record(fields)?;
+    for field in fields {
+        writer.write_field(spreadsheet::guarded(field).as_bytes())?;
+    }
+    writer.write_record(None::<&[u8]>)?;
     writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }

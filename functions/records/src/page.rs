@@ -98,13 +98,12 @@ pub(crate) fn csv(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
 }
 
 fn cell_of(text: &str) -> String {
-    // A spreadsheet reads a cell that begins like this as a formula.
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err() {
-        format!("'{text}")
+    let guarded = domain::spreadsheet::guarded(text);
+    if guarded.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
-        text.to_owned()
-    };
-    if guarded.contains([',', '"', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+        guarded.into_owned()
+    }
 }
 
 fn escaped(text: &str) -> String {
