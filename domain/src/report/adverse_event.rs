@@ -87,9 +87,6 @@ fn check_seriousness(
         (Some(true), Some([])) => conflict("seriousnessCriteria", "a serious event needs at least one criterion"),
         (Some(false), Some([_, ..])) => conflict("serious", "must be true when a seriousness criterion is given"),
         (Some(false), _) if fatal => conflict("serious", "must be true when the outcome is fatal"),
-        (Some(true), Some(given)) if fatal && !given.contains(&"death") => {
-            conflict("seriousnessCriteria", "must contain death when the outcome is fatal");
-        }
         _ => {}
     }
     if criteria.is_some_and(|given| given.contains(&"death")) && outcome.is_some() && !fatal {

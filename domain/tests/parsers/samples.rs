@@ -78,14 +78,17 @@ fn diary(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_>) -> St
 }
 
 fn adverse_event(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_>) -> String) -> Value {
-    let (grade, serious) = (1 + choices.below(5), choices.once_in(2));
+    let grade = 1 + choices.below(5);
+    let serious = choices.once_in(2) || grade == 5;
     let outcome = if grade == 5 { "fatal" } else { choices.one_of(&["recovered", "recovering", "not-recovered"]) };
     let criteria: &[&str] = if serious { &["hospitalisation", "disability"] } else { &[] };
     let mut event = json!({"term": text(choices), "onset": "2024-02-28", "grade": grade, "serious": serious,
                            "seriousnessCriteria": criteria, "outcome": outcome,
                            "relatedness": choices.one_of(&["not-related", "possible", "definite"]),
                            "actionTaken": choices.one_of(&["none", "drug-withdrawn"])});
-    may(choices, &mut event, "end", |choices| json!(choices.one_of(&DATES[..3])));
+    if outcome != "not-recovered" {
+        may(choices, &mut event, "end", |choices| json!(choices.one_of(&DATES[..3])));
+    }
     may(choices, &mut event, "note", |choices| json!(text(choices)));
     patient(choices, &mut event);
     event

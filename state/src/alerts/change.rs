@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use domain::alert::link::Grant;
-use platform::redis::{Parameter, Redis, flat, integer, unexpected};
 use platform::Error;
+use platform::redis::{Parameter, Redis, flat, integer, unexpected};
 use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::names::{self, Queue};

@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use platform::redis::{Redis, integer, string, text, unexpected};
 use platform::Error;
+use platform::redis::{Redis, integer, string, text, unexpected};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};

@@ -132,7 +132,9 @@ impl Door {
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
-            script: Composed::new([&*common, lua!("wire/idempotency.lua"), &*limits, lua!("queue/enqueue.lua")].concat()),
+            script: Composed::new(
+                [&*common, lua!("wire/idempotency.lua"), &*limits, lua!("queue/enqueue.lua")].concat(),
+            ),
             new: Composed::new(common + lua!("queue/enqueue_new.lua")),
             limited,
         }
