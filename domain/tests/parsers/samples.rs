@@ -81,7 +81,11 @@ fn adverse_event(choices: &mut Choices<'_>, text: &mut dyn FnMut(&mut Choices<'_
     let grade = 1 + choices.below(5);
     let serious = choices.once_in(2) || grade == 5;
     let outcome = if grade == 5 { "fatal" } else { choices.one_of(&["recovered", "recovering", "not-recovered"]) };
-    let criteria: &[&str] = if serious { &["hospitalisation", "disability"] } else { &[] };
+    let criteria: &[&str] = match (grade, serious) {
+        (5, _) => &["death"],
+        (_, true) => &["hospitalisation", "disability"],
+        (_, false) => &[],
+    };
     let mut event = json!({"term": text(choices), "onset": "2024-02-28", "grade": grade, "serious": serious,
                            "seriousnessCriteria": criteria, "outcome": outcome,
                            "relatedness": choices.one_of(&["not-related", "possible", "definite"]),

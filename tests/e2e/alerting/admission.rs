@@ -90,7 +90,7 @@ async fn quiet_hours_hold_back_what_is_not_critical() {
     // An hour before and after now.
     let minute = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 60 % 1440;
     let at = |minute: u64| format!("{:02}:{:02}", minute % 1440 / 60, minute % 60);
-    quiet["utcOffset"] = json!("+00:00");
+    quiet["timeZone"] = json!("Africa/Abidjan");
     quiet["quietHours"] = json!({"from": at(minute + 1440 - 60), "to": at(minute + 60)});
     configure(&app, &document(json!({"a": quiet}))).await;
     let held = app.submit(&phq9("r1", HIGH)).await;
