@@ -40,6 +40,18 @@ impl Url {
         Url::read(text, LONGEST)
     }
 
+    /// Reads an address that allows everything below it: it ends in a slash and has no query. Without the slash,
+    /// `https://h` would also allow `https://h.example`.
+    ///
+    /// # Errors
+    /// The violated rule, in words.
+    pub fn parse_prefix(text: &str) -> Result<Self, &'static str> {
+        match Url::parse(text)? {
+            url if text.ends_with('/') && !url.path.contains('?') => Ok(url),
+            _ => Err("an address that ends in a slash, without a query"),
+        }
+    }
+
     fn read(text: &str, longest: usize) -> Result<Self, &'static str> {
         let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),

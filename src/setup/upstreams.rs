@@ -83,7 +83,6 @@ impl Upstreams {
             ("ai_grant", self.url.clone()),
             ("image_sources", json!([below("/images/")]).to_string()),
             ("imaging_webhooks", json!([{"url": below("/hooks/"), "secret": WEBHOOK_SECRET}]).to_string()),
-            ("imaging_webhook_grant", self.url.clone()),
         ];
         variables.map(|(name, value)| (name.to_owned(), value)).into()
     }

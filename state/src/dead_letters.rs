@@ -13,10 +13,11 @@ use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
 
+use crate::imaging::jobs::QueueEntry;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::entry::{DeadAlert, Due, Submission};
-use crate::wire::queued::{DispatchEntry, ScoreEntry};
+use crate::wire::queued::{DispatchEntry, Notification, ScoreEntry};
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct About {
     pub submission: Option<String>,
     /// The alert.
     pub alert: Option<String>,
+    /// The analysis.
+    pub analysis: Option<String>,
     /// The receiver to which delivery was given up.
     pub receiver: Option<String>,
     /// Its study and site, if the dead letter itself names them.
@@ -57,18 +60,29 @@ impl Letter {
             let Submission { submission_id, study_id, site_id, .. } = entry.submission;
             return About { submission: Some(submission_id), place: Some((study_id, site_id)), ..About::default() };
         }
+        if [Queue::Imaging, Queue::ImagingStat].map(Queue::name).contains(&&*self.queue)
+            && let Ok(QueueEntry { job, .. }) = json::read::<QueueEntry>(&self.payload)
+        {
+            let place = Some((job.study_id, job.site_id));
+            return About { analysis: Some(job.analysis_id), place, ..About::default() };
+        }
         match self.dispatch() {
             Some(DispatchEntry::Alert(alert)) => About {
                 submission: Some(alert.submission_id),
                 alert: Some(alert.alert_id),
-                receiver: None,
                 place: Some((alert.study_id, alert.site_id)),
+                ..About::default()
             },
+            Some(DispatchEntry::Notification(notification)) => {
+                let receiver = Some(notification.receiver());
+                let Notification { analysis_id, study_id, site_id, .. } = notification;
+                About { analysis: Some(analysis_id), receiver, place: Some((study_id, site_id)), ..About::default() }
+            }
             Some(DispatchEntry::Due(Due { submission_id, alert_id, .. })) => {
                 About { submission: Some(submission_id), alert: Some(alert_id), ..About::default() }
             }
             Some(DispatchEntry::GivenUp(DeadAlert { submission_id, alert_id, receiver })) => {
-                About { submission: Some(submission_id), alert: Some(alert_id), receiver, place: None }
+                About { submission: Some(submission_id), alert: Some(alert_id), receiver, ..About::default() }
             }
             None => About::default(),
         }
@@ -79,7 +93,7 @@ impl Letter {
     pub fn given_up(&self) -> Option<DeadAlert> {
         match self.dispatch()? {
             DispatchEntry::GivenUp(dead) => Some(dead),
-            DispatchEntry::Alert(_) | DispatchEntry::Due(_) => None,
+            DispatchEntry::Alert(_) | DispatchEntry::Due(_) | DispatchEntry::Notification(_) => None,
         }
     }
 
@@ -222,6 +236,12 @@ mod tests {
         assert_eq!(dead.given_up().and_then(|dead| dead.receiver), Some("r".into()));
         let due = of(r#"{"due":{"alertId":"a","submissionId":"s","work":{"do":"look"}}}"#);
         assert_eq!((due.about().alert.as_deref(), due.given_up()), (Some("a"), None));
+        let notification = of(
+            r#"{"notification":{"analysisId":"n","webhook":"https://h.example/SECRET","studyId":"A","siteId":"1","key":"k","trace":"t"}}"#,
+        );
+        let (receiver, place) = (Some("37dd33133ce3eea5".into()), Some(("A".into(), "1".into())));
+        assert_eq!(notification.about(), About { analysis: Some("n".into()), receiver, place, ..About::default() });
+        assert_eq!(notification.given_up(), None);
         for unreadable in ["no json", "[]", r#"{"other":{"alertId":"a"}}"#, r#"{"alertId":"a"}"#] {
             for queue in [Queue::Score, Queue::Dispatch, Queue::Imaging] {
                 let letter = letter(queue, unreadable);

@@ -1,4 +1,5 @@
-//! Analyses of images: the jobs, and the semaphore slots of services.
+//! Analyses of images: the jobs, the semaphore slots of services, and the addresses of requesters.
 
 pub mod jobs;
 pub mod semaphore;
+pub mod webhooks;

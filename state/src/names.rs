@@ -45,8 +45,17 @@ pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
 /// The flow of an API key's submissions for a site of a study: `<key>|<study>|<site>`. It contains no blank, and no
 /// part contains a bar.
 pub fn flow(key: &str, study: &str, site: &str) -> String {
-    let part = |text: &str| if ids::is_name(text) { text.to_owned() } else { percent::encode(text) };
     [part(key), part(study), part(site)].join("|")
+}
+
+/// The flow of notifications of an API key's analyses for a site of a study: `*|<key>|<study>/<site>`. All notifications
+/// take turns with alerts as if one more key sent them; no API key is `*` here.
+pub fn flow_of_notifications(key: &str, study: &str, site: &str) -> String {
+    ["*", &part(key), &part(&[study, site].join("/"))].join("|")
+}
+
+fn part(text: &str) -> String {
+    if ids::is_name(text) { text.to_owned() } else { percent::encode(text) }
 }
 
 /// The channel of the clock's ticks.
@@ -188,6 +197,11 @@ pub fn link_used(grant: impl Display) -> String {
     format!("{{vigil}}:link:{grant}")
 }
 
+/// The id under which an address of `imaging_webhooks` is a receiver. No receiver of alerts has a colon in its id.
+pub fn receiver_of_analyses(id: &str) -> String {
+    ["analyses:", id].concat()
+}
+
 /// The state of a receiver's calls.
 pub fn breaker(receiver: impl Display) -> String {
     format!("{{vigil}}:breaker:{receiver}")
@@ -316,7 +330,7 @@ pub fn analysis_image(id: impl Display, hash: impl Display) -> String {
     format!("analysis/{id}/image/{hash}")
 }
 
-/// The state of notifying an analysis' requester.
+/// The outcome of notifying an analysis' requester. Written by `dispatch`.
 pub fn analysis_webhook(id: impl Display) -> String {
     format!("analysis/{id}/webhook")
 }

@@ -152,6 +152,21 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
     Some((revision, entries))
 }
 
+/// Which of these entries a worker still holds. A worker that was declared dead and goes on has lost what it held, and
+/// must not store its results.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn held(redis: &Redis, queue: Queue, holder: &Holder, ids: &[&str]) -> Result<Vec<bool>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let arguments = [text([names::HELD, queue.name()].concat())].into_iter().chain(ids.iter().map(|id| text(*id)));
+    let reply = redis.command("HMGET", arguments.collect()).await?;
+    let own = |value: &RedisResult| string(value).is_some_and(|it| it.split('.').next() == Some(holder.name()));
+    if reply.len() == ids.len() { Ok(reply.iter().map(own).collect()) } else { Err(unexpected("HMGET")) }
+}
+
 /// Gives back entries that could not be finished for a reason that is not theirs: the store was unavailable. They are
 /// handed out again after `pause`. The attempt does not count, so an outage makes no dead letters.
 ///

@@ -150,14 +150,16 @@ variables! {
         /// links.
         LINK_KEY = "link_key": Optional<Base64> = Optional(Base64(32, usize::MAX)), secret "",
             read_by alerts dispatch ops;
-        /// Deadline of one call to a receiver of `alert_routes`, {bounds} milliseconds.
+        /// Deadline of one call to a receiver of `alert_routes`, and to the requester of an analysis, {bounds}
+        /// milliseconds.
         DELIVERY_DEADLINE_MS = "delivery_deadline_ms": Number<u64> = Number(10, 60_000), default "10000",
             read_by alerts console dispatch ops;
-        /// How many calls one dispatch worker makes at the same time, {bounds}.
+        /// How many calls one dispatch worker makes at the same time for alerts, {bounds}. Up to 16 calls to requesters
+        /// of analyses come on top.
         DELIVERY_CONCURRENCY = "delivery_concurrency": Number<usize> = Number(1, 1024), default "256",
             read_by dispatch ops;
-        /// Seconds between the attempts at a receiver of `alert_routes`: a JSON array of {bounds}. The last attempt
-        /// follows the last delay. Empty: by urgency, see [alerts.md](alerts.md).
+        /// Seconds between the attempts at a receiver of `alert_routes`, and at the requester of an analysis: a JSON array
+        /// of {bounds}. The last attempt follows the last delay. Empty: by urgency, see [alerts.md](alerts.md).
         RETRY_SCHEDULE = "retry_schedule": Optional<Delays> = Optional(Delays { count: 100, longest: 604_800 }),
             default "", read_by alerts console dispatch ops;
         /// An alert that should have moved this long ago and did not is reported and picked up again, {bounds}.
@@ -216,16 +218,13 @@ variables! {
         /// them.
         IMAGE_SOURCES = "image_sources": Text = Text, default "[]", read_by imaging;
         /// JSON array of `{"url","secret"}`: below which addresses a requester may be told, and which secret signs the
-        /// message.
-        IMAGING_WEBHOOKS = "imaging_webhooks": Text = Text, secret "[]", read_by imaging;
-        /// What `imaging` may connect to for these, in the form of `ai_grant`.
-        IMAGING_WEBHOOK_GRANT = "imaging_webhook_grant": Text = Text, default "https://webhook.invalid",
-            grant_of imaging;
+        /// message. `dispatch` calls them: see [alerts.md](alerts.md#requesters-of-analyses).
+        IMAGING_WEBHOOKS = "imaging_webhooks": Text = Text, secret "[]", read_by dispatch imaging ops;
         /// How many analyses may wait before the door answers 503, {bounds}.
         IMAGING_CAPACITY = "imaging_capacity": Number<u64> = Number(1, 1_000_000), default "1000", read_by imaging;
         /// How many calls one imaging worker makes at the same time, {bounds}.
         IMAGING_CONCURRENCY = "imaging_concurrency": Number<usize> = Number(2, 256), default "8", read_by imaging;
-        /// Seconds between the attempts at a service, and at telling the requester: a JSON array of {bounds}.
+        /// Seconds between the attempts at a service: a JSON array of {bounds}.
         IMAGING_RETRY_SCHEDULE = "imaging_retry_schedule": Delays = Delays { count: 100, longest: 604_800 },
             default "[2,15,60,300]", read_by imaging;
     }

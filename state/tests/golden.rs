@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use state::imaging::jobs::{Analysis, Notified};
+use state::imaging::jobs::{Analysis, Notified, QueueEntry};
 use state::wire::entry::{Alert, Attempts, Overdue, Record, Rescored, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
 use state::wire::queued::{DispatchEntry, ScoreEntry};
@@ -76,5 +76,19 @@ fn an_analysis() {
     golden::<Analysis>(&format!(
         r#"{{"state":"done","analysisId":"n","studyId":"A","siteId":"1","subject":"p","service":"chest","priority":"stat","requestedAt":"2026-03-01T00:00:00.000Z","endedAt":"2026-03-01T00:00:01.000Z","result":{{"x":0.9}},"alerts":["a"],"attempts":[{ATTEMPT}]}}"#
     ));
+    golden::<QueueEntry>(&format!(
+        r#"{{"job":{{"analysisId":"n","studyId":"A","siteId":"1","subject":"p","sealed":"x","service":"chest","stat":true,"image":{{"stored":{{"key":"i","mediaType":"image/png"}}}},"webhook":"https://h.example/1","requestedAt":"2026-03-01T00:00:00.000Z","key":"k","trace":"00-0-0-01"}},"attempts":[{ATTEMPT}]}}"#
+    ));
+}
+
+#[test]
+fn a_notification_and_its_outcome() {
+    let notification =
+        r#""analysisId":"n","webhook":"https://h.example/1","studyId":"A","siteId":"1","key":"k","trace":"00-0-0-01""#;
+    golden::<DispatchEntry>(&format!(r#"{{"notification":{{{notification}}}}}"#));
+    golden::<DispatchEntry>(&format!(r#"{{"notification":{{{notification},"made":2,"since":1772352000000}}}}"#));
     golden::<Notified>(&format!(r#"{{"receiver":"x","state":"delivered","attempts":[{ATTEMPT}]}}"#));
+    golden::<Notified>(&format!(
+        r#"{{"receiver":"x","state":"pending","reason":"breaker-open","nextAt":"2026-03-01T00:00:03.000Z","earlier":1,"attempts":[{ATTEMPT}]}}"#
+    ));
 }

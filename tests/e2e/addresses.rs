@@ -148,7 +148,6 @@ async fn a_call_that_the_host_does_not_grant_is_tried_again() {
     let app = App::builder()
         .variable("ai_services", service.declared(10, 20_000))
         .variable("ai_grant", "https://ai.invalid")
-        .variable("imaging_webhook_grant", "https://webhook.invalid")
         .variable("imaging_retry_schedule", "[0.1,0.1]")
         .start()
         .await;

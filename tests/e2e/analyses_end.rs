@@ -245,8 +245,7 @@ async fn a_failed_analysis_is_tried_again_when_its_dead_letter_is_replayed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_called_only_where_the_grant_allows_it() {
     let service = Scarce::start(Duration::ZERO).await;
-    let elsewhere = |builder: Builder, grant: &str| builder.variable(grant, "https://elsewhere.example");
-    let app = elsewhere(elsewhere(app(&service), "ai_grant"), "imaging_webhook_grant").only(&["imaging"]).start().await;
+    let app = app(&service).variable("ai_grant", "https://elsewhere.example").only(&["imaging"]).start().await;
     let answer = app.send("POST", "/v1/ai/analyze", &json!({"service": "chest", "input": {}})).await;
     assert_eq!((answer.status, &answer.json()["detail"]), (502, &json!("the service may not be called")), "{answer:?}");
     assert!(service.inputs().is_empty());

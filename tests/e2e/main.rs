@@ -43,6 +43,7 @@ mod links;
 mod monthly;
 mod names;
 mod newcomer;
+mod notifications;
 mod once;
 mod openapi;
 mod operate;

@@ -65,6 +65,7 @@ struct ShownLetter<'a> {
     reason: &'a str,
     submission_id: Option<String>,
     alert_id: Option<String>,
+    analysis_id: Option<String>,
     receiver: Option<String>,
 }
 
@@ -155,6 +156,7 @@ fn shown(letter: &Letter) -> ShownLetter<'_> {
         reason: &letter.reason,
         submission_id: about.submission,
         alert_id: about.alert,
+        analysis_id: about.analysis,
         receiver: about.receiver,
     }
 }

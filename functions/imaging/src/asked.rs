@@ -58,7 +58,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     let webhook = match members.remove("webhook") {
         None => None,
         Some(webhook) => {
-            let allowed = |url: &Url| config.webhook(url).is_some();
+            let allowed = |url: &Url| config.webhooks.find(url).is_some();
             let text = webhook.get("url").and_then(Value::as_str).unwrap_or_default();
             callable("/webhook/url", text, allowed, &mut findings)
         }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use state::alerts::webhook;
 use state::identity::alert_id;
 use state::imaging::jobs::{self, Analysis, Image, Job, Next, QueueEntry};
-use state::imaging::semaphore;
+use state::imaging::{semaphore, webhooks};
 use state::queue::FollowUps;
 use state::queue::holder::Holder;
 use state::wire::entry::{Alert, Attempt, Subject, failing};
@@ -164,7 +164,7 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
     record.reason = Some(reason.to_owned());
     let mut follow_ups = FollowUps::default();
     follow_ups.dead(reason, kv::json(work)?.as_bytes());
-    tell(job, &mut follow_ups)?;
+    notify(job, &mut follow_ups)?;
     ended(config, job, &record, Batch::default(), follow_ups).await
 }
 
@@ -207,7 +207,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
     batch.put(names::subject(&job.subject), &subject)?;
     log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
-    tell(job, &mut follow_ups)?;
+    notify(job, &mut follow_ups)?;
     ended(config, job, &record, batch, follow_ups).await
 }
 
@@ -233,16 +233,15 @@ async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
                 follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
             }
         }
-        tell(job, &mut follow_ups)?;
+        notify(job, &mut follow_ups)?;
     }
     Ok(End::Finished(Batch::default(), follow_ups, image_key(job)))
 }
 
-/// Notifies the requester, if there is one.
-fn tell(job: &Job, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    if job.webhook.is_some() {
-        let work = QueueEntry { job: job.clone(), tell: true, attempts: Vec::new() };
-        follow_ups.delay(clock::now().millis(), &job.flow(), &kv::json(&work)?);
+/// Hands the notification of the requester over to `dispatch`, if there is a requester to notify.
+fn notify(job: &Job, follow_ups: &mut FollowUps) -> Result<(), Error> {
+    if let Some(notification) = webhooks::notification(job) {
+        follow_ups.push_in(&notification.flow(), &DispatchEntry::Notification(&notification).line()?);
     }
     Ok(())
 }

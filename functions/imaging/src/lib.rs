@@ -13,7 +13,6 @@ mod dicom;
 mod erase;
 mod services;
 mod subject;
-mod tell;
 mod worker;
 
 #[cfg(feature = "schema")]

@@ -25,7 +25,7 @@ use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Finished, FollowUps};
 
 use crate::config::Config;
-use crate::{call, erase, tell};
+use crate::{call, erase};
 
 /// How long a drain runs before it waits for a moment to leave.
 const BUDGET: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ async fn drain() -> Result<(), Error> {
                 }
                 let (cancel, cancelled) = oneshot::channel();
                 let work = platform::json::read::<QueueEntry>(&entry.payload).ok();
-                if let Some(work) = work.as_ref().filter(|work| !work.tell) {
+                if let Some(work) = &work {
                     running.insert(work.job.analysis_id.clone(), cancel);
                 }
                 calls.push(one(Rc::clone(&config), Rc::clone(&holder), queue, entry, work, cancelled));
@@ -127,7 +127,6 @@ async fn drain() -> Result<(), Error> {
             if let Some(own) = count.get_mut(class) {
                 *own = own.saturating_sub(1);
             }
-            // An entry that only notifies the requester has no running call.
             if let Some(id) = &one.analysis {
                 running.remove(id);
             }
@@ -171,11 +170,7 @@ async fn one(
         return Ok(Done { queue, entry, analysis: None, end });
     };
     let (analysis, trace) = (Some(work.job.analysis_id.clone()), Trace::known(&work.job.trace));
-    let end = if work.tell {
-        trace.around(tell::attempt(&config, work, claimed.attempt)).await?
-    } else {
-        trace.around(call::analyse(&config, &holder, work, claimed.attempt, cancelled)).await?
-    };
+    let end = trace.around(call::analyse(&config, &holder, work, claimed.attempt, cancelled)).await?;
     Ok(Done { queue, entry, analysis, end })
 }
 

@@ -1,4 +1,4 @@
-//! Receivers of alerts, shared by all instances: disabled receivers, results of calls, running calls.
+//! Receivers of alerts and notifications, shared by all instances: disabled receivers, results of calls, running calls.
 //!
 //! Guarantee: across all instances, no receiver gets more concurrent calls or more calls a minute than its limits. A
 //! receiver whose breaker is open is tried by one call at a time. If a caller dies, its slot is free once the caller is
@@ -10,7 +10,6 @@
 
 use domain::Timestamp;
 use domain::alert::breaker::{self, Gauge, Limits, Write};
-use domain::alert::routes::Receiver;
 use platform::redis::{Parameter, Redis, flat, integer, string, text, unexpected};
 use platform::{Error, clock};
 use spin_sdk::redis::{RedisParameter, RedisResult};
@@ -45,10 +44,14 @@ pub struct Admitted {
 
 /// The calls that a worker wants to make to a receiver.
 pub struct CallRequest<'a> {
-    /// The receiver.
-    pub receiver: &'a Receiver,
+    /// The receiver's id.
+    pub receiver: &'a str,
     /// How many.
     pub count: usize,
+    /// The most calls to it at the same time, over all instances.
+    pub concurrency: u32,
+    /// The most calls to it per minute. None: no limit.
+    pub per_minute: Option<u32>,
     /// The longest that each may take, milliseconds.
     pub longest_ms: u64,
     /// Slots of finished calls, which are given back first.
@@ -70,11 +73,11 @@ pub async fn admit(
         return Ok(Vec::new());
     }
     let call = format!("{}:{:016x}", holder.name(), clock::random_bits() as u64);
-    let of_each = |id: &String| [names::breaker(id), names::calls(id), names::rate_of_receiver(id)];
+    let of_each = |id: &str| [names::breaker(id), names::calls(id), names::rate_of_receiver(id)];
     let script = AdmitScript {
         disabled: names::DISABLED,
         holders: names::HOLDERS,
-        receivers: wanted.iter().map(|one| of_each(&one.receiver.id)).collect(),
+        receivers: wanted.iter().map(|one| of_each(one.receiver)).collect(),
         now_ms: now.millis(),
         pause_ms: limits.pause_ms,
         call,
@@ -95,13 +98,13 @@ impl Parameter for CallRequest<'_> {
     const COUNT: Option<usize> = None;
 
     fn add_to(&self, into: &mut Vec<RedisParameter>) {
-        let CallRequest { receiver, count, longest_ms, back } = self;
-        let interval_ms = receiver.per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
+        let CallRequest { receiver, count, concurrency, per_minute, longest_ms, back } = self;
+        let interval_ms = per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
         into.extend([
-            text(&receiver.id),
+            text(*receiver),
             text(count.to_string()),
             text(longest_ms.to_string()),
-            text(receiver.concurrency.to_string()),
+            text(concurrency.to_string()),
             text(format!("{interval_ms:.3}")),
             text(back.len().to_string()),
         ]);

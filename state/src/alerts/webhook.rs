@@ -21,15 +21,28 @@ pub fn sign(secret: &Secret, id: &str, timestamp: i64, body: &str) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// The headers of a message: its id (the same at every attempt), the time, the signature, and the trace.
-pub fn headers(secret: &Secret, id: &str, at: Timestamp, body: &str, trace: &str) -> [(&'static str, String); 5] {
-    [
+/// The headers of a message: its type, its id (the same at every attempt), the time, the trace, and a signature for each
+/// secret.
+pub fn headers(
+    secrets: &[Secret],
+    id: &str,
+    at: Timestamp,
+    (content_type, body): (&str, &str),
+    trace: &str,
+) -> Vec<(&'static str, String)> {
+    let mut headers = vec![
+        ("content-type", content_type.to_owned()),
+        ("content-length", body.len().to_string()),
         ("webhook-id", id.to_owned()),
         ("webhook-timestamp", at.seconds().to_string()),
-        ("webhook-signature", sign(secret, id, at.seconds(), body)),
         ("traceparent", Trace::accept(Some(trace), clock::random_bits()).as_str().to_owned()),
         ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
-    ]
+    ];
+    if !secrets.is_empty() {
+        let signatures: Vec<String> = secrets.iter().map(|secret| sign(secret, id, at.seconds(), body)).collect();
+        headers.push(("webhook-signature", signatures.join(" ")));
+    }
+    headers
 }
 
 /// The result of a call: for the schedule of attempts, as a word for records, and the status if there was an answer.

@@ -14,7 +14,7 @@ use spin_sdk::redis::RedisResult;
 use crate::erasure::Erasure;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
-use crate::wire::entry::Attempt;
+use crate::wire::entry::{Attempt, Attempts};
 
 /// How long Redis remembers an analysis. Within this time a resend under its id is recognised.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
@@ -85,33 +85,31 @@ impl Job {
 pub struct QueueEntry {
     /// The analysis.
     pub job: Job,
-    /// Whether the analysis is done and only its requester must be notified.
-    #[serde(default)]
-    pub tell: bool,
-    /// The attempts so far: calls of the service, or notifications.
+    /// The calls of the service so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
 }
 
-/// The state of notifying the requester, at `analysis/<id>/webhook`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The outcome of notifying the requester, at `analysis/<id>/webhook`. Written by `dispatch`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Notified {
-    /// Replaces the address, which may contain a secret.
+    /// Replaces the URL, which may contain a secret.
     pub receiver: String,
     /// Its state.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["pending", "delivered", "dead"])))]
     pub state: String,
-    /// Why it was given up.
+    /// Why it waits, or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it is tried again, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<domain::schema::Time>"))]
     pub next_at: Option<String>,
-    /// All attempts so far.
-    pub attempts: Vec<Attempt>,
+    /// The attempts.
+    #[serde(flatten)]
+    pub attempts: Attempts,
 }
 
 /// The result of an analysis, at `analysis/<id>`.
@@ -227,7 +225,7 @@ pub enum Enqueued {
 pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Result<Enqueued, Error> {
     let queue = job.queue();
     let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
-    let work = QueueEntry { job: job.clone(), tell: false, attempts: Vec::new() };
+    let work = QueueEntry { job: job.clone(), attempts: Vec::new() };
     // The facts to show before there is a record. They contain nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
         "study": job.study_id, "site": job.site_id, "service": job.service, "stat": job.stat, "at": job.requested_at,

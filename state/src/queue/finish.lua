@@ -5,7 +5,7 @@
 -- ARGV  queue, holder, lease ms, follow-up queue, its channel, bell ms, clock channel, clock ms, announcement of a
 --       tick, the prefix of the submissions' idempotency records, for how many seconds they stay,
 --       then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
---       FOLLOW-UP = ["push", payload] (onto the follow-up queue, in the entry's flow)
+--       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
 --       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
 --       | ["index", sorted set, ms, member] | ["count", hash, field] | ["unpin", key]
 -- Gives how many of them this call ended, then the erased submissions
@@ -61,7 +61,7 @@ for _, one in ipairs(left) do
       counter[second] = (counter[second] or 0) + 1
       counts[first] = counter
     elseif what == 'push' then
-      append(ARGV[4], flows[one[1]], first, #first, 1)
+      append(ARGV[4], second or flows[one[1]], first, #first, 1)
       pushed = true
     elseif what == 'delay' then
       redis.call('ZADD', DUE, first, queue .. ' ' .. second .. ' ' .. third)

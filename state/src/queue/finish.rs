@@ -32,6 +32,11 @@ impl FollowUps {
         self.one("push").text(payload).raw("]");
     }
 
+    /// Appends this payload to the next queue, in this flow.
+    pub fn push_in(&mut self, flow: &str, payload: &str) {
+        self.one("push").text(payload).raw(",").text(flow).raw("]");
+    }
+
     /// Brings this payload back at a time, milliseconds since the epoch, in this flow.
     pub fn delay(&mut self, until_ms: i64, flow: &str, payload: &str) {
         self.one("delay").number(until_ms).raw(",").text(flow).raw(",").text(payload).raw("]");
@@ -93,7 +98,7 @@ pub async fn finish(
     if entries.is_empty() {
         return Ok(Ended::default());
     }
-    // Alerts are the only follow-ups that go to a queue, so there is one queue for them.
+    // Alerts and notifications are the only follow-ups that go to a queue, so there is one queue for them.
     let next = Queue::Dispatch;
     holder.told();
     let script = FinishScript {
@@ -164,6 +169,7 @@ mod tests {
     fn what_ends_and_what_follows_is_told_in_json() {
         let mut follow_ups = FollowUps::default();
         follow_ups.push("{\"a\":1}");
+        follow_ups.push_in("*|k|A%2F1", "b");
         follow_ups.delay(5, "k|A|1", "later");
         follow_ups.dead("unreadable-entry", &[0, 255]);
         follow_ups.index("list", -1, "a b");
@@ -171,7 +177,7 @@ mod tests {
         follow_ups.unpin("s");
         let all = Finished { id: "1-0".into(), submission: Some("s".into()), follow_ups };
         let none = Finished { id: "2-0".into(), submission: None, follow_ups: FollowUps::default() };
-        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"],["unpin","{vigil}:pinned:s"]]],["2-0","",[]]]"#;
+        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["push","b","*|k|A%2F1"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"],["unpin","{vigil}:pinned:s"]]],["2-0","",[]]]"#;
         assert_eq!(told(&[all, none]), expected);
     }
 

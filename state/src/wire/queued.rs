@@ -3,6 +3,7 @@
 //! The kind is the only member of an object, so that serde reads the rest without a copy of it. An entry of an unknown
 //! kind cannot be read and becomes a dead letter.
 
+use domain::alert::routes::receiver_id;
 use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
@@ -34,16 +35,18 @@ impl ScoreEntry<&Entry, &Supersede, &Check> {
 /// An entry of the dispatch queue, or a dead letter of it. To write one without a copy, its parts may be references.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum DispatchEntry<A = Alert, D = Due, G = DeadAlert> {
+pub enum DispatchEntry<A = Alert, D = Due, N = Notification, G = DeadAlert> {
     /// An alert, for the first time.
     Alert(A),
     /// Work on an alert that was raised.
     Due(D),
+    /// The notification of the requester of an analysis.
+    Notification(N),
     /// An alert that was given up: only as a dead letter. The alert's state does the replay.
     GivenUp(G),
 }
 
-impl DispatchEntry<&Alert, &Due, &DeadAlert> {
+impl DispatchEntry<&Alert, &Due, &Notification, &DeadAlert> {
     /// One line of JSON.
     ///
     /// # Errors
@@ -51,6 +54,46 @@ impl DispatchEntry<&Alert, &Due, &DeadAlert> {
     pub fn line(&self) -> Result<String, Error> {
         kv::json(self)
     }
+}
+
+/// The notification of the requester of an analysis that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// The analysis. The store has its record, which is the content of the message.
+    pub analysis_id: String,
+    /// The URL to call. It may contain a secret.
+    pub webhook: String,
+    /// The study.
+    pub study_id: String,
+    /// The site.
+    pub site_id: String,
+    /// The id of the key that requested the analysis.
+    pub key: String,
+    /// W3C trace context.
+    pub trace: String,
+    /// How many attempts were made since it was put onto the queue or replayed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made: u32,
+    /// When the first of these ended, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+}
+
+impl Notification {
+    /// Its flow on the queue.
+    pub fn flow(&self) -> String {
+        names::flow_of_notifications(&self.key, &self.study_id, &self.site_id)
+    }
+
+    /// The id that replaces the URL where the notification is shown.
+    pub fn receiver(&self) -> String {
+        receiver_id(&self.webhook)
+    }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The mark that an amendment sets at the submission that it replaces.

@@ -11,30 +11,43 @@ use domain::alert::routes::{Channel, Receiver};
 use domain::alert::state::Delivery;
 use platform::clock;
 use platform::deadline::Deadline;
-use platform::http::{self, CallError};
-use platform::trace::Trace;
+use platform::http::{self, CallError, Url};
 use state::alerts::{acknowledgement_link, webhook};
 use state::alerts::{facts_of, plan_of};
 use state::wire::entry::{Alert, Attempt};
 
 use crate::dispatch::config::Config;
-use crate::dispatch::job::{Happened, Job, What};
+use crate::dispatch::job::{Happened, Job, Task, What};
 use crate::dispatch::lanes::Placed;
 
 /// The most bytes that are read of a receiver's answer: enough for a short reason.
 const LONGEST_ANSWER: usize = 1024;
 
+/// A request that is ready to be sent.
+pub(crate) struct Request {
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
 /// Calls the receiver once.
 pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
-    let Placed { job, place, longest } = placed;
+    let Placed { mut task, place, longest } = placed;
     let (began, at) = (Instant::now(), clock::now());
-    let (outcome, word, answer) = match (job.rules.routes.receiver(job.receiver()), job.delivery()) {
-        (Some(receiver), Some(delivery)) => {
-            let (headers, body) = message(&config, &job, receiver, &delivery, at);
-            outcome(http::tell(receiver.url.url(), &headers, body, LONGEST_ANSWER, Deadline::after(longest)).await)
-        }
-        _ => (Outcome::NotConfigured, "refused", String::new()),
+    let request = match &mut task {
+        Task::Alert(job) => message(&config, job, at),
+        Task::Notification(job) => job.request(&config, at),
     };
+    let (outcome, word, mut answer) = match request {
+        Ok(Request { url, headers, body }) => {
+            outcome(http::tell(&url, &headers, body, LONGEST_ANSWER, Deadline::after(longest)).await)
+        }
+        Err(outcome) => (outcome, "refused", String::new()),
+    };
+    if let Task::Notification(_) = task {
+        // Whoever may name a URL must not read what is there.
+        answer.clear();
+    }
     let status = match outcome {
         Outcome::Answered { status, .. } => Some(status),
         _ => None,
@@ -49,7 +62,7 @@ pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
         answer,
         next_at: None,
     };
-    Happened { job, what: What::Called { outcome, attempt, place } }
+    Happened { task, what: What::Called { outcome, attempt, place } }
 }
 
 fn outcome(answer: Result<http::Answer, CallError>) -> (Outcome, &'static str, String) {
@@ -59,33 +72,20 @@ fn outcome(answer: Result<http::Answer, CallError>) -> (Outcome, &'static str, S
     (outcome, word, String::from_utf8_lossy(beginning).into_owned())
 }
 
-/// Headers and body. The body is the same at every attempt.
-fn message(
-    config: &Config,
-    job: &Job,
-    receiver: &Receiver,
-    delivery: &Delivery,
-    at: Timestamp,
-) -> (Vec<(&'static str, String)>, Vec<u8>) {
+/// The message of an alert; the outcome if there can be none. The body is the same at every attempt.
+fn message(config: &Config, job: &Job, at: Timestamp) -> Result<Request, Outcome> {
+    let routes = &job.rules.routes;
+    let (Some(receiver), Some(delivery)) = (routes.receiver(job.receiver()), job.delivery()) else {
+        return Err(Outcome::NotConfigured);
+    };
     let alert = &job.case.alert;
-    let (id, routes) = (delivery.message_id(&alert.alert_id), &job.rules.routes);
+    let id = delivery.message_id(&alert.alert_id);
     let others: Vec<Item<'_>> = job.members.iter().map(item).collect();
-    let link = link(config, job, receiver, delivery).unwrap_or_default();
+    let link = link(config, job, receiver, &delivery).unwrap_or_default();
     let notice = Notice { first: item(alert), others: &others, kind: delivery.kind(), link: &link };
     let body = compose(routes, receiver, plan_of(routes, alert).language, &notice);
-    let mut headers = vec![
-        ("content-type", body.content_type.to_owned()),
-        ("content-length", body.text.len().to_string()),
-        ("webhook-id", id.clone()),
-        ("webhook-timestamp", at.seconds().to_string()),
-        ("traceparent", Trace::accept(Some(&alert.trace), clock::random_bits()).as_str().to_owned()),
-        ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
-    ];
-    if !receiver.secrets.is_empty() {
-        let sign = |secret| webhook::sign(secret, &id, at.seconds(), &body.text);
-        let signatures: Vec<String> = receiver.secrets.iter().map(sign).collect();
-        headers.push(("webhook-signature", signatures.join(" ")));
-    }
+    let content = (body.content_type, &*body.text);
+    let mut headers = webhook::headers(&receiver.secrets, &id, at, content, &alert.trace);
     if let Some(authorization) = &receiver.authorization {
         headers.push(("authorization", authorization.as_str().to_owned()));
     }
@@ -97,7 +97,7 @@ fn message(
             headers.extend(condition.map(|condition| ("if-none-exist", condition)));
         }
     }
-    (headers, body.text.into_bytes())
+    Ok(Request { url: receiver.url.url().clone(), headers, body: body.text.into_bytes() })
 }
 
 /// The acknowledgement link for the message; none if the configuration has no address or no key.

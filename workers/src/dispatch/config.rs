@@ -11,6 +11,7 @@ use platform::redis::Redis;
 use platform::variables::{Reader, json};
 use serde_json::Value;
 use state::alerts::acknowledgement_link::LinkKey;
+use state::imaging::webhooks::Webhooks;
 use state::settings::Settings;
 use state::variables;
 
@@ -22,6 +23,10 @@ pub(crate) struct Config {
     pub(crate) max_attempts: u32,
     pub(crate) concurrency: usize,
     pub(crate) link_key: Option<LinkKey>,
+    /// The addresses that requesters of analyses may name.
+    pub(crate) webhooks: Webhooks,
+    /// The deadline of a notification.
+    pub(crate) deadline: Duration,
     /// The routes that apply if no document is stored.
     routes: Rc<Routes>,
 }
@@ -30,6 +35,8 @@ pub(crate) struct Config {
 pub struct Defaults {
     /// The receivers of each alert, and the times of repetition.
     pub routes: Rc<Routes>,
+    /// The deadline of a call to whom no document names, milliseconds.
+    deadline_ms: u64,
 }
 
 impl Defaults {
@@ -39,7 +46,7 @@ impl Defaults {
         let delays = reader.read(&variables::RETRY_SCHEDULE).await;
         let routes = reader.parsed(&variables::ALERT_ROUTES, routes).await;
         let routes = Rc::new(routes.unwrap_or_default().paced(deadline_ms, delays));
-        Defaults { routes }
+        Defaults { routes, deadline_ms }
     }
 }
 
@@ -52,6 +59,8 @@ impl Config {
             max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
             concurrency: reader.read(&variables::DELIVERY_CONCURRENCY).await,
             link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
+            webhooks: reader.parsed(&variables::IMAGING_WEBHOOKS, Webhooks::read).await,
+            deadline: Duration::from_millis(defaults.deadline_ms),
             routes: defaults.routes,
         }
     }

@@ -1,34 +1,36 @@
-//! Alerts of erased submissions are not delivered.
+//! Alerts of erased submissions are not delivered, nor notifications of erased analyses.
 //!
 //! A worker checks for erasures before it works on claimed entries, and again after it has stored the results. Either
 //! one of the checks sees the erasure, or the erasure began after the store had the results and removes them itself.
 
-use platform::kv::Store;
+use platform::kv::{self, Store};
 use platform::{Error, log};
 use state::alerts::change::Change;
 use state::erasure;
+use state::names;
 use state::wire::entry::{Alert, Work};
 
 use crate::dispatch::config::Config;
 use crate::dispatch::intake::Entries;
 
-/// Removes the entries of submissions that were erased, with everything that may be stored of their alerts.
+/// Removes the entries of submissions and analyses that were erased, with everything that may be stored of their alerts.
 pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) -> Result<Entries, Error> {
     let raised = entries.raised.iter().map(|(_, alert)| alert.submission_id.as_str());
     let due = entries.due.iter().map(|(_, due)| due.submission_id.as_str());
-    let ids: Vec<&str> = raised.chain(due).collect();
+    let analyses = entries.notifications.iter().map(|it| it.notification.analysis_id.as_str());
+    let ids: Vec<&str> = raised.chain(due).chain(analyses).collect();
     let mut erased = erasure::known(&config.redis, &ids).await?.into_iter();
     let mut gone = Vec::new();
-    let mut end = |entry: &str, alert: &str| {
+    let mut end = |entry: &str, alert: Option<&str>| {
         let mut change = Change::default();
         change.end(entry);
         entries.changes.push(change);
-        gone.push(alert.to_owned());
+        gone.extend(alert.map(str::to_owned));
     };
     entries.raised.retain(|(entry, alert)| {
         let erased = erased.next().unwrap_or_default();
         if erased {
-            end(entry, &alert.alert_id);
+            end(entry, Some(&alert.alert_id));
         }
         !erased
     });
@@ -36,10 +38,21 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
         // Alerts that were grouped with an erased alert's message still need their work.
         let erased = erased.next().unwrap_or_default() && due.work != Work::Carry;
         if erased {
-            end(entry, &due.alert_id);
+            end(entry, Some(&due.alert_id));
         }
         !erased
     });
+    let mut outcomes = Vec::new();
+    entries.notifications.retain(|it| {
+        let erased = erased.next().unwrap_or_default();
+        if erased {
+            log::info("analysis-dropped").submission(&it.notification.analysis_id).outcome("erased").write();
+            outcomes.push(names::analysis_webhook(&it.notification.analysis_id));
+            end(&it.entry, None);
+        }
+        !erased
+    });
+    kv::remove_all(&outcomes)?;
     remove(config, store, gone).await?;
     Ok(entries)
 }

@@ -20,7 +20,8 @@ use state::wire::entry::{Alert, Attempts, Due, Work};
 use state::wire::queued::DispatchEntry;
 
 use crate::dispatch::config::{Config, Rules};
-use crate::dispatch::job::{Case, Happened, Job, Lease, What};
+use crate::dispatch::job::{Case, Happened, Job, Lease, Task, What};
+use crate::dispatch::notification;
 
 /// Alerts that this worker holds, so that two jobs for one alert share its state.
 #[derive(Default)]
@@ -44,17 +45,19 @@ impl Cases {
 }
 
 /// Claimed entries, sorted. Unreadable entries, and those that were handed out too often, become dead letters.
+#[derive(Default)]
 pub(crate) struct Entries {
     /// Self-checks.
     pub(crate) probes: Vec<(String, Alert)>,
     pub(crate) raised: Vec<(String, Alert)>,
     pub(crate) due: Vec<(String, Due)>,
+    pub(crate) notifications: Vec<notification::Claimed>,
     pub(crate) changes: Vec<Change>,
 }
 
 impl Entries {
     pub(crate) fn read(claimed: Vec<Claimed>, max_attempts: u32) -> Self {
-        let mut entries = Entries { probes: Vec::new(), raised: Vec::new(), due: Vec::new(), changes: Vec::new() };
+        let mut entries = Entries::default();
         for entry in claimed {
             let exhausted = entry.attempt > max_attempts;
             let (reason, alert) = match platform::json::read::<DispatchEntry>(&entry.payload) {
@@ -68,6 +71,11 @@ impl Entries {
                 }
                 Ok(DispatchEntry::Due(due)) if !exhausted => {
                     entries.due.push((entry.id, due));
+                    continue;
+                }
+                Ok(DispatchEntry::Notification(notification)) => {
+                    let Claimed { id: entry, attempt: handed_out, .. } = entry;
+                    entries.notifications.push(notification::Claimed { entry, handed_out, notification });
                     continue;
                 }
                 Ok(DispatchEntry::Alert(Alert { alert_id, .. }) | DispatchEntry::Due(Due { alert_id, .. })) => {
@@ -202,7 +210,7 @@ pub(crate) async fn due(
 }
 
 /// Decides work that needs no call: the steps of a chain, quiet hours, receivers that no longer exist.
-pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Happened>) {
+pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Task>, Vec<Happened>) {
     let (mut calls, mut happened) = (Vec::new(), Vec::new());
     for job in jobs {
         let what = match (&job.work, job.rules.routes.receiver(job.receiver())) {
@@ -215,8 +223,8 @@ pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Job>, Vec<Happened>) 
             }
         };
         match what {
-            Some(what) => happened.push(Happened { job, what }),
-            None => calls.push(job),
+            Some(what) => happened.push(Happened { task: Task::Alert(job), what }),
+            None => calls.push(Task::Alert(job)),
         }
     }
     (calls, happened)

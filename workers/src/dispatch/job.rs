@@ -1,4 +1,4 @@
-//! A job: one piece of work that a worker holds.
+//! Tasks: the pieces of work that a worker holds, and their results.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,6 +14,8 @@ use state::queue::holder::Holder;
 use state::wire::entry::{Alert, Attempt, Attempts, Due, Work};
 
 use crate::dispatch::config::Rules;
+use crate::dispatch::lanes::LaneId;
+use crate::dispatch::notification;
 
 /// An alert, with its state as this worker knows it.
 pub(crate) struct Case {
@@ -101,7 +103,67 @@ impl Job {
     }
 }
 
-/// The result of a job.
+/// One call that is owed: the job of an alert, or a notification.
+pub(crate) enum Task {
+    Alert(Job),
+    Notification(notification::Job),
+}
+
+impl Task {
+    /// The lane in which it waits.
+    pub(crate) fn lane(&self) -> LaneId {
+        match self {
+            Task::Alert(job) => LaneId::Receiver(job.receiver().to_owned()),
+            Task::Notification(job) => job.lane(),
+        }
+    }
+
+    /// The sender, for turns within its lane.
+    pub(crate) fn flow(&self) -> String {
+        match self {
+            Task::Alert(job) => job.case.alert.flow(),
+            Task::Notification(job) => job.flow(),
+        }
+    }
+
+    pub(crate) fn is_critical(&self) -> bool {
+        matches!(self, Task::Alert(job) if job.severity() == Severity::Critical)
+    }
+
+    /// The entry of the stream that ends with it.
+    pub(crate) fn entry(&self) -> Option<&str> {
+        match self {
+            Task::Alert(job) => job.entry(),
+            Task::Notification(job) => Some(&job.claimed.entry),
+        }
+    }
+
+    /// When this worker got it.
+    pub(crate) fn since(&self) -> Instant {
+        match self {
+            Task::Alert(job) => job.since,
+            Task::Notification(job) => job.since,
+        }
+    }
+
+    /// The state of the settings that decides it.
+    pub(crate) fn rules(&mut self) -> &mut Rc<Rules> {
+        match self {
+            Task::Alert(job) => &mut job.rules,
+            Task::Notification(job) => &mut job.rules,
+        }
+    }
+
+    /// The channel, as metrics name it.
+    pub(crate) fn channel(&self) -> &'static str {
+        match self {
+            Task::Alert(job) => job.rules.routes.receiver(job.receiver()).map_or("unknown", |it| it.channel.as_str()),
+            Task::Notification(_) => "analysis",
+        }
+    }
+}
+
+/// The result of a task.
 pub(crate) enum What {
     /// The receiver was called.
     Called {
@@ -119,6 +181,6 @@ pub(crate) enum What {
 }
 
 pub(crate) struct Happened {
-    pub(crate) job: Job,
+    pub(crate) task: Task,
     pub(crate) what: What,
 }

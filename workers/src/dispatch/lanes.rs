@@ -2,6 +2,8 @@
 //!
 //! Guarantee: no receiver delays another. A lane is bounded in length and time, the rest goes back to the clock, and
 //! every lane asks for its own slots. Work for one receiver is called in order of arrival, critical work first.
+//! Notifications take no place of an alert: their lanes are bounded together, and their calls come on top of those that
+//! a worker may make for alerts, which are asked for first.
 //!
 //! Backpressure: work that goes back returns when the lane may have room for it, estimated from the pace of its
 //! finished calls. If it returned sooner, the worker would only take it and put it back.
@@ -10,16 +12,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use domain::Timestamp;
 use domain::alert::breaker::Gauge;
 use domain::alert::retry::Outcome;
 use domain::alert::state::Hold;
-use domain::{Severity, Timestamp};
 use platform::{Error, clock};
 use state::alerts::receivers::{self, Admitted, CallRequest, Closed};
 use state::queue::holder::Holder;
 
 use crate::dispatch::config::{Config, LONGEST_WAIT, Rules};
-use crate::dispatch::job::{Happened, Job, What};
+use crate::dispatch::job::{Happened, Task, What};
 
 /// The most work that waits for one receiver in a worker.
 const LONGEST_LANE: usize = 256;
@@ -29,11 +31,45 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// upper one where none end. The delay is random, so that not all work returns at once.
 const PUT_BACK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
+/// The most notifications that wait in a worker, the most that it calls at the same time, and the most calls at the same
+/// time to one address over all instances.
+const MOST_NOTIFICATIONS: usize = 1024;
+const NOTIFICATION_CALLS: usize = 16;
+const ADDRESS_CALLS: u32 = 4;
+
 /// How long a lane's calls must have run before their pace is known.
 const PACE_KNOWN_AFTER: Duration = Duration::from_secs(1);
 
+/// What a lane is for. The lanes of alerts come first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LaneId {
+    /// A receiver of alerts, by its id.
+    Receiver(String),
+    /// A configured address of requesters of analyses, by its id.
+    Analyses(String),
+}
+
+impl LaneId {
+    /// The receiver, as all instances know it.
+    pub(crate) fn receiver(&self) -> &str {
+        let (LaneId::Receiver(id) | LaneId::Analyses(id)) = self;
+        id
+    }
+
+    fn is_for_alerts(&self) -> bool {
+        matches!(self, LaneId::Receiver(_))
+    }
+}
+
+/// The limits of calls to a receiver.
+struct Target {
+    concurrency: u32,
+    per_minute: Option<u32>,
+    longest: Duration,
+}
+
 struct Lane {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Task>,
     running: usize,
     /// Slots of finished calls whose outcomes are not yet written.
     back: Vec<String>,
@@ -47,29 +83,32 @@ struct Lane {
 /// All lanes of a worker.
 #[derive(Default)]
 pub(crate) struct Lanes {
-    lanes: BTreeMap<String, Lane>,
+    lanes: BTreeMap<LaneId, Lane>,
     waiting: usize,
 }
 
-/// A job that holds a slot.
+/// A task that holds a slot.
 pub(crate) struct Placed {
-    pub(crate) job: Job,
+    pub(crate) task: Task,
     pub(crate) place: String,
     pub(crate) longest: Duration,
 }
 
 impl Lanes {
-    /// The number of waiting jobs.
+    /// The number of waiting tasks.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Queues a job for a slot. If the lane is full, returns the job that is put back.
-    pub(crate) fn push(&mut self, job: Job) -> Option<Happened> {
-        let lane = self.lanes.entry(job.receiver().to_owned()).or_insert_with(Lane::new);
-        lane.insert(job);
+    /// Queues a task for a slot. If the lane is full, returns the task that is put back.
+    pub(crate) fn push(&mut self, task: Task) -> Option<Happened> {
+        let id = task.lane();
+        let notifications = self.lanes.iter().filter(|(id, _)| !id.is_for_alerts()).map(|(_, lane)| lane.waiting.len());
+        let full = !id.is_for_alerts() && notifications.sum::<usize>() >= MOST_NOTIFICATIONS;
+        let lane = self.lanes.entry(id).or_insert_with(Lane::new);
+        lane.insert(task);
         self.waiting += 1;
-        if lane.waiting.len() <= LONGEST_LANE {
+        if lane.waiting.len() <= LONGEST_LANE && !full {
             return None;
         }
         let last = lane.waiting.pop_back()?;
@@ -80,15 +119,15 @@ impl Lanes {
     /// Notes that a call has ended. The next call can have its slot even before the outcome is written.
     pub(crate) fn ended(&mut self, happened: &Happened) {
         let What::Called { place, .. } = &happened.what else { return };
-        let lane = self.lanes.entry(happened.job.receiver().to_owned()).or_insert_with(Lane::new);
+        let lane = self.lanes.entry(happened.task.lane()).or_insert_with(Lane::new);
         lane.ended += 1;
         lane.running = lane.running.saturating_sub(1);
         lane.back.push(place.clone());
     }
 
     /// Notes that a call's outcome is being written. The outcome may show that the receiver is well and open the lane.
-    pub(crate) fn written(&mut self, receiver: &str, place: &str) -> &mut Gauge {
-        let lane = self.lanes.entry(receiver.to_owned()).or_insert_with(Lane::new);
+    pub(crate) fn written(&mut self, id: &LaneId, place: &str) -> &mut Gauge {
+        let lane = self.lanes.entry(id.clone()).or_insert_with(Lane::new);
         lane.back.retain(|it| it != place);
         lane.closed_until = None;
         &mut lane.gauge
@@ -103,103 +142,131 @@ impl Lanes {
     pub(crate) fn put_back(&mut self, longest: Duration) -> Vec<Happened> {
         let mut back = Vec::new();
         for lane in self.lanes.values_mut() {
-            if lane.waiting.iter().all(|job| job.since.elapsed() <= longest) {
+            if lane.waiting.iter().all(|task| task.since().elapsed() <= longest) {
                 continue;
             }
             let pause = lane.put_back_for();
-            let late: (VecDeque<Job>, _) = lane.waiting.drain(..).partition(|job| job.since.elapsed() > longest);
+            let late: (VecDeque<Task>, _) = lane.waiting.drain(..).partition(|task| task.since().elapsed() > longest);
             lane.waiting = late.1;
-            back.extend(late.0.into_iter().map(|job| put_back(job, pause)));
+            back.extend(late.0.into_iter().map(|task| put_back(task, pause)));
         }
         self.waiting -= back.len();
         back
     }
 
-    /// Requests slots for the waiting work, at most `room`.
+    /// Requests slots for the waiting work, as far as the worker may make more calls.
     pub(crate) async fn places(
         &mut self,
         config: &Config,
         holder: &Holder,
         rules: &Rc<Rules>,
-        room: usize,
     ) -> Result<(Vec<Placed>, Vec<Happened>), Error> {
         let (mut placed, mut happened) = (Vec::new(), Vec::new());
         self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.running + lane.back.len() > 0);
-        let mut wanted = Vec::new();
-        let mut left = room;
-        for (id, lane) in &mut self.lanes {
-            if lane.waiting.is_empty() || left == 0 || lane.closed_until.is_some_and(|until| Instant::now() < until) {
-                continue;
-            }
-            // The settings in force decide. A receiver that was removed since is called under the settings of its job.
-            let in_force = (rules.routes.receiver(id).is_some() || rules.routes.is_uncallable(id)).then_some(rules);
-            for job in &mut lane.waiting {
-                job.rules = Rc::clone(in_force.unwrap_or(&job.rules));
-            }
-            let own = lane.waiting.front().map(|job| Rc::clone(&job.rules));
-            let Some(own) = own.filter(|own| own.routes.receiver(id).is_some()) else {
-                self.waiting -= lane.waiting.len();
-                let gone = lane.waiting.drain(..);
-                happened.extend(gone.map(|job| {
-                    let uncallable = job.rules.routes.is_uncallable(id);
-                    let outcome = if uncallable { Outcome::Refused } else { Outcome::NotConfigured };
-                    Happened { job, what: What::NotCalled(outcome) }
-                }));
-                continue;
-            };
-            let concurrency = own.routes.receiver(id).map_or(0, |it| usize::try_from(it.concurrency).unwrap_or(0));
-            let count = lane.waiting.len().min(concurrency.saturating_sub(lane.running)).min(left);
-            if count > 0 {
-                left -= count;
-                wanted.push((id.clone(), own, count));
-            }
-        }
+        let wanted = self.wanted(config, rules, &mut happened);
         let now = clock::now();
-        let (mut asked, mut longest_calls) = (Vec::new(), Vec::new());
-        for (id, rules, count) in &wanted {
-            let Some(receiver) = rules.routes.receiver(id) else { continue };
-            let longest = Duration::from_millis(receiver.deadline_ms);
-            // A little longer than the call: if the slot came back early, one call too many could run.
-            let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(500);
-            let back = self.lanes.get_mut(id).map(|lane| std::mem::take(&mut lane.back)).unwrap_or_default();
-            asked.push(CallRequest { receiver, count: *count, longest_ms, back });
-            longest_calls.push(longest);
-        }
-        let limits = rules.routes.breaker;
-        let admitted = receivers::admit(&config.redis, holder, &limits, &asked, now).await?;
-        for ((CallRequest { receiver, .. }, longest), admitted) in asked.into_iter().zip(longest_calls).zip(admitted) {
-            let Some(lane) = self.lanes.get_mut(&receiver.id) else { continue };
+        let asked: Vec<CallRequest<'_>> = wanted
+            .iter()
+            .map(|(id, Target { concurrency, per_minute, longest }, count)| CallRequest {
+                receiver: id.receiver(),
+                count: *count,
+                concurrency: *concurrency,
+                per_minute: *per_minute,
+                // A little longer than the call: if the slot came back early, one call too many could run.
+                longest_ms: u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_add(500),
+                back: self.lanes.get_mut(id).map(|lane| std::mem::take(&mut lane.back)).unwrap_or_default(),
+            })
+            .collect();
+        let admitted = receivers::admit(&config.redis, holder, &rules.routes.breaker, &asked, now).await?;
+        for ((id, Target { longest, .. }, _), admitted) in wanted.iter().zip(admitted) {
+            let Some(lane) = self.lanes.get_mut(id) else { continue };
             let before = lane.waiting.len();
             for place in &admitted.places {
-                let Some(job) = lane.waiting.pop_front() else { break };
+                let Some(task) = lane.waiting.pop_front() else { break };
                 lane.running += 1;
-                placed.push(Placed { job, place: place.clone(), longest });
+                placed.push(Placed { task, place: place.clone(), longest: *longest });
             }
             happened.extend(lane.closed(admitted, now));
             self.waiting -= before - lane.waiting.len();
         }
         Ok((placed, happened))
     }
+
+    /// How many slots each lane wants. Work whose receiver is gone has its result at once.
+    fn wanted(
+        &mut self,
+        config: &Config,
+        rules: &Rc<Rules>,
+        happened: &mut Vec<Happened>,
+    ) -> Vec<(LaneId, Target, usize)> {
+        let running = |alerts: bool| -> usize {
+            self.lanes.iter().filter(|(id, _)| id.is_for_alerts() == alerts).map(|(_, lane)| lane.running).sum()
+        };
+        let mut alerts = config.concurrency.saturating_sub(running(true));
+        let mut notifications = NOTIFICATION_CALLS.saturating_sub(running(false));
+        let mut wanted = Vec::new();
+        for (id, lane) in &mut self.lanes {
+            let left = if id.is_for_alerts() { &mut alerts } else { &mut notifications };
+            if lane.waiting.is_empty() || *left == 0 || lane.closed_until.is_some_and(|until| Instant::now() < until) {
+                continue;
+            }
+            let Some(target) = lane.target(id, config, rules) else {
+                self.waiting -= lane.waiting.len();
+                happened.extend(lane.waiting.drain(..).map(gone));
+                continue;
+            };
+            let concurrency = usize::try_from(target.concurrency).unwrap_or(0);
+            let count = lane.waiting.len().min(concurrency.saturating_sub(lane.running)).min(*left);
+            if count > 0 {
+                *left -= count;
+                wanted.push((id.clone(), target, count));
+            }
+        }
+        wanted
+    }
 }
 
 impl Lane {
-    /// Adds a job. Critical jobs come first; jobs of equal urgency alternate between senders, so that a sender with
-    /// many jobs does not delay a sender with one.
-    fn insert(&mut self, job: Job) {
-        let class = |job: &Job| job.severity() != Severity::Critical;
-        let flow = job.case.alert.flow();
-        let alike = self.waiting.iter().filter(|it| class(it) == class(&job));
-        let round = alike.filter(|it| it.case.alert.flow() == flow).count();
+    /// Adds a task. Critical ones come first; tasks of equal urgency alternate between senders, so that a sender with
+    /// many does not delay a sender with one.
+    fn insert(&mut self, task: Task) {
+        let (critical, flow) = (task.is_critical(), task.flow());
+        let alike = self.waiting.iter().filter(|it| it.is_critical() == critical);
+        let round = alike.filter(|it| it.flow() == flow).count();
         let mut rounds: BTreeMap<String, usize> = BTreeMap::new();
         let place = self.waiting.iter().position(|it| {
-            if class(it) != class(&job) {
-                return class(it);
+            if it.is_critical() != critical {
+                return critical;
             }
-            let before = rounds.entry(it.case.alert.flow()).or_default();
+            let before = rounds.entry(it.flow()).or_default();
             *before += 1;
             *before > round + 1
         });
-        self.waiting.insert(place.unwrap_or(self.waiting.len()), job);
+        self.waiting.insert(place.unwrap_or(self.waiting.len()), task);
+    }
+
+    /// The limits of the receiver, under the settings in force. A receiver of alerts that was removed since is called
+    /// under the settings of its work. None: it is in neither.
+    fn target(&mut self, id: &LaneId, config: &Config, rules: &Rc<Rules>) -> Option<Target> {
+        let known = match id {
+            LaneId::Receiver(id) => rules.routes.receiver(id).is_some() || rules.routes.is_uncallable(id),
+            LaneId::Analyses(_) => true,
+        };
+        if known {
+            self.waiting.iter_mut().for_each(|task| *task.rules() = Rc::clone(rules));
+        }
+        match id {
+            LaneId::Receiver(id) => {
+                let receiver = self.waiting.front_mut()?.rules().routes.receiver(id)?;
+                let longest = Duration::from_millis(receiver.deadline_ms);
+                Some(Target { concurrency: receiver.concurrency, per_minute: receiver.per_minute, longest })
+            }
+            LaneId::Analyses(id) => config.webhooks.has(id).then_some(Target {
+                concurrency: ADDRESS_CALLS,
+                per_minute: None,
+                longest: config.deadline,
+            }),
+        }
     }
 
     fn new() -> Self {
@@ -223,7 +290,7 @@ impl Lane {
         (self.since.elapsed() / self.ended.saturating_add(1)).saturating_mul(half).clamp(least, most)
     }
 
-    /// Decides about the jobs that got no slot.
+    /// Decides about the tasks that got no slot.
     fn closed(&mut self, admitted: Admitted, now: Timestamp) -> Vec<Happened> {
         self.gauge = admitted.gauge;
         let wait = |until: i64| Duration::from_millis(u64::try_from(until - now.millis()).unwrap_or(0));
@@ -237,7 +304,7 @@ impl Lane {
             }
             Some(Closed::Disabled) => {
                 let gone = self.waiting.drain(..);
-                gone.map(|job| Happened { job, what: What::NotCalled(Outcome::Disabled) }).collect()
+                gone.map(|task| Happened { task, what: What::NotCalled(Outcome::Disabled) }).collect()
             }
             Some(Closed::Rate(until)) => {
                 if wait(until) <= LONGEST_WAIT {
@@ -247,25 +314,32 @@ impl Lane {
                 self.hold(|_| true, until, Hold::Rate)
             }
             Some(Closed::Breaker(until)) => {
-                // One trial call decides for the jobs behind it. Meanwhile critical jobs go to the next receiver.
+                // One trial call decides for the work behind it. Meanwhile critical alerts go to the next receiver.
                 if wait(until) <= LONGEST_WAIT {
                     self.closed_until = Some(Instant::now() + wait(until));
-                    return self.hold(|job| job.severity() == Severity::Critical, until, Hold::Breaker);
+                    return self.hold(Task::is_critical, until, Hold::Breaker);
                 }
                 self.hold(|_| true, until, Hold::Breaker)
             }
         }
     }
 
-    fn hold(&mut self, which: impl Fn(&Job) -> bool, until: i64, why: Hold) -> Vec<Happened> {
-        let (held, left): (Vec<Job>, Vec<Job>) = self.waiting.drain(..).partition(which);
+    fn hold(&mut self, which: impl Fn(&Task) -> bool, until: i64, why: Hold) -> Vec<Happened> {
+        let (held, left): (Vec<Task>, Vec<Task>) = self.waiting.drain(..).partition(which);
         self.waiting.extend(left);
         let until = Timestamp::from_millis(until);
-        held.into_iter().map(|job| Happened { job, what: What::Held { until, why } }).collect()
+        held.into_iter().map(|task| Happened { task, what: What::Held { until, why } }).collect()
     }
 }
 
-fn put_back(job: Job, pause: Duration) -> Happened {
+fn put_back(task: Task, pause: Duration) -> Happened {
     let until = clock::now().plus_ms((pause.as_millis() as f64 * clock::chance()) as u64);
-    Happened { job, what: What::Held { until, why: Hold::Concurrency } }
+    Happened { task, what: What::Held { until, why: Hold::Concurrency } }
+}
+
+/// The result of a task whose receiver is not in the settings.
+fn gone(mut task: Task) -> Happened {
+    let uncallable = matches!(task.lane(), LaneId::Receiver(id) if task.rules().routes.is_uncallable(&id));
+    let outcome = if uncallable { Outcome::Refused } else { Outcome::NotConfigured };
+    Happened { task, what: What::NotCalled(outcome) }
 }

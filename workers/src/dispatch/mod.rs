@@ -1,5 +1,5 @@
 //! Dispatch: delivers each alert to all its receivers, with retries, until it is delivered, acknowledged, or visibly
-//! given up.
+//! given up. Notifies the requesters of analyses in the same way (`notification.rs`).
 //!
 //! Guarantee: at least once, always under the same `webhook-id`. An alert is delivered, or visibly waits with the time
 //! of its next attempt, or is a dead letter with its reason; nothing is dropped silently. Each message is sent under
@@ -20,6 +20,7 @@ mod erased;
 mod intake;
 mod job;
 mod lanes;
+mod notification;
 mod settle;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -41,7 +42,7 @@ use state::queue::{self, Claim};
 use config::{Config, LONGEST_WAIT, Rules};
 pub use config::{Defaults, routes_in_force};
 use intake::{Cases, Entries};
-use job::{Happened, Job};
+use job::{Happened, Job, Task};
 use lanes::Lanes;
 
 /// How long a drain runs before it waits for a quiet moment to leave.
@@ -228,7 +229,9 @@ impl Worker {
         let called: BTreeSet<&str> = jobs.iter().map(|job| job.case.alert.alert_id.as_str()).collect();
         erased::after(config, store, all.iter().filter(|alert| !called.contains(alert.alert_id.as_str()))).await?;
 
-        let held: BTreeSet<String> = jobs.iter().filter_map(Job::entry).map(str::to_owned).collect();
+        let notifications = entries.notifications;
+        let entries = jobs.iter().filter_map(Job::entry).chain(notifications.iter().map(|it| it.entry.as_str()));
+        let held: BTreeSet<String> = entries.map(str::to_owned).collect();
         for id in ids.iter().filter(|id| !held.contains(*id)) {
             self.claimed.remove(id);
         }
@@ -237,29 +240,48 @@ impl Worker {
             jobs.iter().filter(|job| job.entry().is_none()).map(|job| job.case.alert.alert_id.as_str()).collect();
         self.total += count.saturating_sub(own + held.len() + raised.len());
         let (calls, mut happened) = intake::sort(jobs, clock::now());
-        for job in calls {
-            happened.extend(self.lanes.push(job));
+        for task in calls {
+            happened.extend(self.lanes.push(task));
         }
         self.settle(happened).await?;
+        self.notify(notifications, &rules).await?;
         Ok(count)
+    }
+
+    /// Queues notifications in the lanes, once the calls of alerts that can begin have begun.
+    async fn notify(&mut self, claimed: Vec<notification::Claimed>, rules: &Rc<Rules>) -> Result<(), Error> {
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let held = self.call().await?;
+        self.unwritten.extend(held);
+        let take = notification::take(&self.config, &self.store, rules, claimed);
+        let (tasks, refused) = beside(&mut self.calls, &mut self.ended, take).await?;
+        self.unwritten.extend(refused);
+        for task in tasks {
+            self.unwritten.extend(self.lanes.push(task));
+        }
+        Ok(())
     }
 
     /// Begins calls as far as their receivers have slots. Returns the results of jobs that are not called.
     async fn call(&mut self) -> Result<Vec<Happened>, Error> {
-        let room = self.config.concurrency.saturating_sub(self.calls.len());
-        let Some(rules) = self.rules.clone().filter(|_| self.lanes.waiting() > 0 && room > 0) else {
+        let Some(rules) = self.rules.clone().filter(|_| self.lanes.waiting() > 0) else {
             return Ok(Vec::new());
         };
-        let (placed, happened) = self.lanes.places(&self.config, &self.holder, &rules, room).await?;
-        for placed in placed {
+        let (placed, happened) = self.lanes.places(&self.config, &self.holder, &rules).await?;
+        for mut placed in placed {
+            if let Task::Notification(job) = &mut placed.task {
+                beside(&mut self.calls, &mut self.ended, job.load(&self.store)).await?;
+            }
             self.calls.push(call::attempt(Rc::clone(&self.config), placed).boxed_local());
         }
         Ok(happened)
     }
 
     async fn settle(&mut self, happened: Vec<Happened>) -> Result<(), Error> {
-        let ids: Vec<String> = happened.iter().filter_map(|it| it.job.entry()).map(str::to_owned).collect();
-        let settle = settle::settle(&self.config, &self.store, &mut self.lanes, happened);
+        let ids: Vec<String> = happened.iter().filter_map(|it| it.task.entry()).map(str::to_owned).collect();
+        let settle = settle::settle(&self.config, &self.store, &self.holder, &mut self.lanes, happened);
         self.total += beside(&mut self.calls, &mut self.ended, settle).await?;
         for id in ids {
             self.claimed.remove(&id);

@@ -7,12 +7,14 @@ use state::alerts::change::{self, Change};
 use state::alerts::receivers;
 use state::alerts::{self, Happening, Loaded, Stepped};
 use state::names;
+use state::queue::holder::Holder;
 use state::wire::entry::{Due, Work};
 
 use crate::dispatch::config::Config;
 use crate::dispatch::erased;
-use crate::dispatch::job::{Happened, Job, What};
+use crate::dispatch::job::{Happened, Job, Task, What};
 use crate::dispatch::lanes::Lanes;
+use crate::dispatch::notification;
 
 /// A step to be written.
 struct Pending {
@@ -26,6 +28,7 @@ struct Pending {
 pub(crate) async fn settle(
     config: &Config,
     store: &Store,
+    holder: &Holder,
     lanes: &mut Lanes,
     happened: Vec<Happened>,
 ) -> Result<usize, Error> {
@@ -34,9 +37,18 @@ pub(crate) async fn settle(
     }
     let (now, count) = (clock::now(), happened.len());
     let (mut others, mut batch, mut pending) = (Vec::new(), Batch::default(), Vec::new());
-    for Happened { mut job, what } in happened {
+    let mut notifications = Vec::new();
+    for Happened { mut task, what } in happened {
         let mut always = Change::default();
-        ended(&job, &what, lanes, now, &mut always);
+        ended(&mut task, &what, lanes, now, &mut always);
+        let mut job = match task {
+            Task::Alert(job) => job,
+            Task::Notification(job) => {
+                others.push(always);
+                notifications.push((job, what));
+                continue;
+            }
+        };
         let before = job.case.found.borrow().clone();
         let plan = alerts::plan_of(&job.rules.routes, &job.case.alert);
         let step = job.event(&what).ok_or(Ignored::Stale).and_then(|event| before.state.step(&plan, &event, now));
@@ -52,6 +64,7 @@ pub(crate) async fn settle(
         }
         others.push(always);
     }
+    let notified = notification::record(config, holder, notifications, &mut batch).await?;
     let mut steps = Vec::with_capacity(pending.len());
     for Pending { job, before, step, .. } in &pending {
         let mut change = Change::default();
@@ -59,6 +72,7 @@ pub(crate) async fn settle(
         steps.push(Stepped { alert: &job.case.alert, found: before, step, change });
     }
     let written = alerts::write(&config.redis, others, steps, batch, now).await?;
+    notification::finish(config, holder, notified).await?;
     for (Pending { job, what, .. }, written) in pending.iter().zip(written) {
         if written {
             job.case.found.borrow_mut().written();
@@ -71,13 +85,12 @@ pub(crate) async fn settle(
 }
 
 /// The part of a call's change that does not depend on the alert.
-fn ended(job: &Job, what: &What, lanes: &mut Lanes, now: domain::Timestamp, change: &mut Change) {
+fn ended(task: &mut Task, what: &What, lanes: &mut Lanes, now: domain::Timestamp, change: &mut Change) {
     let What::Called { outcome, attempt, place } = what else { return };
-    let (routes, receiver) = (&job.rules.routes, job.receiver());
-    let gauge = lanes.written(receiver, place);
-    receivers::ended(change, receiver, place, gauge, &routes.breaker, outcome.healthy(), now);
-    let channel = routes.receiver(receiver).map_or("unknown", |it| it.channel.as_str());
-    alerts::attempted(change, channel, &attempt.outcome);
+    let (lane, limits) = (task.lane(), task.rules().routes.breaker);
+    let gauge = lanes.written(&lane, place);
+    receivers::ended(change, lane.receiver(), place, gauge, &limits, outcome.healthy(), now);
+    alerts::attempted(change, task.channel(), &attempt.outcome);
 }
 
 /// Adds the attempt to the stored ones.
