@@ -62,6 +62,21 @@ pub(crate) fn figure(x: f64) -> String {
     Rounding { digits: 3, mode: Mode::HalfAwayFromZero }.apply(x).to_string()
 }
 
+/// Whether the last digit is the check digit of the others (Luhn, ISO/IEC 7812-1, annex B), as in LOINC codes and bank
+/// cards.
+pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
+    let sum: u32 = digits
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit.wrapping_sub(b'0'));
+            let weighed = if place % 2 == 1 { digit * 2 } else { digit };
+            if weighed > 9 { weighed - 9 } else { weighed }
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,8 +25,6 @@ use crate::reading::{Object, Path, SKEW_MS};
 use crate::time::Timestamp;
 pub(crate) use adverse_event::{CRITERIA, OUTCOMES};
 
-pub(crate) use units::luhn;
-
 /// The largest data of a generic report, bytes of JSON.
 const LARGEST_GENERIC: usize = 32 * 1024;
 /// The most entries of a list.

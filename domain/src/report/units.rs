@@ -151,24 +151,9 @@ pub(crate) fn is_code(text: &str) -> bool {
         && check.len() == 1
         && number.bytes().chain(check.bytes()).all(|b| b.is_ascii_digit())
     {
-        return luhn(text.bytes().filter(u8::is_ascii_digit));
+        return crate::number::luhn(text.bytes().filter(u8::is_ascii_digit));
     }
     crate::ids::is_name(text)
-}
-
-/// Whether the last digit is the check digit of the others (Luhn, ISO/IEC 7812-1, annex B), as in LOINC codes and bank
-/// cards.
-pub(crate) fn luhn(digits: impl DoubleEndedIterator<Item = u8>) -> bool {
-    let sum: u32 = digits
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| {
-            let digit = u32::from(digit.wrapping_sub(b'0'));
-            let weighed = if place % 2 == 1 { digit * 2 } else { digit };
-            if weighed > 9 { weighed - 9 } else { weighed }
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }
 
 /// Whether a text has the form of a UCUM code: printable ASCII without spaces, brackets in pairs.

@@ -2,7 +2,7 @@
 //! digits. What a number of another kind often satisfies too is found only where it is called by its name.
 
 use super::numbers::{Gap, Window, is_day, two, value};
-use crate::report::luhn;
+use crate::number::luhn;
 
 /// Whether the digits of a window are such a number.
 pub(super) fn is_national(window: &Window<'_>) -> bool {

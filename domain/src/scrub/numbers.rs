@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::national::is_national;
 use super::{Class, Span};
-use crate::report::luhn;
+use crate::number::luhn;
 
 /// The fewest digits of a number.
 pub(super) const FEWEST_DIGITS: usize = 8;
