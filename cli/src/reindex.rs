@@ -131,7 +131,7 @@ async fn linked(redis: &Redis, counts: &mut Counts) -> Result<()> {
         for (key, value) in &page {
             let subject = key.strip_prefix("subject/").and_then(|rest| rest.strip_suffix("/links"));
             match (subject, serde_json::from_slice::<Links>(value)) {
-                (Some(subject), Ok(own)) if !own.links.is_empty() => drop(linked.insert(subject.to_owned())),
+                (Some(subject), Ok(own)) if !own.links.is_empty() => drop(linked.insert(subject.into())),
                 (Some(_), Err(_)) => counts.unreadable += 1,
                 _ => {}
             }

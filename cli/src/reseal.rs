@@ -112,7 +112,7 @@ mod tests {
 
     fn record(key: &IdentityKey, number: u32) -> String {
         let subject = format!("{number:032x}");
-        let sealed = key.seal("A", &subject, "patient").unwrap();
+        let sealed = key.seal(&"A".into(), &subject.as_str().into(), "patient").unwrap();
         format!(r#"{{"subject":"{subject}","studyId":"A","siteId":"1","sealed":"{sealed}"}}"#)
     }
 

@@ -5,6 +5,7 @@
 //!
 //! A patient's identifier exists only in [`Envelope::patient_id`], and `Debug` does not print it.
 
+use crate::ids::{SiteId, StudyId, SubmissionId, is_identifier, is_name, is_submission_id};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,7 +13,6 @@ use core::fmt;
 use serde_json::{Map, Value};
 
 use crate::finding::{Code, Finding};
-use crate::ids::{is_identifier, is_name, is_submission_id};
 use crate::reading::pointer;
 use crate::scrub::{Class, Own, Removed, scrub};
 use crate::time::Timestamp;
@@ -66,9 +66,9 @@ pub struct Envelope {
     /// The client's own id of the document (`responseId`, `reportId`).
     pub client_id: Option<String>,
     /// The study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// The site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The patient's id at the site. It never leaves the door.
     pub patient_id: String,
     /// The time when the patient or the site wrote it.
@@ -85,7 +85,7 @@ pub struct Envelope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amends {
     /// Its id, as Vigil gave it.
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// The reason: a word of the study's own list, no free text. Identities are taken out of it.
     pub reason: Option<String>,
 }
@@ -180,7 +180,16 @@ impl Shape {
                 if faults.is_empty() =>
             {
                 let amends = amends.map(|amends| amends.without(&patient_id));
-                Ok(Envelope { client_id, study_id, site_id, patient_id, authored_at, kind, amends, content })
+                Ok(Envelope {
+                    client_id,
+                    study_id: study_id.into(),
+                    site_id: site_id.into(),
+                    patient_id,
+                    authored_at,
+                    kind,
+                    amends,
+                    content,
+                })
             }
             _ => Err(faults),
         }
@@ -270,7 +279,7 @@ fn amends(value: Value, faults: &mut Vec<Finding>) -> Option<Amends> {
     for unknown in members.keys() {
         fault(unknown, Code::Unknown, "is not a member of this document");
     }
-    Some(Amends { submission_id: submission_id?, reason })
+    Some(Amends { submission_id: submission_id?.into(), reason })
 }
 
 fn timestamp(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<Timestamp> {

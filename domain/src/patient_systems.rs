@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::Finding;
 use crate::finding::Code;
-use crate::ids::is_name;
+use crate::ids::{SiteId, StudyId, is_name};
 use crate::reading::{At, Faults};
 
 /// The longest system, bytes.
@@ -67,9 +67,9 @@ impl PatientSystems {
     }
 
     /// Whether a system, in the form that [`system`] gives, assigns a site's own patient ids.
-    pub fn is_own(&self, study: &str, site: &str, system: &str) -> bool {
-        let sites = self.studies.get(study);
-        let own = sites.and_then(|sites| sites.get(site).or_else(|| sites.get(ANY)));
+    pub fn is_own(&self, study: &StudyId, site: &SiteId, system: &str) -> bool {
+        let sites = self.studies.get(study.as_str());
+        let own = sites.and_then(|sites| sites.get(site.as_str()).or_else(|| sites.get(ANY)));
         own.is_some_and(|own| own.contains(system))
     }
 }
@@ -172,7 +172,7 @@ mod tests {
             ("A", "3", "urn:oid:1", false),
             ("B", "1", "urn:oid:1", false),
         ] {
-            assert_eq!(systems.is_own(study, site, system), own, "{study} {site} {system}");
+            assert_eq!(systems.is_own(&study.into(), &site.into(), system), own, "{study} {site} {system}");
         }
     }
 

@@ -25,6 +25,7 @@ pub mod webhook;
 use change::Change;
 use domain::alert::routes::{Facts, Plan, Routes};
 use domain::alert::state::{Event, Ignored, State, Step};
+use domain::ids::AlertId;
 use domain::{Severity, Timestamp};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -48,9 +49,9 @@ const TRIES: usize = 20;
 /// The facts of an alert for routes and silences. An unknown severity counts as critical.
 pub fn facts_of(alert: &Alert) -> Facts<'_> {
     Facts {
-        study: &alert.study_id,
-        site: &alert.site_id,
-        subject: &alert.subject,
+        study: alert.study_id.as_str(),
+        site: alert.site_id.as_str(),
+        subject: alert.subject.as_str(),
         instrument: &alert.instrument,
         rule: &alert.rule,
         severity: Severity::parse(&alert.severity).unwrap_or(Severity::Critical),
@@ -109,7 +110,7 @@ impl Loaded {
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn find(redis: &Redis, store: &Store, ids: &[&str]) -> Result<Vec<Option<Loaded>>, Error> {
+pub async fn find(redis: &Redis, store: &Store, ids: &[&AlertId]) -> Result<Vec<Option<Loaded>>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -125,7 +126,7 @@ pub async fn find(redis: &Redis, store: &Store, ids: &[&str]) -> Result<Vec<Opti
 }
 
 /// Reads a state from its value in Redis, or from the store if there is no value.
-async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Result<Option<Loaded>, Error> {
+async fn in_redis_or_stored(store: &Store, id: &AlertId, value: &RedisResult) -> Result<Option<Loaded>, Error> {
     let unreadable = || Error::new("alerts", Kind::Unavailable, "a state cannot be read");
     if let RedisResult::Nil = value {
         let Some(value) = store.get::<Value>(&names::stored_alert_state(id)).await? else { return Ok(None) };
@@ -140,7 +141,7 @@ async fn in_redis_or_stored(store: &Store, id: &str, value: &RedisResult) -> Res
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn load(redis: &Redis, store: &Store, id: &str) -> Result<Option<Loaded>, Error> {
+pub async fn load(redis: &Redis, store: &Store, id: &AlertId) -> Result<Option<Loaded>, Error> {
     Ok(find(redis, store, &[id]).await?.pop().flatten())
 }
 

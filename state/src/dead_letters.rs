@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::ids::{AlertId, SiteId, StudyId, SubmissionId};
 use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
@@ -35,15 +36,15 @@ pub struct Letter {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     /// The submission.
-    pub submission: Option<String>,
+    pub submission: Option<SubmissionId>,
     /// The alert.
-    pub alert: Option<String>,
+    pub alert: Option<AlertId>,
     /// The analysis.
     pub analysis: Option<String>,
     /// The receiver to which delivery was given up.
     pub receiver: Option<String>,
     /// Its study and site, if the dead letter itself names them.
-    pub place: Option<(String, String)>,
+    pub place: Option<(StudyId, SiteId)>,
 }
 
 impl Letter {
@@ -76,7 +77,12 @@ impl Letter {
             Some(DispatchEntry::Notification(notification)) => {
                 let receiver = Some(notification.receiver());
                 let Notification { analysis_id, study_id, site_id, .. } = notification;
-                About { analysis: Some(analysis_id), receiver, place: Some((study_id, site_id)), ..About::default() }
+                About {
+                    analysis: Some(analysis_id),
+                    receiver,
+                    place: Some((study_id.into(), site_id.into())),
+                    ..About::default()
+                }
             }
             Some(DispatchEntry::Due(Due { submission_id, alert_id, .. })) => {
                 About { submission: Some(submission_id), alert: Some(alert_id), ..About::default() }
@@ -232,10 +238,10 @@ mod tests {
         assert_eq!((entry.given_up(), entry.at()), (None, Some(Timestamp::from_millis(1_772_352_000_000))));
         let of = |payload: &str| letter(Queue::Dispatch, payload);
         let dead = of(r#"{"given-up":{"alertId":"a","submissionId":"s","receiver":"r"}}"#);
-        assert_eq!((dead.about().alert.as_deref(), dead.about().receiver.as_deref()), (Some("a"), Some("r")));
+        assert_eq!((dead.about().alert, dead.about().receiver.as_deref()), (Some("a".into()), Some("r")));
         assert_eq!(dead.given_up().and_then(|dead| dead.receiver), Some("r".into()));
         let due = of(r#"{"due":{"alertId":"a","submissionId":"s","work":{"do":"look"}}}"#);
-        assert_eq!((due.about().alert.as_deref(), due.given_up()), (Some("a"), None));
+        assert_eq!((due.about().alert, due.given_up()), (Some("a".into()), None));
         let notification = of(
             r#"{"notification":{"analysisId":"n","webhook":"https://h.example/SECRET","studyId":"A","siteId":"1","key":"k","trace":"t"}}"#,
         );

@@ -11,8 +11,9 @@
 //! Not for: copies elsewhere. It cannot reach data sent to a receiver, in a backup, or in Redis' append-only file until
 //! that is rewritten.
 
+use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::iter;
 
 use domain::alert::admission::repeat_key;
 use domain::reading::{Json, Limits, Object};
@@ -83,16 +84,21 @@ pub fn texts<const N: usize>(body: &[u8], names: [&'static str; N]) -> Result<[S
 ///
 /// # Errors
 /// [`Kind::Refused`] when it cannot be written as JSON.
-pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at: &str) -> Result<String, Error> {
+pub fn tombstone(
+    submission_id: &SubmissionId,
+    study_id: &StudyId,
+    site_id: &SiteId,
+    received_at: &str,
+) -> Result<String, Error> {
     let own = str::to_owned;
     kv::json(&Record::<&str> {
         state: State::Erased,
         reason: None,
         submission: Submission {
-            submission_id: own(submission_id),
-            study_id: own(study_id),
-            site_id: own(site_id),
-            subject: String::new(),
+            submission_id: submission_id.clone(),
+            study_id: study_id.clone(),
+            site_id: site_id.clone(),
+            subject: Pseudonym::default(),
             kind: String::new(),
             instrument: None,
             instrument_version: None,
@@ -121,12 +127,14 @@ pub fn tombstone(submission_id: &str, study_id: &str, site_id: &str, received_at
 /// [`Kind::Unavailable`]; calling it again is safe.
 pub async fn erase(
     redis: &Redis,
-    submission_id: &str,
+    submission_id: &SubmissionId,
     record: &IdempotencyRecord<&str>,
     erasure: &Erasure,
 ) -> Result<Erasure, Error> {
     let (once, erasure) = (names::once(submission_id), kv::json(erasure)?);
-    EraseScript { once, erased: names::ERASED, submission_id, erasure, record: record.line() }.run(redis).await
+    EraseScript { once, erased: names::ERASED, submission_id: submission_id.as_str(), erasure, record: record.line() }
+        .run(redis)
+        .await
 }
 
 script! {
@@ -147,7 +155,7 @@ script! {
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasure>, Error> {
+pub async fn find(redis: &Redis, ids: &[&SubmissionId]) -> Result<BTreeMap<SubmissionId, Erasure>, Error> {
     let mut found = BTreeMap::new();
     for (id, value) in ids.iter().zip(ask(redis, ids).await?) {
         if !matches!(value, RedisResult::Nil) {
@@ -162,16 +170,16 @@ pub async fn find(redis: &Redis, ids: &[&str]) -> Result<BTreeMap<String, Erasur
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn known(redis: &Redis, ids: &[&str]) -> Result<Vec<bool>, Error> {
+pub async fn known(redis: &Redis, ids: &[&SubmissionId]) -> Result<Vec<bool>, Error> {
     let reply = ask(redis, ids).await?;
     Ok(reply.iter().map(|value| !matches!(value, RedisResult::Nil)).collect())
 }
 
-async fn ask(redis: &Redis, ids: &[&str]) -> Result<Vec<RedisResult>, Error> {
+async fn ask(redis: &Redis, ids: &[&SubmissionId]) -> Result<Vec<RedisResult>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let arguments = [names::ERASED].iter().chain(ids).map(|argument| text(*argument)).collect();
+    let arguments = iter::once(names::ERASED).chain(ids.iter().map(|id| id.as_str())).map(text).collect();
     let reply = redis.command("HMGET", arguments).await?;
     if reply.len() == ids.len() { Ok(reply) } else { Err(unexpected("HMGET")) }
 }
@@ -226,7 +234,11 @@ pub async fn bury(
 ///
 /// # Errors
 /// [`Kind::Unavailable`]; doing it again is safe.
-pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts: Vec<String>) -> Result<(), Error> {
+pub async fn clear(
+    redis: &Redis,
+    erased: &BTreeMap<SubmissionId, Erasure>,
+    mut alerts: Vec<AlertId>,
+) -> Result<(), Error> {
     if erased.is_empty() {
         return Ok(());
     }
@@ -241,7 +253,7 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
         if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
             batch.put(names::audit(&entity, head.n), &head)?;
         }
-        log::info("submission-dropped").submission(id).outcome("erased").write();
+        log::info("submission-dropped").submission(id.as_str()).outcome("erased").write();
     }
     remove_alerts(redis, &store, alerts).await?;
     kv::remove_all(&erased.keys().flat_map(beside).collect::<Vec<_>>())?;
@@ -252,11 +264,11 @@ pub async fn clear(redis: &Redis, erased: &BTreeMap<String, Erasure>, mut alerts
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Raised {
-    alerts: Vec<String>,
+    alerts: Vec<AlertId>,
 }
 
 /// The keys of a submission's further records, except those of its alerts.
-pub fn beside(submission_id: impl Display + Copy) -> [String; 2] {
+pub fn beside(submission_id: &SubmissionId) -> [String; 2] {
     [names::rescored(submission_id), names::overdue(submission_id)]
 }
 
@@ -264,7 +276,7 @@ pub fn beside(submission_id: impl Display + Copy) -> [String; 2] {
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>, Error> {
+pub async fn alerts_of(store: &Store, submission_id: &SubmissionId) -> Result<Vec<AlertId>, Error> {
     let mut alerts = Vec::new();
     for key in [names::submission(submission_id), names::overdue(submission_id)] {
         alerts.extend(store.get::<Raised>(&key).await?.unwrap_or_default().alerts);
@@ -277,7 +289,7 @@ pub async fn alerts_of(store: &Store, submission_id: &str) -> Result<Vec<String>
 ///
 /// # Errors
 /// [`Kind::Unavailable`]; calling it again is safe.
-pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<String>) -> Result<(), Error> {
+pub async fn remove_alerts(redis: &Redis, store: &Store, ids: Vec<AlertId>) -> Result<(), Error> {
     let (mut keys, mut marks) = (Vec::new(), Vec::with_capacity(ids.len()));
     for id in &ids {
         let raised: Option<crate::wire::entry::Alert> = store.get(&names::alert(id)).await?;

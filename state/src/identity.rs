@@ -8,6 +8,7 @@
 //! same bytes and a rewritten record does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
 //! hash. Two sealings of one patient look alike, but that reveals no more than the pseudonym beside them.
 
+use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use std::borrow::Cow;
 
 use base64::Engine as _;
@@ -79,9 +80,9 @@ fn hyphenated(id: Uuid) -> String {
 #[derive(Clone, Copy)]
 pub struct Patient<'a> {
     /// The study.
-    pub study: &'a str,
+    pub study: &'a StudyId,
     /// The site.
-    pub site: &'a str,
+    pub site: &'a SiteId,
     /// The system that the id belongs to; none for the site's own ids.
     pub system: Option<&'a str>,
     /// The patient's id.
@@ -93,7 +94,7 @@ const WITHIN: char = '\0';
 
 impl<'a> Patient<'a> {
     fn parts(&self) -> [&'a str; 4] {
-        [self.study, self.site, self.system.unwrap_or_default(), self.id]
+        [self.study.as_str(), self.site.as_str(), self.system.unwrap_or_default(), self.id]
     }
 
     /// The id with its system as one text for sealing.
@@ -128,9 +129,9 @@ impl PseudonymKey {
     }
 
     /// The pseudonym of a patient: 32 hex digits, different at every site of every study.
-    pub fn pseudonym(&self, patient: &Patient<'_>) -> String {
+    pub fn pseudonym(&self, patient: &Patient<'_>) -> Pseudonym {
         let bytes = self.pseudonyms.hash("vigil pseudonym", &patient.parts());
-        hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
+        hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16])).into()
     }
 
     /// Replaces a DICOM unique identifier in a study; there the same one always gives the same replacement, and in
@@ -155,19 +156,19 @@ impl PseudonymKey {
     }
 
     /// The id of a submission under its site's `client_id`. `namespace` keeps reports and responses apart.
-    pub fn submission_id(&self, study: &str, site: &str, namespace: &str, client_id: &str) -> String {
-        uuid(self.marks.hash("vigil submission", &[study, site, namespace, client_id]))
+    pub fn submission_id(&self, study: &StudyId, site: &SiteId, namespace: &str, client_id: &str) -> SubmissionId {
+        uuid(self.marks.hash("vigil submission", &[study.as_str(), site.as_str(), namespace, client_id])).into()
     }
 }
 
 /// The id of a submission without a client's id.
-pub fn random_submission_id(random: u128) -> String {
-    hyphenated(uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid())
+pub fn random_submission_id(random: u128) -> SubmissionId {
+    hyphenated(uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid()).into()
 }
 
 /// The id of the alert that a rule raises on a submission. Scoring again gives the same id.
-pub fn alert_id(submission: &str, rule: &str) -> String {
-    uuid(Keyed::new(b"").hash("vigil alert", &[submission, rule]))
+pub fn alert_id(submission: &SubmissionId, rule: &str) -> AlertId {
+    uuid(Keyed::new(b"").hash("vigil alert", &[submission.as_str(), rule])).into()
 }
 
 /// Whether a text has the form of an id that Vigil gives.
@@ -219,15 +220,15 @@ impl IdentityKey {
     }
 
     /// The associated data, which binds a sealed identity to its study and pseudonym.
-    fn associated(study: &str, pseudonym: &str) -> Vec<u8> {
-        [study.as_bytes(), b"\0", pseudonym.as_bytes()].concat()
+    fn associated(study: &StudyId, pseudonym: &Pseudonym) -> Vec<u8> {
+        [study.as_str().as_bytes(), b"\0", pseudonym.as_str().as_bytes()].concat()
     }
 
     /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which the configuration
     /// has already ruled out.
-    pub fn seal(&self, study: &str, pseudonym: &str, patient: &str) -> Option<String> {
+    pub fn seal(&self, study: &StudyId, pseudonym: &Pseudonym, patient: &str) -> Option<String> {
         let cipher = self.cipher.as_ref()?;
-        let nonce = self.nonces.hash("vigil seal", &[study, pseudonym, patient]);
+        let nonce = self.nonces.hash("vigil seal", &[study.as_str(), pseudonym.as_str(), patient]);
         let nonce = nonce.first_chunk::<NONCE>()?;
         let mut sealed = Vec::with_capacity(1 + NONCE + patient.len() + TAG);
         sealed.push(SEAL);
@@ -241,7 +242,7 @@ impl IdentityKey {
     }
 
     /// Opens a sealed identity. None if it was not sealed with this key for this study and pseudonym.
-    pub fn open(&self, study: &str, pseudonym: &str, sealed: &str) -> Option<String> {
+    pub fn open(&self, study: &StudyId, pseudonym: &Pseudonym, sealed: &str) -> Option<String> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (&SEAL, rest) = sealed.split_first()? else { return None };
         let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
@@ -286,40 +287,48 @@ mod tests {
         PseudonymKey::new(vec![7; 32])
     }
 
-    const HERE: Patient<'_> = Patient { study: "A", site: "1", system: None, id: "7" };
+    /// Study, site, system and id of a patient.
+    type Named = (&'static str, &'static str, Option<&'static str>, &'static str);
 
+    const HERE: Named = ("A", "1", None, "7");
     /// Other patients than the one here. Each differs in one respect, or in the way in which the parts are joined.
-    fn others() -> [Patient<'static>; 8] {
-        let system = |system| Patient { system: Some(system), ..HERE };
-        [
-            Patient { study: "B", ..HERE },
-            Patient { site: "2", ..HERE },
-            Patient { id: "8", ..HERE },
-            system("urn:oid:1"),
-            system("urn:oid:2"),
-            Patient { study: "A1", site: "", ..HERE },
-            Patient { site: "17", id: "", ..HERE },
-            Patient { system: Some("7"), id: "", ..HERE },
-        ]
+    const OTHERS: [Named; 8] = [
+        ("B", "1", None, "7"),
+        ("A", "2", None, "7"),
+        ("A", "1", None, "8"),
+        ("A", "1", Some("urn:oid:1"), "7"),
+        ("A", "1", Some("urn:oid:2"), "7"),
+        ("A1", "", None, "7"),
+        ("A", "17", None, ""),
+        ("A", "1", Some("7"), ""),
+    ];
+
+    fn of<T>((study, site, system, id): Named, read: impl FnOnce(&Patient<'_>) -> T) -> T {
+        read(&Patient { study: &study.into(), site: &site.into(), system, id })
     }
 
     #[test]
     fn a_pseudonym_is_stable_and_differs_between_studies_sites_systems_patients_and_keys() {
         let key = pseudonyms();
-        let here = key.pseudonym(&HERE);
-        assert_eq!(here, key.pseudonym(&HERE));
+        let pseudonym = |named| of(named, |patient| key.pseudonym(patient));
+        let here = pseudonym(HERE);
+        assert_eq!(here, pseudonym(HERE));
         // Stored pseudonyms must be reproducible for as long as the key lives.
         assert_eq!(here, "d93a72750d917d7da4e44a1f279d74d5");
-        assert!(is_pseudonym(&here) && !is_pseudonym(&here.to_uppercase()) && !is_pseudonym(&here[1..]));
-        let all: std::collections::BTreeSet<String> = others().iter().map(|other| key.pseudonym(other)).collect();
-        assert!(all.len() == others().len() && !all.contains(&here));
-        assert_ne!(here, PseudonymKey::new(vec![8; 32]).pseudonym(&HERE));
+        assert!(
+            is_pseudonym(here.as_str())
+                && !is_pseudonym(&here.as_str().to_uppercase())
+                && !is_pseudonym(&here.as_str()[1..])
+        );
+        let all: std::collections::BTreeSet<Pseudonym> = OTHERS.into_iter().map(pseudonym).collect();
+        assert!(all.len() == OTHERS.len() && !all.contains(&here));
+        assert_ne!(here, of(HERE, |patient| PseudonymKey::new(vec![8; 32]).pseudonym(patient)));
     }
 
     #[test]
     fn a_name_that_is_sealed_tells_its_system() {
         for system in [None, Some("urn:oid:1")] {
-            let name = Patient { system, ..HERE }.name().into_owned();
+            let name = of((HERE.0, HERE.1, system, HERE.3), |patient| patient.name().into_owned());
             assert_eq!(system_and_id(&name), (system, "7"));
         }
     }
@@ -327,9 +336,10 @@ mod tests {
     #[test]
     fn a_date_shift_is_the_subjects_own_and_a_hash_needs_the_key() {
         let (key, other) = (pseudonyms(), PseudonymKey::new(vec![8; 32]));
-        let here = key.date_shift(&HERE);
-        assert_eq!(here, key.date_shift(&HERE));
-        assert!(others().iter().all(|other| key.date_shift(other) != here) && other.date_shift(&HERE) != here);
+        let shift = |key: &PseudonymKey, named| of(named, |patient| key.date_shift(patient));
+        let here = shift(&key, HERE);
+        assert_eq!(here, shift(&key, HERE));
+        assert!(OTHERS.iter().all(|other| shift(&key, *other) != here) && shift(&other, HERE) != here);
         assert_eq!((key.content_hash("x").len(), key.content_hash("x")), (32, pseudonyms().content_hash("x")));
         assert!(key.content_hash("x") != key.content_hash("y") && key.content_hash("x") != other.content_hash("x"));
     }
@@ -337,14 +347,14 @@ mod tests {
     #[test]
     fn a_sealed_identity_opens_only_in_its_place() {
         let key = IdentityKey::new(vec![9; 32]);
-        let sealed = key.seal("A", "p", "张伟 0042").unwrap();
-        assert_eq!(sealed, key.seal("A", "p", "张伟 0042").unwrap());
-        assert_eq!(key.open("A", "p", &sealed).as_deref(), Some("张伟 0042"));
-        assert_eq!(key.open("B", "p", &sealed), None);
-        assert_eq!(key.open("A", "q", &sealed), None);
-        assert_eq!(IdentityKey::new(vec![8; 32]).open("A", "p", &sealed), None);
+        let sealed = key.seal(&"A".into(), &"p".into(), "张伟 0042").unwrap();
+        assert_eq!(sealed, key.seal(&"A".into(), &"p".into(), "张伟 0042").unwrap());
+        assert_eq!(key.open(&"A".into(), &"p".into(), &sealed).as_deref(), Some("张伟 0042"));
+        assert_eq!(key.open(&"B".into(), &"p".into(), &sealed), None);
+        assert_eq!(key.open(&"A".into(), &"q".into(), &sealed), None);
+        assert_eq!(IdentityKey::new(vec![8; 32]).open(&"A".into(), &"p".into(), &sealed), None);
         for broken in ["", "AA", &sealed[1..], &format!("{sealed}AAAA")] {
-            assert_eq!(key.open("A", "p", broken), None, "{broken}");
+            assert_eq!(key.open(&"A".into(), &"p".into(), broken), None, "{broken}");
         }
     }
 
@@ -352,8 +362,8 @@ mod tests {
     fn a_list_of_keys_is_read_whole_or_not_at_all() {
         let (one, two) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
         let keys = IdentityKey::read_list(&format!(r#"["{one}","{two}"]"#)).unwrap();
-        let sealed = IdentityKey::new(vec![2; 32]).seal("A", "p", "x").unwrap();
-        let opened: Vec<bool> = keys.iter().map(|key| key.open("A", "p", &sealed).is_some()).collect();
+        let sealed = IdentityKey::new(vec![2; 32]).seal(&"A".into(), &"p".into(), "x").unwrap();
+        let opened: Vec<bool> = keys.iter().map(|key| key.open(&"A".into(), &"p".into(), &sealed).is_some()).collect();
         assert_eq!(opened, [false, true]);
         assert!(IdentityKey::read_list("[]").unwrap().is_empty());
         let faults = IdentityKey::read_list(r#"["c2hvcnQ=","no base64!"]"#).err().unwrap();
@@ -364,8 +374,10 @@ mod tests {
     #[test]
     fn ids_have_the_form_of_ids() {
         let key = pseudonyms();
-        for id in [key.submission_id("A", "1", "response", "r"), random_submission_id(42), alert_id("s", "r")] {
-            assert!(is_id(&id), "{id}");
+        let submission = key.submission_id(&"A".into(), &"1".into(), "response", "r");
+        let alert = alert_id(&submission, "r");
+        for id in [submission.as_str(), random_submission_id(42).as_str(), alert.as_str()] {
+            assert!(is_id(id), "{id}");
         }
         for text in ["", "r-1", "../etc", "0000000000000000000000000000000000000"] {
             assert!(!is_id(text), "{text}");
@@ -376,14 +388,17 @@ mod tests {
             assert_ne!(uid, key.uid(study, other));
         }
         assert!(uid.strip_prefix("2.25.").unwrap().parse::<u128>().is_ok());
-        assert_ne!(key.submission_id("A", "1", "response", "r"), key.submission_id("A", "1", "report", "r"));
+        assert_ne!(
+            key.submission_id(&"A".into(), &"1".into(), "response", "r"),
+            key.submission_id(&"A".into(), &"1".into(), "report", "r")
+        );
     }
 
     #[test]
     fn a_record_is_resealed_once_as_it_would_be_stored_now() {
         let (old, new) = (|| IdentityKey::new(vec![1; 32]), IdentityKey::new(vec![2; 32]));
         let record = |key: &IdentityKey| {
-            let sealed = key.seal("A", "p", "x").unwrap();
+            let sealed = key.seal(&"A".into(), &"p".into(), "x").unwrap();
             let subject = Subject { subject: "p".into(), study_id: "A".into(), site_id: "1".into(), sealed };
             serde_json::to_string(&subject).unwrap()
         };

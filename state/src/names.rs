@@ -8,7 +8,7 @@ mod queues;
 
 use core::fmt::Display;
 
-use domain::ids;
+use domain::ids::{self, AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::percent;
 
 pub use queues::*;
@@ -44,8 +44,8 @@ pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
 
 /// The flow of an API key's submissions for a site of a study: `<key>|<study>|<site>`. It contains no blank, and no
 /// part contains a bar.
-pub fn flow(key: &str, study: &str, site: &str) -> String {
-    [part(key), part(study), part(site)].join("|")
+pub fn flow(key: &str, study: &StudyId, site: &SiteId) -> String {
+    [part(key), part(study.as_str()), part(site.as_str())].join("|")
 }
 
 /// The flow of notifications of an API key's analyses for a site of a study: `*|<key>|<study>/<site>`. All notifications
@@ -75,8 +75,8 @@ pub const SETTINGS: &str = "{vigil}:settings";
 pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
 
 /// The submissions of a subject: a sorted set of `<submission> <site> <instrument or kind>` by when they were written.
-pub fn filed(pseudonym: &str) -> String {
-    ["{vigil}:filed:", pseudonym].concat()
+pub fn filed(pseudonym: &Pseudonym) -> String {
+    ["{vigil}:filed:", pseudonym.as_str()].concat()
 }
 
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
@@ -85,8 +85,8 @@ pub const LINKS: &str = "{vigil}:links";
 pub const LINKS_LOCK: &str = "{vigil}:links:lock";
 
 /// The counters of a study's month: a hash of `day|<day>|<site>` and `alert|<severity>`.
-pub fn month(study: &str, month: &str) -> String {
-    ["{vigil}:month:", study, ":", month].concat()
+pub fn month(study: &StudyId, month: &str) -> String {
+    ["{vigil}:month:", study.as_str(), ":", month].concat()
 }
 
 /// A cached reply of another service.
@@ -110,27 +110,27 @@ pub fn rate_of_site(scope: impl Display) -> String {
 }
 
 /// The idempotency record of a submission; the first writer wins.
-pub fn once(submission_id: &str) -> String {
-    ["{vigil}:once:", submission_id].concat()
+pub fn once(submission_id: &SubmissionId) -> String {
+    ["{vigil}:once:", submission_id.as_str()].concat()
 }
 
 /// The mark of a superseded submission: the later submission's id. It does not expire.
-pub fn superseded_mark(submission_id: impl Display) -> String {
+pub fn superseded_mark(submission_id: &SubmissionId) -> String {
     format!("{{vigil}}:superseded:{submission_id}")
 }
 
 /// A subject's submissions of an expected kind (an instrument, `/diary`) by when they came in, milliseconds.
-pub fn received(subject: impl Display, what: impl Display) -> String {
+pub fn received(subject: &Pseudonym, what: impl Display) -> String {
     format!("{{vigil}}:received:{subject}:{what}")
 }
 
 /// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
-pub fn responses(study: &str, instrument: &str) -> String {
-    ["{vigil}:responses:", study, ":", instrument].concat()
+pub fn responses(study: &StudyId, instrument: &str) -> String {
+    ["{vigil}:responses:", study.as_str(), ":", instrument].concat()
 }
 
 /// Held by the caller that scores the responses of a study again.
-pub fn rescore_lock(study: impl Display) -> String {
+pub fn rescore_lock(study: &StudyId) -> String {
     format!("{{vigil}}:rescore:{study}")
 }
 
@@ -148,7 +148,7 @@ pub fn audit_head(entity: impl Display) -> String {
 }
 
 /// The state of an alert: its revision, a space, its JSON.
-pub fn alert_state(id: impl Display) -> String {
+pub fn alert_state(id: &AlertId) -> String {
     format!("{{vigil}}:alert:{id}")
 }
 
@@ -188,7 +188,7 @@ pub fn group(key: impl Display) -> String {
 }
 
 /// A list: the key of a leader's group, then the alerts grouped with its message.
-pub fn group_members(leader: impl Display) -> String {
+pub fn group_members(leader: &AlertId) -> String {
     format!("{{vigil}}:group:members:{leader}")
 }
 
@@ -228,7 +228,7 @@ pub fn job(id: impl Display) -> String {
 }
 
 /// The analyses requested for a subject, by the time of the request, milliseconds: a sorted set.
-pub fn analyses_of(subject: impl Display) -> String {
+pub fn analyses_of(subject: &Pseudonym) -> String {
     format!("{{vigil}}:analyses:{subject}")
 }
 
@@ -271,22 +271,22 @@ pub fn instrument_entity(id: impl Display) -> String {
 }
 
 /// The record of a submission.
-pub fn submission(id: &str) -> String {
-    ["submission/", id].concat()
+pub fn submission(id: &SubmissionId) -> String {
+    ["submission/", id.as_str()].concat()
 }
 
 /// The submission that replaced this one. Written once, by `score`.
-pub fn superseded(id: impl Display) -> String {
+pub fn superseded(id: &SubmissionId) -> String {
     format!("submission/{id}/superseded")
 }
 
 /// The alerts raised by the silence after a submission. Written by `score`.
-pub fn overdue(id: impl Display) -> String {
+pub fn overdue(id: &SubmissionId) -> String {
     format!("submission/{id}/overdue")
 }
 
 /// The scores of a submission by other versions of its instrument.
-pub fn rescored(id: impl Display) -> String {
+pub fn rescored(id: &SubmissionId) -> String {
     format!("rescored/{id}")
 }
 
@@ -296,27 +296,27 @@ pub fn audit(entity: &str, n: u64) -> String {
 }
 
 /// The subjects that a subject is linked to. Written by `console`.
-pub fn subject_links(pseudonym: &str) -> String {
-    ["subject/", pseudonym, "/links"].concat()
+pub fn subject_links(pseudonym: &Pseudonym) -> String {
+    ["subject/", pseudonym.as_str(), "/links"].concat()
 }
 
 /// The sealed identity of a subject.
-pub fn subject(pseudonym: &str) -> String {
-    ["subject/", pseudonym].concat()
+pub fn subject(pseudonym: &Pseudonym) -> String {
+    ["subject/", pseudonym.as_str()].concat()
 }
 
 /// The record of an alert: the decision and its reason. Written once, by `score`.
-pub fn alert(id: &str) -> String {
-    ["alert/", id].concat()
+pub fn alert(id: &AlertId) -> String {
+    ["alert/", id.as_str()].concat()
 }
 
 /// The state of an alert, as Redis has it while something is due.
-pub fn stored_alert_state(id: impl Display) -> String {
+pub fn stored_alert_state(id: &AlertId) -> String {
     format!("alert/{id}/state")
 }
 
 /// An entry of an alert's history.
-pub fn alert_history(id: impl Display, n: u32) -> String {
+pub fn alert_history(id: &AlertId, n: u32) -> String {
     format!("alert/{id}/history/{n}")
 }
 
@@ -336,6 +336,6 @@ pub fn analysis_webhook(id: impl Display) -> String {
 }
 
 /// The attempts to deliver an alert to one receiver. Written by `dispatch` after every attempt.
-pub fn delivery(alert: impl Display, receiver: impl Display) -> String {
+pub fn delivery(alert: &AlertId, receiver: impl Display) -> String {
     format!("alert/{alert}/delivery/{receiver}")
 }

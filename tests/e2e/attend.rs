@@ -206,7 +206,7 @@ async fn a_link_that_expired_or_was_tampered_with_opens_nothing() {
     let key = link_key(LINK_KEY);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let in_ms = |ms: i64| Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + ms);
-    let grant = |expires| Grant { alert: alert.clone(), opening: 0, receiver: "desk".into(), expires };
+    let grant = |expires| Grant { alert: alert.as_str().into(), opening: 0, receiver: "desk".into(), expires };
     let path = |grant: &Grant| state::alerts::acknowledgement_link::path(&key.sign(grant).unwrap());
 
     let (status, problem) = open(&app, "POST", &path(&grant(in_ms(-1)))).await;

@@ -142,7 +142,8 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'
     let shown = app.shown(location, delivered).await;
     let alert = shown["alerts"][0]["alertId"].as_str().unwrap().to_owned();
     let expires = domain::Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
-    let grant = domain::alert::link::Grant { alert: alert.clone(), opening: 0, receiver: "desk".into(), expires };
+    let grant =
+        domain::alert::link::Grant { alert: alert.as_str().into(), opening: 0, receiver: "desk".into(), expires };
     let token = link_key(LINK_KEY).sign(&grant).unwrap();
     let silence = json!({"matchers": {"site": ["none"]}, "minutes": 60, "comment": "example"});
     let silence = app.send("POST", "/v1/silences", &silence).await.json()["id"].as_str().unwrap().to_owned();

@@ -5,6 +5,7 @@
 
 use anyhow::{Context as _, Result};
 use domain::alert::state::Phase;
+use domain::ids::{AlertId, Pseudonym, SubmissionId};
 use platform::kv::Store;
 use platform::redis::{Redis, integer, string, text};
 use serde::Deserialize;
@@ -26,22 +27,22 @@ struct Stored {
 
 #[derive(Deserialize)]
 struct Whose {
-    subject: String,
+    subject: Pseudonym,
 }
 
 /// Takes out what is stale, and counts alerts again.
 pub(super) async fn take_out(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
-    for list in keys(redis, &names::filed("*")).await? {
+    for list in keys(redis, &names::filed(&"*".into())).await? {
         let of_list = |stored: &Stored| list == names::filed(&stored.submission.subject);
         counts.stale_submissions += submissions(redis, store, &list, of_list).await?;
     }
-    for list in keys(redis, &names::responses("*", "*")).await? {
+    for list in keys(redis, &names::responses(&"*".into(), "*")).await? {
         counts.stale_submissions += submissions(redis, store, &list, |_| true).await?;
     }
     let phases = Phase::WORDS.map(|phase| (names::alerts_of(phase), Some(phase)));
     for (index, phase) in [(names::ALERTS.to_owned(), None)].into_iter().chain(phases) {
         let (mut unknown, mut known) = (Vec::new(), Vec::new());
-        for id in members(redis, &index).await? {
+        for id in members(redis, &index).await?.into_iter().map(AlertId::from) {
             let stored = store.bytes(&names::alert(&id)).await?.is_some();
             if stored { known.push(id) } else { unknown.push(id) }
         }
@@ -62,8 +63,8 @@ async fn submissions(redis: &Redis, store: &Store, list: &str, belongs: impl Fn(
     let mut stale = Vec::new();
     for member in members(redis, list).await? {
         // A subject's list tells also the site and the instrument.
-        let id = member.split(' ').next().unwrap_or_default();
-        let stored = store.bytes(&names::submission(id)).await?;
+        let id = SubmissionId::from(member.split(' ').next().unwrap_or_default());
+        let stored = store.bytes(&names::submission(&id)).await?;
         let stored = stored.and_then(|record| serde_json::from_slice::<Stored>(&record).ok());
         if !stored.is_some_and(|stored| stored.state == State::Scored && belongs(&stored)) {
             stale.push(member);

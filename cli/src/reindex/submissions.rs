@@ -1,6 +1,7 @@
 //! Rebuilds from the submissions in the store: the timelines of subjects, the lists of a study's responses, the marks of
 //! superseded and erased submissions, the expected next submissions, and the counters of months.
 
+use domain::ids::{StudyId, SubmissionId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -25,7 +26,7 @@ use super::Counts;
 use crate::PAGE;
 
 /// Counters by study and month, as the store has them.
-type Months = BTreeMap<(String, String), BTreeMap<String, u64>>;
+type Months = BTreeMap<(StudyId, String), BTreeMap<String, u64>>;
 
 #[derive(Deserialize)]
 struct Raised {
@@ -46,7 +47,7 @@ pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) 
         for (key, value) in &page {
             let Some(id) = key.strip_prefix("submission/") else { continue };
             if let Some(id) = id.strip_suffix("/superseded") {
-                work.superseded(id, value).await?;
+                work.superseded(&id.into(), value).await?;
             } else if !id.contains('/') {
                 work.submission(value).await?;
             }
@@ -85,9 +86,9 @@ impl Rebuild<'_> {
         }
     }
 
-    async fn superseded(&mut self, id: &str, value: &[u8]) -> Result<()> {
+    async fn superseded(&mut self, id: &SubmissionId, value: &[u8]) -> Result<()> {
         let Ok(Superseded { by, .. }) = serde_json::from_slice(value) else { return Ok(()) };
-        let arguments = vec![text(names::superseded_mark(id)), text(by), text("NX")];
+        let arguments = vec![text(names::superseded_mark(id)), text(by.as_str()), text("NX")];
         let reply = self.redis.command("SET", arguments).await?;
         self.counts.superseded += u64::from(matches!(reply.first(), Some(RedisResult::Status(_))));
         Ok(())
@@ -104,7 +105,7 @@ impl Rebuild<'_> {
         {
             self.counts.responses += 1;
             let index = names::responses(&submission.study_id, instrument);
-            let new = pages::add(self.redis, &index, received.millis(), &submission.submission_id).await?;
+            let new = pages::add(self.redis, &index, received.millis(), submission.submission_id.as_str()).await?;
             self.counts.responses_indexed += u64::from(new);
         }
         Ok(())
@@ -113,7 +114,7 @@ impl Rebuild<'_> {
     /// Remembers that a submission came in, and when to look.
     async fn expected(&mut self, record: &Record) -> Result<()> {
         let submission = &record.submission;
-        let Some(rules) = self.rules.as_ref().and_then(|rules| rules.study(&submission.study_id)) else {
+        let Some(rules) = self.rules.as_ref().and_then(|rules| rules.study(submission.study_id.as_str())) else {
             return Ok(());
         };
         if let Some((look, received, at)) = expected::after(submission, |what| rules.overdue(what)) {
@@ -126,7 +127,7 @@ impl Rebuild<'_> {
     /// Remembers an erasure as it was remembered when it was made, so that no resend and no worker brings back what is gone.
     async fn erased(&mut self, record: &Record, tombstone: &[u8]) -> Result<()> {
         let submission = &record.submission;
-        let id = submission.submission_id.as_str();
+        let id = &submission.submission_id;
         let entity = names::submission(id);
         let mut n = 0;
         while let Some(change) = self.store.bytes(&names::audit(&entity, n)).await? {
@@ -143,7 +144,8 @@ impl Rebuild<'_> {
                     tombstone: String::from_utf8_lossy(tombstone).into_owned(),
                 };
                 let Submission { study_id, site_id, received_at, .. } = submission;
-                let record = IdempotencyRecord { study: &**study_id, site: site_id, received_at, content: None };
+                let record =
+                    IdempotencyRecord { study: study_id.as_str(), site: site_id.as_str(), received_at, content: None };
                 erasure::erase(self.redis, id, &record, &erasure).await?;
                 self.counts.erased += 1;
             }

@@ -33,7 +33,7 @@ fn submission(id: &str, state: &str, alerts: &[&str]) -> Value {
 }
 
 fn subject(id: &str) -> Subject {
-    Subject { subject: id.to_owned(), study_id: "A".to_owned(), site_id: "1".to_owned(), sealed: "s".to_owned() }
+    Subject { subject: id.into(), study_id: "A".into(), site_id: "1".into(), sealed: "s".to_owned() }
 }
 
 fn routes() -> Routes {
@@ -47,11 +47,11 @@ fn routes() -> Routes {
 async fn fill(redis: &Redis, store: &Store) {
     let mut batch = Batch::default();
     for (id, state, alerts) in [("s1", "scored", &["a1"][..]), ("s2", "scored", &["a2"])] {
-        batch.put(names::submission(id), &submission(id, state, alerts)).unwrap();
+        batch.put(names::submission(&id.into()), &submission(id, state, alerts)).unwrap();
     }
-    batch.put(names::superseded("s1"), &Superseded { by: "s2".to_owned(), at: AT.to_owned() }).unwrap();
-    let tombstone = erasure::tombstone("s3", "A", "1", AT).unwrap();
-    batch.put_text(names::submission("s3"), tombstone);
+    batch.put(names::superseded(&"s1".into()), &Superseded { by: "s2".into(), at: AT.to_owned() }).unwrap();
+    let tombstone = erasure::tombstone(&"s3".into(), &"A".into(), &"1".into(), AT).unwrap();
+    batch.put_text(names::submission(&"s3".into()), tombstone);
     let erased = Change {
         at: AT,
         actor: "k",
@@ -61,14 +61,14 @@ async fn fill(redis: &Redis, store: &Store) {
         old: None,
         new: None,
     };
-    audit::begin(&mut batch, &names::submission("s3"), &erased).unwrap();
+    audit::begin(&mut batch, &names::submission(&"s3".into()), &erased).unwrap();
     for id in ["p", "q", "r"] {
-        batch.put(names::subject(id), &subject(id)).unwrap();
+        batch.put(names::subject(&id.into()), &subject(id)).unwrap();
     }
     for id in ["a1", "a2"] {
-        batch.put(names::alert(id), &alert(id, "s1")).unwrap();
+        batch.put(names::alert(&id.into()), &alert(id, "s1")).unwrap();
     }
-    batch.put_text(names::alert("damaged"), "{}".to_owned());
+    batch.put_text(names::alert(&"damaged".into()), "{}".to_owned());
     kv::put_all(&mut batch).unwrap();
     let said = links::Author { at: AT, by: "k", reason: "moved" };
     links::change(redis, true, &subject("p"), &subject("q"), said).await.unwrap();

@@ -7,6 +7,7 @@
 //! Therefore a silenced alert does not begin a repeat interval, and an alert that is only recorded does not begin a
 //! group.
 
+use crate::ids::AlertId;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
@@ -29,7 +30,7 @@ pub enum Admission {
     /// It joins the message of another alert.
     Join {
         /// The id of that alert.
-        leader: String,
+        leader: AlertId,
     },
     /// It is recorded and not sent.
     Suppress(Suppressed),
@@ -81,7 +82,7 @@ pub struct Last {
     /// Its severity.
     pub severity: Severity,
     /// Its id.
-    pub alert: String,
+    pub alert: AlertId,
 }
 
 impl Last {
@@ -94,7 +95,7 @@ impl Last {
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(3, ' ');
         let at = Timestamp::from_millis(words.next()?.parse().ok()?);
-        Some(Last { at, severity: Severity::parse(words.next()?)?, alert: words.next()?.to_string() })
+        Some(Last { at, severity: Severity::parse(words.next()?)?, alert: words.next()?.into() })
     }
 
     /// Whether a new alert of the same rule and subject is only recorded. A more severe alert is sent.
@@ -109,7 +110,7 @@ pub struct Group {
     /// The time when its message is sent.
     pub closes_at: Timestamp,
     /// The alert that leads the group; the message goes out under its id.
-    pub leader: String,
+    pub leader: AlertId,
 }
 
 impl Group {
@@ -121,7 +122,7 @@ impl Group {
     /// Reads what [`Group::write`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let (at, leader) = text.split_once(' ')?;
-        Some(Group { closes_at: Timestamp::from_millis(at.parse().ok()?), leader: leader.to_string() })
+        Some(Group { closes_at: Timestamp::from_millis(at.parse().ok()?), leader: leader.into() })
     }
 }
 
@@ -166,7 +167,7 @@ pub fn admit(
         return Admission::Suppress(Suppressed::Silenced { by: silence.id.clone() });
     }
     if let Some(last) = last.filter(|last| last.covers(facts.severity, plan.repeat_ms, now)) {
-        return Admission::Suppress(Suppressed::Repeated { of: last.alert.clone() });
+        return Admission::Suppress(Suppressed::Repeated { of: last.alert.to_string() });
     }
     if facts.severity == Severity::Critical || plan.group_ms == 0 {
         return Admission::Send;

@@ -8,6 +8,7 @@
 //! [`Grant::signed`] (HMAC-SHA-256, in constant time). The caller also remembers which grants were used, by
 //! [`Grant::use_key`].
 
+use crate::ids::AlertId;
 use alloc::format;
 use alloc::string::String;
 
@@ -17,7 +18,7 @@ use crate::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The alert.
-    pub alert: String,
+    pub alert: AlertId,
     /// The opening of the alert. An old link does not acknowledge an alert that was reopened after the message.
     pub opening: u32,
     /// The receiver of the message. The acknowledgement is attributed to it, because nobody can tell more exactly who

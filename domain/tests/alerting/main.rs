@@ -114,7 +114,7 @@ proptest! {
                 other => prop_assert!(false, "{:?}", other),
             }
             if alert.state.severity() != Severity::Critical {
-                prop_assert!(world.ids(alert.state.alert()).values().all(|ids| ids.len() == 1));
+                prop_assert!(world.ids(alert.state.alert().as_str()).values().all(|ids| ids.len() == 1));
             }
         }
     }

@@ -208,19 +208,19 @@ impl World {
         assert!(severity != Severity::Critical || matches!(admitted, Admission::Send));
         let id = format!("alert-{}", self.alerts.len());
         if matches!(admitted, Admission::Send | Admission::Lead { .. }) {
-            self.last.insert(repeat_key, Last { at: self.now, severity, alert: id.clone() }.write());
+            self.last.insert(repeat_key, Last { at: self.now, severity, alert: id.clone().into() }.write());
         }
         match &admitted {
             Admission::Lead { closes_at } => {
-                self.groups.insert(group_key, Group { closes_at: *closes_at, leader: id.clone() }.write());
+                self.groups.insert(group_key, Group { closes_at: *closes_at, leader: id.clone().into() }.write());
             }
             Admission::Join { leader } => {
-                let first = self.alerts.get(leader).unwrap();
+                let first = self.alerts.get(leader.as_str()).unwrap();
                 assert!(first.facts.subject == *subject, "a group is of one subject");
             }
             _ => {}
         }
-        let step = state::raise(&id, severity, &admitted, &plan, self.now);
+        let step = state::raise(&id.as_str().into(), severity, &admitted, &plan, self.now);
         let alert = Alert { state: step.state.clone(), facts, history: Vec::new(), dead: Vec::new() };
         self.alerts.insert(id.clone(), alert);
         self.write(&id, step);
@@ -292,7 +292,7 @@ impl World {
             // The delivery was withdrawn during the call. Its id can no longer be determined, and it does not count.
             return;
         }
-        let id = state.delivery(receiver).unwrap().message_id(&call.alert);
+        let id = state.delivery(receiver).unwrap().message_id(&call.alert.as_str().into());
         self.taken.entry((call.alert.clone(), receiver.clone())).or_default().push(id);
     }
 
@@ -456,7 +456,7 @@ impl World {
                 }
                 Status::Delivered { .. } => {
                     let ids = self.taken.get(&(id.to_owned(), delivery.receiver.clone())).unwrap();
-                    assert!(ids.contains(&delivery.message_id(id)), "{delivery:?}: {ids:?}");
+                    assert!(ids.contains(&delivery.message_id(&id.into())), "{delivery:?}: {ids:?}");
                 }
                 Status::Withdrawn { .. } => {}
             }

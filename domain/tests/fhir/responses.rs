@@ -11,7 +11,7 @@ fn a_response_becomes_the_document_it_stands_for() {
     let resource = with(phq9(json!([coded("q1", "LA6569-3")])), "author", json!({"reference": "Practitioner/d-1"}));
     let envelope = read(&resource).unwrap();
     assert_eq!(envelope.client_id.as_deref(), Some("r-1"));
-    assert_eq!((&*envelope.study_id, &*envelope.site_id, &*envelope.patient_id), ("A", "1", "p-1"));
+    assert_eq!((envelope.study_id.as_str(), envelope.site_id.as_str(), &*envelope.patient_id), ("A", "1", "p-1"));
     assert_eq!(envelope.authored_at.rfc3339(), "2026-03-01T00:00:00.000Z");
     assert_eq!(Value::Object(envelope.content), json!({"q1": 1}));
 }
@@ -221,7 +221,7 @@ fn study_and_site_come_from_extensions_before_the_key() {
     let resource = with(phq9(json!([])), "extension", both);
     for scope in [Scope::default(), OWN] {
         let envelope = read_with(&resource, None, scope).unwrap();
-        assert_eq!((&*envelope.study_id, &*envelope.site_id), ("S", "9"));
+        assert_eq!((envelope.study_id.as_str(), envelope.site_id.as_str()), ("S", "9"));
     }
     let found = read_with(&phq9(json!([])), None, Scope { study: Some("A"), ..Scope::default() }).unwrap_err();
     assert!(found.len() == 1 && found[0].detail.contains("urn:vigil:site"), "{found:?}");

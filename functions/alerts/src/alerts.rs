@@ -6,7 +6,7 @@
 
 use domain::Timestamp;
 use domain::alert::state::{Act, Event, Ignored, Phase, State};
-use domain::ids::is_name;
+use domain::ids::{SiteId, StudyId, is_name};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
@@ -64,11 +64,11 @@ struct ListedAlert<'a> {
 impl<'a> ListedAlert<'a> {
     fn of(alert: &'a alerts::Listed) -> Self {
         ListedAlert {
-            alert_id: &alert.id,
+            alert_id: alert.id.as_str(),
             severity: &alert.severity,
             state: &alert.phase,
-            study_id: &alert.study,
-            site_id: &alert.site,
+            study_id: alert.study.as_str(),
+            site_id: alert.site.as_str(),
             received_at: Timestamp::from_millis(alert.at_ms).rfc3339(),
         }
     }
@@ -166,15 +166,15 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let (severity, since_ms, limit) = (query.severity(), query.since(), query.limit());
     let cursor = query.cursor(Cursor::parse);
     query.finish()?;
-    let own = |own: Option<&str>, asked: &Option<String>| own.is_none() || asked.is_none() || own == asked.as_deref();
+    let (study, site) = (study.map(StudyId::from), site.map(SiteId::from));
     let mut page = (Vec::new(), None);
     // A filter outside the key's scope finds nothing.
-    if own(principal.study(), &study) && own(principal.site(), &site) {
+    if own(principal.study(), study.as_ref()) && own(principal.site(), site.as_ref()) {
         let filter = Filter {
             phase,
             severity,
-            study: study.or_else(|| principal.study().map(str::to_owned)),
-            site: site.or_else(|| principal.site().map(str::to_owned)),
+            study: study.or_else(|| principal.study().cloned()),
+            site: site.or_else(|| principal.site().cloned()),
             since_ms,
         };
         page =
@@ -197,7 +197,7 @@ pub(crate) async fn show(
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
     let shown = async {
-        let found = alerts::load(&config.redis, &store, id).await?;
+        let found = alerts::load(&config.redis, &store, &alert.alert_id).await?;
         let (mut deliveries, mut history) = (Vec::new(), Vec::new());
         if let Some(found) = &found {
             deliveries = alerts::deliveries(&store, &found.state).await?;
@@ -249,7 +249,7 @@ async fn done(
     let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));
     let Some(found) = found else { return conflict("the alert is not raised yet, send it again") };
     match ignored {
-        None => log::info("alert-attended").alert(&alert.alert_id).key(&principal.id).outcome(what).write(),
+        None => log::info("alert-attended").alert(alert.alert_id.as_str()).key(&principal.id).outcome(what).write(),
         Some(Ignored::AlreadyAcknowledged) => {}
         Some(Ignored::AlreadyResolved) if what == "resolved" => {}
         Some(Ignored::AlreadyResolved) => return conflict("the alert is resolved; reopen it first"),
@@ -260,7 +260,12 @@ async fn done(
     }
     let history = alerts::history(store, &found).await.map_err(|error| unavailable(&error))?;
     let entry = history.iter().rev().find(|entry| entry.what == what);
-    Ok(Reply::json(200, &Acted::new(&alert.alert_id, &found.state, entry, ignored.is_none())))
+    Ok(Reply::json(200, &Acted::new(alert.alert_id.as_str(), &found.state, entry, ignored.is_none())))
+}
+
+/// Whether a filter stays within the key's scope.
+fn own<T: PartialEq>(own: Option<&T>, asked: Option<&T>) -> bool {
+    own.is_none() || asked.is_none() || own == asked
 }
 
 /// An alert that the key covers.
@@ -268,7 +273,7 @@ async fn covered(store: &Store, principal: &Principal, id: &str) -> Result<Alert
     if !is_name(id) {
         return Err(Problem::not_found());
     }
-    let alert: Option<Alert> = store.get(&names::alert(id)).await.map_err(|error| unavailable(&error))?;
+    let alert: Option<Alert> = store.get(&names::alert(&id.into())).await.map_err(|error| unavailable(&error))?;
     alert.filter(|alert| principal.covers(&alert.study_id, &alert.site_id)).ok_or_else(Problem::not_found)
 }
 
@@ -281,14 +286,14 @@ impl<'a> AlertShown<'a> {
             _ => None,
         };
         AlertShown {
-            alert_id: &alert.alert_id,
+            alert_id: alert.alert_id.as_str(),
             severity: &alert.severity,
             state: phase.map_or("queued", Phase::as_str),
             reason_of_state: phase.and_then(Phase::reason),
-            submission_id: &alert.submission_id,
-            study_id: &alert.study_id,
-            site_id: &alert.site_id,
-            subject: &alert.subject,
+            submission_id: alert.submission_id.as_str(),
+            study_id: alert.study_id.as_str(),
+            site_id: alert.site_id.as_str(),
+            subject: alert.subject.as_str(),
             instrument: &alert.instrument,
             rule: &alert.rule,
             text_key: &alert.text_key,

@@ -123,7 +123,7 @@ struct Acknowledged {
 impl Acknowledged {
     /// The answer. It leaves out the note, which may be somebody else's.
     fn reply(&self, link: &Link) -> Reply {
-        let mut acted = Acted::new(&link.alert.alert_id, &link.found.state, self.entry.as_ref(), self.changed);
+        let mut acted = Acted::new(link.alert.alert_id.as_str(), &link.found.state, self.entry.as_ref(), self.changed);
         acted.note = None;
         Reply::json(200, &acted)
     }
@@ -157,7 +157,7 @@ impl Link {
         let mark = mark.map_err(|error| unavailable(&error))?;
         let used = matches!(mark.first(), Some(spin_sdk::redis::RedisResult::Int64(1)));
         Ok(LinkPage {
-            alert_id: &self.alert.alert_id,
+            alert_id: self.alert.alert_id.as_str(),
             severity: &self.alert.severity,
             state: self.found.state.phase().as_str(),
             received_at: &self.alert.received_at,
@@ -191,7 +191,8 @@ impl Link {
         let entry = self.entry("acknowledged").await?;
         match ignored {
             None => {
-                let line = log::info("alert-attended").alert(&self.alert.alert_id).receiver(&self.grant.receiver);
+                let line =
+                    log::info("alert-attended").alert(self.alert.alert_id.as_str()).receiver(&self.grant.receiver);
                 line.outcome("acknowledged").write();
             }
             Some(Ignored::AlreadyAcknowledged) => {
@@ -232,12 +233,12 @@ impl Link {
         let clock = receiver.map(|receiver| receiver.clock).unwrap_or_default();
         let about = About {
             severity: facts_of(alert).severity,
-            study: &alert.study_id,
-            site: &alert.site_id,
+            study: alert.study_id.as_str(),
+            site: alert.site_id.as_str(),
             received_at: time(clock, Some(&alert.received_at)),
             rule: told.rule.then_some((alert.instrument.as_str(), alert.rule.as_str())),
             reason: told.reason.then_some(&alert.reason),
-            id: &alert.alert_id,
+            id: alert.alert_id.as_str(),
         };
         let by = entry.as_ref().and_then(|entry| Some((entry.by.as_deref()?, entry.at.as_str())));
         let who = by.map(|(by, at)| Done { by: by.strip_prefix("link:").ok_or(by), at: time(clock, Some(at)) });

@@ -39,7 +39,9 @@ fn has_silence(principal: &Principal, silence: &Silence) -> bool {
         if values.is_empty() { vec!["*"] } else { values }
     };
     let sites = named(Property::Site);
-    named(Property::Study).iter().all(|study| sites.iter().all(|site| principal.covers(study, site)))
+    named(Property::Study)
+        .iter()
+        .all(|study| sites.iter().all(|site| principal.covers(&(*study).into(), &(*site).into())))
 }
 
 /// Whether the principal may see and end a silence.

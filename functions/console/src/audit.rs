@@ -6,7 +6,7 @@
 //! exists. The content of a submission is compared with the hash in its last record.
 
 use domain::audit::{self, Fault, Head, Slot};
-use domain::ids::is_name;
+use domain::ids::{SiteId, StudyId, is_name};
 use domain::library;
 use platform::Error;
 use platform::digest::{digest, hex};
@@ -143,7 +143,7 @@ fn name_of(kind: &str) -> &'static str {
 }
 
 /// The study and the site that an entity belongs to.
-fn place(kind: &str, content: &[u8]) -> Option<(String, String)> {
+fn place(kind: &str, content: &[u8]) -> Option<(StudyId, SiteId)> {
     match kind {
         "submission" => {
             let record: Outline = platform::json::read(content).ok()?;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
+use domain::ids::{AlertId, SubmissionId};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
@@ -63,8 +64,8 @@ struct ShownLetter<'a> {
     at: Option<String>,
     queue: &'a str,
     reason: &'a str,
-    submission_id: Option<String>,
-    alert_id: Option<String>,
+    submission_id: Option<SubmissionId>,
+    alert_id: Option<AlertId>,
     analysis_id: Option<String>,
     receiver: Option<String>,
 }
@@ -249,7 +250,7 @@ async fn replayed(
         kv::put_all(&mut batch)?;
     }
     // Several dead letters of one alert are one replay.
-    let (mut entries, mut alerts): (Vec<&str>, BTreeMap<String, Vec<String>>) = (Vec::new(), BTreeMap::new());
+    let (mut entries, mut alerts): (Vec<&str>, BTreeMap<AlertId, Vec<String>>) = (Vec::new(), BTreeMap::new());
     for letter in &letters {
         match letter.given_up() {
             Some(DeadAlert { alert_id, .. }) => alerts.entry(alert_id).or_default().push(letter.id.clone()),

@@ -6,10 +6,10 @@
 //!
 //! Mechanism: page by page over the index of a study's responses; each page is one transaction.
 
+use domain::ids::{StudyId, SubmissionId, is_name};
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::ids::is_name;
 use domain::reading::{self, Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm};
@@ -42,7 +42,7 @@ const LEASE: Duration = Duration::from_secs(10);
 
 /// The parameters of the request.
 struct Request {
-    study: String,
+    study: StudyId,
     version: String,
     dry_run: bool,
     limit: usize,
@@ -139,7 +139,7 @@ pub(crate) async fn answer(
     Query::none(&incoming.query)?;
     let reason = reason(&incoming)?;
     let wanted = Request::read(Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?)?;
-    if !principal.covers(&wanted.study, "*") {
+    if !principal.covers(&wanted.study, &"*".into()) {
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover the whole study"));
     }
     let settings = Settings::in_force(&config.redis).await.map_err(|error| unavailable(&error))?;
@@ -165,7 +165,7 @@ pub(crate) async fn answer(
         instrument: id,
         version: instrument.version(),
         sha256: instrument.hash(),
-        study_id: &wanted.study,
+        study_id: wanted.study.as_str(),
         dry_run: wanted.dry_run,
         report,
         cursor: next.as_ref().map(Cursor::show),
@@ -186,6 +186,7 @@ async fn page(
     let (members, next) = pages::page(redis, &of_study, Order::Up, wanted.cursor.as_ref(), wanted.limit).await?;
     let (mut report, mut batch, mut stored) = (Report::default(), Batch::default(), Vec::new());
     for (_, id) in members {
+        let id = SubmissionId::from(id);
         let record: Option<Record> = store.get(&names::submission(&id)).await?;
         let Some(record) = record.filter(|record| record.state == State::Scored) else { continue };
         report.looked += 1;
@@ -199,7 +200,7 @@ async fn page(
     }
     kv::put_all(&mut batch)?;
     // An erasure that began meanwhile did not see the scores that were just stored.
-    let ids: Vec<&str> = stored.iter().map(String::as_str).collect();
+    let ids: Vec<&SubmissionId> = stored.iter().collect();
     let erased = erasure::find(redis, &ids).await?;
     kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
     Ok((report, next))
@@ -213,7 +214,7 @@ impl Report {
             Ok(readable) => readable,
             Err(faults) => {
                 self.invalid
-                    .push(Invalid { submission_id: submission.submission_id.clone(), errors: Findings(faults) });
+                    .push(Invalid { submission_id: submission.submission_id.to_string(), errors: Findings(faults) });
                 return None;
             }
         };
@@ -224,8 +225,8 @@ impl Report {
             self.unchanged += 1;
         } else {
             self.changed.push(ChangedScores {
-                submission_id: submission.submission_id.clone(),
-                subject: submission.subject.clone(),
+                submission_id: submission.submission_id.to_string(),
+                subject: submission.subject.to_string(),
                 version: record.scored_with.as_ref().map(|with| with.version.clone()),
                 differences,
             });
@@ -331,7 +332,7 @@ impl Request {
         match (study, version) {
             (Some(study), Some(version)) if faults.is_empty() => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                Ok(Request { study, version, dry_run, limit, cursor })
+                Ok(Request { study: study.into(), version, dry_run, limit, cursor })
             }
             _ => Err(Problem::invalid(faults)),
         }

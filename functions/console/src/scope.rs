@@ -15,7 +15,8 @@ use state::wire::entry::Alert;
 /// Whether the key covers every alert that can reach a receiver.
 pub(crate) fn has_receiver(principal: &Principal, routes: &Routes, receiver: &str) -> bool {
     let places = routes.places(receiver);
-    principal.covers_all() || !places.is_empty() && places.iter().all(|(study, site)| principal.covers(study, site))
+    principal.covers_all()
+        || !places.is_empty() && places.iter().all(|(study, site)| principal.covers(&(*study).into(), &(*site).into()))
 }
 
 /// Whether the key covers a dead letter. If nobody can tell what a dead letter concerns, only a key that covers

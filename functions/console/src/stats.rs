@@ -114,7 +114,7 @@ pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Repl
     let mut sites: BTreeMap<(&str, &str), Site<'_>> = BTreeMap::new();
     for counter in &read.counters {
         total.add(counter);
-        let site = sites.entry((&counter.study, &counter.site)).or_default();
+        let site = sites.entry((counter.study.as_str(), counter.site.as_str())).or_default();
         site.all.add(counter);
         site.kinds.entry(&counter.kind).or_default().add(counter);
     }
@@ -170,8 +170,8 @@ impl Collector for Reading {
         for counter in &self.stats.counters {
             let labels = [
                 ("outcome", counter.outcome.as_str()),
-                ("study", &counter.study),
-                ("site", &counter.site),
+                ("study", counter.study.as_str()),
+                ("site", counter.site.as_str()),
                 ("kind", &counter.kind),
             ];
             ConstCounter::new(counter.count).encode(family.encode_family(&labels)?)?;

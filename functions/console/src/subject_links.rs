@@ -63,7 +63,7 @@ pub(crate) async fn list(principal: &Principal, incoming: &Incoming, pseudonym: 
     Query::none(&incoming.query)?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
-    let links = links::of(&store, pseudonym).await.map_err(|error| unavailable(&error))?;
+    let links = links::of(&store, &pseudonym.into()).await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &Links { subject: pseudonym, links: links.links }))
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn begin(
         Changed::Already => Err(invalid(Code::Conflict, "is linked already, perhaps by way of others".to_owned())),
         Changed::TooMany => Err(invalid(Code::Range, format!("would give the person more than {MOST} subjects"))),
         Changed::Made | Changed::Busy => {
-            let document = Linked { subject: pseudonym, to: &to, site_id: &other.site_id, state: "linked" };
+            let document = Linked { subject: pseudonym, to: &to, site_id: other.site_id.as_str(), state: "linked" };
             Ok(Reply::json(201, &document).header("location", format!("/v1/subjects/{pseudonym}/links/{to}")))
         }
     }
@@ -141,6 +141,7 @@ async fn find(store: &Store, principal: &Principal, pseudonym: &str) -> Result<O
     if !is_pseudonym(pseudonym) {
         return Ok(None);
     }
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| unavailable(&error))?;
+    let subject: Option<Subject> =
+        store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
     Ok(subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id)))
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use domain::ids::AlertId;
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::deadline::{Deadline, HEADER};
@@ -89,7 +90,7 @@ pub(crate) struct AnalysisShown<'a> {
     result: Option<&'a Value>,
     /// The ids of the alerts that it raised.
     #[serde(skip_serializing_if = "Option::is_none")]
-    alerts: Option<&'a [String]>,
+    alerts: Option<&'a [AlertId]>,
     /// The calls of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<&'a [Attempt]>,
@@ -222,8 +223,8 @@ impl<'a> AnalysisShown<'a> {
         AnalysisShown {
             analysis_id: &record.analysis_id,
             state: &record.state,
-            study_id: &record.study_id,
-            site_id: &record.site_id,
+            study_id: record.study_id.as_str(),
+            site_id: record.site_id.as_str(),
             subject: Some(record.subject.as_str()).filter(|subject| reads && !subject.is_empty()),
             service: &record.service,
             priority: &record.priority,
@@ -253,8 +254,8 @@ impl<'a> AnalysisShown<'a> {
         AnalysisShown {
             analysis_id: id,
             state: &progress.state,
-            study_id: &facts.study,
-            site_id: &facts.site,
+            study_id: facts.study.as_str(),
+            site_id: facts.site.as_str(),
             subject: None,
             service: &facts.service,
             priority: if facts.stat { "stat" } else { "routine" },

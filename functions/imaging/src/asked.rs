@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::ids::{is_identifier, is_name};
+use domain::ids::{SiteId, StudyId, is_identifier, is_name};
 use domain::reading::{Json, Limits};
 use domain::{Code, Finding};
 use platform::clock;
@@ -71,6 +71,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     else {
         return Err(Problem::invalid(findings));
     };
+    let (study_id, site_id) = (StudyId::from(study_id), SiteId::from(site_id));
     let whose = Patient { study: &study_id, site: &site_id, system: None, id: &patient };
     let subject = config.pseudonyms.pseudonym(&whose);
     let sealed = config.identities.seal(&study_id, &subject, &patient);
@@ -82,11 +83,11 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     let (image, bytes) = match image {
         ImageSource::Url(url) => (Image::Url(url), None),
         ImageSource::Bytes(bytes, media_type) => {
-            (Image::Stored { key: names::analysis_image(&analysis_id, &hash), media_type }, Some(bytes))
+            (Image::Stored { key: names::analysis_image(analysis_id.as_str(), &hash), media_type }, Some(bytes))
         }
     };
     let job = Job {
-        analysis_id,
+        analysis_id: analysis_id.into_string(),
         study_id,
         site_id,
         subject,

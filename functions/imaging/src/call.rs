@@ -1,5 +1,6 @@
 //! One attempt at a service, and its consequences.
 
+use domain::ids::SubmissionId;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -170,6 +171,8 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
 
 async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Value) -> Result<End, Error> {
     let job = &work.job;
+    // Its alerts name the analysis as the submission that raised them.
+    let submission_id = SubmissionId::from(&*job.analysis_id);
     let (mut batch, mut follow_ups) = (Batch::default(), FollowUps::default());
     let mut record = Analysis::ended(job, "done", clock::now().rfc3339(), work.attempts.clone());
     for rule in &service.rules {
@@ -178,8 +181,8 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
             continue;
         }
         let alert = Alert {
-            alert_id: alert_id(&job.analysis_id, &rule.id),
-            submission_id: job.analysis_id.clone(),
+            alert_id: alert_id(&submission_id, &rule.id),
+            submission_id: submission_id.clone(),
             study_id: job.study_id.clone(),
             site_id: job.site_id.clone(),
             subject: job.subject.clone(),
@@ -192,7 +195,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
             key: job.key.clone(),
             trace: job.trace.clone(),
         };
-        log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).write();
+        log::info("alert-raised").alert(alert.alert_id.as_str()).submission(&job.analysis_id).write();
         batch.put(names::alert(&alert.alert_id), &alert)?;
         record.alerts.push(alert.alert_id.clone());
         follow_ups.push(&DispatchEntry::Alert(&alert).line()?);

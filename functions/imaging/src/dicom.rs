@@ -44,7 +44,7 @@ fn study(principal: &Principal, query: &str) -> Result<String, Problem> {
     query.finish()?;
     let (own, _) = principal.scope();
     match named {
-        Some(named) if principal.study().is_some_and(|own| own != named) => {
+        Some(named) if principal.study().is_some_and(|own| own.as_str() != named) => {
             log::warn("foreign-scope").key(&principal.id).write();
             Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study"))
         }

@@ -9,6 +9,7 @@
 //! analysis belongs to a subject and not to a submission: erasing a submission leaves it. Data that the service or the
 //! requester already received is out of reach.
 
+use domain::ids::{AlertId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::deadline::Deadline;
@@ -78,8 +79,8 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
     let shown = AnalysisErased {
         analysis_id: id,
         state: "erased",
-        study_id: &tombstone.study_id,
-        site_id: &tombstone.site_id,
+        study_id: tombstone.study_id.as_str(),
+        site_id: tombstone.site_id.as_str(),
         erased_at: &erased.at,
     };
     Ok(Reply::json(200, &shown))
@@ -108,7 +109,7 @@ async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason
 }
 
 /// Puts the tombstone in place of the result, and removes its alerts and notifications.
-async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alerts: Vec<String>) -> Result<(), Error> {
+async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alerts: Vec<AlertId>) -> Result<(), Error> {
     erasure::remove_alerts(&config.redis, store, alerts).await?;
     kv::remove_all(&[names::analysis_webhook(id)])?;
     let mut batch = Batch::default();
@@ -119,7 +120,9 @@ async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alert
 /// For a worker that has just stored a result: returns whether the analysis was erased meanwhile. If so, removes
 /// everything and drops all follow-ups.
 pub(crate) async fn after(config: &Config, id: &str, stored: &Batch) -> Result<bool, Error> {
-    let Some(erasure) = erasure::find(&config.redis, &[id]).await?.remove(id) else { return Ok(false) };
+    let Some(erasure) = erasure::find(&config.redis, &[&SubmissionId::from(id)]).await?.remove(id) else {
+        return Ok(false);
+    };
     let alerts = stored.get::<Analysis>(&names::analysis(id)).and_then(Result::ok).map(|record| record.alerts);
     bury(config, &Store::open().await?, id, &erasure, alerts.unwrap_or_default()).await?;
     log::info("analysis-dropped").submission(id).outcome("erased").write();

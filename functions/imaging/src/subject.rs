@@ -1,8 +1,9 @@
 //! `GET /v1/subjects/{pseudonym}/analyses`: lists the analysed images of a subject and of the subjects that it is
 //! linked to, so that they can be viewed, or erased one by one.
 
+use domain::ids::Pseudonym;
 #[cfg(feature = "schema")]
-use domain::schema::{Pseudonym, Time};
+use domain::schema::Time;
 use futures::StreamExt as _;
 use futures::stream;
 use platform::Error;
@@ -29,7 +30,7 @@ const LOOKS: usize = 4;
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Analyses<'a> {
-    #[cfg_attr(feature = "schema", schemars(with = "Pseudonym"))]
+    #[cfg_attr(feature = "schema", schemars(with = "domain::schema::Pseudonym"))]
     subject: &'a str,
     analyses: Vec<ListedAnalysis>,
 }
@@ -58,9 +59,10 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
+    let pseudonym = &Pseudonym::from(pseudonym);
     let read = async {
         let person = links::person(&config.redis, pseudonym).await?;
-        let others = person.iter().map(|member| member.subject.as_str()).filter(|other| *other != pseudonym);
+        let others = person.iter().map(|member| &member.subject).filter(|other| *other != pseudonym);
         let mut ids = Vec::new();
         for subject in std::iter::once(pseudonym).chain(others) {
             ids.extend(jobs::of_subject(&config.redis, subject, MOST).await?);
@@ -71,7 +73,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
         found.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
     };
     let analyses = read.await.map_err(|error| unavailable(&error))?;
-    Ok(Reply::json(200, &Analyses { subject: pseudonym, analyses }))
+    Ok(Reply::json(200, &Analyses { subject: pseudonym.as_str(), analyses }))
 }
 
 /// The progress of an analysis, if the key covers it.
@@ -95,8 +97,8 @@ fn shown<R>(principal: &Principal, it: Analysis<R>) -> Option<ListedAnalysis> {
     principal.covers(&it.study_id, &it.site_id).then_some(ListedAnalysis {
         analysis_id: it.analysis_id,
         state: it.state,
-        study_id: it.study_id,
-        site_id: it.site_id,
+        study_id: it.study_id.into_string(),
+        site_id: it.site_id.into_string(),
         service: it.service,
         priority: it.priority,
         requested_at: it.requested_at,

@@ -7,6 +7,7 @@
 //! This stays: the fact that there was a submission, its study, site and time, and its audit chain, which holds hashes.
 //! The subject's sealed identity also stays, because all of the subject's submissions use it.
 
+use domain::ids::SubmissionId;
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time, Uuid};
 use platform::http::{Incoming, Reply};
@@ -65,13 +66,16 @@ pub(crate) async fn erase(
     if !is_id(id) {
         return Err(Problem::not_found());
     }
+    let id = &SubmissionId::from(id);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
     let filed = record.as_ref().map(|it| &it.submission);
     let filed = filed.and_then(|it| Some((it.subject.clone(), Listed::of(it)?.member())));
     let place = match record {
         Some(Record { submission, .. }) => Some((submission.study_id, submission.site_id, submission.received_at)),
-        None => submission::marked(config, id).await?.map(|mark| (mark.study, mark.site, mark.received_at)),
+        None => {
+            submission::marked(config, id).await?.map(|mark| (mark.study.into(), mark.site.into(), mark.received_at))
+        }
     };
     let place = place.filter(|(study, site, _)| principal.covers(study, site));
     let Some((study, site, received_at)) = place else { return Err(Problem::not_found()) };
@@ -82,17 +86,18 @@ pub(crate) async fn erase(
         reason,
         tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| unavailable(&error))?,
     };
-    let record = IdempotencyRecord { study: &*study, site: &site, received_at: &received_at, content: None };
+    let record =
+        IdempotencyRecord { study: study.as_str(), site: site.as_str(), received_at: &received_at, content: None };
     let erased = carry_out(config, &store, id, &record, &wanted).await.map_err(|error| unavailable(&error))?;
     if let Some((subject, member)) = filed {
         timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;
     }
-    log::info("submission-erased").submission(id).key(&principal.id).write();
+    log::info("submission-erased").submission(id.as_str()).key(&principal.id).write();
     let shown = Erased {
-        submission_id: id,
+        submission_id: id.as_str(),
         state: State::Erased,
-        study_id: &study,
-        site_id: &site,
+        study_id: study.as_str(),
+        site_id: site.as_str(),
         received_at: &received_at,
         erased_at: &erased.at,
     };
@@ -102,7 +107,7 @@ pub(crate) async fn erase(
 async fn carry_out(
     config: &Config,
     store: &Store,
-    id: &str,
+    id: &SubmissionId,
     record: &IdempotencyRecord<&str>,
     wanted: &Erasure,
 ) -> Result<Erasure, Error> {
@@ -114,6 +119,6 @@ async fn carry_out(
     let mut batch = Batch::default();
     erasure::bury(redis, store, &mut batch, &entity, &erasure).await?;
     kv::put_all(&mut batch)?;
-    erasure::sweep(redis, "submissionId", id).await?;
+    erasure::sweep(redis, "submissionId", id.as_str()).await?;
     Ok(erasure)
 }

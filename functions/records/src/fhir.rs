@@ -80,15 +80,16 @@ async fn observations(config: &Config, principal: &Principal, id: &str) -> Resul
         return Ok(Vec::new());
     }
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
+    let record: Option<Outline> =
+        store.get(&names::submission(&id.into())).await.map_err(|error| unavailable(&error))?;
     let covered = |record: &Outline| principal.covers(&record.submission.study_id, &record.submission.site_id);
     let kept = record.filter(|record| covered(record) && record.state != State::Erased);
     let Some(record) = kept else { return Ok(Vec::new()) };
     let submission = &record.submission;
     let Some(name) = &submission.instrument else { return Ok(Vec::new()) };
     let scored = Scored {
-        submission_id: &submission.submission_id,
-        subject: &submission.subject,
+        submission_id: submission.submission_id.as_str(),
+        subject: submission.subject.as_str(),
         authored_at: &submission.authored_at,
         instrument: name,
     };

@@ -3,6 +3,7 @@
 //! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is sent. Every
 //! request counts against the key's rate limit, found or not, so that nobody can guess pseudonyms.
 
+use domain::ids::Pseudonym;
 #[cfg(feature = "schema")]
 use domain::schema::{Identifier, Name};
 use platform::http::Reply;
@@ -49,7 +50,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| unavailable(&error))?;
+    let subject: Option<Subject> =
+        store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
     if !principal.covers(&subject.study_id, &subject.site_id) {
         log::warn("foreign-identity").key(&principal.id).write();
@@ -60,12 +62,12 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
         return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
     };
-    record(config, principal, &store, pseudonym).await.map_err(|error| unavailable(&error))?;
+    record(config, principal, &store, &subject.subject).await.map_err(|error| unavailable(&error))?;
     let (patient_system, patient_id) = system_and_id(&patient);
     let document = Identity {
-        subject: &subject.subject,
-        study_id: &subject.study_id,
-        site_id: &subject.site_id,
+        subject: subject.subject.as_str(),
+        study_id: subject.study_id.as_str(),
+        site_id: subject.site_id.as_str(),
         patient_id,
         patient_system,
     };
@@ -73,7 +75,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
 }
 
 /// Stores the record that the identity is opened.
-async fn record(config: &Config, principal: &Principal, store: &Store, pseudonym: &str) -> Result<(), Error> {
+async fn record(config: &Config, principal: &Principal, store: &Store, pseudonym: &Pseudonym) -> Result<(), Error> {
     let at = clock::now().rfc3339();
     let change = Change {
         at: &at,

@@ -5,7 +5,7 @@
 //! The patient's id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
 use domain::Code;
-use domain::ids::{is_identifier, is_name};
+use domain::ids::{Pseudonym, SiteId, StudyId, is_identifier, is_name};
 use domain::patient_systems::{self, PatientSystems};
 #[cfg(feature = "schema")]
 use domain::schema::Name;
@@ -57,8 +57,8 @@ struct Own {
 
 /// The patient whose record is requested.
 struct Request {
-    study: String,
-    site: String,
+    study: StudyId,
+    site: SiteId,
     /// The system in which the patient's id is valid; `None` for the site's own.
     system: Option<String>,
     partial: bool,
@@ -87,7 +87,12 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
         Part { name: &service.name, required: service.required, work }
     });
     let parts = gather(&config.redis, parts.collect(), deadline, asked.partial).await?;
-    let record = PatientRecord { study_id: &asked.study, site_id: &asked.site, subject: pseudonym, parts };
+    let record = PatientRecord {
+        study_id: asked.study.as_str(),
+        site_id: asked.site.as_str(),
+        subject: pseudonym.as_str(),
+        parts,
+    };
     Ok(Reply::json(200, &record).header("cache-control", "no-store"))
 }
 
@@ -106,19 +111,27 @@ impl Request {
                 String::new()
             }
         };
-        let (study, site) = (place("study", principal.study()), place("site", principal.site()));
+        let (study, site) = (
+            place("study", principal.study().map(StudyId::as_str)),
+            place("site", principal.site().map(SiteId::as_str)),
+        );
         let partial = query.flag("partial");
         let system = query.text("system").map(|system| patient_systems::system(&system));
         if system == Some(None) {
             query.fault("system", Code::Format, patient_systems::RULE);
         }
         query.finish()?;
-        Ok(Request { study, site, system: system.flatten(), partial })
+        Ok(Request { study: study.into(), site: site.into(), system: system.flatten(), partial })
     }
 }
 
 /// The patient's subject, if the site knows the patient, and the person's other subjects that the key covers.
-async fn known(config: &Config, principal: &Principal, asked: &Request, patient: &str) -> Result<Vec<String>, Error> {
+async fn known(
+    config: &Config,
+    principal: &Principal,
+    asked: &Request,
+    patient: &str,
+) -> Result<Vec<Pseudonym>, Error> {
     let mut system = asked.system.as_deref();
     if let Some(named) = system {
         let settings = Settings::in_force(&config.redis).await?;
@@ -136,7 +149,7 @@ async fn known(config: &Config, principal: &Principal, asked: &Request, patient:
 }
 
 /// Vigil's own part: the latest submissions with their scores and alerts.
-async fn own(config: &Config, subjects: &[String]) -> Outcome {
+async fn own(config: &Config, subjects: &[Pseudonym]) -> Outcome {
     let read = async {
         let wanted = Filter { latest_first: true, limit: MOST, ..Filter::default() };
         let (filed, more) = timeline::list(&config.redis, subjects, wanted).await?;

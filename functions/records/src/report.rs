@@ -4,11 +4,11 @@
 //! Guarantee: one deadline, as for a patient's record. The gathered data is cached for a minute and serves every
 //! request in any format. The entity tag of an answer changes only when its content changes.
 
+use domain::ids::{StudyId, is_name};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::ids::is_name;
 #[cfg(feature = "schema")]
 use domain::schema::Name;
 use domain::{Code, Timestamp};
@@ -85,7 +85,7 @@ enum Form {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let study = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
-    if !is_name(study) || study.bytes().all(|byte| byte == b'.') || !principal.covers(study, "*") {
+    if !is_name(study) || study.bytes().all(|byte| byte == b'.') || !principal.covers(&study.into(), &"*".into()) {
         return Err(Problem::not_found());
     }
     let mut query = Query::read(&incoming.query, &["month", "format", "partial"]);
@@ -98,7 +98,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let partial = query.flag("partial");
     query.finish()?;
 
-    let ask = Ask { config: Rc::clone(config), study: study.to_owned(), month, trace: incoming.trace.clone() };
+    let ask = Ask { config: Rc::clone(config), study: study.into(), month, trace: incoming.trace.clone() };
     let report = if partial {
         // An incomplete report is not shared with other requests.
         ask.gather(deadline, true).await.map_err(Problem::from)?
@@ -175,7 +175,7 @@ async fn kept(ask: Ask, deadline: Deadline) -> Result<Value, Problem> {
 /// The parameters of the request.
 struct Ask {
     config: Rc<Config>,
-    study: String,
+    study: StudyId,
     month: String,
     trace: Trace,
 }
@@ -192,7 +192,7 @@ impl Ask {
             Part { name: &service.name, required: service.required, work }
         });
         let parts = gather(&self.config.redis, parts.collect(), deadline, partial).await?;
-        Ok(json!(MonthlyReport { study_id: &self.study, month: &self.month, parts }))
+        Ok(json!(MonthlyReport { study_id: self.study.as_str(), month: &self.month, parts }))
     }
 
     /// Vigil's own counts.

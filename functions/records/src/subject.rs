@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::ids::is_name;
+use domain::ids::{Pseudonym, StudyId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
@@ -173,16 +173,17 @@ pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
 }
 
 /// The store, and the subjects of the same person that the key covers; 404 if the key does not cover the subject.
-async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Result<(Store, Vec<String>), Problem> {
+async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Result<(Store, Vec<Pseudonym>), Problem> {
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await.map_err(|error| unavailable(&error))?;
+    let subject: Option<Subject> =
+        store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
     let subject = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id));
     let subject = subject.ok_or_else(Problem::not_found)?;
     let subjects =
-        covered(config, principal, &subject.study_id, pseudonym).await.map_err(|error| unavailable(&error))?;
+        covered(config, principal, &subject.study_id, &subject.subject).await.map_err(|error| unavailable(&error))?;
     Ok((store, subjects))
 }
 
@@ -190,18 +191,18 @@ async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Re
 pub(crate) async fn covered(
     config: &Config,
     principal: &Principal,
-    study: &str,
-    pseudonym: &str,
-) -> Result<Vec<String>, Error> {
+    study: &StudyId,
+    pseudonym: &Pseudonym,
+) -> Result<Vec<Pseudonym>, Error> {
     let mut person = links::person(&config.redis, pseudonym).await?;
-    person.retain(|member| member.subject != pseudonym && principal.covers(study, &member.site));
+    person.retain(|member| member.subject != *pseudonym && principal.covers(study, &member.site));
     let others = person.into_iter().map(|member| member.subject);
-    Ok(std::iter::once(pseudonym.to_owned()).chain(others).collect())
+    Ok(std::iter::once(pseudonym.clone()).chain(others).collect())
 }
 
 /// The records of submissions, in the given order; `None` for one that is unknown or erased.
 async fn records(store: &Store, filed: &[Listed]) -> Result<Vec<Outline>, Error> {
-    let ids = filed.iter().map(|filed| names::submission(&filed.id));
+    let ids = filed.iter().map(|filed| names::submission(&filed.id.as_str().into()));
     let read = stream::iter(ids.map(async |key| store.get::<Outline>(&key).await)).buffered(READS);
     let read = read.try_filter_map(async |record| {
         let record = record.filter(|record| record.state != State::Erased);
@@ -222,13 +223,13 @@ pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<ListedS
             .flatten()
             .map(|alert| {
                 let Alert { alert_id, severity, rule, reason, .. } = alert;
-                ListedAlert { alert_id, severity, rule, reason }
+                ListedAlert { alert_id: alert_id.into_string(), severity, rule, reason }
             })
             .collect();
         let submission = record.submission;
         shown.push(ListedSubmission {
-            submission_id: submission.submission_id,
-            site_id: submission.site_id,
+            submission_id: submission.submission_id.into_string(),
+            site_id: submission.site_id.into_string(),
             kind: submission.kind,
             instrument: submission.instrument,
             authored_at: submission.authored_at,
@@ -256,8 +257,8 @@ async fn points(store: &Store, filed: &[Listed], score: &str) -> Result<Vec<Poin
             points.push(Point {
                 at_ms: at.millis(),
                 at: record.submission.authored_at.clone(),
-                submission_id: record.submission.submission_id.clone(),
-                site_id: record.submission.site_id.clone(),
+                submission_id: record.submission.submission_id.to_string(),
+                site_id: record.submission.site_id.to_string(),
                 value: own.value.clone().unwrap_or_default(),
                 band: own.band.clone(),
                 status: own.status.clone(),

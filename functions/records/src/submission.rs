@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Dead, Phase, State as AlertState};
+use domain::ids::SubmissionId;
 #[cfg(feature = "schema")]
 use domain::schema::{Flag, Name, Removed, Time, Uuid};
 use platform::Error;
@@ -114,6 +115,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     if !is_id(id) {
         return Err(Problem::not_found());
     }
+    let id = &SubmissionId::from(id);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
     match record {
@@ -131,7 +133,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
 }
 
 /// Reads the idempotency record that the door left for a submission.
-pub(crate) async fn marked(config: &Config, id: &str) -> Result<Option<IdempotencyRecord>, Problem> {
+pub(crate) async fn marked(config: &Config, id: &SubmissionId) -> Result<Option<IdempotencyRecord>, Problem> {
     let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| unavailable(&error))?;
     let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
     Ok(IdempotencyRecord::read(&String::from_utf8_lossy(mark)).map(IdempotencyRecord::owned))
@@ -142,14 +144,16 @@ fn gone() -> Problem {
 }
 
 /// A submission that is not stored yet is known only by the idempotency record of the door.
-async fn queued(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
-    let mark = marked(config, id).await?.filter(|mark| principal.covers(&mark.study, &mark.site));
+async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Result<Reply, Problem> {
+    let mark = marked(config, id)
+        .await?
+        .filter(|mark| principal.covers(&mark.study.as_str().into(), &mark.site.as_str().into()));
     let mark = mark.ok_or_else(Problem::not_found)?;
     if mark.content.is_none() {
         return Err(gone());
     }
     let shown = Submission {
-        submission_id: id,
+        submission_id: id.as_str(),
         state: State::Queued,
         study_id: &mark.study,
         site_id: &mark.site,
@@ -168,14 +172,14 @@ impl<'a> Submission<'a> {
         let detail = if full { Some(Detail::load(store, record).await?) } else { None };
         let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
         Ok(Submission {
-            submission_id: &submission.submission_id,
+            submission_id: submission.submission_id.as_str(),
             state: record.state,
-            study_id: &submission.study_id,
-            site_id: &submission.site_id,
+            study_id: submission.study_id.as_str(),
+            site_id: submission.site_id.as_str(),
             received_at: &submission.received_at,
             detail,
-            supersedes: submission.amends.as_deref(),
-            superseded_by: superseded.map(|later| later.by),
+            supersedes: submission.amends.as_ref().map(SubmissionId::as_str),
+            superseded_by: superseded.map(|later| later.by.into_string()),
         })
     }
 }
@@ -192,7 +196,7 @@ impl<'a> Detail<'a> {
         }
         let rescored: Option<Rescored> = store.get(&names::rescored(&submission.submission_id)).await?;
         Ok(Detail {
-            subject: &submission.subject,
+            subject: submission.subject.as_str(),
             kind: &submission.kind,
             authored_at: &submission.authored_at,
             scores: &record.scores,
@@ -220,5 +224,5 @@ async fn shown(store: &Store, alert: Alert) -> Result<AlertOf, Error> {
         None => Vec::new(),
     };
     let Alert { alert_id, severity, rule, reason, .. } = alert;
-    Ok(AlertOf { alert_id, severity, rule, reason, state: word, because, deliveries })
+    Ok(AlertOf { alert_id: alert_id.into_string(), severity, rule, reason, state: word, because, deliveries })
 }

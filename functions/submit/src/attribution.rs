@@ -3,7 +3,7 @@
 //! Guarantee: a study or a site that a document names is counted only if the key covers it, so that nobody changes the
 //! figures of others. All this happens after the refusal is decided: it costs an accepted document nothing.
 
-use domain::ids::is_name;
+use domain::ids::{SiteId, StudyId, is_name};
 use domain::intake::ReportKind;
 use domain::reading::{Json, Limits};
 use domain::rows::Row;
@@ -63,7 +63,7 @@ impl Attribution {
         if let (Some(study), Some(site)) = (said("studyId"), said("siteId"))
             && is_name(study)
             && is_name(site)
-            && principal.covers(study, site)
+            && principal.covers(&StudyId::from(study), &SiteId::from(site))
         {
             self.scope = Some((study.to_owned(), site.to_owned()));
         }

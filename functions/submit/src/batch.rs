@@ -8,6 +8,7 @@
 //! rows. While one script appends a chunk, the next chunk is read and checked. A chunk is appended as a whole or not at
 //! all; if an upload breaks off, the chunks before the break stay. The time for the upload grows with its bytes.
 
+use domain::ids::SubmissionId;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -42,9 +43,9 @@ const CHUNK_BYTES: usize = 512 * 1024;
 
 /// The outcome of a row.
 enum Outcome {
-    Accepted { id: String, removed: BTreeMap<String, u32> },
-    Duplicate { id: String },
-    Conflict { id: String, first: String },
+    Accepted { id: SubmissionId, removed: BTreeMap<String, u32> },
+    Duplicate { id: SubmissionId },
+    Conflict { id: SubmissionId, first: String },
     Rejected { findings: Vec<Finding>, more: usize },
     NotProcessed,
 }
@@ -350,12 +351,14 @@ impl Outcome {
             more_errors: None,
         };
         match self {
-            Outcome::Accepted { id, removed } => {
-                RowOutcome { submission_id: Some(id), removed: Some(removed).filter(|it| !it.is_empty()), ..row }
-            }
-            Outcome::Duplicate { id } => RowOutcome { submission_id: Some(id), ..row },
+            Outcome::Accepted { id, removed } => RowOutcome {
+                submission_id: Some(id.as_str()),
+                removed: Some(removed).filter(|it| !it.is_empty()),
+                ..row
+            },
+            Outcome::Duplicate { id } => RowOutcome { submission_id: Some(id.as_str()), ..row },
             Outcome::Conflict { id, first } => {
-                RowOutcome { submission_id: Some(id), first_received_at: Some(first), ..row }
+                RowOutcome { submission_id: Some(id.as_str()), first_received_at: Some(first), ..row }
             }
             Outcome::Rejected { findings, more } => RowOutcome {
                 errors: Some(FindingShape::all(findings)),

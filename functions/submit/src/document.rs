@@ -1,12 +1,12 @@
 //! Turns a body into a submission: which document a path takes, the faults of the document, and the submission without
 //! the patient's identity.
 
+use domain::ids::{Pseudonym, SubmissionId, is_identifier, is_name};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::deidentify::{self, Policy, Subject as Person};
-use domain::ids::{is_identifier, is_name};
 use domain::intake::{Envelope, ReportKind, Shape};
 use domain::report::{self, Timeliness};
 use domain::selection::Selection;
@@ -134,18 +134,18 @@ impl Known {
 
 /// A submission, ready for the queue.
 pub(crate) struct Ready {
-    pub(crate) id: String,
+    pub(crate) id: SubmissionId,
     /// The idempotency record.
     pub(crate) record: String,
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
     pub(crate) flow: String,
     pub(crate) cost: usize,
-    pub(crate) subject: String,
+    pub(crate) subject: Pseudonym,
     pub(crate) payload: String,
     /// How many identifiers of each class were removed.
     pub(crate) removed: BTreeMap<String, u32>,
-    pub(crate) amends: Option<String>,
+    pub(crate) amends: Option<SubmissionId>,
 }
 
 impl Accepted {
@@ -175,7 +175,7 @@ impl Accepted {
         let authored_at = envelope.authored_at.rfc3339();
         let flags: Vec<String> =
             Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
-        let pseudonym = |id: &str| config.pseudonyms.pseudonym(&Patient { id, ..patient });
+        let pseudonym = |id: &str| config.pseudonyms.pseudonym(&Patient { id, ..patient }).into_string();
         let (patient_id, written_at) = (&envelope.patient_id, envelope.authored_at);
         let person = Person { patient_id, written_at, pseudonym: &pseudonym };
         let kept = study_policy::by_study(config, policy, &envelope, &patient, &person);
@@ -193,7 +193,8 @@ impl Accepted {
         // the removed text.
         let content = json(&envelope.content)?;
         let mut said = Pieces::with_room(256 + content.len());
-        said.raw("[").text(study).raw(",").text(site).raw(",").text(&subject).raw(",").text(kind).raw(",");
+        said.raw("[").text(study.as_str()).raw(",").text(site.as_str()).raw(",").text(subject.as_str()).raw(",");
+        said.text(kind).raw(",");
         said.maybe(instrument.map(Instrument::id)).raw(",").text(&authored_at).raw(",").raw(&content).raw("]");
         let said = said.finish();
         let amends = envelope.amends.as_ref().map(|amends| (&amends.submission_id, &amends.reason));
@@ -230,10 +231,15 @@ impl Accepted {
         };
         let received_at = now.rfc3339();
         let topic = instrument.map_or(Topic::Kind(kind), |instrument| Topic::Instrument(instrument.id()));
-        let remembered = Content { hash: &*hash, subject: idempotency::short(&subject), topic };
-        let record =
-            IdempotencyRecord::<&str> { study, site, received_at: &*received_at, content: Some(remembered) }.line();
-        let scope = [study, "|", site].concat();
+        let remembered = Content { hash: &*hash, subject: idempotency::short(subject.as_str()), topic };
+        let record = IdempotencyRecord::<&str> {
+            study: study.as_str(),
+            site: site.as_str(),
+            received_at: &*received_at,
+            content: Some(remembered),
+        }
+        .line();
+        let scope = [study.as_str(), "|", site.as_str()].concat();
         let fresh = Fresh {
             submission_id: &id,
             study_id: study,
@@ -247,7 +253,7 @@ impl Accepted {
             received_at: &received_at,
             key: &principal.id,
             hash: &hash,
-            amends: envelope.amends.as_ref().map(|it| it.submission_id.as_str()),
+            amends: envelope.amends.as_ref().map(|it| &it.submission_id),
             amends_reason: envelope.amends.as_ref().and_then(|it| it.reason.as_deref()),
             flags: &flags,
             removed: &removed,

@@ -5,6 +5,7 @@
 
 use domain::Timestamp;
 use domain::fhir::response::{Response, Scope};
+use domain::ids::{SiteId, StudyId};
 use domain::intake::Shape;
 use domain::reading::{Json, Limits};
 use platform::http::{Incoming, Reply};
@@ -47,7 +48,8 @@ pub(crate) async fn read(
         None => None,
     };
     let systems = crate::patient_systems(config, settings).await?;
-    let scope = Scope { study: principal.study(), site: principal.site(), systems: systems.as_deref() };
+    let (study, site) = (principal.study().map(StudyId::as_str), principal.site().map(SiteId::as_str));
+    let scope = Scope { study, site, systems: systems.as_deref() };
     let mut translation = response.translate(instrument.as_deref(), scope);
     let document = translation.take_document();
     let read = Known { shape: Shape::Response, instrument }.check(document, Vec::new(), idempotency_key, now);

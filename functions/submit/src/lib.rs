@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::deidentify::Policy;
+use domain::ids::{SiteId, StudyId};
 use domain::intake::Shape;
 use domain::patient_systems::PatientSystems;
 use domain::reading::{Json, Limits};
@@ -218,7 +219,7 @@ async fn one_round(
         flow: &ready.flow,
         cost: ready.cost,
         payload: &ready.payload,
-        amends: ready.amends.as_deref().map(|id| queue::Amends { id, subjects: &subjects }),
+        amends: ready.amends.as_ref().map(|id| queue::Amends { id, subjects: &subjects }),
     };
     let enqueued = config.door.enqueue_one(&config.redis, &principal.id, settings.revision(), submission).await;
     let enqueued = enqueued.map_err(|error| {
@@ -226,7 +227,9 @@ async fn one_round(
         unavailable()
     })?;
     match enqueued {
-        Enqueued::Queued | Enqueued::Duplicate => Ok(Some(accepted_reply(&ready.id, &ready.removed, sent.minimal))),
+        Enqueued::Queued | Enqueued::Duplicate => {
+            Ok(Some(accepted_reply(ready.id.as_str(), &ready.removed, sent.minimal)))
+        }
         Enqueued::Stale => Ok(None),
         Enqueued::Conflict(first) => {
             let detail = format!("another content was received under this id at {first}");
@@ -297,8 +300,8 @@ async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Res
         log::error("links-unread").cause(&error).write();
         unavailable()
     })?;
-    let study = ready.scope.split('|').next().unwrap_or_default();
-    let covered = person.iter().filter(|member| principal.covers(study, &member.site));
+    let study = StudyId::from(ready.scope.split('|').next().unwrap_or_default());
+    let covered = person.iter().filter(|member| principal.covers(&study, &member.site));
     let subjects = covered.map(|member| member.subject.as_str()).chain([ready.subject.as_str()]);
     Ok(subjects.map(idempotency::short).collect::<Vec<_>>().join(" "))
 }
@@ -327,7 +330,7 @@ fn unavailable() -> Problem {
     Problem::new(ProblemType::Unavailable, "the queue cannot be reached, send it again")
 }
 
-fn allow(principal: &Principal, study: &str, site: &str) -> Result<(), Problem> {
+fn allow(principal: &Principal, study: &StudyId, site: &SiteId) -> Result<(), Problem> {
     if principal.covers(study, site) {
         return Ok(());
     }

@@ -27,7 +27,7 @@ pub(crate) fn by_study(
     patient: &Patient<'_>,
     subject: &Subject<'_>,
 ) -> Option<Deidentified> {
-    let study = policy?.study(&envelope.study_id)?;
+    let study = policy?.study(envelope.study_id.as_str())?;
     let shift = study.shift(|| config.pseudonyms.date_shift(patient));
     let content = envelope.content.clone();
     let (content, mut removed) = match envelope.kind {

@@ -1,6 +1,7 @@
 //! Lists of alerts, the newest first, page by page.
 
 use domain::Severity;
+use domain::ids::{AlertId, SiteId, StudyId};
 use platform::Error;
 use platform::redis::{Redis, integer, string, text};
 use spin_sdk::redis::RedisResult;
@@ -19,9 +20,9 @@ pub struct Filter {
     /// Those of this severity.
     pub severity: Option<Severity>,
     /// Those of this study.
-    pub study: Option<String>,
+    pub study: Option<StudyId>,
     /// Those of this site.
-    pub site: Option<String>,
+    pub site: Option<SiteId>,
     /// Those of submissions that came in then or later, milliseconds since the epoch.
     pub since_ms: Option<i64>,
 }
@@ -30,15 +31,15 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// Its id.
-    pub id: String,
+    pub id: AlertId,
     /// When its submission came in, milliseconds since the epoch.
     pub at_ms: i64,
     /// Its severity.
     pub severity: String,
     /// The study.
-    pub study: String,
+    pub study: StudyId,
     /// The site.
-    pub site: String,
+    pub site: SiteId,
     /// Its state, by its name.
     pub phase: String,
 }
@@ -65,8 +66,8 @@ pub async fn list(
         since: filter.since_ms.map_or("-inf".to_owned(), |ms| ms.to_string()),
         most_looks: MOST_LOOKS,
         severity: filter.severity.map_or("", Severity::as_str),
-        study: filter.study.as_deref().unwrap_or_default(),
-        site: filter.site.as_deref().unwrap_or_default(),
+        study: filter.study.as_ref().map_or("", StudyId::as_str),
+        site: filter.site.as_ref().map_or("", SiteId::as_str),
     };
     script.run(redis).await
 }
@@ -99,11 +100,11 @@ fn read(words: &[String]) -> Option<Listed> {
     let [id, at, facts] = words else { return None };
     let mut facts = facts.split(' ').map(str::to_owned);
     Some(Listed {
-        id: id.clone(),
+        id: id.as_str().into(),
         at_ms: at.parse().ok()?,
         severity: facts.next()?,
-        study: facts.next()?,
-        site: facts.next()?,
+        study: facts.next()?.into(),
+        site: facts.next()?.into(),
         phase: facts.next()?,
     })
 }

@@ -1,5 +1,6 @@
 //! Raises alerts: the decision about an alert is stored before anybody is notified.
 
+use domain::ids::AlertId;
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
@@ -170,11 +171,11 @@ fn grouped(
             let open_ms = closes_at.ms_since(now).max(1).to_string();
             change.command(["SET", &key, &group, "PX", &open_ms]);
             known.insert(key.clone(), group);
-            (alert.alert_id.as_str(), key.as_str())
+            (&alert.alert_id, key.as_str())
         }
         Admission::Join { leader } => {
             change.only_if(key, seen.unwrap_or_default());
-            (leader.as_str(), alert.alert_id.as_str())
+            (leader, alert.alert_id.as_str())
         }
         Admission::Send | Admission::Suppress(_) => return,
     };
@@ -194,16 +195,18 @@ script! {
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn close_groups(redis: &Redis, leaders: &[&str]) -> Result<Vec<Vec<String>>, Error> {
+pub async fn close_groups(redis: &Redis, leaders: &[&AlertId]) -> Result<Vec<Vec<AlertId>>, Error> {
     if leaders.is_empty() {
         return Ok(Vec::new());
     }
-    let members = leaders.iter().map(names::group_members).collect();
+    let members = leaders.iter().map(|leader| names::group_members(leader)).collect();
+    let leaders: &[&str] = &leaders.iter().map(|leader| leader.as_str()).collect::<Vec<_>>();
     let reply = CloseScript { members, leaders }.run(redis).await?;
     let (mut groups, mut words) = (Vec::with_capacity(leaders.len()), reply.iter().map(string));
     for _ in leaders {
         let count: Option<usize> = words.next().flatten().and_then(|count| count.parse().ok());
-        let members: Option<Vec<String>> = words.by_ref().take(count.ok_or_else(|| unexpected("close"))?).collect();
+        let members: Option<Vec<AlertId>> =
+            words.by_ref().map(|id| id.map(AlertId::from)).take(count.ok_or_else(|| unexpected("close"))?).collect();
         groups.push(members.ok_or_else(|| unexpected("close"))?);
     }
     Ok(groups)

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use domain::Timestamp;
 use domain::alert::state::State;
+use domain::ids::AlertId;
 use futures::future::try_join_all;
 use platform::kv::Store;
 use platform::redis::{Redis, integer, nothing, string, text, unexpected, whole};
@@ -118,11 +119,11 @@ async fn is_indexed(redis: &Redis, alert: &Alert, state: &State) -> Result<bool,
 ///
 /// # Errors
 /// [`Kind::Unavailable`]; doing it again is safe.
-pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64, Error> {
+pub async fn take_out(redis: &Redis, index: &str, ids: &[AlertId]) -> Result<u64, Error> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let members = [text(index)].into_iter().chain(ids.iter().map(text)).collect();
+    let members = [text(index)].into_iter().chain(ids.iter().map(|id| text(id.as_str()))).collect();
     let gone = redis.command("ZREM", members).await?.first().and_then(integer);
     record::forget(redis, ids, &vec![String::new(); ids.len()]).await?;
     gone.and_then(|gone| u64::try_from(gone).ok()).ok_or_else(|| unexpected("ZREM"))
@@ -132,14 +133,15 @@ pub async fn take_out(redis: &Redis, index: &str, ids: &[String]) -> Result<u64,
 ///
 /// # Errors
 /// [`Kind::Unavailable`]; doing it again is safe.
-pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[String]) -> Result<u64, Error> {
+pub async fn take_misplaced(redis: &Redis, phase: &str, ids: &[AlertId]) -> Result<u64, Error> {
+    let ids = ids.iter().map(AlertId::as_str).collect();
     MisplacedScript { facts: names::ALERT_FACTS, index: names::alerts_of(phase), phase, ids }.run(redis).await
 }
 
 script! {
     MisplacedScript<'a> = "alerts/misplaced.lua",
     keys { facts: &'static str, index: String }
-    args { phase: &'a str, ids: &'a [String] }
+    args { phase: &'a str, ids: Vec<&'a str> }
     reply u64, by whole
 }
 

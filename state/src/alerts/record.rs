@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::alert::state::{self, Due as DueAt, Effect, Entry, Phase, State, Status, Step, Wait, Work as Owed};
+use domain::ids::{AlertId, SubmissionId};
 use platform::Error;
 use platform::kv::{Batch, Store};
 use platform::redis::{Redis, nothing};
@@ -172,8 +173,8 @@ fn keep(state: &State, last: &[Happened], change: &mut Change) {
         false => change.command(["SET", &key, &value]),
     }
     match state.due().iter().map(|due| due.at).min() {
-        Some(at) => change.command(["ZADD", names::ALERTS_NEXT, &at.millis().to_string(), state.alert()]),
-        None => change.command(["ZREM", names::ALERTS_NEXT, state.alert()]),
+        Some(at) => change.command(["ZADD", names::ALERTS_NEXT, &at.millis().to_string(), state.alert().as_str()]),
+        None => change.command(["ZREM", names::ALERTS_NEXT, state.alert().as_str()]),
     }
 }
 
@@ -188,7 +189,7 @@ pub(super) fn index(alert: &Alert, state: &State, change: &mut Change) {
     let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis).to_string();
     let facts = facts(alert, state);
     let [all, known, counts] = [names::ALERTS, names::ALERT_FACTS, names::ALERT_COUNTS];
-    change.command(["INDEX", all, known, counts, &names::alerts_of(""), &alert.alert_id, &at, &facts]);
+    change.command(["INDEX", all, known, counts, &names::alerts_of(""), alert.alert_id.as_str(), &at, &facts]);
 }
 
 /// Restores an alert in Redis from the store: its state, its indexes, and all due work. Does nothing if Redis has it,
@@ -217,7 +218,7 @@ pub(super) fn restored(alert: &Alert, found: &Loaded, now: Timestamp, change: &m
 
 /// Removes alerts from Redis: states, indexes, and the marks of these rules if they are the alerts' own (one for each
 /// alert, empty if it is not known). Alerts grouped with the message of one of them are raised again.
-pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> Result<(), Error> {
+pub(crate) async fn forget(redis: &Redis, ids: &[AlertId], marks: &[String]) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -227,7 +228,7 @@ pub(crate) async fn forget(redis: &Redis, ids: &[String], marks: &[String]) -> R
         let state = names::alert_state(id);
         let mark = if mark.is_empty() { state.clone() } else { names::repeat(mark) };
         own.push([state, names::group_members(id), mark]);
-        let work = Due { alert_id: id.clone(), submission_id: String::new(), work: Work::Carry };
+        let work = Due { alert_id: id.clone(), submission_id: SubmissionId::default(), work: Work::Carry };
         alerts.push((id.as_str(), DispatchEntry::Due(&work).line()?));
     }
     let script = ForgetScript {

@@ -2,6 +2,7 @@
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 
+use domain::ids::{SiteId, StudyId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use platform::digest::digest;
@@ -131,8 +132,8 @@ const LONGEST_ID: usize = 64;
 struct Entry {
     id: String,
     role: Role,
-    study: String,
-    site: String,
+    study: StudyId,
+    site: SiteId,
     sha256: String,
 }
 
@@ -142,20 +143,20 @@ pub struct Principal {
     /// The key's id, which logs and records show.
     pub id: String,
     role: Role,
-    study: String,
-    site: String,
+    study: StudyId,
+    site: SiteId,
 }
 
 impl Principal {
     /// Whether the key covers this study and site.
-    pub fn covers(&self, study: &str, site: &str) -> bool {
+    pub fn covers(&self, study: &StudyId, site: &SiteId) -> bool {
         let one = |own: &str, asked: &str| own == "*" || own == asked;
-        one(&self.study, study) && one(&self.site, site)
+        one(self.study.as_str(), study.as_str()) && one(self.site.as_str(), site.as_str())
     }
 
     /// The study and the site that the key covers, `*` for all.
     pub fn scope(&self) -> (&str, &str) {
-        (&self.study, &self.site)
+        (self.study.as_str(), self.site.as_str())
     }
 
     /// Whether the key covers every study and site.
@@ -164,13 +165,13 @@ impl Principal {
     }
 
     /// The key's study, unless it covers all.
-    pub fn study(&self) -> Option<&str> {
-        Some(self.study.as_str()).filter(|study| *study != "*")
+    pub fn study(&self) -> Option<&StudyId> {
+        Some(&self.study).filter(|study| *study != "*")
     }
 
     /// The key's site, unless it covers all.
-    pub fn site(&self) -> Option<&str> {
-        Some(self.site.as_str()).filter(|site| *site != "*")
+    pub fn site(&self) -> Option<&SiteId> {
+        Some(&self.site).filter(|site| *site != "*")
     }
 
     /// Whether the key's role covers the action.
@@ -318,7 +319,11 @@ mod tests {
     fn a_key_sees_only_its_study_and_site() {
         let keys = keys();
         let principal = keys.admit(Some("Bearer secret"), Action::Submit).unwrap();
-        assert!(principal.covers("A", "1") && !principal.covers("B", "1") && !principal.covers("", ""));
+        assert!(
+            principal.covers(&"A".into(), &"1".into())
+                && !principal.covers(&"B".into(), &"1".into())
+                && !principal.covers(&"".into(), &"".into())
+        );
     }
 
     #[test]

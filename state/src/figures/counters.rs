@@ -2,6 +2,7 @@
 //!
 //! Guarantee: all figures of one reading are of one moment, read by one script.
 
+use domain::ids::{SiteId, StudyId};
 use platform::Error;
 use platform::redis::{Redis, integer, string};
 use spin_sdk::redis::RedisResult;
@@ -12,9 +13,9 @@ use crate::names::{self, Queue};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counter {
     /// The study.
-    pub study: String,
+    pub study: StudyId,
     /// The site.
-    pub site: String,
+    pub site: SiteId,
     /// `response`, or the kind of report.
     pub kind: String,
     /// The counted outcome: `accepted`, `duplicate`, `conflict`, `rejected`, `oversized`, `limited`, `busy`,
@@ -115,7 +116,7 @@ fn called(field: &str, count: u64) -> Option<Calls> {
 fn counter(field: &str, count: u64) -> Option<Counter> {
     let mut parts = field.split('|').map(str::to_owned);
     let (outcome, study, site, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    parts.next().is_none().then_some(Counter { outcome, study, site, kind, count })
+    parts.next().is_none().then_some(Counter { outcome, study: study.into(), site: site.into(), kind, count })
 }
 
 #[cfg(test)]

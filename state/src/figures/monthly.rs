@@ -3,6 +3,7 @@
 //! Guarantee: a submission is counted once, by the script that finishes it. Erasing it does not change the counters:
 //! they are figures, and name nobody.
 
+use domain::ids::{SiteId, StudyId};
 use std::collections::BTreeMap;
 
 use platform::Error;
@@ -20,8 +21,8 @@ pub struct Month {
 }
 
 /// The counter of a submission with this time of receipt, RFC 3339 in UTC: its month and its field.
-pub fn submission<'a>(received_at: &'a str, site: &str) -> Option<(&'a str, String)> {
-    Some((received_at.get(..7)?, ["day|", received_at.get(8..10)?, "|", site].concat()))
+pub fn submission<'a>(received_at: &'a str, site: &SiteId) -> Option<(&'a str, String)> {
+    Some((received_at.get(..7)?, ["day|", received_at.get(8..10)?, "|", site.as_str()].concat()))
 }
 
 /// The counter of an alert.
@@ -33,7 +34,7 @@ pub fn alert(severity: &str) -> String {
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
-pub async fn read(redis: &Redis, study: &str, month: &str) -> Result<Month, Error> {
+pub async fn read(redis: &Redis, study: &StudyId, month: &str) -> Result<Month, Error> {
     let reply = redis.command("HGETALL", vec![text(names::month(study, month))]).await?;
     let mut read = Month::default();
     let (pairs, rest) = reply.as_chunks::<2>();
@@ -69,7 +70,12 @@ script! {
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
-pub async fn raise(redis: &Redis, study: &str, month: &str, counters: &BTreeMap<String, u64>) -> Result<u64, Error> {
+pub async fn raise(
+    redis: &Redis,
+    study: &StudyId,
+    month: &str,
+    counters: &BTreeMap<String, u64>,
+) -> Result<u64, Error> {
     RaiseScript { month: names::month(study, month), counters }.run(redis).await
 }
 
@@ -79,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_submission_counts_for_the_day_it_came_in() {
-        assert_eq!(submission("2026-03-01T08:00:00.000Z", "S1"), Some(("2026-03", "day|01|S1".to_owned())));
-        assert_eq!(submission("2026", "S1"), None);
+        assert_eq!(submission("2026-03-01T08:00:00.000Z", &"S1".into()), Some(("2026-03", "day|01|S1".to_owned())));
+        assert_eq!(submission("2026", &"S1".into()), None);
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Mechanism: it always has the same id, and the door remembers that id for an interval.
 
+use domain::ids::StudyId;
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -26,7 +27,7 @@ use crate::wire::queued::ScoreEntry;
 const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// Whether a submission or an alert of this study is the self-check.
-pub fn is_probe(study: &str) -> bool {
+pub fn is_probe(study: &StudyId) -> bool {
     study == STUDY
 }
 
@@ -85,10 +86,10 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
     let own = || STUDY.to_owned();
     let entry = Entry {
         submission: Submission {
-            submission_id: own(),
-            study_id: own(),
-            site_id: own(),
-            subject: own(),
+            submission_id: own().into(),
+            study_id: own().into(),
+            site_id: own().into(),
+            subject: own().into(),
             kind: "response".to_owned(),
             instrument: Some(self_check::INSTRUMENT.to_owned()),
             instrument_version: Some(self_check::VERSION.to_owned()),
@@ -112,11 +113,11 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
     let content = Content { hash: STUDY, subject: STUDY, topic: Topic::Instrument(STUDY) };
     let record = IdempotencyRecord { study: STUDY, site: STUDY, received_at: &received_at, content: Some(content) };
     let probe = crate::queue::Submission {
-        id: STUDY,
+        id: &entry.submission.submission_id,
         record: &record.line(),
         scope: STUDY,
         kind: "self-check",
-        flow: &names::flow(STUDY, STUDY, STUDY),
+        flow: &names::flow(STUDY, &entry.submission.study_id, &entry.submission.site_id),
         cost: payload.len(),
         payload: &payload,
         amends: None,

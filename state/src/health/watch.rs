@@ -6,6 +6,7 @@
 //!
 //! Not for: repair of states. The store and Redis define them.
 
+use domain::ids::SubmissionId;
 use std::time::Duration;
 
 use platform::Error;
@@ -48,7 +49,7 @@ pub async fn round(redis: &Redis, now_ms: i64, bounds: Bounds) -> Result<Watched
     let queue = Queue::Dispatch;
     let kept_ms = i64::try_from(bounds.dead_letters_kept.as_millis()).unwrap_or(i64::MAX);
     // The script inserts each alert's id at this placeholder.
-    let look = Due { alert_id: HOLE.to_owned(), submission_id: String::new(), work: Work::Look };
+    let look = Due { alert_id: HOLE.into(), submission_id: SubmissionId::default(), work: Work::Look };
     let look = DispatchEntry::Due(&look).line()?;
     let (before, after) = look.split_once(HOLE).ok_or_else(|| unexpected("watch"))?;
     let script = WatchScript {

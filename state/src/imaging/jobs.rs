@@ -3,6 +3,7 @@
 //! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
 //! the result; the state here only shows the progress before that.
 
+use domain::ids::{AlertId, Pseudonym, SiteId, StudyId};
 use std::time::Duration;
 
 use platform::Error;
@@ -42,11 +43,11 @@ pub struct Job {
     /// Its id.
     pub analysis_id: String,
     /// The study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// The site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The subject's pseudonym.
-    pub subject: String,
+    pub subject: Pseudonym,
     /// The subject's identity, sealed.
     pub sealed: String,
     /// Which service.
@@ -121,12 +122,12 @@ pub struct Analysis<R = Value> {
     /// Its id.
     pub analysis_id: String,
     /// The study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// The site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The subject's pseudonym; empty when it was cancelled or erased.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub subject: String,
+    #[serde(default, skip_serializing_if = "Pseudonym::is_empty")]
+    pub subject: Pseudonym,
     /// The service.
     pub service: String,
     /// `stat` or `routine`.
@@ -142,7 +143,7 @@ pub struct Analysis<R = Value> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<R>,
     /// The ids of the alerts that it raised.
-    pub alerts: Vec<String>,
+    pub alerts: Vec<AlertId>,
     /// The attempts at the service.
     pub attempts: Vec<Attempt>,
     /// The state of notifying the requester. It is stored separately and filled in for display.
@@ -158,7 +159,7 @@ impl Analysis {
             analysis_id: id.to_owned(),
             study_id: facts.study,
             site_id: facts.site,
-            subject: String::new(),
+            subject: Pseudonym::default(),
             service: facts.service,
             priority: priority(facts.stat),
             requested_at: facts.at,
@@ -174,7 +175,7 @@ impl Analysis {
     /// Removes everything except the fact that there was an analysis.
     pub fn bury(&mut self, at: String) {
         (self.state, self.ended_at) = ("erased".to_owned(), at);
-        (self.subject, self.reason, self.result) = (String::new(), None, None);
+        (self.subject, self.reason, self.result) = (Pseudonym::default(), None, None);
         (self.alerts, self.attempts, self.webhook) = (Vec::new(), Vec::new(), None);
     }
 
@@ -301,7 +302,7 @@ fn enqueued(word: &str) -> Option<Enqueued> {
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn of_subject(redis: &Redis, subject: &str, limit: u32) -> Result<Vec<String>, Error> {
+pub async fn of_subject(redis: &Redis, subject: &Pseudonym, limit: u32) -> Result<Vec<String>, Error> {
     let last = i64::from(limit) - 1;
     let arguments = vec![text(names::analyses_of(subject)), number(0), number(last)];
     let reply = redis.command("ZREVRANGE", arguments).await?;
@@ -455,9 +456,9 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Facts {
     /// The study.
-    pub study: String,
+    pub study: StudyId,
     /// The site.
-    pub site: String,
+    pub site: SiteId,
     /// The service.
     pub service: String,
     /// Whether it goes before analyses that are not urgent.

@@ -1,5 +1,6 @@
 //! The way in: one script remembers, appends and counts submissions, one or many.
 
+use domain::ids::SubmissionId;
 use std::collections::BTreeMap;
 
 use platform::Error;
@@ -19,7 +20,7 @@ const LARGEST_SHARED: usize = 256 << 10;
 /// A submission at the door.
 pub struct Submission<'a> {
     /// Its id.
-    pub id: &'a str,
+    pub id: &'a SubmissionId,
     /// Its idempotency record: see [`crate::wire::idempotency`].
     pub record: &'a str,
     /// `study|site`, for the counters and the site's limit.
@@ -40,7 +41,7 @@ pub struct Submission<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Amends<'a> {
     /// The earlier submission's id.
-    pub id: &'a str,
+    pub id: &'a SubmissionId,
     /// The subjects that may have sent it, written as [`idempotency::short`](crate::wire::idempotency::short) writes
     /// them, separated by spaces.
     pub subjects: &'a str,
@@ -167,7 +168,7 @@ impl Door {
             amended: amendment.map(|(_, it)| [names::once(it.id), names::superseded_mark(it.id)]),
             revision,
             submissions,
-            amendment: amendment.map(|(id, it)| (it.subjects, id)),
+            amendment: amendment.map(|(id, it)| (it.subjects, id.as_str())),
         };
         let reply = script.run(redis, &self.script).await?;
         enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("queue/enqueue.lua"))
@@ -296,7 +297,7 @@ fn shared<'a>(submissions: &[Submission<'a>]) -> Vec<Shared<'a>> {
 
 /// Whether all ids are different.
 fn are_distinct(submissions: &[Submission<'_>]) -> bool {
-    let mut ids: Vec<&str> = submissions.iter().map(|one| one.id).collect();
+    let mut ids: Vec<&SubmissionId> = submissions.iter().map(|one| one.id).collect();
     ids.sort_unstable();
     ids.windows(2).all(|pair| pair.first() != pair.last())
 }
@@ -386,8 +387,9 @@ mod tests {
 
     #[test]
     fn submissions_of_one_flow_share_entries_that_cost_little() {
+        let nobody = SubmissionId::default();
         let one = |flow, cost| Submission {
-            id: "",
+            id: &nobody,
             record: "",
             scope: "",
             kind: "",

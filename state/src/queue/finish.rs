@@ -1,5 +1,6 @@
 //! Ends entries, with their follow-ups.
 
+use domain::ids::SubmissionId;
 use std::time::Duration;
 
 use platform::Error;
@@ -69,7 +70,7 @@ pub struct Finished {
     /// The entry's id in the stream.
     pub id: String,
     /// The submission of the entry. If it was erased meanwhile, the entry is not ended and its follow-ups do not run.
-    pub submission: Option<String>,
+    pub submission: Option<SubmissionId>,
     /// The follow-ups.
     pub follow_ups: FollowUps,
 }
@@ -80,7 +81,7 @@ pub struct Ended {
     /// How many entries this call ended: the worker still held them.
     pub count: usize,
     /// The submissions that were erased. Their entries are still claimed, with all other submissions in them.
-    pub erased: Vec<String>,
+    pub erased: Vec<SubmissionId>,
 }
 
 /// Ends entries and runs their follow-ups, in one script. The idempotency records of their submissions expire this long
@@ -115,7 +116,7 @@ pub async fn finish(
         clock_channel: names::CLOCK_CHANNEL,
         clock_lasts: CLOCK,
         announcement: announcement(),
-        records: names::once(""),
+        records: names::once(&SubmissionId::default()),
         remembered: Seconds(remembered),
         entries: told(entries),
     };
@@ -148,7 +149,10 @@ fn told(entries: &[Finished]) -> String {
     let mut told = Pieces::with_room(room);
     told.raw("[");
     for (place, Finished { id, submission, follow_ups }) in entries.iter().enumerate() {
-        told.raw(if place == 0 { "[" } else { ",[" }).text(id).raw(",").text(submission.as_deref().unwrap_or_default());
+        told.raw(if place == 0 { "[" } else { ",[" })
+            .text(id)
+            .raw(",")
+            .text(submission.as_ref().map_or("", SubmissionId::as_str));
         told.raw(",[").raw(follow_ups.0.as_str()).raw("]]");
     }
     told.raw("]");
@@ -157,7 +161,7 @@ fn told(entries: &[Finished]) -> String {
 
 fn ended(reply: &[RedisResult]) -> Option<Ended> {
     let (count, erased) = reply.split_first()?;
-    let erased: Option<Vec<String>> = erased.iter().map(string).collect();
+    let erased: Option<Vec<SubmissionId>> = erased.iter().map(|id| Some(string(id)?.into())).collect();
     Some(Ended { count: usize::try_from(integer(count)?).ok()?, erased: erased? })
 }
 

@@ -7,6 +7,7 @@
 //! reads a stream; dropping the writer wakes it. If a leader is dropped, its waiters wake without an outcome and start
 //! over: sending a submission twice does no harm.
 
+use domain::ids::SubmissionId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -35,7 +36,7 @@ thread_local! {
 /// A submission that waits for a leader.
 struct Waiting {
     revision: String,
-    id: String,
+    id: SubmissionId,
     record: String,
     scope: String,
     kind: String,

@@ -1,6 +1,7 @@
 //! Expected submissions, and when to check for a missing one.
 
 use domain::Timestamp;
+use domain::ids::SubmissionId;
 use domain::overdue::{DIARY, OverdueRule, judge};
 use platform::Error;
 use platform::redis::{Redis, number, text};
@@ -40,12 +41,12 @@ pub fn after<'a>(
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
 pub async fn put_back(
     redis: &Redis,
-    submission_id: &str,
+    submission_id: &SubmissionId,
     look: &Check,
     received: Timestamp,
     at: Timestamp,
 ) -> Result<bool, Error> {
-    let new = pages::add(redis, &look.received(), received.millis(), submission_id).await?;
+    let new = pages::add(redis, &look.received(), received.millis(), submission_id.as_str()).await?;
     let member = names::due(Queue::Score, &look.flow(), &ScoreEntry::Check(look).line()?);
     redis.command("ZADD", vec![text(names::DUE), text("GT"), number(at.millis()), text(member)]).await?;
     Ok(new)

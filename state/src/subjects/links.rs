@@ -9,6 +9,7 @@
 //! derived from the records. For a subject without links it costs one lookup, in a script that runs anyway or beside
 //! it.
 
+use domain::ids::{Pseudonym, SiteId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub struct Links {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Link {
     /// The other subject's pseudonym.
-    pub to: String,
+    pub to: Pseudonym,
     /// The other subject's site.
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
     pub site_id: String,
@@ -62,17 +63,17 @@ pub struct Link {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
     /// Its pseudonym.
-    pub subject: String,
+    pub subject: Pseudonym,
     /// Its site.
-    pub site: String,
+    pub site: SiteId,
 }
 
 /// All subjects of a subject's person, in the order of their pseudonyms; empty if the subject has no links.
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn person(redis: &Redis, subject: &str) -> Result<Vec<Member>, Error> {
-    let reply = redis.command("HGET", vec![text(names::LINKS), text(subject)]).await?;
+pub async fn person(redis: &Redis, subject: &Pseudonym) -> Result<Vec<Member>, Error> {
+    let reply = redis.command("HGET", vec![text(names::LINKS), text(subject.as_str())]).await?;
     match reply.first() {
         None | Some(RedisResult::Nil) => Ok(Vec::new()),
         Some(found) => string(found)
@@ -85,12 +86,12 @@ pub async fn person(redis: &Redis, subject: &str) -> Result<Vec<Member>, Error> 
 fn read(text: &str) -> Option<Vec<Member>> {
     let words: Vec<&str> = text.split(' ').collect();
     let (pairs, rest) = words.as_chunks::<2>();
-    let member = |[subject, site]: &[&str; 2]| Member { subject: (*subject).to_owned(), site: (*site).to_owned() };
+    let member = |[subject, site]: &[&str; 2]| Member { subject: (*subject).into(), site: (*site).into() };
     rest.is_empty().then(|| pairs.iter().map(member).collect())
 }
 
 /// The members of a person, as the hash stores them.
-fn write<'a>(person: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+fn write<'a>(person: impl IntoIterator<Item = (&'a Pseudonym, &'a SiteId)>) -> String {
     let words: Vec<String> = person.into_iter().map(|(subject, site)| format!("{subject} {site}")).collect();
     words.join(" ")
 }
@@ -145,7 +146,8 @@ pub async fn change(
 }
 
 /// Writes the persons of these subjects, and gives the lock back.
-async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Result<(), Error> {
+async fn publish(redis: &Redis, lock: &Lock, people: &[(Pseudonym, String)]) -> Result<(), Error> {
+    let people = people.iter().map(|(subject, person)| (subject.as_str(), person.as_str())).collect();
     let script = LinksScript { lock: names::LINKS_LOCK, links: names::LINKS, token: lock.token(), people };
     if script.run(redis).await? {
         return Ok(());
@@ -156,7 +158,7 @@ async fn publish(redis: &Redis, lock: &Lock, people: &[(String, String)]) -> Res
 script! {
     LinksScript<'a> = "subjects/links.lua",
     keys { lock: &'static str, links: &'static str }
-    args { token: &'a str, people: &'a [(String, String)] }
+    args { token: &'a str, people: Vec<(&'a str, &'a str)> }
     reply bool, by whether
 }
 
@@ -165,14 +167,15 @@ script! {
 ///
 /// # Errors
 /// [`Kind::Unavailable`], [`Kind::TimedOut`]; doing it again is safe.
-pub async fn put_back(redis: &Redis, linked: BTreeSet<String>) -> Result<Option<u64>, Error> {
+pub async fn put_back(redis: &Redis, linked: BTreeSet<Pseudonym>) -> Result<Option<u64>, Error> {
     let Some(lock) = Lock::take(redis, names::LINKS_LOCK, LONG_LEASE).await? else { return Ok(None) };
     let store = Store::open().await?;
     let reply = redis.command("HGETALL", vec![text(names::LINKS)]).await?;
-    let pairs = reply.as_chunks::<2>().0.iter().map(|[subject, person]| Some((string(subject)?, string(person)?)));
-    let mut known: BTreeMap<String, String> = pairs.collect::<Option<_>>().ok_or_else(|| unexpected("HGETALL"))?;
+    let pairs =
+        reply.as_chunks::<2>().0.iter().map(|[subject, person]| Some((string(subject)?.into(), string(person)?)));
+    let mut known: BTreeMap<Pseudonym, String> = pairs.collect::<Option<_>>().ok_or_else(|| unexpected("HGETALL"))?;
     let mut people = Vec::new();
-    for subject in linked.into_iter().chain(known.keys().cloned()).collect::<BTreeSet<String>>() {
+    for subject in linked.into_iter().chain(known.keys().cloned()).collect::<BTreeSet<Pseudonym>>() {
         let person = match store.get::<Subject>(&names::subject(&subject)).await? {
             Some(subject) => members(&gather(&store, &subject).await?),
             None => String::new(),
@@ -186,7 +189,7 @@ pub async fn put_back(redis: &Redis, linked: BTreeSet<String>) -> Result<Option<
 }
 
 /// A person as the hash stores it; empty for a subject without links.
-fn members(person: &BTreeMap<String, String>) -> String {
+fn members(person: &BTreeMap<Pseudonym, SiteId>) -> String {
     if person.len() > 1 { write(person) } else { String::new() }
 }
 
@@ -214,9 +217,9 @@ async fn store_change(
     for (own, [subject, to]) in links.iter_mut().zip([[one, other], [other, one]]) {
         own.links.retain(|known| known.to != to.subject);
         if link {
-            let [to, site_id] = [&to.subject, &to.site_id].map(Clone::clone);
+            let (to, site_id) = (to.subject.clone(), to.site_id.clone());
             let [at, by, reason] = [said.at, said.by, said.reason].map(str::to_owned);
-            own.links.push(Link { to, site_id, at, by, reason });
+            own.links.push(Link { to, site_id: site_id.into_string(), at, by, reason });
         }
         batch.put(names::subject_links(&subject.subject), own)?;
         let change = Change {
@@ -238,17 +241,17 @@ async fn store_change(
 ///
 /// # Errors
 /// [`Kind::Unavailable`].
-pub async fn of(store: &Store, subject: &str) -> Result<Links, Error> {
+pub async fn of(store: &Store, subject: &Pseudonym) -> Result<Links, Error> {
     Ok(store.get(&names::subject_links(subject)).await?.unwrap_or_default())
 }
 
 /// The subjects of a person, each with its site, from the store.
-async fn gather(store: &Store, subject: &Subject) -> Result<BTreeMap<String, String>, Error> {
+async fn gather(store: &Store, subject: &Subject) -> Result<BTreeMap<Pseudonym, SiteId>, Error> {
     let mut person = BTreeMap::from([(subject.subject.clone(), subject.site_id.clone())]);
     let mut open = vec![subject.subject.clone()];
     while let Some(subject) = open.pop() {
         for link in of(store, &subject).await?.links {
-            if person.insert(link.to.clone(), link.site_id).is_none() {
+            if person.insert(link.to.clone(), link.site_id.into()).is_none() {
                 open.push(link.to);
             }
         }
@@ -262,8 +265,8 @@ mod tests {
 
     #[test]
     fn a_person_is_read_as_it_was_written() {
-        let person = BTreeMap::from([("b".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())]);
-        let member = |subject: &str, site: &str| Member { subject: subject.to_owned(), site: site.to_owned() };
+        let person = BTreeMap::from([("b".into(), "1".into()), ("a".into(), "2".into())]);
+        let member = |subject: &str, site: &str| Member { subject: subject.into(), site: site.into() };
         assert_eq!(read(&write(&person)).unwrap(), [member("a", "2"), member("b", "1")]);
         assert_eq!(read("a 1 b"), None);
     }

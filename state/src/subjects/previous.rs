@@ -7,6 +7,7 @@
 //! Mechanism: the lists of the person's subjects (see [`crate::subjects::timeline`], [`crate::subjects::links`]). It
 //! reads each from the submission backwards and from the beginning, at most 1,000 each way.
 
+use domain::ids::{Pseudonym, SiteId, SubmissionId};
 use platform::Error;
 use platform::redis::{Redis, flat, integer, string, unexpected};
 use spin_sdk::redis::RedisResult;
@@ -22,9 +23,9 @@ pub struct Position {
     /// When it was written.
     pub at: i64,
     /// Its id.
-    pub id: String,
+    pub id: SubmissionId,
     /// Its site.
-    pub site: String,
+    pub site: SiteId,
 }
 
 /// An earlier submission.
@@ -55,7 +56,7 @@ pub struct Neighbours {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     /// The subject's pseudonym.
-    pub subject: String,
+    pub subject: Pseudonym,
     /// The instrument, or the kind of report.
     pub what: String,
 }
@@ -72,10 +73,13 @@ pub async fn find(redis: &Redis, asked: &[(Line, Position)]) -> Result<Vec<Neigh
         erased: names::ERASED,
         links: names::LINKS,
         lists: asked.iter().map(|(line, _)| names::filed(&line.subject)).collect(),
-        marks: names::superseded_mark(""),
-        list: names::filed(""),
+        marks: names::superseded_mark(&SubmissionId::default()),
+        list: names::filed(&Pseudonym::default()),
         most: MOST,
-        asked: asked.iter().map(|(line, place)| (place.at, &*place.id, &*line.what, &*line.subject)).collect(),
+        asked: asked
+            .iter()
+            .map(|(line, place)| (place.at, place.id.as_str(), &*line.what, line.subject.as_str()))
+            .collect(),
     };
     let reply = script.run(redis).await?;
     let (parts, rest) = reply.as_chunks::<8>();
@@ -85,7 +89,7 @@ pub async fn find(redis: &Redis, asked: &[(Line, Position)]) -> Result<Vec<Neigh
             let past = |[id, site, at]: [&RedisResult; 3]| match string(id)?.as_str() {
                 "" => Some(Past::None),
                 "?" => Some(Past::Unknown),
-                id => Some(Past::Known(Position { at: integer(at)?, id: id.to_owned(), site: string(site)? })),
+                id => Some(Past::Known(Position { at: integer(at)?, id: id.into(), site: string(site)?.into() })),
             };
             Some(Neighbours {
                 superseded: string(superseded)? == "1",

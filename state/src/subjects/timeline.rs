@@ -10,6 +10,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Timestamp;
+use domain::ids::Pseudonym;
 use platform::Error;
 use platform::redis::{Redis, integer, string, text};
 use spin_sdk::redis::RedisResult;
@@ -35,9 +36,9 @@ impl<'a> Listed<&'a str> {
     pub fn of(submission: &'a Submission) -> Option<Self> {
         Some(Listed {
             at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
-            site: &submission.site_id,
+            site: submission.site_id.as_str(),
             what: submission.instrument.as_ref().unwrap_or(&submission.kind),
-            id: &submission.submission_id,
+            id: submission.submission_id.as_str(),
         })
     }
 }
@@ -86,10 +87,10 @@ pub struct Filter<'a> {
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
-pub async fn list(redis: &Redis, subjects: &[String], wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
+pub async fn list(redis: &Redis, subjects: &[Pseudonym], wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
     let (mut all, mut more) = (Vec::new(), false);
     for subject in subjects {
-        let (filed, further) = of_one(redis, subject, wanted).await?;
+        let (filed, further) = of_one(redis, &subject, wanted).await?;
         all.extend(filed);
         more |= further;
     }
@@ -106,7 +107,7 @@ pub async fn list(redis: &Redis, subjects: &[String], wanted: Filter<'_>) -> Res
     Ok((all, more))
 }
 
-async fn of_one(redis: &Redis, pseudonym: &str, wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
+async fn of_one(redis: &Redis, pseudonym: &Pseudonym, wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
     let (at, member) = wanted.after.map_or((0, String::new()), |after| (after.at_ms, after.member()));
     let script = TimelineScript {
         timeline: names::filed(pseudonym),
@@ -138,7 +139,7 @@ fn listed(reply: &[RedisResult]) -> Option<(Vec<Listed>, bool)> {
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
-pub async fn remove(redis: &Redis, pseudonym: &str, member: String) -> Result<(), Error> {
+pub async fn remove(redis: &Redis, pseudonym: &Pseudonym, member: String) -> Result<(), Error> {
     redis.command("ZREM", vec![text(names::filed(pseudonym)), text(member)]).await.map(|_| ())
 }
 

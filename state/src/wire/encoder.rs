@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::ids::{Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::json;
 use serde::Serialize;
 
@@ -71,10 +72,10 @@ impl Pieces {
 /// A submission on its way to the queue. Its members are those of [`Entry`](crate::wire::entry::Entry).
 #[expect(missing_docs, reason = "see there")]
 pub struct Fresh<'a> {
-    pub submission_id: &'a str,
-    pub study_id: &'a str,
-    pub site_id: &'a str,
-    pub subject: &'a str,
+    pub submission_id: &'a SubmissionId,
+    pub study_id: &'a StudyId,
+    pub site_id: &'a SiteId,
+    pub subject: &'a Pseudonym,
     pub kind: &'a str,
     pub instrument: Option<&'a str>,
     pub instrument_version: Option<&'a str>,
@@ -83,7 +84,7 @@ pub struct Fresh<'a> {
     pub received_at: &'a str,
     pub key: &'a str,
     pub hash: &'a str,
-    pub amends: Option<&'a str>,
+    pub amends: Option<&'a SubmissionId>,
     pub amends_reason: Option<&'a str>,
     pub flags: &'a [String],
     pub removed: &'a BTreeMap<String, u32>,
@@ -101,17 +102,22 @@ impl Fresh<'_> {
     pub fn line(&self) -> Result<String, serde_json::Error> {
         let mut line = Pieces::with_room(500 + self.content.len());
         line.raw("{\"submission\":[[")
-            .text(self.submission_id)
+            .text(self.submission_id.as_str())
             .raw(",")
-            .text(self.study_id)
+            .text(self.study_id.as_str())
             .raw(",")
-            .text(self.site_id)
+            .text(self.site_id.as_str())
             .raw(",");
-        line.text(self.subject).raw(",").text(self.kind).raw(",");
+        line.text(self.subject.as_str()).raw(",").text(self.kind).raw(",");
         line.maybe(self.instrument).raw(",").maybe(self.instrument_version).raw(",");
         line.list(self.parameters.is_empty(), "{}", self.parameters)?;
         line.text(self.authored_at).raw(",").text(self.received_at).raw(",").text(self.key).raw(",");
-        line.text(self.hash).raw(",").maybe(self.amends).raw(",").maybe(self.amends_reason).raw(",");
+        line.text(self.hash)
+            .raw(",")
+            .maybe(self.amends.map(SubmissionId::as_str))
+            .raw(",")
+            .maybe(self.amends_reason)
+            .raw(",");
         line.list(self.flags.is_empty(), "[]", self.flags)?;
         line.list(self.removed.is_empty(), "{}", self.removed)?;
         line.raw(self.content).raw("],").text(self.sealed).raw(",").text(self.trace).raw("]}");
@@ -142,7 +148,7 @@ mod tests {
             received_at: &submission.received_at,
             key: &submission.key,
             hash: &submission.hash,
-            amends: submission.amends.as_deref(),
+            amends: submission.amends.as_ref(),
             amends_reason: submission.amends_reason.as_deref(),
             flags: &submission.flags,
             removed: &submission.removed,
@@ -159,10 +165,10 @@ mod tests {
         let content = json!({"q1": 1, "note": "a \"quoted\" line\nand 漢字"}).as_object().unwrap().clone();
         let least = Entry {
             submission: Submission {
-                submission_id: text("0f0e"),
-                study_id: text("A \u{7f}\u{1} \\ /"),
-                site_id: text("北京 \t"),
-                subject: text("s"),
+                submission_id: "0f0e".into(),
+                study_id: "A \u{7f}\u{1} \\ /".into(),
+                site_id: "北京 \t".into(),
+                subject: "s".into(),
                 kind: text("diary"),
                 instrument: None,
                 instrument_version: None,
@@ -184,7 +190,7 @@ mod tests {
         most.submission.instrument = Some(text("phq-9"));
         most.submission.instrument_version = Some(text("1.0.0"));
         most.submission.parameters = [(text("sex"), text("f"))].into();
-        most.submission.amends = Some(text("b"));
+        most.submission.amends = Some("b".into());
         most.submission.amends_reason = Some(text("a \"reason\""));
         most.submission.flags = vec![text("late"), text("clock-skewed")];
         most.submission.removed = [(text("phone"), 2), (text("email"), 1)].into();
@@ -198,7 +204,7 @@ mod tests {
         // The next version must read queued entries: a member keeps its position, and a new member comes last.
         let places = r#"{"submission":[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1}],"x","00-1-2-01"]}"#;
         let submission = &mut most.submission;
-        (submission.study_id, submission.site_id) = (text("A"), text("1"));
+        (submission.study_id, submission.site_id) = ("A".into(), "1".into());
         submission.content.remove("note");
         assert_eq!(line_of(&most), places);
     }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state;
+use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use domain::{Reason, ScoreValue};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -37,13 +38,13 @@ pub struct Entry {
 #[serde(rename_all = "camelCase")]
 pub struct Submission<C = Map<String, Value>> {
     /// Its id.
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// The study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// The site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The subject's pseudonym.
-    pub subject: String,
+    pub subject: Pseudonym,
     /// `response`, or the kind of report.
     pub kind: String,
     /// The instrument of a response.
@@ -65,7 +66,7 @@ pub struct Submission<C = Map<String, Value>> {
     pub hash: String,
     /// The earlier submission that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amends: Option<String>,
+    pub amends: Option<SubmissionId>,
     /// The reason of the amendment, in a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends_reason: Option<String>,
@@ -82,15 +83,15 @@ pub struct Submission<C = Map<String, Value>> {
 /// A subject's sealed identity, at `subject/<pseudonym>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Subject<T = String> {
+pub struct Subject {
     /// The pseudonym.
-    pub subject: T,
+    pub subject: Pseudonym,
     /// The study.
-    pub study_id: T,
+    pub study_id: StudyId,
     /// The site that knows the subject.
-    pub site_id: T,
+    pub site_id: SiteId,
     /// The identity, sealed.
-    pub sealed: T,
+    pub sealed: String,
 }
 
 /// The state of a submission.
@@ -112,7 +113,7 @@ pub enum State {
 #[serde(rename_all = "camelCase")]
 pub struct Superseded {
     /// The later submission.
-    pub by: String,
+    pub by: SubmissionId,
     /// When it came in, RFC 3339 in UTC.
     pub at: String,
 }
@@ -229,7 +230,7 @@ pub struct Record<T = String, S = Submission> {
     /// The scores, in the instrument's order.
     pub scores: Vec<Score<T>>,
     /// The ids of its alerts.
-    pub alerts: Vec<String>,
+    pub alerts: Vec<AlertId>,
     /// The evaluation beside the scores.
     #[serde(default, skip_serializing_if = "Evaluation::is_nothing")]
     pub evaluation: Evaluation,
@@ -243,7 +244,7 @@ pub type Outline = Record<String, Submission<IgnoredAny>>;
 #[serde(rename_all = "camelCase")]
 pub struct Overdue {
     /// Their ids, in the order in which they were raised.
-    pub alerts: Vec<String>,
+    pub alerts: Vec<AlertId>,
 }
 
 /// The scores of a submission by other versions of its instrument, at `rescored/<id>`.
@@ -251,11 +252,11 @@ pub struct Overdue {
 #[serde(rename_all = "camelCase")]
 pub struct Rescored {
     /// The submission.
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// Its study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// Its site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The scores, in the order in which they were made; one for each definition.
     pub rescored: Vec<Rescore>,
 }
@@ -281,15 +282,15 @@ pub struct Rescore {
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
     /// Its id, the `webhook-id` of every message about it.
-    pub alert_id: String,
+    pub alert_id: AlertId,
     /// The submission that raised it.
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// The study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// The site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The subject's pseudonym.
-    pub subject: String,
+    pub subject: Pseudonym,
     /// The instrument, or the kind of report.
     pub instrument: String,
     /// The rule.
@@ -321,10 +322,10 @@ impl Alert {
 #[serde(rename_all = "camelCase")]
 pub struct Due {
     /// The alert.
-    pub alert_id: String,
+    pub alert_id: AlertId,
     /// The submission that raised it; empty if it is not known.
     #[serde(default)]
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// The work.
     pub work: Work,
 }
@@ -371,9 +372,9 @@ impl From<state::Work> for Work {
 #[serde(rename_all = "camelCase")]
 pub struct DeadAlert {
     /// The alert.
-    pub alert_id: String,
+    pub alert_id: AlertId,
     /// The submission that raised it.
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// The receiver that was given up; none if the alert has no receiver at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver: Option<String>,

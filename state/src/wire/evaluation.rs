@@ -4,6 +4,7 @@
 //! The result may differ at another time, because rules change and services answer differently. Therefore the first
 //! stored evaluation stands: a worker that finds the record of its claimed submission hands over that record's alerts.
 
+use domain::ids::SubmissionId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -86,11 +87,11 @@ pub struct HistoryUsed {
     /// The one before; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    pub previous: Option<String>,
+    pub previous: Option<SubmissionId>,
     /// The first; none for the first itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    pub baseline: Option<String>,
+    pub baseline: Option<SubmissionId>,
 }
 
 /// The result of calling the risk service.

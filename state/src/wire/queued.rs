@@ -4,6 +4,7 @@
 //! kind cannot be read and becomes a dead letter.
 
 use domain::alert::routes::receiver_id;
+use domain::ids::{Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
@@ -101,9 +102,9 @@ fn is_zero(count: &u32) -> bool {
 #[serde(rename_all = "camelCase")]
 pub struct Supersede {
     /// The amended submission.
-    pub superseded: String,
+    pub superseded: SubmissionId,
     /// The amendment.
-    pub by: String,
+    pub by: SubmissionId,
     /// When it came in, RFC 3339 in UTC.
     pub at: String,
     /// The id of the API key that sent it.
@@ -122,11 +123,11 @@ pub struct Supersede {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// The study.
-    pub study: String,
+    pub study: StudyId,
     /// The site.
-    pub site: String,
+    pub site: SiteId,
     /// The subject's pseudonym.
-    pub subject: String,
+    pub subject: Pseudonym,
     /// The instrument, or [`DIARY`](domain::overdue::DIARY).
     pub expected: String,
 }

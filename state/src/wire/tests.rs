@@ -34,10 +34,10 @@ prop_compose! {
             state: if given[4] { State::Scored } else { State::Failed },
             reason: maybe(5),
             submission: Submission {
-                submission_id: text(3),
-                study_id: text(4),
-                site_id: text(5),
-                subject: text(6),
+                submission_id: text(3).into(),
+                study_id: text(4).into(),
+                site_id: text(5).into(),
+                subject: text(6).into(),
                 kind: text(7),
                 instrument: maybe(6),
                 instrument_version: maybe(7),
@@ -46,7 +46,7 @@ prop_compose! {
                 received_at: text(12),
                 key: text(13),
                 hash: text(14),
-                amends: maybe(9),
+                amends: maybe(9).map(Into::into),
                 amends_reason: maybe(10),
                 flags: two(10),
                 removed: two(11).into_iter().map(|name| (name, counts.1)).collect(),
@@ -59,7 +59,7 @@ prop_compose! {
                 parameters: two(1).into_iter().map(|name| (name, text(18))).collect(),
             }),
             scores: if given[2] { vec![score.clone(), score] } else { Vec::new() },
-            alerts: two(3),
+            alerts: two(3).into_iter().map(Into::into).collect(),
             evaluation: Evaluation {
                 rules: given[4].then_some(RulesUsed { version: counts.2, unreadable: given[5] }),
                 ..Evaluation::default()

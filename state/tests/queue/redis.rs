@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::ids::SubmissionId;
 use platform::redis::{Composed, Parameters, Redis, string, text};
 use serde::Deserialize;
 use state::queue::rate_limit::Limits;
@@ -88,9 +89,9 @@ pub(crate) const ERASED: IdempotencyRecord<&str> =
     IdempotencyRecord { study: "A", site: "1", received_at: "then", content: None };
 
 /// A submission of this id, idempotency record and flow.
-pub(crate) fn submission<'a>(id: &'a str, record: &'a str, flow: &'a str, cost: usize) -> Submission<'a> {
+pub(crate) fn submission<'a>(id: &'a SubmissionId, record: &'a str, flow: &'a str, cost: usize) -> Submission<'a> {
     let scope = flow.split_once('|').map_or("", |(_, scope)| scope);
-    Submission { id, record, scope, kind: "response", flow, cost, payload: id, amends: None }
+    Submission { id, record, scope, kind: "response", flow, cost, payload: id.as_str(), amends: None }
 }
 
 /// Runs a test with an empty Redis.

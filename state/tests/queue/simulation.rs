@@ -19,6 +19,7 @@
 //!
 //! A lease ends here when a step says so, not by the clock.
 
+use domain::ids::SubmissionId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -243,8 +244,13 @@ impl<'a> World<'a> {
             })
             .collect();
         let records: Vec<String> = new.iter().map(|(id, ..)| remembered(&format!("h{id}"), id)).collect();
-        let together: Vec<_> =
-            new.iter().zip(&records).map(|((id, _, flow), record)| submission(id, record, flow, cost)).collect();
+        let ids: Vec<SubmissionId> = new.iter().map(|(id, ..)| id.as_str().into()).collect();
+        let together: Vec<_> = new
+            .iter()
+            .zip(&ids)
+            .zip(&records)
+            .map(|(((.., flow), id), record)| submission(id, record, flow, cost))
+            .collect();
         let outcomes = self.door.enqueue(self.redis, &key, "", &together).await.unwrap();
         let room = CAPACITY - self.model.unfinished().count();
         for ((n, (id, scope, _)), outcome) in new.into_iter().enumerate().zip(outcomes) {
@@ -271,7 +277,11 @@ impl<'a> World<'a> {
         let Some((id, one)) = self.pick(which) else { return };
         let hash = if other { "another".to_owned() } else { format!("h{id}") };
         let (record, flow) = (remembered(&hash, "again"), format!("k|{}", one.scope));
-        let outcome = self.door.enqueue(self.redis, "k", "", &[submission(&id, &record, &flow, 20)]).await.unwrap();
+        let outcome = self
+            .door
+            .enqueue(self.redis, "k", "", &[submission(&id.as_str().into(), &record, &flow, 20)])
+            .await
+            .unwrap();
         let expected = match (one.erased, other) {
             (true, _) => Enqueued::Gone,
             (false, true) => Enqueued::Conflict(id.clone()),
@@ -329,7 +339,7 @@ impl<'a> World<'a> {
                 }
                 let mut follow_ups = FollowUps::default();
                 follow_ups.push(&format!("after {id}"));
-                finished.push(Finished { id: entry.clone(), submission: Some(id.clone()), follow_ups });
+                finished.push(Finished { id: entry.clone(), submission: Some(id.clone().into()), follow_ups });
             }
         }
         if finished.is_empty() {
@@ -337,7 +347,7 @@ impl<'a> World<'a> {
         }
         let holder = &self.workers[worker].holder;
         let ended = queue::finish(self.redis, Queue::Score, holder, &finished, HOUR).await.unwrap();
-        assert_eq!((ended.count, ended.erased), (ends.len(), erased.clone()));
+        assert_eq!((ended.count, ended.erased), (ends.len(), erased.iter().map(|id| id.as_str().into()).collect()));
         self.heard(worker).await;
         for id in ends {
             self.model.pushed.push(format!("after {id}"));
@@ -386,7 +396,7 @@ impl<'a> World<'a> {
         let Some((id, _)) = self.pick(which) else { return };
         let [at, actor, reason, tombstone] = ["", "", "", ""].map(str::to_owned);
         let erasure = Erasure { at, actor, reason, tombstone };
-        erasure::erase(self.redis, &id, &ERASED, &erasure).await.unwrap();
+        erasure::erase(self.redis, &id.as_str().into(), &ERASED, &erasure).await.unwrap();
         self.model.queued.get_mut(&id).unwrap().erased = true;
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::ids::SubmissionId;
 use platform::clock;
 use platform::redis::{Redis, string, text};
 use state::erasure::{self, Erasure};
@@ -18,7 +19,7 @@ const KEPT: Duration = Duration::from_secs(60);
 async fn enqueue(redis: &Redis, all: &[(&str, &str, usize)]) {
     let door = door(1000, 1000);
     for (id, flow, cost) in all {
-        let outcome = door.enqueue(redis, "k", "", &[submission(id, "h facts", flow, *cost)]).await.unwrap();
+        let outcome = door.enqueue(redis, "k", "", &[submission(&(*id).into(), "h facts", flow, *cost)]).await.unwrap();
         assert_eq!(outcome, [Enqueued::Queued], "{id}");
     }
 }
@@ -63,8 +64,9 @@ fn the_door_says_what_became_of_each() {
     with_redis(async |redis| {
         let outcome = async |id: &str, hash: &str, flow: &str, revision: &str, amends: Option<&str>| {
             let record = remembered(hash, "then");
-            let mut one = submission(id, &record, flow, 20);
-            one.amends = amends.map(|id| Amends { id, subjects: "who" });
+            let (id, amends) = (SubmissionId::from(id), amends.map(SubmissionId::from));
+            let mut one = submission(&id, &record, flow, 20);
+            one.amends = amends.as_ref().map(|id| Amends { id, subjects: "who" });
             let key = flow.split('|').next().unwrap();
             let mut outcomes = door(5, 3).enqueue(redis, key, revision, &[one]).await.unwrap();
             outcomes.pop().unwrap()
@@ -78,7 +80,7 @@ fn the_door_says_what_became_of_each() {
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("a")).await, Enqueued::NotCurrent);
         let [at, actor, reason, tombstone] = [""; 4].map(str::to_owned);
         let erasure = Erasure { at, actor, reason, tombstone };
-        erasure::erase(redis, "e", &ERASED, &erasure).await.unwrap();
+        erasure::erase(redis, &"e".into(), &ERASED, &erasure).await.unwrap();
         assert_eq!(outcome("e", "h1", "k|A|1", "", None).await, Enqueued::Gone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("e")).await, Enqueued::AmendsGone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", None).await, Enqueued::Queued);
@@ -143,7 +145,7 @@ fn what_follows_follows_once_and_only_for_who_holds_it() {
         follow_ups.index("{vigil}:index", 7, "member");
         follow_ups.count("{vigil}:count", "field");
         follow_ups.unpin("a");
-        let all = [Finished { id: ids[0].clone(), submission: Some("a".to_owned()), follow_ups }];
+        let all = [Finished { id: ids[0].clone(), submission: Some("a".into()), follow_ups }];
         let finish =
             async |holder: &Holder| queue::finish(redis, Queue::Score, holder, &all, KEPT).await.unwrap().count;
         assert_eq!(finish(&second).await, 0, "another holds it");
@@ -156,7 +158,7 @@ fn what_follows_follows_once_and_only_for_who_holds_it() {
         assert_eq!(command(redis, &["ZSCORE", "{vigil}:index", "member"]).await, ["7"]);
         assert_eq!(command(redis, &["HGET", "{vigil}:count", "field"]).await, ["1"]);
         assert!(command(redis, &["GET", &names::pinned("a")]).await.is_empty());
-        let remembered: u64 = command(redis, &["TTL", &names::once("a")]).await[0].parse().unwrap();
+        let remembered: u64 = command(redis, &["TTL", &names::once(&"a".into())]).await[0].parse().unwrap();
         assert!((1..=KEPT.as_secs()).contains(&remembered));
     });
 }

@@ -93,7 +93,7 @@ fn message(config: &Config, job: &Job, at: Timestamp) -> Result<Request, Outcome
         Channel::Webhook => {}
         Channel::Sms | Channel::Email => headers.push(("idempotency-key", id)),
         Channel::FhirCommunication => {
-            let condition = condition(receiver.resource, &alert.alert_id, delivery.telling);
+            let condition = condition(receiver.resource, alert.alert_id.as_str(), delivery.telling);
             headers.extend(condition.map(|condition| ("if-none-exist", condition)));
         }
     }
@@ -114,11 +114,11 @@ fn link(config: &Config, job: &Job, receiver: &Receiver, delivery: &Delivery) ->
 
 fn item(alert: &Alert) -> Item<'_> {
     Item {
-        id: &alert.alert_id,
-        submission: &alert.submission_id,
-        study: &alert.study_id,
-        site: &alert.site_id,
-        subject: &alert.subject,
+        id: alert.alert_id.as_str(),
+        submission: alert.submission_id.as_str(),
+        study: alert.study_id.as_str(),
+        site: alert.site_id.as_str(),
+        subject: alert.subject.as_str(),
         severity: facts_of(alert).severity,
         instrument: &alert.instrument,
         rule: &alert.rule,

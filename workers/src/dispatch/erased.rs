@@ -3,6 +3,7 @@
 //! A worker checks for erasures before it works on claimed entries, and again after it has stored the results. Either
 //! one of the checks sees the erasure, or the erasure began after the store had the results and removes them itself.
 
+use domain::ids::{AlertId, SubmissionId};
 use platform::kv::{self, Store};
 use platform::{Error, log};
 use state::alerts::change::Change;
@@ -15,17 +16,19 @@ use crate::dispatch::intake::Entries;
 
 /// Removes the entries of submissions and analyses that were erased, with everything that may be stored of their alerts.
 pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) -> Result<Entries, Error> {
-    let raised = entries.raised.iter().map(|(_, alert)| alert.submission_id.as_str());
-    let due = entries.due.iter().map(|(_, due)| due.submission_id.as_str());
-    let analyses = entries.notifications.iter().map(|it| it.notification.analysis_id.as_str());
-    let ids: Vec<&str> = raised.chain(due).chain(analyses).collect();
+    let raised = entries.raised.iter().map(|(_, alert)| &alert.submission_id);
+    let due = entries.due.iter().map(|(_, due)| &due.submission_id);
+    // Erasures are noted under one kind of id, that of submissions.
+    let analyses = entries.notifications.iter().map(|it| it.notification.analysis_id.as_str().into());
+    let analyses: Vec<SubmissionId> = analyses.collect();
+    let ids: Vec<&SubmissionId> = raised.chain(due).chain(&analyses).collect();
     let mut erased = erasure::known(&config.redis, &ids).await?.into_iter();
     let mut gone = Vec::new();
-    let mut end = |entry: &str, alert: Option<&str>| {
+    let mut end = |entry: &str, alert: Option<&AlertId>| {
         let mut change = Change::default();
         change.end(entry);
         entries.changes.push(change);
-        gone.extend(alert.map(str::to_owned));
+        gone.extend(alert.cloned());
     };
     entries.raised.retain(|(entry, alert)| {
         let erased = erased.next().unwrap_or_default();
@@ -63,15 +66,15 @@ pub(crate) async fn after(
     store: &Store,
     alerts: impl Iterator<Item = &Alert> + Clone,
 ) -> Result<(), Error> {
-    let ids: Vec<&str> = alerts.clone().map(|alert| alert.submission_id.as_str()).collect();
+    let ids: Vec<&SubmissionId> = alerts.clone().map(|alert| &alert.submission_id).collect();
     let erased = erasure::known(&config.redis, &ids).await?;
     let gone = alerts.zip(erased).filter(|(_, erased)| *erased).map(|(alert, _)| alert.alert_id.clone());
     remove(config, store, gone.collect()).await
 }
 
-async fn remove(config: &Config, store: &Store, alerts: Vec<String>) -> Result<(), Error> {
+async fn remove(config: &Config, store: &Store, alerts: Vec<AlertId>) -> Result<(), Error> {
     for alert in &alerts {
-        log::info("alert-dropped").alert(alert).outcome("erased").write();
+        log::info("alert-dropped").alert(alert.as_str()).outcome("erased").write();
     }
     if alerts.is_empty() { Ok(()) } else { erasure::remove_alerts(&config.redis, store, alerts).await }
 }

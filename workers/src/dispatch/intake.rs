@@ -1,5 +1,6 @@
 //! From claimed entries to work: raises alerts, ends entries whose work is over, and collects the jobs.
 
+use domain::ids::AlertId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -25,10 +26,10 @@ use crate::dispatch::notification;
 
 /// Alerts that this worker holds, so that two jobs for one alert share its state.
 #[derive(Default)]
-pub(crate) struct Cases(BTreeMap<String, Weak<Case>>);
+pub(crate) struct Cases(BTreeMap<AlertId, Weak<Case>>);
 
 impl Cases {
-    fn known(&self, id: &str) -> Option<Rc<Case>> {
+    fn known(&self, id: &AlertId) -> Option<Rc<Case>> {
         self.0.get(id)?.upgrade()
     }
 
@@ -83,7 +84,7 @@ impl Entries {
                 }
                 Ok(DispatchEntry::GivenUp(_)) | Err(_) => ("unreadable-entry", None),
             };
-            entries.give_up(&entry, reason, alert.as_deref());
+            entries.give_up(&entry, reason, alert.as_ref().map(AlertId::as_str));
         }
         entries
     }
@@ -119,7 +120,7 @@ pub(crate) async fn raise(
     for ((_, alert), raised) in raised.into_iter().zip(found) {
         let state = &raised.found.state;
         if let Phase::Dead(why) = state.phase() {
-            log::error("alert-dead").trace(&alert.trace).alert(&alert.alert_id).outcome(why.as_str()).write();
+            log::error("alert-dead").trace(&alert.trace).alert(alert.alert_id.as_str()).outcome(why.as_str()).write();
         }
         if !raised.fresh {
             continue;
@@ -155,13 +156,13 @@ pub(crate) async fn due(
     cases: &mut Cases,
     due: Vec<(String, Due)>,
 ) -> Result<(Vec<Job>, Vec<Change>), Error> {
-    let unknown: Vec<&str> =
-        due.iter().map(|(_, due)| due.alert_id.as_str()).filter(|id| cases.known(id).is_none()).collect();
+    let ids = due.iter().map(|(_, due)| &due.alert_id);
+    let unknown: Vec<&AlertId> = ids.filter(|id| cases.known(id).is_none()).collect();
     let states = alerts::find(&config.redis, store, &unknown).await?;
-    let mut found: BTreeMap<String, Rc<Case>> = BTreeMap::new();
+    let mut found: BTreeMap<AlertId, Rc<Case>> = BTreeMap::new();
     for (id, state) in unknown.into_iter().zip(states) {
         if let (Some(state), Some(alert)) = (state, store.get::<Alert>(&names::alert(id)).await?) {
-            found.insert(id.to_owned(), cases.add(alert, state));
+            found.insert(id.clone(), cases.add(alert, state));
         }
     }
     let (mut jobs, mut changes) = (Vec::new(), Vec::new());
@@ -198,8 +199,8 @@ pub(crate) async fn due(
     // A critical alert is never grouped, so no others go with its message.
     let mut leading: Vec<&mut Job> =
         jobs.iter_mut().filter(|job| job.severity() != Severity::Critical && !job.receiver().is_empty()).collect();
-    let leaders: Vec<String> = leading.iter().map(|job| job.case.alert.alert_id.clone()).collect();
-    let leaders: Vec<&str> = leaders.iter().map(String::as_str).collect();
+    let leaders: Vec<AlertId> = leading.iter().map(|job| job.case.alert.alert_id.clone()).collect();
+    let leaders: Vec<&AlertId> = leaders.iter().collect();
     let groups = alerts::close_groups(&config.redis, &leaders).await?;
     for (job, members) in leading.iter_mut().zip(groups) {
         for id in members {
@@ -235,7 +236,7 @@ async fn carry(
     config: &Config,
     store: &Store,
     rules: &Rc<Rules>,
-    leader: &str,
+    leader: &AlertId,
     case: Option<Rc<Case>>,
 ) -> Result<(), Error> {
     let outcome = case.as_ref().map(|case| outcome(&case.found.borrow().state));
@@ -253,8 +254,7 @@ async fn carry(
             Some(None) => {}
             None => {
                 let found = alerts::load(&config.redis, store, &id).await?;
-                let went_with_it =
-                    |found: &Loaded| *found.state.phase() == Phase::Grouped { leader: leader.to_owned() };
+                let went_with_it = |found: &Loaded| *found.state.phase() == Phase::Grouped { leader: leader.clone() };
                 if found.as_ref().is_some_and(went_with_it) {
                     alerts::raise_again(&config.redis, &alert).await?;
                 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use domain::alert::retry::{self, GiveUp, Outcome, Verdict};
 use domain::alert::routes::{Facts, Plan};
+use domain::ids::SubmissionId;
 use domain::{Severity, Timestamp};
 use platform::http::Url;
 use platform::kv::{self, Batch, Store};
@@ -239,7 +240,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
     .to_owned();
     batch.put(names::analysis_webhook(&id), &notified)?;
     // The script leaves the entry if the analysis was erased, as it does with submissions.
-    Ok(Finished { id: entry, submission: Some(id), follow_ups })
+    Ok(Finished { id: entry, submission: Some(id.into()), follow_ups })
 }
 
 /// Ends entries whose results are stored. What is stored of erased analyses is removed, and nothing follows.
@@ -247,10 +248,10 @@ pub(crate) async fn finish(config: &Config, holder: &Holder, mut entries: Vec<Fi
     let end = async |entries: &[Finished]| {
         queue::finish(&config.redis, Queue::Dispatch, holder, entries, Duration::ZERO).await
     };
-    let erased: BTreeSet<String> = end(&entries).await?.erased.into_iter().collect();
+    let erased: BTreeSet<SubmissionId> = end(&entries).await?.erased.into_iter().collect();
     entries.retain(|one| one.submission.as_ref().is_some_and(|id| erased.contains(id)));
     for id in &erased {
-        log::info("analysis-dropped").submission(id).outcome("erased").write();
+        log::info("analysis-dropped").submission(id.as_str()).outcome("erased").write();
     }
     kv::remove_all(&erased.iter().map(names::analysis_webhook).collect::<Vec<_>>())?;
     let over = entries.into_iter().map(|one| Finished { submission: None, follow_ups: FollowUps::default(), ..one });

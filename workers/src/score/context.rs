@@ -5,6 +5,7 @@
 //! is handed out again is not evaluated again if the outcome could differ. The earlier submissions and the risk service
 //! are queried in parallel, each under its own deadline, and neither delays the rest of the batch for longer.
 
+use domain::ids::{AlertId, SubmissionId};
 use std::time::Duration;
 
 use domain::History;
@@ -110,7 +111,7 @@ pub(crate) async fn gather(
     mut wanting: Vec<(usize, &Entry, Needs)>,
     budget: Duration,
 ) -> Result<Vec<Known>, Error> {
-    let ids: Vec<&str> = wanting.iter().map(|(_, entry, _)| entry.submission.submission_id.as_str()).collect();
+    let ids: Vec<&SubmissionId> = wanting.iter().map(|(_, entry, _)| &entry.submission.submission_id).collect();
     let mut erased = erasure::known(redis, &ids).await?.into_iter();
     wanting.retain(|_| !erased.next().unwrap_or_default());
     let store = Store::open().await?;
@@ -151,7 +152,7 @@ async fn decide<'a>(
     for (Wanting { place, entry, .. }, context) in open {
         let instrument = scorer.instrument(&entry.submission);
         if let Ok(outcome) = scorer.score(entry, instrument.as_deref(), &context) {
-            pins.push((entry.submission.submission_id.clone(), kv::json(&outcome.decided)?));
+            pins.push((entry.submission.submission_id.to_string(), kv::json(&outcome.decided)?));
             decided.push((*place, outcome.decided));
         }
     }
@@ -169,7 +170,7 @@ async fn decide<'a>(
 #[derive(Deserialize)]
 struct StoredRecord {
     state: State,
-    alerts: Vec<String>,
+    alerts: Vec<AlertId>,
     submission: StoredSubmission,
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Not for: a strict order between workers. Submissions that another worker holds at this moment are not seen.
 
+use domain::ids::{SiteId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Duration;
@@ -136,26 +137,26 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
         previous::Past::Known(place) => Some(place.id.clone()),
         previous::Past::None | previous::Past::Unknown => None,
     };
-    let here: BTreeMap<&str, &Wanting<'_>> =
-        batch.values().flatten().map(|(place, wanting)| (place.id.as_str(), *wanting)).collect();
-    let stored: BTreeSet<String> = chosen
+    let here: BTreeMap<&SubmissionId, &Wanting<'_>> =
+        batch.values().flatten().map(|(place, wanting)| (&place.id, *wanting)).collect();
+    let stored: BTreeSet<SubmissionId> = chosen
         .iter()
         .flat_map(|(previous, baseline)| [known(previous), known(baseline)])
         .flatten()
-        .filter(|id| !here.contains_key(id.as_str()))
+        .filter(|id| !here.contains_key(id))
         .collect();
-    let stored: Vec<String> = stored.into_iter().collect();
-    let mut records: BTreeMap<&str, Earlier> = BTreeMap::new();
+    let stored: Vec<SubmissionId> = stored.into_iter().collect();
+    let mut records: BTreeMap<&SubmissionId, Earlier> = BTreeMap::new();
     for some in stored.chunks(READS) {
         let read = some.iter().map(async |id| {
             let record: StoredScores = store.get(&names::submission(id)).await.ok()??;
             let scores = record.scores.iter().map(|score| (&score.id, &score.value));
             (record.state == State::Scored).then(|| Earlier::of(scores, &record.submission.content))
         });
-        let read = some.iter().map(String::as_str).zip(join_all(read).await);
+        let read = some.iter().zip(join_all(read).await);
         records.extend(read.filter_map(|(id, earlier)| Some((id, earlier?))));
     }
-    let earlier = |id: &str| match (here.get(id), records.get(id)) {
+    let earlier = |id: &SubmissionId| match (here.get(id), records.get(id)) {
         (Some(here), _) => {
             let scores = here.scores.iter().map(|score| (&score.id, &score.value));
             Some(Earlier::of(scores, &here.entry.submission.content))
@@ -169,7 +170,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
         previous::Past::Known(place) => earlier(&place.id).map(|earlier| Some((place.id.clone(), earlier))),
     };
     let elsewhere =
-        |past: &previous::Past, site: &str| matches!(past, previous::Past::Known(place) if place.site != site);
+        |past: &previous::Past, site: &SiteId| matches!(past, previous::Past::Known(place) if place.site != *site);
     let of = |((previous, baseline), (_, place)): (&(previous::Past, previous::Past), &(Line, Position))| {
         let previous_elsewhere = elsewhere(previous, &place.site);
         let baseline_elsewhere = elsewhere(baseline, &place.site);
@@ -181,7 +182,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
             previous: previous.as_ref().map(|(id, _)| id.clone()),
             baseline: baseline.as_ref().map(|(id, _)| id.clone()),
         };
-        let scores = |earlier: &Option<(String, Earlier)>| {
+        let scores = |earlier: &Option<(SubmissionId, Earlier)>| {
             earlier.as_ref().map(|(_, earlier)| earlier.scores.clone()).unwrap_or_default()
         };
         let (previous, first) = (scores(&previous), scores(&baseline));
@@ -209,7 +210,7 @@ mod tests {
     use super::*;
 
     fn place(at: i64, id: &str) -> Position {
-        Position { at, id: id.to_owned(), site: "1".to_owned() }
+        Position { at, id: id.into(), site: "1".into() }
     }
 
     fn check(index: (Past, Past), batch: Option<(Position, Position)>, expected: (Past, Past)) {

@@ -25,7 +25,7 @@ pub(crate) fn follow_ups<'a>(
     }
     if let (Some(received), Some(instrument)) = (Timestamp::parse(&submission.received_at), &submission.instrument) {
         let key = names::responses(&submission.study_id, instrument);
-        follow_ups.index(&key, received.millis(), &submission.submission_id);
+        follow_ups.index(&key, received.millis(), submission.submission_id.as_str());
     }
     if let Some((month, field)) = monthly::submission(&submission.received_at, &submission.site_id) {
         let key = names::month(&submission.study_id, month);

@@ -14,6 +14,7 @@
 //!
 //! Not for: a subject that never sent anything. Vigil does not know that it exists.
 
+use domain::ids::{Pseudonym, SiteId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
@@ -67,7 +68,7 @@ enum Finding {
 #[derive(Serialize, Deserialize)]
 struct Silence {
     /// The last submission before the silence.
-    last: String,
+    last: SubmissionId,
     month: Option<String>,
     /// Alerts that were raised before, perhaps by a worker that died before it handed them over.
     stored: Vec<String>,
@@ -79,9 +80,9 @@ struct Silence {
 
 /// The follow-ups that schedule the look after a submission; none if its study expects no next one.
 pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    let rules = |what: &str| rules.overdue(&submission.study_id, what);
+    let rules = |what: &str| rules.overdue(submission.study_id.as_str(), what);
     let Some((look, received, at)) = expected::after(submission, rules) else { return Ok(()) };
-    follow_ups.index(&look.received(), received.millis(), &submission.submission_id);
+    follow_ups.index(&look.received(), received.millis(), submission.submission_id.as_str());
     again(&look, at, follow_ups)
 }
 
@@ -157,9 +158,9 @@ struct Last {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredSubmission {
-    submission_id: String,
-    subject: String,
-    site_id: String,
+    submission_id: SubmissionId,
+    subject: Pseudonym,
+    site_id: SiteId,
     received_at: String,
 }
 
@@ -176,7 +177,7 @@ impl Check {
     }
 
     async fn find(&self, by: &By<'_>) -> Result<Finding, Error> {
-        let rules = by.rules.overdue(&self.asked.study, &self.asked.expected);
+        let rules = by.rules.overdue(self.asked.study.as_str(), &self.asked.expected);
         if rules.is_empty() {
             return Ok(Finding::Nothing);
         }
@@ -229,12 +230,17 @@ impl Check {
     }
 
     /// The subject's latest submission that was not erased, with its time of receipt.
-    async fn last_received(&self, by: &By<'_>, subject: &str) -> Result<Option<(StoredSubmission, Timestamp)>, Error> {
+    async fn last_received(
+        &self,
+        by: &By<'_>,
+        subject: &Pseudonym,
+    ) -> Result<Option<(StoredSubmission, Timestamp)>, Error> {
         let key = names::received(subject, &self.asked.expected);
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
         for id in ids {
             let RedisResult::Binary(id) = id else { continue };
-            let record = by.store.get::<Last>(&names::submission(&String::from_utf8_lossy(&id))).await?;
+            let record =
+                by.store.get::<Last>(&names::submission(&SubmissionId::from(&*String::from_utf8_lossy(&id)))).await?;
             if let Some(record) = record.filter(|record| record.state != State::Erased) {
                 let received = Timestamp::parse(&record.submission.received_at);
                 return Ok(received.map(|received| (record.submission, received)));

@@ -1,5 +1,6 @@
 //! One submission: its scores, its alerts, its record.
 
+use domain::ids::{AlertId, Pseudonym};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -33,7 +34,7 @@ pub(crate) struct Scorer {
     instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
     /// The sealed identities already put into a batch, by pseudonym. If a batch cannot be stored, the drain ends, and
     /// this memory with it.
-    subjects: HashMap<String, String>,
+    subjects: HashMap<Pseudonym, String>,
 }
 
 /// The most subjects that are remembered.
@@ -43,7 +44,7 @@ const MOST_SUBJECTS: usize = 20_000;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raised {
-    alert_id: String,
+    alert_id: AlertId,
     severity: String,
 }
 
@@ -136,7 +137,7 @@ impl Scorer {
         let id = submission.submission_id.clone();
         let mut follow_ups = FollowUps::default();
         if !matches!(known, Known::Nothing) {
-            follow_ups.unpin(&id);
+            follow_ups.unpin(id.as_str());
         }
         if let Known::Stored(alerts) = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
@@ -155,10 +156,10 @@ impl Scorer {
         self.put_subject(batch, entry)?;
         let failed = outcome.as_ref().err().copied();
         let outcome = outcome.unwrap_or_default();
-        let alerts: Vec<String> = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
+        let alerts: Vec<AlertId> = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
         let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
         match failed {
-            Some(reason) => dead(reason, &id, claimed, &mut follow_ups),
+            Some(reason) => dead(reason, id.as_str(), claimed, &mut follow_ups),
             None => index_updates::follow_ups(submission, severities, &mut follow_ups),
         }
         for alert in outcome.decided.alerts {
@@ -193,8 +194,11 @@ impl Scorer {
         if self.subjects.len() >= MOST_SUBJECTS {
             self.subjects.clear();
         }
-        batch.put(names::subject(subject), &Subject { subject, study_id, site_id, sealed })?;
-        self.subjects.insert(subject.clone(), sealed.clone());
+        let (subject, study_id, site_id) = (subject.clone(), study_id.clone(), site_id.clone());
+        let key = names::subject(&subject);
+        let record = Subject { subject, study_id, site_id, sealed: sealed.clone() };
+        batch.put(key, &record)?;
+        self.subjects.insert(record.subject, record.sealed);
         Ok(())
     }
 
@@ -206,12 +210,12 @@ impl Scorer {
         }
         let Some(id) = &submission.instrument else {
             let kind = ReportKind::parse(&submission.kind);
-            let changed = kind.is_some_and(|kind| self.rules.changes_report(&submission.study_id, kind));
-            let history = kind == Some(ReportKind::Lab) && self.rules.lab_baseline(&submission.study_id);
+            let changed = kind.is_some_and(|kind| self.rules.changes_report(submission.study_id.as_str(), kind));
+            let history = kind == Some(ReportKind::Lab) && self.rules.lab_baseline(submission.study_id.as_str());
             return Needs { maybe_decided: changed, history, risk: false };
         };
         let Some(instrument) = self.instrument(submission) else { return Needs::default() };
-        let rules = self.rules.of_response(&submission.study_id, &instrument);
+        let rules = self.rules.of_response(submission.study_id.as_str(), &instrument);
         let history = rules.all(&instrument).iter().any(domain::Rule::needs_history);
         Needs { maybe_decided: rules.used.is_some(), history, risk: risk.covers(id) }
     }
@@ -286,7 +290,7 @@ fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<
     let submission = record.submission;
     let entity = names::submission(&submission.submission_id);
     let hash = batch.put_hashed(entity.clone(), record)?;
-    let amends = submission.amends.as_deref().map(names::submission);
+    let amends = submission.amends.as_ref().map(names::submission);
     let change = Change {
         at: &submission.received_at,
         actor: &submission.key,

@@ -4,6 +4,7 @@
 //! it. The script that ends the entries names the erased ones. Their stored data is removed first; only then their
 //! entries end.
 
+use domain::ids::{AlertId, SubmissionId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(crate) struct Scored {
     pub(crate) batch: Batch,
     finished: Vec<Finished>,
     /// The alerts of the submissions that raised some.
-    pub(crate) raised: BTreeMap<String, Vec<String>>,
+    pub(crate) raised: BTreeMap<SubmissionId, Vec<AlertId>>,
     /// How many self-checks are among them.
     pub(crate) probes: usize,
 }
@@ -139,18 +140,18 @@ impl Batches<'_> {
             if ended.erased.is_empty() {
                 return Ok(count.saturating_sub(probes));
             }
-            let ids: Vec<&str> = ended.erased.iter().map(String::as_str).collect();
+            let ids: Vec<&SubmissionId> = ended.erased.iter().collect();
             let erased = erasure::find(self.redis, &ids).await?;
             let alerts = ids.iter().filter_map(|id| raised.remove(*id)).flatten().collect();
             erasure::clear(self.redis, &erased, alerts).await?;
             // Their entries must still be ended, with the other submissions in them.
-            let is_erased = |one: &Finished| one.submission.as_deref().is_some_and(|id| ids.contains(&id));
+            let is_erased = |one: &Finished| one.submission.as_ref().is_some_and(|id| ids.contains(&id));
             let entries: Vec<String> = finished.iter().filter(|one| is_erased(one)).map(|one| one.id.clone()).collect();
             finished.retain(|one| entries.contains(&one.id));
             for one in &mut finished {
                 if is_erased(one) {
                     let mut follow_ups = FollowUps::default();
-                    follow_ups.unpin(one.submission.as_deref().unwrap_or_default());
+                    follow_ups.unpin(one.submission.as_ref().map_or("", SubmissionId::as_str));
                     *one = Finished { id: one.id.clone(), submission: None, follow_ups };
                 }
             }

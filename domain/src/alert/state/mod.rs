@@ -19,6 +19,7 @@ mod event;
 mod step;
 mod wire;
 
+use crate::ids::AlertId;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -39,7 +40,7 @@ pub enum Phase {
     /// It is part of another alert's message.
     Grouped {
         /// The id of that alert.
-        leader: String,
+        leader: AlertId,
     },
     /// No receiver has accepted it yet; a delivery is under way.
     Open,
@@ -230,9 +231,9 @@ impl Delivery {
     /// The `webhook-id`: the alert's id, the same at every attempt. A reminder is a message with an id of its own,
     /// `<alert>.1`, `<alert>.2`. With the same id, a receiver would rightly drop it as a duplicate, and nobody would be
     /// reminded.
-    pub fn message_id(&self, alert: &str) -> String {
+    pub fn message_id(&self, alert: &AlertId) -> String {
         match self.telling {
-            0 => alert.into(),
+            0 => alert.as_str().into(),
             telling => format!("{alert}.{telling}"),
         }
     }
@@ -273,7 +274,7 @@ pub struct Climb {
 /// An alert's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    pub(crate) alert: String,
+    pub(crate) alert: AlertId,
     pub(crate) severity: Severity,
     pub(crate) phase: Phase,
     pub(crate) opening: u32,
@@ -288,7 +289,7 @@ pub struct State {
 
 impl State {
     /// The alert's id.
-    pub fn alert(&self) -> &str {
+    pub fn alert(&self) -> &AlertId {
         &self.alert
     }
 

@@ -1,5 +1,6 @@
 //! The transitions of an alert.
 
+use crate::ids::AlertId;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -13,9 +14,9 @@ use crate::alert::routes::{Chain, Plan};
 use crate::{Severity, Timestamp};
 
 /// The first state of an alert. It records the admission decision, whether the alert is sent or not.
-pub fn raise(alert: &str, severity: Severity, admission: &Admission, plan: &Plan<'_>, now: Timestamp) -> Step {
+pub fn raise(alert: &AlertId, severity: Severity, admission: &Admission, plan: &Plan<'_>, now: Timestamp) -> Step {
     let state = State {
-        alert: alert.into(),
+        alert: alert.clone(),
         severity,
         phase: Phase::Open,
         opening: 0,

@@ -40,7 +40,7 @@ struct Story {
 impl Story {
     fn of(severity: Severity) -> Self {
         let routes = routes();
-        let step = raise("x", severity, &Admission::Send, &plan(&routes, severity), at(0));
+        let step = raise(&"x".into(), severity, &Admission::Send, &plan(&routes, severity), at(0));
         Story { state: step.state, last: step.entry, effects: step.effects, routes }
     }
 
@@ -107,7 +107,7 @@ fn unacknowledged_it_ends_at_the_fallback_and_reminds_under_another_id() {
         .collect();
     let expected = [(300, "b"), (900, "c"), (2700, "f"), (4500, "f"), (6300, "f")];
     assert_eq!(way, expected.map(|(at, told)| (at, told.into())));
-    let ids = ["a", "f"].map(|id| story.state.delivery(id).unwrap().message_id("x"));
+    let ids = ["a", "f"].map(|id| story.state.delivery(id).unwrap().message_id(&"x".into()));
     assert_eq!(ids, ["x", "x.2"]);
     assert_eq!(story.state.delivery("f").unwrap().kind(), Kind::Reminder);
 }
@@ -151,7 +151,7 @@ fn a_receiver_that_is_gone_is_disabled_and_a_dead_letter() {
     story.event(5, Event::Replayed(ACT)).unwrap();
     assert_eq!((story.phase(), story.told().as_str()), ("open", "a,b"));
     story.call(6, "b", OK);
-    assert_eq!(story.state.delivery("b").unwrap().message_id("x"), "x", "a replay is the same message");
+    assert_eq!(story.state.delivery("b").unwrap().message_id(&"x".into()), "x", "a replay is the same message");
     story.call(6, "a", OK);
     assert_eq!(story.event(7, Event::Replayed(ACT)), Err(Ignored::NothingToReplay));
 }
@@ -176,7 +176,7 @@ fn a_receiver_that_is_not_called_makes_the_next_one_hear_and_the_alert_waits_vis
 #[test]
 fn a_critical_alert_without_receiver_is_dead_aloud_and_still_climbs() {
     let nobody = Routes::read(&json!({})).unwrap();
-    let step = raise("x", Severity::Critical, &Admission::Send, &plan(&nobody, Severity::Critical), at(0));
+    let step = raise(&"x".into(), Severity::Critical, &Admission::Send, &plan(&nobody, Severity::Critical), at(0));
     assert_eq!(step.state.phase(), &Phase::Dead(Dead::NoReceiver));
     assert_eq!(step.effects, [Effect::DeadLetter { receiver: None, reason: Dead::NoReceiver }]);
     let mut story = Story { routes: routes(), state: step.state, last: None, effects: Vec::new() };
@@ -203,7 +203,7 @@ fn reopened_it_begins_anew_as_a_message_of_its_own() {
     story.event(2, Event::Resolved(ACT)).unwrap();
     story.event(100, Event::Reopened(ACT)).unwrap();
     assert_eq!((story.phase(), story.state.opening(), story.state.delivered_at()), ("open", 1, None));
-    assert_eq!(story.state.delivery("a").unwrap().message_id("x"), "x.1");
+    assert_eq!(story.state.delivery("a").unwrap().message_id(&"x".into()), "x.1");
     assert_eq!(story.climb(), (400, "b".into()));
 }
 
@@ -227,14 +227,14 @@ fn no_two_calls_meet_when_an_alert_is_reopened_during_one() {
 fn a_grouped_alert_shares_the_fate_of_its_message() {
     let routes = routes();
     let plan = plan(&routes, Severity::High);
-    let joined = raise("y", Severity::High, &Admission::Join { leader: "x".into() }, &plan, at(0));
+    let joined = raise(&"y".into(), Severity::High, &Admission::Join { leader: "x".into() }, &plan, at(0));
     assert_eq!((joined.state.phase().as_str(), joined.due.len()), ("grouped", 0));
     let dead = joined.state.step(&plan, &Event::Carried(Err(GiveUp::Exhausted)), at(1)).unwrap().state;
     assert_eq!(dead.phase(), &Phase::Dead(Dead::GivenUp(GiveUp::Exhausted)));
     let told = dead.step(&plan, &Event::Carried(Ok(())), at(2)).unwrap().state;
     assert_eq!((told.phase(), told.delivered_at()), (&Phase::Delivered, Some(at(2))));
     assert_eq!(told.step(&plan, &Event::Carried(Ok(())), at(3)), Err(Ignored::Stale));
-    let lead = raise("x", Severity::High, &Admission::Lead { closes_at: at(30) }, &plan, at(0));
+    let lead = raise(&"x".into(), Severity::High, &Admission::Lead { closes_at: at(30) }, &plan, at(0));
     assert!(lead.due.iter().all(|due| due.at == at(30)) && lead.due.len() == 2);
 }
 

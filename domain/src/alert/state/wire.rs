@@ -94,7 +94,7 @@ fn read_phase(state: &Members) -> Option<Phase> {
             "repeated" => Some(Phase::Suppressed(Suppressed::Repeated { of: because()? })),
             _ => None,
         },
-        "grouped" => Some(Phase::Grouped { leader: because()? }),
+        "grouped" => Some(Phase::Grouped { leader: because()?.into() }),
         "open" => Some(Phase::Open),
         "delivered" => Some(Phase::Delivered),
         "dead" => Dead::parse(text(state, "reason")?).map(Phase::Dead),

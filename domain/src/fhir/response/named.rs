@@ -91,7 +91,7 @@ impl Reading {
         let word = |member| self.document.get(member).and_then(Value::as_str);
         if let (Some(systems), Some(study), Some(site)) = (systems, word("studyId"), word("siteId")) {
             let base = system.strip_suffix("/Patient").map(ToOwned::to_owned);
-            let is_own = |system: &String| systems.is_own(study, site, system);
+            let is_own = |system: &String| systems.is_own(&study.into(), &site.into(), system);
             if is_own(&system) || base.as_ref().is_some_and(is_own) {
                 return None;
             }
