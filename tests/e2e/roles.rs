@@ -24,7 +24,7 @@ pub(crate) fn all() -> Vec<(&'static str, Described)> {
 }
 
 fn key(role: Role, study: &str, site: &str) -> String {
-    format!("key of {} for {study} {site}", role.as_str())
+    format!("key-of-{}-for-{study}-{site}", role.as_str())
 }
 
 /// Keys of each role: for everything, and for places without data.
