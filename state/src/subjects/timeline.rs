@@ -90,7 +90,7 @@ pub struct Filter<'a> {
 pub async fn list(redis: &Redis, subjects: &[Pseudonym], wanted: Filter<'_>) -> Result<(Vec<Listed>, bool), Error> {
     let (mut all, mut more) = (Vec::new(), false);
     for subject in subjects {
-        let (filed, further) = of_one(redis, &subject, wanted).await?;
+        let (filed, further) = of_one(redis, subject, wanted).await?;
         all.extend(filed);
         more |= further;
     }
