@@ -107,7 +107,7 @@ async fn a_submission_that_was_given_up_is_scored_after_its_replay_and_never_sho
     let _: usize = app.redis(&["EVAL", give_up, "2", "{vigil}:q:score", "{vigil}:dead"]).await;
     let listed = letters(&app).await;
     let members: Vec<&String> = listed[0].as_object().unwrap().keys().collect();
-    assert_eq!(members, ["alertId", "at", "id", "queue", "reason", "receiver", "submissionId"]);
+    assert_eq!(members, ["alertId", "analysisId", "at", "id", "queue", "reason", "receiver", "submissionId"]);
     assert!(location.ends_with(listed[0]["submissionId"].as_str().unwrap()));
     assert_eq!(replay(&app, json!({"all": true})).await["count"], 1);
     assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await, 1);

@@ -287,7 +287,7 @@ async fn a_worker_that_died_before_handing_over_loses_no_alert() {
     // Undo the handover: the alert is stored, and a dead worker still holds the look.
     let subject: Vec<String> = app.redis(&["KEYS", "{vigil}:received:*"]).await;
     let subject = subject[0].split(':').nth(2).unwrap();
-    let look = json!({"study": "A", "site": "1", "subject": subject, "expected": "/diary"}).to_string();
+    let look = json!({"check": {"study": "A", "site": "1", "subject": subject, "expected": "/diary"}}).to_string();
     let _: usize = app.redis(&["XTRIM", "{vigil}:q:dispatch", "MAXLEN", "0"]).await;
     queues::put(&app, "score", &look).await;
     queues::take(&app, "score", "gone", 60_000).await;

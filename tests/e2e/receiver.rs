@@ -185,7 +185,8 @@ async fn hear(script: Arc<Mutex<Script>>, request: Request<Incoming>) -> Result<
         Act::Cut => Err(std::io::Error::other("cut")),
         Act::Flood => Ok(Response::new(http_body_util::Either::Right(http_body_util::Either::Left(Endless)))),
         Act::Unfinished(status, text, held) => {
-            let body = Unfinished { text: Some(text), held };
+            let cut = Box::pin(tokio::time::sleep(CUT));
+            let body = Unfinished { text: Some(text), held, cut };
             let body = http_body_util::Either::Right(http_body_util::Either::Right(body));
             Ok(Response::builder().status(status).header("content-length", text.len() + 100).body(body).unwrap())
         }
@@ -207,10 +208,14 @@ impl hyper::body::Body for Endless {
     }
 }
 
+/// How long after its beginning an unfinished answer is cut: the beginning is on its way by then.
+const CUT: Duration = Duration::from_millis(100);
+
 /// The beginning of a body.
 pub(crate) struct Unfinished {
     text: Option<&'static str>,
     held: Held,
+    cut: std::pin::Pin<Box<tokio::time::Sleep>>,
 }
 
 impl hyper::body::Body for Unfinished {
@@ -219,13 +224,13 @@ impl hyper::body::Body for Unfinished {
 
     fn poll_frame(
         mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
+        cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
         match (self.text.take(), self.held) {
             (Some(text), _) => {
                 std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(text.as_bytes())))))
             }
-            (None, Held::Cut) => std::task::Poll::Ready(Some(Err(std::io::Error::other("cut")))),
+            (None, Held::Cut) => self.cut.as_mut().poll(cx).map(|()| Some(Err(std::io::Error::other("cut")))),
             (None, Held::Open) => std::task::Poll::Pending,
         }
     }

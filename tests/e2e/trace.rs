@@ -94,9 +94,9 @@ async fn a_submission_takes_its_trace_along() {
     // The same entry, of an unknown instrument: it becomes a dead letter and a line in the log.
     let entries: Vec<(String, Vec<String>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     let mut entry: Value = serde_json::from_str(&entries[0].1[1]).unwrap();
-    assert!(entry[2].as_str().unwrap().starts_with(SAME), "{entry}");
-    entry[0][5] = json!("none");
-    entry[0][0] = json!("5c7362ef-8f5d-52b6-9a3f-0a3c1de6a4c1");
+    assert!(entry["submission"][2].as_str().unwrap().starts_with(SAME), "{entry}");
+    entry["submission"][0][5] = json!("none");
+    entry["submission"][0][0] = json!("5c7362ef-8f5d-52b6-9a3f-0a3c1de6a4c1");
     queues::put(&app, "score", &entry.to_string()).await;
     app.stop().await;
     app.run_all();
