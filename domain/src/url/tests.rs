@@ -233,8 +233,12 @@ proptest! {
         let authority = http::uri::Authority::try_from(url.authority()).unwrap();
         prop_assert_eq!(url.authority().len() > authority.host().len(), authority.port_u16().is_some());
         http::uri::PathAndQuery::try_from(url.path()).unwrap();
-        // Compare: hosts read an address in this way to check its grant.
-        let read = ::url::Url::parse(&text).unwrap();
+        // Compare: hosts read an address in this way to check its grant. They decode punycode as well; a label that is none
+        // is refused when it is called, which the attempt says.
+        let read = match ::url::Url::parse(&text) {
+            Err(_) if url.authority().contains("xn--") => return Ok(()),
+            read => read.unwrap(),
+        };
         prop_assert_eq!(read.scheme() == "https", url.is_https());
         prop_assert_eq!(read.host_str().unwrap(), authority.host().to_ascii_lowercase().replace("[0:0::1]", "[::1]").replace("[::ffff:127.0.0.1]", "[::ffff:7f00:1]"));
         prop_assert!(read.username().is_empty() && read.password().is_none() && read.fragment().is_none());
