@@ -33,7 +33,9 @@ async fn missing_variables_and_unknown_components_stop_the_start() {
     let mut without = options(folder.path(), &redis, 1);
     without.variables.clear();
     let error = Host::start(without).await.err().unwrap().to_string();
-    assert!(error.contains("port (SPIN_VARIABLE_PORT), redis_url (SPIN_VARIABLE_REDIS_URL)"), "{error}");
+    let missing =
+        ["port (SPIN_VARIABLE_PORT)", "redis_grant (SPIN_VARIABLE_REDIS_GRANT)", "redis_url (SPIN_VARIABLE_REDIS_URL)"];
+    assert!(error.contains(&missing.join(", ")), "{error}");
 
     let mut unknown = options(folder.path(), &redis, 1);
     unknown.components = vec!["nobody".to_owned()];
