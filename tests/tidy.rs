@@ -34,10 +34,11 @@ fn files(folders: &[&str], end: &str) -> Vec<(String, String)> {
     found
 }
 
-const CODE: [&str; 9] = ["domain", "platform", "state", "workers", "functions", "host", "cli", "src", "benches"];
+const CODE: [&str; 10] =
+    ["domain", "platform", "state", "workers", "functions", "host", "cli", "src", "benches", "tests"];
 
 fn rust() -> Vec<(String, String)> {
-    let all = files(&[CODE.as_slice(), &["tests"]].concat(), ".rs");
+    let all = files(&CODE, ".rs");
     assert!(all.len() > 200, "{}", all.len());
     all
 }
@@ -178,4 +179,23 @@ fn the_map_names_every_module() {
             assert!(map.contains(&format!("`{module}")), "ARCHITECTURE.md does not name {krate}/src/{name}");
         }
     }
+}
+
+#[test]
+fn a_document_names_only_files_that_exist() {
+    let code: Vec<String> = [".rs", ".lua"].iter().flat_map(|end| files(&CODE, end)).map(|(name, _)| name).collect();
+    let documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name));
+    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut named = 0;
+    for document in documents.into_iter().chain(pages) {
+        for word in fs::read_to_string(&document).unwrap().split('`').skip(1).step_by(2) {
+            let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+            if plain && (word.ends_with(".rs") || word.ends_with(".lua")) {
+                let exists = code.iter().any(|file| file == word || file.ends_with(&format!("/{word}")));
+                assert!(exists, "{} names {word}, which does not exist", document.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
 }
