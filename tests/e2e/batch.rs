@@ -363,6 +363,20 @@ async fn a_batch_on_a_slow_line_gets_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_batch_does_not_wait_longer_for_redis_than_a_small_one() {
+    let app = App::builder().only(&["submit"]).start().await;
+    assert_eq!(post(&app, BATCH, NDJSON, lines(&diaries(1))).await.status, 202);
+    let _: String = app.redis(&["CLIENT", "PAUSE", "25000", "ALL"]).await;
+    let body = lines(&diaries(5000));
+    // The slowest line would take this much longer for it.
+    assert!(body.len() > 20 * 8 * 1024);
+    let began = std::time::Instant::now();
+    let answer = post(&app, BATCH, NDJSON, body).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_row_beyond_the_last_that_is_taken_is_counted() {
     let app = App::builder().only(&["submit", "records", "ops"]).start().await;
     for (beyond, listed) in [(1, 5001), (5_000, 10_000), (7_000, 10_000)] {

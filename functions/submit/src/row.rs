@@ -108,24 +108,27 @@ impl End {
 
 /// The time that an upload is given: it grows with the bytes that come, so a slow line gets to its end, and a sender that
 /// only holds the connection does not.
-#[derive(Clone, Copy)]
 struct Pace {
     began: Instant,
     /// The time by which the client wants the answer, or by which the largest batch on the slowest line is in.
     latest: Deadline,
     received: usize,
+    /// The time by which the request must be answered, by the bytes that have come.
+    deadline: Deadline,
 }
 
 impl Pace {
     fn of(incoming: &Incoming) -> Self {
         let longest = IDLE + Duration::from_secs((LARGEST / SLOWEST) as u64);
         let latest = Deadline::after_or_sooner(longest, incoming.header(HEADER));
-        Pace { began: Instant::now(), latest, received: 0 }
+        Pace { began: Instant::now(), latest, received: 0, deadline: latest.cap(IDLE) }
     }
 
-    fn deadline(&self) -> Deadline {
+    /// Notes that bytes came: the request may take the time for all that have come, but no longer than [`IDLE`] from now.
+    fn received(&mut self, bytes: usize) {
+        self.received += bytes;
         let whole = IDLE + Duration::from_millis((self.received * 1000 / SLOWEST) as u64);
-        self.latest.cap(whole.saturating_sub(self.began.elapsed()))
+        self.deadline = self.latest.cap(IDLE.min(whole.saturating_sub(self.began.elapsed())));
     }
 }
 
@@ -158,13 +161,13 @@ impl Rows {
 
     /// The time by which the request must be answered. It moves on while bytes come.
     pub(crate) fn deadline(&self) -> Deadline {
-        self.pace.deadline()
+        self.pace.deadline
     }
 
     /// Returns the next row, or why there is none.
     pub(crate) async fn next(&mut self) -> Result<Row, End> {
         loop {
-            let deadline = self.deadline();
+            let deadline = self.pace.deadline;
             if let Some(row) = self.waiting.pop_front() {
                 // Buffered rows are read without waiting, so each read checks the time.
                 return if deadline.left().is_zero() { Err(End::Deadline) } else { Ok(row) };
@@ -172,9 +175,9 @@ impl Rows {
             let Some(mut splitter) = self.splitter.take() else {
                 return Err(if self.malformed { End::Malformed } else { End::Complete });
             };
-            match deadline.cap(IDLE).run(self.stream.next()).await {
+            match deadline.run(self.stream.next()).await {
                 Ok(Ok(Some(piece))) => {
-                    self.pace.received += piece.len();
+                    self.pace.received(piece.len());
                     let mut rows = Vec::new();
                     self.malformed = splitter.push(&piece, &mut rows).is_err();
                     self.waiting.extend(rows);
