@@ -5,7 +5,7 @@
 //! is handed out again is not evaluated again if the outcome could differ. The earlier submissions and the risk service
 //! are queried in parallel, each under its own deadline, and neither delays the rest of the batch for longer.
 
-use domain::ids::{AlertId, SubmissionId};
+use domain::ids::SubmissionId;
 use std::time::Duration;
 
 use domain::History;
@@ -14,10 +14,9 @@ use futures::future::{join, join_all};
 use platform::Error;
 use platform::kv::{self, Store};
 use platform::redis::Redis;
-use serde::Deserialize;
 use state::erasure;
 use state::queue::holder::Holder;
-use state::wire::entry::{Entry, Score, State};
+use state::wire::entry::{Entry, Outline, Score, State};
 use state::wire::evaluation::{HistoryUsed, Risk};
 use state::{names, queue};
 
@@ -166,26 +165,11 @@ async fn decide<'a>(
     Ok(decided)
 }
 
-/// The part of a record that names its subject and its alerts.
-#[derive(Deserialize)]
-struct StoredRecord {
-    state: State,
-    alerts: Vec<AlertId>,
-    submission: StoredSubmission,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredSubmission {
-    hash: String,
-    received_at: String,
-}
-
 /// The alerts of an entry, if it was evaluated before.
 async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error> {
     let own = &entry.submission;
-    let record: Option<StoredRecord> = store.get(&names::submission(&own.submission_id)).await?;
-    let same = |record: &StoredRecord| {
+    let record: Option<Outline> = store.get(&names::submission(&own.submission_id)).await?;
+    let same = |record: &Outline| {
         let stored = &record.submission;
         record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at
     };

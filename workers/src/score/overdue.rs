@@ -14,7 +14,7 @@
 //!
 //! Not for: a subject that never sent anything. Vigil does not know that it exists.
 
-use domain::ids::{Pseudonym, SiteId, SubmissionId};
+use domain::ids::{Pseudonym, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
@@ -24,6 +24,7 @@ use platform::kv::{self, Store};
 use platform::redis::{Redis, text};
 use platform::trace::Trace;
 use platform::{Error, clock};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 use state::figures::monthly;
@@ -32,7 +33,7 @@ use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Claimed, Finished, FollowUps};
 use state::subjects::{expected, links};
-use state::wire::entry::{Alert, Overdue, State, Submission};
+use state::wire::entry::{Alert, Outline, Overdue, State, Submission};
 use state::wire::queued::{self, DispatchEntry, ScoreEntry};
 
 use crate::score::context::READS;
@@ -148,21 +149,8 @@ struct By<'a> {
     again: bool,
 }
 
-/// The part of a submission's record that is needed.
-#[derive(Deserialize)]
-struct Last {
-    state: State,
-    submission: StoredSubmission,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredSubmission {
-    submission_id: SubmissionId,
-    subject: Pseudonym,
-    site_id: SiteId,
-    received_at: String,
-}
+/// A submission without its content.
+type Received = Submission<IgnoredAny>;
 
 impl Check {
     /// A look that has no result yet.
@@ -218,7 +206,7 @@ impl Check {
 
     /// The latest submission of the subject or of a subject linked to it, with its time of receipt; none if all of them
     /// are erased.
-    async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(StoredSubmission, Timestamp)>, Error> {
+    async fn last_of_person(&self, by: &By<'_>) -> Result<Option<(Received, Timestamp)>, Error> {
         let subject = &self.asked.subject;
         let Some(mut last) = self.last_received(by, subject).await? else { return Ok(None) };
         let person = links::person(by.redis, subject).await?;
@@ -234,13 +222,13 @@ impl Check {
         &self,
         by: &By<'_>,
         subject: &Pseudonym,
-    ) -> Result<Option<(StoredSubmission, Timestamp)>, Error> {
+    ) -> Result<Option<(Received, Timestamp)>, Error> {
         let key = names::received(subject, &self.asked.expected);
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
         for id in ids {
             let RedisResult::Binary(id) = id else { continue };
             let record =
-                by.store.get::<Last>(&names::submission(&SubmissionId::from(&*String::from_utf8_lossy(&id)))).await?;
+                by.store.get::<Outline>(&names::submission(&SubmissionId::from(&*String::from_utf8_lossy(&id)))).await?;
             if let Some(record) = record.filter(|record| record.state != State::Erased) {
                 let received = Timestamp::parse(&record.submission.received_at);
                 return Ok(received.map(|received| (record.submission, received)));
@@ -249,7 +237,7 @@ impl Check {
         Ok(None)
     }
 
-    fn alert(&self, last: &StoredSubmission, received: Timestamp, missed: Missed<'_>) -> Alert {
+    fn alert(&self, last: &Received, received: Timestamp, missed: Missed<'_>) -> Alert {
         let Missed { alert, after_ms } = missed;
         Alert {
             alert_id: alert_id(&last.submission_id, &format!("{}:{after_ms}", alert.rule)),
