@@ -14,9 +14,9 @@ use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
 
-use crate::imaging::jobs::QueueEntry;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
+use crate::wire::analysis::QueueEntry;
 use crate::wire::entry::{DeadAlert, Due, Submission};
 use crate::wire::queued::{DispatchEntry, Notification, ScoreEntry};
 

@@ -1,5 +1,6 @@
 //! The formats of queue entries and stored records.
 
+pub mod analysis;
 pub mod delivery;
 pub mod encoder;
 pub mod entry;

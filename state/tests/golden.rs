@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use state::imaging::jobs::{Analysis, Notified, QueueEntry};
+use state::wire::analysis::{Analysis, Notified, QueueEntry};
 use state::wire::entry::{Alert, Attempts, Overdue, Record, Rescored, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
 use state::wire::queued::{DispatchEntry, ScoreEntry};

@@ -18,9 +18,9 @@ use state::audit::{Record, head};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
-use state::imaging::jobs::Analysis;
 use state::names;
 use state::settings::Settings;
+use state::wire::analysis::Analysis;
 use state::wire::entry::{Outline, Rescored, Subject};
 
 use crate::config::Config;

@@ -20,7 +20,8 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_id;
-use state::imaging::jobs::{self, Analysis, Enqueued, Notified, Progress};
+use state::imaging::jobs::{self, Enqueued, Progress};
+use state::wire::analysis::{Analysis, AnalysisState, Notified};
 use state::wire::entry::Attempt;
 use state::{audit, names};
 
@@ -40,8 +41,8 @@ const LONGEST_BODY: usize = 1_500_000;
 pub(crate) struct AnalysisAccepted<'a> {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     analysis_id: &'a str,
-    #[cfg_attr(feature = "schema", schemars(extend("const" = "queued")))]
-    state: &'static str,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "queued")))]
+    state: AnalysisState,
 }
 
 /// An analysis. Before it ended: its attempts and its place; afterwards: what was found.
@@ -51,8 +52,11 @@ pub(crate) struct AnalysisAccepted<'a> {
 pub(crate) struct AnalysisShown<'a> {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     analysis_id: &'a str,
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["queued", "running", "done", "failed", "cancelled"])))]
-    state: &'a str,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "String", extend("enum" = ["queued", "running", "done", "failed", "cancelled"]))
+    )]
+    state: AnalysisState,
     study_id: &'a str,
     site_id: &'a str,
     /// The patient's pseudonym in this study.
@@ -167,7 +171,7 @@ async fn accept(
     match enqueued {
         Enqueued::Queued | Enqueued::Duplicate => {
             let location = format!("/v1/imaging/analyses/{}", job.analysis_id);
-            let shown = AnalysisAccepted { analysis_id: &job.analysis_id, state: "queued" };
+            let shown = AnalysisAccepted { analysis_id: &job.analysis_id, state: AnalysisState::Queued };
             Ok(Reply::json(202, &shown).header("location", location))
         }
         Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
@@ -193,7 +197,7 @@ async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply,
         return Err(Problem::not_found());
     }
     match record(principal, id).await? {
-        Some(record) if record.state == "erased" => return Err(gone()),
+        Some(record) if record.state == AnalysisState::Erased => return Err(gone()),
         Some(record) => return Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
         None => {}
     }
@@ -222,7 +226,7 @@ impl<'a> AnalysisShown<'a> {
         let reads = principal.may(Action::Read);
         AnalysisShown {
             analysis_id: &record.analysis_id,
-            state: &record.state,
+            state: record.state,
             study_id: record.study_id.as_str(),
             site_id: record.site_id.as_str(),
             subject: Some(record.subject.as_str()).filter(|subject| reads && !subject.is_empty()),
@@ -249,11 +253,11 @@ impl<'a> AnalysisShown<'a> {
         let parallel = service.map_or(1, |service| u64::from(service.limit)).min(config.concurrency as u64).max(1);
         // Before the first answer, the deadline is the best estimate.
         let usual = progress.took_ms.or(service.map(|service| service.deadline.as_millis() as u64)).unwrap_or(0);
-        let before = progress.before.filter(|_| progress.state == "queued");
+        let before = progress.before.filter(|_| progress.state == AnalysisState::Queued);
         let next = progress.next_ms.filter(|_| before.is_some());
         AnalysisShown {
             analysis_id: id,
-            state: &progress.state,
+            state: progress.state,
             study_id: facts.study.as_str(),
             site_id: facts.site.as_str(),
             subject: None,
@@ -278,10 +282,12 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     if !is_id(id) {
         return Err(Problem::not_found());
     }
-    let ended = |record: Analysis| match record.state.as_str() {
-        "cancelled" => Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
-        "erased" => Err(gone()),
-        _ => Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled")),
+    let ended = |record: Analysis| match record.state {
+        AnalysisState::Cancelled => Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
+        AnalysisState::Erased => Err(gone()),
+        AnalysisState::Queued | AnalysisState::Running | AnalysisState::Done | AnalysisState::Failed => {
+            Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"))
+        }
     };
     if let Some(record) = record(principal, id).await? {
         return ended(record);
@@ -296,7 +302,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     let Some((ended_at, by)) = cancelled else {
         return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
     };
-    let record = Analysis { state: "cancelled".to_owned(), ended_at, ..Analysis::of(id, facts) };
+    let record = Analysis { ended_at, ..Analysis::of(id, AnalysisState::Cancelled, facts) };
     // Two concurrent cancellations write the same bytes.
     let mut batch = Batch::default();
     let audited = audited(config, &mut batch, &record, audit::Action::Cancelled, &by).await;

@@ -11,8 +11,8 @@ use platform::trace::Trace;
 use serde_json::{Map, Value};
 use state::edge::problem::{Problem, ProblemType};
 use state::identity::{Patient, random_submission_id};
-use state::imaging::jobs::{Image, Job};
 use state::names;
+use state::wire::analysis::{Image, Job};
 
 use crate::ai;
 use crate::config::Config;

@@ -16,10 +16,11 @@ use platform::{Error, clock, log};
 use serde_json::{Value, json};
 use state::alerts::webhook;
 use state::identity::alert_id;
-use state::imaging::jobs::{self, Analysis, Image, Job, Next, QueueEntry};
+use state::imaging::jobs::{self, Next};
 use state::imaging::{semaphore, webhooks};
 use state::queue::FollowUps;
 use state::queue::holder::Holder;
+use state::wire::analysis::{Analysis, AnalysisState, Image, Job, QueueEntry};
 use state::wire::entry::{Alert, Attempt, Subject, failing};
 use state::wire::queued::DispatchEntry;
 use state::{audit, names};
@@ -47,7 +48,7 @@ pub(crate) async fn analyse(
     let job = &work.job;
     // A failed analysis returns when an operator replays it.
     let record = Store::open().await?.get::<Analysis>(&names::analysis(&job.analysis_id)).await?;
-    if let Some(record) = record.filter(|record| record.state != "failed") {
+    if let Some(record) = record.filter(|record| record.state != AnalysisState::Failed) {
         return again(job, &record).await;
     }
     let Some(service) = config.services.get(&job.service) else {
@@ -161,7 +162,7 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
         return Ok(dropped(job));
     }
     log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).write();
-    let mut record = Analysis::ended(job, "failed", clock::now().rfc3339(), work.attempts.clone());
+    let mut record = Analysis::ended(job, AnalysisState::Failed, clock::now().rfc3339(), work.attempts.clone());
     record.reason = Some(reason.to_owned());
     let mut follow_ups = FollowUps::default();
     follow_ups.dead(reason, kv::json(work)?.as_bytes());
@@ -174,7 +175,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
     // Its alerts name the analysis as the submission that raised them.
     let submission_id = SubmissionId::from(&*job.analysis_id);
     let (mut batch, mut follow_ups) = (Batch::default(), FollowUps::default());
-    let mut record = Analysis::ended(job, "done", clock::now().rfc3339(), work.attempts.clone());
+    let mut record = Analysis::ended(job, AnalysisState::Done, clock::now().rfc3339(), work.attempts.clone());
     for rule in &service.rules {
         let Some(number) = found.pointer(&rule.finding).and_then(Value::as_f64) else { continue };
         if number < rule.at_least {
@@ -229,7 +230,7 @@ async fn ended(
 /// stored record stands.
 async fn again(job: &Job, record: &Analysis) -> Result<End, Error> {
     let mut follow_ups = FollowUps::default();
-    if record.state == "done" {
+    if record.state == AnalysisState::Done {
         let store = Store::open().await?;
         for id in &record.alerts {
             if let Some(alert) = store.get::<Alert>(&names::alert(id)).await? {

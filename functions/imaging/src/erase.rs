@@ -22,8 +22,9 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};
 use state::identity::is_id;
-use state::imaging::jobs::{self, Analysis};
+use state::imaging::jobs;
 use state::names;
+use state::wire::analysis::{Analysis, AnalysisState};
 
 use crate::ai;
 use crate::analyses::record;
@@ -50,8 +51,8 @@ pub(crate) async fn reason(incoming: Incoming, deadline: Deadline) -> Result<Opt
 pub(crate) struct AnalysisErased<'a> {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     analysis_id: &'a str,
-    #[cfg_attr(feature = "schema", schemars(extend("const" = "erased")))]
-    state: &'static str,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "erased")))]
+    state: AnalysisState,
     study_id: &'a str,
     site_id: &'a str,
     /// When it was erased first, RFC 3339 in UTC.
@@ -70,7 +71,7 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
             let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
             let facts = progress.map(|progress| progress.facts);
             let facts = facts.filter(|facts| principal.covers(&facts.study, &facts.site));
-            Analysis::of(id, facts.ok_or_else(Problem::not_found)?)
+            Analysis::of(id, AnalysisState::Queued, facts.ok_or_else(Problem::not_found)?)
         }
     };
     tombstone.bury(clock::now().rfc3339());
@@ -78,7 +79,7 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
     log::info("analysis-erased").submission(id).key(&principal.id).write();
     let shown = AnalysisErased {
         analysis_id: id,
-        state: "erased",
+        state: AnalysisState::Erased,
         study_id: tombstone.study_id.as_str(),
         site_id: tombstone.site_id.as_str(),
         erased_at: &erased.at,

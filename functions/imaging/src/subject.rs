@@ -15,9 +15,10 @@ use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use state::identity::is_pseudonym;
-use state::imaging::jobs::{self, Analysis};
+use state::imaging::jobs;
 use state::names;
 use state::subjects::links;
+use state::wire::analysis::{Analysis, AnalysisState};
 
 use crate::config::Config;
 
@@ -42,8 +43,11 @@ pub(crate) struct Analyses<'a> {
 struct ListedAnalysis {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     analysis_id: String,
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["queued", "running", "done", "failed", "cancelled", "erased"])))]
-    state: String,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "String", extend("enum" = ["queued", "running", "done", "failed", "cancelled", "erased"]))
+    )]
+    state: AnalysisState,
     study_id: String,
     site_id: String,
     service: String,
@@ -85,10 +89,9 @@ async fn look(
 ) -> Result<Option<ListedAnalysis>, Error> {
     match store.get::<Analysis<IgnoredAny>>(&names::analysis(id)).await? {
         Some(record) => Ok(shown(principal, record)),
-        None => Ok(jobs::look(&config.redis, id).await?.and_then(|progress| {
-            let state = progress.state;
-            shown(principal, Analysis { state, ..Analysis::of(id, progress.facts) })
-        })),
+        None => Ok(jobs::look(&config.redis, id)
+            .await?
+            .and_then(|progress| shown(principal, Analysis::of(id, progress.state, progress.facts)))),
     }
 }
 

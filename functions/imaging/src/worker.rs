@@ -19,10 +19,11 @@ use platform::kv::{self, Batch};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
 use state::edge::serve::Component as _;
-use state::imaging::jobs::{self, QueueEntry};
+use state::imaging::jobs;
 use state::names::Queue;
 use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Finished, FollowUps};
+use state::wire::analysis::QueueEntry;
 
 use crate::config::Config;
 use crate::{call, erase};

@@ -15,7 +15,7 @@ use super::{Loaded, figures};
 use crate::names::{self, Queue};
 use crate::queue::BELL;
 use crate::queue::holder::Holder;
-use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, Due, Happened, Work};
+use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, DeliveryState, Due, Happened, Work};
 use crate::wire::queued::DispatchEntry;
 
 /// How long Redis keeps a final state, seconds.
@@ -274,18 +274,18 @@ pub async fn deliveries(store: &Store, state: &State) -> Result<Vec<Delivery>, E
 }
 
 fn shown(delivery: &state::Delivery, attempts: Attempts) -> Delivery {
-    let (word, reason, at) = match delivery.status {
-        Status::Waiting { at, why: Wait::First } => ("pending", None, Some(at)),
-        Status::Waiting { at, why: Wait::Retry(failure) } => ("pending", Some(failure.as_str()), Some(at)),
-        Status::Waiting { at, why: Wait::Held(hold) } => ("pending", Some(hold.as_str()), Some(at)),
-        Status::Delivered { .. } => ("delivered", None, None),
-        Status::GivenUp(reason) => ("dead", Some(reason.as_str()), None),
-        Status::Withdrawn { .. } => ("withdrawn", None, None),
+    let (state, reason, at) = match delivery.status {
+        Status::Waiting { at, why: Wait::First } => (DeliveryState::Pending, None, Some(at)),
+        Status::Waiting { at, why: Wait::Retry(failure) } => (DeliveryState::Pending, Some(failure.as_str()), Some(at)),
+        Status::Waiting { at, why: Wait::Held(hold) } => (DeliveryState::Pending, Some(hold.as_str()), Some(at)),
+        Status::Delivered { .. } => (DeliveryState::Delivered, None, None),
+        Status::GivenUp(reason) => (DeliveryState::Dead, Some(reason.as_str()), None),
+        Status::Withdrawn { .. } => (DeliveryState::Withdrawn, None, None),
     };
     Delivery {
         receiver: delivery.receiver.clone(),
         cause: delivery.cause.as_str().to_owned(),
-        state: word.to_owned(),
+        state,
         reason: reason.map(str::to_owned),
         next_at: at.map(Timestamp::rfc3339),
         told: delivery.telling,

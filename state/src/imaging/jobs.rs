@@ -3,206 +3,20 @@
 //! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
 //! the result; the state here only shows the progress before that.
 
-use domain::ids::{AlertId, Pseudonym, SiteId, StudyId};
+use domain::ids::Pseudonym;
 use std::time::Duration;
 
 use platform::Error;
 use platform::redis::{Redis, Seconds, flat, integer, number, one, string, text, unexpected};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use spin_sdk::redis::RedisResult;
 
 use crate::erasure::Erasure;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
-use crate::wire::entry::{Attempt, Attempts};
+use crate::wire::analysis::{AnalysisState, Facts, Job, QueueEntry};
 
 /// How long Redis remembers an analysis. Within this time a resend under its id is recognised.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
-
-/// The image to analyse.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Image {
-    /// The service fetches it from here.
-    Url(String),
-    /// The store has it.
-    #[serde(rename_all = "camelCase")]
-    Stored {
-        /// Under this key.
-        key: String,
-        /// Of this type.
-        media_type: String,
-    },
-}
-
-/// An analysis, as it was requested.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Job {
-    /// Its id.
-    pub analysis_id: String,
-    /// The study.
-    pub study_id: StudyId,
-    /// The site.
-    pub site_id: SiteId,
-    /// The subject's pseudonym.
-    pub subject: Pseudonym,
-    /// The subject's identity, sealed.
-    pub sealed: String,
-    /// Which service.
-    pub service: String,
-    /// Whether it goes before analyses that are not urgent.
-    pub stat: bool,
-    /// The image.
-    pub image: Image,
-    /// The webhook for the result.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<String>,
-    /// When it was requested, RFC 3339 in UTC.
-    pub requested_at: String,
-    /// The id of the key that requested it.
-    #[serde(default)]
-    pub key: String,
-    /// W3C trace context.
-    pub trace: String,
-}
-
-impl Job {
-    /// The queue in which it waits.
-    pub fn queue(&self) -> Queue {
-        if self.stat { Queue::ImagingStat } else { Queue::Imaging }
-    }
-
-    /// Its flow in that queue.
-    pub fn flow(&self) -> String {
-        names::flow(&self.key, &self.study_id, &self.site_id)
-    }
-}
-
-/// An entry of the worker's queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct QueueEntry {
-    /// The analysis.
-    pub job: Job,
-    /// The calls of the service so far.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Attempt>,
-}
-
-/// The outcome of notifying the requester, at `analysis/<id>/webhook`. Written by `dispatch`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-pub struct Notified {
-    /// Replaces the URL, which may contain a secret.
-    pub receiver: String,
-    /// Its state.
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["pending", "delivered", "dead"])))]
-    pub state: String,
-    /// Why it waits, or was given up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// When it is tried again, RFC 3339 in UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<domain::schema::Time>"))]
-    pub next_at: Option<String>,
-    /// The attempts.
-    #[serde(flatten)]
-    pub attempts: Attempts,
-}
-
-/// The result of an analysis, at `analysis/<id>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Analysis<R = Value> {
-    /// `done`, `failed`, `cancelled` or `erased`.
-    pub state: String,
-    /// Its id.
-    pub analysis_id: String,
-    /// The study.
-    pub study_id: StudyId,
-    /// The site.
-    pub site_id: SiteId,
-    /// The subject's pseudonym; empty when it was cancelled or erased.
-    #[serde(default, skip_serializing_if = "Pseudonym::is_empty")]
-    pub subject: Pseudonym,
-    /// The service.
-    pub service: String,
-    /// `stat` or `routine`.
-    pub priority: String,
-    /// When it was requested, RFC 3339 in UTC.
-    pub requested_at: String,
-    /// When it ended or was erased, RFC 3339 in UTC.
-    pub ended_at: String,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The service's answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<R>,
-    /// The ids of the alerts that it raised.
-    pub alerts: Vec<AlertId>,
-    /// The attempts at the service.
-    pub attempts: Vec<Attempt>,
-    /// The state of notifying the requester. It is stored separately and filled in for display.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<Notified>,
-}
-
-impl Analysis {
-    /// The known state of an analysis that has no record: it has not ended.
-    pub fn of(id: &str, facts: Facts) -> Self {
-        Analysis {
-            state: String::new(),
-            analysis_id: id.to_owned(),
-            study_id: facts.study,
-            site_id: facts.site,
-            subject: Pseudonym::default(),
-            service: facts.service,
-            priority: priority(facts.stat),
-            requested_at: facts.at,
-            ended_at: String::new(),
-            reason: None,
-            result: None,
-            alerts: Vec::new(),
-            attempts: Vec::new(),
-            webhook: None,
-        }
-    }
-
-    /// Removes everything except the fact that there was an analysis.
-    pub fn bury(&mut self, at: String) {
-        (self.state, self.ended_at) = ("erased".to_owned(), at);
-        (self.subject, self.reason, self.result) = (Pseudonym::default(), None, None);
-        (self.alerts, self.attempts, self.webhook) = (Vec::new(), Vec::new(), None);
-    }
-
-    /// An analysis that ended.
-    pub fn ended(job: &Job, state: &str, at: String, attempts: Vec<Attempt>) -> Self {
-        Analysis {
-            state: state.to_owned(),
-            analysis_id: job.analysis_id.clone(),
-            study_id: job.study_id.clone(),
-            site_id: job.site_id.clone(),
-            subject: job.subject.clone(),
-            service: job.service.clone(),
-            priority: priority(job.stat),
-            requested_at: job.requested_at.clone(),
-            ended_at: at,
-            reason: None,
-            result: None,
-            alerts: Vec::new(),
-            attempts,
-            webhook: None,
-        }
-    }
-}
-
-fn priority(stat: bool) -> String {
-    if stat { "stat" } else { "routine" }.to_owned()
-}
 
 /// The outcome of an analysis at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -438,8 +252,8 @@ pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error
 /// The progress of an analysis that has no record yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// `queued`, `running` or `cancelled`.
-    pub state: String,
+    /// Waiting, running or cancelled.
+    pub state: AnalysisState,
     /// Attempts at the service.
     pub attempts: u32,
     /// When it is tried again, milliseconds since the epoch.
@@ -450,21 +264,6 @@ pub struct Progress {
     pub took_ms: Option<u64>,
     /// The facts that the door remembers.
     pub facts: Facts,
-}
-
-/// The facts about an analysis that the door remembers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Facts {
-    /// The study.
-    pub study: StudyId,
-    /// The site.
-    pub site: SiteId,
-    /// The service.
-    pub service: String,
-    /// Whether it goes before analyses that are not urgent.
-    pub stat: bool,
-    /// When it was requested.
-    pub at: String,
 }
 
 /// Returns the progress of an analysis; none if Redis does not know it.
@@ -481,9 +280,14 @@ fn progress(reply: &[RedisResult]) -> Option<Option<Progress>> {
         return reply.is_empty().then_some(None);
     };
     let facts = serde_json::from_str(&string(facts)?).ok()?;
-    let state = string(state)?;
+    let state = match string(state)?.as_str() {
+        "queued" => AnalysisState::Queued,
+        "running" | "ending" => AnalysisState::Running,
+        "cancelled" => AnalysisState::Cancelled,
+        _ => return None,
+    };
     Some(Some(Progress {
-        state: if state == "ending" { "running".to_owned() } else { state },
+        state,
         attempts: integer(attempts).and_then(|count| count.try_into().ok()).unwrap_or(0),
         next_ms: integer(next),
         before: integer(before).and_then(|count| count.try_into().ok()),

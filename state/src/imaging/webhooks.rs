@@ -9,8 +9,8 @@ use domain::url::Url;
 use platform::variables::json;
 use serde::Deserialize;
 
-use crate::imaging::jobs::Job;
 use crate::names;
+use crate::wire::analysis::Job;
 use crate::wire::queued::Notification;
 
 /// The addresses that requesters may name: the variable `imaging_webhooks`.

@@ -91,6 +91,21 @@ impl Attempts {
     }
 }
 
+/// The state of a delivery.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// It waits.
+    #[default]
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// It was given up; see `reason`.
+    Dead,
+    /// Somebody acted before the receiver was told.
+    Withdrawn,
+}
+
 /// The delivery of an alert to one receiver, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,8 +117,11 @@ pub struct Delivery {
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["route", "failover", "escalation"])))]
     pub cause: String,
     /// Its state.
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["pending", "delivered", "dead", "withdrawn"])))]
-    pub state: String,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "String", extend("enum" = ["pending", "delivered", "dead", "withdrawn"]))
+    )]
+    pub state: DeliveryState,
     /// Why it waits, or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::names;
-pub use crate::wire::delivery::{Attempt, Attempts, Delivery, Happened, failing};
+pub use crate::wire::delivery::{Attempt, Attempts, Delivery, DeliveryState, Happened, failing};
 use crate::wire::evaluation::Evaluation;
 #[cfg(feature = "schema")]
 use domain::schema::{ScoreForm, Time};

@@ -76,14 +76,25 @@ pub struct RulesUsed {
     pub unreadable: bool,
 }
 
+/// Whether earlier submissions could be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryStatus {
+    /// They were.
+    #[default]
+    Available,
+    /// They were not: rules that need them say so in alerts of their own.
+    HistoryUnavailable,
+}
+
 /// The earlier submissions of the same subject that rules used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct HistoryUsed {
     /// Whether they could be read.
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["available", "history-unavailable"])))]
-    pub status: String,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["available", "history-unavailable"])))]
+    pub status: HistoryStatus,
     /// The one before; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
@@ -94,14 +105,26 @@ pub struct HistoryUsed {
     pub baseline: Option<SubmissionId>,
 }
 
+/// How a call of the risk service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RiskStatus {
+    /// It answered.
+    Ok,
+    /// It did not answer in time.
+    Late,
+    /// There is no answer; see `reason`.
+    Failed,
+}
+
 /// The result of calling the risk service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Risk {
     /// How the call ended.
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["ok", "late", "failed"])))]
-    pub status: String,
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["ok", "late", "failed"])))]
+    pub status: RiskStatus,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["answered", "unreachable", "refused", "unreadable"])))]

@@ -21,11 +21,11 @@ use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
 use serde::Deserialize;
 use state::alerts::webhook;
-use state::imaging::jobs::Notified;
 use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Finished, FollowUps};
-use state::wire::entry::{Attempts, failing};
+use state::wire::analysis::{AnalysisState, Notified};
+use state::wire::entry::{Attempts, DeliveryState, failing};
 use state::wire::queued::{DispatchEntry, Notification};
 
 use crate::dispatch::call::Request;
@@ -94,8 +94,7 @@ impl Config {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ended<'a> {
-    #[serde(borrow)]
-    state: &'a str,
+    state: AnalysisState,
     #[serde(borrow)]
     ended_at: &'a str,
 }
@@ -122,7 +121,7 @@ impl Job {
         let secret = &config.webhooks.find(&url).ok_or(Outcome::NotConfigured)?.secret;
         let record = String::from_utf8(self.record.take().unwrap_or_default()).unwrap_or_default();
         let ended: Ended<'_> = serde_json::from_str(&record).map_err(|_| Outcome::Refused)?;
-        if ended.state == "erased" {
+        if ended.state == AnalysisState::Erased {
             return Err(Outcome::NotConfigured);
         }
         let body = format!(r#"{{"data":{record},"timestamp":"{}","type":"analysis.ended"}}"#, ended.ended_at);
@@ -211,7 +210,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
     notified.state = match decision {
         Decision::Delivered => {
             line(log::info("webhook-delivered")).write();
-            "delivered"
+            DeliveryState::Delivered
         }
         Decision::Later { at, why, counts } => {
             let event = if counts { log::warn("webhook-not-delivered") } else { log::info("webhook-held") };
@@ -226,7 +225,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
                 false => notification,
             };
             follow_ups.delay(at.millis(), &flow, &DispatchEntry::Notification(&next).line()?);
-            "pending"
+            DeliveryState::Pending
         }
         Decision::GivenUp(reason) => {
             line(log::error("webhook-dead")).outcome(reason.as_str()).write();
@@ -234,10 +233,9 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
             // Whoever replays it wants the whole schedule again.
             let again = Notification { made: 0, since: None, ..notification };
             follow_ups.dead(reason.as_str(), DispatchEntry::Notification(&again).line()?.as_bytes());
-            "dead"
+            DeliveryState::Dead
         }
-    }
-    .to_owned();
+    };
     batch.put(names::analysis_webhook(&id), &notified)?;
     // The script leaves the entry if the analysis was erased, as it does with submissions.
     Ok(Finished { id: entry, submission: Some(id.into()), follow_ups })

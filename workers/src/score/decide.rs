@@ -7,7 +7,7 @@ use domain::{Answers, Instrument, Severity};
 use serde::{Deserialize, Serialize};
 use state::identity::alert_id;
 use state::wire::entry::{Alert, Entry};
-use state::wire::evaluation::{Evaluation, Grade, HistoryUsed};
+use state::wire::evaluation::{Evaluation, Grade, HistoryStatus, HistoryUsed};
 
 use crate::score::context::{Context, Past};
 use crate::score::rules::Rules;
@@ -88,7 +88,7 @@ pub(crate) fn report(rules: &mut Rules, entry: &Entry, context: &Context) -> Dec
 fn used(past: &Past) -> HistoryUsed {
     match past {
         Past::Had(_, used) => used.clone(),
-        Past::Unavailable => HistoryUsed { status: "history-unavailable".to_owned(), ..HistoryUsed::default() },
+        Past::Unavailable => HistoryUsed { status: HistoryStatus::HistoryUnavailable, ..HistoryUsed::default() },
     }
 }
 

@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use state::names;
 use state::subjects::previous::{self, Line, Neighbours, Position};
 use state::wire::entry::{State, Submission};
-use state::wire::evaluation::HistoryUsed;
+use state::wire::evaluation::{HistoryStatus, HistoryUsed};
 
 use crate::score::context::{Past, READS, Wanting};
 
@@ -178,7 +178,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
             return (Past::Unavailable, Vec::new());
         };
         let used = HistoryUsed {
-            status: "available".to_owned(),
+            status: HistoryStatus::Available,
             previous: previous.as_ref().map(|(id, _)| id.clone()),
             baseline: baseline.as_ref().map(|(id, _)| id.clone()),
         };

@@ -218,17 +218,15 @@ impl Check {
     }
 
     /// The subject's latest submission that was not erased, with its time of receipt.
-    async fn last_received(
-        &self,
-        by: &By<'_>,
-        subject: &Pseudonym,
-    ) -> Result<Option<(Received, Timestamp)>, Error> {
+    async fn last_received(&self, by: &By<'_>, subject: &Pseudonym) -> Result<Option<(Received, Timestamp)>, Error> {
         let key = names::received(subject, &self.asked.expected);
         let ids = by.redis.command("ZREVRANGE", [key.as_str(), "0", LATEST].map(text).into()).await?;
         for id in ids {
             let RedisResult::Binary(id) = id else { continue };
-            let record =
-                by.store.get::<Outline>(&names::submission(&SubmissionId::from(&*String::from_utf8_lossy(&id)))).await?;
+            let record = by
+                .store
+                .get::<Outline>(&names::submission(&SubmissionId::from(&*String::from_utf8_lossy(&id))))
+                .await?;
             if let Some(record) = record.filter(|record| record.state != State::Erased) {
                 let received = Timestamp::parse(&record.submission.received_at);
                 return Ok(received.map(|received| (record.submission, received)));

@@ -19,7 +19,7 @@ use platform::trace::Trace;
 use platform::variables::Reader;
 use serde_json::json;
 use state::variables;
-use state::wire::evaluation::Risk;
+use state::wire::evaluation::{Risk, RiskStatus};
 
 use crate::score::context::Wanting;
 
@@ -88,15 +88,15 @@ async fn call(url: &Url, wanting: &Wanting<'_>, deadline: Deadline) -> Risk {
         ("traceparent", Trace::accept(Some(&wanting.entry.trace), clock::random_bits()).as_str().to_owned()),
         ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
-    let failed = |reason: &str| Risk { status: "failed".to_owned(), reason: Some(reason.to_owned()), answer: None };
+    let failed = |reason: &str| Risk { status: RiskStatus::Failed, reason: Some(reason.to_owned()), answer: None };
     match http::post(url, &headers, body.to_string().into_bytes(), LONGEST_ANSWER, deadline).await {
         Ok(answer) if !(200..300).contains(&answer.status) => failed("answered"),
         // An answer that is too long comes empty.
         Ok(answer) => match Json::sound(&answer.body, ANSWER) {
-            Ok(answer) => Risk { status: "ok".to_owned(), reason: None, answer: Some(answer) },
+            Ok(answer) => Risk { status: RiskStatus::Ok, reason: None, answer: Some(answer) },
             Err(_) => failed("unreadable"),
         },
-        Err(CallError::TimedOut) => Risk { status: "late".to_owned(), reason: None, answer: None },
+        Err(CallError::TimedOut) => Risk { status: RiskStatus::Late, reason: None, answer: None },
         Err(CallError::Unreachable | CallError::UnknownHost | CallError::NotTrusted) => failed("unreachable"),
         Err(CallError::Refused) => failed("refused"),
     }
