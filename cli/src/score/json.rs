@@ -65,7 +65,7 @@ fn read(line: Line<'_>, passed_over: &mut Vec<String>) -> Result<Row, Vec<Findin
             ("id", _) => row.faults.push(Finding::new("/id", Code::Type, "a text or a number")),
             ("answers", Value::Object(given)) => answers = Some(given),
             ("answers", _) => {
-                row.faults.push(Finding::new("/answers", Code::Type, "an object"));
+                row.faults.push(Finding::new("/answers", Code::Type, "must be a JSON object"));
                 answers = Some(Map::new());
             }
             ("parameters" | "params", _) if row.parameters.is_some() => {
@@ -75,7 +75,7 @@ fn read(line: Line<'_>, passed_over: &mut Vec<String>) -> Result<Row, Vec<Findin
                 row.parameters = Some(parameters(given, &mut row.faults));
             }
             ("parameters" | "params", _) => {
-                row.faults.push(Finding::new("/parameters", Code::Type, "an object"));
+                row.faults.push(Finding::new("/parameters", Code::Type, "must be a JSON object"));
             }
             _ if passed_over.contains(&name) || passed_over.len() == MOST_TOLD => {}
             _ => {

@@ -137,7 +137,7 @@ fn silence(at: At<'_, '_>, faults: &mut Faults) -> Option<Silence> {
         let at = at.need(member, faults)?;
         let read = Timestamp::parse(at.text(faults)?);
         if read.is_none() {
-            at.fault(faults, Code::Format, "a time as RFC 3339 with an offset");
+            at.fault(faults, Code::Format, "must be a time as RFC 3339 with an offset");
         }
         read
     };
@@ -179,7 +179,7 @@ fn matchers(at: At<'_, '_>, faults: &mut Faults) -> Vec<Matcher> {
         for value in at.filled_list(faults) {
             let Some(text) = value.words(faults) else { continue };
             if property == Property::Severity && Severity::parse(text).is_none() {
-                value.fault(faults, Code::Choice, "one of: info, moderate, high, critical");
+                value.fault(faults, Code::Choice, "must be one of info, moderate, high, critical");
             }
             values.push(text.to_string());
         }

@@ -154,7 +154,7 @@ impl Condition {
     /// Reads a condition; `None` when a fault was reported.
     pub(crate) fn read(at: At<'_, '_>, scope: Scope, names: &Names, faults: &mut Faults) -> Option<Condition> {
         let Some(object) = at.value.as_object() else {
-            at.fault(faults, Code::Type, "a condition: an object");
+            at.fault(faults, Code::Type, "must be a JSON object: a condition");
             return None;
         };
         let mut subjects = SUBJECTS.into_iter().filter(|subject| object.contains_key(*subject));
@@ -205,7 +205,7 @@ impl Condition {
                 let subject = at.get("change")?;
                 let score = names.score(subject, faults)?;
                 if names.span(score).is_none() && names.known(score) {
-                    subject.fault(faults, Code::Type, "a score that is a number");
+                    subject.fault(faults, Code::Type, "must be a score that is a number");
                 }
                 let since = at.need("since", faults)?.choice(&["previous", "baseline"], faults)?;
                 let since = if since == 0 { Since::Previous } else { Since::Baseline };
@@ -296,7 +296,7 @@ fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Cond
         && let Some(is) = asked.value.as_bool()
     {
         if !names.is_flag(score) && names.known(score) {
-            asked.fault(faults, Code::Type, "a number: this score is not a flag");
+            asked.fault(faults, Code::Type, "must be a number: this score is not a flag");
         }
         if let Some(certain) = certain_at.filter(|_| !is) {
             certain.fault(faults, Code::Conflict, "only what is true is certain before its end");
@@ -304,7 +304,7 @@ fn read_score(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<Cond
         return Some(Condition::Flag { score, is, certain });
     }
     if names.known(score) && names.span(score).is_none() {
-        subject.fault(faults, Code::Type, "a score that is a number");
+        subject.fault(faults, Code::Type, "must be a score that is a number");
         return None;
     }
     let test = read_test(at, names.span(score), faults)?;
@@ -339,7 +339,7 @@ fn read_parameter(at: At<'_, '_>, names: &Names, faults: &mut Faults) -> Option<
         let position = choice.as_str().and_then(|choice| choices.iter().position(|known| *known == choice));
         match position.and_then(|position| u16::try_from(position).ok()) {
             Some(position) => wanted.push(position),
-            None => asked.fault(faults, Code::Choice, format!("one of: {}", choices.join(", "))),
+            None => asked.fault(faults, Code::Choice, format!("must be one of {}", choices.join(", "))),
         }
     }
     Some(Condition::Parameter { parameter, given: Given::Choice(wanted) })

@@ -264,7 +264,7 @@ fn read_map(at: At<'_, '_>, faults: &mut Faults) -> Vec<(f64, f64)> {
                 pair.fault(faults, Code::Conflict, "an answer is recoded once");
             }
             [from, to] => map.push((*from, *to)),
-            _ => pair.fault(faults, Code::Range, "two numbers: the answer and what it counts"),
+            _ => pair.fault(faults, Code::Range, "must be two numbers: the answer and what it counts"),
         }
     }
     map

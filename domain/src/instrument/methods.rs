@@ -118,7 +118,7 @@ fn combine(reader: &mut Reader, at: At<'_, '_>, mean: bool) -> Option<Combine> {
 fn number_score(reader: &mut Reader, at: At<'_, '_>) -> Option<u16> {
     let score = reader.names.score(at, reader.faults)?;
     if reader.names.known(score) && reader.names.span(score).is_none() {
-        at.fault(reader.faults, Code::Type, "a score that is a number");
+        at.fault(reader.faults, Code::Type, "must be a score that is a number");
         return None;
     }
     Some(score)
@@ -140,7 +140,7 @@ fn read_term(reader: &mut Reader, at: At<'_, '_>) -> Option<Term> {
     if let Some(weight) = at.get("weight") {
         term.weight = weight.number(reader.faults)?;
         if term.weight == 0.0 {
-            weight.fault(reader.faults, Code::Range, "a weight that is not 0");
+            weight.fault(reader.faults, Code::Range, "must be a weight that is not 0");
         }
     }
     if let Some(reverse) = at.get("reverse")
@@ -158,7 +158,7 @@ fn read_term(reader: &mut Reader, at: At<'_, '_>) -> Option<Term> {
         for pair in recode.filled_list(reader.faults) {
             match pair.numbers(reader.faults).as_slice() {
                 [from, to] if !term.recode.iter().any(|(known, _)| known == from) => term.recode.push((*from, *to)),
-                _ => pair.fault(reader.faults, Code::Range, "two numbers, each first one once"),
+                _ => pair.fault(reader.faults, Code::Range, "must be two numbers, each first one once"),
             }
         }
     }
@@ -187,7 +187,7 @@ fn read_complete(reader: &mut Reader, at: At<'_, '_>, of: u16) -> Option<Complet
     let share_at = at.get("answeredShareAbove")?;
     let share = share_at.number(reader.faults)?;
     if !(0.0..1.0).contains(&share) {
-        share_at.fault(reader.faults, Code::Range, "a share from 0 up to, but not, 1");
+        share_at.fault(reader.faults, Code::Range, "must be a share from 0 to below 1");
         return None;
     }
     Some(Complete::ShareAbove(share))

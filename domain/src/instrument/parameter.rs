@@ -112,7 +112,7 @@ impl Parameter {
                 .position(|choice| choice == text)
                 .and_then(|position| u16::try_from(position).ok())
                 .map(Setting::Choice)
-                .ok_or_else(|| format!("one of: {}", choices.join(", "))),
+                .ok_or_else(|| format!("must be one of {}", choices.join(", "))),
             Kind::Number { low, high } => text
                 .parse()
                 .ok()

@@ -72,7 +72,7 @@ impl Reader<'_, '_> {
 
     fn id<'v>(&mut self, at: At<'v, '_>) -> Option<&'v str> {
         if !at.value.is_object() {
-            at.fault(self.faults, Code::Type, "an object");
+            at.fault(self.faults, Code::Type, "must be a JSON object");
             return None;
         }
         let id_at = at.need("id", self.faults)?;
@@ -124,7 +124,7 @@ impl Reader<'_, '_> {
         let name = method.text(self.faults)?;
         let Some((_, members)) = methods::MEMBERS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<&str> = methods::MEMBERS.iter().map(|(known, _)| *known).collect();
-            method.fault(self.faults, Code::Choice, format!("one of: {}, index", known.join(", ")));
+            method.fault(self.faults, Code::Choice, format!("must be one of {}, index", known.join(", ")));
             return None;
         };
         at.object_of(self.faults, &[also, members]);
@@ -153,7 +153,7 @@ impl Reader<'_, '_> {
             let multiply = linear.get("multiply").map_or(Some(1.0), |at| at.number(self.faults));
             let add = linear.get("add").map_or(Some(0.0), |at| at.number(self.faults));
             if multiply == Some(0.0) {
-                linear.fault(self.faults, Code::Range, "a factor that is not 0");
+                linear.fault(self.faults, Code::Range, "must be a factor that is not 0");
             }
             steps.extend(multiply.zip(add).map(|(multiply, add)| (0.0, multiply, add)));
         }

@@ -151,7 +151,7 @@ impl Term<'_, '_, '_> {
                 let list = at.need("values", self.faults)?;
                 let values = list.numbers(self.faults);
                 if values.len() != self.levels.len() {
-                    list.fault(self.faults, Code::Range, "a value for each dimension");
+                    list.fault(self.faults, Code::Range, "must have a value for each dimension");
                 }
                 Some(Extra::Each { level, values })
             }
@@ -176,7 +176,7 @@ impl Term<'_, '_, '_> {
             "product" => match self.dimensions()?.as_slice() {
                 [x, y] => Some(Extra::Product { x: *x, y: *y, value: self.value()? }),
                 _ => {
-                    at.fault(self.faults, Code::Range, "two dimensions");
+                    at.fault(self.faults, Code::Range, "must name two dimensions");
                     None
                 }
             },
@@ -184,7 +184,7 @@ impl Term<'_, '_, '_> {
                 let dimensions = self.dimensions()?;
                 let levels = self.list("levels");
                 if levels.len() != dimensions.len() {
-                    at.fault(self.faults, Code::Range, "a level for each dimension named");
+                    at.fault(self.faults, Code::Range, "must have a level for each dimension named");
                 }
                 Some(Extra::Together { at: dimensions.into_iter().zip(levels).collect(), value: self.value()? })
             }

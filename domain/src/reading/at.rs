@@ -1,4 +1,4 @@
-//! A value of a configuration document or a definition, with its position.
+//! A value of a document, with its position.
 //!
 //! Guarantee: a fault is reported with the JSON pointer of its value, and reading continues after it. No pointer is
 //! built for a correct value.
@@ -6,7 +6,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt::Write as _, ops::RangeInclusive};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Path;
 use crate::{Code, Finding};
@@ -25,10 +25,15 @@ pub(crate) type Faults = Vec<Finding>;
 pub(crate) struct At<'v, 'p> {
     /// The value.
     pub(crate) value: &'v Value,
-    path: Path<'p>,
+    pub(super) path: Path<'p>,
 }
 
 impl<'v, 'p> At<'v, 'p> {
+    /// A value at this place.
+    pub(super) fn new(value: &'v Value, path: Path<'p>) -> Self {
+        At { value, path }
+    }
+
     /// The document itself.
     pub(crate) fn root(value: &'v Value) -> Self {
         At { value, path: Path::Root }
@@ -44,6 +49,15 @@ impl<'v, 'p> At<'v, 'p> {
         faults.push(Finding::new(self.pointer(), code, detail));
     }
 
+    /// The members; reports if this is not an object.
+    pub(crate) fn map(&self, faults: &mut Faults) -> Option<&'v Map<String, Value>> {
+        let map = self.value.as_object();
+        if map.is_none() {
+            self.fault(faults, Code::Type, "must be a JSON object");
+        }
+        map
+    }
+
     /// Whether this is an object; reports if not. Also reports members that `known` does not list.
     pub(crate) fn object(&self, faults: &mut Faults, known: &[&str]) -> bool {
         self.object_of(faults, &[known])
@@ -51,20 +65,20 @@ impl<'v, 'p> At<'v, 'p> {
 
     /// As [`At::object`], with the known members in groups.
     pub(crate) fn object_of(&self, faults: &mut Faults, known: &[&[&str]]) -> bool {
-        let Some(object) = self.value.as_object() else {
-            self.fault(faults, Code::Type, "an object");
-            return false;
-        };
+        let Some(object) = self.map(faults) else { return false };
         for key in object.keys().filter(|key| !known.iter().any(|group| group.contains(&key.as_str()))) {
-            let at = At { value: self.value, path: Path::Key(&self.path, key) };
-            at.fault(faults, Code::Unknown, format!("not one of: {}", known.concat().join(", ")));
+            self.member(key, self.value).fault(
+                faults,
+                Code::Unknown,
+                format!("is not one of: {}", known.concat().join(", ")),
+            );
         }
         true
     }
 
     /// The member `key`, if there is one.
     pub(crate) fn get<'s>(&'s self, key: &'s str) -> Option<At<'v, 's>> {
-        self.value.get(key).map(|value| At { value, path: Path::Key(&self.path, key) })
+        self.value.get(key).map(|value| self.member(key, value))
     }
 
     /// The member `key`; reports its absence.
@@ -76,19 +90,33 @@ impl<'v, 'p> At<'v, 'p> {
         found
     }
 
+    /// A value of this object, at the place of its member `key`.
+    pub(crate) fn member<'s>(&'s self, key: &'s str, value: &'v Value) -> At<'v, 's> {
+        At { value, path: Path::Key(&self.path, key) }
+    }
+
     /// The elements; reports if this is not a list.
     pub(crate) fn list<'s>(&'s self, faults: &mut Faults) -> Vec<At<'v, 's>> {
         let Some(list) = self.value.as_array() else {
-            self.fault(faults, Code::Type, "a list");
+            self.fault(faults, Code::Type, "must be a JSON array");
             return Vec::new();
         };
         list.iter().enumerate().map(|(index, value)| At { value, path: Path::Index(&self.path, index) }).collect()
     }
 
+    /// As [`At::list`], and reports a list with more than so many elements, of which none is read.
+    pub(crate) fn list_within<'s>(&'s self, most: usize, faults: &mut Faults) -> Vec<At<'v, 's>> {
+        if self.value.as_array().is_some_and(|list| list.len() > most) {
+            self.fault(faults, Code::Range, format!("must have at most {most} entries"));
+            return Vec::new();
+        }
+        self.list(faults)
+    }
+
     /// As [`At::list`], and reports an empty list.
     pub(crate) fn filled_list<'s>(&'s self, faults: &mut Faults) -> Vec<At<'v, 's>> {
         if self.value.as_array().is_some_and(Vec::is_empty) {
-            self.fault(faults, Code::Range, "at least one element");
+            self.fault(faults, Code::Range, "must have at least one entry");
         }
         self.list(faults)
     }
@@ -98,18 +126,15 @@ impl<'v, 'p> At<'v, 'p> {
     where
         'v: 's,
     {
-        let Some(object) = self.value.as_object() else {
-            self.fault(faults, Code::Type, "an object");
-            return Vec::new();
-        };
-        object.iter().map(|(key, value)| (key.as_str(), At { value, path: Path::Key(&self.path, key) })).collect()
+        let Some(object) = self.map(faults) else { return Vec::new() };
+        object.iter().map(|(key, value)| (key.as_str(), self.member(key, value))).collect()
     }
 
     /// A text.
     pub(crate) fn text(&self, faults: &mut Faults) -> Option<&'v str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.fault(faults, Code::Type, "a text");
+            self.fault(faults, Code::Type, "must be a string");
         }
         text
     }
@@ -118,10 +143,34 @@ impl<'v, 'p> At<'v, 'p> {
     pub(crate) fn words(&self, faults: &mut Faults) -> Option<&'v str> {
         let text = self.text(faults)?;
         if text.trim().is_empty() {
-            self.fault(faults, Code::Format, "a text that is not empty");
+            self.fault(faults, Code::Format, "must not be empty");
             return None;
         }
         Some(text)
+    }
+
+    /// A text of at most so many characters that is not blank.
+    pub(crate) fn text_within(&self, longest: usize, faults: &mut Faults) -> Option<&'v str> {
+        let text = self.text(faults)?;
+        if text.trim().is_empty() || text.chars().count() > longest {
+            self.fault(faults, Code::Range, format!("must be 1 to {longest} characters and not blank"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text in a form of its own, which `rule` tells.
+    pub(crate) fn form<T>(
+        &self,
+        rule: &str,
+        faults: &mut Faults,
+        parse: impl FnOnce(&'v str) -> Option<T>,
+    ) -> Option<T> {
+        let parsed = parse(self.text(faults)?);
+        if parsed.is_none() {
+            self.fault(faults, Code::Format, rule);
+        }
+        parsed
     }
 
     /// A name: letters, digits, `_`, `-`, `.`, `+`, at most 64.
@@ -130,7 +179,7 @@ impl<'v, 'p> At<'v, 'p> {
         if is_name(text) {
             return Some(text);
         }
-        self.fault(faults, Code::Format, "1 to 64 letters, digits, _, -, + or single dots");
+        self.fault(faults, Code::Format, "must be 1 to 64 letters, digits, _, -, + or single dots");
         None
     }
 
@@ -138,19 +187,25 @@ impl<'v, 'p> At<'v, 'p> {
     pub(crate) fn flag(&self, faults: &mut Faults) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
-            self.fault(faults, Code::Type, "true or false");
+            self.fault(faults, Code::Type, "must be true or false");
         }
         flag
     }
 
+    /// A number of any size.
+    pub(crate) fn any_number(&self, faults: &mut Faults) -> Option<f64> {
+        let number = self.value.as_f64().filter(|number| number.is_finite());
+        if number.is_none() {
+            self.fault(faults, Code::Type, "must be a number");
+        }
+        number
+    }
+
     /// A number small enough that sums cannot overflow.
     pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
-        let Some(number) = self.value.as_f64() else {
-            self.fault(faults, Code::Type, "a number");
-            return None;
-        };
+        let number = self.any_number(faults)?;
         if number.abs() > LARGEST {
-            self.fault(faults, Code::Range, "a number from -1e9 to 1e9");
+            self.fault(faults, Code::Range, "must be a number from -1e9 to 1e9");
             return None;
         }
         Some(number)
@@ -159,20 +214,19 @@ impl<'v, 'p> At<'v, 'p> {
     /// A whole number from `low` to `high`.
     pub(crate) fn whole(&self, low: u16, high: u16, faults: &mut Faults) -> Option<u16> {
         let whole = self.value.as_u64().and_then(|whole| u16::try_from(whole).ok());
-        match whole {
-            Some(whole) if (low..=high).contains(&whole) => Some(whole),
-            _ => {
-                self.fault(faults, Code::Range, format!("a whole number from {low} to {high}"));
-                None
-            }
+        let whole = whole.filter(|whole| (low..=high).contains(whole));
+        if whole.is_none() {
+            let code = if self.value.is_number() { Code::Range } else { Code::Type };
+            self.fault(faults, code, format!("must be a whole number from {low} to {high}"));
         }
+        whole
     }
 
     /// Seconds within bounds, as milliseconds. Fractions are allowed because tests compress time.
     pub(crate) fn millis(&self, low: f64, high: f64, faults: &mut Faults) -> Option<u64> {
         let seconds = self.number(faults)?;
         if !(low..=high).contains(&seconds) {
-            self.fault(faults, Code::Range, format!("seconds from {low} to {high}"));
+            self.fault(faults, Code::Range, format!("must be seconds from {low} to {high}"));
             return None;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the bounds above")]
@@ -193,7 +247,7 @@ impl<'v, 'p> At<'v, 'p> {
             [low, high] if low < high || (descending && low > high) => Some((*low, *high)),
             _ => {
                 if faults.len() == before {
-                    self.fault(faults, Code::Range, "two numbers, the lower one first, not equal");
+                    self.fault(faults, Code::Range, "must be two numbers, the lower one first, not equal");
                 }
                 None
             }
@@ -205,7 +259,7 @@ impl<'v, 'p> At<'v, 'p> {
         let text = self.text(faults)?;
         let found = choices.iter().position(|choice| *choice == text);
         if found.is_none() {
-            self.fault(faults, Code::Choice, format!("one of: {}", choices.join(", ")));
+            self.fault(faults, Code::Choice, format!("must be one of {}", choices.join(", ")));
         }
         found
     }
@@ -226,7 +280,7 @@ impl<'v, 'p> At<'v, 'p> {
             } else if is_name(text) {
                 each(text, &at, faults);
             } else {
-                at.fault(faults, Code::Format, "a name, or a run such as \"q1..q9\"");
+                at.fault(faults, Code::Format, "must be a name, or a run such as \"q1..q9\"");
             }
         }
     }

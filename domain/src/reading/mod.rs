@@ -4,7 +4,7 @@
 //! which one is meant. No text takes more memory than its [`Limits`] allow. Numbers, texts and the order of members are
 //! the same as with `serde_json`.
 //!
-//! `At` reads the members of a definition or a configuration document, and `Object` those of a report or a request.
+//! `At` reads a value at its place. `Object` reads the members of an object by it, and knows which of them were read.
 //!
 //! Mechanism: the value is built member by member. From the first value beyond a limit on, nothing more is built. The
 //! rest is only scanned, to distinguish invalid JSON from a document that is too large.

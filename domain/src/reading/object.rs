@@ -1,12 +1,11 @@
 //! Reads the members of a JSON object one by one and collects every fault. Members that were not read are unknown.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use super::{Path, pointer};
+use super::{At, Faults, Path, pointer};
 use crate::finding::{Code, Finding};
 use crate::time::Timestamp;
 
@@ -79,7 +78,7 @@ impl<'a> Object<'a> {
         self.path.pointer() + &pointer(member)
     }
 
-    pub(crate) fn fault(&self, faults: &mut Vec<Finding>, member: &str, code: Code, rule: &str) {
+    pub(crate) fn fault(&self, faults: &mut Faults, member: &str, code: Code, rule: &str) {
         faults.push(Finding::new(self.at(member), code, rule));
     }
 
@@ -93,7 +92,7 @@ impl<'a> Object<'a> {
     /// A member in a form of its own. Null is a value.
     pub fn read<T>(
         &mut self,
-        faults: &mut Vec<Finding>,
+        faults: &mut Faults,
         member: &'static str,
         (code, rule): (Code, &str),
         read: impl FnOnce(&'a Value) -> Option<T>,
@@ -107,189 +106,119 @@ impl<'a> Object<'a> {
         read
     }
 
+    /// A member with its place, unless it is absent or null.
+    fn member(&mut self, member: &'static str) -> Option<At<'a, '_>> {
+        let value = self.get(member)?;
+        Some(At::new(value, Path::Key(&self.path, member)))
+    }
+
     /// A text in a form of its own. Null is no member.
     pub fn form<T>(
         &mut self,
-        faults: &mut Vec<Finding>,
+        faults: &mut Faults,
         member: &'static str,
         rule: &str,
         parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Option<T> {
-        let Some(text) = self.get(member)?.as_str() else {
-            self.fault(faults, member, Code::Type, "must be a string");
-            return None;
-        };
-        let parsed = parse(text);
-        if parsed.is_none() {
-            self.fault(faults, member, Code::Format, rule);
-        }
-        parsed
+        self.member(member)?.form(rule, faults, parse)
     }
 
     /// Reports a required member if it is missing.
-    pub fn require(&mut self, faults: &mut Vec<Finding>, member: &'static str) {
+    pub fn require(&mut self, faults: &mut Faults, member: &'static str) {
         if self.members.get(member).is_none_or(Value::is_null) {
             self.fault(faults, member, Code::Required, "is required");
         }
     }
 
     /// A text of at most so many characters.
-    pub(crate) fn text(&mut self, faults: &mut Vec<Finding>, member: &'static str, longest: usize) -> Option<&'a str> {
-        let value = self.get(member)?;
-        let Some(text) = value.as_str() else {
-            self.fault(faults, member, Code::Type, "must be a string");
-            return None;
-        };
-        if text.trim().is_empty() || text.chars().count() > longest {
-            self.fault(faults, member, Code::Range, &format!("must be 1 to {longest} characters and not blank"));
-            return None;
-        }
-        Some(text)
+    pub(crate) fn text(&mut self, faults: &mut Faults, member: &'static str, longest: usize) -> Option<&'a str> {
+        self.member(member)?.text_within(longest, faults)
     }
 
     /// One of these words.
     pub(crate) fn choice(
         &mut self,
-        faults: &mut Vec<Finding>,
+        faults: &mut Faults,
         member: &'static str,
         words: &[&'static str],
     ) -> Option<&'static str> {
-        let value = self.get(member)?;
-        let found = value.as_str().and_then(|text| words.iter().find(|word| **word == text)).copied();
-        if found.is_none() {
-            let code = if value.is_string() { Code::Choice } else { Code::Type };
-            self.fault(faults, member, code, &format!("must be one of {}", words.join(", ")));
-        }
-        found
+        words.get(self.member(member)?.choice(words, faults)?).copied()
     }
 
     /// A whole number between two bounds.
-    pub(crate) fn whole(
-        &mut self,
-        faults: &mut Vec<Finding>,
-        member: &'static str,
-        low: i64,
-        high: i64,
-    ) -> Option<i64> {
-        let value = self.get(member)?;
-        let found = value.as_i64().filter(|number| (low..=high).contains(number));
-        if found.is_none() {
-            let code = if value.is_number() { Code::Range } else { Code::Type };
-            self.fault(faults, member, code, &format!("must be a whole number from {low} to {high}"));
-        }
-        found
+    pub(crate) fn whole(&mut self, faults: &mut Faults, member: &'static str, low: u16, high: u16) -> Option<u16> {
+        self.member(member)?.whole(low, high, faults)
     }
 
     /// A number.
-    pub(crate) fn number(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<f64> {
-        let value = self.get(member)?;
-        let number = value.as_f64().filter(|number| number.is_finite());
-        if number.is_none() {
-            self.fault(faults, member, Code::Type, "must be a number");
-        }
-        number
+    pub(crate) fn number(&mut self, faults: &mut Faults, member: &'static str) -> Option<f64> {
+        self.member(member)?.any_number(faults)
     }
 
-    pub(crate) fn flag(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<bool> {
-        let flag = self.get(member)?.as_bool();
-        if flag.is_none() {
-            self.fault(faults, member, Code::Type, "must be true or false");
-        }
-        flag
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, faults: &mut Faults, member: &'static str) -> Option<bool> {
+        self.member(member)?.flag(faults)
     }
 
     /// A day, or a time with an offset. It must not be in the future.
-    pub(crate) fn moment(&mut self, faults: &mut Vec<Finding>, member: &'static str, now: Timestamp) -> Option<Moment> {
-        let value = self.get(member)?;
-        let Some(text) = value.as_str() else {
-            self.fault(faults, member, Code::Type, "must be a string");
-            return None;
-        };
-        let Some(moment) = Moment::parse(text) else {
-            let rule = "must be a day such as 2026-03-01 or an RFC 3339 time with an offset";
-            self.fault(faults, member, Code::Format, rule);
-            return None;
-        };
+    pub(crate) fn moment(&mut self, faults: &mut Faults, member: &'static str, now: Timestamp) -> Option<Moment> {
+        let at = self.member(member)?;
+        let rule = "must be a day such as 2026-03-01 or an RFC 3339 time with an offset";
+        let moment = at.form(rule, faults, Moment::parse)?;
         if moment.is_ahead_of(now) {
-            self.fault(faults, member, Code::Range, "must not be in the future");
+            at.fault(faults, Code::Range, "must not be in the future");
         }
         Some(moment)
     }
 
     /// A time with an offset. It must not be in the future by more than the allowed clock skew.
-    pub(crate) fn time(
-        &mut self,
-        faults: &mut Vec<Finding>,
-        member: &'static str,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let value = self.get(member)?;
-        let at = value.as_str().and_then(Timestamp::parse);
-        let Some(at) = at else {
-            let code = if value.is_string() { Code::Format } else { Code::Type };
-            self.fault(
-                faults,
-                member,
-                code,
-                "must be an RFC 3339 time with an offset, such as 2026-03-01T08:00:00+08:00",
-            );
-            return None;
-        };
-        if at.millis() > now.millis().saturating_add(SKEW_MS) {
-            self.fault(faults, member, Code::Range, "must not be in the future by more than 5 minutes");
+    pub(crate) fn time(&mut self, faults: &mut Faults, member: &'static str, now: Timestamp) -> Option<Timestamp> {
+        let at = self.member(member)?;
+        let rule = "must be an RFC 3339 time with an offset, such as 2026-03-01T08:00:00+08:00";
+        let time = at.form(rule, faults, Timestamp::parse)?;
+        if time.millis() > now.millis().saturating_add(SKEW_MS) {
+            at.fault(faults, Code::Range, "must not be in the future by more than 5 minutes");
         }
-        Some(at)
+        Some(time)
     }
 
     /// An object inside.
-    pub(crate) fn object(&mut self, faults: &mut Vec<Finding>, member: &'static str) -> Option<Object<'_>> {
-        match self.get(member)? {
-            Value::Object(members) => Some(Object::new(members, Path::Key(&self.path, member))),
-            _ => {
-                self.fault(faults, member, Code::Type, "must be a JSON object");
-                None
-            }
-        }
+    pub(crate) fn object(&mut self, faults: &mut Faults, member: &'static str) -> Option<Object<'_>> {
+        let at = self.member(member)?;
+        at.map(faults).map(|members| Object::new(members, at.path))
     }
 
-    /// A list of at most so many values.
-    pub(crate) fn list(&mut self, faults: &mut Vec<Finding>, member: &'static str, most: usize) -> &'a [Value] {
-        match self.get(member) {
-            None => &[],
-            Some(Value::Array(items)) if items.len() <= most => items,
-            Some(Value::Array(_)) => {
-                self.fault(faults, member, Code::Range, &format!("must have at most {most} entries"));
-                &[]
-            }
-            Some(_) => {
-                self.fault(faults, member, Code::Type, "must be a JSON array");
-                &[]
-            }
-        }
+    /// A list of at most so many values, each read by `read`.
+    pub(crate) fn list(
+        &mut self,
+        faults: &mut Faults,
+        member: &'static str,
+        most: usize,
+        mut read: impl FnMut(&At<'a, '_>, &mut Faults),
+    ) -> usize {
+        let Some(list) = self.member(member) else { return 0 };
+        let entries = list.list_within(most, faults);
+        entries.iter().for_each(|at| read(at, faults));
+        entries.len()
     }
 
     /// A list of objects, each read by `read`.
     pub(crate) fn objects(
         &mut self,
-        faults: &mut Vec<Finding>,
+        faults: &mut Faults,
         member: &'static str,
         most: usize,
-        mut read: impl FnMut(Object<'_>, &mut Vec<Finding>),
+        mut read: impl FnMut(Object<'_>, &mut Faults),
     ) -> usize {
-        let items = self.list(faults, member, most);
-        let list = Path::Key(&self.path, member);
-        for (index, item) in items.iter().enumerate() {
-            let path = Path::Index(&list, index);
-            match item {
-                Value::Object(members) => read(Object::new(members, path), faults),
-                _ => faults.push(Finding::new(path.pointer(), Code::Type, "must be a JSON object")),
+        self.list(faults, member, most, |at, faults| {
+            if let Some(members) = at.map(faults) {
+                read(Object::new(members, at.path), faults);
             }
-        }
-        items.len()
+        })
     }
 
     /// Ends the object and reports every member that was not read as unknown.
-    pub fn finish(self, faults: &mut Vec<Finding>) {
+    pub fn finish(self, faults: &mut Faults) {
         for member in self.members.keys() {
             if !self.known.iter().any(|known| known == member) {
                 self.fault(faults, member, Code::Unknown, "is not a member of this object");

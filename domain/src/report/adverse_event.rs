@@ -1,9 +1,6 @@
 //! An adverse event, with the fields that safety databases ask for.
 
-use alloc::format;
 use alloc::vec::Vec;
-
-use serde_json::Value;
 
 use super::patient;
 use crate::finding::{Code, Finding};
@@ -99,20 +96,13 @@ fn criteria(event: &mut Object<'_>, faults: &mut Vec<Finding>) -> Option<Vec<&'s
     let member = "seriousnessCriteria";
     let before = faults.len();
     let mut given = Vec::new();
-    for (index, value) in event.list(faults, member, CRITERIA.len()).iter().enumerate() {
-        let found = value.as_str().and_then(|text| CRITERIA.into_iter().find(|word| *word == text));
-        let at = || format!("{}/{index}", event.at(member));
-        match (found, value) {
-            (Some(word), _) if given.contains(&word) => {
-                faults.push(Finding::new(at(), Code::Conflict, "stands there twice"));
-            }
-            (Some(word), _) => given.push(word),
-            (None, Value::String(_)) => {
-                let rule = format!("must be one of {}", CRITERIA.join(", "));
-                faults.push(Finding::new(at(), Code::Choice, rule));
-            }
-            (None, _) => faults.push(Finding::new(at(), Code::Type, "must be a string")),
+    event.list(faults, member, CRITERIA.len(), |at, faults| {
+        let found = at.choice(&CRITERIA, faults).and_then(|place| CRITERIA.get(place));
+        match found {
+            Some(word) if given.contains(word) => at.fault(faults, Code::Conflict, "stands there twice"),
+            Some(word) => given.push(*word),
+            None => {}
         }
-    }
+    });
     (faults.len() == before).then_some(given)
 }

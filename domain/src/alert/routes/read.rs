@@ -158,7 +158,7 @@ fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
     let authorization = at.get("authorization").and_then(|at| {
         let read = Credential::parse(at.text(faults)?);
         if read.is_none() {
-            at.fault(faults, Code::Format, "the value of a header: printable ASCII, at most 4096 bytes");
+            at.fault(faults, Code::Format, "must be the value of a header: printable ASCII, at most 4096 bytes");
         }
         read
     });
@@ -231,7 +231,7 @@ fn clock(at: At<'_, '_>, faults: &mut Faults) -> Clock {
     let offset = at.get("utcOffset").and_then(|at| {
         let read = Clock::offset(at.text(faults)?);
         if read.is_none() {
-            at.fault(faults, Code::Format, "an offset to UTC such as +08:00, up to 14 hours");
+            at.fault(faults, Code::Format, "must be an offset to UTC such as +08:00, up to 14 hours");
         }
         read
     });
@@ -241,7 +241,7 @@ fn clock(at: At<'_, '_>, faults: &mut Faults) -> Clock {
         }
         let read = Clock::zone(zone.text(faults)?);
         if read.is_none() {
-            zone.fault(faults, Code::Choice, "a time zone of the IANA database such as Europe/Berlin");
+            zone.fault(faults, Code::Choice, "must be a time zone of the IANA database such as Europe/Berlin");
         }
         read
     });
@@ -263,7 +263,7 @@ fn quiet(at: At<'_, '_>, clock: Clock, faults: &mut Faults) -> Option<Quiet> {
         let at = at.need(member, faults)?;
         let read = minute_of_day(at.text(faults)?);
         if read.is_none() {
-            at.fault(faults, Code::Format, "a time of day from 00:00 to 23:59");
+            at.fault(faults, Code::Format, "must be a time of day from 00:00 to 23:59");
         }
         read
     };

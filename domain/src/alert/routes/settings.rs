@@ -35,7 +35,7 @@ fn receivers(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults:
 fn receiver(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Option<String> {
     let id = at.text(faults)?;
     if !known.contains_key(id) {
-        at.fault(faults, Code::Choice, "the id of a receiver that this document defines");
+        at.fault(faults, Code::Choice, "must be the id of a receiver that this document defines");
         return None;
     }
     Some(id.into())

@@ -75,7 +75,7 @@ fn subjects(kind: ReportKind) -> &'static [&'static str] {
 /// Reads a condition; none when a fault was reported.
 pub(crate) fn read(at: At<'_, '_>, kind: ReportKind, faults: &mut Faults) -> Option<Condition> {
     let Some(object) = at.value.as_object() else {
-        at.fault(faults, Code::Type, "a condition: an object");
+        at.fault(faults, Code::Type, "must be a JSON object: a condition");
         return None;
     };
     let asked: Vec<&str> = subjects(kind).iter().copied().filter(|subject| object.contains_key(*subject)).collect();
@@ -137,7 +137,7 @@ fn words(at: At<'_, '_>, known: &[&'static str], faults: &mut Faults) -> Vec<&'s
 fn read_analyte(at: At<'_, '_>, value: At<'_, '_>, faults: &mut Faults) -> Option<Condition> {
     let code = value.text(faults)?;
     if !units::is_code(code) {
-        value.fault(faults, Code::Format, "a LOINC code, or a local one of letters, digits, '.', '_', '-'");
+        value.fault(faults, Code::Format, "must be a LOINC code, or a local one of letters, digits, '.', '_', '-'");
     }
     let limit = match (at.get("unit"), at.get("of")) {
         (Some(unit), None) => {
@@ -145,9 +145,9 @@ fn read_analyte(at: At<'_, '_>, value: At<'_, '_>, faults: &mut Faults) -> Optio
             match units::of(code) {
                 Some(known) if !known.units().any(|known| known == given) => {
                     let units: Vec<&str> = known.units().collect();
-                    unit.fault(faults, Code::Choice, format!("one of: {}", units.join(", ")));
+                    unit.fault(faults, Code::Choice, format!("must be one of {}", units.join(", ")));
                 }
-                None if !units::is_unit(given) => unit.fault(faults, Code::Format, "a UCUM code"),
+                None if !units::is_unit(given) => unit.fault(faults, Code::Format, "must be a UCUM code"),
                 _ => {}
             }
             Limit::Unit(given.into())
