@@ -84,7 +84,7 @@ ids! {
     StudyId
     /// A site of a study.
     SiteId
-    /// A submission: a UUID, as Vigil gave it.
+    /// A submission, or an analysis of an image: a UUID, as Vigil gave it.
     SubmissionId
     /// A subject's pseudonym: 64 hex digits.
     Pseudonym

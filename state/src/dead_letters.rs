@@ -40,7 +40,7 @@ pub struct About {
     /// The alert.
     pub alert: Option<AlertId>,
     /// The analysis.
-    pub analysis: Option<String>,
+    pub analysis: Option<SubmissionId>,
     /// The receiver to which delivery was given up.
     pub receiver: Option<String>,
     /// Its study and site, if the dead letter itself names them.

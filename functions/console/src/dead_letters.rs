@@ -66,7 +66,7 @@ struct ShownLetter<'a> {
     reason: &'a str,
     submission_id: Option<SubmissionId>,
     alert_id: Option<AlertId>,
-    analysis_id: Option<String>,
+    analysis_id: Option<SubmissionId>,
     receiver: Option<String>,
 }
 

@@ -159,7 +159,7 @@ async fn accept(
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
     }
     // A known analysis does not need its image again.
-    let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| unavailable(&error))?;
+    let known = jobs::look(&config.redis, job.analysis_id.as_str()).await.map_err(|error| unavailable(&error))?;
     let stored = image.filter(|_| known.is_none());
     if let Some(image) = &stored {
         let store = Store::open().await.map_err(|error| unavailable(&error))?;
@@ -171,7 +171,7 @@ async fn accept(
     match enqueued {
         Enqueued::Queued | Enqueued::Duplicate => {
             let location = format!("/v1/imaging/analyses/{}", job.analysis_id);
-            let shown = AnalysisAccepted { analysis_id: &job.analysis_id, state: AnalysisState::Queued };
+            let shown = AnalysisAccepted { analysis_id: job.analysis_id.as_str(), state: AnalysisState::Queued };
             Ok(Reply::json(202, &shown).header("location", location))
         }
         Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
@@ -225,7 +225,7 @@ impl<'a> AnalysisShown<'a> {
     fn of(record: &'a Analysis, principal: &Principal) -> Self {
         let reads = principal.may(Action::Read);
         AnalysisShown {
-            analysis_id: &record.analysis_id,
+            analysis_id: record.analysis_id.as_str(),
             state: record.state,
             study_id: record.study_id.as_str(),
             site_id: record.site_id.as_str(),

@@ -87,7 +87,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
         }
     };
     let job = Job {
-        analysis_id: analysis_id.into_string(),
+        analysis_id,
         study_id,
         site_id,
         subject,

@@ -1,6 +1,5 @@
 //! One attempt at a service, and its consequences.
 
-use domain::ids::SubmissionId;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -116,7 +115,7 @@ pub(crate) async fn analyse(
             if !jobs::go_on(&config.redis, &work.job, Next::Again(at), work.attempts.len(), None).await? {
                 return Ok(dropped(&work.job));
             }
-            log::warn("analysis-retried").submission(&work.job.analysis_id).attempt(number).write();
+            log::warn("analysis-retried").submission(work.job.analysis_id.as_str()).attempt(number).write();
             let mut follow_ups = FollowUps::default();
             follow_ups.delay(at, &work.job.flow(), &kv::json(&work)?);
             Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
@@ -161,7 +160,7 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
     if !jobs::go_on(&config.redis, job, Next::Ending, work.attempts.len(), None).await? {
         return Ok(dropped(job));
     }
-    log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).write();
+    log::error("analysis-failed").submission(job.analysis_id.as_str()).outcome(reason).write();
     let mut record = Analysis::ended(job, AnalysisState::Failed, clock::now().rfc3339(), work.attempts.clone());
     record.reason = Some(reason.to_owned());
     let mut follow_ups = FollowUps::default();
@@ -173,7 +172,7 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
 async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Value) -> Result<End, Error> {
     let job = &work.job;
     // Its alerts name the analysis as the submission that raised them.
-    let submission_id = SubmissionId::from(&*job.analysis_id);
+    let submission_id = job.analysis_id.clone();
     let (mut batch, mut follow_ups) = (Batch::default(), FollowUps::default());
     let mut record = Analysis::ended(job, AnalysisState::Done, clock::now().rfc3339(), work.attempts.clone());
     for rule in &service.rules {
@@ -196,7 +195,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
             key: job.key.clone(),
             trace: job.trace.clone(),
         };
-        log::info("alert-raised").alert(alert.alert_id.as_str()).submission(&job.analysis_id).write();
+        log::info("alert-raised").alert(alert.alert_id.as_str()).submission(job.analysis_id.as_str()).write();
         batch.put(names::alert(&alert.alert_id), &alert)?;
         record.alerts.push(alert.alert_id.clone());
         follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
@@ -209,7 +208,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
         sealed: job.sealed.clone(),
     };
     batch.put(names::subject(&job.subject), &subject)?;
-    log::info("analysis-done").submission(&job.analysis_id).write();
+    log::info("analysis-done").submission(job.analysis_id.as_str()).write();
     record.result = Some(found);
     notify(job, &mut follow_ups)?;
     ended(config, job, &record, batch, follow_ups).await

@@ -88,7 +88,7 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
 }
 
 async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason: &str) -> Result<Erasure, Error> {
-    let (redis, id) = (&config.redis, &to.analysis_id);
+    let (redis, id) = (&config.redis, to.analysis_id.as_str());
     let wanted = Erasure {
         at: to.ended_at.clone(),
         actor: principal.id.clone(),

@@ -1,7 +1,7 @@
 //! `GET /v1/subjects/{pseudonym}/analyses`: lists the analysed images of a subject and of the subjects that it is
 //! linked to, so that they can be viewed, or erased one by one.
 
-use domain::ids::Pseudonym;
+use domain::ids::{Pseudonym, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use futures::StreamExt as _;
@@ -42,7 +42,7 @@ pub(crate) struct Analyses<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct ListedAnalysis {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    analysis_id: String,
+    analysis_id: SubmissionId,
     #[cfg_attr(
         feature = "schema",
         schemars(with = "String", extend("enum" = ["queued", "running", "done", "failed", "cancelled", "erased"]))

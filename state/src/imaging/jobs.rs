@@ -3,7 +3,7 @@
 //! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
 //! the result; the state here only shows the progress before that.
 
-use domain::ids::Pseudonym;
+use domain::ids::{Pseudonym, SubmissionId};
 use std::time::Duration;
 
 use platform::Error;
@@ -52,7 +52,7 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         clock: names::CLOCK,
         erased: names::ERASED,
         of_subject: names::analyses_of(&job.subject),
-        id: &job.analysis_id,
+        id: job.analysis_id.as_str(),
         hash,
         facts: facts.to_string(),
         remembered: Seconds(REMEMBERED),
@@ -154,7 +154,7 @@ pub async fn go_on(
         job: names::job(&job.analysis_id),
         line: names::JOBS_WAITING,
         durations: names::JOBS_TOOK,
-        id: &job.analysis_id,
+        id: job.analysis_id.as_str(),
         state,
         attempts,
         again,
@@ -241,7 +241,7 @@ fn erasure_that_holds(reply: &[RedisResult]) -> Option<(Erasure, Option<String>)
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn cancelled(redis: &Redis, ids: &[String]) -> Result<Vec<bool>, Error> {
+pub async fn cancelled(redis: &Redis, ids: &[SubmissionId]) -> Result<Vec<bool>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -1,6 +1,6 @@
 //! The formats of an analysis of an image: as it was requested, as it waits, and as it ended.
 
-use domain::ids::{AlertId, Pseudonym, SiteId, StudyId};
+use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub enum Image {
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Its id.
-    pub analysis_id: String,
+    pub analysis_id: SubmissionId,
     /// The study.
     pub study_id: StudyId,
     /// The site.
@@ -125,7 +125,7 @@ pub struct Analysis<R = Value> {
     /// How it ended.
     pub state: AnalysisState,
     /// Its id.
-    pub analysis_id: String,
+    pub analysis_id: SubmissionId,
     /// The study.
     pub study_id: StudyId,
     /// The site.
@@ -161,7 +161,7 @@ impl Analysis {
     pub fn of(id: &str, state: AnalysisState, facts: Facts) -> Self {
         Analysis {
             state,
-            analysis_id: id.to_owned(),
+            analysis_id: id.into(),
             study_id: facts.study,
             site_id: facts.site,
             subject: Pseudonym::default(),

@@ -62,7 +62,7 @@ impl DispatchEntry<&Alert, &Due, &Notification, &DeadAlert> {
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     /// The analysis. The store has its record, which is the content of the message.
-    pub analysis_id: String,
+    pub analysis_id: SubmissionId,
     /// The URL to call. It may contain a secret.
     pub webhook: String,
     /// The study.

@@ -126,7 +126,7 @@ impl Job {
         }
         let body = format!(r#"{{"data":{record},"timestamp":"{}","type":"analysis.ended"}}"#, ended.ended_at);
         let secrets = std::slice::from_ref(secret);
-        let headers = webhook::headers(secrets, analysis_id, at, ("application/json", &body), trace);
+        let headers = webhook::headers(secrets, analysis_id.as_str(), at, ("application/json", &body), trace);
         Ok(Request { url, headers, body: body.into_bytes() })
     }
 
@@ -203,7 +203,10 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
     let Job { claimed: Claimed { entry, notification, .. }, attempts, .. } = job;
     let (flow, receiver, id) = (notification.flow(), notification.receiver(), notification.analysis_id.clone());
     let line = |line: log::Line| {
-        line.submission(&id).receiver(&receiver).trace(&notification.trace).attempt(notification.made.saturating_add(1))
+        line.submission(id.as_str())
+            .receiver(&receiver)
+            .trace(&notification.trace)
+            .attempt(notification.made.saturating_add(1))
     };
     let mut notified = Notified { receiver: receiver.clone(), attempts, ..Notified::default() };
     let mut follow_ups = FollowUps::default();
@@ -238,7 +241,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
     };
     batch.put(names::analysis_webhook(&id), &notified)?;
     // The script leaves the entry if the analysis was erased, as it does with submissions.
-    Ok(Finished { id: entry, submission: Some(id.into()), follow_ups })
+    Ok(Finished { id: entry, submission: Some(id), follow_ups })
 }
 
 /// Ends entries whose results are stored. What is stored of erased analyses is removed, and nothing follows.
