@@ -19,6 +19,7 @@ mod batch;
 mod bulkheads;
 mod client;
 mod clock;
+mod content;
 mod deadline;
 mod deidentify;
 mod delivery;

@@ -1,4 +1,4 @@
-//! `GET /v1/submissions/{id}`: the state of a submission, its scores, its alerts and their deliveries.
+//! `GET /v1/submissions/{id}`: the state of a submission, its content, its scores, its alerts and their deliveries.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use platform::http::Reply;
 use platform::kv::Store;
 use platform::redis::text;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use spin_sdk::redis::RedisResult;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::identity::is_id;
-use state::wire::entry::{Alert, Delivery, Outline, Overdue, Rescore, Rescored, Score, ScoredWith, State, Superseded};
+use state::wire::entry::{Alert, Delivery, Overdue, Record, Rescore, Rescored, Score, ScoredWith, State, Superseded};
 use state::wire::evaluation::Evaluation;
 use state::wire::idempotency::IdempotencyRecord;
 use state::{alerts, names};
 
 use crate::config::Config;
 
-/// A submission: its state, and for keys that may read, its scores and alerts.
+/// A submission: its state, and for keys that may read, its content, scores and alerts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -64,6 +64,8 @@ struct Detail<'a> {
     /// When it was written, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     authored_at: &'a str,
+    /// The answers of a response by item, or the data of a report, as they are stored: without identities.
+    content: &'a Map<String, Value>,
     scores: &'a [Score],
     alerts: Vec<AlertOf>,
     /// With what it was scored.
@@ -117,7 +119,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
     let id = &SubmissionId::from(id);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let record: Option<Outline> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
+    let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
     match record {
         Some(record) if principal.covers(&record.submission.study_id, &record.submission.site_id) => {
             if record.state == State::Erased {
@@ -167,7 +169,7 @@ async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Re
 
 impl<'a> Submission<'a> {
     /// A stored submission; without `full` in the short form, for a key that may follow it but not read it.
-    async fn load(store: &Store, record: &'a Outline, full: bool) -> Result<Self, Error> {
+    async fn load(store: &Store, record: &'a Record, full: bool) -> Result<Self, Error> {
         let submission = &record.submission;
         let detail = if full { Some(Detail::load(store, record).await?) } else { None };
         let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
@@ -185,7 +187,7 @@ impl<'a> Submission<'a> {
 }
 
 impl<'a> Detail<'a> {
-    async fn load(store: &Store, record: &'a Outline) -> Result<Self, Error> {
+    async fn load(store: &Store, record: &'a Record) -> Result<Self, Error> {
         let submission = &record.submission;
         let overdue: Option<Overdue> = store.get(&names::overdue(&submission.submission_id)).await?;
         let mut alerts = Vec::with_capacity(record.alerts.len());
@@ -199,6 +201,7 @@ impl<'a> Detail<'a> {
             subject: submission.subject.as_str(),
             kind: &submission.kind,
             authored_at: &submission.authored_at,
+            content: &submission.content,
             scores: &record.scores,
             alerts,
             instrument: record.scored_with.as_ref(),
