@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod alert;
 pub mod audit;
+pub mod codebook;
 pub mod deidentify;
 pub mod dicom;
 pub mod fhir;

@@ -14,6 +14,15 @@ pub fn guarded(text: &str) -> Cow<'_, str> {
     if formula && !is_number(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
+/// A cell of CSV (RFC 4180): guarded, and in quotes where it needs them.
+pub fn cell(text: &str) -> Cow<'_, str> {
+    let guarded = guarded(text);
+    if guarded.contains([',', '"', '\r', '\n']) {
+        return Cow::Owned(format!("\"{}\"", guarded.replace('"', "\"\"")));
+    }
+    guarded
+}
+
 /// White space, control characters, and marks without a width.
 fn shows_nothing(c: char) -> bool {
     let mark = matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');

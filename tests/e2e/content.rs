@@ -59,3 +59,26 @@ async fn who_may_read_a_submission_reads_all_of_its_content() {
         assert_eq!((answer.status, answer.json().get("content")), (410, None));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codebook_tells_what_the_data_of_an_instrument_mean() {
+    let app = App::builder().variable("api_keys", keys()).start().await;
+    let location = sent(&app, PHQ9, &phq9("r", [1; 9])).await;
+    let read = async |path: &str| app.send_as(Role::Read.as_str(), "GET", path, &Value::Null).await;
+    let shown = read(&location).await.json();
+    let codebook = read("/v1/instruments/phq-9/codebook").await.json();
+    assert_eq!(codebook["sha256"], shown["instrument"]["hash"]);
+    let total = |shown: &Value| shown["scores"].as_array().unwrap().iter().position(|score| score["id"] == "total");
+    let band = &shown["scores"][total(&shown).unwrap()]["band"];
+    assert_eq!(band, &codebook["scores"][total(&codebook).unwrap()]["bands"][1]["id"]);
+    let csv = read("/v1/instruments/phq-9/codebook?format=csv").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(String::from_utf8(csv.body.to_vec()).unwrap().contains("answer,q9,Several days,LA6569-3,1,1,,\r\n"));
+    for (path, status) in [
+        ("/v1/instruments/unknown/codebook", 404),
+        ("/v1/instruments/phq-9/codebook?version=0.0.1", 404),
+        ("/v1/instruments/phq-9/codebook?format=xml&versions=1", 422),
+    ] {
+        assert_eq!(read(path).await.status, status, "{path}");
+    }
+}

@@ -19,11 +19,12 @@ use alloc::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    LOINC, codes, figure,
+    LOINC, codes,
     questionnaire::{MAX_VALUE, MIN_VALUE},
     response::DEEPEST,
     weights,
 };
+use crate::instrument::range::figure;
 use crate::reading::{At, Faults, MOST_ITEMS, is_name};
 use crate::{Code, Finding, Instrument};
 

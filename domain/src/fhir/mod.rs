@@ -19,8 +19,6 @@ pub mod questionnaire;
 pub mod response;
 mod weights;
 
-use serde_json::{Value, json};
-
 /// Extension of a `QuestionnaireResponse`: the study.
 pub const STUDY: &str = "urn:vigil:study";
 /// Extension of a `QuestionnaireResponse`: the site.
@@ -45,13 +43,4 @@ fn answer_system(instrument: &str, code: &str) -> alloc::string::String {
         true => LOINC.into(),
         false => alloc::format!("urn:vigil:answers:{instrument}"),
     }
-}
-
-/// A figure as JSON. Whole figures have no fraction, so that 1 is always written in one way.
-fn figure(x: f64) -> Value {
-    // Within 2^53 every whole double is an exact integer; beyond it, `as` saturates.
-    if x.abs() < 9_007_199_254_740_992.0 && crate::instrument::range::is_whole(x) {
-        return Value::from(x as i64);
-    }
-    json!(x)
 }

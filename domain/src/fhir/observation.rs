@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use serde_json::{Value, json};
 
-use super::{LOINC, codes, figure};
+use super::{LOINC, codes};
 use crate::Instrument;
+use crate::instrument::range::figure;
 
 /// The submission that the observations belong to. It contains nothing that identifies the patient.
 pub struct Scored<'a> {

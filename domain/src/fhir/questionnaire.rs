@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
-use super::{ITEM_WEIGHT, LOINC, MISSING, answer_system, codes, figure};
+use super::{ITEM_WEIGHT, LOINC, MISSING, answer_system, codes};
 use crate::Instrument;
 use crate::instrument::item::{Item, values_of};
+use crate::instrument::range::figure;
 
 pub(super) const MIN_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/minValue";
 pub(super) const MAX_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/maxValue";

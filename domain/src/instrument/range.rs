@@ -1,5 +1,7 @@
 //! The figures an item or a score can take.
 
+use serde_json::Value;
+
 /// From the lowest to the highest figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Span {
@@ -47,4 +49,13 @@ impl Span {
 /// Whether `x` has no fraction.
 pub(crate) fn is_whole(x: f64) -> bool {
     crate::number::floor(x) == x
+}
+
+/// A figure as JSON. Whole figures have no fraction, so that 1 is always written in one way.
+pub(crate) fn figure(x: f64) -> Value {
+    // Within 2^53 every whole double is an exact integer; beyond it, `as` saturates.
+    if x.abs() < 9_007_199_254_740_992.0 && is_whole(x) {
+        return Value::from(x as i64);
+    }
+    Value::from(x)
 }

@@ -5,6 +5,7 @@
 mod analytes;
 mod requests;
 
+use domain::codebook::Codebook;
 use schemars::json_schema;
 use state::edge::describe::*;
 
@@ -17,7 +18,7 @@ use crate::rescore::Rescoring;
 use crate::stats::SiteStats;
 use crate::subject_links::{Linked, Links, Unlinked};
 use analytes::Analytes;
-use requests::{ChangeQuery, Definition, NewInstrument, NewLink, Replay, RescoreRequest, VersionQuery};
+use requests::{ChangeQuery, CodebookQuery, Definition, NewInstrument, NewLink, Replay, RescoreRequest, VersionQuery};
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -94,6 +95,18 @@ fn operations() -> Vec<Operation> {
         .query::<VersionQuery>()
         .gives::<Definition>(200, "The definition, byte for byte as it was stored; its SHA-256 is what scores name.")
         .with(ETAG),
+        Operation::new(
+            "GET",
+            "/v1/instruments/{instrument}/codebook",
+            "showCodebook",
+            Tag::Results,
+            "The codebook of an instrument",
+        )
+        .about("Items, answers, weights, scores and bands, from the definition that scores.")
+        .path_parameter("OwnInstrument")
+        .query::<CodebookQuery>()
+        .gives::<Codebook<'_>>(200, "The codebook.")
+        .or::<Text>("text/csv; charset=utf-8"),
         Operation::new(
             "PUT",
             "/v1/instruments/{instrument}",

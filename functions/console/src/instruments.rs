@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use domain::codebook::Codebook;
 use domain::ids::is_name;
 use domain::reading::{Json, Limits};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Sha256};
 use domain::{Code, Finding, Instrument, fhir, library};
-use platform::http::{Incoming, Reply};
+use platform::http::{Incoming, Reply, accept};
 use serde::Serialize;
 use state::edge::auth::Principal;
 use state::edge::fhir::FHIR_JSON;
@@ -115,17 +116,45 @@ fn summary(settings: &Settings, instrument: &Instrument) -> InstrumentSummary {
 
 /// An instrument's definition.
 pub(crate) async fn show(config: &Config, incoming: &Incoming, id: &str) -> Result<Reply, Problem> {
-    if !is_name(id) {
-        return Err(Problem::not_found());
-    }
     let mut query = Query::read(&incoming.query, &["version"]);
     let version = query.take("version", "a version", |text| Some(text.to_owned()));
     query.finish()?;
     let settings = in_force(config).await?;
-    let found = find(config, &settings, id, version.as_deref()).await?;
-    let instrument = found.ok_or_else(Problem::not_found)?;
+    let instrument = named(config, &settings, id, version.as_deref()).await?;
     let definition = definition(config, &settings, &instrument).await?;
     Ok(Reply::new(200, "application/json", definition).header("etag", format!("\"{}\"", instrument.hash())))
+}
+
+/// The codebook of an instrument.
+pub(crate) async fn codebook(config: &Config, incoming: &Incoming, id: &str) -> Result<Reply, Problem> {
+    let mut query = Query::read(&incoming.query, &["version", "format"]);
+    let version = query.take("version", "a version", |text| Some(text.to_owned()));
+    let format = query.take("format", "json or csv", |text| ["json", "csv"].into_iter().find(|format| *format == text));
+    query.finish()?;
+    let settings = in_force(config).await?;
+    let instrument = named(config, &settings, id, version.as_deref()).await?;
+    let media = accept::media_type(incoming.header("accept"), &["application/json", "text/csv"]);
+    let codebook = Codebook::of(&instrument);
+    let reply = match (format, media) {
+        (Some("csv"), _) | (None, Some("text/csv")) => {
+            Reply::new(200, "text/csv; charset=utf-8", codebook.csv().into_bytes())
+        }
+        _ => Reply::json(200, &codebook),
+    };
+    Ok(reply.header("vary", "accept"))
+}
+
+/// A version of an instrument, or the one that is meant where none is named.
+async fn named(
+    config: &Config,
+    settings: &Settings,
+    id: &str,
+    version: Option<&str>,
+) -> Result<Rc<Instrument>, Problem> {
+    if !is_name(id) {
+        return Err(Problem::not_found());
+    }
+    find(config, settings, id, version).await?.ok_or_else(Problem::not_found)
 }
 
 /// The definition of an instrument, as it was stored.

@@ -51,6 +51,9 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("GET", "/v1/instruments/{instrument}", Action::Follow, |c| {
         Box::pin(async move { instruments::show(&c.config, &c.incoming, c.segment(0)).await })
     }),
+    Route::key("GET", "/v1/instruments/{instrument}/codebook", Action::Follow, |c| {
+        Box::pin(async move { instruments::codebook(&c.config, &c.incoming, c.segment(0)).await })
+    }),
     Route::key("PUT", "/v1/instruments/{instrument}", Action::Configure, |c| {
         let instrument = c.segment(0).to_owned();
         Box::pin(async move { instruments::store(&c.config, &c.principal, c.incoming, &instrument).await })

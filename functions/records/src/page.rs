@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter::once;
 
+use domain::spreadsheet::cell;
 use serde_json::Value;
 
 use crate::services::OWN;
@@ -93,17 +94,9 @@ fn rows(report: &Value) -> impl Iterator<Item = Row> + '_ {
 
 /// The pieces of a report as CSV (RFC 4180).
 pub(crate) fn csv(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
-    let line = |(section, what, value): Row| [section, what, value].map(|cell| cell_of(&cell)).join(",") + "\r\n";
+    let line =
+        |(section, what, value): Row| [section, what, value].map(|text| cell(&text).into_owned()).join(",") + "\r\n";
     Box::new(once("section,what,value\r\n".to_owned()).chain(rows(report).map(line)))
-}
-
-fn cell_of(text: &str) -> String {
-    let guarded = domain::spreadsheet::guarded(text);
-    if guarded.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", guarded.replace('"', "\"\""))
-    } else {
-        guarded.into_owned()
-    }
 }
 
 fn escaped(text: &str) -> String {

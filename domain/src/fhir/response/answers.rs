@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::super::codes::{self, Form};
-use super::super::{ITEM_WEIGHT, LOINC, ORDINAL_VALUE, answer_system, figure};
+use super::super::{ITEM_WEIGHT, LOINC, ORDINAL_VALUE, answer_system};
 use super::{DEEPEST, full, given, known};
 use crate::instrument::item::{Choice, Item, values_of};
+use crate::instrument::range::figure;
 use crate::reading::{At, Faults, escape};
 use crate::{Code, Finding, Instrument};
 

@@ -14,6 +14,18 @@ pub(super) struct VersionQuery {
     version: Option<String>,
 }
 
+/// The query of a codebook.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CodebookQuery {
+    /// A version other than the one in force.
+    #[schemars(with = "Option<Name>")]
+    version: Option<String>,
+    /// Overrides the header `Accept`.
+    #[schemars(extend("enum" = ["json", "csv"]))]
+    format: Option<String>,
+}
+
 /// The query of a change.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -1,0 +1,285 @@
+//! The codebook of an instrument: what each answer and each score of its data means.
+//!
+//! Guarantee: it is made from the definition that scores, so no weight or band can differ from it.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::instrument::item::{Choice, Item, values_of};
+use crate::instrument::method::{Band, ScoreDef};
+use crate::instrument::parameter::{Kind, Parameter};
+use crate::instrument::range::figure;
+use crate::{Instrument, spreadsheet};
+
+/// The codebook of one version of an instrument.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Codebook<'a> {
+    /// The instrument.
+    instrument: &'a str,
+    /// The version of its definition.
+    version: &'a str,
+    /// Its name.
+    title: &'a str,
+    /// The terms under which it may be used.
+    licence: &'a str,
+    /// SHA-256 of the definition, as submissions name it.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Sha256"))]
+    sha256: &'a str,
+    /// The items, in the order of the definition.
+    items: Vec<Variable<'a>>,
+    /// The parameters of scoring.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parameters: Vec<Setting<'a>>,
+    /// The scores, in the order of the definition.
+    scores: Vec<Figure<'a>>,
+}
+
+/// An item.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookItem"))]
+struct Variable<'a> {
+    /// Its id, the member of `answers`.
+    id: &'a str,
+    /// Its wording in the definition's first language, where the definition may have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    /// Its LOINC code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loinc: Option<&'a str>,
+    /// Whether its figures are whole.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["integer", "decimal"])))]
+    kind: &'static str,
+    /// Whether a response without it is refused.
+    required: bool,
+    /// The least figure.
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
+    low: Value,
+    /// The greatest figure.
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
+    high: Value,
+    /// The answers, where they are listed or count otherwise than their figures say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    options: Vec<Answer<'a>>,
+    /// Figures that mean that the item is not answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<f64>"))]
+    missing_values: Vec<Value>,
+    /// The weight of the item where its condition lets it be skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    skipped: Option<Value>,
+}
+
+/// An answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookAnswer"))]
+struct Answer<'a> {
+    /// Its figure.
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
+    value: Value,
+    /// Its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    /// Its wording in the definition's first language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    /// What it counts; none for an answer that counts as missing.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    weight: Option<Value>,
+}
+
+/// A parameter of scoring.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookParameter"))]
+struct Setting<'a> {
+    /// Its id.
+    id: &'a str,
+    /// What it may be.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    choices: &'a [String],
+    /// Its value where a response has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<&'a str>,
+}
+
+/// A score.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookScore"))]
+struct Figure<'a> {
+    /// Its id.
+    id: &'a str,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    /// The least figure it can have, before rounding; none for texts and flags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    low: Option<Value>,
+    /// The greatest figure it can have, before rounding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    high: Option<Value>,
+    /// The source of its figures, where it has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    /// The bands, the lowest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bands: Vec<Range<'a>>,
+}
+
+/// A band of a score.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookBand"))]
+struct Range<'a> {
+    /// Its id.
+    id: &'a str,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    /// Its least figure; none if it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    from: Option<Value>,
+    /// The figure that is above all of its own; none if it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
+    below: Option<Value>,
+}
+
+impl<'a> Codebook<'a> {
+    /// The codebook of an instrument.
+    pub fn of(instrument: &'a Instrument) -> Self {
+        Codebook {
+            instrument: instrument.id(),
+            version: instrument.version(),
+            title: instrument.title(),
+            licence: instrument.licence(),
+            sha256: instrument.hash(),
+            items: instrument.items.iter().map(Variable::of).collect(),
+            parameters: instrument.parameters.iter().map(Setting::of).collect(),
+            scores: instrument.scores.iter().map(Figure::of).collect(),
+        }
+    }
+
+    /// The codebook as CSV (RFC 4180), with a line for each item, answer, parameter, score and band.
+    pub fn csv(&self) -> String {
+        let Codebook { instrument, version, title, licence, sha256, items, parameters, scores } = self;
+        let mut csv = Csv(String::new());
+        csv.line(["entry", "variable", "label", "code", "value", "weight", "low", "high"]);
+        csv.line(["instrument", instrument, title, "", version, "", "", ""]);
+        csv.line(["definition", instrument, licence, sha256, "", "", "", ""]);
+        for Variable { id, text, loinc, kind, low, high, options, missing_values, skipped, .. } in items {
+            let (low, high) = (low.to_string(), high.to_string());
+            csv.line(["item", id, text.unwrap_or(""), loinc.unwrap_or(""), kind, "", &low, &high]);
+            for Answer { value, code, label, weight } in options {
+                let weight = weight.as_ref().map_or(String::from("missing"), Value::to_string);
+                let [label, code] = [label, code].map(|text| text.unwrap_or(""));
+                csv.line(["answer", id, label, code, &value.to_string(), &weight, "", ""]);
+            }
+            for value in missing_values {
+                csv.line(["answer", id, "", "", &value.to_string(), "missing", "", ""]);
+            }
+            if let Some(weight) = skipped {
+                csv.line(["skipped", id, "", "", "", &weight.to_string(), "", ""]);
+            }
+        }
+        for Setting { id, choices, default } in parameters {
+            csv.line(["parameter", id, "", "", default.unwrap_or(""), "", "", ""]);
+            for choice in *choices {
+                csv.line(["choice", id, "", choice, "", "", "", ""]);
+            }
+        }
+        let bound = |bound: &Option<Value>| bound.as_ref().map_or(String::new(), Value::to_string);
+        for Figure { id, title, low, high, bands, .. } in scores {
+            csv.line(["score", id, title.unwrap_or(""), "", "", "", &bound(low), &bound(high)]);
+            for Range { id: band, label, from, below } in bands {
+                csv.line(["band", id, label.unwrap_or(""), band, "", "", &bound(from), &bound(below)]);
+            }
+        }
+        csv.0
+    }
+}
+
+/// Lines of eight cells.
+struct Csv(String);
+
+impl Csv {
+    fn line(&mut self, cells: [&str; 8]) {
+        self.0.push_str(&cells.map(spreadsheet::cell).join(","));
+        self.0.push_str("\r\n");
+    }
+}
+
+impl<'a> Variable<'a> {
+    fn of(item: &'a Item) -> Self {
+        let span = item.raw_span();
+        let options = match item.options.as_ref() {
+            [] if item.recode.is_empty() => Vec::new(),
+            [] => values_of(item).into_iter().map(|value| Answer::recoded(item, value)).collect(),
+            options => options.iter().map(|choice| Answer::of(item, choice)).collect(),
+        };
+        Variable {
+            id: &item.id,
+            text: item.text.as_deref(),
+            loinc: item.loinc.as_deref(),
+            kind: if span.whole { "integer" } else { "decimal" },
+            required: item.required,
+            low: figure(span.low),
+            high: figure(span.high),
+            options,
+            missing_values: item.missing_values.iter().map(|value| figure(*value)).collect(),
+            skipped: item.skip.as_ref().map(|skip| figure(skip.counts)),
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn of(item: &Item, choice: &'a Choice) -> Self {
+        let weight = choice.weight.map(|_| figure(item.counted(choice.value)));
+        Answer { value: figure(choice.value), code: choice.code.as_deref(), label: choice.label.as_deref(), weight }
+    }
+
+    fn recoded(item: &Item, value: f64) -> Self {
+        Answer { value: figure(value), code: None, label: None, weight: Some(figure(item.counted(value))) }
+    }
+}
+
+impl<'a> Setting<'a> {
+    fn of(parameter: &'a Parameter) -> Self {
+        let choices = match &parameter.kind {
+            Kind::Choice(choices) => choices.as_slice(),
+            Kind::Number { .. } | Kind::Faulty => &[],
+        };
+        Setting { id: &parameter.id, choices, default: parameter.default.as_deref() }
+    }
+}
+
+impl<'a> Figure<'a> {
+    fn of(score: &'a ScoreDef) -> Self {
+        Figure {
+            id: &score.id,
+            title: score.title.as_deref(),
+            low: score.span.map(|span| figure(span.low)),
+            high: score.span.map(|span| figure(span.high)),
+            source: score.source.as_deref(),
+            bands: score.bands.iter().map(Range::of).collect(),
+        }
+    }
+}
+
+impl<'a> Range<'a> {
+    fn of(band: &'a Band) -> Self {
+        let bound = |bound: f64| bound.is_finite().then(|| figure(bound));
+        Range { id: &band.id, label: band.label.as_deref(), from: bound(band.from), below: bound(band.below) }
+    }
+}
