@@ -32,6 +32,7 @@ mod faults;
 mod fhir;
 mod fhir_amend;
 mod fhir_named;
+mod fhir_out;
 mod history;
 mod hostile;
 mod hosts;

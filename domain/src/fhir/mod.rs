@@ -1,5 +1,5 @@
 //! FHIR R4: translates a `QuestionnaireResponse` into the document of a response, and publishes instruments as
-//! `Questionnaire` and scores as `Observation`.
+//! `Questionnaire`, stored responses as `QuestionnaireResponse` and scores as `Observation`.
 //!
 //! Guarantee: nothing in a resource is guessed. An answer counts the weight of the instrument's own option. A weight or
 //! a total in the resource is compared or ignored, never used. Anything unknown that could change the meaning (a
@@ -11,6 +11,8 @@
 //! FHIR has no member for the study and the site of a response. Vigil uses the extensions [`STUDY`] and [`SITE`], each
 //! with a `valueString`, a `valueId` or a `valueCode`.
 
+pub mod answered;
+pub mod capability;
 mod codes;
 pub mod import;
 pub mod observation;

@@ -174,6 +174,19 @@ fn operations() -> Vec<Operation> {
         )
         .timeout(None)
         .gives_media(200, "The instrument.", &[("application/fhir+json", of::<FhirResource>)]),
+        Operation::new("GET", "/fhir/metadata", "showFhirMetadata", Tag::Results, "What FHIR clients can do here")
+            .timeout(None)
+            .gives_media(200, "A CapabilityStatement.", &[("application/fhir+json", of::<FhirResource>)]),
+        Operation::new(
+            "GET",
+            "/fhir/QuestionnaireResponse/{id}",
+            "showFhirResponse",
+            Tag::Results,
+            "A stored response as a FHIR R4 QuestionnaireResponse",
+        )
+        .about("The subject is a pseudonym of the system `urn:vigil:subject`.")
+        .gives_media(200, "The response.", &[("application/fhir+json", of::<FhirResource>)])
+        .refuses(&[Refusal::Gone]),
         Operation::new(
             "GET",
             "/fhir/Observation",

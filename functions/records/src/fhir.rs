@@ -1,33 +1,44 @@
-//! `GET /fhir/Questionnaire/{id}` and `GET /fhir/Observation?derived-from=QuestionnaireResponse/{id}`: instruments and
-//! scores for FHIR R4 clients.
+//! `GET /fhir/metadata`, `/fhir/Questionnaire/{id}`, `/fhir/QuestionnaireResponse/{id}` and
+//! `/fhir/Observation?derived-from=QuestionnaireResponse/{id}`: instruments, responses and scores for FHIR R4 clients.
 //!
 //! The access rules are the same as everywhere: any key may read an instrument; a key that may read results of the
-//! study and site may read its scores. For all other keys the search finds nothing, as if the submission did not exist.
+//! study and site may read its responses and scores. For all other keys it is as if the submission did not exist.
 
 use std::rc::Rc;
 
+use domain::fhir::answered::{Answered, questionnaire_response};
+use domain::fhir::capability::capability_statement;
 use domain::fhir::observation::{Score, Scored, bundle, observation};
 use domain::fhir::questionnaire::questionnaire;
+use domain::ids::SubmissionId;
 use domain::{Code, Instrument};
 use platform::http::Reply;
 use platform::kv::Store;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Map, Value};
 use state::edge::auth::Principal;
 use state::edge::fhir::{FHIR_JSON, outcome};
-use state::edge::problem::Problem;
+use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_id;
 use state::names;
 use state::settings::Settings;
-use state::wire::entry::{Outline, State};
+use state::wire::entry::{Record, State, Submission};
 
 use crate::config::Config;
 
 /// A path below `/fhir/`; every refusal is an `OperationOutcome`.
 pub(crate) fn refused(path: &str, problem: Problem) -> Reply {
-    outcome(problem, if path == OBSERVATION { "Observation" } else { "Questionnaire" })
+    let resource = path.split('/').nth(2);
+    let known = ["Observation", "QuestionnaireResponse"].into_iter().find(|known| resource == Some(*known));
+    outcome(problem, known.unwrap_or("Questionnaire"))
+}
+
+/// The abilities of this server, as a CapabilityStatement.
+pub(crate) fn metadata() -> Reply {
+    shown(&capability_statement(env!("CARGO_PKG_VERSION")))
 }
 
 const OBSERVATION: &str = "/fhir/Observation";
@@ -37,6 +48,50 @@ pub(crate) async fn questionnaire_of(call: Call<Config>) -> Result<Reply, Proble
     let found = within(call.deadline, &call.config.redis, instrument(&call.config, call.segment(0), None)).await;
     let instrument = found?.ok_or_else(Problem::not_found)?;
     Ok(shown(&questionnaire(&instrument)))
+}
+
+/// A stored response, as a QuestionnaireResponse.
+pub(crate) async fn response_of(call: Call<Config>) -> Result<Reply, Problem> {
+    let found = response(&call.config, &call.principal, call.segment(0));
+    Ok(shown(&within(call.deadline, &call.config.redis, found).await?))
+}
+
+async fn response(config: &Config, principal: &Principal, id: &str) -> Result<Value, Problem> {
+    let record = stored::<Map<String, Value>>(principal, id).await?.ok_or_else(Problem::not_found)?;
+    if record.state == State::Erased {
+        return Err(Problem::new(ProblemType::Gone, "it was erased"));
+    }
+    let submission = &record.submission;
+    let name = submission.instrument.as_deref().ok_or_else(Problem::not_found)?;
+    let version = submission.instrument_version.as_deref();
+    let instrument = instrument(config, name, version).await?.ok_or_else(Problem::not_found)?;
+    let answered = Answered {
+        submission_id: submission.submission_id.as_str(),
+        study_id: submission.study_id.as_str(),
+        site_id: submission.site_id.as_str(),
+        subject: submission.subject.as_str(),
+        authored_at: &submission.authored_at,
+        received_at: &submission.received_at,
+        amends: submission.amends.as_ref().map(SubmissionId::as_str),
+        amends_reason: submission.amends_reason.as_deref(),
+        answers: &submission.content,
+    };
+    Ok(questionnaire_response(&answered, &instrument))
+}
+
+/// A stored submission that the key covers.
+async fn stored<C: DeserializeOwned>(
+    principal: &Principal,
+    id: &str,
+) -> Result<Option<Record<String, Submission<C>>>, Problem> {
+    if !is_id(id) {
+        return Ok(None);
+    }
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let record: Option<Record<String, Submission<C>>> =
+        store.get(&names::submission(&id.into())).await.map_err(|error| unavailable(&error))?;
+    let covered = |it: &Submission<C>| principal.covers(&it.study_id, &it.site_id);
+    Ok(record.filter(|record| covered(&record.submission)))
 }
 
 /// A submission's scores, as Observations.
@@ -76,15 +131,8 @@ fn derived_from(query: &str) -> Result<String, Problem> {
 
 /// The scores of a submission; empty if it is not scored yet, erased, unknown, or outside the key's scope.
 async fn observations(config: &Config, principal: &Principal, id: &str) -> Result<Vec<Value>, Problem> {
-    if !is_id(id) {
-        return Ok(Vec::new());
-    }
-    let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let record: Option<Outline> =
-        store.get(&names::submission(&id.into())).await.map_err(|error| unavailable(&error))?;
-    let covered = |record: &Outline| principal.covers(&record.submission.study_id, &record.submission.site_id);
-    let kept = record.filter(|record| covered(record) && record.state != State::Erased);
-    let Some(record) = kept else { return Ok(Vec::new()) };
+    let record = stored::<IgnoredAny>(principal, id).await?.filter(|record| record.state != State::Erased);
+    let Some(record) = record else { return Ok(Vec::new()) };
     let submission = &record.submission;
     let Some(name) = &submission.instrument else { return Ok(Vec::new()) };
     let scored = Scored {

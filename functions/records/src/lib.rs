@@ -56,6 +56,8 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
         })
     }),
     Route::key("DELETE", "/v1/submissions/{id}", Action::Erase, |c| Box::pin(erased(c))),
+    Route::open("GET", "/fhir/metadata", |_, _| Box::pin(async { Ok(fhir::metadata()) })),
+    Route::key("GET", "/fhir/QuestionnaireResponse/{id}", Action::Read, |c| Box::pin(fhir::response_of(c))),
     Route::key("GET", "/fhir/Questionnaire/{instrument}", Action::Follow, |c| Box::pin(fhir::questionnaire_of(c))),
     Route::key("GET", "/fhir/Observation", Action::Read, |c| Box::pin(fhir::scores(c))),
 ];

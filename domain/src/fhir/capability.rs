@@ -1,0 +1,34 @@
+//! Tells FHIR clients what this server can do.
+
+use serde_json::{Value, json};
+
+/// The day on which the list below last changed.
+const CHANGED: &str = "2026-11-27";
+
+/// The `CapabilityStatement` of the server, which runs this version of the software.
+pub fn capability_statement(version: &str) -> Value {
+    let can = |code: &str| json!({"code": code});
+    json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": CHANGED,
+        "kind": "instance",
+        "software": {"name": "Vigil", "version": version},
+        "implementation": {"description": "Patient-reported outcomes: responses in, scores out"},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json"],
+        "rest": [{
+            "mode": "server",
+            "security": {"description": "A key in the header Authorization: Bearer ..."},
+            "resource": [
+                {"type": "Questionnaire", "interaction": [can("read")]},
+                {"type": "QuestionnaireResponse", "interaction": [can("create"), can("read")]},
+                {
+                    "type": "Observation",
+                    "interaction": [can("search-type")],
+                    "searchParam": [{"name": "derived-from", "type": "reference"}],
+                },
+            ],
+        }],
+    })
+}
