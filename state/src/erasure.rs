@@ -112,6 +112,7 @@ pub fn tombstone(
             flags: Vec::new(),
             removed: BTreeMap::new(),
             content: serde_json::Map::new(),
+            ordered_at: None,
         },
         scored_with: None,
         scores: Vec::new(),

@@ -108,6 +108,82 @@ async fn responses_of_one_batch_see_each_other_in_the_order_of_writing() {
     assert_eq!(found, expected);
 }
 
+/// Responses of the patient by clocks that were wrong: at the end of the century, tomorrow, and at 1970.
+fn by_wrong_clocks() -> [Value; 3] {
+    let tomorrow = domain::Timestamp::from_millis(now_ms() + 86_400_000).rfc3339();
+    ["2099-12-31T23:59:59Z", &tomorrow, "1970-01-01T00:00:07Z"].map(|at| {
+        let mut response = on(2, 20);
+        (response["responseId"], response["authoredAt"]) = (json!(at), json!(at));
+        response
+    })
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_response_is_compared_with_one_whose_clock_was_wrong() {
+    let app = App::start().await;
+    with_rules(&app).await;
+    let (first, shown) = scored(&app, &on(1, 2)).await;
+    let mut order = vec![id(&first).to_owned()];
+    for response in by_wrong_clocks() {
+        finished(&app).await;
+        let (location, skewed) = scored(&app, &response).await;
+        assert!(skewed["flags"].as_array().unwrap().contains(&json!("clock-skewed")), "{skewed}");
+        assert_eq!(skewed["authoredAt"].as_str().unwrap()[..19], response["authoredAt"].as_str().unwrap()[..19]);
+        // It came in after the first, so it is compared with that.
+        let expected = json!({"status": "available", "previous": id(&first), "baseline": id(&first)});
+        assert_eq!(
+            (rules(&skewed), &skewed["history"]),
+            (vec!["much-worse".to_owned(), "worse".to_owned()], &expected)
+        );
+        order.push(id(&location).to_owned());
+    }
+    finished(&app).await;
+    let (last, now) = scored(&app, &{
+        let mut response = on(9, 6);
+        response["authoredAt"] = json!(domain::Timestamp::from_millis(now_ms()).rfc3339());
+        response
+    })
+    .await;
+    let expected = json!({"status": "available", "previous": id(&first), "baseline": id(&first)});
+    assert_eq!((rules(&now), &now["history"]), (vec![], &expected));
+    order.push(id(&last).to_owned());
+    finished(&app).await;
+    // The list has them in the order in which they came in.
+    let subject = shown["subject"].as_str().unwrap();
+    let list = app.send("GET", &format!("/v1/subjects/{subject}/submissions?limit=2"), &Value::Null).await.json();
+    let rest = format!("/v1/subjects/{subject}/submissions?cursor={}", list["cursor"].as_str().unwrap());
+    let rest = app.send("GET", &rest, &Value::Null).await.json();
+    let pages = [&list, &rest].map(|page| page["submissions"].as_array().unwrap().clone());
+    let mut listed: Vec<String> =
+        pages.iter().flatten().map(|one| one["submissionId"].as_str().unwrap().to_owned()).collect();
+    listed.reverse();
+    assert_eq!(listed, order);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_one_batch_too_a_wrong_clock_does_not_count() {
+    let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
+    with_rules(&app).await;
+    let mut wrong = Vec::new();
+    for response in by_wrong_clocks() {
+        wrong.push(app.submit(&response).await);
+    }
+    let (first, second) = (app.submit(&on(1, 2)).await, app.submit(&on(5, 4)).await);
+    app.send("POST", "/v1/ops/drain", &Value::Null).await;
+    let shown = app.scored(&second).await;
+    let expected = json!({"status": "available", "previous": id(&first), "baseline": id(&first)});
+    assert_eq!((rules(&shown), &shown["history"]), (vec![], &expected));
+    assert_eq!(app.scored(&first).await["history"], json!({"status": "available"}));
+    for location in wrong {
+        app.scored(&location).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn erased_and_superseded_responses_do_not_count() {
     let app = App::start().await;

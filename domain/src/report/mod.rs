@@ -30,7 +30,11 @@ const LARGEST_GENERIC: usize = 32 * 1024;
 /// The most entries of a list.
 const MOST_ENTRIES: usize = 500;
 /// A report is late if it arrives later than this after it was written: it then no longer describes the present day.
-const LATE_MS: i64 = 24 * 60 * 60 * 1000;
+const LATE_MS: i64 = DAY_MS;
+/// A clock is wrong if it says that a report was written longer ago than this: ten years, as a phone does that lost its
+/// time and begins at 1970 or at the year of its make.
+const LONG_AGO_MS: i64 = 3653 * DAY_MS;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The faults of a report's data at the time `now`.
 pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Timestamp) -> Vec<Finding> {
@@ -55,7 +59,7 @@ pub fn check(kind: ReportKind, data: &Map<alloc::string::String, Value>, now: Ti
 pub enum Timeliness {
     /// It arrived more than a day after it was written.
     Late,
-    /// Its time is in the future, by more than the allowed clock skew.
+    /// Its time cannot be right: it is in the future by more than the allowed clock skew, or ten years ago.
     Skewed,
 }
 
@@ -68,15 +72,17 @@ impl Timeliness {
         }
     }
 
-    /// The flag of a submission with these times.
-    pub fn of(authored_at: Timestamp, received_at: Timestamp) -> Option<Self> {
+    /// The flags of a submission with these times.
+    pub fn of(authored_at: Timestamp, received_at: Timestamp) -> &'static [Self] {
         let delay = received_at.millis().saturating_sub(authored_at.millis());
-        if delay > LATE_MS {
-            Some(Timeliness::Late)
-        } else if delay < -SKEW_MS {
-            Some(Timeliness::Skewed)
+        if delay < -SKEW_MS {
+            &[Timeliness::Skewed]
+        } else if delay <= LATE_MS {
+            &[]
+        } else if delay <= LONG_AGO_MS {
+            &[Timeliness::Late]
         } else {
-            None
+            &[Timeliness::Late, Timeliness::Skewed]
         }
     }
 }

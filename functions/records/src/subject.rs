@@ -252,7 +252,7 @@ async fn points(store: &Store, filed: &[Listed], score: &str) -> Result<Vec<Poin
             .map(async |record| store.get::<Superseded>(&names::superseded(&record.submission.submission_id)).await);
         for (record, superseded) in some.iter().zip(try_join_all(superseded).await?) {
             let own = record.scores.iter().find(|own| own.id == score).filter(|_| superseded.is_none());
-            let at = domain::Timestamp::parse(&record.submission.authored_at);
+            let at = record.submission.placed_at();
             let (Some(own), Some(at)) = (own, at) else { continue };
             points.push(Point {
                 at_ms: at.millis(),

@@ -173,12 +173,13 @@ impl Accepted {
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = instrument.as_deref();
         let authored_at = envelope.authored_at.rfc3339();
-        let flags: Vec<String> =
-            Timeliness::of(envelope.authored_at, now).map(|flag| flag.as_str().to_owned()).into_iter().collect();
+        let timeliness = Timeliness::of(envelope.authored_at, now);
+        let ordered_at = timeliness.contains(&Timeliness::Skewed).then_some(now);
+        let flags: Vec<String> = timeliness.iter().map(|flag| flag.as_str().to_owned()).collect();
         let pseudonym = |id: &str| config.pseudonyms.pseudonym(&Patient { id, ..patient }).into_string();
         let (patient_id, written_at) = (&envelope.patient_id, envelope.authored_at);
         let person = Person { patient_id, written_at, pseudonym: &pseudonym };
-        let kept = study_policy::by_study(config, policy, &envelope, &patient, &person);
+        let kept = study_policy::by_study(config, policy, &envelope, &patient, &person, ordered_at);
         let mut removed = BTreeMap::new();
         if let Some(kind) = envelope.kind {
             let content = std::mem::take(&mut envelope.content);
@@ -208,13 +209,14 @@ impl Accepted {
             }
         };
         let hash = config.pseudonyms.content_hash(&said);
-        let (authored_at, content, kept) = match kept {
-            None => (authored_at, content, envelope.content),
+        let (authored_at, ordered_at, content, kept) = match kept {
+            None => (authored_at, ordered_at, content, envelope.content),
             Some(kept) => {
                 removed = kept.removed;
-                (kept.authored_at.rfc3339(), json(&kept.content)?, kept.content)
+                (kept.authored_at.rfc3339(), kept.ordered_at, json(&kept.content)?, kept.content)
             }
         };
+        let ordered_at = ordered_at.map(Timestamp::rfc3339);
         // Responses and reports have separate id spaces; so do the ways to name a document.
         let named = |source: &str, id: &str| {
             let shape = if envelope.kind.is_some() { "report/" } else { "response/" };
@@ -258,6 +260,7 @@ impl Accepted {
             flags: &flags,
             removed: &removed,
             content: &content,
+            ordered_at: ordered_at.as_deref(),
             sealed: &sealed,
             trace: trace.as_str(),
         };

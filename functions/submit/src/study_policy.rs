@@ -15,17 +15,19 @@ use crate::config::Config;
 pub(crate) struct Deidentified {
     pub(crate) content: Map<String, Value>,
     pub(crate) authored_at: Timestamp,
+    pub(crate) ordered_at: Option<Timestamp>,
     pub(crate) removed: BTreeMap<String, u32>,
 }
 
 /// Applies the policy of the document's study; `None` if the study has none. `subject` is the default treatment. The
-/// answers of a response are numbers and codes: only its time is shifted.
+/// answers of a response are numbers and codes: only its time is shifted, and its place `ordered_at` if it has one.
 pub(crate) fn by_study(
     config: &Config,
     policy: Option<&Policy>,
     envelope: &Envelope,
     patient: &Patient<'_>,
     subject: &Subject<'_>,
+    ordered_at: Option<Timestamp>,
 ) -> Option<Deidentified> {
     let study = policy?.study(envelope.study_id.as_str())?;
     let shift = study.shift(|| config.pseudonyms.date_shift(patient));
@@ -38,7 +40,8 @@ pub(crate) fn by_study(
         removed.add(Class::Shifted);
         shift.timestamp(envelope.authored_at)
     });
-    Some(Deidentified { content, authored_at, removed: named(&removed) })
+    let ordered_at = ordered_at.map(|at| shift.map_or(at, |shift| shift.timestamp(at)));
+    Some(Deidentified { content, authored_at, ordered_at, removed: named(&removed) })
 }
 
 /// The counts by the names of their classes.

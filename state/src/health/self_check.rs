@@ -103,6 +103,7 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
             flags: vec!["self-check".to_owned()],
             removed: Default::default(),
             content: self_check::answers(),
+            ordered_at: None,
         },
         sealed: String::new(),
         trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),

@@ -1,5 +1,5 @@
 -- For each submission, finds the previous one and the first one in the lists of its subject and of the subjects linked
--- to it. Erased and superseded submissions do not count.
+-- to it. Erased and superseded submissions do not count, nor do those whose clock was wrong.
 -- KEYS  erased, links, then for each submission its subject's list
 -- ARGV  prefix of superseded marks, prefix of lists, most of a list that are looked at from either end, then for each
 --       submission: when it was written, its id, instrument or kind, subject
@@ -18,10 +18,11 @@ local function find(at, id, what, read)
   for from = 0, most - 1, PAGE do
     local list = read(from)
     for i = 1, #list, 2 do
-      local other, site, of = string.match(list[i], '^(%S+) (%S+) (%S+)$')
+      local other, site, of = string.match(list[i], '^(%S+) (%S+) (%S+)')
       local when = tonumber(list[i + 1])
       local before = when < at or (when == at and other < id)
-      if before and of == what and redis.call('HEXISTS', KEYS[1], other) == 0 and not superseded(other) then
+      local skewed = string.sub(list[i], -7) == ' skewed'
+      if before and of == what and not skewed and redis.call('HEXISTS', KEYS[1], other) == 0 and not superseded(other) then
         return other, site, when
       elseif when > at then
         return '', '', 0

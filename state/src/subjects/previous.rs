@@ -1,8 +1,8 @@
 //! The earlier submissions of a subject: which ones they are. Their scores are in their records.
 //!
 //! Guarantee: among the submissions finished before the call, it names the last one written before a submission and the
-//! first of all, in whatever order they came in. Erased and superseded submissions do not count; those of linked
-//! subjects do. If the submissions it examined do not settle the answer, the result is [`Past::Unknown`].
+//! first of all, in whatever order they came in. Erased and superseded submissions do not count, nor do those whose clock
+//! was wrong; those of linked subjects do. If the submissions it examined do not settle the answer, the result is [`Past::Unknown`].
 //!
 //! Mechanism: the lists of the person's subjects (see [`crate::subjects::timeline`], [`crate::subjects::links`]). It
 //! reads each from the submission backwards and from the beginning, at most 1,000 each way.

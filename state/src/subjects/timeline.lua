@@ -22,7 +22,7 @@ local out = {'0'}
 while true do
   local list = redis.call(down and 'ZREVRANGE' or 'ZRANGE', KEYS[1], rank, rank + 499, 'WITHSCORES')
   for i = 1, #list, 2 do
-    if ARGV[5] == '' or string.match(list[i], '^%S+ %S+ (%S+)$') == ARGV[5] then
+    if ARGV[5] == '' or string.match(list[i], '^%S+ %S+ (%S+)') == ARGV[5] then
       if #out > 2 * most then
         out[1] = '1'
         return out

@@ -9,7 +9,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::Timestamp;
 use domain::ids::Pseudonym;
 use platform::Error;
 use platform::redis::{Redis, integer, string, text};
@@ -21,7 +20,7 @@ use crate::wire::entry::Submission;
 /// A submission of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T = String> {
-    /// When it was written, milliseconds since the epoch.
+    /// When it was written, milliseconds since the epoch; when it came in, if its clock was wrong.
     pub at_ms: i64,
     /// The site.
     pub site: T,
@@ -29,16 +28,22 @@ pub struct Listed<T = String> {
     pub what: T,
     /// The submission's id.
     pub id: T,
+    /// Whether its clock was wrong, so that no other is compared with it.
+    pub skewed: bool,
 }
+
+/// The last word of a member whose clock was wrong.
+const SKEWED: &str = "skewed";
 
 impl<'a> Listed<&'a str> {
     /// The timeline entry of a submission; none if it does not say when it was written.
     pub fn of(submission: &'a Submission) -> Option<Self> {
         Some(Listed {
-            at_ms: Timestamp::parse(&submission.authored_at)?.millis(),
+            at_ms: submission.placed_at()?.millis(),
             site: submission.site_id.as_str(),
             what: submission.instrument.as_ref().unwrap_or(&submission.kind),
             id: submission.submission_id.as_str(),
+            skewed: submission.is_skewed(),
         })
     }
 }
@@ -46,7 +51,8 @@ impl<'a> Listed<&'a str> {
 impl<T: AsRef<str>> Listed<T> {
     /// Its member in the set.
     pub fn member(&self) -> String {
-        [self.id.as_ref(), " ", self.site.as_ref(), " ", self.what.as_ref()].concat()
+        let end = if self.skewed { [" ", SKEWED].concat() } else { String::new() };
+        [self.id.as_ref(), " ", self.site.as_ref(), " ", self.what.as_ref(), &end].concat()
     }
 }
 
@@ -54,7 +60,9 @@ impl Listed {
     fn read(at_ms: i64, member: &str) -> Option<Self> {
         let mut parts = member.split(' ').map(str::to_owned);
         let (id, site, what) = (parts.next()?, parts.next()?, parts.next()?);
-        parts.next().is_none().then_some(Listed { at_ms, site, what, id })
+        let (end, rest) = (parts.next(), parts.next());
+        let skewed = end.as_deref() == Some(SKEWED);
+        (rest.is_none() && skewed == end.is_some()).then_some(Listed { at_ms, site, what, id, skewed })
     }
 
     /// The cursor that continues after this submission, for clients.
@@ -149,11 +157,18 @@ mod tests {
 
     #[test]
     fn a_cursor_names_a_submission_and_nothing_else_is_one() {
-        let filed = Listed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into() };
-        assert_eq!(Listed::from_cursor(&filed.cursor()), Some(filed));
-        for text in
-            ["", "AAAA", "not base64!", &URL_SAFE_NO_PAD.encode("x a 1 phq-9"), &URL_SAFE_NO_PAD.encode("1 a 1")]
-        {
+        for skewed in [false, true] {
+            let filed = Listed { at_ms: -5, site: "1".into(), what: "phq-9".into(), id: "a-b".into(), skewed };
+            assert_eq!(Listed::from_cursor(&filed.cursor()), Some(filed));
+        }
+        for text in [
+            "",
+            "AAAA",
+            "not base64!",
+            &URL_SAFE_NO_PAD.encode("x a 1 phq-9"),
+            &URL_SAFE_NO_PAD.encode("1 a 1"),
+            &URL_SAFE_NO_PAD.encode("1 a 1 w late"),
+        ] {
             assert_eq!(Listed::from_cursor(text), None, "{text}");
         }
     }

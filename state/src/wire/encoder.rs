@@ -90,6 +90,7 @@ pub struct Fresh<'a> {
     pub removed: &'a BTreeMap<String, u32>,
     /// The content as JSON.
     pub content: &'a str,
+    pub ordered_at: Option<&'a str>,
     pub sealed: &'a str,
     pub trace: &'a str,
 }
@@ -120,7 +121,11 @@ impl Fresh<'_> {
             .raw(",");
         line.list(self.flags.is_empty(), "[]", self.flags)?;
         line.list(self.removed.is_empty(), "{}", self.removed)?;
-        line.raw(self.content).raw("],").text(self.sealed).raw(",").text(self.trace).raw("]}");
+        line.raw(self.content);
+        if let Some(at) = self.ordered_at {
+            line.raw(",").text(at);
+        }
+        line.raw("],").text(self.sealed).raw(",").text(self.trace).raw("]}");
         Ok(line.finish())
     }
 }
@@ -153,6 +158,7 @@ mod tests {
             flags: &submission.flags,
             removed: &submission.removed,
             content: &serde_json::to_string(&submission.content).unwrap(),
+            ordered_at: submission.ordered_at.as_deref(),
             sealed,
             trace,
         };
@@ -182,6 +188,7 @@ mod tests {
                 flags: Vec::new(),
                 removed: BTreeMap::new(),
                 content,
+                ordered_at: None,
             },
             sealed: text("x"),
             trace: text("00-1-2-01"),
@@ -193,6 +200,7 @@ mod tests {
         most.submission.amends = Some("b".into());
         most.submission.amends_reason = Some(text("a \"reason\""));
         most.submission.flags = vec![text("late"), text("clock-skewed")];
+        most.submission.ordered_at = Some(text("2026-03-01T09:00:00Z"));
         most.submission.removed = [(text("phone"), 2), (text("email"), 1)].into();
         for entry in [&least, &most] {
             let with_names = ScoreEntry::Submission(entry).line().unwrap();
@@ -202,7 +210,7 @@ mod tests {
             }
         }
         // The next version must read queued entries: a member keeps its position, and a new member comes last.
-        let places = r#"{"submission":[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1}],"x","00-1-2-01"]}"#;
+        let places = r#"{"submission":[["0f0e","A","1","s","diary","phq-9","1.0.0",{"sex":"f"},"2026-03-01T08:00:00Z","","k","h","b","a \"reason\"",["late","clock-skewed"],{"email":1,"phone":2},{"q1":1},"2026-03-01T09:00:00Z"],"x","00-1-2-01"]}"#;
         let submission = &mut most.submission;
         (submission.study_id, submission.site_id) = ("A".into(), "1".into());
         submission.content.remove("note");

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use domain::alert::state;
 use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
-use domain::{Reason, ScoreValue};
+use domain::{Reason, ScoreValue, Timestamp};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -78,6 +78,22 @@ pub struct Submission<C = Map<String, Value>> {
     pub removed: BTreeMap<String, u32>,
     /// The answers of a response, the data of a report.
     pub content: C,
+    /// Its place among its subject's submissions where `authored_at` cannot be right: when it came in, RFC 3339 in UTC;
+    /// shifted as its other dates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered_at: Option<String>,
+}
+
+impl<C> Submission<C> {
+    /// Its place among its subject's submissions; none if it has no time.
+    pub fn placed_at(&self) -> Option<Timestamp> {
+        Timestamp::parse(self.ordered_at.as_ref().unwrap_or(&self.authored_at))
+    }
+
+    /// Whether its clock was wrong. It is compared with those before it, and none is compared with it.
+    pub fn is_skewed(&self) -> bool {
+        self.ordered_at.is_some()
+    }
 }
 
 /// A subject's sealed identity, at `subject/<pseudonym>`.

@@ -51,6 +51,7 @@ prop_compose! {
                 flags: two(10),
                 removed: two(11).into_iter().map(|name| (name, counts.1)).collect(),
                 content: content.into_iter().collect(),
+                ordered_at: maybe(8),
             },
             scored_with: given[0].then(|| ScoredWith {
                 id: text(15),

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Duration;
 
+use domain::History;
 use domain::lab::{Baseline, Measured};
-use domain::{History, Timestamp};
 use futures::future::join_all;
 use platform::deadline::Deadline;
 use platform::kv::Store;
@@ -38,7 +38,7 @@ fn placed(submission: &Submission) -> Option<(Line, Position)> {
         (None, "lab") => &submission.kind,
         (None, _) => return None,
     };
-    let at = Timestamp::parse(&submission.authored_at)?.millis();
+    let at = submission.placed_at()?.millis();
     let line = Line { subject: submission.subject.clone(), what: what.clone() };
     Some((line, Position { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
 }
@@ -119,7 +119,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
     let found = previous::find(&redis.within(PATIENCE), &places).await?;
     let mut batch: BTreeMap<(String, &str), BTreeMap<&Position, &Wanting<'_>>> = BTreeMap::new();
     for ((wanting, (line, place)), found) in asked.iter().zip(&found) {
-        if !found.superseded {
+        if !found.superseded && !wanting.entry.submission.is_skewed() {
             batch.entry((found.person.clone(), &line.what)).or_default().insert(place, wanting);
         }
     }
