@@ -13,9 +13,11 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
+
+pub mod networks;
 
 /// The longest URL, bytes.
 pub const LONGEST: usize = 2048;
@@ -128,11 +130,17 @@ impl Url {
 
     /// Whether its host is this same machine.
     pub fn is_loopback(&self) -> bool {
+        self.number().is_some_and(|number| number.is_loopback())
+    }
+
+    /// The address of its host, where the host is no name. The names of this same machine (RFC 6761) are one, too.
+    fn number(&self) -> Option<IpAddr> {
         let (host, _) = split(&self.authority);
-        let ipv6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        host.eq_ignore_ascii_case("localhost")
-            || host.parse::<Ipv4Addr>().is_ok_and(|it| it.is_loopback())
-            || ipv6.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok_and(|it| it.is_loopback()))
+        let lower = host.to_ascii_lowercase();
+        if lower == "localhost" || lower.ends_with(".localhost") {
+            return Some(Ipv4Addr::LOCALHOST.into());
+        }
+        host.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 }
 

@@ -146,6 +146,9 @@ variables! {
         /// `critical`, `high`, `moderate`, `info`. `"link":{"baseUrl":"https://..."}` puts links into messages. The document
         /// `alert-routes` replaces this variable once it is stored.
         ALERT_ROUTES = "alert_routes": Text = Text, secret "{}", read_by alerts console dispatch ops;
+        /// The networks in which receivers of the document `alert-routes` may be called by number beside the public ones,
+        /// with commas between them: `10.1.0.0/16,fd00::/8`. Of names, the host's own list of blocked networks decides.
+        RECEIVER_NETWORKS = "receiver_networks": Text = Text, default "", read_by console dispatch ops;
         /// Base64 of {bounds}. It signs the links by which people acknowledge a message. Without it messages have no
         /// links.
         LINK_KEY = "link_key": Optional<Base64> = Optional(Base64(32, usize::MAX)), secret "",

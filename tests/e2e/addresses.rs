@@ -84,6 +84,39 @@ async fn routes_with_what_cannot_be_called_are_refused_with_every_place_and_noth
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_by_number_is_where_the_operator_names_its_network() {
+    let receiver = Receiver::start().await;
+    let mut app = App::builder().variable("receiver_networks", "127.0.0.0/8,10.1.0.0/16").start().await;
+    let hook = |url: &str| json!({"channel": "webhook", "url": url, "secrets": [SECRET]});
+    let inside =
+        ["https://169.254.169.254/latest", "https://10.2.0.1/", "http://[::1]:6379/", "https://192.168.0.1/a^b"];
+    let mut receivers: Map<String, Value> =
+        inside.iter().enumerate().map(|(number, url)| (format!("r{number}"), hook(url))).collect();
+    receivers.insert("named".to_owned(), hook("https://hook.example/"));
+    receivers.insert("own".to_owned(), hook("https://[::ffff:10.1.2.3]/"));
+    let refused = app.send("PUT", ROUTES, &json!({"receivers": receivers})).await;
+    let finding = |number: usize, code: &str| (format!("/receivers/r{number}/url"), code.to_owned());
+    let mut findings = refused.findings();
+    findings.sort();
+    // What cannot be called at all is a fault of its form.
+    let expected = [finding(0, "forbidden"), finding(1, "forbidden"), finding(2, "forbidden"), finding(3, "format")];
+    assert_eq!((refused.status, findings), (422, expected.to_vec()));
+    assert!(refused.json()["errors"].to_string().contains("receiver_networks"), "{refused:?}");
+
+    let routes = json!({"receivers": {"a": hook(&receiver.url())}, "defaults": {"routes": {"critical": ["a"]}}});
+    assert_eq!(app.send("PUT", ROUTES, &routes).await.status, 201);
+    app.submit(&phq9("first", CRITICAL)).await;
+    receiver.heard(1).await;
+    // Whoever takes the network away again is obeyed by what is stored already.
+    app.stop().await;
+    app.set("receiver_networks", "");
+    app.start_again().await;
+    let location = app.submit(&phq9("second", CRITICAL)).await;
+    let shown = app.shown(&location, |shown| shown["alerts"][0]["deliveries"][0]["reason"] == "not-callable").await;
+    assert_eq!(receiver.calls().len(), 1, "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_analysis_of_or_for_what_cannot_be_called_is_refused_at_its_place() {
     let service = Scarce::start(std::time::Duration::ZERO).await;
     let webhooks = json!([{"url": "https://told.example/", "secret": SECRET}]);

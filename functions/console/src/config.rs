@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::alert::routes::Routes;
+use domain::url::networks::Networks;
 use platform::Error;
 use platform::redis::Redis;
 use platform::variables::Reader;
@@ -18,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     /// The time between two self-checks; zero turns them off.
     pub(crate) self_check: Duration,
+    /// The networks in which receivers of a document may be.
+    pub(crate) networks: Networks,
     /// The alert routes to use when no document is stored.
     routes: Rc<Routes>,
 }
@@ -30,6 +33,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         redis: variables::redis(reader).await,
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
+        networks: reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await,
         routes: Defaults::read(reader).await.routes,
     }
 }

@@ -5,10 +5,13 @@
 use std::collections::BTreeSet;
 
 use domain::alert::silence::without_identities;
-use domain::reading::{Json, Limits};
+use domain::reading::{Json, Limits, pointer};
 #[cfg(feature = "schema")]
 use domain::schema::{Nullable, Sha256, Time};
 use domain::settings::Document;
+use domain::url::Url;
+use domain::url::networks::Networks;
+use domain::{Code, Finding};
 use platform::http::{Incoming, Reply};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +21,7 @@ use state::edge::query::Query;
 use state::edge::request::{body, made, reason, unavailable};
 use state::names;
 use state::settings::{self, Settings, Version};
+use state::variables;
 
 use crate::config::Config;
 use crate::hidden;
@@ -151,7 +155,7 @@ pub(crate) async fn replace(
     let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
     let body = body(incoming, LARGEST).await?;
     let stored = if document == Document::AlertRoutes { Some(stored(config, document).await?) } else { None };
-    let (content, kept_from) = checked(document, &body, stored)?;
+    let (content, kept_from) = checked(config, document, &body, stored)?;
     drop(body);
     if dry_run {
         let tried = DocumentVersion { valid: Some(true), stored: Some(false), ..DocumentVersion::of(document) };
@@ -174,6 +178,7 @@ pub(crate) async fn replace(
 
 /// The text of a document without faults, and the stored version from which it keeps secrets.
 fn checked(
+    config: &Config,
     document: Document,
     body: &[u8],
     stored: Option<(u64, Option<Value>)>,
@@ -188,10 +193,25 @@ fn checked(
     // A mark without a stored secret is reported once, and not also as a malformed secret.
     let told: BTreeSet<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
     faults.extend(document.check(&content).into_iter().filter(|fault| !told.contains(&fault.pointer)));
+    if document == Document::AlertRoutes {
+        faults.extend(out_of_reach(config, &content));
+    }
     if document == Document::Silences {
         without_identities(&mut content);
     }
     if faults.is_empty() { Ok((content.to_string(), kept_from)) } else { Err(Problem::invalid(faults)) }
+}
+
+/// The receivers whose addresses are numbers of networks that nobody named.
+fn out_of_reach(config: &Config, routes: &Value) -> Vec<Finding> {
+    let receivers = routes.get("receivers").and_then(Value::as_object).into_iter().flatten();
+    let beyond = receivers.filter(|(_, receiver)| {
+        let url = receiver.get("url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+        url.is_some_and(|url| !config.networks.reach(&url))
+    });
+    let rule = Networks::rule(variables::RECEIVER_NETWORKS.name);
+    let place = |id: &str| format!("/receivers{}/url", pointer(id));
+    beyond.map(|(id, _)| Finding::new(place(id), Code::Forbidden, rule.as_str())).collect()
 }
 
 /// The content and version of a document that is in force; version 0 if there is none.

@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::Severity;
-use domain::alert::routes::Routes;
+use domain::alert::routes::{Receiver, Routes};
 use domain::alert::silence::Silence;
+use domain::url::networks::Networks;
 use platform::Error;
 use platform::redis::Redis;
 use platform::variables::{Reader, json};
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) webhooks: Webhooks,
     /// The deadline of a notification.
     pub(crate) deadline: Duration,
+    /// The networks in which receivers of a document may be.
+    networks: Rc<Networks>,
     /// The routes that apply if no document is stored.
     routes: Rc<Routes>,
 }
@@ -61,6 +64,7 @@ impl Config {
             link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
             webhooks: reader.parsed(&variables::IMAGING_WEBHOOKS, Webhooks::read).await,
             deadline: Duration::from_millis(defaults.deadline_ms),
+            networks: Rc::new(reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await),
             routes: defaults.routes,
         }
     }
@@ -70,6 +74,8 @@ impl Config {
 pub(crate) struct Rules {
     pub(crate) routes: Rc<Routes>,
     pub(crate) silences: Rc<Vec<Silence>>,
+    /// The networks in which receivers may be; none if a variable names the receivers, which its operator did.
+    networks: Option<Rc<Networks>>,
     revision: String,
 }
 
@@ -83,10 +89,18 @@ impl Rules {
         let routes = settings.document::<Routes>(&config.redis).await?;
         let silences = settings.document::<Vec<Silence>>(&config.redis).await?;
         Ok(Rc::new(Rules {
+            networks: routes.is_some().then(|| Rc::clone(&config.networks)),
             routes: routes.unwrap_or_else(|| Rc::clone(&config.routes)),
             silences: silences.unwrap_or_default(),
             revision: settings.revision().to_owned(),
         }))
+    }
+}
+
+impl Rules {
+    /// Whether a receiver may be called where it is.
+    pub(crate) fn reach(&self, receiver: &Receiver) -> bool {
+        self.networks.as_ref().is_none_or(|networks| networks.reach(receiver.url.url()))
     }
 }
 

@@ -218,6 +218,7 @@ pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Task>, Vec<Happened>)
             (Work::Escalate { .. }, _) => Some(What::Escalated),
             (_, None) if job.rules.routes.is_uncallable(job.receiver()) => Some(What::NotCalled(Outcome::Refused)),
             (_, None) => Some(What::NotCalled(Outcome::NotConfigured)),
+            (_, Some(receiver)) if !job.rules.reach(receiver) => Some(What::NotCalled(Outcome::Refused)),
             (_, Some(receiver)) => {
                 let until = receiver.allowed_at(job.severity(), now);
                 (until > now).then_some(What::Held { until, why: Hold::Quiet })
