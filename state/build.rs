@@ -18,7 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src");
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
-    let before = [names_before_flows(), stripped(Path::new("src/queue/flows.lua"))?].concat();
+    let common = ["src/queue/flows.lua", "src/queue/count.lua"].map(|path| stripped(Path::new(path)));
+    let [flows, count] = common;
+    let before = [names_before_flows(), flows?, count?].concat();
     fs::write(out.join("before.lua"), &before)?;
     prepare(Path::new("src"), out, &before)
 }

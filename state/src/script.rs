@@ -5,7 +5,7 @@
 /// A call names every member, so no two can be confused: `LeaveScript { holder: &self.name }.run(redis).await?`. Members
 /// are sent in the order of the declaration. Members are [`Parameter`](platform::redis::Parameter)s: a list is as many as
 /// it has, and stands last. `by` reads the reply. `after flows` stands before a file that uses the functions of
-/// `queue/flows.lua`. A script that is `composed` is put together while the program runs, and its calls name it.
+/// `queue/flows.lua` or `queue/count.lua`. A script that is `composed` is put together while the program runs, and its calls name it.
 ///
 /// The hash comes from `build.rs`. A test for each declaration compares it with the text, and the members with the
 /// numbers of keys and arguments in the file.

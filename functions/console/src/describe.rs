@@ -167,12 +167,16 @@ fn operations() -> Vec<Operation> {
         .with(NO_STORE),
         Operation::new("GET", "/v1/stats/sites", "showSiteStats", Tag::Operations, "Counters of every site")
             .about(
-                "Of the sites that the key covers, by kind and together. `*` stands for what a refused request did \
-                not tell.",
+                "Of the sites that the key covers, by kind and together, page by page in their order. `*` stands for \
+                what a refused request did not tell, and for the sites of a study beyond its 10,000 counters.",
             )
+            .query::<Page>()
             .gives::<SiteStats<'_>>(200, "The counters."),
         Operation::new("GET", "/metrics", "showMetrics", Tag::Operations, "Counters and queues as OpenMetrics text")
-            .about("The counters are those of the study and site that the key covers.")
+            .about(
+                "A key that does not cover everything gets the counters of its study and site, and nothing else. Of \
+                more than 10,000 counters those of all sites of a study are added up, under the site `*`.",
+            )
             .gives_media(
                 200,
                 "The metrics.",

@@ -25,7 +25,6 @@ use state::variables;
 
 use crate::config::Config;
 use crate::hidden;
-use crate::scope::covers_all;
 
 /// The longest document, bytes.
 const LARGEST: usize = 256 * 1024;
@@ -84,7 +83,7 @@ struct VersionNumber(
 
 /// Lists all documents, with the version of each that is in force.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
-    covers_all(principal)?;
+    principal.must_cover_all()?;
     Query::none(&incoming.query)?;
     let settings = in_force(config).await?;
     let one = |document: Document| match settings.index().documents.get(document.as_str()) {
@@ -103,7 +102,7 @@ fn shown(document: Document, version: &Version) -> DocumentVersion {
 /// Finds a document by its name.
 fn named(principal: &Principal, name: &str) -> Result<Document, Problem> {
     let document = Document::parse(name).ok_or_else(Problem::not_found)?;
-    covers_all(principal)?;
+    principal.must_cover_all()?;
     Ok(document)
 }
 

@@ -22,7 +22,6 @@ use state::settings::{self, Draft, Index, Settings, Stored, built_in};
 
 use crate::config::Config;
 use crate::examples::{self, Scored, ScoredExample, Sent};
-use crate::scope::covers_all;
 
 /// The longest definition with its examples, bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -178,7 +177,7 @@ pub(crate) async fn store(
     if !is_name(id) {
         return Err(Problem::not_found());
     }
-    covers_all(principal)?;
+    principal.must_cover_all()?;
     let mut query = Query::read(&incoming.query, &["dry-run"]);
     let dry_run = query.flag("dry-run");
     query.finish()?;

@@ -66,7 +66,7 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
         Box::pin(async move { audit::show(&c.config, &c.principal, c.segment(0), c.segment(1)).await })
     }),
     Route::key("GET", "/v1/stats/sites", Action::Read, |c| {
-        Box::pin(async move { stats::sites(&c.config, &c.principal).await })
+        Box::pin(async move { stats::sites(&c.config, &c.principal, &c.incoming).await })
     }),
     Route::key("GET", "/metrics", Action::Measure, |c| {
         Box::pin(async move { stats::metrics(&c.config, &c.principal).await })

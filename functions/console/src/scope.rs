@@ -8,7 +8,6 @@ use platform::Error;
 use platform::kv::Store;
 use state::dead_letters::Letter;
 use state::edge::auth::Principal;
-use state::edge::problem::{Problem, ProblemType};
 use state::names;
 use state::wire::entry::Alert;
 
@@ -35,15 +34,4 @@ pub(crate) async fn has_letter(store: &Store, principal: &Principal, letter: &Le
         (None, None) => None,
     };
     Ok(place.is_some_and(|(study, site)| principal.covers(&study, &site)))
-}
-
-/// Refuses access to shared settings to a key that does not cover everything.
-///
-/// # Errors
-/// 403.
-pub(crate) fn covers_all(principal: &Principal) -> Result<(), Problem> {
-    if principal.covers_all() {
-        return Ok(());
-    }
-    Err(Problem::new(ProblemType::Forbidden, "this is shared by all studies, and the key does not cover all"))
 }

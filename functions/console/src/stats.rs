@@ -1,14 +1,15 @@
 //! `GET /v1/stats/sites` and `GET /metrics`: counters of the doors, and waiting work.
 //!
-//! Guarantee: all figures of one answer are from the same moment. A key sees the counters of its own study and site.
-//! `*` as a site or kind means that a refused request did not tell it; only keys that cover everything see those.
+//! Guarantee: all figures of one answer are from the same moment. A key sees the counters of its own study and site;
+//! only a key that covers everything sees figures that are not of one site: queues, calls, alerts, receivers, dead
+//! letters. `*` as a site or kind means that a refused request did not tell it, or that counters are added up.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use platform::deadline::Deadline;
-use platform::http::Reply;
+use platform::http::{Incoming, Reply};
 use platform::{clock, log};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -19,8 +20,9 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
 use state::edge::request::unavailable;
-use state::figures::counters::{self, Counter, Stats};
+use state::figures::counters::{self, Backlog, Calls, Counter, Cursor, Stats};
 
 use crate::config::Config;
 use crate::figures::Figures;
@@ -29,15 +31,13 @@ use crate::figures::Figures;
 const PATIENCE: Duration = Duration::from_secs(2);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-async fn read(config: &Config, principal: &Principal) -> Result<Stats, Problem> {
-    let read = Deadline::after(PATIENCE).run(counters::read(&config.redis)).await.map_err(|timed_out| {
+/// Waits for figures, but not for long.
+async fn within<T>(config: &Config, read: impl Future<Output = T>) -> Result<T, Problem> {
+    Deadline::after(PATIENCE).run(read).await.map_err(|timed_out| {
         config.redis.forget();
         log::error("read-failed").cause(&timed_out).write();
         Problem::new(ProblemType::Unavailable, "the counters cannot be read in time")
-    })?;
-    let mut read = read.map_err(|error| unavailable(&error))?;
-    read.counters.retain(|counter| principal.covers(&counter.study, &counter.site));
-    Ok(read)
+    })
 }
 
 /// Sums by outcome.
@@ -80,15 +80,21 @@ struct Counts {
     forbidden: u64,
 }
 
-/// The counters of the sites that the key covers.
+/// A page of the counters of the sites that the key covers.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct SiteStats<'a> {
+    /// Of all these sites, those of other pages among them.
     total: Counts,
     sites: Vec<SiteCounts<'a>>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
 }
 
-/// The counters of a site, of all kinds together and by kind. `*` stands for what a refused request did not tell.
+/// The counters of a site, of all kinds together and by kind. `*` stands for what a refused request did not tell,
+/// and as a site for those that have no counters of their own.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
@@ -107,13 +113,17 @@ struct Site<'a> {
     kinds: BTreeMap<&'a str, Sums<'a>>,
 }
 
-/// The counters of every site that the key covers, by kind and in total.
-pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
-    let read = read(config, principal).await?;
-    let mut total = Sums::default();
+/// The counters of the sites that the key covers, by kind and in total, page by page.
+pub(crate) async fn sites(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
+    let mut query = Query::read(&incoming.query, &["limit", "cursor"]);
+    let limit = query.limit();
+    let cursor = query.cursor(Cursor::parse);
+    query.finish()?;
+    let page = within(config, counters::page(&config.redis, principal.scope(), cursor.as_ref(), limit)).await?;
+    let page = page.map_err(|error| unavailable(&error))?;
+    let total = Sums(page.sums.iter().map(|(outcome, sum)| (outcome.as_str(), *sum)).collect());
     let mut sites: BTreeMap<(&str, &str), Site<'_>> = BTreeMap::new();
-    for counter in &read.counters {
-        total.add(counter);
+    for counter in &page.counters {
         let site = sites.entry((counter.study.as_str(), counter.site.as_str())).or_default();
         site.all.add(counter);
         site.kinds.entry(&counter.kind).or_default().add(counter);
@@ -124,21 +134,21 @@ pub(crate) async fn sites(config: &Config, principal: &Principal) -> Result<Repl
         all: all.counts(),
         kinds: kinds.into_iter().map(|(kind, sums)| (kind, sums.counts())).collect(),
     });
-    let sites = sites.collect();
-    Ok(Reply::json(200, &SiteStats { total: total.counts(), sites }))
+    let (sites, cursor) = (sites.collect(), page.next.as_ref().map(Cursor::show));
+    Ok(Reply::json(200, &SiteStats { total: total.counts(), sites, more: cursor.is_some(), cursor }))
 }
 
-/// Everything as OpenMetrics text.
+/// What the key may see as OpenMetrics text.
 pub(crate) async fn metrics(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
-    let read = read(config, principal).await?;
+    let read = within(config, counters::read(&config.redis, principal.scope())).await?;
+    let stats = read.map_err(|error| unavailable(&error))?;
     let mut registry = Registry::with_prefix("vigil");
-    registry.register_collector(Box::new(Reading { stats: read, now_ms: clock::now().millis() }));
-    let figures = Deadline::after(PATIENCE).run(Figures::read(config)).await.map_err(|timed_out| {
-        config.redis.forget();
-        log::error("read-failed").cause(&timed_out).write();
-        Problem::new(ProblemType::Unavailable, "the counters cannot be read in time")
-    })?;
-    registry.register_collector(Box::new(figures?));
+    registry.register_collector(Box::new(Doors(stats.counters)));
+    if principal.covers_all() {
+        let Stats { due, dead, queues, calls, .. } = stats;
+        registry.register_collector(Box::new(Work { due, dead, queues, calls, now_ms: clock::now().millis() }));
+        registry.register_collector(Box::new(within(config, Figures::read(config)).await??));
+    }
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| {
         log::error("metrics-unwritable").write();
@@ -147,27 +157,16 @@ pub(crate) async fn metrics(config: &Config, principal: &Principal) -> Result<Re
     Ok(Reply::new(200, OPEN_METRICS, text))
 }
 
-/// One reading, in the form that the encoder needs.
+/// The counters of the doors, in the form that the encoder needs.
 #[derive(Debug)]
-struct Reading {
-    stats: Stats,
-    now_ms: i64,
-}
+struct Doors(Vec<Counter>);
 
-impl Reading {
-    /// How long the oldest entry of a queue has waited; 0 when the queue is empty.
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of an age are far below 2^52")]
-    fn age(&self, oldest_ms: Option<i64>) -> f64 {
-        oldest_ms.map_or(0.0, |oldest| (self.now_ms - oldest).max(0) as f64 / 1000.0)
-    }
-}
-
-impl Collector for Reading {
+impl Collector for Doors {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let kind = ConstCounter::new(0_u64).metric_type();
         let help = "Submissions by what became of them at the door, and refused requests";
         let mut family = encoder.encode_descriptor("submissions", help, None, kind)?;
-        for counter in &self.stats.counters {
+        for counter in &self.0 {
             let labels = [
                 ("outcome", counter.outcome.as_str()),
                 ("study", counter.study.as_str()),
@@ -176,10 +175,34 @@ impl Collector for Reading {
             ];
             ConstCounter::new(counter.count).encode(family.encode_family(&labels)?)?;
         }
+        Ok(())
+    }
+}
 
+/// The work of all studies, in the form that the encoder needs.
+#[derive(Debug)]
+struct Work {
+    due: u64,
+    dead: u64,
+    queues: Vec<Backlog>,
+    calls: Vec<Calls>,
+    now_ms: i64,
+}
+
+impl Work {
+    /// How long the oldest entry of a queue has waited; 0 when the queue is empty.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of an age are far below 2^52")]
+    fn age(&self, oldest_ms: Option<i64>) -> f64 {
+        oldest_ms.map_or(0.0, |oldest| (self.now_ms - oldest).max(0) as f64 / 1000.0)
+    }
+}
+
+impl Collector for Work {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let kind = ConstCounter::new(0_u64).metric_type();
         let help = "Calls to services that Vigil reads from, by how they ended";
         let mut family = encoder.encode_descriptor("service_calls", help, None, kind)?;
-        for calls in &self.stats.calls {
+        for calls in &self.calls {
             let labels = [("service", calls.service.as_str()), ("outcome", &calls.outcome)];
             ConstCounter::new(calls.count).encode(family.encode_family(&labels)?)?;
         }
@@ -187,21 +210,21 @@ impl Collector for Reading {
         let gauge = ConstGauge::new(0_i64).metric_type();
         let help = "Entries of a queue that are not finished";
         let mut family = encoder.encode_descriptor("queue_entries", help, None, gauge)?;
-        for backlog in &self.stats.queues {
+        for backlog in &self.queues {
             let labels = [("queue", backlog.queue.name())];
             ConstGauge::new(whole(backlog.entries)).encode(family.encode_family(&labels)?)?;
         }
         let unit = prometheus_client::registry::Unit::Seconds;
         let help = "Age of the oldest entry of a queue, 0 when it is empty";
         let mut family = encoder.encode_descriptor("queue_oldest_age", help, Some(&unit), gauge)?;
-        for backlog in &self.stats.queues {
+        for backlog in &self.queues {
             let labels = [("queue", backlog.queue.name())];
             ConstGauge::new(self.age(backlog.oldest_ms)).encode(family.encode_family(&labels)?)?;
         }
         let due = encoder.encode_descriptor("due_entries", "Entries that wait for their time", None, gauge)?;
-        ConstGauge::new(whole(self.stats.due)).encode(due)?;
+        ConstGauge::new(whole(self.due)).encode(due)?;
         let dead = encoder.encode_descriptor("dead_letters", "Entries that were given up", None, gauge)?;
-        ConstGauge::new(whole(self.stats.dead)).encode(dead)
+        ConstGauge::new(whole(self.dead)).encode(dead)
     }
 }
 

@@ -23,6 +23,7 @@ fn operations() -> Vec<Operation> {
                 what waits: for hosts without Redis triggers and for a watchdog. Takes up to 10 seconds and more \
                 when receivers are slow.",
             )
+            .scope(", for all studies and sites")
             .timeout(None)
             .gives::<Round>(200, "What the round did."),
         Operation::new("GET", "/healthz", "showHealth", Tag::Operations, "Whether the service runs")

@@ -7,6 +7,7 @@
 use platform::Error;
 use platform::http::Reply;
 use serde::Serialize;
+use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use workers::{clock, dispatch, score};
@@ -25,8 +26,9 @@ pub(crate) struct Round {
     dispatched: usize,
 }
 
-/// One round.
-pub(crate) async fn answer() -> Result<Reply, Problem> {
+/// One round, for a key that covers everything: it works for all studies, and its answer counts for all of them.
+pub(crate) async fn answer(principal: &Principal) -> Result<Reply, Problem> {
+    principal.must_cover_all()?;
     round().await.map_err(|error| unavailable(&error))
 }
 

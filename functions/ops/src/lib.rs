@@ -23,7 +23,9 @@ state::asked!("ops", config::check);
 
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
-    Route::key("POST", "/v1/ops/drain", Action::Operate, |_| Box::pin(drain::answer())),
+    Route::key("POST", "/v1/ops/drain", Action::Operate, |c| {
+        Box::pin(async move { drain::answer(&c.principal).await })
+    }),
     Route::open("GET", "/healthz", |_, _| Box::pin(async { Ok(Reply::json(200, &health::Health { status: "ok" })) })),
     Route::open("GET", "/readyz", |_, _| Box::pin(ready())),
     Route::open("GET", "/openapi.json", |_, _| Box::pin(async { openapi::document() })),

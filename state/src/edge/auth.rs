@@ -164,6 +164,17 @@ impl Principal {
         self.study == "*" && self.site == "*"
     }
 
+    /// Refuses a key that does not cover every study and site, for all that cannot be divided by study and site.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn must_cover_all(&self) -> Result<(), Problem> {
+        if self.covers_all() {
+            return Ok(());
+        }
+        Err(Problem::new(ProblemType::Forbidden, "this is shared by all studies, and the key does not cover all"))
+    }
+
     /// The key's study, unless it covers all.
     pub fn study(&self) -> Option<&StudyId> {
         Some(&self.study).filter(|study| *study != "*")

@@ -1,15 +1,21 @@
 //! Counters of the doors, and lengths of the queues.
 //!
-//! Guarantee: all figures of one reading are of one moment, read by one script.
+//! Guarantee: all figures of one reading are of one moment, read by one script. A reading is bounded, whatever is in
+//! Redis: of sites page by page, of all counters by sums. `queue/count.lua` bounds the counters themselves.
 
-use domain::ids::{SiteId, StudyId};
+use std::collections::BTreeMap;
+
+use domain::ids::{SiteId, StudyId, is_name};
 use platform::Error;
 use platform::redis::{Redis, integer, string};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
 
-/// One counter. `*` stands for an unknown part.
+/// The most counters of a reading of all.
+const MOST_COUNTERS: u32 = 10_000;
+
+/// One counter. `*` stands for an unknown part, and for parts that are added up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counter {
     /// The study.
@@ -63,7 +69,7 @@ pub struct Stats {
 }
 
 script! {
-    StatsScript = "queue/stats.lua",
+    StatsScript<'a> = "queue/stats.lua",
     keys {
         stats: &'static str,
         due: &'static str,
@@ -71,17 +77,84 @@ script! {
         more: &'static str,
         streams: [&'static str; Queue::ALL.len()],
     }
-    args {}
+    args { scope: (&'a str, &'a str), most: u32 }
     reply Stats, by |reply| stats(&reply)
 }
 
-/// Takes a reading.
+/// Takes a reading. The counters are those of a study and a site, `*` for all; the calls, those of all.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
-pub async fn read(redis: &Redis) -> Result<Stats, Error> {
+pub async fn read(redis: &Redis, scope: (&str, &str)) -> Result<Stats, Error> {
     let (stats, due, dead, more) = (names::STATS, names::DUE, names::DEAD, names::MORE);
-    StatsScript { stats, due, dead, more, streams: Queue::ALL.map(Queue::stream) }.run(redis).await
+    let streams = Queue::ALL.map(Queue::stream);
+    StatsScript { stats, due, dead, more, streams, scope, most: MOST_COUNTERS }.run(redis).await
+}
+
+/// Where a page of sites ended: `<study>~<site>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    study: String,
+    site: String,
+}
+
+impl Cursor {
+    /// Reads what [`Cursor::show`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (study, site) = text.split_once('~')?;
+        let known = |part: &str| part == "*" || is_name(part);
+        (known(study) && known(site)).then(|| Cursor { study: study.to_owned(), site: site.to_owned() })
+    }
+
+    /// The cursor as clients see it.
+    pub fn show(&self) -> String {
+        [&*self.study, "~", &*self.site].concat()
+    }
+}
+
+/// The counters of a page of sites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sites {
+    /// The sums of all sites, those of other pages among them, by outcome.
+    pub sums: BTreeMap<String, u64>,
+    /// The counters of the page, sorted by study, site, kind and outcome.
+    pub counters: Vec<Counter>,
+    /// Where the next page begins.
+    pub next: Option<Cursor>,
+}
+
+script! {
+    SitesScript<'a> = "figures/sites.lua",
+    keys { stats: &'static str }
+    args { scope: (&'a str, &'a str), after: String, most: usize }
+    reply Sites, by |reply| sites(&reply)
+}
+
+/// Reads a page of at most `most` sites after the cursor `after`, of a study and a site, `*` for all.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn page(redis: &Redis, scope: (&str, &str), after: Option<&Cursor>, most: usize) -> Result<Sites, Error> {
+    let after = after.map_or_else(String::new, |after| [&*after.study, " ", &*after.site].concat());
+    SitesScript { stats: names::STATS, scope, after, most }.run(redis).await
+}
+
+fn sites(reply: &[RedisResult]) -> Option<Sites> {
+    let (last, rest) = reply.split_first()?;
+    let (sums, rest) = rest.split_first()?;
+    let (sums, fields) = rest.split_at_checked(2 * usize::try_from(integer(sums)?).ok()?)?;
+    let next = string(last)?;
+    let next = next.split_once(' ').map(|(study, site)| Cursor { study: study.to_owned(), site: site.to_owned() });
+    let mut counters: Vec<Counter> =
+        pairs(fields)?.into_iter().filter_map(|(field, count)| counter(&field, count)).collect();
+    counters.sort();
+    Some(Sites { sums: pairs(sums)?.into_iter().collect(), counters, next })
+}
+
+fn pairs(reply: &[RedisResult]) -> Option<Vec<(String, u64)>> {
+    let (pairs, rest) = reply.as_chunks::<2>();
+    let pair = |[field, count]: &[RedisResult; 2]| Some((string(field)?, u64::try_from(integer(count)?).ok()?));
+    pairs.iter().map(pair).collect::<Option<_>>().filter(|_| rest.is_empty())
 }
 
 fn stats(reply: &[RedisResult]) -> Option<Stats> {
@@ -162,5 +235,22 @@ mod tests {
         assert_eq!(calls, [("orders", "timed-out", 2)]);
         assert_eq!(stats(&reply[..3]), None);
         assert_eq!(stats(&reply[..11]), None);
+    }
+
+    #[test]
+    fn a_page_of_sites_has_the_sums_of_all() {
+        let reply: Vec<RedisResult> = "A|1 2 accepted 9 busy 1 accepted|A|1|lab 2".split(' ').map(binary).collect();
+        let mut reply = reply;
+        reply[0] = binary("A 1");
+        let page = sites(&reply).unwrap();
+        assert_eq!((page.sums["accepted"], page.sums["busy"], page.counters.len()), (9, 1, 1));
+        let cursor = page.next.unwrap();
+        assert_eq!((cursor.show(), Cursor::parse(&cursor.show())), ("A~1".to_owned(), Some(cursor)));
+        for text in ["", "A", "A~", "~1", "A 1~2", "A~1~2", "A|1"] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+        reply[0] = binary("");
+        assert_eq!(sites(&reply).unwrap().next, None);
+        assert_eq!((sites(&reply[..5]), sites(&reply[..7])), (None, None));
     }
 }

@@ -59,7 +59,7 @@ pub async fn read(redis: &Redis, study: &StudyId, month: &str) -> Result<Month, 
 }
 
 script! {
-    RaiseScript<'a> = "figures/raise.lua",
+    RaiseScript<'a> = after flows "figures/raise.lua",
     keys { month: String }
     args { counters: &'a BTreeMap<String, u64> }
     reply u64, by whole

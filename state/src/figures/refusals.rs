@@ -24,17 +24,12 @@ use crate::names;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most different counters that wait in an instance.
 const MOST_WAITING: usize = 256;
-/// The most counters in Redis.
-const MOST_FIELDS: u32 = 100_000;
 /// Stands for an unknown value.
 pub const UNKNOWN: &str = "*";
 
-/// The field of a counter, and its substitute when there are too many fields.
-type Counter = (String, String);
-
 #[derive(Default)]
 struct Table {
-    waiting: BTreeMap<Counter, u64>,
+    waiting: BTreeMap<String, u64>,
     running: bool,
 }
 
@@ -53,20 +48,19 @@ pub fn refused(redis: &Redis, outcome: Option<&'static str>, study: &str, site: 
 /// Adds to a counter.
 pub fn count(redis: &Redis, outcome: &'static str, study: &str, site: &str, kind: &'static str, by: u64) {
     let field = format!("{outcome}|{study}|{site}|{kind}");
-    add(redis, (field, format!("{outcome}|{UNKNOWN}|{UNKNOWN}|{kind}")), by);
+    add(redis, field, || format!("{outcome}|{UNKNOWN}|{UNKNOWN}|{kind}"), by);
 }
 
 /// Counts a call to one of the users' services, named in the configuration, by its outcome.
 pub fn called(redis: &Redis, service: &str, outcome: &'static str) {
-    add(redis, (format!("call|{service}|{outcome}"), format!("call|{UNKNOWN}|{outcome}")), 1);
+    add(redis, format!("call|{service}|{outcome}"), || format!("call|{UNKNOWN}|{outcome}"), 1);
 }
 
-fn add(redis: &Redis, mut counter: Counter, by: u64) {
+/// Adds to the counter of this field, or to its substitute when too many different ones wait.
+fn add(redis: &Redis, field: String, substitute: impl FnOnce() -> String, by: u64) {
     let start = TABLE.with_borrow_mut(|table| {
-        if table.waiting.len() >= MOST_WAITING && !table.waiting.contains_key(&counter) {
-            counter.0.clone_from(&counter.1);
-        }
-        *table.waiting.entry(counter).or_default() += by;
+        let full = table.waiting.len() >= MOST_WAITING && !table.waiting.contains_key(&field);
+        *table.waiting.entry(if full { substitute() } else { field }).or_default() += by;
         !std::mem::replace(&mut table.running, true)
     });
     if start {
@@ -76,9 +70,9 @@ fn add(redis: &Redis, mut counter: Counter, by: u64) {
 }
 
 script! {
-    TallyScript<'a> = "queue/tally.lua",
+    TallyScript<'a> = after flows "queue/tally.lua",
     keys { stats: &'static str }
-    args { most: u32, counters: &'a BTreeMap<Counter, u64> }
+    args { counters: &'a BTreeMap<String, u64> }
     reply (), by nothing
 }
 
@@ -91,7 +85,7 @@ async fn hand_over(redis: &Redis) {
         if taken.is_empty() {
             return;
         }
-        let script = TallyScript { stats: names::STATS, most: MOST_FIELDS, counters: &taken };
+        let script = TallyScript { stats: names::STATS, counters: &taken };
         let failed = match Deadline::after(PATIENCE).run(script.run(redis)).await {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.to_string()),

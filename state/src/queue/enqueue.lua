@@ -1,6 +1,6 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
 -- Before this stand STATS and SETTINGS (keys), KEEP (the SET arguments that let an idempotency record expire; empty if
--- the worker sets its expiry), flows.lua, door.lua, which defines `room`, `quota` and `ring`, idempotency.lua, and with limits
+-- the worker sets its expiry), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`, idempotency.lua, and with limits
 -- limits.lua, which defines `limit`.
 -- KEYS  the idempotency record of each submission; with limits the bucket of the key, then the bucket of the site of
 --       each submission; for an amendment, which comes alone, at the end the amended one's idempotency record and
@@ -23,7 +23,7 @@ end
 if #ARGV == 6 and not limit and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
   and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
   local entry = append('score', ARGV[4], ARGV[6], ARGV[5], 1)
-  redis.call('HINCRBY', STATS, 'accepted' .. ARGV[3], 1)
+  tally(STATS, 'accepted' .. ARGV[3], 1)
   ring(entry)
   return {1}
 end
@@ -95,7 +95,7 @@ for number = 1, count do
 end
 
 for counter, by in pairs(counts) do
-  redis.call('HINCRBY', STATS, counter, by)
+  tally(STATS, counter, by)
 end
 if last then ring(last) end
 out[1] = taken

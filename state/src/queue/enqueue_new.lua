@@ -1,6 +1,6 @@
 -- Takes many submissions in, as few entries. Works only if all are new, there is room for all, and the settings are the
 -- ones they were checked against; else does nothing.
--- Before this stand STATS and SETTINGS (keys), flows.lua, and door.lua, which defines `room`, `quota` and `ring`.
+-- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, and door.lua, which defines `room`, `quota` and `ring`.
 -- KEYS  the idempotency record of each submission, no two alike
 -- ARGV  revision of the settings or '' when it does not matter, number of counters, number of entries, for each
 --       submission: idempotency record, for each counter: field, by how much, for each entry: flow, cost, number of
@@ -27,7 +27,7 @@ for e = entries, entries + 4 * ARGV[3] - 1, 4 do
   last = append('score', ARGV[e], ARGV[e + 3], ARGV[e + 1], tonumber(ARGV[e + 2]))
 end
 for c = counters, entries - 1, 2 do
-  redis.call('HINCRBY', STATS, ARGV[c], ARGV[c + 1])
+  tally(STATS, ARGV[c], ARGV[c + 1])
 end
 ring(last)
 return {'1'}

@@ -1,13 +1,13 @@
 -- Ends entries and runs their follow-ups, all or nothing. If this worker no longer holds an entry, another worker has
 -- finished it or it waits again: its follow-ups do not run. The entry of an erased submission is left as it is.
--- Submissions that share an entry come together. flows.lua stands before this.
+-- Submissions that share an entry come together. flows.lua and count.lua stand before this.
 -- KEYS  dead, clock, follow-up bell, erased
 -- ARGV  queue, holder, lease ms, follow-up queue, its channel, bell ms, clock channel, clock ms, announcement of a
 --       tick, the prefix of the submissions' idempotency records, for how many seconds they stay,
 --       then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
 --       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
 --       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
---       | ["index", sorted set, ms, member] | ["count", hash, field] | ["unpin", key]
+--       | ["index", sorted set, ms, member] | ["count", hash of a month, field] | ["unpin", key]
 -- Gives how many of them this call ended, then the erased submissions
 local queue, holder = ARGV[1], ARGV[2]
 alive(holder, true, clock_ms(), ARGV[3])
@@ -78,8 +78,8 @@ for index, members in pairs(indexes) do
   in_parts('ZADD', index, members)
 end
 for hash, counter in pairs(counts) do
-  for field, count in pairs(counter) do
-    redis.call('HINCRBY', hash, field, count)
+  for field, by in pairs(counter) do
+    tally_month(hash, field, by)
   end
 end
 if pushed and redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[6]) then
