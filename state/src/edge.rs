@@ -8,5 +8,6 @@ pub mod parts;
 pub mod problem;
 pub mod query;
 pub mod rate_limit;
+pub mod refusal_log;
 pub mod request;
 pub mod serve;

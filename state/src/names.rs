@@ -109,6 +109,11 @@ pub fn rate_of_site(scope: impl Display) -> String {
     format!("{{vigil}}:rate:site:{scope}")
 }
 
+/// The mark that a line about a refused request of this key was written within the last second.
+pub fn logged(event: &str, key: &str) -> String {
+    format!("{{vigil}}:logged:{event}:{key}")
+}
+
 /// The idempotency record of a submission; the first writer wins.
 pub fn once(submission_id: &SubmissionId) -> String {
     ["{vigil}:once:", submission_id.as_str()].concat()

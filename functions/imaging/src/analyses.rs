@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
+use state::edge::refusal_log;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_id;
@@ -155,7 +156,7 @@ async fn accept(
     let Request { job, image, hash } = asked::read(config, &body, &principal.id, &trace)?;
     drop(body);
     if !principal.covers(&job.study_id, &job.site_id) {
-        log::warn("foreign-scope").key(&principal.id).write();
+        refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
     }
     // A known analysis does not need its image again.

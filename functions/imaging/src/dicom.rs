@@ -16,6 +16,7 @@ use serde::Serialize;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
+use state::edge::refusal_log;
 
 use crate::config::Config;
 
@@ -28,7 +29,7 @@ pub(crate) async fn analyze(config: &Config, principal: &Principal, incoming: In
     if !incoming.is_type("application/dicom") && !incoming.is_type("application/octet-stream") {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/dicom"));
     }
-    let study = study(principal, &incoming.query)?;
+    let study = study(config, principal, &incoming.query)?;
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let report = read(config, &study, incoming, deadline).await?;
     log::info("dicom-read").memory(memory::bytes()).write();
@@ -37,7 +38,7 @@ pub(crate) async fn analyze(config: &Config, principal: &Principal, incoming: In
 
 /// The study in which unique identifiers are replaced: that of the key, or the one of the query. A key of all studies
 /// that names none has replacements of its own, which are those of no study.
-fn study(principal: &Principal, query: &str) -> Result<String, Problem> {
+fn study(config: &Config, principal: &Principal, query: &str) -> Result<String, Problem> {
     let mut query = Query::read(query, &["study"]);
     let rule = "1 to 64 letters, digits, '.', '_' or '-'";
     let named = query.take("study", rule, |study| is_name(study).then(|| study.to_owned()));
@@ -45,7 +46,7 @@ fn study(principal: &Principal, query: &str) -> Result<String, Problem> {
     let (own, _) = principal.scope();
     match named {
         Some(named) if principal.study().is_some_and(|own| own.as_str() != named) => {
-            log::warn("foreign-scope").key(&principal.id).write();
+            refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
             Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study"))
         }
         named => Ok(named.unwrap_or_else(|| own.to_owned())),

@@ -14,6 +14,7 @@ use state::audit::{self, Action, Change};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::rate_limit::{self, Limit};
+use state::edge::refusal_log;
 use state::edge::request::unavailable;
 use state::identity::{IdentityKey, is_pseudonym, system_and_id};
 use state::names;
@@ -43,7 +44,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
     let bucket = format!("identity:{}", principal.id);
     let limit = Limit::per_minute(config.identity_looks_per_minute);
     if let Some(wait) = rate_limit::take(&config.redis, &bucket, limit).await.map_err(|error| unavailable(&error))? {
-        log::warn("identity-limit").key(&principal.id).write();
+        refusal_log::write(&config.redis, "identity-limit", &principal.id, ProblemType::TooManyRequests.as_str());
         return Err(Problem::too_many_requests(wait));
     }
     if !is_pseudonym(pseudonym) {
@@ -54,7 +55,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
     if !principal.covers(&subject.study_id, &subject.site_id) {
-        log::warn("foreign-identity").key(&principal.id).write();
+        refusal_log::write(&config.redis, "foreign-identity", &principal.id, ProblemType::NotFound.as_str());
         return Err(Problem::not_found());
     }
     let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);

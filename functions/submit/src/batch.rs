@@ -24,6 +24,7 @@ use platform::{clock, log};
 use serde::{Serialize, Serializer};
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{FindingShape, Problem};
+use state::edge::refusal_log;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
 
@@ -77,7 +78,7 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = crate::configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?.clone();
+    let principal = config.keys.admit(&config.redis, incoming.header("authorization"), Action::Submit)?.clone();
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let source = Rows::of(incoming, MOST_ROWS)?;
@@ -213,7 +214,7 @@ impl Batch {
 
     /// Reads the rows that are not processed any more, so that the answer has an outcome for each, and a true count.
     async fn pass_over(&mut self, end: End) {
-        log::warn("batch-ended").trace(self.trace.as_str()).key(&self.principal.id).outcome(end.as_str()).write();
+        refusal_log::write(&self.config.redis, "batch-ended", &self.principal.id, end.as_str());
         while self.source.next().await.is_ok() {
             match self.outcomes.len() {
                 ..MOST_LISTED => self.outcomes.push(Outcome::NotProcessed),

@@ -41,6 +41,7 @@ use platform::{Error, clock, log};
 use serde::Serialize;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
+use state::edge::refusal_log;
 use state::edge::serve::Described;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
@@ -102,7 +103,7 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = configured().await?;
-    let principal = config.keys.admit(incoming.header("authorization"), Action::Submit)?;
+    let principal = config.keys.admit(&config.redis, incoming.header("authorization"), Action::Submit)?;
     let is_fhir = matches!(target, Target::Fhir);
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
@@ -201,7 +202,7 @@ async fn one_round(
         let read = known.check(value, faults, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
         read.inspect_err(|_| place.of_document(body, principal))?
     };
-    allow(principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
+    allow(config, principal, &accepted.envelope.study_id, &accepted.envelope.site_id)
         .inspect_err(|_| place.of_key(principal))?;
     let random = (!accepted.is_named()).then(clock::random_bits);
     let amended_at = accepted.amended_at.clone();
@@ -330,11 +331,11 @@ fn unavailable() -> Problem {
     Problem::new(ProblemType::Unavailable, "the queue cannot be reached, send it again")
 }
 
-fn allow(principal: &Principal, study: &StudyId, site: &SiteId) -> Result<(), Problem> {
+fn allow(config: &Config, principal: &Principal, study: &StudyId, site: &SiteId) -> Result<(), Problem> {
     if principal.covers(study, site) {
         return Ok(());
     }
-    log::warn("foreign-scope").key(&principal.id).write();
+    refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
     Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"))
 }
 

@@ -6,10 +6,12 @@ use domain::ids::{SiteId, StudyId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use platform::digest::digest;
-use platform::{log, variables};
+use platform::redis::Redis;
+use platform::variables;
 use serde::Deserialize;
 
 use crate::edge::problem::{Problem, ProblemType};
+use crate::edge::refusal_log;
 
 /// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -233,32 +235,47 @@ impl Keys {
     ///
     /// # Errors
     /// 401 without a valid key, 403 when its role does not cover the action.
-    pub fn admit(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
-        self.decide(authorization, action).inspect_err(|problem| {
-            if problem.kind() == ProblemType::Unauthenticated {
-                log::warn("key-refused").outcome(problem.kind().as_str()).write();
-            }
+    pub fn admit(&self, redis: &Redis, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
+        self.decide(authorization, action).map_err(|refused| {
+            let (problem, key) = match refused {
+                Refused::Missing => (
+                    Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"),
+                    refusal_log::UNKNOWN,
+                ),
+                Refused::Unknown => {
+                    (Problem::new(ProblemType::Unauthenticated, "the key is not known"), refusal_log::UNKNOWN)
+                }
+                Refused::Forbidden(principal) => {
+                    (Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"), &*principal.id)
+                }
+            };
+            refusal_log::write(redis, "key-refused", key, problem.kind().as_str());
+            problem
         })
     }
 
-    fn decide(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
-        let missing = || Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>");
-        let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+    fn decide(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Refused<'_>> {
+        let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or(Refused::Missing)?;
         // RFC 9110, section 11.4: spaces, and then characters of ASCII that can be seen.
         let key = key.trim_matches(' ');
         if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())
         {
-            return Err(missing());
+            return Err(Refused::Missing);
         }
-        let principal = self.0.get(&digest(key.as_bytes()));
-        let unknown = || Problem::new(ProblemType::Unauthenticated, "the key is not known");
-        let principal = principal.ok_or_else(unknown)?;
-        if !principal.may(action) {
-            log::warn("key-refused").outcome(ProblemType::Forbidden.as_str()).key(&principal.id).write();
-            return Err(Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"));
-        }
-        Ok(principal)
+        let principal = self.0.get(&digest(key.as_bytes())).ok_or(Refused::Unknown)?;
+        if principal.may(action) { Ok(principal) } else { Err(Refused::Forbidden(principal)) }
     }
+}
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, Copy)]
+enum Refused<'k> {
+    /// It has no key.
+    Missing,
+    /// Nobody has its key.
+    Unknown,
+    /// The role of its key does not cover the action.
+    Forbidden(&'k Principal),
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
@@ -285,7 +302,10 @@ mod tests {
 
     fn check(authorization: Option<&str>, action: Action, expected: Option<ProblemType>) {
         let keys = keys();
-        let found = keys.admit(authorization, action).err().map(|problem| problem.kind());
+        let found = keys.decide(authorization, action).err().map(|refused| match refused {
+            Refused::Missing | Refused::Unknown => ProblemType::Unauthenticated,
+            Refused::Forbidden(_) => ProblemType::Forbidden,
+        });
         assert_eq!(found, expected, "{authorization:?} {action:?}");
     }
 
@@ -329,7 +349,7 @@ mod tests {
     #[test]
     fn a_key_sees_only_its_study_and_site() {
         let keys = keys();
-        let principal = keys.admit(Some("Bearer secret"), Action::Submit).unwrap();
+        let principal = keys.decide(Some("Bearer secret"), Action::Submit).unwrap();
         assert!(
             principal.covers(&"A".into(), &"1".into())
                 && !principal.covers(&"B".into(), &"1".into())
