@@ -357,3 +357,26 @@ fn an_answer_comes_before_the_next_line_and_a_closed_pipe_is_a_quiet_end() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_text_cut_inside_a_character_and_byte_order_marks_spoil_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.json");
+    let definition = json!({
+        "id": "one", "version": "1", "title": "One", "licence": "CC0-1.0", "languages": ["en"], "sources": ["None"],
+        "items": [{"id": "a", "range": [0, 1]}], "scores": [{"id": "total", "method": "sum", "items": ["a"]}],
+    });
+    let definition = definition.to_string().replace("One", r"One \ud83d");
+    fs::write(&path, format!("\u{feff}{definition}")).unwrap();
+    let path = path.to_str().unwrap();
+    let input = r#"{"id":"\ud83d","answers":{"a":1}}"#.to_owned()
+        + "\n{\"id\":\"\\ude00\\ud83d\\ude00\",\"answers\":{\"a\":1.0}}\n";
+    let (code, lines) = scored(&[path], format!("\u{feff}{input}").as_bytes());
+    assert_eq!((code, &lines[0]["id"], &lines[1]["id"]), (0, &json!("\u{fffd}"), &json!("\u{fffd}😀")));
+    let output = run(&["--csv", path], "\u{feff}id,a\nx,1\n".as_bytes());
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && table.contains("\nx,1,"), "{table}");
+    let wide: Vec<u8> = "{\"answers\":{\"a\":1}}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (code, lines) = scored(&[path], &wide);
+    assert_eq!((code, &lines[0]["errors"][0]["detail"]), (1, &json!("must be UTF-8")));
+}

@@ -5,7 +5,8 @@
 //!
 //! A patient's identifier exists only in [`Envelope::patient_id`], and `Debug` does not print it.
 
-use crate::ids::{SiteId, StudyId, SubmissionId, is_identifier, is_name, is_submission_id};
+use crate::ids::{self, SiteId, StudyId, SubmissionId, is_name, is_submission_id};
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -239,18 +240,17 @@ fn name(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String>
     if is_name(&text) {
         return Some(text);
     }
-    let rule = "must be 1 to 64 letters, digits, '.', '_' or '-'";
-    faults.push(Finding::new(pointer(member), Code::Format, rule));
+    faults.push(Finding::new(pointer(member), Code::Format, ids::NAME_RULE));
     None
 }
 
 fn identifier(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<String> {
     let text = text(member, value, faults)?;
-    if is_identifier(&text) {
-        return Some(text);
+    match ids::identifier(&text) {
+        Some(Cow::Owned(id)) => return Some(id),
+        Some(Cow::Borrowed(_)) => return Some(text),
+        None => faults.push(Finding::new(pointer(member), Code::Format, ids::RULE)),
     }
-    let rule = "must be 1 to 128 characters, no control characters, no space at either end";
-    faults.push(Finding::new(pointer(member), Code::Format, rule));
     None
 }
 
@@ -273,7 +273,7 @@ fn amends(value: Value, faults: &mut Vec<Finding>) -> Option<Amends> {
     let reason = match members.remove("reason") {
         None | Some(Value::Null) => None,
         Some(Value::String(reason)) if is_name(&reason) => Some(reason),
-        Some(Value::String(_)) => fault("reason", Code::Format, "must be 1 to 64 letters, digits, '.', '_' or '-'"),
+        Some(Value::String(_)) => fault("reason", Code::Format, ids::NAME_RULE),
         Some(_) => fault("reason", Code::Type, "must be a string"),
     };
     for unknown in members.keys() {

@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod alert;
 pub mod audit;
+pub mod canonical;
 pub mod codebook;
 pub mod deidentify;
 pub mod dicom;
@@ -40,6 +41,7 @@ pub mod url;
 pub use finding::{Code, Finding};
 pub use hex::{hex, push_hex};
 pub use instrument::{Instrument, parameter::Parameters, rules::Rule};
+pub use number::whole;
 pub use rule::{Alert, overdue, report as report_rules, studies as study_rules};
 pub use score::{Answers, History, Reason, Score, ScoreValue, Status};
 pub use severity::Severity;

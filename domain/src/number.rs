@@ -2,6 +2,8 @@
 
 use alloc::string::{String, ToString as _};
 
+use serde_json::Value;
+
 /// Two figures closer than this are equal: a cut-off at 15 also holds for a mean that misses 15 only by a rounding
 /// error.
 pub(crate) const NEAR: f64 = 1e-9;
@@ -24,6 +26,16 @@ pub(crate) enum Mode {
 pub(crate) struct Rounding {
     pub(crate) digits: u16,
     pub(crate) mode: Mode,
+}
+
+/// The whole number that a JSON number is, however it is written: `3`, `3.0`, `30e-1`.
+pub fn whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let number = value.as_f64()?;
+        // Beyond 2^53 a double is not the number that was written.
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+        (number.abs() <= 9_007_199_254_740_992.0 && floor(number) == number).then_some(number as i64)
+    })
 }
 
 /// The largest whole number that is not above `x`.
@@ -83,6 +95,27 @@ mod tests {
 
     fn check(x: f64, digits: u16, mode: Mode, expected: f64) {
         assert_eq!(Rounding { digits, mode }.apply(x), expected, "{x} to {digits} digits, {mode:?}");
+    }
+
+    #[test]
+    fn a_whole_number_is_whole_in_every_spelling() {
+        for (text, expected) in [
+            ("3", Some(3)),
+            ("3.0", Some(3)),
+            ("30e-1", Some(3)),
+            ("-0", Some(0)),
+            ("-3.0", Some(-3)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9007199254740992.0", Some(1 << 53)),
+            ("9007199254740994.0", None),
+            ("9223372036854775808", None),
+            ("3.5", None),
+            ("1e300", None),
+            ("\"3\"", None),
+            ("true", None),
+        ] {
+            assert_eq!(whole(&serde_json::from_str(text).unwrap()), expected, "{text}");
+        }
     }
 
     #[test]

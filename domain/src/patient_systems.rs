@@ -21,8 +21,9 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use crate::Finding;
+use crate::canonical::nfc;
 use crate::finding::Code;
-use crate::ids::{SiteId, StudyId, is_name};
+use crate::ids::{self, SiteId, StudyId, is_deceptive, is_name};
 use crate::reading::{At, Faults};
 
 /// The longest system, bytes.
@@ -30,7 +31,7 @@ const LONGEST: usize = 255;
 /// Stands for every site of a study that has no list of its own.
 const ANY: &str = "*";
 /// The rule for a system.
-pub const RULE: &str = "must be a URI of at most 255 bytes, without spaces";
+pub const RULE: &str = "must be a URI of at most 255 bytes, without spaces and characters that cannot be seen";
 
 /// The systems that assign the sites' own patient ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl PatientSystems {
         if let Some(studies) = root.get("studies") {
             for (study, at) in studies.members(&mut faults) {
                 if !is_name(study) {
-                    at.fault(&mut faults, Code::Format, "must be 1 to 64 letters, digits, '.', '_' or '-'");
+                    at.fault(&mut faults, Code::Format, ids::NAME_RULE);
                 }
                 let mut sites = BTreeMap::new();
                 for (site, at) in at.members(&mut faults) {
@@ -93,7 +94,8 @@ fn list(at: &At<'_, '_>, faults: &mut Faults) -> BTreeSet<String> {
 
 /// The canonical form of a system, for comparison; none if it is not a URI.
 pub fn system(text: &str) -> Option<String> {
-    let fits = text.len() <= LONGEST && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    let text = &*nfc(text);
+    let fits = text.len() <= LONGEST && !text.chars().any(|c| c.is_whitespace() || is_deceptive(c));
     let (scheme, rest) = text.split_once(':').filter(|_| fits)?;
     let mut letters = scheme.bytes();
     let is_scheme = letters.next().is_some_and(|first| first.is_ascii_alphabetic())

@@ -1,6 +1,7 @@
 //! Splits a batch into rows while it is still arriving: a JSON array, or one JSON text per line.
 //!
-//! Guarantee: the rows do not depend on how the bytes are cut into pieces. Each row is returned once and complete. At
+//! Guarantee: the rows do not depend on how the bytes are cut into pieces. Each row is returned once and complete. A byte
+//! order mark before the first row is no part of it. At
 //! most one row is buffered. Only the frame is parsed here; the consumer parses the row. Therefore invalid JSON in one
 //! row does not affect its neighbours, as long as its brackets and quotes are closed.
 
@@ -52,12 +53,17 @@ pub struct Splitter {
     state: State,
     row: Vec<u8>,
     too_long: bool,
+    /// How much of a byte order mark has come; none if the body has begun.
+    mark: Option<usize>,
 }
+
+/// The byte order mark, in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Splitter {
     /// Takes rows of at most `longest` bytes.
     pub fn new(format: Format, longest: usize) -> Self {
-        Splitter { format, longest, state: State::Start, row: Vec::new(), too_long: false }
+        Splitter { format, longest, state: State::Start, row: Vec::new(), too_long: false, mark: Some(0) }
     }
 
     /// Takes the next piece and adds the rows that end in it.
@@ -65,6 +71,23 @@ impl Splitter {
     /// # Errors
     /// The frame is broken. The rows before the break have been added.
     pub fn push(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<(), Broken> {
+        let Some(before) = self.mark else { return self.add(piece, rows) };
+        let rest = MARK.get(before..).unwrap_or_default();
+        let same = rest.iter().zip(piece).take_while(|(mark, byte)| mark == byte).count();
+        if same == piece.len() && same < rest.len() {
+            self.mark = Some(before + same);
+            return Ok(());
+        }
+        self.mark = None;
+        if same < rest.len() {
+            // It only began like a mark.
+            self.add(MARK.get(..before).unwrap_or_default(), rows)?;
+            return self.add(piece, rows);
+        }
+        self.add(piece.get(same..).unwrap_or_default(), rows)
+    }
+
+    fn add(&mut self, piece: &[u8], rows: &mut Vec<Row>) -> Result<(), Broken> {
         match self.format {
             Format::Lines => {
                 let mut lines = piece.split(|b| *b == b'\n');
@@ -86,6 +109,10 @@ impl Splitter {
     /// # Errors
     /// The array is not closed.
     pub fn finish(mut self) -> Result<Option<Row>, Broken> {
+        if let Some(before @ 1..) = self.mark {
+            // Not enough for a row of its own to end in it.
+            self.add(MARK.get(..before).unwrap_or_default(), &mut Vec::new())?;
+        }
         match self.format {
             Format::Lines => Ok(self.take()),
             Format::Array if self.state == State::End => Ok(None),
@@ -221,6 +248,14 @@ mod tests {
             (Format::Array, "[{]},2]", &[], false),
             (Format::Array, "{\"a\":1}", &[], false),
             (Format::Array, "", &[], false),
+            (Format::Array, "\u{feff}[1]", &["1"], true),
+            (Format::Array, "[\u{feff}1]", &["\u{feff}1"], true),
+            (Format::Array, "\u{feff}\u{feff}[1]", &[], false),
+            (Format::Array, "\u{feff}", &[], false),
+            (Format::Lines, "\u{feff}", &[], true),
+            (Format::Lines, "\u{feff}\n1\n\u{feff}2", &["1", "\u{feff}2"], true),
+            (Format::Lines, "\u{feff}1\n2", &["1", "2"], true),
+            (Format::Lines, "\u{fefe}1", &["\u{fefe}1"], true),
             (Format::Lines, "", &[], true),
             (Format::Lines, "1\r\n\n  \n {\"a\":\n2", &["1", "{\"a\":", "2"], true),
         ] {

@@ -212,12 +212,13 @@ fn a_kind_of_report_is_no_instrument() {
 #[test]
 fn a_member_that_is_there_twice_is_a_fault() {
     let text = serde_json::to_string(&right()).unwrap();
+    assert!(Instrument::from_json(format!("\u{feff}{text}").as_bytes()).is_ok(), "a byte order mark is no part of it");
     let twice = text.replacen(r#""atLeast":1"#, r#""atLeast":3,"atLeast":1"#, 1);
     assert_ne!(text, twice);
     let found = Instrument::from_json(twice.as_bytes()).unwrap_err();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].pointer.as_str(), found[0].code), ("/alerts/1/when/atLeast", Code::Conflict));
-    for broken in ["", "{", "[1,]", "{} {}", "\u{feff}{}"] {
+    for broken in ["", "{", "[1,]", "{} {}", "{}\u{feff}"] {
         let found = Instrument::from_json(broken.as_bytes()).unwrap_err();
         assert_eq!((found.len(), found[0].pointer.as_str(), found[0].code), (1, "", Code::Format), "{broken}");
     }

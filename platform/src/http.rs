@@ -126,6 +126,12 @@ impl Incoming {
         find(&self.headers, name)
     }
 
+    /// All values of a header, as they came.
+    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
+        let named = move |(known, _): &&(String, Vec<u8>)| known.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(named).map(|(_, value)| value.as_slice())
+    }
+
     /// Whether the body is JSON by its `content-type`.
     pub fn is_json(&self) -> bool {
         self.is_type("application/json")
@@ -143,11 +149,25 @@ impl Incoming {
         given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
+    /// Whether the bytes of the body are its text, in UTF-8.
+    fn plain(&self) -> Result<(), BodyError> {
+        let codings = self.values("content-encoding").flat_map(|value| value.split(|byte| *byte == b','));
+        let mut codings = codings.map(<[u8]>::trim_ascii);
+        if !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
+            return Err(BodyError::Encoded);
+        }
+        if !self.values("content-type").all(is_utf8) {
+            return Err(BodyError::Charset);
+        }
+        Ok(())
+    }
+
     /// Reads the body piece by piece.
     ///
     /// # Errors
-    /// When it is longer than `limit` bytes by its own word.
+    /// When it is longer than `limit` bytes by its own word, or encoded.
     pub fn into_stream(mut self, limit: usize) -> Result<BodyStream, BodyError> {
+        self.plain()?;
         if self.stated_length().is_some_and(|length| length > limit) {
             return Err(BodyError::TooLong);
         }
@@ -158,8 +178,9 @@ impl Incoming {
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is longer than `limit` bytes, by its own word or in fact, or breaks off.
+    /// When it is longer than `limit` bytes, by its own word or in fact, or encoded, or breaks off.
     pub async fn body(mut self, limit: usize) -> Result<Vec<u8>, BodyError> {
+        self.plain()?;
         let stated = self.stated_length();
         if stated.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLong);
@@ -175,6 +196,20 @@ impl Incoming {
 fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
     str::from_utf8(value).ok()
+}
+
+/// Whether a content type names no charset, or UTF-8, of which ASCII is a part.
+fn is_utf8(content_type: &[u8]) -> bool {
+    let charset = |parameter: &[u8]| {
+        let at = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (parameter.get(..at)?, parameter.get(at + 1..)?);
+        name.trim_ascii().eq_ignore_ascii_case(b"charset").then(|| value.trim_ascii().to_ascii_lowercase())
+    };
+    let mut charsets = content_type.split(|byte| *byte == b';').skip(1).filter_map(charset);
+    charsets.all(|charset| {
+        let bare = charset.strip_prefix(b"\"").and_then(|charset| charset.strip_suffix(b"\"")).unwrap_or(&charset);
+        matches!(bare, b"utf-8" | b"utf8" | b"us-ascii" | b"ascii")
+    })
 }
 
 /// How long the body of a receiver's answer is waited for, once its status came.
@@ -271,7 +306,7 @@ async fn exchange(
         Ok(body) => body,
         // The status has been said; that the rest is too long does not unsay it.
         Err((BodyError::TooLong, _)) => Vec::new(),
-        Err((BodyError::Broken, _)) => return Err(CallError::Unreachable),
+        Err((BodyError::Broken | BodyError::Encoded | BodyError::Charset, _)) => return Err(CallError::Unreachable),
     };
     Ok(Answer { status, retry_after, body })
 }

@@ -64,7 +64,7 @@ pub fn reason(body: &[u8]) -> Result<String, Problem> {
 /// # Errors
 /// 400 when it is not JSON, 422 with every fault.
 pub fn texts<const N: usize>(body: &[u8], names: [&'static str; N]) -> Result<[String; N], Problem> {
-    let Json { value, mut faults } = Problem::json(body, Limits::REQUEST)?;
+    let Json { value, mut faults, .. } = Problem::json(body, Limits::REQUEST)?;
     let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
     let texts = names.map(|name| {
         members.require(&mut faults, name);

@@ -59,7 +59,7 @@ impl Client {
     ) -> std::io::Result<Answer> {
         let mut request = hyper::Request::builder().method(method).uri(path).header("host", self.address.to_string());
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = request.header(*name, value.as_bytes());
         }
         let request = request.body(Full::new(body.into())).map_err(std::io::Error::other)?;
         self.sender.ready().await.map_err(std::io::Error::other)?;

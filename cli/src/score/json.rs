@@ -52,7 +52,7 @@ struct Row {
 fn read(line: Line<'_>, passed_over: &mut Vec<String>) -> Result<Row, Vec<Finding>> {
     let text = line.text().map_err(|why| vec![Finding::new("", Code::Format, why)])?;
     let mut row = Row::default();
-    let Json { value, faults } = Json::read(text.as_bytes(), Limits::DOCUMENT)?;
+    let Json { value, faults, .. } = Json::read(text.as_bytes(), Limits::DOCUMENT)?;
     row.faults = faults;
     let Value::Object(members) = value else {
         return Err(vec![Finding::new("", Code::Type, "an object with answers")]);

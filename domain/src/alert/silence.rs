@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use super::routes::Facts;
-use crate::reading::{At, Faults};
+use crate::ids;
+use crate::reading::{At, Faults, is_name};
 use crate::{Code, Finding, Severity, Timestamp, scrub};
 
 /// The longest silence, milliseconds: 30 days.
@@ -180,6 +181,10 @@ fn matchers(at: At<'_, '_>, faults: &mut Faults) -> Vec<Matcher> {
             let Some(text) = value.words(faults) else { continue };
             if property == Property::Severity && Severity::parse(text).is_none() {
                 value.fault(faults, Code::Choice, "must be one of info, moderate, high, critical");
+            }
+            // Rules and instruments may have a `+` in their names.
+            if property != Property::Severity && !ids::is_name(text) && !is_name(text) {
+                value.fault(faults, Code::Format, ids::NAME_RULE);
             }
             values.push(text.to_string());
         }

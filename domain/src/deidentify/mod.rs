@@ -16,11 +16,13 @@ mod table;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use crate::canonical;
+use crate::ids::plain;
 use crate::intake::ReportKind;
 use crate::scrub::{Class, Own, Removed, scrub};
 use crate::time::Timestamp;
@@ -115,7 +117,7 @@ impl Rules<'_> {
             },
             Value::Number(number) => {
                 if matches!(self.treatment(place), Drop | Pseudonymise) {
-                    own.add(&number.to_string(), Class::PatientId);
+                    own.add(&canonical::number(number), Class::PatientId);
                 }
             }
             Value::Null | Value::Bool(_) => {}
@@ -162,13 +164,13 @@ impl Walk<'_> {
                 return true;
             }
             (Value::String(text), _) => Cow::from(text),
-            (Value::Number(number), _) => Cow::from(number.to_string()),
+            (Value::Number(number), _) => Cow::from(canonical::number(number)),
             // A list or an object in place of a single value: nothing is known about its parts.
             (Value::Array(_) | Value::Object(_), _) => Cow::default(),
         };
         let (class, left) = match treatment {
             _ if text.is_empty() => (Class::Dropped, None),
-            Pseudonymise => (Class::Pseudonymised, Some((self.subject.pseudonym)(&text))),
+            Pseudonymise => (Class::Pseudonymised, Some((self.subject.pseudonym)(&plain(&text)))),
             BirthYear => (Class::Generalised, dates::birth_year(&text, self.subject.written_at)),
             Year => (Class::Generalised, dates::year(&text)),
             Shifted => (Class::Shifted, self.shift.and_then(|shift| shift.text(&text))),
@@ -192,7 +194,7 @@ impl Walk<'_> {
             Value::Number(number)
                 if self.rules.kind == ReportKind::Generic && number.as_u64().is_none_or(|number| number > 999) =>
             {
-                if let Some(clean) = scrub(&number.to_string(), &self.own, &mut self.removed) {
+                if let Some(clean) = scrub(&canonical::number(number), &self.own, &mut self.removed) {
                     *value = Value::from(clean);
                 }
             }

@@ -27,8 +27,9 @@ use serde_json::{Map, Value};
 use super::dates::Shift;
 use super::table::{self, Path, Pointer, Treatment};
 use crate::finding::{Code, Finding};
-use crate::ids::is_name;
+use crate::ids::{NAME_RULE, is_name};
 use crate::intake::ReportKind;
+use crate::number::whole;
 use crate::reading::pointer;
 
 /// An action that a study may choose for a member.
@@ -126,8 +127,7 @@ impl Policy {
             for (id, study) in object(value, "/studies", &mut faults).into_iter().flatten() {
                 let at = format!("/studies{}", pointer(id));
                 if !is_name(id) {
-                    let rule = "must be 1 to 64 letters, digits, '.', '_' or '-'";
-                    faults.push(Finding::new(at.as_str(), Code::Format, rule));
+                    faults.push(Finding::new(at.as_str(), Code::Format, NAME_RULE));
                 }
                 policy.studies.insert(id.clone(), Study::read(study, &at, &mut faults));
             }
@@ -146,8 +146,7 @@ impl Study {
         let mut study = Study::default();
         let Some(members) = object(value, at, faults) else { return study };
         if let Some(days) = members.get("shiftDays") {
-            let fitting =
-                days.as_u64().and_then(|days| u16::try_from(days).ok()).filter(|days| (1..=365).contains(days));
+            let fitting = whole(days).and_then(|days| u16::try_from(days).ok()).filter(|days| (1..=365).contains(days));
             if fitting.is_none() {
                 let code = if days.is_number() { Code::Range } else { Code::Type };
                 faults.push(Finding::new(format!("{at}/shiftDays"), code, "must be a whole number from 1 to 365"));

@@ -86,7 +86,7 @@ impl Instrument {
 
     /// As [`Instrument::from_json`], with the SHA-256 of the definition already known.
     pub(crate) fn from_hashed(definition: &[u8], sha256: [u8; 32]) -> Result<Instrument, Vec<Finding>> {
-        let Json { value: root, mut faults } = Json::read(definition, Limits::DEFINITION)?;
+        let Json { value: root, mut faults, .. } = Json::read(definition, Limits::DEFINITION)?;
         let instrument = read(At::root(&root), hex(&sha256), &mut faults);
         match instrument {
             Some(instrument) if faults.is_empty() => Ok(instrument),

@@ -9,6 +9,7 @@ use core::{fmt::Write as _, ops::RangeInclusive};
 use serde_json::{Map, Value};
 
 use super::Path;
+use crate::number::whole;
 use crate::{Code, Finding};
 
 /// The limit for numbers in a definition. It ensures that no sum overflows.
@@ -213,7 +214,7 @@ impl<'v, 'p> At<'v, 'p> {
 
     /// A whole number from `low` to `high`.
     pub(crate) fn whole(&self, low: u16, high: u16, faults: &mut Faults) -> Option<u16> {
-        let whole = self.value.as_u64().and_then(|whole| u16::try_from(whole).ok());
+        let whole = whole(self.value).and_then(|whole| u16::try_from(whole).ok());
         let whole = whole.filter(|whole| (low..=high).contains(whole));
         if whole.is_none() {
             let code = if self.value.is_number() { Code::Range } else { Code::Type };

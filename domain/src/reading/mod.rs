@@ -2,7 +2,7 @@
 //!
 //! Guarantee: a repeated member is a finding with its pointer, in every spelling of its name; the reader never guesses
 //! which one is meant. No text takes more memory than its [`Limits`] allow. Numbers, texts and the order of members are
-//! the same as with `serde_json`.
+//! the same as with `serde_json`, except that U+FFFD stands for half of a character. A byte order mark is passed over.
 //!
 //! `At` reads a value at its place. `Object` reads the members of an object by it, and knows which of them were read.
 //!
@@ -12,6 +12,7 @@
 mod at;
 mod object;
 mod path;
+mod text;
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -27,6 +28,7 @@ pub use object::Object;
 pub(crate) use object::SKEW_MS;
 pub use path::pointer;
 pub(crate) use path::{Path, escape};
+pub use text::{is_foreign, repaired};
 
 /// The most findings of one reading. This keeps the response small for any input.
 const MOST_FINDINGS: usize = 100;
@@ -62,6 +64,8 @@ pub struct Json {
     pub value: Value,
     /// A finding for each repeated member. The code that checks the value reports them together with its own findings.
     pub faults: Vec<Finding>,
+    /// The number of characters that were cut in half, for which U+FFFD stands.
+    pub halves: u32,
 }
 
 /// The reason why there is no document.
@@ -74,6 +78,8 @@ pub enum Unreadable {
         /// Bytes of the line, from 1.
         column: usize,
     },
+    /// It is in UTF-16 or UTF-32.
+    Foreign,
     /// It exceeds its limits, or it repeats a member and the caller accepts no faults.
     Refused(Vec<Finding>),
 }
@@ -85,6 +91,7 @@ impl From<Unreadable> for Vec<Finding> {
                 let rule = format!("is not JSON at line {line}, column {column}");
                 Vec::from([Finding::new("", Code::Format, rule)])
             }
+            Unreadable::Foreign => Vec::from([Finding::new("", Code::Format, "must be UTF-8")]),
             Unreadable::Refused(findings) => findings,
         }
     }
@@ -94,10 +101,24 @@ impl Json {
     /// Reads a document.
     ///
     /// # Errors
-    /// The text is invalid JSON, or exceeds the limits.
+    /// The text is invalid JSON, not in UTF-8, or exceeds the limits.
     pub fn read(text: &[u8], limits: Limits) -> Result<Json, Unreadable> {
+        if text::is_foreign(text) {
+            return Err(Unreadable::Foreign);
+        }
+        let text = text::unmarked(text);
         // One check of all bytes takes less time than a check of each text.
         let text = str::from_utf8(text).map_err(|error| place(text, error.valid_up_to()))?;
+        let unread = match Json::read_text(text, limits) {
+            Err(unread @ Unreadable::NotJson { .. }) => unread,
+            read => return read,
+        };
+        // Nearly every text is read at once, so halves of characters are looked for only now.
+        let (text, halves) = text::halves(text).ok_or(unread)?;
+        Json::read_text(&text, limits).map(|json| Json { halves, ..json })
+    }
+
+    fn read_text(text: &str, limits: Limits) -> Result<Json, Unreadable> {
         let mut reading = Reading::of(limits);
         let mut json = serde_json::Deserializer::from_str(text);
         let value = Seed { path: &Path::Root, reading: &mut reading }.deserialize(&mut json);
@@ -107,7 +128,7 @@ impl Json {
         if full {
             faults.push(Finding::new("", Code::Range, format!("must hold at most {} values", limits.values)));
         }
-        if full || too_deep { Err(Unreadable::Refused(faults)) } else { Ok(Json { value, faults }) }
+        if full || too_deep { Err(Unreadable::Refused(faults)) } else { Ok(Json { value, faults, halves: 0 }) }
     }
 
     /// The value of a document without any fault.
@@ -115,7 +136,7 @@ impl Json {
     /// # Errors
     /// The text is invalid JSON, exceeds the limits, or repeats a member.
     pub fn sound(text: &[u8], limits: Limits) -> Result<Value, Unreadable> {
-        let Json { value, faults } = Json::read(text, limits)?;
+        let Json { value, faults, .. } = Json::read(text, limits)?;
         if faults.is_empty() { Ok(value) } else { Err(Unreadable::Refused(faults)) }
     }
 }

@@ -83,7 +83,7 @@ impl<'a> Object<'a> {
     }
 
     /// A member, unless it is absent or null.
-    pub(crate) fn get(&mut self, member: &'static str) -> Option<&'a Value> {
+    pub fn get(&mut self, member: &'static str) -> Option<&'a Value> {
         let value = self.members.get(member)?;
         self.known.push(member);
         (!value.is_null()).then_some(value)
@@ -136,7 +136,7 @@ impl<'a> Object<'a> {
     }
 
     /// One of these words.
-    pub(crate) fn choice(
+    pub fn choice(
         &mut self,
         faults: &mut Faults,
         member: &'static str,
@@ -183,7 +183,7 @@ impl<'a> Object<'a> {
     }
 
     /// An object inside.
-    pub(crate) fn object(&mut self, faults: &mut Faults, member: &'static str) -> Option<Object<'_>> {
+    pub fn object(&mut self, faults: &mut Faults, member: &'static str) -> Option<Object<'_>> {
         let at = self.member(member)?;
         at.map(faults).map(|members| Object::new(members, at.path))
     }

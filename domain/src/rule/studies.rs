@@ -25,6 +25,7 @@ use super::{
     overdue::{self, OverdueRule},
     report::{self, ReportRule},
 };
+use crate::ids::{NAME_RULE, is_name};
 use crate::reading::{At, Faults};
 use crate::{
     Code, Finding, Instrument, Rule,
@@ -68,6 +69,9 @@ pub fn read(document: &Value) -> Result<StudyRules, Vec<Finding>> {
         && let Some(list) = root.need("studies", &mut faults)
     {
         for (id, at) in list.members(&mut faults) {
+            if !is_name(id) {
+                at.fault(&mut faults, Code::Format, NAME_RULE);
+            }
             studies.push((id.to_string(), Study::read(at, &mut faults)));
         }
     }
@@ -89,6 +93,9 @@ impl Study {
         at.object(faults, &["instruments", "adverseEvent", "lab", "diary"]);
         if let Some(instruments) = at.get("instruments") {
             for (id, at) in instruments.members(faults) {
+                if !is_name(id) {
+                    at.fault(faults, Code::Format, NAME_RULE);
+                }
                 let known = library::instrument(id).and_then(Result::ok);
                 let rules = match known {
                     Some(instrument) => of_instrument(at, &instrument, faults),

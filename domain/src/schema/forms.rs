@@ -39,7 +39,7 @@ forms! {
         "minLength": 1,
         "maxLength": 128,
         "pattern": "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$",
-        "description": "No control characters, no space at either end.",
+        "description": "Read in NFC. No space at either end, no control or format characters, no other blanks and hyphens than ' ' and '-', nothing in full or half width.",
         "examples": ["P-001"]
     }
     /// An id that Vigil gives.
@@ -80,7 +80,7 @@ forms! {
     /// What was taken out of a content.
     Removed "named" = {
         "type": "object",
-        "description": "How often each class of identity was taken out of the content; `dropped`, `pseudonymised`, `generalised` and `shifted` count whole members.",
+        "description": "How often each class of identity was taken out of the content; `dropped`, `pseudonymised`, `generalised` and `shifted` count whole members, and `broken-character` counts characters that were cut in half, for which U+FFFD stands.",
         "additionalProperties": {"type": "integer", "minimum": 1}
     }
     /// A resource of FHIR R4.

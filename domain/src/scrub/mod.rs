@@ -56,11 +56,13 @@ pub enum Class {
     Generalised,
     /// A date that was shifted by the subject's own number of days.
     Shifted,
+    /// A character that was cut in half, and is U+FFFD now.
+    BrokenCharacter,
 }
 
 impl Class {
     /// All classes, in the order in which they are reported.
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 14] = [
         Class::Phone,
         Class::NationalId,
         Class::Email,
@@ -74,6 +76,7 @@ impl Class {
         Class::Pseudonymised,
         Class::Generalised,
         Class::Shifted,
+        Class::BrokenCharacter,
     ];
 
     /// The class's name in responses and records.
@@ -92,6 +95,7 @@ impl Class {
             Class::Pseudonymised => "pseudonymised",
             Class::Generalised => "generalised",
             Class::Shifted => "shifted",
+            Class::BrokenCharacter => "broken-character",
         }
     }
 }

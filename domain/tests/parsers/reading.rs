@@ -83,7 +83,7 @@ proptest! {
         let value = any_json(&mut choices, 4);
         let text = written(&mut choices, &value, "", NEVER, &mut Vec::new());
         let expected: Value = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(Json::read(text.as_bytes(), LIMITS), Ok(Json { value: expected, faults: Vec::new() }), "{}", text);
+        prop_assert_eq!(Json::read(text.as_bytes(), LIMITS), Ok(Json { value: expected, faults: Vec::new(), halves: 0 }), "{}", text);
     }
 
     #[test]
@@ -120,13 +120,31 @@ proptest! {
     fn what_is_no_json_to_others_is_none_here(text in "[\\[\\]{},:\"\\\\0-9eE.+\\-a-f u\n]{0,24}") {
         let theirs = serde_json::from_str::<Value>(&text);
         match Json::read(text.as_bytes(), LIMITS) {
-            Ok(read) => prop_assert_eq!(read.value, theirs.unwrap()),
+            Ok(read) if read.halves == 0 => prop_assert_eq!(read.value, theirs.unwrap()),
+            Ok(_) => prop_assert!(theirs.is_err()),
             Err(Unreadable::NotJson { line, column }) => {
                 let theirs = theirs.unwrap_err();
                 prop_assert_eq!((line, column), (theirs.line(), theirs.column()), "{}", text);
             }
+            Err(Unreadable::Foreign) => prop_assert!(false, "{text}"),
             Err(Unreadable::Refused(faults)) => prop_assert!(false, "{text}: {faults:?}"),
         }
+    }
+
+    #[test]
+    fn half_of_a_character_is_one_character_and_is_counted(
+        units in prop::collection::vec(prop_oneof![0xd7f0u16..0xe010, any::<u16>()], 0..12),
+        mark in any::<bool>(),
+    ) {
+        let escapes: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let text = format!("{}{{\"{escapes}\":[\"{escapes}\"]}}", if mark { "\u{feff}" } else { "" });
+        let read = Json::read(text.as_bytes(), LIMITS).unwrap();
+        let expected = String::from_utf16_lossy(&units);
+        prop_assert_eq!(&read.value, &serde_json::json!({&*expected: [expected]}));
+        let halves = char::decode_utf16(units).filter(Result::is_err).count();
+        prop_assert_eq!(read.halves as usize, 2 * halves);
+        let repaired = domain::reading::repaired(text.as_bytes());
+        prop_assert_eq!(serde_json::from_slice::<Value>(&repaired).unwrap(), read.value);
     }
 
     #[test]
@@ -141,7 +159,7 @@ fn refused(text: &str, limits: Limits) -> Option<Vec<(String, String)>> {
     match Json::read(text.as_bytes(), limits) {
         Ok(read) => panic!("{:?}", read.faults),
         Err(Unreadable::Refused(faults)) => Some(faults.into_iter().map(|it| (it.pointer, it.detail)).collect()),
-        Err(Unreadable::NotJson { .. }) => None,
+        Err(Unreadable::NotJson { .. } | Unreadable::Foreign) => None,
     }
 }
 

@@ -159,14 +159,12 @@ impl<'a> Acted<'a> {
 /// A page of alerts, the newest first.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     let mut query = Query::read(&incoming.query, &["state", "severity", "study", "site", "since", "limit", "cursor"]);
-    let name = |text: &str| is_name(text).then(|| text.to_owned());
     let phase =
         query.take("state", &Phase::WORDS.join(", "), |text| Phase::WORDS.into_iter().find(|word| *word == text));
-    let (study, site) = (query.take("study", "a study", name), query.take("site", "a site", name));
+    let (study, site) = (query.take("study", "a study", StudyId::parse), query.take("site", "a site", SiteId::parse));
     let (severity, since_ms, limit) = (query.severity(), query.since(), query.limit());
     let cursor = query.cursor(Cursor::parse);
     query.finish()?;
-    let (study, site) = (study.map(StudyId::from), site.map(SiteId::from));
     let mut page = (Vec::new(), None);
     // A filter outside the key's scope finds nothing.
     if own(principal.study(), study.as_ref()) && own(principal.site(), site.as_ref()) {
@@ -319,7 +317,7 @@ pub(crate) async fn note(incoming: Incoming) -> Result<Option<String>, Problem> 
     if !is_json {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/json, or no body"));
     }
-    let Json { value, mut faults } = Problem::json(&body, Limits::REQUEST)?;
+    let Json { value, mut faults, .. } = Problem::json(&body, Limits::REQUEST)?;
     let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
     let rule = format!("must be a text of 1 to {LONGEST_NOTE} characters");
     let note = members.form(&mut faults, "note", &rule, |text| {

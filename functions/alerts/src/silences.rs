@@ -137,7 +137,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
 pub(crate) async fn begin(config: &Config, principal: &Principal, incoming: Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let reason = reason(&incoming)?;
-    let Json { value: mut silence, mut faults } = Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?;
+    let Json { value: mut silence, mut faults, .. } = Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?;
     match silence.as_object_mut() {
         Some(members) => {
             for own in ["id", "author"].into_iter().filter(|own| members.contains_key(*own)) {
@@ -148,7 +148,9 @@ pub(crate) async fn begin(config: &Config, principal: &Principal, incoming: Inco
             members.entry("start").or_insert_with(|| clock::now().rfc3339().into());
             let start = members.get("start").and_then(Value::as_str).and_then(Timestamp::parse);
             if let Some(minutes) = members.remove("minutes") {
-                let minutes = minutes.as_u64().filter(|minutes| (1..=LONGEST_MS / 60_000).contains(minutes));
+                let minutes = domain::whole(&minutes)
+                    .and_then(|minutes| u64::try_from(minutes).ok())
+                    .filter(|minutes| (1..=LONGEST_MS / 60_000).contains(minutes));
                 match minutes.filter(|_| !members.contains_key("end")) {
                     Some(minutes) => {
                         let end = start.unwrap_or_else(clock::now).plus_ms(minutes * 60_000);

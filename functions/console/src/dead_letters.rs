@@ -287,7 +287,7 @@ async fn replayed(
 
 impl Request {
     fn read(document: Json) -> Result<Self, Problem> {
-        let Json { value, mut faults } = document;
+        let Json { value, mut faults, .. } = document;
         let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
         let mut which = Vec::new();
         let rule = format!("must be a list of 1 to {MOST} ids of dead letters");

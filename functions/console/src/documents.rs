@@ -18,7 +18,7 @@ use serde_json::Value;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::{body, made, reason, unavailable};
+use state::edge::request::{body, header, made, reason, unavailable};
 use state::names;
 use state::settings::{self, Settings, Version};
 use state::variables;
@@ -150,8 +150,8 @@ pub(crate) async fn replace(
     let mut query = Query::read(&incoming.query, &["dry-run"]);
     let dry_run = query.flag("dry-run");
     query.finish()?;
-    let (reason, expected) = (reason(&incoming)?, incoming.header("if-match").map(str::to_owned));
-    let unseen = incoming.header("if-none-match").is_some_and(|tag| tag.trim() == "*");
+    let (reason, expected) = (reason(&incoming)?, header(&incoming, "if-match")?.map(str::to_owned));
+    let unseen = header(&incoming, "if-none-match")?.is_some_and(|tag| tag.trim() == "*");
     let body = body(incoming, LARGEST).await?;
     let stored = if document == Document::AlertRoutes { Some(stored(config, document).await?) } else { None };
     let (content, kept_from) = checked(config, document, &body, stored)?;
@@ -182,7 +182,7 @@ fn checked(
     body: &[u8],
     stored: Option<(u64, Option<Value>)>,
 ) -> Result<(String, Option<u64>), Problem> {
-    let Json { value: mut content, mut faults } = Problem::json(body, Limits::SETTINGS)?;
+    let Json { value: mut content, mut faults, .. } = Problem::json(body, Limits::SETTINGS)?;
     let mut kept_from = None;
     if let Some((version, stored)) = stored {
         let (any, unknown) = hidden::keep(&mut content, stored.as_ref());

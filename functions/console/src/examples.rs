@@ -46,7 +46,7 @@ pub(crate) struct Sent<'a> {
 
 impl<'a> Sent<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Problem> {
-        let Json { value, faults: mut repeated } = Problem::json(body, Limits::DEFINITION)?;
+        let Json { value, faults: mut repeated, .. } = Problem::json(body, Limits::DEFINITION)?;
         let wrapped = value.get("definition").is_some();
         let text = std::str::from_utf8(body).unwrap_or_default();
         if !wrapped {

@@ -1,12 +1,14 @@
 //! `GET /v1/instruments`, `GET` and `PUT /v1/instruments/{id}`: the built-in library, and the instruments of an
 //! installation.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use domain::canonical;
 use domain::codebook::Codebook;
 use domain::ids::is_name;
-use domain::reading::{Json, Limits};
+use domain::reading::{Json, Limits, repaired};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Sha256};
 use domain::{Code, Finding, Instrument, fhir, library};
@@ -190,25 +192,51 @@ pub(crate) async fn store(
     if is_fhir {
         body = translated(&body, id)?;
     }
+    let body = repaired(&body);
     let sent = Sent::read(&body)?;
-    let (instrument, examples) = checked(&sent, current.as_deref(), id)?;
-    let definition = sent.into_definition();
+    let (mut instrument, examples) = checked(&sent, current.as_deref(), id)?;
+    let mut definition = Cow::from(sent.into_definition());
     if dry_run {
         return Ok(Reply::json(200, &StoredInstrument::of(&instrument, false, examples)));
     }
     if !examples.faults.is_empty() {
         return Err(Problem::invalid(examples.faults));
     }
-    let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, definition, principal);
+    if let Some(known) = known(config, &settings, &instrument, &definition).await? {
+        (definition, instrument) = known;
+    }
+    let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, &definition, principal);
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
     let known = made(changed.map_err(|error| unavailable(&error))?)?;
     let stored = StoredInstrument::of(&instrument, true, examples);
     Ok(Reply::json(if known { 200 } else { 201 }, &stored))
 }
 
+/// This version as it is known already, if it has the same content in another spelling.
+async fn known(
+    config: &Config,
+    settings: &Settings,
+    sent: &Instrument,
+    definition: &str,
+) -> Result<Option<(Cow<'static, str>, Instrument)>, Problem> {
+    let Some(known) = find(config, settings, sent.id(), Some(sent.version())).await? else { return Ok(None) };
+    if known.hash() == sent.hash() {
+        return Ok(None);
+    }
+    let form = |definition: &[u8]| {
+        let mut form = String::new();
+        canonical::exact(&Json::sound(definition, Limits::DEFINITION).unwrap_or_default(), &mut form);
+        form
+    };
+    let stored = self::definition(config, settings, &known).await?;
+    let is_same = form(&stored) == form(definition.as_bytes());
+    let known = Instrument::from_json(&stored).ok().filter(|_| is_same);
+    Ok(known.and_then(|known| Some((String::from_utf8(stored).ok()?.into(), known))))
+}
+
 /// Converts a FHIR questionnaire to a definition.
 fn translated(body: &[u8], id: &str) -> Result<Vec<u8>, Problem> {
-    let Json { value, faults } = Problem::json(body, Limits::DEFINITION)?;
+    let Json { value, faults, .. } = Problem::json(body, Limits::DEFINITION)?;
     match fhir::import::definition(&value, id) {
         Ok(definition) if faults.is_empty() => Ok(definition.to_string().into_bytes()),
         read => Err(Problem::invalid([faults, read.err().unwrap_or_default()].concat())),

@@ -6,7 +6,7 @@
 //!
 //! Mechanism: page by page over the index of a study's responses; each page is one transaction.
 
-use domain::ids::{StudyId, SubmissionId, is_name};
+use domain::ids::{NAME_RULE, StudyId, SubmissionId, is_name};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -312,19 +312,18 @@ async fn put(
 
 impl Request {
     fn read(document: Json) -> Result<Self, Problem> {
-        let Json { value, mut faults } = document;
+        let Json { value, mut faults, .. } = document;
         let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
         let mut name = |member| {
             members.require(&mut faults, member);
-            let rule = "must be 1 to 64 letters, digits, dots, _ or -";
-            members.form(&mut faults, member, rule, |text| is_name(text).then(|| text.to_owned()))
+            members.form(&mut faults, member, NAME_RULE, |text| is_name(text).then(|| text.to_owned()))
         };
         let (study, version) = (name("studyId"), name("version"));
         let flag = (Code::Type, "must be true or false");
         let dry_run = members.read(&mut faults, "dryRun", flag, Value::as_bool).unwrap_or(true);
         let rule = format!("must be 1 to {MOST}");
         let limit = members.read(&mut faults, "limit", (Code::Range, &rule), |limit| {
-            limit.as_u64().filter(|limit| (1..=MOST).contains(limit))
+            domain::whole(limit).and_then(|limit| u64::try_from(limit).ok()).filter(|limit| (1..=MOST).contains(limit))
         });
         let limit = limit.unwrap_or(MOST);
         let cursor = members.form(&mut faults, "cursor", "must be the cursor of an earlier answer", Cursor::parse);

@@ -3,15 +3,15 @@
 //! Guarantee: over all instances and hosts, no more calls run at the same time than the service has slots. If no slot
 //! is free, a caller waits for its turn for at most half a second.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use domain::reading::pointer;
-use domain::reading::{Json, Limits};
+use domain::reading::{Json, Limits, Object, repaired};
 use domain::{Code, Finding};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{self, Answer, CallError, Incoming, Reply};
 use platform::{clock, log};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use state::edge::problem::{Problem, ProblemType};
 use state::imaging::semaphore;
 use state::queue::holder::Holder;
@@ -72,16 +72,16 @@ pub(crate) async fn body(incoming: Incoming, limit: usize, deadline: Deadline) -
 
 /// The requested service, and its input.
 fn read<'a>(config: &'a Config, body: &[u8]) -> Result<(&'a Service, String), Problem> {
-    let Json { value, faults: mut findings } = Problem::json(body, Limits::EXCHANGE)?;
-    let Value::Object(mut members) = value else {
+    let Json { value, faults: mut findings, .. } = Problem::json(body, Limits::EXCHANGE)?;
+    let Ok(mut members) = Object::root(&value) else {
         return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
     };
-    let service = service(config, members.remove("service"), &mut findings);
-    let input = members.remove("input");
+    let service = service(config, members.get("service"), &mut findings);
+    let input = members.read(&mut findings, "input", (Code::Required, ""), Some);
     if input.is_none() {
         findings.push(Finding::new("/input", Code::Required, "is what the service is given"));
     }
-    unknown("", &members, &mut findings);
+    members.finish(&mut findings);
     match (service, input) {
         (Some(service), Some(input)) if findings.is_empty() => Ok((service, input.to_string())),
         _ => Err(Problem::invalid(findings)),
@@ -89,8 +89,12 @@ fn read<'a>(config: &'a Config, body: &[u8]) -> Result<(&'a Service, String), Pr
 }
 
 /// The service of this name.
-pub(crate) fn service<'a>(config: &'a Config, name: Option<Value>, findings: &mut Vec<Finding>) -> Option<&'a Service> {
-    let found = name.as_ref().and_then(Value::as_str).and_then(|name| config.services.get(name));
+pub(crate) fn service<'a>(
+    config: &'a Config,
+    name: Option<&Value>,
+    findings: &mut Vec<Finding>,
+) -> Option<&'a Service> {
+    let found = name.and_then(Value::as_str).and_then(|name| config.services.get(name));
     if name.is_none() {
         findings.push(Finding::new("/service", Code::Required, "names the service"));
     } else if found.is_none() {
@@ -99,19 +103,15 @@ pub(crate) fn service<'a>(config: &'a Config, name: Option<Value>, findings: &mu
     found
 }
 
-/// Members that no rule names, in the object at this pointer.
-pub(crate) fn unknown(at: &str, members: &Map<String, Value>, findings: &mut Vec<Finding>) {
-    let one =
-        |name: &String| Finding::new(at.to_owned() + &pointer(name), Code::Unknown, "is no member of this document");
-    findings.extend(members.keys().map(one));
-}
-
-/// The result of a service, in the bytes that it sent.
+/// The result of a service, in the bytes that it sent, as far as they are a text.
 fn result(answer: Result<Answer, CallError>) -> Result<String, Problem> {
     match answer {
         Ok(answer) if (200..300).contains(&answer.status) => {
             let sound = Json::sound(&answer.body, Limits::EXCHANGE).is_ok();
-            String::from_utf8(answer.body).ok().filter(|_| sound).ok_or_else(|| {
+            let repaired =
+                Some(repaired(&answer.body)).filter(|repaired| **repaired != answer.body).map(Cow::into_owned);
+            let body = repaired.unwrap_or(answer.body);
+            String::from_utf8(body).ok().filter(|_| sound).ok_or_else(|| {
                 let rule = "the service did not answer in JSON of up to 1 MiB and 50000 values, each member once";
                 Problem::new(ProblemType::BadGateway, rule)
             })

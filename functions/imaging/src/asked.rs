@@ -2,13 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::ids::{SiteId, StudyId, is_identifier, is_name};
-use domain::reading::{Json, Limits};
+use domain::canonical;
+use domain::ids::{self, NAME_RULE, SiteId, StudyId, identifier};
+use domain::reading::{Json, Limits, Object};
 use domain::{Code, Finding};
 use platform::clock;
 use platform::http::Url;
 use platform::trace::Trace;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use state::edge::problem::{Problem, ProblemType};
 use state::identity::{Patient, random_submission_id};
 use state::names;
@@ -29,49 +30,35 @@ pub(crate) struct Request {
     pub(crate) hash: String,
 }
 
-/// Reads the body of a request that came with this key.
+/// Reads the body of a request that came with this key. Names and ids have the same forms as at the door of reports: both
+/// must mean the same patient.
 pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Request, Problem> {
-    let Json { value, faults: mut findings } = Problem::json(body, Limits::REQUEST)?;
-    // The members of an object are sorted by name, whatever order they were sent in.
-    let hash = config.pseudonyms.content_hash(&value.to_string());
-    let Value::Object(mut members) = value else {
+    let Json { value, faults: mut findings, .. } = Problem::json(body, Limits::REQUEST)?;
+    let (Value::Object(content), Ok(mut members)) = (&value, Object::root(&value)) else {
         return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
     };
-    // The same form as at the door of reports: both must mean the same patient.
-    let name = (is_name as fn(&str) -> bool, "must be 1 to 64 letters, digits, '.', '_' or '-'");
-    let rule = "must be 1 to 128 characters, no control characters, no space at either end";
-    let id = (is_identifier as fn(&str) -> bool, rule);
-    let study = text(&mut members, "studyId", name, &mut findings);
-    let site = text(&mut members, "siteId", name, &mut findings);
-    let patient = text(&mut members, "patientId", id, &mut findings);
-    let named = members.contains_key("analysisId");
-    let client_id = if named { text(&mut members, "analysisId", id, &mut findings) } else { None };
-    let service = ai::service(config, members.remove("service"), &mut findings);
-    let stat = match members.remove("priority").as_ref().map(Value::as_str) {
-        None | Some(Some("routine")) => false,
-        Some(Some("stat")) => true,
-        Some(_) => {
-            findings.push(Finding::new("/priority", Code::Choice, "must be stat or routine"));
-            false
-        }
-    };
-    let webhook = match members.remove("webhook") {
-        None => None,
-        Some(webhook) => {
-            let allowed = |url: &Url| config.webhooks.find(url).is_some();
-            let text = webhook.get("url").and_then(Value::as_str).unwrap_or_default();
-            callable("/webhook/url", text, allowed, &mut findings)
-        }
-    };
-    let image = image(config, members.remove("image"), &mut findings);
-    ai::unknown("", &members, &mut findings);
+    let mut said = String::with_capacity(body.len());
+    canonical::members(content, &mut said);
+    let hash = config.pseudonyms.content_hash(&said);
+    drop(said);
+    for member in ["studyId", "siteId", "patientId"] {
+        members.require(&mut findings, member);
+    }
+    let study = members.form(&mut findings, "studyId", NAME_RULE, StudyId::parse);
+    let site = members.form(&mut findings, "siteId", NAME_RULE, SiteId::parse);
+    let patient = members.form(&mut findings, "patientId", ids::RULE, identifier);
+    let client_id = members.form(&mut findings, "analysisId", ids::RULE, identifier);
+    let service = ai::service(config, members.get("service"), &mut findings);
+    let stat = members.choice(&mut findings, "priority", &["stat", "routine"]) == Some("stat");
+    let webhook = webhook(config, &mut members, &mut findings);
+    let image = image(config, &mut members, &mut findings);
+    members.finish(&mut findings);
 
     let (Some(study_id), Some(site_id), Some(patient), Some(service), Some(image), true) =
         (study, site, patient, service, image, findings.is_empty())
     else {
         return Err(Problem::invalid(findings));
     };
-    let (study_id, site_id) = (StudyId::from(study_id), SiteId::from(site_id));
     let whose = Patient { study: &study_id, site: &site_id, system: None, id: &patient };
     let subject = config.pseudonyms.pseudonym(&whose);
     let sealed = config.identities.seal(&study_id, &subject, &patient);
@@ -103,22 +90,6 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     Ok(Request { job, image: bytes, hash })
 }
 
-/// A text of the request that must follow a rule of form.
-fn text(
-    members: &mut Map<String, Value>,
-    member: &str,
-    (fits, rule): (fn(&str) -> bool, &'static str),
-    findings: &mut Vec<Finding>,
-) -> Option<String> {
-    let pointer = format!("/{member}");
-    match members.remove(member) {
-        None => findings.push(Finding::new(pointer, Code::Required, "must be there")),
-        Some(Value::String(text)) if fits(&text) => return Some(text),
-        Some(_) => findings.push(Finding::new(pointer, Code::Format, rule)),
-    }
-    None
-}
-
 enum ImageSource {
     Url(String),
     Bytes(Vec<u8>, String),
@@ -135,31 +106,38 @@ fn callable(pointer: &str, text: &str, allowed: impl Fn(&Url) -> bool, findings:
     None
 }
 
-fn image(config: &Config, given: Option<Value>, findings: &mut Vec<Finding>) -> Option<ImageSource> {
+fn webhook(config: &Config, members: &mut Object<'_>, findings: &mut Vec<Finding>) -> Option<String> {
+    let mut webhook = members.object(findings, "webhook")?;
+    let text = webhook.get("url").and_then(Value::as_str).unwrap_or_default();
+    callable("/webhook/url", text, |url| config.webhooks.find(url).is_some(), findings)
+}
+
+fn image(config: &Config, members: &mut Object<'_>, findings: &mut Vec<Finding>) -> Option<ImageSource> {
     let rule = "must have either url, or data and mediaType";
-    let Some(Value::Object(mut image)) = given else {
+    if members.get("image").is_none() {
         findings.push(Finding::new("/image", Code::Required, rule));
-        return None;
-    };
-    let (url, data, media_type) = (image.remove("url"), image.remove("data"), image.remove("mediaType"));
-    ai::unknown("/image", &image, findings);
-    match (url, data, media_type) {
-        (Some(Value::String(text)), None, None) => {
-            return callable("/image/url", &text, |url| config.is_source(url), findings).map(ImageSource::Url);
+    }
+    let mut image = members.object(findings, "image")?;
+    let mut given = |member| image.get(member).map(|value| value.as_str());
+    let given = (given("url"), given("data"), given("mediaType"));
+    image.finish(findings);
+    match given {
+        (Some(Some(text)), None, None) => {
+            return callable("/image/url", text, |url| config.is_source(url), findings).map(ImageSource::Url);
         }
-        (None, Some(Value::String(data)), Some(Value::String(media_type))) => {
-            let bytes = STANDARD.decode(&data).ok();
+        (None, Some(Some(data)), Some(Some(media_type))) => {
+            let bytes = STANDARD.decode(data).ok();
             let fits = bytes.as_ref().is_some_and(|bytes| (1..=LONGEST_IMAGE).contains(&bytes.len()));
             if !fits {
                 let rule = format!("must be base64 of 1 to {LONGEST_IMAGE} bytes");
                 findings.push(Finding::new("/image/data", Code::Format, rule));
             }
-            let known = ["application/dicom", "image/png", "image/jpeg"].contains(&media_type.as_str());
+            let known = ["application/dicom", "image/png", "image/jpeg"].contains(&media_type);
             if !known {
                 let rule = "must be application/dicom, image/png or image/jpeg";
                 findings.push(Finding::new("/image/mediaType", Code::Choice, rule));
             }
-            return bytes.filter(|_| fits && known).map(|bytes| ImageSource::Bytes(bytes, media_type));
+            return bytes.filter(|_| fits && known).map(|bytes| ImageSource::Bytes(bytes, media_type.to_owned()));
         }
         _ => findings.push(Finding::new("/image", Code::Conflict, rule)),
     }

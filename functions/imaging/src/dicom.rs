@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use domain::dicom::{Fault, Guide, LONGEST_FILE, Pixels, Reader, Report, Vr};
-use domain::ids::is_name;
+use domain::ids::{NAME_RULE, StudyId};
 use domain::{Code, Finding};
 use platform::deadline::{Deadline, HEADER, TimedOut};
 use platform::http::{BodyError, Incoming, Reply};
@@ -40,16 +40,15 @@ pub(crate) async fn analyze(config: &Config, principal: &Principal, incoming: In
 /// that names none has replacements of its own, which are those of no study.
 fn study(config: &Config, principal: &Principal, query: &str) -> Result<String, Problem> {
     let mut query = Query::read(query, &["study"]);
-    let rule = "1 to 64 letters, digits, '.', '_' or '-'";
-    let named = query.take("study", rule, |study| is_name(study).then(|| study.to_owned()));
+    let named = query.take("study", NAME_RULE.trim_start_matches("must be "), StudyId::parse);
     query.finish()?;
     let (own, _) = principal.scope();
     match named {
-        Some(named) if principal.study().is_some_and(|own| own.as_str() != named) => {
+        Some(named) if principal.study().is_some_and(|own| *own != named) => {
             refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
             Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study"))
         }
-        named => Ok(named.unwrap_or_else(|| own.to_owned())),
+        named => Ok(named.map_or_else(|| own.to_owned(), StudyId::into_string)),
     }
 }
 

@@ -4,11 +4,11 @@
 //! Guarantee: only the clinicians of the patient's site get an answer, and only about patients that Vigil knows there.
 //! The patient's id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
-use domain::Code;
-use domain::ids::{Pseudonym, SiteId, StudyId, is_identifier, is_name};
+use domain::ids::{self, Pseudonym, SiteId, StudyId, is_name};
 use domain::patient_systems::{self, PatientSystems};
 #[cfg(feature = "schema")]
 use domain::schema::Name;
+use domain::{Code, Finding};
 use futures::FutureExt as _;
 use platform::http::Reply;
 use platform::kv::Store;
@@ -69,15 +69,17 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let patient = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
     let asked = Request::read(principal, &incoming.query)?;
-    let patient = decode(patient).filter(|patient| is_identifier(patient)).ok_or_else(Problem::not_found)?;
+    let patient = decode(patient).ok_or_else(Problem::not_found)?;
+    let patient = ids::identifier(&patient).ok_or_else(|| {
+        Problem::invalid(vec![Finding::new("", Code::Format, format!("the patient's id in the path {}", ids::RULE))])
+    })?;
     if !principal.covers(&asked.study, &asked.site) {
         return Err(Problem::not_found());
     }
     let known = async { known(config, principal, &asked, &patient).await.map_err(|error| unavailable(&error)) };
     let subjects = within(deadline, &config.redis, known).await?;
     let Some(pseudonym) = subjects.first() else { return Err(Problem::not_found()) };
-    let values =
-        [("{patientId}", patient.as_str()), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
+    let values = [("{patientId}", &*patient), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
     let parts = config.record_parts.iter().map(|service| {
         let work = if service.name == OWN {
             own(config, &subjects).boxed_local()
@@ -103,7 +105,7 @@ impl Request {
         let mut place = |name: &'static str, own: Option<&str>| match query.text(name).or(own.map(str::to_owned)) {
             Some(value) if is_name(&value) => value,
             Some(_) => {
-                query.fault(name, Code::Format, "must be 1 to 64 letters, digits, '.', '_' or '-'");
+                query.fault(name, Code::Format, ids::NAME_RULE);
                 String::new()
             }
             None => {

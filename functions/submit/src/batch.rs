@@ -81,7 +81,7 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
     let principal = config.keys.admit(&config.redis, incoming.header("authorization"), Action::Submit)?.clone();
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
-    let source = Rows::of(incoming, MOST_ROWS)?;
+    let source = Rows::of(incoming)?;
     let settings = settings(&config, source.deadline()).await?;
     let (outcomes, budget, now) = (Vec::new(), Budget::new(), clock::now());
     let mut batch = Batch { config, settings, principal, trace, now, source, outcomes, unlisted: 0, budget, end: None };

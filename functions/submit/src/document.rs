@@ -1,16 +1,18 @@
 //! Turns a body into a submission: which document a path takes, the faults of the document, and the submission without
 //! the patient's identity.
 
-use domain::ids::{Pseudonym, SubmissionId, is_identifier, is_name};
+use domain::ids::{Pseudonym, SubmissionId, is_name};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use domain::deidentify::{self, Policy, Subject as Person};
 use domain::intake::{Envelope, ReportKind, Shape};
+use domain::reading::Json;
 use domain::report::{self, Timeliness};
+use domain::scrub::Class;
 use domain::selection::Selection;
-use domain::{Code, Finding, Instrument, Timestamp};
+use domain::{Finding, Instrument, Timestamp};
 use platform::kv;
 use platform::trace::Trace;
 use serde::Serialize;
@@ -87,18 +89,20 @@ pub(crate) struct Accepted {
     instrument: Option<Rc<Instrument>>,
     selection: Selection,
     client_id: Option<(&'static str, String)>,
+    /// The number of characters that were cut in half.
+    halves: u32,
 }
 
 impl Known {
     /// Checks a document: returns every fault of its envelope, its content and its selection of version and parameters,
-    /// beside the `faults` that the reader already found.
+    /// beside those that the reader already found.
     pub(crate) fn check(
         self,
-        mut document: Value,
-        mut faults: Vec<Finding>,
+        document: Json,
         idempotency_key: Option<String>,
         now: Timestamp,
     ) -> Result<Accepted, Vec<Finding>> {
+        let Json { value: mut document, mut faults, halves } = document;
         let kind = document.get("kind").and_then(Value::as_str).and_then(ReportKind::parse);
         let kind = kind.filter(|_| self.shape == Shape::Report);
         let check = |content: &serde_json::Map<String, Value>| match (&self.instrument, kind) {
@@ -119,16 +123,12 @@ impl Known {
         };
         let client_id = match (envelope.client_id.take(), idempotency_key) {
             (Some(id), _) => Some(("id", id)),
-            (None, Some(key)) if is_identifier(&key) => Some(("key", key)),
-            (None, Some(_)) => {
-                let rule = "the header Idempotency-Key must be 1 to 128 characters";
-                return Err(vec![Finding::new("", Code::Format, rule)]);
-            }
+            (None, Some(key)) => Some(("key", key)),
             (None, None) => None,
         };
         let amended_at = AMENDED.into();
         let (instrument, patient_system, id_system) = (self.instrument, None, None);
-        Ok(Accepted { envelope, amended_at, patient_system, id_system, instrument, selection, client_id })
+        Ok(Accepted { envelope, amended_at, patient_system, id_system, instrument, selection, client_id, halves })
     }
 }
 
@@ -165,7 +165,7 @@ impl Accepted {
         now: Timestamp,
         random: Option<u128>,
     ) -> Result<Ready, Problem> {
-        let Accepted { mut envelope, patient_system, id_system, instrument, selection, client_id, .. } = self;
+        let Accepted { mut envelope, patient_system, id_system, instrument, selection, client_id, halves, .. } = self;
         let (study, site) = (&envelope.study_id, &envelope.site_id);
         let patient = Patient { study, site, system: patient_system.as_deref(), id: &envelope.patient_id };
         let subject = config.pseudonyms.pseudonym(&patient);
@@ -188,15 +188,19 @@ impl Accepted {
             envelope.content = content;
         }
 
-        // Idempotency: two submissions are the same if the sender said the same, as far as every study keeps it. The
-        // canonical form sorts member names and gives times in UTC. The stricter policy of one study does not count,
-        // because it may change, and a resend must stay a resend. The hash is keyed, so that nobody can use it to guess
-        // the removed text.
+        // Idempotency: two submissions are the same if the sender said the same in any spelling (`domain::canonical`),
+        // as far as every study keeps it. The stricter policy of one study does not count, because it may change, and a
+        // resend must stay a resend. The hash is keyed, so that nobody can use it to guess the removed text.
         let content = json(&envelope.content)?;
         let mut said = Pieces::with_room(256 + content.len());
         said.raw("[").text(study.as_str()).raw(",").text(site.as_str()).raw(",").text(subject.as_str()).raw(",");
         said.text(kind).raw(",");
-        said.maybe(instrument.map(Instrument::id)).raw(",").text(&authored_at).raw(",").raw(&content).raw("]");
+        said.maybe(instrument.map(Instrument::id))
+            .raw(",")
+            .text(&authored_at)
+            .raw(",")
+            .canonical(&envelope.content)
+            .raw("]");
         let said = said.finish();
         let amends = envelope.amends.as_ref().map(|amends| (&amends.submission_id, &amends.reason));
         let said = match (amends, &selection) {
@@ -216,6 +220,9 @@ impl Accepted {
                 (kept.authored_at.rfc3339(), kept.ordered_at, json(&kept.content)?, kept.content)
             }
         };
+        if halves > 0 {
+            removed.insert(Class::BrokenCharacter.as_str().to_owned(), halves);
+        }
         let ordered_at = ordered_at.map(Timestamp::rfc3339);
         // Responses and reports have separate id spaces; so do the ways to name a document.
         let named = |source: &str, id: &str| {

@@ -41,7 +41,7 @@ pub(crate) async fn read(
     principal: &Principal,
     now: Timestamp,
 ) -> Result<Accepted, Problem> {
-    let Json { value: resource, faults: repeated } = Problem::json(body, Limits::RESOURCE)?;
+    let Json { value: resource, faults: repeated, halves } = Problem::json(body, Limits::RESOURCE)?;
     let response = Response::open(&resource);
     let instrument = match response.instrument() {
         Some(id) => crate::instrument(config, settings, id, response.version()).await?,
@@ -51,8 +51,8 @@ pub(crate) async fn read(
     let (study, site) = (principal.study().map(StudyId::as_str), principal.site().map(SiteId::as_str));
     let scope = Scope { study, site, systems: systems.as_deref() };
     let mut translation = response.translate(instrument.as_deref(), scope);
-    let document = translation.take_document();
-    let read = Known { shape: Shape::Response, instrument }.check(document, Vec::new(), idempotency_key, now);
+    let document = Json { value: translation.take_document(), faults: Vec::new(), halves };
+    let read = Known { shape: Shape::Response, instrument }.check(document, idempotency_key, now);
     let mut accepted = match translation.settle(read) {
         Ok(accepted) if repeated.is_empty() => accepted,
         read => return Err(Problem::invalid([repeated, read.err().unwrap_or_default()].concat())),

@@ -29,7 +29,7 @@ use domain::deidentify::Policy;
 use domain::ids::{SiteId, StudyId};
 use domain::intake::Shape;
 use domain::patient_systems::PatientSystems;
-use domain::reading::{Json, Limits};
+use domain::reading::Limits;
 #[cfg(feature = "schema")]
 use domain::schema::{Removed, Uuid};
 use domain::selection;
@@ -42,6 +42,7 @@ use serde::Serialize;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::refusal_log;
+use state::edge::request::header;
 use state::edge::serve::Described;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
@@ -113,7 +114,7 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
     }
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
-    let idempotency_key = incoming.header("idempotency-key").map(str::to_owned);
+    let idempotency_key = idempotency_key(&incoming)?;
 
     let mut timer = deadline.shared_timer();
     let settings = match timer.run(known_to(&config, &target)).await {
@@ -131,6 +132,20 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
         // The connection may hang for good; the next request opens another.
         Err(timed_out) => Err(gone(&config, &sent.trace, &timed_out)),
     }
+}
+
+/// The longest idempotency key, bytes.
+const LONGEST_KEY: usize = 128;
+
+/// The sender's name for the request. One that cannot be read is refused, not ignored: the sender relies on it.
+fn idempotency_key(incoming: &Incoming) -> Result<Option<String>, Problem> {
+    let Some(key) = header(incoming, "idempotency-key")? else { return Ok(None) };
+    let is_seen = |byte: u8| matches!(byte, b' '..=b'~');
+    if (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(is_seen) {
+        return Ok(Some(key.to_owned()));
+    }
+    let rule = format!("the header idempotency-key must be 1 to {LONGEST_KEY} characters of ASCII that can be seen");
+    Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
 }
 
 /// The settings that know what the path names: those of this instance, or else those in force.
@@ -197,9 +212,9 @@ async fn one_round(
         read.inspect_err(|_| place.of_key(principal))?
     } else {
         let read = Problem::json(body, Limits::DOCUMENT);
-        let Json { value, faults } = read.inspect_err(|_| place.of_document(body, principal))?;
-        let known = sent.target.known(config, settings, selection::version(&value)).await?;
-        let read = known.check(value, faults, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
+        let read = read.inspect_err(|_| place.of_document(body, principal))?;
+        let known = sent.target.known(config, settings, selection::version(&read.value)).await?;
+        let read = known.check(read, sent.idempotency_key.clone(), *now).map_err(Problem::invalid);
         read.inspect_err(|_| place.of_document(body, principal))?
     };
     allow(config, principal, &accepted.envelope.study_id, &accepted.envelope.site_id)

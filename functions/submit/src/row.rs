@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use domain::intake::Shape;
-use domain::reading::{Json, Limits};
+use domain::reading::{Json, Limits, is_foreign};
 use domain::rows::{Format, Row, Splitter};
 use domain::selection;
 use domain::{Code, Finding, Timestamp};
@@ -37,6 +37,8 @@ pub(crate) enum End {
     Complete,
     /// The rest is not an array of rows.
     Malformed,
+    /// The body is not in UTF-8, so there are no rows.
+    Foreign,
     /// The sender closed the connection.
     BrokenOff,
     /// The batch is too long.
@@ -75,7 +77,7 @@ impl End {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             End::Complete => "complete",
-            End::Malformed => "malformed",
+            End::Malformed | End::Foreign => "malformed",
             End::BrokenOff => "broken-off",
             End::TooLarge => "too-large",
             End::TooManyRows => "too-many-rows",
@@ -94,6 +96,7 @@ impl End {
                 (ProblemType::Malformed, "send a JSON array of rows, or one JSON object per line".to_owned())
             }
             End::BrokenOff => (ProblemType::Malformed, "the body broke off".to_owned()),
+            End::Foreign => (ProblemType::UnsupportedMediaType, "send it in UTF-8".to_owned()),
             End::TooLarge => (ProblemType::TooLarge, format!("the limit is {LARGEST} bytes")),
             End::TooManyRows => (ProblemType::TooLarge, format!("the limit is {most_rows} rows")),
             End::Deadline => (ProblemType::Unavailable, "time was up, nothing was accepted, send it again".to_owned()),
@@ -144,7 +147,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// The rows of a request, whose content type says how they are framed.
-    pub(crate) fn of(incoming: Incoming, most_rows: usize) -> Result<Self, Problem> {
+    pub(crate) fn of(incoming: Incoming) -> Result<Self, Problem> {
         let format = match incoming.content_type().as_str() {
             "application/json" => Format::Array,
             "application/x-ndjson" | "application/jsonl" => Format::Lines,
@@ -154,7 +157,7 @@ impl Rows {
             }
         };
         let pace = Pace::of(&incoming);
-        let stream = incoming.into_stream(LARGEST).map_err(|_| End::TooLarge.problem(most_rows))?;
+        let stream = incoming.into_stream(LARGEST).map_err(|error| Problem::unread(error, LARGEST))?;
         let splitter = Some(Splitter::new(format, crate::LONGEST_BODY));
         Ok(Rows { pace, stream, splitter, waiting: VecDeque::new(), malformed: false })
     }
@@ -176,6 +179,7 @@ impl Rows {
                 return Err(if self.malformed { End::Malformed } else { End::Complete });
             };
             match deadline.run(self.stream.next()).await {
+                Ok(Ok(Some(piece))) if self.pace.received == 0 && is_foreign(&piece) => return Err(End::Foreign),
                 Ok(Ok(Some(piece))) => {
                     self.pace.received(piece.len());
                     let mut rows = Vec::new();
@@ -188,7 +192,7 @@ impl Rows {
                     Err(_) => self.malformed = true,
                 },
                 Ok(Err(BodyError::TooLong)) => return Err(End::TooLarge),
-                Ok(Err(BodyError::Broken)) => return Err(End::BrokenOff),
+                Ok(Err(BodyError::Broken | BodyError::Encoded | BodyError::Charset)) => return Err(End::BrokenOff),
                 Err(TimedOut) => return Err(End::Deadline),
             }
         }
@@ -220,15 +224,15 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
     let Row::Whole(bytes) = row else {
         return Err(fault(Code::Range, format!("must be at most {} bytes", crate::LONGEST_BODY)));
     };
-    let Json { value: mut document, faults } = Json::read(bytes, Limits::DOCUMENT).map_err(Vec::from)?;
-    let Some(members) = document.as_object_mut() else {
+    let mut document = Json::read(bytes, Limits::DOCUMENT).map_err(Vec::from)?;
+    let Some(members) = document.value.as_object_mut() else {
         return Err(fault(Code::Type, "must be a JSON object".to_owned()));
     };
     if !is_response(members) {
-        return Ok(alone(Known { shape: Shape::Report, instrument: None }.check(document, faults, None, now))?);
+        return Ok(alone(Known { shape: Shape::Report, instrument: None }.check(document, None, now))?);
     }
     let named = members.remove("instrument");
-    let version = selection::version(&document);
+    let version = selection::version(&document.value);
     let named = match named {
         None | Some(Value::Null) => Err((Code::Required, "is required with answers")),
         Some(Value::String(id)) => {
@@ -238,7 +242,7 @@ pub(crate) async fn read(config: &Config, settings: &Settings, row: &Row, now: T
         Some(_) => Err((Code::Type, "must be a string")),
     };
     let instrument = named.as_ref().ok().cloned();
-    let checked = alone(Known { shape: Shape::Response, instrument }.check(document, faults, None, now));
+    let checked = alone(Known { shape: Shape::Response, instrument }.check(document, None, now));
     match (named, checked) {
         (Ok(_), checked) => Ok(checked?),
         (Err((code, rule)), checked) => {

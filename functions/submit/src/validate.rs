@@ -44,7 +44,7 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
     }
     let config = crate::configured().await?;
     let principal = config.keys.admit(&config.redis, incoming.header("authorization"), Action::Submit)?.clone();
-    let mut source = Rows::of(incoming, MOST_ROWS)?;
+    let mut source = Rows::of(incoming)?;
 
     let settings = crate::batch::settings(&config, source.deadline()).await?;
     let (now, mut budget, mut all_valid, mut rows) = (clock::now(), Budget::new(), true, Vec::new());

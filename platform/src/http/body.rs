@@ -23,6 +23,10 @@ const DISCARDING: Duration = Duration::from_millis(500);
 pub enum BodyError {
     /// It is longer than its limit.
     TooLong,
+    /// It has a `content-encoding`. Nobody unpacks it: what is small may become large.
+    Encoded,
+    /// Its `content-type` says that it is not in UTF-8.
+    Charset,
     /// The connection broke before it was whole.
     Broken,
 }

@@ -2,7 +2,7 @@
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 
-use domain::ids::{SiteId, StudyId};
+use domain::ids::{NAME_RULE, SiteId, StudyId, is_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 use platform::digest::digest;
@@ -213,8 +213,9 @@ impl Keys {
             } else if !ids.insert(entry.id.clone()) {
                 faults.push(format!("entry {index}: the id stands there twice; records name who acted by it"));
             }
-            if entry.study.is_empty() || entry.site.is_empty() {
-                faults.push(format!("entry {index}: study and site must be names, or * for all"));
+            let is_scope = |name: &str| name == "*" || is_name(name);
+            if !is_scope(entry.study.as_str()) || !is_scope(entry.site.as_str()) {
+                faults.push(format!("entry {index}: study and site must be * for all, or names: each {NAME_RULE}"));
             }
             let Some(hash) = unhex(&entry.sha256) else {
                 faults.push(format!("entry {index}: sha256 must be 64 hex digits"));

@@ -110,6 +110,9 @@ const RETRY_AFTER: u32 = 2;
 /// The most findings of one problem, so that a reply stays small for any document.
 const MOST_FINDINGS: usize = 1000;
 
+/// What is wrong with a text in another encoding.
+const FOREIGN: &str = "send it in UTF-8";
+
 impl Problem {
     /// A problem with a sentence for the client. The sentence never repeats the client's data.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
@@ -125,6 +128,8 @@ impl Problem {
     pub fn unread(error: BodyError, limit: impl std::fmt::Display) -> Self {
         match error {
             BodyError::TooLong => Problem::new(ProblemType::TooLarge, format!("the limit is {limit} bytes")),
+            BodyError::Encoded => Problem::new(ProblemType::UnsupportedMediaType, "send it without content-encoding"),
+            BodyError::Charset => Problem::new(ProblemType::UnsupportedMediaType, FOREIGN),
             BodyError::Broken => Problem::new(ProblemType::Malformed, "the body broke off"),
         }
     }
@@ -133,12 +138,13 @@ impl Problem {
     /// faults.
     ///
     /// # Errors
-    /// 400 with the position where the JSON is wrong, 422 when it is larger than the limits allow.
+    /// 400 with the position where the JSON is wrong, 415 when it is not in UTF-8, 422 when it is larger than the limits allow.
     pub fn json(body: &[u8], limits: Limits) -> Result<Json, Self> {
         Json::read(body, limits).map_err(|unreadable| match unreadable {
             Unreadable::NotJson { line, column } => {
                 Problem::new(ProblemType::Malformed, format!("not JSON at line {line}, column {column}"))
             }
+            Unreadable::Foreign => Problem::new(ProblemType::UnsupportedMediaType, FOREIGN),
             Unreadable::Refused(findings) => Problem::invalid(findings),
         })
     }

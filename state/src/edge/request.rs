@@ -12,13 +12,27 @@ const REASON: &str = "x-change-reason";
 /// The longest reason, characters.
 const LONGEST_REASON: usize = 500;
 
+/// A header that changes what a request does, if it is there. One that cannot be read is not taken for none.
+///
+/// # Errors
+/// 422 when it is no text, or is there with several values.
+pub fn header<'a>(incoming: &'a Incoming, name: &'static str) -> Result<Option<&'a str>, Problem> {
+    let mut values = incoming.values(name);
+    let Some(first) = values.next() else { return Ok(None) };
+    if let (Ok(text), true) = (str::from_utf8(first), values.all(|other| other == first)) {
+        return Ok(Some(text));
+    }
+    let rule = format!("the header {name} must be readable text, once");
+    Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
+}
+
 /// The reason of a change, if the request gives one, without the identities that are found in it: an audit chain forgets
 /// nothing.
 ///
 /// # Errors
 /// 422 when it is empty, too long, or not one line.
 pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
-    let Some(reason) = incoming.header(REASON) else { return Ok(None) };
+    let Some(reason) = header(incoming, REASON)? else { return Ok(None) };
     let reason = reason.trim();
     if (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
         return Ok(Some(scrub::free_text(reason.to_owned())));

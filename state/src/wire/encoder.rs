@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 
+use domain::canonical;
 use domain::ids::{Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::json;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// JSON that is built piece by piece.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +39,12 @@ impl Pieces {
             // serde can write any text.
             self.raw(&serde_json::to_string(text).unwrap_or_default())
         }
+    }
+
+    /// Adds the canonical form of a content.
+    pub fn canonical(&mut self, content: &Map<String, Value>) -> &mut Self {
+        canonical::members(content, &mut self.0);
+        self
     }
 
     /// Adds a whole number.
