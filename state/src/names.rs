@@ -64,8 +64,9 @@ pub const CLOCK_CHANNEL: &str = "vigil.clock";
 pub const CLOCK: &str = "{vigil}:clock";
 /// Dead letters, each with its reason: a stream.
 pub const DEAD: &str = "{vigil}:dead";
-/// Counters: a hash of `<outcome>|<study>|<site>|<kind>` for the doors, where `*` stands for an unknown part, and of
-/// `call|<service>|<outcome>` for calls to other services.
+/// Counters: a hash of `<outcome>|<study>|<site>|<kind>` for the doors, where `*` stands for an unknown part or one that
+/// is not counted apart, of `counters|<study>` for how many of these a study has, and of `call|<service>|<outcome>` for
+/// calls to other services. `queue/count.lua` bounds it.
 pub const STATS: &str = "{vigil}:stats";
 
 /// A copy of the settings for callers that must not wait for the store: a hash of `revision`, `index` and contents that
@@ -84,7 +85,7 @@ pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
 pub const LINKS_LOCK: &str = "{vigil}:links:lock";
 
-/// The counters of a study's month: a hash of `day|<day>|<site>` and `alert|<severity>`.
+/// The counters of a study's month: a hash of `day|<day>|<site>` and `alert|<severity>`. `queue/count.lua` bounds it.
 pub fn month(study: &StudyId, month: &str) -> String {
     ["{vigil}:month:", study.as_str(), ":", month].concat()
 }

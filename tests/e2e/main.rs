@@ -34,6 +34,7 @@ mod fhir;
 mod fhir_amend;
 mod fhir_named;
 mod fhir_out;
+mod figures;
 mod history;
 mod hostile;
 mod hosts;

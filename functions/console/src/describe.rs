@@ -227,8 +227,9 @@ fn operations() -> Vec<Operation> {
             Tag::Operations,
             "Who is told of alerts, and whether they can be reached",
         )
-        .about("By id; neither an address nor a secret is shown.")
+        .about("By id, page by page; neither an address nor a secret is shown.")
         .scope("; one of a study sees the receivers that its settings alone name")
+        .query::<Page>()
         .gives::<ReceiverList>(200, "The receivers of the routes in force.")
         .with(NO_STORE)
         .refuses(&[Refusal::Invalid]),

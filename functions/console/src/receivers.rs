@@ -23,11 +23,15 @@ use state::names;
 use crate::config::Config;
 use crate::scope::has_receiver;
 
-/// The receivers of the routes in force.
+/// A page of the receivers of the routes in force.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct ReceiverList {
     receivers: Vec<ShownReceiver>,
+    /// Where the next page begins; null at the end.
+    cursor: Option<String>,
+    /// Whether there is another page.
+    more: bool,
 }
 
 /// A receiver, and whether it can be reached.
@@ -67,18 +71,31 @@ pub(crate) struct Enabled<'a> {
     changed: bool,
 }
 
-/// All receivers of the routes in force.
+/// The receivers of the routes in force, by id.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
-    Query::none(&incoming.query)?;
-    let receivers = shown(config, principal).await.map_err(|error| unavailable(&error))?;
-    Ok(Reply::json(200, &ReceiverList { receivers }).header("cache-control", "no-store"))
+    let mut query = Query::read(&incoming.query, &["limit", "cursor"]);
+    let limit = query.limit();
+    let cursor = query.cursor(|text| is_name(text).then(|| text.to_owned()));
+    query.finish()?;
+    let list = page(config, principal, cursor.as_deref(), limit).await.map_err(|error| unavailable(&error))?;
+    Ok(Reply::json(200, &list).header("cache-control", "no-store"))
 }
 
-async fn shown(config: &Config, principal: &Principal) -> Result<Vec<ShownReceiver>, Error> {
+async fn page(
+    config: &Config,
+    principal: &Principal,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<ReceiverList, Error> {
     let routes = config.routes().await?;
     let (now, redis) = (clock::now(), &config.redis);
-    let mut all = Vec::new();
-    for receiver in routes.receivers().filter(|it| has_receiver(principal, &routes, &it.id)) {
+    let (mut all, mut more) = (Vec::<ShownReceiver>::new(), false);
+    let beyond = routes.receivers().filter(|it| after.is_none_or(|after| it.id.as_str() > after));
+    for receiver in beyond.filter(|it| has_receiver(principal, &routes, &it.id)) {
+        more = all.len() == limit;
+        if more {
+            break;
+        }
         let gauge = receivers::gauge(redis, &receiver.id).await?;
         let (calls, failed) = gauge.counts(&routes.breaker, now);
         let range = vec![text(names::calls(&receiver.id)), text(format!("({}", now.millis())), text("+inf")];
@@ -96,7 +113,8 @@ async fn shown(config: &Config, principal: &Principal) -> Result<Vec<ShownReceiv
             rate_per_minute: receiver.per_minute,
         });
     }
-    Ok(all)
+    let cursor = all.last().filter(|_| more).map(|last| last.receiver.clone());
+    Ok(ReceiverList { receivers: all, cursor, more })
 }
 
 /// Enables a receiver again that answered 410. The alerts that it missed are dead letters and can be replayed.

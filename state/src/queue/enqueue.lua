@@ -1,7 +1,7 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
 -- Before this stand STATS and SETTINGS (keys), KEEP (the SET arguments that let an idempotency record expire; empty if
--- the worker sets its expiry), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`, idempotency.lua, and with limits
--- limits.lua, which defines `limit`.
+-- the worker sets its expiry), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`,
+-- idempotency.lua, and with limits limits.lua, which defines `limit`.
 -- KEYS  the idempotency record of each submission; with limits the bucket of the key, then the bucket of the site of
 --       each submission; for an amendment, which comes alone, at the end the amended one's idempotency record and
 --       superseded mark

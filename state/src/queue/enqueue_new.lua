@@ -1,6 +1,7 @@
 -- Takes many submissions in, as few entries. Works only if all are new, there is room for all, and the settings are the
 -- ones they were checked against; else does nothing.
--- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, and door.lua, which defines `room`, `quota` and `ring`.
+-- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, and door.lua, which defines `room`, `quota` and
+-- `ring`.
 -- KEYS  the idempotency record of each submission, no two alike
 -- ARGV  revision of the settings or '' when it does not matter, number of counters, number of entries, for each
 --       submission: idempotency record, for each counter: field, by how much, for each entry: flow, cost, number of
