@@ -1,8 +1,8 @@
-//! How this component's routes are described.
+//! The description of this component's routes.
 
 #![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
-use schemars::{JsonSchema, json_schema};
+use schemars::JsonSchema;
 use state::edge::describe::*;
 
 use crate::alerts::{Acted, AlertPage, AlertShown};
@@ -14,17 +14,12 @@ pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
-        examples: &[include_str!("../openapi/examples.json")],
+        examples: include_str!("../openapi/examples.json"),
     }
 }
 
-/// The silence.
-const SILENCE_LOCATION: Header = Header {
-    name: "Location",
-    about: "The silence.",
-    required: true,
-    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/silences/[0-9a-f]{32}$"}),
-};
+/// The address of a silence.
+const SILENCE_LOCATION: Header = Header::location("The silence.", |_| matching("^/v1/silences/[0-9a-f]{32}$"));
 
 /// A note about an action.
 #[derive(JsonSchema)]

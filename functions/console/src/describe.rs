@@ -1,4 +1,4 @@
-//! How this component's routes are described.
+//! The description of this component's routes.
 
 #![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
@@ -6,7 +6,6 @@ mod analytes;
 mod requests;
 
 use domain::codebook::Codebook;
-use schemars::json_schema;
 use state::edge::describe::*;
 
 use crate::audit::AuditTrail;
@@ -25,17 +24,13 @@ pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
-        examples: &[include_str!("../openapi/examples.json")],
+        examples: include_str!("../openapi/examples.json"),
     }
 }
 
-/// The link.
-const LINK_LOCATION: Header = Header {
-    name: "Location",
-    about: "The link.",
-    required: true,
-    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/subjects/[0-9a-f]{32}/links/[0-9a-f]{32}$"}),
-};
+/// The address of a link.
+const LINK_LOCATION: Header =
+    Header::location("The link.", |_| matching("^/v1/subjects/[0-9a-f]{32}/links/[0-9a-f]{32}$"));
 
 fn operations() -> Vec<Operation> {
     vec![

@@ -1,4 +1,4 @@
-//! How this component's routes are described.
+//! The description of this component's routes.
 
 #![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
@@ -16,17 +16,13 @@ pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
-        examples: &[include_str!("../openapi/examples.json")],
+        examples: include_str!("../openapi/examples.json"),
     }
 }
 
-/// Where to follow it.
-const ANALYSIS_LOCATION: Header = Header {
-    name: "Location",
-    about: "Where to follow the analysis.",
-    required: true,
-    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/imaging/analyses/[0-9a-f-]{36}$"}),
-};
+/// The address of an analysis.
+const ANALYSIS_LOCATION: Header =
+    Header::location("Where to follow the analysis.", |_| matching("^/v1/imaging/analyses/[0-9a-f-]{36}$"));
 
 /// What a DICOM file holds.
 #[derive(JsonSchema, Serialize)]

@@ -1,4 +1,4 @@
-//! How this component's routes are described.
+//! The description of this component's routes.
 
 use schemars::json_schema;
 use state::edge::describe::*;
@@ -11,7 +11,7 @@ pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
-        examples: &[include_str!("../openapi/examples.json")],
+        examples: include_str!("../openapi/examples.json"),
     }
 }
 

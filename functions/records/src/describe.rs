@@ -1,4 +1,4 @@
-//! How this component's routes are described.
+//! The description of this component's routes.
 
 #![expect(dead_code, reason = "the types of queries and requests only describe them")]
 
@@ -18,17 +18,13 @@ pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
-        examples: &[include_str!("../openapi/examples.json")],
+        examples: include_str!("../openapi/examples.json"),
     }
 }
 
-/// How old the answer is, seconds.
-const AGE: Header = Header {
-    name: "Age",
-    about: "How old the answer is, seconds.",
-    required: true,
-    shape: |_| json_schema!({"type": "integer", "minimum": 0}),
-};
+/// The age of an answer.
+const AGE: Header =
+    Header::always("Age", "How old the answer is, seconds.", |_| json_schema!({"type": "integer", "minimum": 0}));
 
 /// The query of a patient's record.
 #[derive(JsonSchema)]

@@ -1,4 +1,4 @@
-//! How this component's routes are described.
+//! The description of this component's routes.
 
 #![expect(dead_code, reason = "the types of requests only describe them")]
 
@@ -16,33 +16,27 @@ pub fn describe() -> Description {
     Description {
         routes: crate::routes(),
         operations: operations(),
-        examples: &[include_str!("../openapi/examples.json")],
+        examples: include_str!("../openapi/examples.json"),
     }
 }
 
-/// Where to follow the submission.
-const LOCATION: Header = Header {
-    name: "Location",
-    about: "Where to follow the submission.",
-    required: true,
-    shape: |_| json_schema!({"type": "string", "pattern": "^/v1/submissions/[0-9a-f-]{36}$"}),
-};
+/// The address of a submission.
+const LOCATION: Header =
+    Header::location("Where to follow the submission.", |_| matching("^/v1/submissions/[0-9a-f-]{36}$"));
 
-/// With a header-only answer.
-const PREFERENCE_APPLIED: Header = Header {
-    name: "Preference-Applied",
-    about: "With a header-only answer.",
-    required: false,
-    shape: |_| json_schema!({"const": "return=minimal"}),
-};
+/// The preference that an answer without a body obeys.
+const PREFERENCE_APPLIED: Header = Header::sometimes(
+    "Preference-Applied",
+    "With a header-only answer.",
+    |_| json_schema!({"const": "return=minimal"}),
+);
 
-/// Seconds after which to send again what was not processed.
-const RETRY_AFTER: Header = Header {
-    name: "Retry-After",
-    about: "Seconds after which to send again what was not processed.",
-    required: false,
-    shape: |_| json_schema!({"type": "integer", "minimum": 1}),
-};
+/// The time to wait before a batch is sent again.
+const RETRY_AFTER: Header = Header::sometimes(
+    "Retry-After",
+    "Seconds after which to send again what was not processed.",
+    |_| json_schema!({"type": "integer", "minimum": 1}),
+);
 
 /// The answers to an instrument.
 #[derive(JsonSchema)]
@@ -51,18 +45,8 @@ struct Response {
     /// The sender's own id; it makes a resend safe.
     #[schemars(with = "Nullable<Identifier>")]
     response_id: Option<String>,
-    /// The study.
-    #[schemars(with = "Name")]
-    study_id: String,
-    /// The site.
-    #[schemars(with = "Name")]
-    site_id: String,
-    /// The patient as the site knows them. It leaves the door only as a pseudonym and sealed.
-    #[schemars(with = "Identifier")]
-    patient_id: String,
-    /// When it was written, with an offset.
-    #[schemars(with = "Time")]
-    authored_at: String,
+    #[serde(flatten)]
+    origin: Origin,
     /// Answers by item, as the instrument defines them: a weight or a code. One that is left out or null is missing.
     #[schemars(with = "BTreeMap<String, ScoreForm>")]
     answers: (),
@@ -77,13 +61,10 @@ struct Response {
     amends: Option<Amends>,
 }
 
-/// A report.
+/// Study, site, patient and time of a document.
 #[derive(JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Report {
-    /// The sender's own id; it makes a resend safe.
-    #[schemars(with = "Nullable<Identifier>")]
-    report_id: Option<String>,
+#[serde(rename_all = "camelCase")]
+struct Origin {
     /// The study.
     #[schemars(with = "Name")]
     study_id: String,
@@ -96,6 +77,17 @@ struct Report {
     /// When it was written, with an offset.
     #[schemars(with = "Time")]
     authored_at: String,
+}
+
+/// A report.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Report {
+    /// The sender's own id; it makes a resend safe.
+    #[schemars(with = "Nullable<Identifier>")]
+    report_id: Option<String>,
+    #[serde(flatten)]
+    origin: Origin,
     #[schemars(extend("enum" = ["diary", "adverse-event", "lab", "generic"]))]
     kind: String,
     /// What is reported, by kind. What would identify the patient is taken out at the door.
@@ -127,42 +119,33 @@ fn rows(most: usize) -> Schema {
     })
 }
 
-fn operations() -> Vec<Operation> {
-    vec![
-        Operation::new(
-            "POST",
-            "/v1/surveys/{instrument}/responses",
-            "submitResponse",
-            Tag::Intake,
-            "Send the answers to an instrument",
-        )
-        .about(
-            "Sending the same response again is safe: with a responseId or an Idempotency-Key it is recognised \
-                and answered with the same id.",
-        )
+/// A request that sends one document.
+fn document(id: &'static str, path: &'static str, summary: &'static str) -> Operation {
+    Operation::new("POST", path, id, Tag::Intake, summary)
         .timeout(Some(Timeout::Request))
         .header(&IDEMPOTENCY_KEY)
         .header(&PREFER)
         .header(&TRACEPARENT)
-        .takes::<Response>("At most 256 KiB.")
         .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
         .with(LOCATION)
         .with(PREFERENCE_APPLIED)
-        .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests]),
-        Operation::new("POST", "/v1/reports", "submitReport", Tag::Intake, "Send a report")
+        .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests])
+}
+
+fn operations() -> Vec<Operation> {
+    vec![
+        document("submitResponse", "/v1/surveys/{instrument}/responses", "Send the answers to an instrument")
+            .about(
+                "Sending the same response again is safe: with a responseId or an Idempotency-Key it is recognised \
+                and answered with the same id.",
+            )
+            .takes::<Response>("At most 256 KiB."),
+        document("submitReport", "/v1/reports", "Send a report")
             .about(
                 "Sending the same report again is safe: with a reportId or an Idempotency-Key it is recognised and \
                 answered with the same id.",
             )
-            .timeout(Some(Timeout::Request))
-            .header(&IDEMPOTENCY_KEY)
-            .header(&PREFER)
-            .header(&TRACEPARENT)
-            .takes::<Report>("At most 256 KiB.")
-            .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
-            .with(LOCATION)
-            .with(PREFERENCE_APPLIED)
-            .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests]),
+            .takes::<Report>("At most 256 KiB."),
         Operation::new(
             "POST",
             "/v1/reports/batch",
@@ -194,15 +177,9 @@ fn operations() -> Vec<Operation> {
                 &[("application/json", |_| rows(1000)), ("application/x-ndjson", of::<Text>)],
             )
             .gives::<Validation>(200, "The findings."),
-        Operation::new(
-            "POST",
-            "/fhir/QuestionnaireResponse",
-            "submitFhirResponse",
-            Tag::Intake,
-            "Send a FHIR R4 QuestionnaireResponse",
-        )
-        .about(
-            "The same door as for a survey's response. Study and site come from the extensions \
+        document("submitFhirResponse", "/fhir/QuestionnaireResponse", "Send a FHIR R4 QuestionnaireResponse")
+            .about(
+                "The same door as for a survey's response. Study and site come from the extensions \
                 `urn:vigil:study` and `urn:vigil:site`, or from the key. The address of the patient's reference, \
                 and the `system` of an identifier, belong to the id, unless the site names the system as its own \
                 in the document `patient-systems`. With the status `amended`, the extension `urn:vigil:amends` \
@@ -210,15 +187,7 @@ fn operations() -> Vec<Operation> {
                 Vigil gave) names what it takes the place of, and `urn:vigil:amends-reason` says why in a word; \
                 where the resource keeps its id, a new `meta.versionId` tells the versions apart. Refusals are \
                 OperationOutcomes.",
-        )
-        .timeout(Some(Timeout::Request))
-        .header(&IDEMPOTENCY_KEY)
-        .header(&PREFER)
-        .header(&TRACEPARENT)
-        .takes_media("At most 256 KiB.", &[("application/fhir+json", of::<FhirResource>)])
-        .gives::<Accepted<'_>>(202, "It is on disk and will be scored. No body with `Prefer: return=minimal`.")
-        .with(LOCATION)
-        .with(PREFERENCE_APPLIED)
-        .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests]),
+            )
+            .takes_media("At most 256 KiB.", &[("application/fhir+json", of::<FhirResource>)]),
     ]
 }

@@ -7,7 +7,7 @@
 mod parameters;
 mod refusals;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::edge::serve::Described;
 
@@ -24,8 +24,8 @@ pub struct Description {
     pub routes: Vec<Described>,
     /// What the table does not say, one for each route.
     pub operations: Vec<Operation>,
-    /// JSON files with examples: by operation, `request` (by its media type and name) or a status.
-    pub examples: &'static [&'static str],
+    /// A JSON file with examples: by operation, `request` (by its media type and name) or a status.
+    pub examples: &'static str,
 }
 
 /// The schema of a type.
@@ -77,21 +77,34 @@ pub struct Header {
     pub shape: Shape,
 }
 
+impl Header {
+    /// A header that every answer of its status has.
+    pub const fn always(name: &'static str, about: &'static str, shape: Shape) -> Self {
+        Header { name, about, required: true, shape }
+    }
+
+    /// A header that some answers of its status have.
+    pub const fn sometimes(name: &'static str, about: &'static str, shape: Shape) -> Self {
+        Header { name, about, required: false, shape }
+    }
+
+    /// The path of a resource that was created, or that a request is followed by.
+    pub const fn location(about: &'static str, shape: Shape) -> Self {
+        Header::always("Location", about, shape)
+    }
+}
+
 /// The header of an answer that no cache may keep.
-pub const NO_STORE: Header = Header {
-    name: "Cache-Control",
-    about: "It is not to be kept.",
-    required: true,
-    shape: |_| schemars::json_schema!({"const": "no-store"}),
-};
+pub const NO_STORE: Header =
+    Header::always("Cache-Control", "It is not to be kept.", |_| json_schema!({"const": "no-store"}));
 
 /// The header that names the version of an answer.
-pub const ETAG: Header = Header {
-    name: "ETag",
-    about: "The version, for `If-Match`.",
-    required: false,
-    shape: |_| schemars::json_schema!({"type": "string", "pattern": "^\"[0-9a-f]+\"$"}),
-};
+pub const ETAG: Header = Header::sometimes("ETag", "The version, for `If-Match`.", |_| matching("^\"[0-9a-f]+\"$"));
+
+/// The schema of a text with this pattern.
+pub fn matching(pattern: &str) -> Schema {
+    json_schema!({"type": "string", "pattern": pattern})
+}
 
 /// An answer that is not a refusal.
 pub struct Answer {

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 
-use super::{Name, Pseudonym, Shape, Text, Uuid, of};
+use super::{Name, Pseudonym, Shape, Text, Uuid, matching, of};
 
 /// A parameter with a name of its own in the description.
 pub struct Parameter {
@@ -150,16 +150,14 @@ fn upto(ms: u32) -> Schema {
     json_schema!({"type": "integer", "minimum": 100, "maximum": ms})
 }
 
-/// Printable ASCII without spaces at its ends.
-const VISIBLE: &str = "^[!-~]([ -~]*[!-~])?$";
+/// Printable ASCII without spaces at its ends, of so many characters at most.
+fn visible(most: u32) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[!-~]([ -~]*[!-~])?$"})
+}
 
 /// The sender's id of a document.
-pub static IDEMPOTENCY_KEY: Parameter = header(
-    "IdempotencyKey",
-    "Idempotency-Key",
-    "Names the document, if it has no id of its own.",
-    |_| json_schema!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": VISIBLE}),
-);
+pub static IDEMPOTENCY_KEY: Parameter =
+    header("IdempotencyKey", "Idempotency-Key", "Names the document, if it has no id of its own.", |_| visible(128));
 /// Whether the sender wants a body.
 pub static PREFER: Parameter = header(
     "Prefer",
@@ -168,26 +166,18 @@ pub static PREFER: Parameter = header(
     |_| json_schema!({"type": "string", "enum": ["return=minimal", "return=representation"]}),
 );
 /// The trace of a request.
-pub static TRACEPARENT: Parameter = header(
-    "Traceparent",
-    "Traceparent",
-    "W3C trace context; it goes along to the receivers of alerts.",
-    |_| json_schema!({"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"}),
-);
+pub static TRACEPARENT: Parameter =
+    header("Traceparent", "Traceparent", "W3C trace context; it goes along to the receivers of alerts.", |_| {
+        matching("^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+    });
 /// Why something is changed.
-pub static CHANGE_REASON: Parameter = header(
-    "ChangeReason",
-    "X-Change-Reason",
-    "Why; it is kept in the audit chain.",
-    |_| json_schema!({"type": "string", "minLength": 1, "maxLength": 500, "pattern": VISIBLE}),
-);
+pub static CHANGE_REASON: Parameter =
+    header("ChangeReason", "X-Change-Reason", "Why; it is kept in the audit chain.", |_| visible(500));
 /// The version that is replaced.
-pub static IF_MATCH: Parameter = header(
-    "IfMatch",
-    "If-Match",
-    "The ETag of the version that is replaced. Needed unless there is none.",
-    |_| json_schema!({"type": "string", "pattern": "^(\"[0-9]+\"|\\*)$"}),
-);
+pub static IF_MATCH: Parameter =
+    header("IfMatch", "If-Match", "The ETag of the version that is replaced. Needed unless there is none.", |_| {
+        matching("^(\"[0-9]+\"|\\*)$")
+    });
 /// The version that the sender has.
 pub static IF_NONE_MATCH: Parameter =
     header("IfNoneMatch", "If-None-Match", "The tag of an answer that is known.", of::<Text>);
