@@ -224,19 +224,31 @@ impl Batch {
     }
 
     fn reply(self, end: End, minimal: bool) -> Result<Reply, Problem> {
-        let count = |status| self.outcomes.iter().filter(|outcome| outcome.status() == status).count();
-        let first = self.outcomes.iter().position(|outcome| matches!(outcome, Outcome::NotProcessed));
-        let rows = ShownRows { outcomes: &self.outcomes, minimal };
-        let shown = BatchOutcome {
-            accepted: count(Status::Accepted),
-            duplicate: count(Status::Duplicate),
-            conflict: count(Status::Conflict),
-            rejected: count(Status::Rejected),
-            not_processed: count(Status::NotProcessed) + self.unlisted,
-            send_from: first.or((end != End::Complete).then_some(self.outcomes.len())),
+        let mut shown = BatchOutcome {
+            accepted: 0,
+            duplicate: 0,
+            conflict: 0,
+            rejected: 0,
+            not_processed: self.unlisted,
+            send_from: None,
             ended: end.as_str(),
-            rows,
+            rows: ShownRows { outcomes: &self.outcomes, minimal },
         };
+        for (index, outcome) in self.outcomes.iter().enumerate() {
+            match outcome.status() {
+                Status::Accepted => shown.accepted += 1,
+                Status::Duplicate => shown.duplicate += 1,
+                Status::Conflict => shown.conflict += 1,
+                Status::Rejected => shown.rejected += 1,
+                Status::NotProcessed => {
+                    shown.not_processed += 1;
+                    shown.send_from.get_or_insert(index);
+                }
+            }
+        }
+        if end != End::Complete {
+            shown.send_from.get_or_insert(self.outcomes.len());
+        }
         if end != End::Complete && shown.accepted + shown.duplicate == 0 {
             return Err(end.problem(MOST_ROWS));
         }
