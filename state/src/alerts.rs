@@ -19,6 +19,7 @@ mod raise;
 pub mod rebuild;
 pub mod receivers;
 mod record;
+pub mod routes;
 pub mod silences;
 pub mod webhook;
 

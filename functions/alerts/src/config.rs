@@ -7,9 +7,9 @@ use platform::Error;
 use platform::redis::Redis;
 use platform::variables::Reader;
 use state::alerts::acknowledgement_link::LinkKey;
+use state::alerts::routes::DefaultRoutes;
 use state::edge::auth::Keys;
 use state::variables;
-use workers::dispatch::{Defaults, routes_in_force};
 
 use crate::ROUTES;
 
@@ -18,7 +18,7 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) link_key: Option<LinkKey>,
     /// The alert routes to use when no document is stored.
-    routes: Rc<Routes>,
+    routes: DefaultRoutes,
 }
 
 state::component!(Config, ROUTES, read);
@@ -29,13 +29,13 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         redis: variables::redis(reader).await,
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
         link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
-        routes: Defaults::read(reader).await.routes,
+        routes: DefaultRoutes::read(reader).await,
     }
 }
 
 impl Config {
     /// The routes in force.
     pub(crate) async fn routes(&self) -> Result<Rc<Routes>, Error> {
-        routes_in_force(&self.redis, &self.routes).await
+        self.routes.in_force(&self.redis).await
     }
 }

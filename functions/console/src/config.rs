@@ -8,9 +8,9 @@ use domain::url::networks::Networks;
 use platform::Error;
 use platform::redis::Redis;
 use platform::variables::Reader;
+use state::alerts::routes::DefaultRoutes;
 use state::edge::auth::Keys;
 use state::variables;
-use workers::dispatch::{Defaults, routes_in_force};
 
 use crate::ROUTES;
 
@@ -22,7 +22,7 @@ pub(crate) struct Config {
     /// The networks in which receivers of a document may be.
     pub(crate) networks: Networks,
     /// The alert routes to use when no document is stored.
-    routes: Rc<Routes>,
+    routes: DefaultRoutes,
 }
 
 state::component!(Config, ROUTES, read);
@@ -34,13 +34,13 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
         networks: reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await,
-        routes: Defaults::read(reader).await.routes,
+        routes: DefaultRoutes::read(reader).await,
     }
 }
 
 impl Config {
     /// The routes in force.
     pub(crate) async fn routes(&self) -> Result<Rc<Routes>, Error> {
-        routes_in_force(&self.redis, &self.routes).await
+        self.routes.in_force(&self.redis).await
     }
 }

@@ -264,7 +264,7 @@ impl Lane {
             LaneId::Analyses(id) => config.webhooks.has(id).then_some(Target {
                 concurrency: ADDRESS_CALLS,
                 per_minute: None,
-                longest: config.deadline,
+                longest: config.routes.deadline,
             }),
         }
     }

@@ -40,7 +40,6 @@ use state::queue::holder::{Holder, RENEWAL};
 use state::queue::{self, Claim};
 
 use config::{Config, LONGEST_WAIT, Rules};
-pub use config::{Defaults, routes_in_force};
 use intake::{Cases, Entries};
 use job::{Happened, Job, Task};
 use lanes::Lanes;
