@@ -7,7 +7,7 @@ use crate::app::{Ground, KEY};
 use crate::load::{Connection, Ids, Request, Sample};
 use crate::table::{Goal, Table};
 
-/// How many times it is sent.
+/// The number of times that it is sent.
 const TIMES: usize = 10;
 const MIB: usize = 1 << 20;
 

@@ -376,7 +376,7 @@ pub(crate) fn size(table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// How many requests an instance answers before a fresh one takes over: the host's number.
+/// The number of requests after which a fresh instance takes over: the host's number.
 const REQUESTS_PER_INSTANCE: usize = 128;
 
 /// Sends one request after another: every 128th meets a fresh instance. Its extra time is the cost of a fresh instance:

@@ -19,7 +19,7 @@ const RECORDS: usize = 300;
 /// The number of concurrent clients, and how long they ask.
 const CLIENTS: usize = 16;
 const SLICE: Duration = Duration::from_secs(3);
-/// How long a study is read.
+/// The time for which a study is read.
 const READING: Duration = Duration::from_secs(3);
 
 const PATIENT: &str = "P-1";
@@ -47,7 +47,7 @@ impl Services {
         json!({"name": name, "required": true, "url": format!("http://{}{path}", self.address)})
     }
 
-    /// How often a service was called.
+    /// The number of calls of a service.
     async fn calls(&self, service: &str, ids: &Ids) -> Result<u64> {
         let request = Request::new("GET", &format!("/script/{service}"), &[], "", 200);
         let mut connection = Connection::open(self.address).await?;

@@ -9,7 +9,7 @@ pub mod reindex;
 pub mod reseal;
 pub mod score;
 
-/// How many records of the store are read at a time.
+/// The number of records of the store that are read at a time.
 const PAGE: u32 = 256;
 
 /// Runs what the program does. It does one thing, on one thread.
@@ -47,7 +47,7 @@ mod tests {
         file.execute(table, []).unwrap();
         let (file, server) = (Location::StateDir(folder.path().to_owned()), Location::Redis(redis.database(1)));
         for (location, queues) in [(file, redis.database(2)), (server, redis.database(3))] {
-            // What an instance remembers, a thread remembers.
+            // A thread remembers as much as an instance.
             std::thread::scope(|scope| {
                 let thread = scope.spawn(|| {
                     open_at(&location).unwrap();

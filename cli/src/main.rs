@@ -56,7 +56,7 @@ enum Command {
     Reindex(Reindex),
 }
 
-/// Which installation a tool works on.
+/// The installation that a tool works on.
 #[derive(clap::Args)]
 struct Installation {
     /// The store is a SQLite file in this directory: what --state-dir is to `cargo run` or `spin up` [default: .vigil beside

@@ -117,7 +117,7 @@ async fn alerts(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()>
     }
 }
 
-/// How often it is tried to lock the links.
+/// The number of attempts to lock the links.
 const TRIES: usize = 20;
 
 async fn linked(redis: &Redis, counts: &mut Counts) -> Result<()> {

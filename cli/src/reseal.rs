@@ -16,7 +16,7 @@ use state::identity::{IdentityKey, Resealed, reseal};
 
 use crate::PAGE;
 
-/// How often a record is looked at again that is being written.
+/// The number of times that a record is read again while it is being written.
 const TRIES: usize = 10;
 
 /// The numbers of a run.

@@ -70,7 +70,7 @@ fn agrees(row: &Value, key: &str, expected: &Value, score: &Value) -> bool {
     score["value"].as_f64().is_some_and(|value| (value - number).abs() <= tolerance)
 }
 
-/// What differs between a published row and a line of output.
+/// The difference between a published row and a line of output.
 fn differs(row: &Value, line: &Value) -> Option<String> {
     if line["id"] != row["id"] {
         return Some(format!("the line of {}", line["id"]));

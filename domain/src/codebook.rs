@@ -90,7 +90,7 @@ struct Answer<'a> {
     /// Its wording in the definition's first language.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
-    /// What it counts; none for an answer that counts as missing.
+    /// Its weight; none for an answer that counts as missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     weight: Option<Value>,
 }
@@ -102,7 +102,7 @@ struct Answer<'a> {
 struct Setting<'a> {
     /// Its id.
     id: &'a str,
-    /// What it may be.
+    /// The values that it may have.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     choices: &'a [String],
     /// Its value where a response has none.

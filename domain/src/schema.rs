@@ -1,5 +1,5 @@
-//! What types need for the API description, with the feature `schema` alone: the forms of texts, and the words of closed
-//! sets, which are what `as_str` gives.
+//! Schemas for the API description, with the feature `schema` alone: the forms of texts, and the words of closed sets,
+//! as `as_str` gives them.
 
 mod forms;
 

@@ -144,7 +144,7 @@ impl Url {
     }
 }
 
-/// How many times a path may be percent-encoded.
+/// The number of times that a path may be percent-encoded.
 const ENCODINGS: usize = 4;
 
 /// The segments of a path without those that are empty, and with dots resolved; none if it leads above the root.

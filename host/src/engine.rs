@@ -27,10 +27,10 @@ const TICK: Duration = Duration::from_millis(10);
 /// A component that computes for this many ticks (ten seconds) without waiting for anything is stopped.
 const BUSY_LIMIT: u32 = 1000;
 
-/// How long a compiled component is kept.
+/// The time for which a compiled component is kept.
 const CACHE_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// How many instances may live at once.
+/// The most instances that live at once.
 const INSTANCES: u32 = 1000;
 
 /// The engine of this process.
@@ -73,7 +73,7 @@ fn config(pooling: bool) -> Config {
     config
 }
 
-/// How long an instance has computed without waiting.
+/// The time that an instance has computed without waiting.
 #[derive(Default)]
 pub(crate) struct Busy {
     ticks: AtomicU32,

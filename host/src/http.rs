@@ -44,11 +44,11 @@ use crate::guest::Guest;
 use crate::manifest::HttpTrigger;
 use crate::routes::Pattern;
 
-/// How many requests an instance answers before a fresh one replaces it.
+/// The number of requests that an instance answers before a fresh one replaces it.
 const REQUESTS_PER_INSTANCE: usize = 128;
-/// How many requests an instance handles at the same time.
+/// The number of requests that an instance handles at the same time.
 const CONCURRENT_REQUESTS: usize = 16;
-/// How long an idle instance is kept.
+/// The time for which an idle instance is kept.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The host's own paths, which no route can take. Spin has one more here, which describes the application.

@@ -40,7 +40,7 @@ use redis_trigger::Channels;
 use store::Store;
 use variables::Values;
 
-/// How long [`Host::stop`] waits for running work.
+/// The time that [`Host::stop`] waits for running work.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The options of an application.

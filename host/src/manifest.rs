@@ -83,11 +83,11 @@ pub struct Component {
     pub variables: BTreeMap<String, String>,
     /// The environment it sees.
     pub environment: BTreeMap<String, String>,
-    /// How to build its source.
+    /// The build of its source.
     pub build: Option<Build>,
 }
 
-/// How a component is built.
+/// The build of a component.
 #[derive(Clone, Debug)]
 pub struct Build {
     /// The shell command.

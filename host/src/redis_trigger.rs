@@ -33,7 +33,7 @@ use crate::component::Component;
 use crate::guest::Guest;
 use crate::guest::bindings::RedisTriggerPre;
 
-/// How long an attempt to subscribe may take.
+/// The time that an attempt to subscribe may take.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause before the first new attempt; it doubles up to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

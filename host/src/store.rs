@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a request waits while another process holds the file.
+/// The time that a request waits while another process holds the file.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (

@@ -59,7 +59,7 @@ impl Deadline {
         Deadline::after(asked.map_or(duration, |asked| asked.min(duration)))
     }
 
-    /// What is left, zero when time is up.
+    /// The time that is left; zero after the deadline.
     pub fn left(self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
@@ -101,7 +101,7 @@ impl Timer {
     }
 
     fn is_late(&self) -> bool {
-        // Where somebody listens for the alarm already, it tells.
+        // If somebody listens for the alarm already, the alarm tells.
         self.alarm.is_none() && self.deadline.left().is_zero()
     }
 

@@ -1,10 +1,10 @@
-//! What can go wrong when calling the host, in one type: the operation, the kind, the cause.
+//! The errors of calls to the host, in one type: the operation, the kind, the cause.
 //!
 //! The kind tells whether trying again can help. The cause is for the log; clients never see it.
 
 use std::fmt;
 
-/// What kind of failure it was.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The service cannot be reached or answers nonsense: later may go better.
@@ -18,9 +18,9 @@ pub enum Kind {
 /// A failed call to the host.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What was being done: `redis`, `key-value`, `variable`.
+    /// The operation: `redis`, `key-value`, `variable`.
     pub operation: &'static str,
-    /// What kind of failure.
+    /// The kind of the failure.
     pub kind: Kind,
     cause: String,
 }

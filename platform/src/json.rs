@@ -4,7 +4,7 @@
 //! at byte after byte of each and into a table; here a text is looked through in one go, which takes vector instructions,
 //! and copied as it is. What is left, fractions and texts that are to be escaped, is serde_json's.
 //!
-//! What must be the same bytes however often it is written depends on nothing else, so the two are held together by tests.
+//! Values that must have the same bytes at each writing depend on nothing else, so tests hold the two together.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,7 +35,7 @@ pub fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, byte| plain & is_plain(byte))
 }
 
-/// What was written so far.
+/// The JSON that was written so far.
 struct Json<'a>(&'a mut Vec<u8>);
 
 impl<'a> Json<'a> {
@@ -223,7 +223,7 @@ impl<'a> ser::Serializer for Json<'a> {
     }
 }
 
-/// What a list or an object holds.
+/// The members of a list or an object.
 struct Members<'a> {
     json: &'a mut Vec<u8>,
     first: bool,
@@ -231,7 +231,7 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// What the next one is added to.
+    /// The writer of the next member.
     fn next(&mut self) -> Json<'_> {
         if !std::mem::take(&mut self.first) {
             self.json.push(b',');

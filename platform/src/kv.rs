@@ -30,7 +30,7 @@ use spin::{Batches, Single};
 
 /// The key-value store that every component uses.
 pub const STORE: &str = "default";
-/// How long the store may take for one part of a batch.
+/// The time that the store may take for one part of a batch.
 const PART: Duration = Duration::from_millis(500);
 /// The least and the most bytes of a part.
 const LEAST_PART: usize = 64 << 10;
@@ -59,7 +59,7 @@ impl Store {
     /// [`Kind::Unavailable`] when the store does not answer, or holds something else under this key.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         let bytes = self.bytes(key).await?;
-        // What serde says may quote the record, and the record is patient data.
+        // An error of serde may quote the record, and the record is patient data.
         let broken =
             |error: serde_json::Error| unavailable(format_args!("a record is broken at byte {}", error.column()));
         bytes.map(|bytes| json::read(&bytes).map_err(broken)).transpose()
@@ -101,7 +101,7 @@ fn unavailable(error: impl std::fmt::Display) -> Error {
 #[derive(Default)]
 pub struct Batch {
     records: Vec<(String, Vec<u8>)>,
-    /// What a record is written into, so that it is no longer than it must be when it waits in the batch.
+    /// The buffer for one record; the batch keeps a copy of exact length.
     written: Vec<u8>,
 }
 
@@ -172,8 +172,7 @@ impl Batch {
     }
 }
 
-/// How a key begins, so that of two that begin differently the lesser has the lesser beginning. It is long enough for
-/// what tells most keys apart to be in it.
+/// The beginning of a key, in the order of keys. It is long enough to tell most keys apart.
 fn beginning(key: &str) -> [u64; 3] {
     let key = key.as_bytes();
     let short = || std::array::from_fn(|place| key.get(place).copied().unwrap_or(0));
@@ -246,7 +245,7 @@ pub async fn put_in_parts(batch: &mut Batch, before: impl AsyncFn() -> Result<()
     Ok(())
 }
 
-/// How large the next part may be, when one of so many bytes took so long.
+/// The largest size of the next part, after one of so many bytes took so long.
 fn next_part(largest: usize, bytes: usize, took: Duration) -> usize {
     let took = took.as_millis().max(1);
     let in_time = u128::try_from(bytes).unwrap_or(u128::MAX).saturating_mul(PART.as_millis()) / took;

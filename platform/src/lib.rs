@@ -22,7 +22,7 @@ pub mod variables;
 
 pub use error::{Error, Kind};
 
-/// What a component does is mostly small allocations; this allocator is faster at them than the target's own, and smaller.
+/// Components make many small allocations; this allocator is faster at them than the target's own, and smaller.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::clock;
 use crate::trace::Trace;
 
-/// How serious an event is.
+/// The severity of an event.
 #[derive(Debug, Clone, Copy)]
 pub enum Level {
     /// Worth knowing.
@@ -95,19 +95,19 @@ impl Line {
         self
     }
 
-    /// How many.
+    /// A number of things.
     pub fn count(mut self, count: usize) -> Self {
         self.put("count", count);
         self
     }
 
-    /// How much memory the instance has, bytes.
+    /// The memory of the instance, bytes.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.put("memory", bytes);
         self
     }
 
-    /// Which attempt.
+    /// The number of the attempt.
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.put("attempt", attempt);
         self

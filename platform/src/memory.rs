@@ -1,4 +1,4 @@
-//! How much memory the instance has.
+//! The size of the instance's memory.
 
 /// Bytes of the instance's memory. It never shrinks, so this is also the most that it needed.
 pub fn bytes() -> u64 {

@@ -36,7 +36,7 @@ pub struct Redis {
     patience: Option<Duration>,
 }
 
-/// How long workers and reads wait for one command: a connection that hangs must not stop a worker for good.
+/// The time that workers and reads wait for one command: a connection that hangs must not stop a worker for good.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 thread_local! {

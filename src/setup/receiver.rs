@@ -30,7 +30,7 @@ use state::alerts::webhook::sign;
 const TOLERANCE: u64 = 300;
 /// Longer than any message of Vigil.
 const LONGEST: usize = 256 * 1024;
-/// How many messages are remembered, so that a repeated message is printed once.
+/// The number of messages that are remembered, so that a repeated message is printed once.
 const REMEMBERED: usize = 1000;
 
 /// Prints a message.

@@ -44,9 +44,9 @@ kill $reader 2>/dev/null
 exit $status
 "#;
 
-/// How long a server may give no answer while it starts or stops. Loading a long log is not counted.
+/// The longest time without an answer while a server starts or stops. Loading a long log is not counted.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long a server may load its log.
+/// The longest time in which a server loads its log.
 const LOADING_LIMIT: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(10);
 /// The configuration file in the data directory.
@@ -62,7 +62,7 @@ pub struct Server {
     _lock: File,
 }
 
-/// What a client needs: a new password at each [`Server::start`], so that no other user of this machine gets in.
+/// The access of a client: a new password at each [`Server::start`], so that no other user of this machine gets in.
 #[derive(Clone)]
 struct Access {
     port: u16,

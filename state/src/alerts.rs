@@ -44,7 +44,7 @@ pub use raise::{Raised, Raising, close_groups, raise, raise_all};
 pub(crate) use record::forget;
 pub use record::{Reserve, deliveries, history, restore};
 
-/// How often a change is retried after somebody else was faster.
+/// The number of times that a change is retried after somebody else was faster.
 const TRIES: usize = 20;
 
 /// The facts of an alert for routes and silences. An unknown severity counts as critical.
@@ -150,7 +150,7 @@ pub async fn load(redis: &Redis, store: &Store, id: &AlertId) -> Result<Option<L
 pub struct Happening<'a> {
     /// The alert.
     pub alert: &'a Alert,
-    /// What happens.
+    /// The event.
     pub event: &'a Event<'a>,
     /// When.
     pub now: Timestamp,

@@ -197,7 +197,7 @@ script! {
     reply bool, by whether
 }
 
-/// How often an append is retried after others were faster.
+/// The number of times that an append is retried after others were faster.
 const PATIENCE: usize = 64;
 
 /// Claims the next position in an entity's chain and adds the record to a batch, which the caller stores. Records in

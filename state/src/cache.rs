@@ -26,7 +26,7 @@ const LOCK: Duration = Duration::from_secs(5);
 /// The pause between two checks of a waiting caller.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long a kept answer is valid.
+/// The time for which a kept answer is valid.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     /// For this long an answer is served without a call.
@@ -53,7 +53,7 @@ pub enum Response {
 pub struct Cached {
     /// The reply of the service.
     pub said: Response,
-    /// When it was fetched, milliseconds since the epoch.
+    /// The time when it was fetched, milliseconds since the epoch.
     pub at_ms: i64,
 }
 

@@ -48,7 +48,7 @@ pub struct About {
 }
 
 impl Letter {
-    /// When it was given up.
+    /// The time when it was given up.
     pub fn at(&self) -> Option<Timestamp> {
         self.id.split('-').next()?.parse().ok().map(Timestamp::from_millis)
     }

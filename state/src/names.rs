@@ -164,7 +164,7 @@ pub const ALERTS: &str = "{vigil}:alerts";
 pub const ALERT_FACTS: &str = "{vigil}:alert-facts";
 /// The number of alerts: a hash of `<phase>|<severity>`.
 pub const ALERT_COUNTS: &str = "{vigil}:alert-counts";
-/// When each alert must move next, milliseconds: a sorted set. The clock reports overdue alerts.
+/// The time by which each alert must move next, milliseconds: a sorted set. The clock reports overdue alerts.
 pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
 /// Histograms of alerts' durations: a hash of `<what>|<severity>|<at most so many milliseconds>` and `...|sum`.
 pub const LAG: &str = "{vigil}:lag";

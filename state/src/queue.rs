@@ -60,13 +60,13 @@ pub(crate) fn announcement() -> String {
 pub struct Claimed {
     /// The entry's id in the stream. Submissions that share an entry are claimed together, and end together.
     pub id: String,
-    /// Which attempt this is; the first is 1.
+    /// The number of this attempt; the first is 1.
     pub attempt: u32,
     /// The entry, as it was enqueued. An entry that is not text is unreadable.
     pub payload: Bytes,
 }
 
-/// How to claim.
+/// The limits of a claim.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim<'a> {
     /// The most submissions, alerts or analyses. A shared entry may exceed it.
@@ -152,8 +152,8 @@ fn claimed(reply: Vec<RedisResult>) -> Option<(String, Vec<Claimed>)> {
     Some((revision, entries))
 }
 
-/// Which of these entries a worker still holds. A worker that was declared dead and goes on has lost what it held, and
-/// must not store its results.
+/// The entries among these that a worker still holds. A worker that was declared dead and goes on has lost them, and must
+/// not store its results.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
@@ -233,7 +233,7 @@ pub async fn ring(redis: &Redis, queue: Queue) -> Result<(), Error> {
 /// The result of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticked {
-    /// How many due entries it moved onto their queues.
+    /// The number of due entries that it moved onto their queues.
     pub moved: usize,
     /// Whether anything is left to watch.
     pub watching: bool,
@@ -311,7 +311,7 @@ fn ticked(reply: &[RedisResult]) -> Option<Ticked> {
     Some(Ticked { moved: usize::try_from(integer(moved)?).ok()?, watching: string(watching)? == "1" })
 }
 
-/// When the oldest entry of a queue came in, milliseconds since the epoch; none when it is empty.
+/// The arrival of a queue's oldest entry, milliseconds since the epoch; none if it is empty.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).

@@ -38,7 +38,7 @@ pub use contents::Content;
 
 /// The revision of settings that were never changed.
 const UNCHANGED: &str = "unchanged";
-/// How long a change may take before another may begin.
+/// The time that a change may take before another may begin.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// A document's version that is in force.
@@ -69,7 +69,7 @@ pub struct Versions {
 pub struct Stored {
     /// SHA-256 of the definition, hex.
     pub sha256: String,
-    /// When it was stored, RFC 3339 in UTC.
+    /// The time when it was stored, RFC 3339 in UTC.
     pub at: String,
     /// The id of the key that stored it.
     pub by: String,

@@ -18,7 +18,7 @@ use process::kill_group;
 
 mod process;
 
-/// How long a test waits for something that should happen soon.
+/// The time that a test waits for something that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// The signing secret of every route.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
@@ -48,7 +48,7 @@ pub(crate) struct Builder {
     triggers: bool,
 }
 
-/// Where an application runs: in this process, or in its own.
+/// The process in which an application runs: this one, or its own.
 enum Running {
     InProcess(Host),
     /// The `vigil` program, or a real `spin`.
@@ -220,7 +220,7 @@ impl App {
         };
     }
 
-    /// Where its Redis is.
+    /// The address of its Redis.
     pub(crate) fn redis_url(&self) -> &str {
         &self.redis_url
     }

@@ -208,7 +208,7 @@ impl hyper::body::Body for Endless {
     }
 }
 
-/// How long after its beginning an unfinished answer is cut: the beginning is on its way by then.
+/// The time after which an unfinished answer is cut: its beginning is on its way by then.
 const CUT: Duration = Duration::from_millis(100);
 
 /// The beginning of a body.
@@ -242,7 +242,7 @@ pub(crate) async fn nobody() -> String {
     format!("http://{}/", listener.local_addr().unwrap())
 }
 
-/// How long after `first` the later call came.
+/// The time from `first` to the later call.
 pub(crate) fn after(first: &Call, later: &Call) -> Duration {
     later.at.saturating_duration_since(first.at)
 }

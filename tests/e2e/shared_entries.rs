@@ -36,7 +36,7 @@ async fn waiting(app: &App) -> (usize, Option<usize>) {
     (app.redis(&["XLEN", STREAM]).await, app.redis(&["GET", MORE]).await)
 }
 
-/// How many seconds the door still remembers a submission; -1 for ever.
+/// The seconds for which the door still remembers a submission; -1 for ever.
 async fn known_for(app: &App, id: &str) -> i64 {
     app.redis(&["TTL", &format!("{{vigil}}:once:{id}")]).await
 }

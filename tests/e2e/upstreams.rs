@@ -64,7 +64,7 @@ impl Upstreams {
         client.send("GET", &format!("/script/{service}"), &[], "").await.unwrap().json()
     }
 
-    /// How often a service was called.
+    /// The number of calls of a service.
     pub(crate) async fn calls(&self, service: &str) -> u64 {
         self.seen(service).await["calls"].as_u64().unwrap()
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use vigil::setup::redis::Server;
 
-/// How long a test waits for something that should happen soon.
+/// The time that a test waits for something that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Two components of the probe, one with grants and one without, and the floor.

@@ -16,7 +16,7 @@ use state::edge::serve::Described;
 
 use crate::refusals;
 
-/// What holds for the whole API.
+/// The rules of the whole API.
 const ABOUT: &str = "Patient-reported outcomes: taken in, scored as published, alerted in time. What is answered with 202 is on \
     disk and will be scored. Every error is a problem document (RFC 9457), below `/fhir/` an OperationOutcome, that lists all \
     findings, up to 1,000, and repeats no value. A member that is there more than once is a finding (`conflict`) at every path, \
@@ -26,7 +26,7 @@ const ABOUT: &str = "Patient-reported outcomes: taken in, scored as published, a
     `/v1/ai/analyze` 64 and 50,000, any other request 16 and 1,000. A path answers 405 with `Allow` to methods that it does not \
     take, and an unknown path 404.";
 
-/// What the parts of the document have in common.
+/// The data that the parts of the document share.
 struct Shared {
     /// Makes the schemas of requests.
     requests: SchemaGenerator,
@@ -170,7 +170,7 @@ fn not_null(members: &mut Map<String, Value>) {
         choices.retain(|it| *it != json!({"type": "null"}));
         match choices.as_slice() {
             [Value::Object(only)] => {
-                // What the member says stands before what its type says.
+                // The words of the member have precedence over those of its type.
                 for (name, value) in only {
                     members.entry(name).or_insert(value.clone());
                 }
@@ -205,7 +205,7 @@ fn refused(route: &Described, operation: &Operation) -> BTreeMap<u16, Refusal> {
     all.into_iter().map(|refusal| (refusal.status(), refusal)).collect()
 }
 
-/// Who may call it.
+/// The roles that may call it, in a sentence.
 fn roles(action: Option<Action>, scope: &str) -> Option<String> {
     let roles: Vec<&str> = action?.roles().iter().map(|role| role.as_str()).collect();
     if roles.len() == Role::ALL.len() {

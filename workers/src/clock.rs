@@ -53,9 +53,9 @@ pub struct Clock {
 /// The result of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Round {
-    /// How many due entries it moved onto their streams.
+    /// The number of due entries that it moved onto their streams.
     pub moved: usize,
-    /// How many alerts were overdue.
+    /// The number of overdue alerts.
     pub overdue: usize,
 }
 

@@ -16,7 +16,7 @@ use state::wire::entry::State;
 
 use super::Counts;
 
-/// How many members one look at a key asks for.
+/// The number of members that one look at a key asks for.
 const PAGE: u32 = 1000;
 
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use super::*;
 use crate::tests::on_both_stores;
 
 const AT: &str = "2026-03-01T08:00:00.000Z";
-/// What reindexing rebuilds, by the beginnings of the keys.
+/// The keys that reindexing rebuilds, by their beginnings.
 const DERIVED: [&str; 10] =
     ["filed:", "responses:", "received:", "month:", "superseded:", "erased", "alerts", "alert-", "links", "due"];
 
@@ -150,7 +150,7 @@ fn what_redis_lost_comes_back_and_what_it_has_stays() {
         let back = Counts { restored: 1, linked: 2, ..first };
         assert_eq!(once(), back);
         let mut after = look();
-        // What was due lies on the queues by then.
+        // The due entries are on the queues by then.
         let waiting = async |queue: &str| command(&redis, &["XLEN", &format!("{{vigil}}:q:{queue}")]).await.remove(0);
         let waiting = crate::block_on(async { Ok((waiting("score").await, waiting("dispatch").await)) }).unwrap();
         // One look, since both submissions are of one subject; what the first alert owes, and the second one to be raised.

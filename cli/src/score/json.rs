@@ -18,7 +18,7 @@ pub(super) fn run(scorer: &Scorer, lines: Lines<BufReader<impl Read>>, output: i
         let (id, scored) = match read(line, &mut passed_over) {
             Err(faults) => (None, Err(faults)),
             Ok(row) if !row.faults.is_empty() => {
-                // What is wrong with the rest is told with it.
+                // The faults of the rest are reported with them.
                 let mut faults = row.faults;
                 faults.extend(scorer.score(&row.answers, row.parameters).err().unwrap_or_default());
                 (row.id, Err(faults))
@@ -39,7 +39,7 @@ pub(super) fn run(scorer: &Scorer, lines: Lines<BufReader<impl Read>>, output: i
     })
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Default)]
 struct Row {
     id: Option<Value>,

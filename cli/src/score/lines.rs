@@ -45,9 +45,9 @@ pub(super) trait Input {
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
-    /// How the line before `line` ended.
+    /// The end of the line before `line`.
     before: &'static str,
-    /// How `line` ended; after `\r` the next byte may still belong to it.
+    /// The end of `line`; after `\r` the next byte may still belong to it.
     end: &'static str,
     /// Blank lines that were read and not handed out: at the end they are none.
     blank: u64,

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use self::lines::{Input, Line, Lines};
 
-/// What is to be scored, and how.
+/// The input of a run, and its form.
 #[derive(Debug)]
 pub struct Job {
     /// The id of an instrument of the library, `id@version`, or the path of a definition.
@@ -31,7 +31,7 @@ pub struct Job {
     pub csv: bool,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// Every line is scored.
@@ -83,7 +83,7 @@ pub fn run(job: &Job, input: impl Read, output: impl Write) -> Result<Ended, Fai
     }
 }
 
-/// What is read and written at once.
+/// The number of bytes that are read and written at once.
 const PIECE: usize = 1 << 16;
 
 /// The instrument and what was said about all lines.
@@ -171,11 +171,11 @@ fn each_line<W: Write>(
     Ok(progress.end())
 }
 
-/// How far we are, for a person at a terminal.
+/// The progress of a run, for a person at a terminal.
 struct Progress {
     lines: u64,
     with_errors: u64,
-    /// When to speak next; never when nobody watches.
+    /// The time of the next report; never if nobody watches.
     next: Option<Instant>,
     spoke: bool,
 }

@@ -117,7 +117,7 @@ fn is_blank(line: &str) -> bool {
     line.trim_ascii().is_empty()
 }
 
-/// Where the reading of a record is, by the rules of RFC 4180.
+/// The position within a record, by the rules of RFC 4180.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     /// At the beginning of a field.

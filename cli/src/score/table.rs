@@ -14,7 +14,7 @@ use super::lines::{Input as _, Line, Lines};
 use super::records::Records;
 use super::{Ended, Failure, Scored, Scorer, each_line, json::figure};
 
-/// What a column holds.
+/// The content of a column.
 enum Column {
     Id,
     Item(String),

@@ -159,10 +159,10 @@ mod tests {
             let allowed = quiet.next_allowed(now);
             prop_assert!(allowed >= now && allowed.ms_since(now) <= (u64::from(length) + 120) * 60_000);
             prop_assert_eq!(quiet.next_allowed(allowed), allowed);
-            // What the clock shows then is outside.
+            // The local time is then outside.
             let shown = quiet.clock.local(allowed.millis()).rem_euclid(DAY) / MINUTE;
             prop_assert!((shown - i64::from(from)).rem_euclid(1440) >= i64::from(length));
-            // What waits was asked for while the clock showed quiet hours, or in an hour that comes twice.
+            // Only a moment in quiet hours, or in an hour that comes twice, is put off.
             let shown = quiet.clock.local(moment).rem_euclid(DAY) / MINUTE;
             if allowed > now {
                 prop_assert!((shown - i64::from(from) + 120).rem_euclid(1440) <= i64::from(length) + 120);

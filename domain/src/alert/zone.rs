@@ -1,4 +1,4 @@
-//! What clocks show: by a fixed offset to UTC, or by a time zone of the IANA database with its summer time.
+//! Local time: by a fixed offset to UTC, or by a time zone of the IANA database with its summer time.
 //!
 //! Guarantee: every reading of a clock has a moment. A reading that is skipped when clocks go forward stands for the
 //! moment of the change; one that comes twice when they go back has an earliest and a latest moment.
@@ -73,7 +73,7 @@ impl Clock {
         format!("{day} {clock} UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
     }
 
-    /// What the clock shows at a moment, both in milliseconds.
+    /// The local time at a moment, both in milliseconds.
     pub(super) fn local(self, at: i64) -> i64 {
         let holds = self.spans().find(|span| at < span.end);
         at.saturating_add(holds.map_or(0, |span| span.offset))

@@ -228,7 +228,7 @@ const NATIVE: &[(&str, Treatment)] = &[
     ("이메일", Drop),
     ("微信", Drop),
 ];
-/// What follows such a word for a telephone, with which it is a way to talk or a habit.
+/// Words that follow such a word for a telephone and make it a way to talk or a habit.
 const NATIVE_WAYS: &[&str] =
     &["随访", "访视", "回访", "咨询", "问诊", "沟通", "通知", "提醒", "使用", "成瘾", "依赖", "时长"];
 /// A `name` within one of these members is a person's name.

@@ -115,7 +115,7 @@ pub struct Guide<'a> {
     pub remap: &'a dyn Fn(&str) -> String,
 }
 
-/// How many attributes each action changed.
+/// The number of attributes that each action changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Removed.

@@ -23,9 +23,9 @@ pub struct Answered<'a> {
     pub site_id: &'a str,
     /// The subject's pseudonym.
     pub subject: &'a str,
-    /// When the answers were given, RFC 3339.
+    /// The time of the answers, RFC 3339.
     pub authored_at: &'a str,
-    /// When it came in, RFC 3339.
+    /// The time of arrival, RFC 3339.
     pub received_at: &'a str,
     /// The submission that it replaces.
     pub amends: Option<&'a str>,

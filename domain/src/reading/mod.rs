@@ -152,7 +152,7 @@ fn place(text: &[u8], valid: usize) -> Unreadable {
 /// The state of a reading.
 struct Reading {
     limits: Limits,
-    /// How many more values may be built, and how many levels deeper they may be.
+    /// The number of values that may still be built, and of levels that may still be opened.
     values_left: usize,
     levels_left: usize,
     /// A value exceeded the limits. Nothing more is built.

@@ -58,7 +58,7 @@ forms! {
     Object = {"type": "object"}
     /// The value of a score.
     ScoreForm = {"type": ["number", "string", "boolean", "null"]}
-    /// How soon an image is analysed.
+    /// The urgency of an analysis.
     Priority = {"type": "string", "enum": ["stat", "routine"], "default": "routine"}
     /// The attributes of a DICOM file.
     Metadata = {
@@ -77,7 +77,7 @@ forms! {
     Parameters = {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}
     /// A remark on the times of a submission.
     Flag = {"enum": ["late", "clock-skewed"]}
-    /// What was taken out of a content.
+    /// The removals from a content.
     Removed "named" = {
         "type": "object",
         "description": "How often each class of identity was taken out of the content; `dropped`, `pseudonymised`, `generalised` and `shifted` count whole members, and `broken-character` counts characters that were cut in half, for which U+FFFD stands.",

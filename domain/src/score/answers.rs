@@ -52,7 +52,7 @@ impl Answers {
         self.slots.get(usize::from(item)).copied().unwrap_or(Slot::Missing)
     }
 
-    /// How many items are answered.
+    /// The number of answered items.
     pub fn answered(&self) -> usize {
         self.slots.iter().filter(|slot| matches!(slot, Slot::Answered { .. })).count()
     }

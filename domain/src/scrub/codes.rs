@@ -25,7 +25,7 @@ struct Code {
     chars: [u8; MOST],
     ends: [usize; MOST],
     len: usize,
-    /// How many characters stand before the first separator.
+    /// The number of characters before the first separator.
     unbroken: usize,
     /// The first separator.
     separator: char,

@@ -176,8 +176,8 @@ fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
 /// Searches the windows of a run.
 fn search(run: &[Group], spans: &mut Vec<Span>) {
     let mut rest = run;
-    // How many of the next groups belong to the number before. A number that begins there counts if it goes on after it
-    // and is no telephone number but a mobile one in the usual grouping: an international number has no certain end.
+    // The number of groups ahead that belong to the number before. A number that begins there counts if it goes on after
+    // it and is no telephone number but a mobile one in the usual grouping: an international number has no certain end.
     let mut covered = 0;
     while let Some(first) = rest.first() {
         let (mut digits, mut len) = ([0; MOST_DIGITS], 0);

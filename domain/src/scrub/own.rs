@@ -10,7 +10,7 @@ use super::{Class, Span, is_cjk, is_unspaced};
 
 /// The maximum number of search texts. A document that names more does not describe one patient.
 const MOST: usize = 32;
-/// How many of them are searched for in other spellings. One patient has few identifiers.
+/// The number of search texts that are also searched for in other spellings. One patient has few identifiers.
 const MOST_SPELT: usize = 8;
 /// The longest search text, bytes.
 const LONGEST: usize = 1024;
@@ -28,7 +28,7 @@ struct Needle {
 #[derive(Default)]
 pub struct Own {
     needles: Vec<Needle>,
-    /// How many texts were given; each may have several spellings.
+    /// The number of given texts; each may have several spellings.
     given: usize,
 }
 

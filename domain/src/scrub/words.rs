@@ -8,7 +8,7 @@ use super::{Span, is_cjk};
 
 /// Words between an announcement and its number.
 const JOINTS: &[&str] = &["number", "no", "nr", "num", "is", "号码", "证号", "卡号", "号", "是", "为", "：", "："];
-/// How an address in Chinese, Japanese or Korean ends. A sentence may follow without a space.
+/// The ends of addresses in Chinese, Japanese or Korean. A sentence may follow without a space.
 const DOMAINS: &[&str] = &[
     "中国",
     "中國",

@@ -36,7 +36,7 @@ const LARGEST: usize = 8 * 1024;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct AlertPage<'a> {
     alerts: Vec<ListedAlert<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,
@@ -56,7 +56,7 @@ struct ListedAlert<'a> {
     study_id: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
     site_id: &'a str,
-    /// When the submission came in, RFC 3339 in UTC.
+    /// The time when the submission arrived, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: String,
 }
@@ -101,15 +101,15 @@ pub(crate) struct AlertShown<'a> {
     text_key: &'a str,
     /// The reason in words.
     reason: &'a str,
-    /// When the submission came in, RFC 3339 in UTC.
+    /// The time when the submission arrived, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: &'a str,
-    /// How often it was opened again.
+    /// The number of times that it was opened again.
     opening: u32,
-    /// When the first receiver took it.
+    /// The time when the first receiver took it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     delivered_at: Option<String>,
-    /// When something is due next.
+    /// The time when something is due next.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     next_at: Option<String>,
     /// The alert with whose message it is grouped.

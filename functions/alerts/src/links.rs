@@ -74,10 +74,10 @@ pub(crate) struct LinkPage<'a> {
     severity: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Phase"))]
     state: &'static str,
-    /// When the submission came in, RFC 3339 in UTC.
+    /// The time when the submission arrived, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: &'a str,
-    /// When the link expires.
+    /// The time when the link expires.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     expires_at: String,
     /// Whether the link acknowledged already.

@@ -219,7 +219,7 @@ pub(crate) async fn end(
     Ok(Reply::json(200, &SilenceEnded { id, state: "ended" }))
 }
 
-/// How often a change is retried after a concurrent change.
+/// The number of times that a change is retried after a concurrent change.
 const TRIES: usize = 10;
 
 /// Changes the list and removes expired silences. If somebody else changes the list at the same time, the change is

@@ -47,7 +47,7 @@ const ENTITY: &str = "operations/dead-letters";
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct DeadLetters<'a> {
     dead_letters: Vec<ShownLetter<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,
@@ -59,7 +59,7 @@ pub(crate) struct DeadLetters<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct ShownLetter<'a> {
     id: &'a str,
-    /// When it was given up, RFC 3339 in UTC.
+    /// The time when it was given up, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     at: Option<String>,
     queue: &'a str,
@@ -70,7 +70,7 @@ struct ShownLetter<'a> {
     receiver: Option<String>,
 }
 
-/// What was replayed, or would be.
+/// The dead letters that were replayed, or would be.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -83,13 +83,13 @@ pub(crate) struct Replayed {
     /// Those that cannot be replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<Vec<Left>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,
 }
 
-/// How many dead letters have this queue and reason.
+/// The number of dead letters with this queue and reason.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct CountOf {

@@ -91,11 +91,11 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// How an instrument scores an example.
+/// The scores of an example.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub(crate) struct ScoredExample {
-    /// Which example, from 0.
+    /// The number of the example, from 0.
     index: usize,
     /// Whether its scores are those that it names.
     agrees: bool,

@@ -52,7 +52,7 @@ struct InstrumentSummary {
     sha256: String,
     /// Whether the version shown came with Vigil.
     built_in: bool,
-    /// How many items it has.
+    /// The number of its items.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     items: usize,
     /// The ids of its scores.
@@ -71,7 +71,7 @@ pub(crate) struct StoredInstrument<'a> {
     sha256: &'a str,
     /// False for a dry run.
     stored: bool,
-    /// How it scores the examples.
+    /// The scores of the examples.
     examples: Vec<ScoredExample>,
 }
 

@@ -37,7 +37,7 @@ use crate::config::Config;
 const LARGEST: usize = 4096;
 /// The most responses of one request, and how many if it does not say.
 const MOST: u64 = 500;
-/// How long a page may take before another may begin.
+/// The time that a page may take before another may begin.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// The parameters of the request.
@@ -49,7 +49,7 @@ struct Request {
     cursor: Option<Cursor>,
 }
 
-/// What was found on a page.
+/// The result of a page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -64,7 +64,7 @@ pub(crate) struct Rescoring<'a> {
     dry_run: bool,
     #[serde(flatten)]
     report: Report,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,

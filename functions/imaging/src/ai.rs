@@ -19,9 +19,9 @@ use state::queue::holder::Holder;
 use crate::config::Config;
 use crate::services::Service;
 
-/// How long a caller waits for a slot.
+/// The time that a caller waits for a slot.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long a body may take to arrive.
+/// The time that a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// The longest body, bytes.
 const LONGEST_BODY: usize = 1024 * 1024;

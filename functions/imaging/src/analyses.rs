@@ -66,31 +66,31 @@ pub(crate) struct AnalysisShown<'a> {
     service: &'a str,
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["stat", "routine"])))]
     priority: &'a str,
-    /// When it was requested, RFC 3339 in UTC.
+    /// The time of the request, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     requested_at: &'a str,
-    /// How often the service was called.
+    /// The number of calls of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_made: Option<u32>,
     /// Its place among those that wait, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     place: Option<u64>,
-    /// How long it waits if calls take as long as of late.
+    /// The time that it waits if calls take as long as of late.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_wait_ms: Option<u64>,
-    /// When it is tried again, RFC 3339 in UTC.
+    /// The time of the next attempt, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     next_at: Option<String>,
-    /// When it ended, RFC 3339 in UTC.
+    /// The time of its end, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     ended_at: Option<&'a str>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    /// What the service found, any JSON.
+    /// The result of the service, any JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a Value>,
     /// The ids of the alerts that it raised.
@@ -99,7 +99,7 @@ pub(crate) struct AnalysisShown<'a> {
     /// The calls of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<&'a [Attempt]>,
-    /// How far the requester is told.
+    /// The state of the requester's notification.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<&'a Notified>,
 }

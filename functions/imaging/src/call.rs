@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::services::Service;
 use crate::worker::End;
 
-/// How long a worker waits for a slot at a service.
+/// The time that a worker waits for a slot at a service.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest result. Results are stored, and several are in memory at the same time.
 const RESULT: Limits = Limits { levels: 32, values: 10_000 };

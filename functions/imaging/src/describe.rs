@@ -24,7 +24,7 @@ pub fn describe() -> Description {
 const ANALYSIS_LOCATION: Header =
     Header::location("Where to follow the analysis.", |_| matching("^/v1/imaging/analyses/[0-9a-f-]{36}$"));
 
-/// What a DICOM file holds.
+/// The content of a DICOM file.
 #[derive(JsonSchema, Serialize)]
 struct DicomReport {
     #[schemars(with = "Metadata")]
@@ -44,7 +44,7 @@ struct CallRequest {
     input: (),
 }
 
-/// What a service answered.
+/// The answer of a service.
 #[derive(JsonSchema, Serialize)]
 struct CallAnswer {
     service: String,
@@ -91,7 +91,7 @@ enum Image {
     },
 }
 
-/// Who is told of the end.
+/// The receiver of a message about the end.
 #[derive(JsonSchema)]
 #[schemars(inline)]
 struct Webhook {

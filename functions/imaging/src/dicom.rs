@@ -98,7 +98,7 @@ pub(crate) struct BesideMetadata<'a> {
     pixels: Option<PixelsShown<'a>>,
 }
 
-/// How many attributes were changed, and by which rules.
+/// The number of attributes that were changed, and the rules.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct Deidentification {
@@ -109,7 +109,7 @@ struct Deidentification {
     remapped: u32,
 }
 
-/// What the pixels are like.
+/// The properties of the pixels.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
@@ -154,7 +154,7 @@ struct StatisticsShown<'a> {
 struct Histogram<'a> {
     /// The beginning of the first bin.
     from: i32,
-    /// How many values a bin has.
+    /// The number of values of a bin.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     bin_width: u32,
     /// Samples in each bin.

@@ -55,7 +55,7 @@ pub(crate) struct AnalysisErased<'a> {
     state: AnalysisState,
     study_id: &'a str,
     site_id: &'a str,
-    /// When it was erased first, RFC 3339 in UTC.
+    /// The time of the first erasure, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     erased_at: &'a str,
 }

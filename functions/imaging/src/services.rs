@@ -10,7 +10,7 @@ use platform::variables::json;
 use serde::Deserialize;
 use state::imaging::semaphore;
 
-/// How much longer than the longest call a slot is held: the holder needs time to give it back.
+/// The time that a slot is held beyond the longest call: the holder needs time to give it back.
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]

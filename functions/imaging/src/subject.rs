@@ -24,7 +24,7 @@ use crate::config::Config;
 
 /// The most analyses in a list; the latest are kept.
 const MOST: u32 = 1000;
-/// How many are read at the same time: each may be as long as the longest answer of a service.
+/// The number that is read at the same time: each may be as long as the longest answer of a service.
 const LOOKS: usize = 4;
 
 /// The analyses of a subject.
@@ -53,7 +53,7 @@ struct ListedAnalysis {
     service: String,
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["stat", "routine"])))]
     priority: String,
-    /// When it was requested, RFC 3339 in UTC.
+    /// The time of the request, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     requested_at: String,
 }

@@ -29,7 +29,7 @@ use state::wire::analysis::QueueEntry;
 use crate::config::Config;
 use crate::{call, erase};
 
-/// How long a drain runs before it waits for a moment to leave.
+/// The time that a drain runs before it waits for a moment to leave.
 const BUDGET: Duration = Duration::from_secs(5);
 /// While calls run, the component hears no bell: it polls for new work and for cancellations this often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ pub(crate) struct Done {
     pub(crate) end: End,
 }
 
-/// How an entry ends.
+/// The end of an entry.
 pub(crate) enum End {
     /// Finished: the records to store, the follow-ups, and the keys to delete.
     Finished(Batch, FollowUps, Vec<String>),

@@ -12,7 +12,7 @@ use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use workers::{clock, dispatch, score};
 
-/// What a round did.
+/// The result of a round.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Round {

@@ -91,7 +91,7 @@ struct Checked<'a> {
     /// Why it does not pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
-    /// What is wrong with variables: of the check "variables" only. Never a value.
+    /// The faults of variables: of the check "variables" only. Never a value.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Unsound>"))]
     faults: &'a BTreeSet<Unsound>,
@@ -209,7 +209,7 @@ async fn self_check(config: &Config) -> Option<&'static str> {
     }
 }
 
-/// How long the oldest entry of any queue has waited. Also rings for waiting work.
+/// The waiting time of the oldest entry of any queue. Also rings for waiting work.
 async fn waiting(config: &Config) -> Result<Duration, Error> {
     let now = clock::now().millis();
     queue::tick(&config.redis, now, !config.self_check.is_zero(), None).await?;

@@ -43,10 +43,10 @@ pub(crate) struct Erased<'a> {
     study_id: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
     site_id: &'a str,
-    /// When it came in, RFC 3339 in UTC.
+    /// The time of arrival, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: &'a str,
-    /// When it was erased first, RFC 3339 in UTC.
+    /// The time of the first erasure, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     erased_at: &'a str,
 }

@@ -22,7 +22,7 @@ use state::wire::entry::Subject;
 
 use crate::config::Config;
 
-/// Who a subject is.
+/// The identity of a subject.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -35,7 +35,7 @@ use crate::subject::{self, ListedSubmission};
 /// The most submissions in Vigil's own part; the latest are kept.
 const MOST: usize = 50;
 
-/// What several services know of a patient.
+/// The data of several services about a patient.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -33,7 +33,7 @@ use crate::gather::{Failure, Part, gather};
 use crate::page;
 use crate::services::{OWN, Outcome};
 
-/// How long the gathered data is valid.
+/// The time for which the gathered data is valid.
 const TERMS: Terms =
     Terms { fresh: Duration::from_secs(60), stale: Duration::from_secs(60), negative: Duration::from_secs(1) };
 /// Gathering ends before the waiting requests give up, so that they learn which part was late.

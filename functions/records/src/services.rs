@@ -50,7 +50,7 @@ struct Declared {
 /// A placeholder in a URL, and the longest value for it, bytes.
 pub(crate) type Placeholder = (&'static str, usize);
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The service answered with this JSON.

@@ -25,11 +25,11 @@ use crate::TOTAL;
 use crate::config::Config;
 use crate::services::{Outcome, Service};
 
-/// How long the service's answer is valid.
+/// The time for which the service's answer is valid.
 const TERMS: Terms =
     Terms { fresh: Duration::from_secs(60), stale: Duration::from_secs(600), negative: Duration::from_secs(10) };
 
-/// What a study is, as the project service says.
+/// A study, as the project service describes it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -38,7 +38,7 @@ pub(crate) struct Study<'a> {
     study_id: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     fetched_at: String,
-    /// What the service said, any JSON.
+    /// The answer of the service, any JSON.
     project: Value,
 }
 

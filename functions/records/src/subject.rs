@@ -30,7 +30,7 @@ use state::wire::evaluation::Evaluation;
 use crate::config::Config;
 use crate::spark;
 
-/// How many records are read at the same time: each may be as long as the longest report.
+/// The number of records that are read at the same time: each may be as long as the longest report.
 const READS: usize = 8;
 
 /// A page of a subject's submissions.
@@ -39,7 +39,7 @@ const READS: usize = 8;
 pub(crate) struct SubmissionPage<'a> {
     subject: &'a str,
     submissions: Vec<ListedSubmission>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,
@@ -58,10 +58,10 @@ pub(crate) struct ListedSubmission {
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     instrument: Option<String>,
-    /// When it was written, RFC 3339 in UTC.
+    /// The time of writing, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     authored_at: String,
-    /// When it came in, RFC 3339 in UTC.
+    /// The time of arrival, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: String,
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["scored", "failed"])))]
@@ -92,7 +92,7 @@ pub(crate) struct Series<'a> {
     /// The instrument and its score.
     score: &'a str,
     points: Vec<Point>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,
@@ -105,7 +105,7 @@ pub(crate) struct Series<'a> {
 struct Point {
     #[serde(skip)]
     at_ms: i64,
-    /// When it was written.
+    /// The time of writing.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     at: String,
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]

@@ -37,7 +37,7 @@ pub(crate) struct Submission<'a> {
     study_id: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
     site_id: &'a str,
-    /// When it came in, RFC 3339 in UTC.
+    /// The time of arrival, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: &'a str,
     #[serde(flatten)]
@@ -61,7 +61,7 @@ struct Detail<'a> {
     subject: &'a str,
     /// `response`, or the kind of report.
     kind: &'a str,
-    /// When it was written, RFC 3339 in UTC.
+    /// The time of writing, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     authored_at: &'a str,
     /// The answers of a response by item, or the data of a report, as they are stored: without identities.
@@ -74,7 +74,7 @@ struct Detail<'a> {
     /// Scores by other versions of the instrument, made later.
     #[serde(skip_serializing_if = "Option::is_none")]
     rescored: Option<Vec<Rescore>>,
-    /// What is to be known about its times.
+    /// Remarks about its times.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Flag>"))]
     flags: &'a [String],

@@ -66,7 +66,7 @@ struct Batch {
     now: Timestamp,
     source: Rows,
     outcomes: Vec<Outcome>,
-    /// How many rows came after those that are listed.
+    /// The number of rows after those that are listed.
     unlisted: usize,
     budget: Budget,
     /// Why no more rows are read.
@@ -264,7 +264,7 @@ impl Batch {
     }
 }
 
-/// What became of every row.
+/// The outcome of every row.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -321,7 +321,7 @@ enum Status {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct RowOutcome<'a> {
-    /// Which row, from 0.
+    /// The number of the row, from 0.
     index: usize,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,13 +330,13 @@ struct RowOutcome<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Removed>"))]
     removed: Option<&'a BTreeMap<String, u32>>,
-    /// When the other content under its id came in, RFC 3339 in UTC.
+    /// The time when the other content under its id arrived, RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     first_received_at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FindingShape<'a>>>,
-    /// How many findings are left out: those beyond 100 of a row, and beyond 512 KiB of all rows.
+    /// The number of findings that are left out: those beyond 100 of a row, and beyond 512 KiB of all rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_errors: Option<usize>,
 }

@@ -74,7 +74,7 @@ struct Origin {
     /// The patient as the site knows them. It leaves the door only as a pseudonym and sealed.
     #[schemars(with = "Identifier")]
     patient_id: String,
-    /// When it was written, with an offset.
+    /// The time of writing, with an offset.
     #[schemars(with = "Time")]
     authored_at: String,
 }
@@ -90,7 +90,7 @@ struct Report {
     origin: Origin,
     #[schemars(extend("enum" = ["diary", "adverse-event", "lab", "generic"]))]
     kind: String,
-    /// What is reported, by kind. What would identify the patient is taken out at the door.
+    /// The report itself, by kind. The door removes whatever would identify the patient.
     #[schemars(with = "Object")]
     data: (),
     #[schemars(with = "Nullable<Amends>")]

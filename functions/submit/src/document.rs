@@ -143,7 +143,7 @@ pub(crate) struct Ready {
     pub(crate) cost: usize,
     pub(crate) subject: Pseudonym,
     pub(crate) payload: String,
-    /// How many identifiers of each class were removed.
+    /// The number of identifiers that were removed, by class.
     pub(crate) removed: BTreeMap<String, u32>,
     pub(crate) amends: Option<SubmissionId>,
 }

@@ -17,7 +17,7 @@ use state::settings::Settings;
 use crate::config::Config;
 use crate::document::{self, Accepted, Known};
 
-/// Where FHIR's paths begin.
+/// The beginning of FHIR's paths.
 pub(crate) const BASE: &str = "/fhir/";
 /// The path.
 pub(crate) const PATH: &str = "/fhir/QuestionnaireResponse";

@@ -171,7 +171,7 @@ struct Received<'a> {
     now: Timestamp,
 }
 
-/// How often settings may change under a report before the sender is asked to try again.
+/// The number of times that settings may change under a report before the sender is asked to try again.
 const ROUNDS: usize = 3;
 
 /// Checks a report and appends it. If the settings have changed meanwhile, the check runs again: old settings accept
@@ -304,7 +304,7 @@ async fn policy(config: &Config, settings: &Settings) -> Result<Option<Rc<Policy
     settings.document(&config.redis).await.map_err(|error| unread(&error))
 }
 
-/// Which systems assign the patient ids of sites, by these settings.
+/// The systems that assign the patient ids of sites, by these settings.
 async fn patient_systems(config: &Config, settings: &Settings) -> Result<Option<Rc<PatientSystems>>, Problem> {
     settings.document(&config.redis).await.map_err(|error| unread(&error))
 }

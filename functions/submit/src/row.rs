@@ -19,7 +19,7 @@ use crate::document::{Accepted, Known};
 
 /// The longest batch, bytes.
 pub(crate) const LARGEST: usize = 8 * 1024 * 1024;
-/// How long no byte may come, and how long a request may take beside the time for its bytes.
+/// The longest time without a byte, and the longest time of a request beside the time for its bytes.
 const IDLE: Duration = Duration::from_secs(10);
 /// The slowest line that a whole request is given the time for, bytes per second.
 const SLOWEST: usize = 8 * 1024;

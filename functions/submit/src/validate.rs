@@ -25,11 +25,11 @@ pub(crate) struct Validation {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct CheckedRow {
-    /// Which row, from 0.
+    /// The number of the row, from 0.
     index: usize,
     valid: bool,
     errors: Findings,
-    /// How many findings are left out.
+    /// The number of findings that are left out.
     #[serde(skip_serializing_if = "is_zero")]
     more_errors: usize,
 }

@@ -37,7 +37,7 @@ pub(super) async fn alarm(at: Instant) {
 
 #[derive(Default)]
 struct Watch {
-    /// When whoever keeps watch looks around next; none when nobody does.
+    /// The time of the next look of the task that keeps watch; none if no task does.
     next: Option<Instant>,
     listed: Vec<Listed>,
     last: u64,

@@ -1,7 +1,6 @@
-//! What a client wants to have: the headers `Accept` and `Accept-Language`. RFC 9110, section 12.5.
+//! The preferences of a client: the headers `Accept` and `Accept-Language`. RFC 9110, section 12.5.
 
-/// Which of the media types that are offered a client wants most; the first of them where it does not say, or likes
-/// several alike.
+/// The offered media type that a client wants most; the first of them if it does not say, or likes several alike.
 pub fn media_type<'a>(accept: Option<&str>, offered: &[&'a str]) -> Option<&'a str> {
     best(accept, offered, |range, offered| {
         let group = offered.split('/').next().unwrap_or_default();
@@ -14,7 +13,7 @@ pub fn media_type<'a>(accept: Option<&str>, offered: &[&'a str]) -> Option<&'a s
     })
 }
 
-/// Which of the languages that are offered a client wants most; none of those it lists: the first.
+/// The offered language that a client wants most; the first if it wants none of them.
 pub fn language<'a>(accept: Option<&str>, offered: &[&'a str]) -> Option<&'a str> {
     best(accept, offered, |range, offered| {
         let primary = range.split('-').next().unwrap_or_default();
@@ -94,7 +93,7 @@ mod tests {
             (Some("text/*"), HTML),
             (Some("application/json;q=0.1,text/html;q=0.2"), HTML),
             (Some("*/*;q=0.1, text/html;q=0.2"), HTML),
-            // What browsers send.
+            // The headers of browsers.
             (Some("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"), HTML),
             (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), HTML),
         ] {

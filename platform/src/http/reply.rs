@@ -12,7 +12,7 @@ use spin_sdk::wit_bindgen::StreamWriter;
 
 use crate::digest::digest;
 
-/// How much of a body that is made while it is sent is handed over at once, bytes.
+/// The size of the pieces of a body that is made while it is sent, bytes.
 const CHUNK: usize = 16 * 1024;
 
 /// A reply.
@@ -51,7 +51,7 @@ impl Outgoing {
 
     async fn write(self, mut writer: StreamWriter<u8>) {
         match self {
-            // What is not taken is of no interest: the client has gone.
+            // An error means that the client has gone; nobody needs the rest.
             Outgoing::Whole(body) => drop(writer.write_all(body).await),
             Outgoing::Made(_, write) => write(writer).await,
         }

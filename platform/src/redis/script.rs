@@ -60,7 +60,7 @@ pub struct Parameters {
 
 /// A key or an argument of a script, or several.
 pub trait Parameter {
-    /// How many it is; none if that depends on the value.
+    /// Their number; none if it depends on the value.
     const COUNT: Option<usize> = Some(1);
 
     /// Adds it to the others.
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_script_has_the_hash_that_the_server_gives_it() {
-        // What `SCRIPT LOAD 'return 1'` says.
+        // The answer to `SCRIPT LOAD 'return 1'`.
         let script = Composed::new("return 1".to_owned());
         assert_eq!(script.script().hash, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
     }

@@ -9,7 +9,7 @@ use spin_sdk::redis::RedisResult;
 use crate::names;
 use crate::subjects::pages::Cursor;
 
-/// How many alerts one call examines. A page may be shorter than asked for, or empty, and still not be the last.
+/// The number of alerts that one call examines. A page may be shorter than asked for, or empty, and not be the last.
 const MOST_LOOKS: usize = 5_000;
 
 /// The filter of a list.
@@ -32,7 +32,7 @@ pub struct Filter {
 pub struct Listed {
     /// Its id.
     pub id: AlertId,
-    /// When its submission came in, milliseconds since the epoch.
+    /// The arrival of its submission, milliseconds since the epoch.
     pub at_ms: i64,
     /// Its severity.
     pub severity: String,

@@ -18,7 +18,7 @@ use super::{Loaded, Reserve, TRIES, facts_of, in_redis_or_stored, record};
 use crate::names;
 use crate::wire::entry::Alert;
 
-/// How long Redis remembers the alerts grouped with a message, milliseconds: longer than any schedule of retries.
+/// The time for which Redis remembers the alerts of a grouped message, milliseconds: longer than any retries.
 const MEMBERS_KEPT_MS: &str = "2592000000";
 
 /// An alert to be raised.

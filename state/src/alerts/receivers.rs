@@ -46,7 +46,7 @@ pub struct Admitted {
 pub struct CallRequest<'a> {
     /// The receiver's id.
     pub receiver: &'a str,
-    /// How many.
+    /// The number of calls.
     pub count: usize,
     /// The most calls to it at the same time, over all instances.
     pub concurrency: u32,

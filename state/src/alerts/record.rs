@@ -18,10 +18,10 @@ use crate::queue::holder::Holder;
 use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, DeliveryState, Due, Happened, Work};
 use crate::wire::queued::DispatchEntry;
 
-/// How long Redis keeps a final state, seconds.
+/// The time for which Redis keeps a final state, seconds.
 const KEPT_SECONDS: &str = "2592000";
 
-/// Which deliveries that are due at once the caller makes itself.
+/// The deliveries due at once that the caller makes itself.
 #[derive(Debug, Clone, Copy)]
 pub enum Reserve<'a> {
     /// None: they go onto the queue.

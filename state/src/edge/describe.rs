@@ -1,4 +1,4 @@
-//! How a component describes its routes for the API description. Compiled with the feature `schema` alone, which no
+//! Descriptions of a component's routes, for the API description. Compiled with the feature `schema` alone, which no
 //! component has: `cargo test --test openapi` puts the descriptions of all components together.
 //!
 //! Guarantee: what the table of routes says is not said again. Roles, path parameters and the common refusals come from
@@ -22,7 +22,7 @@ pub use refusals::Refusal;
 pub struct Description {
     /// Its table of routes.
     pub routes: Vec<Described>,
-    /// What the table does not say, one for each route.
+    /// The facts that the table does not have, one for each route.
     pub operations: Vec<Operation>,
     /// A JSON file with examples: by operation, `request` (by its media type and name) or a status.
     pub examples: &'static str,
@@ -39,9 +39,9 @@ pub fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// The group of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
-    /// What patients, sites and EDC systems send.
+    /// Documents of patients, sites and EDC systems.
     Intake,
-    /// What became of it.
+    /// Scores, alerts and histories.
     Results,
     /// Files and analyses of images.
     Imaging,
@@ -69,7 +69,7 @@ impl Tag {
 pub struct Header {
     /// Its name.
     pub name: &'static str,
-    /// What it says.
+    /// Its description.
     pub about: &'static str,
     /// Whether every answer of this status has it.
     pub required: bool,
@@ -110,7 +110,7 @@ pub fn matching(pattern: &str) -> Schema {
 pub struct Answer {
     /// Its status.
     pub status: u16,
-    /// When it is given.
+    /// The case in which it is given.
     pub about: &'static str,
     /// Its headers.
     pub headers: Vec<Header>,
@@ -128,7 +128,7 @@ pub struct Body {
     pub content: Vec<(&'static str, Shape)>,
 }
 
-/// What the table does not say about a route.
+/// The facts about a route that the table does not have.
 pub struct Operation {
     /// The method of the route.
     pub method: &'static str,

@@ -27,7 +27,7 @@ use crate::variables;
 
 /// Anybody may ask for readiness. Questions that follow within this time share one question.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// How long answers are kept. No caller waits longer.
+/// The time for which answers are kept. No caller waits longer.
 const KEPT: Duration = Duration::from_secs(1);
 /// The pause between two looks for answers.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -119,7 +119,7 @@ pub struct Unsound {
     /// Absent where the component has not answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
-    /// What must be, without the value.
+    /// The rule that it breaks, without the value.
     pub rule: String,
 }
 

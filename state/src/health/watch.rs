@@ -33,7 +33,7 @@ pub struct Watched {
 /// Bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// How late an alert may be.
+    /// The longest delay of an alert.
     pub grace: Duration,
     /// The most dead letters.
     pub dead_letters: u32,
@@ -95,7 +95,7 @@ fn watched(reply: &[RedisResult]) -> Option<Watched> {
 
 const HOLE: &str = "@";
 
-/// How many alerts were found overdue, and how many dead letters were cut off, in total.
+/// The numbers of alerts that were found overdue and of dead letters that were cut off, in total.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].

@@ -15,7 +15,7 @@ use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::analysis::{AnalysisState, Facts, Job, QueueEntry};
 
-/// How long Redis remembers an analysis. Within this time a resend under its id is recognised.
+/// The time for which Redis remembers an analysis: a resend under its id is recognised.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
 /// The outcome of an analysis at the door.
@@ -256,9 +256,9 @@ pub struct Progress {
     pub state: AnalysisState,
     /// Attempts at the service.
     pub attempts: u32,
-    /// When it is tried again, milliseconds since the epoch.
+    /// The time of the next attempt, milliseconds since the epoch.
     pub next_ms: Option<i64>,
-    /// How many wait before it.
+    /// The number of analyses that wait before it.
     pub before: Option<u64>,
     /// The recent duration of a call of its service, milliseconds.
     pub took_ms: Option<u64>,

@@ -31,7 +31,7 @@ pub struct Service<'a> {
     pub name: &'a str,
     /// The most calls at once.
     pub limit: u32,
-    /// How long a slot is held at most: longer than the longest call.
+    /// The longest time that a slot is held: longer than the longest call.
     pub longest: Duration,
 }
 

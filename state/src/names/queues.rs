@@ -74,7 +74,7 @@ pub const HELD: &str = "{vigil}:held:";
 /// Prefix, before a queue's name: a hash of the entries that were lost with a worker, id to their first id and the
 /// names of these workers.
 pub const LOST: &str = "{vigil}:lost:";
-/// How many submissions of each API key wait to be scored or are being scored: a hash.
+/// The number of each API key's submissions that wait to be scored or are being scored: a hash.
 pub const LOAD: &str = "{vigil}:load";
 /// The live workers, by the time at which each is declared dead, milliseconds of the server's clock: a sorted set.
 pub const HOLDERS: &str = "{vigil}:holders";

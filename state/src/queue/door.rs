@@ -37,7 +37,7 @@ pub struct Submission<'a> {
     pub amends: Option<Amends<'a>>,
 }
 
-/// What a submission amends.
+/// The target of an amendment.
 #[derive(Debug, Clone, Copy)]
 pub struct Amends<'a> {
     /// The earlier submission's id.

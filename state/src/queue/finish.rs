@@ -78,7 +78,7 @@ pub struct Finished {
 /// The result of a call of [`finish()`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How many entries this call ended: the worker still held them.
+    /// The number of entries that this call ended: the worker still held them.
     pub count: usize,
     /// The submissions that were erased. Their entries are still claimed, with all other submissions in them.
     pub erased: Vec<SubmissionId>,

@@ -47,7 +47,7 @@ struct Waiting {
     _bell: StreamWriter<u8>,
 }
 
-/// Where a waiter finds its notification.
+/// The cell in which a waiter finds its notification.
 type Outcome = Rc<Cell<Option<Notification>>>;
 
 enum Notification {

@@ -17,7 +17,7 @@ use spin_sdk::redis::RedisResult;
 use crate::names;
 use crate::queue::holder::{Holder, LEASE, declared_dead};
 
-/// How long a decision is kept if nobody ends its entry: longer than a worker may be stopped.
+/// The time for which a decision is kept if nobody ends its entry: longer than a worker may be stopped.
 const KEPT: Duration = Duration::from_hours(24);
 /// The most decisions in one script.
 const MOST: usize = 256;

@@ -28,9 +28,9 @@ use domain::schema::{Name, Time};
 
 /// The most subjects of a person.
 pub const MOST: usize = 16;
-/// How long a change may take before another may begin; longer than any request.
+/// The time that a change may take before another may begin; longer than any request.
 const LEASE: Duration = Duration::from_secs(10);
-/// How long reading all links may take.
+/// The time that reading all links may take.
 const LONG_LEASE: Duration = Duration::from_secs(60);
 
 /// The links of a subject, at `subject/<pseudonym>/links`.
@@ -50,7 +50,7 @@ pub struct Link {
     /// The other subject's site.
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
     pub site_id: String,
-    /// When it was made, RFC 3339 in UTC.
+    /// The time when it was made, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
     /// The id of the key by which it was made.

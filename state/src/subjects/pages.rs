@@ -19,7 +19,7 @@ pub enum Order {
     Down,
 }
 
-/// Where a page ended: `<milliseconds>.<id>`.
+/// The position of a page's end: `<milliseconds>.<id>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     pub(crate) at: i64,

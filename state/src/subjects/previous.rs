@@ -20,7 +20,7 @@ const MOST: u32 = 1000;
 /// A submission in a list: when it was written, milliseconds since the epoch, and its id. Lists are ordered by both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// When it was written.
+    /// The time of writing.
     pub at: i64,
     /// Its id.
     pub id: SubmissionId,

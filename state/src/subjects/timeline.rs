@@ -20,7 +20,7 @@ use crate::wire::entry::Submission;
 /// A submission of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T = String> {
-    /// When it was written, milliseconds since the epoch; when it came in, if its clock was wrong.
+    /// The time of writing, milliseconds since the epoch; the time of arrival if the clock of its writer was wrong.
     pub at_ms: i64,
     /// The site.
     pub site: T,

@@ -37,7 +37,7 @@ pub struct Job {
     pub subject: Pseudonym,
     /// The subject's identity, sealed.
     pub sealed: String,
-    /// Which service.
+    /// The service.
     pub service: String,
     /// Whether it goes before analyses that are not urgent.
     pub stat: bool,
@@ -46,7 +46,7 @@ pub struct Job {
     /// The webhook for the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
-    /// When it was requested, RFC 3339 in UTC.
+    /// The time of the request, RFC 3339 in UTC.
     pub requested_at: String,
     /// The id of the key that requested it.
     #[serde(default)]
@@ -91,7 +91,7 @@ pub struct Notified {
     /// Why it waits, or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it is tried again, RFC 3339 in UTC.
+    /// The time of the next attempt, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<domain::schema::Time>"))]
     pub next_at: Option<String>,
@@ -122,7 +122,7 @@ pub enum AnalysisState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis<R = Value> {
-    /// How it ended.
+    /// Its outcome.
     pub state: AnalysisState,
     /// Its id.
     pub analysis_id: SubmissionId,
@@ -137,9 +137,9 @@ pub struct Analysis<R = Value> {
     pub service: String,
     /// `stat` or `routine`.
     pub priority: String,
-    /// When it was requested, RFC 3339 in UTC.
+    /// The time of the request, RFC 3339 in UTC.
     pub requested_at: String,
-    /// When it ended or was erased, RFC 3339 in UTC.
+    /// The time of its end or erasure, RFC 3339 in UTC.
     pub ended_at: String,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,6 +220,6 @@ pub struct Facts {
     pub service: String,
     /// Whether it goes before analyses that are not urgent.
     pub stat: bool,
-    /// When it was requested.
+    /// The time of the request.
     pub at: String,
 }

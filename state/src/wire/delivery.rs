@@ -13,10 +13,10 @@ use domain::schema::Time;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(JsonSchema), schemars(inline))]
 pub struct Attempt {
-    /// When it began, RFC 3339 in UTC.
+    /// The time of its beginning, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
-    /// How long it took, milliseconds.
+    /// Its duration, milliseconds.
     pub took_ms: u64,
     /// `delivered`, `answered`, or why there was no answer.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = OUTCOMES)))]
@@ -32,7 +32,7 @@ pub struct Attempt {
     /// The beginning of the answer, at most 1 KiB.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
-    /// When the next attempt was planned, RFC 3339 in UTC.
+    /// The time for which the next attempt was planned, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
@@ -43,7 +43,7 @@ pub struct Attempt {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(JsonSchema), schemars(inline))]
 pub struct Attempts {
-    /// How many attempts were made before the ones that are kept.
+    /// The number of attempts before the ones that are kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub earlier: usize,
     /// The last of them.
@@ -72,7 +72,7 @@ const KINDS: [&str; 10] = [
 /// The most attempts kept per delivery: more than any schedule has.
 const MOST_ATTEMPTS: usize = 500;
 
-/// How the last attempts failed, if all failed in the same way.
+/// The failure of the last attempts, if all failed in the same way.
 pub fn failing(attempts: &[Attempt]) -> Option<Failing> {
     let reasons = attempts.iter().rev().map(|attempt| attempt.reason.as_deref().and_then(Failure::parse));
     let because = reasons.clone().next()??;
@@ -125,11 +125,11 @@ pub struct Delivery {
     /// Why it waits, or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it is tried next, RFC 3339 in UTC.
+    /// The time of the next attempt, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_at: Option<String>,
-    /// How often the receiver took the alert before. Above 0, this is a reminder.
+    /// The number of times that the receiver took the alert before. Above 0, this is a reminder.
     pub told: u32,
     /// The attempts.
     #[serde(flatten)]
@@ -146,10 +146,10 @@ fn is_zero(count: &usize) -> bool {
 pub struct Happened {
     /// Its number, from 0.
     pub n: u32,
-    /// When it happened, RFC 3339 in UTC.
+    /// The time of the event, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
-    /// What happened.
+    /// The event.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = KINDS)))]
     pub what: String,
     /// The state afterwards.
@@ -165,7 +165,7 @@ pub struct Happened {
     /// The id of the key that did it, or `link:` and the receiver whose link it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// What the person wrote.
+    /// The person's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }

@@ -56,9 +56,9 @@ pub struct Submission<C = Map<String, Value>> {
     /// The instrument's parameters that came with it, in canonical form.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
-    /// When it was written, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
+    /// The time of writing, RFC 3339 in UTC; shifted, with the subject's other dates, where its study asks for that.
     pub authored_at: String,
-    /// When it came in, RFC 3339 in UTC, not shifted.
+    /// The time of arrival, RFC 3339 in UTC, not shifted.
     pub received_at: String,
     /// The id of the API key that sent it.
     pub key: String,
@@ -73,7 +73,7 @@ pub struct Submission<C = Map<String, Value>> {
     /// Remarks on its times: `late`, `clock-skewed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-    /// How often each class of identity was taken out of its content.
+    /// The number of removals from its content, by class of identity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub removed: BTreeMap<String, u32>,
     /// The answers of a response, the data of a report.
@@ -130,7 +130,7 @@ pub enum State {
 pub struct Superseded {
     /// The later submission.
     pub by: SubmissionId,
-    /// When it came in, RFC 3339 in UTC.
+    /// The time of arrival, RFC 3339 in UTC.
     pub at: String,
 }
 
@@ -139,7 +139,7 @@ pub struct Superseded {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Score"))]
 pub struct Score<T = String> {
-    /// Which score of the instrument.
+    /// The id of the score in the instrument.
     pub id: T,
     /// A number, a text or a flag; none when not scored.
     #[cfg_attr(feature = "schema", schemars(with = "ScoreForm"))]
@@ -286,7 +286,7 @@ pub struct Rescore {
     pub scored_with: ScoredWith,
     /// The scores, in the version's order.
     pub scores: Vec<Score>,
-    /// When they were made, RFC 3339 in UTC.
+    /// The time when they were made, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
     /// The id of the key by which they were made.
@@ -317,7 +317,7 @@ pub struct Alert {
     pub text_key: String,
     /// The reason in words.
     pub reason: String,
-    /// When the submission came in, RFC 3339 in UTC.
+    /// The time when the submission arrived, RFC 3339 in UTC.
     pub received_at: String,
     /// The id of the API key that sent the submission; empty if no submission raised it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -354,18 +354,18 @@ pub enum Work {
     Deliver {
         /// The receiver.
         receiver: String,
-        /// Which run of attempts.
+        /// The number of the run of attempts.
         series: u32,
-        /// Which attempt of it.
+        /// The number of the attempt in it.
         attempt: u32,
     },
     /// Take the next step of the chain.
     Escalate {
-        /// Which opening.
+        /// The number of the opening.
         opening: u32,
-        /// Which round.
+        /// The number of the round.
         round: u32,
-        /// Which step of it.
+        /// The number of the step in it.
         rung: u32,
     },
     /// Give the alerts grouped with its message the outcome.

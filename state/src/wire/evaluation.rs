@@ -22,7 +22,7 @@ pub struct Evaluation {
     /// The subject's earlier submissions, where a rule asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryUsed>,
-    /// What the external risk service said, where it is asked.
+    /// The answer of the external risk service, where it is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
 }
@@ -39,7 +39,7 @@ impl Evaluation {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Grade {
-    /// Which result of the report, from 0.
+    /// The number of the result in the report, from 0.
     pub result: usize,
     /// The result's code.
     pub code: String,
@@ -105,7 +105,7 @@ pub struct HistoryUsed {
     pub baseline: Option<SubmissionId>,
 }
 
-/// How a call of the risk service ended.
+/// The outcome of a call of the risk service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RiskStatus {
@@ -122,7 +122,7 @@ pub enum RiskStatus {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Risk {
-    /// How the call ended.
+    /// The outcome of the call.
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["ok", "late", "failed"])))]
     pub status: RiskStatus,
     /// Why it failed.

@@ -7,7 +7,7 @@
 //! Only this module writes records. The script `enqueue.lua` reads them by `idempotency.lua`; a test compares the two
 //! readers.
 
-/// How many digits of a pseudonym identify a subject.
+/// The number of a pseudonym's digits that identify a subject.
 const DIGITS: usize = 16;
 /// The word in place of the hash of erased content.
 const ERASED: &str = "erased";
@@ -19,7 +19,7 @@ pub struct IdempotencyRecord<T = String> {
     pub study: T,
     /// The site.
     pub site: T,
-    /// When it came in, RFC 3339 in UTC.
+    /// The time of arrival, RFC 3339 in UTC.
     pub received_at: T,
     /// Its content; none if it was erased.
     pub content: Option<Content<T>>,

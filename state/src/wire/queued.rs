@@ -73,10 +73,10 @@ pub struct Notification {
     pub key: String,
     /// W3C trace context.
     pub trace: String,
-    /// How many attempts were made since it was put onto the queue or replayed.
+    /// The number of attempts since it was put onto the queue or replayed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub made: u32,
-    /// When the first of these ended, milliseconds since the epoch.
+    /// The end of the first of these, milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
 }
@@ -105,7 +105,7 @@ pub struct Supersede {
     pub superseded: SubmissionId,
     /// The amendment.
     pub by: SubmissionId,
-    /// When it came in, RFC 3339 in UTC.
+    /// The time of arrival, RFC 3339 in UTC.
     pub at: String,
     /// The id of the API key that sent it.
     pub key: String,
@@ -114,7 +114,7 @@ pub struct Supersede {
     pub reason: Option<String>,
     /// The flow of the amendment.
     pub flow: String,
-    /// How often the amended submission was looked for.
+    /// The number of searches for the amended submission.
     pub looks: u32,
 }
 

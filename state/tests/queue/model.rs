@@ -26,7 +26,7 @@ pub(crate) struct Queued {
     pub(crate) key: String,
     pub(crate) scope: String,
     pub(crate) cost: usize,
-    /// When it came in, milliseconds.
+    /// The time of arrival, milliseconds.
     pub(crate) came: i64,
     pub(crate) place: Location,
     /// The workers that held it when it was lost.
@@ -197,7 +197,7 @@ impl Model {
     }
 }
 
-/// When an entry came in, and its number in that millisecond, by its id.
+/// The arrival of an entry, and its number in that millisecond, by its id.
 fn came(member: &str) -> (u64, u64) {
     let (ms, number) = member.split(' ').next().unwrap().split_once('-').unwrap();
     (ms.parse().unwrap(), number.parse().unwrap())

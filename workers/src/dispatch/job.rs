@@ -54,7 +54,7 @@ pub(crate) struct Job {
     pub(crate) attempts: Attempts,
     /// The alerts that go with the message.
     pub(crate) members: Vec<Alert>,
-    /// When this worker got it.
+    /// The time when this worker got it.
     pub(crate) since: Instant,
 }
 
@@ -138,7 +138,7 @@ impl Task {
         }
     }
 
-    /// When this worker got it.
+    /// The time when this worker got it.
     pub(crate) fn since(&self) -> Instant {
         match self {
             Task::Alert(job) => job.since,

@@ -37,10 +37,10 @@ const MOST_NOTIFICATIONS: usize = 1024;
 const NOTIFICATION_CALLS: usize = 16;
 const ADDRESS_CALLS: u32 = 4;
 
-/// How long a lane's calls must have run before their pace is known.
+/// The time that a lane's calls must have run before their pace is known.
 const PACE_KNOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// What a lane is for. The lanes of alerts come first.
+/// The target of a lane. The lanes of alerts come first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LaneId {
     /// A receiver of alerts, by its id.
@@ -75,7 +75,7 @@ struct Lane {
     back: Vec<String>,
     closed_until: Option<Instant>,
     gauge: Gauge,
-    /// When the lane became non-empty, and how many calls have ended since.
+    /// The time when the lane became non-empty, and the number of calls that have ended since.
     since: Instant,
     ended: u32,
 }
@@ -192,7 +192,7 @@ impl Lanes {
         Ok((placed, happened))
     }
 
-    /// How many slots each lane wants. Work whose receiver is gone has its result at once.
+    /// The number of slots that each lane wants. Work whose receiver is gone has its result at once.
     fn wanted(
         &mut self,
         config: &Config,

@@ -44,7 +44,7 @@ use intake::{Cases, Entries};
 use job::{Happened, Job, Task};
 use lanes::Lanes;
 
-/// How long a drain runs before it waits for a quiet moment to leave.
+/// The time that a drain runs before it waits for a quiet moment to leave.
 pub const BUDGET: Duration = Duration::from_secs(5);
 /// The pause between two looks for new work while calls run: this worker hears no bell then.
 const LOOK: Duration = Duration::from_millis(10);
@@ -61,7 +61,7 @@ pub async fn read(reader: &mut Reader) {
     Config::read(reader).await;
 }
 
-/// When a drain ends although there is more to do.
+/// The moment at which a drain ends although there is more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// A worker continues while calls run, however long a receiver takes: no other worker hears of new alerts before

@@ -37,7 +37,7 @@ use crate::dispatch::lanes::LaneId;
 pub(crate) struct Claimed {
     /// The entry of the stream.
     pub(crate) entry: String,
-    /// How often it was handed out.
+    /// The number of times that it was handed out.
     pub(crate) handed_out: u32,
     pub(crate) notification: Notification,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Claimed {
 pub(crate) struct Job {
     pub(crate) claimed: Claimed,
     pub(crate) rules: Rc<Rules>,
-    /// When this worker got it.
+    /// The time when this worker got it.
     pub(crate) since: Instant,
     /// The attempts so far.
     attempts: Attempts,
@@ -138,7 +138,7 @@ impl Job {
         self.rules.routes.plan(&facts)
     }
 
-    /// What follows from a result. Keeps the attempt.
+    /// Decides what follows from a result. Keeps the attempt.
     fn verdict(&mut self, config: &Config, what: What, now: Timestamp) -> Decision {
         match what {
             What::Held { until, why } => Decision::Later { at: until, why: why.as_str(), counts: false },
@@ -171,7 +171,7 @@ impl Job {
     }
 }
 
-/// What follows from a result.
+/// The decision after a result.
 enum Decision {
     Delivered,
     /// It is tried at this time. Only a call counts as an attempt.

@@ -28,7 +28,7 @@ use state::wire::evaluation::{HistoryStatus, HistoryUsed};
 
 use crate::score::context::{Past, READS, Wanting};
 
-/// How long reading the earlier submissions of a batch may take.
+/// The time that reading the earlier submissions of a batch may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The line of a submission, and its place there; none for submissions that are never compared.

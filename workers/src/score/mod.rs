@@ -40,13 +40,13 @@ use work::Batches;
 const BATCH: usize = 4096;
 /// If the store is unavailable, claimed entries are tried again after this.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long one bell drains the queue.
+/// The time for which one bell drains the queue.
 pub const BUDGET: Duration = Duration::from_secs(5);
 
 struct Config {
     redis: Redis,
     max_attempts: u32,
-    /// How long a submission's idempotency record stays after it is finished.
+    /// The time for which a submission's idempotency record stays after it is finished.
     remembered: Duration,
     risk: risk::Config,
 }

@@ -75,7 +75,7 @@ struct Silence {
     stored: Vec<String>,
     raised: Vec<Alert>,
     told: Overdue,
-    /// When to look next, milliseconds since the epoch.
+    /// The time of the next look, milliseconds since the epoch.
     next: Option<i64>,
 }
 
@@ -143,7 +143,7 @@ struct By<'a> {
     store: &'a Store,
     rules: &'a Rules,
     now: Timestamp,
-    /// When the oldest unfinished entry of the site came in.
+    /// The arrival of the site's oldest unfinished entry.
     oldest: Option<i64>,
     /// Whether the look was handed out before.
     again: bool,

@@ -25,7 +25,7 @@ use crate::score::overdue;
 use crate::score::record::{self, Scorer, Work};
 use crate::score::risk;
 
-/// How long the risk service may delay a batch at most.
+/// The longest time that the risk service may delay a batch.
 const GATHERING: Duration = Duration::from_secs(10);
 
 /// A batch that was scored.
@@ -36,7 +36,7 @@ pub(crate) struct Scored {
     finished: Vec<Finished>,
     /// The alerts of the submissions that raised some.
     pub(crate) raised: BTreeMap<SubmissionId, Vec<AlertId>>,
-    /// How many self-checks are among them.
+    /// The number of self-checks among them.
     pub(crate) probes: usize,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Batches<'a> {
     pub(crate) risk: &'a risk::Config,
     pub(crate) holder: &'a Holder,
     pub(crate) max_attempts: u32,
-    /// How long the idempotency record of a scored submission stays.
+    /// The time for which the idempotency record of a scored submission stays.
     pub(crate) remembered: Duration,
 }
 

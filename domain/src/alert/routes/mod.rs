@@ -233,7 +233,7 @@ pub struct Routes {
     pub breaker: Limits,
     /// The base of the links in messages: `https://...` without a slash at the end. None: no links.
     pub link_base: Option<String>,
-    /// How long a link is valid, milliseconds. Default 24 h.
+    /// The time for which a link is valid, milliseconds. Default 24 h.
     pub link_valid_ms: u64,
 }
 

@@ -209,7 +209,7 @@ pub const LONGEST_CALL_MS: u64 = 60_000;
 pub struct Delivery {
     /// The receiver's id.
     pub receiver: String,
-    /// How often the receiver accepted the alert before: 0 the first time, 1 for the first reminder.
+    /// The number of times that the receiver accepted the alert before: 0 the first time, 1 for the first reminder.
     pub telling: u32,
     /// The number of this run of attempts. It is unique among all runs of this alert, for all receivers.
     pub series: u32,
@@ -247,7 +247,7 @@ impl Delivery {
         }
     }
 
-    /// How often the receiver has accepted the alert so far.
+    /// The number of times that the receiver has accepted the alert so far.
     fn taken(&self) -> u32 {
         self.telling.saturating_add(u32::from(matches!(self.status, Status::Delivered { .. })))
     }
@@ -303,7 +303,7 @@ impl State {
         &self.phase
     }
 
-    /// How often it was reopened. Above 0, an open alert is a reopened alert.
+    /// The number of times that it was reopened. Above 0, an open alert is a reopened alert.
     pub fn opening(&self) -> u32 {
         self.opening
     }

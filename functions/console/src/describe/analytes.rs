@@ -7,7 +7,7 @@ use state::edge::describe::*;
 /// Known laboratory results.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct Analytes {
-    /// Where codes and names are from.
+    /// The source of codes and names.
     source: String,
     /// LOINC's copyright notice.
     notice: String,
@@ -23,7 +23,7 @@ struct Analyte {
     /// UCUM codes. They are converted into each other.
     units: Vec<String>,
     codes: Vec<CodeOf>,
-    /// What CTCAE v5.0 grades of it; empty if nothing.
+    /// Its terms in CTCAE v5.0; empty if none.
     ctcae: Vec<Term>,
     /// The rules on it that come with Vigil; a study may replace them.
     rules: Vec<RuleOn>,
@@ -53,7 +53,7 @@ struct Term {
     grades: Vec<GradeLimit>,
 }
 
-/// Where a grade begins.
+/// The limit at which a grade begins.
 #[derive(JsonSchema, Serialize)]
 #[schemars(inline)]
 struct GradeLimit {

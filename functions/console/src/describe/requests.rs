@@ -49,7 +49,7 @@ pub(super) struct RescoreRequest {
     #[serde(default = "most")]
     #[schemars(range(min = 1, max = 500))]
     limit: u16,
-    /// Where the page before ended.
+    /// The cursor of the page before.
     #[schemars(with = "Nullable<String>")]
     cursor: Option<String>,
 }
@@ -73,7 +73,7 @@ pub(super) struct Replay {
     all: Option<bool>,
     /// Whether they are only counted.
     dry_run: Option<bool>,
-    /// Where the page before ended.
+    /// The cursor of the page before.
     #[schemars(with = "Nullable<String>")]
     cursor: Option<String>,
 }

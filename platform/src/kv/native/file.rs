@@ -11,7 +11,7 @@ use crate::kv::STORE;
 
 /// The file, below the state directory.
 const FILE: &str = "sqlite_key_value.db";
-/// How long to wait for another program's write.
+/// The time to wait for another program's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";

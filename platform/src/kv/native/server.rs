@@ -5,7 +5,7 @@ use redis::{Client, Connection, RedisResult};
 use super::Replacement;
 use crate::error::{Error, Kind};
 
-/// How many keys one look at the database asks for, and one script gets.
+/// The number of keys that one scan of the database asks for, and that one script gets.
 const PAGE: usize = 1000;
 /// Replaces values that are what they are expected to be. KEYS keys; ARGV for each the old value and the new one. Gives for
 /// each 1 if it was replaced.

@@ -11,7 +11,7 @@ pub struct Parameter {
     pub id: &'static str,
     /// Its name in the request.
     pub name: &'static str,
-    /// What it says.
+    /// Its description.
     pub about: &'static str,
     /// Its form.
     pub shape: Shape,
@@ -102,7 +102,7 @@ pub fn path_parameter(name: &str, chosen: Option<&str>) -> Option<&'static Param
     named().find(|parameter| Some(parameter.id) == chosen).or_else(|| named().next())
 }
 
-/// How long an operation takes at most. A sender may ask for less by `X-Request-Timeout-Ms`.
+/// The longest time of an operation. A sender may ask for less by `X-Request-Timeout-Ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeout {
     /// 2 seconds: a submission.

@@ -130,7 +130,7 @@ impl Refusal {
         self.facts().0.status()
     }
 
-    /// When it is given.
+    /// The case in which it is given.
     pub fn about(self) -> &'static str {
         self.facts().1
     }

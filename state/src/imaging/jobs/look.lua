@@ -1,5 +1,5 @@
--- How far an analysis is. KEYS job, line, durations; ARGV id
--- Gives nothing, or state, attempts, when it is tried again, how many are before it or -1, facts, ms the service takes
+-- The progress of an analysis. KEYS job, line, durations; ARGV id
+-- Gives nothing, or state, attempts, the time of the next, the number before it or -1, facts, ms the service takes
 local found = redis.call('HMGET', KEYS[1], 'state', 'attempts', 'next', 'facts')
 if not found[1] then
   return {}
