@@ -66,14 +66,14 @@ impl Line {
     }
 
     /// The id of a submission.
-    pub fn submission(mut self, id: &str) -> Self {
-        self.put("submission", id);
+    pub fn submission(mut self, id: impl AsRef<str>) -> Self {
+        self.put("submission", id.as_ref());
         self
     }
 
     /// The id of an alert.
-    pub fn alert(mut self, id: &str) -> Self {
-        self.put("alert", id);
+    pub fn alert(mut self, id: impl AsRef<str>) -> Self {
+        self.put("alert", id.as_ref());
         self
     }
 

@@ -254,7 +254,7 @@ pub async fn clear(
         if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
             batch.put(names::audit(&entity, head.n), &head)?;
         }
-        log::info("submission-dropped").submission(id.as_str()).outcome("erased").write();
+        log::info("submission-dropped").submission(id).outcome("erased").write();
     }
     remove_alerts(redis, &store, alerts).await?;
     kv::remove_all(&erased.keys().flat_map(beside).collect::<Vec<_>>())?;

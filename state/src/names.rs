@@ -50,8 +50,8 @@ pub fn flow(key: &str, study: &StudyId, site: &SiteId) -> String {
 
 /// The flow of notifications of an API key's analyses for a site of a study: `*|<key>|<study>/<site>`. All notifications
 /// take turns with alerts as if one more key sent them; no API key is `*` here.
-pub fn flow_of_notifications(key: &str, study: &str, site: &str) -> String {
-    ["*", &part(key), &part(&[study, site].join("/"))].join("|")
+pub fn flow_of_notifications(key: &str, study: &StudyId, site: &SiteId) -> String {
+    ["*", &part(key), &part(&[study.as_str(), site.as_str()].join("/"))].join("|")
 }
 
 fn part(text: &str) -> String {

@@ -6,7 +6,7 @@
 
 use domain::Timestamp;
 use domain::alert::state::{Act, Event, Ignored, Phase, State};
-use domain::ids::{SiteId, StudyId, is_name};
+use domain::ids::{Pseudonym, SiteId, StudyId, is_name};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
@@ -53,9 +53,9 @@ struct ListedAlert<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Phase"))]
     state: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     /// The time when the submission arrived, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: String,
@@ -67,8 +67,8 @@ impl<'a> ListedAlert<'a> {
             alert_id: alert.id.as_str(),
             severity: &alert.severity,
             state: &alert.phase,
-            study_id: alert.study.as_str(),
-            site_id: alert.site.as_str(),
+            study_id: &alert.study,
+            site_id: &alert.site,
             received_at: Timestamp::from_millis(alert.at_ms).rfc3339(),
         }
     }
@@ -89,11 +89,11 @@ pub(crate) struct AlertShown<'a> {
     reason_of_state: Option<&'a str>,
     submission_id: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     /// The patient's pseudonym in this study.
-    subject: &'a str,
+    subject: &'a Pseudonym,
     /// The instrument, or the kind of report.
     instrument: &'a str,
     rule: &'a str,
@@ -247,7 +247,7 @@ async fn done(
     let conflict = |detail: &str| Err(Problem::new(ProblemType::Conflict, detail));
     let Some(found) = found else { return conflict("the alert is not raised yet, send it again") };
     match ignored {
-        None => log::info("alert-attended").alert(alert.alert_id.as_str()).key(&principal.id).outcome(what).write(),
+        None => log::info("alert-attended").alert(&alert.alert_id).key(&principal.id).outcome(what).write(),
         Some(Ignored::AlreadyAcknowledged) => {}
         Some(Ignored::AlreadyResolved) if what == "resolved" => {}
         Some(Ignored::AlreadyResolved) => return conflict("the alert is resolved; reopen it first"),
@@ -289,9 +289,9 @@ impl<'a> AlertShown<'a> {
             state: phase.map_or("queued", Phase::as_str),
             reason_of_state: phase.and_then(Phase::reason),
             submission_id: alert.submission_id.as_str(),
-            study_id: alert.study_id.as_str(),
-            site_id: alert.site_id.as_str(),
-            subject: alert.subject.as_str(),
+            study_id: &alert.study_id,
+            site_id: &alert.site_id,
+            subject: &alert.subject,
             instrument: &alert.instrument,
             rule: &alert.rule,
             text_key: &alert.text_key,

@@ -191,8 +191,7 @@ impl Link {
         let entry = self.entry("acknowledged").await?;
         match ignored {
             None => {
-                let line =
-                    log::info("alert-attended").alert(self.alert.alert_id.as_str()).receiver(&self.grant.receiver);
+                let line = log::info("alert-attended").alert(&self.alert.alert_id).receiver(&self.grant.receiver);
                 line.outcome("acknowledged").write();
             }
             Some(Ignored::AlreadyAcknowledged) => {

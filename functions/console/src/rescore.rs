@@ -6,7 +6,7 @@
 //!
 //! Mechanism: page by page over the index of a study's responses; each page is one transaction.
 
-use domain::ids::{NAME_RULE, StudyId, SubmissionId, is_name};
+use domain::ids::{NAME_RULE, Pseudonym, StudyId, SubmissionId, is_name};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub(crate) struct Rescoring<'a> {
     /// SHA-256 of the version's definition.
     sha256: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     dry_run: bool,
     #[serde(flatten)]
     report: Report,
@@ -90,7 +90,7 @@ struct Report {
 struct ChangedScores {
     submission_id: String,
     /// The patient's pseudonym in this study.
-    subject: String,
+    subject: Pseudonym,
     /// The version that scored it when it came in.
     version: Option<String>,
     differences: Vec<Difference>,
@@ -165,7 +165,7 @@ pub(crate) async fn answer(
         instrument: id,
         version: instrument.version(),
         sha256: instrument.hash(),
-        study_id: wanted.study.as_str(),
+        study_id: &wanted.study,
         dry_run: wanted.dry_run,
         report,
         cursor: next.as_ref().map(Cursor::show),
@@ -226,7 +226,7 @@ impl Report {
         } else {
             self.changed.push(ChangedScores {
                 submission_id: submission.submission_id.to_string(),
-                subject: submission.subject.to_string(),
+                subject: submission.subject.clone(),
                 version: record.scored_with.as_ref().map(|with| with.version.clone()),
                 differences,
             });

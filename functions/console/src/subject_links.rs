@@ -4,6 +4,7 @@
 //! Guarantee: only an administrator whose key covers both subjects adds or removes a link. Each change needs a reason
 //! and is recorded in the audit chains of both subjects. See [`state::subjects::links`] for the effect of a link.
 
+use domain::ids::SiteId;
 #[cfg(feature = "schema")]
 use domain::schema::Name;
 use domain::{Code, Finding};
@@ -43,7 +44,7 @@ pub(crate) struct Linked<'a> {
     subject: &'a str,
     to: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     #[cfg_attr(feature = "schema", schemars(extend("const" = "linked")))]
     state: &'static str,
 }
@@ -90,7 +91,7 @@ pub(crate) async fn begin(
         Changed::Already => Err(invalid(Code::Conflict, "is linked already, perhaps by way of others".to_owned())),
         Changed::TooMany => Err(invalid(Code::Range, format!("would give the person more than {MOST} subjects"))),
         Changed::Made | Changed::Busy => {
-            let document = Linked { subject: pseudonym, to: &to, site_id: other.site_id.as_str(), state: "linked" };
+            let document = Linked { subject: pseudonym, to: &to, site_id: &other.site_id, state: "linked" };
             Ok(Reply::json(201, &document).header("location", format!("/v1/subjects/{pseudonym}/links/{to}")))
         }
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::ids::AlertId;
+use domain::ids::{AlertId, Pseudonym};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::deadline::{Deadline, HEADER};
@@ -62,7 +62,7 @@ pub(crate) struct AnalysisShown<'a> {
     site_id: &'a str,
     /// The patient's pseudonym in this study.
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
+    subject: Option<&'a Pseudonym>,
     service: &'a str,
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["stat", "routine"])))]
     priority: &'a str,
@@ -230,7 +230,7 @@ impl<'a> AnalysisShown<'a> {
             state: record.state,
             study_id: record.study_id.as_str(),
             site_id: record.site_id.as_str(),
-            subject: Some(record.subject.as_str()).filter(|subject| reads && !subject.is_empty()),
+            subject: Some(&record.subject).filter(|subject| reads && !subject.is_empty()),
             service: &record.service,
             priority: &record.priority,
             requested_at: &record.requested_at,

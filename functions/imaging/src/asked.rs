@@ -70,7 +70,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     let (image, bytes) = match image {
         ImageSource::Url(url) => (Image::Url(url), None),
         ImageSource::Bytes(bytes, media_type) => {
-            (Image::Stored { key: names::analysis_image(analysis_id.as_str(), &hash), media_type }, Some(bytes))
+            (Image::Stored { key: names::analysis_image(&analysis_id, &hash), media_type }, Some(bytes))
         }
     };
     let job = Job {

@@ -115,7 +115,7 @@ pub(crate) async fn analyse(
             if !jobs::go_on(&config.redis, &work.job, Next::Again(at), work.attempts.len(), None).await? {
                 return Ok(dropped(&work.job));
             }
-            log::warn("analysis-retried").submission(work.job.analysis_id.as_str()).attempt(number).write();
+            log::warn("analysis-retried").submission(&work.job.analysis_id).attempt(number).write();
             let mut follow_ups = FollowUps::default();
             follow_ups.delay(at, &work.job.flow(), &kv::json(&work)?);
             Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
@@ -160,7 +160,7 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
     if !jobs::go_on(&config.redis, job, Next::Ending, work.attempts.len(), None).await? {
         return Ok(dropped(job));
     }
-    log::error("analysis-failed").submission(job.analysis_id.as_str()).outcome(reason).write();
+    log::error("analysis-failed").submission(&job.analysis_id).outcome(reason).write();
     let mut record = Analysis::ended(job, AnalysisState::Failed, clock::now().rfc3339(), work.attempts.clone());
     record.reason = Some(reason.to_owned());
     let mut follow_ups = FollowUps::default();
@@ -195,7 +195,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
             key: job.key.clone(),
             trace: job.trace.clone(),
         };
-        log::info("alert-raised").alert(alert.alert_id.as_str()).submission(job.analysis_id.as_str()).write();
+        log::info("alert-raised").alert(&alert.alert_id).submission(&job.analysis_id).write();
         batch.put(names::alert(&alert.alert_id), &alert)?;
         record.alerts.push(alert.alert_id.clone());
         follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
@@ -208,7 +208,7 @@ async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Valu
         sealed: job.sealed.clone(),
     };
     batch.put(names::subject(&job.subject), &subject)?;
-    log::info("analysis-done").submission(job.analysis_id.as_str()).write();
+    log::info("analysis-done").submission(&job.analysis_id).write();
     record.result = Some(found);
     notify(job, &mut follow_ups)?;
     ended(config, job, &record, batch, follow_ups).await

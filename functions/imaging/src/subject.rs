@@ -32,7 +32,7 @@ const LOOKS: usize = 4;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Analyses<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "domain::schema::Pseudonym"))]
-    subject: &'a str,
+    subject: &'a Pseudonym,
     analyses: Vec<ListedAnalysis>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
         found.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
     };
     let analyses = read.await.map_err(|error| unavailable(&error))?;
-    Ok(Reply::json(200, &Analyses { subject: pseudonym.as_str(), analyses }))
+    Ok(Reply::json(200, &Analyses { subject: pseudonym, analyses }))
 }
 
 /// The progress of an analysis, if the key covers it.

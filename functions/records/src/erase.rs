@@ -7,7 +7,7 @@
 //! This stays: the fact that there was a submission, its study, site and time, and its audit chain, which holds hashes.
 //! The subject's sealed identity also stays, because all of the subject's submissions use it.
 
-use domain::ids::SubmissionId;
+use domain::ids::{SiteId, StudyId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time, Uuid};
 use platform::http::{Incoming, Reply};
@@ -36,13 +36,13 @@ const LONGEST_BODY: usize = 4096;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Erased<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Uuid"))]
-    submission_id: &'a str,
+    submission_id: &'a SubmissionId,
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "erased")))]
     state: State,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     /// The time of arrival, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: &'a str,
@@ -92,12 +92,12 @@ pub(crate) async fn erase(
     if let Some((subject, member)) = filed {
         timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;
     }
-    log::info("submission-erased").submission(id.as_str()).key(&principal.id).write();
+    log::info("submission-erased").submission(id).key(&principal.id).write();
     let shown = Erased {
-        submission_id: id.as_str(),
+        submission_id: id,
         state: State::Erased,
-        study_id: study.as_str(),
-        site_id: site.as_str(),
+        study_id: &study,
+        site_id: &site,
         received_at: &received_at,
         erased_at: &erased.at,
     };

@@ -3,7 +3,7 @@
 //! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is sent. Every
 //! request counts against the key's rate limit, found or not, so that nobody can guess pseudonyms.
 
-use domain::ids::Pseudonym;
+use domain::ids::{Pseudonym, SiteId, StudyId};
 #[cfg(feature = "schema")]
 use domain::schema::{Identifier, Name};
 use platform::http::Reply;
@@ -29,9 +29,9 @@ use crate::config::Config;
 pub(crate) struct Identity<'a> {
     subject: &'a str,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     #[cfg_attr(feature = "schema", schemars(with = "Identifier"))]
     patient_id: &'a str,
     /// Within which system the id names somebody, where that is not the site's own.
@@ -67,8 +67,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
     let (patient_system, patient_id) = system_and_id(&patient);
     let document = Identity {
         subject: subject.subject.as_str(),
-        study_id: subject.study_id.as_str(),
-        site_id: subject.site_id.as_str(),
+        study_id: &subject.study_id,
+        site_id: &subject.site_id,
         patient_id,
         patient_system,
     };

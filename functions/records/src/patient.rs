@@ -41,9 +41,9 @@ const MOST: usize = 50;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct PatientRecord<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     subject: &'a str,
     parts: Parts,
 }
@@ -89,12 +89,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
         Part { name: &service.name, required: service.required, work }
     });
     let parts = gather(&config.redis, parts.collect(), deadline, asked.partial).await?;
-    let record = PatientRecord {
-        study_id: asked.study.as_str(),
-        site_id: asked.site.as_str(),
-        subject: pseudonym.as_str(),
-        parts,
-    };
+    let record = PatientRecord { study_id: &asked.study, site_id: &asked.site, subject: pseudonym.as_str(), parts };
     Ok(Reply::json(200, &record).header("cache-control", "no-store"))
 }
 

@@ -47,7 +47,7 @@ const SEVERITIES: [&str; 4] = ["critical", "high", "moderate", "info"];
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct MonthlyReport<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     month: &'a str,
     parts: Parts,
 }
@@ -192,7 +192,7 @@ impl Ask {
             Part { name: &service.name, required: service.required, work }
         });
         let parts = gather(&self.config.redis, parts.collect(), deadline, partial).await?;
-        Ok(json!(MonthlyReport { study_id: self.study.as_str(), month: &self.month, parts }))
+        Ok(json!(MonthlyReport { study_id: &self.study, month: &self.month, parts }))
     }
 
     /// Vigil's own counts.

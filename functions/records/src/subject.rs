@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::ids::{Pseudonym, StudyId, is_name};
+use domain::ids::{Pseudonym, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
@@ -53,7 +53,7 @@ pub(crate) struct ListedSubmission {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     submission_id: String,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: String,
+    site_id: SiteId,
     /// `response`, or the kind of report.
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +111,7 @@ struct Point {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     submission_id: String,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: String,
+    site_id: SiteId,
     #[cfg_attr(feature = "schema", schemars(with = "ScoreForm"))]
     value: Value,
     band: Option<String>,
@@ -229,7 +229,7 @@ pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<ListedS
         let submission = record.submission;
         shown.push(ListedSubmission {
             submission_id: submission.submission_id.into_string(),
-            site_id: submission.site_id.into_string(),
+            site_id: submission.site_id,
             kind: submission.kind,
             instrument: submission.instrument,
             authored_at: submission.authored_at,
@@ -258,7 +258,7 @@ async fn points(store: &Store, filed: &[Listed], score: &str) -> Result<Vec<Poin
                 at_ms: at.millis(),
                 at: record.submission.authored_at.clone(),
                 submission_id: record.submission.submission_id.to_string(),
-                site_id: record.submission.site_id.to_string(),
+                site_id: record.submission.site_id.clone(),
                 value: own.value.clone().unwrap_or_default(),
                 band: own.band.clone(),
                 status: own.status.clone(),

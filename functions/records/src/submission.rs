@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Dead, Phase, State as AlertState};
-use domain::ids::SubmissionId;
+use domain::ids::{Pseudonym, SiteId, StudyId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::{Flag, Name, Removed, Time, Uuid};
 use platform::Error;
@@ -30,13 +30,13 @@ use crate::config::Config;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Submission<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Uuid"))]
-    submission_id: &'a str,
+    submission_id: &'a SubmissionId,
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["queued", "scored", "failed"])))]
     state: State,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a str,
+    study_id: &'a StudyId,
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a str,
+    site_id: &'a SiteId,
     /// The time of arrival, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     received_at: &'a str,
@@ -45,11 +45,11 @@ pub(crate) struct Submission<'a> {
     /// The submission whose place this one took.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Uuid>"))]
-    supersedes: Option<&'a str>,
+    supersedes: Option<&'a SubmissionId>,
     /// The submission that took this one's place.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Uuid>"))]
-    superseded_by: Option<String>,
+    superseded_by: Option<SubmissionId>,
 }
 
 /// The result of a submission.
@@ -58,7 +58,7 @@ pub(crate) struct Submission<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Detail<'a> {
     /// The patient's pseudonym in this study.
-    subject: &'a str,
+    subject: &'a Pseudonym,
     /// `response`, or the kind of report.
     kind: &'a str,
     /// The time of writing, RFC 3339 in UTC.
@@ -147,18 +147,19 @@ fn gone() -> Problem {
 
 /// A submission that is not stored yet is known only by the idempotency record of the door.
 async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Result<Reply, Problem> {
-    let mark = marked(config, id)
-        .await?
-        .filter(|mark| principal.covers(&mark.study.as_str().into(), &mark.site.as_str().into()));
-    let mark = mark.ok_or_else(Problem::not_found)?;
+    let mark = marked(config, id).await?.ok_or_else(Problem::not_found)?;
+    let (study, site) = (StudyId::from(mark.study), SiteId::from(mark.site));
+    if !principal.covers(&study, &site) {
+        return Err(Problem::not_found());
+    }
     if mark.content.is_none() {
         return Err(gone());
     }
     let shown = Submission {
-        submission_id: id.as_str(),
+        submission_id: id,
         state: State::Queued,
-        study_id: &mark.study,
-        site_id: &mark.site,
+        study_id: &study,
+        site_id: &site,
         received_at: &mark.received_at,
         detail: None,
         supersedes: None,
@@ -174,14 +175,14 @@ impl<'a> Submission<'a> {
         let detail = if full { Some(Detail::load(store, record).await?) } else { None };
         let superseded: Option<Superseded> = store.get(&names::superseded(&submission.submission_id)).await?;
         Ok(Submission {
-            submission_id: submission.submission_id.as_str(),
+            submission_id: &submission.submission_id,
             state: record.state,
-            study_id: submission.study_id.as_str(),
-            site_id: submission.site_id.as_str(),
+            study_id: &submission.study_id,
+            site_id: &submission.site_id,
             received_at: &submission.received_at,
             detail,
-            supersedes: submission.amends.as_ref().map(SubmissionId::as_str),
-            superseded_by: superseded.map(|later| later.by.into_string()),
+            supersedes: submission.amends.as_ref(),
+            superseded_by: superseded.map(|later| later.by),
         })
     }
 }
@@ -198,7 +199,7 @@ impl<'a> Detail<'a> {
         }
         let rescored: Option<Rescored> = store.get(&names::rescored(&submission.submission_id)).await?;
         Ok(Detail {
-            subject: submission.subject.as_str(),
+            subject: &submission.subject,
             kind: &submission.kind,
             authored_at: &submission.authored_at,
             content: &submission.content,

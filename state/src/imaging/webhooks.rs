@@ -72,8 +72,8 @@ pub fn notification(job: &Job) -> Option<Notification> {
     Some(Notification {
         analysis_id: job.analysis_id.clone(),
         webhook: job.webhook.clone()?,
-        study_id: job.study_id.to_string(),
-        site_id: job.site_id.to_string(),
+        study_id: job.study_id.clone(),
+        site_id: job.site_id.clone(),
         key: job.key.clone(),
         trace: job.trace.clone(),
         made: 0,

@@ -49,7 +49,7 @@ pub struct Link {
     pub to: Pseudonym,
     /// The other subject's site.
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The time when it was made, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
@@ -219,7 +219,7 @@ async fn store_change(
         if link {
             let (to, site_id) = (to.subject.clone(), to.site_id.clone());
             let [at, by, reason] = [said.at, said.by, said.reason].map(str::to_owned);
-            own.links.push(Link { to, site_id: site_id.into_string(), at, by, reason });
+            own.links.push(Link { to, site_id, at, by, reason });
         }
         batch.put(names::subject_links(&subject.subject), own)?;
         let change = Change {
@@ -251,7 +251,7 @@ async fn gather(store: &Store, subject: &Subject) -> Result<BTreeMap<Pseudonym, 
     let mut open = vec![subject.subject.clone()];
     while let Some(subject) = open.pop() {
         for link in of(store, &subject).await?.links {
-            if person.insert(link.to.clone(), link.site_id.into()).is_none() {
+            if person.insert(link.to.clone(), link.site_id).is_none() {
                 open.push(link.to);
             }
         }

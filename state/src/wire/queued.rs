@@ -66,9 +66,9 @@ pub struct Notification {
     /// The URL to call. It may contain a secret.
     pub webhook: String,
     /// The study.
-    pub study_id: String,
+    pub study_id: StudyId,
     /// The site.
-    pub site_id: String,
+    pub site_id: SiteId,
     /// The id of the key that requested the analysis.
     pub key: String,
     /// W3C trace context.

@@ -49,7 +49,7 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
     entries.notifications.retain(|it| {
         let erased = erased.next().unwrap_or_default();
         if erased {
-            log::info("analysis-dropped").submission(it.notification.analysis_id.as_str()).outcome("erased").write();
+            log::info("analysis-dropped").submission(&it.notification.analysis_id).outcome("erased").write();
             outcomes.push(names::analysis_webhook(&it.notification.analysis_id));
             end(&it.entry, None);
         }
@@ -74,7 +74,7 @@ pub(crate) async fn after(
 
 async fn remove(config: &Config, store: &Store, alerts: Vec<AlertId>) -> Result<(), Error> {
     for alert in &alerts {
-        log::info("alert-dropped").alert(alert.as_str()).outcome("erased").write();
+        log::info("alert-dropped").alert(&alert).outcome("erased").write();
     }
     if alerts.is_empty() { Ok(()) } else { erasure::remove_alerts(&config.redis, store, alerts).await }
 }

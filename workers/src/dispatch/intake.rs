@@ -120,7 +120,7 @@ pub(crate) async fn raise(
     for ((_, alert), raised) in raised.into_iter().zip(found) {
         let state = &raised.found.state;
         if let Phase::Dead(why) = state.phase() {
-            log::error("alert-dead").trace(&alert.trace).alert(alert.alert_id.as_str()).outcome(why.as_str()).write();
+            log::error("alert-dead").trace(&alert.trace).alert(&alert.alert_id).outcome(why.as_str()).write();
         }
         if !raised.fresh {
             continue;

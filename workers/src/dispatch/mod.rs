@@ -28,6 +28,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::ids::AlertId;
 use futures::StreamExt;
 use futures::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures::stream::FuturesUnordered;
@@ -225,8 +226,8 @@ impl Worker {
         jobs.extend(due);
         intake::make(config, changes).await?;
         // Alerts that are called are checked again when the call has ended.
-        let called: BTreeSet<&str> = jobs.iter().map(|job| job.case.alert.alert_id.as_str()).collect();
-        erased::after(config, store, all.iter().filter(|alert| !called.contains(alert.alert_id.as_str()))).await?;
+        let called: BTreeSet<&AlertId> = jobs.iter().map(|job| &job.case.alert.alert_id).collect();
+        erased::after(config, store, all.iter().filter(|alert| !called.contains(&alert.alert_id))).await?;
 
         let notifications = entries.notifications;
         let entries = jobs.iter().filter_map(Job::entry).chain(notifications.iter().map(|it| it.entry.as_str()));
@@ -235,8 +236,8 @@ impl Worker {
             self.claimed.remove(id);
         }
         // An alert that is raised and called at once counts once, when it was called.
-        let raised: BTreeSet<&str> =
-            jobs.iter().filter(|job| job.entry().is_none()).map(|job| job.case.alert.alert_id.as_str()).collect();
+        let raised: BTreeSet<&AlertId> =
+            jobs.iter().filter(|job| job.entry().is_none()).map(|job| &job.case.alert.alert_id).collect();
         self.total += count.saturating_sub(own + held.len() + raised.len());
         let (calls, mut happened) = intake::sort(jobs, clock::now());
         for task in calls {

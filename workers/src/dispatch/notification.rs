@@ -133,8 +133,8 @@ impl Job {
     /// The settings of mild alerts of the same site: a notification is tried again by their schedule.
     fn plan(&self) -> Plan<'_> {
         let Notification { study_id, site_id, .. } = &self.claimed.notification;
-        let (subject, instrument, rule) = ("", "", "");
-        let facts = Facts { study: study_id, site: site_id, subject, instrument, rule, severity: Severity::Info };
+        let (study, site) = (study_id.as_str(), site_id.as_str());
+        let facts = Facts { study, site, subject: "", instrument: "", rule: "", severity: Severity::Info };
         self.rules.routes.plan(&facts)
     }
 
@@ -203,10 +203,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
     let Job { claimed: Claimed { entry, notification, .. }, attempts, .. } = job;
     let (flow, receiver, id) = (notification.flow(), notification.receiver(), notification.analysis_id.clone());
     let line = |line: log::Line| {
-        line.submission(id.as_str())
-            .receiver(&receiver)
-            .trace(&notification.trace)
-            .attempt(notification.made.saturating_add(1))
+        line.submission(&id).receiver(&receiver).trace(&notification.trace).attempt(notification.made.saturating_add(1))
     };
     let mut notified = Notified { receiver: receiver.clone(), attempts, ..Notified::default() };
     let mut follow_ups = FollowUps::default();
@@ -252,7 +249,7 @@ pub(crate) async fn finish(config: &Config, holder: &Holder, mut entries: Vec<Fi
     let erased: BTreeSet<SubmissionId> = end(&entries).await?.erased.into_iter().collect();
     entries.retain(|one| one.submission.as_ref().is_some_and(|id| erased.contains(id)));
     for id in &erased {
-        log::info("analysis-dropped").submission(id.as_str()).outcome("erased").write();
+        log::info("analysis-dropped").submission(&id).outcome("erased").write();
     }
     kv::remove_all(&erased.iter().map(names::analysis_webhook).collect::<Vec<_>>())?;
     let over = entries.into_iter().map(|one| Finished { submission: None, follow_ups: FollowUps::default(), ..one });

@@ -158,7 +158,7 @@ fn note(job: &Job, what: &What, step: &Step) {
         (_, Some(Status::GivenUp(reason))) => (log::error("alert-dead"), reason.as_str()),
         _ => (log::warn("alert-not-delivered"), "retry"),
     };
-    let mut line = line.alert(alert.alert_id.as_str()).trace(&alert.trace).outcome(word);
+    let mut line = line.alert(&alert.alert_id).trace(&alert.trace).outcome(word);
     if !receiver.is_empty() {
         line = line.receiver(receiver);
     }

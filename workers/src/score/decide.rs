@@ -35,7 +35,7 @@ pub(crate) fn response(
     scores: &[domain::Score<'_>],
     context: &Context,
 ) -> Decided {
-    let own = rules.of_response(entry.submission.study_id.as_str(), instrument);
+    let own = rules.of_response(&entry.submission.study_id, instrument);
     let all = own.all(instrument);
     let history = match &context.past {
         Some(Past::Had(history, _)) => Some(history),
@@ -72,7 +72,7 @@ pub(crate) fn report(rules: &mut Rules, entry: &Entry, context: &Context) -> Dec
         ReportKind::Lab => lab::grade(&Measured::list(&submission.content), &context.baselines),
         ReportKind::Diary | ReportKind::AdverseEvent | ReportKind::Generic => Vec::new(),
     };
-    let (rules, used_rules) = rules.of_report(submission.study_id.as_str(), kind);
+    let (rules, used_rules) = rules.of_report(&submission.study_id, kind);
     let raised = report_rules::alerts(rules, &Facts::of(&submission.content, &grades));
     Decided {
         alerts: raised.iter().map(|raised| alert(entry, raised)).collect(),

@@ -81,7 +81,7 @@ struct Silence {
 
 /// The follow-ups that schedule the look after a submission; none if its study expects no next one.
 pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
-    let rules = |what: &str| rules.overdue(submission.study_id.as_str(), what);
+    let rules = |what: &str| rules.overdue(&submission.study_id, what);
     let Some((look, received, at)) = expected::after(submission, rules) else { return Ok(()) };
     follow_ups.index(&look.received(), received.millis(), submission.submission_id.as_str());
     again(&look, at, follow_ups)
@@ -165,7 +165,7 @@ impl Check {
     }
 
     async fn find(&self, by: &By<'_>) -> Result<Finding, Error> {
-        let rules = by.rules.overdue(self.asked.study.as_str(), &self.asked.expected);
+        let rules = by.rules.overdue(&self.asked.study, &self.asked.expected);
         if rules.is_empty() {
             return Ok(Finding::Nothing);
         }

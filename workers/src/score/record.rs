@@ -210,12 +210,12 @@ impl Scorer {
         }
         let Some(id) = &submission.instrument else {
             let kind = ReportKind::parse(&submission.kind);
-            let changed = kind.is_some_and(|kind| self.rules.changes_report(submission.study_id.as_str(), kind));
-            let history = kind == Some(ReportKind::Lab) && self.rules.lab_baseline(submission.study_id.as_str());
+            let changed = kind.is_some_and(|kind| self.rules.changes_report(&submission.study_id, kind));
+            let history = kind == Some(ReportKind::Lab) && self.rules.lab_baseline(&submission.study_id);
             return Needs { maybe_decided: changed, history, risk: false };
         };
         let Some(instrument) = self.instrument(submission) else { return Needs::default() };
-        let rules = self.rules.of_response(submission.study_id.as_str(), &instrument);
+        let rules = self.rules.of_response(&submission.study_id, &instrument);
         let history = rules.all(&instrument).iter().any(domain::Rule::needs_history);
         Needs { maybe_decided: rules.used.is_some(), history, risk: risk.covers(id) }
     }

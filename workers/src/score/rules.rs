@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use domain::ids::StudyId;
 use domain::intake::ReportKind;
 use domain::overdue::OverdueRule;
 use domain::report_rules::{self, ReportRule};
@@ -23,7 +24,7 @@ pub(crate) struct Rules {
 
 /// The rules of an instrument, with a study's changes.
 struct Changed {
-    study: String,
+    study: StudyId,
     /// Hash of the instrument's definition.
     hash: String,
     /// None: the study's changes do not fit it.
@@ -57,16 +58,16 @@ impl Rules {
         Ok(())
     }
 
-    fn study(&self, id: &str) -> Option<&Study> {
-        self.studies.as_ref()?.study(id)
+    fn study(&self, id: &StudyId) -> Option<&Study> {
+        self.studies.as_ref()?.study(id.as_str())
     }
 
     /// The rules for a response to an instrument.
-    pub(crate) fn of_response(&mut self, study: &str, instrument: &Instrument) -> ForResponse {
+    pub(crate) fn of_response(&mut self, study: &StudyId, instrument: &Instrument) -> ForResponse {
         let Some(changes) = self.study(study).and_then(|study| study.instrument(instrument.id())) else {
             return ForResponse { changed: None, used: None };
         };
-        let known = self.changed.iter().find(|known| known.study == study && known.hash == instrument.hash());
+        let known = self.changed.iter().find(|known| known.study == *study && known.hash == instrument.hash());
         let changed = match known {
             Some(known) => known.rules.clone(),
             None => {
@@ -74,7 +75,7 @@ impl Rules {
                     log::error("study-rules-unreadable").count(faults.len()).write();
                 });
                 let (hash, rules) = (instrument.hash().to_owned(), applied.ok());
-                self.changed.push(Changed { study: study.to_owned(), hash, rules: rules.clone() });
+                self.changed.push(Changed { study: study.clone(), hash, rules: rules.clone() });
                 rules
             }
         };
@@ -83,9 +84,9 @@ impl Rules {
     }
 
     /// The rules for a kind of report, and the version of the study's rules, if it has some.
-    pub(crate) fn of_report(&mut self, study: &str, kind: ReportKind) -> (&[ReportRule], Option<RulesUsed>) {
+    pub(crate) fn of_report(&mut self, study: &StudyId, kind: ReportKind) -> (&[ReportRule], Option<RulesUsed>) {
         let studies = self.studies.as_deref();
-        if let Some(own) = studies.and_then(|studies| studies.study(study)?.report(kind)) {
+        if let Some(own) = studies.and_then(|studies| studies.study(study.as_str())?.report(kind)) {
             return (own, Some(RulesUsed { version: self.version, unreadable: false }));
         }
         if !self.reports.iter().any(|(known, _)| *known == kind) {
@@ -99,17 +100,17 @@ impl Rules {
     }
 
     /// Whether a study has rules of its own for a kind of report.
-    pub(crate) fn changes_report(&self, study: &str, kind: ReportKind) -> bool {
+    pub(crate) fn changes_report(&self, study: &StudyId, kind: ReportKind) -> bool {
         self.study(study).is_some_and(|study| study.report(kind).is_some())
     }
 
     /// The study's rules on overdue submissions of this instrument or diary.
-    pub(crate) fn overdue(&self, study: &str, what: &str) -> &[OverdueRule] {
+    pub(crate) fn overdue(&self, study: &StudyId, what: &str) -> &[OverdueRule] {
         self.study(study).map_or(&[], |study| study.overdue(what))
     }
 
     /// Whether a study grades laboratory results against the subject's first ones.
-    pub(crate) fn lab_baseline(&self, study: &str) -> bool {
+    pub(crate) fn lab_baseline(&self, study: &StudyId) -> bool {
         self.study(study).is_some_and(Study::lab_baseline)
     }
 }
