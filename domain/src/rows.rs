@@ -53,7 +53,7 @@ pub struct Splitter {
     state: State,
     row: Vec<u8>,
     too_long: bool,
-    /// How much of a byte order mark has come; none if the body has begun.
+    /// The number of bytes of a byte order mark that have come; none if the body has begun.
     mark: Option<usize>,
 }
 

@@ -98,7 +98,7 @@ async fn a_receiver_by_number_is_where_the_operator_names_its_network() {
     let finding = |number: usize, code: &str| (format!("/receivers/r{number}/url"), code.to_owned());
     let mut findings = refused.findings();
     findings.sort();
-    // What cannot be called at all is a fault of its form.
+    // An address that cannot be called at all is a fault of its form.
     let expected = [finding(0, "forbidden"), finding(1, "forbidden"), finding(2, "forbidden"), finding(3, "format")];
     assert_eq!((refused.status, findings), (422, expected.to_vec()));
     assert!(refused.json()["errors"].to_string().contains("receiver_networks"), "{refused:?}");

@@ -8,7 +8,7 @@ use crate::app::{ADMIN, ADMIN_B, App, PHQ9, READ_A1, READ_B, SUBMIT_A, phq9, unt
 
 const STATS: &str = "/v1/stats/sites";
 const COUNTERS: &str = "{vigil}:stats";
-/// What `state/src/queue/count.lua` says.
+/// The answer of `state/src/queue/count.lua`.
 const MOST_COUNTERS: usize = 50_000;
 const MOST_OF_STUDY: usize = 10_000;
 

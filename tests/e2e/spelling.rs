@@ -108,7 +108,7 @@ async fn a_report_in_another_spelling_is_a_resend() {
             assert_eq!(answer.status, status, "{data} {answer:?}");
         }
     }
-    // What was sent first is stored, as it was sent.
+    // The document that was sent first is stored, as it was sent.
     let first = report("kept", "p", "generic", "{\"x\":1.50,\"y\":0.30000000000000004,\"z\":\"e\u{301}\"}");
     let location = post(&app, REPORTS, "application/json", first).await.header("location").unwrap().to_owned();
     app.scored(&location).await;

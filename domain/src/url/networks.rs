@@ -70,7 +70,7 @@ impl Networks {
         self.0.iter().any(|network| network.contains(&number) || inner.is_some_and(|inner| network.contains(&inner)))
     }
 
-    /// What a finding says of an address that may not be called; `variable` names these networks.
+    /// The words of a finding about an address that may not be called; `variable` names these networks.
     pub fn rule(variable: &str) -> String {
         format!(
             "must not be an address by number in a network that is not public, unless the variable {variable} names it"

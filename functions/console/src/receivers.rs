@@ -28,7 +28,7 @@ use crate::scope::has_receiver;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct ReceiverList {
     receivers: Vec<ShownReceiver>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,

@@ -110,7 +110,7 @@ const RETRY_AFTER: u32 = 2;
 /// The most findings of one problem, so that a reply stays small for any document.
 const MOST_FINDINGS: usize = 1000;
 
-/// What is wrong with a text in another encoding.
+/// The fault of a text in another encoding.
 const FOREIGN: &str = "send it in UTF-8";
 
 impl Problem {

@@ -26,7 +26,7 @@ const MOST: usize = 64;
 /// Stands for a key that is not known.
 pub const UNKNOWN: &str = "*";
 
-/// When a line was written last, and how many were left out since.
+/// The time of the last line, and the number of lines left out since.
 struct Last {
     at: Instant,
     left_out: usize,
@@ -51,7 +51,7 @@ pub fn write(redis: &Redis, event: &'static str, key: &str, outcome: &'static st
     });
 }
 
-/// How many lines this instance left out before this one; none if it is left out, too.
+/// The number of lines that this instance left out before this one; none if it is left out, too.
 fn due(event: &'static str, key: &str, now: Instant) -> Option<usize> {
     LAST.with_borrow_mut(|last| {
         if let Some(last) = last.get_mut(&(event, key.to_owned())).filter(|last| now.duration_since(last.at) < PAUSE) {
