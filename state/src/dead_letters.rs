@@ -77,12 +77,7 @@ impl Letter {
             Some(DispatchEntry::Notification(notification)) => {
                 let receiver = Some(notification.receiver());
                 let Notification { analysis_id, study_id, site_id, .. } = notification;
-                About {
-                    analysis: Some(analysis_id),
-                    receiver,
-                    place: Some((study_id.into(), site_id.into())),
-                    ..About::default()
-                }
+                About { analysis: Some(analysis_id), receiver, place: Some((study_id, site_id)), ..About::default() }
             }
             Some(DispatchEntry::Due(Due { submission_id, alert_id, .. })) => {
                 About { submission: Some(submission_id), alert: Some(alert_id), ..About::default() }

@@ -74,7 +74,7 @@ pub(crate) async fn after(
 
 async fn remove(config: &Config, store: &Store, alerts: Vec<AlertId>) -> Result<(), Error> {
     for alert in &alerts {
-        log::info("alert-dropped").alert(&alert).outcome("erased").write();
+        log::info("alert-dropped").alert(alert).outcome("erased").write();
     }
     if alerts.is_empty() { Ok(()) } else { erasure::remove_alerts(&config.redis, store, alerts).await }
 }

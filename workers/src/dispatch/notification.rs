@@ -249,7 +249,7 @@ pub(crate) async fn finish(config: &Config, holder: &Holder, mut entries: Vec<Fi
     let erased: BTreeSet<SubmissionId> = end(&entries).await?.erased.into_iter().collect();
     entries.retain(|one| one.submission.as_ref().is_some_and(|id| erased.contains(id)));
     for id in &erased {
-        log::info("analysis-dropped").submission(&id).outcome("erased").write();
+        log::info("analysis-dropped").submission(id).outcome("erased").write();
     }
     kv::remove_all(&erased.iter().map(names::analysis_webhook).collect::<Vec<_>>())?;
     let over = entries.into_iter().map(|one| Finished { submission: None, follow_ups: FollowUps::default(), ..one });
