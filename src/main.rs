@@ -5,9 +5,9 @@
 //! because Redis keeps it.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -161,6 +161,8 @@ fn serve(arguments: Serve) -> Result<()> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let make = DirBuilder::new().recursive(true).mode(0o700).create(&state_dir);
     make.with_context(|| format!("cannot create {}", state_dir.display()))?;
+    let private = Permissions::from_mode(0o700);
+    std::fs::set_permissions(&state_dir, private).with_context(|| format!("cannot close {}", state_dir.display()))?;
     let header = state_dir.join("authorization");
     let header = if secrets.dev_key.is_empty() {
         None

@@ -94,6 +94,12 @@ fn the_runtime_configuration_takes_its_address_from_the_operator() {
     };
     assert!(url::Url::parse(&url(&template)).is_err(), "an address that nobody filled in must not be one");
     assert_eq!(url(&template.replace("${KEY_VALUE_URL}", "redis://r:6379/1")), "redis://r:6379/1");
+    // A name may lead anywhere; at least not to the metadata of the machine.
+    let config: toml::Table = template.parse().unwrap();
+    let blocked = config["outbound_networking"]["block_networks"].as_array().unwrap();
+    for network in ["169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "127.0.0.0/8"] {
+        assert!(blocked.iter().any(|it| it.as_str() == Some(network)), "{network}");
+    }
 }
 
 #[test]

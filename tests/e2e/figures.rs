@@ -166,6 +166,7 @@ async fn metrics_stay_short_however_many_sites_there_are() {
 async fn sites_that_are_made_up_cannot_fill_the_counters() {
     let app = App::builder().only(&["submit", "console", "alerts", "ops"]).start().await;
     fill(&app, "A", MOST_OF_STUDY).await;
+    let _: u32 = app.redis(&["HSET", COUNTERS, "refused|A", "2000"]).await;
     let length = async || app.redis::<usize>(&["HLEN", COUNTERS]).await;
     let before = length().await;
     // One by one, resent, of other content, in a batch of new ones, in a batch with resends, and refused.
@@ -211,6 +212,29 @@ async fn sites_that_are_made_up_cannot_fill_the_counters() {
     assert_eq!((&others["siteId"], &others["accepted"]), (&json!("*"), &json!(21)), "{stats}");
     assert_eq!(stats["total"]["accepted"], total, "the sum is true");
     assert_eq!(submissions(&metrics(&app, ADMIN).await).0, total as u64 + 3 + 15 + 3 + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sites_that_are_refused_or_came_on_another_day_take_no_room_from_sites_that_report() {
+    let app = App::start().await;
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let (month, day) = (format!("{{vigil}}:month:A:{}", &now[..7]), &now[8..10]);
+    let other_day = if day == "01" { "02" } else { "01" };
+    let _: u32 = app.redis(&["HSET", COUNTERS, "refused|A", "1999"]).await;
+    let _: u32 =
+        app.redis(&["HSET", &month, &format!("sites|{other_day}"), "2000", &format!("sites|{day}"), "1999"]).await;
+    for (number, expected) in [(1, "rejected|A|f1|response"), (2, "rejected|A|*|response")] {
+        let faulty = at("A", &format!("f{number}"), phq9("f", [9; 9]));
+        assert_eq!(app.send("POST", PHQ9, &faulty).await.status, 422);
+        until(expected, async || (counter(&app, expected).await == Some(1)).then_some(())).await;
+    }
+    for site in ["real", "further"] {
+        app.submit(&at("A", site, phq9(site, [0; 9]))).await;
+        assert_eq!(counter(&app, &format!("accepted|A|{site}|response")).await, Some(1));
+        let of = async |field: &str| app.redis::<Option<u64>>(&["HGET", &month, field]).await;
+        let expected = if site == "real" { format!("day|{day}|real") } else { format!("day|{day}|*") };
+        until(&expected, async || (of(&expected).await == Some(1)).then_some(())).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,6 +71,11 @@ async fn a_month_comes_as_json_csv_and_page_from_one_gathering() {
     assert_eq!(csv, text(&get(&app, &format!("{path}&format=csv"), &[]).await));
     let page = get(&app, &path, &[("accept", "text/html,application/xhtml+xml")]).await;
     let html = text(&page);
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")));
+    for form in ["json", "csv", "html"] {
+        let answer = get(&app, &format!("{path}&format={form}"), &[]).await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{form}");
+    }
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert_eq!((html.matches("<svg").count(), html.matches("</svg>").count()), (3, 3), "{html}");
     for words in ["Submissions per day", "Completion per site", "Alerts by severity", "25 %"] {

@@ -117,6 +117,8 @@ async fn a_score_is_a_series_and_a_picture() {
     let headers = [("authorization", authorization.as_str()), ("accept", "image/svg+xml")];
     let answer = app.client().await.send("GET", &path, &headers, "").await.unwrap();
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/svg+xml")));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert!(answer.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")));
     let svg = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && svg.ends_with("</svg>"), "{svg}");
     assert!(svg.contains("3 values, from 4 to 10, last 10"), "{svg}");

@@ -20,7 +20,7 @@ pub struct Networks(Vec<IpNet>);
 
 /// The networks of IPv4 that are not public: IANA's registry of special-purpose addresses (RFC 6890), without those for
 /// documentation, which reach nobody.
-const PRIVATE_V4: [(Ipv4Addr, u8); 10] = [
+const PRIVATE_V4: [(Ipv4Addr, u8); 12] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -29,6 +29,9 @@ const PRIVATE_V4: [(Ipv4Addr, u8); 10] = [
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 0, 0, 0), 24),
     (Ipv4Addr::new(192, 168, 0, 0), 16),
+    // The nearest 6to4 relay; the service that Azure gives to its machines.
+    (Ipv4Addr::new(192, 88, 99, 0), 24),
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
     (Ipv4Addr::new(198, 18, 0, 0), 15),
     // Multicast and reserved.
     (Ipv4Addr::new(224, 0, 0, 0), 3),
@@ -39,7 +42,8 @@ const PRIVATE_V4: [(Ipv4Addr, u8); 10] = [
 const GLOBAL_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 const TEREDO: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 
-/// Addresses of IPv6 that hold one of IPv4, and the first segment of that: mapped, translated (RFC 6052), 6to4.
+/// Addresses of IPv6 that hold one of IPv4, and the first segment of that: mapped, translated (RFC 6052), 6to4. ISATAP
+/// is another form (RFC 5214), in any network.
 const EMBEDDING: [(Ipv6Addr, u8, usize); 3] = [
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 6),
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, 6),
@@ -96,11 +100,14 @@ fn is_public(number: IpAddr) -> bool {
 /// The address of IPv4 that an address of IPv6 holds.
 fn embedded(number: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(v6) = number else { return None };
-    let (_, _, at) = EMBEDDING
-        .iter()
-        .find(|(network, bits, _)| Ipv6Net::new(*network, *bits).is_ok_and(|network| network.contains(&v6)))?;
     let segments = v6.segments();
-    let (high, low) = (segments.get(*at)?, segments.get(at + 1)?);
+    let within = |network, bits| Ipv6Net::new(network, bits).is_ok_and(|network| network.contains(&v6));
+    let at = match (EMBEDDING.iter().find(|(network, bits, _)| within(*network, *bits)), segments) {
+        (Some((_, _, at)), _) => *at,
+        (None, [_, _, _, _, 0 | 0x0200, 0x5efe, ..]) => 6,
+        (None, _) => return None,
+    };
+    let (high, low) = (segments.get(at)?, segments.get(at + 1)?);
     Some(Ipv4Addr::from_bits(u32::from(*high) << 16 | u32::from(*low)))
 }
 
@@ -140,6 +147,11 @@ mod tests {
             "172.31.255.255",
             "192.168.1.1",
             "198.18.0.1",
+            "192.88.99.1",
+            "168.63.129.16",
+            "[2001:4860::5efe:10.0.0.1]",
+            "[2606:4700::200:5efe:a00:1]",
+            "[::ffff:0:10.0.0.1]",
             "224.0.0.1",
             "255.255.255.255",
             "[::]",

@@ -139,6 +139,7 @@ pub(crate) async fn codebook(config: &Config, incoming: &Incoming, id: &str) -> 
     let reply = match (format, media) {
         (Some("csv"), _) | (None, Some("text/csv")) => {
             Reply::new(200, "text/csv; charset=utf-8", codebook.csv().into_bytes())
+                .header("x-content-type-options", "nosniff")
         }
         _ => Reply::json(200, &codebook),
     };

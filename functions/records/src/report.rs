@@ -117,7 +117,10 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let known = incoming.header("if-none-match").unwrap_or_default();
     let same = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
     let reply = if same { Reply::empty(304) } else { Reply::streamed(200, content_type, length, report, pieces) };
-    let reply = if matches!(form, Form::Html) { reply.page(page::STYLE) } else { reply };
+    let reply = match form {
+        Form::Html => reply.page(page::STYLE),
+        Form::Csv | Form::Json => reply.header("x-content-type-options", "nosniff"),
+    };
     Ok(reply.header("etag", tag).header("cache-control", "private, no-cache").header("vary", "accept"))
 }
 

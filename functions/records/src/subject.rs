@@ -164,7 +164,7 @@ pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
         let points = points(&store, &filed, id).await.map_err(|error| unavailable(&error))?;
         if picture {
             let line = points.iter().filter_map(|point| Some((point.at_ms, point.value.as_f64()?))).collect::<Vec<_>>();
-            return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).header("vary", "accept"));
+            return Ok(Reply::new(200, "image/svg+xml", spark::line(&line)).page("").header("vary", "accept"));
         }
         let series = Series { subject: pseudonym, score: &score, points, cursor, more };
         Ok(Reply::json(200, &series).header("vary", "accept"))
