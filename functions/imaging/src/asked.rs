@@ -41,11 +41,11 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     canonical::members(content, &mut said);
     let hash = config.pseudonyms.content_hash(&said);
     drop(said);
-    for member in ["studyId", "siteId", "patientId"] {
-        members.require(&mut findings, member);
-    }
+    members.require(&mut findings, "studyId");
     let study = members.form(&mut findings, "studyId", NAME_RULE, StudyId::parse);
+    members.require(&mut findings, "siteId");
     let site = members.form(&mut findings, "siteId", NAME_RULE, SiteId::parse);
+    members.require(&mut findings, "patientId");
     let patient = members.form(&mut findings, "patientId", ids::RULE, identifier);
     let client_id = members.form(&mut findings, "analysisId", ids::RULE, identifier);
     let service = ai::service(config, members.get("service"), &mut findings);
