@@ -164,25 +164,6 @@ fn members_are_the_same_in_every_order_and_null_is_no_member() {
     assert_eq!(exact(json!({"b": null, "a": 1.0})), r#"{"a":1,"b":null}"#);
 }
 
-#[test]
-fn the_code_of_an_option_is_the_same_in_every_normal_form() {
-    let definition = json!({
-        "id": "one", "version": "1", "title": "One", "licence": "CC0-1.0", "languages": ["fr"], "sources": ["None"],
-        "items": [{"id": "a", "options": [{"code": "gêné", "value": 1}, {"code": "non", "value": 0}]}],
-        "scores": [{"id": "total", "method": "sum", "items": ["a"]}],
-    });
-    let read = |definition: &Value| domain::Instrument::from_json(definition.to_string().as_bytes());
-    let one = read(&definition).unwrap();
-    for code in ["gêné", "ge\u{302}ne\u{301}"] {
-        let answers = json!({"a": code});
-        assert!(one.read(answers.as_object().unwrap()).is_ok());
-        assert_eq!(one.answer_of("a", code), json!(code));
-    }
-    let mut twins = definition;
-    twins["items"][0]["options"][1]["code"] = json!("ge\u{302}ne\u{301}");
-    assert!(read(&twins).is_err());
-}
-
 /// A value, and the same value in other words.
 #[derive(Debug, Clone)]
 enum Said {

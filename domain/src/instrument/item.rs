@@ -16,7 +16,6 @@ use super::{
     range::{Span, is_whole},
 };
 use crate::Code;
-use crate::canonical::nfc;
 use crate::reading::{At, Faults, MOST_ITEMS};
 
 /// An answer option.
@@ -74,12 +73,6 @@ const MEMBERS: [&str; 12] = [
 ];
 
 impl Item {
-    /// The option with this code, in any normal form.
-    pub(crate) fn option(&self, code: &str) -> Option<&Choice> {
-        let code = nfc(code);
-        self.options.iter().find(|choice| choice.code.as_deref() == Some(&*code))
-    }
-
     /// The figures that are allowed as answers.
     pub(crate) fn raw_span(&self) -> Span {
         let options = Span::of(self.options.iter().filter(|choice| choice.weight.is_some()).map(|choice| choice.value));
@@ -283,7 +276,7 @@ fn read_options(at: At<'_, '_>, languages: &[&str], faults: &mut Faults) -> Arc<
         if !element.object(faults, &["code", "label", "value", "weight", "missing"]) {
             continue;
         }
-        let code = element.get("code").and_then(|at| at.words(faults)).map(|code| nfc(code).into_owned());
+        let code = element.get("code").and_then(|at| at.words(faults)).map(String::from);
         let label = element.get("label").and_then(|label| read_wording(label, languages, faults)).map(String::from);
         let missing = element.get("missing").and_then(|at| at.flag(faults)).unwrap_or(false);
         let weight = element.get("weight").and_then(|at| at.number(faults));

@@ -105,7 +105,7 @@ impl Instrument {
     /// An answer given as text, such as a table field: the code of an option, else a number, else the text unchanged.
     pub fn answer_of(&self, item: &str, text: &str) -> Value {
         let item = self.position(&mut 0, item).and_then(|position| self.items.get(position));
-        let coded = item.is_some_and(|item| item.option(text).is_some());
+        let coded = item.is_some_and(|item| item.options.iter().any(|choice| choice.code.as_deref() == Some(text)));
         let number = if coded { None } else { text.parse().ok().and_then(Number::from_f64) };
         number.map_or_else(|| Value::from(text), Value::Number)
     }
@@ -140,7 +140,8 @@ fn read_answer(item: &Item, value: &Value) -> Result<Option<f64>, Code> {
             if !item.options.iter().any(|choice| choice.code.is_some()) {
                 return Err(Code::Type);
             }
-            let choice = item.option(code).ok_or(Code::Choice)?;
+            let choice = item.options.iter().find(|choice| choice.code.as_ref() == Some(code));
+            let choice = choice.ok_or(Code::Choice)?;
             return Ok(choice.weight.map(|_| choice.value));
         }
         _ => return Err(Code::Type),

@@ -240,7 +240,7 @@ impl<'w> Walk<'w> {
         };
         let foreign = self.form.and_then(|form| form.answer(system, code));
         let wanted = foreign.unwrap_or(code);
-        let Some(choice) = ours.option(wanted) else {
+        let Some(choice) = ours.options.iter().find(|choice| choice.code.as_deref() == Some(wanted)) else {
             code_at.fault(self.faults, Code::Choice, "must be the code of an answer option of this item");
             return None;
         };
