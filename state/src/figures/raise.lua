@@ -6,14 +6,19 @@ local raised, others, full = 0, {}, {}
 local function raise(field, to)
   local is = redis.call('HGET', KEYS[1], field)
   if tonumber(is or 0) >= to then return end
-  local day = not is and string.match(field, '^day|%d+|')
-  if day and full[day] == nil then full[day] = redis.call('HEXISTS', KEYS[1], day .. '*') == 1 end
-  if day and field ~= day .. '*' and (full[day] or redis.call('HLEN', KEYS[1]) >= MOST_OF_MONTH) then
-    others[day .. '*'] = (others[day .. '*'] or 0) + to
-  else
-    redis.call('HSET', KEYS[1], field, string.format('%.0f', to))
-    raised = raised + 1
+  local day = not is and string.match(field, '^day|(%d+)|[^*]')
+  if day then
+    local other, share = 'day|' .. day .. '|*', 'sites|' .. day
+    if full[day] == nil then full[day] = redis.call('HEXISTS', KEYS[1], other) == 1 end
+    local sites = tonumber(redis.call('HGET', KEYS[1], share) or 0)
+    if full[day] or sites >= MOST_OF_DAY or redis.call('HLEN', KEYS[1]) >= MOST_OF_MONTH then
+      others[other] = (others[other] or 0) + to
+      return
+    end
+    redis.call('HINCRBY', KEYS[1], share, 1)
   end
+  redis.call('HSET', KEYS[1], field, string.format('%.0f', to))
+  raised = raised + 1
 end
 for i = 1, #ARGV, 2 do
   raise(ARGV[i], tonumber(ARGV[i + 1]))
