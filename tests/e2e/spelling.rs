@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, PHQ9, phq9};
+use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, PHQ9, on_spin, phq9};
 use crate::client::{Answer, early_status};
 use crate::fhir;
 use crate::scarce::Scarce;
@@ -288,11 +288,13 @@ async fn a_header_that_cannot_be_read_is_refused_and_not_ignored() {
         );
         early_status(address, [head.as_bytes(), header, b"\r\n\r\n", body.as_bytes()].concat())
     };
-    assert_eq!(raw("POST", PHQ9, b"idempotency-key: cl\xe9", &response).await, 422);
-    assert_eq!(raw("POST", PHQ9, b"idempotency-key: cl\xff\xfe", &response).await, 422);
+    // A real Spin refuses such a header itself.
+    let refused = if on_spin() { 500 } else { 422 };
+    assert_eq!(raw("POST", PHQ9, b"idempotency-key: cl\xe9", &response).await, refused);
+    assert_eq!(raw("POST", PHQ9, b"idempotency-key: cl\xff\xfe", &response).await, refused);
     let rules = json!({"studies": {}});
     for header in [&b"x-change-reason: caf\xe9"[..], b"if-match: \"\xe9\"", b"if-none-match: \xff"] {
-        assert_eq!(raw("PUT", "/v1/config/alert-rules", header, &rules).await, 422, "{header:?}");
+        assert_eq!(raw("PUT", "/v1/config/alert-rules", header, &rules).await, refused, "{header:?}");
     }
     assert_eq!(raw("PUT", "/v1/config/alert-rules", "x-change-reason: 试验".as_bytes(), &rules).await, 201);
 }
