@@ -47,7 +47,7 @@ pub fn number(number: &Number) -> String {
     text
 }
 
-/// What a member that is null means.
+/// The meaning of a member that is null.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
     /// The same as no member.

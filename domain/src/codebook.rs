@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Instrument;
 use crate::instrument::item::{Choice, Item, values_of};
 use crate::instrument::method::{Band, ScoreDef};
 use crate::instrument::parameter::{Kind, Parameter};
 use crate::instrument::range::figure;
-use crate::{Instrument, spreadsheet};
+use crate::spreadsheet::line;
 
 /// The codebook of one version of an instrument.
 #[derive(Debug, Serialize)]
@@ -174,49 +175,40 @@ impl<'a> Codebook<'a> {
     /// The codebook as CSV (RFC 4180), with a line for each item, answer, parameter, score and band.
     pub fn csv(&self) -> String {
         let Codebook { instrument, version, title, licence, sha256, items, parameters, scores } = self;
-        let mut csv = Csv(String::new());
-        csv.line(["entry", "variable", "label", "code", "value", "weight", "low", "high"]);
-        csv.line(["instrument", instrument, title, "", version, "", "", ""]);
-        csv.line(["definition", instrument, licence, sha256, "", "", "", ""]);
+        let mut csv = String::new();
+        let mut add = |cells: [&str; 8]| csv.push_str(&line(cells));
+        add(["entry", "variable", "label", "code", "value", "weight", "low", "high"]);
+        add(["instrument", instrument, title, "", version, "", "", ""]);
+        add(["definition", instrument, licence, sha256, "", "", "", ""]);
         for Variable { id, text, loinc, kind, low, high, options, missing_values, skipped, .. } in items {
             let (low, high) = (low.to_string(), high.to_string());
-            csv.line(["item", id, text.unwrap_or(""), loinc.unwrap_or(""), kind, "", &low, &high]);
+            add(["item", id, text.unwrap_or(""), loinc.unwrap_or(""), kind, "", &low, &high]);
             for Answer { value, code, label, weight } in options {
                 let weight = weight.as_ref().map_or(String::from("missing"), Value::to_string);
                 let [label, code] = [label, code].map(|text| text.unwrap_or(""));
-                csv.line(["answer", id, label, code, &value.to_string(), &weight, "", ""]);
+                add(["answer", id, label, code, &value.to_string(), &weight, "", ""]);
             }
             for value in missing_values {
-                csv.line(["answer", id, "", "", &value.to_string(), "missing", "", ""]);
+                add(["answer", id, "", "", &value.to_string(), "missing", "", ""]);
             }
             if let Some(weight) = skipped {
-                csv.line(["skipped", id, "", "", "", &weight.to_string(), "", ""]);
+                add(["skipped", id, "", "", "", &weight.to_string(), "", ""]);
             }
         }
         for Setting { id, choices, default } in parameters {
-            csv.line(["parameter", id, "", "", default.unwrap_or(""), "", "", ""]);
+            add(["parameter", id, "", "", default.unwrap_or(""), "", "", ""]);
             for choice in *choices {
-                csv.line(["choice", id, "", choice, "", "", "", ""]);
+                add(["choice", id, "", choice, "", "", "", ""]);
             }
         }
         let bound = |bound: &Option<Value>| bound.as_ref().map_or(String::new(), Value::to_string);
         for Figure { id, title, low, high, bands, .. } in scores {
-            csv.line(["score", id, title.unwrap_or(""), "", "", "", &bound(low), &bound(high)]);
+            add(["score", id, title.unwrap_or(""), "", "", "", &bound(low), &bound(high)]);
             for Range { id: band, label, from, below } in bands {
-                csv.line(["band", id, label.unwrap_or(""), band, "", "", &bound(from), &bound(below)]);
+                add(["band", id, label.unwrap_or(""), band, "", "", &bound(from), &bound(below)]);
             }
         }
-        csv.0
-    }
-}
-
-/// Lines of eight cells.
-struct Csv(String);
-
-impl Csv {
-    fn line(&mut self, cells: [&str; 8]) {
-        self.0.push_str(&cells.map(spreadsheet::cell).join(","));
-        self.0.push_str("\r\n");
+        csv
     }
 }
 

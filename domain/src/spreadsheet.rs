@@ -4,6 +4,7 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::string::String;
 
 /// A cell's text with an apostrophe before it, if a spreadsheet would read it as a formula: if it begins with `=`, `+`,
 /// `-` or `@`, in full width too, also after characters that show nothing, or with a tab or a line end.
@@ -15,12 +16,17 @@ pub fn guarded(text: &str) -> Cow<'_, str> {
 }
 
 /// A cell of CSV (RFC 4180): guarded, and in quotes where it needs them.
-pub fn cell(text: &str) -> Cow<'_, str> {
+fn cell(text: &str) -> Cow<'_, str> {
     let guarded = guarded(text);
     if guarded.contains([',', '"', '\r', '\n']) {
         return Cow::Owned(format!("\"{}\"", guarded.replace('"', "\"\"")));
     }
     guarded
+}
+
+/// A line of CSV with these cells.
+pub fn line<const N: usize>(cells: [&str; N]) -> String {
+    cells.map(cell).join(",") + "\r\n"
 }
 
 /// White space, control characters, and marks without a width.

@@ -276,7 +276,7 @@ fn written(said: &Said, choices: &[u32]) -> String {
     text + "}"
 }
 
-/// What a value means, as Rust compares it.
+/// The meaning of a value, as Rust compares it.
 fn meant(said: &Said) -> Value {
     match said {
         Said::Null => Value::Null,

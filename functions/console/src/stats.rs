@@ -87,7 +87,7 @@ pub(crate) struct SiteStats<'a> {
     /// Of all these sites, those of other pages among them.
     total: Counts,
     sites: Vec<SiteCounts<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<String>,
     /// Whether there is another page.
     more: bool,
@@ -138,7 +138,7 @@ pub(crate) async fn sites(config: &Config, principal: &Principal, incoming: &Inc
     Ok(Reply::json(200, &SiteStats { total: total.counts(), sites, more: cursor.is_some(), cursor }))
 }
 
-/// What the key may see as OpenMetrics text.
+/// The figures that the key may see, as OpenMetrics text.
 pub(crate) async fn metrics(config: &Config, principal: &Principal) -> Result<Reply, Problem> {
     let read = within(config, counters::read(&config.redis, principal.scope())).await?;
     let stats = read.map_err(|error| unavailable(&error))?;

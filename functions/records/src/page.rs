@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter::once;
 
-use domain::spreadsheet::cell;
+use domain::spreadsheet::line;
 use serde_json::Value;
 
 use crate::services::OWN;
@@ -94,8 +94,7 @@ fn rows(report: &Value) -> impl Iterator<Item = Row> + '_ {
 
 /// The pieces of a report as CSV (RFC 4180).
 pub(crate) fn csv(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
-    let line =
-        |(section, what, value): Row| [section, what, value].map(|text| cell(&text).into_owned()).join(",") + "\r\n";
+    let line = |(section, what, value): Row| line([&section, &what, &value]);
     Box::new(once("section,what,value\r\n".to_owned()).chain(rows(report).map(line)))
 }
 

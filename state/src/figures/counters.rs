@@ -91,7 +91,7 @@ pub async fn read(redis: &Redis, scope: (&str, &str)) -> Result<Stats, Error> {
     StatsScript { stats, due, dead, more, streams, scope, most: MOST_COUNTERS }.run(redis).await
 }
 
-/// Where a page of sites ended: `<study>~<site>`.
+/// The end of a page of sites: `<study>~<site>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     study: String,
@@ -119,7 +119,7 @@ pub struct Sites {
     pub sums: BTreeMap<String, u64>,
     /// The counters of the page, sorted by study, site, kind and outcome.
     pub counters: Vec<Counter>,
-    /// Where the next page begins.
+    /// The cursor of the next page.
     pub next: Option<Cursor>,
 }
 

@@ -3,7 +3,6 @@
 local MOST_COUNTERS, MOST_OF_STUDY, SPARE, MOST_OF_MONTH, MOST_OF_DAY = 50000, 10000, 5000, 50000, 2000
 -- Refusals have a share of their own: a site that is refused takes no room from one whose submissions are accepted.
 local MOST_REFUSED, MOST_REFUSED_OF_STUDY = 30000, 2000
-local TAKEN = {['accepted|'] = true, ['duplicate|'] = true, ['conflict|'] = true}
 
 -- Raises a counter of the doors. One that finds no room, in all or within its study's share, is counted with `*` in
 -- place of its site; without room for that, in place of its study, too. `counters|<study>` is how many a study has of
@@ -13,7 +12,7 @@ local function tally(hash, field, by)
   local outcome, study, kind = string.match(field, '^([^|]*|)([^|]*)|[^|]*(|[^|]*)$')
   if not study or string.find(field, '|*|*|', 1, true) then return end
   local share, most, most_of_study = 'counters|' .. study, MOST_COUNTERS, MOST_OF_STUDY
-  if not TAKEN[outcome] then
+  if outcome ~= 'accepted|' and outcome ~= 'duplicate|' and outcome ~= 'conflict|' then
     share, most, most_of_study = 'refused|' .. study, MOST_REFUSED, MOST_REFUSED_OF_STUDY
   end
   if redis.call('HINCRBY', hash, share, 1) <= most_of_study and redis.call('HLEN', hash) <= most then return end
