@@ -53,9 +53,10 @@ fn root() -> &'static Path {
 pub(crate) fn build() -> Result<()> {
     vigil::setup::prepare(&root().join("spin.toml"), &|step| eprintln!("{step}"))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let floor = ["functions", "-p", "floor", "-p", "gauge"];
-    let status = Command::new(cargo).args(floor).current_dir(root()).status()?;
-    ensure!(status.success(), "the floor and the gauge cannot be built");
+    for package in ["floor", "gauge"] {
+        let status = Command::new(&cargo).args(["function", "-p", package]).current_dir(root()).status()?;
+        ensure!(status.success(), "{package} cannot be built");
+    }
     Ok(())
 }
 

@@ -144,15 +144,14 @@ fn fixtures() -> PathBuf {
     static BUILT: Once = Once::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     BUILT.call_once(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["functions", "--quiet", "-p", "floor", "-p", "probe"])
-            .current_dir(root)
-            .status()
-            .expect("cargo runs");
-        assert!(
-            built.success(),
-            "the fixtures do not build; `rustup target add wasm32-wasip2` if the target is missing"
-        );
+        for package in ["floor", "probe"] {
+            let build = ["function", "--quiet", "-p", package];
+            let built = Command::new(env!("CARGO")).args(build).current_dir(root).status().expect("cargo runs");
+            assert!(
+                built.success(),
+                "the fixtures do not build; `rustup target add wasm32-wasip2` if the target is missing"
+            );
+        }
     });
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
     target.join("wasm32-wasip2/release")

@@ -75,6 +75,9 @@ fn is_plain(b: u8) -> bool {
 
 /// The folded text of a search text.
 pub(crate) fn folded(text: &str) -> String {
+    if text.bytes().all(is_plain) {
+        return text.to_ascii_lowercase();
+    }
     let mut folded = String::with_capacity(text.len());
     text.chars().for_each(|c| fold(c, |c| folded.push(c)));
     folded

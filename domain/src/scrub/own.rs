@@ -1,5 +1,6 @@
 //! Finds the patient's own identifiers and names as they were given, in any case, width and normal form.
 
+use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -27,9 +28,9 @@ struct Needle {
 /// The patient's own identifiers and names. `Debug` is missing on purpose.
 #[derive(Default)]
 pub struct Own {
-    needles: Vec<Needle>,
-    /// The number of given texts; each may have several spellings.
-    given: usize,
+    given: Vec<(String, Class)>,
+    /// Built for the first text that may contain one. Most notes of a patient with an identifier of digits have no digit.
+    needles: OnceCell<Needles>,
 }
 
 impl Own {
@@ -41,7 +42,37 @@ impl Own {
     /// Adds a search text. A text that is too short to be told from other words and figures is ignored: fewer than four
     /// digits, three letters or two Chinese characters.
     pub fn add(&mut self, given: &str, class: Class) {
-        let given = given.trim();
+        self.given.push((given.trim().to_owned(), class));
+        self.needles.take();
+    }
+
+    pub(super) fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
+        let has_digit = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
+        // Every spelling of an identifier has its digits. The parts of a name need not.
+        let has_all = |(given, class): &(String, Class)| *class != Class::PatientName && has_digit(given);
+        if self.given.iter().all(has_all) && !has_digit(text.text()) {
+            return;
+        }
+        self.needles.get_or_init(|| Needles::of(&self.given)).find(text, spans);
+    }
+}
+
+/// The search texts, in all their spellings.
+#[derive(Default)]
+struct Needles {
+    needles: Vec<Needle>,
+    /// The number of given texts; each may have several spellings.
+    given: usize,
+}
+
+impl Needles {
+    fn of(given: &[(String, Class)]) -> Self {
+        let mut needles = Needles::default();
+        given.iter().for_each(|(given, class)| needles.add(given, *class));
+        needles
+    }
+
+    fn add(&mut self, given: &str, class: Class) {
         self.add_one(given, class);
         if class != Class::PatientName {
             return;
@@ -99,7 +130,7 @@ impl Own {
         self.needles.push(Needle { text, borders: OnceCell::new(), class });
     }
 
-    pub(super) fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
+    fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
         // The first two bytes of the last search text that cannot be in the text. Spellings of one begin alike.
         let mut missing = None;
         for needle in &self.needles {
