@@ -61,6 +61,7 @@ fn names_before_flows() -> String {
     format!(
         "local STREAM, MORE, FLOW, RING, HELD, LOST = '{}', '{}', '{}', '{}', '{}', '{}'\n\
          local LOAD, HOLDERS, RETURNED, RESERVED, DUE = '{}', '{}', '{}', '{}', '{}'\n\
+         local JOURNAL, JOURNALS = '{}', '{}'\n\
          local QUEUES = {{{}}}\n",
         names::STREAM,
         names::MORE,
@@ -73,6 +74,8 @@ fn names_before_flows() -> String {
         names::RETURNED,
         names::RESERVED,
         names::DUE,
+        names::JOURNAL,
+        names::JOURNALS,
         queues.join(", "),
     )
 }

@@ -160,7 +160,6 @@ fn reindex(arguments: Reindex) -> Result<()> {
         "alerts: {} stored, {} indexed, {} put back, {} raised",
         done.alerts, done.indexed, done.restored, done.raised
     ));
-    say(&format!("responses: {} stored, {} indexed", done.responses, done.responses_indexed));
     say(&format!(
         "submissions: {} stored, {} listed, {} marked as superseded, {} as erased; counters of months: {} raised; \
          linked subjects: {} corrected",
@@ -170,6 +169,7 @@ fn reindex(arguments: Reindex) -> Result<()> {
         "taken out of indexes: {} entries of submissions, {} of alerts",
         done.stale_submissions, done.stale_alerts
     ));
+    say(&format!("journals: {} submissions appended", done.journaled));
     say(&format!("submissions after which another is expected: {} indexed", done.expected));
     if done.settings {
         say("settings: Redis had others; those of the store are in force again");

@@ -41,10 +41,6 @@ pub struct Counts {
     pub restored: u64,
     /// Alerts that nobody had raised.
     pub raised: u64,
-    /// Responses in the store.
-    pub responses: u64,
-    /// Responses that were put into the indexes.
-    pub responses_indexed: u64,
     /// Submissions after which something is expected that were put into the indexes.
     pub expected: u64,
     /// Submissions in the store that were scored.
@@ -55,6 +51,8 @@ pub struct Counts {
     pub superseded: u64,
     /// Subjects whose person Redis did not know, or knew otherwise.
     pub linked: u64,
+    /// Submissions that the journal of their study did not have.
+    pub journaled: u64,
     /// Erasures that Redis did not know of.
     pub erased: u64,
     /// Counters of months that were too low.

@@ -5,6 +5,7 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// A cell's text with an apostrophe before it, if a spreadsheet would read it as a formula: if it begins with `=`, `+`,
 /// `-` or `@`, in full width too, also after characters that show nothing, or with a tab or a line end.
@@ -26,7 +27,13 @@ fn cell(text: &str) -> Cow<'_, str> {
 
 /// A line of CSV with these cells.
 pub fn line<const N: usize>(cells: [&str; N]) -> String {
-    cells.map(cell).join(",") + "\r\n"
+    line_of(&cells)
+}
+
+/// A line of CSV with as many cells.
+pub fn line_of<T: AsRef<str>>(cells: &[T]) -> String {
+    let cells: Vec<Cow<'_, str>> = cells.iter().map(|text| cell(text.as_ref())).collect();
+    cells.join(",") + "\r\n"
 }
 
 /// White space, control characters, and marks without a width.

@@ -19,6 +19,22 @@ pub fn measure<T: AsRef<[u8]>>(pieces: impl IntoIterator<Item = T>) -> (usize, [
     (length, hash.finalize().into())
 }
 
+/// A SHA-256 of bytes that come one after the other.
+#[derive(Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all of them.
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

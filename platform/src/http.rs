@@ -1,7 +1,7 @@
 //! HTTP at both ends: requests that come in, replies that go out, calls to others.
 //!
-//! Guarantee: a body is never read beyond its limit; every reply states its `content-length`, without which the host
-//! sends it in chunks and a kept-alive connection waits for an acknowledgement (44 ms); a call ends at its deadline,
+//! Guarantee: a body is never read beyond its limit; every reply but a stream of rows states its `content-length`, without
+//! which the host sends it in chunks and a kept-alive connection waits for an acknowledgement (44 ms); a call ends at its deadline,
 //! and the receiver then sees its connection close. What a refused sender is still writing is read for a moment, because a
 //! host that closes a connection with something unread in it may cut the answer off.
 //!
@@ -25,7 +25,7 @@ use crate::deadline::{self, Deadline};
 use crate::trace::Trace;
 pub use body::{BodyError, BodyStream, Rest};
 pub use domain::url::Url;
-pub use reply::{Pieces, Reply};
+pub use reply::{Pieces, Reply, Rows};
 
 /// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
 ///

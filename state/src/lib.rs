@@ -22,6 +22,7 @@ pub mod figures;
 pub mod health;
 pub mod identity;
 pub mod imaging;
+pub mod journal;
 pub mod lock;
 pub mod names;
 pub mod queue;

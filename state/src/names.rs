@@ -85,6 +85,14 @@ pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
 pub const LINKS_LOCK: &str = "{vigil}:links:lock";
 
+/// The end of a study's journal: a stream.
+pub fn journal(study: &StudyId) -> String {
+    [JOURNAL, study.as_str()].concat()
+}
+
+/// Held by the caller that seals journals.
+pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
+
 /// The counters of a study's month: a hash of `day|<day>|<site>` and `alert|<severity>`. `queue/count.lua` bounds it.
 pub fn month(study: &StudyId, month: &str) -> String {
     ["{vigil}:month:", study.as_str(), ":", month].concat()
@@ -128,11 +136,6 @@ pub fn superseded_mark(submission_id: &SubmissionId) -> String {
 /// A subject's submissions of an expected kind (an instrument, `/diary`) by when they came in, milliseconds.
 pub fn received(subject: &Pseudonym, what: impl Display) -> String {
     format!("{{vigil}}:received:{subject}:{what}")
-}
-
-/// The stored responses of a study to an instrument: ids by when they came in, milliseconds. Derived from the records.
-pub fn responses(study: &StudyId, instrument: &str) -> String {
-    ["{vigil}:responses:", study.as_str(), ":", instrument].concat()
 }
 
 /// Held by the caller that scores the responses of a study again.
@@ -279,6 +282,16 @@ pub fn instrument_entity(id: impl Display) -> String {
 /// The record of a submission.
 pub fn submission(id: &SubmissionId) -> String {
     ["submission/", id.as_str()].concat()
+}
+
+/// The segments of a study's journal. Written by the clock.
+pub fn journal_index(study: &StudyId) -> String {
+    ["journal/", study.as_str()].concat()
+}
+
+/// A segment of a study's journal. Written by the clock.
+pub fn journal_segment(study: &StudyId, number: u64) -> String {
+    format!("journal/{study}/{number}")
 }
 
 /// The submission that replaced this one. Written once, by `score`.

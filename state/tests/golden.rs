@@ -40,7 +40,7 @@ fn a_submission_on_its_way_and_as_it_rests() {
 #[test]
 fn what_else_waits_on_the_queue_of_submissions() {
     golden::<ScoreEntry>(
-        r#"{"supersede":{"superseded":"e","by":"s","at":"2026-03-01T00:00:01.000Z","key":"k","reason":"patient-correction","flow":"k|A|1","looks":1}}"#,
+        r#"{"supersede":{"superseded":"e","by":"s","at":"2026-03-01T00:00:01.000Z","key":"k","reason":"patient-correction","study":"A","site":"1","looks":1}}"#,
     );
     golden::<ScoreEntry>(r#"{"check":{"study":"A","site":"1","subject":"p","expected":"phq-9"}}"#);
 }

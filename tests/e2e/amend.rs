@@ -10,11 +10,11 @@ use crate::receiver::Receiver;
 const CALM: [u8; 9] = [0; 9];
 const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 2];
 
-fn id(location: &str) -> &str {
+pub(crate) fn id(location: &str) -> &str {
     location.strip_prefix("/v1/submissions/").unwrap()
 }
 
-fn amending(client_id: &str, answers: [u8; 9], amended: &str) -> Value {
+pub(crate) fn amending(client_id: &str, answers: [u8; 9], amended: &str) -> Value {
     let mut response = phq9(client_id, answers);
     response["patientId"] = json!("patient of r");
     response["amends"] = json!({"submissionId": id(amended), "reason": "patient-correction"});

@@ -12,8 +12,7 @@ const CALM: [u8; 9] = [0; 9];
 /// Raises one alert, by item 9 alone: critical.
 const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// The keys that reindexing rebuilds, by their prefixes.
-const DERIVED: [&str; 8] =
-    ["filed:", "responses:", "month:", "superseded:", "erased", "alerts", "alert-facts", "alert-counts"];
+const DERIVED: [&str; 7] = ["filed:", "month:", "superseded:", "erased", "alerts", "alert-facts", "alert-counts"];
 
 /// Runs it and returns its output; it must succeed.
 fn reindex(app: &App) -> String {
@@ -105,7 +104,7 @@ async fn lists_marks_and_counters_come_back_as_they_were() {
     let () = app.redis(&["FLUSHALL"]).await;
     let said = reindex(&app);
     assert!(said.contains("submissions: 4 stored, 4 listed, 1 marked as superseded, 1 as erased"), "{said}");
-    assert!(said.contains("responses: 3 stored, 3 indexed"), "{said}");
+    assert!(said.contains("journals: 4 submissions appended"), "{said}");
     assert_eq!(derived(&app).await, before);
     assert!(
         reindex(&app).contains("0 listed, 0 marked as superseded, 0 as erased; counters of months: 0 raised"),
@@ -131,7 +130,6 @@ async fn what_the_store_does_not_have_is_taken_out_and_what_was_counted_since_st
     for command in [
         &["ZADD", &filed, "5", &format!("{stranger} 1 phq-9")][..],
         &["ZADD", "{vigil}:filed:of-a-stranger", "5", &format!("{stranger} 1 phq-9")],
-        &["ZADD", "{vigil}:responses:A:phq-9", "5", stranger],
         // An alert of another store, with its facts and counts; an alert of this store in a second phase.
         &["ZADD", "{vigil}:alerts", "5", stranger],
         &["ZADD", "{vigil}:alerts:open", "5", stranger],

@@ -44,6 +44,7 @@ mod journey;
 mod laboratory;
 mod limits;
 mod links;
+mod list;
 mod monthly;
 mod names;
 mod newcomer;

@@ -50,11 +50,11 @@ async fn what_redis_lost_comes_back_from_the_store() {
     assert_eq!(alerts(&app, "").await.len(), 0);
     let (well, said) = reindex(&app);
     assert!(well && said.contains("3 stored, 0 indexed, 3 put back, 0 raised"), "{said}");
-    assert!(said.contains("responses: 3 stored, 3 indexed"), "{said}");
+    assert!(said.contains("journals: 3 submissions appended"), "{said}");
     let ids = |alerts: &[Value]| alerts.iter().map(|alert| alert["alertId"].clone()).collect::<Vec<_>>();
     assert_eq!(ids(&alerts(&app, "").await), ids(&before));
     assert_eq!(ids(&alerts(&app, "?state=acknowledged").await), [json!(first)]);
-    assert_eq!(app.redis::<usize>(&["ZCARD", "{vigil}:responses:A:phq-9"]).await, 3);
+    assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:journal:A"]).await, 3);
     // Due work is done, under its old id.
     receiver.heard(4).await;
     until("it is delivered", async || (alerts(&app, "?state=open").await.is_empty()).then_some(())).await;

@@ -3,7 +3,8 @@
 //! Guarantee: while anything waits, a tick follows within about a second, and two ticks never run at once, even if many
 //! hosts listen. A tick pauses, moves due entries onto their queues, and rings for entries that nobody works on because
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
-//! reports alerts that are overdue, keeps dead letters bounded, and sends the self-check. With a self-check there is
+//! reports alerts that are overdue, keeps dead letters bounded, moves full segments of journals into the store, and sends the
+//! self-check. With a self-check there is
 //! always something to watch.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
@@ -18,6 +19,7 @@ use platform::variables::{Reader, load};
 use platform::{Error, clock, log};
 use state::health::self_check;
 use state::health::watch::{self, Bounds};
+use state::journal;
 use state::queue;
 use state::queue::{ClockLease, Enqueued};
 use state::variables;
@@ -91,6 +93,10 @@ impl Clock {
         let done = queue::tick(redis, clock::now().millis(), always, running).await?;
         if done.moved > 0 {
             log::info("due-moved").count(done.moved).write();
+        }
+        let sealed = journal::seal(redis).await?;
+        if sealed > 0 {
+            log::info("journal-sealed").count(sealed).write();
         }
         let watched = watch::round(redis, clock::now().millis(), self.bounds).await?;
         for alert in &watched.overdue {

@@ -36,9 +36,6 @@ pub(super) async fn take_out(redis: &Redis, store: &Store, counts: &mut Counts) 
         let of_list = |stored: &Stored| list == names::filed(&stored.submission.subject);
         counts.stale_submissions += submissions(redis, store, &list, of_list).await?;
     }
-    for list in keys(redis, &names::responses(&"*".into(), "*")).await? {
-        counts.stale_submissions += submissions(redis, store, &list, |_| true).await?;
-    }
     let phases = Phase::WORDS.map(|phase| (names::alerts_of(phase), Some(phase)));
     for (index, phase) in [(names::ALERTS.to_owned(), None)].into_iter().chain(phases) {
         let (mut unknown, mut known) = (Vec::new(), Vec::new());

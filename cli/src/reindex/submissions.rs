@@ -1,13 +1,13 @@
-//! Rebuilds from the submissions in the store: the timelines of subjects, the lists of a study's responses, the marks of
+//! Rebuilds from the submissions in the store: the timelines of subjects, the journals of studies, the marks of
 //! superseded and erased submissions, the expected next submissions, and the counters of months.
 
 use domain::ids::{StudyId, SubmissionId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use anyhow::Result;
-use domain::Timestamp;
 use domain::study_rules::StudyRules;
+use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::{Redis, text};
 use serde::Deserialize;
@@ -15,6 +15,8 @@ use spin_sdk::redis::RedisResult;
 use state::audit::{self, Action};
 use state::erasure::{self, Erasure};
 use state::figures::monthly;
+use state::health::self_check;
+use state::journal::{self, Event, Kind, Position, Reader};
 use state::names;
 use state::settings::Settings;
 use state::subjects::timeline::Listed;
@@ -24,6 +26,16 @@ use state::wire::idempotency::IdempotencyRecord;
 
 use super::Counts;
 use crate::PAGE;
+
+/// The submissions of a study's journal, and the stored ones that it lacks, by when they came in.
+#[derive(Default)]
+struct Journal {
+    known: BTreeSet<SubmissionId>,
+    missing: Vec<(String, Event)>,
+}
+
+/// The number of entries that one script appends.
+const APPENDED: usize = 500;
 
 /// Counters by study and month, as the store has them.
 type Months = BTreeMap<(StudyId, String), BTreeMap<String, u64>>;
@@ -37,7 +49,7 @@ struct Raised {
 pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
     let settings = Settings::in_force(redis).await?;
     let rules = settings.document::<StudyRules>(redis).await?;
-    let mut work = Rebuild { redis, store, rules, months: Months::new(), counts };
+    let mut work = Rebuild { redis, store, rules, months: Months::new(), journals: BTreeMap::new(), counts };
     let mut listing = kv::list("submission/")?;
     loop {
         let page = listing.next_page(PAGE)?;
@@ -53,7 +65,16 @@ pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) 
             }
         }
     }
-    let Rebuild { months, counts, .. } = work;
+    let Rebuild { months, journals, counts, .. } = work;
+    for (study, mut journal) in journals {
+        journal.missing.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let missing: Vec<Event> = journal.missing.into_iter().map(|(_, event)| event).collect();
+        // Without anything missing, too: what comes next stands after what is sealed.
+        for some in std::iter::once(&[][..]).chain(missing.chunks(APPENDED)) {
+            journal::append(redis, store, &study, some).await?;
+        }
+        counts.journaled += u64::try_from(missing.len())?;
+    }
     for ((study, month), counters) in months {
         counts.counters += monthly::raise(redis, &study, &month, &counters).await?;
     }
@@ -66,6 +87,7 @@ struct Rebuild<'a> {
     /// The rules in force on what does not come.
     rules: Option<Rc<StudyRules>>,
     months: Months,
+    journals: BTreeMap<StudyId, Journal>,
     counts: &'a mut Counts,
 }
 
@@ -76,6 +98,7 @@ impl Rebuild<'_> {
             return Ok(());
         };
         self.count(&record).await?;
+        self.journal(&record, value).await?;
         match record.state {
             State::Scored => {
                 self.list(&record).await?;
@@ -84,6 +107,38 @@ impl Rebuild<'_> {
             State::Erased => self.erased(&record, value).await,
             State::Queued | State::Failed => self.expected(&record).await,
         }
+    }
+
+    /// Notes whether the journal of its study has the submission.
+    async fn journal(&mut self, record: &Record, value: &[u8]) -> Result<()> {
+        let Submission { submission_id, study_id, site_id, kind, instrument, received_at, .. } = &record.submission;
+        if record.state == State::Queued || self_check::is_probe(study_id) {
+            return Ok(());
+        }
+        if !self.journals.contains_key(study_id) {
+            let mut known = BTreeSet::new();
+            let (mut reader, mut after) = (Reader::open(self.redis, self.store, study_id).await?, Position::default());
+            loop {
+                let events = reader.after(after).await?;
+                let Some((last, _)) = events.last() else { break };
+                after = *last;
+                known.extend(events.into_iter().map(|(_, event)| event.submission));
+            }
+            self.journals.insert(study_id.clone(), Journal { known, missing: Vec::new() });
+        }
+        let Some(journal) = self.journals.get_mut(study_id) else { return Ok(()) };
+        if !journal.known.contains(submission_id) {
+            let kind_of = if record.state == State::Failed { Kind::Failed } else { Kind::Scored };
+            let event = Event {
+                kind: kind_of,
+                site: site_id.clone(),
+                what: instrument.as_ref().unwrap_or(kind).clone(),
+                submission: submission_id.clone(),
+                hash: hex(&digest(value)),
+            };
+            journal.missing.push((received_at.clone(), event));
+        }
+        Ok(())
     }
 
     async fn superseded(&mut self, id: &SubmissionId, value: &[u8]) -> Result<()> {
@@ -100,13 +155,6 @@ impl Rebuild<'_> {
         if let Some(filed) = Listed::of(submission) {
             let list = names::filed(&submission.subject);
             self.counts.listed += u64::from(pages::add(self.redis, &list, filed.at_ms, &filed.member()).await?);
-        }
-        if let (Some(instrument), Some(received)) = (&submission.instrument, Timestamp::parse(&submission.received_at))
-        {
-            self.counts.responses += 1;
-            let index = names::responses(&submission.study_id, instrument);
-            let new = pages::add(self.redis, &index, received.millis(), submission.submission_id.as_str()).await?;
-            self.counts.responses_indexed += u64::from(new);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! chain of their own. A request is a dry run unless it says otherwise, so that the differences can be seen before
 //! anything is stored. No alert is raised: old responses are reviewed, they ring nobody.
 //!
-//! Mechanism: page by page over the index of a study's responses; each page is one transaction.
+//! Mechanism: page by page along the study's journal; each page is one transaction.
 
 use domain::ids::{NAME_RULE, Pseudonym, StudyId, SubmissionId, is_name};
 use std::rc::Rc;
@@ -17,6 +17,7 @@ use domain::{Answers, Code, Finding, Instrument, Parameters};
 use platform::digest::{digest, hex};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
+use platform::redis::Redis;
 use platform::{Error, clock};
 use serde::Serialize;
 use serde_json::Value;
@@ -25,9 +26,9 @@ use state::edge::auth::Principal;
 use state::edge::problem::{Findings, Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
+use state::journal::{Event, Kind, Position, Reader};
 use state::lock::Lock;
 use state::settings::Settings;
-use state::subjects::pages::{self, Cursor, Order};
 use state::wire::entry::{Record, Rescore, Rescored, Score, ScoredWith, State, Submission};
 use state::{erasure, names};
 
@@ -37,6 +38,8 @@ use crate::config::Config;
 const LARGEST: usize = 4096;
 /// The most responses of one request, and how many if it does not say.
 const MOST: u64 = 500;
+/// The most entries of the journal that one request looks at.
+const MOST_LOOKED_AT: usize = 5_000;
 /// The time that a page may take before another may begin.
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -46,7 +49,7 @@ struct Request {
     version: String,
     dry_run: bool,
     limit: usize,
-    cursor: Option<Cursor>,
+    cursor: Option<Position>,
 }
 
 /// The result of a page.
@@ -168,7 +171,7 @@ pub(crate) async fn answer(
         study_id: &wanted.study,
         dry_run: wanted.dry_run,
         report,
-        cursor: next.as_ref().map(Cursor::show),
+        cursor: next.as_ref().map(Position::to_string),
         more: next.is_some(),
     };
     Ok(Reply::json(200, &rescoring))
@@ -180,13 +183,11 @@ async fn page(
     reason: Option<&str>,
     wanted: &Request,
     instrument: &Rc<Instrument>,
-) -> Result<(Report, Option<Cursor>), Error> {
+) -> Result<(Report, Option<Position>), Error> {
     let (redis, store) = (&config.redis, Store::open().await?);
-    let of_study = names::responses(&wanted.study, instrument.id());
-    let (members, next) = pages::page(redis, &of_study, Order::Up, wanted.cursor.as_ref(), wanted.limit).await?;
+    let (ids, next) = responses(redis, &store, wanted, instrument.id()).await?;
     let (mut report, mut batch, mut stored) = (Report::default(), Batch::default(), Vec::new());
-    for (_, id) in members {
-        let id = SubmissionId::from(id);
+    for id in ids {
         let record: Option<Record> = store.get(&names::submission(&id)).await?;
         let Some(record) = record.filter(|record| record.state == State::Scored) else { continue };
         report.looked += 1;
@@ -204,6 +205,32 @@ async fn page(
     let erased = erasure::find(redis, &ids).await?;
     kv::remove_all(&erased.keys().map(names::rescored).collect::<Vec<_>>())?;
     Ok((report, next))
+}
+
+/// The next scored responses of a study to an instrument, and where to go on if there are more.
+async fn responses(
+    redis: &Redis,
+    store: &Store,
+    wanted: &Request,
+    instrument: &str,
+) -> Result<(Vec<SubmissionId>, Option<Position>), Error> {
+    let mut journal = Reader::open(redis, store, &wanted.study).await?;
+    let (mut ids, mut after, mut looked_at) = (Vec::new(), wanted.cursor.unwrap_or_default(), 0);
+    loop {
+        let events = journal.after(after).await?;
+        if events.is_empty() {
+            return Ok((ids, None));
+        }
+        for (at, Event { kind, what, submission, .. }) in events {
+            if ids.len() == wanted.limit || looked_at == MOST_LOOKED_AT {
+                return Ok((ids, Some(after)));
+            }
+            (after, looked_at) = (at, looked_at + 1);
+            if kind == Kind::Scored && what == instrument {
+                ids.push(submission);
+            }
+        }
+    }
 }
 
 impl Report {
@@ -326,7 +353,7 @@ impl Request {
             domain::whole(limit).and_then(|limit| u64::try_from(limit).ok()).filter(|limit| (1..=MOST).contains(limit))
         });
         let limit = limit.unwrap_or(MOST);
-        let cursor = members.form(&mut faults, "cursor", "must be the cursor of an earlier answer", Cursor::parse);
+        let cursor = members.form(&mut faults, "cursor", "must be the cursor of an earlier answer", Position::parse);
         members.finish(&mut faults);
         match (study, version) {
             (Some(study), Some(version)) if faults.is_empty() => {

@@ -7,6 +7,7 @@ use state::edge::describe::*;
 
 use crate::erase::Erased;
 use crate::identity::Identity;
+use crate::list::StudyPage;
 use crate::patient::PatientRecord;
 use crate::report::MonthlyReport;
 use crate::study::Study;
@@ -53,6 +54,42 @@ struct ReportQuery {
     format: Option<String>,
     /// Whether what came is given when a required part failed.
     partial: Option<bool>,
+}
+
+/// The query of a study's submissions.
+#[derive(JsonSchema)]
+struct ListQuery {
+    /// `response`, or a kind of report.
+    kind: Option<String>,
+    /// Only responses to this instrument.
+    instrument: Option<String>,
+    /// Only those of this site.
+    #[schemars(with = "Option<Name>")]
+    site: Option<String>,
+    /// Only those of this subject.
+    subject: Option<String>,
+    /// Only those in this state.
+    #[schemars(extend("enum" = ["scored", "failed", "superseded", "erased"]))]
+    state: Option<String>,
+    /// Only those that came in at this time or later.
+    #[schemars(with = "Option<Time>")]
+    since: Option<String>,
+    /// Only those that came in before this time.
+    #[schemars(with = "Option<Time>")]
+    until: Option<String>,
+    /// Some of `content`, `scores` and `alerts`, with commas between them.
+    #[schemars(regex(pattern = "^(content|scores|alerts)(,(content|scores|alerts))*$"))]
+    include: Option<String>,
+    /// The most rows: 50 of a page if it is left out, and all of a stream.
+    #[schemars(range(min = 1))]
+    limit: Option<u32>,
+    /// The cursor of an earlier answer or row.
+    cursor: Option<String>,
+    /// The layout of CSV: `wide` needs an instrument.
+    #[schemars(extend("enum" = ["wide", "long"]))]
+    layout: Option<String>,
+    /// Whether CSV begins with a byte order mark.
+    bom: Option<bool>,
 }
 
 /// The query of a series.
@@ -102,6 +139,24 @@ fn operations() -> Vec<Operation> {
             .gives::<Study<'_>>(200, "The study.")
             .with(AGE)
             .refuses(&[Refusal::BadGateway]),
+        Operation::new(
+            "GET",
+            "/v1/studies/{study}/submissions",
+            "listStudySubmissions",
+            Tag::Results,
+            "The submissions of a study, in the order in which they were stored",
+        )
+        .about(
+            "As a page, as a stream of JSON lines, or as CSV, by `Accept`. Whoever follows the cursor sees every \
+                submission. Every row carries its cursor, so a list that broke off goes on after its last row. The last \
+                line of a stream counts and hashes the rows: `{\"end\":{\"rows\",\"sha256\",\"cursor\"}}`. A key of \
+                one site gets that site's. CSV has the content and scores always.",
+        )
+        .query::<ListQuery>()
+        .gives::<StudyPage>(200, "A page, a stream or a table.")
+        .or::<Text>("application/x-ndjson")
+        .or::<Text>("text/csv; charset=utf-8")
+        .with(NO_STORE),
         Operation::new("GET", "/v1/studies/{study}/report", "showReport", Tag::Results, "A month of a study")
             .about(
                 "From several services and Vigil's own counts, as JSON, as CSV or as a page with charts, by \

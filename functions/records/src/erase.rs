@@ -19,6 +19,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};
 use state::identity::is_id;
+use state::journal::{self, Event, Kind};
 use state::names;
 use state::subjects::timeline::{self, Listed};
 use state::wire::entry::{Record, State};
@@ -92,6 +93,9 @@ pub(crate) async fn erase(
     if let Some((subject, member)) = filed {
         timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;
     }
+    let hash = platform::digest::hex(&platform::digest::digest(erased.tombstone.as_bytes()));
+    let event = Event { kind: Kind::Erased, site: site.clone(), what: String::new(), submission: id.clone(), hash };
+    journal::append(&config.redis, &store, &study, &[event]).await.map_err(|error| unavailable(&error))?;
     log::info("submission-erased").submission(id).key(&principal.id).write();
     let shown = Erased {
         submission_id: id,

@@ -10,14 +10,17 @@ mod erase;
 mod fhir;
 mod gather;
 mod identity;
+mod list;
 mod page;
 mod patient;
 mod report;
+mod row;
 mod services;
 mod spark;
 mod study;
 mod subject;
 mod submission;
+mod table;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
@@ -40,6 +43,7 @@ const TOTAL: Duration = Config::TOTAL;
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("GET", "/v1/patients/{patientId}/record", Action::Treat, |c| Box::pin(patient::show(c))),
     Route::key("GET", "/v1/studies/{study}", Action::Read, |c| Box::pin(study::show(c))),
+    Route::key("GET", "/v1/studies/{study}/submissions", Action::Read, |c| Box::pin(list::show(c))),
     Route::key("GET", "/v1/studies/{study}/report", Action::Read, |c| Box::pin(report::show(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/submissions", Action::Read, |c| Box::pin(subject::submissions(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/scores", Action::Read, |c| Box::pin(subject::series(c))),

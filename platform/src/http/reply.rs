@@ -1,4 +1,5 @@
-//! Replies: a status, headers, and a body that is there or is made while it is sent. Its length is always stated.
+//! Replies: a status, headers, and a body that is there or is made while it is sent. Its length is stated, except for
+//! streams of rows, which nobody can measure before they are made.
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use spin_sdk::wasip3::{self, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::StreamWriter;
 
 use crate::digest::digest;
+use crate::{Error, log};
 
 /// The size of the pieces of a body that is made while it is sent, bytes.
 const CHUNK: usize = 16 * 1024;
@@ -33,28 +35,76 @@ enum Outgoing {
     Whole(Vec<u8>),
     /// So many bytes, made while they are sent.
     Made(usize, Write),
+    /// Rows, made while they are sent.
+    Rows(MakeRows),
+}
+
+/// The least size of the pieces in which rows are sent, bytes.
+const ROWS: usize = 64 * 1024;
+/// Makes the rows of a body.
+type MakeRows = Box<dyn FnOnce(Rows) -> LocalBoxFuture<'static, Result<(), Error>>>;
+
+/// The body of a stream of rows.
+pub struct Rows {
+    writer: StreamWriter<u8>,
+    chunk: Vec<u8>,
+    gone: bool,
+}
+
+impl Rows {
+    /// Sends what is left.
+    pub async fn end(mut self) {
+        self.send().await;
+    }
+
+    /// Adds bytes. Returns whether the client is still there.
+    pub async fn push(&mut self, bytes: &[u8]) -> bool {
+        self.chunk.extend_from_slice(bytes);
+        if self.chunk.len() >= ROWS {
+            self.send().await;
+        }
+        !self.gone
+    }
+
+    async fn send(&mut self) {
+        if !self.gone {
+            self.chunk = self.writer.write_all(std::mem::take(&mut self.chunk)).await;
+            self.gone = !self.chunk.is_empty();
+            self.chunk.clear();
+        }
+    }
 }
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.length())
+        write!(f, "{:?} bytes", self.length())
     }
 }
 
 impl Outgoing {
-    fn length(&self) -> usize {
+    /// The number of bytes; none if it is not known.
+    fn length(&self) -> Option<usize> {
         match self {
-            Outgoing::Whole(body) => body.len(),
-            Outgoing::Made(length, _) => *length,
+            Outgoing::Whole(body) => Some(body.len()),
+            Outgoing::Made(length, _) => Some(*length),
+            Outgoing::Rows(_) => None,
         }
     }
 
-    async fn write(self, mut writer: StreamWriter<u8>) {
+    /// Writes the body. Returns whether it is whole: if not, the client must be able to tell.
+    async fn write(self, mut writer: StreamWriter<u8>) -> bool {
         match self {
             // An error means that the client has gone; nobody needs the rest.
             Outgoing::Whole(body) => drop(writer.write_all(body).await),
             Outgoing::Made(_, write) => write(writer).await,
+            Outgoing::Rows(make) => {
+                if let Err(error) = make(Rows { writer, chunk: Vec::new(), gone: false }).await {
+                    log::error("rows-broken-off").cause(&error).write();
+                    return false;
+                }
+            }
         }
+        true
     }
 }
 
@@ -84,6 +134,16 @@ impl Reply {
             sending.boxed_local()
         };
         Reply::of(status, Outgoing::Made(length, Box::new(write))).header("content-type", content_type)
+    }
+
+    /// A reply whose rows `make` makes while they are sent, in pieces of at least 64 KiB, in one pass and without a stated
+    /// length. If it fails, the connection breaks off.
+    pub fn rows(
+        status: u16,
+        content_type: &str,
+        make: impl FnOnce(Rows) -> LocalBoxFuture<'static, Result<(), Error>> + 'static,
+    ) -> Self {
+        Reply::of(status, Outgoing::Rows(Box::new(make))).header("content-type", content_type)
     }
 
     /// A reply that is only a status and headers.
@@ -129,15 +189,23 @@ impl Reply {
 impl spin_sdk::http::IntoResponse for Reply {
     fn into_response(self) -> Result<Response, ErrorCode> {
         let length = self.body.length();
-        let this = self.header("content-length", length.to_string());
+        let this = match length {
+            Some(length) => self.header("content-length", length.to_string()),
+            None => self,
+        };
         let headers = Fields::from_list(&this.headers)
             .map_err(|_| ErrorCode::InternalError(Some("a header cannot be sent".to_owned())))?;
-        let (_, trailers) = wit_future::new(|| Ok(None));
-        let (response, _) = if length == 0 {
+        let (end, trailers) = wit_future::new(|| Ok(None));
+        let (response, _) = if length == Some(0) {
             Response::new(headers, None, trailers)
         } else {
             let (writer, reader) = wit_stream::new();
-            wasip3::spawn(this.body.write(writer));
+            wasip3::spawn(async move {
+                if !this.body.write(writer).await {
+                    // The host ends the connection without the end of the body.
+                    drop(end.write(Err(ErrorCode::InternalError(None))).await);
+                }
+            });
             Response::new(headers, Some(reader), trailers)
         };
         let _ = response.set_status_code(this.status);

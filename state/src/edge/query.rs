@@ -113,8 +113,17 @@ impl Query {
 
     /// The earliest time: `since`, milliseconds since the epoch.
     pub fn since(&mut self) -> Option<i64> {
+        self.time("since")
+    }
+
+    fn time(&mut self, name: &'static str) -> Option<i64> {
         let rule = "a time as RFC 3339 with an offset, with + written as %2B";
-        self.take("since", rule, Timestamp::parse).map(Timestamp::millis)
+        self.take(name, rule, Timestamp::parse).map(Timestamp::millis)
+    }
+
+    /// The time before which something must be: `until`, milliseconds since the epoch.
+    pub fn until(&mut self) -> Option<i64> {
+        self.time("until")
     }
 
     /// The severity: `severity`.

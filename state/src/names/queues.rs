@@ -85,3 +85,8 @@ pub const RESERVED: &str = "{vigil}:holder:";
 
 /// Entries that are due later: a sorted set of queue entries by due time, milliseconds.
 pub const DUE: &str = "{vigil}:due";
+
+/// Prefix of a study's journal, before the study's name: a stream.
+pub const JOURNAL: &str = "{vigil}:journal:";
+/// The studies with a journal, each with the last position that is sealed: a hash.
+pub const JOURNALS: &str = "{vigil}:journals";

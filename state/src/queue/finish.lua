@@ -8,6 +8,7 @@
 --       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
 --       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
 --       | ["index", sorted set, ms, member] | ["count", hash of a month, field] | ["unpin", key]
+--       | ["journal", study, entry]
 -- Gives how many of them this call ended, then the erased submissions
 local queue, holder = ARGV[1], ARGV[2]
 alive(holder, true, clock_ms(), ARGV[3])
@@ -45,7 +46,7 @@ for _, one in ipairs(given) do
 end
 out[1] = #left
 
-local indexes, counts, pushed, later = {}, {}, false, false
+local indexes, counts, studies, pushed, later = {}, {}, {}, false, false
 for _, one in ipairs(left) do
   if one[2] ~= '' then
     redis.call('EXPIRE', ARGV[10] .. one[2], ARGV[11])
@@ -60,6 +61,9 @@ for _, one in ipairs(left) do
       local counter = counts[first] or {}
       counter[second] = (counter[second] or 0) + 1
       counts[first] = counter
+    elseif what == 'journal' then
+      redis.call('XADD', JOURNAL .. first, '*', 'e', second)
+      studies[first] = true
     elseif what == 'push' then
       append(ARGV[4], second or flows[one[1]], first, #first, 1)
       pushed = true
@@ -76,6 +80,9 @@ for _, one in ipairs(left) do
 end
 for index, members in pairs(indexes) do
   in_parts('ZADD', index, members)
+end
+for study in pairs(studies) do
+  redis.call('HSETNX', JOURNALS, study, '0-0')
 end
 for hash, counter in pairs(counts) do
   for field, by in pairs(counter) do

@@ -1,6 +1,6 @@
 //! Ends entries, with their follow-ups.
 
-use domain::ids::SubmissionId;
+use domain::ids::{StudyId, SubmissionId};
 use std::time::Duration;
 
 use platform::Error;
@@ -8,6 +8,7 @@ use platform::digest::hex;
 use platform::redis::{Redis, Seconds, integer, string};
 use spin_sdk::redis::RedisResult;
 
+use crate::journal::Event;
 use crate::names::{self, Queue};
 use crate::queue::holder::{Holder, LEASE};
 use crate::queue::{BELL, CLOCK, announcement};
@@ -51,6 +52,11 @@ impl FollowUps {
     /// Adds this member to the index of this key, at a time in milliseconds since the epoch.
     pub fn index(&mut self, key: &str, at_ms: i64, member: &str) {
         self.one("index").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
+    }
+
+    /// Appends an entry to the journal of this study.
+    pub fn journal(&mut self, study: &StudyId, event: &Event) {
+        self.one("journal").text(study.as_str()).raw(",").text(&event.line()).raw("]");
     }
 
     /// Deletes the pinned decision of this submission or entry.

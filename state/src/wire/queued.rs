@@ -112,8 +112,10 @@ pub struct Supersede {
     /// The reason of the amendment, in a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The flow of the amendment.
-    pub flow: String,
+    /// The study.
+    pub study: StudyId,
+    /// The site of the amendment.
+    pub site: SiteId,
     /// The number of searches for the amended submission.
     pub looks: u32,
 }

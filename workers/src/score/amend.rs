@@ -10,6 +10,7 @@ use platform::kv::{Batch, Store};
 use platform::redis::Redis;
 use platform::{Error, clock};
 use state::audit::{self, Action, Change};
+use state::journal::{Event, Kind};
 use state::names;
 use state::queue::FollowUps;
 use state::wire::entry::{Submission, Superseded};
@@ -28,34 +29,44 @@ pub(crate) fn supersede(submission: &Submission) -> Option<Supersede> {
         at: submission.received_at.clone(),
         key: submission.key.clone(),
         reason: submission.amends_reason.clone(),
-        flow: names::flow(&submission.key, &submission.study_id, &submission.site_id),
+        study: submission.study_id.clone(),
+        site: submission.site_id.clone(),
         looks: 0,
     })
 }
 
 /// Adds mark and record to the batch. If it is too early, adds a later attempt to the follow-ups.
 pub(crate) async fn apply(
-    mut supersede: Supersede,
+    supersede: Supersede,
     redis: &Redis,
     batch: &mut Batch,
     follow_ups: &mut FollowUps,
 ) -> Result<(), Error> {
     let store = Store::open().await?;
     let key = names::superseded(&supersede.superseded);
-    if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == supersede.by) {
+    let mark = Superseded { by: supersede.by.clone(), at: supersede.at.clone() };
+    let journaled = |hash: String, follow_ups: &mut FollowUps| {
+        let Supersede { superseded, study, site, .. } = &supersede;
+        let (site, submission) = (site.clone(), superseded.clone());
+        follow_ups.journal(study, &Event { kind: Kind::Superseded, site, what: String::new(), submission, hash });
+    };
+    if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == mark.by) {
+        // An earlier worker stored it and did not end the entry.
+        journaled(String::new(), follow_ups);
         return Ok(());
     }
     let entity = names::submission(&supersede.superseded);
     let first = names::audit(&entity, 0);
     if !batch.holds(&first) && store.bytes(&first).await?.is_none() {
-        supersede.looks = supersede.looks.saturating_add(1);
-        let payload = ScoreEntry::Supersede(&supersede).line()?;
-        if supersede.looks > MOST_LOOKS {
+        let later = Supersede { looks: supersede.looks.saturating_add(1), ..supersede };
+        let payload = ScoreEntry::Supersede(&later).line()?;
+        if later.looks > MOST_LOOKS {
             follow_ups.dead("amended-never-stored", payload.as_bytes());
             return Ok(());
         }
         let after = i64::try_from(LOOK.as_millis()).unwrap_or(i64::MAX);
-        follow_ups.delay(clock::now().millis().saturating_add(after), &supersede.flow, &payload);
+        let flow = names::flow(&later.key, &later.study, &later.site);
+        follow_ups.delay(clock::now().millis().saturating_add(after), &flow, &payload);
         return Ok(());
     }
     let change = Change {
@@ -68,5 +79,7 @@ pub(crate) async fn apply(
         new: None,
     };
     audit::append(redis, &store, batch, &entity, &change).await?;
-    batch.put(key, &Superseded { by: supersede.by.clone(), at: supersede.at.clone() })
+    let hash = batch.put_hashed(key, &mark)?;
+    journaled(hash, follow_ups);
+    Ok(())
 }

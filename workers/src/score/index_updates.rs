@@ -1,5 +1,4 @@
-//! Index updates of a scored submission: its subject's timeline, its study's list of responses, and the counters of its
-//! month.
+//! Index updates of a scored submission: its subject's timeline, and the counters of its month.
 //!
 //! Guarantee: nothing is listed that is not stored, and nothing is counted twice, because the script that ends the
 //! entry writes them all.
@@ -7,7 +6,6 @@
 //! The door could count in its own script. But it would also count submissions that never become records, on the path
 //! that must be fast. Here the worker's script adds the counts up, with one write for each counter of a batch.
 
-use domain::Timestamp;
 use state::figures::monthly;
 use state::names;
 use state::queue::FollowUps;
@@ -22,10 +20,6 @@ pub(crate) fn follow_ups<'a>(
 ) {
     if let Some(filed) = Listed::of(submission) {
         follow_ups.index(&names::filed(&submission.subject), filed.at_ms, &filed.member());
-    }
-    if let (Some(received), Some(instrument)) = (Timestamp::parse(&submission.received_at), &submission.instrument) {
-        let key = names::responses(&submission.study_id, instrument);
-        follow_ups.index(&key, received.millis(), submission.submission_id.as_str());
     }
     if let Some((month, field)) = monthly::submission(&submission.received_at, &submission.site_id) {
         let key = names::month(&submission.study_id, month);

@@ -12,6 +12,7 @@ use platform::{Error, log};
 use serde::Deserialize;
 use state::audit::{self, Action, Change};
 use state::health::self_check;
+use state::journal::{self, Event};
 use state::names;
 use state::queue::{Claimed, Finished, FollowUps};
 use state::settings::Settings;
@@ -142,6 +143,7 @@ impl Scorer {
         if let Known::Stored(alerts) = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
             index_updates::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
+            journal(submission, journal::Kind::Scored, String::new(), &mut follow_ups);
             // The bytes of a `DispatchEntry`, without reading the alert.
             alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
@@ -178,7 +180,9 @@ impl Scorer {
             alerts,
             evaluation: outcome.decided.evaluation,
         };
-        put_audited(batch, &record)?;
+        let hash = put_audited(batch, &record)?;
+        let kind = if failed.is_some() { journal::Kind::Failed } else { journal::Kind::Scored };
+        journal(submission, kind, hash, &mut follow_ups);
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
@@ -285,8 +289,16 @@ fn compute<'a>(entry: &Entry, instrument: Option<&'a Instrument>) -> Result<Opti
     Ok(Some(Computed { instrument, answers, scored_with: ScoredWith::of(instrument, &parameters), scores }))
 }
 
-/// Adds a record and the first record of its audit chain. The bytes are the same each time.
-fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<(), Error> {
+/// Adds the entry of the study's journal.
+fn journal(submission: &Submission, kind: journal::Kind, hash: String, follow_ups: &mut FollowUps) {
+    let Submission { submission_id, study_id, site_id, .. } = submission;
+    let what = submission.instrument.as_ref().unwrap_or(&submission.kind).clone();
+    let (site, submission) = (site_id.clone(), submission_id.clone());
+    follow_ups.journal(study_id, &Event { kind, site, what, submission, hash });
+}
+
+/// Adds a record and the first record of its audit chain. Returns the record's hash. The bytes are the same each time.
+fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<String, Error> {
     let submission = record.submission;
     let entity = names::submission(&submission.submission_id);
     let hash = batch.put_hashed(entity.clone(), record)?;
@@ -300,5 +312,6 @@ fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<
         old: None,
         new: Some(&hash),
     };
-    audit::begin(batch, &entity, &change)
+    audit::begin(batch, &entity, &change)?;
+    Ok(hash)
 }

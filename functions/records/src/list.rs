@@ -1,0 +1,324 @@
+//! `GET /v1/studies/{study}/submissions`: the submissions of a study in the order in which they were stored, as pages, as
+//! a stream of lines or as a table.
+//!
+//! Guarantee: whoever follows the cursor sees every submission that the key covers, however many hosts write meanwhile,
+//! because the order is that of the journal (`state::journal`). Every row carries its cursor, so a list that broke off
+//! goes on after its last whole row. A stream ends with a line that counts and hashes its rows; one without it broke off.
+
+use domain::Code;
+use domain::ids::{StudyId, SubmissionId, is_name};
+use futures::FutureExt as _;
+use futures::future::try_join_all;
+use platform::Error;
+use platform::digest::{Hasher, hex};
+use platform::http::{Reply, Rows, accept};
+use platform::kv::Store;
+use platform::redis::{Redis, string, text};
+use serde::Serialize;
+use state::edge::problem::{Problem, ProblemType};
+use state::edge::query::Query;
+use state::edge::request::unavailable;
+use state::edge::serve::{Call, within};
+use state::identity::is_pseudonym;
+use state::journal::{Event, Kind, Position, Reader};
+use state::names;
+
+use crate::config::Config;
+use crate::row::{Include, ListState, Row};
+use crate::table::{Layout, Table};
+
+/// The number of records that are read at the same time.
+const READS: usize = 64;
+/// The most entries of the journal that a page looks at. A filter may leave few of them.
+const MOST_LOOKED_AT: usize = 5_000;
+
+/// The filter of a list.
+#[derive(Default)]
+struct Filter {
+    kind: Option<String>,
+    instrument: Option<String>,
+    site: Option<String>,
+    subject: Option<String>,
+    state: Option<ListState>,
+    since: Option<i64>,
+    until: Option<i64>,
+    include: Include,
+}
+
+/// A page of a study's submissions.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct StudyPage {
+    submissions: Vec<Row>,
+    /// The cursor after the last entry that was looked at. It stays valid: sent again later, it gives what is new.
+    cursor: String,
+    /// Whether there is another page now.
+    more: bool,
+}
+
+/// The forms of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Page,
+    Lines,
+    Table,
+}
+
+/// Lists the submissions of a study that the key covers.
+pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
+    let (principal, config, incoming) = (&call.principal, &call.config, &call.incoming);
+    let study = call.segment(0);
+    let covered = is_name(study) && principal.study().is_none_or(|own| own == study);
+    if !covered {
+        return Err(Problem::not_found());
+    }
+    let study = StudyId::from(study);
+    let media = ["application/json", "application/x-ndjson", "text/csv"];
+    let form = match accept::media_type(incoming.header("accept"), &media) {
+        Some("application/x-ndjson") => Form::Lines,
+        Some("text/csv") => Form::Table,
+        _ => Form::Page,
+    };
+    let mut query = Query::read(
+        &incoming.query,
+        &[
+            "kind",
+            "instrument",
+            "site",
+            "subject",
+            "state",
+            "since",
+            "until",
+            "include",
+            "cursor",
+            "limit",
+            "layout",
+            "bom",
+        ],
+    );
+    let mut filter = filter(&mut query);
+    let after = query.cursor(Position::parse).unwrap_or_default();
+    let layout = query.take("layout", "wide or long", Layout::parse);
+    let bom = query.flag("bom");
+    if form != Form::Table && (layout.is_some() || bom) {
+        query.fault("layout", Code::Conflict, "and bom are for text/csv");
+    }
+    if layout == Some(Layout::Wide) && filter.instrument.is_none() {
+        query.fault("layout", Code::Conflict, "wide needs an instrument: only responses to one have the same columns");
+    }
+    let limit = match form {
+        Form::Page => Some(query.limit()),
+        Form::Lines | Form::Table => {
+            query.take("limit", "a number from 1", |text| text.parse().ok().filter(|it| *it > 0))
+        }
+    };
+    query.finish()?;
+    if form == Form::Table {
+        filter.include = Include::ALL;
+    }
+    if let Some(own) = principal.site() {
+        if filter.site.as_ref().is_some_and(|site| own != site.as_str()) {
+            return Err(Problem::not_found());
+        }
+        filter.site = Some(own.as_str().to_owned());
+    }
+    let (redis, deadline) = (config.redis.clone(), call.deadline);
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let list = List { redis, store, study, filter };
+    let lists = |reply: Reply| reply.header("vary", "accept").header("cache-control", "no-store");
+    match form {
+        Form::Page => {
+            within(deadline, &config.redis, async {
+                let page = list.page(after, limit.unwrap_or_default()).await.map_err(|error| unavailable(&error))?;
+                Ok(lists(Reply::json(200, &page)))
+            })
+            .await
+        }
+        Form::Lines => Ok(lists(Reply::rows(200, "application/x-ndjson", move |rows| {
+            async move { list.lines(after, limit, rows).await }.boxed_local()
+        }))),
+        Form::Table => {
+            let table = within(deadline, &config.redis, list.table(layout.unwrap_or(Layout::Long), bom)).await?;
+            Ok(lists(
+                Reply::rows(200, "text/csv; charset=utf-8", move |rows| {
+                    async move { list.cells(after, limit, table, rows).await }.boxed_local()
+                })
+                .header("x-content-type-options", "nosniff"),
+            ))
+        }
+    }
+}
+
+fn filter(query: &mut Query) -> Filter {
+    let name = |text: &str| is_name(text).then(|| text.to_owned());
+    Filter {
+        kind: query.take("kind", "response or a kind of report", name),
+        instrument: query.take("instrument", "the id of an instrument", name),
+        site: query.take("site", "the name of a site", name),
+        subject: query.take("subject", "a pseudonym", |text| is_pseudonym(text).then(|| text.to_owned())),
+        state: query.take("state", "scored, failed, superseded or erased", ListState::parse),
+        since: query.since(),
+        until: query.until(),
+        include: query.take("include", "some of content, scores, alerts", Include::parse).unwrap_or_default(),
+    }
+}
+
+impl Filter {
+    /// Whether the journal's entry does not rule it out.
+    fn may_take(&self, event: &Event) -> bool {
+        matches!(event.kind, Kind::Scored | Kind::Failed)
+            && self.site.as_ref().is_none_or(|site| event.site == site.as_str())
+            && self.instrument.as_ref().is_none_or(|instrument| event.what == *instrument)
+    }
+
+    fn takes(&self, row: &Row) -> bool {
+        let received = row.received_ms();
+        self.state.is_none_or(|state| row.state == state)
+            && self.kind.as_ref().is_none_or(|kind| row.kind.as_ref() == Some(kind))
+            && self.instrument.as_ref().is_none_or(|instrument| row.instrument.as_ref() == Some(instrument))
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|subject| row.subject.as_ref().is_some_and(|own| own == subject.as_str()))
+            && self.since.is_none_or(|since| received >= since)
+            && self.until.is_none_or(|until| received < until)
+    }
+}
+
+struct List {
+    redis: Redis,
+    store: Store,
+    study: StudyId,
+    filter: Filter,
+}
+
+impl List {
+    async fn page(&self, mut after: Position, limit: usize) -> Result<StudyPage, Error> {
+        let mut journal = Reader::open(&self.redis, &self.store, &self.study).await?;
+        let (mut submissions, mut looked_at) = (Vec::new(), 0);
+        loop {
+            let events = journal.after(after).await?;
+            if events.is_empty() {
+                return Ok(StudyPage { submissions, cursor: after.to_string(), more: false });
+            }
+            for some in events.chunks(READS) {
+                for (at, row) in self.rows(some).await? {
+                    if submissions.len() == limit {
+                        return Ok(StudyPage { submissions, cursor: after.to_string(), more: true });
+                    }
+                    after = at;
+                    submissions.extend(row);
+                }
+                looked_at += some.len();
+            }
+            if looked_at >= MOST_LOOKED_AT {
+                return Ok(StudyPage { submissions, cursor: after.to_string(), more: true });
+            }
+        }
+    }
+
+    /// The rows of entries: none for an entry that the filter leaves out.
+    async fn rows(&self, events: &[(Position, Event)]) -> Result<Vec<(Position, Option<Row>)>, Error> {
+        let wanted: Vec<&(Position, Event)> = events.iter().filter(|(_, event)| self.filter.may_take(event)).collect();
+        let ids: Vec<&SubmissionId> = wanted.iter().map(|(_, event)| &event.submission).collect();
+        let superseded = superseded(&self.redis, &ids).await?;
+        let reads = wanted
+            .iter()
+            .zip(superseded)
+            .map(|((at, event), by)| Row::load(&self.store, self.filter.include, *at, event, by));
+        let mut rows = try_join_all(reads).await?.into_iter();
+        let mut all = Vec::with_capacity(events.len());
+        for (at, event) in events {
+            let row = if self.filter.may_take(event) { rows.next().flatten() } else { None };
+            all.push((*at, row.filter(|row| self.filter.takes(row))));
+        }
+        Ok(all)
+    }
+
+    /// Calls `take` for each row up to the end of the journal. It says whether to go on.
+    async fn each(
+        &self,
+        mut after: Position,
+        limit: Option<usize>,
+        mut take: impl AsyncFnMut(&Row) -> bool,
+    ) -> Result<Position, Error> {
+        let mut journal = Reader::open(&self.redis, &self.store, &self.study).await?;
+        let mut left = limit.unwrap_or(usize::MAX);
+        loop {
+            let events = journal.after(after).await?;
+            if events.is_empty() {
+                return Ok(after);
+            }
+            for some in events.chunks(READS) {
+                for (at, row) in self.rows(some).await? {
+                    if let Some(row) = row {
+                        if left == 0 || !take(&row).await {
+                            return Ok(after);
+                        }
+                        left -= 1;
+                    }
+                    after = at;
+                }
+            }
+        }
+    }
+
+    async fn lines(self, after: Position, limit: Option<usize>, mut rows: Rows) -> Result<(), Error> {
+        let (mut hash, mut count) = (Hasher::default(), 0_u64);
+        let cursor = self.each(after, limit, async |row| {
+            let mut line = serde_json::to_vec(row).unwrap_or_default();
+            line.push(b'\n');
+            hash.update(&line);
+            count += 1;
+            rows.push(&line).await
+        });
+        let cursor = cursor.await?;
+        let end = StreamEnd { end: End { rows: count, sha256: hex(&hash.finish()), cursor: cursor.to_string() } };
+        let mut line = serde_json::to_vec(&end).unwrap_or_default();
+        line.push(b'\n');
+        rows.push(&line).await;
+        rows.end().await;
+        Ok(())
+    }
+
+    async fn table(&self, layout: Layout, bom: bool) -> Result<Table, Problem> {
+        let instrument = self.filter.instrument.as_deref().filter(|_| layout == Layout::Wide);
+        Table::open(&self.redis, instrument, bom)
+            .await
+            .map_err(|error| unavailable(&error))?
+            .ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no such instrument"))
+    }
+
+    async fn cells(self, after: Position, limit: Option<usize>, table: Table, mut rows: Rows) -> Result<(), Error> {
+        rows.push(table.head().as_bytes()).await;
+        self.each(after, limit, async |row| rows.push(table.lines(row).as_bytes()).await).await?;
+        rows.end().await;
+        Ok(())
+    }
+}
+
+/// The last line of a stream.
+#[derive(Serialize)]
+struct StreamEnd {
+    end: End,
+}
+
+#[derive(Serialize)]
+struct End {
+    /// The number of rows.
+    rows: u64,
+    /// SHA-256 of the rows with their line ends, hex.
+    sha256: String,
+    /// The cursor after all of them.
+    cursor: String,
+}
+
+/// The submissions that took the place of these, where there are some.
+async fn superseded(redis: &Redis, ids: &[&SubmissionId]) -> Result<Vec<Option<SubmissionId>>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = ids.iter().map(|id| text(names::superseded_mark(id))).collect();
+    let marks = redis.command("MGET", keys).await?;
+    Ok(marks.iter().map(|mark| string(mark).map(SubmissionId::from)).collect())
+}

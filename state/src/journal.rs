@@ -1,0 +1,381 @@
+//! The journal of a study: what happened to its submissions, in the order in which it was stored.
+//!
+//! Guarantee: an entry is in the journal only if the store has what it speaks of. Whoever follows the journal by a position
+//! sees every entry once and skips none, however many workers and hosts write. If Redis was lost, what it had not sealed is
+//! appended again when the indexes are rebuilt: some entries come again under a new position, and none is missing.
+//!
+//! Mechanism: the script that ends the entries of a stored batch appends to the study's stream in Redis. Redis runs one
+//! script at a time, so positions grow in the order of storing. The clock moves full segments from the stream into the store
+//! ([`seal`]), so Redis holds the end of each journal only.
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::ids::{SiteId, StudyId, SubmissionId};
+use platform::Error;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string};
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::lock::Lock;
+use crate::names;
+
+/// The number of entries in a segment.
+const SEGMENT: usize = 1024;
+/// The time for which one host seals.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The place of an entry: the id of its entry in the stream, milliseconds of the server's clock and a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    milliseconds: u64,
+    number: u64,
+}
+
+impl Position {
+    /// Reads what its `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (milliseconds, number) = text.split_once('-')?;
+        let read = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?;
+        Some(Position { milliseconds: read(milliseconds)?, number: read(number)? })
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.milliseconds, self.number)
+    }
+}
+
+/// The kind of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A submission was scored and stored.
+    Scored,
+    /// A submission was stored that cannot be scored.
+    Failed,
+    /// A later submission took a submission's place.
+    Superseded,
+    /// The content of a submission was removed.
+    Erased,
+}
+
+impl Kind {
+    const ALL: [Kind; 4] = [Kind::Scored, Kind::Failed, Kind::Superseded, Kind::Erased];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Kind::Scored => "scored",
+            Kind::Failed => "failed",
+            Kind::Superseded => "superseded",
+            Kind::Erased => "erased",
+        }
+    }
+}
+
+/// An entry of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// The site of the submission.
+    pub site: SiteId,
+    /// The instrument or the kind of report; empty where it is not known any more.
+    pub what: String,
+    /// The submission.
+    pub submission: SubmissionId,
+    /// SHA-256 of what was stored, hex; empty if an earlier worker stored it.
+    pub hash: String,
+}
+
+impl Event {
+    /// The entry as it is stored: words between single blanks. No part has a blank.
+    pub fn line(&self) -> String {
+        [self.kind.as_str(), self.site.as_str(), &self.what, self.submission.as_str(), &self.hash].join(" ")
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [kind, site, what, submission, hash] = words.as_slice() else { return None };
+        Some(Event {
+            kind: Kind::ALL.into_iter().find(|known| known.as_str() == *kind)?,
+            site: (*site).into(),
+            what: (*what).to_owned(),
+            submission: (*submission).into(),
+            hash: (*hash).to_owned(),
+        })
+    }
+}
+
+/// The segments of a journal, at `journal/<study>`: the last position of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Index {
+    segments: Vec<String>,
+    /// SHA-256 of the last segment as it is stored, hex.
+    hash: String,
+}
+
+impl Index {
+    async fn stored(store: &Store, study: &StudyId) -> Result<Self, Error> {
+        Ok(store.get(&names::journal_index(study)).await?.unwrap_or_default())
+    }
+
+    fn last(&self) -> Position {
+        self.segments.last().and_then(|last| Position::parse(last)).unwrap_or_default()
+    }
+
+    /// The number of the first segment, from 1, that does not end at or before a position.
+    fn after(&self, position: Position) -> Option<u64> {
+        self.first(|last| last <= position)
+    }
+
+    /// The number of the first segment, from 1, whose last position is not an early one.
+    fn first(&self, is_early: impl Fn(Position) -> bool) -> Option<u64> {
+        let place = self.segments.partition_point(|last| Position::parse(last).is_none_or(&is_early));
+        (place < self.segments.len()).then(|| u64::try_from(place + 1).ok())?
+    }
+}
+
+/// A segment, at `journal/<study>/<number>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Segment {
+    study: StudyId,
+    number: u64,
+    /// SHA-256 of the segment before, hex; empty for the first.
+    previous: String,
+    /// Positions and entries, `<position> <entry>`.
+    entries: Vec<String>,
+}
+
+/// Entries with their positions.
+pub type Entries = Vec<(Position, String)>;
+
+script! {
+    ReadScript<'a> = "journal/read.lua",
+    keys { journals: &'static str, journal: String }
+    args { study: &'a str, after: String, most: usize }
+    reply (Position, Entries), by |reply| tail(&reply)
+}
+
+script! {
+    FullScript<'a> = "journal/full.lua",
+    keys { journals: &'static str }
+    args { prefix: &'a str, most: usize }
+    reply Vec<StudyId>, by |reply| reply.iter().map(|study| Some(string(study)?.into())).collect()
+}
+
+script! {
+    AppendScript<'a> = "journal/append.lua",
+    keys { journals: &'static str, journal: String }
+    args { study: &'a str, after: String, lines: &'a [String] }
+    reply (), by platform::redis::nothing
+}
+
+script! {
+    TrimScript<'a> = "journal/trim.lua",
+    keys { journals: &'static str, journal: String }
+    args { study: &'a str, last: String, next: String }
+    reply (), by platform::redis::nothing
+}
+
+fn tail(reply: &[RedisResult]) -> Option<(Position, Entries)> {
+    let (sealed, rest) = reply.split_first()?;
+    let (pairs, []) = rest.as_chunks::<2>() else { return None };
+    let entries = pairs.iter().map(|[id, line]| Some((Position::parse(&string(id)?)?, string(line)?)));
+    Some((Position::parse(&string(sealed)?)?, entries.collect::<Option<_>>()?))
+}
+
+/// Reads a journal.
+pub struct Reader<'a> {
+    redis: &'a Redis,
+    store: &'a Store,
+    study: &'a StudyId,
+    index: Index,
+}
+
+impl<'a> Reader<'a> {
+    /// Opens the journal of a study. A study without one has no entries.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub async fn open(redis: &'a Redis, store: &'a Store, study: &'a StudyId) -> Result<Self, Error> {
+        Ok(Reader { redis, store, study, index: Index::stored(store, study).await? })
+    }
+
+    /// The next entries after a position: some, and none only at the end of the journal.
+    ///
+    /// # Errors
+    /// When Redis or the store is unavailable.
+    pub async fn after(&mut self, position: Position) -> Result<Vec<(Position, Event)>, Error> {
+        loop {
+            if let Some(number) = self.index.after(position) {
+                let segment: Option<Segment> = self.store.get(&names::journal_segment(self.study, number)).await?;
+                let entries = segment.map(|segment| segment.entries).unwrap_or_default();
+                let read = entries.iter().filter_map(|entry| {
+                    let (at, line) = entry.split_once(' ')?;
+                    Some((Position::parse(at)?, line.to_owned()))
+                });
+                return Ok(events(read.filter(|(at, _)| *at > position)));
+            }
+            let (sealed, entries) = read(self.redis, self.study, position, SEGMENT).await?;
+            if sealed <= self.index.last() {
+                return Ok(events(entries.into_iter()));
+            }
+            // The clock has sealed meanwhile: what lies between is in the store.
+            self.index = Index::stored(self.store, self.study).await?;
+            if self.index.last() < sealed {
+                return Err(Error::new(
+                    "key-value",
+                    platform::Kind::Unavailable,
+                    "a segment of the journal is missing",
+                ));
+            }
+        }
+    }
+}
+
+/// An entry that this version cannot read is left out: another version wrote it.
+fn events(entries: impl Iterator<Item = (Position, String)>) -> Vec<(Position, Event)> {
+    entries.filter_map(|(at, line)| Some((at, Event::read(&line)?))).collect()
+}
+
+/// The end of a journal that is still in Redis, after a position, and the last sealed position.
+async fn read(redis: &Redis, study: &StudyId, after: Position, most: usize) -> Result<(Position, Entries), Error> {
+    let (journals, journal) = (names::JOURNALS, names::journal(study));
+    ReadScript { journals, journal, study: study.as_str(), after: after.to_string(), most }.run(redis).await
+}
+
+/// Appends entries to the journal of a study, for what is stored outside of a queue. Doing it again appends them again.
+///
+/// # Errors
+/// When Redis is unavailable.
+pub async fn append(redis: &Redis, store: &Store, study: &StudyId, events: &[Event]) -> Result<(), Error> {
+    let lines: Vec<String> = events.iter().map(Event::line).collect();
+    // A Redis that was lost must not begin before what is sealed.
+    let after = Index::stored(store, study).await?.last().to_string();
+    let (journals, journal) = (names::JOURNALS, names::journal(study));
+    AppendScript { journals, journal, study: study.as_str(), after, lines: &lines }.run(redis).await
+}
+
+/// Moves full segments of all journals from Redis into the store. Returns how many.
+///
+/// # Errors
+/// When Redis or the store is unavailable; the next call does the rest.
+pub async fn seal(redis: &Redis) -> Result<usize, Error> {
+    let full = FullScript { journals: names::JOURNALS, prefix: names::JOURNAL, most: 2 * SEGMENT };
+    let studies = full.run(redis).await?;
+    if studies.is_empty() {
+        return Ok(0);
+    }
+    let Some(lock) = Lock::take(redis, names::JOURNAL_LOCK, LEASE).await? else { return Ok(0) };
+    let store = Store::open().await?;
+    let mut sealed = 0;
+    for study in &studies {
+        sealed += seal_one(redis, &store, study).await?;
+    }
+    lock.release(redis).await?;
+    Ok(sealed)
+}
+
+async fn seal_one(redis: &Redis, store: &Store, study: &StudyId) -> Result<usize, Error> {
+    let mut index = Index::stored(store, study).await?;
+    let mut sealed = 0;
+    loop {
+        let (_, entries) = read(redis, study, Position::default(), 2 * SEGMENT).await?;
+        if entries.first().is_some_and(|(first, _)| *first <= index.last()) {
+            repair(redis, store, study, &index, &entries).await?;
+            continue;
+        }
+        // The rest stays, for those who follow the journal.
+        if entries.len() < 2 * SEGMENT {
+            return Ok(sealed);
+        }
+        let taken = entries.get(..SEGMENT).unwrap_or_default();
+        let Some((last, _)) = taken.last() else { return Ok(sealed) };
+        let number = u64::try_from(index.segments.len() + 1).unwrap_or(u64::MAX);
+        let entries = taken.iter().map(|(at, line)| format!("{at} {line}")).collect();
+        let segment = Segment { study: study.clone(), number, previous: index.hash.clone(), entries };
+        let mut batch = Batch::default();
+        index.hash = batch.put_hashed(names::journal_segment(study, number), &segment)?;
+        index.segments.push(last.to_string());
+        batch.put(names::journal_index(study), &index)?;
+        kv::put_all(&mut batch)?;
+        trim(redis, study, *last).await?;
+        sealed += 1;
+    }
+}
+
+/// Removes entries from Redis up to a position.
+async fn trim(redis: &Redis, study: &StudyId, last: Position) -> Result<(), Error> {
+    let next = Position { number: last.number.saturating_add(1), ..last };
+    let (journals, journal) = (names::JOURNALS, names::journal(study));
+    let (last, next) = (last.to_string(), next.to_string());
+    TrimScript { journals, journal, study: study.as_str(), last, next }.run(redis).await
+}
+
+/// Mends the beginning of what Redis has where it lies before what is sealed: a host died between storing a segment and
+/// trimming, or Redis was lost and its clock is behind. What is sealed is trimmed, and everything else appended again.
+async fn repair(
+    redis: &Redis,
+    store: &Store,
+    study: &StudyId,
+    index: &Index,
+    entries: &[(Position, String)],
+) -> Result<(), Error> {
+    let early = entries.iter().filter(|(at, _)| *at <= index.last());
+    let mut lines = Vec::new();
+    for (at, line) in early {
+        let number = index.first(|last| last < *at).unwrap_or_default();
+        let segment: Option<Segment> = store.get(&names::journal_segment(study, number)).await?;
+        let own = format!("{at} {line}");
+        if !segment.is_some_and(|segment| segment.entries.contains(&own)) {
+            lines.push(line.clone());
+        }
+    }
+    let (journals, journal) = (names::JOURNALS, names::journal(study));
+    let after = index.last().to_string();
+    AppendScript { journals, journal, study: study.as_str(), after, lines: &lines }.run(redis).await?;
+    trim(redis, study, index.last()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_as_it_was_shown_and_positions_are_in_order() {
+        let position = Position { milliseconds: 1_772_352_000_000, number: 7 };
+        assert_eq!(Position::parse(&position.to_string()), Some(position));
+        assert!(Position { number: 10, ..position } > Position { number: 9, ..position });
+        for text in ["", "1", "-", "1-", "-1", "a-1", "1-+1", "1-1-1", "99999999999999999999-1"] {
+            assert_eq!(Position::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let event = Event {
+            kind: Kind::Scored,
+            site: "S-01".into(),
+            what: "phq-9".to_owned(),
+            submission: "6f2c1a52-5a52-5b7e-9f0a-1d2c3b4a5f60".into(),
+            hash: "00ff".to_owned(),
+        };
+        let erased = Event { kind: Kind::Erased, what: String::new(), hash: String::new(), ..event.clone() };
+        for event in [event, erased] {
+            assert_eq!(Event::read(&event.line()), Some(event));
+        }
+        assert_eq!(Event::read("scored S-01 phq-9"), None);
+        assert_eq!(Event::read("sealed S-01 phq-9 a b"), None);
+    }
+
+    #[test]
+    fn the_segment_of_a_position_is_found() {
+        let index = Index { segments: ["5-1", "5-3", "9-0"].map(str::to_owned).to_vec(), hash: String::new() };
+        let after = |text: &str| index.after(Position::parse(text).unwrap_or_default());
+        let found = ["0-0", "5-0", "5-1", "5-2", "5-3", "8-9", "9-0", "9-1"].map(after);
+        assert_eq!(found, [Some(1), Some(1), Some(2), Some(2), Some(3), Some(3), None, None]);
+        assert_eq!(Index::default().after(Position::default()), None);
+    }
+}
