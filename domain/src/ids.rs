@@ -134,6 +134,10 @@ pub fn is_name(text: &str) -> bool {
 
 /// The identifier of a patient or of a client's document, in NFC; none if the text breaks the [`RULE`].
 pub fn identifier(text: &str) -> Option<Cow<'_, str>> {
+    // Nearly all identifiers: ASCII that can be seen.
+    if (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(text.into());
+    }
     let id = nfc(text);
     let is_bare = !id.is_empty() && id.trim().len() == id.len();
     (is_bare && id.chars().count() <= LONGEST_ID && !id.chars().any(is_deceptive)).then_some(id)

@@ -128,6 +128,10 @@ struct Span {
 
 /// Removes and counts the identities in a text; none if there were none.
 pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
+    // Most texts are plain words, in which only a name can be found.
+    if own.needs_digits() && is_wordy(text) {
+        return None;
+    }
     let folded = Folded::of(text);
     let mut spans = Vec::new();
     // Most texts are plain words, or have few digits.
@@ -180,6 +184,13 @@ fn has_signs(text: &str) -> bool {
     let signs = text.bytes().filter(|b| matches!(b, b'0'..=b'9' | b'@' | b':' | b'.') || !b.is_ascii());
     // Counting all of them takes less time than stopping at the first.
     signs.count() > 0
+}
+
+/// Whether a text is words of ASCII and nothing that an identity without a name needs.
+fn is_wordy(text: &str) -> bool {
+    let wordy = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b' ' | b',' | b';' | b'-' | b'\'' | b'!' | b'?');
+    // Counting all of them takes less time than stopping at the first.
+    text.bytes().filter(wordy).count() == text.len()
 }
 
 /// Whether a character belongs to Chinese, Japanese or Korean, which write no spaces around a name.

@@ -46,11 +46,14 @@ impl Own {
         self.needles.take();
     }
 
+    /// Whether only a text with a digit can contain one of them. Every spelling of an identifier has its digits; the parts
+    /// of a name need not.
+    pub(super) fn needs_digits(&self) -> bool {
+        self.given.iter().all(|(given, class)| *class != Class::PatientName && has_digit(given))
+    }
+
     pub(super) fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
-        let has_digit = |text: &str| text.bytes().any(|b| b.is_ascii_digit());
-        // Every spelling of an identifier has its digits. The parts of a name need not.
-        let has_all = |(given, class): &(String, Class)| *class != Class::PatientName && has_digit(given);
-        if self.given.iter().all(has_all) && !has_digit(text.text()) {
+        if self.needs_digits() && !has_digit(text.text()) {
             return;
         }
         self.needles.get_or_init(|| Needles::of(&self.given)).find(text, spans);
@@ -140,6 +143,10 @@ impl Needles {
             }
         }
     }
+}
+
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Whether a character divides the parts of a name.
