@@ -126,6 +126,13 @@ impl Incoming {
         find(&self.headers, name)
     }
 
+    /// The value of a header that stands there once, if it is text: of several, nobody knows which is meant.
+    pub fn sole(&self, name: &'static str) -> Option<&str> {
+        let mut values = self.values(name);
+        let value = values.next()?;
+        if values.next().is_some() { None } else { str::from_utf8(value).ok() }
+    }
+
     /// All values of a header, as they came.
     pub fn values(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
         let named = move |(known, _): &&(String, Vec<u8>)| known.eq_ignore_ascii_case(name);

@@ -195,3 +195,46 @@ async fn a_hundred_alerts_are_delivered_once_each() {
     let ids: std::collections::BTreeSet<String> = calls.iter().map(|call| call.id()).collect();
     assert_eq!((calls.len(), ids.len()), (100, 100));
 }
+
+/// Answers every request with these bytes, on connections that stay open. Returns its address and the number of requests.
+async fn raw(answer: &'static [u8]) -> (std::net::SocketAddr, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, calls) =
+        (listener.local_addr().unwrap(), std::sync::Arc::<std::sync::atomic::AtomicUsize>::default());
+    let counted = calls.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let (mut request, mut piece) = (Vec::new(), [0; 4096]);
+                while !request.ends_with(b"}") {
+                    match stream.read(&mut piece).await {
+                        Ok(0) | Err(_) => return,
+                        Ok(read) => request.extend_from_slice(&piece[..read]),
+                    }
+                }
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let _ = stream.write_all(answer).await;
+                // Held until the caller closes it.
+                let _ = stream.read(&mut piece).await;
+            });
+        }
+    });
+    (address, calls)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_more_than_it_announces_is_a_delivery() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokok\r\n"[..],
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nok",
+        b"HTTP/1.1 204 No Content\r\n\r\nok",
+    ] {
+        let (address, calls) = raw(answer).await;
+        let app = App::builder().routes(&[&format!("http://{address}/")]).start().await;
+        let location = app.submit(&phq9("r", ALARMING)).await;
+        app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
+        assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+}

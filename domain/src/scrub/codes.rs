@@ -46,7 +46,9 @@ impl Code {
                     code.len += 1;
                     separated = false;
                 }
-                ' ' | '-' | '.' | '_' | ',' | '/' | '\n' | '(' if !separated => {
+                // A line end may have two characters.
+                '\n' if text.get(..start + at).is_some_and(|before| before.ends_with('\r')) => {}
+                ' ' | '-' | '.' | '_' | ',' | '/' | '\n' | '\r' | '\t' | '·' | '(' if !separated => {
                     if code.unbroken == 0 {
                         (code.unbroken, code.separator) = (code.len, c);
                     }

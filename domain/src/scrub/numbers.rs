@@ -111,8 +111,10 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     let mut chars = text.char_indices().peekable();
     while let Some((start, c)) = chars.next() {
         if !is_digit(c) {
+            let line_end = c == '\n' && before == '\r';
             before = c;
-            if run.is_empty() {
+            // A line end may have two characters.
+            if run.is_empty() || line_end {
                 continue;
             }
             match gap(c).filter(|_| separators < MOST_SEPARATORS) {

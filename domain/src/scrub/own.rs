@@ -183,10 +183,10 @@ fn spacings(text: &str) -> Vec<String> {
         last = c;
     }
     let has = |is: fn(char) -> bool| text.chars().any(is);
-    if !has(char::is_alphabetic) || !has(char::is_numeric) || !(2..=4).contains(&parts.len()) {
+    if !has(char::is_alphabetic) || !has(char::is_numeric) || !(2..=6).contains(&parts.len()) {
         return Vec::new();
     }
-    ["", " ", "-", "_"].map(|joint| parts.join(joint)).into()
+    ["", " ", "-", "_", ".", "/", "#", ":", "\t", "\n", "\r\n", " - "].map(|joint| parts.join(joint)).into()
 }
 
 fn is_joint(c: char) -> bool {

@@ -103,13 +103,17 @@ fn announcements(first: char) -> &'static [(&'static str, Class)] {
             ("national id", NationalId),
             ("nhs number", NationalId),
             ("nhs no", NationalId),
+            ("nhs", NationalId),
             ("nino", NationalId),
         ],
         'p' => &[
             ("patient number", RecordNumber),
             ("patient no", RecordNumber),
             ("patient id", RecordNumber),
+            ("passport number", NationalId),
+            ("passport no", NationalId),
             ("passport", NationalId),
+            ("passeport", NationalId),
             ("phone", Phone),
         ],
         'q' => &[("qq", Phone)],
@@ -206,7 +210,9 @@ fn without_sentence(host: &str) -> &str {
         let label = host.get(begin..).unwrap_or_default();
         let end = label.find(['.', '。']).map_or(host.len(), |length| begin + length);
         let label = host.get(begin..end).unwrap_or_default();
-        let native = label.chars().take_while(|c| is_cjk(*c)).count();
+        // Folded, a syllable of Korean has two letters or three.
+        let is_later_letter = |c: &char| ('\u{1161}'..='\u{11ff}').contains(c);
+        let native = label.chars().take_while(|c| is_cjk(*c)).filter(|c| !is_later_letter(c)).count();
         let is_last = end == host.len();
         let cut = match label.char_indices().find(|(_, c)| is_cjk(*c)) {
             None => None,

@@ -104,7 +104,7 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.header("authorization"), Action::Submit)?;
+    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit)?;
     let is_fhir = matches!(target, Target::Fhir);
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));

@@ -98,7 +98,11 @@ async fn send(mut request: Request<WasiBody>, options: RequestOptions) -> Result
         match select(pin!(sender.send_request(request)), &mut connection).await {
             Either::Left((response, _)) => Ok((response?, false)),
             Either::Right((Ok(()), response)) => Ok((response.await?, true)),
-            Either::Right((Err(error), _)) => Err(Error::from(error)),
+            // The answer may have come whole, and the connection failed at what came after it.
+            Either::Right((Err(error), response)) => match response.await {
+                Ok(response) => Ok((response, true)),
+                Err(_) => Err(Error::from(error)),
+            },
         }
     };
     let first_byte_timeout = options.first_byte_timeout.unwrap_or(DEFAULT_TIMEOUT);
