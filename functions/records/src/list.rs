@@ -9,11 +9,11 @@ use domain::Code;
 use domain::ids::{StudyId, SubmissionId, is_name};
 use futures::FutureExt as _;
 use futures::future::try_join_all;
-use platform::Error;
 use platform::digest::{Hasher, hex};
 use platform::http::{Reply, Rows, accept};
 use platform::kv::Store;
 use platform::redis::{Redis, string, text};
+use platform::{Error, log};
 use serde::Serialize;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
@@ -135,18 +135,23 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
             .await
         }
         Form::Lines => Ok(lists(Reply::rows(200, "application/x-ndjson", move |rows| {
-            async move { list.lines(after, limit, rows).await }.boxed_local()
+            async move { whole(list.lines(after, limit, rows).await) }.boxed_local()
         }))),
         Form::Table => {
             let table = within(deadline, &config.redis, list.table(layout.unwrap_or(Layout::Long), bom)).await?;
             Ok(lists(
                 Reply::rows(200, "text/csv; charset=utf-8", move |rows| {
-                    async move { list.cells(after, limit, table, rows).await }.boxed_local()
+                    async move { whole(list.cells(after, limit, table, rows).await) }.boxed_local()
                 })
                 .header("x-content-type-options", "nosniff"),
             ))
         }
     }
+}
+
+/// Whether a stream was made to its end. If not, its client sees the connection break off.
+fn whole(made: Result<(), Error>) -> bool {
+    made.inspect_err(|error| log::error("rows-broken-off").cause(error).write()).is_ok()
 }
 
 fn filter(query: &mut Query) -> Filter {

@@ -12,7 +12,6 @@ use spin_sdk::wasip3::{self, wit_future, wit_stream};
 use spin_sdk::wit_bindgen::StreamWriter;
 
 use crate::digest::digest;
-use crate::{Error, log};
 
 /// The size of the pieces of a body that is made while it is sent, bytes.
 const CHUNK: usize = 16 * 1024;
@@ -42,7 +41,7 @@ enum Outgoing {
 /// The least size of the pieces in which rows are sent, bytes.
 const ROWS: usize = 64 * 1024;
 /// Makes the rows of a body.
-type MakeRows = Box<dyn FnOnce(Rows) -> LocalBoxFuture<'static, Result<(), Error>>>;
+type MakeRows = Box<dyn FnOnce(Rows) -> LocalBoxFuture<'static, bool>>;
 
 /// The body of a stream of rows.
 pub struct Rows {
@@ -97,12 +96,7 @@ impl Outgoing {
             // An error means that the client has gone; nobody needs the rest.
             Outgoing::Whole(body) => drop(writer.write_all(body).await),
             Outgoing::Made(_, write) => write(writer).await,
-            Outgoing::Rows(make) => {
-                if let Err(error) = make(Rows { writer, chunk: Vec::new(), gone: false }).await {
-                    log::error("rows-broken-off").cause(&error).write();
-                    return false;
-                }
-            }
+            Outgoing::Rows(make) => return make(Rows { writer, chunk: Vec::new(), gone: false }).await,
         }
         true
     }
@@ -137,11 +131,11 @@ impl Reply {
     }
 
     /// A reply whose rows `make` makes while they are sent, in pieces of at least 64 KiB, in one pass and without a stated
-    /// length. If it fails, the connection breaks off.
+    /// length. If it says that it failed, by false, the connection breaks off.
     pub fn rows(
         status: u16,
         content_type: &str,
-        make: impl FnOnce(Rows) -> LocalBoxFuture<'static, Result<(), Error>> + 'static,
+        make: impl FnOnce(Rows) -> LocalBoxFuture<'static, bool> + 'static,
     ) -> Self {
         Reply::of(status, Outgoing::Rows(Box::new(make))).header("content-type", content_type)
     }

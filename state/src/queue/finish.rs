@@ -8,7 +8,6 @@ use platform::digest::hex;
 use platform::redis::{Redis, Seconds, integer, string};
 use spin_sdk::redis::RedisResult;
 
-use crate::journal::Event;
 use crate::names::{self, Queue};
 use crate::queue::holder::{Holder, LEASE};
 use crate::queue::{BELL, CLOCK, announcement};
@@ -54,9 +53,9 @@ impl FollowUps {
         self.one("index").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
     }
 
-    /// Appends an entry to the journal of this study.
-    pub fn journal(&mut self, study: &StudyId, event: &Event) {
-        self.one("journal").text(study.as_str()).raw(",").text(&event.line()).raw("]");
+    /// Appends a line to the journal of this study: see `journal::Event::line`.
+    pub fn journal(&mut self, study: &StudyId, line: &str) {
+        self.one("journal").text(study.as_str()).raw(",").text(line).raw("]");
     }
 
     /// Deletes the pinned decision of this submission or entry.

@@ -48,7 +48,8 @@ pub(crate) async fn apply(
     let journaled = |hash: String, follow_ups: &mut FollowUps| {
         let Supersede { superseded, study, site, .. } = &supersede;
         let (site, submission) = (site.clone(), superseded.clone());
-        follow_ups.journal(study, &Event { kind: Kind::Superseded, site, what: String::new(), submission, hash });
+        let event = Event { kind: Kind::Superseded, site, what: String::new(), submission, hash };
+        follow_ups.journal(study, &event.line());
     };
     if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == mark.by) {
         // An earlier worker stored it and did not end the entry.

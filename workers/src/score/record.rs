@@ -294,7 +294,7 @@ fn journal(submission: &Submission, kind: journal::Kind, hash: String, follow_up
     let Submission { submission_id, study_id, site_id, .. } = submission;
     let what = submission.instrument.as_ref().unwrap_or(&submission.kind).clone();
     let (site, submission) = (site_id.clone(), submission_id.clone());
-    follow_ups.journal(study_id, &Event { kind, site, what, submission, hash });
+    follow_ups.journal(study_id, &Event { kind, site, what, submission, hash }.line());
 }
 
 /// Adds a record and the first record of its audit chain. Returns the record's hash. The bytes are the same each time.
