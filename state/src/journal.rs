@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use domain::ids::{SiteId, StudyId, SubmissionId};
 use platform::Error;
+use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ use crate::names;
 
 /// The number of entries in a segment.
 const SEGMENT: usize = 1024;
+/// The most segments of a study that one call seals: it ends well before the lease does.
+const MOST_SEALED: usize = 64;
 /// The time for which one host seals.
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -118,7 +121,22 @@ struct Index {
 
 impl Index {
     async fn stored(store: &Store, study: &StudyId) -> Result<Self, Error> {
-        Ok(store.get(&names::journal_index(study)).await?.unwrap_or_default())
+        let mut index: Index = store.get(&names::journal_index(study)).await?.unwrap_or_default();
+        // A host that was stopped and went on may have written an older index. The segment of a number has the same bytes
+        // whoever writes it, so the segments say what the index lacks.
+        while let Some(bytes) = store.bytes(&names::journal_segment(study, index.next())).await? {
+            let segment: Option<Segment> = platform::json::read(&bytes).ok();
+            let last = segment.as_ref().and_then(|it| it.entries.last()).and_then(|it| it.split_once(' '));
+            let Some((last, _)) = last else { return Err(broken("a segment of the journal is broken")) };
+            index.segments.push(last.to_owned());
+            index.hash = hex(&digest(&bytes));
+        }
+        Ok(index)
+    }
+
+    /// The number of the next segment.
+    fn next(&self) -> u64 {
+        u64::try_from(self.segments.len() + 1).unwrap_or(u64::MAX)
     }
 
     fn last(&self) -> Position {
@@ -207,37 +225,51 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When Redis or the store is unavailable.
-    pub async fn after(&mut self, position: Position) -> Result<Vec<(Position, Event)>, Error> {
+    pub async fn after(&mut self, mut position: Position) -> Result<Vec<(Position, Event)>, Error> {
         loop {
             if let Some(number) = self.index.after(position) {
                 let segment: Option<Segment> = self.store.get(&names::journal_segment(self.study, number)).await?;
-                let entries = segment.map(|segment| segment.entries).unwrap_or_default();
-                let read = entries.iter().filter_map(|entry| {
+                let segment = segment.ok_or_else(|| broken("a segment of the journal is missing"))?;
+                let read = segment.entries.iter().filter_map(|entry| {
                     let (at, line) = entry.split_once(' ')?;
                     Some((Position::parse(at)?, line.to_owned()))
                 });
-                return Ok(events(read.filter(|(at, _)| *at > position)));
+                let entries: Entries = read.filter(|(at, _)| *at > position).collect();
+                let Some((last, _)) = entries.last() else { return Err(broken("a segment of the journal is broken")) };
+                position = *last;
+                let found = events(entries);
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+                // Another version wrote all of them.
+                continue;
             }
             let (sealed, entries) = read(self.redis, self.study, position, SEGMENT).await?;
             if sealed <= self.index.last() {
-                return Ok(events(entries.into_iter()));
+                let Some((last, _)) = entries.last() else { return Ok(Vec::new()) };
+                position = *last;
+                let found = events(entries);
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+                continue;
             }
             // The clock has sealed meanwhile: what lies between is in the store.
             self.index = Index::stored(self.store, self.study).await?;
             if self.index.last() < sealed {
-                return Err(Error::new(
-                    "key-value",
-                    platform::Kind::Unavailable,
-                    "a segment of the journal is missing",
-                ));
+                return Err(broken("a segment of the journal is missing"));
             }
         }
     }
 }
 
+fn broken(what: &'static str) -> Error {
+    Error::new("key-value", platform::Kind::Unavailable, what)
+}
+
 /// An entry that this version cannot read is left out: another version wrote it.
-fn events(entries: impl Iterator<Item = (Position, String)>) -> Vec<(Position, Event)> {
-    entries.filter_map(|(at, line)| Some((at, Event::read(&line)?))).collect()
+fn events(entries: Entries) -> Vec<(Position, Event)> {
+    entries.into_iter().filter_map(|(at, line)| Some((at, Event::read(&line)?))).collect()
 }
 
 /// The end of a journal that is still in Redis, after a position, and the last sealed position.
@@ -288,12 +320,12 @@ async fn seal_one(redis: &Redis, store: &Store, study: &StudyId) -> Result<usize
             continue;
         }
         // The rest stays, for those who follow the journal.
-        if entries.len() < 2 * SEGMENT {
+        if entries.len() < 2 * SEGMENT || sealed == MOST_SEALED {
             return Ok(sealed);
         }
         let taken = entries.get(..SEGMENT).unwrap_or_default();
         let Some((last, _)) = taken.last() else { return Ok(sealed) };
-        let number = u64::try_from(index.segments.len() + 1).unwrap_or(u64::MAX);
+        let number = index.next();
         let entries = taken.iter().map(|(at, line)| format!("{at} {line}")).collect();
         let segment = Segment { study: study.clone(), number, previous: index.hash.clone(), entries };
         let mut batch = Batch::default();
