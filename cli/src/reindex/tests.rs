@@ -201,7 +201,7 @@ fn what_the_store_does_not_have_is_taken_out_and_its_settings_are_in_force() {
         })
         .unwrap();
         let done = run(location, queues).unwrap();
-        assert_eq!((done.stale_submissions, done.stale_alerts, done.linked, done.settings), (3, 3, 1, true));
+        assert_eq!((done.stale_submissions, done.stale_alerts, done.linked, done.settings), (2, 3, 1, true));
         crate::block_on(async {
             assert_eq!(derived(&redis).await, before);
             assert_eq!(Settings::in_force(&redis).await?.revision(), in_force, "{location:?}");
