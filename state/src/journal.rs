@@ -80,7 +80,7 @@ impl Kind {
 /// An entry of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What happened.
+    /// The kind.
     pub kind: Kind,
     /// The site of the submission.
     pub site: SiteId,

@@ -131,7 +131,7 @@ async fn a_list_tells_what_was_superseded_and_erased_and_filters() {
         let expected: Vec<String> = expected.into_iter().map(|place: usize| all[place].clone()).collect();
         assert_eq!(ids(&get(&app, &query).await), expected, "{query}");
     }
-    // Who covers a site gets that site's, and who covers another study learns nothing.
+    // A key of one site gets that site's, and a key of another study learns nothing.
     assert_eq!(ids(&app.send_as(READ_A1, "GET", PATH, &Value::Null).await.json()), all);
     assert_eq!(app.send_as(READ_A1, "GET", &format!("{PATH}?site=2"), &Value::Null).await.status, 404);
     assert_eq!(app.send_as(READ_B, "GET", PATH, &Value::Null).await.status, 404);

@@ -3,9 +3,8 @@
 //! Guarantee: while anything waits, a tick follows within about a second, and two ticks never run at once, even if many
 //! hosts listen. A tick pauses, moves due entries onto their queues, and rings for entries that nobody works on because
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
-//! reports alerts that are overdue, keeps dead letters bounded, moves full segments of journals into the store, and sends the
-//! self-check. With a self-check there is
-//! always something to watch.
+//! reports alerts that are overdue, keeps dead letters bounded, sends the self-check, and moves full segments of journals
+//! into the store. With a self-check there is always something to watch.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
 //! /v1/ops/drain` starts the clock again.
@@ -94,10 +93,6 @@ impl Clock {
         if done.moved > 0 {
             log::info("due-moved").count(done.moved).write();
         }
-        let sealed = journal::seal(redis).await?;
-        if sealed > 0 {
-            log::info("journal-sealed").count(sealed).write();
-        }
         let watched = watch::round(redis, clock::now().millis(), self.bounds).await?;
         for alert in &watched.overdue {
             log::error("alert-overdue").alert(alert).write();
@@ -109,6 +104,11 @@ impl Clock {
             && self_check::send(redis, self.capacity, self.self_check, clock::now()).await? == Some(Enqueued::Full)
         {
             log::warn("self-check-not-sent").outcome("full").write();
+        }
+        // Last: it needs the store, and what a person waits for does not wait for that.
+        let sealed = journal::seal(redis).await?;
+        if sealed > 0 {
+            log::info("journal-sealed").count(sealed).write();
         }
         Ok(Round { moved: done.moved, overdue: watched.overdue.len() })
     }

@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use state::journal::{Event, Kind, Position};
 use state::names;
-use state::wire::entry::{Alert, Record, Score, State};
+use state::wire::entry::{Record, Score, State};
+
+use crate::subject::ListedAlert;
 
 /// A submission of a list.
 #[derive(Serialize)]
@@ -54,23 +56,9 @@ pub(crate) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scores: Option<Vec<Score>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) alerts: Option<Vec<RowAlert>>,
+    pub(crate) alerts: Option<Vec<ListedAlert>>,
     /// The cursor after this row.
     pub(crate) cursor: String,
-}
-
-/// An alert of a listed submission.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-pub(crate) struct RowAlert {
-    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    alert_id: String,
-    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
-    severity: String,
-    rule: String,
-    /// The reason in words.
-    reason: String,
 }
 
 /// The state of a listed submission.
@@ -145,16 +133,8 @@ impl Row {
             State::Scored | State::Queued => ListState::Scored,
         };
         let is_there = state != ListState::Erased;
-        let mut alerts = None;
-        if include.alerts && is_there {
-            let mut found = Vec::with_capacity(record.alerts.len());
-            for id in &record.alerts {
-                if let Some(Alert { alert_id, severity, rule, reason, .. }) = store.get(&names::alert(id)).await? {
-                    found.push(RowAlert { alert_id: alert_id.into_string(), severity, rule, reason });
-                }
-            }
-            alerts = Some(found);
-        }
+        let alerts =
+            if include.alerts && is_there { Some(ListedAlert::load(store, &record.alerts).await?) } else { None };
         let submission = record.submission;
         Ok(Some(Row {
             submission_id: submission.submission_id,

@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::ids::{Pseudonym, SiteId, StudyId, is_name};
+use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
@@ -74,7 +74,7 @@ pub(crate) struct ListedSubmission {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-struct ListedAlert {
+pub(crate) struct ListedAlert {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
     alert_id: String,
     #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
@@ -82,6 +82,21 @@ struct ListedAlert {
     rule: String,
     /// The reason in words.
     reason: String,
+}
+
+impl ListedAlert {
+    /// Reads the alerts of a submission.
+    pub(crate) async fn load(store: &Store, ids: &[AlertId]) -> Result<Vec<Self>, Error> {
+        let reads = ids.iter().map(async |id| store.get::<Alert>(&names::alert(id)).await);
+        let alerts = try_join_all(reads).await?.into_iter().flatten();
+        let listed = |Alert { alert_id, severity, rule, reason, .. }| ListedAlert {
+            alert_id: AlertId::into_string(alert_id),
+            severity,
+            rule,
+            reason,
+        };
+        Ok(alerts.map(listed).collect())
+    }
 }
 
 /// A page of the course of a score.
@@ -216,16 +231,7 @@ pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<ListedS
     let records = records(store, filed).await?;
     let mut shown = Vec::with_capacity(records.len());
     for record in records {
-        let read = record.alerts.iter().map(async |id| store.get::<Alert>(&names::alert(id)).await);
-        let alerts = try_join_all(read)
-            .await?
-            .into_iter()
-            .flatten()
-            .map(|alert| {
-                let Alert { alert_id, severity, rule, reason, .. } = alert;
-                ListedAlert { alert_id: alert_id.into_string(), severity, rule, reason }
-            })
-            .collect();
+        let alerts = ListedAlert::load(store, &record.alerts).await?;
         let submission = record.submission;
         shown.push(ListedSubmission {
             submission_id: submission.submission_id.into_string(),
