@@ -160,6 +160,11 @@ impl Process {
 }
 
 impl Process {
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The CPU time of the host, if the system tells it.
     pub(crate) fn computed(&self) -> Option<Duration> {
         /// Linux reports times to programs in this unit, whatever its internal unit is.

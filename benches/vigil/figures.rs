@@ -28,7 +28,7 @@ const ROUNDS: usize = 6;
 const SLICE: Duration = Duration::from_millis(1500);
 const WARM_UP: Duration = Duration::from_millis(1500);
 /// The number of reports in a batch.
-const BATCH: usize = 100;
+pub(crate) const BATCH: usize = 100;
 
 fn authorization() -> String {
     format!("Bearer {KEY}")
@@ -50,7 +50,7 @@ fn post(path: &str, body: &str, minimal: bool, status: u16) -> Request {
 }
 
 /// One PHQ-9 response, as a patient's device sends it.
-fn single() -> Request {
+pub(crate) fn single() -> Request {
     post("/v1/surveys/phq-9/responses", &response(0), true, 202)
 }
 
@@ -66,7 +66,17 @@ fn report() -> String {
 }
 
 fn batch() -> Request {
-    post("/v1/reports/batch", &format!("[{}]", vec![report(); BATCH].join(",")), false, 202).says("\"rejected\":0")
+    batch_of(&report())
+}
+
+/// A batch of rows.
+pub(crate) fn batch_of(row: &str) -> Request {
+    post("/v1/reports/batch", &format!("[{}]", vec![row; BATCH].join(",")), false, 202).says("\"rejected\":0")
+}
+
+/// A PHQ-9 response as a row of a batch.
+pub(crate) fn response_row() -> String {
+    response(0).replacen('{', "{\"instrument\":\"phq-9\",", 1)
 }
 
 fn times(rate: f64, sample: &Sample) -> String {
@@ -164,6 +174,12 @@ pub(crate) async fn door(table: &mut Table, ids: &Ids) -> Result<()> {
     table.figure("single report", times(ones.rate(), &ones), &weight(&ones));
     table.figure("reports in batches of 100", times(rate, &batches), &weight(&batches));
     table.ratio("batch ÷ single", rate / ones.rate(), Goal::AtLeast(8.0), &spread(&ratios));
+
+    let (responses, mut batches) = (batch_of(&response_row()), Sample::default());
+    for _ in 0..ROUNDS / 2 {
+        batches.add(scale.weigh(&mut connections, &responses, ids).await?);
+    }
+    table.figure("PHQ-9 in batches of 100", times(batches.rate() * BATCH as f64, &batches), &weight(&batches));
     Ok(())
 }
 
@@ -206,7 +222,7 @@ pub(crate) async fn drain(table: &mut Table, ids: &Ids) -> Result<()> {
 }
 
 /// The number of waiting submissions: entries, and for a shared entry the submissions beyond its first.
-fn submissions(redis: &mut redis::Connection) -> Result<u64> {
+pub(crate) fn submissions(redis: &mut redis::Connection) -> Result<u64> {
     let (entries, more): (u64, Option<u64>) =
         redis::pipe().cmd("XLEN").arg(Queue::Score.stream()).cmd("GET").arg(MORE).query(redis)?;
     Ok(entries + more.unwrap_or_default())
@@ -288,7 +304,7 @@ const DEEP: u64 = 1_000_000;
 const FILL: &str = "
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   append('score', 'filler|A|1', 'an entry that waits ' .. i, 500, 1)
-  redis.call('SET', '{vigil}:once:' .. i, ARGV[3])
+  redis.call('HSETNX', '{vigil}:once:' .. string.format('%03x', i % 4096), string.format('%016d', i), ARGV[3])
 end";
 
 /// Two Redis servers, each with a host, take reports in turns: one has few entries, the other has many.
@@ -337,7 +353,7 @@ pub(crate) async fn depth(table: &mut Table, ids: &Ids) -> Result<()> {
 
 fn fill(redis: &mut redis::Connection, count: u64) -> Result<()> {
     const STEP: u64 = 20_000;
-    let (fact, script) = ("0".repeat(100), flows::before(FILL));
+    let (fact, script) = ("0".repeat(33), flows::before(FILL));
     for first in (0..count).step_by(STEP as usize) {
         let last = (first + STEP).min(count) - 1;
         redis::cmd("EVAL").arg(&script).arg(0).arg(first).arg(last).arg(&fact).exec(redis)?;

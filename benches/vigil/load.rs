@@ -17,7 +17,7 @@ pub(crate) const ID: &str = "############";
 /// A placeholder in a body for a patient.
 pub(crate) const PATIENT: &str = "@@@@@@@@";
 /// The number of patients. Each reports again and again, and seldom twice in one batch of a worker.
-const PATIENTS: u64 = 5_000;
+pub(crate) const PATIENTS: u64 = 5_000;
 
 /// A prepared request.
 pub(crate) struct Request {

@@ -15,6 +15,7 @@
 mod app;
 mod dicom;
 mod figures;
+mod growth;
 mod load;
 mod reads;
 mod scoring;
@@ -26,7 +27,8 @@ use load::Ids;
 use table::Table;
 
 /// The parts of the table, in the order they run.
-const PARTS: [&str; 9] = ["door", "drain", "scoring", "latency", "depth", "record", "dicom", "size", "instantiation"];
+const PARTS: [&str; 10] =
+    ["door", "drain", "scoring", "latency", "depth", "growth", "record", "dicom", "size", "instantiation"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -71,6 +73,7 @@ async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
             "scoring" => scoring::batch(table),
             "latency" => figures::latency(table, &ids).await,
             "depth" => figures::depth(table, &ids).await,
+            "growth" => growth::growth(table, &ids).await,
             "record" => reads::reads(table, &ids).await,
             "dicom" => dicom::dicom(table, &ids).await,
             "size" => figures::size(table),

@@ -58,11 +58,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Unavailable`] when the store does not answer, or holds something else under this key.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        let bytes = self.bytes(key).await?;
-        // An error of serde may quote the record, and the record is patient data.
-        let broken =
-            |error: serde_json::Error| unavailable(format_args!("a record is broken at byte {}", error.column()));
-        bytes.map(|bytes| json::read(&bytes).map_err(broken)).transpose()
+        self.bytes(key).await?.map(|bytes| read(&bytes)).transpose()
     }
 
     /// The bytes under a key, as they are.
@@ -150,10 +146,12 @@ impl Batch {
 
     /// The record of a key in the batch, if there is one.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<Result<T, Error>> {
-        let (_, bytes) = self.records.iter().rev().find(|(own, _)| own == key)?;
-        let broken =
-            |error: serde_json::Error| unavailable(format_args!("a record is broken at byte {}", error.column()));
-        Some(json::read(bytes).map_err(broken))
+        self.bytes(key).map(read)
+    }
+
+    /// The bytes of a key in the batch, if there are some.
+    pub fn bytes(&self, key: &str) -> Option<&[u8]> {
+        self.records.iter().rev().find(|(own, _)| own == key).map(|(_, bytes)| bytes.as_slice())
     }
 
     /// Puts the records into the order of their keys, those under one key as they came.
@@ -182,6 +180,14 @@ fn beginning(key: &str) -> [u64; 3] {
         *word = u64::from_be_bytes(*bytes);
     }
     words
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when it is broken. The error does not quote it, as one of serde may: it is patient data.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    json::read(bytes).map_err(|error| unavailable(format_args!("a record is broken at byte {}", error.column())))
 }
 
 /// A record as JSON.

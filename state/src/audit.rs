@@ -6,11 +6,14 @@
 //! Mechanism: a record is stored at `audit/<entity>/<n>`, together with the data that it describes. An append first
 //! claims the number: one script compares and sets the chain's head in Redis, which holds the whole last record. The
 //! store's own compare-and-swap is not safe, so the head decides; it also shows if the end of a chain was cut off. Some
-//! first records can be written by one worker only, always with the same bytes: these need no head.
+//! first records can be written by one worker only, always with the same bytes: these need no head. The first record of
+//! a submission is not even stored before another follows it: the submission says who sent it and when, and the journal
+//! has the hash of what was stored ([`first_of_submission`]).
 //!
 //! Not for: protection against somebody who can write both Redis and the store. See `domain::audit`.
 
 use domain::audit;
+use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, text, whether};
 use platform::{Error, Kind, clock};
@@ -18,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
 use crate::names;
+use crate::wire::entry::{Outline, State};
 #[cfg(feature = "schema")]
 use domain::schema::{Sha256, Time};
 
@@ -190,6 +194,27 @@ pub fn begin(batch: &mut Batch, entity: &str, change: &Change<'_>) -> Result<(),
     batch.put(names::audit(entity, 0), &Record::after(None, entity, change))
 }
 
+/// The first record of a submission's chain: the submission as it was stored, and the hash of that, hex. None if the
+/// bytes are no submission, or a tombstone.
+pub fn first_of_submission(bytes: &[u8], hash: Option<&str>) -> Option<Record> {
+    let stored: Outline = platform::json::read(bytes).ok()?;
+    if !matches!(stored.state, State::Scored | State::Failed) {
+        return None;
+    }
+    let submission = &stored.submission;
+    let amends = submission.amends.as_ref().map(names::submission);
+    let change = Change {
+        at: &submission.received_at,
+        actor: &submission.key,
+        action: if amends.is_some() { Action::Amended } else { Action::Submitted },
+        reason: submission.amends_reason.as_deref(),
+        refers_to: amends.as_deref(),
+        old: None,
+        new: hash,
+    };
+    Some(Record::after(None, &names::submission(&submission.submission_id), &change).owned())
+}
+
 script! {
     ClaimScript<'a> = "audit.lua",
     keys { head: &'a str }
@@ -217,7 +242,10 @@ pub async fn append(
         let claimed = head_text(redis, entity).await?;
         let last = match &claimed {
             Some(head) => Some(parsed(head)?),
-            None => last_stored(store, batch, entity).await?,
+            None => match last_stored(store, batch, entity).await? {
+                None => implied(store, batch, entity).await?,
+                last => last,
+            },
         };
         let next = Record::after(last.as_ref(), entity, change);
         // Claims must be unique, but records may be equal: a clinician can look twice within a millisecond.
@@ -264,6 +292,23 @@ fn parsed(text: &str) -> Result<Record, Error> {
 
 fn unreadable() -> Error {
     Error::new("audit", Kind::Unavailable, "a record cannot be read")
+}
+
+/// The first record of a submission, of which none is stored yet. It is added to the batch.
+async fn implied(store: &Store, batch: &mut Batch, entity: &str) -> Result<Option<Record>, Error> {
+    if !entity.starts_with(names::SUBMISSION) {
+        return Ok(None);
+    }
+    let content = match batch.bytes(entity) {
+        Some(bytes) => Some(bytes.to_vec()),
+        None => store.bytes(entity).await?,
+    };
+    let hash = |bytes: &[u8]| hex(&digest(bytes));
+    let first = content.and_then(|bytes| first_of_submission(&bytes, Some(&hash(&bytes))));
+    if let Some(first) = &first {
+        batch.put(names::audit(entity, 0), first)?;
+    }
+    Ok(first)
 }
 
 /// The last record of a chain that has no head.

@@ -20,7 +20,7 @@ use domain::reading::{Json, Limits, Object};
 use domain::scrub;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, one, string, text};
+use platform::redis::{Composed, Redis, one, string, text};
 use platform::{Error, Kind, log};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
@@ -29,7 +29,7 @@ use crate::audit::{self, Action, Change};
 use crate::edge::problem::Problem;
 use crate::wire::entry::{Record, State, Submission};
 use crate::wire::evaluation::Evaluation;
-use crate::wire::idempotency::IdempotencyRecord;
+use crate::wire::idempotency::{self, IdempotencyRecord};
 use crate::{alerts, names};
 
 /// The longest reason or other text in a body, characters.
@@ -132,16 +132,18 @@ pub async fn erase(
     record: &IdempotencyRecord<&str>,
     erasure: &Erasure,
 ) -> Result<Erasure, Error> {
-    let (once, erasure) = (names::once(submission_id), kv::json(erasure)?);
-    EraseScript { once, erased: names::ERASED, submission_id: submission_id.as_str(), erasure, record: record.line() }
-        .run(redis)
+    let (erased, submission_id, erasure) = (names::ERASED, submission_id, kv::json(erasure)?);
+    let given = idempotency::given(submission_id, &record.bytes());
+    let script = Composed::new([&*idempotency::lua(false), lua!("erasure.lua")].concat());
+    EraseScript { once: names::once(submission_id), erased, submission_id: submission_id.as_str(), erasure, given }
+        .run(redis, &script)
         .await
 }
 
 script! {
-    EraseScript<'a> = "erasure.lua",
+    EraseScript<'a> = composed "erasure.lua",
     keys { once: String, erased: &'static str }
-    args { submission_id: &'a str, erasure: String, record: String }
+    args { submission_id: &'a str, erasure: String, given: Vec<u8> }
     reply Erasure, by |reply| read(reply.first()?)
 }
 
@@ -210,10 +212,10 @@ pub async fn bury(
     // Must be read now: a worker may have stored it until the erasure was known.
     let before = store.bytes(entity).await?;
     let after = hex(&digest(erasure.tombstone.as_bytes()));
-    batch.put_text(entity.to_owned(), erasure.tombstone.clone());
     let head = audit::head(redis, entity).await?;
     if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
         // An earlier attempt got this far, but perhaps no further.
+        batch.put_text(entity.to_owned(), erasure.tombstone.clone());
         return batch.put(names::audit(entity, head.n), &head);
     }
     let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
@@ -226,7 +228,10 @@ pub async fn bury(
         old: before.as_deref(),
         new: Some(&after),
     };
-    audit::append(redis, store, batch, entity, &change).await.map(|_| ())
+    audit::append(redis, store, batch, entity, &change).await?;
+    // After it: the chain of a submission begins with what was stored before.
+    batch.put_text(entity.to_owned(), erasure.tombstone.clone());
+    Ok(())
 }
 
 /// Replaces erased submissions in the store by their tombstones, because a worker may have stored them meanwhile, or
@@ -247,13 +252,7 @@ pub async fn clear(
     let mut batch = Batch::default();
     for (id, erasure) in erased {
         alerts.extend(alerts_of(&store, id).await?);
-        let entity = names::submission(id);
-        batch.put_text(entity.clone(), erasure.tombstone.clone());
-        // The worker may have overwritten the erasure's audit record with a first record.
-        let head = audit::head(redis, &entity).await?;
-        if let Some(head) = head.filter(|head| head.action == Action::Erased.as_str()) {
-            batch.put(names::audit(&entity, head.n), &head)?;
-        }
+        batch.put_text(names::submission(id), erasure.tombstone.clone());
         log::info("submission-dropped").submission(id).outcome("erased").write();
     }
     remove_alerts(redis, &store, alerts).await?;

@@ -26,6 +26,8 @@ use crate::names;
 const SEGMENT: usize = 1024;
 /// The most segments of a study that one call seals: it ends well before the lease does.
 const MOST_SEALED: usize = 64;
+/// The most that the clocks of two machines are expected to differ, milliseconds.
+const MOST_APART_MS: i64 = 600_000;
 /// The time for which one host seals.
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -88,7 +90,7 @@ pub struct Event {
     pub what: String,
     /// The submission.
     pub submission: SubmissionId,
-    /// SHA-256 of what was stored, hex; empty if an earlier worker stored it.
+    /// SHA-256 of what was stored, hex.
     pub hash: String,
 }
 
@@ -261,6 +263,38 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// Finds the entry that says that a submission was stored; the submission came in at this time, milliseconds. It may be
+/// missing for a moment after the submission was stored.
+///
+/// # Errors
+/// When Redis or the store is unavailable.
+pub async fn stored(
+    redis: &Redis,
+    store: &Store,
+    study: &StudyId,
+    submission: &SubmissionId,
+    received_ms: i64,
+) -> Result<Option<Event>, Error> {
+    let mut journal = Reader::open(redis, store, study).await?;
+    // It was stored after it came in, but the clocks of two machines may differ.
+    let milliseconds = u64::try_from(received_ms.saturating_sub(MOST_APART_MS)).unwrap_or_default();
+    for first in [Position { milliseconds, number: 0 }, Position::default()] {
+        let mut after = first;
+        loop {
+            let events = journal.after(after).await?;
+            let Some((last, _)) = events.last() else { break };
+            after = *last;
+            let found = events.into_iter().find(|(_, event)| {
+                event.submission == *submission && matches!(event.kind, Kind::Scored | Kind::Failed)
+            });
+            if let Some((_, event)) = found {
+                return Ok(Some(event));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn broken(what: &'static str) -> Error {

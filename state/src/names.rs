@@ -123,9 +123,16 @@ pub fn logged(event: &str, key: &str) -> String {
     format!("{{vigil}}:logged:{event}:{key}")
 }
 
-/// The idempotency record of a submission; the first writer wins.
+/// Prefix of the hashes of idempotency records, before three hexadecimal digits.
+pub const ONCE: &str = "{vigil}:once:";
+/// The number of digits after [`ONCE`].
+const ONCE_DIGITS: usize = 3;
+/// The scopes of idempotency records, numbered: a sorted set.
+pub const SCOPES: &str = "{vigil}:scopes";
+
+/// The hash that has the idempotency record of a submission; the first writer wins.
 pub fn once(submission_id: &SubmissionId) -> String {
-    ["{vigil}:once:", submission_id.as_str()].concat()
+    [ONCE, submission_id.as_str().get(..ONCE_DIGITS).unwrap_or_default()].concat()
 }
 
 /// The mark of a superseded submission: the later submission's id. It does not expire.
@@ -173,8 +180,11 @@ pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
 pub const LAG: &str = "{vigil}:lag";
 /// Delivery attempts: a hash of `<channel>|<outcome>`.
 pub const ATTEMPTS: &str = "{vigil}:attempts";
-/// The findings of the clock: a hash of `overdue`, `dead-trimmed`.
+/// The figures of the clock: a hash of `overdue`, `dead-trimmed`, and `swept`, how many hashes of idempotency records it
+/// has looked through.
 pub const WATCH: &str = "{vigil}:watch";
+/// Held while a self-check is under way, so that all hosts together send one at a time.
+pub const SELF_CHECK_LOCK: &str = "{vigil}:self-check:lock";
 /// The state of the self-check: a hash of `looked`, `since`, `sent`, `arrived`, `arrived-of`, all milliseconds, and its
 /// door's counters.
 pub const SELF_CHECK: &str = "{vigil}:self-check";
@@ -279,9 +289,12 @@ pub fn instrument_entity(id: impl Display) -> String {
     format!("instrument/{id}")
 }
 
+/// Prefix of the records of submissions.
+pub const SUBMISSION: &str = "submission/";
+
 /// The record of a submission.
 pub fn submission(id: &SubmissionId) -> String {
-    ["submission/", id.as_str()].concat()
+    [SUBMISSION, id.as_str()].concat()
 }
 
 /// The segments of a study's journal. Written by the clock.

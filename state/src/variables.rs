@@ -129,9 +129,9 @@ variables! {
         RATE_PER_KEY = "rate_per_key": RateLimit = RateLimit, default "0", read_by submit;
         /// The same for one site of a study, whoever sends for it.
         RATE_PER_SITE = "rate_per_site": RateLimit = RateLimit, default "0", read_by submit;
-        /// How many days after it was scored Vigil recognises a resend, {bounds}. Later, the same id counts as a new
-        /// submission.
-        ONCE_DAYS = "once_days": Span = Span::days(1, 36_500), default "400", read_by ops score;
+        /// How many days after a submission came in Vigil recognises a resend, {bounds}, and longer while older ones wait.
+        /// Later, the same id counts as a new submission.
+        ONCE_DAYS = "once_days": Span = Span::days(1, 36_500), default "400", read_by clock ops;
         /// How often Vigil hands out one queue entry before it becomes a dead letter, {bounds}.
         MAX_ATTEMPTS = "max_attempts": Number<u32> = Number(1, 1000), default "10", read_by dispatch imaging ops score;
         /// How many dead letters Vigil keeps, {bounds}.

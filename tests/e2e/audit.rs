@@ -73,17 +73,17 @@ async fn a_submission_begins_its_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn scoring_again_writes_the_same_record() {
+async fn scoring_again_changes_no_audit() {
     let app = App::builder().only(&["submit", "records", "console", "ops", "alerts"]).start().await;
-    let location = app.submit(&phq9("r", [1; 9])).await;
-    let key = location.replace("/v1/submissions/", "audit/submission/") + "/0";
+    let entity = app.submit(&phq9("r", [1; 9])).await.replace("/v1/submissions/", "submission/");
     let entries: Vec<(String, Vec<(String, String)>)> = app.redis(&["XRANGE", "{vigil}:q:score", "-", "+"]).await;
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
-    let first = app.stored(&key).unwrap();
+    let first = audit(&app, &entity).await;
+    assert_eq!((&first["verified"], &first["content"]), (&json!(true), &json!("unchanged")));
     // A worker died after storing: the next one does everything again.
     queues::put(&app, "score", &entries[0].1[0].1).await;
     assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.json()["scored"], 1);
-    assert_eq!(app.stored(&key).unwrap(), first);
+    assert_eq!(audit(&app, &entity).await, first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +91,7 @@ async fn a_changed_score_does_not_pass() {
     let app = App::start().await;
     let (entity, _) = scored(&app).await;
     let mut record = json_stored(&app, &entity);
-    record["scores"][0]["value"] = json!(0.0);
+    record["scores"][0][1] = json!(0.0);
     overwrite(&app, &entity, &record);
     let shown = audit(&app, &entity).await;
     assert_eq!(
@@ -99,7 +99,8 @@ async fn a_changed_score_does_not_pass() {
         (&json!(false), &json!("changed"), &json!([]))
     );
     remove(&app, &entity);
-    assert_eq!(audit(&app, &entity).await["content"], "missing");
+    let shown = audit(&app, &entity).await;
+    assert_eq!((&shown["verified"], &shown["content"]), (&json!(false), &json!("missing")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,12 +148,24 @@ async fn a_missing_record_is_reported_also_at_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_record_of_a_submission_cannot_vanish() {
+async fn the_first_record_of_a_submission_is_what_the_journal_says() {
     let app = App::start().await;
     let (entity, _) = scored(&app).await;
-    remove(&app, &format!("audit/{entity}/0"));
+    assert_eq!(app.stored_keys("audit/submission/"), Vec::<String>::new(), "it follows from what is stored already");
+    let whole = audit(&app, &entity).await;
+    // Somebody changes a score, and writes a first record that fits.
+    let mut record = json_stored(&app, &entity);
+    record["scores"][0][1] = json!(0.0);
+    overwrite(&app, &entity, &record);
+    let bytes = app.stored(&entity).unwrap();
+    let hash = platform::digest::hex(&platform::digest::digest(&bytes));
+    let forged = state::audit::first_of_submission(&bytes, Some(&hash)).unwrap();
+    let insert = "INSERT INTO spin_key_value (store, key, value) VALUES ('default', ?1, ?2)";
+    let key = format!("audit/{entity}/0");
+    store(&app).execute(insert, rusqlite::params![key, serde_json::to_vec(&forged).unwrap()]).unwrap();
     let shown = audit(&app, &entity).await;
-    assert_eq!((&shown["verified"], &shown["faults"]), (&json!(false), &json!([{"n": 0, "fault": "missing"}])));
+    assert_eq!((&shown["verified"], &shown["faults"]), (&json!(false), &json!([{"n": 0, "fault": "changed"}])));
+    assert_eq!(whole["verified"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, phq9};
+use crate::audit::audit;
 use crate::evaluation::{RULES, alerts};
 use crate::queues;
 
@@ -234,7 +235,7 @@ async fn what_was_decided_first_stands_when_an_entry_is_handed_out_again() {
     let before = [app.scored(&first).await, app.scored(&second).await];
     assert_eq!(rules(&before[1]), ["much-worse", "worse"]);
     let key = format!("submission/{}", id(&second));
-    let (bytes, audit) = (app.stored(&key), app.stored(&format!("audit/{key}/0")));
+    let (bytes, before_again) = (app.stored(&key), audit(&app, &key).await);
     // The rules change and the same entries come again, as after a worker that died before it finished.
     let current = app.send("GET", RULES, &Value::Null).await;
     let authorization = format!("Bearer {ADMIN}");
@@ -251,7 +252,7 @@ async fn what_was_decided_first_stands_when_an_entry_is_handed_out_again() {
     }
     app.send("POST", "/v1/ops/drain", &Value::Null).await;
     finished(&app).await;
-    assert_eq!((app.stored(&key), app.stored(&format!("audit/{key}/0"))), (bytes, audit));
+    assert_eq!((app.stored(&key), audit(&app, &key).await), (bytes, before_again));
     assert_eq!(rules(&app.scored(&second).await), ["much-worse", "worse"]);
 }
 

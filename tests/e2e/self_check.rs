@@ -79,7 +79,7 @@ async fn it_comes_back_again_and_again_and_is_nowhere_to_be_seen() {
     }
     let record: Value = serde_json::from_slice(&app.stored("probe/self-check").unwrap()).unwrap();
     assert_eq!((&record["submission"]["studyId"], &record["submission"]["flags"]), (&json!(OWN), &json!([OWN[1..]])));
-    assert_eq!((&record["scores"][0]["value"], record["alerts"].as_array().unwrap().len()), (&json!(1.0), 1));
+    assert_eq!((&record["scores"][0][1], record["alerts"].as_array().unwrap().len()), (&json!(1.0), 1));
 
     let text = metrics(&app).await;
     let (age, took) =

@@ -3,8 +3,8 @@
 //! Guarantee: while anything waits, a tick follows within about a second, and two ticks never run at once, even if many
 //! hosts listen. A tick pauses, moves due entries onto their queues, and rings for entries that nobody works on because
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
-//! reports alerts that are overdue, keeps dead letters bounded, sends the self-check, and moves full segments of journals
-//! into the store. With a self-check there is always something to watch.
+//! reports alerts that are overdue, keeps dead letters bounded, forgets old idempotency records, sends the self-check, and
+//! moves full segments of journals into the store. With a self-check there is always something to watch.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
 //! /v1/ops/drain` starts the clock again.
@@ -22,6 +22,7 @@ use state::journal;
 use state::queue;
 use state::queue::{ClockLease, Enqueued};
 use state::variables;
+use state::wire::idempotency;
 
 /// The pause between two ticks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -49,6 +50,8 @@ pub struct Clock {
     /// The interval of the self-check; zero for none.
     self_check: Duration,
     capacity: u64,
+    /// The time for which idempotency records are kept.
+    remembered: Duration,
 }
 
 /// The result of a round.
@@ -80,6 +83,7 @@ impl Clock {
             },
             self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
             capacity: reader.read(&variables::QUEUE_CAPACITY).await,
+            remembered: reader.read(&variables::ONCE_DAYS).await,
         }
     }
 
@@ -99,6 +103,10 @@ impl Clock {
         }
         if watched.trimmed > 0 {
             log::warn("dead-letters-trimmed").count(watched.trimmed).write();
+        }
+        let forgotten = idempotency::sweep(redis, clock::now().millis(), self.remembered).await?;
+        if forgotten > 0 {
+            log::info("idempotency-records-forgotten").count(forgotten).write();
         }
         if always
             && self_check::send(redis, self.capacity, self.self_check, clock::now()).await? == Some(Enqueued::Full)

@@ -1,12 +1,14 @@
 //! Rebuilds from the submissions in the store: the timelines of subjects, the journals of studies, the marks of
 //! superseded and erased submissions, the expected next submissions, and the counters of months.
 
+use domain::Timestamp;
 use domain::ids::{StudyId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use anyhow::Result;
 use domain::study_rules::StudyRules;
+use platform::clock;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::{Redis, text};
@@ -192,8 +194,9 @@ impl Rebuild<'_> {
                     tombstone: String::from_utf8_lossy(tombstone).into_owned(),
                 };
                 let Submission { study_id, site_id, received_at, .. } = submission;
-                let record =
-                    IdempotencyRecord { study: study_id.as_str(), site: site_id.as_str(), received_at, content: None };
+                let (study, site) = (study_id.as_str(), site_id.as_str());
+                let received_at = Timestamp::parse(received_at).unwrap_or_else(clock::now);
+                let record = IdempotencyRecord { study, site, received_at, content: None };
                 erasure::erase(self.redis, id, &record, &erasure).await?;
                 self.counts.erased += 1;
             }

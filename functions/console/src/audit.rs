@@ -2,26 +2,32 @@
 //!
 //! Guarantee: the answer always reports a record that was changed, moved, or removed from the middle. It reports a
 //! removed end if the chain has a head, because the head is in Redis and not in the store: `tail` is `confirmed` then.
-//! A chain with only the record that `score` wrote has no head; its loss is reported while the submission itself
-//! exists. The content of a submission is compared with the hash in its last record.
+//! The content of a submission is compared with the hash in its last record. The first record of a submission is not stored
+//! before another follows it: it is made from the submission and from the journal, which has the hash of what was stored.
+//! A stored first record must have that hash, too.
 
+use std::time::Duration;
+
+use domain::Timestamp;
 use domain::audit::{self, Fault, Head, Slot};
-use domain::ids::{SiteId, StudyId, is_name};
+use domain::ids::{SiteId, StudyId, SubmissionId, is_name};
 use domain::library;
-use platform::Error;
 use platform::digest::{digest, hex};
 use platform::http::Reply;
 use platform::kv::Store;
+use platform::{Error, clock};
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use state::audit::{Record, head};
+use state::audit::{Record, first_of_submission, head};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
+use state::journal;
 use state::names;
 use state::settings::Settings;
 use state::wire::analysis::Analysis;
-use state::wire::entry::{Outline, Rescored, Subject};
+use state::wire::entry::{Outline, Rescored, State, Subject};
+use state::wire::idempotency::{self, Remembered};
 
 use crate::config::Config;
 
@@ -66,8 +72,18 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
     let entity = &format!("{kind}/{name}");
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let content = content(config, &store, kind, name).await.map_err(|error| unavailable(&error))?;
+    let submission = match kind {
+        "submission" => {
+            Stored::find(config, &store, name, content.as_deref()).await.map_err(|error| unavailable(&error))?
+        }
+        _ => None,
+    };
     if !principal.covers_all() {
-        let place = content.as_deref().and_then(|content| place(kind, content));
+        let place = match (&submission, &content) {
+            (Some(submission), _) => Some((submission.study.clone(), submission.site.clone())),
+            (None, Some(content)) => place(kind, content),
+            (None, None) => None,
+        };
         if !place.is_some_and(|(study, site)| principal.covers(&study, &site)) {
             return Err(Problem::not_found());
         }
@@ -75,20 +91,34 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
 
     let head = head(&config.redis, entity).await.map_err(|error| unavailable(&error))?;
     let (mut found, complete) = read(&store, entity, head.as_ref()).await.map_err(|error| unavailable(&error))?;
+    let journaled = submission.and_then(|submission| submission.hash);
     if found.is_empty() && head.is_none() {
-        match kind {
-            // The first record is stored together with the content, so it must have existed.
-            "submission" | "analysis" if content.is_some() => found.push(Found::Missing),
-            _ => return Err(Problem::not_found()),
+        let first = match (kind, &content) {
+            ("submission", Some(content)) => first_of_submission(content, journaled.as_deref()),
+            _ => None,
+        };
+        match first {
+            Some(first) => found.push(Found::Record(Box::new(first))),
+            // The first record is stored together with the content, so it must have existed; and what the journal names
+            // was stored.
+            None if journaled.is_some() => found.push(Found::Missing),
+            None if matches!(kind, "submission" | "analysis") && content.is_some() => found.push(Found::Missing),
+            None => return Err(Problem::not_found()),
         }
     }
     let slots: Vec<Slot<'_>> = found.iter().map(Found::slot).collect();
     let end = head.as_ref().filter(|_| complete).map(|head| Head { number: head.n, hash: &head.hash });
-    let faults = audit::verify(entity, &slots, end);
+    let mut faults = audit::verify(entity, &slots, end);
+    if let (Some(journaled), Some(Found::Record(first))) = (&journaled, found.first())
+        && first.new_hash.as_ref().is_some_and(|hash| hash != journaled)
+    {
+        faults.insert(0, (0, Fault::Changed));
+    }
     let last_hash = found.iter().rev().find_map(|found| match found {
         Found::Record(record) => record.new_hash.as_deref(),
         Found::Missing | Found::Unreadable => None,
     });
+    let last_hash = last_hash.or(journaled.as_deref());
     let compared = compare(complete, last_hash, content.as_deref());
     let verified = complete && faults.is_empty() && !matches!(compared, Some("changed" | "missing"));
     if !verified {
@@ -109,6 +139,45 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
         records: found.iter().filter_map(Found::record).collect(),
     };
     Ok(Reply::json(200, &trail).header("cache-control", "no-store"))
+}
+
+/// The number of times that the journal is asked for a submission that was just stored, and the pause between two.
+const ASKED: usize = 10;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A submission that was stored.
+struct Stored {
+    study: StudyId,
+    site: SiteId,
+    /// The hash of its record, by the journal of its study. None if the journal does not have it.
+    hash: Option<String>,
+}
+
+impl Stored {
+    /// Finds a submission by what is stored now, or by what the door remembers of it if that is gone.
+    async fn find(config: &Config, store: &Store, id: &str, content: Option<&[u8]>) -> Result<Option<Self>, Error> {
+        let (redis, id) = (&config.redis, &SubmissionId::from(id));
+        let (study, site, received, asked) = match content.map(platform::json::read::<Outline>) {
+            Some(Ok(Outline { state, submission, .. })) => {
+                let asked = if matches!(state, State::Scored | State::Failed) { ASKED } else { 1 };
+                (submission.study_id, submission.site_id, Timestamp::parse(&submission.received_at), asked)
+            }
+            Some(Err(_)) | None => match idempotency::read(redis, id).await? {
+                Some(Remembered { study, site, received_at, .. }) => (study.into(), site.into(), Some(received_at), 1),
+                None => return Ok(None),
+            },
+        };
+        let received = received.map(Timestamp::millis).unwrap_or_default();
+        for time in 1..=asked {
+            let event = journal::stored(redis, store, &study, id, received).await?;
+            if event.is_some() || time == asked {
+                let hash = event.map(|event| event.hash).filter(|hash| !hash.is_empty());
+                return Ok(Some(Stored { study, site, hash }));
+            }
+            clock::sleep(PAUSE).await;
+        }
+        Ok(None)
+    }
 }
 
 /// The current content of an entity; for settings, the version in force.
@@ -145,10 +214,6 @@ fn name_of(kind: &str) -> &'static str {
 /// The study and the site that an entity belongs to.
 fn place(kind: &str, content: &[u8]) -> Option<(StudyId, SiteId)> {
     match kind {
-        "submission" => {
-            let record: Outline = platform::json::read(content).ok()?;
-            Some((record.submission.study_id, record.submission.site_id))
-        }
         "subject" => {
             let subject: Subject = platform::json::read(content).ok()?;
             Some((subject.study_id, subject.site_id))

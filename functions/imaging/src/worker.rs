@@ -194,6 +194,6 @@ async fn end(config: &Config, holder: &Holder, done: Done) -> Result<(), Error> 
         follow_ups = FollowUps::default();
     }
     let finished = [Finished { id: entry, submission: None, follow_ups }];
-    queue::finish(&config.redis, queue, holder, &finished, Duration::ZERO).await?;
+    queue::finish(&config.redis, queue, holder, &finished).await?;
     kv::remove_all(&keys)
 }

@@ -7,6 +7,7 @@
 //! This stays: the fact that there was a submission, its study, site and time, and its audit chain, which holds hashes.
 //! The subject's sealed identity also stays, because all of the subject's submissions use it.
 
+use domain::Timestamp;
 use domain::ids::{SiteId, StudyId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time, Uuid};
@@ -75,7 +76,8 @@ pub(crate) async fn erase(
     let place = match record {
         Some(Record { submission, .. }) => Some((submission.study_id, submission.site_id, submission.received_at)),
         None => {
-            submission::marked(config, id).await?.map(|mark| (mark.study.into(), mark.site.into(), mark.received_at))
+            let known = submission::remembered(config, id).await?;
+            known.map(|it| (it.study.into(), it.site.into(), it.received_at.rfc3339()))
         }
     };
     let place = place.filter(|(study, site, _)| principal.covers(study, site));
@@ -87,8 +89,8 @@ pub(crate) async fn erase(
         reason,
         tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| unavailable(&error))?,
     };
-    let record =
-        IdempotencyRecord { study: study.as_str(), site: site.as_str(), received_at: &received_at, content: None };
+    let arrived = Timestamp::parse(&received_at).unwrap_or_else(clock::now);
+    let record = IdempotencyRecord { study: study.as_str(), site: site.as_str(), received_at: arrived, content: None };
     let erased = carry_out(config, &store, id, &record, &wanted).await.map_err(|error| unavailable(&error))?;
     if let Some((subject, member)) = filed {
         timeline::remove(&config.redis, &subject, member).await.map_err(|error| unavailable(&error))?;

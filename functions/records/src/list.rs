@@ -5,6 +5,8 @@
 //! because the order is that of the journal (`state::journal`). Every row carries its cursor, so a list that broke off
 //! goes on after its last whole row. A stream ends with a line that counts and hashes its rows; one without it broke off.
 
+use std::time::Instant;
+
 use domain::Code;
 use domain::ids::{StudyId, SubmissionId, is_name};
 use futures::FutureExt as _;
@@ -13,7 +15,7 @@ use platform::digest::{Hasher, hex};
 use platform::http::{Reply, Rows, accept};
 use platform::kv::Store;
 use platform::redis::{Redis, string, text};
-use platform::{Error, log};
+use platform::{Error, clock, log};
 use serde::Serialize;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
@@ -29,6 +31,8 @@ use crate::table::{Layout, Table};
 
 /// The number of records that are read at the same time.
 const READS: usize = 64;
+/// A stream rests for so many times as long as it worked: a list is not urgent, and leaves the processor to those who wait.
+const RESTS: u32 = 2;
 /// The most entries of the journal that a page looks at. A filter may leave few of them.
 const MOST_LOOKED_AT: usize = 5_000;
 
@@ -255,6 +259,7 @@ impl List {
                 return Ok(after);
             }
             for some in events.chunks(READS) {
+                let began = Instant::now();
                 for (at, row) in self.rows(some).await? {
                     if let Some(row) = row {
                         if left == 0 || !take(&row).await {
@@ -264,6 +269,7 @@ impl List {
                     }
                     after = at;
                 }
+                clock::sleep(RESTS * began.elapsed()).await;
             }
         }
     }

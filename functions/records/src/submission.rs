@@ -9,17 +9,15 @@ use domain::schema::{Flag, Name, Removed, Time, Uuid};
 use platform::Error;
 use platform::http::Reply;
 use platform::kv::Store;
-use platform::redis::text;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use spin_sdk::redis::RedisResult;
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::identity::is_id;
 use state::wire::entry::{Alert, Delivery, Overdue, Record, Rescore, Rescored, Score, ScoredWith, State, Superseded};
 use state::wire::evaluation::Evaluation;
-use state::wire::idempotency::IdempotencyRecord;
+use state::wire::idempotency::{self, Remembered};
 use state::{alerts, names};
 
 use crate::config::Config;
@@ -134,11 +132,9 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
 }
 
-/// Reads the idempotency record that the door left for a submission.
-pub(crate) async fn marked(config: &Config, id: &SubmissionId) -> Result<Option<IdempotencyRecord>, Problem> {
-    let reply = config.redis.command("GET", vec![text(names::once(id))]).await.map_err(|error| unavailable(&error))?;
-    let Some(RedisResult::Binary(mark)) = reply.first() else { return Ok(None) };
-    Ok(IdempotencyRecord::read(&String::from_utf8_lossy(mark)).map(IdempotencyRecord::owned))
+/// Reads what the door remembers of a submission.
+pub(crate) async fn remembered(config: &Config, id: &SubmissionId) -> Result<Option<Remembered>, Problem> {
+    idempotency::read(&config.redis, id).await.map_err(|error| unavailable(&error))
 }
 
 fn gone() -> Problem {
@@ -147,12 +143,13 @@ fn gone() -> Problem {
 
 /// A submission that is not stored yet is known only by the idempotency record of the door.
 async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Result<Reply, Problem> {
-    let mark = marked(config, id).await?.ok_or_else(Problem::not_found)?;
-    let (study, site) = (StudyId::from(mark.study), SiteId::from(mark.site));
+    let Remembered { study, site, received_at, erased } =
+        remembered(config, id).await?.ok_or_else(Problem::not_found)?;
+    let (study, site) = (StudyId::from(study), SiteId::from(site));
     if !principal.covers(&study, &site) {
         return Err(Problem::not_found());
     }
-    if mark.content.is_none() {
+    if erased {
         return Err(gone());
     }
     let shown = Submission {
@@ -160,7 +157,7 @@ async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Re
         state: State::Queued,
         study_id: &study,
         site_id: &site,
-        received_at: &mark.received_at,
+        received_at: &received_at.rfc3339(),
         detail: None,
         supersedes: None,
         superseded_by: None,

@@ -22,7 +22,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::identity::{Patient, random_submission_id};
 use state::settings::Settings;
 use state::wire::encoder::{Fresh, Pieces};
-use state::wire::idempotency::{self, Content, IdempotencyRecord, Topic};
+use state::wire::idempotency::{Content, IdempotencyRecord, Topic};
 use state::{names, queue};
 
 use crate::config::Config;
@@ -136,7 +136,7 @@ impl Known {
 pub(crate) struct Ready {
     pub(crate) id: SubmissionId,
     /// The idempotency record.
-    pub(crate) record: String,
+    pub(crate) record: Vec<u8>,
     pub(crate) scope: String,
     pub(crate) kind: &'static str,
     pub(crate) flow: String,
@@ -240,14 +240,11 @@ impl Accepted {
         };
         let received_at = now.rfc3339();
         let topic = instrument.map_or(Topic::Kind(kind), |instrument| Topic::Instrument(instrument.id()));
-        let remembered = Content { hash: &*hash, subject: idempotency::short(subject.as_str()), topic };
-        let record = IdempotencyRecord::<&str> {
-            study: study.as_str(),
-            site: site.as_str(),
-            received_at: &*received_at,
-            content: Some(remembered),
-        }
-        .line();
+        let content_of = Content { hash: &*hash, subject: subject.as_str(), topic };
+        let (study_name, site_name) = (study.as_str(), site.as_str());
+        let record =
+            IdempotencyRecord { study: study_name, site: site_name, received_at: now, content: Some(content_of) };
+        let record = record.bytes();
         let scope = [study.as_str(), "|", site.as_str()].concat();
         let fresh = Fresh {
             submission_id: &id,

@@ -225,7 +225,7 @@ async fn one_round(
     let ready = accepted.into_submission(config, policy.as_deref(), principal, &sent.trace, *now, random)?;
     let subjects = match ready.amends {
         Some(_) => Box::pin(amendable(config, principal, &ready)).await?,
-        None => String::new(),
+        None => Vec::new(),
     };
     let submission = queue::Submission {
         id: &ready.id,
@@ -311,7 +311,7 @@ async fn patient_systems(config: &Config, settings: &Settings) -> Result<Option<
 
 /// The subjects whose submissions an amendment may replace, in the form of the idempotency records: its own, and the
 /// linked subjects at sites that the key covers.
-async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Result<String, Problem> {
+async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Result<Vec<u8>, Problem> {
     let person = links::person(&config.redis, &ready.subject).await.map_err(|error| {
         log::error("links-unread").cause(&error).write();
         unavailable()
@@ -319,7 +319,7 @@ async fn amendable(config: &Config, principal: &Principal, ready: &Ready) -> Res
     let study = StudyId::from(ready.scope.split('|').next().unwrap_or_default());
     let covered = person.iter().filter(|member| principal.covers(&study, &member.site));
     let subjects = covered.map(|member| member.subject.as_str()).chain([ready.subject.as_str()]);
-    Ok(subjects.map(idempotency::short).collect::<Vec<_>>().join(" "))
+    Ok(subjects.flat_map(idempotency::subject_bytes).collect())
 }
 
 fn unread(error: &Error) -> Problem {

@@ -94,6 +94,18 @@ impl Parameter for [u8] {
     }
 }
 
+impl Parameter for Vec<u8> {
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        self.as_slice().add_to(into);
+    }
+}
+
+impl<const N: usize> Parameter for [u8; N] {
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        self.as_slice().add_to(into);
+    }
+}
+
 impl Parameter for i64 {
     fn add_to(&self, into: &mut Vec<RedisParameter>) {
         into.push(number(*self));

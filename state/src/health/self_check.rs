@@ -1,10 +1,10 @@
 //! The self-check's path: out through the door's own script, back when `dispatch` hands over its alert.
 //!
 //! Guarantee: however many hosts share a Redis, they send at most one self-check per interval. It is never counted,
-//! listed, audited or shown with users' data. Its storage does not grow: one hash and one idempotency record in Redis,
-//! one record in the store.
+//! listed, audited or shown with users' data. Its storage does not grow: one hash and one lock in Redis, one record in the
+//! store.
 //!
-//! Mechanism: it always has the same id, and the door remembers that id for an interval.
+//! Mechanism: it always has the same id, and whoever sends it takes a lock that lasts for an interval.
 
 use domain::ids::StudyId;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::change::Change;
+use crate::lock::Lock;
 use crate::names;
 use crate::queue::{Door, Enqueued};
 use crate::wire::entry::{Alert, Entry, Submission};
-use crate::wire::idempotency::{Content, IdempotencyRecord, Topic};
 use crate::wire::queued::ScoreEntry;
 
 /// While the clock ticks, looks come more often than this.
@@ -108,14 +108,14 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         sealed: String::new(),
         trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
     };
-    let door = Door::apart(capacity, interval.as_secs().max(1), names::SELF_CHECK);
+    let Some(lock) = Lock::take(redis, names::SELF_CHECK_LOCK, interval.max(Duration::from_secs(1))).await? else {
+        return Ok(None);
+    };
+    let door = Door::apart(capacity, names::SELF_CHECK);
     let payload = ScoreEntry::Submission(&entry).line()?;
-    let received_at = now.rfc3339();
-    let content = Content { hash: STUDY, subject: STUDY, topic: Topic::Instrument(STUDY) };
-    let record = IdempotencyRecord { study: STUDY, site: STUDY, received_at: &received_at, content: Some(content) };
     let probe = crate::queue::Submission {
         id: &entry.submission.submission_id,
-        record: &record.line(),
+        record: &[],
         scope: STUDY,
         kind: "self-check",
         flow: &names::flow(STUDY, &entry.submission.study_id, &entry.submission.site_id),
@@ -127,6 +127,8 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
     if outcome == Some(Enqueued::Queued) {
         let fields = [text(names::SELF_CHECK), text("sent"), number(now.millis())];
         redis.command("HSET", fields.to_vec()).await?;
+    } else {
+        lock.release(redis).await?;
     }
     Ok(outcome)
 }

@@ -12,7 +12,7 @@ use crate::names::{self, Queue};
 use crate::queue::flows::BEFORE;
 use crate::queue::rate_limit::Limits;
 use crate::queue::{BELL, CLOCK, SEPARATOR};
-use crate::wire::idempotency::IdempotencyRecord;
+use crate::wire::idempotency;
 
 /// The most that the submissions of one shared entry may cost together.
 const LARGEST_SHARED: usize = 256 << 10;
@@ -21,8 +21,8 @@ const LARGEST_SHARED: usize = 256 << 10;
 pub struct Submission<'a> {
     /// Its id.
     pub id: &'a SubmissionId,
-    /// Its idempotency record: see [`crate::wire::idempotency`].
-    pub record: &'a str,
+    /// Its idempotency record: see [`IdempotencyRecord::bytes`](idempotency::IdempotencyRecord::bytes).
+    pub record: &'a [u8],
     /// `study|site`, for the counters and the site's limit.
     pub scope: &'a str,
     /// `response`, or the kind of report, for the counters.
@@ -42,9 +42,8 @@ pub struct Submission<'a> {
 pub struct Amends<'a> {
     /// The earlier submission's id.
     pub id: &'a SubmissionId,
-    /// The subjects that may have sent it, written as [`idempotency::short`](crate::wire::idempotency::short) writes
-    /// them, separated by spaces.
-    pub subjects: &'a str,
+    /// The subjects that may have sent it, each as [`idempotency::subject_bytes`] writes it.
+    pub subjects: &'a [u8],
 }
 
 /// The cost of a submission to a worker: the length of its entry, or an eighth of the memory that its content takes
@@ -106,20 +105,20 @@ pub struct Door {
 impl Door {
     /// Limits the stream to `capacity` submissions, and each API key to `quota` waiting submissions.
     pub fn new(capacity: u64, quota: u64, limits: &Limits) -> Self {
-        Self::counting(capacity, quota, limits, names::STATS, "")
+        Self::counting(capacity, quota, limits, names::STATS, false)
     }
 
-    /// For Vigil's own submissions: their idempotency records expire after `seconds`, and they are counted in `stats`,
-    /// apart from the others.
-    pub(crate) fn apart(capacity: u64, seconds: u64, stats: &'static str) -> Self {
-        Self::counting(capacity, u64::MAX >> 12, &Limits::default(), stats, &format!("'EX', {seconds}"))
+    /// For Vigil's own submissions: they have no idempotency records, and they are counted in `stats`, apart from the
+    /// others.
+    pub(crate) fn apart(capacity: u64, stats: &'static str) -> Self {
+        Self::counting(capacity, u64::MAX >> 12, &Limits::default(), stats, true)
     }
 
-    fn counting(capacity: u64, quota: u64, limits: &Limits, stats: &str, keep: &str) -> Self {
+    fn counting(capacity: u64, quota: u64, limits: &Limits, stats: &str, apart: bool) -> Self {
         let queue = Queue::Score;
         let fixed = format!(
             "local BELL, CLOCK = '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
-             local CAPACITY, QUOTA, KEEP = {capacity}, {quota}, {{{keep}}}\n\
+             local CAPACITY, QUOTA = {capacity}, {quota}\n\
              local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
             queue.bell(),
             names::CLOCK,
@@ -129,13 +128,11 @@ impl Door {
             names::CLOCK_CHANNEL,
             CLOCK.as_millis(),
         );
-        let common = [BEFORE, &fixed, lua!("queue/door.lua")].concat();
+        let common = [BEFORE, &fixed, lua!("queue/door.lua"), &idempotency::lua(apart)].concat();
         let limited = !limits.is_off();
         let limits = if limited { limits.script(lua!("queue/limits.lua")) } else { "local limit\n".to_owned() };
         Door {
-            script: Composed::new(
-                [&*common, lua!("wire/idempotency.lua"), &*limits, lua!("queue/enqueue.lua")].concat(),
-            ),
+            script: Composed::new([&*common, &*limits, lua!("queue/enqueue.lua")].concat()),
             new: Composed::new(common + lua!("queue/enqueue_new.lua")),
             limited,
         }
@@ -168,7 +165,7 @@ impl Door {
             amended: amendment.map(|(_, it)| [names::once(it.id), names::superseded_mark(it.id)]),
             revision,
             submissions,
-            amendment: amendment.map(|(id, it)| (it.subjects, id.as_str())),
+            amendment: amendment.map(|(id, it)| (idempotency::field(it.id), it.subjects, id.as_str())),
         };
         let reply = script.run(redis, &self.script).await?;
         enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("queue/enqueue.lua"))
@@ -194,7 +191,7 @@ impl Door {
             revision,
             counter_count: counters.len(),
             entry_count: entries.len(),
-            contents: submissions.iter().map(|one| one.record).collect(),
+            contents: submissions.iter().map(Given).collect(),
             counters,
             entries,
         };
@@ -205,7 +202,7 @@ impl Door {
 script! {
     EnqueueScript<'a> = composed "queue/enqueue.lua",
     keys { records: Records<'a>, buckets: Option<Buckets<'a>>, amended: Option<[String; 2]> }
-    args { revision: &'a str, submissions: &'a [Submission<'a>], amendment: Option<(&'a str, &'a str)> }
+    args { revision: &'a str, submissions: &'a [Submission<'a>], amendment: Option<([u8; 16], &'a [u8], &'a str)> }
     reply Vec<RedisResult>, by flat
 }
 
@@ -216,14 +213,23 @@ script! {
         revision: &'a str,
         counter_count: usize,
         entry_count: usize,
-        contents: Vec<&'a str>,
+        contents: Vec<Given<'a>>,
         counters: Vec<(String, u32)>,
         entries: Vec<Shared<'a>>,
     }
     reply bool, by whether
 }
 
-/// The idempotency records of submissions.
+/// The idempotency record of a submission, with its field.
+struct Given<'a>(&'a Submission<'a>);
+
+impl Parameter for Given<'_> {
+    fn add_to(&self, into: &mut Vec<RedisParameter>) {
+        into.push(RedisParameter::Binary(idempotency::given(self.0.id, self.0.record)));
+    }
+}
+
+/// The hashes of the idempotency records of submissions.
 struct Records<'a>(&'a [Submission<'a>]);
 
 impl Parameter for Records<'_> {
@@ -255,7 +261,8 @@ impl Parameter for Submission<'_> {
     fn add_to(&self, into: &mut Vec<RedisParameter>) {
         let suffix = ["|", self.scope, "|", self.kind].concat();
         let cost = text(self.cost.to_string());
-        into.extend([text(self.record), text(suffix), text(self.flow), cost, text(self.payload)]);
+        Given(self).add_to(into);
+        into.extend([text(suffix), text(self.flow), cost, text(self.payload)]);
     }
 }
 
@@ -336,7 +343,10 @@ fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
             Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
         }
         "duplicate" => Enqueued::Duplicate,
-        "conflict" => Enqueued::Conflict(IdempotencyRecord::read(&string(facts)?)?.received_at.to_owned()),
+        "conflict" => match facts {
+            RedisResult::Binary(record) => Enqueued::Conflict(idempotency::received_at(record)?.rfc3339()),
+            _ => return None,
+        },
         _ => return None,
     })
 }
@@ -354,11 +364,12 @@ mod tests {
         let number = RedisResult::Int64;
         let reply = [
             [number(1)].as_slice(),
-            &[number(2), binary("conflict"), binary("00ff A 1 then who what")],
+            &[number(2), binary("conflict"), RedisResult::Binary(vec![0; 31])],
             &[number(3), binary("limited"), number(1001)],
         ]
         .concat();
-        let expected = [Enqueued::Queued, Enqueued::Conflict("then".into()), Enqueued::Limited(2)];
+        let then = "1970-01-01T00:00:00.000Z".to_owned();
+        let expected = [Enqueued::Queued, Enqueued::Conflict(then), Enqueued::Limited(2)];
         assert_eq!(enqueued(&reply, 3), Some(expected.into()));
         for wrong in [2, 4] {
             assert_eq!(enqueued(&reply, wrong), None, "every submission is accounted for");
@@ -390,7 +401,7 @@ mod tests {
         let nobody = SubmissionId::default();
         let one = |flow, cost| Submission {
             id: &nobody,
-            record: "",
+            record: b"",
             scope: "",
             kind: "",
             flow,

@@ -1,13 +1,12 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
--- Before this stand STATS and SETTINGS (keys), KEEP (the SET arguments that let an idempotency record expire; empty if
--- the worker sets its expiry), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`,
+-- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`,
 -- idempotency.lua, and with limits limits.lua, which defines `limit`.
--- KEYS  the idempotency record of each submission; with limits the bucket of the key, then the bucket of the site of
---       each submission; for an amendment, which comes alone, at the end the amended one's idempotency record and
+-- KEYS  the hash of each submission's idempotency record; with limits the bucket of the key, then the bucket of the site
+--       of each submission; for an amendment, which comes alone, at the end the hash of the amended one's record and its
 --       superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       idempotency record, stats suffix, flow, cost, payload; for an amendment at the end the subjects, as
---       idempotency records name them, whose submissions it may replace, and its id
+--       idempotency record, stats suffix, flow, cost, payload; for an amendment at the end the field of the amended
+--       one's record, the subjects, as idempotency records name them, whose submissions it may replace, and its id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first record | 'conflict', first record | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
 --       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
@@ -21,7 +20,7 @@ if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
 end
 -- The common case: one submission, new, with room.
 if #ARGV == 6 and not limit and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
-  and redis.call('SET', KEYS[1], ARGV[2], 'NX', unpack(KEEP)) then
+  and remember(KEYS[1], idempotency(ARGV[2])) then
   local entry = append('score', ARGV[4], ARGV[6], ARGV[5], 1)
   tally(STATS, 'accepted' .. ARGV[3], 1)
   ring(entry)
@@ -33,13 +32,18 @@ local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
 local function refused(record)
-  local _, study, site, _, _, topic = idempotency(record)
-  local amended = redis.call('GET', KEYS[#KEYS - 1]) or ''
-  local hash, its_study, its_site, _, who, its_topic = idempotency(amended)
-  local theirs = who ~= '' and string.find(' ' .. ARGV[#ARGV - 1] .. ' ', ' ' .. (who or '') .. ' ', 1, true)
+  local amended = redis.call('HGET', KEYS[#KEYS - 1], ARGV[#ARGV - 2])
+  if not amended then return 'amends-unknown' end
+  local study, site, topic = scope_of(record)
+  local its_study, its_site, its_topic = scope_of(amended)
+  local theirs, who = false, string.sub(amended, 23, 30)
+  for at = 1, #ARGV[#ARGV - 1], 8 do
+    theirs = theirs or string.sub(ARGV[#ARGV - 1], at, at + 7) == who
+  end
+  if content_of(amended) == ERASED then theirs = false end
   if its_study ~= study or (its_site ~= site and not theirs) then
     return 'amends-unknown'
-  elseif hash == 'erased' then
+  elseif content_of(amended) == ERASED then
     return 'amends-gone'
   elseif not theirs or its_topic ~= topic then
     return 'amends-other'
@@ -49,26 +53,26 @@ local function refused(record)
 end
 
 for number = 1, count do
-  local key, record, suffix, flow, cost = KEYS[number], unpack(ARGV, 5 * number - 3, 5 * number)
+  local key, given, suffix, flow, cost = KEYS[number], unpack(ARGV, 5 * number - 3, 5 * number)
+  local field, record = idempotency(given)
   local open = taken < room
   local within = open and quota(string.match(flow, '^[^|]*')) > 0
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
   if limit then
     -- Clients resend a batch whole. Submissions that are there already must not use up the room that the rest needs.
-    if count > 1 then first = redis.call('GET', key) end
+    if count > 1 then first = redis.call('HGET', key, field) end
     if not first then wait, take = limit(number, count) end
   end
   if wait > 0 then
     outcome, facts = 'limited', wait
-  elseif not first and (amends or limit or not within or not redis.call('SET', key, record, 'NX', unpack(KEEP))) then
-    first = redis.call('GET', key)
+  elseif not first and (amends or limit or not within or not remember(key, field, record)) then
+    first = redis.call('HGET', key, field)
   end
   if first then
-    local hash = idempotency(first)
-    if hash == 'erased' then
+    if content_of(first) == ERASED then
       outcome = 'gone'
     else
-      outcome, facts = hash == idempotency(record) and 'duplicate' or 'conflict', first
+      outcome, facts = content_of(first) == content_of(record) and 'duplicate' or 'conflict', first
       local counter = outcome .. suffix
       counts[counter] = (counts[counter] or 0) + 1
       if take then take() end
@@ -83,7 +87,7 @@ for number = 1, count do
     out[#out + 1], out[#out + 2], out[#out + 3] = number, outcome, facts
   else
     if amends or limit then
-      redis.call('SET', key, record, unpack(KEEP))
+      remember(key, field, record)
       if amends then redis.call('SET', KEYS[#KEYS], ARGV[#ARGV]) end
       if take then take() end
     end

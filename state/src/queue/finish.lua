@@ -3,8 +3,7 @@
 -- Submissions that share an entry come together. flows.lua and count.lua stand before this.
 -- KEYS  dead, clock, follow-up bell, erased
 -- ARGV  queue, holder, lease ms, follow-up queue, its channel, bell ms, clock channel, clock ms, announcement of a
---       tick, the prefix of the submissions' idempotency records, for how many seconds they stay,
---       then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
+--       tick, then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
 --       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
 --       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
 --       | ["index", sorted set, ms, member] | ["count", hash of a month, field] | ["unpin", key]
@@ -13,7 +12,7 @@
 local queue, holder = ARGV[1], ARGV[2]
 alive(holder, true, clock_ms(), ARGV[3])
 local out, ids, left, seen, kept = {0}, {}, {}, {}, {}
-local given = cjson.decode(ARGV[12])
+local given = cjson.decode(ARGV[10])
 if redis.call('HLEN', KEYS[4]) > 0 then
   for _, one in ipairs(given) do
     if one[2] ~= '' and redis.call('HEXISTS', KEYS[4], one[2]) == 1 then
@@ -48,9 +47,6 @@ out[1] = #left
 
 local indexes, counts, studies, pushed, later = {}, {}, {}, false, false
 for _, one in ipairs(left) do
-  if one[2] ~= '' then
-    redis.call('EXPIRE', ARGV[10] .. one[2], ARGV[11])
-  end
   for _, follow_up in ipairs(one[3]) do
     local what, first, second, third = unpack(follow_up)
     if what == 'index' then

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use platform::Error;
 use platform::digest::hex;
-use platform::redis::{Redis, Seconds, integer, string};
+use platform::redis::{Redis, integer, string};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
@@ -89,18 +89,11 @@ pub struct Ended {
     pub erased: Vec<SubmissionId>,
 }
 
-/// Ends entries and runs their follow-ups, in one script. The idempotency records of their submissions expire this long
-/// after the call.
+/// Ends entries and runs their follow-ups, in one script.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable). The entries come back when their holder is declared dead.
-pub async fn finish(
-    redis: &Redis,
-    queue: Queue,
-    holder: &Holder,
-    entries: &[Finished],
-    remembered: Duration,
-) -> Result<Ended, Error> {
+pub async fn finish(redis: &Redis, queue: Queue, holder: &Holder, entries: &[Finished]) -> Result<Ended, Error> {
     if entries.is_empty() {
         return Ok(Ended::default());
     }
@@ -121,8 +114,6 @@ pub async fn finish(
         clock_channel: names::CLOCK_CHANNEL,
         clock_lasts: CLOCK,
         announcement: announcement(),
-        records: names::once(&SubmissionId::default()),
-        remembered: Seconds(remembered),
         entries: told(entries),
     };
     script.run(redis).await
@@ -141,8 +132,6 @@ script! {
         clock_channel: &'static str,
         clock_lasts: Duration,
         announcement: String,
-        records: String,
-        remembered: Seconds,
         entries: String,
     }
     reply Ended, by |reply| ended(&reply)

@@ -37,7 +37,7 @@ thread_local! {
 struct Waiting {
     revision: String,
     id: SubmissionId,
-    record: String,
+    record: Vec<u8>,
     scope: String,
     kind: String,
     flow: String,

@@ -134,7 +134,7 @@ pub struct Superseded {
     pub at: String,
 }
 
-/// A score as it is stored and shown.
+/// A score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Score"))]
@@ -194,6 +194,40 @@ impl<'a> Score<&'a str> {
     }
 }
 
+/// Scores as the record of a submission has them: each is `[id, value, band, status, reason, answered, missing]`. The names
+/// of members would be a third of a record.
+mod rows {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    use super::Score;
+
+    type Row<T> = (T, Option<Value>, Option<T>, T, Option<T>, u16, u16);
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(scores: &[Score<T>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(scores.iter().map(|score| {
+            let Score { id, value, band, status, reason, answered, missing } = score;
+            (id, value, band, status, reason, answered, missing)
+        }))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Score<T>>, D::Error> {
+        let rows: Vec<Row<T>> = Vec::deserialize(from)?;
+        let score = |(id, value, band, status, reason, answered, missing)| Score {
+            id,
+            value,
+            band,
+            status,
+            reason,
+            answered,
+            missing,
+        };
+        Ok(rows.into_iter().map(score).collect())
+    }
+}
+
 /// The instrument and parameters that scored a submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -244,6 +278,7 @@ pub struct Record<T = String, S = Submission> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scored_with: Option<ScoredWith<T>>,
     /// The scores, in the instrument's order.
+    #[serde(with = "rows")]
     pub scores: Vec<Score<T>>,
     /// The ids of its alerts.
     pub alerts: Vec<AlertId>,

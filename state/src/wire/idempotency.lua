@@ -1,6 +1,29 @@
--- Reads an idempotency record. idempotency.rs has its form and writes it; no script writes one.
--- Gives content hash ('erased' if it was erased), study, site, time of receipt, subject and topic; of an erased
--- submission the last two are ''.
-local function idempotency(record)
-  return string.match(record, '^(%S+) (%S+) (%S+) (%S+) ?(%S*) ?(%S*)$')
+-- The idempotency records of submissions: idempotency.rs has their form. It stands before the scripts that write them.
+-- Before this stand SCOPES (a key) and APART: whether these are Vigil's own submissions, which are not remembered.
+local ERASED, scope_numbers = string.rep('\0', 16), {}
+-- What a component gives for a record: its field, its value without the number, its scope. Gives field and value.
+local function idempotency(given)
+  local scope = string.sub(given, 47)
+  local number = scope_numbers[scope]
+  if not number then
+    number = redis.call('ZSCORE', SCOPES, scope)
+    if not number then
+      number = string.format('%.0f', redis.call('ZCARD', SCOPES) + 1)
+      redis.call('ZADD', SCOPES, number, scope)
+    end
+    scope_numbers[scope] = number
+  end
+  return string.sub(given, 1, 16), string.sub(given, 17, 46) .. number
+end
+local function content_of(record)
+  return string.sub(record, 1, 16)
+end
+-- Gives study, site and topic of a record.
+local function scope_of(record)
+  local number = string.sub(record, 31)
+  return string.match(redis.call('ZRANGEBYSCORE', SCOPES, number, number)[1] or '', '^(%S+) (%S+) (%S*)$')
+end
+-- Remembers a submission. Gives false if it was remembered before.
+local function remember(key, field, value)
+  return APART or redis.call('HSETNX', key, field, value) == 1
 end

@@ -1,16 +1,31 @@
-//! The idempotency record of a submission, which the door keeps: one text of words.
+//! The idempotency records of submissions, which the door keeps.
 //!
-//! `<content hash> <study> <site> <received at> <subject> <topic>`. The subject is the first half of its pseudonym; the
-//! topic is the instrument or, after a slash, the kind of report. The record of an erased submission has the word
-//! `erased` in place of the hash, and nothing after the time.
+//! Guarantee: a record stays for `once_days` after its submission came in, and longer while older submissions wait; that
+//! of an erased submission stays for ever.
 //!
-//! Only this module writes records. The script `enqueue.lua` reads them by `idempotency.lua`; a test compares the two
-//! readers.
+//! Mechanism: the records lie in 4,096 hashes by the first digits of the submission's id ([`names::once`]). Redis keeps a
+//! hash of a few hundred short fields as one block, so a record takes about 60 bytes. The field is the id, 16 bytes. The
+//! value is the content hash (16 bytes; zeros once it is erased), the time of arrival in milliseconds (6), the subject
+//! (8), and the number of its scope. A scope is `<study> <site> <topic>`, where the topic is the instrument or, after a
+//! slash, the kind of report; [`names::SCOPES`] numbers them. Only this module writes records, and the scripts add the
+//! number. The clock looks through one hash in each tick and removes what is old.
 
-/// The number of a pseudonym's digits that identify a subject.
-const DIGITS: usize = 16;
-/// The word in place of the hash of erased content.
-const ERASED: &str = "erased";
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::ids::SubmissionId;
+use platform::Error;
+use platform::digest::digest;
+use platform::redis::{Redis, whole};
+use spin_sdk::redis::RedisResult;
+
+use crate::names::{self, Queue};
+
+const HASH: usize = 16;
+const TIME: usize = 6;
+const SUBJECT: usize = 8;
+/// In place of the hash of erased content.
+const ERASED: [u8; HASH] = [0; HASH];
 
 /// An idempotency record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +34,8 @@ pub struct IdempotencyRecord<T = String> {
     pub study: T,
     /// The site.
     pub site: T,
-    /// The time of arrival, RFC 3339 in UTC.
-    pub received_at: T,
+    /// The time of arrival.
+    pub received_at: Timestamp,
     /// Its content; none if it was erased.
     pub content: Option<Content<T>>,
 }
@@ -28,9 +43,10 @@ pub struct IdempotencyRecord<T = String> {
 /// The content that an idempotency record remembers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content<T = String> {
-    /// The keyed hash of the content. A resend has the same hash; other content has another one.
+    /// The keyed hash of the content, hex; the first 32 digits count. A resend has the same hash; other content has
+    /// another one.
     pub hash: T,
-    /// The subject, as [`short`] writes it.
+    /// The subject's pseudonym; the first 16 digits count.
     pub subject: T,
     /// The instrument or the kind of report.
     pub topic: Topic<T>,
@@ -45,60 +61,133 @@ pub enum Topic<T = String> {
     Kind(T),
 }
 
-impl<'a> IdempotencyRecord<&'a str> {
-    /// Reads a record.
-    pub fn read(record: &'a str) -> Option<Self> {
-        let mut words = record.split(' ');
-        let mut word = || words.next();
-        let (hash, study, site, received_at) = (word()?, word()?, word()?, word()?);
-        let content = if hash == ERASED {
-            None
-        } else {
-            let (subject, topic) = (word()?, word()?);
-            let topic = topic.strip_prefix('/').map_or(Topic::Instrument(topic), Topic::Kind);
-            Some(Content { hash, subject, topic })
-        };
-        words.next().is_none().then_some(IdempotencyRecord { study, site, received_at, content })
-    }
-
-    /// An owned copy.
-    pub fn owned(self) -> IdempotencyRecord {
-        let own = str::to_owned;
-        let content = self.content.map(|Content { hash, subject, topic }| Content {
-            hash: own(hash),
-            subject: own(subject),
-            topic: match topic {
-                Topic::Instrument(id) => Topic::Instrument(own(id)),
-                Topic::Kind(kind) => Topic::Kind(own(kind)),
-            },
-        });
-        let (study, site, received_at) = (own(self.study), own(self.site), own(self.received_at));
-        IdempotencyRecord { study, site, received_at, content }
-    }
-}
-
 impl<T: AsRef<str>> IdempotencyRecord<T> {
-    /// The record as text.
-    pub fn line(&self) -> String {
-        let IdempotencyRecord { study, site, received_at, content } = self;
-        let [study, site, received_at] = [study, site, received_at].map(AsRef::as_ref);
-        match content {
-            None => [ERASED, " ", study, " ", site, " ", received_at].concat(),
+    /// The record as scripts take it after its field: the value without the number, then the scope.
+    pub fn bytes(&self) -> Vec<u8> {
+        let (study, site) = (self.study.as_ref(), self.site.as_ref());
+        let (hash, subject, slash, topic) = match &self.content {
+            None => (ERASED, [0; SUBJECT], "", ""),
             Some(Content { hash, subject, topic }) => {
                 let (slash, topic) = match topic {
                     Topic::Instrument(id) => ("", id.as_ref()),
                     Topic::Kind(kind) => ("/", kind.as_ref()),
                 };
-                let (hash, subject) = (hash.as_ref(), subject.as_ref());
-                [hash, " ", study, " ", site, " ", received_at, " ", subject, " ", slash, topic].concat()
+                (raw(hash.as_ref()), subject_bytes(subject.as_ref()), slash, topic)
             }
-        }
+        };
+        let time = u64::try_from(self.received_at.millis()).unwrap_or_default().to_be_bytes();
+        let [_, _, time @ ..] = time;
+        let scope = [study, " ", site, " ", slash, topic];
+        let mut bytes = Vec::with_capacity(HASH + TIME + SUBJECT + scope.iter().map(|it| it.len()).sum::<usize>());
+        bytes.extend(hash);
+        bytes.extend(time);
+        bytes.extend(subject);
+        scope.iter().for_each(|part| bytes.extend(part.as_bytes()));
+        bytes
     }
 }
 
 /// A subject, as idempotency records name it.
-pub fn short(pseudonym: &str) -> &str {
-    pseudonym.get(..DIGITS).unwrap_or(pseudonym)
+pub fn subject_bytes(pseudonym: &str) -> [u8; SUBJECT] {
+    raw(pseudonym)
+}
+
+/// A submission's id, as idempotency records have it for their field.
+pub(crate) fn field(id: &SubmissionId) -> [u8; 16] {
+    raw(id.as_str())
+}
+
+/// A record with its field before it, as scripts take it.
+pub(crate) fn given(id: &SubmissionId, record: &[u8]) -> Vec<u8> {
+    [&field(id), record].concat()
+}
+
+/// The bytes that the first hexadecimal digits of a text say; hyphens are left out. Of a text with other characters among
+/// them, or with fewer digits, the first bytes of its SHA-256.
+fn raw<const N: usize>(text: &str) -> [u8; N] {
+    let mut digits = text.bytes().filter(|byte| *byte != b'-').map(|byte| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    });
+    let mut bytes = [0; N];
+    for byte in &mut bytes {
+        let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else {
+            let hash = digest(text.as_bytes());
+            return std::array::from_fn(|at| hash.get(at).copied().unwrap_or_default());
+        };
+        *byte = high << 4 | low;
+    }
+    bytes
+}
+
+/// The time of arrival that a stored record names.
+pub(crate) fn received_at(value: &[u8]) -> Option<Timestamp> {
+    let time = value.get(HASH..HASH + TIME)?;
+    let ms = time.iter().fold(0_i64, |ms, byte| ms << 8 | i64::from(*byte));
+    Some(Timestamp::from_millis(ms))
+}
+
+/// What is remembered of a submission: its study, its site, its time of arrival, and whether it was erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The study.
+    pub study: String,
+    /// The site.
+    pub site: String,
+    /// The time of arrival.
+    pub received_at: Timestamp,
+    /// Whether it was erased.
+    pub erased: bool,
+}
+
+/// The part of a script that knows the form of records. Vigil's own submissions stand apart: they are not remembered.
+pub(crate) fn lua(apart: bool) -> String {
+    let scopes = names::SCOPES;
+    format!("local SCOPES, APART = '{scopes}', {apart}\n{}", lua!("wire/idempotency.lua"))
+}
+
+script! {
+    ReadScript = "wire/idempotency/read.lua",
+    keys { records: String, scopes: &'static str }
+    args { field: [u8; 16] }
+    reply Option<Remembered>, by |reply| remembered(&reply)
+}
+
+fn remembered(reply: &[RedisResult]) -> Option<Option<Remembered>> {
+    let [RedisResult::Binary(value), RedisResult::Binary(scope)] = reply else {
+        return reply.is_empty().then_some(None);
+    };
+    let scope = std::str::from_utf8(scope).ok()?;
+    let (study, rest) = scope.split_once(' ')?;
+    let (site, _) = rest.split_once(' ')?;
+    let erased = value.get(..HASH)? == ERASED;
+    let received_at = received_at(value)?;
+    Some(Some(Remembered { study: study.to_owned(), site: site.to_owned(), received_at, erased }))
+}
+
+/// Reads what the door remembers of a submission.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn read(redis: &Redis, id: &SubmissionId) -> Result<Option<Remembered>, Error> {
+    ReadScript { records: names::once(id), scopes: names::SCOPES, field: field(id) }.run(redis).await
+}
+
+script! {
+    SweepScript = "wire/idempotency/sweep.lua",
+    keys { stream: &'static str, watch: &'static str }
+    args { prefix: &'static str, now_ms: i64, kept: Duration }
+    reply usize, by whole
+}
+
+/// Removes the old records of one of the hashes, and of the next one when it is called again. Returns how many.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn sweep(redis: &Redis, now_ms: i64, kept: Duration) -> Result<usize, Error> {
+    let (stream, watch) = (Queue::Score.stream(), names::WATCH);
+    SweepScript { stream, watch, prefix: names::ONCE, now_ms, kept }.run(redis).await
 }
 
 #[cfg(test)]
@@ -106,25 +195,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
-        let subject = short("0123456789abcdef0123456789abcdef");
-        let mut record = IdempotencyRecord {
-            study: "A",
-            site: "1",
-            received_at: "2026-03-01T08:00:00.000Z",
-            content: Some(Content { hash: "00ff", subject, topic: Topic::Kind("lab") }),
-        };
-        let check = |record: &IdempotencyRecord<&str>, line: &str| {
-            assert_eq!(record.line(), line);
-            assert_eq!(IdempotencyRecord::read(line).as_ref(), Some(record));
-        };
-        check(&record, "00ff A 1 2026-03-01T08:00:00.000Z 0123456789abcdef /lab");
-        record.content = Some(Content { hash: "00ff", subject, topic: Topic::Instrument("phq-9") });
-        check(&record, "00ff A 1 2026-03-01T08:00:00.000Z 0123456789abcdef phq-9");
+    fn digits_are_bytes_and_other_texts_have_bytes_of_their_own() {
+        let id = SubmissionId::from("00112233-4455-8677-8899-aabbccddeeff");
+        assert_eq!(
+            field(&id),
+            [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x86, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]
+        );
+        assert_eq!(subject_bytes("0123456789abcdef0123"), [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]);
+        let others = ["", "0123", "who", "0123456789ABCDEF"];
+        let mut bytes: Vec<[u8; 8]> = others.map(subject_bytes).to_vec();
+        bytes.sort_unstable();
+        bytes.dedup();
+        assert_eq!(bytes.len(), others.len());
+    }
+
+    #[test]
+    fn a_record_has_the_form_that_the_scripts_read() {
+        let received_at = Timestamp::from_millis(0x0102_0304_0506);
+        let content = Content { hash: "ab".repeat(32), subject: "0".repeat(32), topic: Topic::Kind("lab".to_owned()) };
+        let (study, site) = ("A".to_owned(), "1".to_owned());
+        let mut record = IdempotencyRecord { study, site, received_at, content: Some(content) };
+        let expected = [&[0xab; 16][..], &[1, 2, 3, 4, 5, 6], &[0; 8], b"A 1 /lab"].concat();
+        assert_eq!(record.bytes(), expected);
+        assert_eq!(super::received_at(&expected), Some(received_at));
         record.content = None;
-        check(&record, "erased A 1 2026-03-01T08:00:00.000Z");
-        for other in ["", "00ff A 1", "00ff A 1 then", "00ff A 1 then who", "erased A 1", "erased A 1 then who"] {
-            assert_eq!(IdempotencyRecord::read(other), None, "{other}");
-        }
+        assert_eq!(record.bytes(), [&[0; 16][..], &[1, 2, 3, 4, 5, 6], &[0; 8], b"A 1 "].concat());
+        let reply = [record.bytes(), b"A 1 ".to_vec()].map(RedisResult::Binary);
+        let erased = Remembered { study: "A".into(), site: "1".into(), received_at, erased: true };
+        assert_eq!(remembered(&reply), Some(Some(erased)));
+        assert_eq!((remembered(&[]), remembered(&reply[..1])), (Some(None), None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::Timestamp;
 use domain::ids::SubmissionId;
 use platform::redis::{Composed, Parameters, Redis, string, text};
 use serde::Deserialize;
@@ -78,18 +79,20 @@ pub(crate) fn door(capacity: u64, quota: u64) -> Door {
     Door::new(capacity, quota, &Limits::default())
 }
 
-/// The idempotency record of content with this hash; it came in at this time.
-pub(crate) fn remembered(hash: &str, received_at: &str) -> String {
+/// The idempotency record of content with this hash; it came in at this time, milliseconds.
+pub(crate) fn remembered(hash: &str, received_ms: i64) -> Vec<u8> {
     let content = Some(Content { hash, subject: "who", topic: Topic::Instrument("what") });
-    IdempotencyRecord { study: "A", site: "1", received_at, content }.line()
+    let received_at = Timestamp::from_millis(received_ms);
+    IdempotencyRecord { study: "A", site: "1", received_at, content }.bytes()
 }
 
 /// The idempotency record of an erased submission.
-pub(crate) const ERASED: IdempotencyRecord<&str> =
-    IdempotencyRecord { study: "A", site: "1", received_at: "then", content: None };
+pub(crate) fn erased() -> IdempotencyRecord<&'static str> {
+    IdempotencyRecord { study: "A", site: "1", received_at: Timestamp::from_millis(7), content: None }
+}
 
 /// A submission of this id, idempotency record and flow.
-pub(crate) fn submission<'a>(id: &'a SubmissionId, record: &'a str, flow: &'a str, cost: usize) -> Submission<'a> {
+pub(crate) fn submission<'a>(id: &'a SubmissionId, record: &'a [u8], flow: &'a str, cost: usize) -> Submission<'a> {
     let scope = flow.split_once('|').map_or("", |(_, scope)| scope);
     Submission { id, record, scope, kind: "response", flow, cost, payload: id.as_str(), amends: None }
 }

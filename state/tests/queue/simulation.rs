@@ -19,6 +19,7 @@
 //!
 //! A lease ends here when a step says so, not by the clock.
 
+use domain::Timestamp;
 use domain::ids::SubmissionId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,7 +34,7 @@ use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Door, Enqueued, Finished, FollowUps};
 
 use crate::model::{Location, Model, Queued};
-use crate::redis::{ERASED, command, door, end_lease, remembered, snapshot, submission};
+use crate::redis::{command, door, end_lease, erased, remembered, snapshot, submission};
 
 const CAPACITY: usize = 40;
 const QUOTA: usize = 14;
@@ -42,6 +43,11 @@ const WORKERS: usize = 3;
 /// The number of histories, unless PROPTEST_CASES is set. They take some seconds.
 const CASES: u32 = 100;
 const HOUR: Duration = Duration::from_hours(1);
+
+/// The time of arrival that stands for a submission: its number, milliseconds.
+fn number(id: &str) -> i64 {
+    id.trim_start_matches('s').parse().unwrap()
+}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -243,7 +249,7 @@ impl<'a> World<'a> {
                 (format!("s{:04}", self.sent), scope, flow)
             })
             .collect();
-        let records: Vec<String> = new.iter().map(|(id, ..)| remembered(&format!("h{id}"), id)).collect();
+        let records: Vec<Vec<u8>> = new.iter().map(|(id, ..)| remembered(&format!("h{id}"), number(id))).collect();
         let ids: Vec<SubmissionId> = new.iter().map(|(id, ..)| id.as_str().into()).collect();
         let together: Vec<_> = new
             .iter()
@@ -276,7 +282,7 @@ impl<'a> World<'a> {
     async fn resend(&mut self, which: &prop::sample::Index, other: bool) {
         let Some((id, one)) = self.pick(which) else { return };
         let hash = if other { "another".to_owned() } else { format!("h{id}") };
-        let (record, flow) = (remembered(&hash, "again"), format!("k|{}", one.scope));
+        let (record, flow) = (remembered(&hash, 0), format!("k|{}", one.scope));
         let outcome = self
             .door
             .enqueue(self.redis, "k", "", &[submission(&id.as_str().into(), &record, &flow, 20)])
@@ -284,7 +290,7 @@ impl<'a> World<'a> {
             .unwrap();
         let expected = match (one.erased, other) {
             (true, _) => Enqueued::Gone,
-            (false, true) => Enqueued::Conflict(id.clone()),
+            (false, true) => Enqueued::Conflict(Timestamp::from_millis(number(&id)).rfc3339()),
             (false, false) => Enqueued::Duplicate,
         };
         assert_eq!(outcome, [expected], "{id}");
@@ -346,7 +352,7 @@ impl<'a> World<'a> {
             return;
         }
         let holder = &self.workers[worker].holder;
-        let ended = queue::finish(self.redis, Queue::Score, holder, &finished, HOUR).await.unwrap();
+        let ended = queue::finish(self.redis, Queue::Score, holder, &finished).await.unwrap();
         assert_eq!((ended.count, ended.erased), (ends.len(), erased.iter().map(|id| id.as_str().into()).collect()));
         self.heard(worker).await;
         for id in ends {
@@ -366,7 +372,7 @@ impl<'a> World<'a> {
             }
         }
         let holder = &self.workers[worker].holder;
-        let ended = queue::finish(self.redis, Queue::Score, holder, &finished, HOUR).await.unwrap();
+        let ended = queue::finish(self.redis, Queue::Score, holder, &finished).await.unwrap();
         assert_eq!((ended.count, ended.erased.len()), (ends.len(), 0));
         self.heard(worker).await;
         for id in ends {
@@ -396,7 +402,7 @@ impl<'a> World<'a> {
         let Some((id, _)) = self.pick(which) else { return };
         let [at, actor, reason, tombstone] = ["", "", "", ""].map(str::to_owned);
         let erasure = Erasure { at, actor, reason, tombstone };
-        erasure::erase(self.redis, &id.as_str().into(), &ERASED, &erasure).await.unwrap();
+        erasure::erase(self.redis, &id.as_str().into(), &erased(), &erasure).await.unwrap();
         self.model.queued.get_mut(&id).unwrap().erased = true;
     }
 
@@ -431,9 +437,9 @@ impl<'a> World<'a> {
         queue::tick(self.redis, clock::now().millis(), false, None).await.unwrap();
         for key in command(self.redis, &["KEYS", "*"]).await {
             let own = key.strip_prefix("{vigil}:").unwrap();
-            // These stay: idempotency records, erasures, counters, returned workers, the empty stream, and the keys of
-            // dispatch.
-            let stays = ["once:", "erased", "stats", "holders:returned", "q:score", "clock"];
+            // These stay: idempotency records with their scopes, erasures, counters, returned workers, the empty stream,
+            // and the keys of dispatch.
+            let stays = ["once:", "scopes", "erased", "stats", "holders:returned", "q:score", "clock"];
             let stays = stays.iter().any(|it| own.starts_with(it)) || own.contains("dispatch");
             assert!(stays && own != "holders", "{key} is left");
         }

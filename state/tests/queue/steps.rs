@@ -2,24 +2,26 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::ids::SubmissionId;
 use platform::clock;
-use platform::redis::{Redis, string, text};
+use platform::redis::Redis;
 use state::erasure::{self, Erasure};
 use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Amends, Claim, Enqueued, Finished, FollowUps};
-use state::wire::idempotency::{Content, IdempotencyRecord, Topic};
+use state::wire::idempotency::{self, Content, IdempotencyRecord, Remembered, Topic};
 
-use crate::redis::{ERASED, command, door, end_lease, remembered, snapshot, submission, with_redis};
+use crate::redis::{command, door, end_lease, erased, remembered, snapshot, submission, with_redis};
 
-const KEPT: Duration = Duration::from_secs(60);
+/// The time for which what is given back rests.
+const REST: Duration = Duration::from_secs(60);
 
 /// Enqueues submissions with these ids, flows and costs, each alone.
 async fn enqueue(redis: &Redis, all: &[(&str, &str, usize)]) {
-    let door = door(1000, 1000);
+    let (door, record) = (door(1000, 1000), remembered("h", 5));
     for (id, flow, cost) in all {
-        let outcome = door.enqueue(redis, "k", "", &[submission(&(*id).into(), "h facts", flow, *cost)]).await.unwrap();
+        let outcome = door.enqueue(redis, "k", "", &[submission(&(*id).into(), &record, flow, *cost)]).await.unwrap();
         assert_eq!(outcome, [Enqueued::Queued], "{id}");
     }
 }
@@ -39,48 +41,120 @@ async fn claimed(redis: &Redis, holder: &Holder, count: usize) -> Vec<String> {
 async fn finish(redis: &Redis, holder: &Holder, ids: &[String]) -> usize {
     let one = |id: &String| Finished { id: id.clone(), submission: None, follow_ups: FollowUps::default() };
     let all: Vec<Finished> = ids.iter().map(one).collect();
-    queue::finish(redis, Queue::Score, holder, &all, KEPT).await.unwrap().count
+    queue::finish(redis, Queue::Score, holder, &all).await.unwrap().count
+}
+
+/// What the door remembers of a submission.
+async fn known(redis: &Redis, id: &str) -> Option<Remembered> {
+    idempotency::read(redis, &id.into()).await.unwrap()
 }
 
 #[test]
-fn the_script_and_the_components_read_the_same_words_in_an_idempotency_record() {
-    const READ: &str = concat!(include_str!("../../src/wire/idempotency.lua"), "return {idempotency(ARGV[1])}");
+fn a_record_is_read_as_the_door_wrote_it() {
     with_redis(async |redis| {
-        let report = remembered("00ff", "2026-03-01T08:00:00.000Z").replace("what", "/lab");
-        for line in [remembered("00ff", "then"), report, ERASED.line()] {
-            let reply = redis.command("EVAL", vec![text(READ), text("0"), text(&line)]).await.unwrap();
-            let words: Vec<String> = reply.iter().filter_map(string).collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let [hash, study, site, received_at, subject, topic] = *words.as_slice() else { panic!("{words:?}") };
-            let topic = topic.strip_prefix('/').map_or(Topic::Instrument(topic), Topic::Kind);
-            let content = (hash != "erased").then_some(Content { hash, subject, topic });
-            assert_eq!(IdempotencyRecord::read(&line), Some(IdempotencyRecord { study, site, received_at, content }));
+        let at = Timestamp::from_millis;
+        let of = |topic: Topic<&'static str>| {
+            let content = Some(Content { hash: "00ff", subject: "who", topic });
+            IdempotencyRecord { study: "A-1", site: "S/2", received_at: at(1_772_352_000_123), content }.bytes()
+        };
+        for (id, record) in [("a", of(Topic::Instrument("phq-9"))), ("b", of(Topic::Kind("lab")))] {
+            let id = SubmissionId::from(id);
+            door(9, 9).enqueue(redis, "k", "", &[submission(&id, &record, "k|A-1|S/2", 20)]).await.unwrap();
+            let received_at = at(1_772_352_000_123);
+            let expected = Remembered { study: "A-1".into(), site: "S/2".into(), received_at, erased: false };
+            assert_eq!(known(redis, id.as_str()).await, Some(expected));
         }
+        erasure::erase(redis, &"c".into(), &erased(), &erasure()).await.unwrap();
+        let expected = Remembered { study: "A".into(), site: "1".into(), received_at: at(7), erased: true };
+        assert_eq!((known(redis, "c").await, known(redis, "d").await), (Some(expected), None));
+        assert_eq!(command(redis, &["ZCARD", names::SCOPES]).await, ["3"]);
+    });
+}
+
+fn erasure() -> Erasure {
+    let [at, actor, reason, tombstone] = [""; 4].map(str::to_owned);
+    Erasure { at, actor, reason, tombstone }
+}
+
+#[test]
+fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
+    with_redis(async |redis| {
+        const DAY: i64 = 86_400_000;
+        let now = clock::now().millis();
+        // Ids with different first digits: their records lie in different hashes.
+        for (number, age) in [(1, 3), (2, 1), (3, 3)] {
+            let id = SubmissionId::from(format!("{number:03x}00000-0000-8000-8000-000000000000"));
+            let record = remembered("h", now - age * DAY);
+            door(9, 9).enqueue(redis, "k", "", &[submission(&id, &record, "k|A|1", 20)]).await.unwrap();
+        }
+        erasure::erase(redis, &"00300000-0000-8000-8000-000000000000".into(), &erased(), &erasure()).await.unwrap();
+        let sweep = async |days: i64| {
+            let mut forgotten = 0;
+            for _ in 0..4096 {
+                forgotten +=
+                    idempotency::sweep(redis, now + days * DAY, 2 * Duration::from_secs(86_400)).await.unwrap();
+            }
+            forgotten
+        };
+        let left = async || command(redis, &["EVAL", LEFT, "0"]).await.join(" ");
+        // What waits came in just now, so only what was old then is forgotten, however late it is.
+        assert_eq!((sweep(100).await, left().await), (1, "002 003".to_owned()));
+        let holder = Holder::new();
+        let (_, ids) = claim(redis, &holder, 9).await;
+        assert_eq!(finish(redis, &holder, &ids).await, 3);
+        assert_eq!((sweep(100).await, left().await), (1, "003".to_owned()), "an erasure is not forgotten");
+        assert_eq!(sweep(100).await, 0);
+    });
+}
+
+/// The first digits of the ids that are remembered.
+const LEFT: &str = "local out = {}
+for n = 0, 9 do
+  local digits = string.format('%03x', n)
+  if redis.call('EXISTS', '{vigil}:once:' .. digits) == 1 then out[#out + 1] = digits end
+end
+return out";
+
+#[test]
+fn submissions_of_which_one_is_known_leave_no_trace_together() {
+    with_redis(async |redis| {
+        let record = remembered("h", 5);
+        let ids = ["a", "b", "c"].map(SubmissionId::from);
+        let send = async |ids: &[SubmissionId], capacity| {
+            let all: Vec<_> = ids.iter().map(|id| submission(id, &record, "k|A|1", 20)).collect();
+            door(capacity, 9).enqueue(redis, "k", "", &all).await.unwrap()
+        };
+        assert_eq!(send(&ids[2..], 9).await, [Enqueued::Queued]);
+        assert_eq!(send(&ids, 1).await, [Enqueued::Full, Enqueued::Full, Enqueued::Duplicate]);
+        assert_eq!((known(redis, "a").await, known(redis, "b").await), (None, None));
+        assert_eq!(send(&ids, 9).await, [Enqueued::Queued, Enqueued::Queued, Enqueued::Duplicate]);
     });
 }
 
 #[test]
 fn the_door_says_what_became_of_each() {
     with_redis(async |redis| {
+        let who = idempotency::subject_bytes("who");
         let outcome = async |id: &str, hash: &str, flow: &str, revision: &str, amends: Option<&str>| {
-            let record = remembered(hash, "then");
+            let record = remembered(hash, 5);
             let (id, amends) = (SubmissionId::from(id), amends.map(SubmissionId::from));
             let mut one = submission(&id, &record, flow, 20);
-            one.amends = amends.as_ref().map(|id| Amends { id, subjects: "who" });
+            one.amends = amends.as_ref().map(|id| Amends { id, subjects: &who });
             let key = flow.split('|').next().unwrap();
             let mut outcomes = door(5, 3).enqueue(redis, key, revision, &[one]).await.unwrap();
             outcomes.pop().unwrap()
         };
         assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Queued);
         assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Duplicate);
-        assert_eq!(outcome("a", "h2", "k|A|1", "", None).await, Enqueued::Conflict("then".to_owned()));
+        assert_eq!(
+            outcome("a", "h2", "k|A|1", "", None).await,
+            Enqueued::Conflict("1970-01-01T00:00:00.005Z".to_owned())
+        );
         assert_eq!(outcome("b", "h1", "k|A|1", "old", None).await, Enqueued::Stale);
         assert_eq!(outcome("b", "h1", "k|A|1", "", Some("x")).await, Enqueued::AmendsUnknown);
         assert_eq!(outcome("b", "h1", "k|A|1", "", Some("a")).await, Enqueued::Queued);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("a")).await, Enqueued::NotCurrent);
-        let [at, actor, reason, tombstone] = [""; 4].map(str::to_owned);
-        let erasure = Erasure { at, actor, reason, tombstone };
-        erasure::erase(redis, &"e".into(), &ERASED, &erasure).await.unwrap();
+        erasure::erase(redis, &"e".into(), &erased(), &erasure()).await.unwrap();
         assert_eq!(outcome("e", "h1", "k|A|1", "", None).await, Enqueued::Gone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("e")).await, Enqueued::AmendsGone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", None).await, Enqueued::Queued);
@@ -146,8 +220,7 @@ fn what_follows_follows_once_and_only_for_who_holds_it() {
         follow_ups.count("{vigil}:count", "field");
         follow_ups.unpin("a");
         let all = [Finished { id: ids[0].clone(), submission: Some("a".into()), follow_ups }];
-        let finish =
-            async |holder: &Holder| queue::finish(redis, Queue::Score, holder, &all, KEPT).await.unwrap().count;
+        let finish = async |holder: &Holder| queue::finish(redis, Queue::Score, holder, &all).await.unwrap().count;
         assert_eq!(finish(&second).await, 0, "another holds it");
         assert_eq!(finish(&first).await, 1);
         assert_eq!(finish(&first).await, 0, "it is finished");
@@ -158,8 +231,6 @@ fn what_follows_follows_once_and_only_for_who_holds_it() {
         assert_eq!(command(redis, &["ZSCORE", "{vigil}:index", "member"]).await, ["7"]);
         assert_eq!(command(redis, &["HGET", "{vigil}:count", "field"]).await, ["1"]);
         assert!(command(redis, &["GET", &names::pinned("a")]).await.is_empty());
-        let remembered: u64 = command(redis, &["TTL", &names::once(&"a".into())]).await[0].parse().unwrap();
-        assert!((1..=KEPT.as_secs()).contains(&remembered));
     });
 }
 
@@ -193,7 +264,7 @@ fn what_is_given_back_rests_and_is_no_attempt() {
         let holder = Holder::new();
         let (_, ids) = claim(redis, &holder, 2).await;
         for id in &ids {
-            queue::release(redis, Queue::Score, &holder, [id.clone()], KEPT).await.unwrap();
+            queue::release(redis, Queue::Score, &holder, [id.clone()], REST).await.unwrap();
         }
         assert_eq!(finish(redis, &holder, &ids).await, 0, "it is nobody's");
         assert_eq!(claimed(redis, &holder, 1).await, ["c"]);

@@ -13,7 +13,6 @@ use platform::kv::{self, Batch};
 use serde_json::{Value, json};
 use spin_sdk::http::{FullBody, Request, Response};
 use spin_sdk::http_service;
-use state::audit::{self, Action, Change};
 use state::names;
 use state::wire::entry::{Entry, Record, Score, ScoredWith, State, Subject};
 use state::wire::evaluation::Evaluation;
@@ -67,18 +66,7 @@ async fn handle(_request: Request) -> Result<Response<FullBody<Bytes>>> {
             evaluation: Evaluation::default(),
             alerts: Vec::new(),
         };
-        let entity = names::submission(&record.submission.submission_id);
-        let hash = batch.put_hashed(entity.clone(), &record)?;
-        let change = Change {
-            at: &record.submission.received_at,
-            actor: &record.submission.key,
-            action: Action::Submitted,
-            reason: None,
-            refers_to: None,
-            old: None,
-            new: Some(&hash),
-        };
-        audit::begin(&mut batch, &entity, &change)?;
+        batch.put_hashed(names::submission(&record.submission.submission_id), &record)?;
     }
     lap(2);
     kv::put_all(&mut batch)?;

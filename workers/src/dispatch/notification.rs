@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use domain::alert::retry::{self, GiveUp, Outcome, Verdict};
 use domain::alert::routes::{Facts, Plan};
@@ -243,9 +243,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
 
 /// Ends entries whose results are stored. What is stored of erased analyses is removed, and nothing follows.
 pub(crate) async fn finish(config: &Config, holder: &Holder, mut entries: Vec<Finished>) -> Result<(), Error> {
-    let end = async |entries: &[Finished]| {
-        queue::finish(&config.redis, Queue::Dispatch, holder, entries, Duration::ZERO).await
-    };
+    let end = async |entries: &[Finished]| queue::finish(&config.redis, Queue::Dispatch, holder, entries).await;
     let erased: BTreeSet<SubmissionId> = end(&entries).await?.erased.into_iter().collect();
     entries.retain(|one| one.submission.as_ref().is_some_and(|id| erased.contains(id)));
     for id in &erased {

@@ -57,8 +57,7 @@ pub(crate) async fn apply(
         return Ok(());
     }
     let entity = names::submission(&supersede.superseded);
-    let first = names::audit(&entity, 0);
-    if !batch.holds(&first) && store.bytes(&first).await?.is_none() {
+    if !batch.holds(&entity) && store.bytes(&entity).await?.is_none() {
         let later = Supersede { looks: supersede.looks.saturating_add(1), ..supersede };
         let payload = ScoreEntry::Supersede(&later).line()?;
         if later.looks > MOST_LOOKS {

@@ -12,6 +12,7 @@ use domain::History;
 use domain::lab::Baseline;
 use futures::future::{join, join_all};
 use platform::Error;
+use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::Redis;
 use state::erasure;
@@ -34,8 +35,13 @@ pub(crate) enum Known {
     /// None: its outcome is the same at any time.
     #[default]
     Nothing,
-    /// It was evaluated and stored before: these are its alerts, as they are stored.
-    Stored(Vec<String>),
+    /// It was evaluated and stored before.
+    Stored {
+        /// Its alerts, as they are stored.
+        alerts: Vec<String>,
+        /// SHA-256 of its record, hex.
+        hash: String,
+    },
     /// Its decision, pinned in Redis until it is stored.
     Decided(Decided),
 }
@@ -120,9 +126,9 @@ pub(crate) async fn gather(
         let kept = join_all(some.iter().map(|(_, entry, _)| kept(&store, entry))).await;
         for (&(place, entry, needs), kept) in some.iter().zip(kept) {
             match kept? {
-                Some(alerts) => {
+                Some(stored) => {
                     if let Some(found) = found.get_mut(place) {
-                        *found = Known::Stored(alerts);
+                        *found = stored;
                     }
                 }
                 // A submission that cannot be scored needs nothing more.
@@ -165,15 +171,18 @@ async fn decide<'a>(
     Ok(decided)
 }
 
-/// The alerts of an entry, if it was evaluated before.
-async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error> {
+/// What is stored of an entry, if it was evaluated before.
+async fn kept(store: &Store, entry: &Entry) -> Result<Option<Known>, Error> {
     let own = &entry.submission;
-    let record: Option<Outline> = store.get(&names::submission(&own.submission_id)).await?;
+    let Some(bytes) = store.bytes(&names::submission(&own.submission_id)).await? else { return Ok(None) };
+    let record: Outline = kv::read(&bytes)?;
     let same = |record: &Outline| {
         let stored = &record.submission;
         record.state == State::Scored && stored.hash == own.hash && stored.received_at == own.received_at
     };
-    let Some(record) = record.filter(same) else { return Ok(None) };
+    if !same(&record) {
+        return Ok(None);
+    }
     let mut alerts = Vec::with_capacity(record.alerts.len());
     for id in &record.alerts {
         match store.bytes(&names::alert(id)).await?.map(String::from_utf8) {
@@ -181,5 +190,5 @@ async fn kept(store: &Store, entry: &Entry) -> Result<Option<Vec<String>>, Error
             Some(Err(_)) | None => return Ok(None),
         }
     }
-    Ok(Some(alerts))
+    Ok(Some(Known::Stored { alerts, hash: hex(&digest(&bytes)) }))
 }

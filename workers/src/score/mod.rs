@@ -46,8 +46,6 @@ pub const BUDGET: Duration = Duration::from_secs(5);
 struct Config {
     redis: Redis,
     max_attempts: u32,
-    /// The time for which a submission's idempotency record stays after it is finished.
-    remembered: Duration,
     risk: risk::Config,
 }
 
@@ -56,7 +54,6 @@ impl Config {
         Config {
             redis: variables::redis(reader).await,
             max_attempts: reader.read(&variables::MAX_ATTEMPTS).await,
-            remembered: reader.read(&variables::ONCE_DAYS).await,
             risk: risk::Config::read(reader).await,
         }
     }
@@ -76,9 +73,9 @@ pub fn drain(budget: Duration) -> LocalBoxFuture<'static, Result<usize, Error>> 
 }
 
 async fn score_for(budget: Duration) -> Result<usize, Error> {
-    let Config { redis, max_attempts, remembered, risk } = load(Config::read).await?;
+    let Config { redis, max_attempts, risk } = load(Config::read).await?;
     let holder = Holder::new();
-    let bench = Batches { redis: &redis, risk: &risk, holder: &holder, max_attempts, remembered };
+    let bench = Batches { redis: &redis, risk: &risk, holder: &holder, max_attempts };
 
     let deadline = Deadline::after(budget);
     let claim = || queue::claim(&redis, Queue::Score, Claim { count: BATCH, holder: &holder, leave: true });

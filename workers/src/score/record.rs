@@ -10,7 +10,6 @@ use platform::kv::Batch;
 use platform::redis::Redis;
 use platform::{Error, log};
 use serde::Deserialize;
-use state::audit::{self, Action, Change};
 use state::health::self_check;
 use state::journal::{self, Event};
 use state::names;
@@ -140,10 +139,10 @@ impl Scorer {
         if !matches!(known, Known::Nothing) {
             follow_ups.unpin(id.as_str());
         }
-        if let Known::Stored(alerts) = known {
+        if let Known::Stored { alerts, hash } = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
             index_updates::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
-            journal(submission, journal::Kind::Scored, String::new(), &mut follow_ups);
+            journal(submission, journal::Kind::Scored, hash, &mut follow_ups);
             // The bytes of a `DispatchEntry`, without reading the alert.
             alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
@@ -180,7 +179,7 @@ impl Scorer {
             alerts,
             evaluation: outcome.decided.evaluation,
         };
-        let hash = put_audited(batch, &record)?;
+        let hash = batch.put_hashed(names::submission(&id), &record)?;
         let kind = if failed.is_some() { journal::Kind::Failed } else { journal::Kind::Scored };
         journal(submission, kind, hash, &mut follow_ups);
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
@@ -241,7 +240,7 @@ impl Scorer {
     ) -> Result<Outcome<'a>, &'static str> {
         match known {
             Known::Decided(decided) => Ok(Outcome::of(compute(entry, instrument)?, decided)),
-            Known::Nothing | Known::Stored(_) => self.score(entry, instrument, &Context::default()),
+            Known::Nothing | Known::Stored { .. } => self.score(entry, instrument, &Context::default()),
         }
     }
 
@@ -295,23 +294,4 @@ fn journal(submission: &Submission, kind: journal::Kind, hash: String, follow_up
     let what = submission.instrument.as_ref().unwrap_or(&submission.kind).clone();
     let (site, submission) = (site_id.clone(), submission_id.clone());
     follow_ups.journal(study_id, &Event { kind, site, what, submission, hash }.line());
-}
-
-/// Adds a record and the first record of its audit chain. Returns the record's hash. The bytes are the same each time.
-fn put_audited(batch: &mut Batch, record: &Record<&str, &Submission>) -> Result<String, Error> {
-    let submission = record.submission;
-    let entity = names::submission(&submission.submission_id);
-    let hash = batch.put_hashed(entity.clone(), record)?;
-    let amends = submission.amends.as_ref().map(names::submission);
-    let change = Change {
-        at: &submission.received_at,
-        actor: &submission.key,
-        action: if amends.is_some() { Action::Amended } else { Action::Submitted },
-        reason: submission.amends_reason.as_deref(),
-        refers_to: amends.as_deref(),
-        old: None,
-        new: Some(&hash),
-    };
-    audit::begin(batch, &entity, &change)?;
-    Ok(hash)
 }

@@ -46,8 +46,6 @@ pub(crate) struct Batches<'a> {
     pub(crate) risk: &'a risk::Config,
     pub(crate) holder: &'a Holder,
     pub(crate) max_attempts: u32,
-    /// The time for which the idempotency record of a scored submission stays.
-    pub(crate) remembered: Duration,
 }
 
 impl Batches<'_> {
@@ -135,7 +133,7 @@ impl Batches<'_> {
         let Scored { mut finished, mut raised, probes, .. } = scored;
         let mut count = 0;
         loop {
-            let ended = queue::finish(self.redis, Queue::Score, self.holder, &finished, self.remembered).await?;
+            let ended = queue::finish(self.redis, Queue::Score, self.holder, &finished).await?;
             count += ended.count;
             if ended.erased.is_empty() {
                 return Ok(count.saturating_sub(probes));
