@@ -51,7 +51,7 @@ enum Command {
     /// states and what is due are back, submissions are found by their subject and study, what was superseded or erased is
     /// known, months have their counts, and the settings of the store are in force. What the indexes name and the store
     /// does not have is taken out. The store is only read. It may run beside the application and be repeated. What only
-    /// Redis had does not come back: queued submissions, dead letters, counters of the doors, idempotency records.
+    /// Redis had does not come back: queued submissions, dead letters, counters of the doors.
     #[command(verbatim_doc_comment)]
     Reindex(Reindex),
 }
@@ -161,9 +161,9 @@ fn reindex(arguments: Reindex) -> Result<()> {
         done.alerts, done.indexed, done.restored, done.raised
     ));
     say(&format!(
-        "submissions: {} stored, {} listed, {} marked as superseded, {} as erased; counters of months: {} raised; \
-         linked subjects: {} corrected",
-        done.submissions, done.listed, done.superseded, done.erased, done.counters, done.linked
+        "submissions: {} stored, {} listed, {} remembered, {} marked as superseded, {} as erased; counters of months: {} \
+         raised; linked subjects: {} corrected",
+        done.submissions, done.listed, done.remembered, done.superseded, done.erased, done.counters, done.linked
     ));
     say(&format!(
         "taken out of indexes: {} entries of submissions, {} of alerts",

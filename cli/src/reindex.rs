@@ -11,7 +11,7 @@
 //!
 //! Expected submissions are scheduled again by the rules in force.
 //!
-//! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors, idempotency records.
+//! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors.
 
 mod stale;
 mod submissions;
@@ -53,6 +53,8 @@ pub struct Counts {
     pub linked: u64,
     /// Submissions that the journal of their study did not have.
     pub journaled: u64,
+    /// Submissions that the door did not remember.
+    pub remembered: u64,
     /// Erasures that Redis did not know of.
     pub erased: u64,
     /// Counters of months that were too low.

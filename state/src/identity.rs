@@ -8,6 +8,7 @@
 //! same bytes and a rewritten record does not change. XChaCha20-Poly1305 takes nonces of 24 bytes, long enough for a
 //! hash. Two sealings of one patient look alike, but that reveals no more than the pseudonym beside them.
 
+use domain::Timestamp;
 use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use std::borrow::Cow;
 
@@ -155,15 +156,53 @@ impl PseudonymKey {
         hex(bytes.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 
-    /// The id of a submission under its site's `client_id`. `namespace` keeps reports and responses apart.
-    pub fn submission_id(&self, study: &StudyId, site: &SiteId, namespace: &str, client_id: &str) -> SubmissionId {
-        uuid(self.marks.hash("vigil submission", &[study.as_str(), site.as_str(), namespace, client_id])).into()
+    /// The id of a submission that came in at this time under its site's `client_id`. `namespace` keeps reports and
+    /// responses apart. At another time it has another id, which differs in the time only: see [`received_at`].
+    pub fn submission_id(
+        &self,
+        received_at: Timestamp,
+        study: &StudyId,
+        site: &SiteId,
+        namespace: &str,
+        client_id: &str,
+    ) -> SubmissionId {
+        time_ordered(received_at, &self.named("vigil submission", study, site, namespace, client_id))
+    }
+
+    /// The id of an analysis under its site's `client_id`.
+    pub fn analysis_id(&self, study: &StudyId, site: &SiteId, client_id: &str) -> SubmissionId {
+        uuid(self.named("vigil submission", study, site, "analysis", client_id)).into()
+    }
+
+    fn named(&self, label: &str, study: &StudyId, site: &SiteId, namespace: &str, client_id: &str) -> [u8; 32] {
+        self.marks.hash(label, &[study.as_str(), site.as_str(), namespace, client_id])
     }
 }
 
-/// The id of a submission without a client's id.
-pub fn random_submission_id(random: u128) -> SubmissionId {
+/// An id of 48 bits of time and 74 other bits: a UUID of version 7 (RFC 9562). A store that keeps its keys in order has
+/// those of one time beside each other, so writing many touches few of its pages.
+fn time_ordered(at: Timestamp, bytes: &[u8]) -> SubmissionId {
+    let milliseconds = u64::try_from(at.millis()).unwrap_or_default();
+    let bytes = bytes.first_chunk().copied().unwrap_or_default();
+    hyphenated(uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid()).into()
+}
+
+/// The id of a submission without a client's id, which came in at this time.
+pub fn random_submission_id(received_at: Timestamp, random: u128) -> SubmissionId {
+    time_ordered(received_at, &random.to_be_bytes())
+}
+
+/// The id of an analysis without a client's id.
+pub fn random_analysis_id(random: u128) -> SubmissionId {
     hyphenated(uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid()).into()
+}
+
+/// The id that the submission of this id would have if it had come in at this time: a resend has the id of what was sent
+/// first.
+pub fn received_at(id: &SubmissionId, at: Timestamp) -> SubmissionId {
+    let Ok(own) = Uuid::try_parse(id.as_str()) else { return id.clone() };
+    let [_, _, _, _, _, _, rest @ ..] = own.into_bytes();
+    time_ordered(at, &rest)
 }
 
 /// The id of the alert that a rule raises on a submission. Scoring again gives the same id.
@@ -374,9 +413,20 @@ mod tests {
     #[test]
     fn ids_have_the_form_of_ids() {
         let key = pseudonyms();
-        let submission = key.submission_id(&"A".into(), &"1".into(), "response", "r");
+        let at = Timestamp::from_millis;
+        let submission = key.submission_id(at(7), &"A".into(), &"1".into(), "response", "r");
+        assert_eq!(
+            received_at(&submission, at(8)),
+            key.submission_id(at(8), &"A".into(), &"1".into(), "response", "r")
+        );
+        assert!(submission < random_submission_id(at(8), 0), "ids are in the order of their times");
         let alert = alert_id(&submission, "r");
-        for id in [submission.as_str(), random_submission_id(42).as_str(), alert.as_str()] {
+        for id in [
+            submission.as_str(),
+            random_submission_id(at(7), 42).as_str(),
+            random_analysis_id(42).as_str(),
+            alert.as_str(),
+        ] {
             assert!(is_id(id), "{id}");
         }
         for text in ["", "r-1", "../etc", "0000000000000000000000000000000000000"] {
@@ -389,8 +439,8 @@ mod tests {
         }
         assert!(uid.strip_prefix("2.25.").unwrap().parse::<u128>().is_ok());
         assert_ne!(
-            key.submission_id(&"A".into(), &"1".into(), "response", "r"),
-            key.submission_id(&"A".into(), &"1".into(), "report", "r")
+            key.submission_id(at(7), &"A".into(), &"1".into(), "response", "r"),
+            key.submission_id(at(7), &"A".into(), &"1".into(), "report", "r")
         );
     }
 

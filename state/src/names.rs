@@ -7,6 +7,7 @@
 mod queues;
 
 use core::fmt::Display;
+use core::ops::Range;
 
 use domain::ids::{self, AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::percent;
@@ -125,14 +126,14 @@ pub fn logged(event: &str, key: &str) -> String {
 
 /// Prefix of the hashes of idempotency records, before three hexadecimal digits.
 pub const ONCE: &str = "{vigil}:once:";
-/// The number of digits after [`ONCE`].
-const ONCE_DIGITS: usize = 3;
+/// The place of these digits in an id: the first that do not depend on the time.
+const ONCE_DIGITS: Range<usize> = 15..18;
 /// The scopes of idempotency records, numbered: a sorted set.
 pub const SCOPES: &str = "{vigil}:scopes";
 
 /// The hash that has the idempotency record of a submission; the first writer wins.
 pub fn once(submission_id: &SubmissionId) -> String {
-    [ONCE, submission_id.as_str().get(..ONCE_DIGITS).unwrap_or_default()].concat()
+    [ONCE, submission_id.as_str().get(ONCE_DIGITS).unwrap_or_default()].concat()
 }
 
 /// The mark of a superseded submission: the later submission's id. It does not expire.

@@ -19,8 +19,7 @@ fn golden<T: Serialize + DeserializeOwned>(text: &str) {
 const SUBMISSION: &str = r#"{"submissionId":"s","studyId":"A","siteId":"1","subject":"p","kind":"response","instrument":"phq-9","instrumentVersion":"1.0.0","parameters":{"a":"b"},"authoredAt":"2026-03-01T00:00:00.000Z","receivedAt":"2026-03-01T00:00:01.000Z","key":"k","hash":"h","amends":"e","amendsReason":"patient-correction","flags":["late"],"removed":{"phone":1},"content":{"q1":3,"q2":null}}"#;
 const ALERT: &str = r#"{"alertId":"a","submissionId":"s","studyId":"A","siteId":"1","subject":"p","instrument":"phq-9","rule":"item-9","severity":"critical","textKey":"t","reason":"item q9 is 1","receivedAt":"2026-03-01T00:00:01.000Z","key":"k","trace":"00-0-0-01"}"#;
 const SCORES: &str = r#"[{"id":"total","value":20.0,"band":"severe","status":"scored","answered":9,"missing":0},{"id":"other","value":null,"status":"not-scored","reason":"too-few-items","answered":1,"missing":8}]"#;
-const ROWS: &str =
-    r#"[["total",20.0,"severe","scored",null,9,0],["other",null,null,"not-scored","too-few-items",1,8]]"#;
+const ROWS: &str = r#"[["total",20.0,"severe",9,0],["other",null,null,1,8,"not-scored","too-few-items"]]"#;
 const ATTEMPT: &str = r#"{"at":"2026-03-01T00:00:02.000Z","tookMs":7,"outcome":"answered","reason":"server-error","status":503,"answer":"busy","nextAt":"2026-03-01T00:00:03.000Z"}"#;
 
 #[test]

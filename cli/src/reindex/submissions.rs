@@ -24,7 +24,7 @@ use state::settings::Settings;
 use state::subjects::timeline::Listed;
 use state::subjects::{expected, pages};
 use state::wire::entry::{Record, State, Submission, Superseded};
-use state::wire::idempotency::IdempotencyRecord;
+use state::wire::idempotency::{self, Content, IdempotencyRecord, Topic};
 
 use super::Counts;
 use crate::PAGE;
@@ -51,7 +51,8 @@ struct Raised {
 pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {
     let settings = Settings::in_force(redis).await?;
     let rules = settings.document::<StudyRules>(redis).await?;
-    let mut work = Rebuild { redis, store, rules, months: Months::new(), journals: BTreeMap::new(), counts };
+    let (months, journals, remembered) = (Months::new(), BTreeMap::new(), Vec::new());
+    let mut work = Rebuild { redis, store, rules, months, journals, remembered, counts };
     let mut listing = kv::list("submission/")?;
     loop {
         let page = listing.next_page(PAGE)?;
@@ -66,6 +67,8 @@ pub(super) async fn put_back(redis: &Redis, store: &Store, counts: &mut Counts) 
                 work.submission(value).await?;
             }
         }
+        let remembered = std::mem::take(&mut work.remembered);
+        work.counts.remembered += u64::try_from(idempotency::put_back(redis, &remembered).await?)?;
     }
     let Rebuild { months, journals, counts, .. } = work;
     for (study, mut journal) in journals {
@@ -90,6 +93,8 @@ struct Rebuild<'a> {
     rules: Option<Rc<StudyRules>>,
     months: Months,
     journals: BTreeMap<StudyId, Journal>,
+    /// Those of this page that the door must know.
+    remembered: Vec<(SubmissionId, IdempotencyRecord)>,
     counts: &'a mut Counts,
 }
 
@@ -100,6 +105,7 @@ impl Rebuild<'_> {
             return Ok(());
         };
         self.count(&record).await?;
+        self.remember(&record.submission);
         self.journal(&record, value).await?;
         match record.state {
             State::Scored => {
@@ -109,6 +115,22 @@ impl Rebuild<'_> {
             State::Erased => self.erased(&record, value).await,
             State::Queued | State::Failed => self.expected(&record).await,
         }
+    }
+
+    /// Notes what the door must know of a submission, so that a resend is one. An erasure says it by itself.
+    fn remember(&mut self, submission: &Submission) {
+        let Some(received_at) = Timestamp::parse(&submission.received_at) else { return };
+        if submission.hash.is_empty() {
+            return;
+        }
+        let topic = match &submission.instrument {
+            Some(instrument) => Topic::Instrument(instrument.clone()),
+            None => Topic::Kind(submission.kind.clone()),
+        };
+        let (hash, subject) = (submission.hash.clone(), submission.subject.as_str().to_owned());
+        let [study, site] = [submission.study_id.as_str(), submission.site_id.as_str()].map(str::to_owned);
+        let record = IdempotencyRecord { study, site, received_at, content: Some(Content { hash, subject, topic }) };
+        self.remembered.push((submission.submission_id.clone(), record));
     }
 
     /// Notes whether the journal of its study has the submission.

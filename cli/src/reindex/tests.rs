@@ -130,6 +130,7 @@ fn what_redis_lost_comes_back_and_what_it_has_stays() {
             expected: 2,
             submissions: 2,
             listed: 2,
+            remembered: 2,
             superseded: 1,
             erased: 1,
             counters: 2,

@@ -11,7 +11,7 @@ use platform::http::Url;
 use platform::trace::Trace;
 use serde_json::Value;
 use state::edge::problem::{Problem, ProblemType};
-use state::identity::{Patient, random_submission_id};
+use state::identity::{Patient, random_analysis_id};
 use state::names;
 use state::wire::analysis::{Image, Job};
 
@@ -64,8 +64,8 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
     let sealed = config.identities.seal(&study_id, &subject, &patient);
     let sealed = sealed.ok_or_else(|| Problem::new(ProblemType::Unavailable, "the identity cannot be sealed"))?;
     let analysis_id = match &client_id {
-        Some(id) => config.pseudonyms.submission_id(&study_id, &site_id, "analysis", id),
-        None => random_submission_id(clock::random_bits()),
+        Some(id) => config.pseudonyms.analysis_id(&study_id, &site_id, id),
+        None => random_analysis_id(clock::random_bits()),
     };
     let (image, bytes) = match image {
         ImageSource::Url(url) => (Image::Url(url), None),

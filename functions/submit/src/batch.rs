@@ -25,6 +25,7 @@ use serde::{Serialize, Serializer};
 use state::edge::auth::{Action, Principal};
 use state::edge::problem::{FindingShape, Problem};
 use state::edge::refusal_log;
+use state::identity;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
 
@@ -180,8 +181,10 @@ impl Batch {
             let Ready { id, removed, .. } = prepared.ready;
             let outcome = match enqueued {
                 Enqueued::Queued => Outcome::Accepted { id, removed },
-                Enqueued::Duplicate => Outcome::Duplicate { id },
-                Enqueued::Conflict(first) => Outcome::Conflict { id, first },
+                Enqueued::Duplicate(first) => Outcome::Duplicate { id: identity::received_at(&id, first) },
+                Enqueued::Conflict(first) => {
+                    Outcome::Conflict { id: identity::received_at(&id, first), first: first.rfc3339() }
+                }
                 Enqueued::Full => {
                     end = Err(End::Capacity);
                     Outcome::NotProcessed

@@ -231,11 +231,11 @@ impl Accepted {
                 Some(system) => [shape, source, "/", system].concat(),
                 None => [shape, source].concat(),
             };
-            config.pseudonyms.submission_id(study, site, &namespace, id)
+            config.pseudonyms.submission_id(now, study, site, &namespace, id)
         };
         let id = match (&client_id, random) {
             (Some((source, id)), _) => named(source, id),
-            (None, Some(random)) => random_submission_id(random),
+            (None, Some(random)) => random_submission_id(now, random),
             (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();

@@ -44,6 +44,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::refusal_log;
 use state::edge::request::header;
 use state::edge::serve::Described;
+use state::identity;
 use state::queue::{self, Enqueued};
 use state::settings::Settings;
 use state::subjects::links;
@@ -243,12 +244,14 @@ async fn one_round(
         unavailable()
     })?;
     match enqueued {
-        Enqueued::Queued | Enqueued::Duplicate => {
-            Ok(Some(accepted_reply(ready.id.as_str(), &ready.removed, sent.minimal)))
+        Enqueued::Queued => Ok(Some(accepted_reply(ready.id.as_str(), &ready.removed, sent.minimal))),
+        Enqueued::Duplicate(first) => {
+            let id = identity::received_at(&ready.id, first);
+            Ok(Some(accepted_reply(id.as_str(), &ready.removed, sent.minimal)))
         }
         Enqueued::Stale => Ok(None),
         Enqueued::Conflict(first) => {
-            let detail = format!("another content was received under this id at {first}");
+            let detail = format!("another content was received under this id at {}", first.rfc3339());
             Err(Problem::new(ProblemType::Conflict, detail))
         }
         Enqueued::Gone => Err(Problem::new(ProblemType::Gone, "it was erased and cannot be sent again")),

@@ -1,5 +1,6 @@
 //! The way in: one script remembers, appends and counts submissions, one or many.
 
+use domain::Timestamp;
 use domain::ids::SubmissionId;
 use std::collections::BTreeMap;
 
@@ -69,10 +70,10 @@ pub fn cost(payload: &str, content: &Map<String, Value>) -> usize {
 pub enum Enqueued {
     /// It is on the stream.
     Queued,
-    /// It was there already, with the same content.
-    Duplicate,
-    /// Other content is there under this id; it came in at this time, RFC 3339 in UTC.
-    Conflict(String),
+    /// It was there already, with the same content; it came in at this time.
+    Duplicate(Timestamp),
+    /// Other content is there under this id; it came in at this time.
+    Conflict(Timestamp),
     /// It was erased; nothing was written.
     Gone,
     /// The submission it amends is not known in its study and site; nothing was written.
@@ -165,7 +166,7 @@ impl Door {
             amended: amendment.map(|(_, it)| [names::once(it.id), names::superseded_mark(it.id)]),
             revision,
             submissions,
-            amendment: amendment.map(|(id, it)| (idempotency::field(it.id), it.subjects, id.as_str())),
+            amendment: amendment.map(|(id, it)| (idempotency::id_bytes(it.id), it.subjects, id.as_str())),
         };
         let reply = script.run(redis, &self.script).await?;
         enqueued(&reply, submissions.len()).ok_or_else(|| unexpected("queue/enqueue.lua"))
@@ -342,11 +343,11 @@ fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
             let wait = u64::try_from(integer(facts)?).ok()?;
             Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
         }
-        "duplicate" => Enqueued::Duplicate,
-        "conflict" => match facts {
-            RedisResult::Binary(record) => Enqueued::Conflict(idempotency::received_at(record)?.rfc3339()),
-            _ => return None,
-        },
+        "duplicate" | "conflict" => {
+            let RedisResult::Binary(record) = facts else { return None };
+            let first = idempotency::received_at(record)?;
+            if word == "duplicate" { Enqueued::Duplicate(first) } else { Enqueued::Conflict(first) }
+        }
         _ => return None,
     })
 }
@@ -368,8 +369,7 @@ mod tests {
             &[number(3), binary("limited"), number(1001)],
         ]
         .concat();
-        let then = "1970-01-01T00:00:00.000Z".to_owned();
-        let expected = [Enqueued::Queued, Enqueued::Conflict(then), Enqueued::Limited(2)];
+        let expected = [Enqueued::Queued, Enqueued::Conflict(Timestamp::from_millis(0)), Enqueued::Limited(2)];
         assert_eq!(enqueued(&reply, 3), Some(expected.into()));
         for wrong in [2, 4] {
             assert_eq!(enqueued(&reply, wrong), None, "every submission is accounted for");
@@ -430,7 +430,6 @@ mod tests {
             ("amends-other", Enqueued::AmendsOther),
             ("amends-gone", Enqueued::AmendsGone),
             ("not-current", Enqueued::NotCurrent),
-            ("duplicate", Enqueued::Duplicate),
         ] {
             assert_eq!(one(1, word, binary("x")), Some(vec![expected]), "{word}");
         }

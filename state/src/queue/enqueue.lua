@@ -5,8 +5,8 @@
 --       of each submission; for an amendment, which comes alone, at the end the hash of the amended one's record and its
 --       superseded mark
 -- ARGV  revision of the settings by which they were checked or '' when it does not matter, then for each submission:
---       idempotency record, stats suffix, flow, cost, payload; for an amendment at the end the field of the amended
---       one's record, the subjects, as idempotency records name them, whose submissions it may replace, and its id
+--       idempotency record, stats suffix, flow, cost, payload; for an amendment at the end the amended one's id
+--       as bytes, the subjects, as idempotency records name them, whose submissions it may replace, and its own id
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first record | 'conflict', first record | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
 --       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
@@ -32,8 +32,9 @@ local room = room()
 local out, counts, taken, last = {0}, {}, 0, nil
 
 local function refused(record)
-  local amended = redis.call('HGET', KEYS[#KEYS - 1], ARGV[#ARGV - 2])
-  if not amended then return 'amends-unknown' end
+  local id = ARGV[#ARGV - 2]
+  local amended = redis.call('HGET', KEYS[#KEYS - 1], string.sub(id, 7))
+  if not amended or string.sub(amended, 17, 22) ~= string.sub(id, 1, 6) then return 'amends-unknown' end
   local study, site, topic = scope_of(record)
   local its_study, its_site, its_topic = scope_of(amended)
   local theirs, who = false, string.sub(amended, 23, 30)

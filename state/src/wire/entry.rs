@@ -194,37 +194,70 @@ impl<'a> Score<&'a str> {
     }
 }
 
-/// Scores as the record of a submission has them: each is `[id, value, band, status, reason, answered, missing]`. The names
-/// of members would be a third of a record.
+/// Scores as the record of a submission has them, `[id, value, band, answered, missing]`; if the status is not `scored`, the
+/// status and the reason follow. The names of members would be a third of a record.
 mod rows {
+    use core::marker::PhantomData;
+    use std::fmt;
+
+    use serde::de::{Error, SeqAccess, Visitor};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use serde_json::Value;
 
     use super::Score;
 
-    type Row<T> = (T, Option<Value>, Option<T>, T, Option<T>, u16, u16);
+    const SCORED: &str = "scored";
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(scores: &[Score<T>], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(scores.iter().map(|score| {
-            let Score { id, value, band, status, reason, answered, missing } = score;
-            (id, value, band, status, reason, answered, missing)
-        }))
+    pub(super) fn serialize<T: AsRef<str>, S: Serializer>(scores: &[Score<T>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(scores.iter().map(Row))
     }
 
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    struct Row<S>(S);
+
+    impl<T: AsRef<str>> Serialize for Row<&Score<T>> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let Score { id, value, band, status, reason, answered, missing } = self.0;
+            let (id, band, status) = (id.as_ref(), band.as_ref().map(AsRef::as_ref), status.as_ref());
+            match reason.as_ref().map(AsRef::as_ref) {
+                None if status == SCORED => (id, value, band, answered, missing).serialize(to),
+                reason => (id, value, band, answered, missing, status, reason).serialize(to),
+            }
+        }
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de> + From<&'static str>, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<Score<T>>, D::Error> {
-        let rows: Vec<Row<T>> = Vec::deserialize(from)?;
-        let score = |(id, value, band, status, reason, answered, missing)| Score {
-            id,
-            value,
-            band,
-            status,
-            reason,
-            answered,
-            missing,
-        };
-        Ok(rows.into_iter().map(score).collect())
+        let rows: Vec<Row<Score<T>>> = Vec::deserialize(from)?;
+        Ok(rows.into_iter().map(|Row(score)| score).collect())
+    }
+
+    impl<'de, T: Deserialize<'de> + From<&'static str>> Deserialize<'de> for Row<Score<T>> {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_seq(RowVisitor(PhantomData))
+        }
+    }
+
+    struct RowVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de> + From<&'static str>> Visitor<'de> for RowVisitor<T> {
+        type Value = Row<Score<T>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a score")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Self::Value, A::Error> {
+            fn next<'de, V: Deserialize<'de>, A: SeqAccess<'de>>(row: &mut A, place: usize) -> Result<V, A::Error> {
+                row.next_element()?.ok_or_else(|| Error::invalid_length(place, &"a score"))
+            }
+            let (id, value, band) = (next(&mut row, 0)?, next(&mut row, 1)?, next(&mut row, 2)?);
+            let (answered, missing) = (next(&mut row, 3)?, next(&mut row, 4)?);
+            let (status, reason) = match row.next_element()? {
+                None => (SCORED.into(), None),
+                Some(status) => (status, next(&mut row, 6)?),
+            };
+            Ok(Row(Score { id, value, band, status, reason, answered, missing }))
+        }
     }
 }
 
@@ -266,6 +299,10 @@ impl<'a> ScoredWith<&'a str> {
 /// A submission as it is stored, at `submission/<id>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[serde(bound(
+    serialize = "T: Serialize + AsRef<str>, S: Serialize",
+    deserialize = "T: Deserialize<'de> + From<&'static str>, S: Deserialize<'de>"
+))]
 pub struct Record<T = String, S = Submission> {
     /// Its state.
     pub state: State,

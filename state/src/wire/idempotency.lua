@@ -3,7 +3,8 @@
 local ERASED, scope_numbers = string.rep('\0', 16), {}
 -- What a component gives for a record: its field, its value without the number, its scope. Gives field and value.
 local function idempotency(given)
-  local scope = string.sub(given, 47)
+  if APART then return '', '' end
+  local scope = string.sub(given, 41)
   local number = scope_numbers[scope]
   if not number then
     number = redis.call('ZSCORE', SCOPES, scope)
@@ -13,7 +14,7 @@ local function idempotency(given)
     end
     scope_numbers[scope] = number
   end
-  return string.sub(given, 1, 16), string.sub(given, 17, 46) .. number
+  return string.sub(given, 1, 10), string.sub(given, 11, 40) .. number
 end
 local function content_of(record)
   return string.sub(record, 1, 16)

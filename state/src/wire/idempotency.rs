@@ -3,10 +3,10 @@
 //! Guarantee: a record stays for `once_days` after its submission came in, and longer while older submissions wait; that
 //! of an erased submission stays for ever.
 //!
-//! Mechanism: the records lie in 4,096 hashes by the first digits of the submission's id ([`names::once`]). Redis keeps a
-//! hash of a few hundred short fields as one block, so a record takes about 60 bytes. The field is the id, 16 bytes. The
-//! value is the content hash (16 bytes; zeros once it is erased), the time of arrival in milliseconds (6), the subject
-//! (8), and the number of its scope. A scope is `<study> <site> <topic>`, where the topic is the instrument or, after a
+//! Mechanism: the records lie in 4,096 hashes by three digits of the submission's id ([`names::once`]). Redis keeps a hash
+//! of a few hundred short fields as one block, so a record takes about 60 bytes. An id is the time of arrival, 6 bytes, and
+//! 10 bytes that are the same for every resend (`identity.rs`); these are the field. The value is the content hash (16
+//! bytes; zeros once it is erased), the time of arrival in milliseconds (6), the subject (8), and the number of its scope. A scope is `<study> <site> <topic>`, where the topic is the instrument or, after a
 //! slash, the kind of report; [`names::SCOPES`] numbers them. Only this module writes records, and the scripts add the
 //! number. The clock looks through one hash in each tick and removes what is old.
 
@@ -16,7 +16,7 @@ use domain::Timestamp;
 use domain::ids::SubmissionId;
 use platform::Error;
 use platform::digest::digest;
-use platform::redis::{Redis, whole};
+use platform::redis::{Composed, Redis, whole};
 use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
@@ -92,14 +92,15 @@ pub fn subject_bytes(pseudonym: &str) -> [u8; SUBJECT] {
     raw(pseudonym)
 }
 
-/// A submission's id, as idempotency records have it for their field.
-pub(crate) fn field(id: &SubmissionId) -> [u8; 16] {
+/// A submission's id as bytes: the time, then the field of its record.
+pub(crate) fn id_bytes(id: &SubmissionId) -> [u8; 16] {
     raw(id.as_str())
 }
 
 /// A record with its field before it, as scripts take it.
 pub(crate) fn given(id: &SubmissionId, record: &[u8]) -> Vec<u8> {
-    [&field(id), record].concat()
+    let [_, _, _, _, _, _, field @ ..] = id_bytes(id);
+    [&field, record].concat()
 }
 
 /// The bytes that the first hexadecimal digits of a text say; hyphens are left out. Of a text with other characters among
@@ -150,7 +151,7 @@ pub(crate) fn lua(apart: bool) -> String {
 script! {
     ReadScript = "wire/idempotency/read.lua",
     keys { records: String, scopes: &'static str }
-    args { field: [u8; 16] }
+    args { id: [u8; 16] }
     reply Option<Remembered>, by |reply| remembered(&reply)
 }
 
@@ -171,7 +172,26 @@ fn remembered(reply: &[RedisResult]) -> Option<Option<Remembered>> {
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn read(redis: &Redis, id: &SubmissionId) -> Result<Option<Remembered>, Error> {
-    ReadScript { records: names::once(id), scopes: names::SCOPES, field: field(id) }.run(redis).await
+    ReadScript { records: names::once(id), scopes: names::SCOPES, id: id_bytes(id) }.run(redis).await
+}
+
+script! {
+    PutBackScript<'a> = composed "wire/idempotency/put_back.lua",
+    keys { hashes: Vec<String> }
+    args { given: &'a [Vec<u8>] }
+    reply usize, by whole
+}
+
+/// Remembers submissions that are stored, unless they are remembered already. Returns how many were not.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
+pub async fn put_back(redis: &Redis, all: &[(SubmissionId, IdempotencyRecord)]) -> Result<usize, Error> {
+    let script = Composed::new([&*lua(false), lua!("wire/idempotency/put_back.lua")].concat());
+    let given: Vec<Vec<u8>> = all.iter().map(|(id, record)| given(id, &record.bytes())).collect();
+    PutBackScript { hashes: all.iter().map(|(id, _)| names::once(id)).collect(), given: &given }
+        .run(redis, &script)
+        .await
 }
 
 script! {
@@ -198,7 +218,7 @@ mod tests {
     fn digits_are_bytes_and_other_texts_have_bytes_of_their_own() {
         let id = SubmissionId::from("00112233-4455-8677-8899-aabbccddeeff");
         assert_eq!(
-            field(&id),
+            id_bytes(&id),
             [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x86, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]
         );
         assert_eq!(subject_bytes("0123456789abcdef0123"), [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]);

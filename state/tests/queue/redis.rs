@@ -86,9 +86,16 @@ pub(crate) fn remembered(hash: &str, received_ms: i64) -> Vec<u8> {
     IdempotencyRecord { study: "A", site: "1", received_at, content }.bytes()
 }
 
+/// An id of a submission that came in at this time, milliseconds. Ids of the same name differ in the time only.
+pub(crate) fn id(name: &str, received_ms: i64) -> SubmissionId {
+    let [high, low] = [received_ms >> 16, received_ms & 0xffff];
+    let name = name.bytes().fold(0_u64, |name, byte| name << 8 | u64::from(byte));
+    format!("{high:08x}-{low:04x}-7{:03x}-8000-{name:012x}", name & 0xfff).into()
+}
+
 /// The idempotency record of an erased submission.
 pub(crate) fn erased() -> IdempotencyRecord<&'static str> {
-    IdempotencyRecord { study: "A", site: "1", received_at: Timestamp::from_millis(7), content: None }
+    IdempotencyRecord { study: "A", site: "1", received_at: Timestamp::from_millis(5), content: None }
 }
 
 /// A submission of this id, idempotency record and flow.

@@ -290,8 +290,8 @@ impl<'a> World<'a> {
             .unwrap();
         let expected = match (one.erased, other) {
             (true, _) => Enqueued::Gone,
-            (false, true) => Enqueued::Conflict(Timestamp::from_millis(number(&id)).rfc3339()),
-            (false, false) => Enqueued::Duplicate,
+            (false, true) => Enqueued::Conflict(Timestamp::from_millis(number(&id))),
+            (false, false) => Enqueued::Duplicate(Timestamp::from_millis(number(&id))),
         };
         assert_eq!(outcome, [expected], "{id}");
     }

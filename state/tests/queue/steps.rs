@@ -12,7 +12,7 @@ use state::queue::holder::Holder;
 use state::queue::{self, Amends, Claim, Enqueued, Finished, FollowUps};
 use state::wire::idempotency::{self, Content, IdempotencyRecord, Remembered, Topic};
 
-use crate::redis::{command, door, end_lease, erased, remembered, snapshot, submission, with_redis};
+use crate::redis::{command, door, end_lease, erased, id, remembered, snapshot, submission, with_redis};
 
 /// The time for which what is given back rests.
 const REST: Duration = Duration::from_secs(60);
@@ -45,29 +45,44 @@ async fn finish(redis: &Redis, holder: &Holder, ids: &[String]) -> usize {
 }
 
 /// What the door remembers of a submission.
-async fn known(redis: &Redis, id: &str) -> Option<Remembered> {
-    idempotency::read(redis, &id.into()).await.unwrap()
+async fn known(redis: &Redis, id: &SubmissionId) -> Option<Remembered> {
+    idempotency::read(redis, id).await.unwrap()
 }
 
 #[test]
 fn a_record_is_read_as_the_door_wrote_it() {
     with_redis(async |redis| {
-        let at = Timestamp::from_millis;
+        const AT: i64 = 1_772_352_000_123;
         let of = |topic: Topic<&'static str>| {
             let content = Some(Content { hash: "00ff", subject: "who", topic });
-            IdempotencyRecord { study: "A-1", site: "S/2", received_at: at(1_772_352_000_123), content }.bytes()
+            IdempotencyRecord { study: "A-1", site: "S/2", received_at: Timestamp::from_millis(AT), content }
         };
-        for (id, record) in [("a", of(Topic::Instrument("phq-9"))), ("b", of(Topic::Kind("lab")))] {
-            let id = SubmissionId::from(id);
-            door(9, 9).enqueue(redis, "k", "", &[submission(&id, &record, "k|A-1|S/2", 20)]).await.unwrap();
-            let received_at = at(1_772_352_000_123);
+        for (name, record) in [("a", of(Topic::Instrument("phq-9"))), ("b", of(Topic::Kind("lab")))] {
+            let (own, bytes) = (id(name, AT), record.bytes());
+            door(9, 9).enqueue(redis, "k", "", &[submission(&own, &bytes, "k|A-1|S/2", 20)]).await.unwrap();
+            let received_at = Timestamp::from_millis(AT);
             let expected = Remembered { study: "A-1".into(), site: "S/2".into(), received_at, erased: false };
-            assert_eq!(known(redis, id.as_str()).await, Some(expected));
+            assert_eq!(known(redis, &own).await, Some(expected));
+            assert_eq!(known(redis, &id(name, AT + 1)).await, None, "nobody has this id");
         }
-        erasure::erase(redis, &"c".into(), &erased(), &erasure()).await.unwrap();
-        let expected = Remembered { study: "A".into(), site: "1".into(), received_at: at(7), erased: true };
-        assert_eq!((known(redis, "c").await, known(redis, "d").await), (Some(expected), None));
+        erasure::erase(redis, &id("c", 5), &erased(), &erasure()).await.unwrap();
+        let received_at = Timestamp::from_millis(5);
+        let expected = Remembered { study: "A".into(), site: "1".into(), received_at, erased: true };
+        assert_eq!((known(redis, &id("c", 5)).await, known(redis, &id("d", 5)).await), (Some(expected), None));
         assert_eq!(command(redis, &["ZCARD", names::SCOPES]).await, ["3"]);
+
+        // What Redis lost comes back from the store, and nothing else changes.
+        command(redis, &["FLUSHALL"]).await;
+        let content =
+            Some(Content { hash: "h".to_owned(), subject: "who".to_owned(), topic: Topic::Kind("lab".to_owned()) });
+        let (study, site, received_at) = ("A".to_owned(), "1".to_owned(), Timestamp::from_millis(5));
+        let record = IdempotencyRecord { study, site, received_at, content };
+        let all = [(id("a", 5), record.clone()), (id("b", 5), record.clone())];
+        assert_eq!(idempotency::put_back(redis, &all).await.unwrap(), 2);
+        assert_eq!(idempotency::put_back(redis, &all).await.unwrap(), 0);
+        let bytes = IdempotencyRecord { received_at: Timestamp::from_millis(9), ..record }.bytes();
+        let again = door(9, 9).enqueue(redis, "k", "", &[submission(&id("a", 9), &bytes, "k|A|1", 20)]).await.unwrap();
+        assert_eq!(again, [Enqueued::Duplicate(received_at)]);
     });
 }
 
@@ -81,13 +96,12 @@ fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
     with_redis(async |redis| {
         const DAY: i64 = 86_400_000;
         let now = clock::now().millis();
-        // Ids with different first digits: their records lie in different hashes.
         for (number, age) in [(1, 3), (2, 1), (3, 3)] {
-            let id = SubmissionId::from(format!("{number:03x}00000-0000-8000-8000-000000000000"));
+            let id = swept(number);
             let record = remembered("h", now - age * DAY);
             door(9, 9).enqueue(redis, "k", "", &[submission(&id, &record, "k|A|1", 20)]).await.unwrap();
         }
-        erasure::erase(redis, &"00300000-0000-8000-8000-000000000000".into(), &erased(), &erasure()).await.unwrap();
+        erasure::erase(redis, &swept(3), &erased(), &erasure()).await.unwrap();
         let sweep = async |days: i64| {
             let mut forgotten = 0;
             for _ in 0..4096 {
@@ -107,7 +121,12 @@ fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
     });
 }
 
-/// The first digits of the ids that are remembered.
+/// An id whose record lies in the hash of these digits.
+fn swept(digits: u16) -> SubmissionId {
+    format!("00000000-0000-7{digits:03x}-8000-000000000000").into()
+}
+
+/// The digits of the ids that are remembered.
 const LEFT: &str = "local out = {}
 for n = 0, 9 do
   local digits = string.format('%03x', n)
@@ -119,15 +138,16 @@ return out";
 fn submissions_of_which_one_is_known_leave_no_trace_together() {
     with_redis(async |redis| {
         let record = remembered("h", 5);
-        let ids = ["a", "b", "c"].map(SubmissionId::from);
+        let ids = ["a", "b", "c"].map(|name| id(name, 5));
+        let duplicate = Enqueued::Duplicate(Timestamp::from_millis(5));
         let send = async |ids: &[SubmissionId], capacity| {
             let all: Vec<_> = ids.iter().map(|id| submission(id, &record, "k|A|1", 20)).collect();
             door(capacity, 9).enqueue(redis, "k", "", &all).await.unwrap()
         };
         assert_eq!(send(&ids[2..], 9).await, [Enqueued::Queued]);
-        assert_eq!(send(&ids, 1).await, [Enqueued::Full, Enqueued::Full, Enqueued::Duplicate]);
-        assert_eq!((known(redis, "a").await, known(redis, "b").await), (None, None));
-        assert_eq!(send(&ids, 9).await, [Enqueued::Queued, Enqueued::Queued, Enqueued::Duplicate]);
+        assert_eq!(send(&ids, 1).await, [Enqueued::Full, Enqueued::Full, duplicate.clone()]);
+        assert_eq!((known(redis, &ids[0]).await, known(redis, &ids[1]).await), (None, None));
+        assert_eq!(send(&ids, 9).await, [Enqueued::Queued, Enqueued::Queued, duplicate]);
     });
 }
 
@@ -135,26 +155,24 @@ fn submissions_of_which_one_is_known_leave_no_trace_together() {
 fn the_door_says_what_became_of_each() {
     with_redis(async |redis| {
         let who = idempotency::subject_bytes("who");
-        let outcome = async |id: &str, hash: &str, flow: &str, revision: &str, amends: Option<&str>| {
+        let outcome = async |name: &str, hash: &str, flow: &str, revision: &str, amends: Option<&str>| {
             let record = remembered(hash, 5);
-            let (id, amends) = (SubmissionId::from(id), amends.map(SubmissionId::from));
-            let mut one = submission(&id, &record, flow, 20);
+            let (own, amends) = (id(name, 5), amends.map(|name| id(name, 5)));
+            let mut one = submission(&own, &record, flow, 20);
             one.amends = amends.as_ref().map(|id| Amends { id, subjects: &who });
             let key = flow.split('|').next().unwrap();
             let mut outcomes = door(5, 3).enqueue(redis, key, revision, &[one]).await.unwrap();
             outcomes.pop().unwrap()
         };
         assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Queued);
-        assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Duplicate);
-        assert_eq!(
-            outcome("a", "h2", "k|A|1", "", None).await,
-            Enqueued::Conflict("1970-01-01T00:00:00.005Z".to_owned())
-        );
+        let first = Timestamp::from_millis(5);
+        assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Duplicate(first));
+        assert_eq!(outcome("a", "h2", "k|A|1", "", None).await, Enqueued::Conflict(first));
         assert_eq!(outcome("b", "h1", "k|A|1", "old", None).await, Enqueued::Stale);
         assert_eq!(outcome("b", "h1", "k|A|1", "", Some("x")).await, Enqueued::AmendsUnknown);
         assert_eq!(outcome("b", "h1", "k|A|1", "", Some("a")).await, Enqueued::Queued);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("a")).await, Enqueued::NotCurrent);
-        erasure::erase(redis, &"e".into(), &erased(), &erasure()).await.unwrap();
+        erasure::erase(redis, &id("e", 5), &erased(), &erasure()).await.unwrap();
         assert_eq!(outcome("e", "h1", "k|A|1", "", None).await, Enqueued::Gone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", Some("e")).await, Enqueued::AmendsGone);
         assert_eq!(outcome("c", "h1", "k|A|1", "", None).await, Enqueued::Queued);
