@@ -37,10 +37,25 @@ fn no_text_makes_the_scrubber_slow() {
     own.add(&"a".repeat(128), Class::PatientId);
     own.add(&format!("{}b", "1 ".repeat(63)), Class::PatientId);
     own.add("王王王王王王王王小", Class::PatientName);
+    own.add(&format!("{}2", "1".repeat(31)), Class::PatientId);
+    own.add(&format!("{}b", "1a".repeat(15)), Class::PatientId);
+    own.add(&format!("{}c", "a ".repeat(31)), Class::PatientName);
+    own.add(&format!("{}c", "王·".repeat(15)), Class::PatientName);
     for piece in [
         "1",
         "1 ",
         "1-",
+        "1;",
+        "1, ",
+        "1a",
+        "1 a ",
+        "王·",
+        "01 ",
+        "tel 1 ",
+        "passport a ",
+        "微信a_",
+        "(at)a.b",
+        "a @ ",
         "12 ",
         "123 ",
         "1234 ",

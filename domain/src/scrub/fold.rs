@@ -5,7 +5,8 @@
 //!
 //! Mechanism: each character is decomposed (NFKD, Unicode TR 15) and folded by case on its own. Accents and format
 //! characters are left aside: zero width characters, soft hyphens, signs of direction, variation selectors, controls.
-//! Decimal digits of every script and Chinese numerals become ASCII digits; dashes become hyphens.
+//! Decimal digits of every script, circled digits and Chinese numerals become ASCII digits; dashes become hyphens;
+//! Hiragana becomes Katakana.
 //!
 //! Not for: letters that merely look alike, such as a Cyrillic `а` in a Latin name.
 
@@ -92,13 +93,16 @@ pub(crate) fn fold(c: char, mut emit: impl FnMut(char)) {
         // Marks of Chinese sentences stay: a URL or a number ends before them.
         '，' | '；' | '！' | '？' | '（' | '）' => emit(c),
         // Most of Chinese: no decomposition, no case.
-        '〇' | '\u{4e00}'..='\u{9fff}' => emit(numeral(c).unwrap_or(c)),
+        '〇' | '\u{4e00}'..='\u{9fff}' => emit(chinese(c).unwrap_or(c)),
         _ => decompose_compatible(c, |part| match part {
             // Letters of Korean, Chinese and Japanese have no case.
             '\u{1100}'..='\u{115e}' | '\u{1161}'..='\u{11ff}' => emit(part),
+            '\u{3041}'..='\u{3096}' | '\u{309d}'..='\u{309e}' => {
+                emit(char::from_u32(part as u32 + 0x60).unwrap_or(part));
+            }
             _ if is_aside(part) => {}
             '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' => emit('-'),
-            _ => match digit(part).or_else(|| numeral(part)) {
+            _ => match digit(part).or_else(|| chinese(part)).or_else(|| sign(part)) {
                 Some(value) => emit(value),
                 None => part.to_lowercase().for_each(|lower| match lower {
                     // Full case folding; the other letters of which it makes two are decomposed already.
@@ -122,7 +126,7 @@ pub(crate) fn fold(c: char, mut emit: impl FnMut(char)) {
 }
 
 /// The ASCII digit of a Chinese numeral.
-fn numeral(c: char) -> Option<char> {
+fn chinese(c: char) -> Option<char> {
     Some(match c {
         '〇' | '零' => '0',
         '一' | '壹' | '幺' => '1',
@@ -136,6 +140,20 @@ fn numeral(c: char) -> Option<char> {
         '九' | '玖' => '9',
         _ => return None,
     })
+}
+
+/// The ASCII digit of a circled digit without a decomposition, of a numeral of Suzhou, or of a circle that is written
+/// for a zero.
+fn sign(c: char) -> Option<char> {
+    match c {
+        '\0'..'\u{24eb}' => None,
+        '○' | '◯' | '⓿' | '🄋' | '🄌' => Some('0'),
+        _ => {
+            let ones = [0x2776, 0x2780, 0x278a, 0x24f5, 0x3021];
+            let value = ones.iter().map(|one| (c as u32).wrapping_sub(*one)).find(|value| *value < 9)?;
+            char::from_digit(value + 1, 10)
+        }
+    }
 }
 
 /// The zeros of the decimal digits beyond ASCII (general category Nd); the nine digits after each follow in order.

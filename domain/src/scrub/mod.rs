@@ -13,11 +13,14 @@
 //!
 //! Not for: names that nobody gave. A rule cannot tell an unknown name from a word.
 
+mod announcements;
 mod codes;
 mod fold;
 mod national;
 mod numbers;
 mod own;
+mod phones;
+mod phrase;
 mod words;
 
 use alloc::string::String;

@@ -1,15 +1,17 @@
 //! Finds identities made of digits: telephone numbers, identity numbers, bank cards.
 //!
-//! A *group* is an unbroken row of digits; groups with at most three separators between them make a *run*. A number is
-//! a window of a few groups in a run, so each group is visited a fixed number of times.
+//! A *group* is an unbroken row of digits; groups with a few separators between them make a *run*. A number is a window
+//! of a few groups in a run, so each group is visited a fixed number of times.
 //!
-//! Separators are of three strengths. Space and marks stand inside numbers. Commas and line ends stand between the
-//! figures of a list as well, so only numbers with a checksum or the usual grouping are found across them.
+//! Separators differ in strength. Space and marks stand inside numbers. Commas and line ends stand between the figures
+//! of a list as well, and other signs between times or parts of a sentence, so only numbers with a checksum or a
+//! telling grouping are found across them. A figure of medicine rarely begins with a zero; a part of a number often does.
 
 use alloc::vec::Vec;
 
 use super::national::is_national;
-use super::{Class, Span};
+use super::phones::{is_mobile, is_phone};
+use super::{Class, Span, is_cjk};
 use crate::number::luhn;
 
 /// The fewest digits of a number.
@@ -19,17 +21,41 @@ const MOST_DIGITS: usize = 19;
 /// The most groups of a number, unless each has one digit: a longer row of those is a row of answers.
 const MOST_GROUPS: usize = 8;
 /// The most separators between two groups.
-const MOST_SEPARATORS: usize = 3;
+const MOST_SEPARATORS: u8 = 6;
 
-/// The separators between two groups.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The strength of the separators between two groups.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Gap {
     /// Space only, or nothing before the first group.
+    #[default]
     Space,
     /// At least one mark.
     Mark,
     /// At least one comma or line end.
     List,
+    /// At least one other sign, or very many of them.
+    Odd,
+}
+
+/// The separators between two groups.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Separators {
+    strength: Gap,
+    /// The first ones.
+    signs: [char; 3],
+    len: u8,
+}
+
+impl Separators {
+    /// Adds one; false if there are too many.
+    fn push(&mut self, sign: char, strength: Gap) -> bool {
+        if let Some(place) = self.signs.get_mut(usize::from(self.len)) {
+            *place = sign;
+        }
+        self.len += 1;
+        self.strength = self.strength.max(strength);
+        self.len <= MOST_SEPARATORS
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -39,53 +65,86 @@ pub(super) struct Group {
     digits: [u8; MOST_DIGITS],
     pub(super) len: usize,
     /// The character before it.
-    before: char,
+    pub(super) before: char,
+    /// Whether a plus sign begins the number here.
+    pub(super) plus: bool,
     /// The end of the check letter X after it, if there is one.
     check: Option<usize>,
     /// The separators between the group before and this one.
-    gap: Gap,
-    /// The separator, if it is a single one.
-    single: Option<char>,
+    separators: Separators,
 }
 
 impl Group {
-    fn digits(&self) -> &[u8] {
+    pub(super) fn digits(&self) -> &[u8] {
         self.digits.get(..self.len).unwrap_or_default()
     }
 }
 
 /// A few groups of a run that may be a number.
 pub(super) struct Window<'a> {
-    groups: &'a [Group],
+    pub(super) groups: &'a [Group],
+    /// The digits, without those of a prefix that is left aside.
     pub(super) digits: &'a [u8],
+    /// The number of digits of the first group that belong to the prefix.
+    cut: usize,
 }
 
-impl Window<'_> {
+impl<'a> Window<'a> {
+    /// The lengths of the groups.
+    pub(super) fn each(&self) -> impl Iterator<Item = usize> + Clone + 'a {
+        let (groups, cut) = (self.groups, self.cut);
+        groups.iter().enumerate().map(move |(at, group)| if at == 0 { group.len - cut } else { group.len })
+    }
+
     /// Whether the groups have these lengths.
     pub(super) fn lengths(&self, expected: &[usize]) -> bool {
-        self.groups.iter().map(|group| group.len).eq(expected.iter().copied())
+        self.groups.len() == expected.len() && self.each().eq(expected.iter().copied())
+    }
+
+    /// The window without its first digits.
+    pub(super) fn without(&self, mut prefix: usize) -> Option<Self> {
+        let (digits, mut groups) = (self.digits.get(prefix..)?, self.groups);
+        while let [first, later @ ..] = groups
+            && first.len <= prefix
+        {
+            prefix -= first.len;
+            groups = later;
+        }
+        (!groups.is_empty()).then_some(Window { groups, digits, cut: prefix })
     }
 
     /// Whether every group but the first has at least this many digits.
-    fn later_at_least(&self, length: usize) -> bool {
+    pub(super) fn later_at_least(&self, length: usize) -> bool {
         self.groups.iter().skip(1).all(|group| group.len >= length)
     }
 
     /// The strongest separators.
     pub(super) fn gap(&self) -> Gap {
-        self.groups.iter().skip(1).map(|group| group.gap).max().unwrap_or(Gap::Space)
+        self.groups.iter().skip(1).map(|group| group.separators.strength).max().unwrap_or_default()
+    }
+
+    /// Whether the same separators stand between all groups.
+    pub(super) fn is_alike(&self) -> bool {
+        let mut gaps = self.groups.iter().skip(1).map(|group| group.separators);
+        let first = gaps.next();
+        gaps.all(|other| Some(other) == first)
     }
 
     /// The separator, if the same single one stands between all groups.
     pub(super) fn separator(&self) -> Option<char> {
-        let first = self.groups.get(1)?.single;
-        first.filter(|_| self.groups.iter().skip(1).all(|group| group.single == first))
+        let first = self.groups.get(1)?.separators;
+        (first.len == 1 && self.is_alike()).then_some(first.signs[0])
     }
 
-    /// Whether there is one group, or digits stand one by one with the same mark or space between.
-    fn is_even(&self) -> bool {
-        let singles = self.groups.iter().all(|group| group.len == 1);
-        self.groups.len() == 1 || singles && self.gap() < Gap::List && self.separator().is_some()
+    /// Whether there is one group, or digits stand one by one with the same separators between. The answers to a
+    /// questionnaire stand in a list as well, but are small.
+    pub(super) fn is_even(&self) -> bool {
+        let gap = self.gap();
+        let large = || self.digits.iter().any(|digit| *digit > b'5');
+        self.groups.len() == 1
+            || self.each().all(|length| length == 1)
+                && self.is_alike()
+                && (gap < Gap::List || gap == Gap::List && large())
     }
 }
 
@@ -94,40 +153,47 @@ fn is_digit(c: char) -> bool {
 }
 
 /// The strength of a separator. Folding has turned wide characters and dashes into ASCII.
-fn gap(c: char) -> Option<Gap> {
-    match c {
-        ' ' | '\t' => Some(Gap::Space),
-        '-' | '.' | '(' | ')' | '/' | '_' | '（' | '）' | '·' | '・' => Some(Gap::Mark),
-        ',' | '，' | '、' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(Gap::List),
-        _ => None,
-    }
+pub(super) fn gap(c: char) -> Option<Gap> {
+    Some(match c {
+        ' ' | '\t' => Gap::Space,
+        '-' | '.' | '(' | ')' | '/' | '_' | '（' | '）' | '·' | '・' | '•' | '∙' | '⋅' | '‧' => Gap::Mark,
+        // What is written for a dash in Japanese, and drawn for one.
+        'ー' | '─' | '━' | '➖' => Gap::Mark,
+        ',' | '，' | '、' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Gap::List,
+        ':' | ';' | '；' | '。' | '*' | '|' | '~' | '〜' | '\\' | '#' | '\'' | '"' | '[' | ']' | '{' | '}' => {
+            Gap::Odd
+        }
+        '「' | '」' | '【' | '】' | '“' | '”' | '‘' | '’' | '<' | '>' => Gap::Odd,
+        _ if c.is_whitespace() => Gap::Space,
+        _ => return None,
+    })
 }
 
 /// Finds the numbers in a folded text. A text with fewer digits than [`FEWEST_DIGITS`] has none.
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     let mut run: Vec<Group> = Vec::new();
-    // The separators since the last group: their number, their strength and the last of them; the last character.
-    let (mut separators, mut strength, mut last, mut before) = (0, Gap::Space, None, ' ');
+    // The separators since the last group; the last character; whether a plus sign begins a number.
+    let (mut separators, mut before, mut plus) = (Separators::default(), ' ', false);
     let mut chars = text.char_indices().peekable();
     while let Some((start, c)) = chars.next() {
         if !is_digit(c) {
             let line_end = c == '\n' && before == '\r';
+            // A space may follow, but then no letter stands before: `ER+ 20`.
+            plus = c == '+' && (!before.is_alphanumeric() || is_cjk(before)) || plus && matches!(c, ' ' | '(');
             before = c;
             // A line end may have two characters.
             if run.is_empty() || line_end {
                 continue;
             }
-            match gap(c).filter(|_| separators < MOST_SEPARATORS) {
-                Some(gap) => {
-                    (separators, strength, last) = (separators + 1, strength.max(gap), Some(c));
-                }
-                None => examine(&mut run, spans),
+            if !gap(c).is_some_and(|gap| separators.push(c, gap)) {
+                examine(&mut run, spans);
+                separators = Separators::default();
             }
             continue;
         }
-        let (gap, single) = (strength, last.filter(|_| separators == 1));
+        let plus = core::mem::take(&mut plus) || before == '+';
         let mut group =
-            Group { start, end: start + 1, digits: [0; MOST_DIGITS], len: 0, before, check: None, gap, single };
+            Group { start, end: start + 1, digits: [0; MOST_DIGITS], len: 0, before, plus, check: None, separators };
         let mut next = Some(c);
         while let Some(c) = next {
             if let Some(place) = group.digits.get_mut(group.len) {
@@ -140,7 +206,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             });
         }
         group.check = check_letter(text, group.end);
-        (separators, strength, last, before) = (0, Gap::Space, None, ' ');
+        (separators, before) = (Separators::default(), '0');
         if group.len > MOST_DIGITS {
             examine(&mut run, spans);
         } else {
@@ -164,22 +230,50 @@ fn check_letter(text: &str, end: usize) -> Option<usize> {
 
 /// Examines a run and clears it.
 fn examine(run: &mut Vec<Group>, spans: &mut Vec<Span>) {
-    if (MOST_GROUPS + 1..=MOST_DIGITS).contains(&run.len()) && run.iter().all(|group| group.len == 1) {
-        // Digits one by one: a number as a whole, or none.
-        let digits: Vec<u8> = run.iter().flat_map(|group| group.digits().iter().copied()).collect();
-        let found = classify(&Window { groups: run, digits: &digits });
-        spans.extend(run.first().zip(found).map(|(first, (class, end))| Span { start: first.start, end, class }));
-    } else {
-        search(run, spans);
+    let is_row = |groups: &[Group]| groups.iter().all(|group| group.len == 1);
+    let mut rest = run.as_slice();
+    while !rest.is_empty() {
+        // Digits one by one are a number as a whole, or none.
+        let row = rest.iter().take_while(|group| group.len == 1).count();
+        let length =
+            if row > MOST_GROUPS { row } else { rest.windows(MOST_GROUPS + 1).position(is_row).unwrap_or(rest.len()) };
+        let Some((part, later)) = rest.split_at_checked(length) else { break };
+        if row > MOST_GROUPS {
+            one_by_one(part, spans)
+        } else {
+            search(part, spans)
+        }
+        rest = later;
     }
     run.clear();
+}
+
+/// Searches a row of single digits, in parts with the same separators.
+fn one_by_one(row: &[Group], spans: &mut Vec<Span>) {
+    let mut examine = |part: &[Group]| {
+        if (MOST_GROUPS + 1..=MOST_DIGITS).contains(&part.len()) {
+            let digits: Vec<u8> = part.iter().flat_map(|group| group.digits().iter().copied()).collect();
+            let found = classify(&Window { groups: part, digits: &digits, cut: 0 });
+            spans.extend(part.first().zip(found).map(|(first, (class, end))| Span { start: first.start, end, class }));
+        }
+    };
+    let mut begin = 0;
+    for (at, group) in row.iter().enumerate().skip(1) {
+        let between = row.get(begin + 1).map(|second| second.separators);
+        if between.is_some_and(|between| between != group.separators) {
+            examine(row.get(begin..at).unwrap_or_default());
+            // The last one belongs to the next part if it is the second of this one.
+            begin = if at - begin == 2 { at - 1 } else { at };
+        }
+    }
+    examine(row.get(begin..).unwrap_or_default());
 }
 
 /// Searches the windows of a run.
 fn search(run: &[Group], spans: &mut Vec<Span>) {
     let mut rest = run;
     // The number of groups ahead that belong to the number before. A number that begins there counts if it goes on after
-    // it and is no telephone number but a mobile one in the usual grouping: an international number has no certain end.
+    // it and is no telephone number but a mobile one: an international number has no certain end.
     let mut covered = 0;
     while let Some(first) = rest.first() {
         let (mut digits, mut len) = ([0; MOST_DIGITS], 0);
@@ -192,9 +286,9 @@ fn search(run: &[Group], spans: &mut Vec<Span>) {
             if len < FEWEST_DIGITS || covered > index {
                 continue;
             }
-            let window = Window { groups, digits };
+            let window = Window { groups, digits, cut: 0 };
             if let Some((class, end)) = classify(&window)
-                && (covered == 0 || class != Class::Phone || window.lengths(&[3, 4, 4]))
+                && (covered == 0 || class != Class::Phone || is_mobile(&window))
             {
                 best = Some((index + 1, Span { start: first.start, end, class }));
             }
@@ -229,55 +323,6 @@ fn classify(window: &Window<'_>) -> Option<(Class, usize)> {
     Some((class, last.end))
 }
 
-fn is_phone(window: &Window<'_>) -> bool {
-    let (groups, digits, gap) = (window.groups.len(), window.digits, window.gap());
-    let Some(first) = window.groups.first() else { return false };
-    let mobile = |digits: &[u8]| matches!(digits, [b'1', b'3'..=b'9', ..] if digits.len() == 11);
-    // The figures of a list rarely have these lengths, and no figure in groups of three has others.
-    let usual = |lengths: &[&[usize]]| lengths.iter().any(|expected| window.lengths(expected));
-    // An area code may have one digit: +33 1 23 45 67 89, +44 (0)20 7946 0958.
-    let international = |most: usize| {
-        (FEWEST_DIGITS..=most).contains(&digits.len())
-            && window.groups.iter().skip(2).all(|group| group.len >= 2)
-            && (gap < Gap::List || window.separator().is_some())
-    };
-    let american = || match digits {
-        [b'1', rest @ ..] if rest.len() == 10 => window.lengths(&[1, 3, 3, 4]) && is_american(rest, gap),
-        _ => window.lengths(&[3, 3, 4]) && is_american(digits, gap),
-    };
-    let (marked, list) = (gap == Gap::Mark, gap == Gap::List);
-    let single_comma = window.separator() == Some(',');
-    match digits {
-        _ if mobile(digits) && list => usual(&[&[3, 4, 4]]),
-        _ if mobile(digits) => groups <= 4 && window.later_at_least(3) || window.is_even(),
-        [b'8', b'6', rest @ ..] if mobile(rest) && list => usual(&[&[2, 3, 4, 4], &[2, 11], &[5, 4, 4]]),
-        [b'8', b'6', rest @ ..] if mobile(rest) => groups <= 5 && window.later_at_least(3) || window.is_even(),
-        // The end of a time before a day.
-        [b'0', b'0', ..] if first.len == 2 && first.before == ':' => false,
-        [b'0', b'0', b'1'..=b'9', ..] if list => first.len > 2 && international(17),
-        [b'0', b'0', b'1'..=b'9', ..] => digits.len() >= 10 && international(17),
-        [b'0', b'1'..=b'9', ..] if list => {
-            window.separator().is_some() && usual(&[&[3, 8], &[4, 8], &[4, 7], &[3, 4, 4], &[4, 4, 4], &[4, 3, 4]])
-        }
-        [b'0', b'1'..=b'9', ..] => {
-            marked
-                && matches!(first.len, 3 | 4)
-                && matches!(digits.len() - first.len, 7 | 8)
-                && window.later_at_least(3)
-        }
-        [b'1'..=b'9', ..] if first.before == '+' && international(15) => true,
-        [b'2'..=b'9', ..] | [b'1', b'2'..=b'9', ..] => (marked || single_comma) && american(),
-        _ => false,
-    }
-}
-
-/// Whether these are the ten digits of a number of North America. In a list the area and the office must exist.
-fn is_american(digits: &[u8], gap: Gap) -> bool {
-    let [area, .., _, _, _, _, _, _] = digits else { return false };
-    let exists = matches!(digits, [b'2'..=b'9', b'0'..=b'8', _, b'2'..=b'9', ..]);
-    (b'2'..=b'9').contains(area) && (gap == Gap::Mark || exists)
-}
-
 fn is_card(window: &Window<'_>) -> bool {
     let digits = window.digits;
     if digits.len() < 13 || !matches!(digits, [b'2'..=b'6', ..]) {
@@ -287,7 +332,7 @@ fn is_card(window: &Window<'_>) -> bool {
         || window.groups.iter().rev().skip(1).all(|group| group.len == 4)
         || window.lengths(&[4, 6, 5])
         || window.lengths(&[6, 13]);
-    let no_list = window.gap() < Gap::List || window.separator().is_some();
+    let no_list = window.gap() < Gap::List || window.separator().is_some_and(|sign| sign != ':');
     written_as_card && no_list && luhn(digits.iter().copied())
 }
 

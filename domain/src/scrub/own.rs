@@ -1,18 +1,21 @@
 //! Finds the patient's own identifiers and names as they were given, in any case, width and normal form.
+//!
+//! A text of usual length is looked for as a *phrase*, between whose parts people write a blank, a mark or nothing:
+//! `P-0042`, `P 0042`, `P.00.42`; `O'Brien`, `OBRIEN`; `Jean-Luc`, `Jean Luc`. The parts of a name may also stand in
+//! another order, and alone. A longer text is looked for as it is.
 
 use alloc::borrow::ToOwned as _;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use super::fold::{Folded, folded};
-use super::{Class, Span, is_cjk, is_unspaced};
+use super::phrase::{Joints, Phrase, stands_alone};
+use super::{Class, Span, is_cjk};
 
 /// The maximum number of search texts. A document that names more does not describe one patient.
 const MOST: usize = 32;
-/// The number of search texts that are also searched for in other spellings. One patient has few identifiers.
-const MOST_SPELT: usize = 8;
 /// The longest search text, bytes.
 const LONGEST: usize = 1024;
 
@@ -30,7 +33,7 @@ struct Needle {
 pub struct Own {
     given: Vec<(String, Class)>,
     /// Built for the first text that may contain one. Most notes of a patient with an identifier of digits have no digit.
-    needles: OnceCell<Needles>,
+    needles: OnceCell<Box<Needles>>,
 }
 
 impl Own {
@@ -56,7 +59,7 @@ impl Own {
         if self.needs_digits() && !has_digit(text.text()) {
             return;
         }
-        self.needles.get_or_init(|| Needles::of(&self.given)).find(text, spans);
+        self.needles.get_or_init(|| Needles::of(&self.given).into()).find(text, spans);
     }
 }
 
@@ -64,6 +67,11 @@ impl Own {
 #[derive(Default)]
 struct Needles {
     needles: Vec<Needle>,
+    /// Identifiers, and single parts of names.
+    phrases: Vec<Phrase>,
+    /// Names of several parts: as they were given, and in another order.
+    names: Vec<Phrase>,
+    turned: Vec<Phrase>,
     /// The number of given texts; each may have several spellings.
     given: usize,
 }
@@ -80,18 +88,14 @@ impl Needles {
         if class != Class::PatientName {
             return;
         }
-        // The parts of a name are also searched for on their own, because they stand alone in sentences.
+        // The words and parts of a name are also searched for on their own, because they stand alone in sentences.
+        for word in given.split(|c: char| c.is_whitespace() || c == ',').filter(|word| *word != given) {
+            if word.trim_matches(divides).contains(divides) {
+                self.add_one(word, class);
+            }
+        }
         for part in given.split(divides).filter(|part| *part != given) {
             self.add_one(part, class);
-        }
-        // A Chinese name is written with spaces or without.
-        if given.chars().all(|c| is_cjk(c) || divides(c)) {
-            let parts: Vec<String> = given.chars().filter(|c| !divides(*c)).map(String::from).collect();
-            self.add_spelling(&parts.concat(), class);
-            self.add_spelling(&parts.join(" "), class);
-            if let [family, name @ ..] = parts.as_slice() {
-                self.add_spelling(&format!("{family} {}", name.concat()), class);
-            }
         }
     }
 
@@ -106,42 +110,64 @@ impl Needles {
         };
         // Folded, a syllable of Korean has two letters or more.
         let length = text.chars().count().min(given.chars().count());
-        if length < shortest || text.len() > LONGEST || self.is_known(&text) || self.given >= MOST {
+        if length < shortest || text.len() > LONGEST || self.given >= MOST || self.is_known(&text) {
             return;
         }
         self.given += 1;
-        self.push(text, class);
-        if class == Class::PatientName {
-            umlauts(given).into_iter().for_each(|spelling| self.add_spelling(&spelling, class));
-        } else {
-            spacings(&folded(given)).into_iter().for_each(|spelling| self.add_spelling(&spelling, class));
-        }
-    }
-
-    fn add_spelling(&mut self, spelling: &str, class: Class) {
-        let text = folded(spelling);
-        if text.chars().count() > 1 && text.len() <= LONGEST && !self.is_known(&text) && self.given <= MOST_SPELT {
-            self.push(text, class);
+        if !self.add_phrases(given, &text, class, shortest) {
+            self.needles.push(Needle { text, borders: OnceCell::new(), class });
         }
     }
 
     fn is_known(&self, text: &str) -> bool {
-        self.needles.iter().any(|needle| needle.text == text)
+        let phrases = || self.phrases.iter().chain(&self.names).any(|phrase| phrase.is(text));
+        self.needles.iter().any(|needle| needle.text == text) || phrases()
     }
 
-    fn push(&mut self, text: String, class: Class) {
-        self.needles.push(Needle { text, borders: OnceCell::new(), class });
+    /// Adds the spellings of a text; false if the text as it is is not among them.
+    fn add_phrases(&mut self, given: &str, text: &str, class: Class, shortest: usize) -> bool {
+        if class != Class::PatientName {
+            let phrase = Phrase::identifier(text, class, shortest);
+            let covers = phrase.as_ref().is_some_and(|phrase| phrase.is(text));
+            self.phrases.extend(phrase);
+            return covers;
+        }
+        let mut covers = false;
+        for spelling in [given.to_owned()].into_iter().chain(umlauts(given)) {
+            let is_native = spelling.chars().all(|c| is_cjk(c) || divides(c));
+            let joints = if is_native { Joints::Native } else { Joints::Name };
+            let mut parts: Vec<String> = spelling.split(divides).filter(|part| !part.is_empty()).map(folded).collect();
+            let phrase = Phrase::name(&parts, joints, class, shortest);
+            covers |= phrase.as_ref().is_some_and(|phrase| phrase.is(text));
+            if parts.len() < 2 {
+                self.phrases.extend(phrase);
+                continue;
+            }
+            self.names.extend(phrase);
+            // The last part first, and the first part last.
+            parts.rotate_right(1);
+            self.turned.extend(Phrase::name(&parts, joints, class, shortest));
+            if parts.len() > 2 {
+                parts.rotate_left(2);
+                self.turned.extend(Phrase::name(&parts, joints, class, shortest));
+            }
+        }
+        covers
     }
 
     fn find(&self, text: &Folded<'_>, spans: &mut Vec<Span>) {
-        // The first two bytes of the last search text that cannot be in the text. Spellings of one begin alike.
-        let mut missing = None;
-        for needle in &self.needles {
-            let begins = needle.text.as_bytes().get(..2);
-            if missing.is_none() || missing != begins {
-                missing = if needle.find(text, spans) { None } else { begins };
-            }
-        }
+        self.phrases.iter().for_each(|phrase| phrase.find(text, spans));
+        self.needles.iter().for_each(|needle| needle.find(text, spans));
+        let (mut names, mut turned) = (Vec::new(), Vec::new());
+        self.names.iter().for_each(|phrase| phrase.find(text, &mut names));
+        self.turned.iter().for_each(|phrase| phrase.find(text, &mut turned));
+        // Of a name that is there twice, the end and the next beginning are no name in another order.
+        names.sort_unstable_by_key(|span| span.start);
+        turned.retain(|span| {
+            let next = names.partition_point(|name| name.end <= span.start);
+            names.get(next).is_none_or(|name| name.start >= span.end)
+        });
+        spans.extend(names.into_iter().chain(turned));
     }
 }
 
@@ -153,7 +179,10 @@ fn has_digit(text: &str) -> bool {
 fn divides(c: char) -> bool {
     c.is_whitespace()
         || c.is_ascii_punctuation()
-        || matches!(c, '·' | '・' | '，' | '、' | '。' | '；' | '\u{2010}'..='\u{2027}')
+        || matches!(
+            c,
+            '·' | '・' | '･' | '∙' | '⋅' | '●' | '´' | 'ʻ' | 'ʼ' | '，' | '、' | '。' | '；' | '\u{2010}'..='\u{2027}'
+        )
 }
 
 /// The other spellings of a name with umlauts: `Müller` is also Mueller, and `Mueller` also Muller, as Müller is when
@@ -161,36 +190,17 @@ fn divides(c: char) -> bool {
 fn umlauts(given: &str) -> Vec<String> {
     const PAIRS: [(&str, &str, &str); 5] =
         [("ä", "ae", "a"), ("ö", "oe", "o"), ("ü", "ue", "u"), ("ø", "oe", "o"), ("å", "aa", "a")];
+    // Most names have none, and no Chinese one has.
+    let is_vowel = |b: u8| matches!(b | 0x20, b'a' | b'o' | b'u');
+    let is_long = |pair: &[u8]| matches!(pair, [vowel, b'e' | b'E' | b'a' | b'A'] if is_vowel(*vowel));
+    if !given.as_bytes().windows(2).any(is_long) && given.chars().all(|c| c.is_ascii() || is_cjk(c)) {
+        return Vec::new();
+    }
     let lower = given.to_lowercase().replace("a\u{308}", "ä").replace("o\u{308}", "ö").replace("u\u{308}", "ü");
     let long = PAIRS.iter().fold(lower.clone(), |text, (short, long, _)| text.replace(short, long));
     let plain = PAIRS.iter().take(3).fold(lower.clone(), |text, (_, long, plain)| text.replace(long, plain));
     let is_new = |text: &String| *text != lower && text.chars().count() > 3;
     [long, plain].into_iter().filter(is_new).collect()
-}
-
-/// The other spellings of an identifier of letters and digits, in which people write a space, a mark or nothing between
-/// its parts: `P-0042`, `P 0042`, `P_0042`, `P0042`. A number alone has no other spelling: it might be a date.
-fn spacings(text: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let mut last = ' ';
-    for c in text.chars() {
-        match (parts.last_mut(), c.is_alphanumeric()) {
-            (Some(part), true) if last.is_alphanumeric() && last.is_numeric() == c.is_numeric() => part.push(c),
-            (_, true) => parts.push(c.to_string()),
-            (_, false) if is_joint(c) => {}
-            (_, false) => return Vec::new(),
-        }
-        last = c;
-    }
-    let has = |is: fn(char) -> bool| text.chars().any(is);
-    if !has(char::is_alphabetic) || !has(char::is_numeric) || !(2..=6).contains(&parts.len()) {
-        return Vec::new();
-    }
-    ["", " ", "-", "_", ".", "/", "#", ":", "\t", "\n", "\r\n", " - "].map(|joint| parts.join(joint)).into()
-}
-
-fn is_joint(c: char) -> bool {
-    matches!(c, ' ' | '-' | '_' | '.' | '/' | '#')
 }
 
 fn borders(text: &[u8]) -> Vec<usize> {
@@ -214,18 +224,15 @@ fn extend(text: &[u8], borders: &[usize], mut length: usize, b: u8) -> usize {
 }
 
 impl Needle {
-    /// Finds the text; false if not even its first two bytes are there.
-    fn find(&self, folded: &Folded<'_>, spans: &mut Vec<Span>) -> bool {
+    /// Finds the text.
+    fn find(&self, folded: &Folded<'_>, spans: &mut Vec<Span>) {
         let (needle, text) = (self.text.as_bytes(), folded.text());
-        if text.len() < needle.len() {
-            return true;
-        }
         // A search text has at least two bytes. The comparison ignores the case of letters, and a few other bytes also
         // match. Counting takes less time than stopping at the first match.
-        let [first, second, ..] = needle else { return true };
+        let [first, second, ..] = needle else { return };
         let begins = |(a, b): &(u8, u8)| a | 0x20 == first | 0x20 && b | 0x20 == second | 0x20;
-        if text.bytes().zip(text.bytes().skip(1)).filter(begins).count() == 0 {
-            return false;
+        if text.len() < needle.len() || text.bytes().zip(text.bytes().skip(1)).filter(begins).count() == 0 {
+            return;
         }
         let borders = self.borders.get_or_init(|| borders(needle));
         let mut length = 0;
@@ -239,22 +246,5 @@ impl Needle {
                 }
             }
         }
-        true
     }
-}
-
-/// Whether the match is not part of a longer word or figure.
-fn stands_alone(text: &str, start: usize, end: usize) -> bool {
-    let joined = |left: Option<char>, right: Option<char>| match (left, right) {
-        (Some(left), Some(right)) => {
-            let letter = |c: char| c.is_alphabetic() && !is_unspaced(c);
-            (letter(left) && letter(right)) || (left.is_numeric() && right.is_numeric())
-        }
-        _ => false,
-    };
-    let (Some(before), Some(found), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..)) else {
-        return false;
-    };
-    !joined(before.chars().next_back(), found.chars().next())
-        && !joined(found.chars().next_back(), after.chars().next())
 }

@@ -3,11 +3,11 @@
 
 use alloc::vec::Vec;
 
-use super::Class::{self, NationalId, Phone, RecordNumber};
-use super::{Span, is_cjk};
+use unicode_normalization::char::is_combining_mark;
 
-/// Words between an announcement and its number.
-const JOINTS: &[&str] = &["number", "no", "nr", "num", "is", "号码", "证号", "卡号", "号", "是", "为", "：", "："];
+use super::announcements::{Announced, JOINTS, NAMED, announcements};
+use super::{Class, Span, is_cjk, is_unspaced};
+
 /// The ends of addresses in Chinese, Japanese or Korean. A sentence may follow without a space.
 const DOMAINS: &[&str] = &[
     "中国",
@@ -40,18 +40,31 @@ const DOMAINS: &[&str] = &[
     "测试",
     "測試",
     "世界",
-    "みんな",
+    "ミンナ",
     "コム",
 ];
 /// The most bytes between the announcement and the number.
-const MOST_BETWEEN: usize = 16;
+const MOST_BETWEEN: usize = 24;
 /// The longest record number, in characters.
 const LONGEST_NUMBER: usize = 40;
+/// The most groups of a record number after its first.
+const MOST_PARTS: usize = 4;
+/// The most separators between two groups of a number.
+const MOST_APART: usize = 3;
+/// The longest name in a messenger.
+const LONGEST_HANDLE: usize = 32;
+/// The longest ending of a word, in letters.
+const LONGEST_ENDING: usize = 6;
+/// The longest date.
+const LONGEST_DATE: usize = 12;
 /// The longest part of an address that is examined, in characters.
 const LONGEST: usize = 254;
 
-/// Finds the identities in a folded text. `has_numbers`: it has a digit, as everything has that is announced.
+/// Finds the identities in a folded text. `has_numbers`: it has a digit, as everything has that is announced but a name.
 pub(super) fn find(text: &str, has_numbers: bool, spans: &mut Vec<Span>) {
+    if !has_numbers && !has_marks(text) {
+        return;
+    }
     // The end of the last URL, so that no URL is examined twice.
     let mut done = 0;
     let mut in_word = false;
@@ -59,94 +72,24 @@ pub(super) fn find(text: &str, has_numbers: bool, spans: &mut Vec<Span>) {
         let begins = !in_word;
         in_word = c.is_ascii_alphanumeric();
         match c {
-            '@' => spans.extend(email(text, at)),
+            '@' => spans.extend(email(text, at, at + 1)),
+            '(' | '[' if starts_with(text, at + 1, "at") => spans.extend(spelt_email(text, at)),
             ':' if at >= done && starts_with(text, at, "://") => done = url(text, at, 3, spans),
             'w' | 'W' if at >= done && starts_with(text, at, "www.") && begins_word(text, at) => {
                 done = url(text, at, 4, spans);
             }
-            _ if has_numbers && (begins || !c.is_ascii()) => spans.extend(announced(text, at, c)),
+            _ if has_numbers && (begins || !c.is_ascii()) || c == '微' => spans.extend(announced(text, at, c)),
             _ => {}
         }
     }
 }
 
-/// The words that announce a number and begin with a character in lower case. A longer word comes before the word that it
-/// begins with.
-fn announcements(first: char) -> &'static [(&'static str, Class)] {
-    match first {
-        'a' => &[("aadhaar", NationalId)],
-        'c' => &[
-            ("chart number", RecordNumber),
-            ("cellphone", Phone),
-            ("chart no", RecordNumber),
-            ("cell", Phone),
-            ("cpf", NationalId),
-        ],
-        'f' => &[("fax", Phone)],
-        'h' => &[("hospital number", RecordNumber), ("hospital no", RecordNumber)],
-        'i' => &[
-            ("identity number", NationalId),
-            ("identity card", NationalId),
-            ("id number", NationalId),
-            ("id card", NationalId),
-        ],
-        'm' => &[
-            ("medical record number", RecordNumber),
-            ("medical record no", RecordNumber),
-            ("medical record", RecordNumber),
-            ("mobile", Phone),
-            ("mrn", RecordNumber),
-        ],
-        'n' => &[
-            ("national insurance number", NationalId),
-            ("national insurance no", NationalId),
-            ("national id", NationalId),
-            ("nhs number", NationalId),
-            ("nhs no", NationalId),
-            ("nhs", NationalId),
-            ("nino", NationalId),
-        ],
-        'p' => &[
-            ("patient number", RecordNumber),
-            ("patient no", RecordNumber),
-            ("patient id", RecordNumber),
-            ("passport number", NationalId),
-            ("passport no", NationalId),
-            ("passport", NationalId),
-            ("passeport", NationalId),
-            ("phone", Phone),
-        ],
-        'q' => &[("qq", Phone)],
-        'r' => &[("record number", RecordNumber), ("record no", RecordNumber), ("reisepass", NationalId)],
-        's' => &[
-            ("social security number", NationalId),
-            ("social security no", NationalId),
-            ("social security", NationalId),
-            ("ssn", NationalId),
-        ],
-        't' => &[("telephone", Phone), ("tel", Phone)],
-        'w' => &[("whatsapp", Phone), ("wechat", Phone), ("weixin", Phone)],
-        '传' => &[("传真", Phone)],
-        '住' => &[("住院号", RecordNumber)],
-        '医' => &[("医保卡号", RecordNumber), ("医保号", RecordNumber)],
-        '就' => &[("就诊卡号", RecordNumber), ("就诊号", RecordNumber)],
-        '座' => &[("座机", Phone)],
-        '微' => &[("微信", Phone)],
-        '患' => &[("患者编号", RecordNumber)],
-        '手' => &[("手机", Phone)],
-        '护' => &[("护照", NationalId)],
-        '电' => &[("电话", Phone)],
-        '病' => {
-            &[("病历编号", RecordNumber), ("病历号", RecordNumber), ("病案号", RecordNumber), ("病人号", RecordNumber)]
-        }
-        '社' => &[("社会保障", NationalId), ("社保", NationalId)],
-        '联' => &[("联系方式", Phone)],
-        '致' => &[("致电", Phone)],
-        '身' => &[("身份证", NationalId), ("身份号", NationalId)],
-        '通' => &[("通行证", NationalId)],
-        '门' => &[("门诊号", RecordNumber)],
-        _ => &[],
-    }
+/// Whether a text has a sign of an address, or a character beyond ASCII. Most sentences have none.
+fn has_marks(text: &str) -> bool {
+    // Counting all of them takes less time than stopping at the first.
+    let signs = text.bytes().filter(|b| matches!(b, b'@' | b':' | b'(' | b'[') || !b.is_ascii()).count();
+    let is_w = |b: u8| b | 0x20 == b'w';
+    signs > 0 || text.bytes().zip(text.bytes().skip(1)).filter(|(a, b)| is_w(*a) && is_w(*b)).count() > 0
 }
 
 /// Whether a place is the start of a word: no letter or digit stands before it.
@@ -175,20 +118,26 @@ fn start_of(text: &str, at: usize, accept: impl Fn(char) -> bool) -> usize {
     at - rest.chars().rev().take(LONGEST).take_while(|c| accept(*c)).map(char::len_utf8).sum::<usize>()
 }
 
-/// The e-mail address around an at sign.
-fn email(text: &str, at: usize) -> Option<Span> {
-    let is_local = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c);
-    let mut start = start_of(text, at, is_local);
-    if start == at {
-        start = start_of(text, at, char::is_alphanumeric);
+/// The e-mail address around an at sign, which ends at another place.
+fn email(text: &str, at: usize, after: usize) -> Option<Span> {
+    let is_blank = |c: char| matches!(c, ' ' | '\t');
+    let is_letter = |c: char| c.is_alphanumeric() || is_combining_mark(c);
+    let is_local =
+        |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c) || !is_cjk(c) && is_letter(c);
+    // A blank may stand before the sign and after it.
+    let local = start_of(text, at, is_blank).max(at.saturating_sub(1));
+    let begin = end_of(text, after, is_blank, 1);
+    let mut start = start_of(text, local, is_local);
+    if start == local {
+        start = start_of(text, local, |c| is_letter(c) || matches!(c, '.' | '_' | '-'));
     }
-    let is_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '。');
-    let end = end_of(text, at + 1, is_host, LONGEST);
-    let mut host = without_sentence(text.get(at + 1..end)?);
+    let is_host = |c: char| is_letter(c) || matches!(c, '.' | '-' | '。' | '·' | '・');
+    let end = end_of(text, begin, is_host, LONGEST);
+    let mut host = without_sentence(text.get(begin..end)?);
     // The next sentence may begin without a space after the address. So the address ends with the last valid domain
     // label.
     loop {
-        host = host.trim_end_matches(|c| !char::is_alphanumeric(c));
+        host = host.trim_end_matches(|c: char| !is_letter(c));
         let name = host.split(['.', '。']).next_back()?;
         let shorter = host.strip_suffix(name).filter(|shorter| !shorter.is_empty())?;
         if name.chars().count() >= 2 && name.chars().any(char::is_alphabetic) {
@@ -196,7 +145,17 @@ fn email(text: &str, at: usize) -> Option<Span> {
         }
         host = shorter;
     }
-    (start < at).then_some(Span { start, end: at + 1 + host.len(), class: Class::Email })
+    // Apart from the sign, only what looks like a name: a dose or a score has no letter.
+    let apart = local < at || begin > after;
+    let named = !apart || text.get(start..local)?.chars().any(char::is_alphabetic);
+    (start < local && named).then_some(Span { start, end: begin + host.len(), class: Class::Email })
+}
+
+/// The e-mail address around a bracket with the word for an at sign: `name (at) example.com`.
+fn spelt_email(text: &str, at: usize) -> Option<Span> {
+    let end = at + 4;
+    let closed = matches!(text.get(at + 3..end)?, ")" | "]");
+    if closed { email(text, at, end) } else { None }
 }
 
 /// A host without the Chinese sentence that follows it. A label after the first begins in Chinese only if it is a
@@ -250,19 +209,39 @@ fn url(text: &str, at: usize, mark: usize, spans: &mut Vec<Span>) -> usize {
     end
 }
 
-/// The number that a word at this place announces.
+/// The identity that a word at this place announces.
 fn announced(text: &str, at: usize, c: char) -> Option<Span> {
     let mut words = announcements(c.to_ascii_lowercase()).iter();
-    let (word, class) = words.find(|(word, _)| starts_with(text, at, word))?;
+    let (word, kind) = words.find(|(word, _)| starts_with(text, at, word))?;
+    let end = after_word(text, at, word)?;
+    match kind {
+        Announced::Record => record_number(text, end),
+        Announced::Number(class) => number(text, end, *class, 7),
+        Announced::Handle => handle(text, end).or_else(|| number(text, end, Class::Phone, 5)),
+    }
+}
+
+/// The end of a word that announces something; none if it is a part of a longer one. It may have an ending, or a word
+/// for a number joined to it: `паспорта`, `Passnummer`. Chinese has no space between words.
+fn after_word(text: &str, at: usize, word: &str) -> Option<usize> {
     let end = at + word.len();
-    // Accepts "MRN", but not a longer word that begins with it. Chinese has no space between words.
-    if word.is_ascii() && (!begins_word(text, at) || text.get(end..)?.starts_with(|c: char| c.is_ascii_alphabetic())) {
+    if word.chars().next().is_some_and(is_unspaced) {
+        return Some(end);
+    }
+    if !begins_word(text, at) {
         return None;
     }
-    match class {
-        Class::RecordNumber => record_number(text, end),
-        _ => number(text, end, *class),
+    let next = |at: usize| text.get(at..).and_then(|rest| rest.chars().next());
+    let is_end = |at: usize| !next(at).is_some_and(|c| c.is_alphabetic() && !is_unspaced(c));
+    if is_end(end) {
+        return Some(end);
     }
+    if word.is_ascii() {
+        let joint = ["nummer", "number", "no", "nr", "id"].into_iter().find(|joint| starts_with(text, end, joint))?;
+        return Some(end + joint.len()).filter(|end| is_end(*end));
+    }
+    let ending = end_of(text, end, char::is_alphabetic, LONGEST_ENDING);
+    (word.chars().count() >= 5 && is_end(ending)).then_some(ending)
 }
 
 /// The record number after the word that announces it.
@@ -273,9 +252,10 @@ fn record_number(text: &str, announced: usize) -> Option<Span> {
         let c = text.get(start..)?.chars().next()?;
         if is_part(c) && c.is_alphanumeric() {
             let number = text.get(start..end_of(text, start, is_part, LONGEST_NUMBER))?;
-            if number.chars().filter(|c| c.is_numeric()).count() >= 3 {
-                let number = number.trim_end_matches(|c: char| !c.is_alphanumeric());
-                return Some(Span { start, end: start + number.len(), class: Class::RecordNumber });
+            let number = number.trim_end_matches(|c: char| !c.is_alphanumeric());
+            let end = parts(text, start + number.len(), number);
+            if text.get(start..end)?.chars().filter(|c| c.is_numeric()).count() >= 3 {
+                return Some(Span { start, end, class: Class::RecordNumber });
             }
             // A word in between, such as "is" or "no".
             start += number.len();
@@ -288,54 +268,100 @@ fn record_number(text: &str, announced: usize) -> Option<Span> {
     None
 }
 
-/// The number of a telephone or of a state after the word that announces it.
-fn number(text: &str, mut start: usize, class: Class) -> Option<Span> {
+/// The end of a number that goes on after a blank or a dot in groups of the same length: 123 456 789.
+fn parts(text: &str, mut end: usize, first: &str) -> usize {
+    if first.len() < 2 || !first.bytes().all(|b| b.is_ascii_digit()) {
+        return end;
+    }
+    for _ in 0..MOST_PARTS {
+        let Some(rest) = text.get(end..).and_then(|rest| rest.strip_prefix([' ', '.'])) else { break };
+        let next = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        let apart =
+            !rest.get(next.len()..).is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '/'));
+        if next.len() != first.len() || !apart {
+            break;
+        }
+        end += 1 + next.len();
+    }
+    end
+}
+
+/// The place after the blanks, marks and joints that follow an announcement, and whether a joint after which a name
+/// follows was among them.
+fn joined(text: &str, mut start: usize) -> Option<(usize, bool)> {
     let most = start + MOST_BETWEEN;
+    let mut named = false;
     loop {
-        let rest = text.get(start..)?;
-        let c = rest.chars().next()?;
+        let c = text.get(start..)?.chars().next()?;
         if c.is_whitespace() || ":#=-.(+,".contains(c) {
             start += c.len_utf8();
-        } else if let Some(joint) = JOINTS.iter().find(|joint| starts_with(text, start, joint)) {
+        } else if let Some(joint) = JOINTS.iter().chain(NAMED).find(|joint| starts_with(text, start, joint)) {
+            named |= NAMED.contains(joint);
             start += joint.len();
         } else {
-            break;
+            return Some((start, named));
         }
         if start > most {
             return None;
         }
     }
-    let (end, chars, digits) = groups(text, start);
-    let found = text.get(start..end)?;
-    let (fewest, most) = if class == Class::Phone { (7, 15) } else { (5, 18) };
-    let fits = (fewest..=most).contains(&digits) && chars >= 6 && !is_date(found);
-    fits.then_some(Span { start, end, class })
 }
 
-/// The end of the groups of letters and digits that begin at a place, each with a digit and with one separator before
-/// it; the number of letters and digits, and of digits.
-fn groups(text: &str, start: usize) -> (usize, usize, usize) {
-    let (mut end, mut chars, mut digits) = (start, 0, 0);
-    let mut next = start;
+/// The number of a telephone, a document or an account after the word that announces it.
+fn number(text: &str, announced: usize, class: Class, shortest: usize) -> Option<Span> {
+    let (start, _) = joined(text, announced)?;
+    let (fewest, most) = match class {
+        Class::Phone => (shortest, 15),
+        Class::Account => (5, 19),
+        _ => (5, 18),
+    };
+    let fewest_chars = fewest.min(6).max(shortest.min(6));
+    let (mut next, mut chars, mut digits, mut figures, mut end) = (start, 0, 0, None, None);
     while chars < LONGEST_NUMBER {
         let after = end_of(text, next, |c| c.is_ascii_alphanumeric(), LONGEST_NUMBER);
-        let group = text.get(next..after).unwrap_or_default();
+        let group = text.get(next..after)?;
         let count = group.bytes().filter(u8::is_ascii_digit).count();
-        if count == 0 || group.len() > count + 3 {
+        // Letters of a series may stand among the first digits of a document.
+        let is_series = class == Class::NationalId && digits < fewest && (1..=3).contains(&group.len());
+        let is_part = count > 0 && group.len() <= count + 3 || count == 0 && is_series;
+        if !is_part || digits + count > most || figures.is_some() && is_date(text, next) {
             break;
         }
-        (end, chars, digits) = (after, chars + group.len(), digits + count);
-        match text.get(after..).and_then(|rest| rest.chars().next()) {
-            Some(c) if " -._/,()\n".contains(c) => next = after + 1,
-            _ => break,
+        if count > 0 {
+            figures = figures.or(Some(next));
+        }
+        (chars, digits) = (chars + group.len(), digits + count);
+        if digits >= fewest && chars >= fewest_chars {
+            end = Some(after);
+        }
+        next = end_of(text, after, |c| " -._/()\r\n".contains(c), MOST_APART);
+        if next == after {
+            next = end_of(text, after, |c| c == ',', 1);
+        }
+        if next == after {
+            break;
         }
     }
-    (end, chars, digits)
+    let end = end?;
+    (!is_date(text, figures?)).then_some(Span { start, end, class })
 }
 
-/// Whether a text begins with a date, such as 2026-03-01, 20260301 or 1.3.2026.
-fn is_date(text: &str) -> bool {
-    let mut figures = text.split(|c: char| !c.is_ascii_digit());
+/// The name of somebody in a messenger after the word for it: it has a digit, or it is called a name.
+fn handle(text: &str, announced: usize) -> Option<Span> {
+    let (start, named) = joined(text, announced)?;
+    let end = end_of(text, start, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'), LONGEST_HANDLE);
+    let name = text.get(start..end)?.trim_end_matches('-');
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let told = named || text.get(announced..start)?.contains([':', '=', '是']);
+    let fits = name.len() >= 6 && name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let unlike = name.contains('_') || digits > 2 || told && digits > 0 || named;
+    (fits && unlike).then_some(Span { start, end: start + name.len(), class: Class::Phone })
+}
+
+/// Whether a date begins at a place, such as 2026-03-01, 20260301 or 1.3.2026.
+pub(super) fn is_date(text: &str, at: usize) -> bool {
+    let end = end_of(text, at, |c| c.is_ascii_digit() || " -./_,".contains(c), LONGEST_DATE);
+    let mut figures = text.get(at..end).unwrap_or_default().split(|c: char| !c.is_ascii_digit());
     let (first, second, third) = (figures.next(), figures.next(), figures.next());
     let within = |figure: Option<&str>, most: u16| {
         figure.is_some_and(|figure| {
@@ -355,18 +381,24 @@ fn is_date(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrub::fold;
     use alloc::format;
 
     #[test]
     fn every_announcement_is_heard() {
         let mut heard = 0;
         for c in '\0'..='\u{ffff}' {
-            for (word, class) in announcements(c) {
-                assert!(word.starts_with(c), "{word}");
+            for (word, kind) in announcements(c) {
+                assert!(word.starts_with(c) && fold::folded(word) == *word, "{word}");
+                let class = match kind {
+                    Announced::Record => Class::RecordNumber,
+                    Announced::Number(class) => *class,
+                    Announced::Handle => Class::Phone,
+                };
                 for word in [word.to_ascii_lowercase(), word.to_ascii_uppercase()] {
                     let mut spans = Vec::new();
                     find(&format!("{word}: A1234567"), true, &mut spans);
-                    let expected = (*class, word.len() + 10);
+                    let expected = (class, word.len() + 10);
                     // "medical record number" ends as "record number" does.
                     let all = spans.iter().map(|span| (span.class, span.end)).collect::<Vec<_>>();
                     assert!(!all.is_empty() && all.iter().all(|found| *found == expected), "{word}");

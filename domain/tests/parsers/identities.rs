@@ -86,7 +86,16 @@ pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
     match choices.below(10) {
         0 => {
             let mobile = format!("1{}{}", choices.one_of(&["3", "5", "7", "8", "9"]), choices.digits(9));
-            let written = grouped(&mobile, &[3, 4], choices.one_of(&["", " ", "-"]));
+            let sizes = choices.one_of(&[&[3, 4][..], &[3, 3], &[5, 3], &[5], &[3]]);
+            let separator = ["", " ", "-", ",", "/", "_", ".", "\n", "\u{3000}", "，", "、", " - ", "；", "ー", "\r\n"];
+            let separator = match choices.one_of(&separator) {
+                kept @ ("" | "-") => kept,
+                // Figures of a list may have these lengths, and eight digits may be a date.
+                "," | "，" | "、" | "\n" | "\r\n" | "；" if sizes != [3, 4] => "/",
+                _ if sizes == [3] => "-",
+                separator => separator,
+            };
+            let written = grouped(&mobile, sizes, separator);
             let prefix = choices.one_of(&["", "+86 ", "0086-", "86"]);
             (written.clone(), format!("{prefix}{written}"))
         }
@@ -124,7 +133,11 @@ pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
                 choices.one_of(&["MRN: ", "mrn ", "medical record number is ", "病历号：", "住院号是", "Patient ID "]);
             (number.clone(), format!("{announced}{number}"))
         }
-        7 => plain(choices.one_of(&["Zhang-330106", "ZHANG-330106", "zhang-330106"]).to_owned()),
+        7 => plain(
+            choices
+                .one_of(&["Zhang-330106", "ZHANG-330106", "zhang 330106", "ZHANG.33.01.06", "20240017", "2024-0017"])
+                .to_owned(),
+        ),
         8 => plain(
             choices
                 .one_of(&[
@@ -141,7 +154,9 @@ pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
                 ])
                 .to_owned(),
         ),
-        _ => plain(choices.one_of(&["王小明", "Zhang Wei", "zhang", "WEI"]).to_owned()),
+        _ => plain(
+            choices.one_of(&["王小明", "王 小明", "Zhang Wei", "zhang", "WEI", "WeiZhang", "wei, zhang"]).to_owned(),
+        ),
     }
 }
 
@@ -177,6 +192,7 @@ fn disguised(choices: &mut Choices<'_>, text: &str) -> String {
 fn own() -> Own {
     let mut own = Own::new();
     own.add("Zhang-330106", Class::PatientId);
+    own.add("20240017", Class::PatientId);
     own.add("Zhang Wei", Class::PatientName);
     own.add("王小明", Class::PatientName);
     own
