@@ -1,7 +1,8 @@
 //! A search text whose parts are parted in any way.
 //!
 //! A phrase is compared at every place where its first character begins a word. It is short, so that each comparison
-//! looks a fixed distance ahead.
+//! looks a fixed distance ahead; in a text that repeats its beginning over and over, only the unbroken phrase is found
+//! after a while.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,6 +18,8 @@ const LONGEST: usize = 32;
 const LONGEST_NATIVE: usize = 16;
 /// The most separators between two parts.
 const MOST_SEPARATORS: usize = 3;
+/// The most steps for each byte of a text. Nearly all texts need less than one.
+const MOST_STEPS: usize = 4;
 /// The fewest letters of a name whose parts may stand together: fewer make another word too often.
 const FEWEST_TOGETHER: usize = 5;
 /// The fewest characters of an identifier whose parts may stand further apart than one separator.
@@ -125,7 +128,7 @@ impl Phrase {
 
     /// Whether this text is one of its spellings.
     pub(super) fn is(&self, text: &str) -> bool {
-        self.end(text, 0) == Some(text.len())
+        self.end(text, 0, self.most, &mut 0) == Some(text.len())
     }
 
     /// Finds the phrase in a text.
@@ -141,12 +144,13 @@ impl Phrase {
         if found == 0 || text.len() < self.chars.len() {
             return;
         }
-        let mut done = 0;
+        let (mut done, mut steps) = (0, 0);
         for (start, _) in text.bytes().enumerate().filter(|(_, b)| is(*b, lead)) {
             if start < done {
                 continue;
             }
-            if let Some(end) = self.end(text, start)
+            let most = if steps > MOST_STEPS * text.len() { 0 } else { self.most };
+            if let Some(end) = self.end(text, start, most, &mut steps)
                 && stands_alone(text, start, end)
                 && folded.is_boundary(start)
                 && folded.is_boundary(end)
@@ -157,13 +161,14 @@ impl Phrase {
         }
     }
 
-    /// The end of the phrase that begins at a place.
-    fn end(&self, text: &str, start: usize) -> Option<usize> {
+    /// The end of the phrase that begins at a place. `steps` counts the compared characters.
+    fn end(&self, text: &str, start: usize, most: usize, steps: &mut usize) -> Option<usize> {
         let mut rest = text.get(start..)?.char_indices();
         let (mut end, mut parted, mut before) = (0, false, ' ');
         for (index, (expected, may_part)) in self.chars.iter().enumerate() {
             let mut separators = 0;
             loop {
+                *steps += 1;
                 let (at, c) = rest.next()?;
                 if c.to_ascii_lowercase() == *expected {
                     end = start + at + c.len_utf8();
@@ -172,7 +177,7 @@ impl Phrase {
                 }
                 // A line end may have two characters.
                 separators += usize::from(c != '\n' || before != '\r');
-                if index == 0 || !may_part || separators > self.most || !self.joints.has(c) {
+                if index == 0 || !may_part || separators > most || !self.joints.has(c) {
                     return None;
                 }
                 (parted, before) = (true, c);
