@@ -10,7 +10,8 @@
 //! the study without a list of its own.
 //!
 //! Guarantee: two systems are equal only if a URI makes no difference between them. Schemes and hosts are compared
-//! without regard to case. A default port and slashes at the end are ignored. Paths are compared exactly.
+//! without regard to case. A default port and slashes at the end are ignored. What is percent-encoded without need is
+//! decoded. Paths are otherwise compared exactly.
 
 use alloc::borrow::ToOwned as _;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::canonical::nfc;
 use crate::finding::Code;
 use crate::ids::{self, SiteId, StudyId, is_deceptive, is_name};
 use crate::reading::{At, Faults};
+use crate::url;
 
 /// The longest system, bytes.
 const LONGEST: usize = 255;
@@ -94,7 +96,8 @@ fn list(at: &At<'_, '_>, faults: &mut Faults) -> BTreeSet<String> {
 
 /// The canonical form of a system, for comparison; none if it is not a URI.
 pub fn system(text: &str) -> Option<String> {
-    let text = &*nfc(text);
+    let text = url::normal(text)?;
+    let text = &*nfc(&text);
     let fits = text.len() <= LONGEST && !text.chars().any(|c| c.is_whitespace() || is_deceptive(c));
     let (scheme, rest) = text.split_once(':').filter(|_| fits)?;
     let mut letters = scheme.bytes();
@@ -149,14 +152,32 @@ mod tests {
             ("urn:uuid:0F0E", "urn:uuid:0f0e"),
             ("urn:MRZ:Ward", "urn:mrz:Ward"),
             ("tag:his.example,2026:mrn", "tag:his.example,2026:mrn"),
+            ("https://his.example/M%C3%BCnchen/%50atient", "https://his.example/München/Patient"),
+            ("https://his.example/Mu%cc%88nchen/%7ea%2fb", "https://his.example/München/~a%2Fb"),
+            ("https://his.example/%fc%c3%28%20", "https://his.example/%FC%C3%28%20"),
         ] {
             assert_eq!(system(written).as_deref(), Some(expected), "{written}");
             assert_eq!(system(expected).as_deref(), Some(expected), "{written}");
         }
         let long = format!("https://{}", "x".repeat(LONGEST));
-        for written in
-            ["", "mrn", "1.2.3", ":x", "https://", "https:///x", "urn:", "urn:oid", "urn:oid:", "a b:c", "x:", &long]
-        {
+        for written in [
+            "",
+            "mrn",
+            "1.2.3",
+            "https://x/%",
+            "https://x/%4",
+            "https://x/%zz",
+            "https://x/%e2%80%8b",
+            ":x",
+            "https://",
+            "https:///x",
+            "urn:",
+            "urn:oid",
+            "urn:oid:",
+            "a b:c",
+            "x:",
+            &long,
+        ] {
             assert_eq!(system(written), None, "{written}");
         }
         assert_ne!(system("https://a.example/x"), system("https://a.example/X"));

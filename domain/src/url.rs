@@ -10,6 +10,7 @@
 //!
 //! Not for: whether the host grants the address, or whether a server answers there.
 
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
@@ -181,6 +182,46 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     found
 }
 
+/// A percent-encoded text; none if it is not well-formed.
+pub fn decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.into());
+    }
+    encodings(text).ok()?;
+    String::from_utf8(decoded(text.as_bytes())).ok()
+}
+
+/// A URI in which no character is percent-encoded that needs it not (RFC 3986, section 6.2.2; RFC 3987 for characters
+/// beyond ASCII); none if it is not well-formed.
+pub(crate) fn normal(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.into());
+    }
+    encodings(text).ok()?;
+    let mut normal = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, encoded)) = rest.split_once('%') {
+        normal.push_str(plain);
+        // Two digits, and as many encoded bytes as follow.
+        let more = encoded.get(2..).unwrap_or_default().as_bytes().chunks(3);
+        let length = 2 + 3 * more.take_while(|byte| byte.len() == 3 && byte.starts_with(b"%")).count();
+        let (run, later) = encoded.split_at_checked(length)?;
+        for piece in decoded(["%", run].concat().as_bytes()).utf8_chunks() {
+            for c in piece.valid().chars() {
+                if !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') {
+                    normal.push(c);
+                } else {
+                    normal.push_str(&format!("%{:02X}", c as u32));
+                }
+            }
+            piece.invalid().iter().for_each(|byte| normal.push_str(&format!("%{byte:02X}")));
+        }
+        rest = later;
+    }
+    normal.push_str(rest);
+    Some(normal)
+}
+
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Url(...)")
@@ -251,20 +292,20 @@ pub fn check_redis(text: &str) -> Result<(), &'static str> {
 /// Checks that the text has only characters that a URL allows, those in `beside`, and percent signs before two hex
 /// digits.
 fn characters(text: &str, beside: &[u8]) -> Result<(), &'static str> {
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let mut digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
-                if !(digit() && digit()) {
-                    return Err("a URL in which two hex digits follow each percent sign");
-                }
-            }
-            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) || beside.contains(&byte) => {}
-            _ => return Err("a URL whose other characters are percent-encoded (RFC 3986)"),
-        }
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte) || beside.contains(&byte);
+    if !text.bytes().all(allowed) {
+        return Err("a URL whose other characters are percent-encoded (RFC 3986)");
     }
-    Ok(())
+    encodings(text)
+}
+
+/// Checks that two hex digits follow each percent sign.
+fn encodings(text: &str) -> Result<(), &'static str> {
+    let mut encoded = text.split('%').skip(1).map(str::as_bytes);
+    let fits =
+        encoded.all(|rest| matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()));
+    if fits { Ok(()) } else { Err("a URL in which two hex digits follow each percent sign") }
 }
 
 /// Splits `host[:port]`; the port is none if there is no colon.

@@ -1,5 +1,7 @@
 //! Percent-encoding, as URLs need it (RFC 3986).
 
+pub use domain::url::decode;
+
 use crate::digest::hex;
 
 /// Percent-encodes a text, so that it is one segment of a path or one value of a query.
@@ -12,22 +14,6 @@ pub fn encode(text: &str) -> String {
         }
     }
     encoded
-}
-
-/// A percent-encoded text; none if it is not well-formed.
-pub fn decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]

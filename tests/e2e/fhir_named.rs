@@ -113,3 +113,39 @@ async fn a_patient_who_is_named_twice_and_differently_is_a_finding() {
         check(&post(&app, &resource).await, 422, &[("value", "QuestionnaireResponse.subject.reference")]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patient_is_one_however_a_reference_is_encoded() {
+    let app = App::start().await;
+    let mut form = phq9("form", [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    form["patientId"] = json!("Müller");
+    let own = app.scored(&app.submit(&form).await).await["subject"].as_str().unwrap().to_owned();
+    for (nth, reference) in
+        ["Patient/Müller", "Patient/M%C3%BCller", "Patient/Mu\u{308}ller", "Patient/%4Du%cc%88ller/_history/2"]
+            .into_iter()
+            .enumerate()
+    {
+        assert_eq!(subject(&app, &format!("r{nth}"), json!({"reference": reference})).await, own, "{reference}");
+    }
+    let far = subject(&app, "u", json!({"reference": "https://a.example/Süd/Patient/Müller"})).await;
+    assert_ne!(far, own);
+    for (nth, reference) in
+        ["https://a.example/S%C3%BCd/Patient/M%C3%BCller", "HTTPS://A.example:443/S%c3%bcd/Pati%65nt/Mu%CC%88ller"]
+            .into_iter()
+            .enumerate()
+    {
+        assert_eq!(subject(&app, &format!("a{nth}"), json!({"reference": reference})).await, far, "{reference}");
+    }
+    let record = async |path: &str| {
+        let answer = app.send_as(CLINICIAN_A1, "GET", path, &Value::Null).await;
+        (answer.status, answer.json()["subject"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(record("/v1/patients/Mu%CC%88ller/record").await, (200, own));
+    let path = "/v1/patients/M%C3%BCller/record?system=https%3A%2F%2Fa.example%2FS%25C3%25BCd%2FPatient";
+    assert_eq!(record(path).await, (200, far));
+    for reference in ["Patient/50%", "Patient/%FC", "Patient/7%E2%80%8B", "https://a.example/%00/Patient/7"] {
+        let mut resource = response("x", [0; 9]);
+        resource["subject"] = json!({"reference": reference});
+        check(&post(&app, &resource).await, 422, &[("value", "QuestionnaireResponse.subject.reference")]);
+    }
+}

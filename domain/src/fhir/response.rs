@@ -25,8 +25,10 @@ use serde_json::{Map, Value};
 
 use super::codes::{self, Form};
 use super::{SITE, STUDY};
+use crate::canonical::nfc;
 use crate::patient_systems::PatientSystems;
 use crate::reading::{At, Faults};
+use crate::url::decode;
 use crate::{Code, Finding, Instrument};
 
 mod amends;
@@ -351,7 +353,7 @@ impl Reading {
         match reference.value.as_str().map(type_and_id) {
             None => reference.fault(&mut self.faults, Code::Type, "must be a string"),
             Some(None) => reference.fault(&mut self.faults, Code::Format, "must be a reference Type/{id}"),
-            Some(Some((kind, _))) if !kinds.contains(&kind) => {
+            Some(Some((kind, _))) if !kinds.contains(&kind.as_str()) => {
                 reference.fault(&mut self.faults, Code::Choice, rule);
             }
             Some(Some(_)) => {}
@@ -363,22 +365,23 @@ const AUTHORS: [&str; 6] = ["Device", "Practitioner", "PractitionerRole", "Patie
 const SOURCES: [&str; 4] = ["Patient", "Practitioner", "PractitionerRole", "RelatedPerson"];
 
 /// Type and id of a reference such as `Patient/1`, `https://host/fhir/Patient/1` or `Patient/1/_history/2`.
-fn type_and_id(reference: &str) -> Option<(&str, &str)> {
+fn type_and_id(reference: &str) -> Option<(String, String)> {
     let (address, id) = address_and_id(reference)?;
-    let kind = address.rsplit('/').next()?;
+    let kind = decode(address.rsplit('/').next()?)?;
     let named = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic());
     named.then_some((kind, id))
 }
 
-/// The address before the id of a reference, and the id. The last segment of the address is the type. Both are the same
-/// for all versions of a resource.
-fn address_and_id(reference: &str) -> Option<(&str, &str)> {
+/// The address before the id of a reference, as it was written, and the id, decoded. The last segment of the address is
+/// the type. Both are the same for all versions of a resource.
+fn address_and_id(reference: &str) -> Option<(&str, String)> {
     let current = reference.split_once("/_history/").map_or(reference, |(current, _)| current);
     if current.contains(['#', '?']) {
         return None;
     }
     let (address, id) = current.rsplit_once('/')?;
-    (!id.is_empty()).then_some((address, id))
+    let id = decode(id).filter(|id| !id.is_empty())?;
+    Some((address, nfc(&id).into_owned()))
 }
 
 /// The member `key`, unless it is `null`.

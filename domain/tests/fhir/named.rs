@@ -77,6 +77,15 @@ fn a_patient_whom_nobody_can_tell_is_a_finding() {
         (json!({"reference": "#p", "identifier": {"value": "7"}}), "/subject/reference", Code::Format),
         (json!({"reference": "/Patient/7"}), "/subject/reference", Code::Format),
         (json!({"reference": "Group/1/Patient/7"}), "/subject/reference", Code::Format),
+        (json!({"reference": "Patient/50%"}), "/subject/reference", Code::Format),
+        (json!({"reference": "Patient/%zz"}), "/subject/reference", Code::Format),
+        (json!({"reference": "Patient/%fc"}), "/subject/reference", Code::Format),
+        (json!({"reference": "https://a.example/%E2%80%8B/Patient/7"}), "/subject/reference", Code::Format),
+        (
+            json!({"reference": "Patient/M%C3%BCller", "identifier": {"value": "Muller"}}),
+            "/subject/identifier/value",
+            Code::Conflict,
+        ),
         (json!({"reference": "https://a.example/Patient/7?x=1"}), "/subject/reference", Code::Format),
     ] {
         let own = ["https://his.example/Patient", "urn:oid:1.2.3"];
@@ -100,4 +109,42 @@ fn the_system_of_an_identifier_belongs_to_the_response() {
         &with(phq9(json!([])), "identifier", json!({"system": "a b", "value": "1"})),
         &[("/identifier/system", Code::Format)],
     );
+}
+
+#[test]
+fn an_id_in_a_reference_is_the_same_encoded_or_not() {
+    for (references, patient, system) in [
+        (
+            &[
+                "Patient/Müller",
+                "Patient/M%C3%BCller",
+                "Patient/Mu\u{308}ller",
+                "Patient/Mu%cc%88ller",
+                "Patient/%4d%c3%bcller/_history/2",
+            ][..],
+            "Müller",
+            None,
+        ),
+        (&["Patient/a%2Fb%3F%23%25"], "a/b?#%", None),
+        (
+            &[
+                "https://b.example/M%C3%BC/Patient/%37",
+                "https://B.example:443/Mü/Patient/7",
+                "https://b.example/%4D%c3%bc/Pati%65nt/7",
+            ],
+            "7",
+            Some("https://b.example/Mü/Patient"),
+        ),
+    ] {
+        for reference in references {
+            let subject = json!({"reference": reference, "identifier": {"value": patient}});
+            let subject = if system.is_some() { json!({"reference": reference}) } else { subject };
+            let (document, found, _, findings) = translated(&with(phq9(json!([])), "subject", subject), &[]);
+            assert_eq!(
+                (&document["patientId"], found.as_deref()),
+                (&json!(patient), system),
+                "{reference} {findings:?}"
+            );
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The identifiers in a resource: the patient and the response, each by an id within a system.
 //!
-//! Guarantee: the same id in two systems means two patients or responses. A patient may be named twice, by a reference
+//! Guarantee: the same id in two systems means two patients or responses. A reference is a URL, so an id in it that is
+//! percent-encoded is the same as one that is not. A patient may be named twice, by a reference
 //! and by an identifier. Then the site's own id wins, else the reference; two ids in one system are a finding.
 
 use alloc::borrow::ToOwned;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use super::{Reading, address_and_id, given};
 use crate::Code;
+use crate::canonical::nfc;
 use crate::patient_systems::{self, PatientSystems};
 use crate::reading::At;
 
@@ -71,7 +73,7 @@ impl Reading {
             },
         };
         match value {
-            Some(other) if referred == system && other.value != id => {
+            Some(other) if referred == system && !other.value.as_str().is_some_and(|other| nfc(other) == id) => {
                 let detail = "names another patient than the reference, in the same system";
                 other.fault(&mut self.faults, Code::Conflict, detail);
             }
