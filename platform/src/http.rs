@@ -9,6 +9,7 @@
 
 pub mod accept;
 mod body;
+mod content_type;
 mod reply;
 mod retry_after;
 
@@ -163,7 +164,7 @@ impl Incoming {
         if !codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
             return Err(BodyError::Encoded);
         }
-        if !self.values("content-type").all(is_utf8) {
+        if !content_type::is_utf8(self.values("content-type")) {
             return Err(BodyError::Charset);
         }
         Ok(())
@@ -203,20 +204,6 @@ impl Incoming {
 fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
     str::from_utf8(value).ok()
-}
-
-/// Whether a content type names no charset, or UTF-8, of which ASCII is a part.
-fn is_utf8(content_type: &[u8]) -> bool {
-    let charset = |parameter: &[u8]| {
-        let at = parameter.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = (parameter.get(..at)?, parameter.get(at + 1..)?);
-        name.trim_ascii().eq_ignore_ascii_case(b"charset").then(|| value.trim_ascii().to_ascii_lowercase())
-    };
-    let mut charsets = content_type.split(|byte| *byte == b';').skip(1).filter_map(charset);
-    charsets.all(|charset| {
-        let bare = charset.strip_prefix(b"\"").and_then(|charset| charset.strip_suffix(b"\"")).unwrap_or(&charset);
-        matches!(bare, b"utf-8" | b"utf8" | b"us-ascii" | b"ascii")
-    })
 }
 
 /// How long the body of a receiver's answer is waited for, once its status came.
