@@ -13,10 +13,11 @@ mod content_type;
 mod reply;
 mod retry_after;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use body::{Body, accepted, beginning, read};
-use futures::future::join;
+use futures::future::{Either, select};
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
 use spin_sdk::wasip3::{wit_future, wit_stream};
@@ -250,7 +251,7 @@ pub async fn post(
 ) -> Result<Answer, CallError> {
     let content = [("content-type", "application/json".to_owned()), ("content-length", body.len().to_string())];
     let headers: Vec<(&str, String)> = content.into_iter().chain(headers.iter().cloned()).collect();
-    match deadline.run(exchange(Method::Post, url, &headers, Some(body), limit, deadline.left())).await {
+    match deadline.run(exchange(Method::Post, url, &headers, Some(body), limit, deadline)).await {
         Ok(result) => result,
         Err(deadline::TimedOut) => Err(CallError::TimedOut),
     }
@@ -268,7 +269,7 @@ pub async fn tell(
     limit: usize,
     deadline: Deadline,
 ) -> Result<Answer, CallError> {
-    let told = deadline.run(send(Method::Post, url, headers, Some(body), deadline.left())).await;
+    let told = deadline.run(send(Method::Post, url, headers, Some(body), deadline)).await;
     let (status, retry_after, body) = told.unwrap_or(Err(CallError::TimedOut))?;
     let mut read = Vec::new();
     // Whether it came to its end makes no difference.
@@ -281,7 +282,7 @@ pub async fn tell(
 /// # Errors
 /// [`CallError`]; the connection is closed then.
 pub async fn get(url: &Url, headers: &[(&str, String)], limit: usize, deadline: Deadline) -> Result<Answer, CallError> {
-    match deadline.run(exchange(Method::Get, url, headers, None, limit, deadline.left())).await {
+    match deadline.run(exchange(Method::Get, url, headers, None, limit, deadline)).await {
         Ok(result) => result,
         Err(deadline::TimedOut) => Err(CallError::TimedOut),
     }
@@ -293,9 +294,9 @@ async fn exchange(
     headers: &[(&str, String)],
     body: Option<Vec<u8>>,
     limit: usize,
-    left: Duration,
+    deadline: Deadline,
 ) -> Result<Answer, CallError> {
-    let (status, retry_after, body) = send(method, url, headers, body, left).await?;
+    let (status, retry_after, body) = send(method, url, headers, body, deadline).await?;
     let body = match read(body, None, limit).await {
         Ok(body) => body,
         // The status has been said; that the rest is too long does not unsay it.
@@ -311,8 +312,9 @@ async fn send(
     url: &Url,
     headers: &[(&str, String)],
     body: Option<Vec<u8>>,
-    left: Duration,
+    deadline: Deadline,
 ) -> Result<(u16, Option<u32>, Body), CallError> {
+    let left = deadline.left();
     let request_headers: Vec<(String, Vec<u8>)> = [(deadline::HEADER, left.as_millis().to_string())]
         .iter()
         .chain(headers)
@@ -349,7 +351,14 @@ async fn send(
             let _ = writer.write_all(body).await;
         }
     };
-    let (response, ()) = join(client::send(request), write).await;
+    let response = match select(pin!(client::send(request)), pin!(write)).await {
+        Either::Left((response, write)) => {
+            // The answer is there, so who does not read the rest has decided without it.
+            let _ = Deadline::after(NOTE.min(deadline.left() / 2)).run(write).await;
+            response
+        }
+        Either::Right(((), response)) => response.await,
+    };
     let response = response.map_err(classify)?;
 
     let status = response.get_status_code();

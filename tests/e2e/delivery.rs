@@ -225,11 +225,18 @@ async fn raw(answer: &'static [u8]) -> (std::net::SocketAddr, std::sync::Arc<std
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_with_more_than_it_announces_is_a_delivery() {
+async fn an_answer_with_another_body_than_it_announces_is_a_delivery() {
     for answer in [
         &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokok\r\n"[..],
         b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nok",
         b"HTTP/1.1 204 No Content\r\n\r\nok",
+        // Less, held open; chunks that are none, or have no end; no length at all.
+        b"HTTP/1.1 202 Accepted\r\ncontent-length: 10\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nokok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nok",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
     ] {
         let (address, calls) = raw(answer).await;
         let app = App::builder().routes(&[&format!("http://{address}/")]).start().await;

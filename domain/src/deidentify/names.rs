@@ -10,286 +10,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::table::Treatment::{self, BirthYear, Drop, DropName, PostcodeArea, Pseudonymise, Scrub};
+use super::table::Treatment::{self, Drop, DropName, Pseudonymise, Scrub};
 use crate::scrub::{fold, folded, is_cjk};
+use native::{NATIVE, NATIVE_WAYS, PERSONS};
+use words::{INSIDE, OTHER, WAYS, WHOLE, WORDS};
 
-/// Words by their treatment: one part, or several without what stands between them. In the order of the alphabet.
-const WORDS: &[(&str, Treatment)] = &[
-    ("aadhaar", Drop),
-    ("accessionnumber", Pseudonymise),
-    ("accountno", Drop),
-    ("accountnumber", Drop),
-    ("addr", Drop),
-    ("address", Drop),
-    ("addresses", Drop),
-    ("adresse", Drop),
-    ("apellido", DropName),
-    ("apellidos", DropName),
-    ("bankaccount", Drop),
-    ("birthdate", BirthYear),
-    ("birthday", BirthYear),
-    ("birthname", DropName),
-    ("caregivername", DropName),
-    ("cellno", Drop),
-    ("cellnumber", Drop),
-    ("cellphone", Drop),
-    ("chartno", Pseudonymise),
-    ("chartnumber", Pseudonymise),
-    ("contactname", DropName),
-    ("contactperson", DropName),
-    ("correo", Drop),
-    ("cpf", Drop),
-    ("creditcard", Drop),
-    ("dateofbirth", BirthYear),
-    ("direccion", Drop),
-    ("dni", Drop),
-    ("dob", BirthYear),
-    ("drivinglicence", Drop),
-    ("drivinglicense", Drop),
-    ("email", Drop),
-    ("emailaddress", Drop),
-    ("emails", Drop),
-    ("familyname", DropName),
-    ("fathername", DropName),
-    ("fathersname", DropName),
-    ("fax", Drop),
-    ("fechadenacimiento", BirthYear),
-    ("fechanacimiento", BirthYear),
-    ("firstname", DropName),
-    ("forename", DropName),
-    ("fullname", DropName),
-    ("geburtsdatum", BirthYear),
-    ("geburtstag", BirthYear),
-    ("givenname", DropName),
-    ("guardianname", DropName),
-    ("healthcard", Drop),
-    ("homephone", Drop),
-    ("hospitalnumber", Pseudonymise),
-    ("iban", Drop),
-    ("idcard", Drop),
-    ("identitycard", Drop),
-    ("identityno", Drop),
-    ("identitynumber", Drop),
-    ("idno", Drop),
-    ("idnum", Drop),
-    ("idnumber", Drop),
-    ("initials", Drop),
-    ("insurancecard", Drop),
-    ("insuranceid", Drop),
-    ("insuranceno", Drop),
-    ("insurancenumber", Drop),
-    ("ipaddress", Drop),
-    ("kinname", DropName),
-    ("lastname", DropName),
-    ("maidenname", DropName),
-    ("mail", Drop),
-    ("medicalrecordno", Pseudonymise),
-    ("medicalrecordnumber", Pseudonymise),
-    ("medicareno", Drop),
-    ("medicarenumber", Drop),
-    ("middlename", DropName),
-    ("mobile", Drop),
-    ("mobilephone", Drop),
-    ("mothername", DropName),
-    ("mothersname", DropName),
-    ("mrn", Pseudonymise),
-    ("nachname", DropName),
-    ("nameofcontact", DropName),
-    ("nameofpatient", DropName),
-    ("nationalid", Drop),
-    ("nhsno", Drop),
-    ("nhsnumber", Drop),
-    ("nickname", DropName),
-    ("nombre", DropName),
-    ("participantid", Pseudonymise),
-    ("participantname", DropName),
-    ("partnername", DropName),
-    ("passport", Drop),
-    ("passportnumber", Drop),
-    ("patientid", Pseudonymise),
-    ("patientidentifier", Pseudonymise),
-    ("patientname", DropName),
-    ("patientno", Pseudonymise),
-    ("patientnumber", Pseudonymise),
-    ("personname", DropName),
-    ("phone", Drop),
-    ("phonenumber", Drop),
-    ("phones", Drop),
-    ("plz", PostcodeArea),
-    ("postalcode", PostcodeArea),
-    ("postcode", PostcodeArea),
-    ("prenom", DropName),
-    ("qq", Drop),
-    ("recordno", Pseudonymise),
-    ("recordnumber", Pseudonymise),
-    ("socialsecurity", Drop),
-    ("specimenid", Pseudonymise),
-    ("spousename", DropName),
-    ("ssn", Drop),
-    ("street", Drop),
-    ("streetaddress", Drop),
-    ("subjectid", Pseudonymise),
-    ("subjectidentifier", Pseudonymise),
-    ("subjectname", DropName),
-    ("surname", DropName),
-    ("taxid", Drop),
-    ("tel", Drop),
-    ("telefon", Drop),
-    ("telefono", Drop),
-    ("telephone", Drop),
-    ("vorname", DropName),
-    ("wechat", Drop),
-    ("weixin", Drop),
-    ("whatsapp", Drop),
-    ("workphone", Drop),
-    ("zip", PostcodeArea),
-    ("zipcode", PostcodeArea),
-    ("адрес", Drop),
-    ("отчество", DropName),
-    ("телефон", Drop),
-    ("фамилия", DropName),
-];
-/// Words that decide only as the whole name: as a part they mean something else too often.
-const WHOLE: &[(&str, Treatment)] = &[("ip", Drop)];
-/// Words of the table that are also found inside a part: `patientphone`, `homeaddress`.
-const INSIDE: &[&str] = &[
-    "phone",
-    "email",
-    "passport",
-    "wechat",
-    "whatsapp",
-    "telefon",
-    "birthdate",
-    "dateofbirth",
-    "patientname",
-    "firstname",
-    "lastname",
-    "fullname",
-    "maidenname",
-    "surname",
-    "nationalid",
-    "socialsecurity",
-    "postcode",
-    "postalcode",
-    "zipcode",
-    "address",
-];
-/// Parts that contain such a word and mean something else.
-const OTHER: &[&str] = &["addressed", "addressing", "headphone", "headphones", "microphone", "saxophone"];
-/// Parts after a word for a telephone, an address or a street, with which it is a way to talk, or a drug.
-const WAYS: &[&str] = &[
-    "app",
-    "call",
-    "calls",
-    "consent",
-    "consultation",
-    "contacted",
-    "drug",
-    "drugs",
-    "follow",
-    "followup",
-    "interview",
-    "reminder",
-    "screening",
-    "survey",
-    "usage",
-    "use",
-    "verified",
-    "visit",
-    "visits",
-];
-/// Words of Chinese, Japanese and Korean. A longer word comes before the word that it contains.
-const NATIVE: &[(&str, Treatment)] = &[
-    ("姓名", DropName),
-    ("曾用名", DropName),
-    ("名字", DropName),
-    ("氏名", DropName),
-    ("이름", DropName),
-    ("성명", DropName),
-    ("出生日期", BirthYear),
-    ("出生年月", BirthYear),
-    ("生日", BirthYear),
-    ("生年月日", BirthYear),
-    ("생년월일", BirthYear),
-    ("邮编", PostcodeArea),
-    ("郵編", PostcodeArea),
-    ("邮政编码", PostcodeArea),
-    ("郵便番号", PostcodeArea),
-    ("우편번호", PostcodeArea),
-    ("病历号", Pseudonymise),
-    ("病歷號", Pseudonymise),
-    ("病案号", Pseudonymise),
-    ("住院号", Pseudonymise),
-    ("门诊号", Pseudonymise),
-    ("就诊号", Pseudonymise),
-    ("就诊卡", Pseudonymise),
-    ("患者编号", Pseudonymise),
-    ("患者番号", Pseudonymise),
-    ("电话", Drop),
-    ("電話", Drop),
-    ("전화", Drop),
-    ("手机", Drop),
-    ("手機", Drop),
-    ("座机", Drop),
-    ("传真", Drop),
-    ("地址", Drop),
-    ("住址", Drop),
-    ("住所", Drop),
-    ("주소", Drop),
-    ("证件号", Drop),
-    ("證件號", Drop),
-    ("联系方式", Drop),
-    ("聯繫方式", Drop),
-    ("联系人", DropName),
-    ("聯絡人", DropName),
-    ("社会保障号", Drop),
-    ("휴대폰", Drop),
-    ("휴대전화", Drop),
-    ("身份证", Drop),
-    ("身份證", Drop),
-    ("护照", Drop),
-    ("護照", Drop),
-    ("社保号", Drop),
-    ("社保卡", Drop),
-    ("医保号", Drop),
-    ("医保卡", Drop),
-    ("银行卡", Drop),
-    ("주민등록번호", Drop),
-    ("邮箱", Drop),
-    ("郵箱", Drop),
-    ("电子邮件", Drop),
-    ("メール", Drop),
-    ("이메일", Drop),
-    ("微信", Drop),
-];
-/// Words that follow such a word for a telephone and make it a way to talk or a habit.
-const NATIVE_WAYS: &[&str] =
-    &["随访", "访视", "回访", "咨询", "问诊", "沟通", "通知", "提醒", "使用", "成瘾", "依赖", "时长"];
-/// A `name` within one of these members is a person's name.
-const PERSONS: &[&str] = &[
-    "patient",
-    "patients",
-    "subject",
-    "subjects",
-    "person",
-    "contact",
-    "contacts",
-    "participant",
-    "participants",
-    "mother",
-    "father",
-    "parent",
-    "spouse",
-    "partner",
-    "guardian",
-    "caregiver",
-    "relative",
-    "kin",
-    "患者",
-    "病人",
-    "联系人",
-    "家属",
-];
+mod native;
+mod words;
 
 /// The most parts of a name that are looked at.
 const MOST: usize = 24;
@@ -362,13 +89,22 @@ impl Parts {
         self.native.is_empty() && matches!(self.parts.as_slice(), [part] if part == word)
     }
 
+    /// Whether it is the number of a person, whose word is Chinese, Japanese or Korean: `患者ID`.
+    fn is_persons_id(&self) -> bool {
+        PERSONS.contains(&self.native.as_str()) && matches!(self.parts.as_slice(), [id] if id == "id" || id == "no")
+    }
+
     fn has_any(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.parts.iter().any(|part| part == word) || self.native.contains(word))
     }
 
     fn treatment(&self) -> Option<Treatment> {
-        let whole = || WHOLE.iter().find(|(word, _)| self.is(word)).map(|(_, treatment)| *treatment);
-        self.joined().or_else(|| self.inside()).or_else(|| self.in_native()).or_else(whole)
+        let persons_id = || self.is_persons_id().then_some(Pseudonymise);
+        self.joined()
+            .or_else(|| self.inside())
+            .or_else(|| self.in_native())
+            .or_else(|| self.whole())
+            .or_else(persons_id)
     }
 
     /// The treatment by parts in a row. The longest row at the earliest place decides.
@@ -390,9 +126,16 @@ impl Parts {
     /// The treatment by a word inside a part.
     fn inside(&self) -> Option<Treatment> {
         self.parts.iter().enumerate().find_map(|(at, part)| {
-            let word = INSIDE.iter().find(|word| part.contains(**word) && !OTHER.contains(&part.as_str()))?;
+            let is_inside = |word: &&&str| part.len() > word.len() && part.contains(**word);
+            let word = INSIDE.iter().find(is_inside).filter(|_| !OTHER.contains(&part.as_str()))?;
             known(word).filter(|treatment| self.decides(*treatment, at + 1))
         })
+    }
+
+    /// The treatment of a word that is the whole name.
+    fn whole(&self) -> Option<Treatment> {
+        let name = if self.native.is_empty() { self.parts.concat() } else { return None };
+        WHOLE.iter().find(|(word, _)| *word == name).map(|(_, treatment)| *treatment)
     }
 
     fn in_native(&self) -> Option<Treatment> {

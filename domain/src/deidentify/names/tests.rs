@@ -1,3 +1,4 @@
+use super::super::table::Treatment::{BirthYear, PostcodeArea};
 use super::*;
 
 #[test]
@@ -121,4 +122,57 @@ fn a_member_is_known_by_the_parts_of_its_name() {
         assert_eq!(super::treatment(["name", parent].into_iter()), DropName, "{parent}");
     }
     assert_eq!(super::treatment(["name", "drug", "patient"].into_iter()), Scrub);
+}
+
+#[test]
+fn a_member_is_known_in_other_languages_and_by_abbreviations() {
+    for (treatment, names) in [
+        (
+            Drop,
+            "shoujihao shouji_hao shenfenzheng sfzh ShenFenZhengHao dianhua jiashu_dianhua lianxiDianhua dizhi \
+             huzhao youxiang weixinHao nhsNumber nhs_no ssn SSN2 addr home_addr kontakt Kontakt telefono teléfono \
+             numero-telefono movil celular direccion correoElectronico dni curp handy Handy-Nr mobil anschrift \
+             Wohnadresse strasse Hausnummer Reisepass-Nr reisepassnummer ausweisNr kvnr versichertenNummer passeport \
+             num_passeport sécuritéSociale adresse_postale denwa jusho keitai mynumber bsn telefoon pesel msisdn IMEI \
+             emergencyContact next_of_kin signature cell cellNumber username gps placeOfBirth geburtsort 身分證字號 \
+             身份证号码 聯絡電話 手機號碼 傳真 电邮 電郵地址 通讯地址 户籍所在地 籍贯 港澳通行证号 台胞證 旅券番号 \
+             パスポート番号 携帯電話 住所 연락처 여권번호 паспорт СНИЛС мобильный 紧急联系人电话 驾驶证号 账号",
+        ),
+        (
+            DropName,
+            "xingming huanzheXingming xing_ming mingzi nombre nombre_completo nombreDelPaciente apellido1 \
+             primerApellido nom nomDeFamille prénom Nachname familienName geburtsName patientenname pt_name shimei \
+             furigana name_kana cognome achternaam voornaam imie nazwisko legalName имя ФИО 患者名 名前 フリガナ ふりがな \
+             姓氏 昵称 監護人姓名 緊急聯絡人",
+        ),
+        (
+            BirthYear,
+            "dob DOB geb_datum gebDat Geburtsdatum geburtsjahr fecha_nac fechaDeNacimiento dateDeNaissance \
+             date_naissance dataNascimento geboortedatum chushengriqi shengri seinengappi yob birthYear born bday \
+             出生年月日 誕生日 дата_рождения",
+        ),
+        (
+            PostcodeArea,
+            "zip postcode post_code PLZ postleitzahl codePostal codigo-postal youbian pinCode 郵遞區號 郵便番号",
+        ),
+        (
+            Pseudonymise,
+            "mrn MRN_No mrNumber pt_id patId patientenNummer Fallnummer uhid zhuyuanhao binglihao 患者ID 住院號 환자번호",
+        ),
+        (
+            Scrub,
+            "doseName drugName siteName namedReaction addressed addressedAt emailAlertSent phoneAlerts medicineName \
+             testName labName brandName genericName displayName nombreMedicamento nomMedicament nombre_farmaco \
+             stemCellNumber redCellNumber tCellNo cellType cellCount contact contactDermatitis kontaktallergie \
+             contactDate seikatsu mobility immobile birthWeight birthControl bornPreterm nirSpectroscopy \
+             ruexample handedness geneSignature signatureDate zipper postOp postCovid initialDose nickel telemetry \
+             passed compass mailed streetDrugs nomogram nominal binomial dnia chin sjogren gpsc imier capital \
+             latitudes 药名 药品名称 检查名称 用药名 手术名称 电话随访 電話訪視 出生体重 联系 住院天数 病房 科室 症状名 \
+             生活習慣 薬名 전반적상태",
+        ),
+    ] {
+        for name in names.split_whitespace() {
+            assert_eq!(super::treatment([name].into_iter()), treatment, "{name}");
+        }
+    }
 }
