@@ -75,6 +75,7 @@ fn early(first: char) -> &'static [Word] {
         'a' => &[
             ("account number", Number(Account)),
             ("account no", Number(Account)),
+            ("acct", Number(Account)),
             ("aadhaar", CARD),
             ("ausweis", CARD),
         ],
@@ -152,8 +153,6 @@ fn late(first: char) -> &'static [Word] {
             ("nhs number", CARD),
             ("nhs no", CARD),
             ("nhs", CARD),
-            ("nie", CARD),
-            ("nif", CARD),
             ("nino", CARD),
         ],
         'p' => &[
@@ -213,7 +212,7 @@ fn late(first: char) -> &'static [Word] {
             ("tel", CALL),
             ("tlf", CALL),
         ],
-        'v' => &[("viber", CALL)],
+        'v' => &[("viber", CALL), ("vx", Handle)],
         'w' => &[("work permit", CARD), ("whatsapp", CALL), ("wechat", Handle), ("weixin", Handle), ("wx", Handle)],
         _ => &[],
     }
@@ -230,7 +229,7 @@ fn other(first: char) -> &'static [Word] {
         'п' => &[("паспорт", CARD), ("полис", CARD)],
         'с' => &[("снилс", CARD)],
         'т' => &[("телефон", CALL), ("тел", CALL)],
-        'у' => &[("удостоверение", CARD)],
+        'у' => &[("удостоверение личности", CARD), ("удостоверение", CARD)],
         'ד' => &[("דרכון", CARD)],
         'ט' => &[("טלפון", CALL)],
         'ا' => &[("الهاتف", CALL), ("الجوال", CALL)],

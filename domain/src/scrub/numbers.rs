@@ -160,12 +160,9 @@ pub(super) fn gap(c: char) -> Option<Gap> {
         // What is written for a dash in Japanese, and drawn for one.
         'ー' | '─' | '━' | '➖' => Gap::Mark,
         ',' | '，' | '、' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Gap::List,
-        ':' | ';' | '；' | '。' | '*' | '|' | '~' | '〜' | '\\' | '#' | '\'' | '"' | '[' | ']' | '{' | '}' => {
-            Gap::Odd
-        }
-        '「' | '」' | '【' | '】' | '“' | '”' | '‘' | '’' | '<' | '>' => Gap::Odd,
         _ if c.is_whitespace() => Gap::Space,
-        _ => return None,
+        _ if c.is_alphanumeric() || c == '@' => return None,
+        _ => Gap::Odd,
     })
 }
 

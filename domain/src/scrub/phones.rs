@@ -144,12 +144,11 @@ fn has_area(window: &Window<'_>) -> bool {
     usual && window.later_at_least(3) || short() || pairs()
 }
 
-/// Whether all groups are times of a day, such as 0800.
+/// Whether the groups of four digits are times of a day, such as 0800, and the first is one of them.
 fn are_times(window: &Window<'_>) -> bool {
-    window.groups.iter().all(|group| {
-        let digits = group.digits();
-        digits.len() == 4 && matches!(two(digits, 0), Some(0..=24)) && matches!(two(digits, 2), Some(0..=59))
-    })
+    let mut groups = window.groups.iter().map(|group| group.digits()).filter(|digits| digits.len() == 4);
+    let is_time = |digits: &[u8]| matches!(two(digits, 0), Some(0..=24)) && matches!(two(digits, 2), Some(0..=59));
+    window.groups.first().is_some_and(|first| first.len == 4) && groups.clone().count() > 1 && groups.all(is_time)
 }
 
 /// Whether these are the ten digits of a number of North America, with a 1 before them or not. In a list the area and

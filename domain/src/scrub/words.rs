@@ -92,10 +92,10 @@ fn has_marks(text: &str) -> bool {
     signs > 0 || text.bytes().zip(text.bytes().skip(1)).filter(|(a, b)| is_w(*a) && is_w(*b)).count() > 0
 }
 
-/// Whether a place is the start of a word: no letter or digit stands before it.
+/// Whether a place is the start of a word: no letter or digit stands before it but Chinese, Japanese or Korean.
 fn begins_word(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
-    !before.is_some_and(char::is_alphanumeric)
+    !before.is_some_and(|c| c.is_alphanumeric() && !is_cjk(c))
 }
 
 /// Whether the text continues with `expected`, which is in lower case, at a place, in any case of ASCII letters.
@@ -147,7 +147,8 @@ fn email(text: &str, at: usize, after: usize) -> Option<Span> {
     }
     // Apart from the sign, only what looks like a name: a dose or a score has no letter.
     let apart = local < at || begin > after;
-    let named = !apart || text.get(start..local)?.chars().any(char::is_alphabetic);
+    let ends = host.split(['.', '。']).next_back().is_some_and(|label| !label.contains(|c: char| c.is_ascii_digit()));
+    let named = !apart || ends && text.get(start..local)?.chars().any(char::is_alphabetic);
     (start < local && named).then_some(Span { start, end: begin + host.len(), class: Class::Email })
 }
 
@@ -268,17 +269,18 @@ fn record_number(text: &str, announced: usize) -> Option<Span> {
     None
 }
 
-/// The end of a number that goes on after a blank or a dot in groups of the same length: 123 456 789.
+/// The end of a number that goes on after a blank in groups of the same length, or after a dot: 123 456 789.
 fn parts(text: &str, mut end: usize, first: &str) -> usize {
     if first.len() < 2 || !first.bytes().all(|b| b.is_ascii_digit()) {
         return end;
     }
     for _ in 0..MOST_PARTS {
-        let Some(rest) = text.get(end..).and_then(|rest| rest.strip_prefix([' ', '.'])) else { break };
+        let Some(rest) = text.get(end..) else { break };
+        let (dotted, Some(rest)) = (rest.starts_with('.'), rest.strip_prefix([' ', '.'])) else { break };
         let next = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        let apart =
-            !rest.get(next.len()..).is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '/'));
-        if next.len() != first.len() || !apart {
+        let after = rest.get(next.len()..).and_then(|rest| rest.chars().next());
+        let goes_on = if dotted { next.len() > 1 } else { next.len() == first.len() };
+        if !goes_on || after.is_some_and(|c| c.is_alphanumeric() && !is_cjk(c) || c == '/') {
             break;
         }
         end += 1 + next.len();
@@ -323,8 +325,11 @@ fn number(text: &str, announced: usize, class: Class, shortest: usize) -> Option
         let count = group.bytes().filter(u8::is_ascii_digit).count();
         // Letters of a series may stand among the first digits of a document.
         let is_series = class == Class::NationalId && digits < fewest && (1..=3).contains(&group.len());
-        let is_part = count > 0 && group.len() <= count + 3 || count == 0 && is_series;
-        if !is_part || digits + count > most || figures.is_some() && is_date(text, next) {
+        let is_long = class == Class::NationalId && count >= 5;
+        let is_part = count > 0 && (group.len() <= count + 3 || is_long) || count == 0 && is_series;
+        // A date of birth is part of many numbers, but of none of a telephone.
+        let is_over = class == Class::Phone && figures.is_some() && is_date(text, next);
+        if !is_part || is_over || digits + count > most {
             break;
         }
         if count > 0 {
@@ -358,7 +363,7 @@ fn handle(text: &str, announced: usize) -> Option<Span> {
     (fits && unlike).then_some(Span { start, end: start + name.len(), class: Class::Phone })
 }
 
-/// Whether a date begins at a place, such as 2026-03-01, 20260301 or 1.3.2026.
+/// Whether a date begins at a place, such as 2026-03-01, 20260301 or 1.3.2026, or years from one to another.
 pub(super) fn is_date(text: &str, at: usize) -> bool {
     let end = end_of(text, at, |c| c.is_ascii_digit() || " -./_,".contains(c), LONGEST_DATE);
     let mut figures = text.get(at..end).unwrap_or_default().split(|c: char| !c.is_ascii_digit());
@@ -374,6 +379,7 @@ pub(super) fn is_date(text: &str, at: usize) -> bool {
         .filter(|figure| figure.len() == 8)
         .is_some_and(|figure| is_year(figure.get(..4)) && within(figure.get(4..6), 12) && within(figure.get(6..), 31));
     unbroken
+        || is_year(first) && is_year(second)
         || is_year(first) && within(second, 12) && within(third, 31)
         || within(first, 31) && within(second, 31) && is_year(third)
 }
