@@ -5,13 +5,14 @@
 //! fixed distance around.
 //!
 //! Mechanism: the text is folded first, so that case, width, accents, format characters and the script of digits make no
-//! difference. Then the scanners search for telephone numbers (international, and Chinese mobile numbers with or without
-//! a country code), identity numbers by their form and checksum, e-mail addresses, URLs with more than a host, numbers
-//! that are called by name (medical records, telephones, passports, social security), bank cards (Luhn) and accounts
-//! (IBAN), and the patient's own identifiers and names as given. In doubt they remove: a dose can be written again, but
-//! a telephone number cannot be forgotten.
+//! difference. Then the scanners search for telephone numbers (international, with an area code, and Chinese mobile
+//! numbers with or without a country code), identity numbers by their form and checksum, e-mail addresses, URLs with more
+//! than a host, numbers that are called by name in many languages (medical records, telephones, messengers, documents),
+//! bank cards (Luhn) and accounts (IBAN), and the patient's own identifiers and names, however they are parted. In doubt
+//! they remove: a dose can be written again, but a telephone number cannot be forgotten.
 //!
-//! Not for: names that nobody gave. A rule cannot tell an unknown name from a word.
+//! Not for: names that nobody gave. A rule cannot tell an unknown name from a word. Nor for numbers in words (`one three
+//! eight`) or with letters for digits (`l38OO`), and for simplified and traditional forms of one Chinese name.
 
 mod announcements;
 mod codes;
@@ -135,6 +136,12 @@ pub fn scrub(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     if own.needs_digits() && is_wordy(text) {
         return None;
     }
+    search(text, own, removed)
+}
+
+/// Removes and counts the identities in a text that may have some. Apart, so that plain words do not pay for its stack.
+#[inline(never)]
+fn search(text: &str, own: &Own, removed: &mut Removed) -> Option<String> {
     let folded = Folded::of(text);
     let mut spans = Vec::new();
     // Most texts are plain words, or have few digits.

@@ -73,7 +73,7 @@ impl Reading {
             },
         };
         match value {
-            Some(other) if referred == system && !other.value.as_str().is_some_and(|other| nfc(other) == id) => {
+            Some(other) if referred == system && other.value.as_str().is_none_or(|other| nfc(other) != id) => {
                 let detail = "names another patient than the reference, in the same system";
                 other.fault(&mut self.faults, Code::Conflict, detail);
             }
