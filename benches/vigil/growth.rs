@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::app::{Ground, KEY, Process};
 use crate::figures::{self, BATCH};
-use crate::load::{Connection, Ids, PATIENTS, Sample, Until, slice};
+use crate::load::{Connection, Ids, PATIENTS, Request, Sample, Until, slice};
 use crate::table::{Goal, Table};
 
 /// The number of stored submissions at the beginning: 20 of each patient.
@@ -20,8 +20,9 @@ const MANY: u64 = 1_000_000;
 const DRAINED: u64 = 50_000;
 /// The number of responses that are read.
 const READ: usize = 100_000;
-/// The connections of the door's clients beside a reader.
-const BESIDE: usize = 8;
+/// The connections of the door's clients beside a reader, and how long each waits before its next report: the door has room.
+const BESIDE: usize = 16;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Fills a study with PHQ-9 responses in batches and lets one worker score them; then reads 100,000 of them while clients
 /// send single responses; then goes on to a million.
@@ -103,19 +104,29 @@ async fn read(table: &mut Table, ground: &Ground, ids: &Ids) -> Result<()> {
     table.goal("a study as NDJSON", alone.took.as_secs_f64(), " s", Goal::AtMost(30.0), &note);
     table.goal("memory that the host gained meanwhile", grown, " MiB", Goal::AtMost(64.0), "");
 
-    let quiet = slice(&mut connections, &single, ids, Until::After(alone.took)).await?;
-    let beside = async {
-        let mut all = Sample::default();
-        for _ in 0..3 {
-            all.add(slice(&mut connections, &single, ids, Until::After(alone.took / 2)).await?);
-        }
-        anyhow::Ok(all)
-    };
+    let quiet = paced(&mut connections, &single, ids, alone.took).await?;
+    let beside = paced(&mut connections, &single, ids, alone.took);
     let (_, busy) = futures::future::try_join(list(host.address), beside).await?;
+    let rate = busy.rate();
     let [quiet, busy] = [quiet, busy].map(|sample| sample.quantile_ms(0.99));
-    let note = format!("{quiet:.1} ms and {busy:.1} ms, {BESIDE} connections");
+    let note = format!("{quiet:.1} ms and {busy:.1} ms, {rate:.0} reports/s");
     table.ratio("p99 of single beside a reader ÷ without", busy / quiet, Goal::AtMost(1.2), &note);
     Ok(())
+}
+
+/// Sends a request on each connection again and again, with pauses.
+async fn paced(connections: &mut [Connection], request: &Request, ids: &Ids, time: Duration) -> Result<Sample> {
+    let began = Instant::now();
+    let work = connections.iter_mut().map(async |connection| {
+        let mut times = Vec::new();
+        while began.elapsed() < time {
+            sleep(PAUSE).await;
+            times.push(connection.send(request, ids).await?);
+        }
+        anyhow::Ok(times)
+    });
+    let times = futures::future::try_join_all(work).await?.concat();
+    Ok(Sample { times, elapsed: began.elapsed(), ..Sample::default() })
 }
 
 struct Listed {

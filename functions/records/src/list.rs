@@ -30,7 +30,7 @@ use crate::row::{Include, ListState, Row};
 use crate::table::{Layout, Table};
 
 /// The number of records that are read at the same time.
-const READS: usize = 64;
+const READS: usize = 16;
 /// A stream rests for so many times as long as it worked: a list is not urgent, and leaves the processor to those who wait.
 const RESTS: u32 = 2;
 /// The most entries of the journal that a page looks at. A filter may leave few of them.
