@@ -16,9 +16,8 @@ use spin_sdk::redis::RedisResult;
 
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
-use crate::wire::analysis::QueueEntry;
 use crate::wire::entry::{DeadAlert, Due, Submission};
-use crate::wire::queued::{DispatchEntry, Notification, ScoreEntry};
+use crate::wire::queued::{DispatchEntry, ImagingEntry, Notification, ScoreEntry};
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +61,9 @@ impl Letter {
             return About { submission: Some(submission_id), place: Some((study_id, site_id)), ..About::default() };
         }
         if [Queue::Imaging, Queue::ImagingStat].map(Queue::name).contains(&&*self.queue)
-            && let Ok(QueueEntry { job, .. }) = json::read::<QueueEntry>(&self.payload)
+            && let Ok(ImagingEntry::Analysis(queued)) = json::read::<ImagingEntry>(&self.payload)
         {
+            let job = queued.job;
             let place = Some((job.study_id, job.site_id));
             return About { analysis: Some(job.analysis_id), place, ..About::default() };
         }

@@ -5,10 +5,10 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use state::wire::analysis::{Analysis, Notified, QueueEntry};
+use state::wire::analysis::{Analysis, Notified};
 use state::wire::entry::{Alert, Attempts, Overdue, Record, Rescored, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
-use state::wire::queued::{DispatchEntry, ScoreEntry};
+use state::wire::queued::{DispatchEntry, ImagingEntry, ScoreEntry};
 
 /// Reads a text and checks that writing it gives the same text.
 fn golden<T: Serialize + DeserializeOwned>(text: &str) {
@@ -77,8 +77,8 @@ fn an_analysis() {
     golden::<Analysis>(&format!(
         r#"{{"state":"done","analysisId":"n","studyId":"A","siteId":"1","subject":"p","service":"chest","priority":"stat","requestedAt":"2026-03-01T00:00:00.000Z","endedAt":"2026-03-01T00:00:01.000Z","result":{{"x":0.9}},"alerts":["a"],"attempts":[{ATTEMPT}]}}"#
     ));
-    golden::<QueueEntry>(&format!(
-        r#"{{"job":{{"analysisId":"n","studyId":"A","siteId":"1","subject":"p","sealed":"x","service":"chest","stat":true,"image":{{"stored":{{"key":"i","mediaType":"image/png"}}}},"webhook":"https://h.example/1","requestedAt":"2026-03-01T00:00:00.000Z","key":"k","trace":"00-0-0-01"}},"attempts":[{ATTEMPT}]}}"#
+    golden::<ImagingEntry>(&format!(
+        r#"{{"analysis":{{"job":{{"analysisId":"n","studyId":"A","siteId":"1","subject":"p","sealed":"x","service":"chest","stat":true,"image":{{"stored":{{"key":"i","mediaType":"image/png"}}}},"webhook":"https://h.example/1","requestedAt":"2026-03-01T00:00:00.000Z","key":"k","trace":"00-0-0-01"}},"attempts":[{ATTEMPT}]}}}}"#
     ));
 }
 

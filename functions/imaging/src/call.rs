@@ -9,7 +9,7 @@ use domain::reading::{Json, Limits};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use platform::http::{self, Answer, CallError};
-use platform::kv::{self, Batch, Store};
+use platform::kv::{Batch, Store};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
 use serde_json::{Value, json};
@@ -19,9 +19,9 @@ use state::imaging::jobs::{self, Next};
 use state::imaging::{semaphore, webhooks};
 use state::queue::FollowUps;
 use state::queue::holder::Holder;
-use state::wire::analysis::{Analysis, AnalysisState, Image, Job, QueueEntry};
+use state::wire::analysis::{Analysis, AnalysisState, Image, Job, QueuedAnalysis};
 use state::wire::entry::{Alert, Attempt, Subject, failing};
-use state::wire::queued::DispatchEntry;
+use state::wire::queued::{DispatchEntry, ImagingEntry};
 use state::{audit, names};
 use std::pin::pin;
 
@@ -40,7 +40,7 @@ const RESULT: Limits = Limits { levels: 32, values: 10_000 };
 pub(crate) async fn analyse(
     config: &Config,
     holder: &Holder,
-    mut work: QueueEntry,
+    mut work: QueuedAnalysis,
     handed_out: u32,
     cancelled: oneshot::Receiver<()>,
 ) -> Result<End, Error> {
@@ -117,7 +117,7 @@ pub(crate) async fn analyse(
             }
             log::warn("analysis-retried").submission(&work.job.analysis_id).attempt(number).write();
             let mut follow_ups = FollowUps::default();
-            follow_ups.delay(at, &work.job.flow(), &kv::json(&work)?);
+            follow_ups.delay(at, &work.job.flow(), &ImagingEntry::Analysis(&work).line()?);
             Ok(End::Finished(Batch::default(), follow_ups, Vec::new()))
         }
         Verdict::GiveUp(reason) => failed(config, &work, reason.as_str()).await,
@@ -155,7 +155,7 @@ fn dropped(job: &Job) -> End {
     End::Finished(Batch::default(), FollowUps::default(), image_key(job))
 }
 
-async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Result<End, Error> {
+async fn failed(config: &Config, work: &QueuedAnalysis, reason: &'static str) -> Result<End, Error> {
     let job = &work.job;
     if !jobs::go_on(&config.redis, job, Next::Ending, work.attempts.len(), None).await? {
         return Ok(dropped(job));
@@ -164,12 +164,12 @@ async fn failed(config: &Config, work: &QueueEntry, reason: &'static str) -> Res
     let mut record = Analysis::ended(job, AnalysisState::Failed, clock::now().rfc3339(), work.attempts.clone());
     record.reason = Some(reason.to_owned());
     let mut follow_ups = FollowUps::default();
-    follow_ups.dead(reason, kv::json(work)?.as_bytes());
+    follow_ups.dead(reason, ImagingEntry::Analysis(work).line()?.as_bytes());
     notify(job, &mut follow_ups)?;
     ended(config, job, &record, Batch::default(), follow_ups).await
 }
 
-async fn done(config: &Config, service: &Service, work: &QueueEntry, found: Value) -> Result<End, Error> {
+async fn done(config: &Config, service: &Service, work: &QueuedAnalysis, found: Value) -> Result<End, Error> {
     let job = &work.job;
     // Its alerts name the analysis as the submission that raised them.
     let submission_id = job.analysis_id.clone();

@@ -24,7 +24,8 @@ use state::imaging::jobs;
 use state::names::Queue;
 use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Finished, FollowUps};
-use state::wire::analysis::QueueEntry;
+use state::wire::analysis::QueuedAnalysis;
+use state::wire::queued::ImagingEntry;
 
 use crate::config::Config;
 use crate::{call, erase};
@@ -104,7 +105,8 @@ async fn drain() -> Result<(), Error> {
                     *own += 1;
                 }
                 let (cancel, cancelled) = oneshot::channel();
-                let work = platform::json::read::<QueueEntry>(&entry.payload).ok();
+                let work =
+                    platform::json::read::<ImagingEntry>(&entry.payload).ok().map(|ImagingEntry::Analysis(work)| work);
                 if let Some(work) = &work {
                     running.insert(work.job.analysis_id.clone(), cancel);
                 }
@@ -163,7 +165,7 @@ async fn one(
     holder: Rc<Holder>,
     queue: Queue,
     claimed: Claimed,
-    work: Option<QueueEntry>,
+    work: Option<QueuedAnalysis>,
     cancelled: oneshot::Receiver<()>,
 ) -> Result<Done, Error> {
     let entry = claimed.id.clone();

@@ -13,7 +13,8 @@ use spin_sdk::redis::RedisResult;
 use crate::erasure::Erasure;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
-use crate::wire::analysis::{AnalysisState, Facts, Job, QueueEntry};
+use crate::wire::analysis::{AnalysisState, Facts, Job, QueuedAnalysis};
+use crate::wire::queued::ImagingEntry;
 
 /// The time for which Redis remembers an analysis: a resend under its id is recognised.
 const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
@@ -40,7 +41,7 @@ pub enum Enqueued {
 pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Result<Enqueued, Error> {
     let queue = job.queue();
     let other = if job.stat { Queue::Imaging } else { Queue::ImagingStat };
-    let work = QueueEntry { job: job.clone(), attempts: Vec::new() };
+    let work = QueuedAnalysis { job: job.clone(), attempts: Vec::new() };
     // The facts to show before there is a record. They contain nothing of the image, the webhook or the subject.
     let facts = serde_json::json!({
         "study": job.study_id, "site": job.site_id, "service": job.service, "stat": job.stat, "at": job.requested_at,
@@ -57,7 +58,7 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         facts: facts.to_string(),
         remembered: Seconds(REMEMBERED),
         capacity,
-        work: platform::kv::json(&work)?,
+        work: ImagingEntry::Analysis(&work).line()?,
         class: if job.stat { "0" } else { "1" },
         channel: queue.channel(),
         bell_lasts: BELL,

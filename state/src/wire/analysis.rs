@@ -67,10 +67,10 @@ impl Job {
     }
 }
 
-/// An entry of the worker's queue.
+/// An analysis on its queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct QueueEntry {
+pub struct QueuedAnalysis {
     /// The analysis.
     pub job: Job,
     /// The calls of the service so far.

@@ -9,6 +9,7 @@ use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
 use crate::names;
+use crate::wire::analysis::QueuedAnalysis;
 use crate::wire::entry::{Alert, DeadAlert, Due, Entry, Submission};
 
 /// An entry of the queue of submissions. To write one without a copy, its parts may be references.
@@ -48,6 +49,24 @@ pub enum DispatchEntry<A = Alert, D = Due, N = Notification, G = DeadAlert> {
 }
 
 impl DispatchEntry<&Alert, &Due, &Notification, &DeadAlert> {
+    /// One line of JSON.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`](platform::Kind::Refused) when it cannot be written as JSON.
+    pub fn line(&self) -> Result<String, Error> {
+        kv::json(self)
+    }
+}
+
+/// An entry of the queues of analyses. To write one without a copy, its part may be a reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImagingEntry<A = QueuedAnalysis> {
+    /// An analysis to run.
+    Analysis(A),
+}
+
+impl ImagingEntry<&QueuedAnalysis> {
     /// One line of JSON.
     ///
     /// # Errors
