@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::Instrument;
+use crate::ids::InstrumentId;
 use crate::instrument::item::{Choice, Item, values_of};
 use crate::instrument::method::{Band, ScoreDef};
 use crate::instrument::parameter::{Kind, Parameter};
@@ -21,7 +22,7 @@ use crate::spreadsheet::line;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Codebook<'a> {
     /// The instrument.
-    instrument: &'a str,
+    instrument: &'a InstrumentId,
     /// The version of its definition.
     version: &'a str,
     /// Its name.
@@ -178,8 +179,8 @@ impl<'a> Codebook<'a> {
         let mut csv = String::new();
         let mut add = |cells: [&str; 8]| csv.push_str(&line(cells));
         add(["entry", "variable", "label", "code", "value", "weight", "low", "high"]);
-        add(["instrument", instrument, title, "", version, "", "", ""]);
-        add(["definition", instrument, licence, sha256, "", "", "", ""]);
+        add(["instrument", instrument.as_str(), title, "", version, "", "", ""]);
+        add(["definition", instrument.as_str(), licence, sha256, "", "", "", ""]);
         for Variable { id, text, loinc, kind, low, high, options, missing_values, skipped, .. } in items {
             let (low, high) = (low.to_string(), high.to_string());
             add(["item", id, text.unwrap_or(""), loinc.unwrap_or(""), kind, "", &low, &high]);

@@ -1,7 +1,7 @@
 //! Identifiers: their kinds, and the forms they may have.
 //!
 //! Guarantee: what comes from outside becomes an identifier only here: by [`StudyId::parse`], [`SiteId::parse`],
-//! [`is_name`], [`is_submission_id`] and [`identifier`]. Two of them that look alike are the same one, as far as signs
+//! [`InstrumentId::parse`], [`is_name`], [`is_submission_id`] and [`identifier`]. Two of them that look alike are the same one, as far as signs
 //! that nobody sees, blanks, hyphens, full width and composed letters go.
 //!
 //! Mechanism: each kind is a type of its own, so that a subject cannot be passed for a site. Names are ASCII. An
@@ -93,6 +93,8 @@ ids! {
     StudyId
     /// A site of a study.
     SiteId
+    /// An instrument: the name of its definition, in all its versions.
+    InstrumentId
     /// A submission, or an analysis of an image: a UUID, as Vigil gave it.
     SubmissionId
     /// A subject's pseudonym: 64 hex digits.
@@ -115,7 +117,14 @@ impl SiteId {
     }
 }
 
-/// Longest identifier of a study or a site, in characters.
+impl InstrumentId {
+    /// The instrument that a text from outside names.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_name(text).then(|| text.into())
+    }
+}
+
+/// Longest identifier of a study, a site or an instrument, in characters.
 const LONGEST_NAME: usize = 64;
 /// Longest identifier of a patient or a document, in characters.
 const LONGEST_ID: usize = 128;

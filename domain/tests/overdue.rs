@@ -73,7 +73,7 @@ fn an_instrument_is_awaited_by_its_name_and_nothing_else_is() {
     assert!(study.overdue(DIARY).is_empty() && study.overdue("gad-7").is_empty());
     // The instrument's own rules are unchanged.
     let phq_9 = domain::Instrument::from_json(&domain::library::definition("phq-9").unwrap()).unwrap();
-    assert_eq!(study.instrument("phq-9").unwrap().apply(&phq_9).unwrap(), phq_9.rules());
+    assert_eq!(study.instrument(&"phq-9".into()).unwrap().apply(&phq_9).unwrap(), phq_9.rules());
 }
 
 #[test]

@@ -89,12 +89,12 @@ fn a_study_extends_and_replaces_the_rules_of_an_instrument() {
     let changes = json!({"add": [own], "replace": {"severe": severe}, "off": ["moderately-severe"]});
     let study = study(&json!({"instruments": {"phq-9": changes, "own-instrument": {"off": ["x"]}}}));
     let phq_9 = Instrument::from_json(&library::definition("phq-9").unwrap()).unwrap();
-    let rules = study.instrument("phq-9").unwrap().apply(&phq_9).unwrap();
+    let rules = study.instrument(&"phq-9".into()).unwrap().apply(&phq_9).unwrap();
     let found: Vec<_> = rules.iter().map(|rule| (rule.id(), rule.severity().as_str())).collect();
     assert_eq!(found, [("item-9", "critical"), ("item-9-missing", "high"), ("severe", "critical"), ("own", "info")]);
     // The rules for an instrument that is not built in are checked when its definition is available.
-    assert!(study.instrument("own-instrument").unwrap().apply(&phq_9).is_err());
-    assert!(study.instrument("gad-7").is_none());
+    assert!(study.instrument(&"own-instrument".into()).unwrap().apply(&phq_9).is_err());
+    assert!(study.instrument(&"gad-7".into()).is_none());
 }
 
 #[test]

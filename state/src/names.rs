@@ -9,7 +9,7 @@ mod queues;
 use core::fmt::Display;
 use core::ops::Range;
 
-use domain::ids::{self, AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{self, AlertId, InstrumentId, Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::percent;
 
 pub use queues::*;
@@ -281,12 +281,12 @@ pub fn config_entity(document: impl Display) -> String {
 }
 
 /// A stored version of an instrument that is not built in.
-pub fn instrument(id: impl Display, version: impl Display) -> String {
+pub fn instrument(id: &InstrumentId, version: impl Display) -> String {
     format!("instrument/{id}/{version}")
 }
 
 /// The audit chain of an instrument.
-pub fn instrument_entity(id: impl Display) -> String {
+pub fn instrument_entity(id: &InstrumentId) -> String {
     format!("instrument/{id}")
 }
 

@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 use std::time::Duration;
 
+use domain::ids::InstrumentId;
 use domain::settings::Document;
 use domain::{Instrument, library};
 use platform::digest::{digest, hex};
@@ -82,7 +83,7 @@ pub struct Index {
     /// Documents by name.
     pub documents: BTreeMap<String, Version>,
     /// Instruments by id.
-    pub instruments: BTreeMap<String, Versions>,
+    pub instruments: BTreeMap<InstrumentId, Versions>,
 }
 
 /// One state of all settings.
@@ -175,7 +176,7 @@ impl Settings {
         content(redis, T::known(), key, read).await.map(Some)
     }
 
-    /// An instrument, in this version or in the one in force; none if it does not exist.
+    /// The instrument that a text names, in this version or in the one in force; none if it does not exist.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] when it cannot be loaded or read.
@@ -185,9 +186,9 @@ impl Settings {
         id: &str,
         version: Option<&str>,
     ) -> Result<Option<Rc<Instrument>>, Error> {
-        let own = self.index().instruments.get(id);
-        let version = version.or_else(|| own?.current.as_deref());
-        if let (Some(own), Some(version)) = (own, version)
+        let own = self.index().instruments.get_key_value(id);
+        let version = version.or_else(|| own?.1.current.as_deref());
+        if let (Some((id, own)), Some(version)) = (own, version)
             && own.stored.contains_key(version)
         {
             let key = names::instrument(id, version);
@@ -199,7 +200,7 @@ impl Settings {
     }
 }
 
-/// A built-in instrument, read at its first use in this instance.
+/// The built-in instrument that a text names, read at its first use in this instance.
 pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
     if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
         return Some(known);

@@ -124,7 +124,7 @@ impl Rebuild<'_> {
             return;
         }
         let topic = match &submission.instrument {
-            Some(instrument) => Topic::Instrument(instrument.clone()),
+            Some(instrument) => Topic::Instrument(instrument.to_string()),
             None => Topic::Kind(submission.kind.clone()),
         };
         let (hash, subject) = (submission.hash.clone(), submission.subject.as_str().to_owned());
@@ -135,7 +135,7 @@ impl Rebuild<'_> {
 
     /// Notes whether the journal of its study has the submission.
     async fn journal(&mut self, record: &Record, value: &[u8]) -> Result<()> {
-        let Submission { submission_id, study_id, site_id, kind, instrument, received_at, .. } = &record.submission;
+        let Submission { submission_id, study_id, site_id, received_at, .. } = &record.submission;
         if record.state == State::Queued || self_check::is_probe(study_id) {
             return Ok(());
         }
@@ -156,7 +156,7 @@ impl Rebuild<'_> {
             let event = Event {
                 kind: kind_of,
                 site: site_id.clone(),
-                what: instrument.as_ref().unwrap_or(kind).clone(),
+                what: record.submission.topic().to_owned(),
                 submission: submission_id.clone(),
                 hash: hex(&digest(value)),
             };

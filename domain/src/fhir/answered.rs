@@ -47,7 +47,7 @@ pub fn questionnaire_response(answered: &Answered<'_>, instrument: &Instrument) 
         let reason = answered.amends_reason.map(|reason| json!({"url": AMENDS_REASON, "valueString": reason}));
         extensions.extend(reason);
     }
-    let id = instrument.id();
+    let id = instrument.id().as_str();
     let items: Vec<Value> =
         instrument.items.iter().filter_map(|item| answered_item(id, item, answered.answers)).collect();
     let mut resource = json!({

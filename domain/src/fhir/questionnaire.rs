@@ -15,7 +15,7 @@ pub(super) const MAX_VALUE: &str = "http://hl7.org/fhir/StructureDefinition/maxV
 
 /// The resource. It contains texts and codes if the definition has them.
 pub fn questionnaire(instrument: &Instrument) -> Value {
-    let id = instrument.id();
+    let id = instrument.id().as_str();
     let items: Vec<Value> = instrument.items.iter().map(|entry| item(id, entry)).collect();
     let mut resource = json!({
         "resourceType": "Questionnaire",

@@ -35,6 +35,7 @@ use self::{
 use crate::reading::{At, Faults};
 use crate::{
     Code, Finding, hex,
+    ids::InstrumentId,
     intake::ReportKind,
     reading::{Json, Limits},
 };
@@ -58,7 +59,7 @@ const MEMBERS: [&str; 12] = [
 /// A validated definition, ready to score with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instrument {
-    id: String,
+    id: InstrumentId,
     version: String,
     title: String,
     licence: String,
@@ -95,7 +96,7 @@ impl Instrument {
     }
 
     /// The instrument's id.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &InstrumentId {
         &self.id
     }
 
@@ -184,7 +185,7 @@ fn read(at: At<'_, '_>, hash: String, faults: &mut Faults) -> Option<Instrument>
         if ReportKind::parse(id).is_some() {
             at.fault(faults, Code::Conflict, "a kind of report has this name");
         }
-        Some(id.to_string())
+        Some(id.into())
     });
     let mut listed = |key: &str| -> Vec<&str> {
         let list = if key == "notes" { at.get(key) } else { at.need(key, faults) };

@@ -25,7 +25,7 @@ use super::{
     overdue::{self, OverdueRule},
     report::{self, ReportRule},
 };
-use crate::ids::{NAME_RULE, is_name};
+use crate::ids::{InstrumentId, NAME_RULE, is_name};
 use crate::reading::{At, Faults};
 use crate::{
     Code, Finding, Instrument, Rule,
@@ -44,7 +44,7 @@ pub struct StudyRules(Vec<(String, Study)>);
 /// The rules of one study.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Study {
-    instruments: Vec<(String, Changes)>,
+    instruments: Vec<(InstrumentId, Changes)>,
     adverse_event: Option<Vec<ReportRule>>,
     lab: Option<Vec<ReportRule>>,
     diary: Option<Vec<ReportRule>>,
@@ -106,7 +106,7 @@ impl Study {
                     }
                 };
                 study.awaits(at, id, rules.iter().map(Rule::id), faults);
-                study.instruments.push((id.to_string(), Changes(at.value.clone())));
+                study.instruments.push((id.into(), Changes(at.value.clone())));
             }
         }
         let mut kind = |member: &str, kind: ReportKind, known: &[&str]| {
@@ -143,7 +143,7 @@ impl Study {
     }
 
     /// The study's changes to an instrument's rules; none if there are no changes.
-    pub fn instrument(&self, id: &str) -> Option<&Changes> {
+    pub fn instrument(&self, id: &InstrumentId) -> Option<&Changes> {
         self.instruments.iter().find(|(known, _)| known == id).map(|(_, changes)| changes)
     }
 

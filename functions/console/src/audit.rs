@@ -188,10 +188,11 @@ async fn content(config: &Config, store: &Store, kind: &str, name: &str) -> Resu
     let settings = Settings::in_force(&config.redis).await?;
     let index = settings.index();
     let version = index.documents.get(name).filter(|_| kind == "config").map(|version| version.version);
-    let current = index.instruments.get(name).filter(|_| kind == "instrument").map(|own| own.current.as_deref());
+    let own = index.instruments.get_key_value(name).filter(|_| kind == "instrument");
+    let current = own.map(|(id, own)| (id, own.current.as_deref()));
     match (version, current) {
         (Some(version), _) => store.bytes(&names::config(name, version)).await,
-        (None, Some(Some(version))) => store.bytes(&names::instrument(name, version)).await,
+        (None, Some((id, Some(version)))) => store.bytes(&names::instrument(id, version)).await,
         (None, _) => Ok(library::definition(name)),
     }
 }

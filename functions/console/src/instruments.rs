@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use domain::canonical;
 use domain::codebook::Codebook;
-use domain::ids::is_name;
+use domain::ids::{InstrumentId, is_name};
 use domain::reading::{Json, Limits, repaired};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Sha256};
@@ -41,7 +41,7 @@ pub(crate) struct Instruments {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct InstrumentSummary {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    id: String,
+    id: InstrumentId,
     version: String,
     /// All versions.
     versions: Vec<String>,
@@ -64,7 +64,7 @@ struct InstrumentSummary {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct StoredInstrument<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    id: &'a str,
+    id: &'a InstrumentId,
     version: &'a str,
     /// SHA-256 of the definition.
     #[cfg_attr(feature = "schema", schemars(with = "Sha256"))]
@@ -87,7 +87,7 @@ pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, 
     Query::none(&incoming.query)?;
     let settings = in_force(config).await?;
     let mut ids: BTreeSet<&str> = library::ids().collect();
-    ids.extend(settings.index().instruments.keys().map(String::as_str));
+    ids.extend(settings.index().instruments.keys().map(InstrumentId::as_str));
     let mut shown = Vec::new();
     for id in ids {
         if let Some(instrument) = find(config, &settings, id, None).await? {
@@ -98,12 +98,12 @@ pub(crate) async fn list(config: &Config, incoming: &Incoming) -> Result<Reply, 
 }
 
 fn summary(settings: &Settings, instrument: &Instrument) -> InstrumentSummary {
-    let built_in = built_in(instrument.id());
+    let built_in = built_in(instrument.id().as_str());
     let own = settings.index().instruments.get(instrument.id());
     let stored = own.into_iter().flat_map(|own| own.stored.keys().map(String::as_str));
     let versions: BTreeSet<&str> = built_in.iter().map(|it| it.version()).chain(stored).collect();
     InstrumentSummary {
-        id: instrument.id().to_owned(),
+        id: instrument.id().clone(),
         version: instrument.version().to_owned(),
         versions: versions.into_iter().map(str::to_owned).collect(),
         title: instrument.title().to_owned(),
@@ -167,7 +167,7 @@ async fn definition(config: &Config, settings: &Settings, instrument: &Instrumen
         let stored = settings::bytes(&config.redis, &names::instrument(id, version)).await;
         return stored.map_err(|error| unavailable(&error))?.ok_or_else(Problem::not_found);
     }
-    library::definition(id).ok_or_else(Problem::not_found)
+    library::definition(id.as_str()).ok_or_else(Problem::not_found)
 }
 
 /// Stores a new version of an instrument, or only checks it.
@@ -220,7 +220,7 @@ async fn known(
     sent: &Instrument,
     definition: &str,
 ) -> Result<Option<(Cow<'static, str>, Instrument)>, Problem> {
-    let Some(known) = find(config, settings, sent.id(), Some(sent.version())).await? else { return Ok(None) };
+    let Some(known) = find(config, settings, sent.id().as_str(), Some(sent.version())).await? else { return Ok(None) };
     if known.hash() == sent.hash() {
         return Ok(None);
     }
@@ -267,8 +267,8 @@ fn plan(
     let (id, version) = (instrument.id(), instrument.version());
     let taken =
         || Problem::new(ProblemType::Conflict, "another definition has this version, and a version never changes");
-    let built_in = built_in(id);
-    let own = index.instruments.entry(id.to_owned()).or_default();
+    let built_in = built_in(id.as_str());
+    let own = index.instruments.entry(id.clone()).or_default();
     let before = match &own.current {
         Some(current) => own.stored.get(current).map(|stored| stored.sha256.clone()),
         None => built_in.as_ref().map(|built_in| built_in.hash().to_owned()),

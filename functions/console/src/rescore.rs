@@ -6,7 +6,7 @@
 //!
 //! Mechanism: page by page along the study's journal; each page is one transaction.
 
-use domain::ids::{NAME_RULE, Pseudonym, StudyId, SubmissionId, is_name};
+use domain::ids::{InstrumentId, NAME_RULE, Pseudonym, StudyId, SubmissionId, is_name};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ struct Request {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Rescoring<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    instrument: &'a str,
+    instrument: &'a InstrumentId,
     version: &'a str,
     /// SHA-256 of the version's definition.
     sha256: &'a str,
@@ -165,7 +165,7 @@ pub(crate) async fn answer(
     }
     let (report, next) = done.map_err(|error| unavailable(&error))?;
     let rescoring = Rescoring {
-        instrument: id,
+        instrument: instrument.id(),
         version: instrument.version(),
         sha256: instrument.hash(),
         study_id: &wanted.study,
@@ -212,7 +212,7 @@ async fn responses(
     redis: &Redis,
     store: &Store,
     wanted: &Request,
-    instrument: &str,
+    instrument: &InstrumentId,
 ) -> Result<(Vec<SubmissionId>, Option<Position>), Error> {
     let mut journal = Reader::open(redis, store, &wanted.study).await?;
     let (mut ids, mut after, mut looked_at) = (Vec::new(), wanted.cursor.unwrap_or_default(), 0);
@@ -226,7 +226,7 @@ async fn responses(
                 return Ok((ids, Some(after)));
             }
             (after, looked_at) = (at, looked_at + 1);
-            if kind == Kind::Scored && what == instrument {
+            if kind == Kind::Scored && what == instrument.as_str() {
                 ids.push(submission);
             }
         }

@@ -10,7 +10,7 @@ use domain::fhir::answered::{Answered, questionnaire_response};
 use domain::fhir::capability::capability_statement;
 use domain::fhir::observation::{Score, Scored, bundle, observation};
 use domain::fhir::questionnaire::questionnaire;
-use domain::ids::SubmissionId;
+use domain::ids::{InstrumentId, SubmissionId};
 use domain::{Code, Instrument};
 use platform::http::Reply;
 use platform::kv::Store;
@@ -62,7 +62,7 @@ async fn response(config: &Config, principal: &Principal, id: &str) -> Result<Va
         return Err(Problem::new(ProblemType::Gone, "it was erased"));
     }
     let submission = &record.submission;
-    let name = submission.instrument.as_deref().ok_or_else(Problem::not_found)?;
+    let name = submission.instrument.as_ref().ok_or_else(Problem::not_found)?.as_str();
     let version = submission.instrument_version.as_deref();
     let instrument = instrument(config, name, version).await?.ok_or_else(Problem::not_found)?;
     let answered = Answered {
@@ -134,7 +134,7 @@ async fn observations(config: &Config, principal: &Principal, id: &str) -> Resul
     let record = stored::<IgnoredAny>(principal, id).await?.filter(|record| record.state != State::Erased);
     let Some(record) = record else { return Ok(Vec::new()) };
     let submission = &record.submission;
-    let Some(name) = &submission.instrument else { return Ok(Vec::new()) };
+    let Some(name) = submission.instrument.as_ref().map(InstrumentId::as_str) else { return Ok(Vec::new()) };
     let scored = Scored {
         submission_id: submission.submission_id.as_str(),
         subject: submission.subject.as_str(),

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use domain::Code;
-use domain::ids::{StudyId, SubmissionId, is_name};
+use domain::ids::{InstrumentId, StudyId, SubmissionId, is_name};
 use futures::FutureExt as _;
 use futures::future::try_join_all;
 use platform::digest::{Hasher, hex};
@@ -40,7 +40,7 @@ const MOST_LOOKED_AT: usize = 5_000;
 #[derive(Default)]
 struct Filter {
     kind: Option<String>,
-    instrument: Option<String>,
+    instrument: Option<InstrumentId>,
     site: Option<String>,
     subject: Option<String>,
     state: Option<ListState>,
@@ -162,7 +162,7 @@ fn filter(query: &mut Query) -> Filter {
     let name = |text: &str| is_name(text).then(|| text.to_owned());
     Filter {
         kind: query.take("kind", "response or a kind of report", name),
-        instrument: query.take("instrument", "the id of an instrument", name),
+        instrument: query.take("instrument", "the id of an instrument", InstrumentId::parse),
         site: query.take("site", "the name of a site", name),
         subject: query.take("subject", "a pseudonym", |text| is_pseudonym(text).then(|| text.to_owned())),
         state: query.take("state", "scored, failed, superseded or erased", ListState::parse),
@@ -177,7 +177,7 @@ impl Filter {
     fn may_take(&self, event: &Event) -> bool {
         matches!(event.kind, Kind::Scored | Kind::Failed)
             && self.site.as_ref().is_none_or(|site| event.site == site.as_str())
-            && self.instrument.as_ref().is_none_or(|instrument| event.what == *instrument)
+            && self.instrument.as_ref().is_none_or(|instrument| event.what == instrument.as_str())
     }
 
     fn takes(&self, row: &Row) -> bool {
@@ -293,7 +293,7 @@ impl List {
     }
 
     async fn table(&self, layout: Layout, bom: bool) -> Result<Table, Problem> {
-        let instrument = self.filter.instrument.as_deref().filter(|_| layout == Layout::Wide);
+        let instrument = self.filter.instrument.as_ref().filter(|_| layout == Layout::Wide);
         Table::open(&self.redis, instrument, bom)
             .await
             .map_err(|error| unavailable(&error))?

@@ -1,7 +1,7 @@
 //! A row of a list: a submission as the store has it now.
 
 use domain::Timestamp;
-use domain::ids::{Pseudonym, SiteId, SubmissionId};
+use domain::ids::{InstrumentId, Pseudonym, SiteId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time, Uuid};
 use platform::Error;
@@ -29,8 +29,9 @@ pub(crate) struct Row {
     /// `response`, or the kind of report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<String>,
+    /// The instrument of a response.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) instrument: Option<String>,
+    pub(crate) instrument: Option<InstrumentId>,
     /// The version that the answers were checked by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instrument_version: Option<String>,

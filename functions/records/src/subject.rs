@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, is_name};
+use domain::ids::{AlertId, InstrumentId, Pseudonym, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
@@ -56,8 +56,9 @@ pub(crate) struct ListedSubmission {
     site_id: SiteId,
     /// `response`, or the kind of report.
     kind: String,
+    /// The instrument of a response.
     #[serde(skip_serializing_if = "Option::is_none")]
-    instrument: Option<String>,
+    instrument: Option<InstrumentId>,
     /// The time of writing, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     authored_at: String,

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use domain::Instrument;
+use domain::ids::InstrumentId;
 use domain::spreadsheet;
 use platform::Error;
 use platform::redis::Redis;
@@ -55,9 +56,13 @@ pub(crate) struct Table {
 
 impl Table {
     /// A wide table of an instrument, or a long one without. None if there is no such instrument.
-    pub(crate) async fn open(redis: &Redis, instrument: Option<&str>, bom: bool) -> Result<Option<Self>, Error> {
+    pub(crate) async fn open(
+        redis: &Redis,
+        instrument: Option<&InstrumentId>,
+        bom: bool,
+    ) -> Result<Option<Self>, Error> {
         let Some(id) = instrument else { return Ok(Some(Table { instrument: None, bom })) };
-        let found = Settings::in_force(redis).await?.instrument(redis, id, None).await?;
+        let found = Settings::in_force(redis).await?.instrument(redis, id.as_str(), None).await?;
         Ok(found.map(|instrument| Table { instrument: Some(instrument), bom }))
     }
 
@@ -113,7 +118,7 @@ fn common(row: &Row) -> Vec<String> {
         row.subject.as_ref().map(ToString::to_string).unwrap_or_default(),
         row.site_id.to_string(),
         text(&row.kind),
-        text(&row.instrument),
+        row.instrument.as_ref().map(ToString::to_string).unwrap_or_default(),
         text(&row.instrument_version),
         text(&row.authored_at),
         row.received_at.clone(),

@@ -195,7 +195,7 @@ impl Accepted {
         let mut said = Pieces::with_room(256 + content.len());
         said.raw("[").text(study.as_str()).raw(",").text(site.as_str()).raw(",").text(subject.as_str()).raw(",");
         said.text(kind).raw(",");
-        said.maybe(instrument.map(Instrument::id))
+        said.maybe(instrument.map(|instrument| instrument.id().as_str()))
             .raw(",")
             .text(&authored_at)
             .raw(",")
@@ -239,7 +239,7 @@ impl Accepted {
             (None, None) => named("content", &hash),
         };
         let received_at = now.rfc3339();
-        let topic = instrument.map_or(Topic::Kind(kind), |instrument| Topic::Instrument(instrument.id()));
+        let topic = instrument.map_or(Topic::Kind(kind), |instrument| Topic::Instrument(instrument.id().as_str()));
         let content_of = Content { hash: &*hash, subject: subject.as_str(), topic };
         let (study_name, site_name) = (study.as_str(), site.as_str());
         let record =

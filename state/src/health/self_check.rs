@@ -91,7 +91,7 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
             site_id: own().into(),
             subject: own().into(),
             kind: "response".to_owned(),
-            instrument: Some(self_check::INSTRUMENT.to_owned()),
+            instrument: Some(self_check::INSTRUMENT.into()),
             instrument_version: Some(self_check::VERSION.to_owned()),
             parameters: Default::default(),
             authored_at: now.rfc3339(),

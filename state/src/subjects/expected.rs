@@ -16,7 +16,7 @@ pub fn what(submission: &Submission) -> Option<&str> {
     match (&submission.amends, &submission.instrument, submission.kind.as_str()) {
         // A correction shows nothing about when the next submission comes.
         (Some(_), _, _) => None,
-        (None, Some(instrument), _) => Some(instrument),
+        (None, Some(instrument), _) => Some(instrument.as_str()),
         (None, None, "diary") => Some(DIARY),
         (None, None, _) => None,
     }

@@ -41,7 +41,7 @@ impl<'a> Listed<&'a str> {
         Some(Listed {
             at_ms: submission.placed_at()?.millis(),
             site: submission.site_id.as_str(),
-            what: submission.instrument.as_ref().unwrap_or(&submission.kind),
+            what: submission.topic(),
             id: submission.submission_id.as_str(),
             skewed: submission.is_skewed(),
         })

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use domain::canonical;
-use domain::ids::{Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{InstrumentId, Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::json;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -85,7 +85,7 @@ pub struct Fresh<'a> {
     pub site_id: &'a SiteId,
     pub subject: &'a Pseudonym,
     pub kind: &'a str,
-    pub instrument: Option<&'a str>,
+    pub instrument: Option<&'a InstrumentId>,
     pub instrument_version: Option<&'a str>,
     pub parameters: &'a BTreeMap<String, String>,
     pub authored_at: &'a str,
@@ -118,7 +118,7 @@ impl Fresh<'_> {
             .text(self.site_id.as_str())
             .raw(",");
         line.text(self.subject.as_str()).raw(",").text(self.kind).raw(",");
-        line.maybe(self.instrument).raw(",").maybe(self.instrument_version).raw(",");
+        line.maybe(self.instrument.map(InstrumentId::as_str)).raw(",").maybe(self.instrument_version).raw(",");
         line.list(self.parameters.is_empty(), "{}", self.parameters)?;
         line.text(self.authored_at).raw(",").text(self.received_at).raw(",").text(self.key).raw(",");
         line.text(self.hash)
@@ -154,7 +154,7 @@ mod tests {
             site_id: &submission.site_id,
             subject: &submission.subject,
             kind: &submission.kind,
-            instrument: submission.instrument.as_deref(),
+            instrument: submission.instrument.as_ref(),
             instrument_version: submission.instrument_version.as_deref(),
             parameters: &submission.parameters,
             authored_at: &submission.authored_at,
@@ -202,7 +202,7 @@ mod tests {
             trace: text("00-1-2-01"),
         };
         let mut most = least.clone();
-        most.submission.instrument = Some(text("phq-9"));
+        most.submission.instrument = Some("phq-9".into());
         most.submission.instrument_version = Some(text("1.0.0"));
         most.submission.parameters = [(text("sex"), text("f"))].into();
         most.submission.amends = Some("b".into());

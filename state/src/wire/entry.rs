@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state;
-use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, InstrumentId, Pseudonym, SiteId, StudyId, SubmissionId};
 use domain::{Reason, ScoreValue, Timestamp};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct Submission<C = Map<String, Value>> {
     pub kind: String,
     /// The instrument of a response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instrument: Option<String>,
+    pub instrument: Option<InstrumentId>,
     /// The version of the instrument that its answers were checked by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instrument_version: Option<String>,
@@ -85,6 +85,11 @@ pub struct Submission<C = Map<String, Value>> {
 }
 
 impl<C> Submission<C> {
+    /// The instrument, or the kind of report.
+    pub fn topic(&self) -> &str {
+        self.instrument.as_ref().map_or(self.kind.as_str(), InstrumentId::as_str)
+    }
+
     /// Its place among its subject's submissions; none if it has no time.
     pub fn placed_at(&self) -> Option<Timestamp> {
         Timestamp::parse(self.ordered_at.as_ref().unwrap_or(&self.authored_at))
@@ -281,7 +286,7 @@ impl<'a> ScoredWith<&'a str> {
     /// Records an instrument with the parameters in force.
     pub fn of(instrument: &'a domain::Instrument, parameters: &domain::Parameters) -> Self {
         ScoredWith {
-            id: instrument.id(),
+            id: instrument.id().as_str(),
             version: instrument.version(),
             hash: instrument.hash(),
             parameters: parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

@@ -39,7 +39,7 @@ prop_compose! {
                 site_id: text(5).into(),
                 subject: text(6).into(),
                 kind: text(7),
-                instrument: maybe(6),
+                instrument: maybe(6).map(Into::into),
                 instrument_version: maybe(7),
                 parameters: two(8).into_iter().map(|name| (name, text(10))).collect(),
                 authored_at: text(11),

@@ -117,7 +117,7 @@ fn said(entry: &Entry, rule: &str, severity: Severity, text_key: &str, reason: S
         study_id: submission.study_id.clone(),
         site_id: submission.site_id.clone(),
         subject: submission.subject.clone(),
-        instrument: submission.instrument.clone().unwrap_or_else(|| submission.kind.clone()),
+        instrument: submission.topic().to_owned(),
         rule: rule.to_owned(),
         severity: severity.as_str().to_owned(),
         text_key: text_key.to_owned(),

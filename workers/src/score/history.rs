@@ -33,13 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The line of a submission, and its place there; none for submissions that are never compared.
 fn placed(submission: &Submission) -> Option<(Line, Position)> {
-    let what = match (&submission.instrument, submission.kind.as_str()) {
-        (Some(what), _) => what,
-        (None, "lab") => &submission.kind,
-        (None, _) => return None,
-    };
+    if submission.instrument.is_none() && submission.kind != "lab" {
+        return None;
+    }
     let at = submission.placed_at()?.millis();
-    let line = Line { subject: submission.subject.clone(), what: what.clone() };
+    let line = Line { subject: submission.subject.clone(), what: submission.topic().to_owned() };
     Some((line, Position { at, id: submission.submission_id.clone(), site: submission.site_id.clone() }))
 }
 

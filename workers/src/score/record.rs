@@ -1,6 +1,6 @@
 //! One submission: its scores, its alerts, its record.
 
-use domain::ids::{AlertId, Pseudonym};
+use domain::ids::{AlertId, InstrumentId, Pseudonym};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ use crate::score::work::Scored;
 pub(crate) struct Scorer {
     pub(crate) rules: Rules,
     /// By id, then by the version that a submission names.
-    instruments: BTreeMap<String, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
+    instruments: BTreeMap<InstrumentId, BTreeMap<Option<String>, Option<Rc<Instrument>>>>,
     /// The sealed identities already put into a batch, by pseudonym. If a batch cannot be stored, the drain ends, and
     /// this memory with it.
     subjects: HashMap<Pseudonym, String>,
@@ -116,7 +116,7 @@ impl Scorer {
         if self.instruments.get(id).is_some_and(|versions| versions.contains_key(version)) {
             return Ok(());
         }
-        let found = settings.instrument(redis, id, version.as_deref()).await?;
+        let found = settings.instrument(redis, id.as_str(), version.as_deref()).await?;
         self.instruments.entry(id.clone()).or_default().insert(version.clone(), found);
         Ok(())
     }
@@ -291,7 +291,7 @@ fn compute<'a>(entry: &Entry, instrument: Option<&'a Instrument>) -> Result<Opti
 /// Adds the entry of the study's journal.
 fn journal(submission: &Submission, kind: journal::Kind, hash: String, follow_ups: &mut FollowUps) {
     let Submission { submission_id, study_id, site_id, .. } = submission;
-    let what = submission.instrument.as_ref().unwrap_or(&submission.kind).clone();
+    let what = submission.topic().to_owned();
     let (site, submission) = (site_id.clone(), submission_id.clone());
     follow_ups.journal(study_id, &Event { kind, site, what, submission, hash }.line());
 }

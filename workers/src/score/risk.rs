@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use domain::ids::InstrumentId;
 use domain::reading::{Json, Limits};
 use futures::stream::{self, StreamExt as _};
 use platform::clock;
@@ -33,7 +34,7 @@ const ANSWER: Limits = Limits { levels: 16, values: 200 };
 pub(crate) struct Config {
     /// None: no service.
     url: Option<Url>,
-    instruments: Vec<String>,
+    instruments: Vec<InstrumentId>,
     deadline: Duration,
     concurrency: usize,
 }
@@ -46,10 +47,9 @@ impl Config {
             text => Url::parse(text).map(Some).map_err(|rule| vec![format!("must be empty, or {rule}")]),
         };
         let instruments = |text: &str| {
-            let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
-            let ids: Vec<String> = ids.collect();
-            let known = ids.iter().all(|id| domain::ids::is_name(id));
-            if known { Ok(ids) } else { Err(vec!["must be ids of instruments, with commas between".to_owned()]) }
+            let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(InstrumentId::parse);
+            let ids: Option<Vec<InstrumentId>> = ids.collect();
+            ids.ok_or_else(|| vec!["must be ids of instruments, with commas between".to_owned()])
         };
         Config {
             url: reader.parsed(&variables::RISK_URL, url).await,
@@ -60,7 +60,7 @@ impl Config {
     }
 
     /// Whether it is called for responses to this instrument.
-    pub(crate) fn covers(&self, instrument: &str) -> bool {
+    pub(crate) fn covers(&self, instrument: &InstrumentId) -> bool {
         self.url.is_some() && self.instruments.iter().any(|id| id == instrument)
     }
 }

@@ -136,7 +136,7 @@ impl<'w> Walk<'w> {
                 return None;
             }
             let found = instrument.items.iter().find(|item| item.loinc.as_deref() == Some(code)).map(Named::Item);
-            found.or_else(|| codes::is_score(instrument.id(), code).then_some(Named::Computed))
+            found.or_else(|| codes::is_score(instrument.id().as_str(), code).then_some(Named::Computed))
         };
         let last = |text: &'_ str| by_loinc(text.rsplit('/').next().unwrap_or_default());
         let foreign = self.form.and_then(|form| match form.item(link_id) {
@@ -245,7 +245,7 @@ impl<'w> Walk<'w> {
             return None;
         };
         if let Some(at) = system_at.filter(|_| foreign.is_none()) {
-            let expected = answer_system(self.instrument.map_or("", Instrument::id), wanted);
+            let expected = answer_system(self.instrument.map_or("", |instrument| instrument.id().as_str()), wanted);
             if at.value != expected.as_str() {
                 at.fault(self.faults, Code::Choice, format!("the code system of this answer is {expected}"));
                 return None;
