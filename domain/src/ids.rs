@@ -1,7 +1,7 @@
 //! Identifiers: their kinds, and the forms they may have.
 //!
-//! Guarantee: what comes from outside becomes an identifier only here: by [`StudyId::parse`], [`SiteId::parse`],
-//! [`InstrumentId::parse`], [`is_name`], [`is_submission_id`] and [`identifier`]. Two of them that look alike are the same one, as far as signs
+//! Guarantee: what comes from outside becomes an identifier only here: by `parse` of its type, [`is_name`],
+//! [`is_submission_id`] and [`identifier`]. Two of them that look alike are the same one, as far as signs
 //! that nobody sees, blanks, hyphens, full width and composed letters go.
 //!
 //! Mechanism: each kind is a type of its own, so that a subject cannot be passed for a site. Names are ASCII. An
@@ -95,6 +95,8 @@ ids! {
     SiteId
     /// An instrument: the name of its definition, in all its versions.
     InstrumentId
+    /// A receiver of alerts or of notifications.
+    ReceiverId
     /// A submission, or an analysis of an image: a UUID, as Vigil gave it.
     SubmissionId
     /// A subject's pseudonym: 64 hex digits.
@@ -103,26 +105,18 @@ ids! {
     AlertId
 }
 
-impl StudyId {
-    /// The study that a text from outside names.
-    pub fn parse(text: &str) -> Option<Self> {
-        is_name(text).then(|| text.into())
-    }
+macro_rules! names {
+    ($($id:ident)*) => { $(
+        impl $id {
+            /// What a text from outside names; none if it breaks the [rule for names](NAME_RULE).
+            pub fn parse(text: &str) -> Option<Self> {
+                is_name(text).then(|| text.into())
+            }
+        }
+    )* };
 }
 
-impl SiteId {
-    /// The site that a text from outside names.
-    pub fn parse(text: &str) -> Option<Self> {
-        is_name(text).then(|| text.into())
-    }
-}
-
-impl InstrumentId {
-    /// The instrument that a text from outside names.
-    pub fn parse(text: &str) -> Option<Self> {
-        is_name(text).then(|| text.into())
-    }
-}
+names! { StudyId SiteId InstrumentId ReceiverId }
 
 /// Longest identifier of a study, a site or an instrument, in characters.
 const LONGEST_NAME: usize = 64;

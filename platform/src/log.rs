@@ -78,8 +78,8 @@ impl Line {
     }
 
     /// The id of a receiver, never its URL.
-    pub fn receiver(mut self, id: &str) -> Self {
-        self.put("receiver", id);
+    pub fn receiver(mut self, id: impl AsRef<str>) -> Self {
+        self.put("receiver", id.as_ref());
         self
     }
 

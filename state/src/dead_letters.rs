@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::ids::{AlertId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
@@ -41,7 +41,7 @@ pub struct About {
     /// The analysis.
     pub analysis: Option<SubmissionId>,
     /// The receiver to which delivery was given up.
-    pub receiver: Option<String>,
+    pub receiver: Option<ReceiverId>,
     /// Its study and site, if the dead letter itself names them.
     pub place: Option<(StudyId, SiteId)>,
 }
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!((entry.given_up(), entry.at()), (None, Some(Timestamp::from_millis(1_772_352_000_000))));
         let of = |payload: &str| letter(Queue::Dispatch, payload);
         let dead = of(r#"{"given-up":{"alertId":"a","submissionId":"s","receiver":"r"}}"#);
-        assert_eq!((dead.about().alert, dead.about().receiver.as_deref()), (Some("a".into()), Some("r")));
+        assert_eq!((dead.about().alert, dead.about().receiver), (Some("a".into()), Some("r".into())));
         assert_eq!(dead.given_up().and_then(|dead| dead.receiver), Some("r".into()));
         let due = of(r#"{"due":{"alertId":"a","submissionId":"s","work":{"do":"look"}}}"#);
         assert_eq!((due.about().alert, due.given_up()), (Some("a".into()), None));

@@ -9,7 +9,7 @@ mod queues;
 use core::fmt::Display;
 use core::ops::Range;
 
-use domain::ids::{self, AlertId, InstrumentId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{self, AlertId, InstrumentId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::percent;
 
 pub use queues::*;
@@ -218,22 +218,22 @@ pub fn link_used(grant: impl Display) -> String {
 }
 
 /// The id under which an address of `imaging_webhooks` is a receiver. No receiver of alerts has a colon in its id.
-pub fn receiver_of_analyses(id: &str) -> String {
-    ["analyses:", id].concat()
+pub fn receiver_of_analyses(id: &ReceiverId) -> ReceiverId {
+    ["analyses:", id.as_str()].concat().into()
 }
 
 /// The state of a receiver's calls.
-pub fn breaker(receiver: impl Display) -> String {
+pub fn breaker(receiver: &ReceiverId) -> String {
     format!("{{vigil}}:breaker:{receiver}")
 }
 
 /// The running calls to a receiver, by their latest end: a sorted set.
-pub fn calls(receiver: impl Display) -> String {
+pub fn calls(receiver: &ReceiverId) -> String {
     format!("{{vigil}}:calls:{receiver}")
 }
 
 /// The token bucket of a receiver.
-pub fn rate_of_receiver(receiver: impl Display) -> String {
+pub fn rate_of_receiver(receiver: &ReceiverId) -> String {
     format!("{{vigil}}:rate:receiver:{receiver}")
 }
 
@@ -369,6 +369,6 @@ pub fn analysis_webhook(id: impl Display) -> String {
 }
 
 /// The attempts to deliver an alert to one receiver. Written by `dispatch` after every attempt.
-pub fn delivery(alert: &AlertId, receiver: impl Display) -> String {
+pub fn delivery(alert: &AlertId, receiver: &ReceiverId) -> String {
     format!("alert/{alert}/delivery/{receiver}")
 }

@@ -42,7 +42,7 @@ async fn alerted(app: &App, id: &str, receiver: &str) -> (String, String) {
 fn path(alert: &str, receiver: &str, in_ms: i64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let expires = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap() + in_ms);
-    let grant = Grant { alert: alert.into(), opening: 0, receiver: receiver.to_owned(), expires };
+    let grant = Grant { alert: alert.into(), opening: 0, receiver: receiver.into(), expires };
     state::alerts::acknowledgement_link::path(&link_key(LINK_KEY).sign(&grant).unwrap())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::ids::ReceiverId;
 use platform::variables::Form as _;
 use serde_json::{Value, json};
 use state::alerts::acknowledgement_link::LinkKey;
@@ -134,7 +135,7 @@ fn real_body(example: &Value, there: Real<'_>) -> String {
 }
 
 /// A delivered alert of a submission, a link to it, a silence and another subject, for the parameters that name them.
-pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'static str, String)> {
+pub(crate) async fn things(app: &App, location: &str, receiver: &ReceiverId) -> Vec<(&'static str, String)> {
     let delivered = |shown: &Value| {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
         !alerts.is_empty() && alerts.iter().all(|alert| alert["state"] == "delivered")
@@ -148,7 +149,7 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &str) -> Vec<(&'
     let silence = json!({"matchers": {"site": ["none"]}, "minutes": 60, "comment": "example"});
     let silence = app.send("POST", "/v1/silences", &silence).await.json()["id"].as_str().unwrap().to_owned();
     let other = app.scored(&app.submit(&phq9("linked", [0; 9])).await).await["subject"].as_str().unwrap().to_owned();
-    let receiver = receiver.to_owned();
+    let receiver = receiver.to_string();
     vec![
         ("AlertId", alert),
         ("LinkToken", token),

@@ -8,7 +8,7 @@
 //! [`Grant::signed`] (HMAC-SHA-256, in constant time). The caller also remembers which grants were used, by
 //! [`Grant::use_key`].
 
-use crate::ids::AlertId;
+use crate::ids::{AlertId, ReceiverId};
 use alloc::format;
 use alloc::string::String;
 
@@ -23,7 +23,7 @@ pub struct Grant {
     pub opening: u32,
     /// The receiver of the message. The acknowledgement is attributed to it, because nobody can tell more exactly who
     /// clicked.
-    pub receiver: String,
+    pub receiver: ReceiverId,
     /// The first moment at which the token is no longer valid.
     pub expires: Timestamp,
 }

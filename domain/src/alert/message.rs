@@ -270,7 +270,7 @@ mod tests {
 
     fn told(receiver: &str, language: Language, notice: &Notice<'_>) -> Body {
         let routes = routes();
-        compose(&routes, routes.receiver(receiver).unwrap(), language, notice)
+        compose(&routes, routes.receiver(&receiver.into()).unwrap(), language, notice)
     }
 
     fn notice<'a>(others: &'a [Item<'a>]) -> Notice<'a> {
@@ -311,11 +311,15 @@ mod tests {
             ("sms", Disclosure { rule: true, reason: false }),
         ] {
             let routes = routes();
-            assert_eq!(super::told(&routes, routes.receiver(receiver).unwrap(), Language::En), expected, "{receiver}");
+            assert_eq!(
+                super::told(&routes, routes.receiver(&receiver.into()).unwrap(), Language::En),
+                expected,
+                "{receiver}"
+            );
         }
         let short = json!({"receivers": {"sms": {"channel": "sms", "url": "https://example.org/s", "body": {"en": "{\"t\":\"{severity}\"}"}}}});
         let routes = Routes::read(&short).unwrap();
-        assert_eq!(super::told(&routes, routes.receiver("sms").unwrap(), Language::En), Disclosure::default());
+        assert_eq!(super::told(&routes, routes.receiver(&"sms".into()).unwrap(), Language::En), Disclosure::default());
     }
 
     #[test]

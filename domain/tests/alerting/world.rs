@@ -1,6 +1,7 @@
 //! The world of the simulation: it plays Redis, the workers, the receivers and the people.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use domain::alert::admission::{self, Admission, Group, Last};
 use domain::alert::breaker::{self, Gauge, PROBE, Write};
@@ -9,6 +10,7 @@ use domain::alert::routes::{Facts, Plan, Routes};
 use domain::alert::state::{
     self, Act, Cause, Dead, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, Phase, State, Status, Step, Work,
 };
+use domain::ids::ReceiverId;
 use domain::{Severity, Timestamp};
 use proptest::sample::Index;
 use serde_json::json;
@@ -47,7 +49,7 @@ pub(super) struct Alert {
     pub(super) state: State,
     facts: Facts<'static>,
     history: Vec<Entry>,
-    pub(super) dead: Vec<(Option<String>, Dead)>,
+    pub(super) dead: Vec<(Option<ReceiverId>, Dead)>,
 }
 
 struct Call {
@@ -64,11 +66,11 @@ pub(super) struct World {
     alerts: BTreeMap<String, Alert>,
     timers: BTreeSet<(Due, String)>,
     calls: Vec<Call>,
-    gauges: BTreeMap<String, Gauge>,
-    disabled: BTreeSet<String>,
-    said_gone: BTreeSet<String>,
+    gauges: BTreeMap<ReceiverId, Gauge>,
+    disabled: BTreeSet<ReceiverId>,
+    said_gone: BTreeSet<ReceiverId>,
     /// The messages that receivers accepted: alert, receiver, ids in order.
-    taken: BTreeMap<(String, String), Vec<String>>,
+    taken: BTreeMap<(String, ReceiverId), Vec<String>>,
     last: BTreeMap<String, String>,
     groups: BTreeMap<String, String>,
     /// The recorded events of calls and escalations.
@@ -480,11 +482,12 @@ impl World {
 }
 
 /// A receiver's id with a static lifetime, to store with an event.
-fn name(id: &str) -> &'static str {
-    ["a", "b", "c", "d", "f"].into_iter().find(|it| *it == id).unwrap()
+fn name(id: &ReceiverId) -> &'static ReceiverId {
+    static ALL: LazyLock<[ReceiverId; 5]> = LazyLock::new(|| ["a", "b", "c", "d", "f"].map(ReceiverId::from));
+    ALL.iter().find(|it| *it == id).unwrap()
 }
 
-fn target(work: &Work) -> Option<&String> {
+fn target(work: &Work) -> Option<&ReceiverId> {
     match work {
         Work::Deliver { receiver, .. } => Some(receiver),
         Work::Escalate { .. } => None,

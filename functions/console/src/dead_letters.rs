@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
-use domain::ids::{AlertId, SubmissionId};
+use domain::ids::{AlertId, ReceiverId, SubmissionId};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
@@ -67,7 +67,8 @@ struct ShownLetter<'a> {
     submission_id: Option<SubmissionId>,
     alert_id: Option<AlertId>,
     analysis_id: Option<SubmissionId>,
-    receiver: Option<String>,
+    /// The receiver to which delivery was given up.
+    receiver: Option<ReceiverId>,
 }
 
 /// The dead letters that were replayed, or would be.

@@ -6,6 +6,7 @@ use std::fmt;
 use domain::alert::breaker::Position;
 use domain::alert::silence::Silence;
 use domain::alert::state::Phase;
+use domain::ids::ReceiverId;
 use domain::self_check::Seen;
 use platform::{Error, clock};
 use prometheus_client::collector::Collector;
@@ -45,7 +46,7 @@ const SELF_CHECK: [(&str, &str); 2] = [
 pub(crate) struct Figures {
     stats: AlertStats,
     /// The receivers of the routes in force, with their circuit breakers.
-    breakers: Vec<(String, Position)>,
+    breakers: Vec<(ReceiverId, Position)>,
     silences: u64,
     /// The time since the last completed self-check, and how long that one took, milliseconds.
     self_check: [Option<u64>; 2],
@@ -71,7 +72,7 @@ impl Figures {
     }
 }
 
-async fn known(config: &Config) -> Result<(AlertStats, Vec<(String, Position)>), Error> {
+async fn known(config: &Config) -> Result<(AlertStats, Vec<(ReceiverId, Position)>), Error> {
     let stats = alerts::read(&config.redis).await?;
     let routes = config.routes().await?;
     let mut breakers = Vec::new();

@@ -4,7 +4,7 @@
 //! receiver records that it was enabled again. An administrator of a study sees only the receivers that no other
 //! study's settings name.
 
-use domain::ids::is_name;
+use domain::ids::ReceiverId;
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
 use platform::http::{Incoming, Reply};
@@ -29,7 +29,7 @@ use crate::scope::has_receiver;
 pub(crate) struct ReceiverList {
     receivers: Vec<ShownReceiver>,
     /// The cursor of the next page; null at the end.
-    cursor: Option<String>,
+    cursor: Option<ReceiverId>,
     /// Whether there is another page.
     more: bool,
 }
@@ -40,7 +40,7 @@ pub(crate) struct ReceiverList {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct ShownReceiver {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    receiver: String,
+    receiver: ReceiverId,
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["webhook", "sms", "email", "fhir-communication"])))]
     channel: &'static str,
     /// Since when it gets nothing, because it answered 410.
@@ -65,7 +65,7 @@ struct ShownReceiver {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Enabled<'a> {
     #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    receiver: &'a str,
+    receiver: &'a ReceiverId,
     enabled: bool,
     /// Whether it was disabled.
     changed: bool,
@@ -75,22 +75,22 @@ pub(crate) struct Enabled<'a> {
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     let mut query = Query::read(&incoming.query, &["limit", "cursor"]);
     let limit = query.limit();
-    let cursor = query.cursor(|text| is_name(text).then(|| text.to_owned()));
+    let cursor = query.cursor(ReceiverId::parse);
     query.finish()?;
-    let list = page(config, principal, cursor.as_deref(), limit).await.map_err(|error| unavailable(&error))?;
+    let list = page(config, principal, cursor.as_ref(), limit).await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &list).header("cache-control", "no-store"))
 }
 
 async fn page(
     config: &Config,
     principal: &Principal,
-    after: Option<&str>,
+    after: Option<&ReceiverId>,
     limit: usize,
 ) -> Result<ReceiverList, Error> {
     let routes = config.routes().await?;
     let (now, redis) = (clock::now(), &config.redis);
     let (mut all, mut more) = (Vec::<ShownReceiver>::new(), false);
-    let beyond = routes.receivers().filter(|it| after.is_none_or(|after| it.id.as_str() > after));
+    let beyond = routes.receivers().filter(|it| after.is_none_or(|after| it.id > *after));
     for receiver in beyond.filter(|it| has_receiver(principal, &routes, &it.id)) {
         more = all.len() == limit;
         if more {
@@ -100,7 +100,7 @@ async fn page(
         let (calls, failed) = gauge.counts(&routes.breaker, now);
         let range = vec![text(names::calls(&receiver.id)), text(format!("({}", now.millis())), text("+inf")];
         let running = redis.command("ZCOUNT", range).await?;
-        let since = redis.command("HGET", vec![text(names::DISABLED), text(&receiver.id)]).await?;
+        let since = redis.command("HGET", vec![text(names::DISABLED), text(receiver.id.as_str())]).await?;
         all.push(ShownReceiver {
             receiver: receiver.id.clone(),
             channel: receiver.channel.as_str(),
@@ -124,18 +124,16 @@ pub(crate) async fn enable(
     incoming: &Incoming,
     id: &str,
 ) -> Result<Reply, Problem> {
-    if !is_name(id) {
-        return Err(Problem::not_found());
-    }
+    let id = ReceiverId::parse(id).ok_or_else(Problem::not_found)?;
     Query::none(&incoming.query)?;
     let reason = reason(incoming)?;
     let routes = config.routes().await.map_err(|error| unavailable(&error))?;
-    if !has_receiver(principal, &routes, id) {
+    if !has_receiver(principal, &routes, &id) {
         return Err(Problem::not_found());
     }
-    let known = routes.receiver(id).is_some();
+    let known = routes.receiver(&id).is_some();
     let changed = async {
-        let since = config.redis.command("HGET", vec![text(names::DISABLED), text(id)]).await?;
+        let since = config.redis.command("HGET", vec![text(names::DISABLED), text(id.as_str())]).await?;
         if since.first().and_then(string).is_none() {
             return Ok(false);
         }
@@ -145,11 +143,11 @@ pub(crate) async fn enable(
             audit::Change { at: &at, actor, action: Audited::Enabled, reason, refers_to: None, old: None, new: None };
         audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;
         kv::put_all(&mut batch)?;
-        receivers::enable(&config.redis, id).await
+        receivers::enable(&config.redis, &id).await
     };
     let changed = changed.await.map_err(|error: Error| unavailable(&error))?;
     if !known && !changed {
         return Err(Problem::not_found());
     }
-    Ok(Reply::json(200, &Enabled { receiver: id, enabled: true, changed }))
+    Ok(Reply::json(200, &Enabled { receiver: &id, enabled: true, changed }))
 }

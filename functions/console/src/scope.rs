@@ -4,6 +4,7 @@
 //! All others look as if they did not exist.
 
 use domain::alert::routes::Routes;
+use domain::ids::ReceiverId;
 use platform::Error;
 use platform::kv::Store;
 use state::dead_letters::Letter;
@@ -12,7 +13,7 @@ use state::names;
 use state::wire::entry::Alert;
 
 /// Whether the key covers every alert that can reach a receiver.
-pub(crate) fn has_receiver(principal: &Principal, routes: &Routes, receiver: &str) -> bool {
+pub(crate) fn has_receiver(principal: &Principal, routes: &Routes, receiver: &ReceiverId) -> bool {
     let places = routes.places(receiver);
     principal.covers_all()
         || !places.is_empty() && places.iter().all(|(study, site)| principal.covers(&(*study).into(), &(*site).into()))

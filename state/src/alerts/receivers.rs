@@ -10,6 +10,7 @@
 
 use domain::Timestamp;
 use domain::alert::breaker::{self, Gauge, Limits, Write};
+use domain::ids::ReceiverId;
 use platform::redis::{Parameter, Redis, flat, integer, string, text, unexpected};
 use platform::{Error, clock};
 use spin_sdk::redis::{RedisParameter, RedisResult};
@@ -45,7 +46,7 @@ pub struct Admitted {
 /// The calls that a worker wants to make to a receiver.
 pub struct CallRequest<'a> {
     /// The receiver's id.
-    pub receiver: &'a str,
+    pub receiver: &'a ReceiverId,
     /// The number of calls.
     pub count: usize,
     /// The most calls to it at the same time, over all instances.
@@ -73,7 +74,7 @@ pub async fn admit(
         return Ok(Vec::new());
     }
     let call = format!("{}:{:016x}", holder.name(), clock::random_bits() as u64);
-    let of_each = |id: &str| [names::breaker(id), names::calls(id), names::rate_of_receiver(id)];
+    let of_each = |id: &ReceiverId| [names::breaker(id), names::calls(id), names::rate_of_receiver(id)];
     let script = AdmitScript {
         disabled: names::DISABLED,
         holders: names::HOLDERS,
@@ -101,7 +102,7 @@ impl Parameter for CallRequest<'_> {
         let CallRequest { receiver, count, concurrency, per_minute, longest_ms, back } = self;
         let interval_ms = per_minute.map_or(0.0, |per_minute| 60_000.0 / f64::from(per_minute.max(1)));
         into.extend([
-            text(*receiver),
+            text(receiver.as_str()),
             text(count.to_string()),
             text(longest_ms.to_string()),
             text(concurrency.to_string()),
@@ -140,7 +141,7 @@ fn admitted(reply: &[RedisResult], count: usize) -> Option<Vec<Admitted>> {
 /// `gauge` is this caller's copy of the breaker's state.
 pub fn ended(
     change: &mut Change,
-    receiver: &str,
+    receiver: &ReceiverId,
     place: &str,
     gauge: &mut Gauge,
     limits: &Limits,
@@ -168,7 +169,7 @@ pub fn ended(
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn gauge(redis: &Redis, receiver: &str) -> Result<Gauge, Error> {
+pub async fn gauge(redis: &Redis, receiver: &ReceiverId) -> Result<Gauge, Error> {
     let reply = redis.command("HGETALL", vec![text(names::breaker(receiver))]).await?;
     let words: Vec<String> = reply.iter().filter_map(string).collect();
     let pairs = words.chunks(2).filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())));
@@ -179,19 +180,9 @@ pub async fn gauge(redis: &Redis, receiver: &str) -> Result<Gauge, Error> {
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn enable(redis: &Redis, receiver: &str) -> Result<bool, Error> {
-    let reply = redis.command("HDEL", vec![text(names::DISABLED), text(receiver)]).await?;
+pub async fn enable(redis: &Redis, receiver: &ReceiverId) -> Result<bool, Error> {
+    let reply = redis.command("HDEL", vec![text(names::DISABLED), text(receiver.as_str())]).await?;
     Ok(reply.first().and_then(integer) == Some(1))
-}
-
-/// The receivers that asked to get no more messages, and since when.
-///
-/// # Errors
-/// [`platform::Kind::Unavailable`].
-pub async fn disabled(redis: &Redis) -> Result<Vec<(String, String)>, Error> {
-    let reply = redis.command("HGETALL", vec![text(names::DISABLED)]).await?;
-    let pair = |pair: &[RedisResult]| Some((string(pair.first()?)?, string(pair.get(1)?)?));
-    Ok(reply.chunks(2).filter_map(pair).collect())
 }
 
 const _: () = assert!(matches!(breaker::OPEN.as_bytes(), b"open") && matches!(breaker::PROBE.as_bytes(), b"probe"));

@@ -153,7 +153,7 @@ fn written(
                 change.dead(reason.as_str(), &DispatchEntry::GivenUp(&letter).line()?);
             }
             Effect::Disable { receiver } => {
-                change.command(["HSETNX", names::DISABLED, receiver, &now.rfc3339()]);
+                change.command(["HSETNX", names::DISABLED, receiver.as_str(), &now.rfc3339()]);
             }
         }
     }

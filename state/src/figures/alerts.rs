@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::ids::ReceiverId;
 use platform::Error;
 use platform::redis::{Redis, integer, string};
 use spin_sdk::redis::RedisResult;
@@ -35,7 +36,7 @@ pub struct AlertStats {
     /// All dead letters so far.
     pub dead_total: u64,
     /// Receivers that asked to get no more messages.
-    pub disabled: Vec<String>,
+    pub disabled: Vec<ReceiverId>,
 }
 
 script! {
@@ -92,7 +93,7 @@ fn stats(reply: &[RedisResult]) -> Option<AlertStats> {
         }
     }
     stats.watch = fields(watch).filter_map(|(field, value)| Some((field, whole(value)?))).collect();
-    stats.disabled = fields(disabled).map(|(receiver, _)| receiver).collect();
+    stats.disabled = fields(disabled).map(|(receiver, _)| receiver.into()).collect();
     Some(stats)
 }
 

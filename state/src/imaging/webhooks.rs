@@ -5,6 +5,7 @@
 
 use domain::alert::endpoint::Secret;
 use domain::alert::routes::receiver_id;
+use domain::ids::ReceiverId;
 use domain::url::Url;
 use platform::variables::json;
 use serde::Deserialize;
@@ -21,7 +22,7 @@ pub struct Webhooks(Vec<Webhook>);
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// The id under which it is a receiver, which may be shown: the address may contain a secret.
-    pub id: String,
+    pub id: ReceiverId,
     /// The secret that signs messages.
     pub secret: Secret,
     address: Url,
@@ -62,8 +63,8 @@ impl Webhooks {
     }
 
     /// Whether a configured address has this id.
-    pub fn has(&self, id: &str) -> bool {
-        self.0.iter().any(|webhook| webhook.id == id)
+    pub fn has(&self, id: &ReceiverId) -> bool {
+        self.0.iter().any(|webhook| webhook.id == *id)
     }
 }
 
@@ -105,6 +106,6 @@ mod tests {
         assert_eq!(find("https://h.example/b"), Some("https://h.example/"));
         assert_eq!(find("https://other.example/b"), None);
         let id = &webhooks.0[0].id;
-        assert!(webhooks.has(id) && id.starts_with("analyses:") && !webhooks.has("x"));
+        assert!(webhooks.has(id) && id.as_str().starts_with("analyses:") && !webhooks.has(&"x".into()));
     }
 }

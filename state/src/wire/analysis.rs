@@ -1,6 +1,6 @@
 //! The formats of an analysis of an image: as it was requested, as it waits, and as it ended.
 
-use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ pub struct QueuedAnalysis {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Notified {
     /// Replaces the URL, which may contain a secret.
-    pub receiver: String,
+    pub receiver: ReceiverId,
     /// Its state.
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = ["pending", "delivered", "dead"])))]
     pub state: DeliveryState,

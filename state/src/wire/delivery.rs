@@ -1,6 +1,7 @@
 //! The deliveries of an alert, and its history, as they are stored and shown.
 
 use domain::alert::retry::{Failing, Failure};
+use domain::ids::ReceiverId;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,7 +113,7 @@ pub enum DeliveryState {
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct Delivery {
     /// The receiver's id.
-    pub receiver: String,
+    pub receiver: ReceiverId,
     /// Why this receiver gets it.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["route", "failover", "escalation"])))]
     pub cause: String,
@@ -155,10 +156,10 @@ pub struct Happened {
     /// The state afterwards.
     pub state: String,
     /// The receivers that are told because of it.
-    pub told: Vec<String>,
+    pub told: Vec<ReceiverId>,
     /// The receiver that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receiver: Option<String>,
+    pub receiver: Option<ReceiverId>,
     /// Why it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

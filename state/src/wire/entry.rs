@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state;
-use domain::ids::{AlertId, InstrumentId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, InstrumentId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use domain::{Reason, ScoreValue, Timestamp};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -430,7 +430,7 @@ pub enum Work {
     /// Call a receiver.
     Deliver {
         /// The receiver.
-        receiver: String,
+        receiver: ReceiverId,
         /// The number of the run of attempts.
         series: u32,
         /// The number of the attempt in it.
@@ -470,5 +470,5 @@ pub struct DeadAlert {
     pub submission_id: SubmissionId,
     /// The receiver that was given up; none if the alert has no receiver at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receiver: Option<String>,
+    pub receiver: Option<ReceiverId>,
 }

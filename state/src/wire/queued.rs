@@ -4,7 +4,7 @@
 //! kind cannot be read and becomes a dead letter.
 
 use domain::alert::routes::receiver_id;
-use domain::ids::{Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,7 @@ impl Notification {
     }
 
     /// The id that replaces the URL where the notification is shown.
-    pub fn receiver(&self) -> String {
+    pub fn receiver(&self) -> ReceiverId {
         receiver_id(&self.webhook)
     }
 }

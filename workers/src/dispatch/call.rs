@@ -75,7 +75,7 @@ fn outcome(answer: Result<http::Answer, CallError>) -> (Outcome, &'static str, S
 /// The message of an alert; the outcome if there can be none. The body is the same at every attempt.
 fn message(config: &Config, job: &Job, at: Timestamp) -> Result<Request, Outcome> {
     let routes = &job.rules.routes;
-    let (Some(receiver), Some(delivery)) = (routes.receiver(job.receiver()), job.delivery()) else {
+    let (Some(receiver), Some(delivery)) = (job.route(), job.delivery()) else {
         return Err(Outcome::NotConfigured);
     };
     let alert = &job.case.alert;

@@ -192,13 +192,14 @@ pub(crate) async fn due(
             }
         }
     }
-    for job in jobs.iter_mut().filter(|job| !job.receiver().is_empty()) {
-        let key = names::delivery(&job.case.alert.alert_id, job.receiver());
+    for job in &mut jobs {
+        let Some(receiver) = job.receiver() else { continue };
+        let key = names::delivery(&job.case.alert.alert_id, receiver);
         job.attempts = store.get(&key).await?.unwrap_or_default();
     }
     // A critical alert is never grouped, so no others go with its message.
     let mut leading: Vec<&mut Job> =
-        jobs.iter_mut().filter(|job| job.severity() != Severity::Critical && !job.receiver().is_empty()).collect();
+        jobs.iter_mut().filter(|job| job.severity() != Severity::Critical && job.receiver().is_some()).collect();
     let leaders: Vec<AlertId> = leading.iter().map(|job| job.case.alert.alert_id.clone()).collect();
     let leaders: Vec<&AlertId> = leaders.iter().collect();
     let groups = alerts::close_groups(&config.redis, &leaders).await?;
@@ -214,9 +215,11 @@ pub(crate) async fn due(
 pub(crate) fn sort(jobs: Vec<Job>, now: Timestamp) -> (Vec<Task>, Vec<Happened>) {
     let (mut calls, mut happened) = (Vec::new(), Vec::new());
     for job in jobs {
-        let what = match (&job.work, job.rules.routes.receiver(job.receiver())) {
+        let what = match (&job.work, job.route()) {
             (Work::Escalate { .. }, _) => Some(What::Escalated),
-            (_, None) if job.rules.routes.is_uncallable(job.receiver()) => Some(What::NotCalled(Outcome::Refused)),
+            (_, None) if job.receiver().is_some_and(|id| job.rules.routes.is_uncallable(id)) => {
+                Some(What::NotCalled(Outcome::Refused))
+            }
             (_, None) => Some(What::NotCalled(Outcome::NotConfigured)),
             (_, Some(receiver)) if !job.rules.reach(receiver) => Some(What::NotCalled(Outcome::Refused)),
             (_, Some(receiver)) => {

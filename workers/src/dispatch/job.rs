@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use domain::alert::retry::Outcome;
+use domain::alert::routes::Receiver;
 use domain::alert::state::{Delivery, Event, Hold};
+use domain::ids::ReceiverId;
 use domain::{Severity, Timestamp};
 use platform::{Error, clock};
 use state::alerts::change::Change;
@@ -59,12 +61,17 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// The receiver; empty for work without one.
-    pub(crate) fn receiver(&self) -> &str {
+    /// The receiver, if the work has one.
+    pub(crate) fn receiver(&self) -> Option<&ReceiverId> {
         match &self.work {
-            Work::Deliver { receiver, .. } => receiver,
-            Work::Escalate { .. } | Work::Carry | Work::Look => "",
+            Work::Deliver { receiver, .. } => Some(receiver),
+            Work::Escalate { .. } | Work::Carry | Work::Look => None,
         }
+    }
+
+    /// The receiver as the settings of this job define it.
+    pub(crate) fn route(&self) -> Option<&Receiver> {
+        self.rules.routes.receiver(self.receiver()?)
     }
 
     /// The entry of the stream that ends with this job.
@@ -81,7 +88,7 @@ impl Job {
 
     /// The delivery that this attempt belongs to.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
-        self.case.found.borrow().state.delivery(self.receiver()).cloned()
+        self.case.found.borrow().state.delivery(self.receiver()?).cloned()
     }
 
     /// The event that this job's result causes.
@@ -113,7 +120,7 @@ impl Task {
     /// The lane in which it waits.
     pub(crate) fn lane(&self) -> LaneId {
         match self {
-            Task::Alert(job) => LaneId::Receiver(job.receiver().to_owned()),
+            Task::Alert(job) => LaneId::Receiver(job.receiver().cloned().unwrap_or_default()),
             Task::Notification(job) => job.lane(),
         }
     }
@@ -157,7 +164,7 @@ impl Task {
     /// The channel, as metrics name it.
     pub(crate) fn channel(&self) -> &'static str {
         match self {
-            Task::Alert(job) => job.rules.routes.receiver(job.receiver()).map_or("unknown", |it| it.channel.as_str()),
+            Task::Alert(job) => job.route().map_or("unknown", |it| it.channel.as_str()),
             Task::Notification(_) => "analysis",
         }
     }

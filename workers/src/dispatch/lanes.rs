@@ -16,6 +16,7 @@ use domain::Timestamp;
 use domain::alert::breaker::Gauge;
 use domain::alert::retry::Outcome;
 use domain::alert::state::Hold;
+use domain::ids::ReceiverId;
 use platform::{Error, clock};
 use state::alerts::receivers::{self, Admitted, CallRequest, Closed};
 use state::queue::holder::Holder;
@@ -44,14 +45,14 @@ const PACE_KNOWN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LaneId {
     /// A receiver of alerts, by its id.
-    Receiver(String),
+    Receiver(ReceiverId),
     /// A configured address of requesters of analyses, by its id.
-    Analyses(String),
+    Analyses(ReceiverId),
 }
 
 impl LaneId {
     /// The receiver, as all instances know it.
-    pub(crate) fn receiver(&self) -> &str {
+    pub(crate) fn receiver(&self) -> &ReceiverId {
         let (LaneId::Receiver(id) | LaneId::Analyses(id)) = self;
         id
     }

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use domain::alert::retry::{self, GiveUp, Outcome, Verdict};
 use domain::alert::routes::{Facts, Plan};
-use domain::ids::SubmissionId;
+use domain::ids::{ReceiverId, SubmissionId};
 use domain::{Severity, Timestamp};
 use platform::http::Url;
 use platform::kv::{self, Batch, Store};
@@ -52,7 +52,7 @@ pub(crate) struct Job {
     attempts: Attempts,
     /// The record of the analysis, while a call needs it.
     record: Option<Vec<u8>>,
-    lane: String,
+    lane: ReceiverId,
 }
 
 /// Reads the attempts so far. Returns the jobs that want a call, and the results of those that get none.

@@ -95,21 +95,22 @@ fn ended(task: &mut Task, what: &What, lanes: &mut Lanes, now: domain::Timestamp
 
 /// Adds the attempt to the stored ones.
 fn record(job: &mut Job, what: &What, step: Option<&Step>, batch: &mut Batch) -> Result<(), Error> {
-    let What::Called { attempt, .. } = what else { return Ok(()) };
+    let (What::Called { attempt, .. }, Some(receiver)) = (what, job.receiver()) else { return Ok(()) };
+    let key = names::delivery(&job.case.alert.alert_id, receiver);
     let mut attempt = attempt.clone();
-    attempt.next_at = step.and_then(|step| match step.state.delivery(job.receiver())?.status {
+    attempt.next_at = step.and_then(|step| match step.state.delivery(receiver)?.status {
         Status::Waiting { at, .. } => Some(at.rfc3339()),
         _ => None,
     });
     job.attempts.push(attempt);
-    batch.put(names::delivery(&job.case.alert.alert_id, job.receiver()), &job.attempts)
+    batch.put(key, &job.attempts)
 }
 
 /// The change that goes with a step: it ends the job, and gives the grouped alerts their outcome.
 fn finish(job: &Job, state: &State, change: &mut Change) -> Result<(), Error> {
     job.lease.end(&job.case.alert, change)?;
     let is_over = |it: &Delivery| !matches!(it.status, Status::Waiting { .. });
-    if !job.members.is_empty() && state.delivery(job.receiver()).is_some_and(is_over) {
+    if !job.members.is_empty() && job.receiver().and_then(|id| state.delivery(id)).is_some_and(is_over) {
         let (alert_id, submission_id) = (job.case.alert.alert_id.clone(), job.case.alert.submission_id.clone());
         change.push(&job.case.alert, &Due { alert_id, submission_id, work: Work::Carry })?;
     }
@@ -150,7 +151,7 @@ fn note(job: &Job, what: &What, step: &Step) {
             log::error("receiver-disabled").receiver(receiver).outcome("receiver-gone").write();
         }
     }
-    let status = step.state.delivery(receiver).map(|delivery| delivery.status);
+    let status = receiver.and_then(|id| step.state.delivery(id)).map(|delivery| delivery.status);
     let (line, word) = match (what, status) {
         (What::Escalated, _) => (log::warn("alert-escalated"), "not-acknowledged"),
         (What::Held { why, .. }, _) => (log::info("alert-held"), why.as_str()),
@@ -159,7 +160,7 @@ fn note(job: &Job, what: &What, step: &Step) {
         _ => (log::warn("alert-not-delivered"), "retry"),
     };
     let mut line = line.alert(&alert.alert_id).trace(&alert.trace).outcome(word);
-    if !receiver.is_empty() {
+    if let Some(receiver) = receiver {
         line = line.receiver(receiver);
     }
     if let Work::Deliver { attempt, .. } = &job.work {

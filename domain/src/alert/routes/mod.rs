@@ -23,6 +23,7 @@ use super::quiet::Quiet;
 use super::retry::Schedule;
 use super::template::{Escape, Language, Template, Words};
 use super::zone::Clock;
+use crate::ids::ReceiverId;
 use crate::{Severity, Timestamp};
 
 /// The channel through which a receiver is notified.
@@ -80,7 +81,7 @@ impl Resource {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Receiver {
     /// Its id, a name that may be shown.
-    pub id: String,
+    pub id: ReceiverId,
     /// The channel.
     pub channel: Channel,
     /// The resource that a FHIR server is sent.
@@ -134,7 +135,7 @@ pub struct Rung {
     /// Milliseconds after the round began.
     pub after_ms: u64,
     /// The receivers of this step. None: the route's own receivers once more.
-    pub receivers: Vec<String>,
+    pub receivers: Vec<ReceiverId>,
 }
 
 /// The escalation chain while nobody acknowledges a critical alert. It runs through the rungs in turn, repeats the
@@ -148,7 +149,7 @@ pub struct Chain {
     /// Milliseconds between the last step of a round and the next round.
     pub pause_ms: u64,
     /// The receiver at the end. None: the route's own receivers.
-    pub fallback: Option<String>,
+    pub fallback: Option<ReceiverId>,
     /// Milliseconds between two messages to the fallback.
     pub fallback_every_ms: u64,
 }
@@ -171,8 +172,8 @@ impl Default for Chain {
 
 impl Chain {
     /// The receivers that step in when another receiver fails, in the order of the chain.
-    pub fn succession(&self) -> impl Iterator<Item = &str> {
-        self.rungs.iter().flat_map(|rung| &rung.receivers).chain(&self.fallback).map(String::as_str)
+    pub fn succession(&self) -> impl Iterator<Item = &ReceiverId> {
+        self.rungs.iter().flat_map(|rung| &rung.receivers).chain(&self.fallback)
     }
 }
 
@@ -201,7 +202,7 @@ pub const REPEAT_MS: u64 = 60 * MINUTE;
 /// The settings of one layer of the document.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Settings {
-    routes: [Option<Vec<String>>; 4],
+    routes: [Option<Vec<ReceiverId>>; 4],
     chain: Option<Chain>,
     group_ms: Option<u64>,
     repeat_ms: Option<u64>,
@@ -220,9 +221,9 @@ struct Study {
 /// The document `alert-routes`, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routes {
-    receivers: BTreeMap<String, Receiver>,
+    receivers: BTreeMap<ReceiverId, Receiver>,
     /// Receivers that an older version stored and that this version cannot call.
-    uncallable: BTreeSet<String>,
+    uncallable: BTreeSet<ReceiverId>,
     defaults: Settings,
     studies: BTreeMap<String, Study>,
     chain: Chain,
@@ -248,7 +249,7 @@ impl Default for Routes {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<'a> {
     /// The receivers that are notified at once. If empty and `routed`, the document routes this severity to nobody.
-    pub receivers: &'a [String],
+    pub receivers: &'a [ReceiverId],
     /// Whether a route for this severity exists.
     pub routed: bool,
     /// The escalation chain; critical alerts only.
@@ -301,12 +302,12 @@ impl Routes {
     }
 
     /// The receiver with this id.
-    pub fn receiver(&self, id: &str) -> Option<&Receiver> {
+    pub fn receiver(&self, id: &ReceiverId) -> Option<&Receiver> {
         self.receivers.get(id)
     }
 
     /// Whether this receiver cannot be called. Its deliveries wait until the document is corrected.
-    pub fn is_uncallable(&self, id: &str) -> bool {
+    pub fn is_uncallable(&self, id: &ReceiverId) -> bool {
         self.uncallable.contains(id)
     }
 
@@ -317,7 +318,7 @@ impl Routes {
 
     /// The studies and sites whose own settings notify a receiver. `*` stands for all sites of a study, or for
     /// everybody in the defaults.
-    pub fn places(&self, receiver: &str) -> Vec<(&str, &str)> {
+    pub fn places(&self, receiver: &ReceiverId) -> Vec<(&str, &str)> {
         let tells = |settings: &Settings| {
             let routed = settings.routes.iter().flatten().flatten().any(|id| id == receiver);
             routed || settings.chain.as_ref().is_some_and(|chain| chain.succession().any(|id| id == receiver))

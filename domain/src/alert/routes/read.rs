@@ -1,7 +1,7 @@
 //! Parses the document and reports all faults at once, each with its JSON pointer.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use serde_json::Value;
@@ -15,11 +15,12 @@ use crate::alert::retry::Schedule;
 use crate::alert::state::LONGEST_CALL_MS;
 use crate::alert::template::{Escape, Language, Scope, Template, Words, built_in, built_in_body};
 use crate::alert::zone::Clock;
+use crate::ids::ReceiverId;
 use crate::reading::{At, Faults};
 use crate::{Code, Finding, ids};
 
 /// Receivers by id. A receiver with a fault is `None`, so that a reference to it is not a second fault.
-pub(super) type Known = BTreeMap<String, Option<Receiver>>;
+pub(super) type Known = BTreeMap<ReceiverId, Option<Receiver>>;
 
 impl Routes {
     /// Reads a document.

@@ -4,9 +4,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::{Chain, Receiver, Rung, Settings};
+use super::read::Known;
+use super::{Chain, Rung, Settings};
 use crate::alert::retry::{Schedule, Then};
 use crate::alert::template::Language;
+use crate::ids::ReceiverId;
 use crate::reading::{At, Faults};
 use crate::{Code, Severity, ids};
 
@@ -19,8 +21,8 @@ pub(super) const MEMBERS: [&str; 7] =
     ["routes", "chain", "groupSeconds", "repeatSeconds", "repeatSecondsByRule", "retry", "language"];
 
 /// The ids of receivers that the document defines, each once.
-fn receivers(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
+fn receivers(at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Vec<ReceiverId> {
+    let mut ids: Vec<ReceiverId> = Vec::new();
     for element in at.list(faults) {
         let Some(id) = receiver(element, known, faults) else { continue };
         if ids.contains(&id) {
@@ -32,7 +34,7 @@ fn receivers(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults:
     ids
 }
 
-fn receiver(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Option<String> {
+fn receiver(at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Option<ReceiverId> {
     let id = at.text(faults)?;
     if !known.contains_key(id) {
         at.fault(faults, Code::Choice, "must be the id of a receiver that this document defines");
@@ -43,7 +45,7 @@ fn receiver(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: 
 
 impl Settings {
     /// Parses the members of a layer. The caller has already checked for unknown members.
-    pub(super) fn read(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Settings {
+    pub(super) fn read(at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Settings {
         let mut settings = Settings::default();
         if let Some(routes) = at.get("routes")
             && routes.object(faults, &Severity::ALL.map(Severity::as_str))
@@ -74,14 +76,14 @@ impl Settings {
     }
 }
 
-fn chain(at: At<'_, '_>, known: &BTreeMap<String, Option<Receiver>>, faults: &mut Faults) -> Chain {
+fn chain(at: At<'_, '_>, known: &Known, faults: &mut Faults) -> Chain {
     let mut chain = Chain::default();
     if !at.object(faults, &["steps", "repeats", "pauseSeconds", "fallback", "fallbackEverySeconds"]) {
         return chain;
     }
     if let Some(steps) = at.get("steps") {
         chain.rungs = Vec::new();
-        let mut told: Vec<String> = Vec::new();
+        let mut told: Vec<ReceiverId> = Vec::new();
         for step in steps.filled_list(faults) {
             if !step.object(faults, &["afterSeconds", "receivers"]) {
                 continue;

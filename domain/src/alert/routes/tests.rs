@@ -65,7 +65,7 @@ fn what_is_left_out_has_its_default() {
     let expected = Schedule { pass_on_from: Some(2), ..Schedule::critical() };
     assert_eq!(critical.schedule, &expected);
     let chain = critical.chain.unwrap();
-    assert_eq!((chain.repeats, chain.pause_ms, chain.fallback.as_deref()), (1, 1_800_000, Some("hook")));
+    assert_eq!((chain.repeats, chain.pause_ms, &chain.fallback), (1, 1_800_000, &Some("hook".into())));
     assert_eq!(chain.succession().collect::<Vec<_>>(), ["lead", "hook"]);
     let high = routes.plan(&facts("S2", "01", Severity::High));
     assert_eq!((high.group_ms, high.repeat_ms), (GROUP_MS, REPEAT_MS));
@@ -80,25 +80,25 @@ fn what_is_left_out_has_its_default() {
 fn a_receiver_is_told_where_a_layer_names_it() {
     let routes = Routes::read(&document()).unwrap();
     for (receiver, expected) in [("sms", &[("*", "*")][..]), ("nobody", &[])] {
-        assert_eq!(routes.places(receiver), expected, "{receiver}");
+        assert_eq!(routes.places(&receiver.into()), expected, "{receiver}");
     }
     let one = json!({"receivers": {"a": {"channel": "sms", "url": "https://h/"}}, "studies": {
         "S": {"sites": {"1": {"routes": {"high": ["a"]}}}},
         "T": {"chain": {"steps": [{"afterSeconds": 1, "receivers": ["a"]}]}},
         "U": {"chain": {"steps": [{"afterSeconds": 1}], "fallback": "a"}, "sites": {"2": {"language": "zh"}}},
     }});
-    assert_eq!(Routes::read(&one).unwrap().places("a"), [("S", "1"), ("T", "*"), ("U", "*")]);
+    assert_eq!(Routes::read(&one).unwrap().places(&"a".into()), [("S", "1"), ("T", "*"), ("U", "*")]);
 }
 
 #[test]
 fn quiet_hours_hold_back_all_but_the_critical() {
     let routes = Routes::read(&document()).unwrap();
-    let sms = routes.receiver("sms").unwrap();
+    let sms = routes.receiver(&"sms".into()).unwrap();
     let night = Timestamp::parse("2026-03-01T23:00:00+08:00").unwrap();
     let morning = Timestamp::parse("2026-03-02T07:00:00+08:00").unwrap();
     assert_eq!(sms.allowed_at(Severity::Critical, night), night);
     assert_eq!(sms.allowed_at(Severity::High, night), morning);
-    assert_eq!(routes.receiver("hook").unwrap().allowed_at(Severity::High, night), night);
+    assert_eq!(routes.receiver(&"hook".into()).unwrap().allowed_at(Severity::High, night), night);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn quiet_hours_follow_the_summer_time_of_a_zone() {
     sms.remove("utcOffset");
     sms.insert("timeZone".into(), json!("Europe/Berlin"));
     let routes = Routes::read(&document).unwrap();
-    let sms = routes.receiver("sms").unwrap();
+    let sms = routes.receiver(&"sms".into()).unwrap();
     let at = |text| Timestamp::parse(text).unwrap();
     for (night, morning) in [
         ("2026-01-10T23:00:00+01:00", "2026-01-11T07:00:00+01:00"),
@@ -336,8 +336,8 @@ fn what_an_older_version_stored_is_read_and_its_receivers_wait() {
     let routes = Routes::read_stored(&document).unwrap();
     assert_eq!(routes.plan(&facts("S2", "01", Severity::Critical)).receivers, ["sms", "hook"]);
     for (id, uncallable) in [("sms", true), ("hook", true), ("lead", false), ("nobody", false)] {
-        assert_eq!(routes.is_uncallable(id), uncallable, "{id}");
-        assert_eq!(routes.receiver(id).is_some(), id == "lead", "{id}");
+        assert_eq!(routes.is_uncallable(&id.into()), uncallable, "{id}");
+        assert_eq!(routes.receiver(&id.into()).is_some(), id == "lead", "{id}");
     }
     document["defaults"]["language"] = json!("fr");
     assert!(Routes::read_stored(&document).is_none(), "whom to tell is not guessed");

@@ -12,15 +12,16 @@ use super::{Channel, Receiver, Resource, Routes};
 use crate::alert::retry::Schedule;
 use crate::alert::template::{Escape, Template};
 use crate::alert::zone::Clock;
+use crate::ids::ReceiverId;
 use crate::reading::{At, Faults};
 use crate::{Code, Finding, Severity, hex};
 
 /// The id of a receiver that is known only by its URL: 16 hex digits, the start of the URL's SHA-256. A URL may hold a
 /// secret, but its hash may be shown.
-pub fn receiver_id(url: &str) -> String {
+pub fn receiver_id(url: &str) -> ReceiverId {
     let mut id = hex(&Sha256::digest(url.as_bytes()));
     id.truncate(16);
-    id
+    id.into()
 }
 
 impl Routes {
@@ -30,7 +31,7 @@ impl Routes {
     /// A finding for each fault.
     pub fn read_variable(document: &Value) -> Result<Routes, Vec<Finding>> {
         let (at, mut faults) = (At::root(document), Faults::new());
-        let mut receivers: BTreeMap<String, Receiver> = BTreeMap::new();
+        let mut receivers: BTreeMap<ReceiverId, Receiver> = BTreeMap::new();
         let mut routes = Routes::empty();
         let members: Vec<&str> = Severity::ALL.map(Severity::as_str).into_iter().chain(["link"]).collect();
         at.object(&mut faults, &members);
@@ -39,7 +40,7 @@ impl Routes {
         }
         for (severity, slot) in Severity::ALL.into_iter().zip(&mut routes.defaults.routes) {
             let Some(list) = at.get(severity.as_str()) else { continue };
-            let mut ids: Vec<String> = Vec::new();
+            let mut ids: Vec<ReceiverId> = Vec::new();
             for at in list.list(&mut faults) {
                 if !at.object(&mut faults, &["url", "secret"]) {
                     continue;
@@ -80,7 +81,7 @@ impl Routes {
     }
 }
 
-fn webhook(id: String, url: crate::alert::endpoint::Endpoint) -> Receiver {
+fn webhook(id: ReceiverId, url: crate::alert::endpoint::Endpoint) -> Receiver {
     Receiver {
         id,
         channel: Channel::Webhook,

@@ -4,11 +4,10 @@
 //! clock was changed. After an outage, the missed steps of a round follow at once, because they notify other people.
 //! Missed rounds do not pile up.
 
-use alloc::string::String;
-
 use super::Climb;
 use crate::Timestamp;
 use crate::alert::routes::Chain;
+use crate::ids::ReceiverId;
 
 impl Climb {
     /// The first step, after the route's receivers were notified.
@@ -17,7 +16,7 @@ impl Climb {
     }
 
     /// The receivers of this step; empty means the route's own receivers.
-    pub(super) fn told<'a>(&self, chain: &'a Chain) -> &'a [String] {
+    pub(super) fn told<'a>(&self, chain: &'a Chain) -> &'a [ReceiverId] {
         if self.round > chain.repeats {
             return chain.fallback.as_slice();
         }
@@ -49,6 +48,7 @@ impl Climb {
 mod tests {
     use super::*;
     use crate::alert::routes::Rung;
+    use alloc::string::String;
     use alloc::vec::Vec;
 
     fn chain() -> Chain {

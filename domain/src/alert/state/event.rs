@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{Dead, Hold, State};
 use crate::Timestamp;
 use crate::alert::retry::{GiveUp, Outcome};
+use crate::ids::ReceiverId;
 
 /// An event of an alert.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +14,7 @@ pub enum Event<'a> {
     /// A receiver was called, or could not be.
     Attempted {
         /// The receiver.
-        receiver: &'a str,
+        receiver: &'a ReceiverId,
         /// The run of attempts, from [`Work::Deliver`].
         series: u32,
         /// The attempt, from [`Work::Deliver`].
@@ -26,7 +27,7 @@ pub enum Event<'a> {
     /// A receiver could not be called now.
     Held {
         /// The receiver.
-        receiver: &'a str,
+        receiver: &'a ReceiverId,
         /// The run of attempts.
         series: u32,
         /// The attempt that did not take place.
@@ -81,7 +82,7 @@ pub enum Work {
     /// Call a receiver; then report [`Event::Attempted`] or [`Event::Held`] with the same numbers.
     Deliver {
         /// The receiver.
-        receiver: String,
+        receiver: ReceiverId,
         /// The run of attempts.
         series: u32,
         /// The attempt in this run; the first is 1.
@@ -124,11 +125,11 @@ pub struct Entry {
     /// The phase after the event.
     pub phase: &'static str,
     /// The receiver that the event concerns.
-    pub receiver: Option<String>,
+    pub receiver: Option<ReceiverId>,
     /// The reason.
     pub reason: Option<&'static str>,
     /// The receivers that are notified because of the event.
-    pub told: Vec<String>,
+    pub told: Vec<ReceiverId>,
     /// The actor.
     pub by: Option<String>,
     /// The actor's note.
@@ -141,14 +142,14 @@ pub enum Effect {
     /// A dead letter: one delivery, or the alert itself if it has no receiver.
     DeadLetter {
         /// The receiver.
-        receiver: Option<String>,
+        receiver: Option<ReceiverId>,
         /// The reason.
         reason: Dead,
     },
     /// The receiver answered 410: it gets no more alerts until somebody enables it, and an operator must be informed.
     Disable {
         /// The receiver.
-        receiver: String,
+        receiver: ReceiverId,
     },
 }
 

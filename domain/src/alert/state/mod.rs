@@ -19,7 +19,7 @@ mod event;
 mod step;
 mod wire;
 
-use crate::ids::AlertId;
+use crate::ids::{AlertId, ReceiverId};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -208,7 +208,7 @@ pub const LONGEST_CALL_MS: u64 = 60_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The receiver's id.
-    pub receiver: String,
+    pub receiver: ReceiverId,
     /// The number of times that the receiver accepted the alert before: 0 the first time, 1 for the first reminder.
     pub telling: u32,
     /// The number of this run of attempts. It is unique among all runs of this alert, for all receivers.
@@ -324,8 +324,8 @@ impl State {
     }
 
     /// The delivery to a receiver.
-    pub fn delivery(&self, receiver: &str) -> Option<&Delivery> {
-        self.deliveries.iter().find(|it| it.receiver == receiver)
+    pub fn delivery(&self, receiver: &ReceiverId) -> Option<&Delivery> {
+        self.deliveries.iter().find(|it| it.receiver == *receiver)
     }
 
     /// The next step of its chain.

@@ -1,6 +1,6 @@
 //! The transitions of an alert.
 
-use crate::ids::AlertId;
+use crate::ids::{AlertId, ReceiverId};
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -59,7 +59,7 @@ struct Change<'a> {
     state: State,
     plan: &'a Plan<'a>,
     now: Timestamp,
-    told: Vec<String>,
+    told: Vec<ReceiverId>,
     effects: Vec<Effect>,
     entry: Option<Entry>,
 }
@@ -131,19 +131,19 @@ impl Change<'_> {
     }
 
     /// The delivery to a receiver, if it waits for this attempt.
-    fn waiting(&mut self, receiver: &str, series: u32, attempt: u32) -> Result<&mut Delivery, Ignored> {
+    fn waiting(&mut self, receiver: &ReceiverId, series: u32, attempt: u32) -> Result<&mut Delivery, Ignored> {
         let mut all = self.state.deliveries.iter_mut();
-        let found = all.find(|it| it.receiver == receiver && it.series == series && it.is_waiting());
+        let found = all.find(|it| it.receiver == *receiver && it.series == series && it.is_waiting());
         found.filter(|it| it.attempts.checked_add(1) == Some(attempt)).ok_or(Ignored::Stale)
     }
 
-    fn set(&mut self, receiver: &str, status: Status) {
-        for delivery in self.state.deliveries.iter_mut().filter(|it| it.receiver == receiver) {
+    fn set(&mut self, receiver: &ReceiverId, status: Status) {
+        for delivery in self.state.deliveries.iter_mut().filter(|it| it.receiver == *receiver) {
             delivery.status = status;
         }
     }
 
-    fn attempted(&mut self, receiver: &str, attempt: u32, verdict: Verdict) {
+    fn attempted(&mut self, receiver: &ReceiverId, attempt: u32, verdict: Verdict) {
         match verdict {
             Verdict::Delivered => {
                 self.set(receiver, Status::Delivered { at: self.now });
@@ -154,7 +154,7 @@ impl Change<'_> {
             Verdict::Retry { after_ms, because } => {
                 let at = self.now.plus_ms(after_ms);
                 self.set(receiver, Status::Waiting { at, why: Wait::Retry(because) });
-                if let Some(delivery) = self.state.deliveries.iter_mut().find(|it| it.receiver == receiver) {
+                if let Some(delivery) = self.state.deliveries.iter_mut().find(|it| it.receiver == *receiver) {
                     delivery.failing = Some(Failing::after(delivery.failing, because));
                 }
                 if self.plan.schedule.passes_on(attempt, because) && self.pass_on(receiver) {
@@ -163,10 +163,10 @@ impl Change<'_> {
             }
             Verdict::GiveUp(reason) => {
                 self.set(receiver, Status::GivenUp(reason));
-                let dead = Effect::DeadLetter { receiver: Some(receiver.into()), reason: Dead::GivenUp(reason) };
+                let dead = Effect::DeadLetter { receiver: Some(receiver.clone()), reason: Dead::GivenUp(reason) };
                 self.effects.push(dead);
                 if reason == GiveUp::Gone {
-                    self.effects.push(Effect::Disable { receiver: receiver.into() });
+                    self.effects.push(Effect::Disable { receiver: receiver.clone() });
                 }
                 self.pass_on(receiver);
                 self.settle();
@@ -177,8 +177,8 @@ impl Change<'_> {
 
     /// Notifies a receiver, unless a delivery to it is already waiting. If the receiver accepted the alert before, it
     /// gets a reminder with another id. If it never accepted the alert, it gets the message with the same id.
-    fn tell(&mut self, receiver: &str, cause: Cause, at: Timestamp) {
-        let known = self.state.deliveries.iter().position(|it| it.receiver == receiver);
+    fn tell(&mut self, receiver: &ReceiverId, cause: Cause, at: Timestamp) {
+        let known = self.state.deliveries.iter().position(|it| it.receiver == *receiver);
         let before = known.and_then(|known| self.state.deliveries.get(known));
         if before.is_some_and(Delivery::is_waiting) {
             return;
@@ -189,7 +189,7 @@ impl Change<'_> {
             _ => at,
         };
         let delivery = Delivery {
-            receiver: receiver.into(),
+            receiver: receiver.clone(),
             telling: before.map_or(0, Delivery::taken),
             series: self.state.series,
             cause,
@@ -204,22 +204,22 @@ impl Change<'_> {
             Some(known) => *known = delivery,
             None => self.state.deliveries.push(delivery),
         }
-        self.told.push(receiver.into());
+        self.told.push(receiver.clone());
     }
 
     /// Notifies the next receiver because this one fails: at most one, and only while the alert still needs an
     /// acknowledgement. Only critical alerts have a chain.
-    fn pass_on(&mut self, receiver: &str) -> bool {
+    fn pass_on(&mut self, receiver: &ReceiverId) -> bool {
         let Some(chain) = self.plan.chain.filter(|_| self.state.phase.is_open()) else { return false };
-        let Some(delivery) = self.state.deliveries.iter_mut().find(|it| it.receiver == receiver) else { return false };
+        let Some(delivery) = self.state.deliveries.iter_mut().find(|it| it.receiver == *receiver) else { return false };
         if core::mem::replace(&mut delivery.passed_on, true) {
             return false;
         }
-        let untold = |id: &&str| {
+        let untold = |id: &&ReceiverId| {
             let mut all = self.state.deliveries.iter();
             !all.any(|it| it.receiver == **id && !matches!(it.status, Status::Withdrawn { .. }))
         };
-        let Some(next) = chain.succession().find(untold).map(String::from) else { return false };
+        let Some(next) = chain.succession().find(untold).cloned() else { return false };
         self.tell(&next, Cause::Failover, self.now);
         true
     }
@@ -244,7 +244,7 @@ impl Change<'_> {
             let chain = self.plan.chain.unwrap_or(&default);
             self.state.climb = Some(Climb::begin(chain, self.now));
             if self.plan.receivers.is_empty()
-                && let Some(first) = chain.succession().next().map(String::from)
+                && let Some(first) = chain.succession().next().cloned()
             {
                 self.tell(&first, Cause::Failover, at);
             }
@@ -337,7 +337,13 @@ impl Change<'_> {
         };
     }
 
-    fn note(&mut self, what: &'static str, receiver: Option<&str>, reason: Option<&'static str>, act: Option<Act<'_>>) {
+    fn note(
+        &mut self,
+        what: &'static str,
+        receiver: Option<&ReceiverId>,
+        reason: Option<&'static str>,
+        act: Option<Act<'_>>,
+    ) {
         let number = self.state.entries;
         self.state.entries = number.saturating_add(1);
         self.entry = Some(Entry {
@@ -345,7 +351,7 @@ impl Change<'_> {
             at: self.now,
             what,
             phase: self.state.phase.as_str(),
-            receiver: receiver.map(String::from),
+            receiver: receiver.cloned(),
             reason,
             told: core::mem::take(&mut self.told),
             by: act.map(|act| act.by.to_string()),

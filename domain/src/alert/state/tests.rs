@@ -52,6 +52,7 @@ impl Story {
 
     /// Calls a receiver and returns the status of its delivery.
     fn call(&mut self, second: i64, receiver: &str, outcome: Outcome) -> Status {
+        let receiver = &receiver.into();
         let delivery = self.state.delivery(receiver).unwrap();
         let (series, attempt) = (delivery.series, delivery.attempts + 1);
         self.event(second, Event::Attempted { receiver, series, attempt, outcome, chance: 0.5 }).unwrap();
@@ -82,7 +83,7 @@ fn a_critical_alert_is_raised_delivered_escalated_and_acknowledged() {
     assert_eq!(story.call(1, "a", OK), Status::Delivered { at: at(1) });
     assert_eq!((story.phase(), story.state.delivered_at()), ("delivered", Some(at(1))));
     assert_eq!(story.climb(), (300, "b".into()));
-    assert_eq!(story.state.delivery("b").unwrap().kind(), Kind::Escalated);
+    assert_eq!(story.state.delivery(&"b".into()).unwrap().kind(), Kind::Escalated);
     let due = story.event(400, Event::Acknowledged(ACT)).unwrap();
     assert_eq!((story.phase(), due, story.state.due()), ("acknowledged", Vec::new(), Vec::new()));
     let entry = story.last.clone().unwrap();
@@ -107,9 +108,9 @@ fn unacknowledged_it_ends_at_the_fallback_and_reminds_under_another_id() {
         .collect();
     let expected = [(300, "b"), (900, "c"), (2700, "f"), (4500, "f"), (6300, "f")];
     assert_eq!(way, expected.map(|(at, told)| (at, told.into())));
-    let ids = ["a", "f"].map(|id| story.state.delivery(id).unwrap().message_id(&"x".into()));
+    let ids = ["a", "f"].map(|id| story.state.delivery(&id.into()).unwrap().message_id(&"x".into()));
     assert_eq!(ids, ["x", "x.2"]);
-    assert_eq!(story.state.delivery("f").unwrap().kind(), Kind::Reminder);
+    assert_eq!(story.state.delivery(&"f".into()).unwrap().kind(), Kind::Reminder);
 }
 
 #[test]
@@ -117,22 +118,22 @@ fn the_third_failure_and_an_open_breaker_tell_the_next_receiver() {
     let mut story = Story::of(Severity::Critical);
     story.call(0, "a", Outcome::TimedOut);
     story.call(1, "a", Outcome::TimedOut);
-    assert!(story.state.delivery("b").is_none());
+    assert!(story.state.delivery(&"b".into()).is_none());
     assert_eq!(
         story.call(3, "a", Outcome::TimedOut),
         Status::Waiting { at: at(8), why: Wait::Retry(Failure::TimedOut) }
     );
-    assert_eq!((story.told().as_str(), story.state.delivery("b").unwrap().cause), ("b", Cause::Failover));
+    assert_eq!((story.told().as_str(), story.state.delivery(&"b".into()).unwrap().cause), ("b", Cause::Failover));
     story.call(8, "a", Outcome::TimedOut);
-    assert!(story.state.delivery("c").is_none(), "one fails, one comes in");
-    let series = story.state.delivery("b").unwrap().series;
-    let held = Event::Held { receiver: "b", series, attempt: 1, until: at(40), why: Hold::Breaker };
+    assert!(story.state.delivery(&"c".into()).is_none(), "one fails, one comes in");
+    let series = story.state.delivery(&"b".into()).unwrap().series;
+    let held = Event::Held { receiver: &"b".into(), series, attempt: 1, until: at(40), why: Hold::Breaker };
     story.event(9, held).unwrap();
-    assert_eq!((story.told().as_str(), story.state.delivery("b").unwrap().attempts), ("c", 0));
+    assert_eq!((story.told().as_str(), story.state.delivery(&"b".into()).unwrap().attempts), ("c", 0));
 
     let mut routine = Story::of(Severity::High);
-    let series = routine.state.delivery("a").unwrap().series;
-    let held = Event::Held { receiver: "a", series, attempt: 1, until: at(40), why: Hold::Breaker };
+    let series = routine.state.delivery(&"a".into()).unwrap().series;
+    let held = Event::Held { receiver: &"a".into(), series, attempt: 1, until: at(40), why: Hold::Breaker };
     let due = routine.event(9, held).unwrap();
     let waits = Due { at: at(40), work: Work::Deliver { receiver: "a".into(), series, attempt: 1 } };
     assert_eq!((due, routine.state.deliveries().len()), (Vec::from([waits]), 2));
@@ -151,7 +152,7 @@ fn a_receiver_that_is_gone_is_disabled_and_a_dead_letter() {
     story.event(5, Event::Replayed(ACT)).unwrap();
     assert_eq!((story.phase(), story.told().as_str()), ("open", "a,b"));
     story.call(6, "b", OK);
-    assert_eq!(story.state.delivery("b").unwrap().message_id(&"x".into()), "x", "a replay is the same message");
+    assert_eq!(story.state.delivery(&"b".into()).unwrap().message_id(&"x".into()), "x", "a replay is the same message");
     story.call(6, "a", OK);
     assert_eq!(story.event(7, Event::Replayed(ACT)), Err(Ignored::NothingToReplay));
 }
@@ -166,11 +167,11 @@ fn a_receiver_that_is_not_called_makes_the_next_one_hear_and_the_alert_waits_vis
     for (second, next, times) in [(1, 2, 1), (2, 4, 2), (4, 9, 3)] {
         let waits = Status::Waiting { at: at(next), why: Wait::Retry(Failure::NotFound) };
         assert_eq!(story.call(second, "a", not_found), waits);
-        assert_eq!(story.state.delivery("a").unwrap().failing.map(|it| it.times), Some(times));
+        assert_eq!(story.state.delivery(&"a".into()).unwrap().failing.map(|it| it.times), Some(times));
     }
     assert_eq!(State::read(&story.state.write()).as_ref(), Some(&story.state));
     story.call(9, "a", Outcome::TimedOut);
-    assert_eq!(story.state.delivery("a").unwrap().failing.map(|it| it.times), Some(1));
+    assert_eq!(story.state.delivery(&"a".into()).unwrap().failing.map(|it| it.times), Some(1));
 }
 
 #[test]
@@ -190,9 +191,9 @@ fn every_receiver_of_the_route_hears_of_it_even_if_somebody_was_quicker() {
     story.climb();
     story.event(301, Event::Acknowledged(ACT)).unwrap();
     let left: Vec<Work> = story.state.due().into_iter().map(|due| due.work).collect();
-    let series = story.state.delivery("a").unwrap().series;
+    let series = story.state.delivery(&"a".into()).unwrap().series;
     assert_eq!(left, [Work::Deliver { receiver: "a".into(), series, attempt: 1 }]);
-    assert!(matches!(story.state.delivery("b").unwrap().status, Status::Withdrawn { .. }));
+    assert!(matches!(story.state.delivery(&"b".into()).unwrap().status, Status::Withdrawn { .. }));
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn reopened_it_begins_anew_as_a_message_of_its_own() {
     story.event(2, Event::Resolved(ACT)).unwrap();
     story.event(100, Event::Reopened(ACT)).unwrap();
     assert_eq!((story.phase(), story.state.opening(), story.state.delivered_at()), ("open", 1, None));
-    assert_eq!(story.state.delivery("a").unwrap().message_id(&"x".into()), "x.1");
+    assert_eq!(story.state.delivery(&"a".into()).unwrap().message_id(&"x".into()), "x.1");
     assert_eq!(story.climb(), (400, "b".into()));
 }
 
@@ -215,11 +216,15 @@ fn no_two_calls_meet_when_an_alert_is_reopened_during_one() {
     let old = story.state.due().into_iter().find(|due| matches!(due.work, Work::Deliver { .. })).unwrap().work;
     story.event(301, Event::Acknowledged(ACT)).unwrap();
     story.event(302, Event::Reopened(ACT)).unwrap();
-    let series = story.state.delivery("a").unwrap().series;
-    let held = Event::Held { receiver: "a", series, attempt: 1, until: at(400), why: Hold::Breaker };
+    let series = story.state.delivery(&"a".into()).unwrap().series;
+    let held = Event::Held { receiver: &"a".into(), series, attempt: 1, until: at(400), why: Hold::Breaker };
     story.event(303, held).unwrap();
     assert_eq!(story.told(), "b");
-    assert_eq!(story.state.delivery("b").unwrap().since, at(361), "by then a call that began before 301 has ended");
+    assert_eq!(
+        story.state.delivery(&"b".into()).unwrap().since,
+        at(361),
+        "by then a call that began before 301 has ended"
+    );
     assert!(!story.state.owes(&old));
 }
 
@@ -243,11 +248,11 @@ fn what_comes_late_twice_or_early_changes_nothing() {
     let mut story = Story::of(Severity::Critical);
     let early = Event::Escalate { opening: 0, round: 0, rung: 1 };
     assert_eq!(story.event(299, early), Err(Ignored::NotDue));
-    let series = story.state.delivery("a").unwrap().series;
-    let first = Event::Attempted { receiver: "a", series, attempt: 1, outcome: Outcome::TimedOut, chance: 0.5 };
+    let series = story.state.delivery(&"a".into()).unwrap().series;
+    let first = Event::Attempted { receiver: &"a".into(), series, attempt: 1, outcome: Outcome::TimedOut, chance: 0.5 };
     assert!(story.event(0, first.clone()).is_ok());
     assert_eq!(story.event(0, first), Err(Ignored::Stale));
-    let unknown = Event::Attempted { receiver: "z", series, attempt: 2, outcome: OK, chance: 0.5 };
+    let unknown = Event::Attempted { receiver: &"z".into(), series, attempt: 2, outcome: OK, chance: 0.5 };
     assert_eq!(story.event(0, unknown), Err(Ignored::Stale));
     assert_eq!(story.state.overdue(1_000, at(3)).len(), 1);
     assert_eq!(story.state.overdue(1_000, at(2)).len(), 0);
