@@ -1,14 +1,14 @@
 //! Identifiers: their kinds, and the forms they may have.
 //!
 //! Guarantee: what comes from outside becomes an identifier only here: by `parse` of its type, [`is_name`],
-//! [`is_submission_id`] and [`identifier`]. Two of them that look alike are the same one, as far as signs
-//! that nobody sees, blanks, hyphens, full width and composed letters go.
+//! [`is_submission_id`] and [`identifier`]. Two of them that look alike are the same one, as far as signs that nobody
+//! sees, blanks, hyphens, full width and composed letters go.
 //!
 //! Mechanism: each kind is a type of its own, so that a subject cannot be passed for a site. Names are ASCII. An
 //! identifier that a site gives is in NFC, and has no character for which another one stands, or none: see [`RULE`].
 //!
 //! Not for: letters of two scripts that look alike, such as a Cyrillic `а` and a Latin one. Values of these types that
-//! come from Vigil's own records are not checked again.
+//! come from Vigil's own records are not checked again. The reader of the variable `api_keys` checks the ids of keys.
 
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
@@ -97,6 +97,8 @@ ids! {
     InstrumentId
     /// A receiver of alerts or of notifications.
     ReceiverId
+    /// An API key: the id that logs and records show, not the key itself.
+    KeyId
     /// A submission, or an analysis of an image: a UUID, as Vigil gave it.
     SubmissionId
     /// A subject's pseudonym: 64 hex digits.

@@ -84,8 +84,8 @@ impl Line {
     }
 
     /// The id of an API key, never the key.
-    pub fn key(mut self, id: &str) -> Self {
-        self.put("key", id);
+    pub fn key(mut self, id: impl AsRef<str>) -> Self {
+        self.put("key", id.as_ref());
         self
     }
 

@@ -13,6 +13,7 @@
 //! Not for: protection against somebody who can write both Redis and the store. See `domain::audit`.
 
 use domain::audit;
+use domain::ids::KeyId;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, text, whether};
@@ -82,7 +83,7 @@ pub struct Change<'a> {
     /// When, RFC 3339 in UTC.
     pub at: &'a str,
     /// The id of the key that did it.
-    pub actor: &'a str,
+    pub actor: &'a KeyId,
     /// The action.
     pub action: Action,
     /// Why.
@@ -141,7 +142,7 @@ impl<'a> Record<&'a str> {
             entity,
             n: last.map_or(0, |last| last.n.saturating_add(1)),
             at: change.at,
-            actor: change.actor,
+            actor: change.actor.as_str(),
             action: change.action.as_str(),
             reason: change.reason,
             refers_to: change.refers_to,
@@ -332,15 +333,15 @@ async fn last_stored(store: &Store, batch: &Batch, entity: &str) -> Result<Optio
 mod tests {
     use super::*;
 
-    fn change(action: Action) -> Change<'static> {
+    fn change(actor: &KeyId, action: Action) -> Change<'_> {
         let at = "2026-03-01T00:00:00.000Z";
-        Change { at, actor: "k", action, reason: None, refers_to: None, old: None, new: Some("00") }
+        Change { at, actor, action, reason: None, refers_to: None, old: None, new: Some("00") }
     }
 
     #[test]
     fn records_follow_each_other() {
-        let first = Record::after(None, "submission/1", &change(Action::Submitted)).owned();
-        let second = Record::after(Some(&first), "submission/1", &change(Action::Erased)).owned();
+        let first = Record::after(None, "submission/1", &change(&"k".into(), Action::Submitted)).owned();
+        let second = Record::after(Some(&first), "submission/1", &change(&"k".into(), Action::Erased)).owned();
         assert_eq!((first.n, second.n, first.previous.as_str()), (0, 1, ""));
         assert_eq!(second.previous, first.hash);
         let slots = [&first, &second].map(|record| audit::Slot::Record(record.members(), &record.hash));
@@ -350,7 +351,8 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let record =
-            Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(Action::Amended) }).owned();
+            Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(&"k".into(), Action::Amended) })
+                .owned();
         let head = format!("00ff {}", kv::json(&record).unwrap());
         assert_eq!(parsed(&head).unwrap(), record);
         assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());

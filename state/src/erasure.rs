@@ -11,7 +11,7 @@
 //! Not for: copies elsewhere. It cannot reach data sent to a receiver, in a backup, or in Redis' append-only file until
 //! that is rewritten.
 
-use domain::ids::{AlertId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, KeyId, Pseudonym, SiteId, StudyId, SubmissionId};
 use std::collections::BTreeMap;
 use std::iter;
 
@@ -42,7 +42,7 @@ pub struct Erasure {
     /// When, RFC 3339 in UTC.
     pub at: String,
     /// The id of the key.
-    pub actor: String,
+    pub actor: KeyId,
     /// Why.
     pub reason: String,
     /// The record that replaces the submission's own, as it is stored. See [`tombstone`].
@@ -105,7 +105,7 @@ pub fn tombstone(
             parameters: BTreeMap::new(),
             authored_at: String::new(),
             received_at: own(received_at),
-            key: String::new(),
+            key: KeyId::default(),
             hash: String::new(),
             amends: None,
             amends_reason: None,

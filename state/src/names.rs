@@ -9,7 +9,7 @@ mod queues;
 use core::fmt::Display;
 use core::ops::Range;
 
-use domain::ids::{self, AlertId, InstrumentId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{self, AlertId, InstrumentId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::percent;
 
 pub use queues::*;
@@ -45,14 +45,14 @@ pub fn due(queue: Queue, flow: &str, payload: &str) -> String {
 
 /// The flow of an API key's submissions for a site of a study: `<key>|<study>|<site>`. It contains no blank, and no
 /// part contains a bar.
-pub fn flow(key: &str, study: &StudyId, site: &SiteId) -> String {
-    [part(key), part(study.as_str()), part(site.as_str())].join("|")
+pub fn flow(key: &KeyId, study: &StudyId, site: &SiteId) -> String {
+    [part(key.as_str()), part(study.as_str()), part(site.as_str())].join("|")
 }
 
 /// The flow of notifications of an API key's analyses for a site of a study: `*|<key>|<study>/<site>`. All notifications
 /// take turns with alerts as if one more key sent them; no API key is `*` here.
-pub fn flow_of_notifications(key: &str, study: &StudyId, site: &SiteId) -> String {
-    ["*", &part(key), &part(&[study.as_str(), site.as_str()].join("/"))].join("|")
+pub fn flow_of_notifications(key: &KeyId, study: &StudyId, site: &SiteId) -> String {
+    ["*", &part(key.as_str()), &part(&[study.as_str(), site.as_str()].join("/"))].join("|")
 }
 
 fn part(text: &str) -> String {
@@ -110,7 +110,7 @@ pub fn cached_lock(what: impl Display) -> String {
 }
 
 /// The token bucket of an API key.
-pub fn rate_of_key(key: impl Display) -> String {
+pub fn rate_of_key(key: &KeyId) -> String {
     format!("{{vigil}}:rate:key:{key}")
 }
 

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 use std::time::Duration;
 
-use domain::ids::InstrumentId;
+use domain::ids::{InstrumentId, KeyId};
 use domain::settings::Document;
 use domain::{Instrument, library};
 use platform::digest::{digest, hex};
@@ -52,7 +52,7 @@ pub struct Version {
     /// In force since, RFC 3339 in UTC.
     pub at: String,
     /// The id of the key that stored it.
-    pub by: String,
+    pub by: KeyId,
 }
 
 /// The stored versions of an instrument, beside the built-in one.
@@ -73,7 +73,7 @@ pub struct Stored {
     /// The time when it was stored, RFC 3339 in UTC.
     pub at: String,
     /// The id of the key that stored it.
-    pub by: String,
+    pub by: KeyId,
 }
 
 /// The index of all settings: what exists and what is in force.
@@ -299,14 +299,14 @@ impl Index {
 
     /// Replaces the content of a document in force, stored at `at` by the key `by`. Returns its version, and the draft
     /// to be stored.
-    pub fn replace(&mut self, document: Document, content: &str, at: &str, by: &str) -> (Version, Draft) {
+    pub fn replace(&mut self, document: Document, content: &str, at: &str, by: &KeyId) -> (Version, Draft) {
         let name = document.as_str();
         let current = self.documents.get(name);
         let next = Version {
             version: current.map_or(0, |current| current.version).saturating_add(1),
             sha256: hex(&digest(content.as_bytes())),
             at: at.to_owned(),
-            by: by.to_owned(),
+            by: by.clone(),
         };
         let draft = Draft {
             key: names::config(name, next.version),
@@ -348,7 +348,7 @@ pub struct Draft {
 /// [`Kind::Unavailable`]. The change may have been stored without being in force; making it again is safe.
 pub async fn change<T, R>(
     redis: &Redis,
-    actor: &str,
+    actor: &KeyId,
     reason: Option<&str>,
     plan: impl FnOnce(&mut Index, &str) -> Result<(T, Draft), R>,
 ) -> Result<Changed<T, R>, Error> {

@@ -211,7 +211,7 @@ impl Rebuild<'_> {
             if erasure::known(self.redis, &[id]).await? != [true] {
                 let erasure = Erasure {
                     at: change.at,
-                    actor: change.actor,
+                    actor: change.actor.into(),
                     reason: change.reason.unwrap_or_default(),
                     tombstone: String::from_utf8_lossy(tombstone).into_owned(),
                 };

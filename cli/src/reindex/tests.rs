@@ -54,7 +54,7 @@ async fn fill(redis: &Redis, store: &Store) {
     batch.put_text(names::submission(&"s3".into()), tombstone);
     let erased = Change {
         at: AT,
-        actor: "k",
+        actor: &"k".into(),
         action: Action::Erased,
         reason: Some("withdrawn"),
         refers_to: None,
@@ -70,7 +70,7 @@ async fn fill(redis: &Redis, store: &Store) {
     }
     batch.put_text(names::alert(&"damaged".into()), "{}".to_owned());
     kv::put_all(&mut batch).unwrap();
-    let said = links::Author { at: AT, by: "k", reason: "moved" };
+    let said = links::Author { at: AT, by: &"k".into(), reason: "moved" };
     links::change(redis, true, &subject("p"), &subject("q"), said).await.unwrap();
     let at = Timestamp::parse(AT).unwrap();
     alerts::raise(redis, store, &routes(), &[], &alert("a1", "s1"), at).await.unwrap();
@@ -82,9 +82,9 @@ async fn rules(redis: &Redis, seconds: u32) {
         json!({"id": "silent", "severity": "high", "textKey": "silent", "when": {"everySeconds": seconds, "most": 1}});
     let rules = json!({"studies": {"A": {"instruments": {"phq-9": {"overdue": [rule]}}}}}).to_string();
     let plan = |index: &mut state::settings::Index, at: &str| {
-        Ok::<_, ()>(index.replace(Document::AlertRules, &rules, at, "k"))
+        Ok::<_, ()>(index.replace(Document::AlertRules, &rules, at, &"k".into()))
     };
-    assert!(matches!(settings::change(redis, "k", None, plan).await, Ok(Changed::Made(_))));
+    assert!(matches!(settings::change(redis, &"k".into(), None, plan).await, Ok(Changed::Made(_))));
 }
 
 async fn command(redis: &Redis, words: &[&str]) -> Vec<String> {

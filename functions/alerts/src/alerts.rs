@@ -239,7 +239,7 @@ async fn done(
     note: Option<&str>,
 ) -> Result<Reply, Problem> {
     let routes = config.routes().await.map_err(|error| unavailable(&error))?;
-    let event = event(Act { by: &principal.id, note });
+    let event = event(Act { by: principal.id.as_str(), note });
     let happening = Happening { alert, event: &event, now: clock::now(), lost: false };
     let applied = alerts::apply(&config.redis, store, &routes, happening, || Ok(Change::default())).await;
     let ignored = applied.map_err(|error| unavailable(&error))?.err();

@@ -265,7 +265,7 @@ async fn replayed(
         for (alert, ids) in alerts {
             let why = match store.get::<Alert>(&names::alert(&alert)).await? {
                 Some(alert) => {
-                    let event = Event::Replayed(Act { by: &principal.id, note: reason });
+                    let event = Event::Replayed(Act { by: principal.id.as_str(), note: reason });
                     let more = || {
                         let mut change = Change::default();
                         change.unbury(&ids);

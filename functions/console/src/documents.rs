@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use domain::alert::silence::without_identities;
+use domain::ids::KeyId;
 use domain::reading::{Json, Limits, pointer};
 #[cfg(feature = "schema")]
 use domain::schema::{Nullable, Sha256, Time};
@@ -55,7 +56,7 @@ pub(crate) struct DocumentVersion {
     at: Option<String>,
     /// The id of the key that stored it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<String>,
+    by: Option<KeyId>,
     /// Of a dry run: whether it could be stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     valid: Option<bool>,

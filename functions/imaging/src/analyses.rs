@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::ids::{AlertId, Pseudonym};
+use domain::ids::{AlertId, KeyId, Pseudonym};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::deadline::{Deadline, HEADER};
@@ -156,7 +156,7 @@ async fn accept(
     let Request { job, image, hash } = asked::read(config, &body, &principal.id, &trace)?;
     drop(body);
     if !principal.covers(&job.study_id, &job.site_id) {
-        refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
+        refusal_log::write(&config.redis, "foreign-scope", Some(&principal.id), ProblemType::Forbidden.as_str());
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
     }
     // A known analysis does not need its image again.
@@ -323,7 +323,7 @@ pub(crate) async fn audited(
     batch: &mut Batch,
     record: &Analysis,
     action: audit::Action,
-    actor: &str,
+    actor: &KeyId,
 ) -> Result<(), Error> {
     let entity = names::analysis(&record.analysis_id);
     let hash = batch.put_hashed(entity.clone(), record)?;

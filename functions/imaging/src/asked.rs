@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::canonical;
-use domain::ids::{self, NAME_RULE, SiteId, StudyId, identifier};
+use domain::ids::{self, KeyId, NAME_RULE, SiteId, StudyId, identifier};
 use domain::reading::{Json, Limits, Object};
 use domain::{Code, Finding};
 use platform::clock;
@@ -32,7 +32,7 @@ pub(crate) struct Request {
 
 /// Reads the body of a request that came with this key. Names and ids have the same forms as at the door of reports: both
 /// must mean the same patient.
-pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Result<Request, Problem> {
+pub(crate) fn read(config: &Config, body: &[u8], key: &KeyId, trace: &Trace) -> Result<Request, Problem> {
     let Json { value, faults: mut findings, .. } = Problem::json(body, Limits::REQUEST)?;
     let (Value::Object(content), Ok(mut members)) = (&value, Object::root(&value)) else {
         return Err(Problem::new(ProblemType::Malformed, "send a JSON object"));
@@ -84,7 +84,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &str, trace: &Trace) -> Re
         image,
         webhook,
         requested_at: clock::now().rfc3339(),
-        key: key.to_owned(),
+        key: key.clone(),
         trace: trace.as_str().to_owned(),
     };
     Ok(Request { job, image: bytes, hash })

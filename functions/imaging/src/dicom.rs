@@ -45,7 +45,7 @@ fn study(config: &Config, principal: &Principal, query: &str) -> Result<String, 
     let (own, _) = principal.scope();
     match named {
         Some(named) if principal.study().is_some_and(|own| *own != named) => {
-            refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
+            refusal_log::write(&config.redis, "foreign-scope", Some(&principal.id), ProblemType::Forbidden.as_str());
             Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study"))
         }
         named => Ok(named.map_or_else(|| own.to_owned(), StudyId::into_string)),

@@ -44,7 +44,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
     let bucket = format!("identity:{}", principal.id);
     let limit = Limit::per_minute(config.identity_looks_per_minute);
     if let Some(wait) = rate_limit::take(&config.redis, &bucket, limit).await.map_err(|error| unavailable(&error))? {
-        refusal_log::write(&config.redis, "identity-limit", &principal.id, ProblemType::TooManyRequests.as_str());
+        refusal_log::write(&config.redis, "identity-limit", Some(&principal.id), ProblemType::TooManyRequests.as_str());
         return Err(Problem::too_many_requests(wait));
     }
     if !is_pseudonym(pseudonym) {
@@ -55,7 +55,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
     if !principal.covers(&subject.study_id, &subject.site_id) {
-        refusal_log::write(&config.redis, "foreign-identity", &principal.id, ProblemType::NotFound.as_str());
+        refusal_log::write(&config.redis, "foreign-identity", Some(&principal.id), ProblemType::NotFound.as_str());
         return Err(Problem::not_found());
     }
     let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);

@@ -8,7 +8,7 @@
 //! rows. While one script appends a chunk, the next chunk is read and checked. A chunk is appended as a whole or not at
 //! all; if an upload breaks off, the chunks before the break stay. The time for the upload grows with its bytes.
 
-use domain::ids::SubmissionId;
+use domain::ids::{KeyId, SubmissionId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -217,7 +217,7 @@ impl Batch {
 
     /// Reads the rows that are not processed any more, so that the answer has an outcome for each, and a true count.
     async fn pass_over(&mut self, end: End) {
-        refusal_log::write(&self.config.redis, "batch-ended", &self.principal.id, end.as_str());
+        refusal_log::write(&self.config.redis, "batch-ended", Some(&self.principal.id), end.as_str());
         while self.source.next().await.is_ok() {
             match self.outcomes.len() {
                 ..MOST_LISTED => self.outcomes.push(Outcome::NotProcessed),
@@ -387,7 +387,7 @@ impl Outcome {
 }
 
 /// Appends a chunk by one script.
-async fn send(config: &Config, key: &str, deadline: Deadline, chunk: &[Prepared]) -> Result<Vec<Enqueued>, End> {
+async fn send(config: &Config, key: &KeyId, deadline: Deadline, chunk: &[Prepared]) -> Result<Vec<Enqueued>, End> {
     let submissions: Vec<queue::Submission<'_>> = chunk
         .iter()
         .map(|Prepared { ready, .. }| queue::Submission {

@@ -353,7 +353,7 @@ fn allow(config: &Config, principal: &Principal, study: &StudyId, site: &SiteId)
     if principal.covers(study, site) {
         return Ok(());
     }
-    refusal_log::write(&config.redis, "foreign-scope", &principal.id, ProblemType::Forbidden.as_str());
+    refusal_log::write(&config.redis, "foreign-scope", Some(&principal.id), ProblemType::Forbidden.as_str());
     Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"))
 }
 

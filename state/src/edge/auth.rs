@@ -2,7 +2,7 @@
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 
-use domain::ids::{NAME_RULE, SiteId, StudyId, is_name};
+use domain::ids::{KeyId, NAME_RULE, SiteId, StudyId, is_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 use platform::digest::digest;
@@ -132,7 +132,7 @@ const LONGEST_ID: usize = 64;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    id: String,
+    id: KeyId,
     role: Role,
     study: StudyId,
     site: SiteId,
@@ -143,7 +143,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The key's id, which logs and records show.
-    pub id: String,
+    pub id: KeyId,
     role: Role,
     study: StudyId,
     site: SiteId,
@@ -207,7 +207,7 @@ impl Keys {
         let entries: Vec<Entry> = variables::json(text, rule)?;
         let (mut keys, mut ids, mut faults) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         for (index, entry) in entries.into_iter().enumerate() {
-            let id = entry.id.as_bytes();
+            let id = entry.id.as_str().as_bytes();
             if id.is_empty() || id.len() > LONGEST_ID || !id.iter().all(u8::is_ascii_graphic) {
                 faults.push(format!("entry {index}: id must be 1 to {LONGEST_ID} characters of ASCII without blanks"));
             } else if !ids.insert(entry.id.clone()) {
@@ -239,16 +239,14 @@ impl Keys {
     pub fn admit(&self, redis: &Redis, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
         self.decide(authorization, action).map_err(|refused| {
             let (problem, key) = match refused {
-                Refused::Missing => (
-                    Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"),
-                    refusal_log::UNKNOWN,
+                Refused::Missing => {
+                    (Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"), None)
+                }
+                Refused::Unknown => (Problem::new(ProblemType::Unauthenticated, "the key is not known"), None),
+                Refused::Forbidden(principal) => (
+                    Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"),
+                    Some(&principal.id),
                 ),
-                Refused::Unknown => {
-                    (Problem::new(ProblemType::Unauthenticated, "the key is not known"), refusal_log::UNKNOWN)
-                }
-                Refused::Forbidden(principal) => {
-                    (Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"), &*principal.id)
-                }
             };
             refusal_log::write(redis, "key-refused", key, problem.kind().as_str());
             problem

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use domain::ids::KeyId;
 use platform::deadline::Deadline;
 use platform::log;
 use platform::redis::{Redis, text};
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The most lines whose time an instance remembers.
 const MOST: usize = 64;
 /// Stands for a key that is not known.
-pub const UNKNOWN: &str = "*";
+const UNKNOWN: &str = "*";
 
 /// The time of the last line, and the number of lines left out since.
 struct Last {
@@ -36,14 +37,15 @@ thread_local! {
     static LAST: RefCell<BTreeMap<(&'static str, String), Last>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Writes a line about a refused request of this key, or leaves it out. An unknown key is [`UNKNOWN`].
-pub fn write(redis: &Redis, event: &'static str, key: &str, outcome: &'static str) {
-    let Some(left_out) = due(event, key, Instant::now()) else { return };
+/// Writes a line about a refused request of this key, or leaves it out. None: the key is not known.
+pub fn write(redis: &Redis, event: &'static str, key: Option<&KeyId>, outcome: &'static str) {
+    let name = key.map_or(UNKNOWN, KeyId::as_str);
+    let Some(left_out) = due(event, name, Instant::now()) else { return };
     // The line is put together now, because it names the trace of this request.
     let line = log::warn(event).outcome(outcome);
-    let line = if key == UNKNOWN { line } else { line.key(key) };
+    let line = if let Some(key) = key { line.key(key) } else { line };
     let line = if left_out > 0 { line.count(left_out) } else { line };
-    let (redis, mark) = (redis.clone(), names::logged(event, key));
+    let (redis, mark) = (redis.clone(), names::logged(event, name));
     wasip3::spawn(async move {
         if is_first(&redis, mark).await {
             line.write();

@@ -6,7 +6,7 @@
 //!
 //! Mechanism: it always has the same id, and whoever sends it takes a lock that lasts for an interval.
 
-use domain::ids::StudyId;
+use domain::ids::{KeyId, StudyId};
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -96,7 +96,7 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
             parameters: Default::default(),
             authored_at: now.rfc3339(),
             received_at: now.rfc3339(),
-            key: own(),
+            key: own().into(),
             hash: String::new(),
             amends: None,
             amends_reason: None,
@@ -118,12 +118,12 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         record: &[],
         scope: STUDY,
         kind: "self-check",
-        flow: &names::flow(STUDY, &entry.submission.study_id, &entry.submission.site_id),
+        flow: &names::flow(&entry.submission.key, &entry.submission.study_id, &entry.submission.site_id),
         cost: payload.len(),
         payload: &payload,
         amends: None,
     };
-    let outcome = door.enqueue(redis, "", "", &[probe]).await?.pop();
+    let outcome = door.enqueue(redis, &KeyId::default(), "", &[probe]).await?.pop();
     if outcome == Some(Enqueued::Queued) {
         let fields = [text(names::SELF_CHECK), text("sent"), number(now.millis())];
         redis.command("HSET", fields.to_vec()).await?;

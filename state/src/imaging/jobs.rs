@@ -3,7 +3,7 @@
 //! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
 //! the result; the state here only shows the progress before that.
 
-use domain::ids::{Pseudonym, SubmissionId};
+use domain::ids::{KeyId, Pseudonym, SubmissionId};
 use std::time::Duration;
 
 use platform::Error;
@@ -183,7 +183,7 @@ script! {
     CancelScript<'a> = "imaging/jobs/cancel.lua",
     keys { job: String, line: &'static str }
     args { id: &'a str, at: &'a str, by: &'a str }
-    reply Option<(String, String)>, by |reply| cancellation(&reply)
+    reply Option<(String, KeyId)>, by |reply| cancellation(&reply)
 }
 
 script! {
@@ -212,14 +212,14 @@ script! {
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &str) -> Result<Option<(String, String)>, Error> {
-    CancelScript { job: names::job(id), line: names::JOBS_WAITING, id, at, by }.run(redis).await
+pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &KeyId) -> Result<Option<(String, KeyId)>, Error> {
+    CancelScript { job: names::job(id), line: names::JOBS_WAITING, id, at, by: by.as_str() }.run(redis).await
 }
 
-fn cancellation(reply: &[RedisResult]) -> Option<Option<(String, String)>> {
+fn cancellation(reply: &[RedisResult]) -> Option<Option<(String, KeyId)>> {
     let [state, at, by] = reply else { return None };
     let (state, at, by) = (string(state)?, string(at)?, string(by)?);
-    Some((state == "cancelled" && !at.is_empty()).then_some((at, by)))
+    Some((state == "cancelled" && !at.is_empty()).then_some((at, by.into())))
 }
 
 /// Begins an erasure. From then on the door refuses the analysis, and no worker continues it. Returns the erasure that

@@ -1,7 +1,7 @@
 //! The way in: one script remembers, appends and counts submissions, one or many.
 
 use domain::Timestamp;
-use domain::ids::SubmissionId;
+use domain::ids::{KeyId, SubmissionId};
 use std::collections::BTreeMap;
 
 use platform::Error;
@@ -148,7 +148,7 @@ impl Door {
     pub async fn enqueue(
         &self,
         redis: &Redis,
-        key: &str,
+        key: &KeyId,
         revision: &str,
         submissions: &[Submission<'_>],
     ) -> Result<Vec<Enqueued>, Error> {
@@ -243,7 +243,7 @@ impl Parameter for Records<'_> {
 
 /// The buckets of the API key and of each submission's site.
 struct Buckets<'a> {
-    key: &'a str,
+    key: &'a KeyId,
     submissions: &'a [Submission<'a>],
 }
 

@@ -7,7 +7,7 @@
 //! reads a stream; dropping the writer wakes it. If a leader is dropped, its waiters wake without an outcome and start
 //! over: sending a submission twice does no harm.
 
-use domain::ids::SubmissionId;
+use domain::ids::{KeyId, SubmissionId};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -128,7 +128,7 @@ impl Door {
     pub async fn enqueue_one(
         &self,
         redis: &Redis,
-        key: &str,
+        key: &KeyId,
         revision: &str,
         submission: Submission<'_>,
     ) -> Result<Enqueued, Error> {

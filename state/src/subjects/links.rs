@@ -9,7 +9,7 @@
 //! derived from the records. For a subject without links it costs one lookup, in a script that runs anyway or beside
 //! it.
 
-use domain::ids::{Pseudonym, SiteId};
+use domain::ids::{KeyId, Pseudonym, SiteId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub struct Link {
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
     /// The id of the key by which it was made.
-    pub by: String,
+    pub by: KeyId,
     /// Why.
     pub reason: String,
 }
@@ -115,7 +115,7 @@ pub struct Author<'a> {
     /// When, RFC 3339 in UTC.
     pub at: &'a str,
     /// The id of the key.
-    pub by: &'a str,
+    pub by: &'a KeyId,
     /// Why.
     pub reason: &'a str,
 }
@@ -218,7 +218,7 @@ async fn store_change(
         own.links.retain(|known| known.to != to.subject);
         if link {
             let (to, site_id) = (to.subject.clone(), to.site_id.clone());
-            let [at, by, reason] = [said.at, said.by, said.reason].map(str::to_owned);
+            let (at, by, reason) = (said.at.to_owned(), said.by.clone(), said.reason.to_owned());
             own.links.push(Link { to, site_id, at, by, reason });
         }
         batch.put(names::subject_links(&subject.subject), own)?;

@@ -1,6 +1,6 @@
 //! The formats of an analysis of an image: as it was requested, as it waits, and as it ended.
 
-use domain::ids::{AlertId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ pub struct Job {
     pub requested_at: String,
     /// The id of the key that requested it.
     #[serde(default)]
-    pub key: String,
+    pub key: KeyId,
     /// W3C trace context.
     pub trace: String,
 }

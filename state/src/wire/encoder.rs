@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use domain::canonical;
-use domain::ids::{InstrumentId, Pseudonym, SiteId, StudyId, SubmissionId};
+use domain::ids::{InstrumentId, KeyId, Pseudonym, SiteId, StudyId, SubmissionId};
 use platform::json;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -90,7 +90,7 @@ pub struct Fresh<'a> {
     pub parameters: &'a BTreeMap<String, String>,
     pub authored_at: &'a str,
     pub received_at: &'a str,
-    pub key: &'a str,
+    pub key: &'a KeyId,
     pub hash: &'a str,
     pub amends: Option<&'a SubmissionId>,
     pub amends_reason: Option<&'a str>,
@@ -120,7 +120,7 @@ impl Fresh<'_> {
         line.text(self.subject.as_str()).raw(",").text(self.kind).raw(",");
         line.maybe(self.instrument.map(InstrumentId::as_str)).raw(",").maybe(self.instrument_version).raw(",");
         line.list(self.parameters.is_empty(), "{}", self.parameters)?;
-        line.text(self.authored_at).raw(",").text(self.received_at).raw(",").text(self.key).raw(",");
+        line.text(self.authored_at).raw(",").text(self.received_at).raw(",").text(self.key.as_str()).raw(",");
         line.text(self.hash)
             .raw(",")
             .maybe(self.amends.map(SubmissionId::as_str))
@@ -189,7 +189,7 @@ mod tests {
                 parameters: BTreeMap::new(),
                 authored_at: text("2026-03-01T08:00:00Z"),
                 received_at: text(""),
-                key: text("k"),
+                key: "k".into(),
                 hash: text("h"),
                 amends: None,
                 amends_reason: None,

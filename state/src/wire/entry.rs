@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state;
-use domain::ids::{AlertId, InstrumentId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, InstrumentId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use domain::{Reason, ScoreValue, Timestamp};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ pub struct Submission<C = Map<String, Value>> {
     /// The time of arrival, RFC 3339 in UTC, not shifted.
     pub received_at: String,
     /// The id of the API key that sent it.
-    pub key: String,
+    pub key: KeyId,
     /// Keyed hash of the content that its sender sent.
     pub hash: String,
     /// The earlier submission that this one replaces.
@@ -367,7 +367,7 @@ pub struct Rescore {
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub at: String,
     /// The id of the key by which they were made.
-    pub by: String,
+    pub by: KeyId,
 }
 
 /// An alert: the decision and its reason. Stored at `alert/<id>`, and handed to `dispatch`.
@@ -397,8 +397,8 @@ pub struct Alert {
     /// The time when the submission arrived, RFC 3339 in UTC.
     pub received_at: String,
     /// The id of the API key that sent the submission; empty if no submission raised it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub key: String,
+    #[serde(default, skip_serializing_if = "KeyId::is_empty")]
+    pub key: KeyId,
     /// W3C trace context.
     pub trace: String,
 }

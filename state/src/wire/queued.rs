@@ -4,7 +4,7 @@
 //! kind cannot be read and becomes a dead letter.
 
 use domain::alert::routes::receiver_id;
-use domain::ids::{Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +89,7 @@ pub struct Notification {
     /// The site.
     pub site_id: SiteId,
     /// The id of the key that requested the analysis.
-    pub key: String,
+    pub key: KeyId,
     /// W3C trace context.
     pub trace: String,
     /// The number of attempts since it was put onto the queue or replayed.
@@ -127,7 +127,7 @@ pub struct Supersede {
     /// The time of arrival, RFC 3339 in UTC.
     pub at: String,
     /// The id of the API key that sent it.
-    pub key: String,
+    pub key: KeyId,
     /// The reason of the amendment, in a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -168,6 +168,6 @@ impl Check {
 
     /// The flow of the check. It belongs to no API key, so there is one check for all senders.
     pub fn flow(&self) -> String {
-        names::flow("", &self.study, &self.site)
+        names::flow(&KeyId::default(), &self.study, &self.site)
     }
 }

@@ -44,7 +44,7 @@ prop_compose! {
                 parameters: two(8).into_iter().map(|name| (name, text(10))).collect(),
                 authored_at: text(11),
                 received_at: text(12),
-                key: text(13),
+                key: text(13).into(),
                 hash: text(14),
                 amends: maybe(9).map(Into::into),
                 amends_reason: maybe(10),

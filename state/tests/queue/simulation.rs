@@ -257,7 +257,7 @@ impl<'a> World<'a> {
             .zip(&records)
             .map(|(((.., flow), id), record)| submission(id, record, flow, cost))
             .collect();
-        let outcomes = self.door.enqueue(self.redis, &key, "", &together).await.unwrap();
+        let outcomes = self.door.enqueue(self.redis, &key.as_str().into(), "", &together).await.unwrap();
         let room = CAPACITY - self.model.unfinished().count();
         for ((n, (id, scope, _)), outcome) in new.into_iter().enumerate().zip(outcomes) {
             let expected = match () {
@@ -285,7 +285,7 @@ impl<'a> World<'a> {
         let (record, flow) = (remembered(&hash, 0), format!("k|{}", one.scope));
         let outcome = self
             .door
-            .enqueue(self.redis, "k", "", &[submission(&id.as_str().into(), &record, &flow, 20)])
+            .enqueue(self.redis, &"k".into(), "", &[submission(&id.as_str().into(), &record, &flow, 20)])
             .await
             .unwrap();
         let expected = match (one.erased, other) {
@@ -400,8 +400,8 @@ impl<'a> World<'a> {
 
     async fn erase(&mut self, which: &prop::sample::Index) {
         let Some((id, _)) = self.pick(which) else { return };
-        let [at, actor, reason, tombstone] = ["", "", "", ""].map(str::to_owned);
-        let erasure = Erasure { at, actor, reason, tombstone };
+        let [at, reason, tombstone] = [""; 3].map(str::to_owned);
+        let erasure = Erasure { at, actor: "".into(), reason, tombstone };
         erasure::erase(self.redis, &id.as_str().into(), &erased(), &erasure).await.unwrap();
         self.model.queued.get_mut(&id).unwrap().erased = true;
     }

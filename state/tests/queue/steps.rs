@@ -21,7 +21,8 @@ const REST: Duration = Duration::from_secs(60);
 async fn enqueue(redis: &Redis, all: &[(&str, &str, usize)]) {
     let (door, record) = (door(1000, 1000), remembered("h", 5));
     for (id, flow, cost) in all {
-        let outcome = door.enqueue(redis, "k", "", &[submission(&(*id).into(), &record, flow, *cost)]).await.unwrap();
+        let outcome =
+            door.enqueue(redis, &"k".into(), "", &[submission(&(*id).into(), &record, flow, *cost)]).await.unwrap();
         assert_eq!(outcome, [Enqueued::Queued], "{id}");
     }
 }
@@ -59,7 +60,7 @@ fn a_record_is_read_as_the_door_wrote_it() {
         };
         for (name, record) in [("a", of(Topic::Instrument("phq-9"))), ("b", of(Topic::Kind("lab")))] {
             let (own, bytes) = (id(name, AT), record.bytes());
-            door(9, 9).enqueue(redis, "k", "", &[submission(&own, &bytes, "k|A-1|S/2", 20)]).await.unwrap();
+            door(9, 9).enqueue(redis, &"k".into(), "", &[submission(&own, &bytes, "k|A-1|S/2", 20)]).await.unwrap();
             let received_at = Timestamp::from_millis(AT);
             let expected = Remembered { study: "A-1".into(), site: "S/2".into(), received_at, erased: false };
             assert_eq!(known(redis, &own).await, Some(expected));
@@ -81,14 +82,15 @@ fn a_record_is_read_as_the_door_wrote_it() {
         assert_eq!(idempotency::put_back(redis, &all).await.unwrap(), 2);
         assert_eq!(idempotency::put_back(redis, &all).await.unwrap(), 0);
         let bytes = IdempotencyRecord { received_at: Timestamp::from_millis(9), ..record }.bytes();
-        let again = door(9, 9).enqueue(redis, "k", "", &[submission(&id("a", 9), &bytes, "k|A|1", 20)]).await.unwrap();
+        let again =
+            door(9, 9).enqueue(redis, &"k".into(), "", &[submission(&id("a", 9), &bytes, "k|A|1", 20)]).await.unwrap();
         assert_eq!(again, [Enqueued::Duplicate(received_at)]);
     });
 }
 
 fn erasure() -> Erasure {
-    let [at, actor, reason, tombstone] = [""; 4].map(str::to_owned);
-    Erasure { at, actor, reason, tombstone }
+    let [at, reason, tombstone] = [""; 3].map(str::to_owned);
+    Erasure { at, actor: "".into(), reason, tombstone }
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
         for (number, age) in [(1, 3), (2, 1), (3, 3)] {
             let id = swept(number);
             let record = remembered("h", now - age * DAY);
-            door(9, 9).enqueue(redis, "k", "", &[submission(&id, &record, "k|A|1", 20)]).await.unwrap();
+            door(9, 9).enqueue(redis, &"k".into(), "", &[submission(&id, &record, "k|A|1", 20)]).await.unwrap();
         }
         erasure::erase(redis, &swept(3), &erased(), &erasure()).await.unwrap();
         let sweep = async |days: i64| {
@@ -142,7 +144,7 @@ fn submissions_of_which_one_is_known_leave_no_trace_together() {
         let duplicate = Enqueued::Duplicate(Timestamp::from_millis(5));
         let send = async |ids: &[SubmissionId], capacity| {
             let all: Vec<_> = ids.iter().map(|id| submission(id, &record, "k|A|1", 20)).collect();
-            door(capacity, 9).enqueue(redis, "k", "", &all).await.unwrap()
+            door(capacity, 9).enqueue(redis, &"k".into(), "", &all).await.unwrap()
         };
         assert_eq!(send(&ids[2..], 9).await, [Enqueued::Queued]);
         assert_eq!(send(&ids, 1).await, [Enqueued::Full, Enqueued::Full, duplicate.clone()]);
@@ -161,7 +163,7 @@ fn the_door_says_what_became_of_each() {
             let mut one = submission(&own, &record, flow, 20);
             one.amends = amends.as_ref().map(|id| Amends { id, subjects: &who });
             let key = flow.split('|').next().unwrap();
-            let mut outcomes = door(5, 3).enqueue(redis, key, revision, &[one]).await.unwrap();
+            let mut outcomes = door(5, 3).enqueue(redis, &key.into(), revision, &[one]).await.unwrap();
             outcomes.pop().unwrap()
         };
         assert_eq!(outcome("a", "h1", "k|A|1", "", None).await, Enqueued::Queued);

@@ -14,7 +14,7 @@
 //!
 //! Not for: a subject that never sent anything. Vigil does not know that it exists.
 
-use domain::ids::{Pseudonym, SubmissionId};
+use domain::ids::{KeyId, Pseudonym, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
@@ -250,7 +250,7 @@ impl Check {
             reason: alert.reason,
             // Nothing came in, so this is the time at which it should have come.
             received_at: received.plus_ms(after_ms).rfc3339(),
-            key: String::new(),
+            key: KeyId::default(),
             trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
         }
     }
