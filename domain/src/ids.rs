@@ -99,8 +99,10 @@ ids! {
     ReceiverId
     /// An API key: the id that logs and records show, not the key itself.
     KeyId
-    /// A submission, or an analysis of an image: a UUID, as Vigil gave it.
+    /// A submission: a UUID, as Vigil gave it.
     SubmissionId
+    /// An analysis of an image: a UUID, as Vigil gave it.
+    AnalysisId
     /// A subject's pseudonym: 64 hex digits.
     Pseudonym
     /// An alert.
@@ -119,6 +121,18 @@ macro_rules! names {
 }
 
 names! { StudyId SiteId InstrumentId ReceiverId }
+
+impl AnalysisId {
+    /// What a text from outside names; none if it has another form than the ids that Vigil gives.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_submission_id(text).then(|| text.into())
+    }
+
+    /// The analysis as its alerts and its erasure name it, which know one kind of id: that of submissions.
+    pub fn into_submission(self) -> SubmissionId {
+        SubmissionId(self.0)
+    }
+}
 
 /// Longest identifier of a study, a site or an instrument, in characters.
 const LONGEST_NAME: usize = 64;

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::ids::{AlertId, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
@@ -39,7 +39,7 @@ pub struct About {
     /// The alert.
     pub alert: Option<AlertId>,
     /// The analysis.
-    pub analysis: Option<SubmissionId>,
+    pub analysis: Option<AnalysisId>,
     /// The receiver to which delivery was given up.
     pub receiver: Option<ReceiverId>,
     /// Its study and site, if the dead letter itself names them.

@@ -9,7 +9,9 @@ mod queues;
 use core::fmt::Display;
 use core::ops::Range;
 
-use domain::ids::{self, AlertId, InstrumentId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{
+    self, AlertId, AnalysisId, InstrumentId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId,
+};
 use platform::percent;
 
 pub use queues::*;
@@ -243,7 +245,7 @@ pub fn bucket(name: impl Display) -> String {
 }
 
 /// The progress of an analysis: a hash.
-pub fn job(id: impl Display) -> String {
+pub fn job(id: &AnalysisId) -> String {
     format!("{{vigil}}:job:{id}")
 }
 
@@ -354,17 +356,17 @@ pub fn alert_history(id: &AlertId, n: u32) -> String {
 }
 
 /// The result of an analysis. Written by `imaging`.
-pub fn analysis(id: impl Display) -> String {
+pub fn analysis(id: &AnalysisId) -> String {
     format!("analysis/{id}")
 }
 
 /// The image of a waiting analysis, by the hash of its request.
-pub fn analysis_image(id: impl Display, hash: impl Display) -> String {
+pub fn analysis_image(id: &AnalysisId, hash: impl Display) -> String {
     format!("analysis/{id}/image/{hash}")
 }
 
 /// The outcome of notifying an analysis' requester. Written by `dispatch`.
-pub fn analysis_webhook(id: impl Display) -> String {
+pub fn analysis_webhook(id: &AnalysisId) -> String {
     format!("analysis/{id}/webhook")
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
-use domain::ids::{AlertId, ReceiverId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, ReceiverId, SubmissionId};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
@@ -66,7 +66,7 @@ struct ShownLetter<'a> {
     reason: &'a str,
     submission_id: Option<SubmissionId>,
     alert_id: Option<AlertId>,
-    analysis_id: Option<SubmissionId>,
+    analysis_id: Option<AnalysisId>,
     /// The receiver to which delivery was given up.
     receiver: Option<ReceiverId>,
 }

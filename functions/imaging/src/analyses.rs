@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::ids::{AlertId, KeyId, Pseudonym};
+use domain::ids::{AlertId, AnalysisId, KeyId, Pseudonym};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::deadline::{Deadline, HEADER};
@@ -20,7 +20,6 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::refusal_log;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
-use state::identity::is_id;
 use state::imaging::jobs::{self, Enqueued, Progress};
 use state::wire::analysis::{Analysis, AnalysisState, Notified};
 use state::wire::entry::Attempt;
@@ -41,7 +40,7 @@ const LONGEST_BODY: usize = 1_500_000;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct AnalysisAccepted<'a> {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    analysis_id: &'a str,
+    analysis_id: &'a AnalysisId,
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "queued")))]
     state: AnalysisState,
 }
@@ -52,7 +51,7 @@ pub(crate) struct AnalysisAccepted<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Analysis"))]
 pub(crate) struct AnalysisShown<'a> {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    analysis_id: &'a str,
+    analysis_id: &'a AnalysisId,
     #[cfg_attr(
         feature = "schema",
         schemars(with = "String", extend("enum" = ["queued", "running", "done", "failed", "cancelled"]))
@@ -160,7 +159,7 @@ async fn accept(
         return Err(Problem::new(ProblemType::Forbidden, "the key does not cover this study and site"));
     }
     // A known analysis does not need its image again.
-    let known = jobs::look(&config.redis, job.analysis_id.as_str()).await.map_err(|error| unavailable(&error))?;
+    let known = jobs::look(&config.redis, &job.analysis_id).await.map_err(|error| unavailable(&error))?;
     let stored = image.filter(|_| known.is_none());
     if let Some(image) = &stored {
         let store = Store::open().await.map_err(|error| unavailable(&error))?;
@@ -172,7 +171,7 @@ async fn accept(
     match enqueued {
         Enqueued::Queued | Enqueued::Duplicate => {
             let location = format!("/v1/imaging/analyses/{}", job.analysis_id);
-            let shown = AnalysisAccepted { analysis_id: job.analysis_id.as_str(), state: AnalysisState::Queued };
+            let shown = AnalysisAccepted { analysis_id: &job.analysis_id, state: AnalysisState::Queued };
             Ok(Reply::json(202, &shown).header("location", location))
         }
         Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
@@ -194,23 +193,21 @@ fn gone() -> Problem {
 }
 
 async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
-    if !is_id(id) {
-        return Err(Problem::not_found());
-    }
-    match record(principal, id).await? {
+    let id = AnalysisId::parse(id).ok_or_else(Problem::not_found)?;
+    match record(principal, &id).await? {
         Some(record) if record.state == AnalysisState::Erased => return Err(gone()),
         Some(record) => return Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
         None => {}
     }
-    let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
+    let progress = jobs::look(&config.redis, &id).await.map_err(|error| unavailable(&error))?;
     let progress = progress.filter(|progress| principal.covers(&progress.facts.study, &progress.facts.site));
     progress
-        .map(|progress| Reply::json(200, &AnalysisShown::waiting(config, id, &progress)))
+        .map(|progress| Reply::json(200, &AnalysisShown::waiting(config, &id, &progress)))
         .ok_or_else(Problem::not_found)
 }
 
 /// The stored result of an analysis, for a key that covers it.
-pub(crate) async fn record(principal: &Principal, id: &str) -> Result<Option<Analysis>, Problem> {
+pub(crate) async fn record(principal: &Principal, id: &AnalysisId) -> Result<Option<Analysis>, Problem> {
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| unavailable(&error))?;
     let Some(mut record) = record else { return Ok(None) };
@@ -226,7 +223,7 @@ impl<'a> AnalysisShown<'a> {
     fn of(record: &'a Analysis, principal: &Principal) -> Self {
         let reads = principal.may(Action::Read);
         AnalysisShown {
-            analysis_id: record.analysis_id.as_str(),
+            analysis_id: &record.analysis_id,
             state: record.state,
             study_id: record.study_id.as_str(),
             site_id: record.site_id.as_str(),
@@ -248,7 +245,7 @@ impl<'a> AnalysisShown<'a> {
     }
 
     /// An analysis that has not ended.
-    fn waiting(config: &Config, id: &'a str, progress: &'a Progress) -> Self {
+    fn waiting(config: &Config, id: &'a AnalysisId, progress: &'a Progress) -> Self {
         let facts = &progress.facts;
         let service = config.services.get(&facts.service);
         let parallel = service.map_or(1, |service| u64::from(service.limit)).min(config.concurrency as u64).max(1);
@@ -280,9 +277,7 @@ impl<'a> AnalysisShown<'a> {
 }
 
 async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
-    if !is_id(id) {
-        return Err(Problem::not_found());
-    }
+    let id = AnalysisId::parse(id).ok_or_else(Problem::not_found)?;
     let ended = |record: Analysis| match record.state {
         AnalysisState::Cancelled => Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
         AnalysisState::Erased => Err(gone()),
@@ -290,27 +285,27 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
             Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"))
         }
     };
-    if let Some(record) = record(principal, id).await? {
+    if let Some(record) = record(principal, &id).await? {
         return ended(record);
     }
-    let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
+    let progress = jobs::look(&config.redis, &id).await.map_err(|error| unavailable(&error))?;
     let facts = progress.ok_or_else(Problem::not_found)?.facts;
     if !principal.covers(&facts.study, &facts.site) {
         return Err(Problem::not_found());
     }
     let now = clock::now().rfc3339();
-    let cancelled = jobs::cancel(&config.redis, id, &now, &principal.id).await.map_err(|error| unavailable(&error))?;
+    let cancelled = jobs::cancel(&config.redis, &id, &now, &principal.id).await.map_err(|error| unavailable(&error))?;
     let Some((ended_at, by)) = cancelled else {
         return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
     };
-    let record = Analysis { ended_at, ..Analysis::of(id, AnalysisState::Cancelled, facts) };
+    let record = Analysis { ended_at, ..Analysis::of(id.clone(), AnalysisState::Cancelled, facts) };
     // Two concurrent cancellations write the same bytes.
     let mut batch = Batch::default();
     let audited = audited(config, &mut batch, &record, audit::Action::Cancelled, &by).await;
     audited.map_err(|error| unavailable(&error))?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     store.put_each(&batch).await.map_err(|error| unavailable(&error))?;
-    if erase::after(config, id, &batch).await.map_err(|error| unavailable(&error))? {
+    if erase::after(config, &id, &batch).await.map_err(|error| unavailable(&error))? {
         return Err(gone());
     }
     log::info("analysis-cancelled").key(&principal.id).write();

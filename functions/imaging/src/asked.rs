@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::canonical;
-use domain::ids::{self, KeyId, NAME_RULE, SiteId, StudyId, identifier};
+use domain::ids::{self, AnalysisId, KeyId, NAME_RULE, SiteId, StudyId, identifier};
 use domain::reading::{Json, Limits, Object};
 use domain::{Code, Finding};
 use platform::clock;
@@ -67,6 +67,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &KeyId, trace: &Trace) -> 
         Some(id) => config.pseudonyms.analysis_id(&study_id, &site_id, id),
         None => random_analysis_id(clock::random_bits()),
     };
+    let analysis_id = AnalysisId::from(analysis_id.into_string());
     let (image, bytes) = match image {
         ImageSource::Url(url) => (Image::Url(url), None),
         ImageSource::Bytes(bytes, media_type) => {

@@ -172,7 +172,7 @@ async fn failed(config: &Config, work: &QueuedAnalysis, reason: &'static str) ->
 async fn done(config: &Config, service: &Service, work: &QueuedAnalysis, found: Value) -> Result<End, Error> {
     let job = &work.job;
     // Its alerts name the analysis as the submission that raised them.
-    let submission_id = job.analysis_id.clone();
+    let submission_id = job.analysis_id.clone().into_submission();
     let (mut batch, mut follow_ups) = (Batch::default(), FollowUps::default());
     let mut record = Analysis::ended(job, AnalysisState::Done, clock::now().rfc3339(), work.attempts.clone());
     for rule in &service.rules {

@@ -9,7 +9,7 @@
 //! analysis belongs to a subject and not to a submission: erasing a submission leaves it. Data that the service or the
 //! requester already received is out of reach.
 
-use domain::ids::{AlertId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use platform::deadline::Deadline;
@@ -21,7 +21,6 @@ use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::erasure::{self, Erasure};
-use state::identity::is_id;
 use state::imaging::jobs;
 use state::names;
 use state::wire::analysis::{Analysis, AnalysisState};
@@ -50,7 +49,7 @@ pub(crate) async fn reason(incoming: Incoming, deadline: Deadline) -> Result<Opt
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub(crate) struct AnalysisErased<'a> {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    analysis_id: &'a str,
+    analysis_id: &'a AnalysisId,
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("const" = "erased")))]
     state: AnalysisState,
     study_id: &'a str,
@@ -62,23 +61,21 @@ pub(crate) struct AnalysisErased<'a> {
 
 /// Erases an analysis that the key covers, in any state.
 pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reason: &str) -> Result<Reply, Problem> {
-    if !is_id(id) {
-        return Err(Problem::not_found());
-    }
-    let mut tombstone = match record(principal, id).await? {
+    let id = AnalysisId::parse(id).ok_or_else(Problem::not_found)?;
+    let mut tombstone = match record(principal, &id).await? {
         Some(record) => record,
         None => {
-            let progress = jobs::look(&config.redis, id).await.map_err(|error| unavailable(&error))?;
+            let progress = jobs::look(&config.redis, &id).await.map_err(|error| unavailable(&error))?;
             let facts = progress.map(|progress| progress.facts);
             let facts = facts.filter(|facts| principal.covers(&facts.study, &facts.site));
-            Analysis::of(id, AnalysisState::Queued, facts.ok_or_else(Problem::not_found)?)
+            Analysis::of(id.clone(), AnalysisState::Queued, facts.ok_or_else(Problem::not_found)?)
         }
     };
     tombstone.bury(clock::now().rfc3339());
     let erased = carry_out(config, principal, &tombstone, reason).await.map_err(|error| unavailable(&error))?;
-    log::info("analysis-erased").submission(id).key(&principal.id).write();
+    log::info("analysis-erased").submission(&id).key(&principal.id).write();
     let shown = AnalysisErased {
-        analysis_id: id,
+        analysis_id: &id,
         state: AnalysisState::Erased,
         study_id: tombstone.study_id.as_str(),
         site_id: tombstone.site_id.as_str(),
@@ -88,7 +85,7 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
 }
 
 async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason: &str) -> Result<Erasure, Error> {
-    let (redis, id) = (&config.redis, to.analysis_id.as_str());
+    let (redis, id) = (&config.redis, &to.analysis_id);
     let wanted = Erasure {
         at: to.ended_at.clone(),
         actor: principal.id.clone(),
@@ -104,13 +101,19 @@ async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason
         kv::remove_all(&[names::analysis_image(id, hash)])?;
     }
     for member in ["analysisId", "submissionId"] {
-        erasure::sweep(redis, member, id).await?;
+        erasure::sweep(redis, member, id.as_str()).await?;
     }
     Ok(erasure)
 }
 
 /// Puts the tombstone in place of the result, and removes its alerts and notifications.
-async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alerts: Vec<AlertId>) -> Result<(), Error> {
+async fn bury(
+    config: &Config,
+    store: &Store,
+    id: &AnalysisId,
+    erasure: &Erasure,
+    alerts: Vec<AlertId>,
+) -> Result<(), Error> {
     erasure::remove_alerts(&config.redis, store, alerts).await?;
     kv::remove_all(&[names::analysis_webhook(id)])?;
     let mut batch = Batch::default();
@@ -120,8 +123,9 @@ async fn bury(config: &Config, store: &Store, id: &str, erasure: &Erasure, alert
 
 /// For a worker that has just stored a result: returns whether the analysis was erased meanwhile. If so, removes
 /// everything and drops all follow-ups.
-pub(crate) async fn after(config: &Config, id: &str, stored: &Batch) -> Result<bool, Error> {
-    let Some(erasure) = erasure::find(&config.redis, &[&SubmissionId::from(id)]).await?.remove(id) else {
+pub(crate) async fn after(config: &Config, id: &AnalysisId, stored: &Batch) -> Result<bool, Error> {
+    let Some(erasure) = erasure::find(&config.redis, &[&id.clone().into_submission()]).await?.remove(id.as_str())
+    else {
         return Ok(false);
     };
     let alerts = stored.get::<Analysis>(&names::analysis(id)).and_then(Result::ok).map(|record| record.alerts);

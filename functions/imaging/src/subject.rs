@@ -1,7 +1,7 @@
 //! `GET /v1/subjects/{pseudonym}/analyses`: lists the analysed images of a subject and of the subjects that it is
 //! linked to, so that they can be viewed, or erased one by one.
 
-use domain::ids::{Pseudonym, SubmissionId};
+use domain::ids::{AnalysisId, Pseudonym};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
 use futures::StreamExt as _;
@@ -42,7 +42,7 @@ pub(crate) struct Analyses<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct ListedAnalysis {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    analysis_id: SubmissionId,
+    analysis_id: AnalysisId,
     #[cfg_attr(
         feature = "schema",
         schemars(with = "String", extend("enum" = ["queued", "running", "done", "failed", "cancelled", "erased"]))
@@ -85,13 +85,13 @@ async fn look(
     config: &Config,
     principal: &Principal,
     store: &Store,
-    id: &str,
+    id: &AnalysisId,
 ) -> Result<Option<ListedAnalysis>, Error> {
     match store.get::<Analysis<IgnoredAny>>(&names::analysis(id)).await? {
         Some(record) => Ok(shown(principal, record)),
         None => Ok(jobs::look(&config.redis, id)
             .await?
-            .and_then(|progress| shown(principal, Analysis::of(id, progress.state, progress.facts)))),
+            .and_then(|progress| shown(principal, Analysis::of(id.clone(), progress.state, progress.facts)))),
     }
 }
 

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::ids::SubmissionId;
+use domain::ids::AnalysisId;
 use futures::StreamExt;
 use futures::channel::oneshot;
 use futures::future::{Either, FutureExt, select};
@@ -60,7 +60,7 @@ pub(crate) struct Done {
     pub(crate) queue: Queue,
     pub(crate) entry: String,
     /// The analysis, if the entry names one.
-    pub(crate) analysis: Option<SubmissionId>,
+    pub(crate) analysis: Option<AnalysisId>,
     pub(crate) end: End,
 }
 
@@ -77,7 +77,7 @@ async fn drain() -> Result<(), Error> {
     let holder = Rc::new(Holder::new());
     let mut deadline = Deadline::after(BUDGET);
     let mut calls = FuturesUnordered::new();
-    let mut running: BTreeMap<SubmissionId, oneshot::Sender<()>> = BTreeMap::new();
+    let mut running: BTreeMap<AnalysisId, oneshot::Sender<()>> = BTreeMap::new();
     let mut count = [0usize; 2];
     loop {
         // While calls run, nobody else would hear of new work.
@@ -144,11 +144,8 @@ async fn drain() -> Result<(), Error> {
 const QUEUES: [Queue; 2] = [Queue::ImagingStat, Queue::Imaging];
 
 /// Signals the calls whose analyses were cancelled.
-async fn drop_cancelled(
-    config: &Config,
-    running: &mut BTreeMap<SubmissionId, oneshot::Sender<()>>,
-) -> Result<(), Error> {
-    let ids: Vec<SubmissionId> = running.keys().cloned().collect();
+async fn drop_cancelled(config: &Config, running: &mut BTreeMap<AnalysisId, oneshot::Sender<()>>) -> Result<(), Error> {
+    let ids: Vec<AnalysisId> = running.keys().cloned().collect();
     let cancelled = jobs::cancelled(&config.redis, &ids).await?;
     for (id, _) in ids.iter().zip(cancelled).filter(|(_, cancelled)| *cancelled) {
         if let Some(cancel) = running.remove(id) {
@@ -191,7 +188,7 @@ async fn end(config: &Config, holder: &Holder, done: Done) -> Result<(), Error> 
         return Err(unavailable);
     }
     if let Some(id) = &analysis
-        && erase::after(config, id.as_str(), &batch).await?
+        && erase::after(config, id, &batch).await?
     {
         follow_ups = FollowUps::default();
     }

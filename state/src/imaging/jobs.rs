@@ -3,7 +3,7 @@
 //! Guarantee: an analysis is on its stream or refused; it is cancelled or ends, never both. The record in the store has
 //! the result; the state here only shows the progress before that.
 
-use domain::ids::{KeyId, Pseudonym, SubmissionId};
+use domain::ids::{AnalysisId, KeyId, Pseudonym};
 use std::time::Duration;
 
 use platform::Error;
@@ -117,11 +117,12 @@ fn enqueued(word: &str) -> Option<Enqueued> {
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn of_subject(redis: &Redis, subject: &Pseudonym, limit: u32) -> Result<Vec<String>, Error> {
+pub async fn of_subject(redis: &Redis, subject: &Pseudonym, limit: u32) -> Result<Vec<AnalysisId>, Error> {
     let last = i64::from(limit) - 1;
     let arguments = vec![text(names::analyses_of(subject)), number(0), number(last)];
     let reply = redis.command("ZREVRANGE", arguments).await?;
-    reply.iter().map(string).collect::<Option<_>>().ok_or_else(|| unexpected("ZREVRANGE"))
+    let ids: Option<Vec<AnalysisId>> = reply.iter().map(|id| Some(string(id)?.into())).collect();
+    ids.ok_or_else(|| unexpected("ZREVRANGE"))
 }
 
 /// The next state of an analysis.
@@ -212,8 +213,10 @@ script! {
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn cancel(redis: &Redis, id: &str, at: &str, by: &KeyId) -> Result<Option<(String, KeyId)>, Error> {
-    CancelScript { job: names::job(id), line: names::JOBS_WAITING, id, at, by: by.as_str() }.run(redis).await
+pub async fn cancel(redis: &Redis, id: &AnalysisId, at: &str, by: &KeyId) -> Result<Option<(String, KeyId)>, Error> {
+    CancelScript { job: names::job(id), line: names::JOBS_WAITING, id: id.as_str(), at, by: by.as_str() }
+        .run(redis)
+        .await
 }
 
 fn cancellation(reply: &[RedisResult]) -> Option<Option<(String, KeyId)>> {
@@ -227,10 +230,10 @@ fn cancellation(reply: &[RedisResult]) -> Option<Option<(String, KeyId)>> {
 ///
 /// # Errors
 /// When Redis is unavailable; calling it again is safe.
-pub async fn erase(redis: &Redis, id: &str, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
+pub async fn erase(redis: &Redis, id: &AnalysisId, erasure: &Erasure) -> Result<(Erasure, Option<String>), Error> {
     let erasure = platform::kv::json(erasure)?;
     let (line, erased) = (names::JOBS_WAITING, names::ERASED);
-    EraseScript { job: names::job(id), line, erased, id, erasure }.run(redis).await
+    EraseScript { job: names::job(id), line, erased, id: id.as_str(), erasure }.run(redis).await
 }
 
 fn erasure_that_holds(reply: &[RedisResult]) -> Option<(Erasure, Option<String>)> {
@@ -242,7 +245,7 @@ fn erasure_that_holds(reply: &[RedisResult]) -> Option<(Erasure, Option<String>)
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn cancelled(redis: &Redis, ids: &[SubmissionId]) -> Result<Vec<bool>, Error> {
+pub async fn cancelled(redis: &Redis, ids: &[AnalysisId]) -> Result<Vec<bool>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -271,9 +274,9 @@ pub struct Progress {
 ///
 /// # Errors
 /// When Redis is unavailable.
-pub async fn look(redis: &Redis, id: &str) -> Result<Option<Progress>, Error> {
+pub async fn look(redis: &Redis, id: &AnalysisId) -> Result<Option<Progress>, Error> {
     let (line, durations) = (names::JOBS_WAITING, names::JOBS_TOOK);
-    LookScript { job: names::job(id), line, durations, id }.run(redis).await
+    LookScript { job: names::job(id), line, durations, id: id.as_str() }.run(redis).await
 }
 
 fn progress(reply: &[RedisResult]) -> Option<Option<Progress>> {

@@ -1,6 +1,6 @@
 //! The formats of an analysis of an image: as it was requested, as it waits, and as it ended.
 
-use domain::ids::{AlertId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub enum Image {
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Its id.
-    pub analysis_id: SubmissionId,
+    pub analysis_id: AnalysisId,
     /// The study.
     pub study_id: StudyId,
     /// The site.
@@ -125,7 +125,7 @@ pub struct Analysis<R = Value> {
     /// Its outcome.
     pub state: AnalysisState,
     /// Its id.
-    pub analysis_id: SubmissionId,
+    pub analysis_id: AnalysisId,
     /// The study.
     pub study_id: StudyId,
     /// The site.
@@ -158,10 +158,10 @@ pub struct Analysis<R = Value> {
 
 impl Analysis {
     /// An analysis in this state that has no record yet.
-    pub fn of(id: &str, state: AnalysisState, facts: Facts) -> Self {
+    pub fn of(id: AnalysisId, state: AnalysisState, facts: Facts) -> Self {
         Analysis {
             state,
-            analysis_id: id.into(),
+            analysis_id: id,
             study_id: facts.study,
             site_id: facts.site,
             subject: Pseudonym::default(),

@@ -4,7 +4,7 @@
 //! kind cannot be read and becomes a dead letter.
 
 use domain::alert::routes::receiver_id;
-use domain::ids::{KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AnalysisId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ impl ImagingEntry<&QueuedAnalysis> {
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
     /// The analysis. The store has its record, which is the content of the message.
-    pub analysis_id: SubmissionId,
+    pub analysis_id: AnalysisId,
     /// The URL to call. It may contain a secret.
     pub webhook: String,
     /// The study.

@@ -19,7 +19,7 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
     let raised = entries.raised.iter().map(|(_, alert)| &alert.submission_id);
     let due = entries.due.iter().map(|(_, due)| &due.submission_id);
     // Erasures are noted under one kind of id, that of submissions.
-    let analyses = entries.notifications.iter().map(|it| it.notification.analysis_id.clone());
+    let analyses = entries.notifications.iter().map(|it| it.notification.analysis_id.clone().into_submission());
     let analyses: Vec<SubmissionId> = analyses.collect();
     let ids: Vec<&SubmissionId> = raised.chain(due).chain(&analyses).collect();
     let mut erased = erasure::known(&config.redis, &ids).await?.into_iter();

@@ -238,7 +238,7 @@ fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result
     };
     batch.put(names::analysis_webhook(&id), &notified)?;
     // The script leaves the entry if the analysis was erased, as it does with submissions.
-    Ok(Finished { id: entry, submission: Some(id), follow_ups })
+    Ok(Finished { id: entry, submission: Some(id.into_submission()), follow_ups })
 }
 
 /// Ends entries whose results are stored. What is stored of erased analyses is removed, and nothing follows.
@@ -249,7 +249,7 @@ pub(crate) async fn finish(config: &Config, holder: &Holder, mut entries: Vec<Fi
     for id in &erased {
         log::info("analysis-dropped").submission(id).outcome("erased").write();
     }
-    kv::remove_all(&erased.iter().map(names::analysis_webhook).collect::<Vec<_>>())?;
+    kv::remove_all(&erased.iter().map(|id| names::analysis_webhook(&id.as_str().into())).collect::<Vec<_>>())?;
     let over = entries.into_iter().map(|one| Finished { submission: None, follow_ups: FollowUps::default(), ..one });
     end(&over.collect::<Vec<_>>()).await.map(|_| ())
 }
