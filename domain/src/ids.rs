@@ -103,7 +103,7 @@ ids! {
     SubmissionId
     /// An analysis of an image: a UUID, as Vigil gave it.
     AnalysisId
-    /// A subject's pseudonym: 64 hex digits.
+    /// A subject's pseudonym: 32 hex digits.
     Pseudonym
     /// An alert.
     AlertId
@@ -131,6 +131,29 @@ impl AnalysisId {
     /// The analysis as its alerts and its erasure name it, which know one kind of id: that of submissions.
     pub fn into_submission(self) -> SubmissionId {
         SubmissionId(self.0)
+    }
+}
+
+/// A patient's id at the site, as its client gave it, in NFC. It leaves the door only sealed: it has no form for logs,
+/// messages and records, and `Debug` does not print it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PatientId(pub(crate) String);
+
+impl PatientId {
+    /// What a text from outside names; none if it breaks the [`RULE`].
+    pub fn parse(text: &str) -> Option<Self> {
+        identifier(text).map(|id| PatientId(id.into_owned()))
+    }
+
+    /// As a text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PatientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PatientId")
     }
 }
 
@@ -317,6 +340,13 @@ mod tests {
         for text in ["", "S1 resolved", "S1\n", "S\u{200b}", "Ｓ", "é", "*", "a/b", "a|b"] {
             assert!(StudyId::parse(text).is_none() && SiteId::parse(text).is_none(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_patients_id_is_in_one_spelling_and_not_printed() {
+        let id = PatientId::parse("Mu\u{308}ller").unwrap();
+        assert_eq!((id.as_str(), format!("{id:?}").as_str()), ("Müller", "PatientId"));
+        assert_eq!(PatientId::parse(" P"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! A patient's identifier exists only in [`Envelope::patient_id`], and `Debug` does not print it.
 
-use crate::ids::{self, SiteId, StudyId, SubmissionId, is_name, is_submission_id};
+use crate::ids::{self, PatientId, SiteId, StudyId, SubmissionId, is_name, is_submission_id};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -71,7 +71,7 @@ pub struct Envelope {
     /// The site.
     pub site_id: SiteId,
     /// The patient's id at the site. It never leaves the door.
-    pub patient_id: String,
+    pub patient_id: PatientId,
     /// The time when the patient or the site wrote it.
     pub authored_at: Timestamp,
     /// The kind of report; none for a response.
@@ -93,9 +93,9 @@ pub struct Amends {
 
 impl Amends {
     /// The same without an identity in its reason.
-    fn without(mut self, patient_id: &str) -> Self {
+    fn without(mut self, patient_id: &PatientId) -> Self {
         let mut own = Own::new();
-        own.add(patient_id, Class::PatientId);
+        own.add(patient_id.as_str(), Class::PatientId);
         let clean = self.reason.as_ref().and_then(|reason| scrub(reason, &own, &mut Removed::default()));
         self.reason = clean.or(self.reason);
         self
@@ -156,7 +156,7 @@ impl Shape {
         let client_id = given.client_id.and_then(|value| identifier(id_name, value, &mut faults));
         let study_id = required(given.study_id, "studyId", &mut faults, name);
         let site_id = required(given.site_id, "siteId", &mut faults, name);
-        let patient_id = required(given.patient_id, "patientId", &mut faults, identifier);
+        let patient_id = required(given.patient_id, "patientId", &mut faults, patient);
         let authored_at = required(given.authored_at, "authoredAt", &mut faults, timestamp);
         let kind = match self {
             Shape::Response => None,
@@ -252,6 +252,10 @@ fn identifier(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<S
         None => faults.push(Finding::new(pointer(member), Code::Format, ids::RULE)),
     }
     None
+}
+
+fn patient(member: &str, value: Value, faults: &mut Vec<Finding>) -> Option<PatientId> {
+    identifier(member, value, faults).map(PatientId)
 }
 
 /// Reads `amends`; reports each fault.

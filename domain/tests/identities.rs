@@ -4,6 +4,7 @@
 
 use domain::Timestamp;
 use domain::deidentify::{self, Subject};
+use domain::ids::PatientId;
 use domain::intake::ReportKind;
 use domain::report;
 use proptest::prelude::*;
@@ -107,7 +108,7 @@ proptest! {
             }
             let before = Value::Object(data.clone()).to_string();
             let pseudonym = |_: &str| "0".repeat(32);
-            let subject = Subject { patient_id: "Zhang-330106", written_at: now(), pseudonym: &pseudonym };
+            let subject = Subject { patient_id: &PatientId::parse("Zhang-330106").unwrap(), written_at: now(), pseudonym: &pseudonym };
             let (clean, removed) = deidentify::report(kind, data.clone(), &subject);
             let after = Value::Object(clean).to_string();
             for mark in MARKS {

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use domain::deidentify::{self, Policy, Subject};
+use domain::ids::PatientId;
 use domain::intake::{ReportKind, Shape};
 use domain::rows::{Format, Splitter};
 use domain::scrub::{Class, Own, Removed, scrub};
@@ -128,7 +129,8 @@ fn take_in(body: &str) {
     let (kind, envelope) = read(serde_json::from_str(body).unwrap());
     let envelope = envelope.unwrap();
     let pseudonym = |_: &str| "0".repeat(32);
-    let subject = Subject { patient_id: "Zhang-330106", written_at: now(), pseudonym: &pseudonym };
+    let subject =
+        Subject { patient_id: &PatientId::parse("Zhang-330106").unwrap(), written_at: now(), pseudonym: &pseudonym };
     let policy = json!({"studies": {"S": {"shiftDays": 30, "generic": {"visit": "shift", "note": "pseudonymise"}}}});
     let policy = Policy::read(&policy).unwrap();
     let study = policy.study("S").unwrap();

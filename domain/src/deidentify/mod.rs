@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use crate::canonical;
-use crate::ids::plain;
+use crate::ids::{PatientId, plain};
 use crate::intake::ReportKind;
 use crate::scrub::{Class, Own, Removed, scrub};
 use crate::time::Timestamp;
@@ -36,7 +36,7 @@ use table::Treatment::{
 /// The subject of a report, and the values that de-identification needs.
 pub struct Subject<'a> {
     /// The patient's id at the site.
-    pub patient_id: &'a str,
+    pub patient_id: &'a PatientId,
     /// The time when the report was written. Ages are computed at this time, not at the time of receipt, so that a
     /// resend gives the same result.
     pub written_at: Timestamp,
@@ -72,7 +72,7 @@ fn cleaned(
 ) -> (Map<String, Value>, Removed) {
     let rules = Rules { kind, study };
     let mut own = Own::new();
-    own.add(subject.patient_id, Class::PatientId);
+    own.add(subject.patient_id.as_str(), Class::PatientId);
     // The number of searched texts is limited. Identifiers that every study removes come before those that one study
     // adds.
     for rules in [Some(Rules { kind, study: None }), study.map(|_| rules)].into_iter().flatten() {
@@ -250,8 +250,11 @@ mod tests {
         let study = policy.as_ref().and_then(|policy| policy.study("S"));
         let Value::Object(data) = data else { panic!("no object") };
         let now = Timestamp::parse("2026-03-01T08:00:00Z").unwrap();
-        let subject =
-            Subject { patient_id: "张伟-0042", written_at: now, pseudonym: &|value| format!("<{}>", value.len()) };
+        let subject = Subject {
+            patient_id: &PatientId::parse("张伟-0042").unwrap(),
+            written_at: now,
+            pseudonym: &|value| format!("<{}>", value.len()),
+        };
         let (clean, counts) = match study {
             None => report(kind, data, &subject),
             Some(study) => study.report(kind, data, &subject, study.shift(|| 0)),

@@ -105,7 +105,7 @@ proptest! {
             Ok(envelope) => {
                 let id = Response::open(&resource).instrument().unwrap().to_owned();
                 prop_assert!(instrument(&id).unwrap().read(&envelope.content).is_ok());
-                prop_assert!(!envelope.patient_id.is_empty());
+                prop_assert!(!envelope.patient_id.as_str().is_empty());
             }
             Err(found) => prop_assert!(!found.is_empty()),
         }

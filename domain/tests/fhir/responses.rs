@@ -11,7 +11,10 @@ fn a_response_becomes_the_document_it_stands_for() {
     let resource = with(phq9(json!([coded("q1", "LA6569-3")])), "author", json!({"reference": "Practitioner/d-1"}));
     let envelope = read(&resource).unwrap();
     assert_eq!(envelope.client_id.as_deref(), Some("r-1"));
-    assert_eq!((envelope.study_id.as_str(), envelope.site_id.as_str(), &*envelope.patient_id), ("A", "1", "p-1"));
+    assert_eq!(
+        (envelope.study_id.as_str(), envelope.site_id.as_str(), envelope.patient_id.as_str()),
+        ("A", "1", "p-1")
+    );
     assert_eq!(envelope.authored_at.rfc3339(), "2026-03-01T00:00:00.000Z");
     assert_eq!(Value::Object(envelope.content), json!({"q1": 1}));
 }
@@ -235,7 +238,9 @@ fn study_and_site_come_from_extensions_before_the_key() {
 
 #[test]
 fn the_subject_is_a_patient() {
-    let patient = |subject: Value| read(&with(phq9(json!([])), "subject", subject)).map(|envelope| envelope.patient_id);
+    let patient = |subject: Value| {
+        read(&with(phq9(json!([])), "subject", subject)).map(|envelope| envelope.patient_id.as_str().to_owned())
+    };
     for subject in [
         json!({"reference": "Patient/p"}),
         json!({"reference": "http://example.org/fhir/Patient/p"}),

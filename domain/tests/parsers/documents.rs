@@ -30,7 +30,7 @@ fn read(body: &[u8]) -> Result<Envelope, Vec<Finding>> {
 /// The document that an envelope was read from.
 fn written(envelope: &Envelope) -> Value {
     let (id, content) = if envelope.kind.is_some() { ("reportId", "data") } else { ("responseId", "answers") };
-    let mut document = json!({"studyId": envelope.study_id, "siteId": envelope.site_id, "patientId": envelope.patient_id,
+    let mut document = json!({"studyId": envelope.study_id, "siteId": envelope.site_id, "patientId": envelope.patient_id.as_str(),
                               "authoredAt": envelope.authored_at.rfc3339(), content: envelope.content});
     if let Some(kind) = envelope.kind {
         document["kind"] = json!(kind.as_str());

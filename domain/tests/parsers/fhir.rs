@@ -129,7 +129,7 @@ proptest! {
         let envelope = read(&resource);
         prop_assert!(envelope.is_ok(), "{} {:?}", resource, envelope.err());
         let envelope = envelope.unwrap();
-        prop_assert_eq!((envelope.study_id.as_str(), envelope.site_id.as_str(), &*envelope.patient_id), ("S-1", "01", "p-1"));
+        prop_assert_eq!((envelope.study_id.as_str(), envelope.site_id.as_str(), envelope.patient_id.as_str()), ("S-1", "01", "p-1"));
         prop_assert_eq!(envelope.amends.is_some(), resource["status"] == "amended");
         for (n, answer) in answers.iter().enumerate() {
             let item = format!("q{}", n + 1);
@@ -171,7 +171,7 @@ proptest! {
         }
         if let Ok(envelope) = read(&resource) {
             let answers = PHQ9.with_borrow(|phq9| phq9.read(&envelope.content).map(|_| ()));
-            prop_assert!(answers.is_ok() && !envelope.patient_id.is_empty() && resource["resourceType"] == "QuestionnaireResponse");
+            prop_assert!(answers.is_ok() && !envelope.patient_id.as_str().is_empty() && resource["resourceType"] == "QuestionnaireResponse");
         }
     }
 }

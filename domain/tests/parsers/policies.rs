@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use domain::deidentify::{self, Policy, Subject};
+use domain::ids::PatientId;
 use domain::intake::ReportKind;
 use domain::{Timestamp, report};
 use proptest::prelude::*;
@@ -95,7 +96,7 @@ proptest! {
         let data = document["data"].as_object().unwrap().clone();
         prop_assert_eq!(report::check(kind, &data, now()), vec![]);
         let pseudonym = |_: &str| "0".repeat(32);
-        let subject = Subject { patient_id: "Zhang-330106", written_at: now(), pseudonym: &pseudonym };
+        let subject = Subject { patient_id: &PatientId::parse("Zhang-330106").unwrap(), written_at: now(), pseudonym: &pseudonym };
         let (built_in, _) = deidentify::report(kind, data.clone(), &subject);
         let (kept, removed) = study.report(kind, data.clone(), &subject, study.shift(|| random));
         let again = study.report(kind, data.clone(), &subject, study.shift(|| random));

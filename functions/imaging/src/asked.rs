@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::canonical;
-use domain::ids::{self, AnalysisId, KeyId, NAME_RULE, SiteId, StudyId, identifier};
+use domain::ids::{self, AnalysisId, KeyId, NAME_RULE, PatientId, SiteId, StudyId, identifier};
 use domain::reading::{Json, Limits, Object};
 use domain::{Code, Finding};
 use platform::clock;
@@ -46,7 +46,7 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &KeyId, trace: &Trace) -> 
     members.require(&mut findings, "siteId");
     let site = members.form(&mut findings, "siteId", NAME_RULE, SiteId::parse);
     members.require(&mut findings, "patientId");
-    let patient = members.form(&mut findings, "patientId", ids::RULE, identifier);
+    let patient = members.form(&mut findings, "patientId", ids::RULE, PatientId::parse);
     let client_id = members.form(&mut findings, "analysisId", ids::RULE, identifier);
     let service = ai::service(config, members.get("service"), &mut findings);
     let stat = members.choice(&mut findings, "priority", &["stat", "routine"]) == Some("stat");
@@ -59,9 +59,9 @@ pub(crate) fn read(config: &Config, body: &[u8], key: &KeyId, trace: &Trace) -> 
     else {
         return Err(Problem::invalid(findings));
     };
-    let whose = Patient { study: &study_id, site: &site_id, system: None, id: &patient };
+    let whose = Patient { study: &study_id, site: &site_id, system: None, id: patient.as_str() };
     let subject = config.pseudonyms.pseudonym(&whose);
-    let sealed = config.identities.seal(&study_id, &subject, &patient);
+    let sealed = config.identities.seal(&study_id, &subject, patient.as_str());
     let sealed = sealed.ok_or_else(|| Problem::new(ProblemType::Unavailable, "the identity cannot be sealed"))?;
     let analysis_id = match &client_id {
         Some(id) => config.pseudonyms.analysis_id(&study_id, &site_id, id),

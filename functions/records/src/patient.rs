@@ -4,7 +4,7 @@
 //! Guarantee: only the clinicians of the patient's site get an answer, and only about patients that Vigil knows there.
 //! The patient's id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
-use domain::ids::{self, Pseudonym, SiteId, StudyId, is_name};
+use domain::ids::{self, PatientId, Pseudonym, SiteId, StudyId, is_name};
 use domain::patient_systems::{self, PatientSystems};
 #[cfg(feature = "schema")]
 use domain::schema::Name;
@@ -70,7 +70,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
     let asked = Request::read(principal, &incoming.query)?;
     let patient = decode(patient).ok_or_else(Problem::not_found)?;
-    let patient = ids::identifier(&patient).ok_or_else(|| {
+    let patient = PatientId::parse(&patient).ok_or_else(|| {
         Problem::invalid(vec![Finding::new("", Code::Format, format!("the patient's id in the path {}", ids::RULE))])
     })?;
     if !principal.covers(&asked.study, &asked.site) {
@@ -79,7 +79,8 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let known = async { known(config, principal, &asked, &patient).await.map_err(|error| unavailable(&error)) };
     let subjects = within(deadline, &config.redis, known).await?;
     let Some(pseudonym) = subjects.first() else { return Err(Problem::not_found()) };
-    let values = [("{patientId}", &*patient), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
+    let values =
+        [("{patientId}", patient.as_str()), ("{studyId}", asked.study.as_str()), ("{siteId}", asked.site.as_str())];
     let parts = config.record_parts.iter().map(|service| {
         let work = if service.name == OWN {
             own(config, &subjects).boxed_local()
@@ -127,7 +128,7 @@ async fn known(
     config: &Config,
     principal: &Principal,
     asked: &Request,
-    patient: &str,
+    patient: &PatientId,
 ) -> Result<Vec<Pseudonym>, Error> {
     let mut system = asked.system.as_deref();
     if let Some(named) = system {
@@ -137,7 +138,7 @@ async fn known(
             system = None;
         }
     }
-    let patient = Patient { study: &asked.study, site: &asked.site, system, id: patient };
+    let patient = Patient { study: &asked.study, site: &asked.site, system, id: patient.as_str() };
     let pseudonym = config.pseudonyms.pseudonym(&patient);
     match Store::open().await?.bytes(&names::subject(&pseudonym)).await? {
         Some(_) => subject::covered(config, principal, &asked.study, &pseudonym).await,

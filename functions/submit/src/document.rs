@@ -167,7 +167,7 @@ impl Accepted {
     ) -> Result<Ready, Problem> {
         let Accepted { mut envelope, patient_system, id_system, instrument, selection, client_id, halves, .. } = self;
         let (study, site) = (&envelope.study_id, &envelope.site_id);
-        let patient = Patient { study, site, system: patient_system.as_deref(), id: &envelope.patient_id };
+        let patient = Patient { study, site, system: patient_system.as_deref(), id: envelope.patient_id.as_str() };
         let subject = config.pseudonyms.pseudonym(&patient);
         let sealed = config.identities.seal(study, &subject, &patient.name()).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
