@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use state::names::{CLOCK, CLOCK_CHANNEL, Queue};
+use state::names::{self, CLOCK, CLOCK_CHANNEL, Queue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -80,7 +80,7 @@ async fn fill(ground: &Ground, redis: &mut redis::Connection, ids: &Ids, count: 
     redis::cmd("SET").arg(&[CLOCK, "next 1"]).exec(redis)?;
     redis::cmd("PUBLISH").arg(&[CLOCK_CHANNEL, "next 1"]).exec(redis)?;
     loop {
-        let left: u64 = redis::cmd("XLEN").arg("{vigil}:journal:TRIAL-7").query(redis)?;
+        let left: u64 = redis::cmd("XLEN").arg(names::journal(&"TRIAL-7".into())).query(redis)?;
         if left < 2048 {
             break;
         }

@@ -2,7 +2,7 @@
 
 pub use domain::url::decode;
 
-use crate::digest::hex;
+use domain::hex;
 
 /// Percent-encodes a text, so that it is one segment of a path or one value of a query.
 pub fn encode(text: &str) -> String {

@@ -17,7 +17,6 @@ use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
 use crate::alerts::change::Change;
-use crate::lock::Lock;
 use crate::names;
 use crate::queue::{Door, Enqueued};
 use crate::wire::entry::{Alert, Entry, Submission};
@@ -108,9 +107,11 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         sealed: String::new(),
         trace: Trace::accept(None, clock::random_bits()).as_str().to_owned(),
     };
-    let Some(lock) = Lock::take(redis, names::SELF_CHECK_LOCK, interval.max(Duration::from_secs(1))).await? else {
+    let lasts = ms(interval.max(Duration::from_secs(1))).to_string();
+    let taken = redis.command("SET", [names::SELF_CHECK_LOCK, "1", "NX", "PX", &lasts].map(text).to_vec()).await?;
+    if matches!(taken.first(), None | Some(RedisResult::Nil)) {
         return Ok(None);
-    };
+    }
     let door = Door::apart(capacity, names::SELF_CHECK);
     let payload = ScoreEntry::Submission(&entry).line()?;
     let probe = crate::queue::Submission {
@@ -128,7 +129,7 @@ pub async fn send(redis: &Redis, capacity: u64, interval: Duration, now: Timesta
         let fields = [text(names::SELF_CHECK), text("sent"), number(now.millis())];
         redis.command("HSET", fields.to_vec()).await?;
     } else {
-        lock.release(redis).await?;
+        redis.command("DEL", vec![text(names::SELF_CHECK_LOCK)]).await?;
     }
     Ok(outcome)
 }

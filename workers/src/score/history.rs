@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use state::names;
 use state::subjects::previous::{self, Line, Neighbours, Position};
-use state::wire::entry::{State, Submission};
+use state::wire::entry::{Record, State, Submission};
 use state::wire::evaluation::{HistoryStatus, HistoryUsed};
 
 use crate::score::context::{Past, READS, Wanting};
@@ -61,20 +61,7 @@ fn numbers<'a>(scores: impl Iterator<Item = (&'a String, &'a Option<Value>)>) ->
     scores.filter_map(|(id, value)| Some((id.clone(), value.as_ref()?.as_f64()?))).collect()
 }
 
-/// The part of a stored record that is compared.
-#[derive(Deserialize)]
-struct StoredScores {
-    state: State,
-    scores: Vec<StoredScore>,
-    submission: StoredContent,
-}
-
-#[derive(Deserialize)]
-struct StoredScore {
-    id: String,
-    value: Option<Value>,
-}
-
+/// The part of a stored submission that is compared.
 #[derive(Deserialize)]
 struct StoredContent {
     content: Map<String, Value>,
@@ -147,7 +134,7 @@ async fn find(redis: &Redis, store: &Store, asked: &[(&Wanting<'_>, (Line, Posit
     let mut records: BTreeMap<&SubmissionId, Earlier> = BTreeMap::new();
     for some in stored.chunks(READS) {
         let read = some.iter().map(async |id| {
-            let record: StoredScores = store.get(&names::submission(id)).await.ok()??;
+            let record: Record<String, StoredContent> = store.get(&names::submission(id)).await.ok()??;
             let scores = record.scores.iter().map(|score| (&score.id, &score.value));
             (record.state == State::Scored).then(|| Earlier::of(scores, &record.submission.content))
         });
