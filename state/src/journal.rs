@@ -223,6 +223,13 @@ impl<'a> Reader<'a> {
         Ok(Reader { redis, store, study, index: Index::stored(store, study).await? })
     }
 
+    /// About how many entries follow a position: those of whole segments, and as many as a segment has for the rest.
+    pub fn about(&self, position: Position) -> u64 {
+        let next = self.index.next();
+        let segments = next - self.index.after(position).unwrap_or(next) + 1;
+        segments.saturating_mul(SEGMENT as u64)
+    }
+
     /// The next entries after a position: some, and none only at the end of the journal.
     ///
     /// # Errors

@@ -198,6 +198,20 @@ impl Settings {
         let built_in = built_in(id);
         Ok(built_in.filter(|built_in| version.is_none_or(|version| version == built_in.version())))
     }
+
+    /// The definition of a version of an instrument, as it was stored or as it is built in; none if it does not exist.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] when it cannot be loaded.
+    pub async fn definition(&self, redis: &Redis, id: &str, version: &str) -> Result<Option<Vec<u8>>, Error> {
+        if let Some((id, own)) = self.index().instruments.get_key_value(id)
+            && own.stored.contains_key(version)
+        {
+            return bytes(redis, &names::instrument(id, version)).await;
+        }
+        let is_built_in = built_in(id).is_some_and(|built_in| built_in.version() == version);
+        Ok(is_built_in.then(|| library::definition(id)).flatten())
+    }
 }
 
 /// The built-in instrument that a text names, read at its first use in this instance.

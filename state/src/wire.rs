@@ -7,6 +7,8 @@ pub mod entry;
 pub mod evaluation;
 pub mod idempotency;
 pub mod queued;
+pub mod row;
+pub mod table;
 
 #[cfg(test)]
 mod tests;

@@ -161,13 +161,8 @@ async fn named(
 
 /// The definition of an instrument, as it was stored.
 async fn definition(config: &Config, settings: &Settings, instrument: &Instrument) -> Result<Vec<u8>, Problem> {
-    let (id, version) = (instrument.id(), instrument.version());
-    let own = settings.index().instruments.get(id);
-    if own.is_some_and(|own| own.stored.contains_key(version)) {
-        let stored = settings::bytes(&config.redis, &names::instrument(id, version)).await;
-        return stored.map_err(|error| unavailable(&error))?.ok_or_else(Problem::not_found);
-    }
-    library::definition(id.as_str()).ok_or_else(Problem::not_found)
+    let found = settings.definition(&config.redis, instrument.id().as_str(), instrument.version()).await;
+    found.map_err(|error| unavailable(&error))?.ok_or_else(Problem::not_found)
 }
 
 /// Stores a new version of an instrument, or only checks it.

@@ -14,13 +14,11 @@ mod list;
 mod page;
 mod patient;
 mod report;
-mod row;
 mod services;
 mod spark;
 mod study;
 mod subject;
 mod submission;
-mod table;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;

@@ -14,7 +14,7 @@ use futures::future::try_join_all;
 use platform::digest::{Hasher, hex};
 use platform::http::{Reply, Rows, accept};
 use platform::kv::Store;
-use platform::redis::{Redis, string, text};
+use platform::redis::Redis;
 use platform::{Error, clock, log};
 use serde::Serialize;
 use state::edge::problem::{Problem, ProblemType};
@@ -23,11 +23,11 @@ use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_pseudonym;
 use state::journal::{Event, Kind, Position, Reader};
-use state::names;
+use state::settings::Settings;
+use state::wire::row::{Include, ListState, Row, StreamEnd, superseded};
+use state::wire::table::{Layout, Table};
 
 use crate::config::Config;
-use crate::row::{Include, ListState, Row};
-use crate::table::{Layout, Table};
 
 /// The number of records that are read at the same time.
 const READS: usize = 16;
@@ -118,7 +118,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     };
     query.finish()?;
     if form == Form::Table {
-        filter.include = Include::ALL;
+        filter.include = Include::TABLE;
     }
     if let Some(own) = principal.site() {
         if filter.site.as_ref().is_some_and(|site| own != site.as_str()) {
@@ -231,10 +231,10 @@ impl List {
         let wanted: Vec<&(Position, Event)> = events.iter().filter(|(_, event)| self.filter.may_take(event)).collect();
         let ids: Vec<&SubmissionId> = wanted.iter().map(|(_, event)| &event.submission).collect();
         let superseded = superseded(&self.redis, &ids).await?;
-        let reads = wanted
-            .iter()
-            .zip(superseded)
-            .map(|((at, event), by)| Row::load(&self.store, self.filter.include, *at, event, by));
+        let reads = wanted.iter().zip(superseded).map(|((at, Event { kind, submission, .. }), by)| {
+            let entry = (submission, *kind == Kind::Failed);
+            Row::load(&self.store, self.filter.include, entry, by, at.to_string())
+        });
         let mut rows = try_join_all(reads).await?.into_iter();
         let mut all = Vec::with_capacity(events.len());
         for (at, event) in events {
@@ -284,7 +284,7 @@ impl List {
             rows.push(&line).await
         });
         let cursor = cursor.await?;
-        let end = StreamEnd { end: End { rows: count, sha256: hex(&hash.finish()), cursor: cursor.to_string() } };
+        let end = StreamEnd::of(count, hex(&hash.finish()), cursor.to_string());
         let mut line = serde_json::to_vec(&end).unwrap_or_default();
         line.push(b'\n');
         rows.push(&line).await;
@@ -293,11 +293,13 @@ impl List {
     }
 
     async fn table(&self, layout: Layout, bom: bool) -> Result<Table, Problem> {
-        let instrument = self.filter.instrument.as_ref().filter(|_| layout == Layout::Wide);
-        Table::open(&self.redis, instrument, bom)
-            .await
-            .map_err(|error| unavailable(&error))?
-            .ok_or_else(|| Problem::new(ProblemType::NotFound, "there is no such instrument"))
+        let Some(id) = self.filter.instrument.as_ref().filter(|_| layout == Layout::Wide) else {
+            return Ok(Table::new(None, bom));
+        };
+        let settings = Settings::in_force(&self.redis).await.map_err(|error| unavailable(&error))?;
+        let found = settings.instrument(&self.redis, id.as_str(), None).await.map_err(|error| unavailable(&error))?;
+        let unknown = || Problem::new(ProblemType::NotFound, "there is no such instrument");
+        Ok(Table::new(Some(found.ok_or_else(unknown)?), bom))
     }
 
     async fn cells(self, after: Position, limit: Option<usize>, table: Table, mut rows: Rows) -> Result<(), Error> {
@@ -306,30 +308,4 @@ impl List {
         rows.end().await;
         Ok(())
     }
-}
-
-/// The last line of a stream.
-#[derive(Serialize)]
-struct StreamEnd {
-    end: End,
-}
-
-#[derive(Serialize)]
-struct End {
-    /// The number of rows.
-    rows: u64,
-    /// SHA-256 of the rows with their line ends, hex.
-    sha256: String,
-    /// The cursor after all of them.
-    cursor: String,
-}
-
-/// The submissions that took the place of these, where there are some.
-async fn superseded(redis: &Redis, ids: &[&SubmissionId]) -> Result<Vec<Option<SubmissionId>>, Error> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let keys = ids.iter().map(|id| text(names::superseded_mark(id))).collect();
-    let marks = redis.command("MGET", keys).await?;
-    Ok(marks.iter().map(|mark| string(mark).map(SubmissionId::from)).collect())
 }

@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::ids::{AlertId, InstrumentId, Pseudonym, SiteId, StudyId, is_name};
+use domain::ids::{InstrumentId, Pseudonym, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
@@ -24,8 +24,9 @@ use state::identity::is_pseudonym;
 use state::names;
 use state::subjects::links;
 use state::subjects::timeline::{self, Filter, Listed};
-use state::wire::entry::{Alert, Outline, Score, State, Subject, Superseded};
+use state::wire::entry::{Outline, Score, State, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
+use state::wire::row::ListedAlert;
 
 use crate::config::Config;
 use crate::spark;
@@ -69,35 +70,6 @@ pub(crate) struct ListedSubmission {
     state: State,
     scores: Vec<Score>,
     alerts: Vec<ListedAlert>,
-}
-
-/// An alert of a listed submission.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-pub(crate) struct ListedAlert {
-    #[cfg_attr(feature = "schema", schemars(extend("format" = "uuid")))]
-    alert_id: String,
-    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
-    severity: String,
-    rule: String,
-    /// The reason in words.
-    reason: String,
-}
-
-impl ListedAlert {
-    /// Reads the alerts of a submission.
-    pub(crate) async fn load(store: &Store, ids: &[AlertId]) -> Result<Vec<Self>, Error> {
-        let reads = ids.iter().map(async |id| store.get::<Alert>(&names::alert(id)).await);
-        let alerts = try_join_all(reads).await?.into_iter().flatten();
-        let listed = |Alert { alert_id, severity, rule, reason, .. }| ListedAlert {
-            alert_id: AlertId::into_string(alert_id),
-            severity,
-            rule,
-            reason,
-        };
-        Ok(alerts.map(listed).collect())
-    }
 }
 
 /// A page of the course of a score.

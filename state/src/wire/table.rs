@@ -1,21 +1,18 @@
-//! A list as a table: CSV (RFC 4180) in UTF-8, one line for each response, or one for each answer and score.
+//! Rows as a table: CSV (RFC 4180) in UTF-8, one line for each response, or one for each answer and score.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use domain::Instrument;
-use domain::ids::InstrumentId;
 use domain::spreadsheet;
-use platform::Error;
-use platform::redis::Redis;
 use serde_json::Value;
-use state::settings::Settings;
-use state::wire::entry::Score;
 
-use crate::row::Row;
+use crate::wire::entry::Score;
+use crate::wire::row::Row;
 
 /// The layout of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub enum Layout {
     /// A line for each response to one instrument, with a column for each item and score.
     Wide,
     /// A line for each answer and each score.
@@ -23,7 +20,8 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads its name.
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
             "wide" => Some(Layout::Wide),
             "long" => Some(Layout::Long),
@@ -48,26 +46,20 @@ const COMMON: [&str; 11] = [
 ];
 
 /// Writes a table.
-pub(crate) struct Table {
+pub struct Table {
     /// The instrument of a wide table.
     instrument: Option<Rc<Instrument>>,
     bom: bool,
 }
 
 impl Table {
-    /// A wide table of an instrument, or a long one without. None if there is no such instrument.
-    pub(crate) async fn open(
-        redis: &Redis,
-        instrument: Option<&InstrumentId>,
-        bom: bool,
-    ) -> Result<Option<Self>, Error> {
-        let Some(id) = instrument else { return Ok(Some(Table { instrument: None, bom })) };
-        let found = Settings::in_force(redis).await?.instrument(redis, id.as_str(), None).await?;
-        Ok(found.map(|instrument| Table { instrument: Some(instrument), bom }))
+    /// A wide table of an instrument, or a long one without.
+    pub fn new(instrument: Option<Rc<Instrument>>, bom: bool) -> Self {
+        Table { instrument, bom }
     }
 
     /// The line of names.
-    pub(crate) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         let mut names: Vec<String> = COMMON.iter().map(|name| (*name).to_owned()).collect();
         match &self.instrument {
             Some(instrument) => {
@@ -82,30 +74,34 @@ impl Table {
         [mark, &spreadsheet::line_of(&names)].concat()
     }
 
+    /// The number of lines of a submission.
+    pub fn count(&self, row: &Row) -> usize {
+        if self.instrument.is_some() { 1 } else { cells(row).len() }
+    }
+
     /// The lines of a submission.
-    pub(crate) fn lines(&self, row: &Row) -> String {
+    pub fn lines(&self, row: &Row) -> String {
         let common = common(row);
-        let content = row.content.iter().flatten();
-        let scores = row.scores.as_deref().unwrap_or_default();
         let Some(instrument) = &self.instrument else {
-            let line = |cells: [String; 4]| spreadsheet::line_of(&[common.as_slice(), &cells].concat());
-            let empty = String::new;
-            let answers = content.map(|(name, value)| line([name.clone(), cell(value), empty(), empty()]));
-            let scores = scores
-                .iter()
-                .map(|score| line([format!("score.{}", score.id), value(score), band(score), score.status.clone()]));
-            let all: String = answers.chain(scores).collect();
-            // A submission without content is a line, too.
-            return if all.is_empty() { line([empty(), empty(), empty(), empty()]) } else { all };
+            let line = |Cell { name, value, band, status }: Cell<'_>| {
+                let value = value.map(cell).unwrap_or_default();
+                let cells = [name.into_owned(), value, band.to_owned(), status.to_owned()];
+                spreadsheet::line_of(&[common.as_slice(), &cells].concat())
+            };
+            return cells(row).into_iter().map(line).collect();
         };
+        let scores = row.scores.as_deref().unwrap_or_default();
         let answer =
             |item: &str| row.content.as_ref().and_then(|content| content.get(item)).map(cell).unwrap_or_default();
         let mut cells = common;
         cells.extend(instrument.item_ids().map(answer));
         for id in instrument.score_ids() {
             let score = scores.iter().find(|score| score.id == id);
-            cells
-                .extend(score.map_or_else(Default::default, |score| [value(score), band(score), score.status.clone()]));
+            let shown = |score: &Score| {
+                let value = score.value.as_ref().map(cell).unwrap_or_default();
+                [value, score.band.clone().unwrap_or_default(), score.status.clone()]
+            };
+            cells.extend(score.map_or_else(Default::default, shown));
         }
         spreadsheet::line_of(&cells)
     }
@@ -128,16 +124,39 @@ fn common(row: &Row) -> Vec<String> {
     ]
 }
 
-fn value(score: &Score) -> String {
-    score.value.as_ref().map(cell).unwrap_or_default()
+/// A line of a long table.
+#[derive(Debug)]
+pub struct Cell<'a> {
+    /// An item, a member of the data, or `score.` and a score.
+    pub name: Cow<'a, str>,
+    /// The answer, the member or the score.
+    pub value: Option<&'a Value>,
+    /// The band of a score.
+    pub band: &'a str,
+    /// How a score was made.
+    pub status: &'a str,
 }
 
-fn band(score: &Score) -> String {
-    score.band.clone().unwrap_or_default()
+/// The lines of a submission: one for each answer or member, then one for each score. A submission without any has an
+/// empty one.
+pub fn cells(row: &Row) -> Vec<Cell<'_>> {
+    let content = row.content.iter().flatten();
+    let answers = content.map(|(name, value)| Cell { name: name.into(), value: Some(value), band: "", status: "" });
+    let scores = row.scores.iter().flatten().map(|score| Cell {
+        name: format!("score.{}", score.id).into(),
+        value: score.value.as_ref(),
+        band: score.band.as_deref().unwrap_or_default(),
+        status: &score.status,
+    });
+    let mut cells: Vec<Cell<'_>> = answers.chain(scores).collect();
+    if cells.is_empty() {
+        cells.push(Cell { name: "".into(), value: None, band: "", status: "" });
+    }
+    cells
 }
 
-/// A value as a cell: a text as it is, nothing for null, everything else as JSON.
-fn cell(value: &Value) -> String {
+/// The text of a value: a text as it is, nothing for null, everything else as JSON.
+pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
