@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 pub mod environment;
+pub mod export;
+mod progress;
 pub mod reindex;
 pub mod reseal;
 pub mod score;
+pub mod verify;
 
 /// The number of records of the store that are read at a time.
 const PAGE: u32 = 256;

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 use platform::kv::Location;
 use state::identity::IdentityKey;
+use vigilctl::export::job::Asked;
+use vigilctl::export::manifest::Definition;
 use vigilctl::reseal::Counts;
 use vigilctl::score::{self, Ended, Job};
+use vigilctl::verify::Found;
 use vigilctl::{environment, find_spin_toml};
 
 /// Works on files and on the data of an installation.
@@ -54,6 +57,32 @@ enum Command {
     /// Redis had does not come back: queued submissions, dead letters, counters of the doors.
     #[command(verbatim_doc_comment)]
     Reindex(Reindex),
+    /// Writes the submissions of a study into a folder, in the order in which they were stored, with a manifest.
+    ///
+    /// The forms are those of GET /v1/studies/{study}/submissions, with content, scores and alerts. Beside them come the
+    /// definitions that scored the rows, their codebooks, and a list of what was superseded or erased later. The manifest
+    /// is written last; a folder without one is an export that broke off, and may be used again. An export that is there
+    /// is replaced when the new one is whole, or continued with --incremental. The store is only read.
+    ///
+    /// Exit status: 0 when everything is written; 1 when it is written, but the installation does not have a definition
+    /// any more that scored rows, so that these cannot be verified; 2 when it could not be done.
+    #[command(verbatim_doc_comment)]
+    Export(Export),
+    /// Verifies an export, with nothing but its files.
+    ///
+    /// Compares length, hash and rows of every file with the manifest, and computes every score of the JSON lines again
+    /// from the answers, by the definition and parameters that scored them. Each line of the output is something that is
+    /// not as it should be: ids of submissions and scores, and no patient data.
+    ///
+    /// Exit status: 0 when all is as it should be, 1 when something is not, 2 when it could not be verified.
+    #[command(verbatim_doc_comment)]
+    Verify {
+        /// A folder with manifests, a manifest, or a file of JSON lines as export or the API write it
+        path: PathBuf,
+        /// The folder of the definitions [default: those of the export, or `definitions` beside the file]
+        #[arg(long, value_name = "DIR")]
+        definitions: Option<PathBuf>,
+    },
 }
 
 /// The installation that a tool works on.
@@ -107,17 +136,61 @@ struct Reindex {
     variables: Vec<(String, String)>,
 }
 
+#[derive(clap::Args)]
+struct Export {
+    /// The study
+    #[arg(long)]
+    study: String,
+    /// The folder: none yet, an empty one, or one with exports of this study
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Some of ndjson, csv-wide (a table for each instrument) and csv-long, with commas between them [default: ndjson, or
+    /// with --incremental those of the folder]
+    #[arg(long, value_name = "FORMATS")]
+    format: Option<String>,
+    /// Begins after this cursor: of a row, or of a manifest
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
+    /// Goes on where the last export of the folder ended, and writes a further manifest and files with a number
+    #[arg(long)]
+    incremental: bool,
+    /// Only this site; may be repeated
+    #[arg(long = "site", value_name = "SITE")]
+    sites: Vec<String>,
+    /// Tables begin with a byte order mark, for Excel
+    #[arg(long)]
+    bom: bool,
+    #[command(flatten)]
+    place: Installation,
+    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
+    variables: Vec<(String, String)>,
+}
+
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Score { instrument, parameters, csv } => return score(&Job { instrument, parameters, csv }),
         Command::Reseal(arguments) => reseal(arguments),
         Command::Reindex(arguments) => reindex(arguments),
+        Command::Export(arguments) => return ended(export(arguments)),
+        Command::Verify { path, definitions } => return ended(verify(&path, definitions.as_deref())),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// The exit status of what says whether all is well.
+fn ended(result: Result<bool>) -> ExitCode {
+    match result {
+        Ok(well) => ExitCode::from(u8::from(!well)),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
         }
     }
 }
@@ -153,9 +226,8 @@ fn reseal(arguments: Reseal) -> Result<()> {
 }
 
 fn reindex(arguments: Reindex) -> Result<()> {
-    let (variables, location) = arguments.place.open(arguments.variables)?;
-    let redis_url = variables.get("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
-    let done = vigilctl::reindex::run(&location, redis_url)?;
+    let (location, redis_url) = installation(arguments.place, arguments.variables)?;
+    let done = vigilctl::reindex::run(&location, &redis_url)?;
     say(&format!(
         "alerts: {} stored, {} indexed, {} put back, {} raised",
         done.alerts, done.indexed, done.restored, done.raised
@@ -178,6 +250,49 @@ fn reindex(arguments: Reindex) -> Result<()> {
         bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
     }
     Ok(())
+}
+
+fn export(arguments: Export) -> Result<bool> {
+    let Export { study, out, format, after, incremental, sites, bom, place, variables } = arguments;
+    let folder = out.display().to_string();
+    let job = Asked { study, out, format, after, incremental, sites, bom }.read();
+    let place = installation(place, variables).map_err(|fault| format!("{fault:#}"));
+    let (job, (location, redis_url)) = match (job, place) {
+        (Ok(job), Ok(place)) => (job, place),
+        (job, place) => {
+            let faults: Vec<String> = job.err().into_iter().flatten().chain(place.err()).collect();
+            bail!("{}", faults.join("\nerror: "));
+        }
+    };
+    let done = vigilctl::export::run(job, &location, &redis_url)?;
+    say(&format!(
+        "{} submissions, {} files, cursor {}: {folder}/{}",
+        done.rows,
+        done.files.len(),
+        done.cursor,
+        done.title()
+    ));
+    let absent: Vec<_> = done.definitions.iter().filter(|definition| definition.file.is_none()).collect();
+    for Definition { id, version, sha256, .. } in &absent {
+        say(&format!(
+            "the definition {sha256} of {id} {version} is not here any more: what it scored cannot be verified"
+        ));
+    }
+    Ok(absent.is_empty())
+}
+
+fn verify(path: &Path, definitions: Option<&Path>) -> Result<bool> {
+    let Found { files, rows, scores, faults } = vigilctl::verify::run(path, definitions, std::io::stdout().lock())?;
+    let found = if faults == 0 { "all is as it should be".to_owned() } else { format!("{faults} faults") };
+    say(&format!("{files} files, {rows} rows, {scores} scores: {found}"));
+    Ok(faults == 0)
+}
+
+/// The store of an installation, and the address of its Redis.
+fn installation(place: Installation, variables: Vec<(String, String)>) -> Result<(Location, String)> {
+    let (mut variables, location) = place.open(variables)?;
+    let redis_url = variables.remove("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
+    Ok((location, redis_url))
 }
 
 fn say(text: &str) {

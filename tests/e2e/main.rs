@@ -29,6 +29,7 @@ mod encodings;
 mod erase;
 mod errors;
 mod evaluation;
+mod export;
 mod faults;
 mod fhir;
 mod fhir_amend;

@@ -11,7 +11,7 @@ pub(super) const LONGEST: usize = 1 << 20;
 
 /// A line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     Text(&'a str),
     Blank,
     TooLong,
@@ -34,7 +34,7 @@ impl<'a> Line<'a> {
 }
 
 /// An input, line by line.
-pub(super) trait Input {
+pub(crate) trait Input {
     /// The next line; `None` at the end.
     fn next(&mut self) -> io::Result<Option<Line<'_>>>;
     /// Whether the next line is not in the buffer, so that reading it may wait.
@@ -42,7 +42,7 @@ pub(super) trait Input {
 }
 
 /// Reads lines.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     input: R,
     line: Vec<u8>,
     /// The end of the line before `line`.
@@ -58,7 +58,7 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         let (before, end) = ("", "");
         Lines { input, line: Vec::new(), before, end, blank: 0, ahead: false, first: true, too_long: false }
     }

@@ -5,7 +5,7 @@
 //! and no configuration takes part, and the scores are those of the service, because the engine is the same.
 
 mod json;
-mod lines;
+pub(crate) mod lines;
 mod records;
 mod source;
 mod table;

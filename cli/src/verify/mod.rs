@@ -1,0 +1,132 @@
+//! `vigilctl verify`: proves an export after the fact, with nothing but the export.
+//!
+//! Guarantee: every file is compared with its manifest, and every score of the JSON lines is computed again from the
+//! answers, by the definition and the parameters that scored it, with the code that scores. What differs is told by the
+//! ids of submission and score; no answer and no score is shown.
+//!
+//! Not for: whether the manifest itself is the one that was made. Keep its hash elsewhere to know that.
+
+mod files;
+mod scores;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::export::manifest::{Beside, Format, Holds, Manifest};
+use scores::Definitions;
+
+/// What was found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Files that were compared with their manifests.
+    pub files: u64,
+    /// Rows of JSON lines.
+    pub rows: u64,
+    /// Scores that were computed again.
+    pub scores: u64,
+    /// What is not as it should be.
+    pub faults: u64,
+}
+
+/// Where faults are told.
+struct Report<W> {
+    out: W,
+    found: Found,
+}
+
+impl<W: Write> Report<W> {
+    fn fault(&mut self, whose: &dyn std::fmt::Display, fault: &str) -> io::Result<()> {
+        self.found.faults += 1;
+        writeln!(self.out, "{whose}: {fault}")
+    }
+}
+
+/// Verifies a manifest, the manifests of a folder, or one file of JSON lines with the definitions of a folder. Each fault
+/// is a line of `out`.
+///
+/// # Errors
+/// When there is nothing to verify, or it cannot be read.
+pub fn run(path: &Path, definitions: Option<&Path>, out: impl Write) -> Result<Found> {
+    let mut report = Report { out, found: Found::default() };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !path.is_dir() && !Manifest::is_name(&name) {
+        let beside = path.with_file_name("definitions");
+        let folder = definitions.unwrap_or(&beside);
+        let all = Definitions::read(folder, &mut report);
+        let all =
+            all.with_context(|| format!("cannot read the definitions in {}: see --definitions", folder.display()))?;
+        scores::verify(path, &name, &all, &mut report).with_context(|| format!("cannot read {}", path.display()))?;
+        return Ok(report.found);
+    }
+    let mut manifests = Vec::new();
+    for path in named(path)? {
+        let shown = path.display();
+        let text = fs::read(&path).with_context(|| format!("cannot read {shown}"))?;
+        let manifest: Manifest = serde_json::from_slice(&text).with_context(|| format!("{shown} is no manifest"))?;
+        manifests.push(manifest);
+    }
+    if manifests.is_empty() {
+        bail!("{} has no manifest: it has no export, or one that broke off", path.display());
+    }
+    manifests.sort_by_key(|manifest| manifest.number);
+    let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    for pair in manifests.windows(2) {
+        let [before, next] = pair else { continue };
+        if next.number != before.number + 1 || next.after.as_ref() != Some(&before.cursor) {
+            report.fault(&next.title(), &format!("does not go on where {} ended", before.title()))?;
+        }
+    }
+    for manifest in &manifests {
+        manifest_of(dir, manifest, definitions, &mut report)?;
+    }
+    Ok(report.found)
+}
+
+/// The manifest, or the manifests of the folder.
+fn named(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
+        let entry = entry?;
+        if Manifest::is_name(&entry.file_name().to_string_lossy()) {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
+}
+
+fn manifest_of(
+    dir: &Path,
+    manifest: &Manifest,
+    definitions: Option<&Path>,
+    report: &mut Report<impl Write>,
+) -> Result<()> {
+    for file in &manifest.files {
+        files::compare(dir, manifest, file, report)?;
+    }
+    for definition in manifest.definitions.iter().filter(|definition| definition.file.is_none()) {
+        let fault = format!("lacks the definition {} of {} {}", definition.sha256, definition.id, definition.version);
+        report.fault(&manifest.title(), &fault)?;
+    }
+    let lines = manifest.files.iter().filter(|file| file.holds == Holds::Submissions(Format::Ndjson));
+    let own: Vec<PathBuf> = manifest
+        .files
+        .iter()
+        .filter(|file| file.holds == Holds::Beside(Beside::Definition) && file.is_below())
+        .map(|file| dir.join(&file.name))
+        .collect();
+    let all = match definitions {
+        Some(folder) => Definitions::read(folder, report)
+            .with_context(|| format!("cannot read the definitions in {}", folder.display()))?,
+        None => Definitions::of(&own, report)?,
+    };
+    for file in lines.filter(|file| file.is_below() && dir.join(&file.name).is_file()) {
+        scores::verify(&dir.join(&file.name), &file.name, &all, report)?;
+    }
+    Ok(())
+}
