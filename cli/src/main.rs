@@ -144,7 +144,7 @@ struct Export {
     /// The folder: none yet, an empty one, or one with exports of this study
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Some of ndjson, csv-wide (a table for each instrument) and csv-long, with commas between them [default: ndjson, or
+    /// Some of ndjson, csv-wide (a table for each instrument), csv-long and parquet, with commas between them [default: ndjson, or
     /// with --incremental those of the folder]
     #[arg(long, value_name = "FORMATS")]
     format: Option<String>,

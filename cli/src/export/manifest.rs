@@ -17,12 +17,18 @@ pub enum Format {
     CsvWide,
     /// One table of answers, data and scores.
     CsvLong,
+    /// The same table as Parquet.
+    Parquet,
 }
 
 impl Format {
     /// All of them, with their names.
-    pub const ALL: [(&str, Format); 3] =
-        [("ndjson", Format::Ndjson), ("csv-wide", Format::CsvWide), ("csv-long", Format::CsvLong)];
+    pub const ALL: [(&str, Format); 4] = [
+        ("ndjson", Format::Ndjson),
+        ("csv-wide", Format::CsvWide),
+        ("csv-long", Format::CsvLong),
+        ("parquet", Format::Parquet),
+    ];
 
     /// Reads a name.
     pub fn parse(text: &str) -> Option<Self> {

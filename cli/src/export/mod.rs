@@ -6,6 +6,7 @@
 //!
 //! Mechanism: it follows the study's journal once and gives each row to the writers of all forms.
 
+mod columns;
 pub mod definitions;
 pub mod folder;
 pub mod job;

@@ -3,6 +3,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use domain::ids::SubmissionId;
+use parquet::file::reader::SerializedFileReader;
+use parquet::record::Field;
 use platform::kv::Batch;
 use platform::redis::text;
 use serde_json::{Value, json};
@@ -123,7 +125,7 @@ fn seed(queues: &str, work: impl AsyncFn(&Redis, &Store)) {
     .unwrap();
 }
 
-const EVERYTHING: &str = "ndjson,csv-wide,csv-long";
+const EVERYTHING: &str = "ndjson,csv-wide,csv-long,parquet";
 
 fn asked(out: &Path) -> Asked {
     Asked { study: "A".to_owned(), out: out.to_owned(), format: Some(EVERYTHING.to_owned()), ..Asked::default() }
@@ -267,13 +269,16 @@ fn what_was_changed_is_found() {
             (definition, "\"title\"", "\"title\" ", &unknown),
             ("submissions-long.csv", "\r\n", "\r\nx\r\n", "rows instead of"),
             ("codebooks/phq-9@1.0.0.csv", "phq-9", "phq-8", "has another SHA-256"),
+            ("submissions.parquet", "PAR1", "PAR2", "submissions.parquet: has another SHA-256"),
             ("changes.ndjson", "erased", "scored", "has another SHA-256"),
             ("manifest.json", "\"rows\": 8", "\"rows\": 7", "counts other submissions"),
         ] {
             study(location, queues, &out);
-            let text = read(out.join(file));
-            assert!(text.contains(from), "{file} has no {from}");
-            fs::write(out.join(file), text.replacen(from, to, 1)).unwrap();
+            let bytes = fs::read(out.join(file)).unwrap();
+            let place = bytes.windows(from.len()).position(|some| some == from.as_bytes());
+            let place = place.unwrap_or_else(|| panic!("{file} has no {from}"));
+            let rest = &bytes[place + from.len()..];
+            fs::write(out.join(file), [&bytes[..place], to.as_bytes(), rest].concat()).unwrap();
             let (found, told) = verified(&out);
             assert!(found.faults > 0 && told.contains(expected), "{file}, {to}: {told}");
             assert!(!told.contains("好"));
@@ -291,6 +296,38 @@ fn what_was_changed_is_found() {
         fs::remove_file(out.join("manifest.json")).unwrap();
         assert!(verify::run(&out, None, Vec::new()).is_err());
         assert!(verify::run(&out.join("nothing.ndjson"), None, Vec::new()).is_err());
+    });
+}
+
+#[test]
+fn parquet_has_the_lines_of_the_long_table_with_times_and_numbers() {
+    on_both_stores(|location, queues| {
+        seed(queues, fill);
+        let out = tempfile::tempdir().unwrap();
+        run(asked(out.path()).read().unwrap(), location, queues).unwrap();
+        let mut table = csv::Reader::from_path(out.path().join("submissions-long.csv")).unwrap();
+        let names = table.headers().unwrap().clone();
+        let file = fs::File::open(out.path().join("submissions.parquet")).unwrap();
+        let columns: Vec<_> = SerializedFileReader::new(file).unwrap().into_iter().map(Result::unwrap).collect();
+        let lines: Vec<_> = table.records().map(Result::unwrap).collect();
+        assert_eq!(columns.len(), lines.len());
+        for (line, row) in lines.iter().zip(&columns) {
+            let row: BTreeMap<String, Field> =
+                row.get_column_iter().map(|(name, it)| (name.clone(), it.clone())).collect();
+            assert_eq!(row["receivedAt"], Field::TimestampMillis(1_772_352_000_000));
+            for (name, cell) in names.iter().zip(line).filter(|(name, _)| !name.ends_with("At")) {
+                let told = match &row[name] {
+                    Field::Str(text) => text.clone(),
+                    _ => String::new(),
+                };
+                // A text that would be a formula is guarded in a table only.
+                assert_eq!(told, cell.strip_prefix('\'').unwrap_or(cell), "{name}");
+            }
+            match &row["number"] {
+                Field::Double(number) => assert_eq!(line[12].parse::<f64>().unwrap(), *number),
+                _ => assert!(line[12].is_empty() || &line[11] != "score.total", "{line:?}"),
+            }
+        }
     });
 }
 

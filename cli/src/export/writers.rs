@@ -10,6 +10,7 @@ use platform::redis::Redis;
 use state::wire::row::{Row, StreamEnd};
 use state::wire::table::Table;
 
+use super::columns;
 use super::definitions::Definitions;
 use super::folder::{Folder, Part};
 use super::manifest::{Beside, Format, Holds, Manifest, numbered};
@@ -53,6 +54,7 @@ pub(super) struct Writers<'a> {
     changes: Part,
     lines: Option<Lines>,
     long: Option<Sheet>,
+    columns: Option<columns::Writer>,
     /// By instrument; none for one that is not known.
     wide: Option<BTreeMap<String, Option<Sheet>>>,
 }
@@ -76,7 +78,9 @@ impl<'a> Writers<'a> {
         let mut lines = named(Format::Ndjson, ".ndjson")?.map(|part| Lines { part, hash: Hasher::default() });
         lines.iter_mut().for_each(|lines| lines.part.count(0));
         let long = named(Format::CsvLong, "-long.csv")?.map(|part| Sheet::open(part, Table::new(None, bom)));
+        let columns = named(Format::Parquet, ".parquet")?.map(columns::Writer::open);
         Ok(Writers {
+            columns: columns.transpose()?,
             definitions: Definitions::open(redis).await?,
             long: long.transpose()?,
             wide: formats.contains(&Format::CsvWide).then(BTreeMap::new),
@@ -118,6 +122,9 @@ impl<'a> Writers<'a> {
         if let Some(sheet) = &mut self.long {
             sheet.take(row)?;
         }
+        if let Some(columns) = &mut self.columns {
+            columns.take(row)?;
+        }
         if let Some(instrument) = &row.instrument {
             self.wide(instrument.as_str(), row).await?;
         }
@@ -143,7 +150,7 @@ impl<'a> Writers<'a> {
 
     /// Ends the files, and publishes them with their manifest.
     pub(super) fn publish(self, mut manifest: Manifest) -> Result<Manifest> {
-        let Writers { mut folder, definitions, rows, changes, lines, long, wide, .. } = self;
+        let Writers { mut folder, definitions, rows, changes, lines, long, columns, wide, .. } = self;
         if let Some(Lines { mut part, hash }) = lines {
             let end = StreamEnd::of(rows, hex(&hash.finish()), manifest.cursor.clone());
             serde_json::to_writer(&mut part, &end)?;
@@ -153,6 +160,9 @@ impl<'a> Writers<'a> {
         let sheets = long.into_iter().chain(wide.into_iter().flat_map(BTreeMap::into_values).flatten());
         for sheet in sheets {
             folder.keep(sheet.part)?;
+        }
+        if let Some(columns) = columns {
+            folder.keep(columns.end()?)?;
         }
         folder.keep(changes)?;
         let replaces = self.number == 1;

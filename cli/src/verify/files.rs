@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 use super::Report;
 use crate::export::folder::measure;
@@ -43,6 +44,9 @@ fn rows(path: &Path, holds: Holds) -> Result<Option<u64>> {
         // The last line counts the others.
         Holds::Submissions(Format::Ndjson) => Some(lines(path)?.saturating_sub(1)),
         Holds::Submissions(Format::CsvWide | Format::CsvLong) => records(path),
+        Holds::Submissions(Format::Parquet) => SerializedFileReader::new(File::open(path)?)
+            .ok()
+            .and_then(|file| u64::try_from(file.metadata().file_metadata().num_rows()).ok()),
     })
 }
 
