@@ -144,8 +144,8 @@ struct Export {
     /// The folder: none yet, an empty one, or one with exports of this study
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Some of ndjson, csv-wide (a table for each instrument), csv-long and parquet, with commas between them [default: ndjson, or
-    /// with --incremental those of the folder]
+    /// Some of ndjson, csv-wide (a table for each instrument), csv-long, parquet and odm (CDISC ODM 1.3.2), with commas
+    /// between them [default: ndjson, or with --incremental those of the folder]
     #[arg(long, value_name = "FORMATS")]
     format: Option<String>,
     /// Begins after this cursor: of a row, or of a manifest

@@ -22,140 +22,140 @@ use crate::spreadsheet::line;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Codebook<'a> {
     /// The instrument.
-    instrument: &'a InstrumentId,
+    pub instrument: &'a InstrumentId,
     /// The version of its definition.
-    version: &'a str,
+    pub version: &'a str,
     /// Its name.
-    title: &'a str,
+    pub title: &'a str,
     /// The terms under which it may be used.
-    licence: &'a str,
+    pub licence: &'a str,
     /// SHA-256 of the definition, as submissions name it.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Sha256"))]
-    sha256: &'a str,
+    pub sha256: &'a str,
     /// The items, in the order of the definition.
-    items: Vec<Variable<'a>>,
+    pub items: Vec<Variable<'a>>,
     /// The parameters of scoring.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    parameters: Vec<Setting<'a>>,
+    pub parameters: Vec<Setting<'a>>,
     /// The scores, in the order of the definition.
-    scores: Vec<Figure<'a>>,
+    pub scores: Vec<Figure<'a>>,
 }
 
 /// An item.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookItem"))]
-struct Variable<'a> {
+pub struct Variable<'a> {
     /// Its id, the member of `answers`.
-    id: &'a str,
+    pub id: &'a str,
     /// Its wording in the definition's first language, where the definition may have it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
+    pub text: Option<&'a str>,
     /// Its LOINC code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    loinc: Option<&'a str>,
+    pub loinc: Option<&'a str>,
     /// Whether its figures are whole.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["integer", "decimal"])))]
-    kind: &'static str,
+    pub kind: &'static str,
     /// Whether a response without it is refused.
-    required: bool,
+    pub required: bool,
     /// The least figure.
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
-    low: Value,
+    pub low: Value,
     /// The greatest figure.
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
-    high: Value,
+    pub high: Value,
     /// The answers, where they are listed or count otherwise than their figures say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    options: Vec<Answer<'a>>,
+    pub options: Vec<Answer<'a>>,
     /// Figures that mean that the item is not answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<f64>"))]
-    missing_values: Vec<Value>,
+    pub missing_values: Vec<Value>,
     /// The weight of the item where its condition lets it be skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
-    skipped: Option<Value>,
+    pub skipped: Option<Value>,
 }
 
 /// An answer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookAnswer"))]
-struct Answer<'a> {
+pub struct Answer<'a> {
     /// Its figure.
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
-    value: Value,
+    pub value: Value,
     /// Its code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
+    pub code: Option<&'a str>,
     /// Its wording in the definition's first language.
     #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a str>,
+    pub label: Option<&'a str>,
     /// Its weight; none for an answer that counts as missing.
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
-    weight: Option<Value>,
+    pub weight: Option<Value>,
 }
 
 /// A parameter of scoring.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookParameter"))]
-struct Setting<'a> {
+pub struct Setting<'a> {
     /// Its id.
-    id: &'a str,
+    pub id: &'a str,
     /// The values that it may have.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    choices: &'a [String],
+    pub choices: &'a [String],
     /// Its value where a response has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    default: Option<&'a str>,
+    pub default: Option<&'a str>,
 }
 
 /// A score.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookScore"))]
-struct Figure<'a> {
+pub struct Figure<'a> {
     /// Its id.
-    id: &'a str,
+    pub id: &'a str,
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'a str>,
+    pub title: Option<&'a str>,
     /// The least figure it can have, before rounding; none for texts and flags.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
-    low: Option<Value>,
+    pub low: Option<Value>,
     /// The greatest figure it can have, before rounding.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
-    high: Option<Value>,
+    pub high: Option<Value>,
     /// The source of its figures, where it has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
+    pub source: Option<&'a str>,
     /// The bands, the lowest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    bands: Vec<Range<'a>>,
+    pub bands: Vec<Range<'a>>,
 }
 
 /// A band of a score.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "CodebookBand"))]
-struct Range<'a> {
+pub struct Range<'a> {
     /// Its id.
-    id: &'a str,
+    pub id: &'a str,
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a str>,
+    pub label: Option<&'a str>,
     /// Its least figure; none if it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
-    from: Option<Value>,
+    pub from: Option<Value>,
     /// The figure that is above all of its own; none if it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
-    below: Option<Value>,
+    pub below: Option<Value>,
 }
 
 impl<'a> Codebook<'a> {

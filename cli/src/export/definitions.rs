@@ -85,18 +85,15 @@ impl<'a> Definitions<'a> {
         Ok(known)
     }
 
-    /// Notes what scored a row.
+    /// Notes what scored a row, and gives it if the installation still has it.
     ///
     /// # Errors
     /// When the settings cannot be read.
-    pub async fn scored(&mut self, with: &ScoredWith) -> Result<()> {
+    pub async fn scored(&mut self, with: &ScoredWith) -> Result<Option<Rc<Known>>> {
         let ScoredWith { id, version, hash, .. } = with;
-        let key = [id, version, hash].map(String::clone);
-        if !self.scored.contains(&key) {
-            self.find(id, version).await?;
-            self.scored.insert(key);
-        }
-        Ok(())
+        self.scored.insert([id, version, hash].map(String::clone));
+        let known = self.find(id, version).await?;
+        Ok(known.filter(|known| known.instrument.hash() == hash))
     }
 
     /// Writes them with their codebooks, and lists those that scored rows.

@@ -97,6 +97,16 @@ impl Folder {
         Ok(Part { name: name.to_owned(), holds, path, out, hash: Hasher::default(), bytes: 0, rows: None })
     }
 
+    /// A file for what is written now and read at the end. It is removed then.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn scratch(&self, name: &str) -> Result<Scratch> {
+        let path = self.dir.join(format!("{name}{UNFINISHED}"));
+        let file = private().open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Scratch { path, out: BufWriter::new(file) })
+    }
+
     /// Takes a file that is whole.
     ///
     /// # Errors
@@ -196,6 +206,38 @@ pub fn measure(path: &Path) -> io::Result<(u64, String)> {
         length += u64::try_from(read.len()).unwrap_or(u64::MAX);
     }
     Ok((length, hex(&hash.finish())))
+}
+
+/// A file for what is written now and read at the end.
+pub struct Scratch {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl Scratch {
+    /// Adds a piece.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn add(&mut self, piece: &str) -> io::Result<()> {
+        self.out.write_all(piece.as_bytes())
+    }
+
+    /// Everything that was written.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read(mut self) -> io::Result<String> {
+        self.out.flush()?;
+        fs::read_to_string(&self.path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is removed by the next export.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 /// A file that is being written. It counts and hashes what is written.

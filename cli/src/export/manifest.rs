@@ -19,15 +19,18 @@ pub enum Format {
     CsvLong,
     /// The same table as Parquet.
     Parquet,
+    /// CDISC ODM 1.3.2, with the definitions.
+    Odm,
 }
 
 impl Format {
     /// All of them, with their names.
-    pub const ALL: [(&str, Format); 4] = [
+    pub const ALL: [(&str, Format); 5] = [
         ("ndjson", Format::Ndjson),
         ("csv-wide", Format::CsvWide),
         ("csv-long", Format::CsvLong),
         ("parquet", Format::Parquet),
+        ("odm", Format::Odm),
     ];
 
     /// Reads a name.

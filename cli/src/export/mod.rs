@@ -11,6 +11,7 @@ pub mod definitions;
 pub mod folder;
 pub mod job;
 pub mod manifest;
+mod odm;
 mod rows;
 mod writers;
 
@@ -37,7 +38,7 @@ pub fn run(job: Job, location: &Location, redis_url: &str) -> Result<Manifest> {
         let rows = Rows::open(&redis, &store, &study, &sites, after).await?;
         let mut rows = rows.with_context(|| format!("there is no submission of a study {study}"))?;
         folder.begin()?;
-        let mut writers = Writers::open(&redis, folder, &formats, bom, number).await?;
+        let mut writers = Writers::open(&redis, folder, &formats, bom, (number, after.is_none())).await?;
         let mut progress = Progress::new("submissions", rows.about());
         let each = rows.each(async |told, read| {
             writers.take(&told).await?;

@@ -47,7 +47,7 @@ fn response(number: u32, instrument: &str, answers: &Value, parameters: &[(&str,
     json!(stored)
 }
 
-fn phq9(number: u32, answer: u32) -> Value {
+pub(super) fn phq9(number: u32, answer: u32) -> Value {
     let answers: BTreeMap<String, u32> = (1..=9).map(|item| (format!("q{item}"), answer)).collect();
     response(number, "phq-9", &json!(answers), &[])
 }
@@ -58,7 +58,7 @@ fn event(number: u32, kind: Kind, what: &str) -> Event {
 }
 
 /// Stores records, with their entries in the journal.
-async fn store(redis: &Redis, store: &Store, records: &[Value]) {
+pub(super) async fn store(redis: &Redis, store: &Store, records: &[Value]) {
     let (mut batch, mut events) = (Batch::default(), Vec::new());
     for record in records {
         let submission = &record["submission"];
@@ -89,7 +89,7 @@ async fn erase(redis: &Redis, store: &Store, number: u32) {
 
 /// Responses to two instruments, one with gaps and a parameter; a report; one that failed; one that was superseded; two
 /// that were erased.
-async fn fill(redis: &Redis, kv: &Store) {
+pub(super) async fn fill(redis: &Redis, kv: &Store) {
     let gaps = json!({"q1": 1, "q2": null, "q3": 2, "q4": 1, "q5": 1, "q6": 1, "q7": 0});
     let health = json!({"mobility": 1, "self-care": 2, "usual-activities": 1, "pain-discomfort": 3,
         "anxiety-depression": 2});
@@ -116,7 +116,7 @@ async fn fill(redis: &Redis, kv: &Store) {
     erase(redis, kv, 8).await;
 }
 
-fn seed(queues: &str, work: impl AsyncFn(&Redis, &Store)) {
+pub(super) fn seed(queues: &str, work: impl AsyncFn(&Redis, &Store)) {
     let redis = Redis::new(queues);
     crate::block_on(async {
         work(&redis, &Store::open().await?).await;
@@ -125,9 +125,9 @@ fn seed(queues: &str, work: impl AsyncFn(&Redis, &Store)) {
     .unwrap();
 }
 
-const EVERYTHING: &str = "ndjson,csv-wide,csv-long,parquet";
+const EVERYTHING: &str = "ndjson,csv-wide,csv-long,parquet,odm";
 
-fn asked(out: &Path) -> Asked {
+pub(super) fn asked(out: &Path) -> Asked {
     Asked { study: "A".to_owned(), out: out.to_owned(), format: Some(EVERYTHING.to_owned()), ..Asked::default() }
 }
 
@@ -269,6 +269,7 @@ fn what_was_changed_is_found() {
             (definition, "\"title\"", "\"title\" ", &unknown),
             ("submissions-long.csv", "\r\n", "\r\nx\r\n", "rows instead of"),
             ("codebooks/phq-9@1.0.0.csv", "phq-9", "phq-8", "has another SHA-256"),
+            ("submissions.odm.xml", "Value=\"3\"", "Value=\"0\"", "submissions.odm.xml: has another SHA-256"),
             ("submissions.parquet", "PAR1", "PAR2", "submissions.parquet: has another SHA-256"),
             ("changes.ndjson", "erased", "scored", "has another SHA-256"),
             ("manifest.json", "\"rows\": 8", "\"rows\": 7", "counts other submissions"),
@@ -296,6 +297,23 @@ fn what_was_changed_is_found() {
         fs::remove_file(out.join("manifest.json")).unwrap();
         assert!(verify::run(&out, None, Vec::new()).is_err());
         assert!(verify::run(&out.join("nothing.ndjson"), None, Vec::new()).is_err());
+    });
+}
+
+#[test]
+fn a_definition_that_is_gone_is_told() {
+    on_both_stores(|location, queues| {
+        let mut record = phq9(1, 1);
+        let hash = "0".repeat(64);
+        record["scoredWith"]["hash"] = json!(hash);
+        seed(queues, async |redis, kv| store(redis, kv, &[phq9(2, 2), record.clone()]).await);
+        let out = tempfile::tempdir().unwrap();
+        let made = run(asked(out.path()).read().unwrap(), location, queues).unwrap();
+        let files: Vec<bool> = made.definitions.iter().map(|definition| definition.file.is_some()).collect();
+        assert_eq!((files, &made.definitions[0].sha256), (vec![false, true], &hash));
+        let (found, told) = verified(out.path());
+        assert!(found.faults == 2 && told.contains("manifest.json: lacks the definition 0000"), "{told}");
+        assert!(told.contains(&format!("{}: was scored by the definition 0000", id(1))), "{told}");
     });
 }
 

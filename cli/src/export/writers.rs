@@ -14,6 +14,7 @@ use super::columns;
 use super::definitions::Definitions;
 use super::folder::{Folder, Part};
 use super::manifest::{Beside, Format, Holds, Manifest, numbered};
+use super::odm;
 use super::rows::Told;
 
 /// Lines as the API streams them, with the line that counts and hashes them at the end.
@@ -55,6 +56,7 @@ pub(super) struct Writers<'a> {
     lines: Option<Lines>,
     long: Option<Sheet>,
     columns: Option<columns::Writer>,
+    odm: Option<odm::Writer>,
     /// By instrument; none for one that is not known.
     wide: Option<BTreeMap<String, Option<Sheet>>>,
 }
@@ -65,7 +67,7 @@ impl<'a> Writers<'a> {
         folder: Folder,
         formats: &BTreeSet<Format>,
         bom: bool,
-        number: u32,
+        (number, is_whole): (u32, bool),
     ) -> Result<Self> {
         let stem = numbered("submissions", number);
         let named = |format: Format, end: &str| {
@@ -79,7 +81,9 @@ impl<'a> Writers<'a> {
         lines.iter_mut().for_each(|lines| lines.part.count(0));
         let long = named(Format::CsvLong, "-long.csv")?.map(|part| Sheet::open(part, Table::new(None, bom)));
         let columns = named(Format::Parquet, ".parquet")?.map(columns::Writer::open);
+        let odm = named(Format::Odm, ".odm.xml")?.map(|part| odm::Writer::open(part, &folder, is_whole));
         Ok(Writers {
+            odm: odm.transpose()?,
             columns: columns.transpose()?,
             definitions: Definitions::open(redis).await?,
             long: long.transpose()?,
@@ -109,9 +113,10 @@ impl<'a> Writers<'a> {
 
     async fn row(&mut self, row: &Row) -> Result<()> {
         self.rows += 1;
-        if let Some(with) = &row.scored_with {
-            self.definitions.scored(with).await?;
-        }
+        let known = match &row.scored_with {
+            Some(with) => self.definitions.scored(with).await?,
+            None => None,
+        };
         if let Some(Lines { part, hash }) = &mut self.lines {
             let mut line = serde_json::to_vec(row)?;
             line.push(b'\n');
@@ -124,6 +129,9 @@ impl<'a> Writers<'a> {
         }
         if let Some(columns) = &mut self.columns {
             columns.take(row)?;
+        }
+        if let Some(odm) = &mut self.odm {
+            odm.take(row, known.as_deref())?;
         }
         if let Some(instrument) = &row.instrument {
             self.wide(instrument.as_str(), row).await?;
@@ -150,7 +158,7 @@ impl<'a> Writers<'a> {
 
     /// Ends the files, and publishes them with their manifest.
     pub(super) fn publish(self, mut manifest: Manifest) -> Result<Manifest> {
-        let Writers { mut folder, definitions, rows, changes, lines, long, columns, wide, .. } = self;
+        let Writers { mut folder, definitions, rows, changes, lines, long, columns, odm, wide, .. } = self;
         if let Some(Lines { mut part, hash }) = lines {
             let end = StreamEnd::of(rows, hex(&hash.finish()), manifest.cursor.clone());
             serde_json::to_writer(&mut part, &end)?;
@@ -163,6 +171,9 @@ impl<'a> Writers<'a> {
         }
         if let Some(columns) = columns {
             folder.keep(columns.end()?)?;
+        }
+        if let Some(odm) = odm {
+            folder.keep(odm.end(&manifest)?)?;
         }
         folder.keep(changes)?;
         let replaces = self.number == 1;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use quick_xml::events::Event;
+use quick_xml::name::QName;
 
 use super::Report;
 use crate::export::folder::measure;
@@ -36,6 +38,19 @@ pub(super) fn compare(dir: &Path, manifest: &Manifest, file: &Written, report: &
     Ok(())
 }
 
+/// The number of forms in ODM.
+fn forms(path: &Path) -> Option<u64> {
+    let (mut reader, mut piece, mut forms) = (quick_xml::Reader::from_file(path).ok()?, Vec::new(), 0);
+    loop {
+        match reader.read_event_into(&mut piece).ok()? {
+            Event::Start(start) if start.name() == QName("FormData") => forms += 1,
+            Event::Eof => return Some(forms),
+            _ => {}
+        }
+        piece.clear();
+    }
+}
+
 /// The number of rows of a file, where it has rows. What cannot be read has none: its hash tells.
 fn rows(path: &Path, holds: Holds) -> Result<Option<u64>> {
     Ok(match holds {
@@ -44,6 +59,7 @@ fn rows(path: &Path, holds: Holds) -> Result<Option<u64>> {
         // The last line counts the others.
         Holds::Submissions(Format::Ndjson) => Some(lines(path)?.saturating_sub(1)),
         Holds::Submissions(Format::CsvWide | Format::CsvLong) => records(path),
+        Holds::Submissions(Format::Odm) => forms(path),
         Holds::Submissions(Format::Parquet) => SerializedFileReader::new(File::open(path)?)
             .ok()
             .and_then(|file| u64::try_from(file.metadata().file_metadata().num_rows()).ok()),

@@ -125,6 +125,9 @@ fn manifest_of(
             .with_context(|| format!("cannot read the definitions in {}", folder.display()))?,
         None => Definitions::of(&own, report)?,
     };
+    if manifest.formats.contains(&Format::Ndjson) && lines.clone().next().is_none() {
+        report.fault(&manifest.title(), "names no file of JSON lines")?;
+    }
     for file in lines.filter(|file| file.is_below() && dir.join(&file.name).is_file()) {
         scores::verify(&dir.join(&file.name), &file.name, &all, report)?;
     }
