@@ -192,7 +192,7 @@ pub fn decode(text: &str) -> Option<String> {
 }
 
 /// A URI in which no character is percent-encoded that needs it not (RFC 3986, section 6.2.2; RFC 3987 for characters
-/// beyond ASCII); none if it is not well-formed.
+/// beyond ASCII); none if it is not well-formed, or has a control character.
 pub(crate) fn normal(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.into());
@@ -208,7 +208,9 @@ pub(crate) fn normal(text: &str) -> Option<String> {
         let (run, later) = encoded.split_at_checked(length)?;
         for piece in decoded(["%", run].concat().as_bytes()).utf8_chunks() {
             for c in piece.valid().chars() {
-                if !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') {
+                if c.is_control() {
+                    return None;
+                } else if !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') {
                     normal.push(c);
                 } else {
                     normal.push_str(&format!("%{:02X}", c as u32));
