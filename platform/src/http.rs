@@ -141,6 +141,21 @@ impl Incoming {
         self.headers.iter().filter(named).map(|(_, value)| value.as_slice())
     }
 
+    /// The address of this server as its sender wrote it, `https://vigil.example`; none if it is not known. Only for links
+    /// in the answer: a sender can write what it likes.
+    pub fn origin(&self) -> Option<String> {
+        let authority = self.header("host").map(str::to_owned).or_else(|| self.request.as_ref()?.get_authority())?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        if authority.is_empty() || !authority.bytes().all(is_plain) {
+            return None;
+        }
+        let is_secure = match self.header("x-forwarded-proto") {
+            Some(scheme) => scheme.eq_ignore_ascii_case("https"),
+            None => matches!(self.request.as_ref()?.get_scheme(), Some(Scheme::Https)),
+        };
+        Some([if is_secure { "https://" } else { "http://" }, &authority].concat())
+    }
+
     /// Whether the body is JSON by its `content-type`.
     pub fn is_json(&self) -> bool {
         self.is_type("application/json")

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod evaluation;
 pub mod idempotency;
 pub mod queued;
+pub mod resource;
 pub mod row;
 pub mod table;
 

@@ -163,9 +163,9 @@ async fn every_refusal_is_an_operation_outcome() {
     check(&slash, 404, &[("not-found", "")]);
     let patient = json!({"resourceType": "Patient", "id": "p"});
     check(&post(&app, &patient).await, 422, &[("code-invalid", "QuestionnaireResponse.resourceType")]);
-    let get = app.send("GET", PATH, &Value::Null).await;
-    check(&get, 405, &[("not-supported", "")]);
-    assert_eq!(get.header("allow"), Some("POST"));
+    let put = app.send("PUT", PATH, &Value::Null).await;
+    check(&put, 405, &[("not-supported", "")]);
+    assert_eq!(put.header("allow"), Some("POST, GET, HEAD"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,7 @@ mod fhir;
 mod fhir_amend;
 mod fhir_named;
 mod fhir_out;
+mod fhir_search;
 mod figures;
 mod history;
 mod hostile;

@@ -84,7 +84,7 @@ fn faults(document: &Value, schema: &Value, instance: &Value) -> Vec<String> {
     validator.iter_errors(instance).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// A path with real values, and its required query.
+/// A path with real values, and a query of all parameters that are required or have an example.
 pub(crate) fn filled(document: &Value, path: &str, submission: &str, subject: &str) -> String {
     let mut filled = path.replace("{id}", submission).replace("{pseudonym}", subject);
     let operations = METHODS.iter().filter_map(|method| document["paths"][path].get(method));
@@ -93,10 +93,12 @@ pub(crate) fn filled(document: &Value, path: &str, submission: &str, subject: &s
         if let ("path", Some(example)) = (parameter["in"].as_str().unwrap(), parameter["example"].as_str()) {
             filled = filled.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), example);
         }
-        if parameter["in"] == "query" && parameter["required"] == true {
-            let example = document["components"]["parameters"]["SubmissionId"]["example"].as_str().unwrap();
-            let value = parameter["example"].as_str().unwrap().replace(example, submission);
-            filled = format!("{filled}?{}={value}", parameter["name"].as_str().unwrap());
+        if parameter["in"] == "query" && (parameter["required"] == true || parameter["example"].is_string()) {
+            let example = |name: &str| document["components"]["parameters"][name]["example"].as_str().unwrap();
+            let value = parameter["example"].as_str().unwrap();
+            let value = value.replace(example("SubmissionId"), submission).replace(example("Pseudonym"), subject);
+            let mark = if filled.contains('?') { '&' } else { '?' };
+            filled = format!("{filled}{mark}{}={value}", parameter["name"].as_str().unwrap());
         }
     }
     for (_, parameter) in document["components"]["parameters"].as_object().unwrap() {

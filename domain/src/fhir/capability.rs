@@ -8,6 +8,7 @@ const CHANGED: &str = "2026-11-27";
 /// The `CapabilityStatement` of the server, which runs this version of the software.
 pub fn capability_statement(version: &str) -> Value {
     let can = |code: &str| json!({"code": code});
+    let by = |name: &str, kind: &str| json!({"name": name, "type": kind});
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -22,11 +23,21 @@ pub fn capability_statement(version: &str) -> Value {
             "security": {"description": "A key in the header Authorization: Bearer ..."},
             "resource": [
                 {"type": "Questionnaire", "interaction": [can("read")]},
-                {"type": "QuestionnaireResponse", "interaction": [can("create"), can("read")]},
+                {
+                    "type": "QuestionnaireResponse",
+                    "interaction": [can("create"), can("read"), can("search-type")],
+                    "searchParam": [
+                        by("subject", "reference"), by("questionnaire", "reference"), by("authored", "date"),
+                        by("_lastUpdated", "date"),
+                    ],
+                },
                 {
                     "type": "Observation",
                     "interaction": [can("search-type")],
-                    "searchParam": [{"name": "derived-from", "type": "reference"}],
+                    "searchParam": [
+                        by("derived-from", "reference"), by("subject", "reference"), by("code", "token"),
+                        by("date", "date"),
+                    ],
                 },
             ],
         }],

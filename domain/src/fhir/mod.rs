@@ -19,6 +19,7 @@ pub mod observation;
 pub mod outcome;
 pub mod questionnaire;
 pub mod response;
+pub mod search;
 mod weights;
 
 /// Extension of a `QuestionnaireResponse`: the study.

@@ -35,23 +35,6 @@ pub struct Score<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// A searchset with these observations.
-pub fn bundle(own_url: &str, observations: Vec<Value>) -> Value {
-    let entry = |resource: Value| json!({"resource": resource, "search": {"mode": "match"}});
-    let total = observations.len();
-    let mut bundle = json!({
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "total": total,
-        "link": [{"relation": "self", "url": own_url}],
-    });
-    // FHIR does not allow empty lists.
-    if let Some(members) = bundle.as_object_mut().filter(|_| total > 0) {
-        members.insert("entry".into(), observations.into_iter().map(entry).collect());
-    }
-    bundle
-}
-
 /// The observation of the score at `position` in the submission; `definition` gives its title.
 pub fn observation(scored: &Scored<'_>, position: usize, score: &Score<'_>, definition: Option<&Instrument>) -> Value {
     let title = definition.and_then(|instrument| instrument.score_title(score.id)).unwrap_or(score.id);

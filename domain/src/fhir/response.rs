@@ -215,19 +215,35 @@ fn select(resource: &Value) -> Result<Selected<'_>, Finding> {
         Some(Value::String(canonical)) => canonical.as_str(),
         Some(_) => return fault(Code::Type, "must be a string"),
     };
+    selected(canonical).ok_or_else(|| {
+        Finding::new(
+            "/questionnaire",
+            Code::Format,
+            "must be a canonical whose last segment is the id of an instrument",
+        )
+    })
+}
+
+/// The instrument that a canonical names; none if it names none.
+fn selected(canonical: &str) -> Option<Selected<'_>> {
     let (url, version) = codes::versioned(canonical);
     if let Some(form) = Form::of(url) {
-        return Ok(Selected { instrument: form.instrument, version: None, form: Some(form) });
+        return Some(Selected { instrument: form.instrument, version: None, form: Some(form) });
     }
     let last = url.rsplit(['/', ':']).next().unwrap_or_default();
     if last.is_empty() || url.contains('#') {
-        return fault(Code::Format, "must be a canonical whose last segment is the id of an instrument");
+        return None;
     }
     // LOINC has its own version numbers.
     if let Some(instrument) = codes::instrument_of_panel(last) {
-        return Ok(Selected { instrument, version: None, form: None });
+        return Some(Selected { instrument, version: None, form: None });
     }
-    Ok(Selected { instrument: last, version, form: None })
+    Some(Selected { instrument: last, version, form: None })
+}
+
+/// The instrument that a canonical names, and its version.
+pub(super) fn instrument_named(canonical: &str) -> Option<(&str, Option<&str>)> {
+    selected(canonical).map(|it| (it.instrument, it.version))
 }
 
 /// The envelope being put together.

@@ -102,13 +102,30 @@ struct SeriesQuery {
     page: Page,
 }
 
-/// The query of a response's scores.
+/// The query of scores.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 struct ObservationQuery {
+    /// The subject whose scores are asked for: `Patient/{pseudonym}`, or the pseudonym. This or `derived-from`.
+    #[schemars(example = "Patient/0123456789abcdef0123456789abcdef")]
+    subject: Option<String>,
     /// The response whose scores are asked for.
-    #[schemars(example = "QuestionnaireResponse/6f2c1a52-5a52-5b7e-9f0a-1d2c3b4a5f60")]
-    derived_from: String,
+    derived_from: Option<String>,
+    /// Only scores of these codes: `<code>` or `<system>|<code>`, with commas between them.
+    code: Option<String>,
+    /// Only scores of this time of answering: a date or a time with an offset, after `eq`, `ge`, `gt`, `le` or `lt`. It may be
+    /// repeated.
+    date: Option<String>,
+    /// The most that a page holds.
+    #[serde(rename = "_count")]
+    #[schemars(range(min = 1, max = 200))]
+    count: Option<u8>,
+    /// The cursor of the link `next`.
+    cursor: Option<String>,
+    /// JSON; it is the only one.
+    #[serde(rename = "_format")]
+    #[schemars(extend("enum" = ["json", "application/json", "application/fhir+json"]))]
+    format: Option<String>,
 }
 
 fn operations() -> Vec<Operation> {
@@ -243,10 +260,15 @@ fn operations() -> Vec<Operation> {
             "/fhir/Observation",
             "listFhirObservations",
             Tag::Results,
-            "The scores of a response as FHIR R4 Observations",
+            "The scores of a subject or a response as FHIR R4 Observations",
         )
-        .about("What is not there, not scored, erased or not for this key gives an empty Bundle.")
+        .about(
+            "Of a subject in the order in which the person wrote, with those of linked subjects whose sites the key \
+                covers, and without superseded submissions. What is not there, not scored, erased or not for this \
+                key gives an empty Bundle.",
+        )
         .query::<ObservationQuery>()
-        .gives_media(200, "A Bundle of Observations.", &[("application/fhir+json", of::<FhirResource>)]),
+        .gives_media(200, "A Bundle of Observations.", &[("application/fhir+json", of::<FhirResource>)])
+        .with(NO_STORE),
     ]
 }

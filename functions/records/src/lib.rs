@@ -11,6 +11,7 @@ mod fhir;
 mod gather;
 mod identity;
 mod list;
+mod observations;
 mod page;
 mod patient;
 mod report;
@@ -61,7 +62,7 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::open("GET", "/fhir/metadata", |_, _| Box::pin(async { Ok(fhir::metadata()) })),
     Route::key("GET", "/fhir/QuestionnaireResponse/{id}", Action::Read, |c| Box::pin(fhir::response_of(c))),
     Route::key("GET", "/fhir/Questionnaire/{instrument}", Action::Follow, |c| Box::pin(fhir::questionnaire_of(c))),
-    Route::key("GET", "/fhir/Observation", Action::Read, |c| Box::pin(fhir::scores(c))),
+    Route::key("GET", "/fhir/Observation", Action::Read, |c| Box::pin(observations::search(c))),
 ];
 
 /// The paths of this component, and who may call them.

@@ -25,6 +25,7 @@ use state::edge::serve::{Call, within};
 use state::identity::Patient;
 use state::names;
 use state::settings::Settings;
+use state::subjects::links;
 use state::subjects::timeline::{self, Filter};
 
 use crate::config::Config;
@@ -141,7 +142,7 @@ async fn known(
     let patient = Patient { study: &asked.study, site: &asked.site, system, id: patient.as_str() };
     let pseudonym = config.pseudonyms.pseudonym(&patient);
     match Store::open().await?.bytes(&names::subject(&pseudonym)).await? {
-        Some(_) => subject::covered(config, principal, &asked.study, &pseudonym).await,
+        Some(_) => links::covered(&config.redis, &pseudonym, |site| principal.covers(&asked.study, site)).await,
         None => Ok(Vec::new()),
     }
 }

@@ -5,7 +5,7 @@
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
 use domain::Code;
-use domain::ids::{InstrumentId, Pseudonym, SiteId, StudyId, is_name};
+use domain::ids::{InstrumentId, Pseudonym, SiteId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use futures::future::try_join_all;
@@ -166,26 +166,23 @@ async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Re
         return Err(Problem::not_found());
     }
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
-    let subject: Option<Subject> =
-        store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
-    let subject = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id));
-    let subject = subject.ok_or_else(Problem::not_found)?;
-    let subjects =
-        covered(config, principal, &subject.study_id, &subject.subject).await.map_err(|error| unavailable(&error))?;
-    Ok((store, subjects))
+    let subjects = covered(config, &store, principal, &pseudonym.into()).await.map_err(|error| unavailable(&error))?;
+    Ok((store, subjects.ok_or_else(Problem::not_found)?))
 }
 
-/// A subject that the key covers, and the same person's subjects at sites that the key covers too.
+/// The subjects of the same person that the key covers; none if it does not cover this one.
 pub(crate) async fn covered(
     config: &Config,
+    store: &Store,
     principal: &Principal,
-    study: &StudyId,
     pseudonym: &Pseudonym,
-) -> Result<Vec<Pseudonym>, Error> {
-    let mut person = links::person(&config.redis, pseudonym).await?;
-    person.retain(|member| member.subject != *pseudonym && principal.covers(study, &member.site));
-    let others = person.into_iter().map(|member| member.subject);
-    Ok(std::iter::once(pseudonym.clone()).chain(others).collect())
+) -> Result<Option<Vec<Pseudonym>>, Error> {
+    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await?;
+    let Some(subject) = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id)) else {
+        return Ok(None);
+    };
+    let covers = |site: &SiteId| principal.covers(&subject.study_id, site);
+    links::covered(&config.redis, &subject.subject, covers).await.map(Some)
 }
 
 /// The records of submissions, in the given order; `None` for one that is unknown or erased.

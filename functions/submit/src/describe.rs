@@ -132,6 +132,33 @@ fn document(id: &'static str, path: &'static str, summary: &'static str) -> Oper
         .refuses(&[Refusal::RequestTimedOut, Refusal::Conflict, Refusal::Gone, Refusal::TooManyRequests])
 }
 
+/// The query of a search for responses.
+#[derive(JsonSchema)]
+struct ResponseSearch {
+    /// Only responses to this instrument: its id, or a canonical, which may end in `|<version>`.
+    #[schemars(example = "urn:vigil:questionnaire:phq-9")]
+    questionnaire: Option<String>,
+    /// Only those of this subject: `Patient/{pseudonym}`, or the pseudonym.
+    #[schemars(example = "Patient/0123456789abcdef0123456789abcdef")]
+    subject: Option<String>,
+    /// Only those of this time of answering: a date or a time with an offset, after `eq`, `ge`, `gt`, `le` or `lt`. It may be
+    /// repeated.
+    authored: Option<String>,
+    /// Only those of this time of arrival. It may be repeated.
+    #[serde(rename = "_lastUpdated")]
+    last_updated: Option<String>,
+    /// The most that a page holds.
+    #[serde(rename = "_count")]
+    #[schemars(range(min = 1, max = 200))]
+    count: Option<u8>,
+    /// The cursor of the link `next`.
+    cursor: Option<String>,
+    /// JSON; it is the only one.
+    #[serde(rename = "_format")]
+    #[schemars(extend("enum" = ["json", "application/json", "application/fhir+json"]))]
+    format: Option<String>,
+}
+
 fn operations() -> Vec<Operation> {
     vec![
         document("submitResponse", "/v1/surveys/{instrument}/responses", "Send the answers to an instrument")
@@ -189,5 +216,22 @@ fn operations() -> Vec<Operation> {
                 OperationOutcomes.",
             )
             .takes_media("At most 256 KiB.", &[("application/fhir+json", of::<FhirResource>)]),
+        Operation::new(
+            "GET",
+            "/fhir/QuestionnaireResponse",
+            "searchFhirResponses",
+            Tag::Results,
+            "Stored responses as FHIR R4 QuestionnaireResponses",
+        )
+        .about(
+            "Those of the key's study in the order in which they were stored, or those of a subject in the order in \
+                which the person wrote, with those of linked subjects whose sites the key covers. The Bundle's link \
+                `next` leads to the next page. The last page, asked for again later, also has what is new. A key for \
+                several studies must name a subject. Erased ones are not found; an amended one stays beside the one \
+                that took its place.",
+        )
+        .query::<ResponseSearch>()
+        .gives_media(200, "A Bundle of QuestionnaireResponses.", &[("application/fhir+json", of::<FhirResource>)])
+        .with(NO_STORE),
     ]
 }

@@ -16,6 +16,7 @@ mod describe;
 mod document;
 mod fhir;
 mod row;
+mod search;
 mod study_policy;
 mod validate;
 
@@ -71,7 +72,9 @@ pub fn routes() -> Vec<Described> {
         "/v1/validate",
         "/fhir/QuestionnaireResponse",
     ];
-    paths.into_iter().map(|path| Described { method: "POST", path, action: Some(Action::Submit) }).collect()
+    let search = Described { method: "GET", path: fhir::PATH, action: Some(Action::Read) };
+    let taken = paths.into_iter().map(|path| Described { method: "POST", path, action: Some(Action::Submit) });
+    taken.chain([search]).collect()
 }
 
 async fn handle(incoming: Incoming) -> Reply {
@@ -84,6 +87,7 @@ async fn handle(incoming: Incoming) -> Reply {
             place = Attribution::checked();
             Box::pin(validate::check(incoming)).await
         }
+        fhir::PATH if incoming.method == "GET" => Box::pin(search::answer(&incoming)).await,
         _ => accept(incoming, &mut place).await,
     };
     match result {
@@ -101,12 +105,12 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
     let path = std::mem::take(&mut incoming.path);
     let target = Target::of(&path).ok_or_else(Problem::not_found)?;
     place.of_path(&target);
+    let is_fhir = matches!(target, Target::Fhir);
     if incoming.method != "POST" {
-        return Err(Problem::method_not_allowed("POST"));
+        return Err(Problem::method_not_allowed(if is_fhir { "POST, GET" } else { "POST" }));
     }
     let config = configured().await?;
     let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit)?;
-    let is_fhir = matches!(target, Target::Fhir);
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
     }

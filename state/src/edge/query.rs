@@ -24,6 +24,11 @@ pub struct Query {
 impl Query {
     /// Reads a query, without its question mark, whose parameters are among `known`.
     pub fn read(query: &str, known: &'static [&'static str]) -> Self {
+        Query::read_with(query, known, &[])
+    }
+
+    /// Reads a query of which some parameters may stand there several times, for [`Query::all`].
+    pub fn read_with(query: &str, known: &'static [&'static str], repeated: &[&str]) -> Self {
         let mut read = Query { given: Vec::new(), known, faults: Vec::new() };
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -31,7 +36,7 @@ impl Query {
                 read.faults.push(unknown(name, known));
                 continue;
             };
-            if read.given.iter().any(|(other, _)| other == name) {
+            if read.has(name) && !repeated.contains(name) {
                 read.fault(name, Code::Conflict, "may stand there once");
                 continue;
             }
@@ -56,6 +61,11 @@ impl Query {
         self.faults.push(Finding::new("", code, format!("{name} {rule}")));
     }
 
+    /// Whether a parameter is there and not read yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.iter().any(|(own, _)| *own == name)
+    }
+
     /// The text of a parameter, which may be empty.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         debug_assert!(self.known.contains(&name));
@@ -71,6 +81,19 @@ impl Query {
             self.fault(name, Code::Format, format_args!("must be {rule}"));
         }
         value
+    }
+
+    /// Folds all values of a parameter that may stand there several times into one; `rule` is the rule that a finding
+    /// repeats.
+    pub fn all<T: Copy>(&mut self, name: &'static str, rule: &str, none: T, and: impl Fn(T, &str) -> Option<T>) -> T {
+        let mut all = none;
+        while let Some(more) = self.text(name) {
+            match and(all, &more) {
+                Some(more) => all = more,
+                None => self.fault(name, Code::Format, format_args!("must be {rule}")),
+            }
+        }
+        all
     }
 
     /// Whether a parameter is present and not `false`.
@@ -173,5 +196,17 @@ mod tests {
         let all = "study=%E9%99%88&limit=7&partial&since=1970-01-01T00:00:01%2B00:00";
         assert_eq!(read(all), ((Some("陈".to_owned()), 7, true, Some(1000)), 0));
         assert_eq!(read("study=%zz&limit=0&limit=1&partial=1&since=&other=1").1, 6);
+    }
+
+    #[test]
+    fn a_parameter_that_may_be_repeated_has_all_its_values_and_all_their_faults() {
+        let sum = |text: &str| {
+            let mut query = Query::read_with(text, &["a", "b"], &["a"]);
+            let sum = query.all("a", "a number", 0, |sum, text| text.parse().ok().map(|it: i32| sum + it));
+            (sum, query.finish().err().map_or(0, |problem| problem.findings().len()))
+        };
+        assert_eq!(sum(""), (0, 0));
+        assert_eq!(sum("a=1&b=x&a=2"), (3, 0));
+        assert_eq!(sum("a=1&a=x&b=x&b=x&a="), (1, 3));
     }
 }

@@ -83,6 +83,21 @@ pub async fn person(redis: &Redis, subject: &Pseudonym) -> Result<Vec<Member>, E
     }
 }
 
+/// A subject, and the same person's other subjects at the sites that `covers` names.
+///
+/// # Errors
+/// [`Kind::Unavailable`].
+pub async fn covered(
+    redis: &Redis,
+    subject: &Pseudonym,
+    covers: impl Fn(&SiteId) -> bool,
+) -> Result<Vec<Pseudonym>, Error> {
+    let mut person = person(redis, subject).await?;
+    person.retain(|member| member.subject != *subject && covers(&member.site));
+    let others = person.into_iter().map(|member| member.subject);
+    Ok(std::iter::once(subject.clone()).chain(others).collect())
+}
+
 fn read(text: &str) -> Option<Vec<Member>> {
     let words: Vec<&str> = text.split(' ').collect();
     let (pairs, rest) = words.as_chunks::<2>();
