@@ -60,7 +60,7 @@ async fn response(config: &Config, principal: &Principal, id: &str) -> Result<Va
     let name = submission.instrument.as_ref().ok_or_else(Problem::not_found)?.as_str();
     let version = submission.instrument_version.as_deref();
     let instrument = instrument(config, name, version).await?.ok_or_else(Problem::not_found)?;
-    Ok(resource::response(&record, &instrument))
+    Ok(resource::response(submission, &instrument))
 }
 
 /// A stored submission that the key covers.

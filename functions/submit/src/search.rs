@@ -16,6 +16,7 @@ use platform::deadline::{Deadline, HEADER};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::redis::Redis;
+use serde::Deserialize;
 use state::edge::auth::{Action, Principal};
 use state::edge::fhir::{Searchset, paging};
 use state::edge::problem::Problem;
@@ -28,7 +29,7 @@ use state::names;
 use state::settings::Settings;
 use state::subjects::links;
 use state::subjects::timeline::{self, Filter, Listed};
-use state::wire::entry::{Record, State, Subject};
+use state::wire::entry::{State, Subject, Submission};
 use state::wire::resource;
 
 /// The time limit of a search.
@@ -44,6 +45,13 @@ struct Asked {
     authored: Times,
     updated: Times,
     source: Source,
+}
+
+/// What a search reads of a stored submission: no scores.
+#[derive(Deserialize)]
+struct Record {
+    state: State,
+    submission: Submission,
 }
 
 /// Where it is looked for, and after what.
@@ -230,7 +238,7 @@ impl Search<'_> {
         let Some(id) = &record.submission.instrument else { return Ok(()) };
         let version = record.submission.instrument_version.as_deref();
         if let Some(instrument) = self.settings.instrument(self.redis, id.as_str(), version).await? {
-            page.push(&resource::response(record, &instrument));
+            page.push(&resource::response(&record.submission, &instrument));
         }
         Ok(())
     }

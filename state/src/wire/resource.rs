@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use crate::wire::entry::{Record, Submission};
 
-/// The response of a record, as a `QuestionnaireResponse`. `instrument` is the version that the answers were checked by.
-pub fn response(record: &Record, instrument: &Instrument) -> Value {
-    let submission = &record.submission;
+/// A response, as a `QuestionnaireResponse`. `instrument` is the version that the answers were checked by.
+pub fn response(submission: &Submission, instrument: &Instrument) -> Value {
     let answered = Answered {
         submission_id: submission.submission_id.as_str(),
         study_id: submission.study_id.as_str(),
