@@ -90,9 +90,10 @@ pub(crate) fn identity(choices: &mut Choices<'_>) -> (String, String) {
             let separator = ["", " ", "-", ",", "/", "_", ".", "\n", "\u{3000}", "，", "、", " - ", "；", "ー", "\r\n"];
             let separator = match choices.one_of(&separator) {
                 kept @ ("" | "-") => kept,
-                // Figures of a list may have these lengths, and eight digits may be a date.
-                "," | "，" | "、" | "\n" | "\r\n" | "；" if sizes != [3, 4] => "/",
+                // The last eight digits may be a date.
                 _ if sizes == [3] => "-",
+                // Figures of a list may have these lengths.
+                "," | "，" | "、" | "\n" | "\r\n" | "；" if sizes != [3, 4] => "/",
                 separator => separator,
             };
             let written = grouped(&mobile, sizes, separator);
