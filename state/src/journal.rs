@@ -12,10 +12,10 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::ids::{SiteId, StudyId, SubmissionId};
-use platform::Error;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string};
+use platform::{Error, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
@@ -28,6 +28,8 @@ const SEGMENT: usize = 1024;
 const MOST_SEALED: usize = 64;
 /// The most that the clocks of two machines are expected to differ, milliseconds.
 const MOST_APART_MS: i64 = 600_000;
+/// The pause before another look at the end of a journal.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The time for which one host seals.
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -68,6 +70,11 @@ pub enum Kind {
 
 impl Kind {
     const ALL: [Kind; 4] = [Kind::Scored, Kind::Failed, Kind::Superseded, Kind::Erased];
+
+    /// Whether a submission was stored; else one that was stored before changed.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Kind::Scored | Kind::Failed)
+    }
 
     fn as_str(self) -> &'static str {
         match self {
@@ -230,6 +237,27 @@ impl<'a> Reader<'a> {
         segments.saturating_mul(SEGMENT as u64)
     }
 
+    /// The entry that says that a submission was stored, after a position and up to another one or the end. The position
+    /// moves to the last entry that was read.
+    async fn stored(
+        &mut self,
+        submission: &SubmissionId,
+        after: &mut Position,
+        up_to: Option<Position>,
+    ) -> Result<Option<Event>, Error> {
+        while up_to.is_none_or(|up_to| *after <= up_to) {
+            let events = self.after(*after).await?;
+            let Some((last, _)) = events.last() else { break };
+            *after = *last;
+            let mut events = events.into_iter().map(|(_, event)| event);
+            let found = events.find(|event| event.submission == *submission && event.kind.is_stored());
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// The next entries after a position: some, and none only at the end of the journal.
     ///
     /// # Errors
@@ -272,8 +300,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Finds the entry that says that a submission was stored; the submission came in at this time, milliseconds. It may be
-/// missing for a moment after the submission was stored.
+/// Finds the entry that says that a submission was stored; the submission came in at this time, milliseconds. The entry
+/// follows the storing within moments: `patience` is for how many further looks at the end of the journal it is waited for.
 ///
 /// # Errors
 /// When Redis or the store is unavailable.
@@ -283,25 +311,22 @@ pub async fn stored(
     study: &StudyId,
     submission: &SubmissionId,
     received_ms: i64,
+    patience: usize,
 ) -> Result<Option<Event>, Error> {
     let mut journal = Reader::open(redis, store, study).await?;
     // It was stored after it came in, but the clocks of two machines may differ.
     let milliseconds = u64::try_from(received_ms.saturating_sub(MOST_APART_MS)).unwrap_or_default();
-    for first in [Position { milliseconds, number: 0 }, Position::default()] {
-        let mut after = first;
-        loop {
-            let events = journal.after(after).await?;
-            let Some((last, _)) = events.last() else { break };
-            after = *last;
-            let found = events.into_iter().find(|(_, event)| {
-                event.submission == *submission && matches!(event.kind, Kind::Scored | Kind::Failed)
-            });
-            if let Some((_, event)) = found {
-                return Ok(Some(event));
-            }
+    let begin = Position { milliseconds, number: 0 };
+    let mut after = begin;
+    for look in 0..=patience {
+        if look > 0 {
+            clock::sleep(PAUSE).await;
+        }
+        if let Some(event) = journal.stored(submission, &mut after, None).await? {
+            return Ok(Some(event));
         }
     }
-    Ok(None)
+    journal.stored(submission, &mut Position::default(), Some(begin)).await
 }
 
 fn broken(what: &'static str) -> Error {

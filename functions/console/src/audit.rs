@@ -6,16 +6,14 @@
 //! before another follows it: it is made from the submission and from the journal, which has the hash of what was stored.
 //! A stored first record must have that hash, too.
 
-use std::time::Duration;
-
 use domain::Timestamp;
 use domain::audit::{self, Fault, Head, Slot};
 use domain::ids::{SiteId, StudyId, SubmissionId, is_name};
 use domain::library;
+use platform::Error;
 use platform::digest::{digest, hex};
 use platform::http::Reply;
 use platform::kv::Store;
-use platform::{Error, clock};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use state::audit::{Record, first_of_submission, head};
@@ -73,9 +71,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let content = content(config, &store, kind, name).await.map_err(|error| unavailable(&error))?;
     let submission = match kind {
-        "submission" => {
-            Stored::find(config, &store, name, content.as_deref()).await.map_err(|error| unavailable(&error))?
-        }
+        "submission" => Arrived::find(config, name, content.as_deref()).await.map_err(|error| unavailable(&error))?,
         _ => None,
     };
     if !principal.covers_all() {
@@ -91,7 +87,10 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
 
     let head = head(&config.redis, entity).await.map_err(|error| unavailable(&error))?;
     let (mut found, complete) = read(&store, entity, head.as_ref()).await.map_err(|error| unavailable(&error))?;
-    let journaled = submission.and_then(|submission| submission.hash);
+    let journaled = match submission {
+        Some(submission) => submission.journaled(config, &store).await.map_err(|error| unavailable(&error))?,
+        None => None,
+    };
     if found.is_empty() && head.is_none() {
         let first = match (kind, &content) {
             ("submission", Some(content)) => first_of_submission(content, journaled.as_deref()),
@@ -141,42 +140,45 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
     Ok(Reply::json(200, &trail).header("cache-control", "no-store"))
 }
 
-/// The number of times that the journal is asked for a submission that was just stored, and the pause between two.
-const ASKED: usize = 10;
-const PAUSE: Duration = Duration::from_millis(50);
+/// The number of further looks for the journal's entry of a submission that was just stored.
+const PATIENCE: usize = 9;
 
-/// A submission that was stored.
-struct Stored {
+/// A submission that came in.
+struct Arrived {
+    id: SubmissionId,
     study: StudyId,
     site: SiteId,
-    /// The hash of its record, by the journal of its study. None if the journal does not have it.
-    hash: Option<String>,
+    received_at: Option<Timestamp>,
+    /// Whether its record is stored, as it was scored or failed.
+    is_stored: bool,
 }
 
-impl Stored {
-    /// Finds a submission by what is stored now, or by what the door remembers of it if that is gone.
-    async fn find(config: &Config, store: &Store, id: &str, content: Option<&[u8]>) -> Result<Option<Self>, Error> {
-        let (redis, id) = (&config.redis, &SubmissionId::from(id));
-        let (study, site, received, asked) = match content.map(platform::json::read::<Outline>) {
-            Some(Ok(Outline { state, submission, .. })) => {
-                let asked = if matches!(state, State::Scored | State::Failed) { ASKED } else { 1 };
-                (submission.study_id, submission.site_id, Timestamp::parse(&submission.received_at), asked)
-            }
-            Some(Err(_)) | None => match idempotency::read(redis, id).await? {
-                Some(Remembered { study, site, received_at, .. }) => (study.into(), site.into(), Some(received_at), 1),
-                None => return Ok(None),
-            },
-        };
-        let received = received.map(Timestamp::millis).unwrap_or_default();
-        for time in 1..=asked {
-            let event = journal::stored(redis, store, &study, id, received).await?;
-            if event.is_some() || time == asked {
-                let hash = event.map(|event| event.hash).filter(|hash| !hash.is_empty());
-                return Ok(Some(Stored { study, site, hash }));
-            }
-            clock::sleep(PAUSE).await;
+impl Arrived {
+    /// Finds a submission by its record, or by the door's memory of it if that is gone.
+    async fn find(config: &Config, id: &str, content: Option<&[u8]>) -> Result<Option<Self>, Error> {
+        let id = SubmissionId::from(id);
+        if let Some(Ok(Outline { state, submission, .. })) = content.map(platform::json::read::<Outline>) {
+            let (study, site) = (submission.study_id, submission.site_id);
+            let received_at = Timestamp::parse(&submission.received_at);
+            let is_stored = matches!(state, State::Scored | State::Failed);
+            return Ok(Some(Arrived { id, study, site, received_at, is_stored }));
         }
-        Ok(None)
+        let remembered = idempotency::read(&config.redis, &id).await?;
+        Ok(remembered.map(|Remembered { study, site, received_at, .. }| Arrived {
+            id,
+            study: study.into(),
+            site: site.into(),
+            received_at: Some(received_at),
+            is_stored: false,
+        }))
+    }
+
+    /// The hash of its record by the journal of its study; none if the journal does not have it.
+    async fn journaled(&self, config: &Config, store: &Store) -> Result<Option<String>, Error> {
+        let received = self.received_at.map(Timestamp::millis).unwrap_or_default();
+        let patience = if self.is_stored { PATIENCE } else { 0 };
+        let event = journal::stored(&config.redis, store, &self.study, &self.id, received, patience).await?;
+        Ok(event.map(|event| event.hash).filter(|hash| !hash.is_empty()))
     }
 }
 

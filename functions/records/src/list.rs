@@ -175,7 +175,7 @@ fn filter(query: &mut Query) -> Filter {
 impl Filter {
     /// Whether the journal's entry does not rule it out.
     fn may_take(&self, event: &Event) -> bool {
-        matches!(event.kind, Kind::Scored | Kind::Failed)
+        event.kind.is_stored()
             && self.site.as_ref().is_none_or(|site| event.site == site.as_str())
             && self.instrument.as_ref().is_none_or(|instrument| event.what == instrument.as_str())
     }
