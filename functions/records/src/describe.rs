@@ -116,16 +116,8 @@ struct ObservationQuery {
     /// Only scores of this time of answering: a date or a time with an offset, after `eq`, `ge`, `gt`, `le` or `lt`. It may be
     /// repeated.
     date: Option<String>,
-    /// The most that a page holds.
-    #[serde(rename = "_count")]
-    #[schemars(range(min = 1, max = 200))]
-    count: Option<u8>,
-    /// The cursor of the link `next`.
-    cursor: Option<String>,
-    /// JSON; it is the only one.
-    #[serde(rename = "_format")]
-    #[schemars(extend("enum" = ["json", "application/json", "application/fhir+json"]))]
-    format: Option<String>,
+    #[serde(flatten)]
+    page: FhirPage,
 }
 
 fn operations() -> Vec<Operation> {

@@ -147,16 +147,8 @@ struct ResponseSearch {
     /// Only those of this time of arrival. It may be repeated.
     #[serde(rename = "_lastUpdated")]
     last_updated: Option<String>,
-    /// The most that a page holds.
-    #[serde(rename = "_count")]
-    #[schemars(range(min = 1, max = 200))]
-    count: Option<u8>,
-    /// The cursor of the link `next`.
-    cursor: Option<String>,
-    /// JSON; it is the only one.
-    #[serde(rename = "_format")]
-    #[schemars(extend("enum" = ["json", "application/json", "application/fhir+json"]))]
-    format: Option<String>,
+    #[serde(flatten)]
+    page: FhirPage,
 }
 
 fn operations() -> Vec<Operation> {

@@ -13,7 +13,7 @@ use crate::edge::serve::Described;
 
 pub use domain::schema::*;
 pub use parameters::{
-    CHANGE_REASON, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER, Page, Parameter, TRACEPARENT, Timeout,
+    CHANGE_REASON, FhirPage, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER, Page, Parameter, TRACEPARENT, Timeout,
     path_parameter,
 };
 pub use refusals::Refusal;

@@ -193,6 +193,22 @@ pub struct Page {
     limit: u8,
 }
 
+/// The query of a page of a FHIR search.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub struct FhirPage {
+    /// The most that a page holds.
+    #[serde(rename = "_count")]
+    #[schemars(range(min = 1, max = 200))]
+    count: Option<u8>,
+    /// The cursor of the link `next`.
+    cursor: Option<String>,
+    /// JSON; it is the only one.
+    #[serde(rename = "_format")]
+    #[schemars(extend("enum" = ["json", "application/json", "application/fhir+json"]))]
+    format: Option<String>,
+}
+
 fn fifty() -> u8 {
     50
 }
