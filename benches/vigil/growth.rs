@@ -1,4 +1,4 @@
-//! What remains of finished submissions, what many of them cost, and how a study is read whole.
+//! The bytes of finished submissions, the cost of many of them, and the reading of a whole study.
 
 use std::time::{Duration, Instant};
 

@@ -10,9 +10,9 @@ const BAR: usize = 30;
 
 /// A bar. Where nobody watches it does nothing.
 pub(crate) struct Progress {
-    /// What is counted.
+    /// The name of the counted things.
     what: &'static str,
-    /// What is done when everything is done; it may be estimated.
+    /// The number of all of them; it may be estimated.
     all: u64,
     /// The time of the next report; never if nobody watches.
     next: Option<Instant>,

@@ -112,7 +112,7 @@ ids! {
 macro_rules! names {
     ($($id:ident)*) => { $(
         impl $id {
-            /// What a text from outside names; none if it breaks the [rule for names](NAME_RULE).
+            /// Reads a text from outside; none if it breaks the [rule for names](NAME_RULE).
             pub fn parse(text: &str) -> Option<Self> {
                 is_name(text).then(|| text.into())
             }
@@ -123,7 +123,7 @@ macro_rules! names {
 names! { StudyId SiteId InstrumentId ReceiverId }
 
 impl AnalysisId {
-    /// What a text from outside names; none if it has another form than the ids that Vigil gives.
+    /// Reads a text from outside; none if it has another form than the ids that Vigil gives.
     pub fn parse(text: &str) -> Option<Self> {
         is_submission_id(text).then(|| text.into())
     }
@@ -140,7 +140,7 @@ impl AnalysisId {
 pub struct PatientId(pub(crate) String);
 
 impl PatientId {
-    /// What a text from outside names; none if it breaks the [`RULE`].
+    /// Reads a text from outside; none if it breaks the [`RULE`].
     pub fn parse(text: &str) -> Option<Self> {
         identifier(text).map(|id| PatientId(id.into_owned()))
     }

@@ -75,7 +75,7 @@ impl<T: Clone> Column<T> {
 /// Writes a file.
 pub(super) struct Writer {
     file: SerializedFileWriter<Part>,
-    /// What comes before the times, between them and the values, and after the numbers.
+    /// The columns before the times, between them and the values, and after the numbers.
     before: [Column<ByteArray>; 6],
     times: [Column<i64>; 2],
     after: [Column<ByteArray>; 5],

@@ -19,7 +19,7 @@ use super::manifest::{Holds, Manifest, Written};
 
 /// The end of a temporary name.
 const UNFINISHED: &str = ".vigil-part";
-/// What an export writes besides manifests begins so.
+/// The beginnings of the names that an export gives, besides manifests.
 const OURS: [&str; 4] = ["submissions", "changes", "definitions", "codebooks"];
 /// The folders below it.
 const BELOW: [&str; 2] = ["definitions", "codebooks"];
@@ -175,7 +175,7 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
     removed.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-/// How files with patients' data are opened for writing.
+/// The options that open files with patients' data for writing.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -235,7 +235,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays is removed by the next export.
+        // The next export removes a file that stays.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! What is to be exported, read from the command line with all faults at once.
+//! The order of an export, read from the command line with all faults at once.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use state::journal::Position;
 use super::folder::Folder;
 use super::manifest::Format;
 
-/// What the command line says.
+/// The arguments of the command line.
 #[derive(Debug, Default)]
 pub struct Asked {
     /// The study.
@@ -28,14 +28,14 @@ pub struct Asked {
     pub bom: bool,
 }
 
-/// What is to be exported.
+/// The order of an export.
 #[derive(Debug)]
 pub struct Job {
     /// The study.
     pub study: StudyId,
     /// The forms.
     pub formats: BTreeSet<Format>,
-    /// Where it begins; none for the beginning of the study.
+    /// The position after which it begins; none for the beginning of the study.
     pub after: Option<Position>,
     /// Its number among the exports of the folder.
     pub number: u32,

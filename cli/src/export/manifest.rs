@@ -39,7 +39,7 @@ impl Format {
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", untagged)]
 pub enum Holds {
@@ -49,7 +49,7 @@ pub enum Holds {
     Beside(Beside),
 }
 
-/// What is written beside the submissions.
+/// A content beside the submissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Beside {
@@ -66,7 +66,7 @@ pub enum Beside {
 pub struct Written {
     /// Its path from the manifest.
     pub name: String,
-    /// What it holds.
+    /// Its content.
     pub holds: Holds,
     /// The number of rows, where it has rows: lines of submissions, lines of a table without its head.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ pub(super) struct Change {
     cursor: String,
 }
 
-/// What an entry of the journal tells.
+/// The news of an entry of the journal.
 pub(super) enum Told {
     /// A submission was stored.
     Row(Box<Row>),
@@ -89,7 +89,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// What an entry tells; nothing of other sites, nor of what a later entry speaks of.
+    /// Reads the news of an entry; none of other sites, or if a later entry has it.
     async fn told(&self, at: Position, event: &Event, by: Option<SubmissionId>) -> Result<Option<Told>> {
         let Event { kind, submission, site, .. } = event;
         if !self.sites.is_empty() && !self.sites.contains(site) {

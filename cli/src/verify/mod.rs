@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::export::manifest::{Beside, Format, Holds, Manifest};
 use scores::Definitions;
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Found {
     /// Files that were compared with their manifests.
@@ -27,11 +27,11 @@ pub struct Found {
     pub rows: u64,
     /// Scores that were computed again.
     pub scores: u64,
-    /// What is not as it should be.
+    /// The number of faults.
     pub faults: u64,
 }
 
-/// Where faults are told.
+/// Tells and counts faults.
 struct Report<W> {
     out: W,
     found: Found,

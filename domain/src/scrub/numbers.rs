@@ -157,7 +157,7 @@ pub(super) fn gap(c: char) -> Option<Gap> {
     Some(match c {
         ' ' | '\t' => Gap::Space,
         '-' | '.' | '(' | ')' | '/' | '_' | '（' | '）' | '·' | '・' | '•' | '∙' | '⋅' | '‧' => Gap::Mark,
-        // What is written for a dash in Japanese, and drawn for one.
+        // Japanese writes the first for a dash; others draw one.
         'ー' | '─' | '━' | '➖' => Gap::Mark,
         ',' | '，' | '、' | '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Gap::List,
         _ if c.is_whitespace() => Gap::Space,

@@ -33,14 +33,14 @@ const READS: usize = 16;
 /// The most submissions that a page looks at. A filter may leave few of their scores.
 const MOST_LOOKED_AT: usize = 2_000;
 
-/// What is asked for.
+/// A request for scores.
 struct Asked {
     source: Source,
     code: Option<Codes>,
     date: Times,
 }
 
-/// Where it is looked for, and after what.
+/// The place of the search, and the end of the page before.
 enum Source {
     Response(String),
     Subject(Pseudonym, Option<Place>),

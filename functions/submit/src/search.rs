@@ -39,7 +39,7 @@ const READS: usize = 16;
 /// The most entries that a page looks at. A filter may leave few of them.
 const MOST_LOOKED_AT: usize = 2_000;
 
-/// What is asked for.
+/// A request for responses.
 struct Asked {
     questionnaire: Option<Questionnaire>,
     authored: Times,
@@ -47,14 +47,14 @@ struct Asked {
     source: Source,
 }
 
-/// What a search reads of a stored submission: no scores.
+/// The part of a stored submission that a search reads: no scores.
 #[derive(Deserialize)]
 struct Record {
     state: State,
     submission: Submission,
 }
 
-/// Where it is looked for, and after what.
+/// The place of the search, and the end of the page before.
 enum Source {
     Study(StudyId, Position),
     Subject(Pseudonym, Option<Listed>),
@@ -137,7 +137,7 @@ impl Search<'_> {
         let mut journal = Reader::open(self.redis, &self.store, study).await?;
         let instrument = self.instrument();
         let may_take = |kind: Kind, site: &SiteId, what: &str| {
-            matches!(kind, Kind::Scored | Kind::Failed)
+            kind.is_stored()
                 && self.principal.covers(study, site)
                 && instrument.is_none_or(|instrument| what == instrument)
         };

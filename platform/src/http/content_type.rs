@@ -52,7 +52,7 @@ fn read(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     Some((value, rest))
 }
 
-/// What follows the first of these bytes.
+/// The bytes after the first of these.
 fn after(text: &[u8], byte: u8) -> Option<&[u8]> {
     text.get(text.iter().position(|it| *it == byte)? + 1..)
 }

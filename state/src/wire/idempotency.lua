@@ -1,7 +1,7 @@
 -- The idempotency records of submissions: idempotency.rs has their form. It stands before the scripts that write them.
 -- Before this stand SCOPES (a key) and APART: whether these are Vigil's own submissions, which are not remembered.
 local ERASED, scope_numbers = string.rep('\0', 16), {}
--- What a component gives for a record: its field, its value without the number, its scope. Gives field and value.
+-- A component gives for a record its field, its value without the number, its scope. Gives field and value.
 local function idempotency(given)
   if APART then return '', '' end
   local scope = string.sub(given, 41)

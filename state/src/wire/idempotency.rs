@@ -129,7 +129,7 @@ pub(crate) fn received_at(value: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_millis(ms))
 }
 
-/// What is remembered of a submission: its study, its site, its time of arrival, and whether it was erased.
+/// The door's memory of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
     /// The study.
@@ -167,7 +167,7 @@ fn remembered(reply: &[RedisResult]) -> Option<Option<Remembered>> {
     Some(Some(Remembered { study: study.to_owned(), site: site.to_owned(), received_at, erased }))
 }
 
-/// Reads what the door remembers of a submission.
+/// Reads the door's memory of a submission.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).

@@ -116,7 +116,7 @@ pub struct Include {
 }
 
 impl Include {
-    /// What a table has.
+    /// The parts of a table.
     pub const TABLE: Include = Include { content: true, scores: true, alerts: false };
     /// Every part.
     pub const ALL: Include = Include { content: true, scores: true, alerts: true };
@@ -208,7 +208,7 @@ pub struct StreamEnd {
     pub end: End,
 }
 
-/// What a stream of rows says of itself.
+/// The count and the hash at the end of a stream.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct End {
     /// The number of rows.

@@ -133,7 +133,7 @@ pub struct Cell<'a> {
     pub value: Option<&'a Value>,
     /// The band of a score.
     pub band: &'a str,
-    /// How a score was made.
+    /// The status of a score.
     pub status: &'a str,
 }
 

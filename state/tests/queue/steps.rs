@@ -45,7 +45,7 @@ async fn finish(redis: &Redis, holder: &Holder, ids: &[String]) -> usize {
     queue::finish(redis, Queue::Score, holder, &all).await.unwrap().count
 }
 
-/// What the door remembers of a submission.
+/// The door's memory of a submission.
 async fn known(redis: &Redis, id: &SubmissionId) -> Option<Remembered> {
     idempotency::read(redis, id).await.unwrap()
 }
@@ -72,7 +72,7 @@ fn a_record_is_read_as_the_door_wrote_it() {
         assert_eq!((known(redis, &id("c", 5)).await, known(redis, &id("d", 5)).await), (Some(expected), None));
         assert_eq!(command(redis, &["ZCARD", names::SCOPES]).await, ["3"]);
 
-        // What Redis lost comes back from the store, and nothing else changes.
+        // Records that Redis lost come back from the store, and nothing else changes.
         command(redis, &["FLUSHALL"]).await;
         let content =
             Some(Content { hash: "h".to_owned(), subject: "who".to_owned(), topic: Topic::Kind("lab".to_owned()) });
@@ -113,7 +113,7 @@ fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
             forgotten
         };
         let left = async || command(redis, &["EVAL", LEFT, "0"]).await.join(" ");
-        // What waits came in just now, so only what was old then is forgotten, however late it is.
+        // The waiting ones came in just now, so only one that was old then is forgotten, however late it is.
         assert_eq!((sweep(100).await, left().await), (1, "002 003".to_owned()));
         let holder = Holder::new();
         let (_, ids) = claim(redis, &holder, 9).await;

@@ -171,7 +171,7 @@ async fn decide<'a>(
     Ok(decided)
 }
 
-/// What is stored of an entry, if it was evaluated before.
+/// Reads the stored outcome of an entry, if it was evaluated before.
 async fn kept(store: &Store, entry: &Entry) -> Result<Option<Known>, Error> {
     let own = &entry.submission;
     let Some(bytes) = store.bytes(&names::submission(&own.submission_id)).await? else { return Ok(None) };

@@ -83,7 +83,7 @@ pub(super) struct Item {
 /// A form.
 #[derive(Debug)]
 pub(super) struct Form {
-    /// What follows `F.` in its OID.
+    /// Its OID without `F.`.
     pub(super) name: String,
     pub(super) title: String,
     pub(super) answers: Vec<Item>,

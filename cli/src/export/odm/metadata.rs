@@ -1,4 +1,4 @@
-//! What an ODM file says before its data: what it is, and what the items mean.
+//! The part of an ODM file before its data: the study, and the meaning of the items.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -55,7 +55,7 @@ fn yes(is_so: bool) -> &'static str {
     if is_so { "Yes" } else { "No" }
 }
 
-/// What comes before the data.
+/// The part before the data.
 pub(super) struct Metadata<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) forms: &'a BTreeMap<String, Form>,
