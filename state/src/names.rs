@@ -126,16 +126,17 @@ pub fn logged(event: &str, key: &str) -> String {
     format!("{{vigil}}:logged:{event}:{key}")
 }
 
-/// Prefix of the hashes of idempotency records, before three hexadecimal digits.
+/// Prefix of the hashes of idempotency records, before four hexadecimal digits.
 pub const ONCE: &str = "{vigil}:once:";
-/// The place of these digits in an id: the first that do not depend on the time.
-const ONCE_DIGITS: Range<usize> = 15..18;
+/// The places of these digits in an id: the first that do not depend on the time, without the variant's.
+const ONCE_DIGITS: [Range<usize>; 2] = [15..18, 20..21];
 /// The scopes of idempotency records, numbered: a sorted set.
 pub const SCOPES: &str = "{vigil}:scopes";
 
 /// The hash that has the idempotency record of a submission; the first writer wins.
 pub fn once(submission_id: &SubmissionId) -> String {
-    [ONCE, submission_id.as_str().get(ONCE_DIGITS).unwrap_or_default()].concat()
+    let [first, last] = ONCE_DIGITS.map(|digits| submission_id.as_str().get(digits).unwrap_or_default());
+    [ONCE, first, last].concat()
 }
 
 /// The mark of a superseded submission: the later submission's id. It does not expire.
