@@ -61,7 +61,7 @@ fn names_before_flows() -> String {
     format!(
         "local STREAM, MORE, FLOW, RING, HELD, LOST = '{}', '{}', '{}', '{}', '{}', '{}'\n\
          local LOAD, HOLDERS, RETURNED, RESERVED, DUE = '{}', '{}', '{}', '{}', '{}'\n\
-         local JOURNAL, JOURNALS = '{}', '{}'\n\
+         local JOURNAL, JOURNALS, EVENTS_NEW = '{}', '{}', '{}'\n\
          local QUEUES = {{{}}}\n",
         names::STREAM,
         names::MORE,
@@ -76,6 +76,7 @@ fn names_before_flows() -> String {
         names::DUE,
         names::JOURNAL,
         names::JOURNALS,
+        names::EVENTS_NEW,
         queues.join(", "),
     )
 }

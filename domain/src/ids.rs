@@ -107,6 +107,8 @@ ids! {
     Pseudonym
     /// An alert.
     AlertId
+    /// A subscription to events.
+    SubscriptionId
 }
 
 macro_rules! names {
@@ -120,7 +122,7 @@ macro_rules! names {
     )* };
 }
 
-names! { StudyId SiteId InstrumentId ReceiverId }
+names! { StudyId SiteId InstrumentId ReceiverId SubscriptionId }
 
 impl AnalysisId {
     /// Reads a text from outside; none if it has another form than the ids that Vigil gives.

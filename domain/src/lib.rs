@@ -35,6 +35,7 @@ pub mod self_check;
 pub mod settings;
 mod severity;
 pub mod spreadsheet;
+pub mod subscriptions;
 mod time;
 pub mod url;
 

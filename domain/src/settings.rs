@@ -11,6 +11,7 @@ use crate::alert::routes::Routes;
 use crate::alert::silence::Silence;
 use crate::deidentify::Policy;
 use crate::patient_systems::PatientSystems;
+use crate::subscriptions::Subscriptions;
 use crate::{Finding, study_rules};
 
 /// A configuration document.
@@ -26,16 +27,19 @@ pub enum Document {
     Deidentification,
     /// The systems that assign the patient ids of sites.
     PatientSystems,
+    /// Systems that are told of events.
+    Subscriptions,
 }
 
 impl Document {
     /// All documents.
-    pub const ALL: [Document; 5] = [
+    pub const ALL: [Document; 6] = [
         Document::AlertRoutes,
         Document::Silences,
         Document::AlertRules,
         Document::Deidentification,
         Document::PatientSystems,
+        Document::Subscriptions,
     ];
 
     /// The document's name in paths.
@@ -46,6 +50,7 @@ impl Document {
             Document::AlertRules => "alert-rules",
             Document::Deidentification => "deidentification",
             Document::PatientSystems => "patient-systems",
+            Document::Subscriptions => "subscriptions",
         }
     }
 
@@ -62,6 +67,7 @@ impl Document {
             Document::AlertRules => study_rules::read(content).err().unwrap_or_default(),
             Document::Deidentification => Policy::read(content).err().unwrap_or_default(),
             Document::PatientSystems => PatientSystems::read(content).err().unwrap_or_default(),
+            Document::Subscriptions => Subscriptions::read(content).err().unwrap_or_default(),
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Action {
     Replayed,
     /// A receiver that asked to get no more messages was enabled again.
     Enabled,
+    /// A test message was sent to a receiver.
+    Tested,
 }
 
 impl Action {
@@ -73,6 +75,7 @@ impl Action {
             Action::Unlinked => "unlinked",
             Action::Replayed => "replayed",
             Action::Enabled => "enabled",
+            Action::Tested => "tested",
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::ids::{AlertId, AnalysisId, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, ReceiverId, SiteId, StudyId, SubmissionId, SubscriptionId};
 use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
@@ -17,7 +17,7 @@ use spin_sdk::redis::RedisResult;
 use crate::names::{self, Queue};
 use crate::queue::{BELL, CLOCK, announcement};
 use crate::wire::entry::{DeadAlert, Due, Submission};
-use crate::wire::queued::{DispatchEntry, ImagingEntry, Notification, ScoreEntry};
+use crate::wire::queued::{self, DispatchEntry, ImagingEntry, QueuedEvent, ScoreEntry};
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct About {
     pub analysis: Option<AnalysisId>,
     /// The receiver to which delivery was given up.
     pub receiver: Option<ReceiverId>,
+    /// The subscription of the event.
+    pub subscription: Option<SubscriptionId>,
     /// Its study and site, if the dead letter itself names them.
     pub place: Option<(StudyId, SiteId)>,
 }
@@ -75,9 +77,17 @@ impl Letter {
                 ..About::default()
             },
             Some(DispatchEntry::Notification(notification)) => {
-                let receiver = Some(notification.receiver());
-                let Notification { analysis_id, study_id, site_id, .. } = notification;
-                About { analysis: Some(analysis_id), receiver, place: Some((study_id, site_id)), ..About::default() }
+                let place = Some((notification.study_id, notification.site_id));
+                match notification.about {
+                    queued::About::Analysis(end) => {
+                        let receiver = Some(end.receiver());
+                        About { analysis: Some(end.analysis_id), receiver, place, ..About::default() }
+                    }
+                    queued::About::Event(QueuedEvent { submission, alert, subscription, .. }) => {
+                        let (submission, subscription) = (Some(submission), Some(subscription));
+                        About { submission, alert, subscription, place, ..About::default() }
+                    }
+                }
             }
             Some(DispatchEntry::Due(Due { submission_id, alert_id, .. })) => {
                 About { submission: Some(submission_id), alert: Some(alert_id), ..About::default() }
@@ -238,7 +248,7 @@ mod tests {
         let due = of(r#"{"due":{"alertId":"a","submissionId":"s","work":{"do":"look"}}}"#);
         assert_eq!((due.about().alert, due.given_up()), (Some("a".into()), None));
         let notification = of(
-            r#"{"notification":{"analysisId":"n","webhook":"https://h.example/SECRET","studyId":"A","siteId":"1","key":"k","trace":"t"}}"#,
+            r#"{"notification":{"about":{"analysis":{"analysisId":"n","webhook":"https://h.example/SECRET","key":"k"}},"studyId":"A","siteId":"1","trace":"t"}}"#,
         );
         let (receiver, place) = (Some("37dd33133ce3eea5".into()), Some(("A".into(), "1".into())));
         assert_eq!(notification.about(), About { analysis: Some("n".into()), receiver, place, ..About::default() });

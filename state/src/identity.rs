@@ -210,6 +210,11 @@ pub fn alert_id(submission: &SubmissionId, rule: &str) -> AlertId {
     uuid(Keyed::new(b"").hash("vigil alert", &[submission.as_str(), rule])).into()
 }
 
+/// The id of the message that tells a subscription of an event. The same event has the same id.
+pub fn message_id(parts: &[&str]) -> String {
+    uuid(Keyed::new(b"").hash("vigil event", parts))
+}
+
 /// Whether a text has the form of an id that Vigil gives.
 pub fn is_id(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)

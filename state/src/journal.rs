@@ -1,4 +1,4 @@
-//! The journal of a study: what happened to its submissions, in the order in which it was stored.
+//! The journal of a study: what happened to its submissions and alerts, in the order in which it was stored.
 //!
 //! Guarantee: an entry is in the journal only if the store has what it speaks of. Whoever follows the journal by a position
 //! sees every entry once and skips none, however many workers and hosts write. If Redis was lost, what it had not sealed is
@@ -6,32 +6,31 @@
 //!
 //! Mechanism: the script that ends the entries of a stored batch appends to the study's stream in Redis. Redis runs one
 //! script at a time, so positions grow in the order of storing. The clock moves full segments from the stream into the store
-//! ([`seal`]), so Redis holds the end of each journal only.
+//! ([`seal()`]), so Redis holds the end of each journal only.
+
+mod seal;
 
 use std::fmt;
 use std::time::Duration;
 
 use domain::ids::{SiteId, StudyId, SubmissionId};
+use domain::subscriptions::EventType;
 use platform::digest::{digest, hex};
-use platform::kv::{self, Batch, Store};
+use platform::kv::Store;
 use platform::redis::{Redis, string};
 use platform::{Error, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
-use crate::lock::Lock;
 use crate::names;
+pub use seal::seal;
 
 /// The number of entries in a segment.
 const SEGMENT: usize = 1024;
-/// The most segments of a study that one call seals: it ends well before the lease does.
-const MOST_SEALED: usize = 64;
 /// The most that the clocks of two machines are expected to differ, milliseconds.
 const MOST_APART_MS: i64 = 600_000;
 /// The pause before another look at the end of a journal.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The time for which one host seals.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// The place of an entry: the id of its entry in the stream, milliseconds of the server's clock and a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +40,17 @@ pub struct Position {
 }
 
 impl Position {
+    /// The place before everything that came at this time or later, milliseconds since the epoch.
+    pub fn before(milliseconds: u64) -> Self {
+        let earlier = milliseconds.checked_sub(1).map(|milliseconds| Position { milliseconds, number: u64::MAX });
+        earlier.unwrap_or_default()
+    }
+
+    /// The time, milliseconds since the epoch.
+    pub fn milliseconds(self) -> u64 {
+        self.milliseconds
+    }
+
     /// Reads what its `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let (milliseconds, number) = text.split_once('-')?;
@@ -66,22 +76,63 @@ pub enum Kind {
     Superseded,
     /// The content of a submission was removed.
     Erased,
+    /// Somebody acknowledged an alert.
+    Acknowledged,
+    /// Somebody resolved an alert.
+    Resolved,
+    /// Somebody opened an alert again.
+    Reopened,
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Scored, Kind::Failed, Kind::Superseded, Kind::Erased];
+    const ALL: [Kind; 7] = [
+        Kind::Scored,
+        Kind::Failed,
+        Kind::Superseded,
+        Kind::Erased,
+        Kind::Acknowledged,
+        Kind::Resolved,
+        Kind::Reopened,
+    ];
+
+    /// The kind that this word names.
+    pub fn parse(text: &str) -> Option<Self> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 
     /// Whether a submission was stored; else one that was stored before changed.
     pub fn is_stored(self) -> bool {
         matches!(self, Kind::Scored | Kind::Failed)
     }
 
-    fn as_str(self) -> &'static str {
+    /// Whether it is about an alert; else about a submission.
+    pub fn is_of_alert(self) -> bool {
+        matches!(self, Kind::Acknowledged | Kind::Resolved | Kind::Reopened)
+    }
+
+    /// The event of which subscribers are told.
+    pub fn event_type(self) -> EventType {
+        match self {
+            Kind::Scored => EventType::SubmissionScored,
+            Kind::Failed => EventType::SubmissionFailed,
+            Kind::Superseded => EventType::SubmissionAmended,
+            Kind::Erased => EventType::SubmissionErased,
+            Kind::Acknowledged => EventType::AlertAcknowledged,
+            Kind::Resolved => EventType::AlertResolved,
+            Kind::Reopened => EventType::AlertReopened,
+        }
+    }
+
+    /// The word for it, as alerts' histories have it, too.
+    pub fn as_str(self) -> &'static str {
         match self {
             Kind::Scored => "scored",
             Kind::Failed => "failed",
             Kind::Superseded => "superseded",
             Kind::Erased => "erased",
+            Kind::Acknowledged => "acknowledged",
+            Kind::Resolved => "resolved",
+            Kind::Reopened => "reopened",
         }
     }
 }
@@ -93,9 +144,9 @@ pub struct Event {
     pub kind: Kind,
     /// The site of the submission.
     pub site: SiteId,
-    /// The instrument or the kind of report; empty where it is not known any more.
+    /// The instrument or the kind of report; empty where it is not known any more. The id of the alert that it is about.
     pub what: String,
-    /// The submission.
+    /// The submission, or the one that raised the alert.
     pub submission: SubmissionId,
     /// SHA-256 of what was stored, hex.
     pub hash: String,
@@ -111,7 +162,7 @@ impl Event {
         let words: Vec<&str> = line.split(' ').collect();
         let [kind, site, what, submission, hash] = words.as_slice() else { return None };
         Some(Event {
-            kind: Kind::ALL.into_iter().find(|known| known.as_str() == *kind)?,
+            kind: Kind::parse(kind)?,
             site: (*site).into(),
             what: (*what).to_owned(),
             submission: (*submission).into(),
@@ -186,23 +237,9 @@ script! {
 }
 
 script! {
-    FullScript<'a> = "journal/full.lua",
-    keys { journals: &'static str }
-    args { prefix: &'a str, most: usize }
-    reply Vec<StudyId>, by |reply| reply.iter().map(|study| Some(string(study)?.into())).collect()
-}
-
-script! {
-    AppendScript<'a> = "journal/append.lua",
-    keys { journals: &'static str, journal: String }
+    AppendScript<'a> = after flows "journal/append.lua",
+    keys { journal: String }
     args { study: &'a str, after: String, lines: &'a [String] }
-    reply (), by platform::redis::nothing
-}
-
-script! {
-    TrimScript<'a> = "journal/trim.lua",
-    keys { journals: &'static str, journal: String }
-    args { study: &'a str, last: String, next: String }
     reply (), by platform::redis::nothing
 }
 
@@ -316,7 +353,7 @@ pub async fn stored(
     let mut journal = Reader::open(redis, store, study).await?;
     // It was stored after it came in, but the clocks of two machines may differ.
     let milliseconds = u64::try_from(received_ms.saturating_sub(MOST_APART_MS)).unwrap_or_default();
-    let begin = Position { milliseconds, number: 0 };
+    let begin = Position::before(milliseconds);
     let mut after = begin;
     for look in 0..=patience {
         if look > 0 {
@@ -352,89 +389,7 @@ pub async fn append(redis: &Redis, store: &Store, study: &StudyId, events: &[Eve
     let lines: Vec<String> = events.iter().map(Event::line).collect();
     // A Redis that was lost must not begin before what is sealed.
     let after = Index::stored(store, study).await?.last().to_string();
-    let (journals, journal) = (names::JOURNALS, names::journal(study));
-    AppendScript { journals, journal, study: study.as_str(), after, lines: &lines }.run(redis).await
-}
-
-/// Moves full segments of all journals from Redis into the store. Returns how many.
-///
-/// # Errors
-/// When Redis or the store is unavailable; the next call does the rest.
-pub async fn seal(redis: &Redis) -> Result<usize, Error> {
-    let full = FullScript { journals: names::JOURNALS, prefix: names::JOURNAL, most: 2 * SEGMENT };
-    let studies = full.run(redis).await?;
-    if studies.is_empty() {
-        return Ok(0);
-    }
-    let Some(lock) = Lock::take(redis, names::JOURNAL_LOCK, LEASE).await? else { return Ok(0) };
-    let store = Store::open().await?;
-    let mut sealed = 0;
-    for study in &studies {
-        sealed += seal_one(redis, &store, study).await?;
-    }
-    lock.release(redis).await?;
-    Ok(sealed)
-}
-
-async fn seal_one(redis: &Redis, store: &Store, study: &StudyId) -> Result<usize, Error> {
-    let mut index = Index::stored(store, study).await?;
-    let mut sealed = 0;
-    loop {
-        let (_, entries) = read(redis, study, Position::default(), 2 * SEGMENT).await?;
-        if entries.first().is_some_and(|(first, _)| *first <= index.last()) {
-            repair(redis, store, study, &index, &entries).await?;
-            continue;
-        }
-        // The rest stays, for those who follow the journal.
-        if entries.len() < 2 * SEGMENT || sealed == MOST_SEALED {
-            return Ok(sealed);
-        }
-        let taken = entries.get(..SEGMENT).unwrap_or_default();
-        let Some((last, _)) = taken.last() else { return Ok(sealed) };
-        let number = index.next();
-        let entries = taken.iter().map(|(at, line)| format!("{at} {line}")).collect();
-        let segment = Segment { study: study.clone(), number, previous: index.hash.clone(), entries };
-        let mut batch = Batch::default();
-        index.hash = batch.put_hashed(names::journal_segment(study, number), &segment)?;
-        index.segments.push(last.to_string());
-        batch.put(names::journal_index(study), &index)?;
-        kv::put_all(&mut batch)?;
-        trim(redis, study, *last).await?;
-        sealed += 1;
-    }
-}
-
-/// Removes entries from Redis up to a position.
-async fn trim(redis: &Redis, study: &StudyId, last: Position) -> Result<(), Error> {
-    let next = Position { number: last.number.saturating_add(1), ..last };
-    let (journals, journal) = (names::JOURNALS, names::journal(study));
-    let (last, next) = (last.to_string(), next.to_string());
-    TrimScript { journals, journal, study: study.as_str(), last, next }.run(redis).await
-}
-
-/// Mends the beginning of what Redis has where it lies before what is sealed: a host died between storing a segment and
-/// trimming, or Redis was lost and its clock is behind. What is sealed is trimmed, and everything else appended again.
-async fn repair(
-    redis: &Redis,
-    store: &Store,
-    study: &StudyId,
-    index: &Index,
-    entries: &[(Position, String)],
-) -> Result<(), Error> {
-    let early = entries.iter().filter(|(at, _)| *at <= index.last());
-    let mut lines = Vec::new();
-    for (at, line) in early {
-        let number = index.first(|last| last < *at).unwrap_or_default();
-        let segment: Option<Segment> = store.get(&names::journal_segment(study, number)).await?;
-        let own = format!("{at} {line}");
-        if !segment.is_some_and(|segment| segment.entries.contains(&own)) {
-            lines.push(line.clone());
-        }
-    }
-    let (journals, journal) = (names::JOURNALS, names::journal(study));
-    let after = index.last().to_string();
-    AppendScript { journals, journal, study: study.as_str(), after, lines: &lines }.run(redis).await?;
-    trim(redis, study, index.last()).await
+    AppendScript { journal: names::journal(study), study: study.as_str(), after, lines: &lines }.run(redis).await
 }
 
 #[cfg(test)]

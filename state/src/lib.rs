@@ -18,6 +18,7 @@ pub mod cache;
 pub mod dead_letters;
 pub mod edge;
 pub mod erasure;
+pub mod events;
 pub mod figures;
 pub mod health;
 pub mod identity;

@@ -11,6 +11,7 @@ use core::ops::Range;
 
 use domain::ids::{
     self, AlertId, AnalysisId, InstrumentId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId,
+    SubscriptionId,
 };
 use platform::percent;
 
@@ -51,10 +52,11 @@ pub fn flow(key: &KeyId, study: &StudyId, site: &SiteId) -> String {
     [part(key.as_str()), part(study.as_str()), part(site.as_str())].join("|")
 }
 
-/// The flow of notifications of an API key's analyses for a site of a study: `*|<key>|<study>/<site>`. All notifications
-/// take turns with alerts as if one more key sent them; no API key is `*` here.
-pub fn flow_of_notifications(key: &KeyId, study: &StudyId, site: &SiteId) -> String {
-    ["*", &part(key.as_str()), &part(&[study.as_str(), site.as_str()].join("/"))].join("|")
+/// The flow of notifications, of an API key's analyses or of a subscription, for a site of a study: `*|<key or
+/// subscription>|<study>/<site>`. All notifications take turns with alerts as if one more key sent them; no API key is
+/// `*` here.
+pub fn flow_of_notifications(sender: &str, study: &StudyId, site: &SiteId) -> String {
+    ["*", &part(sender), &part(&[study.as_str(), site.as_str()].join("/"))].join("|")
 }
 
 fn part(text: &str) -> String {
@@ -95,6 +97,16 @@ pub fn journal(study: &StudyId) -> String {
 
 /// Held by the caller that seals journals.
 pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
+
+/// How far each subscription is in each journal: a hash of `<subscription> <study>` to `<since> <position>`.
+pub const EVENTS: &str = "{vigil}:events";
+/// Prefix, before the name of a subscription: the messages that wait to be sent to its receiver, a set of their ids.
+pub const EVENTS_WAITING: &str = "{vigil}:events:waiting:";
+
+/// The messages of a subscription that wait to be sent.
+pub fn events_waiting(subscription: &SubscriptionId) -> String {
+    [EVENTS_WAITING, subscription.as_str()].concat()
+}
 
 /// The counters of a study's month: a hash of `day|<day>|<site>` and `alert|<severity>`. `queue/count.lua` bounds it.
 pub fn month(study: &StudyId, month: &str) -> String {
@@ -309,6 +321,16 @@ pub fn journal_index(study: &StudyId) -> String {
 /// A segment of a study's journal. Written by the clock.
 pub fn journal_segment(study: &StudyId, number: u64) -> String {
     format!("journal/{study}/{number}")
+}
+
+/// How far a subscription is in a study's journal, for the loss of Redis. Written by `dispatch`.
+pub fn events_position(subscription: &SubscriptionId, study: &StudyId) -> String {
+    ["events/", subscription.as_str(), "/", study.as_str()].concat()
+}
+
+/// The audit chain of a subscription.
+pub fn subscription_entity(id: &SubscriptionId) -> String {
+    ["subscription/", id.as_str()].concat()
 }
 
 /// The submission that replaced this one. Written once, by `score`.

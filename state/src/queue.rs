@@ -237,6 +237,8 @@ pub struct Ticked {
     pub moved: usize,
     /// Whether anything is left to watch.
     pub watching: bool,
+    /// Whether a journal may have entries of which a subscription has not been told.
+    pub events: bool,
 }
 
 /// Whether the announced tick must not wait: many entries are due, or it replaces a tick that may be dead.
@@ -307,8 +309,9 @@ pub async fn tick(redis: &Redis, now_ms: i64, always: bool, running: Option<&Clo
 }
 
 fn ticked(reply: &[RedisResult]) -> Option<Ticked> {
-    let [moved, watching] = reply else { return None };
-    Some(Ticked { moved: usize::try_from(integer(moved)?).ok()?, watching: string(watching)? == "1" })
+    let [moved, watching, events] = reply else { return None };
+    let [watching, events] = [watching, events].map(|it| string(it).is_some_and(|it| it == "1"));
+    Some(Ticked { moved: usize::try_from(integer(moved)?).ok()?, watching, events })
 }
 
 /// The arrival of a queue's oldest entry, milliseconds since the epoch; none if it is empty.
@@ -356,8 +359,8 @@ mod tests {
 
     #[test]
     fn a_ticks_reply_is_read() {
-        let reply = [RedisResult::Int64(2), binary("1")];
-        assert_eq!(ticked(&reply), Some(Ticked { moved: 2, watching: true }));
+        let reply = [RedisResult::Int64(2), binary("1"), binary("0")];
+        assert_eq!(ticked(&reply), Some(Ticked { moved: 2, watching: true, events: false }));
         assert_eq!(ticked(&reply[..1]), None);
     }
 }

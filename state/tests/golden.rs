@@ -84,10 +84,18 @@ fn an_analysis() {
 
 #[test]
 fn a_notification_and_its_outcome() {
-    let notification =
-        r#""analysisId":"n","webhook":"https://h.example/1","studyId":"A","siteId":"1","key":"k","trace":"00-0-0-01""#;
+    let notification = r#""about":{"analysis":{"analysisId":"n","webhook":"https://h.example/1","key":"k"}},"studyId":"A","siteId":"1","trace":"00-0-0-01""#;
     golden::<DispatchEntry>(&format!(r#"{{"notification":{{{notification}}}}}"#));
-    golden::<DispatchEntry>(&format!(r#"{{"notification":{{{notification},"made":2,"since":1772352000000}}}}"#));
+    golden::<DispatchEntry>(&format!(
+        r#"{{"notification":{{{notification},"made":2,"since":1772352000000,"failing":["server-error",2]}}}}"#
+    ));
+    let event = r#""id":"m","subscription":"edc","kind":"scored","at":"1772352000000-0","submission":"s""#;
+    golden::<DispatchEntry>(&format!(
+        r#"{{"notification":{{"about":{{"event":{{{event},"topic":"phq-9"}}}},"studyId":"A","siteId":"1"}}}}"#
+    ));
+    golden::<DispatchEntry>(&format!(
+        r#"{{"notification":{{"about":{{"event":{{{event},"alert":"a"}}}},"studyId":"A","siteId":"1"}}}}"#
+    ));
     golden::<Notified>(&format!(r#"{{"receiver":"x","state":"delivered","attempts":[{ATTEMPT}]}}"#));
     golden::<Notified>(&format!(
         r#"{{"receiver":"x","state":"pending","reason":"breaker-open","nextAt":"2026-03-01T00:00:03.000Z","earlier":1,"attempts":[{ATTEMPT}]}}"#

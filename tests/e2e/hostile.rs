@@ -94,6 +94,7 @@ async fn no_body_of_any_door_ends_an_instance_with_others_calls_in_it() {
     let id = location.rsplit('/').next().unwrap();
     let subject = app.scored(&location).await["subject"].clone();
     let subject = subject.as_str().unwrap();
+    openapi::subscribe(&app, &receiver).await;
     let there = openapi::things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
     let before = app.stored_keys("submission/").len();
     let mut doors = 0;

@@ -29,6 +29,7 @@ mod encodings;
 mod erase;
 mod errors;
 mod evaluation;
+mod events;
 mod export;
 mod faults;
 mod fhir;

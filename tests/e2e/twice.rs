@@ -106,6 +106,7 @@ async fn every_door_refuses_a_member_that_is_there_twice() {
     let id = location.rsplit('/').next().unwrap();
     let subject = app.scored(&location).await["subject"].clone();
     let subject = subject.as_str().unwrap();
+    openapi::subscribe(&app, &receiver).await;
     let there = openapi::things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
     crate::app::until("nothing is on its way", async || (app.work_left().await == 0).then_some(())).await;
     let (before, mut doors, mut sent) = (kept(&app), 0, 0);

@@ -3,7 +3,7 @@
 //! Guarantee: while anything waits, a tick follows within about a second, and two ticks never run at once, even if many
 //! hosts listen. A tick pauses, moves due entries onto their queues, and rings for entries that nobody works on because
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
-//! reports alerts that are overdue, keeps dead letters bounded, forgets old idempotency records, sends the self-check, and
+//! rings for events of which subscribers have not been told, reports alerts that are overdue, keeps dead letters bounded, forgets old idempotency records, sends the self-check, and
 //! moves full segments of journals into the store. With a self-check there is always something to watch.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
@@ -13,14 +13,18 @@
 
 use std::time::Duration;
 
+use domain::subscriptions::Subscriptions;
 use platform::redis::Redis;
 use platform::variables::{Reader, load};
 use platform::{Error, clock, log};
+use state::events;
 use state::health::self_check;
 use state::health::watch::{self, Bounds};
 use state::journal;
+use state::names::Queue;
 use state::queue;
 use state::queue::{ClockLease, Enqueued};
+use state::settings::Settings;
 use state::variables;
 use state::wire::idempotency;
 
@@ -112,6 +116,13 @@ impl Clock {
             && self_check::send(redis, self.capacity, self.self_check, clock::now()).await? == Some(Enqueued::Full)
         {
             log::warn("self-check-not-sent").outcome("full").write();
+        }
+        if done.events {
+            let settings = Settings::in_force(redis).await?;
+            let subscriptions = settings.document::<Subscriptions>(redis).await?.unwrap_or_default();
+            if !events::pending(redis, &subscriptions, settings.revision()).await?.is_empty() {
+                queue::ring(redis, Queue::Dispatch).await?;
+            }
         }
         // Last: it needs the store, and what a person waits for does not wait for that.
         let sealed = journal::seal(redis).await?;

@@ -104,6 +104,8 @@ impl<'a> Rows<'a> {
             }
             Kind::Superseded => "superseded",
             Kind::Erased => "erased",
+            // An export has the alerts as they are now.
+            Kind::Acknowledged | Kind::Resolved | Kind::Reopened => return Ok(None),
         };
         let (submission_id, site_id) = (submission.clone(), site.clone());
         Ok(Some(Told::Change(Change { submission_id, site_id, change, cursor })))

@@ -146,7 +146,8 @@ impl Rebuild<'_> {
                 let events = reader.after(after).await?;
                 let Some((last, _)) = events.last() else { break };
                 after = *last;
-                known.extend(events.into_iter().map(|(_, event)| event.submission));
+                let of_submissions = events.into_iter().filter(|(_, event)| !event.kind.is_of_alert());
+                known.extend(of_submissions.map(|(_, event)| event.submission));
             }
             self.journals.insert(study_id.clone(), Journal { known, missing: Vec::new() });
         }

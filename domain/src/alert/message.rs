@@ -27,6 +27,8 @@ pub enum Kind {
     Reminder,
     /// Another receiver was notified, and nobody acknowledged or answered.
     Escalated,
+    /// An operator tries the receiver; there is no alert.
+    Test,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Kind::Raised => "alert.raised",
             Kind::Reminder => "alert.reminder",
             Kind::Escalated => "alert.escalated",
+            Kind::Test => "ping",
         }
     }
 
@@ -43,9 +46,11 @@ impl Kind {
             (Language::En, Kind::Raised) => "New alert",
             (Language::En, Kind::Reminder) => "Reminder, not acknowledged",
             (Language::En, Kind::Escalated) => "Escalation, not acknowledged",
+            (Language::En, Kind::Test) => "Test message, nobody has to act",
             (Language::Zh, Kind::Raised) => "新警报",
             (Language::Zh, Kind::Reminder) => "提醒，尚未确认",
             (Language::Zh, Kind::Escalated) => "升级，尚未确认",
+            (Language::Zh, Kind::Test) => "测试消息，无需处理",
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use domain::alert::routes::Routes;
+use domain::subscriptions::Subscriptions;
 use platform::Error;
 use platform::redis::Redis;
 use platform::variables::Reader;
 use state::alerts::acknowledgement_link::LinkKey;
 use state::alerts::routes::DefaultRoutes;
 use state::edge::auth::Keys;
+use state::settings::Settings;
 use state::variables;
 
 use crate::ROUTES;
@@ -37,5 +39,12 @@ impl Config {
     /// The routes in force.
     pub(crate) async fn routes(&self) -> Result<Rc<Routes>, Error> {
         self.routes.in_force(&self.redis).await
+    }
+
+    /// The subscriptions in force, and the revision of the settings that have them.
+    pub(crate) async fn subscriptions(&self) -> Result<(Rc<Subscriptions>, String), Error> {
+        let settings = Settings::in_force(&self.redis).await?;
+        let subscriptions = settings.document::<Subscriptions>(&self.redis).await?;
+        Ok((subscriptions.unwrap_or_default(), settings.revision().to_owned()))
     }
 }

@@ -7,7 +7,9 @@ use state::edge::describe::*;
 
 use crate::alerts::{Acted, AlertPage, AlertShown};
 use crate::links::LinkPage;
+use crate::receivers::{Enabled, ReceiverList};
 use crate::silences::{Matchers, SilenceEnded, SilenceShown, Silences};
+use crate::subscriptions::{Replayed, SubscriptionList};
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -52,6 +54,16 @@ struct NewSilence {
     comment: String,
     /// Whether critical alerts are not sent either.
     critical: Option<bool>,
+}
+
+/// Since when events are told of again.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EventReplay {
+    #[schemars(with = "Time")]
+    since: String,
+    /// Whether they are only counted.
+    dry_run: Option<bool>,
 }
 
 /// The query of a list of alerts.
@@ -188,5 +200,56 @@ fn operations() -> Vec<Operation> {
             .header(&CHANGE_REASON)
             .gives::<SilenceEnded<'_>>(200, "It is over.")
             .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "GET",
+            "/v1/receivers",
+            "listReceivers",
+            Tag::Operations,
+            "Who is told of alerts and events, and whether they can be reached",
+        )
+        .about("By id, page by page; neither an address nor a secret is shown.")
+        .scope("; one of a study sees the receivers that its settings alone name")
+        .query::<Page>()
+        .gives::<ReceiverList>(200, "The receivers in force.")
+        .with(NO_STORE)
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/receivers/{receiver}/enable",
+            "enableReceiver",
+            Tag::Operations,
+            "Tell a receiver again that answered 410",
+        )
+        .about("Alerts that it missed are dead letters, and can be replayed; events waited for it.")
+        .scope(", for all studies that name it")
+        .header(&CHANGE_REASON)
+        .gives::<Enabled<'_>>(200, "It is told again.")
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "GET",
+            "/v1/subscriptions",
+            "listSubscriptions",
+            Tag::Operations,
+            "Which systems are told of events, and whether they are up to date",
+        )
+        .scope("; one of a study sees the subscriptions about it alone")
+        .gives::<SubscriptionList>(200, "The subscriptions in force, in the document's order.")
+        .with(NO_STORE)
+        .refuses(&[Refusal::Invalid]),
+        Operation::new(
+            "POST",
+            "/v1/subscriptions/{subscription}/replay",
+            "replaySubscription",
+            Tag::Operations,
+            "Tell a subscription once more of all events since a time",
+        )
+        .about(
+            "Each event has the same webhook-id as before, so a receiver that knows it can leave it out. A dry run counts \
+                the events.",
+        )
+        .scope(", for all studies of the subscription")
+        .header(&CHANGE_REASON)
+        .takes::<EventReplay>("At most 8 KiB.")
+        .gives::<Replayed>(200, "What it is told of again, or would be."),
     ]
 }

@@ -1,4 +1,5 @@
-//! For clinicians: alerts and the actions on them, the links in messages, and silences.
+//! For clinicians: alerts and the actions on them, the links in messages, and silences. For operators: the receivers of
+//! messages, and subscriptions to events.
 //!
 //! Guarantee: a key sees and changes only what its study, site and role cover; everything else looks as if it did not
 //! exist.
@@ -8,7 +9,9 @@ mod config;
 #[cfg(feature = "schema")]
 mod describe;
 mod links;
+mod receivers;
 mod silences;
+mod subscriptions;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
@@ -46,6 +49,19 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("DELETE", "/v1/silences/{silence}", Action::Silence, |c| {
         Box::pin(async move { silences::end(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("GET", "/v1/receivers", Action::Operate, |c| {
+        Box::pin(async move { receivers::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("POST", "/v1/receivers/{receiver}/enable", Action::Operate, |c| {
+        Box::pin(async move { receivers::enable(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("GET", "/v1/subscriptions", Action::Operate, |c| {
+        Box::pin(async move { subscriptions::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("POST", "/v1/subscriptions/{subscription}/replay", Action::Operate, |c| {
+        let subscription = c.segment(0).to_owned();
+        Box::pin(async move { subscriptions::replay(&c.config, &c.principal, c.incoming, &subscription).await })
     }),
 ];
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
-use domain::ids::{AlertId, AnalysisId, ReceiverId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, ReceiverId, SubmissionId, SubscriptionId};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::Time;
@@ -69,6 +69,9 @@ struct ShownLetter<'a> {
     analysis_id: Option<AnalysisId>,
     /// The receiver to which delivery was given up.
     receiver: Option<ReceiverId>,
+    /// The subscription whose receiver was not told of an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription: Option<SubscriptionId>,
 }
 
 /// The dead letters that were replayed, or would be.
@@ -160,6 +163,7 @@ fn shown(letter: &Letter) -> ShownLetter<'_> {
         alert_id: about.alert,
         analysis_id: about.analysis,
         receiver: about.receiver,
+        subscription: about.subscription,
     }
 }
 

@@ -12,7 +12,6 @@ use crate::audit::AuditTrail;
 use crate::dead_letters::{DeadLetters, Replayed};
 use crate::documents::{DocumentVersion, Documents};
 use crate::instruments::{Instruments, StoredInstrument};
-use crate::receivers::{Enabled, ReceiverList};
 use crate::rescore::Rescoring;
 use crate::stats::SiteStats;
 use crate::subject_links::{Linked, Links, Unlinked};
@@ -215,31 +214,6 @@ fn operations() -> Vec<Operation> {
         .scope(" and a key that covers both")
         .takes::<WithReason>("At most 4 KiB.")
         .gives::<Unlinked<'_>>(200, "They are two again."),
-        Operation::new(
-            "GET",
-            "/v1/receivers",
-            "listReceivers",
-            Tag::Operations,
-            "Who is told of alerts, and whether they can be reached",
-        )
-        .about("By id, page by page; neither an address nor a secret is shown.")
-        .scope("; one of a study sees the receivers that its settings alone name")
-        .query::<Page>()
-        .gives::<ReceiverList>(200, "The receivers of the routes in force.")
-        .with(NO_STORE)
-        .refuses(&[Refusal::Invalid]),
-        Operation::new(
-            "POST",
-            "/v1/receivers/{receiver}/enable",
-            "enableReceiver",
-            Tag::Operations,
-            "Tell a receiver of alerts again that answered 410",
-        )
-        .about("What it missed are dead letters, and can be replayed.")
-        .scope(", for all studies that name it")
-        .header(&CHANGE_REASON)
-        .gives::<Enabled<'_>>(200, "It is told again.")
-        .refuses(&[Refusal::Invalid]),
         Operation::new(
             "GET",
             "/v1/dead-letters",

@@ -1,6 +1,7 @@
 //! `GET /v1/config`, `GET` and `PUT /v1/config/{document}`: configuration documents.
 //!
-//! Secrets of receivers are stored and never shown: see [`hidden`].
+//! Secrets of receivers are stored and never shown: see [`hidden`]. A subscription is told of events from when it was first
+//! stored, unless it says since when.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use domain::settings::Document;
 use domain::url::Url;
 use domain::url::networks::Networks;
 use domain::{Code, Finding};
+use platform::clock;
 use platform::http::{Incoming, Reply};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +22,7 @@ use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, header, made, reason, unavailable};
+use state::events;
 use state::names;
 use state::settings::{self, Settings, Version};
 use state::variables;
@@ -126,13 +129,18 @@ pub(crate) async fn show(
     };
     let found = settings::bytes(&config.redis, &names::config(document.as_str(), asked)).await;
     let mut content = found.map_err(|error| unavailable(&error))?.ok_or_else(Problem::not_found)?;
-    if document == Document::AlertRoutes {
+    if has_receivers(document) {
         let unreadable = |_| Problem::new(ProblemType::Unavailable, "the document cannot be read");
-        let mut routes: Value = platform::json::read(&content).map_err(unreadable)?;
-        hidden::hide(&mut routes);
-        content = routes.to_string().into_bytes();
+        let mut shown: Value = platform::json::read(&content).map_err(unreadable)?;
+        hidden::hide(&mut shown);
+        content = shown.to_string().into_bytes();
     }
     Ok(Reply::new(200, "application/json", content).header("etag", tag(asked)))
+}
+
+/// Whether a document has receivers, whose secrets are never shown.
+fn has_receivers(document: Document) -> bool {
+    matches!(document, Document::AlertRoutes | Document::Subscriptions)
 }
 
 /// The entity tag of a version.
@@ -154,8 +162,15 @@ pub(crate) async fn replace(
     let (reason, expected) = (reason(&incoming)?, header(&incoming, "if-match")?.map(str::to_owned));
     let unseen = header(&incoming, "if-none-match")?.is_some_and(|tag| tag.trim() == "*");
     let body = body(incoming, LARGEST).await?;
-    let stored = if document == Document::AlertRoutes { Some(stored(config, document).await?) } else { None };
-    let (content, kept_from) = checked(config, document, &body, stored)?;
+    let mut before = None;
+    let mut others = Vec::new();
+    if has_receivers(document) {
+        before = Some(stored(config, document).await?);
+        for other in Document::ALL.into_iter().filter(|other| *other != document && has_receivers(*other)) {
+            others.extend(stored(config, other).await?.1);
+        }
+    }
+    let (content, kept_from) = checked(config, document, &body, before, &others)?;
     drop(body);
     if dry_run {
         let tried = DocumentVersion { valid: Some(true), stored: Some(false), ..DocumentVersion::of(document) };
@@ -172,6 +187,9 @@ pub(crate) async fn replace(
     };
     let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
     let made = made(changed.map_err(|error| unavailable(&error))?)?;
+    if document == Document::Subscriptions {
+        events::look(&config.redis).await.map_err(|error| unavailable(&error))?;
+    }
     let status = if made.version == 1 { 201 } else { 200 };
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
 }
@@ -182,19 +200,26 @@ fn checked(
     document: Document,
     body: &[u8],
     stored: Option<(u64, Option<Value>)>,
+    others: &[Value],
 ) -> Result<(String, Option<u64>), Problem> {
     let Json { value: mut content, mut faults, .. } = Problem::json(body, Limits::SETTINGS)?;
     let mut kept_from = None;
-    if let Some((version, stored)) = stored {
+    let stored = stored.unwrap_or_default();
+    if has_receivers(document) {
+        let (version, stored) = &stored;
         let (any, unknown) = hidden::keep(&mut content, stored.as_ref());
-        kept_from = any.then_some(version);
+        kept_from = any.then_some(*version);
         faults.extend(unknown);
     }
     // A mark without a stored secret is reported once, and not also as a malformed secret.
     let told: BTreeSet<String> = faults.iter().map(|fault| fault.pointer.clone()).collect();
     faults.extend(document.check(&content).into_iter().filter(|fault| !told.contains(&fault.pointer)));
-    if document == Document::AlertRoutes {
+    if has_receivers(document) {
         faults.extend(out_of_reach(config, &content));
+        faults.extend(twice(&content, others));
+    }
+    if document == Document::Subscriptions {
+        begun(&mut content, stored.1.as_ref(), &clock::now().rfc3339());
     }
     if document == Document::Silences {
         without_identities(&mut content);
@@ -212,6 +237,28 @@ fn out_of_reach(config: &Config, routes: &Value) -> Vec<Finding> {
     let rule = Networks::rule(variables::RECEIVER_NETWORKS.name);
     let place = |id: &str| format!("/receivers{}/url", pointer(id));
     beyond.map(|(id, _)| Finding::new(place(id), Code::Forbidden, rule.as_str())).collect()
+}
+
+/// The receivers that another document has by the same id: a receiver is known by its id alone where it is listed, called
+/// and enabled.
+fn twice(document: &Value, others: &[Value]) -> Vec<Finding> {
+    let receivers = document.get("receivers").and_then(Value::as_object).into_iter().flatten();
+    let known = |id: &str| others.iter().any(|other| other.get("receivers").is_some_and(|all| all.get(id).is_some()));
+    let rule = "another document has a receiver with this id";
+    let twice = receivers.filter(|(id, _)| known(id));
+    twice.map(|(id, _)| Finding::new(format!("/receivers{}", pointer(id)), Code::Conflict, rule)).collect()
+}
+
+/// Sets from when subscriptions are told of events: what the document says, what it said before, or now.
+fn begun(document: &mut Value, stored: Option<&Value>, now: &str) {
+    let list = |document: &Value| document.get("subscriptions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let before = stored.map(list).unwrap_or_default();
+    let subscriptions = document.get_mut("subscriptions").and_then(Value::as_array_mut).into_iter().flatten();
+    for subscription in subscriptions.filter_map(Value::as_object_mut) {
+        let known = before.iter().find(|it| it.get("id") == subscription.get("id")).and_then(|it| it.get("since"));
+        let since = known.cloned().unwrap_or_else(|| now.into());
+        subscription.entry("since").or_insert(since);
+    }
 }
 
 /// The content and version of a document that is in force; version 0 if there is none.

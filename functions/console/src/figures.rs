@@ -6,8 +6,9 @@ use std::fmt;
 use domain::alert::breaker::Position;
 use domain::alert::silence::Silence;
 use domain::alert::state::Phase;
-use domain::ids::ReceiverId;
+use domain::ids::{ReceiverId, SubscriptionId};
 use domain::self_check::Seen;
+use domain::subscriptions::Subscriptions;
 use platform::{Error, clock};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -20,8 +21,10 @@ use state::alerts::receivers;
 use state::alerts::silences;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
+use state::events;
 use state::figures::alerts::{self, AlertStats};
 use state::health::self_check;
+use state::settings::Settings;
 
 use crate::config::Config;
 use crate::stats::whole;
@@ -45,8 +48,10 @@ const SELF_CHECK: [(&str, &str); 2] = [
 #[derive(Debug)]
 pub(crate) struct Figures {
     stats: AlertStats,
-    /// The receivers of the routes in force, with their circuit breakers.
+    /// The receivers in force, with their circuit breakers.
     breakers: Vec<(ReceiverId, Position)>,
+    /// The messages of subscriptions that wait to be sent.
+    waiting: Vec<(SubscriptionId, u64)>,
     silences: u64,
     /// The time since the last completed self-check, and how long that one took, milliseconds.
     self_check: [Option<u64>; 2],
@@ -55,7 +60,7 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) async fn read(config: &Config) -> Result<Self, Problem> {
         let now = clock::now();
-        let (stats, breakers) = known(config).await.map_err(|error| unavailable(&error))?;
+        let (stats, (breakers, waiting)) = known(config).await.map_err(|error| unavailable(&error))?;
         let (all, _) = silences::read(&config.redis).await.map_err(|error| unavailable(&error))?;
         let active = |silence: &Silence| silences::state(silence, now) == "active";
         let silences = all.iter().filter(|silence| Silence::read(silence).is_ok_and(|it| active(&it))).count();
@@ -64,7 +69,7 @@ impl Figures {
             false => self_check::read(&config.redis).await.map_err(|error| unavailable(&error))?,
         };
         let self_check = [seen.age_ms(now), seen.took_ms()];
-        Ok(Figures { stats, breakers, silences: silences as u64, self_check })
+        Ok(Figures { stats, breakers, waiting, silences: silences as u64, self_check })
     }
 
     fn watched(&self, what: &str) -> u64 {
@@ -72,15 +77,22 @@ impl Figures {
     }
 }
 
-async fn known(config: &Config) -> Result<(AlertStats, Vec<(ReceiverId, Position)>), Error> {
-    let stats = alerts::read(&config.redis).await?;
-    let routes = config.routes().await?;
+/// The breakers of receivers, and the messages of subscriptions that wait.
+type Told = (Vec<(ReceiverId, Position)>, Vec<(SubscriptionId, u64)>);
+
+async fn known(config: &Config) -> Result<(AlertStats, Told), Error> {
+    let redis = &config.redis;
+    let (stats, routes) = (alerts::read(redis).await?, config.routes().await?);
+    let settings = Settings::in_force(redis).await?;
+    let subscriptions = settings.document::<Subscriptions>(redis).await?.unwrap_or_default();
     let mut breakers = Vec::new();
-    for receiver in routes.receivers() {
-        let gauge = receivers::gauge(&config.redis, &receiver.id).await?;
+    for receiver in routes.receivers().chain(subscriptions.receivers()) {
+        let gauge = receivers::gauge(redis, &receiver.id).await?;
         breakers.push((receiver.id.clone(), gauge.position(clock::now())));
     }
-    Ok((stats, breakers))
+    let progress = events::progress(redis, &subscriptions, settings.revision()).await?;
+    let ids = subscriptions.all().iter().map(|subscription| subscription.id.clone());
+    Ok((stats, (breakers, ids.zip(progress.into_iter().map(|it| it.waiting)).collect())))
 }
 
 impl Collector for Figures {
@@ -123,6 +135,11 @@ impl Collector for Figures {
                 let labels = [("receiver", receiver.as_str()), ("state", position.as_str())];
                 ConstGauge::new(i64::from(*is == position)).encode(family.encode_family(&labels)?)?;
             }
+        }
+        let help = "Messages of a subscription that wait to be sent";
+        let mut family = encoder.encode_descriptor("events_waiting", help, None, gauge)?;
+        for (subscription, count) in &self.waiting {
+            ConstGauge::new(whole(*count)).encode(family.encode_family(&[("subscription", subscription.as_str())])?)?;
         }
         for ((name, help), ms) in SELF_CHECK.into_iter().zip(self.self_check) {
             if let Some(ms) = ms {

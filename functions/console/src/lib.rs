@@ -1,5 +1,5 @@
-//! For administrators and operators: change configuration documents and instruments while Vigil runs; manage receivers,
-//! dead letters and links between subjects; read audit chains, counters and metrics.
+//! For administrators and operators: change configuration documents and instruments while Vigil runs; manage dead letters
+//! and links between subjects; read audit chains, counters and metrics.
 //!
 //! Guarantee: a change is checked as a whole before it is stored, has its record in an audit chain, and is in force for
 //! everything that arrives after the answer. A version never changes; earlier versions stay readable.
@@ -15,7 +15,6 @@ mod examples;
 mod figures;
 mod hidden;
 mod instruments;
-mod receivers;
 mod rescore;
 mod scope;
 mod stats;
@@ -81,12 +80,6 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("DELETE", "/v1/subjects/{pseudonym}/links/{to}", Action::Link, |c| {
         let (subject, to) = (c.segment(0).to_owned(), c.segment(1).to_owned());
         Box::pin(async move { subject_links::end(&c.config, &c.principal, c.incoming, &subject, &to).await })
-    }),
-    Route::key("GET", "/v1/receivers", Action::Operate, |c| {
-        Box::pin(async move { receivers::list(&c.config, &c.principal, &c.incoming).await })
-    }),
-    Route::key("POST", "/v1/receivers/{receiver}/enable", Action::Operate, |c| {
-        Box::pin(async move { receivers::enable(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
     }),
     Route::key("GET", "/v1/dead-letters", Action::Operate, |c| {
         Box::pin(async move { dead_letters::list(&c.config, &c.principal, &c.incoming).await })

@@ -1,23 +1,14 @@
 //! The limits of an administrator of some studies on the things that all studies share.
 //!
-//! Guarantee: the administrator sees a receiver or a dead letter only if the key covers everything that it concerns.
-//! All others look as if they did not exist.
+//! Guarantee: the administrator sees a dead letter only if the key covers everything that it concerns. All others look as
+//! if they did not exist.
 
-use domain::alert::routes::Routes;
-use domain::ids::ReceiverId;
 use platform::Error;
 use platform::kv::Store;
 use state::dead_letters::Letter;
 use state::edge::auth::Principal;
 use state::names;
 use state::wire::entry::Alert;
-
-/// Whether the key covers every alert that can reach a receiver.
-pub(crate) fn has_receiver(principal: &Principal, routes: &Routes, receiver: &ReceiverId) -> bool {
-    let places = routes.places(receiver);
-    principal.covers_all()
-        || !places.is_empty() && places.iter().all(|(study, site)| principal.covers(&(*study).into(), &(*site).into()))
-}
 
 /// Whether the key covers a dead letter. If nobody can tell what a dead letter concerns, only a key that covers
 /// everything sees it.

@@ -5,6 +5,7 @@ use state::edge::describe::*;
 
 use crate::drain::Round;
 use crate::health::{Health, Readiness};
+use crate::test_message::Tested;
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -26,6 +27,23 @@ fn operations() -> Vec<Operation> {
             .scope(", for all studies and sites")
             .timeout(None)
             .gives::<Round>(200, "What the round did."),
+        Operation::new(
+            "POST",
+            "/v1/receivers/{receiver}/test",
+            "testReceiver",
+            Tag::Operations,
+            "Send a test message to a receiver",
+        )
+        .about(
+            "A webhook gets a signed message of the type ping; a gateway, a text that says that it is a test; of a FHIR \
+                server it is only asked whether the resource would be valid. The answer tells what came back. It takes as \
+                long as the receiver's deadline allows.",
+        )
+        .scope(", for all studies and sites")
+        .timeout(None)
+        .header(&CHANGE_REASON)
+        .gives::<Tested<'_>>(200, "It was sent, and this came back.")
+        .refuses(&[Refusal::Invalid]),
         Operation::new("GET", "/healthz", "showHealth", Tag::Operations, "Whether the service runs")
             .timeout(None)
             .gives::<Health>(200, "It runs.")

@@ -1,4 +1,5 @@
-//! For operators and orchestrators: health, readiness, one round of the workers by hand, and the API description.
+//! For operators and orchestrators: health, readiness, one round of the workers by hand, a test message to a
+//! receiver, and the API description.
 //!
 //! It links all workers, because a round runs their code. So their components need not run.
 
@@ -8,6 +9,7 @@ mod describe;
 mod drain;
 mod health;
 mod openapi;
+mod test_message;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
@@ -25,6 +27,9 @@ state::asked!("ops", config::check);
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("POST", "/v1/ops/drain", Action::Operate, |c| {
         Box::pin(async move { drain::answer(&c.principal).await })
+    }),
+    Route::key("POST", "/v1/receivers/{receiver}/test", Action::Operate, |c| {
+        Box::pin(async move { test_message::send(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
     }),
     Route::open("GET", "/healthz", |_, _| Box::pin(async { Ok(Reply::json(200, &health::Health { status: "ok" })) })),
     Route::open("GET", "/readyz", |_, _| Box::pin(ready())),

@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use domain::alert::link::Grant;
+use domain::ids::StudyId;
 use platform::Error;
 use platform::redis::{Parameter, Redis, flat, integer, unexpected};
 use spin_sdk::redis::{RedisParameter, RedisResult};
 
+use crate::journal::Event;
 use crate::names::{self, Queue};
 use crate::queue::holder::Holder;
 use crate::queue::{BELL, CLOCK, announcement};
@@ -80,6 +82,15 @@ impl Change {
         // If the worker was declared dead, the work is among the due entries.
         self.command(["ZREM", names::DUE, &member]);
         Ok(())
+    }
+
+    /// Appends an entry to the journal of a study.
+    pub(crate) fn journal(&mut self, study: &StudyId, event: &Event) {
+        self.command(["XADD", &names::journal(study), "*", "e", &event.line()]);
+        self.command(["HSETNX", names::JOURNALS, study.as_str(), "0-0"]);
+        self.command(["SET", names::EVENTS_NEW, "1"]);
+        // The clock looks for subscribers.
+        self.delays = true;
     }
 
     /// Ends an entry of the dispatch queue, whoever holds it, because its work is done.

@@ -176,6 +176,11 @@ pub async fn gauge(redis: &Redis, receiver: &ReceiverId) -> Result<Gauge, Error>
     Ok(Gauge::from_fields(pairs))
 }
 
+/// Adds to a change that a receiver asked to get no more messages.
+pub fn disable(change: &mut Change, receiver: &ReceiverId, now: Timestamp) {
+    change.command(["HSETNX", names::DISABLED, receiver.as_str(), &now.rfc3339()]);
+}
+
 /// Enables a receiver again that asked to get no more messages.
 ///
 /// # Errors

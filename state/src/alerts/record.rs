@@ -11,7 +11,8 @@ use platform::redis::{Redis, nothing};
 use serde_json::{Value, json};
 
 use super::change::Change;
-use super::{Loaded, figures};
+use super::{Loaded, figures, receivers};
+use crate::journal::{self, Kind};
 use crate::names::{self, Queue};
 use crate::queue::BELL;
 use crate::queue::holder::Holder;
@@ -127,7 +128,12 @@ fn written(
     batch: &mut Batch,
 ) -> Result<(), Error> {
     let state = &step.state;
-    batch.put(names::stored_alert_state(state.alert()), &value_of(state, last))?;
+    let hash = batch.put_hashed(names::stored_alert_state(state.alert()), &value_of(state, last))?;
+    if let Some(kind) = step.entry.as_ref().and_then(|entry| Kind::parse(entry.what)).filter(|kind| kind.is_of_alert())
+    {
+        let (site, what, submission) = (alert.site_id.clone(), alert.alert_id.to_string(), alert.submission_id.clone());
+        change.journal(&alert.study_id, &journal::Event { kind, site, what, submission, hash });
+    }
     keep(state, last, change);
     // Redis had lost this alert, so its indexes and due work are missing there.
     let lost = before.is_some_and(|before| before.expected.is_empty());
@@ -153,7 +159,7 @@ fn written(
                 change.dead(reason.as_str(), &DispatchEntry::GivenUp(&letter).line()?);
             }
             Effect::Disable { receiver } => {
-                change.command(["HSETNX", names::DISABLED, receiver.as_str(), &now.rfc3339()]);
+                receivers::disable(change, receiver, now);
             }
         }
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::names;
 use crate::wire::analysis::Job;
-use crate::wire::queued::Notification;
+use crate::wire::queued::{About, Notification, QueuedEnd};
 
 /// The addresses that requesters may name: the variable `imaging_webhooks`.
 #[derive(Debug, Clone, Default)]
@@ -71,14 +71,17 @@ impl Webhooks {
 /// The notification of the requester of this analysis, if there is one to notify.
 pub fn notification(job: &Job) -> Option<Notification> {
     Some(Notification {
-        analysis_id: job.analysis_id.clone(),
-        webhook: job.webhook.clone()?,
+        about: About::Analysis(QueuedEnd {
+            analysis_id: job.analysis_id.clone(),
+            webhook: job.webhook.clone()?,
+            key: job.key.clone(),
+        }),
         study_id: job.study_id.clone(),
         site_id: job.site_id.clone(),
-        key: job.key.clone(),
         trace: job.trace.clone(),
         made: 0,
         since: None,
+        failing: None,
     })
 }
 

@@ -90,3 +90,5 @@ pub const DUE: &str = "{vigil}:due";
 pub const JOURNAL: &str = "{vigil}:journal:";
 /// The studies with a journal, each with the last position that is sealed: a hash.
 pub const JOURNALS: &str = "{vigil}:journals";
+/// Exists while a journal may have entries of which a subscription has not been told.
+pub const EVENTS_NEW: &str = "{vigil}:events:new";

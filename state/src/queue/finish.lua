@@ -7,7 +7,7 @@
 --       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
 --       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
 --       | ["index", sorted set, ms, member] | ["count", hash of a month, field] | ["unpin", key]
---       | ["journal", study, entry]
+--       | ["journal", study, entry] | ["told", set of messages that wait, message]
 -- Gives how many of them this call ended, then the erased submissions
 local queue, holder = ARGV[1], ARGV[2]
 alive(holder, true, clock_ms(), ARGV[3])
@@ -68,6 +68,8 @@ for _, one in ipairs(left) do
       later = true
     elseif what == 'unpin' then
       redis.call('DEL', first)
+    elseif what == 'told' then
+      redis.call('SREM', first, second)
     else
       local payload = string.gsub(second, '%x%x', function(byte) return string.char(tonumber(byte, 16)) end)
       redis.call('XADD', KEYS[1], '*', 'q', queue, 'reason', first, 'd', payload)
@@ -80,6 +82,7 @@ end
 for study in pairs(studies) do
   redis.call('HSETNX', JOURNALS, study, '0-0')
 end
+if next(studies) then redis.call('SET', EVENTS_NEW, '1') end
 for hash, counter in pairs(counts) do
   for field, by in pairs(counter) do
     tally_month(hash, field, by)

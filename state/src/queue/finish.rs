@@ -1,6 +1,6 @@
 //! Ends entries, with their follow-ups.
 
-use domain::ids::{StudyId, SubmissionId};
+use domain::ids::{StudyId, SubmissionId, SubscriptionId};
 use std::time::Duration;
 
 use platform::Error;
@@ -56,6 +56,11 @@ impl FollowUps {
     /// Appends a line to the journal of this study: see `journal::Event::line`.
     pub fn journal(&mut self, study: &StudyId, line: &str) {
         self.one("journal").text(study.as_str()).raw(",").text(line).raw("]");
+    }
+
+    /// Says that a message of a subscription does not wait any more.
+    pub fn told(&mut self, subscription: &SubscriptionId, message: &str) {
+        self.one("told").text(&names::events_waiting(subscription)).raw(",").text(message).raw("]");
     }
 
     /// Deletes the pinned decision of this submission or entry.

@@ -3,11 +3,11 @@
 -- KEYS  clock, dead, then for each queue: bell
 -- ARGV  now ms, bell ms, clock channel, clock ms, most to move, the running tick's lease or '', announcement of the
 --       next tick, '1' if there is always something to watch, then for each queue: name, channel
--- Gives entries moved, '1' if the clock goes on
+-- Gives entries moved, '1' if the clock goes on, '1' if a journal may have entries of which a subscription has not been told
 local now, moved = tonumber(ARGV[1]), 0
 if ARGV[6] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[6] then
   -- The lease ran out, and another host ticks.
-  return {0, '0'}
+  return {0, '0', '0'}
 end
 bury(clock_ms())
 local known = {}
@@ -38,7 +38,8 @@ for q = 9, #ARGV, 2 do
   end
 end
 -- Reserved work is on no queue, so the worker's name must be watched.
-watching = watching or redis.call('EXISTS', DUE, HOLDERS) > 0
+local events = redis.call('EXISTS', EVENTS_NEW) == 1
+watching = watching or events or redis.call('EXISTS', DUE, HOLDERS) > 0
 if watching then
   local mark = redis.call('GET', KEYS[1])
   if ARGV[6] ~= '' or not mark then
@@ -52,4 +53,4 @@ if watching then
 elseif ARGV[6] ~= '' then
   redis.call('DEL', KEYS[1])
 end
-return {moved, watching and '1' or '0'}
+return {moved, watching and '1' or '0', events and '1' or '0'}

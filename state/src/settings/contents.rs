@@ -11,6 +11,7 @@ use domain::deidentify::Policy;
 use domain::patient_systems::PatientSystems;
 use domain::settings::Document;
 use domain::study_rules::{self, StudyRules};
+use domain::subscriptions::Subscriptions;
 use serde_json::Value;
 
 /// The contents of one type that this instance has read, by their keys in the store. They never become stale, because a
@@ -58,4 +59,5 @@ contents! {
     AlertRules as StudyRules, by |it| study_rules::read(it).ok();
     Deidentification as Policy, by |it| Policy::read(it).ok();
     PatientSystems as PatientSystems, by |it| PatientSystems::read(it).ok();
+    Subscriptions as Subscriptions, by |it| Subscriptions::read(it).ok();
 }

@@ -4,7 +4,7 @@
 //! kind cannot be read and becomes a dead letter.
 
 use domain::alert::routes::receiver_id;
-use domain::ids::{AnalysisId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId, SubscriptionId};
 use platform::{Error, kv};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub enum DispatchEntry<A = Alert, D = Due, N = Notification, G = DeadAlert> {
     Alert(A),
     /// Work on an alert that was raised.
     Due(D),
-    /// The notification of the requester of an analysis.
+    /// A message for a system.
     Notification(N),
     /// An alert that was given up: only as a dead letter. The alert's state does the replay.
     GivenUp(G),
@@ -76,21 +76,18 @@ impl ImagingEntry<&QueuedAnalysis> {
     }
 }
 
-/// The notification of the requester of an analysis that ended.
+/// A message for a system: that an analysis ended which it requested, or an event to which it subscribed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// The analysis. The store has its record, which is the content of the message.
-    pub analysis_id: AnalysisId,
-    /// The URL to call. It may contain a secret.
-    pub webhook: String,
+    /// What it is about.
+    pub about: About,
     /// The study.
     pub study_id: StudyId,
     /// The site.
     pub site_id: SiteId,
-    /// The id of the key that requested the analysis.
-    pub key: KeyId,
-    /// W3C trace context.
+    /// W3C trace context; empty for an event.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trace: String,
     /// The number of attempts since it was put onto the queue or replayed.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -98,14 +95,67 @@ pub struct Notification {
     /// The end of the first of these, milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+    /// The failure of the last of these, and how many failed so in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<(String, u32)>,
+}
+
+/// What a notification is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum About {
+    /// An analysis.
+    Analysis(QueuedEnd),
+    /// An event.
+    Event(QueuedEvent),
+}
+
+/// The end of an analysis, of which its requester is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueuedEnd {
+    /// The analysis. The store has its record, which is the content of the message.
+    pub analysis_id: AnalysisId,
+    /// The URL to call. It may contain a secret.
+    pub webhook: String,
+    /// The id of the key that requested the analysis.
+    pub key: KeyId,
+}
+
+/// An event of which a subscriber is told. The store has what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueuedEvent {
+    /// The id of the message.
+    pub id: String,
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The kind of the journal's entry.
+    pub kind: String,
+    /// Its position.
+    pub at: String,
+    /// The submission, or the one that raised the alert.
+    pub submission: SubmissionId,
+    /// The alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertId>,
+    /// The instrument or the kind of report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
 }
 
 impl Notification {
     /// Its flow on the queue.
     pub fn flow(&self) -> String {
-        names::flow_of_notifications(&self.key, &self.study_id, &self.site_id)
+        let sender = match &self.about {
+            About::Analysis(end) => end.key.as_str(),
+            About::Event(event) => event.subscription.as_str(),
+        };
+        names::flow_of_notifications(sender, &self.study_id, &self.site_id)
     }
+}
 
+impl QueuedEnd {
     /// The id that replaces the URL where the notification is shown.
     pub fn receiver(&self) -> ReceiverId {
         receiver_id(&self.webhook)

@@ -1,7 +1,7 @@
 //! One attempt: builds the message, signs it, and calls the receiver.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use domain::alert::link::Grant;
@@ -30,24 +30,48 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
+impl Request {
+    /// A signed message to a receiver.
+    pub(crate) fn signed(
+        receiver: &Receiver,
+        id: &str,
+        at: Timestamp,
+        (content_type, body): (&str, String),
+        trace: &str,
+    ) -> Self {
+        let mut headers = webhook::headers(&receiver.secrets, id, at, (content_type, &body), trace);
+        if let Some(authorization) = &receiver.authorization {
+            headers.push(("authorization", authorization.as_str().to_owned()));
+        }
+        Request { url: receiver.url.url().clone(), headers, body: body.into_bytes() }
+    }
+}
+
 /// Calls the receiver once.
 pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
     let Placed { mut task, place, longest } = placed;
-    let (began, at) = (Instant::now(), clock::now());
+    let at = clock::now();
     let request = match &mut task {
         Task::Alert(job) => message(&config, job, at),
         Task::Notification(job) => job.request(&config, at),
     };
-    let (outcome, word, mut answer) = match request {
+    let (outcome, mut attempt) = made(request, at, longest).await;
+    if let Task::Notification(_) = task {
+        // Whoever may name a URL must not read what is there.
+        attempt.answer.clear();
+    }
+    Happened { task, what: What::Called { outcome, attempt, place } }
+}
+
+/// Makes a call that began at this time and takes no longer than this.
+pub(crate) async fn made(request: Result<Request, Outcome>, at: Timestamp, longest: Duration) -> (Outcome, Attempt) {
+    let began = Instant::now();
+    let (outcome, word, answer) = match request {
         Ok(Request { url, headers, body }) => {
             outcome(http::tell(&url, &headers, body, LONGEST_ANSWER, Deadline::after(longest)).await)
         }
         Err(outcome) => (outcome, "refused", String::new()),
     };
-    if let Task::Notification(_) = task {
-        // Whoever may name a URL must not read what is there.
-        answer.clear();
-    }
     let status = match outcome {
         Outcome::Answered { status, .. } => Some(status),
         _ => None,
@@ -62,7 +86,7 @@ pub(crate) async fn attempt(config: Rc<Config>, placed: Placed) -> Happened {
         answer,
         next_at: None,
     };
-    Happened { task, what: What::Called { outcome, attempt, place } }
+    (outcome, attempt)
 }
 
 fn outcome(answer: Result<http::Answer, CallError>) -> (Outcome, &'static str, String) {
@@ -84,20 +108,16 @@ fn message(config: &Config, job: &Job, at: Timestamp) -> Result<Request, Outcome
     let link = link(config, job, receiver, &delivery).unwrap_or_default();
     let notice = Notice { first: item(alert), others: &others, kind: delivery.kind(), link: &link };
     let body = compose(routes, receiver, plan_of(routes, alert).language, &notice);
-    let content = (body.content_type, &*body.text);
-    let mut headers = webhook::headers(&receiver.secrets, &id, at, content, &alert.trace);
-    if let Some(authorization) = &receiver.authorization {
-        headers.push(("authorization", authorization.as_str().to_owned()));
-    }
+    let mut request = Request::signed(receiver, &id, at, (body.content_type, body.text), &alert.trace);
     match receiver.channel {
         Channel::Webhook => {}
-        Channel::Sms | Channel::Email => headers.push(("idempotency-key", id)),
+        Channel::Sms | Channel::Email => request.headers.push(("idempotency-key", id)),
         Channel::FhirCommunication => {
             let condition = condition(receiver.resource, alert.alert_id.as_str(), delivery.telling);
-            headers.extend(condition.map(|condition| ("if-none-exist", condition)));
+            request.headers.extend(condition.map(|condition| ("if-none-exist", condition)));
         }
     }
-    Ok(Request { url: receiver.url.url().clone(), headers, body: body.text.into_bytes() })
+    Ok(request)
 }
 
 /// The acknowledgement link for the message; none if the configuration has no address or no key.

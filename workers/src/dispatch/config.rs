@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::alert::routes::{Receiver, Routes};
 use domain::alert::silence::Silence;
+use domain::subscriptions::Subscriptions;
 use domain::url::networks::Networks;
 use platform::Error;
 use platform::redis::Redis;
@@ -46,12 +47,15 @@ impl Config {
     }
 }
 
-/// One state of the settings: the routes and the silences.
+/// One state of the settings: the routes, the silences, and the subscriptions.
 pub(crate) struct Rules {
     pub(crate) routes: Rc<Routes>,
     pub(crate) silences: Rc<Vec<Silence>>,
-    /// The networks in which receivers may be; none if a variable names the receivers, which its operator did.
-    networks: Option<Rc<Networks>>,
+    pub(crate) subscriptions: Rc<Subscriptions>,
+    /// The networks in which receivers of a document may be.
+    networks: Rc<Networks>,
+    /// Whether a variable names the receivers of alerts: its operator did, so they may be anywhere.
+    by_variable: bool,
     revision: String,
 }
 
@@ -64,18 +68,29 @@ impl Rules {
         let settings = Settings::at(&config.redis, revision).await?;
         let routes = settings.document::<Routes>(&config.redis).await?;
         let silences = settings.document::<Vec<Silence>>(&config.redis).await?;
+        let subscriptions = settings.document::<Subscriptions>(&config.redis).await?;
         Ok(Rc::new(Rules {
-            networks: routes.is_some().then(|| Rc::clone(&config.networks)),
+            networks: Rc::clone(&config.networks),
+            by_variable: routes.is_none(),
             routes: routes.unwrap_or_else(|| Rc::clone(&config.routes.routes)),
             silences: silences.unwrap_or_default(),
+            subscriptions: subscriptions.unwrap_or_default(),
             revision: settings.revision().to_owned(),
         }))
     }
-}
 
-impl Rules {
-    /// Whether a receiver may be called where it is.
+    /// The revision of these settings.
+    pub(crate) fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// Whether a receiver of alerts may be called where it is.
     pub(crate) fn reach(&self, receiver: &Receiver) -> bool {
-        self.networks.as_ref().is_none_or(|networks| networks.reach(receiver.url.url()))
+        self.by_variable || self.reach_events(receiver)
+    }
+
+    /// Whether a receiver of events may be called where it is.
+    pub(crate) fn reach_events(&self, receiver: &Receiver) -> bool {
+        self.networks.reach(receiver.url.url())
     }
 }

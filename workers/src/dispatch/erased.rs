@@ -3,13 +3,14 @@
 //! A worker checks for erasures before it works on claimed entries, and again after it has stored the results. Either
 //! one of the checks sees the erasure, or the erasure began after the store had the results and removes them itself.
 
-use domain::ids::{AlertId, SubmissionId};
+use domain::ids::{AlertId, AnalysisId, SubmissionId};
 use platform::kv::{self, Store};
 use platform::{Error, log};
 use state::alerts::change::Change;
 use state::erasure;
 use state::names;
 use state::wire::entry::{Alert, Work};
+use state::wire::queued::{About, Notification};
 
 use crate::dispatch::config::Config;
 use crate::dispatch::intake::Entries;
@@ -18,9 +19,9 @@ use crate::dispatch::intake::Entries;
 pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) -> Result<Entries, Error> {
     let raised = entries.raised.iter().map(|(_, alert)| &alert.submission_id);
     let due = entries.due.iter().map(|(_, due)| &due.submission_id);
-    // Erasures are noted under one kind of id, that of submissions.
-    let analyses = entries.notifications.iter().map(|it| it.notification.analysis_id.clone().into_submission());
-    let analyses: Vec<SubmissionId> = analyses.collect();
+    // Erasures are noted under one kind of id, that of submissions. An event looks at the content itself.
+    let analyses = entries.notifications.iter().filter_map(|it| analysis_of(&it.notification));
+    let analyses: Vec<SubmissionId> = analyses.map(|id| id.clone().into_submission()).collect();
     let ids: Vec<&SubmissionId> = raised.chain(due).chain(&analyses).collect();
     let mut erased = erasure::known(&config.redis, &ids).await?.into_iter();
     let mut gone = Vec::new();
@@ -47,10 +48,11 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
     });
     let mut outcomes = Vec::new();
     entries.notifications.retain(|it| {
+        let Some(id) = analysis_of(&it.notification) else { return true };
         let erased = erased.next().unwrap_or_default();
         if erased {
-            log::info("analysis-dropped").submission(&it.notification.analysis_id).outcome("erased").write();
-            outcomes.push(names::analysis_webhook(&it.notification.analysis_id));
+            log::info("analysis-dropped").submission(id).outcome("erased").write();
+            outcomes.push(names::analysis_webhook(id));
             end(&it.entry, None);
         }
         !erased
@@ -58,6 +60,13 @@ pub(crate) async fn split(config: &Config, store: &Store, mut entries: Entries) 
     kv::remove_all(&outcomes)?;
     remove(config, store, gone).await?;
     Ok(entries)
+}
+
+fn analysis_of(notification: &Notification) -> Option<&AnalysisId> {
+    match &notification.about {
+        About::Analysis(end) => Some(&end.analysis_id),
+        About::Event(_) => None,
+    }
 }
 
 /// Removes the stored data of alerts whose submissions were erased meanwhile.

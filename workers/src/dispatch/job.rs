@@ -113,7 +113,7 @@ impl Job {
 /// One call that is owed: the job of an alert, or a notification.
 pub(crate) enum Task {
     Alert(Job),
-    Notification(notification::Job),
+    Notification(Box<notification::Job>),
 }
 
 impl Task {
@@ -121,7 +121,7 @@ impl Task {
     pub(crate) fn lane(&self) -> LaneId {
         match self {
             Task::Alert(job) => LaneId::Receiver(job.receiver().cloned().unwrap_or_default()),
-            Task::Notification(job) => job.lane(),
+            Task::Notification(job) => job.lane.clone(),
         }
     }
 
@@ -165,7 +165,7 @@ impl Task {
     pub(crate) fn channel(&self) -> &'static str {
         match self {
             Task::Alert(job) => job.route().map_or("unknown", |it| it.channel.as_str()),
-            Task::Notification(_) => "analysis",
+            Task::Notification(job) => job.channel(),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Guarantee: no receiver delays another. A lane is bounded in length and time, the rest goes back to the clock, and
 //! every lane asks for its own slots. Work for one receiver is called in order of arrival, critical work first.
-//! Notifications take no place of an alert: their lanes are bounded together, and their calls come on top of those that
-//! a worker may make for alerts, which are asked for first.
+//! Notifications of analyses and events take no place of an alert: the lanes of each are bounded together, and their calls
+//! come on top of those that a worker may make for alerts, which are asked for first.
 //!
 //! Backpressure: work that goes back returns when the lane may have room for it, estimated from the pace of its
 //! finished calls. If it returned sooner, the worker would only take it and put it back.
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use domain::Timestamp;
 use domain::alert::breaker::Gauge;
 use domain::alert::retry::Outcome;
+use domain::alert::routes::Receiver;
 use domain::alert::state::Hold;
 use domain::ids::ReceiverId;
 use platform::{Error, clock};
@@ -32,10 +33,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// upper one where none end. The delay is random, so that not all work returns at once.
 const PUT_BACK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
-/// The most notifications that wait in a worker, the most that it calls at the same time, and the most calls at the same
-/// time to one address over all instances.
+/// The most notifications of analyses, and the most events, that wait in a worker.
 const MOST_NOTIFICATIONS: usize = 1024;
-const NOTIFICATION_CALLS: usize = 16;
+/// The most of each that it calls at the same time.
+const ANALYSIS_CALLS: usize = 16;
+const EVENT_CALLS: usize = 64;
+/// The most calls at the same time to one address of requesters of analyses, over all instances.
 const ADDRESS_CALLS: u32 = 4;
 
 /// The time that a lane's calls must have run before their pace is known.
@@ -48,17 +51,31 @@ pub(crate) enum LaneId {
     Receiver(ReceiverId),
     /// A configured address of requesters of analyses, by its id.
     Analyses(ReceiverId),
+    /// A receiver of events, by its id.
+    Events(ReceiverId),
+}
+
+/// What lanes share their bounds by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Alerts,
+    Analyses,
+    Events,
 }
 
 impl LaneId {
     /// The receiver, as all instances know it.
     pub(crate) fn receiver(&self) -> &ReceiverId {
-        let (LaneId::Receiver(id) | LaneId::Analyses(id)) = self;
+        let (LaneId::Receiver(id) | LaneId::Analyses(id) | LaneId::Events(id)) = self;
         id
     }
 
-    fn is_for_alerts(&self) -> bool {
-        matches!(self, LaneId::Receiver(_))
+    fn class(&self) -> Class {
+        match self {
+            LaneId::Receiver(_) => Class::Alerts,
+            LaneId::Analyses(_) => Class::Analyses,
+            LaneId::Events(_) => Class::Events,
+        }
     }
 }
 
@@ -104,8 +121,9 @@ impl Lanes {
     /// Queues a task for a slot. If the lane is full, returns the task that is put back.
     pub(crate) fn push(&mut self, task: Task) -> Option<Happened> {
         let id = task.lane();
-        let notifications = self.lanes.iter().filter(|(id, _)| !id.is_for_alerts()).map(|(_, lane)| lane.waiting.len());
-        let full = !id.is_for_alerts() && notifications.sum::<usize>() >= MOST_NOTIFICATIONS;
+        let class = id.class();
+        let alike = self.lanes.iter().filter(|(id, _)| id.class() == class).map(|(_, lane)| lane.waiting.len());
+        let full = class != Class::Alerts && alike.sum::<usize>() >= MOST_NOTIFICATIONS;
         let lane = self.lanes.entry(id).or_insert_with(Lane::new);
         lane.insert(task);
         self.waiting += 1;
@@ -200,14 +218,20 @@ impl Lanes {
         rules: &Rc<Rules>,
         happened: &mut Vec<Happened>,
     ) -> Vec<(LaneId, Target, usize)> {
-        let running = |alerts: bool| -> usize {
-            self.lanes.iter().filter(|(id, _)| id.is_for_alerts() == alerts).map(|(_, lane)| lane.running).sum()
+        let left = |class: Class, most: usize| -> usize {
+            let alike = self.lanes.iter().filter(|(id, _)| id.class() == class);
+            most.saturating_sub(alike.map(|(_, lane)| lane.running).sum())
         };
-        let mut alerts = config.concurrency.saturating_sub(running(true));
-        let mut notifications = NOTIFICATION_CALLS.saturating_sub(running(false));
+        let mut alerts = left(Class::Alerts, config.concurrency);
+        let mut analyses = left(Class::Analyses, ANALYSIS_CALLS);
+        let mut events = left(Class::Events, EVENT_CALLS);
         let mut wanted = Vec::new();
         for (id, lane) in &mut self.lanes {
-            let left = if id.is_for_alerts() { &mut alerts } else { &mut notifications };
+            let left = match id.class() {
+                Class::Alerts => &mut alerts,
+                Class::Analyses => &mut analyses,
+                Class::Events => &mut events,
+            };
             if lane.waiting.is_empty() || *left == 0 || lane.closed_until.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
@@ -252,16 +276,19 @@ impl Lane {
         let known = match id {
             LaneId::Receiver(id) => rules.routes.receiver(id).is_some() || rules.routes.is_uncallable(id),
             LaneId::Analyses(_) => true,
+            LaneId::Events(id) => rules.subscriptions.receiver(id).is_some(),
         };
         if known {
             self.waiting.iter_mut().for_each(|task| *task.rules() = Rc::clone(rules));
         }
+        let of = |receiver: &Receiver| Target {
+            concurrency: receiver.concurrency,
+            per_minute: receiver.per_minute,
+            longest: Duration::from_millis(receiver.deadline_ms),
+        };
         match id {
-            LaneId::Receiver(id) => {
-                let receiver = self.waiting.front_mut()?.rules().routes.receiver(id)?;
-                let longest = Duration::from_millis(receiver.deadline_ms);
-                Some(Target { concurrency: receiver.concurrency, per_minute: receiver.per_minute, longest })
-            }
+            LaneId::Receiver(id) => self.waiting.front_mut()?.rules().routes.receiver(id).map(of),
+            LaneId::Events(id) => rules.subscriptions.receiver(id).map(of),
             LaneId::Analyses(id) => config.webhooks.has(id).then_some(Target {
                 concurrency: ADDRESS_CALLS,
                 per_minute: None,

@@ -1,5 +1,5 @@
 //! Dispatch: delivers each alert to all its receivers, with retries, until it is delivered, acknowledged, or visibly
-//! given up. Notifies the requesters of analyses in the same way (`notification.rs`).
+//! given up. Notifies the requesters of analyses and the subscribers of events in the same way (`notification.rs`).
 //!
 //! Guarantee: at least once, always under the same `webhook-id`. An alert is delivered, or visibly waits with the time
 //! of its next attempt, or is a dead letter with its reason; nothing is dropped silently. Each message is sent under
@@ -13,20 +13,23 @@
 //! Not for: exactly-once. If a host dies between a receiver's answer and the script that writes it, the receiver gets
 //! the message twice; the same `webhook-id` lets it detect the duplicate.
 
+mod analysis;
 mod arrived;
 mod call;
 mod config;
 mod erased;
+mod event;
 mod intake;
 mod job;
 mod lanes;
 mod notification;
+mod ping;
 mod settle;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::ids::AlertId;
 use futures::StreamExt;
@@ -36,6 +39,7 @@ use platform::deadline::Deadline;
 use platform::kv::Store;
 use platform::variables::{Reader, load};
 use platform::{Error, clock};
+use state::events;
 use state::names::Queue;
 use state::queue::holder::{Holder, RENEWAL};
 use state::queue::{self, Claim};
@@ -44,11 +48,14 @@ use config::{Config, LONGEST_WAIT, Rules};
 use intake::{Cases, Entries};
 use job::{Happened, Job, Task};
 use lanes::Lanes;
+pub use ping::ping;
 
 /// The time that a drain runs before it waits for a quiet moment to leave.
 pub const BUDGET: Duration = Duration::from_secs(5);
 /// The pause between two looks for new work while calls run: this worker hears no bell then.
 const LOOK: Duration = Duration::from_millis(10);
+/// The pause between two looks for events while there is other work.
+const FOLLOW: Duration = Duration::from_millis(100);
 /// The most entries of one claim, and the most work that a worker holds.
 const MOST_CLAIMED: usize = 128;
 const MOST_HELD: usize = 4096;
@@ -93,6 +100,7 @@ async fn send(until: Until) -> Result<usize, Error> {
         ended: Vec::new(),
         unwritten: VecDeque::new(),
         claimed: BTreeSet::new(),
+        followed: Instant::now(),
         total: 0,
     };
     let result = worker.run(until).await;
@@ -135,6 +143,8 @@ struct Worker {
     unwritten: VecDeque<Happened>,
     /// Entries that were claimed and, as far as this worker knows, are not ended.
     claimed: BTreeSet<String>,
+    /// When it looked for events.
+    followed: Instant,
     total: usize,
 }
 
@@ -202,8 +212,9 @@ impl Worker {
         let (revision, claimed) = queue::claim(&self.config.redis, Queue::Dispatch, how).await?;
         let rules = Rules::at(&self.config, &revision, self.rules.as_ref()).await?;
         self.rules = Some(Rc::clone(&rules));
+        let told = self.follow(&rules, claimed.is_empty() && self.is_idle()).await?;
         if claimed.is_empty() {
-            return Ok(0);
+            return Ok(told);
         }
         let count = claimed.len();
         self.claimed.extend(claimed.iter().map(|entry| entry.id.clone()));
@@ -248,6 +259,20 @@ impl Worker {
         Ok(count)
     }
 
+    /// Puts messages about events onto the queue as far as subscriptions have room for them. Returns how many.
+    async fn follow(&mut self, rules: &Rules, is_last: bool) -> Result<usize, Error> {
+        if rules.subscriptions.all().is_empty() || (self.followed.elapsed() < FOLLOW && !is_last) {
+            return Ok(0);
+        }
+        self.followed = Instant::now();
+        let (redis, store, subscriptions) = (&self.config.redis, &self.store, &rules.subscriptions);
+        let work = async {
+            let pending = events::pending(redis, subscriptions, rules.revision()).await?;
+            events::enqueue(redis, store, subscriptions, pending).await
+        };
+        beside(&mut self.calls, &mut self.ended, work).await
+    }
+
     /// Queues notifications in the lanes, once the calls of alerts that can begin have begun.
     async fn notify(&mut self, claimed: Vec<notification::Claimed>, rules: &Rc<Rules>) -> Result<(), Error> {
         if claimed.is_empty() {
@@ -272,7 +297,7 @@ impl Worker {
         let (placed, happened) = self.lanes.places(&self.config, &self.holder, &rules).await?;
         for mut placed in placed {
             if let Task::Notification(job) = &mut placed.task {
-                beside(&mut self.calls, &mut self.ended, job.load(&self.store)).await?;
+                beside(&mut self.calls, &mut self.ended, job.load(&self.config, &self.store)).await?;
             }
             self.calls.push(call::attempt(Rc::clone(&self.config), placed).boxed_local());
         }

@@ -1,8 +1,8 @@
-//! Notifications: the calls that tell requesters of the end of their analyses.
+//! Notifications: the calls that tell systems of the end of their analyses, and of the events to which they subscribed.
 //!
-//! Guarantee: at least once, always under the analysis' id, or a dead letter. What was erased is not told. Whatever their
-//! addresses do, alerts do not wait for them: each configured address has a lane of its own, and the calls come on top of
-//! those of alerts (see `lanes.rs`).
+//! Guarantee: at least once, always under one id, or a dead letter. What was erased is not told. Whatever their addresses
+//! do, alerts do not wait for them: each address has a lane of its own, and the calls come on top of those of alerts (see
+//! `lanes.rs`).
 //!
 //! Mechanism: the entry of the queue is the state: it says how many attempts were made. A result is stored; then the
 //! script that ends the entry puts the next attempt among the due entries, or leaves a dead letter. Receivers, breakers,
@@ -12,26 +12,24 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Instant;
 
-use domain::alert::retry::{self, GiveUp, Outcome, Verdict};
+use domain::alert::retry::{self, Failing, Failure, GiveUp, Outcome, Verdict};
 use domain::alert::routes::{Facts, Plan};
 use domain::ids::{ReceiverId, SubmissionId};
 use domain::{Severity, Timestamp};
-use platform::http::Url;
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
-use serde::Deserialize;
-use state::alerts::webhook;
 use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Finished, FollowUps};
-use state::wire::analysis::{AnalysisState, Notified};
-use state::wire::entry::{Attempts, DeliveryState, failing};
-use state::wire::queued::{DispatchEntry, Notification};
+use state::wire::analysis::Notified;
+use state::wire::entry::{Attempts, DeliveryState};
+use state::wire::queued::{About, DispatchEntry, Notification};
 
 use crate::dispatch::call::Request;
 use crate::dispatch::config::{Config, Rules};
 use crate::dispatch::job::{Happened, Task, What};
 use crate::dispatch::lanes::LaneId;
+use crate::dispatch::{analysis, event};
 
 /// A claimed entry.
 pub(crate) struct Claimed {
@@ -48,14 +46,14 @@ pub(crate) struct Job {
     pub(crate) rules: Rc<Rules>,
     /// The time when this worker got it.
     pub(crate) since: Instant,
-    /// The attempts so far.
+    pub(crate) lane: LaneId,
+    /// The attempts so far, as an analysis shows them.
     attempts: Attempts,
-    /// The record of the analysis, while a call needs it.
-    record: Option<Vec<u8>>,
-    lane: ReceiverId,
+    /// The body of the message while a call needs it; none if there is nothing to tell.
+    body: Option<String>,
 }
 
-/// Reads the attempts so far. Returns the jobs that want a call, and the results of those that get none.
+/// Returns the jobs that want a call, and the results of those that get none.
 pub(crate) async fn take(
     config: &Config,
     store: &Store,
@@ -64,20 +62,20 @@ pub(crate) async fn take(
 ) -> Result<(Vec<Task>, Vec<Happened>), Error> {
     let (mut tasks, mut happened) = (Vec::new(), Vec::new());
     for claimed in claimed {
-        let notified: Option<Notified> = store.get(&names::analysis_webhook(&claimed.notification.analysis_id)).await?;
-        let url = Url::parse(&claimed.notification.webhook).ok();
-        let webhook = url.and_then(|url| config.webhooks.find(&url)).filter(|_| !config.is_worn_out(&claimed));
-        let task = Task::Notification(Job {
-            claimed,
-            rules: Rc::clone(rules),
-            since: Instant::now(),
-            attempts: notified.map(|notified| notified.attempts).unwrap_or_default(),
-            record: None,
-            lane: webhook.map(|webhook| webhook.id.clone()).unwrap_or_default(),
-        });
-        match webhook {
-            Some(_) => tasks.push(task),
-            None => happened.push(Happened { task, what: What::NotCalled(Outcome::NotConfigured) }),
+        let (lane, attempts) = match &claimed.notification.about {
+            About::Analysis(end) => (analysis::lane(config, end), analysis::attempts(store, end).await?),
+            About::Event(event) => (event::lane(rules, event), Attempts::default()),
+        };
+        let (lane, refused) = match lane {
+            Ok(lane) if config.is_worn_out(&claimed) => (lane, Some(Outcome::NotConfigured)),
+            Ok(lane) => (lane, None),
+            Err(outcome) => (LaneId::Analyses(ReceiverId::default()), Some(outcome)),
+        };
+        let (rules, since) = (Rc::clone(rules), Instant::now());
+        let task = Task::Notification(Box::new(Job { claimed, rules, since, lane, attempts, body: None }));
+        match refused {
+            None => tasks.push(task),
+            Some(outcome) => happened.push(Happened { task, what: What::NotCalled(outcome) }),
         }
     }
     Ok((tasks, happened))
@@ -90,44 +88,36 @@ impl Config {
     }
 }
 
-/// The part of an analysis' record that decides about its message.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ended<'a> {
-    state: AnalysisState,
-    #[serde(borrow)]
-    ended_at: &'a str,
-}
-
 impl Job {
-    pub(crate) fn lane(&self) -> LaneId {
-        LaneId::Analyses(self.lane.clone())
-    }
-
     pub(crate) fn flow(&self) -> String {
         self.claimed.notification.flow()
     }
 
+    /// The channel, as metrics name it.
+    pub(crate) fn channel(&self) -> &'static str {
+        match self.claimed.notification.about {
+            About::Analysis(_) => "analysis",
+            About::Event(_) => "event",
+        }
+    }
+
     /// Reads the content of the message.
-    pub(crate) async fn load(&mut self, store: &Store) -> Result<(), Error> {
-        self.record = store.bytes(&names::analysis(&self.claimed.notification.analysis_id)).await?;
+    pub(crate) async fn load(&mut self, config: &Config, store: &Store) -> Result<(), Error> {
+        let notification = &self.claimed.notification;
+        self.body = match &notification.about {
+            About::Analysis(end) => analysis::body(store, end).await?,
+            About::Event(event) => event::body(config, store, &self.rules, notification, event).await?,
+        };
         Ok(())
     }
 
-    /// The request; the outcome if there can be none. Its body is the same at every attempt.
+    /// The request; the outcome if there can be none.
     pub(crate) fn request(&mut self, config: &Config, at: Timestamp) -> Result<Request, Outcome> {
-        let Notification { analysis_id, webhook, trace, .. } = &self.claimed.notification;
-        let url = Url::parse(webhook).map_err(|_| Outcome::NotConfigured)?;
-        let secret = &config.webhooks.find(&url).ok_or(Outcome::NotConfigured)?.secret;
-        let record = String::from_utf8(self.record.take().unwrap_or_default()).unwrap_or_default();
-        let ended: Ended<'_> = serde_json::from_str(&record).map_err(|_| Outcome::Refused)?;
-        if ended.state == AnalysisState::Erased {
-            return Err(Outcome::NotConfigured);
+        let body = self.body.take().ok_or(Outcome::NotConfigured)?;
+        match &self.claimed.notification.about {
+            About::Analysis(end) => analysis::request(config, end, at, body, &self.claimed.notification.trace),
+            About::Event(event) => event::request(&self.rules, event, at, body),
         }
-        let body = format!(r#"{{"data":{record},"timestamp":"{}","type":"analysis.ended"}}"#, ended.ended_at);
-        let secrets = std::slice::from_ref(secret);
-        let headers = webhook::headers(secrets, analysis_id.as_str(), at, ("application/json", &body), trace);
-        Ok(Request { url, headers, body: body.into_bytes() })
     }
 
     /// The settings of mild alerts of the same site: a notification is tried again by their schedule.
@@ -140,45 +130,52 @@ impl Job {
 
     /// Decides what follows from a result. Keeps the attempt.
     fn verdict(&mut self, config: &Config, what: What, now: Timestamp) -> Decision {
-        match what {
-            What::Held { until, why } => Decision::Later { at: until, why: why.as_str(), counts: false },
-            What::Called { outcome, mut attempt, .. } => {
-                let Notification { made, since, .. } = self.claimed.notification;
-                let all = &self.attempts.attempts;
-                let first = all.len().saturating_sub(usize::try_from(made).unwrap_or(usize::MAX));
-                let elapsed_ms = since.map_or(0, |since| now.ms_since(Timestamp::from_millis(since)));
-                let failing = failing(all.get(first..).unwrap_or_default());
-                let number = made.saturating_add(1);
-                let ended = retry::Attempt { number, elapsed_ms, failing };
-                let decision = match self.plan().schedule.decide(outcome, ended, clock::chance()) {
-                    Verdict::Delivered => Decision::Delivered,
-                    Verdict::Retry { after_ms, because } => {
-                        Decision::Later { at: now.plus_ms(after_ms), why: because.as_str(), counts: true }
-                    }
-                    Verdict::GiveUp(reason) => Decision::GivenUp(reason),
-                };
-                if let Decision::Later { at, .. } = &decision {
-                    attempt.next_at = Some(at.rfc3339());
-                }
-                self.attempts.push(attempt);
-                decision
-            }
+        let (outcome, attempt) = match what {
+            What::Held { until, why } => return Decision::Held { at: until, why: why.as_str() },
+            What::Called { outcome, attempt, .. } => (outcome, Some(attempt)),
             What::NotCalled(_) | What::Escalated if config.is_worn_out(&self.claimed) => {
-                Decision::GivenUp(GiveUp::Exhausted)
+                return Decision::GivenUp(GiveUp::Exhausted);
             }
-            What::NotCalled(_) | What::Escalated => Decision::GivenUp(GiveUp::NotConfigured),
+            What::NotCalled(outcome) => (outcome, None),
+            What::Escalated => return Decision::GivenUp(GiveUp::NotConfigured),
+        };
+        let Notification { made, since, failing, .. } = &self.claimed.notification;
+        let number = made.saturating_add(1);
+        let elapsed_ms = since.map_or(0, |since| now.ms_since(Timestamp::from_millis(since)));
+        let failing = failing
+            .as_ref()
+            .and_then(|(because, times)| Some(Failing { because: Failure::parse(because)?, times: *times }));
+        let ended = retry::Attempt { number, elapsed_ms, failing };
+        let decision = match self.plan().schedule.decide(outcome, ended, clock::chance()) {
+            Verdict::Delivered => Decision::Delivered,
+            Verdict::Retry { after_ms, because } => {
+                let failing = Failing::after(failing, because);
+                Decision::Again { at: now.plus_ms(after_ms), failing }
+            }
+            Verdict::GiveUp(reason) => Decision::GivenUp(reason),
+        };
+        if let Some(mut attempt) = attempt {
+            if let Decision::Again { at, .. } = &decision {
+                attempt.next_at = Some(at.rfc3339());
+            }
+            self.attempts.push(attempt);
         }
+        decision
     }
 }
 
 /// The decision after a result.
 enum Decision {
     Delivered,
-    /// It is tried at this time. Only a call counts as an attempt.
-    Later {
+    /// It is called at this time; the last attempt failed.
+    Again {
+        at: Timestamp,
+        failing: Failing,
+    },
+    /// It is called at this time; that it waits does not count as an attempt.
+    Held {
         at: Timestamp,
         why: &'static str,
-        counts: bool,
     },
     GivenUp(GiveUp),
 }
@@ -200,45 +197,64 @@ pub(crate) async fn record(
 fn ended(config: &Config, mut job: Job, what: What, batch: &mut Batch) -> Result<Finished, Error> {
     let now = clock::now();
     let decision = job.verdict(config, what, now);
-    let Job { claimed: Claimed { entry, notification, .. }, attempts, .. } = job;
-    let (flow, receiver, id) = (notification.flow(), notification.receiver(), notification.analysis_id.clone());
-    let line = |line: log::Line| {
-        line.submission(&id).receiver(&receiver).trace(&notification.trace).attempt(notification.made.saturating_add(1))
+    let Job { claimed: Claimed { entry, notification, .. }, attempts, rules, .. } = job;
+    let (flow, made) = (notification.flow(), notification.made.saturating_add(1));
+    let (receiver, about, trace) = match &notification.about {
+        About::Analysis(end) => (end.receiver(), end.analysis_id.clone().into_submission(), &*notification.trace),
+        About::Event(event) => (event::receiver(&rules, event), event.submission.clone(), ""),
     };
+    let line = |line: log::Line| line.submission(&about).receiver(&receiver).trace(trace).attempt(made);
     let mut notified = Notified { receiver: receiver.clone(), attempts, ..Notified::default() };
-    let mut follow_ups = FollowUps::default();
+    let (mut follow_ups, mut over) = (FollowUps::default(), true);
+    let mut later = |at: Timestamp, why: &'static str, next: Notification| {
+        (notified.reason, notified.next_at, over) = (Some(why.to_owned()), Some(at.rfc3339()), false);
+        follow_ups.delay(at.millis(), &flow, &DispatchEntry::Notification(&next).line()?);
+        Ok::<_, Error>(DeliveryState::Pending)
+    };
     notified.state = match decision {
         Decision::Delivered => {
             line(log::info("webhook-delivered")).write();
             DeliveryState::Delivered
         }
-        Decision::Later { at, why, counts } => {
-            let event = if counts { log::warn("webhook-not-delivered") } else { log::info("webhook-held") };
-            line(event).outcome(why).write();
-            (notified.reason, notified.next_at) = (Some(why.to_owned()), Some(at.rfc3339()));
-            let next = match counts {
-                true => Notification {
-                    made: notification.made.saturating_add(1),
-                    since: notification.since.or(Some(now.millis())),
-                    ..notification
-                },
-                false => notification,
-            };
-            follow_ups.delay(at.millis(), &flow, &DispatchEntry::Notification(&next).line()?);
-            DeliveryState::Pending
+        Decision::Again { at, failing } => {
+            let why = failing.because.as_str();
+            line(log::warn("webhook-not-delivered")).outcome(why).write();
+            let since = notification.since.or(Some(now.millis()));
+            let failing = Some((why.to_owned(), failing.times));
+            later(at, why, Notification { made, since, failing, ..notification.clone() })?
+        }
+        Decision::Held { at, why } => {
+            line(log::info("webhook-held")).outcome(why).write();
+            later(at, why, notification.clone())?
+        }
+        Decision::GivenUp(GiveUp::NotConfigured) if matches!(notification.about, About::Event(_)) => {
+            // Nobody subscribes any more, or the content was erased.
+            line(log::info("event-dropped")).write();
+            DeliveryState::Withdrawn
         }
         Decision::GivenUp(reason) => {
             line(log::error("webhook-dead")).outcome(reason.as_str()).write();
             notified.reason = Some(reason.as_str().to_owned());
             // Whoever replays it wants the whole schedule again.
-            let again = Notification { made: 0, since: None, ..notification };
+            let again = Notification { made: 0, since: None, failing: None, ..notification.clone() };
             follow_ups.dead(reason.as_str(), DispatchEntry::Notification(&again).line()?.as_bytes());
             DeliveryState::Dead
         }
     };
-    batch.put(names::analysis_webhook(&id), &notified)?;
-    // The script leaves the entry if the analysis was erased, as it does with submissions.
-    Ok(Finished { id: entry, submission: Some(id.into_submission()), follow_ups })
+    let submission = match notification.about {
+        About::Analysis(end) => {
+            batch.put(names::analysis_webhook(&end.analysis_id), &notified)?;
+            // The script leaves the entry if the analysis was erased, as it does with submissions.
+            Some(end.analysis_id.into_submission())
+        }
+        About::Event(event) => {
+            if over {
+                follow_ups.told(&event.subscription, &event.id);
+            }
+            None
+        }
+    };
+    Ok(Finished { id: entry, submission, follow_ups })
 }
 
 /// Ends entries whose results are stored. What is stored of erased analyses is removed, and nothing follows.

@@ -1,5 +1,6 @@
 //! Settles finished work: turns all results into steps, stores them, and writes them together.
 
+use domain::alert::retry::Outcome;
 use domain::alert::state::{Delivery, Effect, Ignored, State, Status, Step};
 use platform::kv::{Batch, Store};
 use platform::{Error, clock, log};
@@ -13,7 +14,7 @@ use state::wire::entry::{Due, Work};
 use crate::dispatch::config::Config;
 use crate::dispatch::erased;
 use crate::dispatch::job::{Happened, Job, Task, What};
-use crate::dispatch::lanes::Lanes;
+use crate::dispatch::lanes::{LaneId, Lanes};
 use crate::dispatch::notification;
 
 /// A step to be written.
@@ -45,7 +46,7 @@ pub(crate) async fn settle(
             Task::Alert(job) => job,
             Task::Notification(job) => {
                 others.push(always);
-                notifications.push((job, what));
+                notifications.push((*job, what));
                 continue;
             }
         };
@@ -91,6 +92,10 @@ fn ended(task: &mut Task, what: &What, lanes: &mut Lanes, now: domain::Timestamp
     let gauge = lanes.written(&lane, place);
     receivers::ended(change, lane.receiver(), place, gauge, &limits, outcome.healthy(), now);
     alerts::attempted(change, task.channel(), &attempt.outcome);
+    if matches!(lane, LaneId::Events(_)) && matches!(outcome, Outcome::Answered { status: 410, .. }) {
+        receivers::disable(change, lane.receiver(), now);
+        log::error("receiver-disabled").receiver(lane.receiver()).outcome("receiver-gone").write();
+    }
 }
 
 /// Adds the attempt to the stored ones.

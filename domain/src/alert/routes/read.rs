@@ -45,11 +45,8 @@ impl Routes {
         let mut known = Known::new();
         let receivers = at.get("receivers");
         for (id, at) in receivers.as_ref().map(|at| at.members(&mut faults)).unwrap_or_default() {
-            if !ids::is_name(id) {
-                at.fault(&mut faults, Code::Format, "an id is 1 to 64 letters, digits, '.', '_' or '-'");
-            }
             let before = faults.len();
-            let read = receiver(id, at, &mut faults);
+            let read = Receiver::read(id, at, &mut faults);
             known.insert(id.into(), read.filter(|_| faults.len() == before));
         }
         let mut routes = Routes::empty();
@@ -138,6 +135,16 @@ const RECEIVER: [&str; 14] = [
     "format",
     "body",
 ];
+
+impl Receiver {
+    /// Reads a receiver of a document.
+    pub(crate) fn read(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
+        if !ids::is_name(id) {
+            at.fault(faults, Code::Format, "an id is 1 to 64 letters, digits, '.', '_' or '-'");
+        }
+        receiver(id, at, faults)
+    }
+}
 
 fn receiver(id: &str, at: At<'_, '_>, faults: &mut Faults) -> Option<Receiver> {
     if !at.object(faults, &RECEIVER) {

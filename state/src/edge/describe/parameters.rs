@@ -30,7 +30,14 @@ const PATH: &[Parameter] = &[
         "1~6f2c1a52-5a52-5b7e-9f0a-1d2c3b4a5f61~0~desk~1772438400000~0000000000000000000000000000000000000000000000000000000000000000",
     ),
     segment("SilenceId", "silence", "The silence.", of::<Name>, "0123456789abcdef0123456789abcdef"),
-    segment("ReceiverId", "receiver", "The receiver, by the id that the routes give it.", of::<Name>, "desk"),
+    segment("ReceiverId", "receiver", "The receiver, by the id that its document gives it.", of::<Name>, "desk"),
+    segment(
+        "SubscriptionId",
+        "subscription",
+        "The subscription, by the id that the document gives it.",
+        of::<Name>,
+        "scores-to-edc",
+    ),
     segment("Instrument", "instrument", "The instrument.", of::<Name>, "phq-9"),
     segment("OwnInstrument", "instrument", "The instrument.", of::<Name>, "sleep-check"),
     segment(
@@ -59,7 +66,7 @@ const PATH: &[Parameter] = &[
         "Document",
         "document",
         "The document.",
-        |_| json_schema!({"enum": ["alert-routes", "alert-rules", "deidentification", "patient-systems"]}),
+        |_| json_schema!({"enum": ["alert-routes", "alert-rules", "deidentification", "patient-systems", "subscriptions"]}),
         "deidentification",
     ),
     segment(

@@ -1,12 +1,18 @@
-//! `GET /v1/receivers` and `POST /v1/receivers/{id}/enable`: the receivers of alerts, and whether they can be reached.
+//! `GET /v1/receivers` and `POST /v1/receivers/{id}/enable`: the receivers of alerts and events, and whether they can be
+//! reached.
 //!
 //! Guarantee: the answer shows neither addresses nor secrets; it names a receiver by its id. The audit chain of a
 //! receiver records that it was enabled again. An administrator of a study sees only the receivers that no other
 //! study's settings name.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use domain::alert::routes::{Receiver, Routes};
 use domain::ids::ReceiverId;
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
+use domain::subscriptions::Subscriptions;
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{string, text};
@@ -18,12 +24,13 @@ use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{reason, unavailable};
+use state::events;
 use state::names;
 
 use crate::config::Config;
-use crate::scope::has_receiver;
+use crate::subscriptions::covers;
 
-/// A page of the receivers of the routes in force.
+/// A page of the receivers in force.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct ReceiverList {
@@ -71,7 +78,34 @@ pub(crate) struct Enabled<'a> {
     changed: bool,
 }
 
-/// The receivers of the routes in force, by id.
+/// The receivers of alerts and of events in force.
+struct Receivers {
+    routes: Rc<Routes>,
+    subscriptions: Rc<Subscriptions>,
+}
+
+impl Receivers {
+    async fn in_force(config: &Config) -> Result<Self, Error> {
+        Ok(Receivers { routes: config.routes().await?, subscriptions: config.subscriptions().await?.0 })
+    }
+
+    /// The ones that the key covers, by id: everything that can reach them.
+    fn covered(&self, principal: &Principal) -> BTreeMap<&ReceiverId, &Receiver> {
+        let all = self.subscriptions.receivers().chain(self.routes.receivers());
+        all.filter(|it| self.covers(principal, &it.id)).map(|it| (&it.id, it)).collect()
+    }
+
+    fn covers(&self, principal: &Principal, id: &ReceiverId) -> bool {
+        let places = self.routes.places(id);
+        let of_events: Vec<_> = self.subscriptions.all().iter().filter(|it| it.receiver == *id).collect();
+        principal.covers_all()
+            || !(places.is_empty() && of_events.is_empty())
+                && places.iter().all(|(study, site)| principal.covers(&(*study).into(), &(*site).into()))
+                && of_events.iter().all(|subscription| covers(principal, subscription))
+    }
+}
+
+/// The receivers of alerts and events in force, by id.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     let mut query = Query::read(&incoming.query, &["limit", "cursor"]);
     let limit = query.limit();
@@ -87,17 +121,17 @@ async fn page(
     after: Option<&ReceiverId>,
     limit: usize,
 ) -> Result<ReceiverList, Error> {
-    let routes = config.routes().await?;
+    let in_force = Receivers::in_force(config).await?;
     let (now, redis) = (clock::now(), &config.redis);
     let (mut all, mut more) = (Vec::<ShownReceiver>::new(), false);
-    let beyond = routes.receivers().filter(|it| after.is_none_or(|after| it.id > *after));
-    for receiver in beyond.filter(|it| has_receiver(principal, &routes, &it.id)) {
+    let covered = in_force.covered(principal);
+    for receiver in covered.into_values().filter(|it| after.is_none_or(|after| it.id > *after)) {
         more = all.len() == limit;
         if more {
             break;
         }
         let gauge = receivers::gauge(redis, &receiver.id).await?;
-        let (calls, failed) = gauge.counts(&routes.breaker, now);
+        let (calls, failed) = gauge.counts(&in_force.routes.breaker, now);
         let range = vec![text(names::calls(&receiver.id)), text(format!("({}", now.millis())), text("+inf")];
         let running = redis.command("ZCOUNT", range).await?;
         let since = redis.command("HGET", vec![text(names::DISABLED), text(receiver.id.as_str())]).await?;
@@ -117,7 +151,7 @@ async fn page(
     Ok(ReceiverList { receivers: all, cursor, more })
 }
 
-/// Enables a receiver again that answered 410. The alerts that it missed are dead letters and can be replayed.
+/// Enables a receiver again that answered 410. Alerts that it missed are dead letters and can be replayed; events waited.
 pub(crate) async fn enable(
     config: &Config,
     principal: &Principal,
@@ -127,11 +161,11 @@ pub(crate) async fn enable(
     let id = ReceiverId::parse(id).ok_or_else(Problem::not_found)?;
     Query::none(&incoming.query)?;
     let reason = reason(incoming)?;
-    let routes = config.routes().await.map_err(|error| unavailable(&error))?;
-    if !has_receiver(principal, &routes, &id) {
+    let in_force = Receivers::in_force(config).await.map_err(|error| unavailable(&error))?;
+    if !in_force.covers(principal, &id) {
         return Err(Problem::not_found());
     }
-    let known = routes.receiver(&id).is_some();
+    let known = in_force.routes.receiver(&id).is_some() || in_force.subscriptions.receiver(&id).is_some();
     let changed = async {
         let since = config.redis.command("HGET", vec![text(names::DISABLED), text(id.as_str())]).await?;
         if since.first().and_then(string).is_none() {
@@ -143,7 +177,9 @@ pub(crate) async fn enable(
             audit::Change { at: &at, actor, action: Audited::Enabled, reason, refers_to: None, old: None, new: None };
         audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;
         kv::put_all(&mut batch)?;
-        receivers::enable(&config.redis, &id).await
+        let enabled = receivers::enable(&config.redis, &id).await?;
+        events::look(&config.redis).await?;
+        Ok(enabled)
     };
     let changed = changed.await.map_err(|error: Error| unavailable(&error))?;
     if !known && !changed {

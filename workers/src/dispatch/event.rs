@@ -1,0 +1,171 @@
+//! The message that tells a subscriber of an event.
+//!
+//! Guarantee: it has the type and the time of the event, and as much of its content as the subscription asks for, as the
+//! store has it when the message is sent. What was erased meanwhile is not told.
+
+use domain::Timestamp;
+use domain::alert::retry::Outcome;
+use domain::alert::routes::Receiver;
+use domain::ids::{Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::subscriptions::Detail;
+use platform::Error;
+use platform::kv::{self, Store};
+use serde::Serialize;
+use state::alerts;
+use state::journal::{Kind, Position};
+use state::names;
+use state::wire::entry::Alert;
+use state::wire::queued::{Notification, QueuedEvent};
+use state::wire::row::{Include, ListState, Row, superseded};
+
+use crate::dispatch::call::Request;
+use crate::dispatch::config::{Config, Rules};
+use crate::dispatch::lanes::LaneId;
+
+/// The lane of its receiver; the outcome if it has none.
+pub(crate) fn lane(rules: &Rules, event: &QueuedEvent) -> Result<LaneId, Outcome> {
+    let receiver = receiver_of(rules, event).ok_or(Outcome::NotConfigured)?;
+    if rules.reach_events(receiver) { Ok(LaneId::Events(receiver.id.clone())) } else { Err(Outcome::Refused) }
+}
+
+fn receiver_of<'a>(rules: &'a Rules, event: &QueuedEvent) -> Option<&'a Receiver> {
+    let subscription = rules.subscriptions.subscription(&event.subscription)?;
+    rules.subscriptions.receiver(&subscription.receiver)
+}
+
+/// The id of its receiver; the default one if nobody subscribes any more.
+pub(crate) fn receiver(rules: &Rules, event: &QueuedEvent) -> ReceiverId {
+    receiver_of(rules, event).map(|receiver| receiver.id.clone()).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Message<'a, T> {
+    r#type: &'static str,
+    timestamp: String,
+    data: Data<'a, T>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a, T> {
+    subscription: &'a str,
+    study_id: &'a StudyId,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// A submission by its ids.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference<'a> {
+    submission_id: &'a SubmissionId,
+    site_id: &'a SiteId,
+    /// The instrument or the kind of report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    cursor: &'a str,
+}
+
+/// An alert on which somebody acted.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AlertActedOn<'a> {
+    alert_id: &'a str,
+    submission_id: &'a SubmissionId,
+    site_id: &'a SiteId,
+    #[serde(flatten)]
+    detail: Option<AlertDetail<'a>>,
+    cursor: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AlertDetail<'a> {
+    severity: &'a str,
+    rule: &'a str,
+    instrument: &'a str,
+    subject: &'a Pseudonym,
+    reason: &'a str,
+    /// Who did it: the id of a key, or `link:` and the receiver whose link it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+/// The body; none if there is nothing to tell any more.
+pub(crate) async fn body(
+    config: &Config,
+    store: &Store,
+    rules: &Rules,
+    notification: &Notification,
+    event: &QueuedEvent,
+) -> Result<Option<String>, Error> {
+    let subscription = rules.subscriptions.subscription(&event.subscription);
+    let (Some(subscription), Some(kind)) = (subscription, Kind::parse(&event.kind)) else { return Ok(None) };
+    let (detail, site_id, cursor) = (subscription.detail, &notification.site_id, event.at.as_str());
+    let body = Body { kind, event, study: &notification.study_id };
+    if let Some(id) = &event.alert {
+        let Some(alert) = store.get::<Alert>(&names::alert(id)).await? else { return Ok(None) };
+        let detail = match detail {
+            Detail::Reference => None,
+            Detail::Scores | Detail::Full => Some(AlertDetail {
+                severity: &alert.severity,
+                rule: &alert.rule,
+                instrument: &alert.instrument,
+                subject: &alert.subject,
+                reason: &alert.reason,
+                by: by(config, store, &alert, kind).await?,
+            }),
+        };
+        let (alert_id, submission_id) = (id.as_str(), &event.submission);
+        return body.of(AlertActedOn { alert_id, submission_id, site_id, detail, cursor });
+    }
+    let include = match detail {
+        Detail::Reference => Include::default(),
+        Detail::Scores => Include { content: false, ..Include::ALL },
+        Detail::Full => Include::ALL,
+    };
+    let by = superseded(&config.redis, &[&event.submission]).await?.into_iter().next().flatten();
+    let entry = (&event.submission, kind == Kind::Failed);
+    let Some(row) = Row::load(store, include, entry, by, event.at.clone()).await? else { return Ok(None) };
+    // That it was erased is an event of its own.
+    if row.state == ListState::Erased && kind != Kind::Erased {
+        return Ok(None);
+    }
+    if detail == Detail::Reference {
+        let topic = event.topic.as_deref();
+        return body.of(Reference { submission_id: &event.submission, site_id, topic, cursor });
+    }
+    body.of(row)
+}
+
+/// Who acted last in this way.
+async fn by(config: &Config, store: &Store, alert: &Alert, kind: Kind) -> Result<Option<String>, Error> {
+    let Some(found) = alerts::load(&config.redis, store, &alert.alert_id).await? else { return Ok(None) };
+    let history = alerts::history(store, &found).await?;
+    Ok(history.into_iter().rev().find(|entry| entry.what == kind.as_str()).and_then(|entry| entry.by))
+}
+
+/// The parts that are the same for all events.
+struct Body<'a> {
+    kind: Kind,
+    event: &'a QueuedEvent,
+    study: &'a StudyId,
+}
+
+impl Body<'_> {
+    fn of(&self, content: impl Serialize) -> Result<Option<String>, Error> {
+        let at = Position::parse(&self.event.at).unwrap_or_default().milliseconds();
+        let message = Message {
+            r#type: self.kind.event_type().as_str(),
+            timestamp: Timestamp::from_millis(i64::try_from(at).unwrap_or_default()).rfc3339(),
+            data: Data { subscription: self.event.subscription.as_str(), study_id: self.study, content },
+        };
+        kv::json(&message).map(Some)
+    }
+}
+
+/// The request; the outcome if there can be none.
+pub(crate) fn request(rules: &Rules, event: &QueuedEvent, at: Timestamp, body: String) -> Result<Request, Outcome> {
+    let receiver = receiver_of(rules, event).ok_or(Outcome::NotConfigured)?;
+    Ok(Request::signed(receiver, &event.id, at, ("application/json", body), ""))
+}
