@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use host::{Host, Options};
@@ -90,6 +91,10 @@ impl Ground {
         Ok(redis::Client::open(self.redis.url())?.get_connection()?)
     }
 
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.url()
+    }
+
     /// The folder of all data.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -135,7 +140,10 @@ impl Ground {
         for (name, value) in more {
             order["variables"][name] = json!(value);
         }
-        Process::start(&order)
+        match std::env::var_os("SPIN").filter(|spin| !spin.is_empty()) {
+            Some(spin) => Process::spin(Command::new(spin), &order),
+            None => Process::start(&order),
+        }
     }
 }
 
@@ -148,18 +156,51 @@ pub(crate) struct Process {
 
 impl Process {
     fn start(order: &Value) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg(HOST).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut stdin = child.stdin.take().context("no pipe to the host")?;
-        writeln!(stdin, "{order}")?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no pipe from the host")?).read_line(&mut line)?;
-        let address = line.trim().parse().context("the host did not start; its error is above")?;
-        Ok(Process { address, child, stdin: Some(stdin) })
+        let mut process = Process::piped(Command::new(std::env::current_exe()?).arg(HOST))?;
+        writeln!(process.stdin.as_mut().context("no pipe to the host")?, "{order}")?;
+        process.listening()
     }
-}
 
-impl Process {
+    /// Starts a real Spin, and waits until it listens.
+    fn spin(mut command: Command, order: &Value) -> Result<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let text = |name: &str| order[name].as_str().unwrap_or_default().to_owned();
+        command.args(["up", "--quiet", "--listen", &address.to_string()]);
+        command.args(["--from", &text("spinToml"), "--state-dir", &text("stateDir")]).env("OTEL_SDK_DISABLED", "1");
+        for (name, value) in order["variables"].as_object().into_iter().flatten() {
+            command.args(["--variable", &format!("{name}={}", value.as_str().unwrap_or_default())]);
+        }
+        for component in order["components"].as_array().into_iter().flatten() {
+            command.args(["--component-id", component.as_str().unwrap_or_default()]);
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn()?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(address).is_err() {
+            ensure!(child.try_wait()?.is_none() && Instant::now() < deadline, "Spin does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Process { address, child, stdin: None })
+    }
+
+    /// Starts a server that writes its address, and ends when its input ends.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
+        Process::piped(command)?.listening()
+    }
+
+    fn piped(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take();
+        Ok(Process { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), child, stdin })
+    }
+
+    /// Reads its address.
+    fn listening(mut self) -> Result<Self> {
+        let mut line = String::new();
+        BufReader::new(self.child.stdout.take().context("no pipe from the host")?).read_line(&mut line)?;
+        self.address = line.trim().parse().context("the host did not start; its error is above")?;
+        Ok(self)
+    }
+
     /// The id of its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
@@ -180,8 +221,11 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The process ends when its input ends.
-        drop(self.stdin.take());
+        // The process ends when its input ends; Spin has none, and its triggers are processes of its group.
+        if self.stdin.take().is_none() {
+            let group = format!("-{}", self.child.id());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
         let _ = self.child.wait();
     }
 }

@@ -20,13 +20,13 @@ use crate::load::{Connection, ID, Ids, PATIENT, Request, Sample, Until, slice};
 use crate::table::{Goal, Table};
 
 /// The number of clients.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 /// The components that answer HTTP; the workers do not run.
-const DOORS: [&str; 3] = ["submit", "records", "floor"];
+pub(crate) const DOORS: [&str; 3] = ["submit", "records", "floor"];
 
-const ROUNDS: usize = 6;
-const SLICE: Duration = Duration::from_millis(1500);
-const WARM_UP: Duration = Duration::from_millis(1500);
+pub(crate) const ROUNDS: usize = 6;
+pub(crate) const SLICE: Duration = Duration::from_millis(1500);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(1500);
 /// The number of reports in a batch.
 pub(crate) const BATCH: usize = 100;
 
@@ -79,7 +79,8 @@ pub(crate) fn response_row() -> String {
     response(0).replacen('{', "{\"instrument\":\"phq-9\",", 1)
 }
 
-fn times(rate: f64, sample: &Sample) -> String {
+/// A rate with its times.
+pub(crate) fn times(rate: f64, sample: &Sample) -> String {
     let (p50, p99) = (sample.quantile_ms(0.5), sample.quantile_ms(0.99));
     format!("{rate:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms")
 }

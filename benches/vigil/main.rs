@@ -17,6 +17,7 @@ mod dicom;
 mod figures;
 mod growth;
 mod load;
+mod peer;
 mod reads;
 mod scoring;
 mod table;
@@ -27,8 +28,8 @@ use load::Ids;
 use table::Table;
 
 /// The parts of the table, in the order they run.
-const PARTS: [&str; 10] =
-    ["door", "drain", "scoring", "latency", "depth", "growth", "record", "dicom", "size", "instantiation"];
+const PARTS: [&str; 11] =
+    ["door", "peer", "drain", "scoring", "latency", "depth", "growth", "record", "dicom", "size", "instantiation"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -69,6 +70,7 @@ async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
         eprintln!("measuring: {part}");
         let measured = match part {
             "door" => figures::door(table, &ids).await,
+            "peer" => peer::peer(table, &ids).await,
             "drain" => figures::drain(table, &ids).await,
             "scoring" => scoring::batch(table),
             "latency" => figures::latency(table, &ids).await,

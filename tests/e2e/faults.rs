@@ -14,7 +14,7 @@ use crate::receiver::{Act, Receiver};
 /// Sends responses until it is told to stop, half of the senders one by one and half in batches. Counts the
 /// acknowledged ones, keeps their ids, and remembers which of them demand an alert. Sends everything again that was not
 /// acknowledged, as a patient's device would.
-struct Burst {
+pub(crate) struct Burst {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
     senders: Vec<tokio::task::JoinHandle<Vec<(String, bool)>>>,
@@ -26,7 +26,7 @@ fn alarming(number: usize) -> bool {
 }
 
 impl Burst {
-    fn start(app: &App, round: usize, total: usize) -> Self {
+    pub(crate) fn start(app: &App, round: usize, total: usize) -> Self {
         const SENDERS: usize = 8;
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let senders = (0..SENDERS).map(|sender| {
@@ -64,12 +64,12 @@ impl Burst {
         Burst { senders: senders.collect(), stop, sent }
     }
 
-    async fn reached(&self, count: usize) {
+    pub(crate) async fn reached(&self, count: usize) {
         until("the burst has come that far", async || (self.sent.load(Ordering::Relaxed) >= count).then_some(())).await;
     }
 
     /// The acknowledged ids, and whether each demands an alert, once everything is sent.
-    async fn end(self) -> Vec<(String, bool)> {
+    pub(crate) async fn end(self) -> Vec<(String, bool)> {
         let mut acknowledged = Vec::new();
         for sender in self.senders {
             acknowledged.extend(sender.await.unwrap());

@@ -38,6 +38,7 @@ mod fhir_named;
 mod fhir_out;
 mod fhir_search;
 mod figures;
+mod followed;
 mod history;
 mod hostile;
 mod hosts;
