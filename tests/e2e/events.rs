@@ -250,12 +250,23 @@ async fn two_hosts_tell_each_event_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_missing_after_redis_was_lost_and_rebuilt() {
+    let alerts = Receiver::start().await;
     let receiver = Receiver::doing(|number| if number < 30 { Act::Answer(204) } else { Act::Answer(503) }).await;
     let app = app().start().await;
-    subscribe(&app, &subscriptions(&[(&receiver, subscription("all", &["submission.scored"], "reference"))])).await;
+    let mut routes = document(json!({"a": hook(&alerts)}));
+    routes["defaults"]["retry"]["routine"] = json!({"delaysSeconds": vec![0.1; 100]});
+    configure(&app, &routes).await;
+    let events = ["submission.scored", "alert.acknowledged"];
+    subscribe(&app, &subscriptions(&[(&receiver, subscription("all", &events, "reference"))])).await;
     let mut ids = batch(&app, "a", 20).await;
     all_told(&receiver, &ids).await;
     ids.extend(batch(&app, "b", 40).await);
+    let alarming = app.submit(&phq9("alarming", CRITICAL)).await;
+    let shown = app.shown(&alarming, |shown| shown["alerts"][0]["state"] == "delivered").await;
+    let alert = shown["alerts"][0]["alertId"].as_str().unwrap().to_owned();
+    let path = format!("/v1/alerts/{alert}/acknowledge");
+    assert_eq!(app.send_as(CLINICIAN_A1, "POST", &path, &Value::Null).await.status, 200);
+    ids.extend([id(&alarming), alert]);
     receiver.heard(40).await;
     until("all are scored", async || (app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await == 0).then_some(())).await;
     let () = app.redis(&["FLUSHALL"]).await;

@@ -12,6 +12,7 @@ use domain::Timestamp;
 use domain::alert::state::State;
 use domain::ids::AlertId;
 use futures::future::try_join_all;
+use platform::digest::{digest, hex};
 use platform::kv::Store;
 use platform::redis::{Redis, integer, nothing, string, text, unexpected, whole};
 use platform::{Error, Kind};
@@ -56,7 +57,7 @@ pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timest
         let (mut changes, mut steps) = (Vec::new(), Vec::new());
         for ((n, alert), value) in open.into_iter().zip(&values) {
             let rebuilt = match in_redis_or_stored(store, &alert.alert_id, value).await {
-                Ok(found) => step(redis, alert, found.as_ref(), now, &mut changes).await?,
+                Ok(found) => step(redis, store, alert, found.as_ref(), now, &mut changes).await?,
                 Err(_) => {
                     // If the store answers here, the state itself is unreadable.
                     store.bytes(&names::stored_alert_state(&alert.alert_id)).await?;
@@ -77,6 +78,7 @@ pub async fn rebuild(redis: &Redis, store: &Store, alerts: &[Alert], now: Timest
 /// Adds the change that an alert needs. It is made only if the state is still the one that was read.
 async fn step(
     redis: &Redis,
+    store: &Store,
     alert: &Alert,
     found: Option<&Loaded>,
     now: Timestamp,
@@ -91,6 +93,9 @@ async fn step(
         }
         Some(found) if found.expected.is_empty() => {
             record::restored(alert, found, now, &mut change)?;
+            // The journal may have lost how it came to this; its reader is told again rather than never.
+            let stored = store.bytes(&names::stored_alert_state(&alert.alert_id)).await?.unwrap_or_default();
+            record::journaled(alert, found.state.phase().as_str(), hex(&digest(&stored)), &mut change);
             Rebuilt::Restored
         }
         Some(found) if is_indexed(redis, alert, &found.state).await? => return Ok(Rebuilt::There),

@@ -129,10 +129,8 @@ fn written(
 ) -> Result<(), Error> {
     let state = &step.state;
     let hash = batch.put_hashed(names::stored_alert_state(state.alert()), &value_of(state, last))?;
-    if let Some(kind) = step.entry.as_ref().and_then(|entry| Kind::parse(entry.what)).filter(|kind| kind.is_of_alert())
-    {
-        let (site, what, submission) = (alert.site_id.clone(), alert.alert_id.to_string(), alert.submission_id.clone());
-        change.journal(&alert.study_id, &journal::Event { kind, site, what, submission, hash });
+    if let Some(entry) = &step.entry {
+        journaled(alert, entry.what, hash, change);
     }
     keep(state, last, change);
     // Redis had lost this alert, so its indexes and due work are missing there.
@@ -165,6 +163,13 @@ fn written(
     }
     figures::count(change, alert, before, state, now);
     Ok(())
+}
+
+/// Adds an event to the journal, if it is one that the journal has. The hash is that of the state as it is stored.
+pub(super) fn journaled(alert: &Alert, what: &str, hash: String, change: &mut Change) {
+    let Some(kind) = Kind::parse(what).filter(|kind| kind.is_of_alert()) else { return };
+    let (site, what, submission) = (alert.site_id.clone(), alert.alert_id.to_string(), alert.submission_id.clone());
+    change.journal(&alert.study_id, &journal::Event { kind, site, what, submission, hash });
 }
 
 /// Work as a queue entry.
