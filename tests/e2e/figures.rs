@@ -317,7 +317,7 @@ async fn what_a_study_gives_up_and_who_hears_of_it_are_its_own_figures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receivers_come_in_pages() {
-    let app = App::builder().only(&["console", "ops"]).start().await;
+    let app = App::builder().only(&["console", "alerts", "ops"]).start().await;
     let receiver = |number: u32| {
         (format!("r-{number:03}"), json!({"channel": "webhook", "url": "http://127.0.0.1:9/", "secrets": [SECRET]}))
     };

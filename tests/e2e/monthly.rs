@@ -77,7 +77,10 @@ async fn a_month_comes_as_json_csv_and_page_from_one_gathering() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{form}");
     }
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    assert_eq!((html.matches("<svg").count(), html.matches("</svg>").count()), (3, 3), "{html}");
+    // The days, two sites, four severities; each picture has its size, whatever the width of the page.
+    assert_eq!((html.matches("<svg").count(), html.matches("</svg>").count()), (7, 7), "{html}");
+    let pictures = html.split("<svg").skip(1).map(|rest| rest.split('>').next().unwrap());
+    assert!(pictures.clone().all(|tag| tag.contains("width=\"") && tag.contains("height=\"")), "{html}");
     for words in ["Submissions per day", "Completion per site", "Alerts by severity", "25 %"] {
         assert!(html.contains(words), "{words}: {html}");
     }
@@ -158,7 +161,7 @@ async fn a_report_that_is_sent_in_many_pieces_is_whole() {
     assert!(csv.contains("\r\nsubmissions,2026-03-02,21000\r\n") && csv.len() > 64 * 1024, "{}", csv.len());
     let page = get(&app, &format!("{path}html"), &[]).await;
     let html = text(&page);
-    assert!(html.ends_with("</table></body></html>") && html.len() > 256 * 1024, "{}", html.len());
+    assert!(html.ends_with("</table></main></body></html>") && html.len() > 256 * 1024, "{}", html.len());
     assert_eq!(html.matches("<tr><td>site-submissions</td>").count(), 3000);
     assert_eq!(page.header("etag"), get(&app, &format!("{path}html"), &[]).await.header("etag"));
 }

@@ -103,9 +103,16 @@ fn escaped(text: &str) -> String {
 }
 
 /// The style sheet within the page.
-pub(crate) const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2b36}\
-h1{font-size:1.4rem}h2{font-size:1.05rem;margin-top:2rem}table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;\
-text-align:left}svg{width:100%;height:auto}";
+pub(crate) const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#17212b;--quiet:#55636f;--ground:#fff;--line:#d8dfe6;--accent:#0b5c8a}\
+@media(prefers-color-scheme:dark){:root{--ink:#e8edf2;--quiet:#a3b1be;--ground:#161e25;--line:#2b3742;--accent:#7cc0ec}}\
+body{margin:0;background:var(--ground);color:var(--ink);font:.9375rem/1.5 system-ui,sans-serif;\
+font-variant-numeric:tabular-nums}\
+main{max-width:56rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.375rem}h2{font-size:1.0625rem;margin:2rem 0 .5rem}\
+table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left;font-weight:400;overflow-wrap:anywhere}\
+thead th{color:var(--quiet);border-bottom:1px solid var(--line)}.bars th{max-width:16rem}td:first-child{white-space:nowrap}.bars td:last-child{text-align:right}\
+.days{overflow-x:auto}svg{display:block}rect{fill:var(--accent)}.track{fill:var(--line)}\
+text{fill:var(--ink);font-size:11px;text-anchor:middle}.day{fill:var(--quiet)}";
 
 /// The pieces of a report as a web page. The page loads nothing and runs no script.
 pub(crate) fn html(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
@@ -113,8 +120,8 @@ pub(crate) fn html(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
         let cells = [section, what, value].map(|cell| format!("<td>{}</td>", escaped(&cell)));
         format!("<tr>{}</tr>", cells.concat())
     };
-    let table = "<h2>Figures</h2><table><tr><th>section</th><th>what</th><th>value</th></tr>";
-    let end = once("</table></body></html>".to_owned());
+    let table = "<h2>Figures</h2><table><thead><tr><th>section</th><th>what</th><th>value</th></tr></thead>";
+    let end = once("</table></main></body></html>".to_owned());
     Box::new(
         once(head(report)).chain(charts(report)).chain(once(table.to_owned())).chain(rows(report).map(row)).chain(end),
     )
@@ -125,61 +132,90 @@ fn head(report: &Value) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style></head>\
-         <body><h1>{title}</h1>"
+         <body><main><h1>{title}</h1>"
     )
 }
 
+#[expect(clippy::cast_precision_loss, reason = "counts of a month are far below 2^52")]
 fn charts(report: &Value) -> impl Iterator<Item = String> {
-    #[expect(clippy::cast_precision_loss, reason = "counts of a month are far below 2^52")]
-    let counted = |counts: Vec<(String, u64)>, short: usize| -> Vec<(String, f64, String)> {
-        let label = |label: &str| label.get(short..).unwrap_or_default().to_owned();
-        counts.into_iter().map(|(what, count)| (label(&what), count as f64, count.to_string())).collect()
-    };
-    let completion: Vec<(String, f64, String)> = sites(report)
+    let completion: Vec<Bar> = sites(report)
         .into_iter()
-        .map(|(name, site)| match site.completion() {
-            Some(share) => (name, share, format!("{:.0} %", share * 100.0)),
-            None => (name, 0.0, format!("{} of ?", site.submissions)),
+        .map(|(label, site)| match site.completion() {
+            Some(value) => Bar { label, value, shown: format!("{:.0} %", value * 100.0) },
+            None => Bar { label, value: 0.0, shown: format!("{} of ?", site.submissions) },
         })
         .collect();
+    let counted = |(label, count): (String, u64)| Bar { label, value: count as f64, shown: count.to_string() };
+    let days: Vec<Bar> = days(report).into_iter().map(counted).collect();
+    let alerts: Vec<Bar> = alerts(report).into_iter().map(counted).collect();
     let charts = [
-        ("Submissions per day", counted(days(report), 8), 0.0),
-        ("Completion per site", completion, 1.0),
-        ("Alerts by severity", counted(alerts(report), 0), 0.0),
+        ("Submissions per day", columns("Submissions per day", &days)),
+        ("Completion per site", bars(&completion, 1.0)),
+        ("Alerts by severity", bars(&alerts, 0.0)),
     ];
-    charts.into_iter().map(|(heading, bars, full)| format!("<h2>{heading}</h2>{}", chart(heading, &bars, full)))
+    charts.into_iter().map(|(heading, chart)| format!("<h2>{heading}</h2>{chart}"))
 }
 
-/// A bar chart, each bar with its label and its value. `full` is the least value that the chart's height stands for.
-fn chart(title: &str, bars: &[(String, f64, String)], full: f64) -> String {
+/// A bar of a chart.
+struct Bar {
+    label: String,
+    value: f64,
+    shown: String,
+}
+
+/// The highest value, or `full` if that is more.
+fn highest(bars: &[Bar], full: f64) -> f64 {
+    bars.iter().map(|bar| bar.value).fold(full.max(f64::MIN_POSITIVE), f64::max)
+}
+
+/// A column for each day of a month, as wide as it is, whatever its page: on a narrow one it scrolls.
+fn columns(title: &str, days: &[Bar]) -> String {
     const HEIGHT: f64 = 120.0;
     const STEP: f64 = 26.0;
-    let step = if bars.len() > 12 { STEP } else { 3.0 * STEP };
-    let highest = bars.iter().map(|(_, value, _)| *value).fold(full.max(f64::MIN_POSITIVE), f64::max);
-    let mut html = String::new();
-    // Writing to a string does not fail.
-    let _ = write!(
-        html,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} 160\" role=\"img\" font-size=\"11\" \
-         text-anchor=\"middle\"><title>{title}</title>",
-        width = bars.iter().map(|_| step).sum::<f64>().max(step),
+    let highest = highest(days, 0.0);
+    let width = days.iter().map(|_| STEP).sum::<f64>().max(STEP);
+    let mut html = format!(
+        "<div class=\"days\" role=\"region\" tabindex=\"0\" aria-label=\"{title}\">\
+         <svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"160\" role=\"img\"><title>{title}</title>"
     );
     let mut x = 0.0;
-    for (label, value, shown) in bars {
-        let (height, middle) = (value / highest * HEIGHT, x + step / 2.0);
+    for Bar { label, value, shown } in days {
+        let (height, middle) = (value / highest * HEIGHT, x + STEP / 2.0);
+        // Writing to a string does not fail.
         let _ = write!(
             html,
-            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"#0b6e99\"/>\
-             <text x=\"{middle:.1}\" y=\"{above:.1}\">{shown}</text><text x=\"{middle:.1}\" y=\"154\">{label}</text>",
+            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>\
+             <text x=\"{middle:.1}\" y=\"{above:.1}\">{shown}</text>\
+             <text class=\"day\" x=\"{middle:.1}\" y=\"154\">{day}</text>",
             left = x + 2.0,
             top = 140.0 - height,
-            width = step - 4.0,
+            width = STEP - 4.0,
             above = 136.0 - height,
-            shown = escaped(shown),
-            label = escaped(label),
+            shown = if *value > 0.0 { escaped(shown) } else { String::new() },
+            day = escaped(label.get(8..).unwrap_or_default()),
         );
-        x += step;
+        x += STEP;
     }
-    html.push_str("</svg>");
+    html.push_str("</svg></div>");
+    html
+}
+
+/// A row for each bar: its label, the bar, its value. `full` is the least value that a whole bar stands for.
+fn bars(bars: &[Bar], full: f64) -> String {
+    const WIDTH: f64 = 160.0;
+    let highest = highest(bars, full);
+    let mut html = "<table class=\"bars\">".to_owned();
+    for Bar { label, value, shown } in bars {
+        let _ = write!(
+            html,
+            "<tr><th scope=\"row\">{label}</th><td><svg width=\"{WIDTH}\" height=\"12\" aria-hidden=\"true\">\
+             <rect class=\"track\" width=\"{WIDTH}\" height=\"12\" rx=\"2\"/>\
+             <rect width=\"{width:.1}\" height=\"12\" rx=\"2\"/></svg></td><td>{shown}</td></tr>",
+            width = value / highest * WIDTH,
+            label = escaped(label),
+            shown = escaped(shown),
+        );
+    }
+    html.push_str("</table>");
     html
 }
