@@ -1,4 +1,4 @@
-//! Clinicians see alerts and act on them: lists, acknowledging, resolving, reopening, links in messages.
+//! Clinicians see alerts and act on them: lists, acknowledging, resolving, reopening, notes, assignments, links in messages.
 
 use domain::Timestamp;
 use domain::alert::link::Grant;
@@ -117,6 +117,88 @@ async fn an_alert_goes_through_its_states_and_tells_who_did_what() {
         let method = if path.ends_with("acknowledge") { "POST" } else { "GET" };
         assert_eq!(app.send(method, path, &Value::Null).await.status, 404, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_and_assignments_are_in_the_history_and_the_climb_goes_on() {
+    let receiver = Receiver::start().await;
+    let app = started(&receiver, 1.0).await;
+    let alert = alerted(&app, &phq9("r", CRITICAL)).await;
+    let note = json!({"note": " No answer on 13812345678, the night team calls. "});
+    let all = join_all((0..8).map(|_| act(&app, &alert, "notes", &note))).await;
+    assert!(all.iter().all(|(status, body)| *status == 200 && body["by"] == "clinician-a1"), "{all:?}");
+    assert_eq!(all.iter().filter(|(_, body)| body["changed"] == true).count(), 1, "one is sent again: {all:?}");
+    let text = all[0].1["note"].as_str().unwrap();
+    assert!(text.starts_with("No answer on ") && !text.contains("13812345678"), "{text}");
+
+    let team = json!({"to": "精神科（夜班）chen@hospital.example"});
+    let all = join_all((0..8).map(|_| act(&app, &alert, "assign", &team))).await;
+    assert!(all.iter().all(|(status, body)| *status == 200 && body["assignee"] == team["to"]), "{all:?}");
+    assert_eq!(all.iter().filter(|(_, body)| body["changed"] == true).count(), 1, "{all:?}");
+    assert_eq!(shown(&app, &alert).await["assignee"], team["to"]);
+    let before = receiver.calls().len();
+    receiver.heard(before + 2).await;
+    assert_eq!(act(&app, &alert, "acknowledge", &Value::Null).await.1["assignee"], team["to"]);
+    assert_eq!(act(&app, &alert, "assign", &json!({"to": "Dr. Weber"})).await.1["changed"], true);
+    act(&app, &alert, "resolve", &Value::Null).await;
+    assert_eq!(act(&app, &alert, "assign", &json!({"to": null})).await.0, 409, "it is resolved");
+    assert_eq!(act(&app, &alert, "notes", &json!({"note": "Seen at the ward."})).await.1["state"], "resolved");
+    act(&app, &alert, "reopen", &Value::Null).await;
+    assert_eq!(shown(&app, &alert).await["assignee"], "Dr. Weber");
+    let (status, back) = act(&app, &alert, "assign", &json!({})).await;
+    assert_eq!((status, &back["changed"], back.get("assignee")), (200, &json!(true), None), "{back}");
+
+    let now = shown(&app, &alert).await;
+    let own = |entry: &&Value| entry["by"] == "clinician-a1";
+    let own = now["history"].as_array().unwrap().iter().filter(own);
+    let told: Vec<(&str, Option<&str>)> =
+        own.map(|entry| (entry["what"].as_str().unwrap(), entry["to"].as_str())).collect();
+    let expected = [
+        ("noted", None),
+        ("assigned", team["to"].as_str()),
+        ("acknowledged", None),
+        ("assigned", Some("Dr. Weber")),
+        ("resolved", None),
+        ("noted", None),
+        ("reopened", None),
+        ("assigned", None),
+    ];
+    assert_eq!(told, expected, "{now}");
+    assert!(now["nextAt"].is_string() && now["assignee"] == Value::Null, "{now}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_needs_words_and_an_assignee_a_name_and_both_a_role() {
+    let receiver = Receiver::start().await;
+    let app = started(&receiver, 600.0).await;
+    let alert = alerted(&app, &phq9("r", CRITICAL)).await;
+    for (what, body, pointer, code) in [
+        ("notes", json!({}), "/note", "required"),
+        ("notes", Value::Null, "/note", "required"),
+        ("notes", json!({"note": "  "}), "/note", "format"),
+        ("notes", json!({"note": "x".repeat(1001)}), "/note", "format"),
+        ("assign", json!({"to": ""}), "/to", "format"),
+        ("assign", json!({"to": "x".repeat(101)}), "/to", "format"),
+        ("assign", json!({"to": "Weber\nBerlin"}), "/to", "format"),
+        ("assign", json!({"to": "Chen 13812345678"}), "/to", "format"),
+        ("assign", json!({"to": 7}), "/to", "type"),
+        ("assign", json!({"who": "x"}), "/who", "unknown"),
+    ] {
+        let answer = app.send("POST", &format!("/v1/alerts/{alert}/{what}"), &body).await;
+        assert_eq!((answer.status, answer.findings()), (422, vec![(pointer.into(), code.into())]), "{what} {body}");
+    }
+    assert_eq!(act(&app, &alert, "assign", &Value::Null).await.0, 400, "no body does not give it back");
+    for (key, status) in [(SUBMIT_A, 403), (READ_A1, 403), ("nobody", 401), (CLINICIAN_A2, 404), (ADMIN, 200)] {
+        for (what, body) in [("notes", json!({"note": "x"})), ("assign", json!({"to": "x"}))] {
+            let answer = app.send_as(key, "POST", &format!("/v1/alerts/{alert}/{what}"), &body).await;
+            assert_eq!(answer.status, status, "{key} {what}");
+        }
+    }
+    // A link's holder is told neither.
+    let call = receiver.heard(1).await[0].json();
+    let link = call["data"]["link"].as_str().unwrap().strip_prefix("https://vigil.example.org").unwrap().to_owned();
+    let (status, acted) = open(&app, "POST", &link).await;
+    assert_eq!((status, acted.get("assignee"), acted.get("note")), (200, None, None), "{acted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A simulation of alerts in which everything fails: receivers fail in every way, workers die before or after their
-//! call, timers are lost, clocks jump, the configuration changes, and people acknowledge, resolve, reopen and replay.
+//! call, timers are lost, clocks jump, the configuration changes, and people acknowledge, resolve, reopen, replay,
+//! add notes and assign.
 //!
 //! Invariants after every operation:
 //! 1. an open critical alert has a next step of its chain, with a time; an open alert has a delivery that is due;
@@ -10,7 +11,8 @@
 //! 6. an alert that is only recorded, grouped, acknowledged or resolved has this state on record, and no chain runs for
 //!    it;
 //! 7. an event that comes twice changes nothing; a state is unchanged after it is written and read;
-//! 8. a critical alert never waits for a group.
+//! 8. a critical alert never waits for a group;
+//! 9. a note or an assignment changes nothing else, and the same one again changes nothing.
 //!
 //! At the end, with receivers that answer and a person who acknowledges, no work is left. With receivers that never
 //! answer, a routine alert ends as a dead letter, and a critical alert reaches its fallback again and again.
@@ -61,6 +63,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick().prop_map(Op::Resolve),
         1 => pick().prop_map(Op::Reopen),
         1 => pick().prop_map(Op::Replay),
+        1 => pick().prop_map(Op::Note),
+        1 => (pick(), any::<bool>()).prop_map(|(pick, team)| Op::Assign(pick, team)),
     ]
 }
 

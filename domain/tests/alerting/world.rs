@@ -1,5 +1,7 @@
 //! The world of the simulation: it plays Redis, the workers, the receivers and the people.
 
+mod invariants;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
@@ -8,7 +10,7 @@ use domain::alert::breaker::{self, Gauge, PROBE, Write};
 use domain::alert::retry::Outcome;
 use domain::alert::routes::{Facts, Plan, Routes};
 use domain::alert::state::{
-    self, Act, Cause, Dead, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, Phase, State, Status, Step, Work,
+    self, Act, Dead, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, Phase, State, Step, Work,
 };
 use domain::ids::ReceiverId;
 use domain::{Severity, Timestamp};
@@ -43,6 +45,10 @@ pub(super) enum Op {
     Resolve(Index),
     Reopen(Index),
     Replay(Index),
+    /// Somebody adds a note.
+    Note(Index),
+    /// Somebody assigns the alert to a team, or gives it back.
+    Assign(Index, bool),
 }
 
 pub(super) struct Alert {
@@ -195,6 +201,10 @@ impl World {
             Op::Resolve(pick) => self.act(pick, Event::Resolved(ACT)),
             Op::Reopen(pick) => self.act(pick, Event::Reopened(ACT)),
             Op::Replay(pick) => self.act(pick, Event::Replayed(ACT)),
+            Op::Note(pick) => self.act(pick, Event::Noted(Act { note: Some("no answer"), ..ACT })),
+            Op::Assign(pick, team) => {
+                self.act(pick, Event::Assigned { to: team.then_some("night team"), act: ACT });
+            }
         }
     }
 
@@ -334,6 +344,10 @@ impl World {
         let plan: Plan<'_> = self.config().plan(&stored.facts);
         let Ok(step) = stored.state.step(&plan, &event, self.now) else { return };
         assert_eq!(step.state.revision(), stored.state.revision() + 1);
+        if matches!(event, Event::Noted(_) | Event::Assigned { .. }) {
+            Alert::is_only_told(&stored.state, &step);
+            assert!(step.state.step(&plan, &event, self.now).is_err());
+        }
         if matches!(event, Event::Attempted { .. } | Event::Escalate { .. }) {
             self.events.push((alert.to_owned(), event));
         }
@@ -412,72 +426,6 @@ impl World {
             }
             self.check();
         }
-    }
-
-    pub(super) fn check(&self) {
-        for (id, alert) in &self.alerts {
-            self.check_alert(id, alert);
-        }
-    }
-
-    fn check_alert(&self, id: &str, alert: &Alert) {
-        let state = &alert.state;
-        let due = state.due();
-        let climbs = due.iter().any(|due| matches!(due.work, Work::Escalate { .. }));
-        let delivers = due.iter().any(|due| matches!(due.work, Work::Deliver { .. }));
-        let critical = state.severity() == Severity::Critical;
-        // The record of receivers that accepted it since it was opened is never lost.
-        if !matches!(state.phase(), Phase::Acknowledged | Phase::Resolved) {
-            assert_eq!(state.delivered_at().is_some(), *state.phase() == Phase::Delivered, "{state:?}");
-        }
-        match state.phase() {
-            Phase::Open => assert!(delivers && climbs == critical, "{state:?}"),
-            Phase::Delivered | Phase::Dead(_) => assert!(climbs == critical, "{state:?}"),
-            Phase::Suppressed(_) | Phase::Grouped { .. } => {
-                assert!(due.is_empty() && !critical, "{state:?}");
-                assert!(alert.history.first().is_some_and(|it| it.what == "raised"));
-            }
-            Phase::Acknowledged | Phase::Resolved => assert!(!climbs, "{state:?}"),
-        }
-        for due in &due {
-            let timer = self.timers.iter().any(|(timer, of)| of == id && timer.work == due.work);
-            let call = self.calls.iter().any(|call| call.alert == id && call.work == due.work);
-            assert!(timer || call, "{due:?} was lost");
-        }
-        let receivers: BTreeSet<&str> = state.deliveries().iter().map(|it| it.receiver.as_str()).collect();
-        assert_eq!(receivers.len(), state.deliveries().len());
-        for delivery in state.deliveries() {
-            let closed = matches!(state.phase(), Phase::Acknowledged | Phase::Resolved);
-            match delivery.status {
-                Status::Waiting { .. } => assert!(!closed || delivery.cause == Cause::Route),
-                Status::GivenUp(reason) => {
-                    let dead = (Some(delivery.receiver.clone()), Dead::GivenUp(reason));
-                    assert!(alert.dead.contains(&dead), "{delivery:?}");
-                    let gone = reason.as_str() == "receiver-gone";
-                    assert!(!gone || self.said_gone.contains(&delivery.receiver));
-                }
-                Status::Delivered { .. } => {
-                    let ids = self.taken.get(&(id.to_owned(), delivery.receiver.clone())).unwrap();
-                    assert!(ids.contains(&delivery.message_id(&id.into())), "{delivery:?}: {ids:?}");
-                }
-                Status::Withdrawn { .. } => {}
-            }
-        }
-        for (receiver, ids) in self.ids(id) {
-            // The first id is the alert's own, and no number is skipped: a message that was never accepted is not sent
-            // under another id.
-            let number = |n: usize| if n == 0 { id.to_owned() } else { format!("{id}.{n}") };
-            let numbered: BTreeSet<String> = (0..ids.len()).map(number).collect();
-            assert!(ids.iter().copied().eq(numbered.iter().map(String::as_str)), "{ids:?}");
-            let reminds = |it: &&Entry| {
-                matches!(it.what, "escalated" | "reopened" | "given-up" | "passed-on")
-                    && it.told.iter().any(|it| it == receiver)
-            };
-            let told = alert.history.iter().filter(reminds).count();
-            assert!(ids.len() <= 1 + told, "{receiver} took {ids:?}, reminded {told} times");
-        }
-        let written = serde_json::from_str(&state.write().to_string()).unwrap();
-        assert_eq!(State::read(&written).as_ref(), Some(state));
     }
 }
 

@@ -1,4 +1,5 @@
-//! `GET /v1/alerts`, `GET /v1/alerts/{id}` and the actions of clinicians on an alert: acknowledge, resolve, reopen.
+//! `GET /v1/alerts`, `GET /v1/alerts/{id}` and the actions of clinicians on an alert: acknowledge, resolve, reopen, note,
+//! assign.
 //!
 //! Guarantee: a key sees and changes only the alerts of its study and site; all others look as if they did not exist.
 //! One step changes the alert's state and adds the action to its history, with author, time and note. The same action a
@@ -10,7 +11,8 @@ use domain::ids::{Pseudonym, SiteId, StudyId, is_name};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
-use domain::scrub;
+use domain::scrub::{self, Class, Own, Removed};
+use domain::{Code, Finding};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
 use platform::{Error, clock, log};
@@ -20,15 +22,16 @@ use state::alerts::{self, Filter, Happening};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::unavailable;
+use state::edge::request::{self, unavailable};
 use state::names;
 use state::subjects::pages::Cursor;
 use state::wire::entry::{Alert, Delivery, Happened};
 
 use crate::config::Config;
 
-/// The longest note, characters, and the longest body, bytes.
+/// The longest note and the longest assignee, characters, and the longest body, bytes.
 const LONGEST_NOTE: usize = 1000;
+const LONGEST_ASSIGNEE: usize = 100;
 const LARGEST: usize = 8 * 1024;
 
 /// A page of alerts.
@@ -114,6 +117,8 @@ pub(crate) struct AlertShown<'a> {
     next_at: Option<String>,
     /// The alert with whose message it is grouped.
     leader: Option<&'a str>,
+    /// The person or team that looks after it.
+    assignee: Option<&'a str>,
     deliveries: Vec<Delivery>,
     history: Vec<Happened>,
 }
@@ -140,11 +145,14 @@ pub(crate) struct Acted<'a> {
     at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<&'a str>,
+    /// The person or team that looks after it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assignee: Option<&'a str>,
 }
 
 impl<'a> Acted<'a> {
     /// The answer for an alert in this state, whose history has this entry.
-    pub(crate) fn new(id: &'a str, state: &State, entry: Option<&'a Happened>, changed: bool) -> Self {
+    pub(crate) fn new(id: &'a str, state: &'a State, entry: Option<&'a Happened>, changed: bool) -> Self {
         Acted {
             alert_id: id,
             state: state.phase().as_str(),
@@ -152,6 +160,7 @@ impl<'a> Acted<'a> {
             by: entry.and_then(|entry| entry.by.as_deref()),
             at: entry.map(|entry| entry.at.as_str()),
             note: entry.and_then(|entry| entry.note.as_deref()),
+            assignee: state.assignee(),
         }
     }
 }
@@ -208,19 +217,59 @@ pub(crate) async fn show(
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
-/// Acknowledges, resolves or reopens an alert, with a note.
+/// Acknowledges, resolves or reopens an alert, with or without a note, or adds a note alone.
 pub(crate) async fn attend(
     config: &Config,
     principal: &Principal,
     incoming: Incoming,
     id: &str,
-    act: Operation,
+    (what, event): Operation,
 ) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
     let note = note(incoming).await?;
-    done(config, &store, principal, &alert, act, note.as_deref()).await
+    if what == NOTE.0 && note.is_none() {
+        return Err(Problem::invalid(vec![Finding::new("/note", Code::Required, "is required")]));
+    }
+    let event = event(Act { by: principal.id.as_str(), note: note.as_deref() });
+    done(config, &store, principal, &alert, what, &event).await
+}
+
+/// Assigns an alert to a person or a team, or to nobody.
+pub(crate) async fn assign(
+    config: &Config,
+    principal: &Principal,
+    incoming: Incoming,
+    id: &str,
+) -> Result<Reply, Problem> {
+    Query::none(&incoming.query)?;
+    let store = Store::open().await.map_err(|error| unavailable(&error))?;
+    let alert = covered(&store, principal, id).await?;
+    let body = request::body(incoming, LARGEST).await?;
+    let Json { value, mut faults, .. } = Problem::json(&body, Limits::REQUEST)?;
+    let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
+    let rule = format!(
+        "must be the name of a person or a team of 1 to {LONGEST_ASSIGNEE} characters, without a number that identifies \
+         somebody"
+    );
+    let to = members.form(&mut faults, "to", &rule, assignee);
+    members.finish(&mut faults);
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    let event = Event::Assigned { to, act: Act { by: principal.id.as_str(), note: None } };
+    done(config, &store, principal, &alert, "assigned", &event).await
+}
+
+/// The name of a person or a team. It is kept as it is, because scrubbing might change a name. So a text with something
+/// that scrubbing would take out is none, but for an e-mail address, by which many are known.
+fn assignee(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let mut found = Removed::default();
+    scrub::scrub(text, &Own::new(), &mut found);
+    let fits = (1..=LONGEST_ASSIGNEE).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    (fits && found.iter().all(|(class, _)| class == Class::Email)).then_some(text)
 }
 
 /// One action: its name in the history, and its event.
@@ -229,18 +278,18 @@ pub(crate) type Operation = (&'static str, for<'a> fn(Act<'a>) -> Event<'a>);
 pub(crate) const ACKNOWLEDGE: Operation = ("acknowledged", |act| Event::Acknowledged(act));
 pub(crate) const RESOLVE: Operation = ("resolved", |act| Event::Resolved(act));
 pub(crate) const REOPEN: Operation = ("reopened", |act| Event::Reopened(act));
+pub(crate) const NOTE: Operation = ("noted", |act| Event::Noted(act));
 
 async fn done(
     config: &Config,
     store: &Store,
     principal: &Principal,
     alert: &Alert,
-    (what, event): Operation,
-    note: Option<&str>,
+    what: &'static str,
+    event: &Event<'_>,
 ) -> Result<Reply, Problem> {
     let routes = config.routes().await.map_err(|error| unavailable(&error))?;
-    let event = event(Act { by: principal.id.as_str(), note });
-    let happening = Happening { alert, event: &event, now: clock::now(), lost: false };
+    let happening = Happening { alert, event, now: clock::now(), lost: false };
     let applied = alerts::apply(&config.redis, store, &routes, happening, || Ok(Change::default())).await;
     let ignored = applied.map_err(|error| unavailable(&error))?.err();
     let found = alerts::load(&config.redis, store, &alert.alert_id).await.map_err(|error| unavailable(&error))?;
@@ -248,7 +297,7 @@ async fn done(
     let Some(found) = found else { return conflict("the alert is not raised yet, send it again") };
     match ignored {
         None => log::info("alert-attended").alert(&alert.alert_id).key(&principal.id).outcome(what).write(),
-        Some(Ignored::AlreadyAcknowledged) => {}
+        Some(Ignored::AlreadyAcknowledged | Ignored::AlreadyNoted | Ignored::AlreadyAssigned) => {}
         Some(Ignored::AlreadyResolved) if what == "resolved" => {}
         Some(Ignored::AlreadyResolved) => return conflict("the alert is resolved; reopen it first"),
         // A second reopening changes nothing and succeeds.
@@ -301,6 +350,7 @@ impl<'a> AlertShown<'a> {
             delivered_at: state.and_then(State::delivered_at).map(Timestamp::rfc3339),
             next_at: next.map(Timestamp::rfc3339),
             leader,
+            assignee: state.and_then(State::assignee),
             deliveries,
             history,
         }

@@ -36,6 +36,28 @@ struct Note {
 #[schemars(inline, transparent)]
 struct NoteText(#[schemars(length(min = 1, max = 1000))] String);
 
+/// A note to add.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewNote {
+    #[schemars(length(min = 1, max = 1000))]
+    note: String,
+}
+
+/// The person or team that an alert is assigned to.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Assignment {
+    /// Null or absent to give it back.
+    #[schemars(with = "Nullable<AssigneeText>")]
+    to: Option<String>,
+}
+
+/// The name of a person or a team.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct AssigneeText(#[schemars(length(min = 1, max = 100))] String);
+
 /// A silence to begin.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +165,30 @@ fn operations() -> Vec<Operation> {
             .may_take::<Note>("At most 8 KiB; none is fine.")
             .gives::<Acted<'_>>(200, "What was done, by whom and when.")
             .refuses(&[Refusal::AlertConflict]),
+        Operation::new("POST", "/v1/alerts/{alert}/notes", "noteAlert", Tag::Results, "Add a note to an alert")
+            .about(
+                "In every state. It changes nothing else: the chain goes on. The same note of the same key within ten \
+                minutes is one that is sent again. What identifies a patient is taken out of it.",
+            )
+            .takes::<NewNote>("At most 8 KiB.")
+            .gives::<Acted<'_>>(200, "The note, by whom and when.")
+            .refuses(&[Refusal::AlertConflict]),
+        Operation::new(
+            "POST",
+            "/v1/alerts/{alert}/assign",
+            "assignAlert",
+            Tag::Results,
+            "Take an alert over, hand it over, or give it back",
+        )
+        .about(
+            "In every state but `resolved`. It changes nothing else: the chain goes on until somebody acknowledges. An \
+                assignment stays until somebody changes it. Doing it again changes nothing and is answered alike. The \
+                name is kept as it is, so one with a telephone number or another number that identifies somebody is \
+                refused.",
+        )
+        .takes::<Assignment>("At most 8 KiB.")
+        .gives::<Acted<'_>>(200, "Who looks after it, who said so and when.")
+        .refuses(&[Refusal::AlertConflict]),
         Operation::new(
             "GET",
             "/v1/acknowledge/{token}",

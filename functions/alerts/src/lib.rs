@@ -22,7 +22,7 @@ use state::edge::problem::Problem;
 use state::edge::request::misconfigured;
 use state::edge::serve::{Call, Component as _, Described, Route, answer, described, refused, within};
 
-use alerts::{ACKNOWLEDGE, REOPEN, RESOLVE};
+use alerts::{ACKNOWLEDGE, NOTE, REOPEN, RESOLVE};
 use config::Config;
 
 platform::serve!(handle);
@@ -39,6 +39,13 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("POST", "/v1/alerts/{alert}/acknowledge", Action::Attend, |c| Box::pin(attend(c, ACKNOWLEDGE))),
     Route::key("POST", "/v1/alerts/{alert}/resolve", Action::Attend, |c| Box::pin(attend(c, RESOLVE))),
     Route::key("POST", "/v1/alerts/{alert}/reopen", Action::Attend, |c| Box::pin(attend(c, REOPEN))),
+    Route::key("POST", "/v1/alerts/{alert}/notes", Action::Attend, |c| Box::pin(attend(c, NOTE))),
+    Route::key("POST", "/v1/alerts/{alert}/assign", Action::Attend, |c| {
+        Box::pin(async move {
+            let alert = c.segment(0).to_owned();
+            alerts::assign(&c.config, &c.principal, c.incoming, &alert).await
+        })
+    }),
     Route::open("GET", "/v1/acknowledge/{token}", |incoming, token| Box::pin(link(incoming, token))),
     Route::open("POST", "/v1/acknowledge/{token}", |incoming, token| Box::pin(link(incoming, token))),
     Route::key("GET", "/v1/silences", Action::Silence, |c| {

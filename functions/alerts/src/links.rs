@@ -121,10 +121,10 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// The answer. It leaves out the note, which may be somebody else's.
+    /// The answer. It leaves out the note, which may be somebody else's, and the assignee, whom the message did not tell.
     fn reply(&self, link: &Link) -> Reply {
         let mut acted = Acted::new(link.alert.alert_id.as_str(), &link.found.state, self.entry.as_ref(), self.changed);
-        acted.note = None;
+        (acted.note, acted.assignee) = (None, None);
         Reply::json(200, &acted)
     }
 }

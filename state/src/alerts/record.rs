@@ -43,6 +43,7 @@ pub(super) fn entry(entry: &Entry) -> Happened {
         reason: entry.reason.map(str::to_owned),
         by: entry.by.clone(),
         note: entry.note.clone(),
+        to: entry.to.clone(),
     }
 }
 

@@ -61,7 +61,7 @@ pub enum Action {
     Follow,
     /// See scores and alerts.
     Read,
-    /// Acknowledge, resolve and reopen alerts.
+    /// Acknowledge, resolve, reopen, note and assign alerts.
     Attend,
     /// Stop alerts from being sent for a while.
     Silence,

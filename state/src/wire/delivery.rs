@@ -57,7 +57,7 @@ const OUTCOMES: [&str; 7] =
     ["delivered", "answered", "timed-out", "unreachable", "unknown-host", "not-trusted", "refused"];
 /// The kinds of entries of a history.
 #[cfg(feature = "schema")]
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 12] = [
     "raised",
     "delivered",
     "given-up",
@@ -68,6 +68,8 @@ const KINDS: [&str; 10] = [
     "resolved",
     "reopened",
     "replayed",
+    "noted",
+    "assigned",
 ];
 
 /// The most attempts kept per delivery: more than any schedule has.
@@ -169,4 +171,7 @@ pub struct Happened {
     /// The person's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The person or team that the alert is assigned to by this event; none if it is given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }

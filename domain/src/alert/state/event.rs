@@ -56,6 +56,15 @@ pub enum Event<'a> {
     Reopened(Act<'a>),
     /// Somebody asks for a retry of the deliveries that were given up.
     Replayed(Act<'a>),
+    /// Somebody adds a note, and nothing else.
+    Noted(Act<'a>),
+    /// Somebody takes the alert over, hands it over, or gives it back.
+    Assigned {
+        /// The person or team that looks after it from now on; none: nobody.
+        to: Option<&'a str>,
+        /// The actor.
+        act: Act<'a>,
+    },
 }
 
 /// The actor of an event, and their note.
@@ -120,7 +129,7 @@ pub struct Entry {
     /// The time.
     pub at: Timestamp,
     /// The kind of event: `raised`, `delivered`, `given-up`, `passed-on`, `escalated`, `carried`, `acknowledged`,
-    /// `resolved`, `reopened`, `replayed`.
+    /// `resolved`, `reopened`, `replayed`, `noted`, `assigned`.
     pub what: &'static str,
     /// The phase after the event.
     pub phase: &'static str,
@@ -134,6 +143,8 @@ pub struct Entry {
     pub by: Option<String>,
     /// The actor's note.
     pub note: Option<String>,
+    /// The person or team that the alert is assigned to by this event.
+    pub to: Option<String>,
 }
 
 /// An effect besides writing the state.
@@ -168,6 +179,10 @@ pub enum Ignored {
     NotClosed,
     /// No delivery was given up.
     NothingToReplay,
+    /// The last note is this one, and was added a moment ago.
+    AlreadyNoted,
+    /// It is assigned to this person or team already.
+    AlreadyAssigned,
 }
 
 impl Ignored {
@@ -180,6 +195,8 @@ impl Ignored {
             Ignored::AlreadyResolved => "already-resolved",
             Ignored::NotClosed => "not-closed",
             Ignored::NothingToReplay => "nothing-to-replay",
+            Ignored::AlreadyNoted => "already-noted",
+            Ignored::AlreadyAssigned => "already-assigned",
         }
     }
 }

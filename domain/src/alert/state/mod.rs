@@ -24,13 +24,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use sha2::{Digest as _, Sha256};
+
 pub use event::{Act, Due, Effect, Entry, Event, Ignored, Step, Work};
 pub use step::raise;
 
 use super::admission::Suppressed;
 use super::message::Kind;
 use super::retry::{Failing, Failure, GiveUp};
-use crate::{Severity, Timestamp};
+use crate::{Severity, Timestamp, hex};
 
 /// The phase of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,6 +287,30 @@ pub struct State {
     pub(crate) series: u32,
     pub(crate) revision: u32,
     pub(crate) entries: u32,
+    pub(crate) assignee: Option<String>,
+    pub(crate) noted: Option<LastNote>,
+}
+
+/// The time within which the same note of the same author is one that is sent again, milliseconds.
+const SAME_NOTE_MS: u64 = 600_000;
+
+/// The last note, as far as it is needed to recognise it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LastNote {
+    at: Timestamp,
+    digest: String,
+}
+
+impl LastNote {
+    /// The start of the SHA-256 of author and note.
+    fn digest(act: Act<'_>) -> String {
+        let mut hash = Sha256::new();
+        // No author has a line break.
+        for part in [act.by, "\n", act.note.unwrap_or_default()] {
+            hash.update(part);
+        }
+        hex(hash.finalize().get(..8).unwrap_or_default())
+    }
 }
 
 impl State {
@@ -337,6 +363,11 @@ impl State {
     /// made from (optimistic locking).
     pub fn revision(&self) -> u32 {
         self.revision
+    }
+
+    /// The person or team that looks after it.
+    pub fn assignee(&self) -> Option<&str> {
+        self.assignee.as_deref()
     }
 
     /// The number of entries in its history.

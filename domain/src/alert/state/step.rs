@@ -5,8 +5,8 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::{
-    Act, Cause, Climb, Dead, Delivery, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, Phase, State, Status,
-    Step, Wait,
+    Act, Cause, Climb, Dead, Delivery, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, LastNote, Phase,
+    SAME_NOTE_MS, State, Status, Step, Wait,
 };
 use crate::alert::admission::Admission;
 use crate::alert::retry::{Attempt, Failing, GiveUp, Verdict};
@@ -27,6 +27,8 @@ pub fn raise(alert: &AlertId, severity: Severity, admission: &Admission, plan: &
         series: 0,
         revision: 0,
         entries: 0,
+        assignee: None,
+        noted: None,
     };
     let mut change = Change { state, plan, now, told: Vec::new(), effects: Vec::new(), entry: None };
     match admission {
@@ -125,6 +127,28 @@ impl Change<'_> {
             Event::Replayed(act) => {
                 self.replay()?;
                 self.note("replayed", None, None, Some(act));
+            }
+            Event::Noted(act) => {
+                let note = LastNote { at: self.now, digest: LastNote::digest(act) };
+                let last = self.state.noted.as_ref();
+                if last.is_some_and(|last| last.digest == note.digest && self.now.ms_since(last.at) < SAME_NOTE_MS) {
+                    return Err(Ignored::AlreadyNoted);
+                }
+                self.state.noted = Some(note);
+                self.note("noted", None, None, Some(act));
+            }
+            Event::Assigned { to, act } => {
+                if self.state.phase == Phase::Resolved {
+                    return Err(Ignored::AlreadyResolved);
+                }
+                if self.state.assignee.as_deref() == to {
+                    return Err(Ignored::AlreadyAssigned);
+                }
+                self.state.assignee = to.map(String::from);
+                self.note("assigned", None, None, Some(act));
+                if let Some(entry) = &mut self.entry {
+                    entry.to.clone_from(&self.state.assignee);
+                }
             }
         }
         Ok(())
@@ -356,6 +380,7 @@ impl Change<'_> {
             told: core::mem::take(&mut self.told),
             by: act.map(|act| act.by.to_string()),
             note: act.and_then(|act| act.note).map(String::from),
+            to: None,
         });
     }
 

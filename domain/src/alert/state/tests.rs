@@ -259,8 +259,52 @@ fn what_comes_late_twice_or_early_changes_nothing() {
 }
 
 #[test]
+fn a_note_is_an_entry_and_changes_nothing_else_and_the_same_one_again_is_none() {
+    let mut story = Story::of(Severity::Critical);
+    let due = story.state.due();
+    let no_answer = Event::Noted(Act { by: "clinician-1", note: Some("no answer") });
+    assert_eq!(story.event(10, no_answer.clone()), Ok(Vec::new()));
+    let entry = story.last.clone().unwrap();
+    assert_eq!((entry.what, entry.phase, entry.note.as_deref()), ("noted", "open", Some("no answer")));
+    assert_eq!((entry.by.as_deref(), story.state.due()), (Some("clinician-1"), due));
+    assert_eq!(story.event(609, no_answer.clone()), Err(Ignored::AlreadyNoted), "sent again");
+    assert!(story.event(610, no_answer.clone()).is_ok(), "somebody called again");
+    for (by, note) in [("clinician-2", "no answer"), ("clinician-1", "no answer"), ("clinician-1", "spoke to her")] {
+        assert!(story.event(611, Event::Noted(Act { by, note: Some(note) })).is_ok(), "{by} {note}");
+    }
+    story.event(620, Event::Resolved(ACT)).unwrap();
+    assert!(story.event(621, no_answer).is_ok(), "what came out later");
+    assert_eq!(story.phase(), "resolved");
+    assert_eq!(State::read(&story.state.write()).as_ref(), Some(&story.state));
+}
+
+#[test]
+fn an_assignment_stays_until_somebody_changes_it_and_stops_no_chain() {
+    let mut story = Story::of(Severity::Critical);
+    let assign = |to| Event::Assigned { to, act: ACT };
+    assert_eq!(story.event(1, assign(None)), Err(Ignored::AlreadyAssigned));
+    assert_eq!(story.event(2, assign(Some("Dr. Weber"))), Ok(Vec::new()));
+    let entry = story.last.clone().unwrap();
+    assert_eq!((entry.what, entry.to.as_deref(), entry.by.as_deref()), ("assigned", Some("Dr. Weber"), Some(ACT.by)));
+    assert_eq!(story.event(3, assign(Some("Dr. Weber"))), Err(Ignored::AlreadyAssigned));
+    assert_eq!(story.climb(), (300, "b".into()), "nobody has acknowledged");
+    story.event(301, assign(Some("night team"))).unwrap();
+    story.event(302, Event::Acknowledged(ACT)).unwrap();
+    story.event(303, Event::Resolved(ACT)).unwrap();
+    assert_eq!(story.event(304, assign(None)), Err(Ignored::AlreadyResolved));
+    story.event(305, Event::Reopened(ACT)).unwrap();
+    assert_eq!(story.state.assignee(), Some("night team"));
+    assert_eq!(State::read(&story.state.write()).as_ref(), Some(&story.state));
+    story.event(306, assign(None)).unwrap();
+    assert_eq!((story.state.assignee(), story.last.clone().unwrap().to), (None, None));
+}
+
+#[test]
 fn half_a_state_is_none() {
-    let whole = Story::of(Severity::Critical).state.write();
+    let mut story = Story::of(Severity::Critical);
+    story.event(1, Event::Noted(ACT)).unwrap();
+    story.event(1, Event::Assigned { to: Some("night team"), act: ACT }).unwrap();
+    let whole = story.state.write();
     assert!(State::read(&whole).is_some());
     for member in whole.as_object().unwrap().keys() {
         let mut half = whole.clone();

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
-use super::{Cause, Climb, Dead, Delivery, Hold, Phase, State, Status, Wait};
+use super::{Cause, Climb, Dead, Delivery, Hold, LastNote, Phase, State, Status, Wait};
 use crate::alert::admission::Suppressed;
 use crate::alert::retry::{Failing, Failure, GiveUp};
 use crate::{Severity, Timestamp};
@@ -37,6 +37,8 @@ impl State {
             ("because", because.map(Value::from)),
             ("deliveredAt", self.delivered_at.map(|at| at.millis().into())),
             ("climb", self.climb.as_ref().map(write_climb)),
+            ("assignee", self.assignee.as_deref().map(Value::from)),
+            ("noted", self.noted.as_ref().map(|note| json!({"at": note.at.millis(), "digest": note.digest}))),
         ];
         if let Some(object) = state.as_object_mut() {
             object.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))));
@@ -59,6 +61,8 @@ impl State {
             series: number(state, "series")?,
             revision: number(state, "revision")?,
             entries: number(state, "entries")?,
+            assignee: optional(state, "assignee", |state, name| text(state, name).map(String::from))?,
+            noted: optional(state, "noted", read_note)?,
         })
     }
 }
@@ -117,6 +121,11 @@ fn read_climb(climb: &Members) -> Option<Climb> {
         round_at: time(climb, "roundAt")?,
         due: time(climb, "due")?,
     })
+}
+
+fn read_note(state: &Members, name: &str) -> Option<LastNote> {
+    let note = state.get(name)?.as_object()?;
+    Some(LastNote { at: time(note, "at")?, digest: text(note, "digest")?.into() })
 }
 
 fn write_delivery(delivery: &Delivery) -> Value {
