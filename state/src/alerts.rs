@@ -36,13 +36,13 @@ use crate::names;
 use crate::wire::entry::{Alert, Happened};
 use crate::wire::queued::DispatchEntry;
 pub use figures::{BUCKETS_MS, attempted};
-pub use list::{Filter, Listed, counts, list};
+pub use list::{Filter, Listed, Order, counts, list, revision};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text, unexpected};
 use platform::{Error, Kind};
 pub use raise::{Raised, Raising, close_groups, raise, raise_all};
 pub(crate) use record::forget;
-pub use record::{Reserve, deliveries, history, restore};
+pub use record::{Reserve, deliveries, history, restore, shown};
 
 /// The number of times that a change is retried after somebody else was faster.
 const TRIES: usize = 20;

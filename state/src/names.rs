@@ -6,7 +6,7 @@
 
 mod queues;
 
-use core::fmt::Display;
+use core::fmt::{self, Display, Formatter};
 use core::ops::Range;
 
 use domain::ids::{
@@ -186,10 +186,16 @@ pub fn alert_state(id: &AlertId) -> String {
 
 /// All alerts by when their submissions came in, milliseconds.
 pub const ALERTS: &str = "{vigil}:alerts";
-/// The facts for lists of alerts: a hash, alert to `<severity> <study> <site> <phase>`.
+/// The facts for lists of alerts: a hash, alert to `<severity> <study> <site> <assignee> <phase>`, where the assignee is
+/// `-`, or `@` and a name, percent-encoded.
 pub const ALERT_FACTS: &str = "{vigil}:alert-facts";
-/// The number of alerts: a hash of `<phase>|<severity>`.
+/// The number of alerts: a hash of `<phase>|<severity>`. With an [`AlertScope`] behind it, the number of those.
 pub const ALERT_COUNTS: &str = "{vigil}:alert-counts";
+/// The alerts that wait for a person: a sorted set, by severity and then by when their submissions came in. With an
+/// [`AlertScope`] behind it, those of this scope.
+pub const URGENT_ALERTS: &str = "{vigil}:alerts:urgent";
+/// The revision of each [`AlertScope`], another one after every change of one of its alerts: a hash.
+pub const ALERT_REVISIONS: &str = "{vigil}:alert-revisions";
 /// The time by which each alert must move next, milliseconds: a sorted set. The clock reports overdue alerts.
 pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
 /// Histograms of alerts' durations: a hash of `<what>|<severity>|<at most so many milliseconds>` and `...|sum`.
@@ -206,6 +212,36 @@ pub const SELF_CHECK_LOCK: &str = "{vigil}:self-check:lock";
 pub const SELF_CHECK: &str = "{vigil}:self-check";
 /// Receivers that asked to get no more messages: a hash, receiver to the time at which it asked.
 pub const DISABLED: &str = "{vigil}:disabled";
+
+/// The alerts of a study, of a site, of both, or all. Shown as the end of a key: `:<study>|<site>` with `*` for any, or
+/// nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlertScope<'a> {
+    /// The study; none: all.
+    pub study: Option<&'a StudyId>,
+    /// The site; none: all.
+    pub site: Option<&'a SiteId>,
+}
+
+impl Display for AlertScope<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.study.is_none() && self.site.is_none() {
+            return Ok(());
+        }
+        let (study, site) = (self.study.map_or("*", StudyId::as_str), self.site.map_or("*", SiteId::as_str));
+        write!(f, ":{study}|{site}")
+    }
+}
+
+/// The number of alerts of a scope: a hash of `<phase>|<severity>`.
+pub fn alert_counts(scope: AlertScope<'_>) -> String {
+    format!("{ALERT_COUNTS}{scope}")
+}
+
+/// The alerts of a scope that wait for a person.
+pub fn urgent_alerts(scope: AlertScope<'_>) -> String {
+    format!("{URGENT_ALERTS}{scope}")
+}
 
 /// The alerts of a phase, by when their submissions came in, milliseconds.
 pub fn alerts_of(phase: impl Display) -> String {

@@ -10,12 +10,12 @@ use crate::openapi::{LINK_KEY, link_key};
 use crate::receiver::{Act, Receiver};
 
 /// Raises one alert, by item 9 alone: critical.
-const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
+pub(crate) const CRITICAL: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// Raises one alert, by its total: high.
-const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
+pub(crate) const HIGH: [u8; 9] = [3, 3, 3, 3, 3, 3, 3, 3, 0];
 
 /// An application that sends everything to one receiver, and escalates critical alerts at this interval.
-async fn started(receiver: &Receiver, every_seconds: f64) -> App {
+pub(crate) async fn started(receiver: &Receiver, every_seconds: f64) -> App {
     let app = App::builder().variable("link_key", LINK_KEY).start().await;
     let document = json!({
         "receivers": {"desk": {"channel": "webhook", "url": receiver.url(), "secrets": [SECRET]}},
@@ -33,7 +33,7 @@ async fn started(receiver: &Receiver, every_seconds: f64) -> App {
 }
 
 /// Submits a response that raises one alert, and returns the alert's id once it is delivered.
-async fn alerted(app: &App, response: &Value) -> String {
+pub(crate) async fn alerted(app: &App, response: &Value) -> String {
     let location = app.submit(response).await;
     let shown = app.shown(&location, |shown| shown["alerts"][0]["state"] == "delivered").await;
     shown["alerts"][0]["alertId"].as_str().unwrap_or_else(|| panic!("{shown}")).to_owned()
@@ -45,7 +45,7 @@ async fn shown(app: &App, alert: &str) -> Value {
     answer.json()
 }
 
-async fn act(app: &App, alert: &str, what: &str, note: &Value) -> (u16, Value) {
+pub(crate) async fn act(app: &App, alert: &str, what: &str, note: &Value) -> (u16, Value) {
     let answer = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/{what}"), note).await;
     (answer.status, answer.json())
 }

@@ -137,7 +137,7 @@ async fn what_the_store_does_not_have_is_taken_out_and_what_was_counted_since_st
         &["ZADD", "{vigil}:alerts", "5", stranger],
         &["ZADD", "{vigil}:alerts:open", "5", stranger],
         &["ZADD", "{vigil}:alerts:next", "5", stranger],
-        &["HSET", "{vigil}:alert-facts", stranger, "critical A 1 open"],
+        &["HSET", "{vigil}:alert-facts", stranger, "critical A 1 - open"],
         &["HINCRBY", "{vigil}:alert-counts", "open|critical", "7"],
         &["ZADD", "{vigil}:alerts:resolved", "5", &own],
         &["HSET", &month, "alert|critical", "1"],

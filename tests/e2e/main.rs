@@ -44,6 +44,7 @@ mod hostile;
 mod hosts;
 mod identity;
 mod import;
+mod inbox;
 mod journey;
 mod laboratory;
 mod limits;

@@ -1,4 +1,4 @@
-//! `GET /v1/alerts`, `GET /v1/alerts/{id}` and the actions of clinicians on an alert: acknowledge, resolve, reopen, note,
+//! `GET /v1/alerts/{id}` and the actions of clinicians on an alert: acknowledge, resolve, reopen, note,
 //! assign.
 //!
 //! Guarantee: a key sees and changes only the alerts of its study and site; all others look as if they did not exist.
@@ -18,13 +18,12 @@ use platform::kv::Store;
 use platform::{Error, clock, log};
 use serde::Serialize;
 use state::alerts::change::Change;
-use state::alerts::{self, Filter, Happening};
+use state::alerts::{self, Happening};
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{self, unavailable};
 use state::names;
-use state::subjects::pages::Cursor;
 use state::wire::entry::{Alert, Delivery, Happened};
 
 use crate::config::Config;
@@ -33,49 +32,6 @@ use crate::config::Config;
 const LONGEST_NOTE: usize = 1000;
 const LONGEST_ASSIGNEE: usize = 100;
 const LARGEST: usize = 8 * 1024;
-
-/// A page of alerts.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) struct AlertPage<'a> {
-    alerts: Vec<ListedAlert<'a>>,
-    /// The cursor of the next page; null at the end.
-    cursor: Option<String>,
-    /// Whether there is another page.
-    more: bool,
-}
-
-/// An alert of a list.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct ListedAlert<'a> {
-    alert_id: &'a str,
-    #[cfg_attr(feature = "schema", schemars(with = "domain::Severity"))]
-    severity: &'a str,
-    #[cfg_attr(feature = "schema", schemars(with = "Phase"))]
-    state: &'a str,
-    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    study_id: &'a StudyId,
-    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
-    site_id: &'a SiteId,
-    /// The time when the submission arrived, RFC 3339 in UTC.
-    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
-    received_at: String,
-}
-
-impl<'a> ListedAlert<'a> {
-    fn of(alert: &'a alerts::Listed) -> Self {
-        ListedAlert {
-            alert_id: alert.id.as_str(),
-            severity: &alert.severity,
-            state: &alert.phase,
-            study_id: &alert.study,
-            site_id: &alert.site,
-            received_at: Timestamp::from_millis(alert.at_ms).rfc3339(),
-        }
-    }
-}
 
 /// An alert with its deliveries and the actions on it.
 #[derive(Serialize)]
@@ -163,34 +119,6 @@ impl<'a> Acted<'a> {
             assignee: state.assignee(),
         }
     }
-}
-
-/// A page of alerts, the newest first.
-pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
-    let mut query = Query::read(&incoming.query, &["state", "severity", "study", "site", "since", "limit", "cursor"]);
-    let phase =
-        query.take("state", &Phase::WORDS.join(", "), |text| Phase::WORDS.into_iter().find(|word| *word == text));
-    let (study, site) = (query.take("study", "a study", StudyId::parse), query.take("site", "a site", SiteId::parse));
-    let (severity, since_ms, limit) = (query.severity(), query.since(), query.limit());
-    let cursor = query.cursor(Cursor::parse);
-    query.finish()?;
-    let mut page = (Vec::new(), None);
-    // A filter outside the key's scope finds nothing.
-    if own(principal.study(), study.as_ref()) && own(principal.site(), site.as_ref()) {
-        let filter = Filter {
-            phase,
-            severity,
-            study: study.or_else(|| principal.study().cloned()),
-            site: site.or_else(|| principal.site().cloned()),
-            since_ms,
-        };
-        page =
-            alerts::list(&config.redis, &filter, cursor.as_ref(), limit).await.map_err(|error| unavailable(&error))?;
-    }
-    let (listed, next) = page;
-    let alerts = listed.iter().map(ListedAlert::of).collect();
-    let page = AlertPage { alerts, cursor: next.as_ref().map(Cursor::show), more: next.is_some() };
-    Ok(Reply::json(200, &page).header("cache-control", "no-store"))
 }
 
 /// Shows an alert, with its deliveries and the actions on it.
@@ -308,11 +236,6 @@ async fn done(
     let history = alerts::history(store, &found).await.map_err(|error| unavailable(&error))?;
     let entry = history.iter().rev().find(|entry| entry.what == what);
     Ok(Reply::json(200, &Acted::new(alert.alert_id.as_str(), &found.state, entry, ignored.is_none())))
-}
-
-/// Whether a filter stays within the key's scope.
-fn own<T: PartialEq>(own: Option<&T>, asked: Option<&T>) -> bool {
-    own.is_none() || asked.is_none() || own == asked
 }
 
 /// An alert that the key covers.

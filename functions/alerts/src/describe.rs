@@ -5,8 +5,9 @@
 use schemars::JsonSchema;
 use state::edge::describe::*;
 
-use crate::alerts::{Acted, AlertPage, AlertShown};
+use crate::alerts::{Acted, AlertShown};
 use crate::links::LinkPage;
+use crate::list::AlertPage;
 use crate::receivers::{Enabled, ReceiverList};
 use crate::silences::{Matchers, SilenceEnded, SilenceShown, Silences};
 use crate::subscriptions::{Replayed, SubscriptionList};
@@ -101,23 +102,53 @@ struct AlertQuery {
     /// Those of this site.
     #[schemars(with = "Option<Name>")]
     site: Option<String>,
+    /// Those assigned to this person or team.
+    assignee: Option<String>,
     /// Those of submissions that came in then or later.
     #[schemars(with = "Option<Time>")]
     since: Option<String>,
+    /// `newest` if you leave it out. `urgency`: those that nobody has acknowledged (`grouped`, `open`, `delivered`,
+    /// `dead`), by severity, then the oldest first.
+    #[schemars(with = "Option<OrderWord>")]
+    order: Option<String>,
+    /// Parts with commas between them: `reason` (what raised it and why, of whom), `deliveries` (who was told and when,
+    /// what is due next), `counts` (of the page: how many alerts there are by state and severity).
+    #[schemars(with = "Option<IncludeText>")]
+    include: Option<String>,
     #[serde(flatten)]
     page: Page,
 }
 
+/// The order of a list.
+#[derive(JsonSchema)]
+#[schemars(inline, rename_all = "camelCase")]
+enum OrderWord {
+    Newest,
+    Urgency,
+}
+
+/// Parts of a list.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct IncludeText(#[schemars(regex(pattern = "^(reason|deliveries|counts)(,(reason|deliveries|counts))*$"))] String);
+
 fn operations() -> Vec<Operation> {
     vec![
-        Operation::new("GET", "/v1/alerts", "listAlerts", Tag::Results, "Alerts, the newest first")
+        Operation::new("GET", "/v1/alerts", "listAlerts", Tag::Results, "Alerts, the newest or the most urgent first")
             .about(
                 "Those of the study and site that the key covers. A page may be shorter than asked for and still \
-                not be the last: there is more as long as there is a cursor.",
+                not be the last: there is more as long as there is a cursor. The tag changes with every event of any \
+                alert in the study and site that are asked for; until then, `If-None-Match` is answered by 304 at \
+                little cost, so an inbox may ask every few seconds.",
             )
+            .header(&IF_NONE_MATCH)
             .query::<AlertQuery>()
             .gives::<AlertPage<'_>>(200, "A page.")
-            .with(NO_STORE),
+            .with(NO_STORE)
+            .with(ETAG)
+            .gives_media(304, "It is what the sender knows.", &[])
+            .with(NO_STORE)
+            .with(ETAG),
         Operation::new(
             "GET",
             "/v1/alerts/{alert}",

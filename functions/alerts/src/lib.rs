@@ -9,6 +9,7 @@ mod config;
 #[cfg(feature = "schema")]
 mod describe;
 mod links;
+mod list;
 mod receivers;
 mod silences;
 mod subscriptions;
@@ -31,7 +32,7 @@ state::asked!("alerts", config::read);
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("GET", "/v1/alerts", Action::Read, |c| {
-        Box::pin(async move { alerts::list(&c.config, &c.principal, &c.incoming).await })
+        Box::pin(async move { list::list(&c.config, &c.principal, &c.incoming).await })
     }),
     Route::key("GET", "/v1/alerts/{alert}", Action::Read, |c| {
         Box::pin(async move { alerts::show(&c.config, &c.principal, &c.incoming, c.segment(0)).await })

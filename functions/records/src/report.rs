@@ -24,7 +24,7 @@ use state::cache::{self, Response, Terms};
 use state::edge::parts::Parts;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
-use state::edge::request::unavailable;
+use state::edge::request::{is_known, unavailable};
 use state::edge::serve::Call;
 use state::figures::monthly::{self, Month};
 
@@ -114,9 +114,11 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     // them, then to send them.
     let (length, digest) = measure(pieces(&report));
     let tag = format!("\"{}\"", hex(digest.get(..16).unwrap_or_default()));
-    let known = incoming.header("if-none-match").unwrap_or_default();
-    let same = known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag);
-    let reply = if same { Reply::empty(304) } else { Reply::streamed(200, content_type, length, report, pieces) };
+    let reply = if is_known(incoming, &tag) {
+        Reply::empty(304)
+    } else {
+        Reply::streamed(200, content_type, length, report, pieces)
+    };
     let reply = match form {
         Form::Html => reply.page(page::STYLE),
         Form::Csv | Form::Json => reply.header("x-content-type-options", "nosniff"),

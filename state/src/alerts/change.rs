@@ -141,11 +141,18 @@ pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error>
     let script = StepScript {
         bell: queue.bell(),
         clock: names::CLOCK,
+        all: names::ALERTS,
+        next: names::ALERTS_NEXT,
+        facts: names::ALERT_FACTS,
+        revisions: names::ALERT_REVISIONS,
         channel: queue.channel(),
         bell_lasts: BELL,
         clock_channel: names::CLOCK_CHANNEL,
         clock_lasts: CLOCK,
         announcement: announcement(),
+        phases: names::alerts_of(""),
+        counts: names::ALERT_COUNTS,
+        urgent: names::URGENT_ALERTS,
         changes,
     };
     let reply = script.run(redis).await?;
@@ -155,13 +162,23 @@ pub async fn make(redis: &Redis, changes: &[Change]) -> Result<Vec<bool>, Error>
 
 script! {
     StepScript<'a> = after flows "alerts/step.lua",
-    keys { bell: &'static str, clock: &'static str }
+    keys {
+        bell: &'static str,
+        clock: &'static str,
+        all: &'static str,
+        next: &'static str,
+        facts: &'static str,
+        revisions: &'static str,
+    }
     args {
         channel: &'static str,
         bell_lasts: Duration,
         clock_channel: &'static str,
         clock_lasts: Duration,
         announcement: String,
+        phases: String,
+        counts: &'static str,
+        urgent: &'static str,
         changes: &'a [Change],
     }
     reply Vec<RedisResult>, by flat

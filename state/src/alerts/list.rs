@@ -1,20 +1,39 @@
-//! Lists of alerts, the newest first, page by page.
+//! Lists of alerts, page by page: the newest first, or those that wait for a person, the most urgent first. Their counts,
+//! and the revision by which a client knows that nothing changed.
+//!
+//! Guarantee: counts, revision and the list of urgent alerts are exact for each study, site, and both, because the script
+//! that changes an alert changes them too. A revision that was once given never stands for other contents.
 
 use domain::Severity;
 use domain::ids::{AlertId, SiteId, StudyId};
 use platform::Error;
+use platform::percent;
 use platform::redis::{Redis, integer, string, text};
 use spin_sdk::redis::RedisResult;
 
-use crate::names;
+use crate::names::{self, AlertScope};
 use crate::subjects::pages::Cursor;
 
 /// The number of alerts that one call examines. A page may be shorter than asked for, or empty, and not be the last.
 const MOST_LOOKS: usize = 5_000;
+/// The width of a severity in the scores of a list of urgent alerts: their ranks are multiples of it, see `step.lua`.
+const SPAN: i64 = 10_000_000_000_000;
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// All alerts, the newest first.
+    #[default]
+    Newest,
+    /// Those that nobody has acknowledged: by severity, then the oldest first.
+    Urgency,
+}
 
 /// The filter of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The order.
+    pub order: Order,
     /// Those in this state, by its name.
     pub phase: Option<&'static str>,
     /// Those of this severity.
@@ -23,8 +42,35 @@ pub struct Filter {
     pub study: Option<StudyId>,
     /// Those of this site.
     pub site: Option<SiteId>,
+    /// Those assigned to this person or team.
+    pub assignee: Option<String>,
     /// Those of submissions that came in then or later, milliseconds since the epoch.
     pub since_ms: Option<i64>,
+}
+
+impl Filter {
+    /// The study and site that it is about.
+    pub fn scope(&self) -> AlertScope<'_> {
+        AlertScope { study: self.study.as_ref(), site: self.site.as_ref() }
+    }
+
+    /// The command that reads the index in this order, the index, and the scores where it begins and ends.
+    fn range(&self) -> (&'static str, String, [String; 2]) {
+        match self.order {
+            Order::Newest => {
+                let index = self.phase.map_or(names::ALERTS.to_owned(), names::alerts_of);
+                let to = self.since_ms.map_or("-inf".to_owned(), |ms| ms.to_string());
+                ("ZREVRANGEBYSCORE", index, ["+inf".to_owned(), to])
+            }
+            Order::Urgency => {
+                let rank = |severity: Severity| Severity::ALL.iter().rev().position(|own| *own == severity);
+                let rank = self.severity.and_then(rank).and_then(|rank| i64::try_from(rank).ok());
+                let bounds = rank.map(|rank| [(rank * SPAN).to_string(), format!("({}", (rank + 1) * SPAN)]);
+                let bounds = bounds.unwrap_or_else(|| ["-inf", "+inf"].map(str::to_owned));
+                ("ZRANGEBYSCORE", names::urgent_alerts(self.scope()), bounds)
+            }
+        }
+    }
 }
 
 /// An alert as a list shows it.
@@ -40,8 +86,15 @@ pub struct Listed {
     pub study: StudyId,
     /// The site.
     pub site: SiteId,
+    /// The person or team that looks after it.
+    pub assignee: Option<String>,
     /// Its state, by its name.
     pub phase: String,
+}
+
+/// The word for an assignee in an alert's facts: one that has no blank.
+pub(super) fn assignee(name: Option<&str>) -> String {
+    name.map_or("-".to_owned(), |name| ["@", &percent::encode(name)].concat())
 }
 
 /// Reads a page of at most `most` alerts after the cursor `after`, with the cursor of the next page.
@@ -54,20 +107,23 @@ pub async fn list(
     after: Option<&Cursor>,
     most: usize,
 ) -> Result<(Vec<Listed>, Option<Cursor>), Error> {
-    let index = filter.phase.map_or(names::ALERTS.to_owned(), names::alerts_of);
-    let (at, id) = after.map_or((String::new(), ""), |after| (after.at.to_string(), after.id.as_str()));
-    let most = most.min(2_000);
+    let (command, index, bounds) = filter.range();
+    let (score, id) = after.map_or((String::new(), ""), |after| (after.at.to_string(), after.id.as_str()));
     let script = ListScript {
         index,
         facts: names::ALERT_FACTS,
-        at,
+        command,
+        bounds,
+        score,
         id,
-        most,
-        since: filter.since_ms.map_or("-inf".to_owned(), |ms| ms.to_string()),
+        most: most.min(2_000),
         most_looks: MOST_LOOKS,
+        since: filter.since_ms.map_or(String::new(), |ms| ms.to_string()),
         severity: filter.severity.map_or("", Severity::as_str),
         study: filter.study.as_ref().map_or("", StudyId::as_str),
         site: filter.site.as_ref().map_or("", SiteId::as_str),
+        assignee: filter.assignee.as_deref().map_or(String::new(), |name| assignee(Some(name))),
+        phase: filter.phase.unwrap_or_default(),
     };
     script.run(redis).await
 }
@@ -76,14 +132,18 @@ script! {
     ListScript<'a> = "alerts/list.lua",
     keys { index: String, facts: &'static str }
     args {
-        at: String,
+        command: &'static str,
+        bounds: [String; 2],
+        score: String,
         id: &'a str,
         most: usize,
-        since: String,
         most_looks: usize,
+        since: String,
         severity: &'static str,
         study: &'a str,
         site: &'a str,
+        assignee: String,
+        phase: &'static str,
     }
     reply (Vec<Listed>, Option<Cursor>), by |reply| page(&reply)
 }
@@ -98,29 +158,41 @@ fn page(reply: &[RedisResult]) -> Option<(Vec<Listed>, Option<Cursor>)> {
 
 fn read(words: &[String]) -> Option<Listed> {
     let [id, at, facts] = words else { return None };
-    let mut facts = facts.split(' ').map(str::to_owned);
+    let mut facts = facts.split(' ');
+    let mut fact = || facts.next().map(str::to_owned);
     Some(Listed {
         id: id.as_str().into(),
         at_ms: at.parse().ok()?,
-        severity: facts.next()?,
-        study: facts.next()?.into(),
-        site: facts.next()?.into(),
-        phase: facts.next()?,
+        severity: fact()?,
+        study: fact()?.into(),
+        site: fact()?.into(),
+        assignee: fact()?.strip_prefix('@').and_then(percent::decode),
+        phase: fact()?,
     })
 }
 
-/// Counts alerts: phase, severity, count.
+/// Counts the alerts of a scope: phase, severity, count.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn counts(redis: &Redis) -> Result<Vec<(String, String, i64)>, Error> {
-    let reply = redis.command("HGETALL", vec![text(names::ALERT_COUNTS)]).await?;
-    let count = |pair: &[spin_sdk::redis::RedisResult]| {
+pub async fn counts(redis: &Redis, scope: AlertScope<'_>) -> Result<Vec<(String, String, u64)>, Error> {
+    let reply = redis.command("HGETALL", vec![text(names::alert_counts(scope))]).await?;
+    let count = |pair: &[RedisResult]| {
         let field = string(pair.first()?)?;
         let (phase, severity) = field.split_once('|')?;
-        Some((phase.to_owned(), severity.to_owned(), integer(pair.get(1)?)?))
+        let count = integer(pair.get(1)?).and_then(|count| u64::try_from(count).ok()).filter(|count| *count > 0)?;
+        Some((phase.to_owned(), severity.to_owned(), count))
     };
     Ok(reply.chunks(2).filter_map(count).collect())
+}
+
+/// The revision of a scope: another one after every change of one of its alerts.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`].
+pub async fn revision(redis: &Redis, scope: AlertScope<'_>) -> Result<String, Error> {
+    let reply = redis.command("HGET", vec![text(names::ALERT_REVISIONS), text(scope.to_string())]).await?;
+    Ok(reply.first().and_then(string).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -129,10 +201,21 @@ mod tests {
 
     #[test]
     fn an_alert_is_listed_with_its_facts() {
-        let words = ["a-1", "1772352000000", "high A 01 delivered"].map(str::to_owned);
+        let team = assignee(Some("Dr. Weber / 夜班"));
+        let words = ["a-1".to_owned(), "1772352000000".to_owned(), format!("high A 01 {team} delivered")];
         let listed = read(&words).unwrap();
         assert_eq!((listed.at_ms, listed.site.as_str(), listed.phase.as_str()), (1_772_352_000_000, "01", "delivered"));
+        assert_eq!(listed.assignee.as_deref(), Some("Dr. Weber / 夜班"));
+        assert_eq!(read(&["a", "1", "high A 01 - open"].map(str::to_owned)).unwrap().assignee, None);
         assert_eq!(read(&words[..2]), None);
-        assert_eq!(read(&["a", "x", "high A 01 open"].map(str::to_owned)), None);
+        assert_eq!(read(&["a", "x", "high A 01 - open"].map(str::to_owned)), None);
+    }
+
+    #[test]
+    fn urgent_alerts_of_a_severity_are_a_range_of_scores() {
+        let of = |severity| Filter { order: Order::Urgency, severity, ..Filter::default() }.range().2;
+        assert_eq!(of(Some(Severity::Critical)), ["0", "(10000000000000"]);
+        assert_eq!(of(Some(Severity::Info)), ["30000000000000", "(40000000000000"]);
+        assert_eq!(of(None), ["-inf", "+inf"]);
     }
 }

@@ -14,7 +14,7 @@ use domain::ids::AlertId;
 use futures::future::try_join_all;
 use platform::digest::{digest, hex};
 use platform::kv::Store;
-use platform::redis::{Redis, integer, nothing, string, text, unexpected, whole};
+use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, Kind};
 
 use super::change::{self, Change};
@@ -150,17 +150,12 @@ script! {
     reply u64, by whole
 }
 
-script! {
-    RecountScript = "alerts/recount.lua",
-    keys { facts: &'static str, counts: &'static str }
-    args {}
-    reply (), by nothing
-}
-
-/// Recounts alerts by phase and severity, from the facts of each.
+/// Counts alerts again, and makes the lists of urgent ones again, from the facts of each.
 ///
 /// # Errors
 /// [`Kind::Unavailable`]; doing it again is safe.
 pub async fn recount(redis: &Redis) -> Result<(), Error> {
-    RecountScript { facts: names::ALERT_FACTS, counts: names::ALERT_COUNTS }.run(redis).await
+    let mut change = Change::default();
+    change.command(["RECOUNT"]);
+    change::make(redis, &[change]).await.map(drop)
 }

@@ -1,20 +1,17 @@
 //! The stored and written forms of a step.
 
-use std::time::Duration;
-
 use domain::Timestamp;
 use domain::alert::state::{self, Due as DueAt, Effect, Entry, Phase, State, Status, Step, Wait, Work as Owed};
 use domain::ids::{AlertId, SubmissionId};
 use platform::Error;
 use platform::kv::{Batch, Store};
-use platform::redis::{Redis, nothing};
+use platform::redis::Redis;
 use serde_json::{Value, json};
 
-use super::change::Change;
-use super::{Loaded, figures, receivers};
+use super::change::{self, Change};
+use super::{Loaded, figures, list, receivers};
 use crate::journal::{self, Kind};
-use crate::names::{self, Queue};
-use crate::queue::BELL;
+use crate::names;
 use crate::queue::holder::Holder;
 use crate::wire::entry::{Alert, Attempts, DeadAlert, Delivery, DeliveryState, Due, Happened, Work};
 use crate::wire::queued::DispatchEntry;
@@ -137,8 +134,10 @@ fn written(
     // Redis had lost this alert, so its indexes and due work are missing there.
     let lost = before.is_some_and(|before| before.expected.is_empty());
     let before = before.map(|before| &before.state);
-    if lost || before.is_none_or(|before| before.phase().as_str() != state.phase().as_str()) {
+    if lost || before.is_none_or(|before| place(before) != place(state)) {
         index(alert, state, change);
+    } else {
+        change.command(["TOUCH", alert.study_id.as_str(), alert.site_id.as_str()]);
     }
     let due_at = if lost { &state.due() } else { &step.due };
     for DueAt { at, work } in due_at {
@@ -190,18 +189,22 @@ fn keep(state: &State, last: &[Happened], change: &mut Change) {
     }
 }
 
+/// The facts that lists need, of those that change.
+fn place(state: &State) -> (&'static str, Option<&str>) {
+    (state.phase().as_str(), state.assignee())
+}
+
 /// The facts that lists need.
 pub(super) fn facts(alert: &Alert, state: &State) -> String {
-    let (severity, phase) = (state.severity().as_str(), state.phase().as_str());
-    format!("{severity} {} {} {phase}", alert.study_id, alert.site_id)
+    let (severity, (phase, assignee)) = (state.severity().as_str(), place(state));
+    format!("{severity} {} {} {} {phase}", alert.study_id, alert.site_id, list::assignee(assignee))
 }
 
 /// Adds an alert to the indexes, and removes it from its earlier ones.
 pub(super) fn index(alert: &Alert, state: &State, change: &mut Change) {
     let at = Timestamp::parse(&alert.received_at).map_or(0, Timestamp::millis).to_string();
     let facts = facts(alert, state);
-    let [all, known, counts] = [names::ALERTS, names::ALERT_FACTS, names::ALERT_COUNTS];
-    change.command(["INDEX", all, known, counts, &names::alerts_of(""), alert.alert_id.as_str(), &at, &facts]);
+    change.command(["INDEX", alert.alert_id.as_str(), &at, &facts]);
 }
 
 /// Restores an alert in Redis from the store: its state, its indexes, and all due work. Does nothing if Redis has it,
@@ -234,42 +237,14 @@ pub(crate) async fn forget(redis: &Redis, ids: &[AlertId], marks: &[String]) -> 
     if ids.is_empty() {
         return Ok(());
     }
-    let queue = Queue::Dispatch;
-    let (mut own, mut alerts) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+    let mut change = Change::default();
     for (id, mark) in ids.iter().zip(marks) {
-        let state = names::alert_state(id);
-        let mark = if mark.is_empty() { state.clone() } else { names::repeat(mark) };
-        own.push([state, names::group_members(id), mark]);
         let work = Due { alert_id: id.clone(), submission_id: SubmissionId::default(), work: Work::Carry };
-        alerts.push((id.as_str(), DispatchEntry::Due(&work).line()?));
+        let work = DispatchEntry::Due(&work).line()?;
+        let mark = if mark.is_empty() { String::new() } else { names::repeat(mark) };
+        change.command(["FORGET", id.as_str(), &work, &names::alert_state(id), &names::group_members(id), &mark]);
     }
-    let script = ForgetScript {
-        all: names::ALERTS,
-        next: names::ALERTS_NEXT,
-        facts: names::ALERT_FACTS,
-        counts: names::ALERT_COUNTS,
-        bell: queue.bell(),
-        own,
-        phases: names::alerts_of(""),
-        channel: queue.channel(),
-        bell_lasts: BELL,
-        alerts,
-    };
-    script.run(redis).await
-}
-
-script! {
-    ForgetScript<'a> = after flows "alerts/forget.lua",
-    keys {
-        all: &'static str,
-        next: &'static str,
-        facts: &'static str,
-        counts: &'static str,
-        bell: &'static str,
-        own: Vec<[String; 3]>,
-    }
-    args { phases: String, channel: &'static str, bell_lasts: Duration, alerts: Vec<(&'a str, String)> }
-    reply (), by nothing
+    change::make(redis, &[change]).await.map(drop)
 }
 
 /// The deliveries of an alert, one for each receiver, with the stored attempts.
@@ -280,12 +255,13 @@ pub async fn deliveries(store: &Store, state: &State) -> Result<Vec<Delivery>, E
     let mut all = Vec::with_capacity(state.deliveries().len());
     for delivery in state.deliveries() {
         let attempts: Option<Attempts> = store.get(&names::delivery(state.alert(), &delivery.receiver)).await?;
-        all.push(shown(delivery, attempts.unwrap_or_default()));
+        all.push(Delivery { attempts: attempts.unwrap_or_default(), ..shown(delivery) });
     }
     Ok(all)
 }
 
-fn shown(delivery: &state::Delivery, attempts: Attempts) -> Delivery {
+/// A delivery as it is shown, without its attempts.
+pub fn shown(delivery: &state::Delivery) -> Delivery {
     let (state, reason, at) = match delivery.status {
         Status::Waiting { at, why: Wait::First } => (DeliveryState::Pending, None, Some(at)),
         Status::Waiting { at, why: Wait::Retry(failure) } => (DeliveryState::Pending, Some(failure.as_str()), Some(at)),
@@ -301,6 +277,6 @@ fn shown(delivery: &state::Delivery, attempts: Attempts) -> Delivery {
         reason: reason.map(str::to_owned),
         next_at: at.map(Timestamp::rfc3339),
         told: delivery.telling,
-        attempts,
+        attempts: Attempts::default(),
     }
 }

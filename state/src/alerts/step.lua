@@ -1,25 +1,116 @@
 -- Makes changes one after the other, each completely or not at all: only if every key begins with its expected text.
--- KEYS  dispatch stream's bell, clock
--- ARGV  bell channel, bell ms, clock channel, clock ms, announcement of a tick, then for each change:
+-- KEYS  dispatch stream's bell, clock, all alerts, when each must move next, facts of alerts, revisions of scopes
+-- ARGV  bell channel, bell ms, clock channel, clock ms, announcement of a tick, beginnings of keys: indexes of phases,
+--       counts, urgent alerts; then for each change:
 --       '1' if it puts something onto the stream, '1' if something is due later,
 --       number of conditions, for each of them: key, beginning of its value ('': there is none),
 --       number of commands, for each of them: number of words, words
 -- Gives for each change 1, or 0 if a condition did not hold
--- flows.lua stands before this. Some commands are our own: 'INDEX', all alerts, facts, counts, prefix of the phases'
--- indexes, alert, time, its facts: adds the alert to the indexes, and removes it from its earlier ones. 'APPEND', flow,
--- payload: appends work to the dispatch queue. 'END', entry: ends an entry of the dispatch queue.
-local function index(all, facts, counts, prefix, id, at, new)
-  local old = redis.call('HGET', facts, id)
-  if old then
-    local severity, phase = string.match(old, '^(%S+) .* (%S+)$')
-    redis.call('ZREM', prefix .. phase, id)
-    redis.call('HINCRBY', counts, phase .. '|' .. severity, -1)
+-- flows.lua stands before this. Some commands are our own:
+-- 'INDEX', alert, time, its facts: adds the alert to the indexes, and removes it from its earlier ones.
+-- 'TOUCH', study, site: an alert there changed, and no index did.
+-- 'FORGET', alert, work for a worker, state, group members, repeat mark or '': removes the alert. If others were grouped
+-- with its message, a worker takes care of these.
+-- 'RECOUNT': counts alerts again, and makes the lists of urgent ones again, from the facts.
+-- 'APPEND', flow, payload: appends work to the dispatch queue.
+-- 'END', entry: ends an entry of the dispatch queue.
+--
+-- Facts are severity, study, site, assignee, phase. A scope is a study, a site, both, or everything. Each has a count of
+-- its alerts by phase and severity, a list of those that wait for a person, and a revision that changes with each of them.
+local FACTS = '^(%S+) (%S+) (%S+) (%S+) (%S+)$'
+local WAITS = {grouped = true, open = true, delivered = true, dead = true}
+-- A list of urgent alerts is ordered by severity, then by time: no time has as many milliseconds as this.
+local RANK, SPAN = {critical = 0, high = 1, moderate = 2, info = 3}, 1e13
+local touched, rings, wakes = {}, false, false
+
+local function scopes(study, site)
+  return {':' .. study .. '|' .. site, ':' .. study .. '|*', ':*|' .. site, ''}
+end
+
+local function touch(study, site)
+  for _, scope in ipairs(scopes(study, site)) do
+    touched[scope] = true
   end
-  local severity, phase = string.match(new, '^(%S+) .* (%S+)$')
-  redis.call('ZADD', all, at, id)
-  redis.call('ZADD', prefix .. phase, at, id)
-  redis.call('HINCRBY', counts, phase .. '|' .. severity, 1)
-  redis.call('HSET', facts, id, new)
+end
+
+local function urgency(severity, at)
+  return whole((RANK[severity] or 0) * SPAN + at)
+end
+
+local function index(id, at, facts)
+  local old = redis.call('HGET', KEYS[5], id)
+  local _, _, _, _, before = string.match(old or '', FACTS)
+  local severity, study, site, _, phase = string.match(facts, FACTS)
+  if before and before ~= phase then
+    redis.call('ZREM', ARGV[6] .. before, id)
+  end
+  redis.call('ZADD', KEYS[3], at, id)
+  redis.call('ZADD', ARGV[6] .. phase, at, id)
+  redis.call('HSET', KEYS[5], id, facts)
+  for _, scope in ipairs(scopes(study, site)) do
+    touched[scope] = true
+    if before ~= phase then
+      redis.call('HINCRBY', ARGV[7] .. scope, phase .. '|' .. severity, 1)
+      if before then
+        redis.call('HINCRBY', ARGV[7] .. scope, before .. '|' .. severity, -1)
+      end
+    end
+    if WAITS[phase] and not WAITS[before] then
+      redis.call('ZADD', ARGV[8] .. scope, urgency(severity, at), id)
+    elseif WAITS[before] and not WAITS[phase] then
+      redis.call('ZREM', ARGV[8] .. scope, id)
+    end
+  end
+end
+
+local function forget(id, work, state, members, mark)
+  redis.call('DEL', state)
+  local last = mark ~= '' and redis.call('GET', mark)
+  if last and string.sub(last, -#id - 1) == ' ' .. id then
+    redis.call('DEL', mark)
+  end
+  local severity, study, site, _, phase = string.match(redis.call('HGET', KEYS[5], id) or '', FACTS)
+  if severity then
+    redis.call('ZREM', ARGV[6] .. phase, id)
+    for _, scope in ipairs(scopes(study, site)) do
+      touched[scope] = true
+      redis.call('HINCRBY', ARGV[7] .. scope, phase .. '|' .. severity, -1)
+      redis.call('ZREM', ARGV[8] .. scope, id)
+    end
+  end
+  redis.call('HDEL', KEYS[5], id)
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('ZREM', KEYS[4], id)
+  if redis.call('LLEN', members) > 1 then
+    append('dispatch', '||', work, #work, 1)
+    rings = true
+  else
+    redis.call('DEL', members)
+  end
+end
+
+local function recount()
+  local all, seen = redis.call('HGETALL', KEYS[5]), {['']=true}
+  for i = 2, #all, 2 do
+    local _, study, site = string.match(all[i], FACTS)
+    for _, scope in ipairs(study and scopes(study, site) or {}) do
+      seen[scope] = true
+    end
+  end
+  for scope in pairs(seen) do
+    touched[scope] = true
+    redis.call('DEL', ARGV[7] .. scope, ARGV[8] .. scope)
+  end
+  for i = 1, #all, 2 do
+    local severity, study, site, _, phase = string.match(all[i + 1], FACTS)
+    local at = WAITS[phase] and redis.call('ZSCORE', KEYS[3], all[i])
+    for _, scope in ipairs(severity and scopes(study, site) or {}) do
+      redis.call('HINCRBY', ARGV[7] .. scope, phase .. '|' .. severity, 1)
+      if at then
+        redis.call('ZADD', ARGV[8] .. scope, urgency(severity, at), all[i])
+      end
+    end
+  end
 end
 
 local function ends(id)
@@ -33,11 +124,14 @@ end
 
 local own = {
   INDEX = index,
+  TOUCH = touch,
+  FORGET = forget,
+  RECOUNT = recount,
   APPEND = function(flow, payload) append('dispatch', flow, payload, #payload, 1) end,
   END = ends,
 }
 
-local out, i, rings, wakes = {}, 6, false, false
+local out, i = {}, 9
 while ARGV[i] do
   local pushes, delays, holds = ARGV[i] == '1', ARGV[i + 1] == '1', true
   local conditions = tonumber(ARGV[i + 2])
@@ -66,6 +160,15 @@ while ARGV[i] do
   out[#out + 1] = holds and 1 or 0
   rings = rings or (holds and pushes)
   wakes = wakes or (holds and (pushes or delays))
+end
+-- A revision never comes again, even if Redis is restored from a backup: it is at least the time in microseconds.
+if next(touched) then
+  local time = redis.call('TIME')
+  local now = time[1] * 1e6 + time[2]
+  for scope in pairs(touched) do
+    local last = tonumber(redis.call('HGET', KEYS[6], scope) or 0)
+    redis.call('HSET', KEYS[6], scope, whole(math.max(last + 1, now)))
+  end
 end
 if rings and redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then
   redis.call('PUBLISH', ARGV[1], '')

@@ -41,6 +41,12 @@ pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
     Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
 }
 
+/// Whether the client knows the answer with this tag (`if-none-match`).
+pub fn is_known(incoming: &Incoming, tag: &str) -> bool {
+    let known = incoming.header("if-none-match").unwrap_or_default();
+    known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag)
+}
+
 /// The body of a request that sends JSON, unparsed.
 ///
 /// # Errors
