@@ -1,5 +1,6 @@
 //! Subjects: their submissions, the ones before a given one, the expected ones, and the subjects that are one person.
 
+pub mod course;
 pub mod expected;
 pub mod links;
 pub mod pages;

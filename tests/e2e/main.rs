@@ -16,6 +16,7 @@ mod app;
 mod attend;
 mod audit;
 mod batch;
+mod behind;
 mod bulkheads;
 mod client;
 mod clock;

@@ -26,6 +26,7 @@ use state::edge::request::{self, unavailable};
 use state::names;
 use state::wire::entry::{Alert, Delivery, Happened};
 
+use crate::behind::{Behind, Include};
 use crate::config::Config;
 
 /// The longest note and the longest assignee, characters, and the longest body, bytes.
@@ -77,6 +78,8 @@ pub(crate) struct AlertShown<'a> {
     assignee: Option<&'a str>,
     deliveries: Vec<Delivery>,
     history: Vec<Happened>,
+    #[serde(flatten)]
+    behind: Behind,
 }
 
 /// The states of an alert that is shown.
@@ -121,14 +124,16 @@ impl<'a> Acted<'a> {
     }
 }
 
-/// Shows an alert, with its deliveries and the actions on it.
+/// Shows an alert, with its deliveries and the actions on it, and with what stands behind it.
 pub(crate) async fn show(
     config: &Config,
     principal: &Principal,
     incoming: &Incoming,
     id: &str,
 ) -> Result<Reply, Problem> {
-    Query::none(&incoming.query)?;
+    let mut query = Query::read(&incoming.query, &["include"]);
+    let include = query.take("include", "content, course with a comma between them", Include::parse);
+    query.finish()?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
     let shown = async {
@@ -138,10 +143,13 @@ pub(crate) async fn show(
             deliveries = alerts::deliveries(&store, &found.state).await?;
             history = alerts::history(&store, found).await?;
         }
-        Ok::<_, Error>((found, deliveries, history))
+        let include = include.unwrap_or_default();
+        let behind = Behind::load(&config.redis, &store, principal, &alert, include).await?;
+        Ok::<_, Error>((found, deliveries, history, behind))
     };
-    let (found, deliveries, history) = shown.await.map_err(|error| unavailable(&error))?;
-    let document = AlertShown::new(&alert, found.as_ref().map(|found| &found.state), deliveries, history);
+    let (found, deliveries, history, behind) = shown.await.map_err(|error| unavailable(&error))?;
+    let shown = AlertShown::new(&alert, found.as_ref().map(|found| &found.state), deliveries, history);
+    let document = AlertShown { behind, ..shown };
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
 }
 
@@ -276,6 +284,7 @@ impl<'a> AlertShown<'a> {
             assignee: state.and_then(State::assignee),
             deliveries,
             history,
+            behind: Behind::default(),
         }
     }
 }

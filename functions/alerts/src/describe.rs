@@ -119,6 +119,20 @@ struct AlertQuery {
     page: Page,
 }
 
+/// The query of an alert.
+#[derive(JsonSchema)]
+struct ShownQuery {
+    /// Parts with commas between them: `content` (the answers or data that raised it), `course` (the scores of its
+    /// instrument over time).
+    #[schemars(with = "Option<BehindText>")]
+    include: Option<String>,
+}
+
+/// Parts of an alert.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct BehindText(#[schemars(regex(pattern = "^(content|course)(,(content|course))*$"))] String);
+
 /// The order of a list.
 #[derive(JsonSchema)]
 #[schemars(inline, rename_all = "camelCase")]
@@ -156,9 +170,9 @@ fn operations() -> Vec<Operation> {
             Tag::Results,
             "An alert with its deliveries and history",
         )
+        .query::<ShownQuery>()
         .gives::<AlertShown<'_>>(200, "The alert.")
-        .with(NO_STORE)
-        .refuses(&[Refusal::Invalid]),
+        .with(NO_STORE),
         Operation::new(
             "POST",
             "/v1/alerts/{alert}/acknowledge",

@@ -5,6 +5,7 @@
 //! exist.
 
 mod alerts;
+mod behind;
 mod config;
 #[cfg(feature = "schema")]
 mod describe;

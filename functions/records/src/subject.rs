@@ -8,8 +8,6 @@ use domain::Code;
 use domain::ids::{InstrumentId, Pseudonym, SiteId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
-use futures::future::try_join_all;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use platform::Error;
 use platform::http::Reply;
 use platform::kv::Store;
@@ -21,18 +19,13 @@ use state::edge::query::Query;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_pseudonym;
-use state::names;
-use state::subjects::links;
+use state::subjects::course;
 use state::subjects::timeline::{self, Filter, Listed};
-use state::wire::entry::{Outline, Score, State, Subject, Superseded};
-use state::wire::evaluation::Evaluation;
+use state::wire::entry::{Score, State};
 use state::wire::row::ListedAlert;
 
 use crate::config::Config;
 use crate::spark;
-
-/// The number of records that are read at the same time: each may be as long as the longest report.
-const READS: usize = 8;
 
 /// A page of a subject's submissions.
 #[derive(Serialize)]
@@ -177,28 +170,12 @@ pub(crate) async fn covered(
     principal: &Principal,
     pseudonym: &Pseudonym,
 ) -> Result<Option<Vec<Pseudonym>>, Error> {
-    let subject: Option<Subject> = store.get(&names::subject(pseudonym)).await?;
-    let Some(subject) = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id)) else {
-        return Ok(None);
-    };
-    let covers = |site: &SiteId| principal.covers(&subject.study_id, site);
-    links::covered(&config.redis, &subject.subject, covers).await.map(Some)
-}
-
-/// The records of submissions, in the given order; `None` for one that is unknown or erased.
-async fn records(store: &Store, filed: &[Listed]) -> Result<Vec<Outline>, Error> {
-    let ids = filed.iter().map(|filed| names::submission(&filed.id.as_str().into()));
-    let read = stream::iter(ids.map(async |key| store.get::<Outline>(&key).await)).buffered(READS);
-    let read = read.try_filter_map(async |record| {
-        let record = record.filter(|record| record.state != State::Erased);
-        Ok(record.map(|record| Outline { evaluation: Evaluation::default(), ..record }))
-    });
-    read.try_collect().await
+    course::subjects(&config.redis, store, pseudonym, |study, site| principal.covers(study, site)).await
 }
 
 /// Submissions as lists show them: with their scores and alerts.
 pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<ListedSubmission>, Error> {
-    let records = records(store, filed).await?;
+    let records = course::records(store, filed).await?;
     let mut shown = Vec::with_capacity(records.len());
     for record in records {
         let alerts = ListedAlert::load(store, &record.alerts).await?;
@@ -220,26 +197,19 @@ pub(crate) async fn shown(store: &Store, filed: &[Listed]) -> Result<Vec<ListedS
 
 /// The values of one score, without those of superseded submissions.
 async fn points(store: &Store, filed: &[Listed], score: &str) -> Result<Vec<Point>, Error> {
-    let records = records(store, filed).await?;
-    let mut points = Vec::with_capacity(records.len());
-    for some in records.chunks(READS) {
-        let superseded = some
-            .iter()
-            .map(async |record| store.get::<Superseded>(&names::superseded(&record.submission.submission_id)).await);
-        for (record, superseded) in some.iter().zip(try_join_all(superseded).await?) {
-            let own = record.scores.iter().find(|own| own.id == score).filter(|_| superseded.is_none());
-            let at = record.submission.placed_at();
-            let (Some(own), Some(at)) = (own, at) else { continue };
-            points.push(Point {
-                at_ms: at.millis(),
-                at: record.submission.authored_at.clone(),
-                submission_id: record.submission.submission_id.to_string(),
-                site_id: record.submission.site_id.clone(),
-                value: own.value.clone().unwrap_or_default(),
-                band: own.band.clone(),
-                status: own.status.clone(),
-            });
-        }
+    let mut points = Vec::with_capacity(filed.len());
+    for record in course::standing(store, filed).await? {
+        let own = record.scores.into_iter().find(|own| own.id == score);
+        let (Some(own), Some(at)) = (own, record.submission.placed_at()) else { continue };
+        points.push(Point {
+            at_ms: at.millis(),
+            at: record.submission.authored_at,
+            submission_id: record.submission.submission_id.into_string(),
+            site_id: record.submission.site_id,
+            value: own.value.unwrap_or_default(),
+            band: own.band,
+            status: own.status,
+        });
     }
     Ok(points)
 }
