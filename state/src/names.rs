@@ -283,6 +283,11 @@ pub fn calls(receiver: &ReceiverId) -> String {
     format!("{{vigil}}:calls:{receiver}")
 }
 
+/// The last attempts to reach a receiver, the latest first, without what was sent and answered: a list.
+pub fn attempts_at(receiver: &ReceiverId) -> String {
+    format!("{{vigil}}:attempts:{receiver}")
+}
+
 /// The token bucket of a receiver.
 pub fn rate_of_receiver(receiver: &ReceiverId) -> String {
     format!("{{vigil}}:rate:receiver:{receiver}")

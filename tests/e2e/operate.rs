@@ -168,6 +168,35 @@ async fn a_receiver_that_wanted_no_more_is_enabled_again_and_gets_what_it_missed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_is_shown_with_its_last_attempts_and_not_what_they_said() {
+    let receiver = Receiver::start().await;
+    receiver.then([Act::Answer(503), Act::Answer(400)]);
+    let app = started(&receiver).await;
+    let attempts = async || {
+        let shown = app.send("GET", "/v1/receivers", &Value::Null).await.json();
+        shown["receivers"][0]["attempts"].as_array().unwrap().clone()
+    };
+    assert!(attempts().await.is_empty());
+    alerted(&app, &phq9("r", CRITICAL), "dead").await;
+    alerted(&app, &phq9("r2", CRITICAL), "delivered").await;
+    let of = |attempt: &Value| (attempt["outcome"].as_str().unwrap().to_owned(), attempt["status"].as_u64());
+    let seen: Vec<_> = attempts().await.iter().map(of).collect();
+    let answered = |status| ("answered".to_owned(), Some(status));
+    assert_eq!(seen, [("delivered".to_owned(), Some(204)), answered(400), answered(503)], "the latest first");
+    for attempt in attempts().await {
+        assert!(
+            attempt["at"].is_string() && attempt["tookMs"].is_u64() && attempt.get("answer").is_none(),
+            "{attempt}"
+        );
+    }
+    for number in 0..20 {
+        alerted(&app, &phq9(&format!("more{number}"), CRITICAL), "delivered").await;
+    }
+    let seen: Vec<_> = attempts().await.iter().map(of).collect();
+    assert_eq!(seen, vec![("delivered".to_owned(), Some(204)); 20]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silence_keeps_alerts_back_until_it_is_taken_away_and_critical_ones_never() {
     let receiver = Receiver::start().await;
     let app = started(&receiver).await;

@@ -26,6 +26,7 @@ use state::edge::query::Query;
 use state::edge::request::{reason, unavailable};
 use state::events;
 use state::names;
+use state::wire::entry::Attempt;
 
 use crate::config::Config;
 use crate::subscriptions::covers;
@@ -65,6 +66,8 @@ struct ShownReceiver {
     concurrency: u32,
     /// The most calls in a minute; null if there is no limit.
     rate_per_minute: Option<u32>,
+    /// The last attempts, 20 at most, the latest first, without answers.
+    attempts: Vec<Attempt>,
 }
 
 /// A receiver that is enabled.
@@ -145,6 +148,7 @@ async fn page(
             running: running.first().and_then(string).and_then(|count| count.parse().ok()).unwrap_or(0),
             concurrency: receiver.concurrency,
             rate_per_minute: receiver.per_minute,
+            attempts: receivers::attempts(redis, &receiver.id).await?,
         });
     }
     let cursor = all.last().filter(|_| more).map(|last| last.receiver.clone());

@@ -12,12 +12,17 @@ use domain::Timestamp;
 use domain::alert::breaker::{self, Gauge, Limits, Write};
 use domain::ids::ReceiverId;
 use platform::redis::{Parameter, Redis, flat, integer, string, text, unexpected};
-use platform::{Error, clock};
+use platform::{Error, clock, kv};
 use spin_sdk::redis::{RedisParameter, RedisResult};
 
 use crate::alerts::change::Change;
 use crate::names;
 use crate::queue::holder::Holder;
+use crate::wire::entry::Attempt;
+
+/// The number of a receiver's attempts that are kept, and how long after the last one, seconds.
+const ATTEMPTS: usize = 20;
+const ATTEMPTS_KEPT_SECONDS: &str = "2592000";
 
 /// Why a receiver is not called now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +168,25 @@ pub fn ended(
     // Data of an unused receiver expires; an open breaker stays as long as it is open.
     let kept_ms = limits.window_ms.max(limits.pause_ms).saturating_mul(2);
     change.command(["PEXPIRE", &key, &kept_ms.to_string()]);
+}
+
+/// Adds an attempt to the last ones of its receiver, with a change. Its answer stays with the alert.
+pub fn remember(change: &mut Change, receiver: &ReceiverId, attempt: &Attempt) {
+    let Ok(attempt) = kv::json(&Attempt { answer: String::new(), ..attempt.clone() }) else { return };
+    let key = names::attempts_at(receiver);
+    change.command(["LPUSH", &key, &attempt]);
+    change.command(["LTRIM", &key, "0", &(ATTEMPTS - 1).to_string()]);
+    change.command(["EXPIRE", &key, ATTEMPTS_KEPT_SECONDS]);
+}
+
+/// The last attempts to reach a receiver, the latest first: figures, which go with Redis.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`].
+pub async fn attempts(redis: &Redis, receiver: &ReceiverId) -> Result<Vec<Attempt>, Error> {
+    let range = vec![text(names::attempts_at(receiver)), text("0"), text("-1")];
+    let reply = redis.command("LRANGE", range).await?;
+    Ok(reply.iter().filter_map(string).filter_map(|attempt| serde_json::from_str(&attempt).ok()).collect())
 }
 
 /// Reads the state of a receiver's calls, without taking slots.

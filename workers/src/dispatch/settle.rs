@@ -91,6 +91,7 @@ fn ended(task: &mut Task, what: &What, lanes: &mut Lanes, now: domain::Timestamp
     let (lane, limits) = (task.lane(), task.rules().routes.breaker);
     let gauge = lanes.written(&lane, place);
     receivers::ended(change, lane.receiver(), place, gauge, &limits, outcome.healthy(), now);
+    receivers::remember(change, lane.receiver(), attempt);
     alerts::attempted(change, task.channel(), &attempt.outcome);
     if matches!(lane, LaneId::Events(_)) && matches!(outcome, Outcome::Answered { status: 410, .. }) {
         receivers::disable(change, lane.receiver(), now);
