@@ -18,8 +18,8 @@ fn granted() -> BTreeMap<String, BTreeSet<String>> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/spin.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
     let components = manifest["component"].as_table().unwrap().iter();
-    let names = |it: &toml::Value| it["variables"].as_table().unwrap().keys().cloned().collect();
-    components.map(|(id, component)| (id.clone(), names(component))).collect()
+    let names = |it: &toml::Value| Some(it.get("variables")?.as_table()?.keys().cloned().collect());
+    components.filter_map(|(id, component)| Some((id.clone(), names(component)?))).collect()
 }
 
 /// The faults that readiness names: component and variable; no variable for a component that does not answer.

@@ -1,4 +1,4 @@
-//! The preferences of a client: the headers `Accept` and `Accept-Language`. RFC 9110, section 12.5.
+//! The preferences of a client: the headers `Accept`, `Accept-Language` and `Accept-Encoding`. RFC 9110, section 12.5.
 
 /// The offered media type that a client wants most; the first of them if it does not say, or likes several alike.
 pub fn media_type<'a>(accept: Option<&str>, offered: &[&'a str]) -> Option<&'a str> {
@@ -23,6 +23,16 @@ pub fn language<'a>(accept: Option<&str>, offered: &[&'a str]) -> Option<&'a str
             _ if primary.eq_ignore_ascii_case(offered) => Some(1),
             _ => None,
         }
+    })
+}
+
+/// The offered coding of a content that a client wants most, the first of those that it likes alike. `identity` is wanted,
+/// though least, unless it is refused.
+pub fn coding<'a>(accept: Option<&str>, offered: &[&'a str]) -> Option<&'a str> {
+    let plain = [accept.unwrap_or_default(), "identity;q=0.001"].join(",");
+    best(Some(&plain), offered, |range, offered| match range {
+        "*" => Some(0),
+        _ => range.eq_ignore_ascii_case(offered).then_some(1),
     })
 }
 
@@ -101,6 +111,22 @@ mod tests {
         }
         assert_eq!(media_type(Some("text/csv, text/html;q=0.5"), &[JSON, "text/csv", HTML]), Some("text/csv"));
         assert_eq!(media_type(Some("*/*"), &[]), None);
+    }
+
+    #[test]
+    fn a_coding_is_used_only_for_those_who_know_it() {
+        for (accept, expected) in [
+            (None, "identity"),
+            (Some(""), "identity"),
+            (Some("deflate"), "identity"),
+            (Some("gzip"), "gzip"),
+            (Some("gzip, deflate, br, zstd"), "br"),
+            (Some("GZIP;q=1.0, br;q=0.5"), "gzip"),
+            (Some("br;q=0, gzip;q=0"), "identity"),
+            (Some("*"), "br"),
+        ] {
+            assert_eq!(coding(accept, &["br", "gzip", "identity"]), Some(expected), "{accept:?}");
+        }
     }
 
     #[test]

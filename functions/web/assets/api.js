@@ -1,0 +1,304 @@
+/**
+ * The public API, and nothing else: the one module that knows its paths. What screens need and the API does not say in one
+ * answer is put together here, so that a richer answer changes this file alone.
+ */
+
+import { end, onEnd, session } from './session.js';
+
+/**
+ * @typedef {'critical' | 'high' | 'moderate' | 'info'} Severity
+ * @typedef {'queued' | 'suppressed' | 'grouped' | 'open' | 'delivered' | 'dead' | 'acknowledged' | 'resolved'} State
+ * @typedef {{ alertId: string, severity: Severity, state: State, studyId: string, siteId: string, receivedAt: string }} Listed
+ * @typedef {{ at: string, tookMs: number, outcome: string, reason?: string, status?: number, answer?: string,
+ *   nextAt?: string }} Attempt
+ * @typedef {{ receiver: string, cause: string, state: string, reason?: string, nextAt?: string, told: number,
+ *   earlier?: number, attempts: Attempt[] }} Delivery
+ * @typedef {{ n: number, at: string, what: string, state: string, told: string[], receiver?: string, reason?: string,
+ *   by?: string, note?: string }} Happened
+ * @typedef {Listed & { reasonOfState: string | null, submissionId: string, subject: string, instrument: string,
+ *   rule: string, reason: string, opening: number, deliveredAt: string | null, nextAt: string | null,
+ *   leader: string | null, deliveries: Delivery[], history: Happened[] }} Alert
+ * @typedef {{ id: string, value: number | string | boolean | null, band?: string, status: string, reason?: string,
+ *   answered: number, missing: number }} Score
+ * @typedef {{ submissionId: string, siteId: string, kind: string, instrument?: string, authoredAt: string,
+ *   receivedAt: string, state: string, scores: Score[], alerts: { alertId: string, severity: Severity }[] }} ListedSubmission
+ * @typedef {{ submissionId: string, state: string, studyId: string, siteId: string, receivedAt: string, subject?: string,
+ *   kind?: string, authoredAt?: string, content?: Record<string, unknown>, scores?: Score[], flags?: string[],
+ *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string }} Submission
+ * @typedef {{ id: string, text?: string, low: number, high: number,
+ *   options?: { value: number, code?: string, label?: string }[] }} Item
+ * @typedef {{ title: string, version: string, items: Item[], scores: { id: string, title?: string, low?: number,
+ *   high?: number, bands?: { id: string, label?: string }[] }[] }} Codebook
+ * @typedef {{ at: string, submissionId: string, siteId: string, value: number | string | boolean | null,
+ *   band: string | null, status: string }} Point
+ * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
+ *   failed: number, running: number, concurrency: number, ratePerMinute: number | null }} Receiver
+ * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
+ *   alertId: string | null, receiver: string | null }} DeadLetter
+ * @typedef {{ name: string, ok: boolean, detail?: string }} Check
+ * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'erased' | 'conflict' | 'busy' | 'failed'} Kind
+ */
+
+/** Why a request was not answered with what was asked for. */
+export class Refusal extends Error {
+  /**
+   * @param {Kind} kind
+   * @param {string} [detail] The server's own sentence.
+   */
+  constructor(kind, detail = '') {
+    super(detail || kind);
+    this.kind = kind;
+    this.detail = detail;
+  }
+}
+
+/** @type {Record<number, Kind>} */
+const KINDS = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'missing',
+  409: 'conflict',
+  410: 'erased',
+  412: 'conflict',
+  429: 'busy',
+  503: 'busy',
+  504: 'busy',
+};
+
+/** How long a person waits for an answer, milliseconds. */
+const PATIENCE = 10000;
+
+/** @type {Map<string, { tag: string, data: unknown }>} Answers that the server may say are still the same. */
+const seen = new Map();
+/** @type {Map<string, Promise<Codebook | null>>} */
+const codebooks = new Map();
+onEnd(() => {
+  seen.clear();
+  codebooks.clear();
+});
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{ key?: string, body?: unknown, reason?: string, accept?: number[], text?: boolean }} [how] `accept`: statuses
+ *   that are answers, too.
+ * @returns {Promise<any>}
+ */
+async function call(method, path, { key = session.value?.key, body, reason, accept = [], text = false } = {}) {
+  const known = method === 'GET' ? seen.get(path) : undefined;
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (!text) headers.accept = 'application/json';
+  if (key) headers.authorization = `Bearer ${key}`;
+  if (known) headers['if-none-match'] = known.tag;
+  // A header takes bytes, and a reason is in any language.
+  if (reason) headers['x-change-reason'] = String.fromCharCode(...new TextEncoder().encode(reason));
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  const signal = AbortSignal.timeout(PATIENCE);
+  const request = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store', credentials: 'omit' };
+  let reply, answer;
+  try {
+    reply = await fetch(path, /** @type {RequestInit} */ (request));
+    if (reply.status === 304 && known) return known.data;
+    answer = text && reply.ok ? await reply.text() : await reply.json().catch(() => null);
+  } catch {
+    throw new Refusal('offline');
+  }
+  if (reply.ok || accept.includes(reply.status)) {
+    const tag = reply.headers.get('etag');
+    if (method === 'GET' && tag) seen.set(path, { tag, data: answer });
+    return answer;
+  }
+  const kind = KINDS[reply.status] ?? 'failed';
+  // A key that was taken back shows nothing any longer.
+  if (kind === 'unauthenticated' && session.value?.key === key) end(true);
+  throw new Refusal(kind, answer?.detail ?? '');
+}
+
+/** @param {Record<string, string | undefined>} query */
+function parameters(query) {
+  const given = Object.entries(query).filter(([, value]) => value);
+  return given.length ? `?${new URLSearchParams(/** @type {[string, string][]} */ (given))}` : '';
+}
+
+const part = encodeURIComponent;
+
+/**
+ * What a key may do. The API has no path that says it, so three that differ by role are asked.
+ * @param {string} key
+ * @returns {Promise<import('./session.js').May>}
+ */
+export async function may(key) {
+  /** @param {string} path */
+  const allows = (path) =>
+    call('GET', path, { key }).then(
+      () => true,
+      (error) => {
+        if (error instanceof Refusal && error.kind === 'forbidden') return false;
+        throw error;
+      },
+    );
+  const paths = ['/v1/alerts?limit=1', '/v1/silences', '/v1/receivers?limit=1'];
+  const [read = false, attend = false, operate = false] = await Promise.all(paths.map(allows));
+  return { read, attend, operate };
+}
+
+/** The states of alerts that somebody still has to look after. */
+const OPEN = ['open', 'delivered', 'dead', 'grouped'];
+/** The most pages of one state that are read at a time, and the alerts on a page. */
+const PAGES = 5;
+const PAGE = 200;
+
+/**
+ * Alerts, critical and oldest first.
+ * @param {{ state: string, severity: string, study: string, site: string }} filters `state` is `open`, `all` or a state.
+ * @returns {Promise<{ alerts: Listed[], complete: boolean }>} Not complete: there are older ones.
+ */
+export async function alerts({ state, severity, study, site }) {
+  const states = state === 'open' ? OPEN : [state === 'all' ? '' : state];
+  const lists = await Promise.all(
+    states.map(async (state) => {
+      /** @type {Listed[]} */
+      const found = [];
+      let cursor = '';
+      for (let page = 0; page < PAGES; page += 1) {
+        const query = parameters({ state, severity, study, site, limit: String(PAGE), cursor });
+        const answer = await call('GET', `/v1/alerts${query}`);
+        found.push(...answer.alerts);
+        cursor = answer.cursor ?? '';
+        if (!answer.more) return { found, complete: true };
+      }
+      return { found, complete: false };
+    }),
+  );
+  // An alert that changed its state between two answers is in both.
+  const all = new Map(lists.flatMap(({ found }) => found.map((alert) => [alert.alertId, alert])));
+  return { alerts: byUrgency([...all.values()]), complete: lists.every(({ complete }) => complete) };
+}
+
+/** The severities, the worst first. */
+export const SEVERITIES = /** @type {const} */ (['critical', 'high', 'moderate', 'info']);
+
+/** @param {Listed[]} alerts */
+export function byUrgency(alerts) {
+  return alerts.sort(urgency);
+}
+
+/**
+ * @param {Listed} one
+ * @param {Listed} other
+ */
+function urgency(one, other) {
+  const severe = SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity);
+  return severe || Date.parse(one.receivedAt) - Date.parse(other.receivedAt) || (one.alertId < other.alertId ? -1 : 1);
+}
+
+/**
+ * @param {string} id
+ * @returns {Promise<Alert>}
+ */
+export function alert(id) {
+  return call('GET', `/v1/alerts/${part(id)}`);
+}
+
+/**
+ * @param {string} id
+ * @param {'acknowledge' | 'resolve' | 'reopen'} act
+ * @param {string} [note]
+ */
+export function attend(id, act, note) {
+  return call('POST', `/v1/alerts/${part(id)}/${act}`, { body: note ? { note } : {} });
+}
+
+/**
+ * @param {string} id
+ * @returns {Promise<Submission>}
+ */
+export function submission(id) {
+  return call('GET', `/v1/submissions/${part(id)}`);
+}
+
+/**
+ * What the answers and scores of an instrument mean; null if it is no instrument, as for reports.
+ * @param {string} instrument
+ * @param {string} [version]
+ */
+export function codebook(instrument, version) {
+  const path = `/v1/instruments/${part(instrument)}/codebook${parameters({ version })}`;
+  let found = codebooks.get(path);
+  if (!found) {
+    found = call('GET', path).catch((error) => {
+      if (error instanceof Refusal && error.kind === 'missing') return null;
+      codebooks.delete(path);
+      throw error;
+    });
+    codebooks.set(path, found);
+  }
+  return /** @type {Promise<Codebook | null>} */ (found);
+}
+
+/**
+ * @param {string} subject
+ * @param {string} [cursor]
+ * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean }>}
+ */
+export function submissionsOf(subject, cursor) {
+  return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor })}`);
+}
+
+/**
+ * The course of a score, the oldest value first.
+ * @param {string} subject
+ * @param {string} score `phq-9.total`
+ * @returns {Promise<Point[]>}
+ */
+export async function course(subject, score) {
+  const points = [];
+  let cursor = '';
+  for (let page = 0; page < PAGES; page += 1) {
+    const query = parameters({ score, limit: String(PAGE), cursor });
+    const answer = await call('GET', `/v1/subjects/${part(subject)}/scores${query}`);
+    points.push(...answer.points);
+    if (!answer.more) break;
+    cursor = answer.cursor;
+  }
+  return points;
+}
+
+/** @returns {Promise<Receiver[]>} */
+export async function receivers() {
+  return (await call('GET', `/v1/receivers${parameters({ limit: String(PAGE) })}`)).receivers;
+}
+
+/**
+ * @param {string} receiver
+ * @param {string} reason
+ */
+export function enable(receiver, reason) {
+  return call('POST', `/v1/receivers/${part(receiver)}/enable`, { reason });
+}
+
+/** @returns {Promise<{ deadLetters: DeadLetter[], more: boolean }>} */
+export function deadLetters() {
+  return call('GET', `/v1/dead-letters${parameters({ limit: String(PAGE) })}`);
+}
+
+/**
+ * Delivers dead letters again; with `dryRun` only says how many they are.
+ * @param {string[]} ids
+ * @param {{ dryRun: boolean, reason: string }} how
+ * @returns {Promise<{ count: number, left: unknown[] }>}
+ */
+export function replay(ids, { dryRun, reason }) {
+  return call('POST', '/v1/dead-letters/replay', { body: { ids, ...(dryRun && { dryRun }) }, reason });
+}
+
+/** @returns {Promise<{ ready: boolean, checks: Check[] }>} */
+export function readiness() {
+  return call('GET', '/readyz', { accept: [503] });
+}
+
+/** @returns {Promise<string>} The figures as OpenMetrics. */
+export function metrics() {
+  return call('GET', '/metrics', { text: true });
+}

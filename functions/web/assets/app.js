@@ -1,0 +1,146 @@
+/** The frame of all screens: the bar with their names, the screen of the address, and signing in where nobody is. */
+
+import { may, Refusal } from './api.js';
+import { Said } from './parts/act.js';
+import { Notice } from './parts/pages.js';
+import { address, go, listen, place } from './router.js';
+import { AlertScreen } from './screens/alerts.js';
+import { DeliveriesScreen } from './screens/deliveries.js';
+import { Inbox } from './screens/inbox.js';
+import { SignIn } from './screens/sign-in.js';
+import { SubjectScreen } from './screens/subjects.js';
+import { SystemScreen } from './screens/system.js';
+import { begin, end, remembered, session } from './session.js';
+import { choose, chosen, language, languages, load, nameOf, t } from './text.js';
+import { html, useEffect, useRef, useState } from './ui.js';
+import { render } from './vendor/preact.mjs';
+
+/** @typedef {import('./session.js').May} May */
+
+/**
+ * The screens by the first part of their address. `in` is the member of the bar that leads there.
+ * @type {Record<string, { title: () => string, show: () => unknown, in?: string }>}
+ */
+const SCREENS = {
+  inbox: { title: () => t().inbox.title, show: Inbox, in: 'inbox' },
+  deliveries: { title: () => t().deliveries.title, show: DeliveriesScreen, in: 'deliveries' },
+  system: { title: () => t().system.title, show: SystemScreen, in: 'system' },
+  subjects: { title: () => t().subject.title, show: SubjectScreen, in: 'inbox' },
+  alerts: { title: () => t().alert.title, show: AlertScreen, in: 'inbox' },
+};
+
+const ICON = new URL('./icon.svg', import.meta.url).href;
+
+/** The screens of the bar, and whether a key may see them. */
+const BAR = /** @type {const} */ ([
+  ['inbox', (/** @type {May} */ may) => may.read],
+  ['deliveries', (/** @type {May} */ may) => may.operate],
+  ['system', (/** @type {May} */ may) => may.read || may.operate],
+]);
+
+function App() {
+  const here = place.use();
+  const who = session.use();
+  const text = chosen.use();
+  useEffect(() => {
+    load();
+  }, [here]);
+  useEffect(() => {
+    // Whoever signs in by the address of that screen wants the first screen there is for the key.
+    const screen = BAR.find(([, allows]) => who && allows(who.may))?.[0];
+    const first = here.screen === 'sign-in' || (location.pathname === '/' && screen !== 'inbox');
+    if (who && screen && first) go(address(`/${screen}`), { replace: true });
+  }, [who, here]);
+  if (!text) return html`<${Frame}><span></span><//>`;
+  if (!who) return html`<${Frame} title=${t().signIn.title}><${SignIn} /><//>`;
+  const screen = SCREENS[here.screen];
+  if (!screen) return html`<${Frame} title=${t().state_of.missing}><${Missing} /><//>`;
+  return html`<${Frame} title=${screen.title()} current=${screen.in}>
+    <${screen.show} key=${`${here.screen}/${here.id}`} />
+  <//>`;
+}
+
+function Missing() {
+  return html`<h1 tabindex="-1" class="unseen">${t().state_of.missing}</h1>
+    <${Notice} title=${t().state_of.missing} help=${t().state_of.missingHelp}>
+      <a href=${address('/inbox')}>${t().alert.back}</a>
+    <//>`;
+}
+
+/** @param {{ title?: string, current?: string, children: import('./ui.js').Children }} props */
+function Frame({ title, current, children }) {
+  const who = session.use();
+  const here = place.use();
+  const main = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    if (title) document.title = t().title(title);
+  }, [title]);
+  const where = `${here.screen}/${here.id}`;
+  const before = useRef(where);
+  useEffect(() => {
+    // A new screen is read from its heading on.
+    if (before.current !== where) main.current?.querySelector('h1')?.focus({ preventScroll: true });
+    before.current = where;
+  }, [where]);
+  if (!chosen.value) return html`<header class="bar"></header><main class="screen"><${Bones} /></main>`;
+  const text = t();
+  return html`<a class="skip" href="#main">${text.skip}</a>
+    <header class="bar">
+      <a class="brand" href=${address('/')}><img src=${ICON} alt="" width="22" height="22" /> ${text.name}</a>
+      ${
+        who &&
+        html`<nav aria-label=${text.nav.label}>
+        ${BAR.filter(([, allows]) => allows(who.may)).map(
+          ([name]) =>
+            html`<a href=${address(`/${name}`)} aria-current=${name === current ? 'page' : null}>${text.nav[name]}</a>`,
+        )}
+      </nav>`
+      }
+      <div class="bar-end">
+        <${Language} />
+        ${who && html`<button type="button" class="plain" onClick=${() => end()}>${text.signOut}</button>`}
+      </div>
+    </header>
+    <main id="main" class="screen" ref=${main} tabindex="-1">${children}</main>
+    <${Said} />`;
+}
+
+function Bones() {
+  return html`<div class="loading">${[1, 2, 3].map(() => html`<div class="bone"></div>`)}</div>`;
+}
+
+function Language() {
+  /** @param {Event & { currentTarget: HTMLSelectElement }} event */
+  const changed = (event) => choose(event.currentTarget.value);
+  return html`<label class="language"
+    ><span class="unseen">${t().language}</span>
+    <select value=${language()} onChange=${changed}>
+      ${languages.map((tag) => html`<option value=${tag} lang=${tag}>${nameOf(tag)}</option>`)}
+    </select>
+  </label>`;
+}
+
+/** Signs in with the key that this tab was asked to remember. */
+function Start() {
+  const key = remembered();
+  const [waiting, setWaiting] = useState(key !== null);
+  useEffect(() => {
+    if (!key) return;
+    may(key)
+      .then((allowed) => begin(key, allowed, true))
+      // A key that is refused is forgotten. Without a connection it stays, and a reload tries again.
+      .catch((error) => error instanceof Refusal && error.kind === 'unauthenticated' && end(true))
+      .finally(() => setWaiting(false));
+  }, []);
+  if (waiting) return html`<header class="bar"></header><main class="screen"><${Bones} /></main>`;
+  return html`<${App} />`;
+}
+
+// A page that the browser kept whole may show what was there before signing out: it is emptied, and loaded again.
+const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+addEventListener('pagehide', () => render(null, root));
+addEventListener('pageshow', (event) => event.persisted && location.reload());
+
+listen();
+await load();
+render(html`<${Start} />`, root);

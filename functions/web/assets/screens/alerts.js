@@ -1,0 +1,253 @@
+/** One alert: why it came, what was answered, who was told, and what was done. */
+
+import { attend, alert as read, submission as readSubmission } from '../api.js';
+import { Age, Due, number, When } from '../formats.js';
+import { ActDialog, Note, say, sayWhy } from '../parts/act.js';
+import { Content, Scores } from '../parts/answers.js';
+import * as inbox from '../parts/inbox.js';
+import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
+import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
+import { Headline, inWords, itemsOf, useCodebook } from '../parts/reason.js';
+import { address, place } from '../router.js';
+import { session } from '../session.js';
+import { t } from '../text.js';
+import { html, useEffect, useLoaded, useState } from '../ui.js';
+
+/**
+ * @typedef {import('../api.js').Alert} Alert
+ * @typedef {import('../api.js').Delivery} Delivery
+ * @typedef {import('../api.js').Happened} Happened
+ * @typedef {import('../parts/act.js').Act} Act
+ */
+
+const PERIOD = 10000;
+
+/** What a person may do in each state; the first is what is most likely meant. @type {Record<string, Act[]>} */
+const ACTS = {
+  open: ['acknowledge', 'resolve'],
+  delivered: ['acknowledge', 'resolve'],
+  dead: ['acknowledge', 'resolve'],
+  grouped: ['acknowledge', 'resolve'],
+  acknowledged: ['resolve', 'reopen'],
+  resolved: ['reopen'],
+  suppressed: ['reopen'],
+};
+
+export function AlertScreen() {
+  const { id } = place.use();
+  const { data: alert, error, again } = useLoaded(() => read(id), [id]);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || again(), PERIOD);
+    return () => clearInterval(timer);
+  }, [id]);
+  if (!alert) {
+    return html`<h1 tabindex="-1" class="unseen">${t().alert.title}</h1>
+      ${error ? html`<${Failure} error=${error} again=${again} />` : html`<${Loading} label=${t().alert.loading} />`}`;
+  }
+  return html`<article class="alert">
+    ${error && html`<${Stale} error=${error} again=${again} />`}
+    <${Head} alert=${alert} />
+    <${Actions} alert=${alert} again=${again} />
+    <${Behind} alert=${alert} />
+    <div class="aside">
+      <${Deliveries} alert=${alert} />
+      <${History} alert=${alert} />
+    </div>
+  </article>`;
+}
+
+/** @param {{ alert: Alert }} props */
+function Head({ alert }) {
+  const text = t().alert;
+  const urgent = alert.severity === 'critical' && isUntaken(alert.state);
+  const why = alert.reasonOfState && (text.reasons[alert.reasonOfState] ?? alert.reasonOfState);
+  return html`<header class="alert-head ${urgent ? 'urgent' : ''}">
+    <p class="marks">
+      <${SeverityMark} severity=${alert.severity} state=${alert.state} />
+      <${StateMark} state=${alert.state} />
+      ${why && html`<span class="quiet">${why}</span>`}
+      <span class="alert-age"><${Age} time=${alert.receivedAt} /></span>
+    </p>
+    <h1 tabindex="-1"><${Headline} alert=${alert} /></h1>
+    <dl class="facts">
+      <div><dt>${text.subject}</dt><dd><a href=${address(`/subjects/${alert.subject}`)}>${alert.subject.slice(0, 8)}</a></dd></div>
+      <div><dt>${text.study}</dt><dd>${alert.studyId}</dd></div>
+      <div><dt>${text.site}</dt><dd>${alert.siteId}</dd></div>
+      <div><dt>${text.instrument}</dt><dd>${alert.instrument}</dd></div>
+      <div><dt>${text.arrived}</dt><dd><${When} time=${alert.receivedAt} /></dd></div>
+      ${alert.nextAt && html`<div><dt>${t().told.next}</dt><dd><${Due} time=${alert.nextAt} /></dd></div>`}
+    </dl>
+    <p class="rule quiet">${text.rule} <code>${alert.rule}</code>: ${inWords(alert.reason)}</p>
+    ${alert.leader && html`<p><a href=${address(`/alerts/${alert.leader}`)}>${text.leader}</a></p>`}
+  </header>`;
+}
+
+/** @param {{ alert: Alert, again: () => void }} props */
+function Actions({ alert, again }) {
+  const may = session.use()?.may.attend;
+  const [note, setNote] = useState('');
+  const [busy, setBusy] = useState(/** @type {Act | null} */ (null));
+  const [asking, setAsking] = useState(/** @type {Act | null} */ (null));
+  const acts = ACTS[alert.state] ?? [];
+  /** @param {Act} act @param {string} text */
+  const run = async (act, text) => {
+    setBusy(act);
+    try {
+      const { state } = await attend(alert.alertId, act, text.trim());
+      inbox.changed(alert.alertId, state);
+      setNote('');
+      say(t().act.done[act]);
+    } catch (error) {
+      sayWhy(error);
+    }
+    setBusy(null);
+    again();
+  };
+  useKeys(may ? acts : [], run, setAsking);
+  if (!may) return html`<p class="actions quiet">${t().alert.readOnly}</p>`;
+  if (!acts.length) return null;
+  return html`<section class="actions" aria-label=${t().alert.actions}>
+    <${Note} value=${note} onInput=${setNote} />
+    <div class="buttons">
+      ${acts.map(
+        (act, place) => html`<button
+          key=${act}
+          type="button"
+          class=${place === 0 ? 'primary' : ''}
+          disabled=${busy !== null}
+          onClick=${() => run(act, note)}
+        >
+          ${busy === act ? t().act.working : t().act[act]}
+        </button>`,
+      )}
+    </div>
+    ${
+      asking &&
+      html`<${ActDialog}
+        act=${asking}
+        about=${t().severity[alert.severity]}
+        run=${(/** @type {string} */ text) => run(asking, text)}
+        onClose=${() => setAsking(null)}
+      />`
+    }
+  </section>`;
+}
+
+/**
+ * `a` acknowledges, `r` asks for a note and resolves.
+ * @param {Act[]} acts
+ * @param {(act: Act, note: string) => void} run
+ * @param {(act: Act) => void} ask
+ */
+function useKeys(acts, run, ask) {
+  useEffect(() => {
+    /** @param {KeyboardEvent} event */
+    const pressed = (event) => {
+      const typing = event.target instanceof Element && event.target.closest('input, select, textarea, dialog');
+      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === 'a' && acts.includes('acknowledge')) run('acknowledge', '');
+      else if (event.key === 'r' && acts.includes('resolve')) ask('resolve');
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener('keydown', pressed);
+    return () => document.removeEventListener('keydown', pressed);
+  });
+}
+
+/** @param {{ alert: Alert }} props The submission that demanded the alert. */
+function Behind({ alert }) {
+  const loaded = useLoaded(() => readSubmission(alert.submissionId), [alert.submissionId]);
+  const submission = loaded.data;
+  const version = submission?.instrument?.version;
+  const book = useCodebook(submission?.kind === 'response' ? alert.instrument : undefined, version);
+  const text = t().alert;
+  const heading = !submission || submission.kind === 'response' ? text.answers : text.data;
+  return html`<section class="panel behind">
+    <h2>${heading}</h2>
+    ${submission?.authoredAt && html`<p class="quiet">${t().subject.date} <${When} time=${submission.authoredAt} /></p>`}
+    ${!submission && !loaded.error && html`<${Loading} lines=${3} />`}
+    ${loaded.error && kindOf(loaded.error) === 'erased' && html`<p>${text.gone}</p>`}
+    ${loaded.error && kindOf(loaded.error) !== 'erased' && html`<${Failure} error=${loaded.error} again=${loaded.again} />`}
+    ${submission?.state === 'queued' && html`<p>${text.queued}</p>`}
+    ${submission?.content && html`<${Content} submission=${submission} book=${book} demanded=${itemsOf(alert.reason)} />`}
+    ${
+      submission?.scores &&
+      submission.scores.length > 0 &&
+      html`<h2>${text.scores}</h2>
+      <${Scores} scores=${submission.scores} book=${book} />`
+    }
+  </section>`;
+}
+
+/** @type {Record<string, string>} */
+const SHAPE_OF = { pending: 'waiting', delivered: 'acknowledged', dead: 'dead', withdrawn: 'quiet' };
+
+/** @param {{ alert: Alert }} props */
+function Deliveries({ alert }) {
+  const text = t().alert;
+  return html`<section class="panel">
+    <h2>${text.deliveries}</h2>
+    ${!alert.deliveries.length && html`<p class="quiet">${text.noDeliveries}</p>`}
+    <ul class="deliveries">
+      ${alert.deliveries.map((delivery) => html`<${OneDelivery} key=${delivery.receiver} delivery=${delivery} />`)}
+    </ul>
+  </section>`;
+}
+
+/** @param {{ delivery: Delivery }} props */
+function OneDelivery({ delivery }) {
+  const text = t().alert;
+  const { attempts, earlier = 0 } = delivery;
+  return html`<li>
+    <p class="delivery-head">
+      <strong>${delivery.receiver}</strong>
+      <span class="state"><${Shape} name=${SHAPE_OF[delivery.state]} /> ${text.delivery[delivery.state]}</span>
+    </p>
+    <p class="quiet">
+      ${text.cause[delivery.cause]}
+      ${delivery.nextAt && html` · ${t().told.next} <${Due} time=${delivery.nextAt} />`}
+    </p>
+    ${
+      attempts.length > 0 &&
+      html`<details open=${attempts.length < 4}>
+      <summary>${text.attempts(attempts.length + earlier)}</summary>
+      <ol class="attempts">
+        ${attempts.map(
+          (attempt) => html`<li>
+            <${When} time=${attempt.at} />
+            <span>${text.attempt[attempt.outcome]}${attempt.status ? ` (${attempt.status})` : ''}</span>
+            <span class="quiet">${text.took(number(attempt.tookMs))}</span>
+          </li>`,
+        )}
+      </ol>
+    </details>`
+    }
+  </li>`;
+}
+
+/** @param {{ alert: Alert }} props */
+function History({ alert }) {
+  return html`<section class="panel">
+    <h2>${t().alert.history}</h2>
+    <ol class="history">
+      ${[...alert.history].reverse().map((entry) => html`<${Entry} key=${entry.n} entry=${entry} />`)}
+    </ol>
+  </section>`;
+}
+
+/** @param {{ entry: Happened }} props */
+function Entry({ entry }) {
+  const text = t().alert;
+  const by = entry.by?.startsWith('link:') ? text.link(entry.by.slice(5)) : entry.by;
+  return html`<li>
+    <p>
+      <strong>${text.what[entry.what] ?? entry.what}</strong>
+      ${by && html` ${text.by(by)}`}
+      ${entry.receiver && html` <span>${entry.receiver}</span>`}
+      ${!entry.receiver && entry.told.length > 0 && html` <span>→ ${entry.told.join(', ')}</span>`}
+    </p>
+    ${entry.note && html`<p class="note">${entry.note}</p>`}
+    <p class="quiet"><${When} time=${entry.at} /></p>
+  </li>`;
+}

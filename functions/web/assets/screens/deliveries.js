@@ -1,0 +1,215 @@
+/** Deliveries: the receivers and whether they can be reached, and what was given up and can be sent again. */
+
+import * as api from '../api.js';
+import { Age, number, When } from '../formats.js';
+import { Dialog, say, sayWhy } from '../parts/act.js';
+import { Shape } from '../parts/marks.js';
+import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
+import { address } from '../router.js';
+import { session } from '../session.js';
+import { t } from '../text.js';
+import { html, useEffect, useLoaded, useState } from '../ui.js';
+
+/**
+ * @typedef {import('../api.js').Receiver} Receiver
+ * @typedef {import('../api.js').DeadLetter} DeadLetter
+ */
+
+const PERIOD = 10000;
+
+async function load() {
+  const [receivers, dead] = await Promise.all([api.receivers(), api.deadLetters()]);
+  return { receivers, dead };
+}
+
+export function DeliveriesScreen() {
+  const { data, error, again } = useLoaded(load, []);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || again(), PERIOD);
+    return () => clearInterval(timer);
+  }, []);
+  return html`<article class="stack">
+    <div class="screen-head"><h1 tabindex="-1">${t().deliveries.title}</h1></div>
+    ${error && !data && html`<${Failure} error=${error} again=${again} />`}
+    ${error && data && html`<${Stale} error=${error} again=${again} />`}
+    ${!data && !error && html`<${Loading} />`}
+    ${data && html`<${Receivers} receivers=${data.receivers} again=${again} />`}
+    ${data && html`<${DeadLetters} letters=${data.dead.deadLetters} more=${data.dead.more} again=${again} />`}
+  </article>`;
+}
+
+/** @param {{ receivers: Receiver[], again: () => void }} props */
+function Receivers({ receivers, again }) {
+  const text = t().deliveries;
+  const [asking, setAsking] = useState(/** @type {Receiver | null} */ (null));
+  /** @param {string} reason */
+  const enable = async (reason) => {
+    try {
+      await api.enable(asking?.receiver ?? '', reason);
+      say(text.enabled);
+    } catch (error) {
+      sayWhy(error);
+    }
+    setAsking(null);
+    again();
+  };
+  return html`<section class="panel">
+    <h2>${text.receivers}</h2>
+    ${!receivers.length && html`<${Notice} title=${text.noReceivers} help=${text.noReceiversHelp} />`}
+    <ul class="cards">
+      ${receivers.map(
+        (one) => html`<li key=${one.receiver} class="card">
+          <p class="delivery-head">
+            <strong>${one.receiver}</strong><span class="quiet">${one.channel}</span>
+          </p>
+          <p class="state"><${Shape} name=${shapeOf(one)} /> ${stateOf(one)}</p>
+          ${one.disabledSince && html`<p class="quiet"><${When} time=${one.disabledSince} /></p>`}
+          <dl class="facts">
+            <div><dt>${text.calls}</dt><dd>${number(one.calls)}</dd></div>
+            <div><dt>${text.failed}</dt><dd>${number(one.failed)}</dd></div>
+            <div><dt>${text.running}</dt><dd>${number(one.running)}</dd></div>
+            <div>
+              <dt>${text.limit}</dt>
+              <dd>
+                ${text.atOnce(number(one.concurrency))}${one.ratePerMinute && `, ${text.perMinute(number(one.ratePerMinute))}`}
+              </dd>
+            </div>
+          </dl>
+          ${one.disabledSince && html`<button type="button" onClick=${() => setAsking(one)}>${text.enable}</button>`}
+        </li>`,
+      )}
+    </ul>
+    ${
+      asking &&
+      html`<${ReasonDialog}
+        title=${text.enable}
+        about=${asking.receiver}
+        act=${text.enable}
+        run=${enable}
+        onClose=${() => setAsking(null)}
+      />`
+    }
+  </section>`;
+}
+
+/** @param {Receiver} receiver */
+function shapeOf({ disabledSince, breaker }) {
+  if (disabledSince) return 'quiet';
+  return breaker === 'closed' ? 'acknowledged' : 'dead';
+}
+
+/** @param {Receiver} receiver */
+function stateOf({ disabledSince, breaker }) {
+  return disabledSince ? t().deliveries.disabled : (t().deliveries.breaker[breaker] ?? breaker);
+}
+
+/** @param {{ letters: DeadLetter[], more: boolean, again: () => void }} props */
+function DeadLetters({ letters, more, again }) {
+  const text = t().deliveries;
+  const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
+  // Says first how many they are: the number that the dry run gave.
+  const [count, setCount] = useState(/** @type {number | null} */ (null));
+  const ids = letters.map(({ id }) => id).filter((id) => chosen.has(id));
+  /** @param {string[]} some */
+  const toggle = (some) => {
+    const all = some.every((id) => chosen.has(id));
+    setChosen(new Set(all ? [...chosen].filter((id) => !some.includes(id)) : [...chosen, ...some]));
+  };
+  const dry = async () => {
+    try {
+      const { count, left } = await api.replay(ids, { dryRun: true, reason: '' });
+      if (count) setCount(count);
+      else say(text.left(left.length), true);
+    } catch (error) {
+      sayWhy(error);
+    }
+  };
+  /** @param {string} reason */
+  const replay = async (reason) => {
+    try {
+      const { count, left } = await api.replay(ids, { dryRun: false, reason });
+      say([text.sent(count), left.length && text.left(left.length)].filter(Boolean).join(' '));
+      setChosen(new Set());
+    } catch (error) {
+      sayWhy(error);
+    }
+    setCount(null);
+    again();
+  };
+  const reasons = [...new Set(letters.map(({ reason }) => reason))];
+  return html`<section class="panel">
+    <div class="panel-head">
+      <h2>${text.dead}</h2>
+      ${ids.length > 0 && html`<button type="button" class="primary" onClick=${dry}>${text.replay(ids.length)}</button>`}
+    </div>
+    ${!letters.length && html`<${Notice} title=${text.noDead} help=${text.noDeadHelp} />`}
+    ${reasons.map((reason) => {
+      const some = letters.filter((letter) => letter.reason === reason);
+      return html`<section key=${reason} class="reason">
+        <h3>${t().alert.reasons[reason] ?? reason} <span class="quiet">${number(some.length)}</span></h3>
+        <label class="tick">
+          <input type="checkbox" checked=${some.every(({ id }) => chosen.has(id))} onChange=${() => toggle(some.map(({ id }) => id))} />
+          ${text.selectAll}
+        </label>
+        <ul class="letters">
+          ${some.map(
+            (letter) => html`<li key=${letter.id}>
+              <label class="tick">
+                <input type="checkbox" checked=${chosen.has(letter.id)} onChange=${() => toggle([letter.id])} />
+                <span class="unseen">${text.select} ${letter.id}</span>
+              </label>
+              <span class="letter-about"><${About} letter=${letter} /></span>
+              <span class="quiet">${letter.receiver ?? letter.queue}</span>
+              <${Age} time=${letter.at} />
+            </li>`,
+          )}
+        </ul>
+      </section>`;
+    })}
+    ${more && html`<p class="quiet">${text.many}</p>`}
+    ${
+      count !== null &&
+      html`<${ReasonDialog}
+        title=${text.replay(count)}
+        about=${text.dry(count)}
+        act=${text.replay(count)}
+        run=${replay}
+        onClose=${() => setCount(null)}
+      />`
+    }
+  </section>`;
+}
+
+/** @param {{ letter: DeadLetter }} props What it is about; a link only for who may read alerts. */
+function About({ letter }) {
+  const text = t().deliveries;
+  const id = (letter.alertId ?? letter.submissionId ?? '').slice(0, 8);
+  const what = letter.alertId ? text.alert : text.submission;
+  if (!letter.alertId || !session.value?.may.read) return html`${what} <code>${id}</code>`;
+  return html`<a href=${address(`/alerts/${letter.alertId}`)}>${what} <code>${id}</code></a>`;
+}
+
+/** @param {{ title: string, about: string, act: string, run: (reason: string) => void, onClose: () => void }} props */
+function ReasonDialog({ title, about, act, run, onClose }) {
+  const [reason, setReason] = useState('');
+  /** @param {Event} event */
+  const submit = (event) => {
+    event.preventDefault();
+    run(reason.trim());
+  };
+  /** @param {Event & { currentTarget: HTMLInputElement }} event */
+  const typed = (event) => setReason(event.currentTarget.value);
+  return html`<${Dialog} title=${title} onClose=${onClose}>
+    <form onSubmit=${submit}>
+      <p>${about}</p>
+      <label class="field"
+        >${t().deliveries.ask}
+        <input required maxlength="500" value=${reason} onInput=${typed} />
+      </label>
+      <div class="buttons">
+        <button class="primary">${act}</button>
+        <button type="button" onClick=${onClose}>${t().act.cancel}</button>
+      </div>
+    </form>
+  <//>`;
+}

@@ -1,0 +1,183 @@
+/** One subject: the course of a score, and everything the subject sent with its answers. */
+
+import { course, submission as readSubmission, submissionsOf } from '../api.js';
+import { day, number, When } from '../formats.js';
+import { bandOf, Content, figureOf, Scores, titleOf } from '../parts/answers.js';
+import { Shape } from '../parts/marks.js';
+import { Failure, Loading, Notice } from '../parts/pages.js';
+import { useCodebook } from '../parts/reason.js';
+import { address, filter, place } from '../router.js';
+import { t } from '../text.js';
+import { html, useLoaded, useState } from '../ui.js';
+
+/** @typedef {import('../api.js').ListedSubmission} ListedSubmission */
+
+export function SubjectScreen() {
+  const { id } = place.use();
+  const [cursors, setCursors] = useState([/** @type {string | undefined} */ (undefined)]);
+  const load = async () => Promise.all(cursors.map((cursor) => submissionsOf(id, cursor)));
+  const { data: pages, error, again } = useLoaded(load, [id, cursors]);
+  const submissions = pages?.flatMap((page) => page.submissions) ?? [];
+  const last = pages?.at(-1);
+  return html`<article class="subject">
+    <div class="screen-head">
+      <h1 tabindex="-1">${t().subject.title} <code>${id.slice(0, 8)}</code></h1>
+    </div>
+    ${error && html`<${Failure} error=${error} again=${again} />`}
+    ${!pages && !error && html`<${Loading} label=${t().subject.loading} />`}
+    ${pages && !submissions.length && html`<${Notice} title=${t().subject.empty} help=${t().subject.emptyHelp} />`}
+    ${submissions.length > 0 && html`<${Course} subject=${id} submissions=${submissions} />`}
+    ${
+      submissions.length > 0 &&
+      html`<section class="panel">
+        <h2>${t().subject.submissions}</h2>
+        <ol class="submissions">
+          ${submissions.map((one) => html`<${OneSubmission} key=${one.submissionId} listed=${one} />`)}
+        </ol>
+        ${
+          last?.more &&
+          html`<button type="button" onClick=${() => setCursors([...cursors, last.cursor ?? undefined])}>
+            ${t().subject.older}
+          </button>`
+        }
+      </section>`
+    }
+  </article>`;
+}
+
+/**
+ * The scores that the submissions have, as the API names them; figures first.
+ * @param {ListedSubmission[]} submissions
+ */
+function scoresOf(submissions) {
+  const named = submissions.flatMap(({ instrument, scores }) =>
+    scores.map((score) => ({ name: `${instrument}.${score.id}`, instrument, score })),
+  );
+  const all = new Map(named.map((one) => [one.name, one]));
+  const isFigure = (/** @type {typeof named[number]} */ { score }) => typeof score.value === 'number';
+  return [...all.values()].sort((one, other) => Number(isFigure(other)) - Number(isFigure(one)));
+}
+
+/** @param {{ subject: string, submissions: ListedSubmission[] }} props */
+function Course({ subject, submissions }) {
+  const wanted = place.use().query.get('score');
+  const all = scoresOf(submissions);
+  const chosen = all.find(({ name }) => name === wanted) ?? all[0];
+  const text = t().subject;
+  if (!chosen)
+    return html`<section class="panel"><h2>${text.course}</h2><p class="quiet">${text.noScores}</p></section>`;
+  /** @param {Event & { currentTarget: HTMLSelectElement }} event */
+  const changed = (event) => filter({ score: event.currentTarget.value });
+  const instruments = [...new Set(all.map(({ instrument }) => instrument))];
+  return html`<section class="panel">
+    <div class="panel-head">
+      <h2>${text.course}</h2>
+      <label class="field inline">
+        <span class="unseen">${text.choose}</span>
+        <select value=${chosen.name} onChange=${changed}>
+          ${instruments.map(
+            (instrument) => html`<${Options} instrument=${instrument}
+              scores=${all.filter((one) => one.instrument === instrument)} />`,
+          )}
+        </select>
+      </label>
+    </div>
+    <${Points} key=${chosen.name} subject=${subject} name=${chosen.name} instrument=${chosen.instrument} />
+  </section>`;
+}
+
+/** @param {{ instrument: string, scores: ReturnType<typeof scoresOf> }} props */
+function Options({ instrument, scores }) {
+  const book = useCodebook(instrument);
+  return html`<optgroup label=${instrument}>
+    ${scores.map(({ name, score }) => html`<option value=${name}>${titleOf(score, book)}</option>`)}
+  </optgroup>`;
+}
+
+/** @param {{ subject: string, name: string, instrument: string }} props */
+function Points({ subject, name, instrument }) {
+  const { data: points, error, again } = useLoaded(() => course(subject, name), [subject, name]);
+  const book = useCodebook(instrument);
+  const id = name.slice(instrument.length + 1);
+  if (error) return html`<${Failure} error=${error} again=${again} />`;
+  if (!points) return html`<${Loading} lines=${2} />`;
+  const text = t().subject;
+  const rows = points.map((point, place) => {
+    const before = points[place - 1]?.value;
+    const both = typeof point.value === 'number' && typeof before === 'number';
+    return { point, change: both ? Number(point.value) - Number(before) : null };
+  });
+  return html`<table>
+    <thead>
+      <tr>
+        <th scope="col">${text.date}</th>
+        <th scope="col" class="right">${t().answers.value}</th>
+        <th scope="col" class="right">${text.change}</th>
+        <th scope="col">${t().answers.band}</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.reverse().map(
+        ({ point, change }) => html`<tr key=${point.submissionId}>
+          <th scope="row">${day(point.at)}</th>
+          <td class="right">${figureOf({ ...point, id, band: undefined, answered: 0, missing: 0 }, book)}</td>
+          <td class="right quiet">${change === null ? '' : `${change > 0 ? '+' : change < 0 ? '−' : '±'}${number(Math.abs(change))}`}</td>
+          <td>
+            ${point.band && bandOf(id, point.band, book)}
+            ${point.status === 'prorated' && html`<span class="quiet"> ${t().answers.prorated}</span>`}
+          </td>
+        </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}
+
+/** @param {{ listed: ListedSubmission }} props Its answers are read when it is opened. */
+function OneSubmission({ listed }) {
+  const [open, setOpen] = useState(false);
+  const text = t().subject;
+  const book = useCodebook(listed.instrument);
+  const main = listed.scores.find(({ value }) => typeof value === 'number');
+  /** @param {Event & { currentTarget: HTMLDetailsElement }} event */
+  const toggled = (event) => setOpen(event.currentTarget.open);
+  return html`<li>
+    <details onToggle=${toggled}>
+      <summary>
+        <span class="submission-head">
+          <strong>${listed.instrument ?? text.kind[listed.kind] ?? listed.kind}</strong>
+          <span>${day(listed.authoredAt)}</span>
+          <span class="quiet">${listed.siteId}</span>
+          ${
+            main &&
+            html`<span>${titleOf(main, book)} ${figureOf(main, book)}${main.band ? ` – ${bandOf(main.id, main.band, book)}` : ''}</span>`
+          }
+          ${listed.state === 'failed' && html`<span>${text.failed}</span>`}
+          ${listed.alerts.length > 0 && html`<span><${Shape} name="high" /> ${text.alerts(listed.alerts.length)}</span>`}
+        </span>
+      </summary>
+      ${open && html`<${Opened} id=${listed.submissionId} alerts=${listed.alerts} />`}
+    </details>
+  </li>`;
+}
+
+/** @param {{ id: string, alerts: ListedSubmission['alerts'] }} props */
+function Opened({ id, alerts }) {
+  const { data: submission, error, again } = useLoaded(() => readSubmission(id), [id]);
+  const book = useCodebook(submission?.instrument?.id, submission?.instrument?.version);
+  if (error) return html`<${Failure} error=${error} again=${again} />`;
+  if (!submission) return html`<${Loading} lines=${2} />`;
+  return html`<div class="opened">
+    <p class="quiet">${t().subject.received} <${When} time=${submission.receivedAt} /></p>
+    ${
+      alerts.length > 0 &&
+      html`<ul class="links">
+        ${alerts.map(
+          (alert) =>
+            html`<li><a href=${address(`/alerts/${alert.alertId}`)}><${Shape} name=${alert.severity} /> ${t().severity[alert.severity]}</a></li>`,
+        )}
+      </ul>`
+    }
+    <${Content} submission=${submission} book=${book} />
+    ${submission.scores && submission.scores.length > 0 && html`<${Scores} scores=${submission.scores} book=${book} />`}
+  </div>`;
+}

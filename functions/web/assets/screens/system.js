@@ -1,0 +1,104 @@
+/** The system: whether Vigil can keep its promise now, and its figures. */
+
+import { metrics, readiness } from '../api.js';
+import { number } from '../formats.js';
+import { Shape } from '../parts/marks.js';
+import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
+import { t } from '../text.js';
+import { html, useEffect, useLoaded } from '../ui.js';
+
+const PERIOD = 10000;
+
+export function SystemScreen() {
+  const ready = useLoaded(readiness, []);
+  const figures = useLoaded(metrics, []);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (document.hidden) return;
+      ready.again();
+      figures.again();
+    }, PERIOD);
+    return () => clearInterval(timer);
+  }, []);
+  const text = t().system;
+  return html`<article class="stack">
+    <div class="screen-head"><h1 tabindex="-1">${text.title}</h1></div>
+    ${ready.error && !ready.data && html`<${Failure} error=${ready.error} again=${ready.again} />`}
+    ${ready.error && ready.data && html`<${Stale} error=${ready.error} again=${ready.again} />`}
+    ${!ready.data && !ready.error && html`<${Loading} lines=${2} />`}
+    ${ready.data && html`<${Checks} ready=${ready.data} />`}
+    ${figures.data !== undefined && html`<${Figures} text=${figures.data} />`}
+    ${figures.error && kindOf(figures.error) === 'forbidden' && html`<p class="quiet">${t().state_of.forbiddenHelp}</p>`}
+  </article>`;
+}
+
+/** @param {{ ready: { ready: boolean, checks: import('../api.js').Check[] } }} props */
+function Checks({ ready }) {
+  const text = t().system;
+  return html`<section class="panel">
+    <p class="verdict"><${Shape} name=${ready.ready ? 'resolved' : 'dead'} /> ${ready.ready ? text.ready : text.unready}</p>
+    <table>
+      <thead>
+        <tr><th scope="col">${text.check}</th><th scope="col">${text.result}</th></tr>
+      </thead>
+      <tbody>
+        ${ready.checks.map(
+          ({ name, ok, detail }) => html`<tr key=${name}>
+            <th scope="row">${text.names[name] ?? name}</th>
+            <td>
+              <span class="state"><${Shape} name=${ok ? 'acknowledged' : 'dead'} /> ${ok ? text.ok : text.wrong}</span>
+              ${detail && html`<p lang="en">${detail}</p>`}
+            </td>
+          </tr>`,
+        )}
+      </tbody>
+    </table>
+  </section>`;
+}
+
+/**
+ * The families of a text in OpenMetrics: their help, and their sum over all labels. Histograms are left to a monitor.
+ * @param {string} text
+ */
+function families(text) {
+  /** @type {Map<string, { help: string, total: number }>} */
+  const found = new Map();
+  let name = '';
+  for (const line of text.split('\n')) {
+    const [, family, help] = /^# HELP (\S+) (.*)$/.exec(line) ?? [];
+    if (family) {
+      name = family;
+      found.set(name, { help: help ?? '', total: 0 });
+    }
+    const [, sample, value] = /^([a-z0-9_]+)(?:\{.*\})? (\S+)/.exec(line) ?? [];
+    const whole = found.get(name);
+    if (whole && (sample === name || sample === `${name}_total`)) whole.total += Number(value);
+  }
+  return [...found].filter(([, { total }]) => Number.isFinite(total));
+}
+
+/** @param {{ text: string }} props */
+function Figures({ text }) {
+  const all = families(text);
+  const words = t().system;
+  return html`<section class="panel">
+    <h2>${words.figures}</h2>
+    ${!all.length && html`<p class="quiet">${words.noFigures}</p>`}
+    ${
+      all.length > 0 &&
+      html`<table>
+        <thead>
+          <tr><th scope="col">${words.figure}</th><th scope="col" class="right">${words.value}</th></tr>
+        </thead>
+        <tbody>
+          ${all.map(
+            ([name, { help, total }]) => html`<tr key=${name}>
+              <th scope="row"><span lang="en">${help}</span><br /><code class="quiet">${name}</code></th>
+              <td class="right">${number(total)}</td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>`
+    }
+  </section>`;
+}
