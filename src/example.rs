@@ -1,4 +1,4 @@
-//! Prints the commands that a person may try when the application is ready.
+//! Prints what a person may try when the application is ready: the screens, and a command.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -6,14 +6,19 @@ use std::path::Path;
 use std::time::SystemTime;
 
 /// Prints to standard output, also with `--quiet`: this is the output that the person asked for. A closed output is no
-/// error. `header` is the file with the header that names the developer's key; none if the keys are not ours.
-pub(crate) fn show(address: SocketAddr, header: Option<&Path>) {
-    let header = match header {
-        Some(file) => format!("@{}", file.display()),
-        None => "@FILE_WITH_AUTHORIZATION_BEARER_AND_ONE_OF_YOUR_KEYS".to_owned(),
+/// error. `own` is the developer's key, and the file with the header that names it; none if the keys are not ours.
+pub(crate) fn show(address: SocketAddr, own: Option<(&str, &Path)>) {
+    let (key, header) = match own {
+        Some((key, file)) => (format!("with the key {key}"), format!("@{}", file.display())),
+        None => {
+            ("with one of your keys".to_owned(), "@FILE_WITH_AUTHORIZATION_BEARER_AND_ONE_OF_YOUR_KEYS".to_owned())
+        }
     };
     let example = example(address, &header, SystemTime::now());
-    let _ = writeln!(std::io::stdout(), "\nready on http://{address}\n\nTry it:\n\n{example}\n");
+    let _ = writeln!(
+        std::io::stdout(),
+        "\nready on http://{address}\n\nThe screens are at http://{address}/ : sign in {key}\n\nTry it:\n\n{example}\n"
+    );
 }
 
 fn example(address: SocketAddr, header: &str, now: SystemTime) -> String {

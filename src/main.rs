@@ -164,12 +164,10 @@ fn serve(arguments: Serve) -> Result<()> {
     let private = Permissions::from_mode(0o700);
     std::fs::set_permissions(&state_dir, private).with_context(|| format!("cannot close {}", state_dir.display()))?;
     let header = state_dir.join("authorization");
-    let header = if secrets.dev_key.is_empty() {
-        None
-    } else {
-        secrets::write_header(&header, &secrets.dev_key)?;
-        Some(header)
-    };
+    let own = (!secrets.dev_key.is_empty()).then_some((secrets.dev_key.as_str(), header.as_path()));
+    if let Some((key, header)) = own {
+        secrets::write_header(header, key)?;
+    }
     // Redis stops last: the workers acknowledge to it until their batch is done.
     say("step 3 of 4: Redis");
     let mut redis = None;
@@ -198,14 +196,14 @@ fn serve(arguments: Serve) -> Result<()> {
     if let Some(receiver) = receiver {
         runtime.spawn(receiver.serve(Arc::new(say) as Say));
     }
-    let served = runtime.block_on(serve_until_signalled(options, header.as_deref(), redis.as_mut(), &say));
+    let served = runtime.block_on(serve_until_signalled(options, own, redis.as_mut(), &say));
     let stopped = redis.map_or(Ok(()), |mut redis| redis.stop());
     served.and(stopped)
 }
 
 async fn serve_until_signalled(
     options: Options,
-    header: Option<&Path>,
+    own: Option<(&str, &Path)>,
     mut redis: Option<&mut redis::Server>,
     say: &dyn Fn(&str),
 ) -> Result<()> {
@@ -226,7 +224,7 @@ async fn serve_until_signalled(
         match probed {
             Readiness::Ready if !ready => {
                 ready = true;
-                example::show(address, header);
+                example::show(address, own);
             }
             // Waiting would not help.
             Readiness::Misconfigured(faults) if !ready => {

@@ -1,0 +1,134 @@
+/**
+ * Starts the application itself, `cargo run` with a Redis and a folder of its own, for all tests of a run. Each test takes a
+ * study of its own, whose keys see nothing of the others.
+ */
+
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const FOLDER = join(ROOT, 'target/web');
+const TAKEN = join(FOLDER, 'taken');
+const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=';
+const STUDIES = Array.from({ length: 60 }, (_, number) => `ONC-${number + 101}`);
+
+/**
+ * The key of a role, for a study or for all.
+ * @param {string} role
+ */
+export function key(role, study = '*') {
+  return `key-of-${role}-for-${study === '*' ? 'all' : study}`;
+}
+
+/** @param {string} role @param {string} study */
+function entry(role, study) {
+  const sha256 = createHash('sha256').update(key(role, study)).digest('hex');
+  const id = study === '*' ? role : role === 'clinician' ? 'dr-lin' : 'monitor';
+  return { id: study === '*' ? id : `${id}-${study.slice(4)}`, role, study, site: '*', sha256 };
+}
+
+const KEYS = [
+  ...['admin', 'operator', 'submit', 'auditor'].map((role) => entry(role, '*')),
+  ...STUDIES.flatMap((study) => ['clinician', 'read'].map((role) => entry(role, study))),
+];
+
+/** Takes a study that no other test has. */
+export function takeStudy() {
+  for (const study of STUDIES) {
+    try {
+      closeSync(openSync(join(TAKEN, study), 'wx'));
+      return study;
+    } catch {
+      // Another test has it.
+    }
+  }
+  throw new Error('more tests than studies');
+}
+
+/**
+ * Sends a request with a key, and fails unless it is answered well.
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<any>}
+ */
+export async function send(method, path, body, bearer = key('admin')) {
+  const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' };
+  const reply = await fetch(`${process.env.VIGIL}${path}`, { method, headers, body: JSON.stringify(body) });
+  if (!reply.ok) throw new Error(`${method} ${path}: ${reply.status} ${await reply.text()}`);
+  return reply.json();
+}
+
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let vigil;
+
+/** Receivers of alerts: `/pager` is out of order, `/tablet` refuses what it gets, the others take it. */
+const STATUS = { '/pager': 503, '/tablet': 400 };
+
+const receivers = createServer((request, reply) => {
+  request.resume();
+  reply.writeHead(Object.entries(STATUS).find(([path]) => path === request.url)?.[1] ?? 204).end();
+});
+
+async function routes() {
+  receivers.listen(0, '127.0.0.1');
+  await new Promise((listening) => receivers.once('listening', listening));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (receivers.address());
+  /** @param {string} name */
+  const receiver = (name) => ({
+    channel: 'webhook',
+    url: `http://127.0.0.1:${port}/${name}`,
+    secrets: [SECRET],
+  });
+  const names = ['ward-desk', 'pager', 'study-nurse', 'tablet'];
+  return {
+    receivers: Object.fromEntries(names.map((name) => [name, receiver(name)])),
+    defaults: {
+      routes: { critical: ['ward-desk', 'pager'], high: ['ward-desk'], moderate: ['study-nurse'], info: ['tablet'] },
+      groupSeconds: 0,
+    },
+  };
+}
+
+/** Starts the application. Playwright calls it once. */
+export default async function start() {
+  // Somebody who changes the screens runs it beside: `node app.mjs`.
+  if (process.env.VIGIL) return undefined;
+  mkdirSync(FOLDER, { recursive: true });
+  // What was compiled to machine code is kept.
+  for (const name of readdirSync(FOLDER)) if (name !== 'cache') rmSync(join(FOLDER, name), { recursive: true });
+  mkdirSync(TAKEN);
+  const command = ['run', '--', '--quiet', '--listen', '127.0.0.1:0', '--state-dir', FOLDER];
+  const variables = { SPIN_VARIABLE_API_KEYS: JSON.stringify(KEYS), SPIN_VARIABLE_ALERT_ROUTES: '{}' };
+  const options = { cwd: ROOT, env: { ...process.env, ...variables } };
+  const child = spawn('cargo', command, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  vigil = child;
+  process.env.VIGIL = await new Promise((ready, failed) => {
+    let said = '';
+    child.stdout?.on('data', (chunk) => {
+      said += chunk;
+      const address = /ready on (http:\S+)/.exec(said);
+      if (address?.[1]) ready(address[1]);
+    });
+    child.once('exit', (code) => failed(new Error(`cargo run ended with ${code}: ${said}`)));
+  });
+  await send('PUT', '/v1/config/alert-routes', await routes());
+  return stop;
+}
+
+async function stop() {
+  const ended = new Promise((exit) => vigil?.once('exit', exit));
+  vigil?.kill('SIGTERM');
+  await ended;
+  receivers.close();
+  receivers.closeAllConnections();
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await start();
+  console.log(`VIGIL=${process.env.VIGIL}, ${key('admin')}`);
+  process.once('SIGINT', stop);
+}

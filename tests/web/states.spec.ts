@@ -1,0 +1,83 @@
+/** What a screen shows when there is nothing, when the key may not see it, when it is gone, and when there is no connection. */
+
+import { expect, fill, key, look, report, respond, say, send, signIn, test } from './steps';
+
+test('an empty inbox says what will appear', async ({ page, study }) => {
+  await signIn(page, key('clinician', study));
+  await expect(page.getByText(say('No open alerts', '没有未处理的警报'))).toBeVisible();
+  await look(page, '20-inbox-empty');
+  await page.goto(`${process.env.VIGIL}/inbox?severity=high`);
+  await signIn(page, key('clinician', study), '/inbox?severity=high');
+  await expect(page.getByText(say('No alert matches these filters', '没有符合筛选条件的警报'))).toBeVisible();
+  await look(page, '21-inbox-filtered-empty');
+});
+
+test('what loads has its frame at once', async ({ page, study }) => {
+  await page.route('**/v1/alerts?state=**', () => undefined);
+  await signIn(page, key('clinician', study));
+  await expect(page.locator('.bone').first()).toBeVisible();
+  await look(page, '22-inbox-loading');
+});
+
+test('without a connection the list stays, and says that it is old', async ({ page, study, context }) => {
+  await fill(study);
+  await signIn(page, key('clinician', study));
+  await expect(page.locator('.row')).toHaveCount(5);
+  await expect(page.locator('.row-told').last()).toContainText('study-nurse');
+  await context.setOffline(true);
+  await expect(page.locator('.news')).toContainText(say('No connection', '无法连接'));
+  await look(page, '23-inbox-offline');
+  await page.locator('.row button').first().click();
+  await expect(page.locator('.said')).toContainText(say('No connection', '无法连接'));
+  await context.setOffline(false);
+  await page.locator('.news button').click();
+  await expect(page.locator('.news button')).toHaveCount(0);
+  await expect(page.locator('.row')).toHaveCount(5);
+});
+
+test('what does not exist, and what a key does not cover, looks the same', async ({ page, study }) => {
+  const other = await respond('OTHER', 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 1]);
+  await signIn(page, key('clinician', study), `/alerts/${other.alerts[0].alertId}`);
+  await expect(page.getByText(say('There is nothing here', '这里什么也没有'))).toBeVisible();
+  await look(page, '24-alert-missing');
+  await page.goto(`${process.env.VIGIL}/no-such-screen`);
+  await signIn(page, key('clinician', study), '/no-such-screen');
+  await look(page, '25-no-such-screen');
+});
+
+test('a key that only reads sees no button, and a screen that it may not see says so', async ({ page, study }) => {
+  const { alerts } = await respond(study, 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 1]);
+  await signIn(page, key('read', study), `/alerts/${alerts[0].alertId}`);
+  await expect(page.getByText(say('Your key may read alerts', '您的密钥只能查看警报'))).toBeVisible();
+  await expect(page.getByRole('button', { name: say('Acknowledge', '确认') })).toHaveCount(0);
+  await look(page, '26-alert-read-only');
+  await signIn(page, key('read', study), '/deliveries');
+  await expect(page.getByText(say('Your key does not allow this', '您的密钥无此权限'))).toBeVisible();
+  await look(page, '27-forbidden');
+});
+
+test('an erased submission is gone, and its alert says so', async ({ page, study }) => {
+  const { submissionId, alerts } = await respond(study, 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 1]);
+  await send('DELETE', `/v1/submissions/${submissionId}`, { reason: 'consent withdrawn' });
+  await signIn(page, key('clinician', study), `/alerts/${alerts[0].alertId}`);
+  const gone = page.getByText(say('The submission was erased', '该提交已被删除'));
+  await expect(gone.or(page.getByText(say('There is nothing here', '这里什么也没有')))).toBeVisible();
+  await look(page, '28-alert-erased');
+});
+
+test('a report is shown by its members', async ({ page, study }) => {
+  const { alerts } = await report(study, 'P-009', 'adverse-event', {
+    term: 'Febrile neutropenia',
+    onset: '2026-11-25',
+    ongoing: true,
+    grade: 4,
+    serious: true,
+    seriousnessCriteria: ['hospitalisation'],
+    relatedness: 'probable',
+    outcome: 'not-recovered',
+    actionTaken: 'dose-interrupted',
+  });
+  await signIn(page, key('clinician', study), `/alerts/${alerts[0].alertId}`);
+  await expect(page.locator('.data')).toContainText('Febrile neutropenia');
+  await look(page, '29-alert-of-a-report');
+});

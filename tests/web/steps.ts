@@ -1,0 +1,107 @@
+/** What all tests share: a page that reports every fault, the data of a study, and a careful look at a screen. */
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import { test as base, expect, type Page } from '@playwright/test';
+import { key, send, takeStudy } from './app.mjs';
+
+export { expect, key, send };
+
+const PICTURES = join(import.meta.dirname, 'pictures');
+
+/** The refusals that a test provokes. The browser's console names every one. */
+const PROVOKED = /Failed to load resource: .*(40[134]|410|503|ERR_INTERNET_DISCONNECTED)/;
+
+export const test = base.extend<{ study: string; page: Page }>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright asks for it.
+  study: async ({}, use) => use(takeStudy()),
+  page: async ({ page }, use) => {
+    const faults: string[] = [];
+    page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
+    page.on('console', (message) => {
+      const serious = message.type() === 'error' || message.type() === 'warning';
+      if (serious && !PROVOKED.test(message.text())) faults.push(`console: ${message.text()}`);
+    });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(`${process.env.VIGIL}/`)) faults.push(`foreign: ${request.url()}`);
+    });
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (event) =>
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+      );
+    });
+    await use(page);
+    expect(faults).toEqual([]);
+  },
+});
+
+/** The language that the browser asks for. */
+export function isChinese(): boolean {
+  return test.info().project.use.locale?.startsWith('zh') ?? false;
+}
+
+/** The text in the language of the test. */
+export function say(en: string, zh: string): string {
+  return isChinese() ? zh : en;
+}
+
+/** Axe finds nothing, and a picture is taken for whoever changes the screen. */
+export async function look(page: Page, name: string) {
+  await page.mouse.move(0, 0);
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze();
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+  expect(found, name).toEqual([]);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(wide, `${name} is wider than the window`).toBeLessThanOrEqual(0);
+  const folder = join(PICTURES, test.info().project.name);
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, animations: 'disabled' });
+}
+
+export async function signIn(page: Page, bearer: string, path = '/') {
+  await page.goto(`${process.env.VIGIL}${path}`);
+  await page.getByLabel(say('API key', 'API 密钥')).fill(bearer);
+  await page.getByRole('button', { name: say('Sign in', '登录') }).click();
+  await expect(page.getByRole('button', { name: say('Sign out', '退出') })).toBeVisible();
+}
+
+/** Sends a PHQ-9 response with these answers; gives the submission once it is scored. */
+export async function respond(study: string, patient: string, answers: number[], site = 'S1', ago = 0) {
+  const items = Object.fromEntries(answers.map((answer, item) => [`q${item + 1}`, answer]));
+  const authoredAt = new Date(Date.now() - ago * 86400000).toISOString();
+  const body = { studyId: study, siteId: site, patientId: patient, authoredAt, answers: items };
+  return scored(await send('POST', '/v1/surveys/phq-9/responses', body));
+}
+
+/** Sends a report; gives the submission once it is scored. */
+export async function report(study: string, patient: string, kind: string, data: unknown, site = 'S1') {
+  const body = { studyId: study, siteId: site, patientId: patient, kind, authoredAt: new Date().toISOString(), data };
+  return scored(await send('POST', '/v1/reports', body));
+}
+
+async function scored({ submissionId }: { submissionId: string }): Promise<any> {
+  for (;;) {
+    const shown = await send('GET', `/v1/submissions/${submissionId}`);
+    const settled = shown.alerts?.every((alert: { state: string }) => alert.state !== 'pending');
+    if (shown.state !== 'queued' && settled) return shown;
+    await new Promise((later) => setTimeout(later, 100));
+  }
+}
+
+/** Alerts of every severity, of two sites. */
+export async function fill(study: string) {
+  const worried = await respond(study, 'P-001', [1, 1, 0, 2, 1, 0, 0, 0, 1], 'S1');
+  await respond(study, 'P-002', [3, 3, 3, 3, 2, 3, 2, 2, 0], 'S1');
+  await respond(study, 'P-003', [2, 2, 2, 2, 2, 2, 2, 2, 0], 'S2');
+  await respond(study, 'P-004', [3, 2, 3, 3, 2, 3, 2, 2, 2], 'S2');
+  return worried;
+}
+
+/** An alert that its receiver refuses: it becomes a dead letter. */
+export async function refused(study: string) {
+  const body = { studyId: study, siteId: 'S1', patientId: 'P-007', authoredAt: new Date().toISOString() };
+  return scored(await send('POST', '/v1/surveys/phq-2/responses', { ...body, answers: { q1: 3, q2: 3 } }));
+}

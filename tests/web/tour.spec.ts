@@ -1,0 +1,103 @@
+/** Walks through the screens as a clinician does, in each language, width and colour scheme. */
+
+import { expect, fill, key, look, refused, report, respond, say, signIn, test } from './steps';
+
+test('a clinician signs in, sees what is urgent, and acts', async ({ page, study }) => {
+  await respond(study, 'P-004', [2, 2, 2, 2, 2, 1, 1, 0, 0], 'S2', 28);
+  await respond(study, 'P-004', [1, 1, 1, 1, 2, 1, 1, 0, 0], 'S2', 14);
+  await fill(study);
+  await page.goto(`${process.env.VIGIL}/`);
+  await expect(page.getByRole('heading', { name: say('Sign in', '登录') })).toBeVisible();
+  await look(page, '01-sign-in');
+  await page.getByRole('button', { name: say('Sign in', '登录') }).click();
+  await expect(page.getByRole('alert')).toHaveText(say('Type or paste your key.', '请输入或粘贴密钥。'));
+  await look(page, '02-sign-in-empty');
+
+  await signIn(page, key('clinician', study));
+  const rows = page.locator('.row');
+  await expect(rows).toHaveCount(5);
+  await expect(page.locator('.row-link').first()).toContainText('better off dead');
+  await expect(rows.first()).toContainText('pager');
+  await look(page, '03-inbox');
+
+  // Acknowledged in the list: the row stays where it is.
+  await rows
+    .first()
+    .getByRole('button', { name: say('Acknowledge', '确认') })
+    .click();
+  await expect(rows.first()).toContainText(say('Acknowledged', '已确认'));
+  await expect(rows.first()).toContainText('dr-lin');
+  await look(page, '04-inbox-acknowledged');
+
+  // A new alert waits until it is asked for.
+  await report(study, 'P-009', 'adverse-event', AE);
+  const news = page.getByRole('button', { name: say('Show 1 new', '显示 1 条新警报') });
+  await expect(news).toBeVisible();
+  await expect(rows).toHaveCount(5);
+  await look(page, '05-inbox-news');
+  await news.click();
+  // The acknowledged one has left with it.
+  await expect(rows.filter({ hasText: 'dr-lin' })).toHaveCount(0);
+  await expect(rows).toHaveCount(5);
+
+  // One alert, whole.
+  await page.locator('.row-link').filter({ hasText: 'better off dead' }).last().click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('better off dead');
+  await expect(page.locator('.demanded')).toHaveCount(1);
+  await look(page, '06-alert');
+  await page
+    .getByLabel(say('Note (optional)', '备注（可选）'))
+    .fill(say('Called, safe at home.', '已电话联系，患者在家，安全。'));
+  await page.getByRole('button', { name: say('Acknowledge', '确认') }).click();
+  await expect(page.locator('.history')).toContainText(say('Called, safe at home.', '已电话联系'));
+  await page.getByRole('button', { name: say('Resolve', '解决'), exact: true }).click();
+  await expect(page.locator('.alert-head')).toContainText(say('Resolved', '已解决'));
+  await look(page, '07-alert-resolved');
+
+  // The subject behind it.
+  await page.goBack();
+  await page.locator('.row-link').first().click();
+  await page.locator('.facts a').click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText(say('Subject', '受试者'));
+  await expect(page.locator('table tbody tr')).toHaveCount(3);
+  await page.locator('.submissions summary').first().click();
+  await expect(page.locator('.opened .answers')).toBeVisible();
+  await look(page, '08-subject');
+
+  await page.getByRole('button', { name: say('Sign out', '退出') }).click();
+  await expect(page.getByRole('heading', { name: say('Sign in', '登录') })).toBeVisible();
+});
+
+test('an operator sees receivers, sends again what was given up, and looks at the system', async ({ page, study }) => {
+  await refused(study);
+  await signIn(page, key('operator'));
+  await expect(page).toHaveURL(/deliveries/);
+  await expect(page.locator('.card')).toHaveCount(4);
+  await expect(page.locator('.letters li').first()).toBeVisible();
+  await look(page, '10-deliveries');
+  await page.locator('.letters li input').first().check();
+  await page.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).toContainText(say('1 delivery will be sent again.', '将重新发送 1 条。'));
+  await dialog.getByRole('textbox').fill(say('Tablet repaired', '平板已修复'));
+  await look(page, '11-deliveries-dry-run');
+  await dialog.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();
+  await expect(page.locator('.said')).toContainText(say('1 delivery sent again.', '已重新发送 1 条。'));
+
+  await page.getByRole('link', { name: say('System', '系统') }).click();
+  await expect(page.getByText(say('Vigil is ready', 'Vigil 运行正常'))).toBeVisible();
+  await expect(page.locator('tbody tr').nth(12)).toBeVisible();
+  await look(page, '12-system');
+});
+
+const AE = {
+  term: 'Febrile neutropenia',
+  onset: '2026-11-25',
+  ongoing: true,
+  grade: 4,
+  serious: true,
+  seriousnessCriteria: ['hospitalisation'],
+  relatedness: 'probable',
+  outcome: 'not-recovered',
+  actionTaken: 'dose-interrupted',
+};
