@@ -10,9 +10,7 @@ use std::time::SystemTime;
 pub(crate) fn show(address: SocketAddr, own: Option<(&str, &Path)>) {
     let (key, header) = match own {
         Some((key, file)) => (format!("with the key {key}"), format!("@{}", file.display())),
-        None => {
-            ("with one of your keys".to_owned(), "@FILE_WITH_AUTHORIZATION_BEARER_AND_ONE_OF_YOUR_KEYS".to_owned())
-        }
+        None => ("with one of your keys".to_owned(), "@FILE_WITH_AUTHORIZATION_BEARER_AND_ONE_OF_YOUR_KEYS".to_owned()),
     };
     let example = example(address, &header, SystemTime::now());
     let _ = writeln!(
