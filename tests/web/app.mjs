@@ -26,13 +26,14 @@ export function key(role, study = '*') {
 /** @param {string} role @param {string} study */
 function entry(role, study) {
   const sha256 = createHash('sha256').update(key(role, study)).digest('hex');
-  const id = study === '*' ? role : role === 'clinician' ? 'dr-lin' : 'monitor';
-  return { id: study === '*' ? id : `${id}-${study.slice(4)}`, role, study, site: '*', sha256 };
+  const person = role === 'clinician' ? 'dr-lin' : 'monitor';
+  const id = study === '*' ? role : [person, study.split('-')[1]].filter(Boolean).join('-');
+  return { id, role, study, site: '*', sha256 };
 }
 
 const KEYS = [
   ...['admin', 'operator', 'submit', 'auditor'].map((role) => entry(role, '*')),
-  ...STUDIES.flatMap((study) => ['clinician', 'read'].map((role) => entry(role, study))),
+  ...[...STUDIES, 'DEMO'].flatMap((study) => ['clinician', 'read'].map((role) => entry(role, study))),
 ];
 
 /** Takes a study that no other test has. */

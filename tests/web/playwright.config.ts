@@ -38,7 +38,11 @@ export default defineConfig({
     launchOptions: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] },
   },
   projects: [
-    { name: 'once', testMatch: 'once.spec.ts', use: { locale: 'en-GB', viewport: WIDTHS.wide, colorScheme: 'light' } },
+    {
+      name: 'once',
+      testMatch: ['once.spec.ts', 'picture.spec.ts'],
+      use: { locale: 'en-GB', viewport: WIDTHS.wide, colorScheme: 'light' },
+    },
     ...tours,
   ],
 });

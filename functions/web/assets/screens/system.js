@@ -56,25 +56,28 @@ function Checks({ ready }) {
   </section>`;
 }
 
+/** A family whose sum says nothing; *deliveries* shows it. */
+const UNSUMMED = 'vigil_receiver_breaker';
+
 /**
  * The families of a text in OpenMetrics: their help, and their sum over all labels. Histograms are left to a monitor.
  * @param {string} text
  */
 function families(text) {
-  /** @type {Map<string, { help: string, total: number }>} */
+  /** @type {Map<string, { help: string, total?: number }>} */
   const found = new Map();
   let name = '';
   for (const line of text.split('\n')) {
     const [, family, help] = /^# HELP (\S+) (.*)$/.exec(line) ?? [];
     if (family) {
       name = family;
-      found.set(name, { help: help ?? '', total: 0 });
+      found.set(name, { help: help ?? '' });
     }
     const [, sample, value] = /^([a-z0-9_]+)(?:\{.*\})? (\S+)/.exec(line) ?? [];
     const whole = found.get(name);
-    if (whole && (sample === name || sample === `${name}_total`)) whole.total += Number(value);
+    if (whole && (sample === name || sample === `${name}_total`)) whole.total = (whole.total ?? 0) + Number(value);
   }
-  return [...found].filter(([, { total }]) => Number.isFinite(total));
+  return [...found].filter(([name, { total }]) => total !== undefined && name !== UNSUMMED);
 }
 
 /** @param {{ text: string }} props */
@@ -94,7 +97,7 @@ function Figures({ text }) {
           ${all.map(
             ([name, { help, total }]) => html`<tr key=${name}>
               <th scope="row"><span lang="en">${help}</span><br /><code class="quiet">${name}</code></th>
-              <td class="right">${number(total)}</td>
+              <td class="right">${number(total ?? 0)}</td>
             </tr>`,
           )}
         </tbody>
