@@ -161,14 +161,16 @@ while ARGV[i] do
   rings = rings or (holds and pushes)
   wakes = wakes or (holds and (pushes or delays))
 end
--- A revision never comes again, even if Redis is restored from a backup: it is at least the time in microseconds.
+-- A revision never comes again, even if Redis is restored from a backup: it is at least the time in microseconds. The one
+-- of everything is the latest of all.
 if next(touched) then
-  local time = redis.call('TIME')
-  local now = time[1] * 1e6 + time[2]
+  local time, revisions = redis.call('TIME'), {}
+  local last = tonumber(redis.call('HGET', KEYS[6], '') or 0)
+  local revision = whole(math.max(last + 1, time[1] * 1e6 + time[2]))
   for scope in pairs(touched) do
-    local last = tonumber(redis.call('HGET', KEYS[6], scope) or 0)
-    redis.call('HSET', KEYS[6], scope, whole(math.max(last + 1, now)))
+    revisions[#revisions + 1], revisions[#revisions + 2] = scope, revision
   end
+  in_parts('HSET', KEYS[6], revisions)
 end
 if rings and redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then
   redis.call('PUBLISH', ARGV[1], '')
