@@ -185,6 +185,23 @@ test('filters and language are in the address, and "back" leads to them', async 
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('未处理的警报');
 });
 
+test('"back" leads to the row that was opened', async ({ page, study }) => {
+  await fill(study);
+  await page.setViewportSize({ width: 390, height: 500 });
+  await signIn(page, key('clinician', study));
+  await expect(page.locator('.row-told').last()).toContainText('study-nurse');
+  const last = page.locator('.row-link').last();
+  await last.scrollIntoViewIfNeeded();
+  const before = await page.evaluate(() => scrollY);
+  expect(before).toBeGreaterThan(100);
+  await last.click();
+  await expect(page.locator('.alert')).toBeVisible();
+  expect(await page.evaluate(() => scrollY)).toBe(0);
+  await page.goBack();
+  await expect(last).toBeVisible();
+  await expect.poll(() => page.evaluate(() => scrollY)).toBeGreaterThan(before - 50);
+});
+
 test('somebody else acknowledges: the row changes where it stands', async ({ page, study }) => {
   await fill(study);
   await signIn(page, key('clinician', study));

@@ -75,6 +75,10 @@ test('an operator sees receivers, sends again what was given up, and looks at th
   await expect(page.locator('.card')).toHaveCount(4);
   await expect(page.locator('.letters li').first()).toBeVisible();
   await look(page, '10-deliveries');
+  const ward = page.locator('.card').filter({ hasText: 'ward-desk' });
+  await ward.getByRole('button', { name: say('Send a test', '发送测试') }).click();
+  await expect(page.locator('.said')).toContainText('ward-desk');
+  await expect(page.locator('.said')).toContainText('204');
   await page.locator('.letters li input').first().check();
   await page.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();
   const dialog = page.getByRole('dialog');

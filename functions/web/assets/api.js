@@ -80,11 +80,12 @@ onEnd(() => {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ key?: string, body?: unknown, reason?: string, accept?: number[], text?: boolean }} [how] `accept`: statuses
- *   that are answers, too.
+ * @param {{ key?: string, body?: unknown, reason?: string, accept?: number[], text?: boolean, patience?: number }} [how]
+ *   `accept`: statuses that are answers, too.
  * @returns {Promise<any>}
  */
-async function call(method, path, { key = session.value?.key, body, reason, accept = [], text = false } = {}) {
+async function call(method, path, how = {}) {
+  const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
   /** @type {Record<string, string>} */
   const headers = {};
@@ -94,7 +95,7 @@ async function call(method, path, { key = session.value?.key, body, reason, acce
   // A header takes bytes, and a reason is in any language.
   if (reason) headers['x-change-reason'] = String.fromCharCode(...new TextEncoder().encode(reason));
   if (body !== undefined) headers['content-type'] = 'application/json';
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(patience);
   const request = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store', credentials: 'omit' };
   let reply, answer;
   try {
@@ -276,6 +277,15 @@ export async function receivers() {
  */
 export function enable(receiver, reason) {
   return call('POST', `/v1/receivers/${part(receiver)}/enable`, { reason });
+}
+
+/**
+ * Sends a test message, and tells what came back. It takes as long as the receiver may.
+ * @param {string} receiver
+ * @returns {Promise<{ attempt: Attempt }>}
+ */
+export function test(receiver) {
+  return call('POST', `/v1/receivers/${part(receiver)}/test`, { patience: 60000 });
 }
 
 /** @returns {Promise<{ deadLetters: DeadLetter[], more: boolean }>} */

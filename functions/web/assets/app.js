@@ -78,8 +78,8 @@ function Frame({ title, current, children }) {
   const where = `${here.screen}/${here.id}`;
   const before = useRef(where);
   useEffect(() => {
-    // A new screen is read from its heading on.
-    if (before.current !== where) main.current?.querySelector('h1')?.focus({ preventScroll: true });
+    // A new screen is read from its beginning.
+    if (before.current !== where) main.current?.focus({ preventScroll: true });
     before.current = where;
   }, [where]);
   if (!chosen.value) return html`<header class="bar"></header><main class="screen"><${Bones} /></main>`;

@@ -54,7 +54,7 @@ function Answer({ item, value }) {
 function plain(value) {
   if (typeof value === 'number') return number(value);
   if (typeof value === 'boolean') return value ? t().answers.yes : t().answers.no;
-  return String(value);
+  return t().answers.codes[String(value)] ?? String(value);
 }
 
 /** @param {{ content: Record<string, unknown> }} props The data of a report, whatever their form; known members first. */
@@ -82,7 +82,7 @@ function worded(member) {
 function flat(value, path) {
   if (value === null || typeof value !== 'object') return [[path, value]];
   const many = Array.isArray(value);
-  if (many && value.every((one) => typeof one === 'string')) return [[path, list(value)]];
+  if (many && value.every((one) => typeof one === 'string')) return [[path, list(value.map(plain))]];
   return Object.entries(value).flatMap(([name, part]) => flat(part, [...path, many ? String(Number(name) + 1) : name]));
 }
 

@@ -42,7 +42,8 @@ export function AlertScreen() {
   }, [id]);
   if (!alert) {
     return html`<h1 tabindex="-1" class="unseen">${t().alert.title}</h1>
-      ${error ? html`<${Failure} error=${error} again=${again} />` : html`<${Loading} label=${t().alert.loading} />`}`;
+      ${error ? html`<${Failure} error=${error} again=${again} />` : html`<${Loading} label=${t().alert.loading} />`}
+      ${error && html`<p class="back"><a href=${address('/inbox')}>${t().alert.back}</a></p>`}`;
   }
   return html`<article class="alert">
     ${error && html`<${Stale} error=${error} again=${again} />`}

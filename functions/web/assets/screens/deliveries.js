@@ -42,6 +42,7 @@ export function DeliveriesScreen() {
 function Receivers({ receivers, again }) {
   const text = t().deliveries;
   const [asking, setAsking] = useState(/** @type {Receiver | null} */ (null));
+  const [testing, setTesting] = useState(/** @type {string | null} */ (null));
   /** @param {string} reason */
   const enable = async (reason) => {
     try {
@@ -51,6 +52,20 @@ function Receivers({ receivers, again }) {
       sayWhy(error);
     }
     setAsking(null);
+    again();
+  };
+  /** @param {string} receiver */
+  const test = async (receiver) => {
+    setTesting(receiver);
+    try {
+      const { attempt } = await api.test(receiver);
+      const came = t().alert.attempt[attempt.outcome] ?? attempt.outcome;
+      const status = attempt.status ? ` (${attempt.status})` : '';
+      say(`${receiver}: ${came}${status}`, attempt.outcome !== 'delivered');
+    } catch (error) {
+      sayWhy(error);
+    }
+    setTesting(null);
     again();
   };
   return html`<section class="panel">
@@ -75,7 +90,12 @@ function Receivers({ receivers, again }) {
               </dd>
             </div>
           </dl>
-          ${one.disabledSince && html`<button type="button" onClick=${() => setAsking(one)}>${text.enable}</button>`}
+          <div class="buttons">
+            <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
+              ${testing === one.receiver ? t().act.working : text.test}
+            </button>
+            ${one.disabledSince && html`<button type="button" onClick=${() => setAsking(one)}>${text.enable}</button>`}
+          </div>
         </li>`,
       )}
     </ul>

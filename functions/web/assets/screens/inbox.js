@@ -170,19 +170,21 @@ function News({ inbox, trouble, again }) {
   const fresh = inbox?.fresh ?? [];
   const critical = fresh.filter((alert) => alert.severity === 'critical').length;
   const kind = kindOf(trouble);
-  return html`<div class="news" role="status">
-    ${
-      fresh.length > 0 &&
-      html`<button type="button" class="primary ${critical ? 'urgent' : ''}" onClick=${model.showFresh}>
-        ${t().inbox.fresh(fresh.length, critical)}
-      </button>`
-    }
-    ${
-      inbox &&
-      trouble &&
-      html`<strong>${t().state_of[kind]}</strong><span class="unseen">${t().state_of[`${kind}Help`]}</span>
-        <button type="button" onClick=${again}>${t().state_of.again}</button>`
-    }
+  return html`<div class="news">
+    <div role="status">
+      ${
+        fresh.length > 0 &&
+        html`<button type="button" class="primary ${critical ? 'urgent' : ''}" onClick=${model.showFresh}>
+          ${t().inbox.fresh(fresh.length, critical)}
+        </button>`
+      }
+      ${
+        inbox &&
+        trouble &&
+        html`<strong>${t().state_of[kind]}</strong><span class="unseen">${t().state_of[`${kind}Help`]}</span>
+          <button type="button" onClick=${again}>${t().state_of.again}</button>`
+      }
+    </div>
     ${inbox && !fresh.length && html`<span class="quiet">${t().inbox.updated(clock(inbox.at))}</span>`}
   </div>`;
 }
