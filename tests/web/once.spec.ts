@@ -85,8 +85,10 @@ test('the first load is at most 100 KB', async ({ page, study }) => {
   await page.goto(`${process.env.VIGIL}/`);
   await page.getByLabel('API key').waitFor();
   console.log(`first load: ${bytes} bytes, ${Date.now() - began} ms to the field`);
-  await signIn(page, key('clinician', study));
+  await page.getByLabel('API key').fill(key('clinician', study));
+  await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.locator('.row')).toHaveCount(5);
+  console.log(`with the inbox: ${bytes} bytes`);
   expect(bytes).toBeGreaterThan(10_000);
   expect(bytes).toBeLessThan(100_000);
 });

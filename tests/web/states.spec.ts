@@ -13,7 +13,7 @@ test('an empty inbox says what will appear', async ({ page, study }) => {
 });
 
 test('what loads has its frame at once', async ({ page, study }) => {
-  await page.route('**/v1/alerts?state=**', () => undefined);
+  await page.route('**/v1/alerts?order=**', () => undefined);
   await signIn(page, key('clinician', study));
   await expect(page.locator('.bone').first()).toBeVisible();
   await look(page, '22-inbox-loading');

@@ -43,8 +43,11 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   // One alert, whole.
   await page.locator('.row-link').filter({ hasText: 'better off dead' }).last().click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText('better off dead');
-  await expect(page.locator('.demanded')).toHaveCount(1);
+  await expect(page.locator('.answers .demanded')).toHaveCount(1);
   await look(page, '06-alert');
+  await page.getByLabel(say('Who looks after it', '由谁负责')).fill(say('Night team', '夜班团队'));
+  await page.getByRole('button', { name: say('Take over', '接手') }).click();
+  await expect(page.locator('.history')).toContainText(say('Night team', '夜班团队'));
   await page
     .getByLabel(say('Note (optional)', '备注（可选）'))
     .fill(say('Called, safe at home.', '已电话联系，患者在家，安全。'));

@@ -8,16 +8,23 @@ import { end, onEnd, session } from './session.js';
 /**
  * @typedef {'critical' | 'high' | 'moderate' | 'info'} Severity
  * @typedef {'queued' | 'suppressed' | 'grouped' | 'open' | 'delivered' | 'dead' | 'acknowledged' | 'resolved'} State
- * @typedef {{ alertId: string, severity: Severity, state: State, studyId: string, siteId: string, receivedAt: string }} Listed
+ * @typedef {{ receiver: string, cause: string, state: string, reason?: string, deliveredAt?: string, nextAt?: string,
+ *   attempts: number }} Told
+ * @typedef {{ alertId: string, severity: Severity, state: State, studyId: string, siteId: string, receivedAt: string,
+ *   assignee: string | null, subject: string, instrument: string, rule: string, reason: string,
+ *   deliveredAt: string | null, nextAt: string | null, deliveries: Told[] }} Listed
+ * @typedef {Partial<Record<State, Partial<Record<Severity, number>>>>} Counts
  * @typedef {{ at: string, tookMs: number, outcome: string, reason?: string, status?: number, answer?: string,
  *   nextAt?: string }} Attempt
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, nextAt?: string, told: number,
  *   earlier?: number, attempts: Attempt[] }} Delivery
  * @typedef {{ n: number, at: string, what: string, state: string, told: string[], receiver?: string, reason?: string,
- *   by?: string, note?: string }} Happened
- * @typedef {Listed & { reasonOfState: string | null, submissionId: string, subject: string, instrument: string,
- *   rule: string, reason: string, opening: number, deliveredAt: string | null, nextAt: string | null,
+ *   by?: string, to?: string, note?: string }} Happened
+ * @typedef {Omit<Listed, 'deliveries'> & { reasonOfState: string | null, submissionId: string, opening: number,
  *   leader: string | null, deliveries: Delivery[], history: Happened[] }} Alert
+ * @typedef {{ at: string, submissionId: string, siteId: string, scores: Score[] }} CoursePoint
+ * @typedef {Alert & { kind?: string, authoredAt?: string, content?: Record<string, unknown>,
+ *   scoredWith?: { id: string, version: string }, course?: { points: CoursePoint[], more: boolean } }} Behind
  * @typedef {{ id: string, value: number | string | boolean | null, band?: string, status: string, reason?: string,
  *   answered: number, missing: number }} Score
  * @typedef {{ submissionId: string, siteId: string, kind: string, instrument?: string, authoredAt: string,
@@ -32,7 +39,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ at: string, submissionId: string, siteId: string, value: number | string | boolean | null,
  *   band: string | null, status: string }} Point
  * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
- *   failed: number, running: number, concurrency: number, ratePerMinute: number | null }} Receiver
+ *   failed: number, running: number, concurrency: number, ratePerMinute: number | null, attempts: Attempt[] }} Receiver
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
  *   alertId: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
@@ -144,43 +151,55 @@ export async function may(key) {
   return { read, attend, operate };
 }
 
-/** The states of alerts that somebody still has to look after. */
-const OPEN = ['open', 'delivered', 'dead', 'grouped'];
-/** The most pages of one state that are read at a time, and the alerts on a page. */
+/** The severities, the worst first. */
+export const SEVERITIES = /** @type {const} */ (['critical', 'high', 'moderate', 'info']);
+/** The states of alerts that nobody has acknowledged. */
+const OPEN = /** @type {State[]} */ (['open', 'delivered', 'dead', 'grouped']);
+/** The most pages that are read at a time, and the entries of a page. */
 const PAGES = 5;
 const PAGE = 200;
 
 /**
- * Alerts, critical and oldest first.
+ * Alerts; open ones with the most urgent first, others with the newest first.
  * @param {{ state: string, severity: string, study: string, site: string }} filters `state` is `open`, `all` or a state.
- * @returns {Promise<{ alerts: Listed[], complete: boolean }>} Not complete: there are older ones.
+ * @returns {Promise<{ alerts: Listed[], all: number, critical: number, complete: boolean }>} `all` and `critical` count
+ *   those that are not shown as well.
  */
 export async function alerts({ state, severity, study, site }) {
-  const states = state === 'open' ? OPEN : [state === 'all' ? '' : state];
-  const lists = await Promise.all(
-    states.map(async (state) => {
-      /** @type {Listed[]} */
-      const found = [];
-      let cursor = '';
-      for (let page = 0; page < PAGES; page += 1) {
-        const query = parameters({ state, severity, study, site, limit: String(PAGE), cursor });
-        const answer = await call('GET', `/v1/alerts${query}`);
-        found.push(...answer.alerts);
-        cursor = answer.cursor ?? '';
-        if (!answer.more) return { found, complete: true };
-      }
-      return { found, complete: false };
-    }),
-  );
-  // An alert that changed its state between two answers is in both.
-  const all = new Map(lists.flatMap(({ found }) => found.map((alert) => [alert.alertId, alert])));
-  return { alerts: byUrgency([...all.values()]), complete: lists.every(({ complete }) => complete) };
+  const open = state === 'open';
+  const query = {
+    ...(open ? { order: 'urgency' } : { state: state === 'all' ? '' : state }),
+    ...{ severity, study, site, include: 'reason,deliveries,counts', limit: String(PAGE) },
+  };
+  /** @type {Listed[]} */
+  const found = [];
+  let cursor = '';
+  for (let page = 1; ; page += 1) {
+    const answer = await call('GET', `/v1/alerts${parameters({ ...query, cursor })}`);
+    found.push(...answer.alerts);
+    cursor = answer.cursor ?? '';
+    if (answer.more && page < PAGES) continue;
+    const states = open ? OPEN : state === 'all' ? null : [state];
+    const count = (/** @type {string} */ wanted) => counted(answer.counts ?? {}, states, wanted);
+    const critical = open && (!severity || severity === 'critical') ? count('critical') : 0;
+    return { alerts: found, all: count(severity), critical, complete: !answer.more };
+  }
 }
 
-/** The severities, the worst first. */
-export const SEVERITIES = /** @type {const} */ (['critical', 'high', 'moderate', 'info']);
+/**
+ * @param {Counts} counts
+ * @param {string[] | null} states All, if it names none.
+ * @param {string} severity All, if it names none.
+ */
+function counted(counts, states, severity) {
+  const some = Object.entries(counts).filter(([state]) => !states || states.includes(state));
+  const numbers = some.flatMap(([, by]) => Object.entries(by).filter(([name]) => !severity || name === severity));
+  return numbers.reduce((sum, [, number]) => sum + number, 0);
+}
 
-/** @param {Listed[]} alerts */
+/**
+ * @param {Listed[]} alerts
+ */
 export function byUrgency(alerts) {
   return alerts.sort(urgency);
 }
@@ -203,9 +222,37 @@ export function alert(id) {
 }
 
 /**
+ * An alert with the answers that raised it, and the course of the scores.
+ * @param {string} id
+ * @returns {Promise<Behind>}
+ */
+export function behind(id) {
+  return call('GET', `/v1/alerts/${part(id)}?include=content,course`);
+}
+
+/**
+ * Adds a note, and changes nothing else.
+ * @param {string} id
+ * @param {string} note
+ */
+export function addNote(id, note) {
+  return call('POST', `/v1/alerts/${part(id)}/notes`, { body: { note } });
+}
+
+/**
+ * Says who looks after an alert from now on.
+ * @param {string} id
+ * @param {string | null} to A person or a team; nobody, if null.
+ */
+export function assign(id, to) {
+  return call('POST', `/v1/alerts/${part(id)}/assign`, { body: { to } });
+}
+
+/**
  * @param {string} id
  * @param {'acknowledge' | 'resolve' | 'reopen'} act
  * @param {string} [note]
+ * @returns {Promise<{ state: State, by?: string, at?: string }>}
  */
 export function attend(id, act, note) {
   return call('POST', `/v1/alerts/${part(id)}/${act}`, { body: note ? { note } : {} });

@@ -7,18 +7,16 @@ import { Shape } from './marks.js';
 import { labelled } from './reason.js';
 
 /**
- * @typedef {import('../api.js').Submission} Submission
  * @typedef {import('../api.js').Codebook} Codebook
  * @typedef {import('../api.js').Score} Score
  */
 
 /**
- * @param {{ submission: Submission, book: Codebook | null, demanded?: Set<string> }} props `demanded`: the items that
- *   demanded an alert.
+ * @param {{ kind?: string, content: Record<string, unknown>, book: Codebook | null, demanded?: Set<string> }} props
+ *   `demanded`: the items that demanded an alert.
  */
-export function Content({ submission, book, demanded = new Set() }) {
-  const { content = {} } = submission;
-  if (submission.kind !== 'response') return html`<${Data} content=${content} />`;
+export function Content({ kind, content, book, demanded = new Set() }) {
+  if (kind !== 'response') return html`<${Data} content=${content} />`;
   const items = book?.items ?? Object.keys(content).map((id) => ({ id, text: undefined }));
   return html`<table class="answers">
     <thead>

@@ -9,10 +9,11 @@ import { Followed } from '../ui.js';
 
 /**
  * @typedef {import('../api.js').Listed} Listed
- * @typedef {import('../api.js').Alert} Alert
  * @typedef {{ state: string, severity: string, study: string, site: string }} Filters
- * @typedef {Listed & { left?: boolean }} Row A row that left: its alert is no longer among those that were asked for.
- * @typedef {{ filters: Filters, rows: Row[], fresh: Listed[], complete: boolean, at: Date }} Inbox
+ * @typedef {Listed & { left?: boolean, by?: string, doneAt?: string }} Row A row that left: its alert is no longer among
+ *   those that were asked for. `by` and `doneAt`: who acted last, and when.
+ * @typedef {{ filters: Filters, rows: Row[], fresh: Listed[], all: number, critical: number, complete: boolean,
+ *   at: Date }} Inbox
  */
 
 /** The inbox that is shown. It outlives the screen, so that "back" shows it at once, and ends with the session. */
@@ -20,13 +21,7 @@ export const inbox = new Followed(/** @type {Inbox | null} */ (null));
 /** Why the last look failed. */
 export const trouble = new Followed(/** @type {unknown} */ (undefined));
 
-/** @type {Map<string, Followed<Alert | null>>} */
-const details = new Map();
-/** @type {Map<string, string>} The state in which each detail was asked for. */
-const asked = new Map();
 onEnd(() => {
-  details.clear();
-  asked.clear();
   inbox.set(null);
   trouble.set(undefined);
 });
@@ -44,13 +39,13 @@ export async function look(filters) {
   if (inbox.value && !same(filters)) inbox.set(null);
   try {
     wanted = filters;
-    const { alerts, complete } = await api.alerts(filters);
+    const { alerts, ...rest } = await api.alerts(filters);
     if (wanted !== filters) return;
     trouble.set(undefined);
     const before = inbox.value;
     const at = new Date();
-    if (!before) inbox.set({ filters, rows: alerts, fresh: [], complete, at });
-    else inbox.set({ filters, ...merged(before.rows, alerts), complete, at });
+    if (!before) inbox.set({ filters, rows: alerts, fresh: [], ...rest, at });
+    else inbox.set({ filters, ...merged(before.rows, alerts), ...rest, at });
   } catch (error) {
     if (wanted === filters) trouble.set(error);
   }
@@ -66,10 +61,26 @@ let wanted;
 function merged(rows, alerts) {
   const now = new Map(alerts.map((alert) => [alert.alertId, alert]));
   const known = new Set(rows.map((row) => row.alertId));
+  const left = rows.filter((row) => !row.left && !now.has(row.alertId));
+  for (const row of left) follow(row.alertId);
   return {
     rows: rows.map((row) => now.get(row.alertId) ?? { ...row, left: true }),
     fresh: alerts.filter((alert) => !known.has(alert.alertId)),
   };
+}
+
+/**
+ * Finds out what became of an alert that left the list.
+ * @param {string} id
+ */
+async function follow(id) {
+  try {
+    const { state, history } = await api.alert(id);
+    const last = history.findLast((entry) => entry.by);
+    change(id, { state, by: last?.by, doneAt: last?.at });
+  } catch {
+    // The row says as before what it knows.
+  }
 }
 
 /** Takes the new alerts in, and drops those that left. */
@@ -87,67 +98,16 @@ export function showFresh() {
  * @param {string} [note]
  */
 export async function attend(id, act, note) {
-  const { state } = await api.attend(id, act, note);
-  changed(id, state);
+  const { state, by, at } = await api.attend(id, act, note);
+  change(id, { state, by, doneAt: at });
 }
 
 /**
- * Shows that an alert has another state now.
+ * Changes a row where it stands.
  * @param {string} id
- * @param {import('../api.js').State} state
+ * @param {Partial<Row>} what
  */
-export function changed(id, state) {
+export function change(id, what) {
   const { value } = inbox;
-  if (value) inbox.set({ ...value, rows: value.rows.map((row) => (row.alertId === id ? { ...row, state } : row)) });
-  asked.delete(id);
-}
-
-/**
- * The whole of an alert in the list; null until it is there.
- * @param {string} id
- */
-export function detail(id) {
-  let found = details.get(id);
-  if (!found) {
-    found = new Followed(/** @type {Alert | null} */ (null));
-    details.set(id, found);
-  }
-  return found;
-}
-
-/** @type {Array<() => Promise<void>>} */
-const waiting = [];
-let running = 0;
-
-/**
- * Reads the whole of an alert, unless it is known in this state. A few are read at a time.
- * @param {Row} row
- */
-export function want(row) {
-  const state = `${row.state} ${row.left ?? false}`;
-  const next = detail(row.alertId).value?.nextAt;
-  const due = next && Date.parse(next) < Date.now();
-  if (asked.get(row.alertId) === state && !due) return;
-  asked.set(row.alertId, state);
-  waiting.push(async () => {
-    try {
-      detail(row.alertId).set(await api.alert(row.alertId));
-    } catch {
-      // The row shows what the list says; the next look asks again.
-      asked.delete(row.alertId);
-    }
-  });
-  work();
-}
-
-function work() {
-  while (running < 4) {
-    const job = waiting.shift();
-    if (!job) return;
-    running += 1;
-    job().finally(() => {
-      running -= 1;
-      work();
-    });
-  }
+  if (value) inbox.set({ ...value, rows: value.rows.map((row) => (row.alertId === id ? { ...row, ...what } : row)) });
 }

@@ -1,12 +1,13 @@
 /** One alert: why it came, what was answered, who was told, and what was done. */
 
-import { attend, alert as read, submission as readSubmission } from '../api.js';
-import { Age, Due, number, When } from '../formats.js';
+import { addNote, assign, attend, behind, alert as read } from '../api.js';
+import { Age, Due, day, When } from '../formats.js';
 import { ActDialog, Note, say, sayWhy } from '../parts/act.js';
-import { Content, Scores } from '../parts/answers.js';
+import { bandOf, Content, figureOf, Scores } from '../parts/answers.js';
+import { Attempts } from '../parts/attempts.js';
 import * as inbox from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
-import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
+import { Failure, Loading, Stale } from '../parts/pages.js';
 import { Headline, inWords, itemsOf, useCodebook } from '../parts/reason.js';
 import { address, place } from '../router.js';
 import { session } from '../session.js';
@@ -94,8 +95,8 @@ function Actions({ alert, again }) {
   const run = async (act, text) => {
     setBusy(act);
     try {
-      const { state } = await attend(alert.alertId, act, text.trim());
-      inbox.changed(alert.alertId, state);
+      const { state, by, at } = await attend(alert.alertId, act, text.trim());
+      inbox.change(alert.alertId, { state, by, doneAt: at });
       setNote('');
       say(t().act.done[act]);
     } catch (error) {
@@ -104,12 +105,31 @@ function Actions({ alert, again }) {
     setBusy(null);
     again();
   };
+  const add = () => tell(() => addNote(alert.alertId, note.trim()), t().act.noted);
+  /** @param {() => Promise<unknown>} act @param {string} done */
+  const tell = async (act, done) => {
+    try {
+      await act();
+      setNote('');
+      say(done);
+    } catch (error) {
+      sayWhy(error);
+    }
+    again();
+  };
+  /** @param {string | null} to */
+  const give = (to) =>
+    tell(async () => {
+      await assign(alert.alertId, to);
+      inbox.change(alert.alertId, { assignee: to });
+    }, t().act.assigned);
   useKeys(may ? acts : [], run, setAsking);
   if (!may) return html`<p class="actions quiet">${t().alert.readOnly}</p>`;
   if (!acts.length) return null;
   return html`<section class="actions" aria-label=${t().alert.actions}>
     <${Note} value=${note} onInput=${setNote} />
     <div class="buttons">
+      ${note.trim() && html`<button type="button" disabled=${busy !== null} onClick=${add}>${t().act.addNote}</button>`}
       ${acts.map(
         (act, place) => html`<button
           key=${act}
@@ -122,6 +142,7 @@ function Actions({ alert, again }) {
         </button>`,
       )}
     </div>
+    <${Assignee} assignee=${alert.assignee} give=${give} />
     ${
       asking &&
       html`<${ActDialog}
@@ -132,6 +153,30 @@ function Actions({ alert, again }) {
       />`
     }
   </section>`;
+}
+
+/**
+ * Who looks after the alert: taken over, handed over, given back.
+ * @param {{ assignee: string | null, give: (to: string | null) => void }} props
+ */
+function Assignee({ assignee, give }) {
+  const [to, setTo] = useState('');
+  /** @param {Event} event */
+  const submit = (event) => {
+    event.preventDefault();
+    give(to.trim());
+    setTo('');
+  };
+  /** @param {Event & { currentTarget: HTMLInputElement }} event */
+  const typed = (event) => setTo(event.currentTarget.value);
+  return html`<form class="assign" onSubmit=${submit}>
+    <label class="field"
+      >${assignee ? t().told.assignee(assignee) : t().act.assign}
+      <input required maxlength="100" value=${to} onInput=${typed} placeholder=${t().act.assignTo} autocomplete="off" />
+    </label>
+    <button>${assignee ? t().act.handOver : t().act.takeOver}</button>
+    ${assignee && html`<button type="button" class="plain" onClick=${() => give(null)}>${t().act.giveBack}</button>`}
+  </form>`;
 }
 
 /**
@@ -156,29 +201,62 @@ function useKeys(acts, run, ask) {
   });
 }
 
-/** @param {{ alert: Alert }} props The submission that demanded the alert. */
+/** @param {{ alert: Alert }} props The submission that demanded the alert, and what the same scores were before. */
 function Behind({ alert }) {
-  const loaded = useLoaded(() => readSubmission(alert.submissionId), [alert.submissionId]);
-  const submission = loaded.data;
-  const version = submission?.instrument?.version;
-  const book = useCodebook(submission?.kind === 'response' ? alert.instrument : undefined, version);
+  const { data, error, again } = useLoaded(() => behind(alert.alertId), [alert.alertId]);
+  const isResponse = data?.kind === 'response';
+  const book = useCodebook(isResponse ? alert.instrument : undefined, data?.scoredWith?.version);
   const text = t().alert;
-  const heading = !submission || submission.kind === 'response' ? text.answers : text.data;
+  const scores = data?.course?.points.find(({ submissionId }) => submissionId === alert.submissionId)?.scores ?? [];
   return html`<section class="panel behind">
-    <h2>${heading}</h2>
-    ${submission?.authoredAt && html`<p class="quiet">${t().subject.date} <${When} time=${submission.authoredAt} /></p>`}
-    ${!submission && !loaded.error && html`<${Loading} lines=${3} />`}
-    ${loaded.error && kindOf(loaded.error) === 'erased' && html`<p>${text.gone}</p>`}
-    ${loaded.error && kindOf(loaded.error) !== 'erased' && html`<${Failure} error=${loaded.error} again=${loaded.again} />`}
-    ${submission?.state === 'queued' && html`<p>${text.queued}</p>`}
-    ${submission?.content && html`<${Content} submission=${submission} book=${book} demanded=${itemsOf(alert.reason)} />`}
+    <h2>${!data || isResponse ? text.answers : text.data}</h2>
+    ${data?.authoredAt && html`<p class="quiet">${t().subject.date} <${When} time=${data.authoredAt} /></p>`}
+    ${!data && !error && html`<${Loading} lines=${3} />`}
+    ${error && html`<${Failure} error=${error} again=${again} />`}
+    ${data && !data.content && html`<p>${text.gone}</p>`}
     ${
-      submission?.scores &&
-      submission.scores.length > 0 &&
-      html`<h2>${text.scores}</h2>
-      <${Scores} scores=${submission.scores} book=${book} />`
+      data?.content &&
+      html`<${Content} kind=${data.kind} content=${data.content} book=${book} demanded=${itemsOf(alert.reason)} />`
     }
+    ${scores.length > 0 && html`<h2>${text.scores}</h2><${Scores} scores=${scores} book=${book} />`}
+    ${data?.course && html`<${Course} points=${data.course.points} own=${alert.submissionId} book=${book} />`}
   </section>`;
+}
+
+/** The earlier values that are shown. */
+const EARLIER = 6;
+
+/**
+ * The course of the first score that is a figure, the latest value first.
+ * @param {{ points: import('../api.js').CoursePoint[], own: string, book: import('../api.js').Codebook | null }} props
+ */
+function Course({ points, own, book }) {
+  const id = points.flatMap(({ scores }) => scores).find(({ value }) => typeof value === 'number')?.id;
+  const values = points.map((point) => ({ point, score: point.scores.find((score) => score.id === id) }));
+  const known = values.filter(({ score }) => score && score.value !== null);
+  if (!id || known.length < 2) return null;
+  return html`<h2>${t().alert.course(book?.scores.find((score) => score.id === id)?.title ?? id)}</h2>
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">${t().subject.date}</th>
+          <th scope="col" class="right">${t().answers.value}</th>
+          <th scope="col">${t().answers.band}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${known
+          .slice(-EARLIER)
+          .reverse()
+          .map(
+            ({ point, score }) => html`<tr key=${point.submissionId} class=${point.submissionId === own ? 'own' : ''}>
+              <th scope="row">${day(point.at)}</th>
+              <td class="right">${score && figureOf(score, book)}</td>
+              <td>${score?.band && bandOf(id, score.band, book)}</td>
+            </tr>`,
+          )}
+      </tbody>
+    </table>`;
 }
 
 /** @type {Record<string, string>} */
@@ -209,21 +287,7 @@ function OneDelivery({ delivery }) {
       ${text.cause[delivery.cause]}
       ${delivery.nextAt && html` · ${t().told.next} <${Due} time=${delivery.nextAt} />`}
     </p>
-    ${
-      attempts.length > 0 &&
-      html`<details open=${attempts.length < 4}>
-      <summary>${text.attempts(attempts.length + earlier)}</summary>
-      <ol class="attempts">
-        ${attempts.map(
-          (attempt) => html`<li>
-            <${When} time=${attempt.at} />
-            <span>${text.attempt[attempt.outcome]}${attempt.status ? ` (${attempt.status})` : ''}</span>
-            <span class="quiet">${text.took(number(attempt.tookMs))}</span>
-          </li>`,
-        )}
-      </ol>
-    </details>`
-    }
+    <${Attempts} attempts=${attempts} count=${attempts.length + earlier} />
   </li>`;
 }
 
@@ -245,6 +309,7 @@ function Entry({ entry }) {
     <p>
       <strong>${text.what[entry.what] ?? entry.what}</strong>
       ${by && html` ${text.by(by)}`}
+      ${entry.to && html` <span>→ ${entry.to}</span>`}
       ${entry.receiver && html` <span>${entry.receiver}</span>`}
       ${!entry.receiver && entry.told.length > 0 && html` <span>→ ${entry.told.join(', ')}</span>`}
     </p>

@@ -3,6 +3,7 @@
 import * as api from '../api.js';
 import { Age, number, When } from '../formats.js';
 import { Dialog, say, sayWhy } from '../parts/act.js';
+import { Attempts } from '../parts/attempts.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
 import { address } from '../router.js';
@@ -16,6 +17,8 @@ import { html, useEffect, useLoaded, useState } from '../ui.js';
  */
 
 const PERIOD = 10000;
+/** The attempts that a receiver's card shows. */
+const LAST = 5;
 
 async function load() {
   const [receivers, dead] = await Promise.all([api.receivers(), api.deadLetters()]);
@@ -90,6 +93,7 @@ function Receivers({ receivers, again }) {
               </dd>
             </div>
           </dl>
+          <${Attempts} attempts=${one.attempts.slice(0, LAST)} count=${one.attempts.length} />
           <div class="buttons">
             <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
               ${testing === one.receiver ? t().act.working : text.test}

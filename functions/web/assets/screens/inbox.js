@@ -54,12 +54,10 @@ export function Inbox() {
 
   const { heading } = t().inbox;
   const rows = inbox?.rows ?? [];
-  const critical = rows.filter((row) => row.severity === 'critical' && isUntaken(row.state) && !row.left).length;
-  const count = rows.filter((row) => !row.left).length;
   return html`<div class="inbox">
     <div class="screen-head">
       <h1 tabindex="-1">${filters.state === 'open' ? heading.open : filters.state === 'all' ? heading.all : heading.other}</h1>
-      ${inbox && html`<p class="quiet">${t().inbox.count(count, critical)}</p>`}
+      ${inbox && html`<p class="quiet">${t().inbox.count(inbox.all, inbox.critical)}</p>`}
       <button type="button" class="plain keys-button" onClick=${() => setAsking('keys')}>
         <${Shape} name="keyboard" /><span class="unseen">${t().keys.open}</span>
       </button>
@@ -194,18 +192,13 @@ function Filters({ filters, rows }) {
   const [open, setOpen] = useState(false);
   const set = FILTERS.filter((name) => filters[name]).length + (filters.state === 'open' ? 0 : 1);
   /** @param {string} name */
-  const change = (name) => (/** @type {Event & { currentTarget: HTMLSelectElement | HTMLInputElement }} */ event) =>
+  const change = (name) => (/** @type {Event & { currentTarget: HTMLSelectElement }} */ event) =>
     filter({ [name]: event.currentTarget.value.trim() });
   const text = t().inbox;
   /** @param {'study' | 'site'} name */
   const input = (name) => {
     const known = sorted([...new Set(rows.map((row) => row[`${name}Id`]))]);
-    return html`<label class="field"
-      >${text[name]}
-      <input list=${`${name}-list`} value=${filters[name]} placeholder=${text.any} maxlength="64" spellcheck=${false}
-        autocomplete="off" onChange=${change(name)} />
-      <datalist id=${`${name}-list`}>${known.map((id) => html`<option value=${id}></option>`)}</datalist>
-    </label>`;
+    return html`<${NameFilter} label=${text[name]} name=${name} value=${filters[name]} known=${known} />`;
   };
   return html`<div class="filters ${open ? 'open' : ''}">
     <button type="button" class="filters-toggle" aria-expanded=${open} onClick=${() => setOpen(!open)}>
@@ -236,6 +229,30 @@ function Filters({ filters, rows }) {
   </div>`;
 }
 
+/**
+ * A filter that is typed. What is being typed stays while the list below is renewed; it counts on Enter, or when the field is left.
+ * @param {{ label: string, name: string, value: string, known: string[] }} props
+ */
+function NameFilter({ label, name, value, known }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  const read = (/** @type {Event & { currentTarget: HTMLInputElement }} */ { currentTarget }) => currentTarget.value;
+  return html`<label class="field"
+    >${label}
+    <input
+      list=${`${name}-list`}
+      value=${typed}
+      placeholder=${t().inbox.any}
+      maxlength="64"
+      spellcheck=${false}
+      autocomplete="off"
+      onInput=${(/** @type {Event & { currentTarget: HTMLInputElement }} */ event) => setTyped(read(event))}
+      onChange=${(/** @type {Event & { currentTarget: HTMLInputElement }} */ event) => filter({ [name]: read(event).trim() })}
+    />
+    <datalist id=${`${name}-list`}>${known.map((id) => html`<option value=${id}></option>`)}</datalist>
+  </label>`;
+}
+
 /** @param {{ filters: import('../parts/inbox.js').Filters }} props */
 function Empty({ filters }) {
   const plain = filters.state === 'open' && FILTERS.every((name) => !filters[name]);
@@ -248,74 +265,61 @@ function Empty({ filters }) {
 
 /** @param {{ row: Row, acts: ReturnType<typeof useActs> }} props */
 function AlertRow({ row, acts }) {
-  const detail = model.detail(row.alertId).use();
-  const item = useRef(/** @type {HTMLLIElement | null} */ (null));
-  const [seen, setSeen] = useState(false);
-  useEffect(() => {
-    const observer = new IntersectionObserver((entries) => setSeen(entries.some((entry) => entry.isIntersecting)));
-    if (item.current) observer.observe(item.current);
-    return () => observer.disconnect();
-  }, []);
-  useEffect(() => {
-    if (seen) model.want(row);
-  }, [seen, row]);
-  // What left the list is known by its detail only.
-  const state = row.left && detail ? detail.state : row.state;
-  const urgent = row.severity === 'critical' && isUntaken(state);
+  const untaken = isUntaken(row.state);
+  const urgent = row.severity === 'critical' && untaken;
   const busy = acts.busy === row.alertId;
-  return html`<li ref=${item} class="row ${urgent ? 'urgent' : ''} ${isUntaken(state) ? '' : 'taken'}">
-    <${SeverityMark} severity=${row.severity} state=${state} />
+  return html`<li class="row ${urgent ? 'urgent' : ''} ${untaken ? '' : 'taken'}">
+    <${SeverityMark} severity=${row.severity} state=${row.state} />
     <div class="row-main">
-      <a class="row-link" href=${address(`/alerts/${row.alertId}`)}>${detail ? html`<${Headline} alert=${detail} />` : t().state_of.loading}</a>
+      <a class="row-link" href=${address(`/alerts/${row.alertId}`)}><${Headline} alert=${row} /></a>
       <p class="row-about">
-        ${detail && html`<span>${detail.instrument}</span>`}<span>${row.studyId} / ${row.siteId}</span>
-        ${detail && html`<span>${t().inbox.subject(detail.subject.slice(0, 8))}</span>`}
+        <span>${row.instrument}</span><span>${row.studyId} / ${row.siteId}</span>
+        <span>${t().inbox.subject(row.subject.slice(0, 8))}</span>
+        ${row.assignee && html`<strong>${t().told.assignee(row.assignee)}</strong>`}
       </p>
-      <p class="row-told"><${Told} alert=${detail} state=${state} /></p>
+      <p class="row-told">${untaken ? html`<${Told} row=${row} />` : html`<${Done} row=${row} />`}</p>
     </div>
-    <${StateMark} state=${state} />
+    <${StateMark} state=${row.state} />
     <${Age} time=${row.receivedAt} />
     <div class="row-act">
       ${
         acts.may &&
-        isUntaken(state) &&
+        untaken &&
         html`<button type="button" disabled=${busy} onClick=${() => acts.run(row, 'acknowledge')}>
-        ${busy ? t().act.working : t().act.acknowledge}
-      </button>`
+          ${busy ? t().act.working : t().act.acknowledge}
+        </button>`
       }
       ${
         acts.may &&
-        state === 'acknowledged' &&
+        row.state === 'acknowledged' &&
         html`<button type="button" disabled=${busy} onClick=${() => acts.ask(row)}>${t().act.resolve}</button>`
       }
     </div>
   </li>`;
 }
 
-/**
- * Who was told and when, and what comes next.
- * @param {{ alert: import('../api.js').Alert | null, state: import('../api.js').State }} props
- */
-function Told({ alert, state }) {
-  if (!alert) return null;
-  const last = alert.history.findLast((entry) => entry.by);
-  if (!isUntaken(state) && last) {
-    return html`<span>${t().alert.by(last.by ?? '')} <${When} time=${last.at} /></span>`;
-  }
-  const told = alert.deliveries.filter((delivery) => delivery.state === 'delivered');
-  const failing = alert.deliveries.filter(({ state }) => state === 'pending' || state === 'dead');
+/** @param {{ row: Row }} props Who took it, and when. */
+function Done({ row }) {
+  if (!row.by || !row.doneAt) return null;
+  return html`<span>${t().alert.by(row.by)} <${When} time=${row.doneAt} /></span>`;
+}
+
+/** @param {{ row: Row }} props Who was told and when, and what comes next. */
+function Told({ row }) {
+  const told = row.deliveries.filter(({ state }) => state === 'delivered');
+  const failing = row.deliveries.filter(({ state }) => state === 'pending' || state === 'dead');
   return html`
     ${
       told.length > 0 &&
       html`<span>${t().told.by(list(told.map(({ receiver }) => receiver)))}
-        ${alert.deliveredAt && html` <${When} time=${alert.deliveredAt} />`}</span>`
+        ${row.deliveredAt && html` <${When} time=${row.deliveredAt} />`}</span>`
     }
-    ${!told.length && !failing.length && state !== 'grouped' && html`<span>${t().told.none}</span>`}
-    ${failing.map(({ receiver, attempts, earlier = 0 }) => {
-      const count = attempts.length + earlier;
-      return html`<span>${count ? t().told.failing(receiver, count) : t().told.waiting(receiver)}</span>`;
-    })}
-    ${alert.nextAt && html`<span>${t().told.next} <${Due} time=${alert.nextAt} /></span>`}
+    ${!told.length && !failing.length && row.state !== 'grouped' && html`<span>${t().told.none}</span>`}
+    ${failing.map(
+      ({ receiver, attempts }) =>
+        html`<span>${attempts ? t().told.failing(receiver, attempts) : t().told.waiting(receiver)}</span>`,
+    )}
+    ${row.nextAt && html`<span>${t().told.next} <${Due} time=${row.nextAt} /></span>`}
   `;
 }
 

@@ -177,7 +177,7 @@ function Opened({ id, alerts }) {
         )}
       </ul>`
     }
-    <${Content} submission=${submission} book=${book} />
+    ${submission.content && html`<${Content} kind=${submission.kind} content=${submission.content} book=${book} />`}
     ${submission.scores && submission.scores.length > 0 && html`<${Scores} scores=${submission.scores} book=${book} />`}
   </div>`;
 }
