@@ -2,7 +2,7 @@
 
 import { request as http } from 'node:http';
 import type { Page } from '@playwright/test';
-import { expect, fill, key, respond, send, signIn, test } from './steps';
+import { expect, fill, flood, key, respond, send, signIn, test } from './steps';
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -202,6 +202,23 @@ test('"back" leads to the row that was opened', async ({ page, study }) => {
   await page.goBack();
   await expect(last).toBeVisible();
   await expect.poll(() => page.evaluate(() => scrollY)).toBeGreaterThan(before - 50);
+});
+
+test('a long inbox is read in pieces, and nothing is left out or twice', async ({ page, study }) => {
+  await flood(study, 450);
+  await signIn(page, key('clinician', study));
+  const rows = page.locator('.row');
+  const more = page.getByRole('button', { name: 'Show up to 100 more' });
+  await expect(rows).toHaveCount(100);
+  await expect(page.getByText('450 alerts, 450 critical')).toBeVisible();
+  for (const count of [200, 300, 400, 450]) {
+    await more.click();
+    await expect(rows).toHaveCount(count);
+  }
+  await expect(more).toHaveCount(0);
+  const links = await page.locator('.row-link').evaluateAll((all) => all.map((link) => link.getAttribute('href')));
+  expect(new Set(links).size).toBe(450);
+  await expect(page.locator('.news button')).toHaveCount(0);
 });
 
 test('somebody else acknowledges: the row changes where it stands', async ({ page, study }) => {

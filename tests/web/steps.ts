@@ -105,3 +105,20 @@ export async function refused(study: string) {
   const body = { studyId: study, siteId: 'S1', patientId: 'P-007', authoredAt: new Date().toISOString() };
   return scored(await send('POST', '/v1/surveys/phq-2/responses', { ...body, answers: { q1: 3, q2: 3 } }));
 }
+
+/** Sends so many adverse events that each raise a critical alert, and waits until all of them are there. */
+export async function flood(study: string, count: number) {
+  const data = { term: 'Febrile neutropenia', onset: '2026-11-25', ongoing: true, grade: 4, serious: false };
+  const rest = { relatedness: 'probable', outcome: 'not-recovered', actionTaken: 'none' };
+  const authoredAt = new Date().toISOString();
+  const row = (_: unknown, number: number) => ({
+    ...{ studyId: study, siteId: `S${number % 5}`, patientId: `F-${number}`, kind: 'adverse-event', authoredAt },
+    data: { ...data, ...rest },
+  });
+  await send('POST', '/v1/reports/batch', Array.from({ length: count }, row));
+  await expect(async () => {
+    const { counts } = await send('GET', `/v1/alerts?study=${study}&limit=1&include=counts`);
+    const all = Object.values(counts ?? {}).flatMap((by) => Object.values(by as object));
+    expect(all.reduce((sum, some) => sum + some, 0)).toBe(count);
+  }).toPass({ timeout: 30_000 });
+}

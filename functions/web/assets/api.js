@@ -155,17 +155,19 @@ export async function may(key) {
 export const SEVERITIES = /** @type {const} */ (['critical', 'high', 'moderate', 'info']);
 /** The states of alerts that nobody has acknowledged. */
 const OPEN = /** @type {State[]} */ (['open', 'delivered', 'dead', 'grouped']);
-/** The most pages that are read at a time, and the entries of a page. */
+/** The entries of a page. */
+export const PAGE = 200;
+/** The most pages of a course. */
 const PAGES = 5;
-const PAGE = 200;
 
 /**
  * Alerts; open ones with the most urgent first, others with the newest first.
  * @param {{ state: string, severity: string, study: string, site: string }} filters `state` is `open`, `all` or a state.
+ * @param {number} pages The most pages to read.
  * @returns {Promise<{ alerts: Listed[], all: number, critical: number, complete: boolean }>} `all` and `critical` count
  *   those that are not shown as well.
  */
-export async function alerts({ state, severity, study, site }) {
+export async function alerts({ state, severity, study, site }, pages) {
   const open = state === 'open';
   const query = {
     ...(open ? { order: 'urgency' } : { state: state === 'all' ? '' : state }),
@@ -178,7 +180,7 @@ export async function alerts({ state, severity, study, site }) {
     const answer = await call('GET', `/v1/alerts${parameters({ ...query, cursor })}`);
     found.push(...answer.alerts);
     cursor = answer.cursor ?? '';
-    if (answer.more && page < PAGES) continue;
+    if (answer.more && page < pages) continue;
     const states = open ? OPEN : state === 'all' ? null : [state];
     const count = (/** @type {string} */ wanted) => counted(answer.counts ?? {}, states, wanted);
     const critical = open && (!severity || severity === 'critical') ? count('critical') : 0;
@@ -198,19 +200,17 @@ function counted(counts, states, severity) {
 }
 
 /**
- * @param {Listed[]} alerts
- */
-export function byUrgency(alerts) {
-  return alerts.sort(urgency);
-}
-
-/**
+ * The order of lists: below 0 if `one` comes before `other`.
+ * @param {string} state
  * @param {Listed} one
  * @param {Listed} other
  */
-function urgency(one, other) {
+export function order(state, one, other) {
+  const ages = Date.parse(one.receivedAt) - Date.parse(other.receivedAt);
+  const ids = one.alertId < other.alertId ? -1 : 1;
+  if (state !== 'open') return -ages || -ids;
   const severe = SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity);
-  return severe || Date.parse(one.receivedAt) - Date.parse(other.receivedAt) || (one.alertId < other.alertId ? -1 : 1);
+  return severe || ages || ids;
 }
 
 /**

@@ -66,7 +66,6 @@ const text = {
     any: '不限',
     apply: '应用',
     clear: '清除筛选',
-    partial: '还有更多警报未显示，请缩小筛选范围。',
     more: (count) => `再显示 ${count} 条`,
     left: '已不在此列表中',
     empty: '没有未处理的警报',

@@ -13,7 +13,7 @@ import { Followed } from '../ui.js';
  * @typedef {Listed & { left?: boolean, by?: string, doneAt?: string }} Row A row that left: its alert is no longer among
  *   those that were asked for. `by` and `doneAt`: who acted last, and when.
  * @typedef {{ filters: Filters, rows: Row[], fresh: Listed[], all: number, critical: number, complete: boolean,
- *   at: Date }} Inbox
+ *   pages: number, at: Date }} Inbox `complete`: there are no others.
  */
 
 /** The inbox that is shown. It outlives the screen, so that "back" shows it at once, and ends with the session. */
@@ -34,18 +34,19 @@ function same(filters) {
 /**
  * Looks again. The first look at these filters fills the list; later ones change it in place.
  * @param {Filters} filters
+ * @param {number} pages How much of it is wanted.
  */
-export async function look(filters) {
+export async function look(filters, pages) {
   if (inbox.value && !same(filters)) inbox.set(null);
   try {
     wanted = filters;
-    const { alerts, ...rest } = await api.alerts(filters);
+    const { alerts, ...rest } = await api.alerts(filters, pages);
     if (wanted !== filters) return;
     trouble.set(undefined);
     const before = inbox.value;
     const at = new Date();
-    if (!before) inbox.set({ filters, rows: alerts, fresh: [], ...rest, at });
-    else inbox.set({ filters, ...merged(before.rows, alerts), ...rest, at });
+    const list = before ? merged(before, { ...rest, alerts, pages }) : { rows: alerts, fresh: [] };
+    inbox.set({ filters, pages, ...list, ...rest, at });
   } catch (error) {
     if (wanted === filters) trouble.set(error);
   }
@@ -55,18 +56,26 @@ export async function look(filters) {
 let wanted;
 
 /**
- * @param {Row[]} rows
- * @param {Listed[]} alerts
+ * What the list becomes by a look at it.
+ * @param {Inbox} before
+ * @param {{ alerts: Listed[], complete: boolean, pages: number }} seen
+ * @returns {{ rows: Row[], fresh: Listed[] }}
  */
-function merged(rows, alerts) {
+function merged({ filters, rows, pages }, seen) {
+  const { alerts } = seen;
   const now = new Map(alerts.map((alert) => [alert.alertId, alert]));
   const known = new Set(rows.map((row) => row.alertId));
-  const left = rows.filter((row) => !row.left && !now.has(row.alertId));
-  for (const row of left) follow(row.alertId);
-  return {
-    rows: rows.map((row) => now.get(row.alertId) ?? { ...row, left: true }),
-    fresh: alerts.filter((alert) => !known.has(alert.alertId)),
-  };
+  const [lastRow, lastSeen] = [rows.at(-1), alerts.at(-1)];
+  /** @param {Row} row Whether it would be there if its alert were still what was asked for. */
+  const within = (row) => seen.complete || (lastSeen && api.order(filters.state, row, lastSeen) < 0);
+  const left = rows.filter((row) => !row.left && !now.has(row.alertId) && within(row)).map((row) => row.alertId);
+  for (const id of left) follow(id);
+  const others = alerts.filter((alert) => !known.has(alert.alertId));
+  // Whoever asks for more gets it at the end. What is new waits.
+  /** @param {Listed} alert */
+  const follows = (alert) => seen.pages > pages && lastRow && api.order(filters.state, alert, lastRow) > 0;
+  const stay = rows.map((row) => now.get(row.alertId) ?? { ...row, left: row.left || left.includes(row.alertId) });
+  return { rows: [...stay, ...others.filter(follows)], fresh: others.filter((alert) => !follows(alert)) };
 }
 
 /**
@@ -87,7 +96,9 @@ async function follow(id) {
 export function showFresh() {
   const { value } = inbox;
   if (!value) return;
-  const rows = api.byUrgency([...value.rows.filter((row) => !row.left), ...value.fresh]);
+  const { state } = value.filters;
+  const rows = [...value.rows.filter((row) => !row.left), ...value.fresh];
+  rows.sort((one, other) => api.order(state, one, other));
   inbox.set({ ...value, rows, fresh: [] });
 }
 

@@ -17,8 +17,6 @@ import { html, useEffect, useLoaded, useState } from '../ui.js';
  */
 
 const PERIOD = 10000;
-/** The attempts that a receiver's card shows. */
-const LAST = 5;
 
 async function load() {
   const [receivers, dead] = await Promise.all([api.receivers(), api.deadLetters()]);
@@ -93,7 +91,7 @@ function Receivers({ receivers, again }) {
               </dd>
             </div>
           </dl>
-          <${Attempts} attempts=${one.attempts.slice(0, LAST)} count=${one.attempts.length} />
+          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} />
           <div class="buttons">
             <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
               ${testing === one.receiver ? t().act.working : text.test}

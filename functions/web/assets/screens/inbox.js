@@ -1,6 +1,6 @@
 /** The inbox: alerts that wait for somebody, critical and oldest first. */
 
-import { SEVERITIES } from '../api.js';
+import { PAGE, SEVERITIES } from '../api.js';
 import { Age, clock, Due, list, number, sorted, When } from '../formats.js';
 import { ActDialog, Dialog, say, sayWhy } from '../parts/act.js';
 import * as model from '../parts/inbox.js';
@@ -35,7 +35,8 @@ export function Inbox() {
   const inbox = model.inbox.use();
   const trouble = model.trouble.use();
   const [drawn, setDrawn] = useState(STEP);
-  const look = () => model.look(filters);
+  const pages = Math.ceil(drawn / PAGE);
+  const look = () => model.look(filters, pages);
 
   useEffect(() => {
     look();
@@ -46,7 +47,7 @@ export function Inbox() {
       clearInterval(timer);
       document.removeEventListener('visibilitychange', seen);
     };
-  }, [key]);
+  }, [key, pages]);
 
   const [asking, setAsking] = useState(/** @type {Row | 'keys' | null} */ (null));
   const acts = useActs(setAsking);
@@ -71,12 +72,11 @@ export function Inbox() {
       ${rows.slice(0, drawn).map((row) => html`<${AlertRow} key=${row.alertId} row=${row} acts=${acts} />`)}
     </ol>
     ${
-      rows.length > drawn &&
-      html`<button type="button" onClick=${() => setDrawn(drawn + STEP)}>
-      ${t().inbox.more(Math.min(STEP, rows.length - drawn))}
-    </button>`
+      (rows.length > drawn || inbox?.complete === false) &&
+      html`<button type="button" class="more" onClick=${() => setDrawn(drawn + STEP)}>
+        ${t().inbox.more(number(STEP))}
+      </button>`
     }
-    ${inbox && !inbox.complete && html`<p class="quiet">${t().inbox.partial}</p>`}
     ${asking === 'keys' && html`<${KeysDialog} onClose=${() => setAsking(null)} />`}
     ${
       asking &&
