@@ -156,12 +156,12 @@ test('every act of the inbox works from the keyboard', async ({ page, study }) =
   await page.keyboard.press('a');
   await expect(rows.nth(1)).toContainText('Acknowledged');
   await page.keyboard.press('r');
+  await expect(page.getByLabel('Note (optional)')).toBeFocused();
   await page.keyboard.type('Seen at the ward.');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await expect(rows.nth(1)).toContainText('Resolved');
-  await page.keyboard.press('k');
-  await page.keyboard.press('j');
+  await expect(rows.nth(1).locator('.row-link')).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.locator('.history')).toContainText('Seen at the ward.');
   await page.goBack();

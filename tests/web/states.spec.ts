@@ -81,3 +81,24 @@ test('a report is shown by its members', async ({ page, study }) => {
   await expect(page.locator('.data')).toContainText('Febrile neutropenia');
   await look(page, '29-alert-of-a-report');
 });
+
+test('the filters and the help for the keyboard', async ({ page, study }) => {
+  await fill(study);
+  await signIn(page, key('clinician', study));
+  await expect(page.locator('.row')).toHaveCount(5);
+  const toggle = page.getByRole('button', { name: say('Filters', '筛选') });
+  if (await toggle.isVisible()) await toggle.click();
+  await page.getByLabel(say('Severity', '严重程度')).selectOption('high');
+  await expect(page.locator('.row')).toHaveCount(2);
+  await look(page, '30-inbox-filtered');
+  await page.keyboard.press('Escape');
+  await page.locator('h1').click();
+  await page.keyboard.press('?');
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await look(page, '31-keys');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('j');
+  await page.keyboard.press('r');
+  await expect(page.getByRole('dialog')).toContainText(say('Note (optional)', '备注（可选）'));
+  await look(page, '32-resolve');
+});

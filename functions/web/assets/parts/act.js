@@ -1,7 +1,7 @@
 /** Acting on an alert: a dialog that asks for a note, and the sentence that says what came of it. */
 
 import { t } from '../text.js';
-import { Followed, html, useEffect, useRef, useState } from '../ui.js';
+import { Followed, html, useLayoutEffect, useRef, useState } from '../ui.js';
 import { kindOf } from './pages.js';
 
 /** @typedef {'acknowledge' | 'resolve' | 'reopen'} Act */
@@ -39,7 +39,14 @@ export function Said() {
  */
 export function Dialog({ title, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    // The focus goes back to where it was, once the dialog is gone.
+    return () => {
+      setTimeout(() => before instanceof HTMLElement && before.focus());
+    };
+  }, []);
   return html`<dialog ref=${dialog} onClose=${onClose} aria-labelledby="dialog-title">
     <h2 id="dialog-title">${title}</h2>
     ${children}

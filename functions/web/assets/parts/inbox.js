@@ -45,7 +45,8 @@ export async function look(filters, pages) {
     trouble.set(undefined);
     const before = inbox.value;
     const at = new Date();
-    const list = before ? merged(before, { ...rest, alerts, pages }) : { rows: alerts, fresh: [] };
+    // Where nothing is shown, nothing can move.
+    const list = before?.rows.length ? merged(before, { ...rest, alerts, pages }) : { rows: alerts, fresh: [] };
     inbox.set({ filters, pages, ...list, ...rest, at });
   } catch (error) {
     if (wanted === filters) trouble.set(error);
@@ -119,6 +120,8 @@ export async function attend(id, act, note) {
  * @param {Partial<Row>} what
  */
 export function change(id, what) {
+  // A look that is under way may not know it yet.
+  wanted = undefined;
   const { value } = inbox;
   if (value) inbox.set({ ...value, rows: value.rows.map((row) => (row.alertId === id ? { ...row, ...what } : row)) });
 }
