@@ -51,8 +51,10 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   await page
     .getByLabel(say('Note (optional)', '备注（可选）'))
     .fill(say('Called, safe at home.', '已电话联系，患者在家，安全。'));
-  await page.getByRole('button', { name: say('Acknowledge', '确认') }).click();
+  await page.getByRole('button', { name: say('Add the note only', '仅添加备注') }).click();
   await expect(page.locator('.history')).toContainText(say('Called, safe at home.', '已电话联系'));
+  await page.getByRole('button', { name: say('Acknowledge', '确认') }).click();
+  await expect(page.locator('.alert-head')).toContainText(say('Acknowledged', '已确认'));
   await page.getByRole('button', { name: say('Resolve', '解决'), exact: true }).click();
   await expect(page.locator('.alert-head')).toContainText(say('Resolved', '已解决'));
   await look(page, '07-alert-resolved');

@@ -105,12 +105,15 @@ function Actions({ alert, again }) {
     setBusy(null);
     again();
   };
-  const add = () => tell(() => addNote(alert.alertId, note.trim()), t().act.noted);
+  const add = () =>
+    tell(async () => {
+      await addNote(alert.alertId, note.trim());
+      setNote('');
+    }, t().act.noted);
   /** @param {() => Promise<unknown>} act @param {string} done */
   const tell = async (act, done) => {
     try {
       await act();
-      setNote('');
       say(done);
     } catch (error) {
       sayWhy(error);
@@ -129,7 +132,6 @@ function Actions({ alert, again }) {
   return html`<section class="actions" aria-label=${t().alert.actions}>
     <${Note} value=${note} onInput=${setNote} />
     <div class="buttons">
-      ${note.trim() && html`<button type="button" disabled=${busy !== null} onClick=${add}>${t().act.addNote}</button>`}
       ${acts.map(
         (act, place) => html`<button
           key=${act}
@@ -142,6 +144,7 @@ function Actions({ alert, again }) {
         </button>`,
       )}
     </div>
+    <button type="button" class="plain" disabled=${busy !== null || !note.trim()} onClick=${add}>${t().act.addNote}</button>
     <${Assignee} assignee=${alert.assignee} give=${give} />
     ${
       asking &&
