@@ -42,9 +42,11 @@ export function Dialog({ title, onClose, children }) {
   useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
-    // The focus goes back to where it was, once the dialog is gone.
+    // The focus goes back to where it was, if it went with the dialog.
     return () => {
-      setTimeout(() => before instanceof HTMLElement && before.focus());
+      setTimeout(() => {
+        if (document.activeElement === document.body && before instanceof HTMLElement) before.focus();
+      });
     };
   }, []);
   return html`<dialog ref=${dialog} onClose=${onClose} aria-labelledby="dialog-title">
