@@ -165,6 +165,7 @@ test('every act of the inbox works from the keyboard', async ({ page, study }) =
   await page.keyboard.press('Enter');
   await expect(page.locator('.history')).toContainText('Seen at the ward.');
   await page.goBack();
+  await expect(page.locator('#main')).toBeFocused();
   await page.keyboard.press('/');
   await expect(page.getByLabel('State')).toBeFocused();
 });
