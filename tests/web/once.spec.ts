@@ -150,6 +150,7 @@ test('every act of the inbox works from the keyboard', async ({ page, study }) =
   await page.keyboard.press('?');
   await expect(page.getByRole('dialog')).toContainText('Next alert');
   await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
   await page.keyboard.press('j');
   await page.keyboard.press('j');
   await expect(rows.nth(1).locator('.row-link')).toBeFocused();

@@ -97,6 +97,7 @@ test('the filters and the help for the keyboard', async ({ page, study }) => {
   await expect(page.getByRole('dialog')).toBeVisible();
   await look(page, '31-keys');
   await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
   await page.keyboard.press('j');
   await page.keyboard.press('r');
   await expect(page.getByRole('dialog')).toContainText(say('Note (optional)', '备注（可选）'));
