@@ -41,7 +41,6 @@ fn operations() -> Vec<Operation> {
         )
         .scope(", for all studies and sites")
         .timeout(None)
-        .header(&CHANGE_REASON)
         .gives::<Tested<'_>>(200, "It was sent, and this came back.")
         .refuses(&[Refusal::Invalid]),
         Operation::new("GET", "/healthz", "showHealth", Tag::Operations, "Whether the service runs")

@@ -14,7 +14,7 @@ use state::audit::{self, Action};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
-use state::edge::request::{reason, unavailable};
+use state::edge::request::unavailable;
 use state::wire::entry::Attempt;
 use workers::dispatch;
 
@@ -38,14 +38,12 @@ pub(crate) async fn send(
 ) -> Result<Reply, Problem> {
     principal.must_cover_all()?;
     Query::none(&incoming.query)?;
-    let reason = reason(incoming)?;
     let id = ReceiverId::parse(id).ok_or_else(Problem::not_found)?;
     let sent = async {
         let Some(attempt) = dispatch::ping(&id).await? else { return Ok(None) };
         let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
-        let (actor, reason) = (&principal.id, reason.as_deref());
-        let change =
-            audit::Change { at: &at, actor, action: Action::Tested, reason, refers_to: None, old: None, new: None };
+        let (actor, action) = (&principal.id, Action::Tested);
+        let change = audit::Change { at: &at, actor, action, reason: None, refers_to: None, old: None, new: None };
         audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;
         kv::put_all(&mut batch)?;
         Ok(Some(attempt))

@@ -38,22 +38,6 @@ pub(crate) fn receiver(rules: &Rules, event: &QueuedEvent) -> ReceiverId {
     receiver_of(rules, event).map(|receiver| receiver.id.clone()).unwrap_or_default()
 }
 
-#[derive(Serialize)]
-struct Message<'a, T> {
-    r#type: &'static str,
-    timestamp: String,
-    data: Data<'a, T>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Data<'a, T> {
-    subscription: &'a str,
-    study_id: &'a StudyId,
-    #[serde(flatten)]
-    content: T,
-}
-
 /// A submission by its ids.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,19 +57,17 @@ struct AlertActedOn<'a> {
     alert_id: &'a str,
     submission_id: &'a SubmissionId,
     site_id: &'a SiteId,
-    #[serde(flatten)]
-    detail: Option<AlertDetail<'a>>,
     cursor: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AlertDetail<'a> {
-    severity: &'a str,
-    rule: &'a str,
-    instrument: &'a str,
-    subject: &'a Pseudonym,
-    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instrument: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a Pseudonym>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     /// Who did it: the id of a key, or `link:` and the receiver whose link it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
@@ -105,19 +87,19 @@ pub(crate) async fn body(
     let body = Body { kind, event, study: &notification.study_id };
     if let Some(id) = &event.alert {
         let Some(alert) = store.get::<Alert>(&names::alert(id)).await? else { return Ok(None) };
-        let detail = match detail {
-            Detail::Reference => None,
-            Detail::Scores | Detail::Full => Some(AlertDetail {
-                severity: &alert.severity,
-                rule: &alert.rule,
-                instrument: &alert.instrument,
-                subject: &alert.subject,
-                reason: &alert.reason,
-                by: by(config, store, &alert, kind).await?,
-            }),
-        };
-        let (alert_id, submission_id) = (id.as_str(), &event.submission);
-        return body.of(AlertActedOn { alert_id, submission_id, site_id, detail, cursor });
+        let is_told = detail != Detail::Reference;
+        return body.of(&AlertActedOn {
+            alert_id: id.as_str(),
+            submission_id: &event.submission,
+            site_id,
+            cursor,
+            severity: is_told.then_some(&alert.severity),
+            rule: is_told.then_some(&alert.rule),
+            instrument: is_told.then_some(&alert.instrument),
+            subject: is_told.then_some(&alert.subject),
+            reason: is_told.then_some(&alert.reason),
+            by: if is_told { by(config, store, &alert, kind).await? } else { None },
+        });
     }
     let include = match detail {
         Detail::Reference => Include::default(),
@@ -133,9 +115,9 @@ pub(crate) async fn body(
     }
     if detail == Detail::Reference {
         let topic = event.topic.as_deref();
-        return body.of(Reference { submission_id: &event.submission, site_id, topic, cursor });
+        return body.of(&Reference { submission_id: &event.submission, site_id, topic, cursor });
     }
-    body.of(row)
+    body.of(&row)
 }
 
 /// Who acted last in this way.
@@ -153,14 +135,17 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    fn of(&self, content: impl Serialize) -> Result<Option<String>, Error> {
+    /// The message with this content, an object.
+    fn of(&self, content: &impl Serialize) -> Result<Option<String>, Error> {
+        let content = kv::json(content)?;
+        let content = content.strip_prefix('{').unwrap_or_default();
+        let (subscription, study) = (self.event.subscription.as_str(), self.study.as_str());
         let at = Position::parse(&self.event.at).unwrap_or_default().milliseconds();
-        let message = Message {
-            r#type: self.kind.event_type().as_str(),
-            timestamp: Timestamp::from_millis(i64::try_from(at).unwrap_or_default()).rfc3339(),
-            data: Data { subscription: self.event.subscription.as_str(), study_id: self.study, content },
-        };
-        kv::json(&message).map(Some)
+        let at = Timestamp::from_millis(i64::try_from(at).unwrap_or_default()).rfc3339();
+        let event = self.kind.event_type().as_str();
+        // Names have no character that JSON writes otherwise.
+        let data = format!(r#"{{"subscription":"{subscription}","studyId":"{study}",{content}"#);
+        Ok(Some(format!(r#"{{"data":{data},"timestamp":"{at}","type":"{event}"}}"#)))
     }
 }
 
