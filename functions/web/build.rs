@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const PAGE: &str = "index.html";
+/// The description of the API, from which clients can be generated.
+const DESCRIPTION: &str = "openapi.json";
 /// A library's import by name. Browsers need an address, and the files themselves stay as their authors published them.
 const IMPORT: (&str, &str) = ("from\"preact\"", "from\"./preact.mjs\"");
 
@@ -26,6 +28,7 @@ struct Asset {
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=assets");
+    println!("cargo::rerun-if-changed={DESCRIPTION}");
     let mut files = Vec::new();
     collect(Path::new("assets"), &mut files)?;
     files.sort();
@@ -56,6 +59,9 @@ fn main() -> Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut table = format!("pub(crate) const FOLDER: &str = {folder:?};\npub(crate) const TAG: &str = {tag:?};\n");
     writeln!(table, "pub(crate) static PAGE: File = {};", embedded(&out, &page)?)?;
+    let content = fs::read(DESCRIPTION)?;
+    let description = Asset { path: DESCRIPTION.to_owned(), kind: "application/json", content };
+    writeln!(table, "pub(crate) static DESCRIPTION: File = {};", embedded(&out, &description)?)?;
     let screens: Vec<&str> = assets.iter().filter_map(|asset| screen(&asset.path)).collect();
     writeln!(table, "pub(crate) static SCREENS: &[&str] = &{screens:?};")?;
     writeln!(table, "pub(crate) static FILES: &[File] = &[")?;

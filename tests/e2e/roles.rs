@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<(&'static str, Described)> {
         ("ops", ops::routes()),
         ("records", records::routes()),
         ("submit", submit::routes()),
+        ("web", web::routes()),
     ];
     tables.into_iter().flat_map(|(component, routes)| routes.into_iter().map(move |route| (component, route))).collect()
 }

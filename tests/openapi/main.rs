@@ -1,6 +1,6 @@
 //! The API description, put together of the components' tables of routes, their descriptions and their types.
 //!
-//! Guarantee: `functions/ops/src/openapi.json`, which `ops` serves, is what the code says. `cargo test --test openapi`
+//! Guarantee: `functions/web/openapi.json`, which `web` serves, is what the code says. `cargo test --test openapi`
 //! fails otherwise, and `WRITE=1 cargo test --test openapi` writes it. What the description says is compared with
 //! running components in `tests/e2e/openapi.rs`.
 
@@ -28,12 +28,13 @@ fn components() -> Vec<state::edge::describe::Description> {
         console::describe(),
         imaging::describe(),
         ops::describe(),
+        web::describe(),
     ]
 }
 
 #[test]
 fn the_served_description_is_the_one_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("functions/ops/src/openapi.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("functions/web/openapi.json");
     let document = writer::write(&document::document(components()));
     if env::var_os("WRITE").is_some() {
         fs::write(&path, &document).unwrap();

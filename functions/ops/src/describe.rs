@@ -1,6 +1,5 @@
 //! The description of this component's routes.
 
-use schemars::json_schema;
 use state::edge::describe::*;
 
 use crate::drain::Round;
@@ -57,16 +56,5 @@ fn operations() -> Vec<Operation> {
             .gives::<Readiness<'_>>(200, "All is well.")
             .gives::<Readiness<'_>>(503, "Something is missing.")
             .probe("probeReadiness"),
-        Operation::new("GET", "/openapi.json", "showDescription", Tag::Operations, "This description")
-            .timeout(None)
-            .gives_media(
-                200,
-                "This description.",
-                &[("application/json", |_| {
-                    let properties = serde_json::json!({"openapi": {"const": "3.1.0"}, "paths": {"type": "object"}});
-                    json_schema!({"type": "object", "required": ["openapi", "paths"], "properties": properties})
-                })],
-            )
-            .probe("probeDescription"),
     ]
 }

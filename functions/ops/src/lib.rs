@@ -1,5 +1,5 @@
-//! For operators and orchestrators: health, readiness, one round of the workers by hand, a test message to a
-//! receiver, and the API description.
+//! For operators and orchestrators: health, readiness, one round of the workers by hand, and a test message to
+//! a receiver.
 //!
 //! It links all workers, because a round runs their code. So their components need not run.
 
@@ -8,7 +8,6 @@ mod config;
 mod describe;
 mod drain;
 mod health;
-mod openapi;
 mod test_message;
 
 #[cfg(feature = "schema")]
@@ -33,7 +32,6 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::open("GET", "/healthz", |_, _| Box::pin(async { Ok(Reply::json(200, &health::Health { status: "ok" })) })),
     Route::open("GET", "/readyz", |_, _| Box::pin(ready())),
-    Route::open("GET", "/openapi.json", |_, _| Box::pin(async { openapi::document() })),
 ];
 
 /// The paths of this component, and who may call them.

@@ -1,4 +1,4 @@
-//! The screens: one page, its modules and styles, embedded in the component.
+//! The screens: one page, its modules and styles, embedded in the component; and the description of the API.
 //!
 //! Guarantee: it holds no state and reads no variables, no Redis and no store. The page runs nothing but its own files,
 //! talks to nobody but this server, and stands in no frame. A file's address contains a hash of all files, so a file may be
@@ -6,13 +6,27 @@
 //!
 //! Not for: data. The page gets them from the public API with the key that a person gave it.
 
+#[cfg(feature = "schema")]
+mod describe;
+
+#[cfg(feature = "schema")]
+pub use describe::describe;
 use platform::http::accept;
 use platform::http::{Incoming, Reply};
 use state::edge::problem::Problem;
+use state::edge::serve::Described;
 
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
 platform::serve!(handle);
+
+/// The path of the API description.
+const DESCRIBED: &str = "/openapi.json";
+
+/// The paths of the API that this component has.
+pub fn routes() -> Vec<Described> {
+    vec![Described { method: "GET", path: DESCRIBED, action: None }]
+}
 
 /// A file in its codings.
 struct File {
@@ -44,6 +58,9 @@ fn answer(incoming: &Incoming) -> Reply {
         let path = incoming.path.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/'));
         let Some(file) = FILES.iter().find(|file| Some(file.path) == path) else { return Problem::not_found().into() };
         return file.reply(200, asked_coding).header("cache-control", "public, max-age=31536000, immutable");
+    }
+    if incoming.path == DESCRIBED {
+        return DESCRIPTION.reply(200, asked_coding);
     }
     let tag = format!("W/\"{TAG}\"");
     let status = if is_screen(&incoming.path) { 200 } else { 404 };
