@@ -105,7 +105,10 @@ fn page(template: &str, folder: &str, assets: &[Asset]) -> Result<String> {
     let (mut modules, mut languages) = (String::new(), Vec::new());
     for Asset { path, kind, .. } in assets {
         if let Some(language) = path.strip_prefix("lang/").and_then(|name| name.strip_suffix(".js")) {
-            languages.push(language);
+            // The page asks for one of them alone, and each asks for its own folder.
+            if !language.contains('/') {
+                languages.push(language);
+            }
         } else if kind.starts_with("text/javascript") {
             write!(modules, "<link rel=\"modulepreload\" href=\"{folder}/{path}\">")?;
         }

@@ -26,14 +26,14 @@ export function key(role, study = '*') {
 /** @param {string} role @param {string} study */
 function entry(role, study) {
   const sha256 = createHash('sha256').update(key(role, study)).digest('hex');
-  const person = role === 'clinician' ? 'dr-lin' : 'monitor';
+  const person = { clinician: 'dr-lin', coordinator: 'coordinator' }[role] ?? 'monitor';
   const id = study === '*' ? role : [person, study.split('-')[1]].filter(Boolean).join('-');
   return { id, role, study, site: '*', sha256 };
 }
 
 const KEYS = [
   ...['admin', 'operator', 'submit', 'auditor'].map((role) => entry(role, '*')),
-  ...[...STUDIES, 'DEMO'].flatMap((study) => ['clinician', 'read'].map((role) => entry(role, study))),
+  ...[...STUDIES, 'DEMO'].flatMap((study) => ['clinician', 'read', 'coordinator'].map((role) => entry(role, study))),
 ];
 
 /** Takes a study that no other test has. */

@@ -14,8 +14,8 @@ const tours = Object.entries(LANGUAGES).flatMap(([language, locale]) =>
       name: `${language}-${width}-${colorScheme}`,
       // The states of each screen in two of them.
       testMatch: STATES.includes(`${language}-${width}-${colorScheme}`)
-        ? ['tour.spec.ts', 'states.spec.ts']
-        : 'tour.spec.ts',
+        ? [/tour(-setup)?\.spec\.ts/, /states(-setup)?\.spec\.ts/]
+        : /tour(-setup)?\.spec\.ts/,
       use: { locale, viewport, colorScheme, hasTouch: width === 'narrow' },
     })),
   ),
@@ -40,7 +40,7 @@ export default defineConfig({
   projects: [
     {
       name: 'once',
-      testMatch: ['once.spec.ts', 'picture.spec.ts'],
+      testMatch: [/once(-setup)?\.spec\.ts/, 'picture.spec.ts'],
       use: { locale: 'en-GB', viewport: WIDTHS.wide, colorScheme: 'light' },
     },
     ...tours,

@@ -19,7 +19,10 @@ for (const file of readdirSync(ASSETS, { recursive: true, encoding: 'utf8' })) {
   };
   check(text.startsWith('/*'), 'it does not begin with a sentence about what it is for');
   check(text.split('\n').length <= LONGEST, `it has more than ${LONGEST} lines`);
-  check(file === 'api.js' || !/['"`]\/(v1|fhir)\//.test(code), 'it names a path of the API, which belongs to api.js');
+  check(
+    /^api(-\w+)?\.js$/.test(file) || !/['"`]\/(v1|fhir)\//.test(code),
+    'it names a path of the API, which belongs to api.js and api-setup.js',
+  );
   check(
     file === 'style/theme.css' || !/#[0-9a-f]{3,8}\b/i.test(code),
     'it names a colour, which belongs to style/theme.css',

@@ -43,6 +43,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
  *   alertId: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
+ * @typedef {{ pointer: string, code: string, detail: string }} Finding
  * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'erased' | 'conflict' | 'busy' | 'failed'} Kind
  */
 
@@ -51,11 +52,13 @@ export class Refusal extends Error {
   /**
    * @param {Kind} kind
    * @param {string} [detail] The server's own sentence.
+   * @param {Finding[]} [findings] What is wrong, by place.
    */
-  constructor(kind, detail = '') {
+  constructor(kind, detail = '', findings = []) {
     super(detail || kind);
     this.kind = kind;
     this.detail = detail;
+    this.findings = findings;
   }
 }
 
@@ -87,12 +90,14 @@ onEnd(() => {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ key?: string, body?: unknown, reason?: string, accept?: number[], text?: boolean, patience?: number }} [how]
+ * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, match?: string, accept?: number[],
+ *   text?: boolean, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
  *   `accept`: statuses that are answers, too.
  * @returns {Promise<any>}
  */
-async function call(method, path, how = {}) {
+export async function call(method, path, how = {}) {
   const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
+  const { raw = JSON.stringify(body), type = 'application/json', match } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
   /** @type {Record<string, string>} */
   const headers = {};
@@ -101,9 +106,10 @@ async function call(method, path, how = {}) {
   if (known) headers['if-none-match'] = known.tag;
   // A header takes bytes, and a reason is in any language.
   if (reason) headers['x-change-reason'] = String.fromCharCode(...new TextEncoder().encode(reason));
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  if (raw !== undefined) headers['content-type'] = type;
+  if (match) headers['if-match'] = match;
   const signal = AbortSignal.timeout(patience);
-  const request = { method, headers, body: JSON.stringify(body), signal, cache: 'no-store', credentials: 'omit' };
+  const request = { method, headers, body: raw, signal, cache: 'no-store', credentials: 'omit' };
   let reply, answer;
   try {
     reply = await fetch(path, /** @type {RequestInit} */ (request));
@@ -120,26 +126,26 @@ async function call(method, path, how = {}) {
   const kind = KINDS[reply.status] ?? 'failed';
   // A key that was taken back shows nothing any longer.
   if (kind === 'unauthenticated' && session.value?.key === key) end(true);
-  throw new Refusal(kind, answer?.detail ?? '');
+  throw new Refusal(kind, answer?.detail ?? '', answer?.errors);
 }
 
 /** @param {Record<string, string | undefined>} query */
-function parameters(query) {
+export function parameters(query) {
   const given = Object.entries(query).filter(([, value]) => value);
   return given.length ? `?${new URLSearchParams(/** @type {[string, string][]} */ (given))}` : '';
 }
 
-const part = encodeURIComponent;
+export const part = encodeURIComponent;
 
 /**
- * What a key may do. The API has no path that says it, so three that differ by role are asked.
+ * What a key may do. The API has no path that says it, so some that differ by role are asked.
  * @param {string} key
  * @returns {Promise<import('./session.js').May>}
  */
 export async function may(key) {
-  /** @param {string} path */
-  const allows = (path) =>
-    call('GET', path, { key }).then(
+  /** @param {string} path @param {unknown} [body] */
+  const allows = (path, body) =>
+    call(body ? 'POST' : 'GET', path, { key, body }).then(
       () => true,
       (error) => {
         if (error instanceof Refusal && error.kind === 'forbidden') return false;
@@ -147,8 +153,10 @@ export async function may(key) {
       },
     );
   const paths = ['/v1/alerts?limit=1', '/v1/silences', '/v1/receivers?limit=1'];
-  const [read = false, attend = false, operate = false] = await Promise.all(paths.map(allows));
-  return { read, attend, operate };
+  const [read = false, attend = false, operate = false] = await Promise.all(paths.map((path) => allows(path)));
+  // Who may send may have nothing checked; only who sets up every study sees what is in force.
+  const [submit, configure] = await Promise.all([allows('/v1/validate', []), allows('/v1/config')]);
+  return { read, attend, operate, submit, configure };
 }
 
 /** The severities, the worst first. */

@@ -7,6 +7,7 @@ import { address, go, listen, place } from './router.js';
 import { AlertScreen } from './screens/alerts.js';
 import { DeliveriesScreen } from './screens/deliveries.js';
 import { Inbox } from './screens/inbox.js';
+import { InstrumentsScreen } from './screens/instruments.js';
 import { SignIn } from './screens/sign-in.js';
 import { SubjectScreen } from './screens/subjects.js';
 import { SystemScreen } from './screens/system.js';
@@ -24,6 +25,7 @@ import { render } from './vendor/preact.mjs';
 const SCREENS = {
   inbox: { title: () => t().inbox.title, show: Inbox, in: 'inbox' },
   deliveries: { title: () => t().deliveries.title, show: DeliveriesScreen, in: 'deliveries' },
+  instruments: { title: () => t().instruments.title, show: InstrumentsScreen, in: 'instruments' },
   system: { title: () => t().system.title, show: SystemScreen, in: 'system' },
   subjects: { title: () => t().subject.title, show: SubjectScreen, in: 'inbox' },
   alerts: { title: () => t().alert.title, show: AlertScreen, in: 'inbox' },
@@ -35,6 +37,7 @@ const ICON = new URL('./icon.svg', import.meta.url).href;
 const BAR = /** @type {const} */ ([
   ['inbox', (/** @type {May} */ may) => may.read],
   ['deliveries', (/** @type {May} */ may) => may.operate],
+  ['instruments', () => true],
   ['system', (/** @type {May} */ may) => may.read || may.operate],
 ]);
 

@@ -7,7 +7,7 @@ import { Followed } from './ui.js';
 
 /**
  * What the key may do, as far as screens differ by it.
- * @typedef {{ read: boolean, attend: boolean, operate: boolean }} May
+ * @typedef {{ read: boolean, attend: boolean, operate: boolean, submit: boolean, configure: boolean }} May
  * @typedef {{ key: string, may: May }} Session
  */
 

@@ -1,14 +1,17 @@
 /** The texts of the screens in English. Other languages have the same members. */
 
+import setup from './en/setup.js';
+
 /** @param {number} count @param {string} one @param {string} many */
 const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export default {
+  ...setup,
   tag: 'en',
   name: 'Vigil',
   skip: 'Skip to the content',
   title: (/** @type {string} */ screen) => `${screen} – Vigil`,
-  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System' },
+  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav },
   language: 'Language',
   signOut: 'Sign out',
   signIn: {
@@ -22,7 +25,6 @@ export default {
     empty: 'Type or paste your key.',
     refused: 'This key is not valid. Ask whoever runs Vigil at your site for one.',
     ended: 'Your key is no longer valid. Sign in with another one.',
-    useless: 'This key may send and follow submissions. None of the screens is for it.',
   },
   severity: { critical: 'Critical', high: 'High', moderate: 'Moderate', info: 'Info' },
   state: {

@@ -1,12 +1,15 @@
 /** 简体中文界面文字。 The members are those of `en.js`; the type check compares. */
 
+import setup from './zh/setup.js';
+
 /** @type {typeof import('./en.js').default} */
 const text = {
+  ...setup,
   tag: 'zh-Hans',
   name: 'Vigil',
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
-  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统' },
+  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav },
   language: '语言',
   signOut: '退出',
   signIn: {
@@ -20,7 +23,6 @@ const text = {
     empty: '请输入或粘贴密钥。',
     refused: '密钥无效。请向本中心的 Vigil 管理人员索取。',
     ended: '密钥已失效，请使用其他密钥登录。',
-    useless: '此密钥只能提交和跟踪数据，没有可用的页面。',
   },
   severity: { critical: '危急', high: '高', moderate: '中', info: '提示' },
   state: {

@@ -1,0 +1,57 @@
+/** The public API as far as instruments, batches and configuration need it. With `api.js`, the only one that knows its paths. */
+
+import { call, parameters, part } from './api.js';
+
+/**
+ * @typedef {import('./api.js').Finding} Finding
+ * @typedef {{ id: string, version: string, versions: string[], title: string, licence: string, sha256: string,
+ *   builtIn: boolean, items: number, scores: string[] }} Listed
+ * @typedef {Record<string, any>} Condition
+ * @typedef {{ id: string, severity: import('./api.js').Severity, always?: boolean, when: Condition }} Rule
+ * @typedef {{ id: string, title?: string, choices?: string[], range?: [number, number], default?: string | number }} Parameter
+ * @typedef {{ id: string, version: string, title: string, licence: string, languages: string[], sources: string[],
+ *   notes?: string[], parameters?: Parameter[], alerts?: Rule[] }} Definition
+ * @typedef {{ id: string, text?: string, loinc?: string, required: boolean, kind: 'integer' | 'decimal', low: number,
+ *   high: number, options?: Option[] }} Item
+ * @typedef {{ value: number, code?: string, label?: string, weight: number | null }} Option
+ * @typedef {{ id: string, title?: string, low?: number, high?: number, source?: string,
+ *   bands?: { id: string, label?: string, from?: number, below?: number }[] }} Scale
+ * @typedef {{ title: string, version: string, sha256: string, items: Item[], scores: Scale[] }} Book
+ * @typedef {{ scores: import('./api.js').Score[],
+ *   alerts: { rule: string, severity: import('./api.js').Severity, reason: string }[] }} Tried
+ */
+
+/** @returns {Promise<Listed[]>} */
+export async function instruments() {
+  return (await call('GET', '/v1/instruments')).instruments;
+}
+
+/**
+ * A version of an instrument; the one in force, if none is named. `text` is the definition byte for byte.
+ * @param {string} id
+ * @param {string} version
+ * @returns {Promise<{ listed: Listed | undefined, definition: Definition, text: string, book: Book }>}
+ */
+export async function instrument(id, version) {
+  const path = `/v1/instruments/${part(id)}`;
+  const query = parameters({ version });
+  const [listed, text, book] = await Promise.all([
+    instruments(),
+    call('GET', `${path}${query}`, { text: true }),
+    call('GET', `${path}/codebook${query}`),
+  ]);
+  return { listed: listed.find((one) => one.id === id), definition: JSON.parse(text), text, book };
+}
+
+/**
+ * Scores answers by a definition, and stores nothing.
+ * @param {string} id
+ * @param {string} text The definition.
+ * @param {{ answers: Record<string, number>, parameters: Record<string, string> }} example
+ * @returns {Promise<Tried>}
+ */
+export async function tryOut(id, text, example) {
+  const raw = `{"definition":${text},"examples":[${JSON.stringify(example)}]}`;
+  const { examples } = await call('PUT', `/v1/instruments/${part(id)}?dry-run=true`, { raw });
+  return examples[0];
+}

@@ -1,0 +1,79 @@
+/** What instruments, configuration and batch show when there is nothing, when the key may not, and without a connection. */
+
+import { expect, key, look, say, send, signIn, test } from './steps';
+
+const MISSING = () => say('There is nothing here', '这里什么也没有');
+const OFFLINE = () => say('No connection', '无法连接');
+
+test('instruments load, cannot be reached, and are not found', async ({ page, study, context }) => {
+  await page.route('**/v1/instruments', () => undefined);
+  await signIn(page, key('clinician', study), '/instruments');
+  await expect(page.locator('.bone').first()).toBeVisible();
+  await look(page, '40-instruments-loading');
+  await page.unroute('**/v1/instruments');
+
+  await signIn(page, key('clinician', study), '/instruments/no-such-scale');
+  await expect(page.getByText(MISSING())).toBeVisible();
+  await look(page, '41-instrument-missing');
+  await page.getByRole('link', { name: say('All instruments', '全部量表') }).click();
+  await page.getByLabel(say('Search', '搜索')).fill('nothing of that kind');
+  await expect(page.getByText(say('No instrument matches', '没有匹配的量表'))).toBeVisible();
+  await look(page, '42-instruments-no-match');
+
+  // Whoever may not send definitions is told so.
+  await page.getByLabel(say('Search', '搜索')).fill('gad-7');
+  await page.locator('.library a').click();
+  await page.getByRole('link', { name: say('Try it', '试填') }).click();
+  await expect(page.getByText(say('Trying needs a key', '试填需要'))).toBeVisible();
+  await look(page, '43-try-forbidden');
+
+  await context.setOffline(true);
+  await page.getByRole('link', { name: say('All instruments', '全部量表') }).click();
+  await expect(page.getByRole('alert')).toContainText(OFFLINE());
+  await look(page, '44-instruments-offline');
+  await context.setOffline(false);
+  await page.getByRole('button', { name: say('Try again', '重试') }).click();
+  await expect(page.locator('.library')).toBeVisible();
+});
+
+test('an instrument of one’s own has versions, and trying it without a connection says so', async ({
+  page,
+  context,
+}) => {
+  const definition = (version: string) => ({
+    ...{ id: 'sleep-check', version, title: 'Sleep check', licence: 'CC0-1.0', languages: ['en', 'zh'] },
+    sources: ['Written for this study'],
+    items: [
+      { id: 's1', range: [0, 10], text: 'Trouble falling asleep, from 0 (none) to 10' },
+      { id: 's2', range: [0, 240], text: 'Minutes awake at night' },
+    ],
+    scores: [{ id: 'total', title: 'Total', method: 'sum', items: ['s1'], range: [0, 10] }],
+    alerts: [{ id: 'worse', severity: 'high', textKey: 'x.worse', when: { any: RULES } }],
+  });
+  for (const version of ['1', '2']) await send('PUT', '/v1/instruments/sleep-check', definition(version));
+  await signIn(page, key('admin'), '/instruments/sleep-check?view=try');
+  await page.locator('input[name=s1][value="8"]').check();
+  await expect(page.locator('.result tbody')).toContainText('8');
+  await page.getByRole('spinbutton').fill('90');
+  await expect(page.locator('.result')).toContainText(say('2 of 2 answered', '已作答 2 / 2'));
+  await context.setOffline(true);
+  await page.locator('input[name=s1][value="9"]').check();
+  await expect(page.locator('.result')).toContainText(OFFLINE());
+  await look(page, '45-try-offline');
+  await context.setOffline(false);
+  await page.getByRole('link', { name: say('Definition', '定义'), exact: true }).click();
+  await page.getByRole('combobox', { name: say('Version', '版本') }).selectOption('1');
+  await expect(page).toHaveURL(/version=1/);
+  await look(page, '46-instrument-own');
+});
+
+const RULES = [
+  { item: 's1', atLeast: 7 },
+  {
+    all: [
+      { item: 's1', missing: true },
+      { item: 's2', above: 60 },
+    ],
+  },
+  { change: 'total', since: 'previous', atLeast: 3 },
+];
