@@ -77,3 +77,30 @@ const RULES = [
   },
   { change: 'total', since: 'previous', atLeast: 3 },
 ];
+
+test('secrets are marks, and a document that nobody may see, that is not there or that cannot be reached says so', async ({
+  page,
+  study,
+  context,
+}) => {
+  await signIn(page, key('admin'), '/configuration/alert-routes');
+  await expect(page.locator('.editor textarea')).toHaveValue(/"\(kept\) 1"/);
+  await look(page, '60-document-secrets');
+  await page.getByRole('link', { name: say('All documents', '全部文档') }).click();
+  await page.getByRole('link', { name: 'subscriptions' }).click();
+  await expect(page.getByText(say('This document was never stored.', '该文档从未保存过'))).toBeVisible();
+  await look(page, '61-document-never-stored');
+  await page.getByRole('link', { name: say('All documents', '全部文档') }).click();
+  await expect(page.locator('.library')).toBeVisible();
+  await context.setOffline(true);
+  await page.getByRole('link', { name: 'subscriptions' }).click();
+  await expect(page.getByRole('alert')).toContainText(OFFLINE());
+  await look(page, '62-document-offline');
+  await context.setOffline(false);
+  await signIn(page, key('admin'), '/configuration/no-such-document');
+  await expect(page.getByText(MISSING())).toBeVisible();
+  await look(page, '63-document-missing');
+  await signIn(page, key('clinician', study), '/configuration');
+  await expect(page.getByText(say('Your key does not allow this', '您的密钥无此权限'))).toBeVisible();
+  await look(page, '64-configuration-forbidden');
+});

@@ -11,7 +11,7 @@ export { expect, key, send };
 const PICTURES = join(import.meta.dirname, 'pictures');
 
 /** The refusals that a test provokes. The browser's console names every one. */
-const PROVOKED = /Failed to load resource: .*(40[134]|410|503|ERR_INTERNET_DISCONNECTED)/;
+const PROVOKED = /Failed to load resource: .*(40[134]|41[02]|422|503|ERR_INTERNET_DISCONNECTED)/;
 
 export const test = base.extend<{ study: string; page: Page }>({
   // biome-ignore lint/correctness/noEmptyPattern: Playwright asks for it.

@@ -1,6 +1,6 @@
 /** The public API as far as instruments, batches and configuration need it. With `api.js`, the only one that knows its paths. */
 
-import { call, parameters, part } from './api.js';
+import { call, parameters, part, Refusal } from './api.js';
 
 /**
  * @typedef {import('./api.js').Finding} Finding
@@ -54,4 +54,61 @@ export async function tryOut(id, text, example) {
   const raw = `{"definition":${text},"examples":[${JSON.stringify(example)}]}`;
   const { examples } = await call('PUT', `/v1/instruments/${part(id)}?dry-run=true`, { raw });
   return examples[0];
+}
+
+/**
+ * @typedef {{ document: string, version: number | null, at?: string, by?: string }} Version
+ * @typedef {{ n: number, at: string, actor: string, reason?: string }} Change
+ */
+
+/** @returns {Promise<Version[]>} */
+export async function documents() {
+  return (await call('GET', '/v1/config')).documents;
+}
+
+/**
+ * A document: what is in force, the version that is asked for, and who changed it when. `text` is null where it was never
+ * stored.
+ * @param {string} name
+ * @param {string} version Empty for the one in force.
+ * @returns {Promise<{ current: Version, inForce: string | null, text: string | null, changes: Change[] }>}
+ */
+export async function document(name, version) {
+  const current = (await documents()).find(({ document }) => document === name);
+  if (!current) throw new Refusal('missing');
+  const path = `/v1/config/${part(name)}`;
+  /** @param {string} version */
+  const content = async (version) => formatted(await call('GET', `${path}${parameters({ version })}`));
+  if (current.version === null) return { current, inForce: null, text: null, changes: [] };
+  const [inForce, text, trail] = await Promise.all([
+    content(String(current.version)),
+    content(version || String(current.version)),
+    call('GET', `/v1/audit/config/${part(name)}`, { accept: [403, 404] }),
+  ]);
+  return { current, inForce, text, changes: trail?.records ?? [] };
+}
+
+/** @param {unknown} document */
+function formatted(document) {
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/**
+ * Checks a document, and stores nothing.
+ * @param {string} name
+ * @param {string} raw
+ */
+export async function checkDocument(name, raw) {
+  await call('PUT', `/v1/config/${part(name)}?dry-run=true`, { raw });
+}
+
+/**
+ * Stores a document in place of the version that was seen.
+ * @param {string} name
+ * @param {string} raw
+ * @param {{ seen: number | null, reason: string }} how
+ * @returns {Promise<Version>}
+ */
+export function storeDocument(name, raw, { seen, reason }) {
+  return call('PUT', `/v1/config/${part(name)}`, { raw, reason, match: seen === null ? undefined : `"${seen}"` });
 }

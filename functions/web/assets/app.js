@@ -5,6 +5,7 @@ import { Said } from './parts/act.js';
 import { Notice } from './parts/pages.js';
 import { address, go, listen, place } from './router.js';
 import { AlertScreen } from './screens/alerts.js';
+import { ConfigurationScreen } from './screens/configuration.js';
 import { DeliveriesScreen } from './screens/deliveries.js';
 import { Inbox } from './screens/inbox.js';
 import { InstrumentsScreen } from './screens/instruments.js';
@@ -26,6 +27,7 @@ const SCREENS = {
   inbox: { title: () => t().inbox.title, show: Inbox, in: 'inbox' },
   deliveries: { title: () => t().deliveries.title, show: DeliveriesScreen, in: 'deliveries' },
   instruments: { title: () => t().instruments.title, show: InstrumentsScreen, in: 'instruments' },
+  configuration: { title: () => t().configuration.title, show: ConfigurationScreen, in: 'configuration' },
   system: { title: () => t().system.title, show: SystemScreen, in: 'system' },
   subjects: { title: () => t().subject.title, show: SubjectScreen, in: 'inbox' },
   alerts: { title: () => t().alert.title, show: AlertScreen, in: 'inbox' },
@@ -38,6 +40,7 @@ const BAR = /** @type {const} */ ([
   ['inbox', (/** @type {May} */ may) => may.read],
   ['deliveries', (/** @type {May} */ may) => may.operate],
   ['instruments', () => true],
+  ['configuration', (/** @type {May} */ may) => may.configure],
   ['system', (/** @type {May} */ may) => may.read || may.operate],
 ]);
 
