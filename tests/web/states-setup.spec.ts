@@ -104,3 +104,41 @@ test('secrets are marks, and a document that nobody may see, that is not there o
   await expect(page.getByText(say('Your key does not allow this', '您的密钥无此权限'))).toBeVisible();
   await look(page, '64-configuration-forbidden');
 });
+
+test('a file without rows, a key that may not send, and a lost connection say so', async ({ page, study, context }) => {
+  await signIn(page, key('clinician', study), '/batch');
+  await expect(page.getByText(say('Sending is for the roles', '只有 submit'))).toBeVisible();
+  await look(page, '80-batch-forbidden');
+  await signIn(page, key('coordinator', study), '/batch');
+  const choose = (name: string, content: string) =>
+    page.locator('input[type=file]').setInputFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(content) });
+  await choose('empty.csv', 'studyId,siteId\n');
+  await expect(page.getByRole('alert')).toContainText(say('There are no rows', '没有数据行'));
+  await look(page, '81-batch-no-rows');
+  const diary = (id: string) =>
+    JSON.stringify({
+      ...{ reportId: id, studyId: study, siteId: 'S1', patientId: 'P-1', kind: 'diary' },
+      ...{ authoredAt: '2026-11-20T09:00:00Z', data: { note: `Slept well, ${id}.` } },
+    });
+  await choose('diaries.ndjson', `${diary('a')}\n{"broken"\n${diary('b')}\n{"siteId": 1}\n`);
+  await context.setOffline(true);
+  await page.getByRole('button', { name: say('Check the rows', '检查各行') }).click();
+  await expect(page.getByRole('alert')).toContainText(OFFLINE());
+  await look(page, '82-batch-offline');
+  await context.setOffline(false);
+  await page.getByRole('button', { name: say('Try again', '重试') }).click();
+  await expect(page.getByRole('status').first()).toContainText(say('2 rows can be sent. 2 have', '2 行可以发送，2 行'));
+  await look(page, '83-batch-lines');
+  // The same id with another content, and one that is there already.
+  await send('POST', '/v1/reports', JSON.parse(diary('a')));
+  await send('POST', '/v1/reports', { ...JSON.parse(diary('b')), data: { note: 'Slept badly.' } });
+  await page.getByRole('button', { name: say('Send 2 rows', '发送 2 行') }).click();
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: say('Send', '发送'), exact: true })
+    .click();
+  await expect(page.getByRole('status').first()).toContainText(say('1 there already', '1 行此前已接收'));
+  await page.getByRole('checkbox').uncheck();
+  await expect(page.locator('.batch')).toContainText(say('Another content was sent', '其他内容'));
+  await look(page, '84-batch-outcomes');
+});

@@ -112,3 +112,31 @@ export async function checkDocument(name, raw) {
 export function storeDocument(name, raw, { seen, reason }) {
   return call('PUT', `/v1/config/${part(name)}`, { raw, reason, match: seen === null ? undefined : `"${seen}"` });
 }
+
+/**
+ * @typedef {{ index: number, valid: boolean, errors: Finding[], moreErrors?: number }} CheckedRow
+ * @typedef {'accepted' | 'duplicate' | 'conflict' | 'rejected' | 'not-processed'} Outcome
+ * @typedef {{ index: number, status: Outcome, errors?: Finding[], moreErrors?: number, firstReceivedAt?: string }} SentRow
+ */
+
+/** How long many rows may take, milliseconds. */
+const LONG = 120000;
+const NDJSON = 'application/x-ndjson';
+
+/**
+ * Checks rows, and stores nothing.
+ * @param {string[]} rows Each a JSON text of one line.
+ * @returns {Promise<CheckedRow[]>}
+ */
+export async function checkRows(rows) {
+  return (await call('POST', '/v1/validate', { raw: rows.join('\n'), type: NDJSON, patience: LONG })).rows;
+}
+
+/**
+ * Sends rows. `ended` says why no more were taken: `complete` if all were.
+ * @param {string[]} rows Each a JSON text of one line.
+ * @returns {Promise<{ rows: SentRow[], ended: string }>}
+ */
+export function sendRows(rows) {
+  return call('POST', '/v1/reports/batch', { raw: rows.join('\n'), type: NDJSON, patience: LONG });
+}

@@ -5,6 +5,7 @@ import { Said } from './parts/act.js';
 import { Notice } from './parts/pages.js';
 import { address, go, listen, place } from './router.js';
 import { AlertScreen } from './screens/alerts.js';
+import { BatchScreen } from './screens/batch.js';
 import { ConfigurationScreen } from './screens/configuration.js';
 import { DeliveriesScreen } from './screens/deliveries.js';
 import { Inbox } from './screens/inbox.js';
@@ -26,6 +27,7 @@ import { render } from './vendor/preact.mjs';
 const SCREENS = {
   inbox: { title: () => t().inbox.title, show: Inbox, in: 'inbox' },
   deliveries: { title: () => t().deliveries.title, show: DeliveriesScreen, in: 'deliveries' },
+  batch: { title: () => t().batch.title, show: BatchScreen, in: 'batch' },
   instruments: { title: () => t().instruments.title, show: InstrumentsScreen, in: 'instruments' },
   configuration: { title: () => t().configuration.title, show: ConfigurationScreen, in: 'configuration' },
   system: { title: () => t().system.title, show: SystemScreen, in: 'system' },
@@ -39,6 +41,7 @@ const ICON = new URL('./icon.svg', import.meta.url).href;
 const BAR = /** @type {const} */ ([
   ['inbox', (/** @type {May} */ may) => may.read],
   ['deliveries', (/** @type {May} */ may) => may.operate],
+  ['batch', (/** @type {May} */ may) => may.submit],
   ['instruments', () => true],
   ['configuration', (/** @type {May} */ may) => may.configure],
   ['system', (/** @type {May} */ may) => may.read || may.operate],

@@ -1,0 +1,266 @@
+/**
+ * Batch: a file of reports or responses. Every row's findings first, then sending with the outcome of every row. The file is
+ * in the tab's memory alone, and goes with the screen.
+ */
+
+import { checkRows, sendRows } from '../api-setup.js';
+import { number } from '../formats.js';
+import { Dialog } from '../parts/act.js';
+import { Pages } from '../parts/batch-table.js';
+import { Failure, Notice, Stale } from '../parts/pages.js';
+import { asCsv, decoded, portions, readRows } from '../parts/rows.js';
+import { session } from '../session.js';
+import { t } from '../text.js';
+import { html, useEffect, useRef, useState } from '../ui.js';
+
+/**
+ * @typedef {import('../parts/rows.js').Row} Row
+ * @typedef {import('../parts/rows.js').File & { name: string }} Chosen
+ * @typedef {'chosen' | 'checking' | 'checked' | 'sending' | 'sent'} Step
+ */
+
+/** The largest file, bytes, and the most rows. */
+const LARGEST = 64 * 1024 * 1024;
+const MOST = 100_000;
+
+export function BatchScreen() {
+  const text = t().batch;
+  const [file, setFile] = useState(/** @type {Chosen | null} */ (null));
+  const [wrong, setWrong] = useState('');
+  if (!session.value?.may.submit) {
+    return html`<h1 tabindex="-1">${text.title}</h1>
+      <${Notice} title=${t().state_of.forbidden} help=${text.forbidden} />`;
+  }
+  /** @param {File | undefined} chosen */
+  const take = async (chosen) => {
+    if (!chosen) return;
+    setFile(null);
+    setWrong('');
+    if (chosen.size > LARGEST) return setWrong(text.tooLarge);
+    const read = decoded(await chosen.arrayBuffer());
+    if (!read) return setWrong(text.noText);
+    const rows = readRows(read.text, read.encoding);
+    if (!rows) return setWrong(text.noRows);
+    if (rows.rows.length > MOST) return setWrong(text.tooMany(number(MOST)));
+    setFile({ ...rows, name: chosen.name });
+  };
+  return html`<article class="stack">
+    <div class="screen-head"><h1 tabindex="-1">${text.title}</h1></div>
+    ${!file && html`<${Choose} wrong=${wrong} onTake=${take} />`}
+    ${file && html`<${Work} key=${file.name} file=${file} onLeave=${() => setFile(null)} />`}
+  </article>`;
+}
+
+/** @param {{ wrong: string, onTake: (file: File | undefined) => void }} props */
+function Choose({ wrong, onTake }) {
+  const text = t().batch;
+  const [over, setOver] = useState(false);
+  /** @param {DragEvent} event */
+  const drag = (event) => {
+    event.preventDefault();
+    setOver(event.type === 'dragover');
+    if (event.type === 'drop') onTake(event.dataTransfer?.files[0]);
+  };
+  return html`<section class="drop ${over ? 'over' : ''}" onDragOver=${drag} onDragLeave=${drag} onDrop=${drag}>
+      <label class="field"
+        >${text.choose}
+        <input
+          type="file"
+          accept=".csv,.tsv,.txt,.json,.ndjson,.jsonl"
+          aria-describedby="batch-help"
+          onChange=${(/** @type {Event & { currentTarget: HTMLInputElement }} */ event) => onTake(event.currentTarget.files?.[0])}
+        />
+      </label>
+      <p id="batch-help" class="quiet">${text.help}</p>
+      <p class="fault" role="alert">${wrong}</p>
+    </section>
+    <details class="panel">
+      <summary>${text.format}</summary>
+      <ul class="plain-list">${text.formats.map((line) => html`<li>${line}</li>`)}</ul>
+      <pre class="sample" tabindex="0" role="region" aria-label=${text.example}>${EXAMPLE}</pre>
+    </details>`;
+}
+
+const EXAMPLE = `reportId,studyId,siteId,patientId,kind,authoredAt,term,onset,grade,serious,seriousnessCriteria,relatedness,outcome,actionTaken
+ae-1,DEMO,S1,P-001,adverse-event,2026-03-01T09:00:00+08:00,Nausea,2026-02-28,2,false,,possible,recovered,none
+ae-2,DEMO,S1,P-002,adverse-event,2026-03-01T09:30:00+08:00,Sepsis,2026-02-27,4,true,hospitalisation;life-threatening,probable,recovering,dose-interrupted`;
+
+/** @param {Row} row */
+const isGood = ({ findings }) => findings?.length === 0;
+/** @param {Row} row Whether Vigil has it. */
+const isThere = ({ outcome }) => outcome === 'accepted' || outcome === 'duplicate';
+/** @param {Row} row Whether a person has to mend it. */
+const isFaulty = ({ findings, outcome }) => (findings?.length ?? 0) > 0 || outcome === 'conflict';
+
+/** @param {{ file: Chosen, onLeave: () => void }} props */
+function Work({ file, onLeave }) {
+  const text = t().batch;
+  const { rows } = file;
+  const [step, setStep] = useState(/** @type {Step} */ ('chosen'));
+  const [done, setDone] = useState(0);
+  const [error, setError] = useState(/** @type {unknown} */ (undefined));
+  const [ended, setEnded] = useState('');
+  const [asking, setAsking] = useState(false);
+  const stopped = useRef(false);
+  const busy = step === 'checking' || step === 'sending';
+  useEffect(() => {
+    /** @param {BeforeUnloadEvent} event */
+    const stay = (event) => event.preventDefault();
+    if (busy) addEventListener('beforeunload', stay);
+    return () => removeEventListener('beforeunload', stay);
+  }, [busy]);
+  useEffect(
+    () => () => {
+      stopped.current = true;
+    },
+    [],
+  );
+
+  /**
+   * Goes through rows in portions until they are done, somebody stops it, or it cannot go on.
+   * @param {Step} during
+   * @param {Step} after
+   * @param {Row[]} some
+   * @param {(portion: Row[]) => Promise<boolean>} handle Whether it may go on.
+   */
+  const run = async (during, after, some, handle) => {
+    stopped.current = false;
+    setStep(during);
+    setError(undefined);
+    setEnded('');
+    setDone(0);
+    let count = 0;
+    try {
+      for (const portion of portions(some)) {
+        const goesOn = !stopped.current && (await handle(portion));
+        count += portion.length;
+        setDone(count);
+        if (!goesOn) break;
+      }
+    } catch (failed) {
+      setError(failed);
+    }
+    setStep(after);
+  };
+  const unchecked = rows.filter((row) => row.findings === null);
+  const check = () =>
+    run('checking', 'checked', unchecked, async (portion) => {
+      const answer = await checkRows(portion.map(({ raw }) => raw));
+      for (const { index, errors, moreErrors = 0 } of answer) {
+        const row = portion[index];
+        if (row) Object.assign(row, { findings: errors, more: moreErrors });
+      }
+      return true;
+    });
+  const good = rows.filter(isGood);
+  const waiting = good.filter((row) => !isThere(row) && row.outcome !== 'conflict');
+  const send = () => {
+    setAsking(false);
+    // Sending again is safe: what is there already is a duplicate.
+    run('sending', 'sent', waiting.length ? waiting : good, async (portion) => {
+      const answer = await sendRows(portion.map(({ raw }) => raw));
+      for (const { index, status, errors, moreErrors = 0 } of answer.rows) {
+        const row = portion[index];
+        if (row) Object.assign(row, { outcome: status }, errors && { findings: errors, more: moreErrors });
+      }
+      if (answer.ended !== 'complete') setEnded(answer.ended);
+      return answer.ended === 'complete';
+    });
+  };
+  const faulty = rows.filter(isFaulty);
+  const total = step === 'checking' ? done + unchecked.length : Math.max(done, waiting.length || good.length);
+  const counts = countsOf(rows);
+  const isChecked = unchecked.length === 0;
+  return html`<section class="panel batch-head">
+      <div class="panel-head">
+        <p><strong>${file.name}</strong> <span class="quiet">${text.read(number(rows.length), text.kinds[file.kind], file.encoding)}</span></p>
+        <button type="button" disabled=${busy} onClick=${onLeave}>${text.other}</button>
+      </div>
+      <p role="status">${verdict(step, isChecked, counts, rows.length)}</p>
+      ${
+        busy &&
+        html`<div class="progress">
+          <progress max=${total} value=${done} aria-label=${step === 'checking' ? text.checking : text.sending}></progress>
+          <span>${text.progress(step === 'checking' ? text.checking : text.sending, number(done), number(total))}</span>
+          <button type="button" onClick=${() => {
+            stopped.current = true;
+          }}>${text.stop}</button>
+        </div>`
+      }
+      ${error && step === 'checked' && !isChecked && html`<${Failure} error=${error} again=${check} />`}
+      ${error && step === 'sent' && html`<${Stale} error=${error} again=${send} />`}
+      ${ended && html`<p class="fault" role="alert">${text.ended[ended] ?? text.endedOther}</p>`}
+      ${
+        !busy &&
+        html`<div class="buttons">
+          ${!isChecked && html`<button type="button" class="primary" onClick=${check}>${text.check}</button>`}
+          ${isChecked && waiting.length > 0 && html`<button type="button" class="primary" onClick=${() => setAsking(true)}>${text.send(number(waiting.length))}</button>`}
+          ${isChecked && !waiting.length && good.length > 0 && html`<button type="button" onClick=${() => setAsking(true)}>${text.again}</button>`}
+          ${faulty.length > 0 && html`<button type="button" onClick=${() => download(file, faulty)}>${text.download(number(faulty.length))}</button>`}
+        </div>`
+      }
+      ${!isChecked && !busy && html`<p class="quiet">${text.checkHelp}</p>`}
+    </section>
+    <${Pages} rows=${rows} faulty=${faulty} step=${step} />
+    ${
+      asking &&
+      html`<${Dialog} title=${waiting.length ? text.send(number(waiting.length)) : text.again} onClose=${() => setAsking(false)}>
+        <p>${waiting.length ? text.sendHelp(number(waiting.length), number(faulty.length), faulty.length > 0) : text.againHelp}</p>
+        <div class="buttons">
+          <button type="button" class="primary" onClick=${send}>${text.sendNow}</button>
+          <button type="button" onClick=${() => setAsking(false)}>${t().act.cancel}</button>
+        </div>
+      <//>`
+    }`;
+}
+
+/** @param {Row[]} rows @returns {Record<string, number>} */
+function countsOf(rows) {
+  /** @type {Record<string, number>} */
+  const counts = { good: 0, faulty: 0 };
+  for (const row of rows) {
+    const name = row.outcome ?? (row.findings === null ? 'unchecked' : isGood(row) ? 'good' : 'faulty');
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/**
+ * What is known of the rows, in a sentence.
+ * @param {Step} step
+ * @param {boolean} isChecked
+ * @param {Record<string, number>} counts
+ * @param {number} all
+ */
+function verdict(step, isChecked, counts, all) {
+  const text = t().batch;
+  if (step === 'sending' || step === 'sent') {
+    const names = /** @type {const} */ (['accepted', 'duplicate', 'conflict', 'rejected', 'not-processed', 'faulty']);
+    const some = names.filter((name) => counts[name]);
+    return some.map((name) => text.counts[name](number(counts[name] ?? 0))).join(' · ');
+  }
+  if (!isChecked) return step === 'chosen' ? text.unchecked : '';
+  return counts.faulty ? text.someFaults(number(counts.good ?? 0), number(counts.faulty)) : text.noFaults(number(all));
+}
+
+/** @param {Chosen} file @param {Row[]} rows Gives the person the rows to mend, with what is wrong. */
+function download(file, rows) {
+  const text = t().batch;
+  const told = rows.map((row) => ({
+    row,
+    faults: row.outcome === 'conflict' ? text.outcome.conflict : faultsOf(row),
+  }));
+  const url = URL.createObjectURL(new Blob([asCsv(file.header, told)], { type: 'text/csv' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `${file.name.replace(/\.\w+$/, '')}-faults.csv`;
+  link.target = '_self';
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+/** @param {Row} row */
+function faultsOf({ findings }) {
+  const told = findings?.map(({ pointer, detail, code }) => `${pointer} ${detail || code}`.trim());
+  return told?.join('; ') ?? '';
+}
