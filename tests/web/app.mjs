@@ -13,7 +13,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'target/web');
 const TAKEN = join(FOLDER, 'taken');
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=';
-const STUDIES = Array.from({ length: 60 }, (_, number) => `ONC-${number + 101}`);
+const STUDIES = Array.from({ length: 90 }, (_, number) => `ONC-${number + 101}`);
 
 /**
  * The key of a role, for a study or for all.

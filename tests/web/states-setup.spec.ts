@@ -142,3 +142,36 @@ test('a file without rows, a key that may not send, and a lost connection say so
   await expect(page.locator('.batch')).toContainText(say('Another content was sent', '其他内容'));
   await look(page, '84-batch-outcomes');
 });
+
+test('a batch that was cut short says why, shows its progress, and goes on with the rest', async ({ page, study }) => {
+  await signIn(page, key('coordinator', study), '/batch');
+  const rows = Array.from({ length: 1200 }, (_, n) => ({
+    ...{ reportId: `d-${n}`, studyId: study, siteId: 'S1', patientId: `P-${n % 9}`, kind: 'generic' },
+    ...{ authoredAt: '2026-11-20T09:00:00Z', data: { steps: n } },
+  }));
+  const buffer = Buffer.from(JSON.stringify(rows));
+  await page.locator('input[type=file]').setInputFiles({ name: 'steps.json', mimeType: 'application/json', buffer });
+  await page.getByRole('button', { name: say('Check the rows', '检查各行') }).click();
+  // The second portion is answered as if the site had sent too fast.
+  let portion = 0;
+  await page.route('**/v1/reports/batch', async (route) => {
+    portion += 1;
+    if (portion !== 2) return route.continue();
+    await expect(page.locator('progress')).toHaveAttribute('value', '500');
+    await look(page, '85-batch-sending');
+    const row = (_: unknown, index: number) => ({ index, status: 'not-processed' });
+    return route.fulfill({ status: 202, json: { ended: 'limited', rows: Array.from({ length: 500 }, row) } });
+  });
+  const send = async (label: RegExp) => {
+    await page.getByRole('button', { name: label }).click();
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: say('Send', '发送'), exact: true })
+      .click();
+  };
+  await send(/Send 1,200 rows|发送 1,200 行/);
+  await expect(page.getByRole('alert')).toContainText(say('sends faster than it may', '发送过快'));
+  await look(page, '86-batch-limited');
+  await send(/Send 700 rows|发送 700 行/);
+  await expect(page.getByRole('status').first()).toContainText(say('1,200 taken', '已接收 1,200 行'));
+});

@@ -70,6 +70,7 @@ const KINDS = {
   409: 'conflict',
   410: 'erased',
   412: 'conflict',
+  428: 'conflict',
   429: 'busy',
   503: 'busy',
   504: 'busy',

@@ -92,16 +92,77 @@ const isThere = ({ outcome }) => outcome === 'accepted' || outcome === 'duplicat
 /** @param {Row} row Whether a person has to mend it. */
 const isFaulty = ({ findings, outcome }) => (findings?.length ?? 0) > 0 || outcome === 'conflict';
 
+/**
+ * Going through rows in portions, and how far it is.
+ * @typedef {{ step: Step, total: number, done: number, error: unknown, ended: string, stop: () => void, check: () => void,
+ *   send: (some: Row[]) => void }} Run
+ */
+
+/** @param {Row[]} rows @returns {Run} */
+function useRun(rows) {
+  const [state, setState] = useState({ step: /** @type {Step} */ ('chosen'), total: 0, done: 0, ended: '' });
+  const [error, setError] = useState(/** @type {unknown} */ (undefined));
+  const stopped = useRef(false);
+  const stop = () => {
+    stopped.current = true;
+  };
+  useEffect(() => stop, []);
+  /**
+   * Until all are done, somebody stops it, or it cannot go on.
+   * @param {Step} during
+   * @param {Step} after
+   * @param {Row[]} some
+   * @param {(portion: Row[]) => Promise<string>} handle Why it cannot go on; else an empty text.
+   */
+  const run = async (during, after, some, handle) => {
+    let [done, ended] = [0, ''];
+    const show = (/** @type {Step} */ step) => setState({ step, total: some.length, done, ended });
+    stopped.current = false;
+    setError(undefined);
+    show(during);
+    try {
+      for (const portion of portions(some)) {
+        if (stopped.current || ended) break;
+        ended = await handle(portion);
+        done += portion.length;
+        show(during);
+      }
+    } catch (failed) {
+      setError(failed);
+    }
+    show(after);
+  };
+  const check = () => {
+    const unchecked = rows.filter((row) => row.findings === null);
+    run('checking', 'checked', unchecked, async (portion) => {
+      const answer = await checkRows(portion.map(({ raw }) => raw));
+      for (const { index, errors, moreErrors = 0 } of answer) {
+        const row = portion[index];
+        if (row) Object.assign(row, { findings: errors, more: moreErrors });
+      }
+      return '';
+    });
+  };
+  const send = (/** @type {Row[]} */ some) => {
+    run('sending', 'sent', some, async (portion) => {
+      const answer = await sendRows(portion.map(({ raw }) => raw));
+      for (const { index, status, errors, moreErrors = 0 } of answer.rows) {
+        const row = portion[index];
+        if (row) Object.assign(row, { outcome: status }, errors && { findings: errors, more: moreErrors });
+      }
+      return answer.ended === 'complete' ? '' : answer.ended;
+    });
+  };
+  return { ...state, error, stop, check, send };
+}
+
 /** @param {{ file: Chosen, onLeave: () => void }} props */
 function Work({ file, onLeave }) {
   const text = t().batch;
   const { rows } = file;
-  const [step, setStep] = useState(/** @type {Step} */ ('chosen'));
-  const [done, setDone] = useState(0);
-  const [error, setError] = useState(/** @type {unknown} */ (undefined));
-  const [ended, setEnded] = useState('');
+  const run = useRun(rows);
+  const { step, error, ended } = run;
   const [asking, setAsking] = useState(false);
-  const stopped = useRef(false);
   const busy = step === 'checking' || step === 'sending';
   useEffect(() => {
     /** @param {BeforeUnloadEvent} event */
@@ -109,109 +170,62 @@ function Work({ file, onLeave }) {
     if (busy) addEventListener('beforeunload', stay);
     return () => removeEventListener('beforeunload', stay);
   }, [busy]);
-  useEffect(
-    () => () => {
-      stopped.current = true;
-    },
-    [],
-  );
-
-  /**
-   * Goes through rows in portions until they are done, somebody stops it, or it cannot go on.
-   * @param {Step} during
-   * @param {Step} after
-   * @param {Row[]} some
-   * @param {(portion: Row[]) => Promise<boolean>} handle Whether it may go on.
-   */
-  const run = async (during, after, some, handle) => {
-    stopped.current = false;
-    setStep(during);
-    setError(undefined);
-    setEnded('');
-    setDone(0);
-    let count = 0;
-    try {
-      for (const portion of portions(some)) {
-        const goesOn = !stopped.current && (await handle(portion));
-        count += portion.length;
-        setDone(count);
-        if (!goesOn) break;
-      }
-    } catch (failed) {
-      setError(failed);
-    }
-    setStep(after);
-  };
-  const unchecked = rows.filter((row) => row.findings === null);
-  const check = () =>
-    run('checking', 'checked', unchecked, async (portion) => {
-      const answer = await checkRows(portion.map(({ raw }) => raw));
-      for (const { index, errors, moreErrors = 0 } of answer) {
-        const row = portion[index];
-        if (row) Object.assign(row, { findings: errors, more: moreErrors });
-      }
-      return true;
-    });
+  const isChecked = rows.every((row) => row.findings !== null);
   const good = rows.filter(isGood);
   const waiting = good.filter((row) => !isThere(row) && row.outcome !== 'conflict');
+  const faulty = rows.filter(isFaulty);
+  const ask = () => setAsking(true);
   const send = () => {
     setAsking(false);
     // Sending again is safe: what is there already is a duplicate.
-    run('sending', 'sent', waiting.length ? waiting : good, async (portion) => {
-      const answer = await sendRows(portion.map(({ raw }) => raw));
-      for (const { index, status, errors, moreErrors = 0 } of answer.rows) {
-        const row = portion[index];
-        if (row) Object.assign(row, { outcome: status }, errors && { findings: errors, more: moreErrors });
-      }
-      if (answer.ended !== 'complete') setEnded(answer.ended);
-      return answer.ended === 'complete';
-    });
+    run.send(waiting.length ? waiting : good);
   };
-  const faulty = rows.filter(isFaulty);
-  const total = step === 'checking' ? done + unchecked.length : Math.max(done, waiting.length || good.length);
-  const counts = countsOf(rows);
-  const isChecked = unchecked.length === 0;
-  return html`<section class="panel batch-head">
+  return html`<section class="panel">
       <div class="panel-head">
         <p><strong>${file.name}</strong> <span class="quiet">${text.read(number(rows.length), text.kinds[file.kind], file.encoding)}</span></p>
         <button type="button" disabled=${busy} onClick=${onLeave}>${text.other}</button>
       </div>
-      <p role="status">${verdict(step, isChecked, counts, rows.length)}</p>
-      ${
-        busy &&
-        html`<div class="progress">
-          <progress max=${total} value=${done} aria-label=${step === 'checking' ? text.checking : text.sending}></progress>
-          <span>${text.progress(step === 'checking' ? text.checking : text.sending, number(done), number(total))}</span>
-          <button type="button" onClick=${() => {
-            stopped.current = true;
-          }}>${text.stop}</button>
-        </div>`
-      }
-      ${error && step === 'checked' && !isChecked && html`<${Failure} error=${error} again=${check} />`}
+      <p role="status">${verdict(step, isChecked, countsOf(rows), rows.length)}</p>
+      ${busy && html`<${Progress} run=${run} />`}
+      ${error && step === 'checked' && !isChecked && html`<${Failure} error=${error} again=${run.check} />`}
       ${error && step === 'sent' && html`<${Stale} error=${error} again=${send} />`}
       ${ended && html`<p class="fault" role="alert">${text.ended[ended] ?? text.endedOther}</p>`}
       ${
         !busy &&
         html`<div class="buttons">
-          ${!isChecked && html`<button type="button" class="primary" onClick=${check}>${text.check}</button>`}
-          ${isChecked && waiting.length > 0 && html`<button type="button" class="primary" onClick=${() => setAsking(true)}>${text.send(number(waiting.length))}</button>`}
-          ${isChecked && !waiting.length && good.length > 0 && html`<button type="button" onClick=${() => setAsking(true)}>${text.again}</button>`}
+          ${!isChecked && html`<button type="button" class="primary" onClick=${run.check}>${text.check}</button>`}
+          ${isChecked && waiting.length > 0 && html`<button type="button" class="primary" onClick=${ask}>${text.send(number(waiting.length))}</button>`}
+          ${isChecked && !waiting.length && good.length > 0 && html`<button type="button" onClick=${ask}>${text.again}</button>`}
           ${faulty.length > 0 && html`<button type="button" onClick=${() => download(file, faulty)}>${text.download(number(faulty.length))}</button>`}
         </div>`
       }
       ${!isChecked && !busy && html`<p class="quiet">${text.checkHelp}</p>`}
     </section>
     <${Pages} rows=${rows} faulty=${faulty} step=${step} />
-    ${
-      asking &&
-      html`<${Dialog} title=${waiting.length ? text.send(number(waiting.length)) : text.again} onClose=${() => setAsking(false)}>
-        <p>${waiting.length ? text.sendHelp(number(waiting.length), number(faulty.length), faulty.length > 0) : text.againHelp}</p>
-        <div class="buttons">
-          <button type="button" class="primary" onClick=${send}>${text.sendNow}</button>
-          <button type="button" onClick=${() => setAsking(false)}>${t().act.cancel}</button>
-        </div>
-      <//>`
-    }`;
+    ${asking && html`<${Ask} waiting=${waiting.length} faulty=${faulty.length} onSend=${send} onClose=${() => setAsking(false)} />`}`;
+}
+
+/** @param {{ run: Run }} props */
+function Progress({ run: { step, total, done, stop } }) {
+  const text = t().batch;
+  const what = step === 'checking' ? text.checking : text.sending;
+  return html`<div class="progress">
+    <progress max=${total} value=${done} aria-label=${what}></progress>
+    <span>${text.progress(what, number(done), number(total))}</span>
+    <button type="button" onClick=${stop}>${text.stop}</button>
+  </div>`;
+}
+
+/** @param {{ waiting: number, faulty: number, onSend: () => void, onClose: () => void }} props */
+function Ask({ waiting, faulty, onSend, onClose }) {
+  const text = t().batch;
+  return html`<${Dialog} title=${waiting ? text.send(number(waiting)) : text.again} onClose=${onClose}>
+    <p>${waiting ? text.sendHelp(number(waiting), number(faulty), faulty > 0) : text.againHelp}</p>
+    <div class="buttons">
+      <button type="button" class="primary" onClick=${onSend}>${text.sendNow}</button>
+      <button type="button" onClick=${onClose}>${t().act.cancel}</button>
+    </div>
+  <//>`;
 }
 
 /** @param {Row[]} rows @returns {Record<string, number>} */
@@ -236,8 +250,11 @@ function verdict(step, isChecked, counts, all) {
   const text = t().batch;
   if (step === 'sending' || step === 'sent') {
     const names = /** @type {const} */ (['accepted', 'duplicate', 'conflict', 'rejected', 'not-processed', 'faulty']);
-    const some = names.filter((name) => counts[name]);
-    return some.map((name) => text.counts[name](number(counts[name] ?? 0))).join(' · ');
+    // What a batch that was cut short did not come to is not sent yet, either.
+    /** @type {Record<string, number>} */
+    const known = { ...counts, 'not-processed': (counts['not-processed'] ?? 0) + (counts.good ?? 0) };
+    const some = names.filter((name) => known[name]);
+    return some.map((name) => text.counts[name](number(known[name] ?? 0))).join(' · ');
   }
   if (!isChecked) return step === 'chosen' ? text.unchecked : '';
   return counts.faulty ? text.someFaults(number(counts.good ?? 0), number(counts.faulty)) : text.noFaults(number(all));

@@ -9,7 +9,7 @@ import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
 import { readPlaces } from '../parts/places.js';
 import { address, go, place } from '../router.js';
 import { t } from '../text.js';
-import { html, useEffect, useLoaded, useState } from '../ui.js';
+import { html, useEffect, useLoaded, useRef, useState } from '../ui.js';
 
 /**
  * @typedef {import('../api-setup.js').Version} Version
@@ -78,13 +78,14 @@ function Work({ it, name, asked, again }) {
   const text = t().configuration;
   const { current } = it;
   // What a person writes stays when somebody else stores another version meanwhile.
-  const [draft, setDraft] = useState(it.text ?? EMPTY);
+  const [written, setDraft] = useState(/** @type {string | null} */ (null));
+  const draft = written ?? it.text ?? EMPTY;
   const [findings, setFindings] = useState(/** @type {Finding[]} */ ([]));
   const [working, setWorking] = useState(false);
   const [saving, setSaving] = useState(false);
   const [overtaken, setOvertaken] = useState(/** @type {number | null} */ (null));
   const before = it.inForce ?? '';
-  const changed = draft.trim() !== before.trim();
+  const changed = draft.trim() !== (it.inForce ?? EMPTY).trim();
   const sound = readPlaces(draft).wrong === null;
   const earlier = asked !== '' && Number(asked) !== current.version;
   useEffect(() => {
@@ -93,6 +94,12 @@ function Work({ it, name, asked, again }) {
     if (changed && !earlier) addEventListener('beforeunload', stay);
     return () => removeEventListener('beforeunload', stay);
   }, [changed, earlier]);
+  const stored = useRef(false);
+  useEffect(() => {
+    // What was stored is shown as Vigil has it.
+    if (stored.current) setDraft(null);
+    stored.current = false;
+  }, [current.version]);
   /** @param {string} next */
   const write = (next) => {
     setDraft(next);
@@ -113,17 +120,12 @@ function Work({ it, name, asked, again }) {
     }
     setWorking(false);
   };
-  const check = () =>
+  /** @param {() => void} then */
+  const check = (then) =>
     ask(async () => {
       await checkDocument(name, draft);
       setFindings([]);
-      say(text.good);
-    });
-  const prepare = () =>
-    ask(async () => {
-      await checkDocument(name, draft);
-      setFindings([]);
-      setSaving(true);
+      then();
     });
   /** @param {string} reason */
   const store = (reason) => {
@@ -132,6 +134,7 @@ function Work({ it, name, asked, again }) {
       const { version } = await storeDocument(name, draft, { seen: current.version, reason });
       say(text.stored(version ?? 1));
       setOvertaken(null);
+      stored.current = true;
       if (asked) go(address(`/configuration/${name}`));
       else again();
     });
@@ -151,10 +154,10 @@ function Work({ it, name, asked, again }) {
       }
       ${overtaken !== null && !isOvertaken && html`<p class="fault" role="status">${text.compared(current.version ?? 0)}</p>`}
       <div class="buttons">
-        <button type="button" class="primary" disabled=${working || !changed || !sound || isOvertaken} onClick=${prepare}>
+        <button type="button" class="primary" disabled=${working || !changed || !sound || isOvertaken} onClick=${() => check(() => setSaving(true))}>
           ${working ? t().act.working : earlier ? text.restore : text.save}
         </button>
-        <button type="button" disabled=${working || !sound} onClick=${check}>${text.check}</button>
+        <button type="button" disabled=${working || !sound} onClick=${() => check(() => say(text.good))}>${text.check}</button>
         ${changed && html`<button type="button" onClick=${() => write(before || EMPTY)}>${text.discard}</button>`}
       </div>
     </section>
