@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -109,5 +110,8 @@ func batch(c *gin.Context, pool *redis.Pool) {
 			accepted++
 		}
 	}
-	c.JSON(http.StatusAccepted, gin.H{"accepted": accepted, "rejected": 0, "rows": outcomes})
+	body, _ := json.Marshal(gin.H{"accepted": accepted, "rejected": 0, "rows": outcomes})
+	// The load wants to know how long the answer is.
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusAccepted, "application/json", body)
 }
