@@ -112,7 +112,7 @@ mod tests {
         for (id, component) in &manifest.components {
             let command = component.build.as_ref().unwrap().command.as_str();
             let profile = if command.starts_with("cargo function-small ") { "small" } else { "release" };
-            assert!(command.ends_with(&format!(" -p {id}")), "{command}");
+            assert!(format!("{command} ").contains(&format!(" -p {id} ")), "{command}");
             assert!(component.source.ends_with(format!("{profile}/{id}.wasm")), "{id}");
         }
         assert_eq!(builds(&manifest).len(), manifest.components.len());
