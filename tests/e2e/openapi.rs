@@ -205,7 +205,7 @@ fn check(document: &Value, operation: &Value, answer: &Answer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_method_of_the_code_is_documented() {
-    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts", "web"]).start().await;
     let document = description(&app).await;
     let documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
 
@@ -228,7 +228,7 @@ async fn every_path_and_method_of_the_code_is_documented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn head_is_answered_as_get_without_a_body() {
-    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts"]).start().await;
+    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts", "web"]).start().await;
     let document = description(&app).await;
     let authorization = format!("Bearer {ADMIN}");
     let mut asked = 0;
@@ -420,7 +420,7 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_refers_to_what_is_not_there_and_nothing_is_there_for_nobody() {
-    let app = App::builder().only(&["records", "ops"]).start().await;
+    let app = App::builder().only(&["records", "ops", "web"]).start().await;
     let document = description(&app).await;
     let mut used = BTreeSet::new();
     references(&document, &mut used);

@@ -72,7 +72,7 @@ fn no_component_has_what_makes_schemas() {
     let has = |tree: &str, name: &str| tree.lines().any(|line| line.split(' ').next() == Some(name));
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("spin.toml")).unwrap();
     let commands = manifest.lines().filter(|line| line.starts_with("command = "));
-    let packages: Vec<&str> = commands.filter_map(|line| line.trim_end_matches('"').rsplit(' ').next()).collect();
+    let packages: Vec<&str> = commands.filter_map(|line| line.split_once(" -p ")?.1.split([' ', '"']).next()).collect();
     let named: Vec<&str> = packages.iter().flat_map(|name| ["-p", name]).collect();
     let all = tree(&named);
     assert!(packages.len() == 10 && packages.iter().all(|name| has(&all, name)) && has(&all, "serde_json"), "{all}");
