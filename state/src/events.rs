@@ -4,7 +4,7 @@
 //! is done for events where a submission is taken in or scored.
 //!
 //! Mechanism: the journal is the queue. A subscription has a position in each journal. Dispatch reads on from there, and one
-//! script puts messages onto its queue and moves the position. At most [`MOST_WAITING`] messages of a subscription wait;
+//! script puts messages onto its queue and moves the position. At most 256 messages of a subscription wait;
 //! the rest stays in the journal, however long a receiver is away. Scripts that append to a journal leave a mark; the clock
 //! looks for it and rings. The store has positions, too, up to which all messages were sent: if Redis was lost, a
 //! subscription goes on from there.
