@@ -94,11 +94,12 @@ function Work({ it, name, asked, again }) {
     if (changed && !earlier) addEventListener('beforeunload', stay);
     return () => removeEventListener('beforeunload', stay);
   }, [changed, earlier]);
-  const stored = useRef(false);
+  const stored = useRef(/** @type {string | null} */ (null));
   useEffect(() => {
-    // What was stored is shown as Vigil has it.
-    if (stored.current) setDraft(null);
-    stored.current = false;
+    // What was stored is shown as Vigil has it, unless the person goes on writing.
+    const text = stored.current;
+    if (text !== null) setDraft((now) => (now === text ? null : now));
+    stored.current = null;
   }, [current.version]);
   /** @param {string} next */
   const write = (next) => {
@@ -134,7 +135,7 @@ function Work({ it, name, asked, again }) {
       const { version } = await storeDocument(name, draft, { seen: current.version, reason });
       say(text.stored(version ?? 1));
       setOvertaken(null);
-      stored.current = true;
+      stored.current = draft;
       if (asked) go(address(`/configuration/${name}`));
       else again();
     });
