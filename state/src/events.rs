@@ -70,17 +70,8 @@ script! {
 
 script! {
     ReplayScript<'a> = after flows "events/replay.lua",
-    keys { positions: &'static str, clock: &'static str }
-    args {
-        id: &'a str,
-        since: i64,
-        position: String,
-        count: usize,
-        clock_channel: &'static str,
-        clock_lasts: Duration,
-        announcement: String,
-        studies: Vec<String>,
-    }
+    keys { positions: &'static str }
+    args { id: &'a str, since: i64, position: String, count: usize, studies: Vec<String> }
     reply (), by nothing
 }
 
@@ -312,17 +303,14 @@ pub async fn replay(redis: &Redis, subscription: &Subscription, since_ms: u64) -
     let studies: Vec<String> = subscription.studies.iter().flatten().map(|study| study.to_string()).collect();
     let script = ReplayScript {
         positions: names::EVENTS,
-        clock: names::CLOCK,
         id: subscription.id.as_str(),
         since: subscription.since_ms(),
         position: Position::before(since_ms).to_string(),
         count: studies.len(),
-        clock_channel: names::CLOCK_CHANNEL,
-        clock_lasts: CLOCK,
-        announcement: announcement(),
         studies,
     };
-    script.run(redis).await
+    script.run(redis).await?;
+    look(redis).await
 }
 
 /// Sees to it that the clock looks for events of which subscriptions have not been told.

@@ -132,7 +132,7 @@ pub(crate) async fn show(
     id: &str,
 ) -> Result<Reply, Problem> {
     let mut query = Query::read(&incoming.query, &["include"]);
-    let include = query.take("include", "content, course with a comma between them", Include::parse);
+    let [content, course] = query.parts("include", ["content", "course"]);
     query.finish()?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
@@ -143,7 +143,7 @@ pub(crate) async fn show(
             deliveries = alerts::deliveries(&store, &found.state).await?;
             history = alerts::history(&store, found).await?;
         }
-        let include = include.unwrap_or_default();
+        let include = Include { content, course };
         let behind = Behind::load(&config.redis, &store, principal, &alert, include).await?;
         Ok::<_, Error>((found, deliveries, history, behind))
     };

@@ -25,23 +25,8 @@ const MOST: usize = 50;
 /// What a request wants to see beside the alert.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Include {
-    content: bool,
-    course: bool,
-}
-
-impl Include {
-    /// Reads names of parts with commas between them.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut include = Include::default();
-        for part in text.split(',') {
-            match part {
-                "content" => include.content = true,
-                "course" => include.course = true,
-                _ => return None,
-            }
-        }
-        Some(include)
-    }
+    pub(crate) content: bool,
+    pub(crate) course: bool,
 }
 
 /// What stands behind an alert.

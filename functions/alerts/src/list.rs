@@ -143,21 +143,6 @@ struct Include {
     counts: bool,
 }
 
-impl Include {
-    fn parse(text: &str) -> Option<Self> {
-        let mut include = Include::default();
-        for part in text.split(',') {
-            match part {
-                "reason" => include.reason = true,
-                "deliveries" => include.deliveries = true,
-                "counts" => include.counts = true,
-                _ => return None,
-            }
-        }
-        Some(include)
-    }
-}
-
 /// A page of alerts.
 pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     const KNOWN: &[&str] =
@@ -172,7 +157,8 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
         "urgency" => Some(Order::Urgency),
         _ => None,
     });
-    let include = query.take("include", "reason, deliveries, counts with commas between them", Include::parse);
+    let [reason, deliveries, counts] = query.parts("include", ["reason", "deliveries", "counts"]);
+    let include = Include { reason, deliveries, counts };
     let (severity, since_ms, limit) = (query.severity(), query.since(), query.limit());
     let cursor = query.cursor(Cursor::parse);
     query.finish()?;
@@ -196,9 +182,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let reply = if is_known(incoming, &tag) {
         Reply::empty(304)
     } else {
-        page(config, &filter, include.unwrap_or_default(), cursor.as_ref(), limit)
-            .await
-            .map_err(|error| unavailable(&error))?
+        page(config, &filter, include, cursor.as_ref(), limit).await.map_err(|error| unavailable(&error))?
     };
     Ok(reply.header("etag", tag).header("cache-control", "no-store"))
 }

@@ -160,6 +160,7 @@ fn whole(made: Result<(), Error>) -> bool {
 
 fn filter(query: &mut Query) -> Filter {
     let name = |text: &str| is_name(text).then(|| text.to_owned());
+    let [content, scores, alerts] = query.parts("include", ["content", "scores", "alerts"]);
     Filter {
         kind: query.take("kind", "response or a kind of report", name),
         instrument: query.take("instrument", "the id of an instrument", InstrumentId::parse),
@@ -168,7 +169,7 @@ fn filter(query: &mut Query) -> Filter {
         state: query.take("state", "scored, failed, superseded or erased", ListState::parse),
         since: query.since(),
         until: query.until(),
-        include: query.take("include", "some of content, scores, alerts", Include::parse).unwrap_or_default(),
+        include: Include { content, scores, alerts },
     }
 }
 

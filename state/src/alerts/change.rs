@@ -86,9 +86,7 @@ impl Change {
 
     /// Appends an entry to the journal of a study.
     pub(crate) fn journal(&mut self, study: &StudyId, event: &Event) {
-        self.command(["XADD", &names::journal(study), "*", "e", &event.line()]);
-        self.command(["HSETNX", names::JOURNALS, study.as_str(), "0-0"]);
-        self.command(["SET", names::EVENTS_NEW, "1"]);
+        self.command(["JOURNAL", study.as_str(), &event.line()]);
         // The clock looks for subscribers.
         self.delays = true;
     }

@@ -13,6 +13,7 @@
 -- with its message, a worker takes care of these.
 -- 'RECOUNT': counts alerts again, and makes the lists of urgent ones again, from the facts.
 -- 'APPEND', flow, payload: appends work to the dispatch queue.
+-- 'JOURNAL', study, entry: appends to the journal of the study.
 -- 'END', entry: ends an entry of the dispatch queue.
 --
 -- Facts are severity, study, site, assignee, phase. A scope is a study, a site, both, or everything. Each has a count of
@@ -128,6 +129,10 @@ local own = {
   FORGET = forget,
   RECOUNT = recount,
   APPEND = function(flow, payload) append('dispatch', flow, payload, #payload, 1) end,
+  JOURNAL = function(study, entry)
+    redis.call('XADD', JOURNAL .. study, '*', 'e', entry)
+    journaled(study)
+  end,
   END = ends,
 }
 

@@ -96,6 +96,16 @@ impl Query {
         all
     }
 
+    /// Which of these parts a parameter names, with commas between them.
+    pub fn parts<const N: usize>(&mut self, name: &'static str, parts: [&str; N]) -> [bool; N] {
+        let rule = ["some of ", &parts.join(", "), " with commas between them"].concat();
+        let read = |text: &str| {
+            let known = |named: &str| parts.contains(&named);
+            text.split(',').all(known).then(|| parts.map(|part| text.split(',').any(|named| named == part)))
+        };
+        self.take(name, &rule, read).unwrap_or([false; N])
+    }
+
     /// Whether a parameter is present and not `false`.
     pub fn flag(&mut self, name: &'static str) -> bool {
         match self.text(name).as_deref() {

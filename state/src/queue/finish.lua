@@ -80,9 +80,8 @@ for index, members in pairs(indexes) do
   in_parts('ZADD', index, members)
 end
 for study in pairs(studies) do
-  redis.call('HSETNX', JOURNALS, study, '0-0')
+  journaled(study)
 end
-if next(studies) then redis.call('SET', EVENTS_NEW, '1') end
 for hash, counter in pairs(counts) do
   for field, by in pairs(counter) do
     tally_month(hash, field, by)

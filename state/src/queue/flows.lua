@@ -45,6 +45,12 @@ local function rings_of(queue, flow)
   return {keys, key, studies, study, studies .. '|' .. study, site}
 end
 
+-- Notes that the journal of a study has a new entry: the clock looks for subscribers.
+local function journaled(study)
+  redis.call('HSETNX', JOURNALS, study, '0-0')
+  redis.call('SET', EVENTS_NEW, '1')
+end
+
 -- Adds to the number of unfinished submissions of an API key.
 local function burden(queue, flow, by)
   if queue == 'score' then

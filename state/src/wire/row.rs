@@ -120,20 +120,6 @@ impl Include {
     pub const TABLE: Include = Include { content: true, scores: true, alerts: false };
     /// Every part.
     pub const ALL: Include = Include { content: true, scores: true, alerts: true };
-
-    /// Reads names of parts with commas between them.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut include = Include::default();
-        for part in text.split(',') {
-            match part {
-                "content" => include.content = true,
-                "scores" => include.scores = true,
-                "alerts" => include.alerts = true,
-                _ => return None,
-            }
-        }
-        Some(include)
-    }
 }
 
 impl Row {
