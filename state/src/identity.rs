@@ -157,7 +157,8 @@ impl PseudonymKey {
     }
 
     /// The id of a submission that came in at this time under its site's `client_id`. `namespace` keeps reports and
-    /// responses apart. At another time it has another id, which differs in the time only: see [`received_at`].
+    /// responses apart. At another time it has another id, which differs in the time only: see [`received_at`]. The first
+    /// digits after the time and the version are those of the site: the idempotency records of a site lie together.
     pub fn submission_id(
         &self,
         received_at: Timestamp,
@@ -166,7 +167,9 @@ impl PseudonymKey {
         namespace: &str,
         client_id: &str,
     ) -> SubmissionId {
-        time_ordered(received_at, &self.named("vigil submission", study, site, namespace, client_id))
+        let mut bytes = self.named("vigil submission", study, site, namespace, client_id);
+        [bytes[0], bytes[1], ..] = self.marks.hash("vigil site", &[study.as_str(), site.as_str()]);
+        time_ordered(received_at, &bytes)
     }
 
     /// The id of an analysis under its site's `client_id`.

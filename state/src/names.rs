@@ -138,17 +138,16 @@ pub fn logged(event: &str, key: &str) -> String {
     format!("{{vigil}}:logged:{event}:{key}")
 }
 
-/// Prefix of the hashes of idempotency records, before four hexadecimal digits.
+/// Prefix of the hashes of idempotency records, before three hexadecimal digits.
 pub const ONCE: &str = "{vigil}:once:";
-/// The places of these digits in an id: the first that do not depend on the time, without the variant's.
-const ONCE_DIGITS: [Range<usize>; 2] = [15..18, 20..21];
+/// The places of these digits in an id: those of its site, see `identity.rs`.
+const ONCE_DIGITS: Range<usize> = 15..18;
 /// The scopes of idempotency records, numbered: a sorted set.
 pub const SCOPES: &str = "{vigil}:scopes";
 
 /// The hash that has the idempotency record of a submission; the first writer wins.
 pub fn once(submission_id: &SubmissionId) -> String {
-    let [first, last] = ONCE_DIGITS.map(|digits| submission_id.as_str().get(digits).unwrap_or_default());
-    [ONCE, first, last].concat()
+    [ONCE, submission_id.as_str().get(ONCE_DIGITS).unwrap_or_default()].concat()
 }
 
 /// The mark of a superseded submission: the later submission's id. It does not expire.
@@ -202,8 +201,8 @@ pub const ALERTS_NEXT: &str = "{vigil}:alerts:next";
 pub const LAG: &str = "{vigil}:lag";
 /// Delivery attempts: a hash of `<channel>|<outcome>`.
 pub const ATTEMPTS: &str = "{vigil}:attempts";
-/// The figures of the clock: a hash of `overdue`, `dead-trimmed`, and `swept`, how many hashes of idempotency records it
-/// has looked through.
+/// The figures of the clock: a hash of `overdue`, `dead-trimmed`, and `swept`, which hash of idempotency records it looks
+/// through next, and from where.
 pub const WATCH: &str = "{vigil}:watch";
 /// Held while a self-check is under way, so that all hosts together send one at a time.
 pub const SELF_CHECK_LOCK: &str = "{vigil}:self-check:lock";

@@ -187,12 +187,17 @@ impl Door {
         let counters: Vec<(String, u32)> =
             counters.into_iter().map(|((scope, kind), by)| (["accepted|", scope, "|", kind].concat(), by)).collect();
         let entries = shared(submissions);
+        let mut records: BTreeMap<String, Vec<Given<'_>>> = BTreeMap::new();
+        for one in submissions {
+            records.entry(names::once(one.id)).or_default().push(Given(one));
+        }
         let script = EnqueueNewScript {
-            records: Records(submissions),
             revision,
             counter_count: counters.len(),
             entry_count: entries.len(),
-            contents: submissions.iter().map(Given).collect(),
+            sizes: records.values().map(Vec::len).collect(),
+            hashes: records.keys().cloned().collect(),
+            records: records.into_values().flatten().collect(),
             counters,
             entries,
         };
@@ -209,12 +214,13 @@ script! {
 
 script! {
     EnqueueNewScript<'a> = composed "queue/enqueue_new.lua",
-    keys { records: Records<'a> }
+    keys { hashes: Vec<String> }
     args {
         revision: &'a str,
         counter_count: usize,
         entry_count: usize,
-        contents: Vec<Given<'a>>,
+        sizes: Vec<usize>,
+        records: Vec<Given<'a>>,
         counters: Vec<(String, u32)>,
         entries: Vec<Shared<'a>>,
     }

@@ -2,14 +2,18 @@
 -- ones they were checked against; else does nothing.
 -- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`,
 -- and idempotency.lua.
--- KEYS  the hash of each submission's idempotency record
+-- KEYS  hashes of idempotency records
 -- ARGV  revision of the settings or '' when it does not matter, number of counters, number of entries, for each
---       submission: idempotency record, for each counter: field, by how much, for each entry: flow, cost, number of
---       submissions, and the submissions, a line each: one long argument, because Redis reads it without copying it
+--       hash: number of its records, for each submission in the order of hashes: idempotency record, for each counter:
+--       field, by how much, for each entry: flow, cost, number of submissions, and the submissions, a line each: one
+--       long argument, because Redis reads it without copying it
 -- Gives '1' if they were taken in
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then return {'0'} end
-local count = #KEYS
-local counters = 4 + count
+local records, count = 4 + #KEYS, 0
+for number = 1, #KEYS do
+  count = count + ARGV[3 + number]
+end
+local counters = records + count
 local entries = counters + 2 * ARGV[2]
 local wanted = {}
 for e = entries, entries + 4 * ARGV[3] - 1, 4 do
@@ -20,15 +24,7 @@ for key, by in pairs(wanted) do
   if quota(key) < by then return {'0'} end
 end
 if room() < count then return {'0'} end
-for number = 1, count do
-  if not remember(KEYS[number], idempotency(ARGV[3 + number])) then
-    -- Another is known already: those before it are forgotten again.
-    for before = 1, number - 1 do
-      redis.call('HDEL', KEYS[before], (idempotency(ARGV[3 + before])))
-    end
-    return {'0'}
-  end
-end
+if not remember_new(KEYS, ARGV, 4) then return {'0'} end
 local last
 for e = entries, entries + 4 * ARGV[3] - 1, 4 do
   last = append('score', ARGV[e], ARGV[e + 3], ARGV[e + 1], tonumber(ARGV[e + 2]))

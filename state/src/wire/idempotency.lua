@@ -24,6 +24,28 @@ local function scope_of(record)
   local number = string.sub(record, 31)
   return string.match(redis.call('ZRANGEBYSCORE', SCOPES, number, number)[1] or '', '^(%S+) (%S+) (%S*)$')
 end
+-- Remembers submissions if all are new. Gives false if one was remembered before: then nothing is written. From `first`
+-- on, `given` has how many each hash gets, then these in the order of the hashes.
+local function remember_new(hashes, given, first)
+  if APART then return true end
+  local place, all = first + #hashes, {}
+  for number, hash in ipairs(hashes) do
+    local fields, both = {}, {}
+    for at = 1, given[first + number - 1] do
+      local field, value = idempotency(given[place])
+      fields[at], both[2 * at - 1], both[2 * at] = field, field, value
+      place = place + 1
+    end
+    for _, known in ipairs(redis.call('HMGET', hash, unpack(fields))) do
+      if known then return false end
+    end
+    all[number] = both
+  end
+  for number, hash in ipairs(hashes) do
+    redis.call('HSET', hash, unpack(all[number]))
+  end
+  return true
+end
 -- Remembers a submission. Gives false if it was remembered before.
 local function remember(key, field, value)
   return APART or redis.call('HSETNX', key, field, value) == 1

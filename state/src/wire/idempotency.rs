@@ -3,13 +3,14 @@
 //! Guarantee: a record stays for `once_days` after its submission came in, and longer while older submissions wait; that
 //! of an erased submission stays for ever.
 //!
-//! Mechanism: the records lie in 65,536 hashes by four digits of the submission's id ([`names::once`]). Redis keeps a hash
-//! of short fields as one block and searches it from the beginning: with a million records, each takes about 56 bytes,
-//! and a hash has 15. An id is the time of arrival, 6 bytes, and 10 bytes that are the same for every resend
-//! (`identity.rs`); these are the field. The value is the content hash (16 bytes; zeros once it is erased), the time of
-//! arrival in milliseconds (6), the subject (8), and the number of its scope. A scope is `<study> <site> <topic>`, where
-//! the topic is the instrument or, after a slash, the kind of report; [`names::SCOPES`] numbers them. Only this module
-//! writes records, and the scripts add the number. The clock looks through 16 hashes in each tick and removes what is old.
+//! Mechanism: the records lie in 4,096 hashes by three digits of the submission's id ([`names::once`]), which are those of its
+//! site: the records of a batch lie in few hashes, and one command looks for all of a hash. A record takes about 100 bytes;
+//! Redis keeps a hash of up to 128 as one block, where it takes about 56. An id is the time of arrival, 6 bytes, and 10
+//! bytes that are the same for every resend (`identity.rs`); these are the field. The value is the content hash (16 bytes;
+//! zeros once it is erased), the time of arrival in milliseconds (6), the subject (8), and the number of its scope. A scope
+//! is `<study> <site> <topic>`, where the topic is the instrument or, after a slash, the kind of report;
+//! [`names::SCOPES`] numbers them. Only this module writes records, and the scripts add the number. The clock looks through
+//! some of them in each tick and removes what is old.
 
 use std::time::Duration;
 
@@ -202,7 +203,7 @@ script! {
     reply usize, by whole
 }
 
-/// Removes the old records of 16 of the hashes, and of the next ones when it is called again. Returns how many.
+/// Looks at some records and removes the old ones; the next call goes on. Returns how many were removed.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).

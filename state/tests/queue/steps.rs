@@ -106,7 +106,7 @@ fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
         erasure::erase(redis, &swept(3), &erased(), &erasure()).await.unwrap();
         let sweep = async |days: i64| {
             let mut forgotten = 0;
-            for _ in 0..4096 {
+            for _ in 0..256 {
                 forgotten +=
                     idempotency::sweep(redis, now + days * DAY, 2 * Duration::from_secs(86_400)).await.unwrap();
             }
@@ -114,11 +114,11 @@ fn a_record_is_forgotten_when_it_is_old_and_nothing_older_waits() {
         };
         let left = async || command(redis, &["EVAL", LEFT, "0"]).await.join(" ");
         // The waiting ones came in just now, so only one that was old then is forgotten, however late it is.
-        assert_eq!((sweep(100).await, left().await), (1, "0020 0030".to_owned()));
+        assert_eq!((sweep(100).await, left().await), (1, "002 003".to_owned()));
         let holder = Holder::new();
         let (_, ids) = claim(redis, &holder, 9).await;
         assert_eq!(finish(redis, &holder, &ids).await, 3);
-        assert_eq!((sweep(100).await, left().await), (1, "0030".to_owned()), "an erasure is not forgotten");
+        assert_eq!((sweep(100).await, left().await), (1, "003".to_owned()), "an erasure is not forgotten");
         assert_eq!(sweep(100).await, 0);
     });
 }
@@ -131,7 +131,7 @@ fn swept(digits: u16) -> SubmissionId {
 /// The digits of the ids that are remembered.
 const LEFT: &str = "local out = {}
 for n = 0, 9 do
-  local digits = string.format('%03x0', n)
+  local digits = string.format('%03x', n)
   if redis.call('EXISTS', '{vigil}:once:' .. digits) == 1 then out[#out + 1] = digits end
 end
 return out";
