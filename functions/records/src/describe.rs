@@ -13,6 +13,7 @@ use crate::report::MonthlyReport;
 use crate::study::Study;
 use crate::subject::{Series, SubmissionPage};
 use crate::submission::Submission;
+use crate::whoami::Holder;
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -225,6 +226,11 @@ fn operations() -> Vec<Operation> {
             )
             .takes::<WithReason>("At most 4 KiB.")
             .gives::<Erased<'_>>(200, "It is erased."),
+        Operation::new("GET", "/v1/whoami", "showHolder", Tag::Operations, "Which key asks")
+            .about("Its id, its role, and the study and site that it covers.")
+            .gives::<Holder<'_>>(200, "The holder of the key.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Invalid]),
         Operation::new(
             "GET",
             "/fhir/Questionnaire/{instrument}",
