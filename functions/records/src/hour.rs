@@ -28,7 +28,7 @@ pub(crate) struct Hour {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 struct Minute {
-    /// Its begin.
+    /// Its start.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     at: String,
     /// Submissions that were taken in.

@@ -24,7 +24,7 @@ pub const QUEUES: [Queue; 2] = [Queue::Score, Queue::Dispatch];
 /// The figures of a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Minute {
-    /// Its begin.
+    /// Its start.
     pub at: Timestamp,
     /// Submissions that were taken in.
     pub accepted: u64,
