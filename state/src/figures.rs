@@ -2,5 +2,6 @@
 
 pub mod alerts;
 pub mod counters;
+pub mod hour;
 pub mod monthly;
 pub mod refusals;

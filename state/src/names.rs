@@ -204,6 +204,9 @@ pub const ATTEMPTS: &str = "{vigil}:attempts";
 /// The figures of the clock: a hash of `overdue`, `dead-trimmed`, and `swept`, which hash of idempotency records it looks
 /// through next, and from where.
 pub const WATCH: &str = "{vigil}:watch";
+/// The figures of the last minutes: a hash of a minute's number since the epoch to its counts and what waited, of `last`,
+/// the last sample, and of `scored`, how many submissions were ever scored.
+pub const MINUTES: &str = "{vigil}:minutes";
 /// Held while a self-check is under way, so that all hosts together send one at a time.
 pub const SELF_CHECK_LOCK: &str = "{vigil}:self-check:lock";
 /// The state of the self-check: a hash of `looked`, `since`, `sent`, `arrived`, `arrived-of`, all milliseconds, and its

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::{ADMIN, ADMIN_B, App, PHQ9, READ_A1, READ_B, SECRET, SUBMIT_A, phq9, until};
 
 const STATS: &str = "/v1/stats/sites";
+const HOUR: &str = "/v1/stats/hour";
 const COUNTERS: &str = "{vigil}:stats";
 /// The answer of `state/src/queue/count.lua`.
 const MOST_COUNTERS: usize = 50_000;
@@ -83,6 +84,8 @@ async fn figures_of_everybody_are_for_keys_that_cover_everything() {
             assert_eq!(answer.status, if all { 200 } else { 403 }, "{role} {place}: {answer:?}");
         }
         for role in roles {
+            let hour = app.send_as(&format!("{role}-{place}"), "GET", HOUR, &Value::Null).await;
+            assert_eq!(hour.status, if all { 200 } else { 403 }, "{role} {place}: {hour:?}");
             let text = metrics(&app, &format!("{role}-{place}")).await;
             assert_eq!(submissions(&text), (count, count as usize), "{role} {place}: {text}");
             let others =

@@ -91,10 +91,20 @@ async fn a_person_sees_a_page_and_acknowledges_with_one_button() {
         assert!(words[..3].iter().all(|word| html.contains(word)), "{html}");
         assert_eq!((html.matches("<form method=\"post\">").count(), html.matches("<button").count()), (1, 1), "{html}");
         // The page shows the content of the message, and nobody's identity.
-        assert!(html.contains("item q9 is 1") && html.contains("UTC+08:00") && html.contains(&alert), "{html}");
-        for secret in [shown["subject"].as_str().unwrap(), "patient", "<script", "http:"] {
+        let subject = shown["subject"].as_str().unwrap();
+        for told in ["item q9 is 1", "UTC+08:00", subject, &format!("href=\"/alerts/{alert}\"")] {
+            assert!(html.contains(told), "{told} in {html}");
+        }
+        for secret in ["patient", "<script", "http:", " style="] {
             assert!(!html.contains(secret), "{secret} in {html}");
         }
+        // The same page in the other language; what is no language is refused.
+        let other = if language == "en" { ("zh", "警报：危急") } else { ("en", "Alert: critical") };
+        assert!(html.contains(&format!("href=\"?lang={}\"", other.0)), "{html}");
+        let (answer, translated) = browse(&app, "GET", &format!("{link}?lang={}", other.0)).await;
+        assert_eq!((answer.status, answer.header("content-language")), (200, Some(other.0)));
+        assert!(translated.contains(other.1) && translated.contains("item q9 is 1"), "{translated}");
+        assert_eq!(browse(&app, "GET", &format!("{link}?lang=fr")).await.0.status, 422);
         // A scanner looks and acknowledges nothing.
         for method in ["GET", "HEAD", "GET", "HEAD"] {
             let (answer, text) = browse(&app, method, &link).await;
@@ -103,7 +113,7 @@ async fn a_person_sees_a_page_and_acknowledges_with_one_button() {
         }
         assert_eq!(state(&app, &alert).await["state"], "delivered");
 
-        let (answer, html) = browse(&app, "POST", &link).await;
+        let (answer, html) = browse(&app, "POST", &format!("{link}?lang={language}")).await;
         assert!(answer.status == 200 && html.contains(words[3]) && !html.contains("<button"), "{html}");
         let now = state(&app, &alert).await;
         let acknowledged = |entry: &&Value| entry["what"] == "acknowledged";
@@ -124,6 +134,8 @@ async fn the_page_tells_no_more_than_the_message_and_everybody_else_gets_json() 
     let (alert, link) = alerted(&app, "r", "phone").await;
     let (_, html) = browse(&app, "GET", &link).await;
     assert!(html.contains("phq-9, item-9") && !html.contains("q9 is"), "a text message tells no figures: {html}");
+    let shown = state(&app, &alert).await;
+    assert!(!html.contains(shown["subject"].as_str().unwrap()), "and not who it is about: {html}");
     let (_, html) = browse(&app, "GET", &path(&alert, "somebody-else", 60_000)).await;
     assert!(!html.contains("phq-9") && html.contains("<button"), "{html}");
 
@@ -163,7 +175,7 @@ async fn a_link_that_does_nothing_any_more_says_so_and_who_was_there() {
     for what in ["acknowledge", "resolve"] {
         let answer = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/{what}"), &Value::Null).await;
         assert_eq!(answer.status, 200);
-        let (status, word) = if what == "acknowledge" { (200, "Acknowledged.") } else { (409, "Resolved.") };
+        let (status, word) = if what == "acknowledge" { (200, "Acknowledged</b>") } else { (409, "<b>Resolved.") };
         let (get, html) = browse(&app, "GET", &link).await;
         assert!(get.status == 200 && html.contains(word) && html.contains("By clinician-a1,"), "{html}");
         let (post, html) = browse(&app, "POST", &link).await;

@@ -28,15 +28,17 @@ fn key(role: Role, study: &str, site: &str) -> String {
     format!("key-of-{}-for-{study}-{site}", role.as_str())
 }
 
-/// Keys of each role: for everything, and for places without data.
+/// The scopes of the keys: everything, and places without data.
+const PLACES: [(&str, &str); 3] = [("*", "*"), ("B", "*"), ("A", "2")];
+
+/// A key of each role for each scope.
 fn keys() -> String {
     let entry = |role: Role, (study, site): (&str, &str)| {
         let sha256: String = Sha256::digest(key(role, study, site)).iter().map(|byte| format!("{byte:02x}")).collect();
         json!({"id": format!("{}-{study}-{site}", role.as_str()), "role": role.as_str(), "study": study, "site": site,
                "sha256": sha256})
     };
-    let places = [("*", "*"), ("B", "*"), ("A", "2")];
-    let entries = Role::ALL.into_iter().flat_map(|role| places.map(|place| entry(role, place)));
+    let entries = Role::ALL.into_iter().flat_map(|role| PLACES.map(|place| entry(role, place)));
     Value::from_iter(entries).to_string()
 }
 
@@ -152,6 +154,23 @@ async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
         }
     }
     assert!(asked > 40, "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_learns_its_role_and_scope() {
+    let app = builder().start().await;
+    for role in Role::ALL {
+        for (study, site) in PLACES {
+            let answer = call(&app, Some(&key(role, study, site)), "GET", "/v1/whoami").await;
+            let id = format!("{}-{study}-{site}", role.as_str());
+            let holder = json!({"keyId": id, "role": role.as_str(), "study": study, "site": site});
+            assert_eq!((answer.status, answer.json()), (200, holder), "{answer:?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+        }
+    }
+    let asked = call(&app, Some(&key(Role::Read, "A", "2")), "GET", "/v1/whoami?key=other").await;
+    assert_eq!(asked.status, 422, "{asked:?}");
+    assert_eq!(call(&app, Some("of-nobody"), "GET", "/v1/whoami").await.status, 401);
 }
 
 async fn call_with(app: &App, key: &str, response: &Value) -> String {

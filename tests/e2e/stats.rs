@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::app::{ADMIN, App, PHQ9, READ_A1, READ_B, SUBMIT_A, phq9, until};
+use crate::receiver::Receiver;
 
 const STATS: &str = "/v1/stats/sites";
+const HOUR: &str = "/v1/stats/hour";
 
 fn at(study: &str, site: &str, mut document: Value) -> Value {
     document["studyId"] = json!(study);
@@ -118,7 +120,7 @@ async fn a_key_sees_the_counters_of_its_study_and_site() {
 
     let text = scrape(&app, READ_B).await;
     assert!(text.contains("study=\"B\"") && !text.contains("study=\"A\""), "{text}");
-    for path in [STATS, "/metrics"] {
+    for path in [STATS, HOUR, "/metrics"] {
         assert_eq!(app.send_as(SUBMIT_A, "GET", path, &Value::Null).await.status, 403);
         assert_eq!(app.client().await.send("GET", path, &[], "").await.unwrap().status, 401);
         assert_eq!(app.send("POST", path, &Value::Null).await.status, 405);
@@ -209,6 +211,54 @@ async fn a_flood_of_refusals_is_counted_whole_by_few_scripts() {
     }
     let counted = stats(&app, ADMIN, |stats| stats["total"]["unauthenticated"].as_u64() >= Some(400)).await;
     assert_eq!(counted["total"]["unauthenticated"], 400);
+}
+
+/// The sums of the last hour over its minutes: accepted, scored, delivered; and the last minute.
+async fn hour(app: &App) -> ([u64; 3], Value) {
+    let answer = app.send("GET", HOUR, &Value::Null).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{answer:?}");
+    let shown = answer.json();
+    let minutes = shown["minutes"].as_array().unwrap();
+    let sum = |what: &str| minutes.iter().map(|minute| minute[what].as_u64().unwrap()).sum();
+    assert!(minutes.is_sorted_by_key(|minute| minute["at"].as_str().unwrap()), "{shown}");
+    (["accepted", "scored", "delivered"].map(sum), minutes.last().cloned().unwrap_or_default())
+}
+
+async fn drain(app: &App) {
+    assert_eq!(app.send("POST", "/v1/ops/drain", &Value::Null).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_hour_is_told_minute_by_minute() {
+    let receiver = Receiver::start().await;
+    let app = App::builder().routes(&[&receiver.url()]).only(&["submit", "records", "ops"]).start().await;
+    assert_eq!(hour(&app).await, ([0, 0, 0], Value::Null));
+    // The first round finds nothing to do, and the clock rests.
+    drain(&app).await;
+    assert_eq!(hour(&app).await.0, [0, 0, 0]);
+    for id in ["r1", "r2", "r3"] {
+        app.submit(&phq9(id, [0; 9])).await;
+    }
+    // A round takes its sample before it scores.
+    drain(&app).await;
+    let (sums, minute) = hour(&app).await;
+    assert_eq!((sums, &minute["waiting"]), ([3, 0, 0], &json!({"score": 3, "dispatch": 0})), "{minute}");
+    assert!(minute["oldestMs"]["score"].as_u64() < Some(60_000), "{minute}");
+    drain(&app).await;
+    let (sums, minute) = hour(&app).await;
+    assert_eq!((sums, &minute["waiting"]), ([3, 3, 0], &json!({"score": 0, "dispatch": 0})), "{minute}");
+    assert_eq!(minute["oldestMs"], json!({"score": 0, "dispatch": 0}));
+
+    // While an alert waits for a person, the clock goes on: the next sample is that of the next minute.
+    app.submit(&phq9("r4", [0, 0, 0, 0, 0, 0, 0, 0, 1])).await;
+    drain(&app).await;
+    drain(&app).await;
+    let last: String = app.redis(&["HGET", "{vigil}:minutes", "last"]).await;
+    let (of, rest) = last.split_once(' ').unwrap();
+    let before = (of.parse::<u64>().unwrap() - 1).to_string();
+    let _: () = app.redis(&["HSET", "{vigil}:minutes", "last", &format!("{before} {rest}")]).await;
+    drain(&app).await;
+    assert_eq!((hour(&app).await.0, receiver.calls().len()), ([4, 4, 1], 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,9 @@
 //! Guarantee: while anything waits, a tick follows within about a second, and two ticks never run at once, even if many
 //! hosts listen. A tick pauses, moves due entries onto their queues, and rings for entries that nobody works on because
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
-//! rings for events of which subscribers have not been told, reports alerts that are overdue, keeps dead letters bounded, forgets old idempotency records, sends the self-check, and
-//! moves full segments of journals into the store. With a self-check there is always something to watch.
+//! rings for events of which subscribers have not been told, reports alerts that are overdue, keeps dead letters bounded,
+//! forgets old idempotency records, sends the self-check, takes a sample of the figures once a minute, and moves full
+//! segments of journals into the store. With a self-check there is always something to watch.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
 //! /v1/ops/drain` starts the clock again.
@@ -18,6 +19,7 @@ use platform::redis::Redis;
 use platform::variables::{Reader, load};
 use platform::{Error, clock, log};
 use state::events;
+use state::figures::hour;
 use state::health::self_check;
 use state::health::watch::{self, Bounds};
 use state::journal;
@@ -124,6 +126,7 @@ impl Clock {
                 queue::ring(redis, Queue::Dispatch).await?;
             }
         }
+        hour::sample(redis, clock::now().millis(), !done.watching).await?;
         // Last: it needs the store, and what a person waits for does not wait for that.
         let sealed = journal::seal(redis).await?;
         if sealed > 0 {

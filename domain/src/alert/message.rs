@@ -142,6 +142,8 @@ pub fn compose(routes: &Routes, receiver: &Receiver, language: Language, notice:
 /// The details that a message shows of an alert. The page behind its link shows no more than these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Disclosure {
+    /// The pseudonym, which only systems are told.
+    pub subject: bool,
     /// Instrument and rule.
     pub rule: bool,
     /// The reason, which may contain figures of the patient.
@@ -161,7 +163,8 @@ pub fn told(routes: &Routes, receiver: &Receiver, language: Language) -> Disclos
             body.asks(slot) || title || body.asks(Slot::Message) && text(slot)
         }
     };
-    Disclosure { rule: asks(Slot::Rule), reason: asks(Slot::Reason) }
+    let subject = matches!(receiver.channel, Channel::Webhook | Channel::FhirCommunication);
+    Disclosure { subject, rule: asks(Slot::Rule), reason: asks(Slot::Reason) }
 }
 
 /// Title and text.
@@ -307,13 +310,13 @@ mod tests {
 
     #[test]
     fn a_link_tells_what_its_message_told() {
-        let all = Disclosure { rule: true, reason: true };
+        let all = Disclosure { subject: true, rule: true, reason: true };
         for (receiver, expected) in [
             ("hook", all),
-            ("mail", all),
+            ("mail", Disclosure { subject: false, ..all }),
             ("ehr", all),
             ("flags", all),
-            ("sms", Disclosure { rule: true, reason: false }),
+            ("sms", Disclosure { rule: true, ..Disclosure::default() }),
         ] {
             let routes = routes();
             assert_eq!(

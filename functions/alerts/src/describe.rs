@@ -37,6 +37,14 @@ struct Note {
 #[schemars(inline, transparent)]
 struct NoteText(#[schemars(length(min = 1, max = 1000))] String);
 
+/// The query of a link's page.
+#[derive(JsonSchema)]
+struct LinkQuery {
+    /// The language of the page, in place of the message's.
+    #[schemars(extend("enum" = ["en", "zh"]))]
+    lang: Option<String>,
+}
+
 /// A note to add.
 #[derive(JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -243,12 +251,14 @@ fn operations() -> Vec<Operation> {
         )
         .about(
             "No more of the patient than the message told, as often as it is asked for. The token is the key. \
-                An `Accept` that prefers text/html gets every answer as a page, in the language of the message.",
+                An `Accept` that prefers text/html gets every answer as a page, in the language of the message, or of \
+                `lang`.",
         )
+        .query::<LinkQuery>()
         .gives::<LinkPage<'_>>(200, "The alert.")
         .or::<Text>("text/html")
         .with(NO_STORE)
-        .refuses(&[Refusal::AlertConflict, Refusal::Invalid]),
+        .refuses(&[Refusal::AlertConflict]),
         Operation::new(
             "POST",
             "/v1/acknowledge/{token}",
@@ -260,6 +270,7 @@ fn operations() -> Vec<Operation> {
             "Once, before it expires, and only in the opening of the alert that the message was about. The \
                 token is the key. The form of the page sends no fields.",
         )
+        .query::<LinkQuery>()
         .may_take::<Note>("At most 8 KiB; none is fine.")
         .gives::<Acted<'_>>(200, "It is acknowledged, by this or by somebody before.")
         .or::<Text>("text/html")

@@ -33,14 +33,25 @@ use crate::config::Config;
 pub(crate) const PATH: &str = "/v1/acknowledge/";
 
 /// The language of the page, if the client prefers a page to JSON. The page of an alert uses the language of the
-/// alert's message.
+/// alert's message, unless the query asks for one.
 pub(crate) fn page(incoming: &Incoming) -> Option<Language> {
     let wanted = accept::media_type(incoming.header("accept"), &["application/json", "text/html"]);
     if wanted != Some("text/html") || !incoming.path.starts_with(PATH) {
         return None;
     }
     let language = accept::language(incoming.header("accept-language"), &Language::ALL.map(Language::as_str));
-    Some(Language::ALL.into_iter().find(|it| Some(it.as_str()) == language).unwrap_or(Language::En))
+    Some(chosen(incoming).ok().flatten().or_else(|| language.and_then(named)).unwrap_or(Language::En))
+}
+
+/// The language that the query asks for: the page links to itself in the other one.
+fn chosen(incoming: &Incoming) -> Result<Option<Language>, Problem> {
+    let mut query = Query::read(&incoming.query, &["lang"]);
+    let language = query.take("lang", "en or zh", named);
+    query.finish().map(|()| language)
+}
+
+fn named(text: &str) -> Option<Language> {
+    Language::ALL.into_iter().find(|language| language.as_str() == text)
 }
 
 /// The page for an error.
@@ -91,8 +102,7 @@ enum Refused {
 }
 
 pub(crate) async fn answer(config: &Config, incoming: Incoming, token: &str) -> Result<Reply, Problem> {
-    Query::none(&incoming.query)?;
-    let language = page(&incoming);
+    let (chosen, page) = (chosen(&incoming)?, page(&incoming));
     let mut link = Link::open(config, token).await?;
     let posted = incoming.method == "POST";
     let note = if posted { note(incoming).await? } else { None };
@@ -101,8 +111,8 @@ pub(crate) async fn answer(config: &Config, incoming: Incoming, token: &str) -> 
         Ok(()) if posted => link.acknowledge(config, note.as_deref()).await?.map(Some),
         Ok(()) => Ok(None),
     };
-    if let Some(language) = language {
-        return link.page(config, language, done.as_ref().map(|_| ())).await;
+    if let Some(language) = page {
+        return link.page(config, (chosen, language), done.as_ref().map(|_| ())).await;
     }
     let reply = match done {
         Ok(Some(acknowledged)) => acknowledged.reply(&link),
@@ -214,11 +224,16 @@ impl Link {
 
     /// The page of the alert. If the alert is acknowledged or closed, the page says by whom, even if the link is no
     /// longer valid.
-    async fn page(&self, config: &Config, language: Language, done: Result<(), &Refused>) -> Result<Reply, Problem> {
-        let status = if done.is_ok() { 200 } else { 409 };
+    async fn page(
+        &self,
+        config: &Config,
+        (chosen, language): (Option<Language>, Language),
+        done: Result<(), &Refused>,
+    ) -> Result<Reply, Problem> {
+        let (status, id) = (if done.is_ok() { 200 } else { 409 }, self.alert.alert_id.as_str());
         match done {
-            Err(Refused::Link(Refusal::Expired)) => return Ok(shown(status, language, &Page::Expired)),
-            Err(Refused::Link(Refusal::Superseded)) => return Ok(shown(status, language, &Page::Superseded)),
+            Err(Refused::Link(Refusal::Expired)) => return Ok(shown(status, language, &Page::Expired(id))),
+            Err(Refused::Link(Refusal::Superseded)) => return Ok(shown(status, language, &Page::Superseded(id))),
             Ok(()) | Err(Refused::Link(Refusal::Used) | Refused::Resolved) => {}
         }
         let (phase, alert) = (self.found.state.phase(), &self.alert);
@@ -229,15 +244,17 @@ impl Link {
         let routes = config.routes().await.map_err(|error| unavailable(&error))?;
         let (language, receiver) = (plan_of(&routes, alert).language, routes.receiver(&self.grant.receiver));
         let told = receiver.map(|receiver| told(&routes, receiver, language)).unwrap_or_default();
+        let language = chosen.unwrap_or(language);
         let clock = receiver.map(|receiver| receiver.clock).unwrap_or_default();
         let about = About {
             severity: facts_of(alert).severity,
             study: alert.study_id.as_str(),
             site: alert.site_id.as_str(),
+            subject: told.subject.then_some(alert.subject.as_str()),
             received_at: time(clock, Some(&alert.received_at)),
             rule: told.rule.then_some((alert.instrument.as_str(), alert.rule.as_str())),
             reason: told.reason.then_some(&alert.reason),
-            id: alert.alert_id.as_str(),
+            id,
         };
         let by = entry.as_ref().and_then(|entry| Some((entry.by.as_deref()?, entry.at.as_str())));
         let who = by.map(|(by, at)| Done { by: by.strip_prefix("link:").ok_or(by), at: time(clock, Some(at)) });

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, json_schema};
 use state::edge::describe::*;
 
 use crate::erase::Erased;
+use crate::hour::Hour;
 use crate::identity::Identity;
 use crate::list::StudyPage;
 use crate::patient::PatientRecord;
@@ -13,6 +14,7 @@ use crate::report::MonthlyReport;
 use crate::study::Study;
 use crate::subject::{Series, SubmissionPage};
 use crate::submission::Submission;
+use crate::whoami::Holder;
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -225,6 +227,20 @@ fn operations() -> Vec<Operation> {
             )
             .takes::<WithReason>("At most 4 KiB.")
             .gives::<Erased<'_>>(200, "It is erased."),
+        Operation::new("GET", "/v1/stats/hour", "showHour", Tag::Operations, "The last 60 minutes, minute by minute")
+            .about(
+                "What came in, was scored and delivered in each minute, and what waited at its end. The clock takes a \
+                sample once a minute and before it rests; a minute in which it did not tick is missing, and the running \
+                minute, if it is there, may still grow. For keys that cover all studies and sites.",
+            )
+            .gives::<Hour>(200, "The minutes, the oldest first.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Invalid]),
+        Operation::new("GET", "/v1/whoami", "showHolder", Tag::Operations, "Which key asks")
+            .about("Its id, its role, and the study and site that it covers.")
+            .gives::<Holder<'_>>(200, "The holder of the key.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Invalid]),
         Operation::new(
             "GET",
             "/fhir/Questionnaire/{instrument}",

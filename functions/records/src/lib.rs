@@ -1,5 +1,6 @@
 //! Reads: the state of a submission, a subject's identity and submissions, the data that other services hold on a
-//! patient or a study, scores and instruments as FHIR.
+//! patient or a study, scores and instruments as FHIR; the role and scope of the key that asks; the figures of the last
+//! hour.
 //!
 //! Guarantee: a key sees only what its study, site and role cover; everything else looks as if it did not exist.
 
@@ -9,6 +10,7 @@ mod describe;
 mod erase;
 mod fhir;
 mod gather;
+mod hour;
 mod identity;
 mod list;
 mod observations;
@@ -20,6 +22,7 @@ mod spark;
 mod study;
 mod subject;
 mod submission;
+mod whoami;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
@@ -40,6 +43,12 @@ const TOTAL: Duration = Config::TOTAL;
 
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
+    Route::key("GET", "/v1/whoami", Action::Follow, |c| {
+        Box::pin(async move { whoami::show(&c.principal, &c.incoming) })
+    }),
+    Route::key("GET", "/v1/stats/hour", Action::Measure, |c| {
+        Box::pin(async move { within(c.deadline, &c.config.redis, hour::show(&c)).await })
+    }),
     Route::key("GET", "/v1/patients/{patientId}/record", Action::Treat, |c| Box::pin(patient::show(c))),
     Route::key("GET", "/v1/studies/{study}", Action::Read, |c| Box::pin(study::show(c))),
     Route::key("GET", "/v1/studies/{study}/submissions", Action::Read, |c| Box::pin(list::show(c))),

@@ -57,7 +57,7 @@ impl Role {
 pub enum Action {
     /// Send a submission.
     Submit,
-    /// See that a submission exists, and its state.
+    /// See that a submission exists, and its state; see the own key's role.
     Follow,
     /// See scores and alerts.
     Read,
@@ -150,6 +150,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// The key's role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whether the key covers this study and site.
     pub fn covers(&self, study: &StudyId, site: &SiteId) -> bool {
         let one = |own: &str, asked: &str| own == "*" || own == asked;

@@ -1,7 +1,7 @@
 -- Ends entries and runs their follow-ups, all or nothing. If this worker no longer holds an entry, another worker has
 -- finished it or it waits again: its follow-ups do not run. The entry of an erased submission is left as it is.
 -- Submissions that share an entry come together. flows.lua and count.lua stand before this.
--- KEYS  dead, clock, follow-up bell, erased
+-- KEYS  dead, clock, follow-up bell, erased, minutes (of which it raises how many submissions were scored)
 -- ARGV  queue, holder, lease ms, follow-up queue, its channel, bell ms, clock channel, clock ms, announcement of a
 --       tick, then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
 --       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
@@ -45,7 +45,7 @@ for _, one in ipairs(given) do
 end
 out[1] = #left
 
-local indexes, counts, studies, pushed, later = {}, {}, {}, false, false
+local indexes, counts, studies, scored, pushed, later = {}, {}, {}, 0, false, false
 for _, one in ipairs(left) do
   for _, follow_up in ipairs(one[3]) do
     local what, first, second, third = unpack(follow_up)
@@ -60,6 +60,7 @@ for _, one in ipairs(left) do
     elseif what == 'journal' then
       redis.call('XADD', JOURNAL .. first, '*', 'e', second)
       studies[first] = true
+      if string.sub(second, 1, 7) == 'scored ' then scored = scored + 1 end
     elseif what == 'push' then
       append(ARGV[4], second or flows[one[1]], first, #first, 1)
       pushed = true
@@ -82,6 +83,7 @@ end
 for study in pairs(studies) do
   journaled(study)
 end
+if scored > 0 then redis.call('HINCRBY', KEYS[5], 'scored', scored) end
 for hash, counter in pairs(counts) do
   for field, by in pairs(counter) do
     tally_month(hash, field, by)

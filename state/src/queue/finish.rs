@@ -110,6 +110,7 @@ pub async fn finish(redis: &Redis, queue: Queue, holder: &Holder, entries: &[Fin
         clock: names::CLOCK,
         next_bell: next.bell(),
         erased: names::ERASED,
+        minutes: names::MINUTES,
         queue: queue.name(),
         holder: holder.name(),
         lease: LEASE,
@@ -126,7 +127,13 @@ pub async fn finish(redis: &Redis, queue: Queue, holder: &Holder, entries: &[Fin
 
 script! {
     FinishScript<'a> = after flows "queue/finish.lua",
-    keys { dead: &'static str, clock: &'static str, next_bell: &'static str, erased: &'static str }
+    keys {
+        dead: &'static str,
+        clock: &'static str,
+        next_bell: &'static str,
+        erased: &'static str,
+        minutes: &'static str,
+    }
     args {
         queue: &'static str,
         holder: &'a str,
