@@ -19,6 +19,9 @@ const DESCRIPTION: &str = "openapi.json";
 /// A library's import by name. Browsers need an address, and the files themselves stay as their authors published them.
 const IMPORT: (&str, &str) = ("from\"preact\"", "from\"./preact.mjs\"");
 
+/// Modules that are asked for when they are needed, and not with the page.
+const LATER: [&str; 1] = ["vendor/uplot.mjs"];
+
 /// A file: its path below `assets/`, its media type, its content.
 struct Asset {
     path: String,
@@ -109,7 +112,7 @@ fn page(template: &str, folder: &str, assets: &[Asset]) -> Result<String> {
             if !language.contains('/') {
                 languages.push(language);
             }
-        } else if kind.starts_with("text/javascript") {
+        } else if kind.starts_with("text/javascript") && !LATER.contains(&path.as_str()) {
             write!(modules, "<link rel=\"modulepreload\" href=\"{folder}/{path}\">")?;
         }
     }

@@ -65,6 +65,12 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   await page.locator('.facts a').click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText(say('Subject', '受试者'));
   await expect(page.locator('table tbody tr')).toHaveCount(3);
+  // The cursor of the chart goes from value to value.
+  await expect(page.locator('.chart canvas')).toBeVisible();
+  const chart = page.getByRole('slider');
+  await expect(chart).toHaveAttribute('aria-valuetext', new RegExp(say('Critical alert', '危急警报')));
+  await chart.press('Home');
+  await expect(page.locator('.chart-says')).toContainText('12');
   await page.locator('.submissions summary').first().click();
   await expect(page.locator('.opened .answers')).toBeVisible();
   await look(page, '08-subject');

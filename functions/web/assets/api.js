@@ -35,7 +35,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ id: string, text?: string, low: number, high: number,
  *   options?: { value: number, code?: string, label?: string }[] }} Item
  * @typedef {{ title: string, version: string, items: Item[], scores: { id: string, title?: string, low?: number,
- *   high?: number, bands?: { id: string, label?: string }[] }[] }} Codebook
+ *   high?: number, bands?: { id: string, label?: string, from?: number, below?: number }[] }[] }} Codebook
  * @typedef {{ at: string, submissionId: string, siteId: string, value: number | string | boolean | null,
  *   band: string | null, status: string }} Point
  * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
@@ -43,6 +43,8 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
  *   alertId: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
+ * @typedef {{ at: string, accepted: number, scored: number, delivered: number, waiting: Record<string, number>,
+ *   oldestMs: Record<string, number> }} Minute
  * @typedef {{ pointer: string, code: string, detail: string }} Finding
  * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'erased' | 'conflict' | 'busy' | 'failed'} Kind
  */
@@ -367,4 +369,10 @@ export function readiness() {
 /** @returns {Promise<string>} The figures as OpenMetrics. */
 export function metrics() {
   return call('GET', '/metrics', { text: true });
+}
+
+/** @returns {Promise<Minute[] | null>} The last hour of the queues; null if the key may not see it. */
+export async function lastHour() {
+  const answer = await call('GET', '/v1/stats/hour', { accept: [403, 404] });
+  return answer?.minutes ?? null;
 }

@@ -1,5 +1,6 @@
 /** The texts of the screens in English. Other languages have the same members. */
 
+import care from './en/care.js';
 import setup from './en/setup.js';
 
 /** @param {number} count @param {string} one @param {string} many */
@@ -7,6 +8,7 @@ const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export default {
   ...setup,
+  ...care,
   tag: 'en',
   name: 'Vigil',
   skip: 'Skip to the content',

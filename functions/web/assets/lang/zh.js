@@ -1,10 +1,12 @@
 /** 简体中文界面文字。 The members are those of `en.js`; the type check compares. */
 
+import care from './zh/care.js';
 import setup from './zh/setup.js';
 
 /** @type {typeof import('./en.js').default} */
 const text = {
   ...setup,
+  ...care,
   tag: 'zh-Hans',
   name: 'Vigil',
   skip: '跳到内容',

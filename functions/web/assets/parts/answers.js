@@ -85,7 +85,7 @@ function flat(value, path) {
 }
 
 /**
- * @param {Score} score
+ * @param {{ id: string }} score
  * @param {Codebook | null} book
  */
 export function titleOf(score, book) {
@@ -106,7 +106,7 @@ export function bandOf(score, band, book) {
 }
 
 /**
- * @param {Score} score
+ * @param {{ id: string, value: Score['value'] }} score
  * @param {Codebook | null} book
  */
 export function figureOf(score, book) {

@@ -1,8 +1,9 @@
 /** One subject: the course of a score, and everything the subject sent with its answers. */
 
 import { course, submission as readSubmission, submissionsOf } from '../api.js';
-import { day, number, When } from '../formats.js';
+import { day, When } from '../formats.js';
 import { bandOf, Content, figureOf, Scores, titleOf } from '../parts/answers.js';
+import { Course } from '../parts/course.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice } from '../parts/pages.js';
 import { useCodebook } from '../parts/reason.js';
@@ -26,7 +27,7 @@ export function SubjectScreen() {
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!pages && !error && html`<${Loading} label=${t().subject.loading} />`}
     ${pages && !submissions.length && html`<${Notice} title=${t().subject.empty} help=${t().subject.emptyHelp} />`}
-    ${submissions.length > 0 && html`<${Course} subject=${id} submissions=${submissions} />`}
+    ${submissions.length > 0 && html`<${CourseOfOne} subject=${id} submissions=${submissions} />`}
     ${
       submissions.length > 0 &&
       html`<section class="panel">
@@ -59,7 +60,7 @@ function scoresOf(submissions) {
 }
 
 /** @param {{ subject: string, submissions: ListedSubmission[] }} props */
-function Course({ subject, submissions }) {
+function CourseOfOne({ subject, submissions }) {
   const wanted = place.use().query.get('score');
   const all = scoresOf(submissions);
   const chosen = all.find(({ name }) => name === wanted) ?? all[0];
@@ -82,7 +83,7 @@ function Course({ subject, submissions }) {
         </select>
       </label>
     </div>
-    <${Points} key=${chosen.name} subject=${subject} name=${chosen.name} instrument=${chosen.instrument} />
+    <${Points} key=${chosen.name} subject=${subject} name=${chosen.name} instrument=${chosen.instrument} submissions=${submissions} />
   </section>`;
 }
 
@@ -94,42 +95,16 @@ function Options({ instrument, scores }) {
   </optgroup>`;
 }
 
-/** @param {{ subject: string, name: string, instrument: string }} props */
-function Points({ subject, name, instrument }) {
+/** @param {{ subject: string, name: string, instrument: string, submissions: ListedSubmission[] }} props */
+function Points({ subject, name, instrument, submissions }) {
   const { data: points, error, again } = useLoaded(() => course(subject, name), [subject, name]);
   const book = useCodebook(instrument);
-  const id = name.slice(instrument.length + 1);
   if (error) return html`<${Failure} error=${error} again=${again} />`;
   if (!points) return html`<${Loading} lines=${2} />`;
-  const text = t().subject;
-  const rows = points.map((point, place) => {
-    const before = points[place - 1]?.value;
-    const both = typeof point.value === 'number' && typeof before === 'number';
-    return { point, change: both ? Number(point.value) - Number(before) : null };
-  });
-  return html`<table>
-    <thead>
-      <tr>
-        <th scope="col">${text.date}</th>
-        <th scope="col" class="right">${t().answers.value}</th>
-        <th scope="col" class="right">${text.change}</th>
-        <th scope="col">${t().answers.band}</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.reverse().map(
-        ({ point, change }) => html`<tr key=${point.submissionId}>
-          <th scope="row">${day(point.at)}</th>
-          <td class="right">${figureOf({ ...point, id, band: undefined, answered: 0, missing: 0 }, book)}</td>
-          <td class="right quiet">${change === null ? '' : `${change > 0 ? '+' : change < 0 ? '−' : '±'}${number(Math.abs(change))}`}</td>
-          <td>
-            ${point.band && bandOf(id, point.band, book)}
-            ${point.status === 'prorated' && html`<span class="quiet"> ${t().answers.prorated}</span>`}
-          </td>
-        </tr>`,
-      )}
-    </tbody>
-  </table>`;
+  const raised = new Map(submissions.map(({ submissionId, alerts }) => [submissionId, alerts]));
+  const unknown = points.some(({ submissionId }) => !raised.has(submissionId));
+  return html`<${Course} score=${name.slice(instrument.length + 1)} values=${points} book=${book} alerts=${raised} />
+    ${unknown && html`<p class="quiet">${t().chart.unmarked}</p>`}`;
 }
 
 /** @param {{ listed: ListedSubmission }} props Its answers are read when it is opened. */
