@@ -91,7 +91,7 @@ function Receivers({ receivers, again }) {
               </dd>
             </div>
           </dl>
-          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} />
+          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} picture />
           <div class="buttons">
             <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
               ${testing === one.receiver ? t().act.working : text.test}
