@@ -141,25 +141,12 @@ export function parameters(query) {
 export const part = encodeURIComponent;
 
 /**
- * What a key may do. The API has no path that says it, so some that differ by role are asked.
+ * Which key it is: its role, and the study and site that it covers, `*` for all.
  * @param {string} key
- * @returns {Promise<import('./session.js').May>}
+ * @returns {Promise<import('./session.js').Holder>}
  */
-export async function may(key) {
-  /** @param {string} path @param {unknown} [body] */
-  const allows = (path, body) =>
-    call(body ? 'POST' : 'GET', path, { key, body }).then(
-      () => true,
-      (error) => {
-        if (error instanceof Refusal && error.kind === 'forbidden') return false;
-        throw error;
-      },
-    );
-  const paths = ['/v1/alerts?limit=1', '/v1/silences', '/v1/receivers?limit=1'];
-  const [read = false, attend = false, operate = false] = await Promise.all(paths.map((path) => allows(path)));
-  // Who may send may have nothing checked; only who sets up every study sees what is in force.
-  const [submit, configure] = await Promise.all([allows('/v1/validate', []), allows('/v1/config')]);
-  return { read, attend, operate, submit, configure };
+export function whoami(key) {
+  return call('GET', '/v1/whoami', { key });
 }
 
 /** The severities, the worst first. */

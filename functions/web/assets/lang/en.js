@@ -312,9 +312,14 @@ export default {
     figures: 'Figures',
     figure: 'Figure',
     value: 'Value',
+    unmeasured: 'The figures are for other roles: read, operator, auditor, admin.',
     noFigures: 'Your key sees the counters of its study and site only; there are none yet.',
   },
   state_of: {
+    unloaded: 'This screen could not be loaded',
+    unloadedHelp:
+      'There is no connection, or Vigil was updated meanwhile. Reload the page; you may have to sign in again.',
+    reload: 'Reload the page',
     loading: 'Loading…',
     again: 'Try again',
     offline: 'No connection',

@@ -4,7 +4,8 @@ import { lastHour, metrics, readiness } from '../api.js';
 import { number } from '../formats.js';
 import { Hour } from '../parts/hour.js';
 import { Shape } from '../parts/marks.js';
-import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
+import { Failure, Loading, Stale } from '../parts/pages.js';
+import { session } from '../session.js';
 import { t } from '../text.js';
 import { html, useEffect, useLoaded, useRef } from '../ui.js';
 
@@ -12,8 +13,10 @@ const PERIOD = 10000;
 
 export function SystemScreen() {
   const ready = useLoaded(readiness, []);
-  const figures = useLoaded(metrics, []);
-  const hour = useLoaded(lastHour, []);
+  // What a key may not see is not asked for.
+  const may = session.use()?.may.measure ?? false;
+  const figures = useLoaded(async () => (may ? metrics() : undefined), [may]);
+  const hour = useLoaded(async () => (may ? lastHour() : null), [may]);
   const allowed = useRef(true);
   allowed.current = hour.data !== null;
   useEffect(() => {
@@ -35,7 +38,7 @@ export function SystemScreen() {
     ${ready.data && html`<${Checks} ready=${ready.data} />`}
     ${hour.data && html`<${Hour} minutes=${hour.data} />`}
     ${figures.data !== undefined && html`<${Figures} text=${figures.data} />`}
-    ${figures.error && kindOf(figures.error) === 'forbidden' && html`<p class="quiet">${t().state_of.forbiddenHelp}</p>`}
+    ${!may && html`<p class="quiet">${text.unmeasured}</p>`}
   </article>`;
 }
 

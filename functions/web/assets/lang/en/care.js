@@ -4,6 +4,20 @@
 const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export default {
+  who: {
+    signedIn: 'Signed in as',
+    roles: /** @type {Record<string, string>} */ ({
+      submit: 'Sender',
+      coordinator: 'Coordinator',
+      read: 'Reader',
+      clinician: 'Clinician',
+      operator: 'Operator',
+      auditor: 'Auditor',
+      admin: 'Administrator',
+    }),
+    allStudies: 'all studies',
+    where: (/** @type {string} */ study, /** @type {string} */ site) => `${study}, site ${site}`,
+  },
   chart: {
     label: (/** @type {string} */ title, /** @type {number} */ count) =>
       `${title}, ${counted(count, 'value', 'values')}`,

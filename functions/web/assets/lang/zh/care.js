@@ -2,6 +2,20 @@
 
 /** @type {typeof import('../en/care.js').default} */
 const text = {
+  who: {
+    signedIn: '登录身份',
+    roles: {
+      submit: '提交程序',
+      coordinator: '协调员',
+      read: '查看者',
+      clinician: '临床医生',
+      operator: '运维人员',
+      auditor: '稽查员',
+      admin: '管理员',
+    },
+    allStudies: '全部研究',
+    where: (study, site) => `${study}，中心 ${site}`,
+  },
   chart: {
     label: (title, count) => `${title}，${count} 个数值`,
     alert: (severity) => `${severity}警报`,
