@@ -27,6 +27,11 @@ const SCREENS = {
     load: () => import('./screens/subjects.js').then((screen) => screen.SubjectScreen),
     in: 'inbox',
   },
+  silences: {
+    title: () => t().silences.title,
+    load: () => import('./screens/silences.js').then((screen) => screen.SilencesScreen),
+    in: 'silences',
+  },
   deliveries: {
     title: () => t().deliveries.title,
     load: () => import('./screens/deliveries.js').then((screen) => screen.DeliveriesScreen),
@@ -59,6 +64,7 @@ const ICON = new URL('./icon.svg', import.meta.url).href;
 /** The screens of the bar, and whether a key may see them. */
 const BAR = /** @type {const} */ ([
   ['inbox', (/** @type {May} */ may) => may.read],
+  ['silences', (/** @type {May} */ may) => may.attend],
   ['deliveries', (/** @type {May} */ may) => may.operate],
   ['batch', (/** @type {May} */ may) => may.submit],
   ['instruments', () => true],

@@ -13,7 +13,7 @@ export default {
   name: 'Vigil',
   skip: 'Skip to the content',
   title: (/** @type {string} */ screen) => `${screen} – Vigil`,
-  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav },
+  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav, ...care.nav },
   language: 'Language',
   signOut: 'Sign out',
   signIn: {

@@ -11,7 +11,7 @@ const text = {
   name: 'Vigil',
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
-  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav },
+  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav },
   language: '语言',
   signOut: '退出',
   signIn: {

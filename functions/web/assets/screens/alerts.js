@@ -147,6 +147,7 @@ function Actions({ alert, again }) {
     </div>
     <button type="button" class="plain" disabled=${busy !== null || !note.trim()} onClick=${add}>${t().act.addNote}</button>
     <${Assignee} assignee=${alert.assignee} give=${give} />
+    <a class="like-it" href=${address('/silences', likeIt(alert))}>${t().silences.likeIt}</a>
     ${
       asking &&
       html`<${ActDialog}
@@ -157,6 +158,11 @@ function Actions({ alert, again }) {
       />`
     }
   </section>`;
+}
+
+/** @param {Alert} alert What a silence of such alerts is about. */
+function likeIt({ studyId, siteId, instrument, rule }) {
+  return { study: studyId, site: siteId, instrument, rule };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 /** @type {typeof import('../en/care.js').default} */
 const text = {
+  nav: { silences: '静默' },
   who: {
     signedIn: '登录身份',
     roles: {
@@ -15,6 +16,49 @@ const text = {
     },
     allStudies: '全部研究',
     where: (study, site) => `${study}，中心 ${site}`,
+  },
+  silences: {
+    title: '静默',
+    new: '暂停发送消息',
+    properties: {
+      study: '研究',
+      site: '中心',
+      severity: '严重程度',
+      instrument: '量表或报告',
+      rule: '规则',
+      subject: '受试者',
+    },
+    about: (property, values) => `${property} ${values}`,
+    or: ' 或 ',
+    everything: '所有警报',
+    lasts: '持续时间',
+    spans: (minutes) =>
+      minutes < 60 ? `${minutes} 分钟` : minutes < 1440 ? `${minutes / 60} 小时` : `${minutes / 1440} 天`,
+    until: '直到某一时间…',
+    untilTime: '直到',
+    why: '原因',
+    narrower: '缩小范围：严重程度、量表、规则、受试者',
+    criticalTick: '包括危急警报。不勾选时，危急警报仍会发送。',
+    empty: '请说明涉及哪个研究、中心、规则或受试者。',
+    will: (about, end, critical) =>
+      `在 ${end} 之前，Vigil 只记录以下警报而不发送：${about}。${critical ? '危急警报也不发送。' : '危急警报仍会发送。'}`,
+    begin: '开始静默',
+    begun: (end) => `静默至 ${end}。`,
+    inForce: '生效中、未开始与已结束',
+    none: '没有静默',
+    noneHelp: '所有警报均按路由发送。静默在有效期内显示在这里。',
+    states: { active: '生效中', pending: '未开始', ended: '已结束' },
+    span: (start, end) => `${start} 至 ${end}`,
+    ends: '结束于',
+    begins: '开始于',
+    by: (author) => `由 ${author} 设置`,
+    criticalToo: '危急警报也不发送。',
+    criticalSent: '危急警报仍会发送。',
+    nothingUnsent: '目前没有被拦下的警报。',
+    unsent: (_count, more, shown) => `开始以来有${more ? '至少 ' : ' '}${shown} 条相符的警报未发送`,
+    end: '立即结束',
+    ended: '静默已结束，新警报将照常发送。',
+    likeIt: '静默此类警报…',
   },
   chart: {
     label: (title, count) => `${title}，${count} 个数值`,
