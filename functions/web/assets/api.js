@@ -31,7 +31,8 @@ import { end, onEnd, session } from './session.js';
  *   receivedAt: string, state: string, scores: Score[], alerts: { alertId: string, severity: Severity }[] }} ListedSubmission
  * @typedef {{ submissionId: string, state: string, studyId: string, siteId: string, receivedAt: string, subject?: string,
  *   kind?: string, authoredAt?: string, content?: Record<string, unknown>, scores?: Score[], flags?: string[],
- *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string }} Submission
+ *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string,
+ *   alerts?: { alertId: string, severity: Severity }[] }} Submission
  * @typedef {{ id: string, text?: string, low: number, high: number,
  *   options?: { value: number, code?: string, label?: string }[] }} Item
  * @typedef {{ title: string, version: string, items: Item[], scores: { id: string, title?: string, low?: number,
@@ -94,17 +95,17 @@ onEnd(() => {
  * @param {string} method
  * @param {string} path
  * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, match?: string, accept?: number[],
- *   text?: boolean, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
+ *   text?: boolean, media?: string, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
  *   `accept`: statuses that are answers, too.
  * @returns {Promise<any>}
  */
 export async function call(method, path, how = {}) {
   const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
-  const { raw = JSON.stringify(body), type = 'application/json', match } = how;
+  const { raw = JSON.stringify(body), type = 'application/json', match, media } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
   /** @type {Record<string, string>} */
   const headers = {};
-  if (!text) headers.accept = 'application/json';
+  if (media ?? !text) headers.accept = media ?? 'application/json';
   if (key) headers.authorization = `Bearer ${key}`;
   if (known) headers['if-none-match'] = known.tag;
   // A header takes bytes, and a reason is in any language.
@@ -286,10 +287,11 @@ export function codebook(instrument, version) {
 /**
  * @param {string} subject
  * @param {string} [cursor]
+ * @param {string} [limit]
  * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean }>}
  */
-export function submissionsOf(subject, cursor) {
-  return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor })}`);
+export function submissionsOf(subject, cursor, limit) {
+  return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor, limit })}`);
 }
 
 /**
