@@ -15,7 +15,7 @@ import { render } from './vendor/preact.mjs';
 /** @typedef {import('./session.js').May} May */
 
 /**
- * The screens by the first part of their address. `in` is the member of the bar that leads there. `load`: a screen that is
+ * The screens by the first part of their address, or by the first and the third. `in` is the member of the bar that leads there. `load`: a screen that is
  * fetched when somebody opens it.
  * @type {Record<string, { title: () => string, show?: () => unknown, load?: () => Promise<() => unknown>, in?: string }>}
  */
@@ -25,6 +25,11 @@ const SCREENS = {
   subjects: {
     title: () => t().subject.title,
     load: () => import('./screens/subjects.js').then((screen) => screen.SubjectScreen),
+    in: 'inbox',
+  },
+  'subjects/print': {
+    title: () => t().subject.title,
+    load: () => import('./parts/paper.js').then((screen) => screen.Paper),
     in: 'inbox',
   },
   silences: {
@@ -87,10 +92,10 @@ function App() {
   }, [who, here]);
   if (!text) return html`<${Frame}><span></span><//>`;
   if (!who) return html`<${Frame} title=${t().signIn.title}><${SignIn} /><//>`;
-  const screen = SCREENS[here.screen];
+  const screen = SCREENS[`${here.screen}/${here.view}`] ?? SCREENS[here.screen];
   if (!screen) return html`<${Frame} title=${t().state_of.missing}><${Missing} /><//>`;
   return html`<${Frame} title=${screen.title()} current=${screen.in}>
-    <${screen.show ?? Later} key=${`${here.screen}/${here.id}`} load=${screen.load} />
+    <${screen.show ?? Later} key=${`${here.screen}/${here.id}/${here.view}`} load=${screen.load} />
   <//>`;
 }
 
@@ -123,7 +128,7 @@ function Frame({ title, current, children }) {
   useEffect(() => {
     if (title) document.title = t().title(title);
   }, [title]);
-  const where = `${here.screen}/${here.id}`;
+  const where = `${here.screen}/${here.id}/${here.view}`;
   const before = useRef(where);
   useEffect(() => {
     // A new screen is read from its beginning.
