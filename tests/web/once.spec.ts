@@ -107,7 +107,14 @@ test('after signing out, "back" shows nothing, and nothing is kept', async ({ pa
   await signIn(page, key('clinician', study));
   await page.locator('.row-link').first().click();
   await expect(page.locator('.answers')).toBeVisible();
+  await page.getByRole('button', { name: 'Who is it?' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).not.toContainText('P-00');
+  await dialog.getByRole('button', { name: 'Show the patient’s id' }).click();
+  await expect(dialog).toContainText('P-00');
   expect(await kept(page)).not.toMatch(/better off dead|P-00|key-of/);
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await expect(page.locator('body')).not.toContainText('P-00');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.goBack();
   await expect(page.getByLabel('API key')).toBeVisible();

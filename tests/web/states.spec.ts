@@ -58,7 +58,14 @@ test('a key that only reads sees no button, and a screen that it may not see say
 
 test('an erased submission is gone, and its alert says so', async ({ page, study }) => {
   const { submissionId, alerts } = await respond(study, 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 1]);
-  await send('DELETE', `/v1/submissions/${submissionId}`, { reason: 'consent withdrawn' });
+  const { subject } = await send('GET', `/v1/submissions/${submissionId}`);
+  await signIn(page, key('admin'), `/subjects/${subject}`);
+  await page.locator('.submissions summary').click();
+  await page.getByRole('button', { name: say('Erase…', '删除…') }).click();
+  await page.getByRole('dialog').getByRole('textbox').fill('consent withdrawn');
+  await look(page, '33-erase');
+  await page.getByRole('button', { name: say('Erase for good', '永久删除') }).click();
+  await expect(page.locator('.said')).toHaveText(say('It is erased.', '已删除。'));
   await signIn(page, key('clinician', study), `/alerts/${alerts[0].alertId}`);
   const gone = page.getByText(say('The submission was erased', '该提交已被删除'));
   await expect(gone.or(page.getByText(say('There is nothing here', '这里什么也没有')))).toBeVisible();

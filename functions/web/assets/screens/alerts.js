@@ -6,6 +6,7 @@ import { ActDialog, Note, say, sayWhy } from '../parts/act.js';
 import { Content, Scores, titleOf } from '../parts/answers.js';
 import { Attempts } from '../parts/attempts.js';
 import { Course } from '../parts/course.js';
+import { WhoIsIt } from '../parts/identity.js';
 import * as inbox from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
 import { Failure, Loading, Stale } from '../parts/pages.js';
@@ -73,7 +74,7 @@ function Head({ alert }) {
     </p>
     <h1 tabindex="-1"><${Headline} alert=${alert} /></h1>
     <dl class="facts">
-      <div><dt>${text.subject}</dt><dd><a href=${address(`/subjects/${alert.subject}`)}>${alert.subject.slice(0, 8)}</a></dd></div>
+      <div><dt>${text.subject}</dt><dd><a href=${address(`/subjects/${alert.subject}`)}>${alert.subject.slice(0, 8)}</a> <${WhoIsIt} subject=${alert.subject} /></dd></div>
       <div><dt>${text.study}</dt><dd>${alert.studyId}</dd></div>
       <div><dt>${text.site}</dt><dd>${alert.siteId}</dd></div>
       <div><dt>${text.instrument}</dt><dd>${alert.instrument}</dd></div>

@@ -1,13 +1,19 @@
 /** One subject: the course of a score, and everything the subject sent with its answers. */
 
 import { course, submission as readSubmission, submissionsOf } from '../api.js';
+import { erase, table } from '../api-care.js';
 import { day, When } from '../formats.js';
+import { say, sayWhy } from '../parts/act.js';
 import { bandOf, Content, figureOf, Scores, titleOf } from '../parts/answers.js';
+import { ReasonDialog } from '../parts/ask.js';
 import { Course } from '../parts/course.js';
+import { download } from '../parts/download.js';
+import { WhoIsIt } from '../parts/identity.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice } from '../parts/pages.js';
 import { useCodebook } from '../parts/reason.js';
 import { address, filter, place } from '../router.js';
+import { session } from '../session.js';
 import { t } from '../text.js';
 import { html, useLoaded, useState } from '../ui.js';
 
@@ -23,6 +29,8 @@ export function SubjectScreen() {
   return html`<article class="subject">
     <div class="screen-head">
       <h1 tabindex="-1">${t().subject.title} <code>${id.slice(0, 8)}</code></h1>
+      <${WhoIsIt} subject=${id} />
+      ${submissions[0] && html`<${Take} subject=${id} first=${submissions[0].submissionId} />`}
     </div>
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!pages && !error && html`<${Loading} label=${t().subject.loading} />`}
@@ -33,7 +41,7 @@ export function SubjectScreen() {
       html`<section class="panel">
         <h2>${t().subject.submissions}</h2>
         <ol class="submissions">
-          ${submissions.map((one) => html`<${OneSubmission} key=${one.submissionId} listed=${one} />`)}
+          ${submissions.map((one) => html`<${OneSubmission} key=${one.submissionId} listed=${one} again=${again} />`)}
         </ol>
         ${
           last?.more &&
@@ -107,8 +115,8 @@ function Points({ subject, name, instrument, submissions }) {
     ${unknown && html`<p class="quiet">${t().chart.unmarked}</p>`}`;
 }
 
-/** @param {{ listed: ListedSubmission }} props Its answers are read when it is opened. */
-function OneSubmission({ listed }) {
+/** @param {{ listed: ListedSubmission, again: () => void }} props Its answers are read when it is opened. */
+function OneSubmission({ listed, again }) {
   const [open, setOpen] = useState(false);
   const text = t().subject;
   const book = useCodebook(listed.instrument);
@@ -130,13 +138,13 @@ function OneSubmission({ listed }) {
           ${listed.alerts.length > 0 && html`<span><${Shape} name="high" /> ${text.alerts(listed.alerts.length)}</span>`}
         </span>
       </summary>
-      ${open && html`<${Opened} id=${listed.submissionId} alerts=${listed.alerts} />`}
+      ${open && html`<${Opened} id=${listed.submissionId} alerts=${listed.alerts} changed=${again} />`}
     </details>
   </li>`;
 }
 
-/** @param {{ id: string, alerts: ListedSubmission['alerts'] }} props */
-function Opened({ id, alerts }) {
+/** @param {{ id: string, alerts: ListedSubmission['alerts'], changed: () => void }} props */
+function Opened({ id, alerts, changed }) {
   const { data: submission, error, again } = useLoaded(() => readSubmission(id), [id]);
   const book = useCodebook(submission?.instrument?.id, submission?.instrument?.version);
   if (error) return html`<${Failure} error=${error} again=${again} />`;
@@ -154,5 +162,56 @@ function Opened({ id, alerts }) {
     }
     ${submission.content && html`<${Content} kind=${submission.kind} content=${submission.content} book=${book} />`}
     ${submission.scores && submission.scores.length > 0 && html`<${Scores} scores=${submission.scores} book=${book} />`}
+    <${Erase} id=${id} changed=${changed} />
   </div>`;
+}
+
+/** @param {{ id: string, changed: () => void }} props Says what it does, and asks why. */
+function Erase({ id, changed }) {
+  const text = t().care;
+  const [asking, setAsking] = useState(false);
+  if (!session.use()?.may.erase) return null;
+  /** @param {string} reason */
+  const run = async (reason) => {
+    try {
+      await erase(id, reason);
+      say(text.erased);
+    } catch (error) {
+      sayWhy(error);
+    }
+    setAsking(false);
+    changed();
+  };
+  return html`<p><button type="button" onClick=${() => setAsking(true)}>${text.erase}</button></p>
+    ${
+      asking &&
+      html`<${ReasonDialog}
+        title=${text.eraseTitle}
+        about=${text.eraseHelp}
+        act=${text.eraseAct}
+        run=${run}
+        onClose=${() => setAsking(false)}
+      />`
+    }`;
+}
+
+/** @param {{ subject: string, first: string }} props What can be taken along: a page to print, a table. */
+function Take({ subject, first }) {
+  const text = t().care;
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      // The list of a subject does not name the study; each of its submissions does.
+      const { studyId } = await readSubmission(first);
+      download(`${studyId}-${subject.slice(0, 8)}.csv`, 'text/csv', `\uFEFF${await table(studyId, subject)}`);
+    } catch (error) {
+      sayWhy(error);
+    }
+    setBusy(false);
+  };
+  return html`<span class="take-along">
+    <a href=${address(`/subjects/${subject}/print`)}>${text.print}</a>
+    <button type="button" class="plain" disabled=${busy} onClick=${save}>${busy ? t().act.working : text.export}</button>
+  </span>`;
 }
