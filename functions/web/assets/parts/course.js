@@ -2,7 +2,7 @@
 
 import { day, duration, number } from '../formats.js';
 import { address } from '../router.js';
-import { t } from '../text.js';
+import { bandWord, t } from '../text.js';
 import { html, useMemo, useState } from '../ui.js';
 import { bandOf, figureOf, titleOf } from './answers.js';
 import { Chart, colour, font, widest } from './chart.js';
@@ -113,7 +113,7 @@ function drawn({ values, places, range, alerts, own, bands }) {
   const [low, high] = range;
   const margin = (high - low) * 0.07;
   const areas = stripes(bands, range);
-  const names = areas.map(({ name }) => name);
+  const names = areas.map(({ name }) => bandWord(name));
   return {
     series: [
       {},
@@ -190,7 +190,8 @@ function drawBands(plot, areas, [low, high]) {
     ctx.fillStyle = colour('line');
     if (to < high) ctx.fillRect(bbox.left, top, bbox.width, scale);
     ctx.fillStyle = colour('quiet');
-    if (bottom - top > line) ctx.fillText(name, bbox.left + 6 * scale, top + 3 * scale, bbox.width - 12 * scale);
+    if (bottom - top > line)
+      ctx.fillText(bandWord(name), bbox.left + 6 * scale, top + 3 * scale, bbox.width - 12 * scale);
   }
   ctx.restore();
 }

@@ -1,7 +1,7 @@
 /** The course of a score on paper: a drawing that keeps its sharpness, with bands, alerts and gaps. */
 
 import { marks, number } from '../formats.js';
-import { t } from '../text.js';
+import { bandWord, t } from '../text.js';
 import { html } from '../ui.js';
 import { pathOf } from './marks.js';
 import { bounds, gaps, stripes } from './series.js';
@@ -43,7 +43,7 @@ export function PaperCourse({ values, scale, alerts, label }) {
       return html`<g>
         <rect class="band" x=${LEFT} y=${top} width=${WIDTH - LEFT} height=${bottom - top}
           fill-opacity=${0.03 + (0.15 * rank) / Math.max(1, areas.length - 1)} />
-        ${bottom - top > 11 && html`<text x=${LEFT + 5} y=${(top + bottom) / 2 + 4}>${name}</text>`}
+        ${bottom - top > 11 && html`<text x=${LEFT + 5} y=${(top + bottom) / 2 + 4}>${bandWord(name)}</text>`}
       </g>`;
     })}
     ${ticks.map((tick) => html`<text x=${LEFT - 5} y=${y(tick) + 4} text-anchor="end">${number(tick)}</text>`)}

@@ -133,6 +133,13 @@ export default {
     alerts: 'Alerts',
     superseded: 'amended later',
   },
+  /** Faults by their code, and sentences of the API in the language of the screen. English stays as it is. */
+  findings: {
+    kinds: /** @type {Record<string, string>} */ ({}),
+    patterns: /** @type {Array<[RegExp, string]>} */ ([]),
+  },
+  /** Bands by their English name. */
+  bands: /** @type {Record<string, string>} */ ({}),
   chart: {
     label: (/** @type {string} */ title, /** @type {number} */ count) =>
       `${title}, ${counted(count, 'value', 'values')}`,
