@@ -175,7 +175,7 @@ function options(latest, width, height) {
       hooks,
       axes: axes({ figures }),
       legend: { show: false },
-      padding: [10, 12, 0, 0],
+      padding: [10, 26, 0, 0],
     },
     cursor: {
       ...{ y: false, drag: { x: false, y: false, setScale: false } },

@@ -252,7 +252,8 @@ function AlertCourse({ points, alert, book }) {
   );
   if (!id || values.length < 2) return null;
   const raised = new Map(listed?.submissions.map(({ submissionId, alerts }) => [submissionId, alerts]));
-  raised.set(alert.submissionId, [alert]);
+  if (!raised.has(alert.submissionId))
+    raised.set(alert.submissionId, [{ alertId: alert.alertId, severity: alert.severity }]);
   return html`<h2>${t().alert.course(titleOf({ id }, book))}</h2>
     <${Course} score=${id} values=${values} book=${book} alerts=${raised} own=${alert.submissionId} />`;
 }
