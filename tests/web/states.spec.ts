@@ -110,3 +110,21 @@ test('the filters and the help for the keyboard', async ({ page, study }) => {
   await expect(page.getByRole('dialog')).toContainText(say('Note (optional)', '备注（可选）'));
   await look(page, '32-resolve');
 });
+
+test('the last hour has a gap where the clock did not run', async ({ page }) => {
+  const began = Date.now() - 3600000;
+  const minute = (n: number) => ({
+    at: new Date(began + n * 60000).toISOString(),
+    ...{ accepted: n, scored: n, delivered: n % 3 },
+    waiting: { dispatch: n % 2, score: Math.max(0, 30 - Math.abs(30 - 2 * n)) },
+    oldestMs: { dispatch: 40 * n, score: 500 * Math.max(0, 30 - Math.abs(30 - 2 * n)) },
+  });
+  const minutes = Array.from({ length: 60 }, (_, n) => minute(n)).filter((_, n) => n < 35 || n > 41);
+  await page.route('**/v1/stats/hour', (route) => route.fulfill({ json: { minutes } }));
+  await signIn(page, key('operator'), '/system');
+  await expect(page.locator('.chart canvas')).toHaveCount(2);
+  await page.getByRole('slider').first().press('ArrowLeft');
+  await expect(page.getByRole('slider').last()).toHaveAttribute('aria-valuenow', '52');
+  await page.getByText(say('53 minutes as a table', '以表格显示 53 分钟')).click();
+  await look(page, '34-system-hour');
+});

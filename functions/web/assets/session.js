@@ -9,7 +9,8 @@ import { Followed } from './ui.js';
  * @typedef {'submit' | 'coordinator' | 'read' | 'clinician' | 'operator' | 'auditor' | 'admin'} Role
  * @typedef {{ keyId: string, role: Role, study: string, site: string, label?: string }} Holder The study and the site that
  *   the key covers, `*` for all.
- * @typedef {Record<keyof typeof ROLES, boolean> & { configure: boolean }} May
+ * @typedef {Record<keyof typeof ROLES, boolean> & { configure: boolean, oversee: boolean }} May `oversee`: figures
+ *   of everybody.
  * @typedef {{ key: string, who: Holder, may: May }} Session
  */
 
@@ -27,13 +28,15 @@ const ROLES = {
 };
 
 /**
- * What a key may do. Who sets up every study alone sees what all of them share.
+ * What a key may do. What all studies share is for keys that cover all.
  * @param {Holder} who
  * @returns {May}
  */
 function mayOf({ role, study, site }) {
+  const all = study === '*' && site === '*';
   const allowed = Object.entries(ROLES).map(([act, roles]) => [act, roles.includes(role)]);
-  return { ...Object.fromEntries(allowed), configure: role === 'admin' && study === '*' && site === '*' };
+  const may = Object.fromEntries(allowed);
+  return { ...may, configure: all && role === 'admin', oversee: all && may.measure };
 }
 
 /** @type {Followed<Session | null>} */

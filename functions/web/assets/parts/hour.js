@@ -14,6 +14,7 @@ import { Chart, colour } from './chart.js';
 const MISSING = 90;
 /** How the queues are drawn: the first with a line, the second with dashes. */
 const DASHES = [undefined, [6, 4], [2, 3]];
+const ORDER = ['score', 'dispatch'];
 const COLOURS = ['accent', 'ink', 'quiet'];
 
 /** @param {{ minutes: Minute[] }} props The oldest first. A minute in which the clock did not run is missing. */
@@ -21,7 +22,7 @@ export function Hour({ minutes }) {
   const text = t().hour;
   const [moved, setMoved] = useState(/** @type {number | null} */ (null));
   const at = Math.min(moved ?? minutes.length - 1, minutes.length - 1);
-  const queues = Object.keys(minutes[0]?.waiting ?? {});
+  const queues = queuesOf(minutes);
   const waiting = useMemo(() => columnsOf(minutes, (one, queue) => one.waiting[queue] ?? 0), [minutes]);
   const lag = useMemo(() => columnsOf(minutes, (one, queue) => (one.oldestMs[queue] ?? 0) / 1000), [minutes]);
   /** @param {number} place */
@@ -61,6 +62,12 @@ export function Hour({ minutes }) {
   </section>`;
 }
 
+/** @param {Minute[]} minutes The queues, in the order of the work. */
+function queuesOf(minutes) {
+  const names = Object.keys(minutes[0]?.waiting ?? {});
+  return names.sort((one, other) => ORDER.indexOf(one) - ORDER.indexOf(other));
+}
+
 /** @param {string} queue */
 function nameOf(queue) {
   return t().hour.queues[queue] ?? queue;
@@ -77,7 +84,7 @@ function seconds(value) {
  * @param {(minute: Minute, queue: string) => number} figure
  */
 function columnsOf(minutes, figure) {
-  const queues = Object.keys(minutes[0]?.waiting ?? {});
+  const queues = queuesOf(minutes);
   /** @type {(number | null)[][]} */
   const columns = [[], ...queues.map(() => [])];
   let before = Number.NaN;

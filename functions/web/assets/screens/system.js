@@ -14,9 +14,9 @@ const PERIOD = 10000;
 export function SystemScreen() {
   const ready = useLoaded(readiness, []);
   // What a key may not see is not asked for.
-  const may = session.use()?.may.measure ?? false;
+  const { measure: may = false, oversee = false } = session.use()?.may ?? {};
   const figures = useLoaded(async () => (may ? metrics() : undefined), [may]);
-  const hour = useLoaded(async () => (may ? lastHour() : null), [may]);
+  const hour = useLoaded(async () => (oversee ? lastHour() : null), [oversee]);
   const allowed = useRef(true);
   allowed.current = hour.data !== null;
   useEffect(() => {

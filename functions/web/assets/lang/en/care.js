@@ -157,7 +157,7 @@ export default {
     waiting: 'How many wait',
     oldest: 'How long the oldest waits',
     queues: /** @type {Record<string, string>} */ ({
-      submit: 'to be scored',
+      score: 'to be scored',
       dispatch: 'to be delivered',
       imaging: 'to be analysed',
     }),

@@ -177,7 +177,7 @@ const text = {
     none: '还没有最近一小时的数据。Vigil 每分钟记录一次。',
     waiting: '等待数量',
     oldest: '最久等待时间',
-    queues: { submit: '待评分', dispatch: '待送达', imaging: '待分析' },
+    queues: { score: '待评分', dispatch: '待送达', imaging: '待分析' },
     waits: (queue, count, oldest) => `${queue} ${count} 条，最久 ${oldest}`,
     seconds: (count) => `${count}秒`,
     table: (count) => `以表格显示 ${count} 分钟`,
