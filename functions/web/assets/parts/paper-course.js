@@ -49,7 +49,7 @@ export function PaperCourse({ values, scale, alerts, label }) {
     ${ticks.map((tick) => html`<text x=${LEFT - 5} y=${y(tick) + 4} text-anchor="end">${number(tick)}</text>`)}
     <path class="floor" d=${`M${LEFT} ${floor}H${WIDTH}`} />
     ${timesOf(first, last).map(
-      (time) => html`<text x=${Math.min(x(time), WIDTH - 26)} y=${HEIGHT - 6} text-anchor="middle">
+      (time) => html`<text x=${Math.min(x(time), WIDTH - 38)} y=${HEIGHT - 6} text-anchor="middle">
         ${marks({ day: 'numeric', month: 'short', year: '2-digit' }).format(time)}
       </text>`,
     )}
