@@ -3,6 +3,7 @@
 //! All files but the page are served below one folder that is named by a hash of them all: relative imports between
 //! modules stay as they are written, and a changed file changes every address. The page names the folder.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -18,6 +19,9 @@ const PAGE: &str = "index.html";
 const DESCRIPTION: &str = "openapi.json";
 /// A library's import by name. Browsers need an address, and the files themselves stay as their authors published them.
 const IMPORT: (&str, &str) = ("from\"preact\"", "from\"./preact.mjs\"");
+
+/// The module that the page runs.
+const START: &str = "app.js";
 
 /// A file: its path below `assets/`, its media type, its content.
 struct Asset {
@@ -103,18 +107,52 @@ fn screen(path: &str) -> Option<&str> {
 /// Fills in the page: where the files are, which modules to fetch at once, and which languages there are.
 fn page(template: &str, folder: &str, assets: &[Asset]) -> Result<String> {
     let (mut modules, mut languages) = (String::new(), Vec::new());
+    let at_once = needed(assets);
     for Asset { path, kind, .. } in assets {
         if let Some(language) = path.strip_prefix("lang/").and_then(|name| name.strip_suffix(".js")) {
             // The page asks for one of them alone, and each asks for its own folder.
             if !language.contains('/') {
                 languages.push(language);
             }
-        } else if kind.starts_with("text/javascript") {
+        } else if kind.starts_with("text/javascript") && at_once.contains(path) {
             write!(modules, "<link rel=\"modulepreload\" href=\"{folder}/{path}\">")?;
         }
     }
     let page = template.replace("{assets}", folder).replace("{modules}", &modules);
     Ok(page.replace("{languages}", &languages.join(" ")))
+}
+
+/// The modules that the first one imports, and those that these import. Others are asked for when they are needed.
+fn needed(assets: &[Asset]) -> BTreeSet<String> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![START.to_owned()]);
+    while let Some(path) = open.pop() {
+        let Some(asset) = assets.iter().find(|asset| asset.path == path) else { continue };
+        if !found.insert(path.clone()) {
+            continue;
+        }
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let text = String::from_utf8_lossy(&asset.content);
+        for (at, _) in text.match_indices("from") {
+            let name = text[at + 4..].trim_start();
+            let Some(quote) = name.chars().next().filter(|first| matches!(first, '\'' | '"')) else { continue };
+            let Some(name) = name[1..].split(quote).next().filter(|name| name.starts_with('.')) else { continue };
+            open.push(joined(folder, name));
+        }
+    }
+    found
+}
+
+/// The path that a relative import names.
+fn joined(folder: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in name.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            other => parts.push(other),
+        }
+    }
+    parts.join("/")
 }
 
 /// Writes a file in its three codings, and returns the expression that embeds them.

@@ -74,10 +74,13 @@ const receivers = createServer((request, reply) => {
   reply.writeHead(Object.entries(STATUS).find(([path]) => path === request.url)?.[1] ?? 204).end();
 });
 
-async function routes() {
+/** The documents that tests need: who is told of alerts and of events. */
+async function documents() {
   receivers.listen(0, '127.0.0.1');
   await new Promise((listening) => receivers.once('listening', listening));
   const { port } = /** @type {import('node:net').AddressInfo} */ (receivers.address());
+  // Of one study, of which few tests tell: every message would take time from the others.
+  const subscription = { id: 'scores-to-edc', studies: ['TOLD'], events: ['submission.scored'], receiver: 'edc' };
   /** @param {string} name */
   const receiver = (name) => ({
     channel: 'webhook',
@@ -85,12 +88,13 @@ async function routes() {
     secrets: [SECRET],
   });
   const names = ['ward-desk', 'pager', 'study-nurse', 'tablet'];
+  const routes = { critical: ['ward-desk', 'pager'], high: ['ward-desk'], moderate: ['study-nurse'], info: ['tablet'] };
   return {
-    receivers: Object.fromEntries(names.map((name) => [name, receiver(name)])),
-    defaults: {
-      routes: { critical: ['ward-desk', 'pager'], high: ['ward-desk'], moderate: ['study-nurse'], info: ['tablet'] },
-      groupSeconds: 0,
+    'alert-routes': {
+      receivers: Object.fromEntries(names.map((name) => [name, receiver(name)])),
+      defaults: { routes, groupSeconds: 0 },
     },
+    subscriptions: { receivers: { edc: receiver('edc') }, subscriptions: [subscription] },
   };
 }
 
@@ -116,7 +120,7 @@ export default async function start() {
     });
     child.once('exit', (code) => failed(new Error(`cargo run ended with ${code}: ${said}`)));
   });
-  await send('PUT', '/v1/config/alert-routes', await routes());
+  for (const [name, document] of Object.entries(await documents())) await send('PUT', `/v1/config/${name}`, document);
   return stop;
 }
 

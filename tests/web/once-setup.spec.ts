@@ -1,8 +1,9 @@
-/** What configuration and batch compute in the browser: differences, places in a text, tables. No application is asked. */
+/** What the screens compute in the browser: differences, places in a text, tables, charts. No application is asked. */
 
 import { hunks, lineDiff } from '../../functions/web/assets/parts/diff.js';
 import { placeOf, readPlaces, spanOf } from '../../functions/web/assets/parts/places.js';
 import { asCsv, decoded, portions, readRows } from '../../functions/web/assets/parts/rows.js';
+import { bounds, columns, gaps, stripes, usualInterval } from '../../functions/web/assets/parts/series.js';
 import { expect, key, signIn, test } from './steps';
 
 /** Numbers that look like chance and are the same each time. */
@@ -116,6 +117,33 @@ test('a file is read in its encoding, cut into portions, and given back as it wa
   const back = asCsv(['a', 'b'], [{ row: rows[0] as (typeof rows)[0], faults: 'wrong, twice' }]);
   expect(back).toBe('\uFEFF#row,#faults,a,b\r\n2,"wrong, twice",x,"1,2"\r\n');
   expect(readRows(back, '')?.rows[0]?.raw).toBe(rows[0]?.raw);
+});
+
+test('a chart breaks its line where an entry is missing, and knows its bands', () => {
+  const weeks = [0, 2, 4, 8, 10];
+  expect([usualInterval(weeks), [...gaps(weeks)]]).toEqual([2, [3]]);
+  // Too few to tell what is usual.
+  expect([usualInterval([0, 1, 9]), gaps([0, 1, 9]).size, usualInterval([])]).toEqual([null, 0, null]);
+  expect(columns(weeks, [5, null, 7, 8, 9])).toEqual({
+    xs: [0, 2, 4, 6, 8, 10],
+    ys: [5, null, 7, null, 8, 9],
+    places: [0, 1, 2, 4, 5],
+  });
+  expect(bounds([3, null, 30], { low: 0, high: 27 })).toEqual([0, 30]);
+  expect([bounds([5], undefined), bounds([], undefined)]).toEqual([
+    [4, 6],
+    [0, 1],
+  ]);
+  const bands = [
+    { id: 'low', below: 5 },
+    { id: 'mid', from: 5, below: 10 },
+    { id: 'top', label: 'Top', from: 27 },
+  ];
+  expect(stripes(bands, [0, 27])).toEqual([
+    { name: 'low', rank: 0, from: 0, to: 5 },
+    { name: 'mid', rank: 1, from: 5, to: 10 },
+    { name: 'Top', rank: 2, from: 27, to: 27 },
+  ]);
 });
 
 test('5,000 rows are read, checked and paged without a long task', async ({ page, study }) => {

@@ -79,6 +79,8 @@ test('the first load is at most 100 KB', async ({ page, study }) => {
   await fill(study);
   let bytes = 0;
   page.on('response', async (reply) => {
+    // Nobody is asked what the key may not.
+    expect(reply.status()).toBeLessThan(400);
     bytes += Number(reply.headers()['content-length'] ?? 0);
   });
   const began = Date.now();
@@ -105,7 +107,14 @@ test('after signing out, "back" shows nothing, and nothing is kept', async ({ pa
   await signIn(page, key('clinician', study));
   await page.locator('.row-link').first().click();
   await expect(page.locator('.answers')).toBeVisible();
+  await page.getByRole('button', { name: 'Who is it?' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).not.toContainText('P-00');
+  await dialog.getByRole('button', { name: 'Show the patient’s id' }).click();
+  await expect(dialog).toContainText('P-00');
   expect(await kept(page)).not.toMatch(/better off dead|P-00|key-of/);
+  await dialog.getByRole('button', { name: 'Close' }).click();
+  await expect(page.locator('body')).not.toContainText('P-00');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.goBack();
   await expect(page.getByLabel('API key')).toBeVisible();

@@ -1,4 +1,7 @@
-/** How the browser tests run: the acts in each language, width and colour scheme; the rest once. */
+/**
+ * How the browser tests run: the acts of clinicians and operators in each language, width and colour scheme; those of others in
+ * four that have each pair of these; the states of each screen in two; the rest once.
+ */
 
 import { defineConfig } from '@playwright/test';
 
@@ -7,15 +10,21 @@ const LANGUAGES = { en: 'en-GB', zh: 'zh-CN' };
 const SCHEMES = ['light', 'dark'] as const;
 
 const STATES = ['en-wide-light', 'zh-narrow-dark'];
+const PAIRS = ['en-wide-light', 'en-narrow-dark', 'zh-wide-dark', 'zh-narrow-light'];
+
+/** What is walked through in a project. */
+function specs(name: string) {
+  const some = [/tour\.spec\.ts/];
+  if (PAIRS.includes(name)) some.push(/tour-\w+\.spec\.ts/);
+  if (STATES.includes(name)) some.push(/states(-\w+)?\.spec\.ts/);
+  return some;
+}
 
 const tours = Object.entries(LANGUAGES).flatMap(([language, locale]) =>
   Object.entries(WIDTHS).flatMap(([width, viewport]) =>
     SCHEMES.map((colorScheme) => ({
       name: `${language}-${width}-${colorScheme}`,
-      // The states of each screen in two of them.
-      testMatch: STATES.includes(`${language}-${width}-${colorScheme}`)
-        ? [/tour(-setup)?\.spec\.ts/, /states(-setup)?\.spec\.ts/]
-        : /tour(-setup)?\.spec\.ts/,
+      testMatch: specs(`${language}-${width}-${colorScheme}`),
       use: { locale, viewport, colorScheme, hasTouch: width === 'narrow' },
     })),
   ),

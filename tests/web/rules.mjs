@@ -21,7 +21,7 @@ for (const file of readdirSync(ASSETS, { recursive: true, encoding: 'utf8' })) {
   check(text.split('\n').length <= LONGEST, `it has more than ${LONGEST} lines`);
   check(
     /^api(-\w+)?\.js$/.test(file) || !/['"`]\/(v1|fhir)\//.test(code),
-    'it names a path of the API, which belongs to api.js and api-setup.js',
+    'it names a path of the API, which belongs to api.js and its like',
   );
   check(
     file === 'style/theme.css' || !/#[0-9a-f]{3,8}\b/i.test(code),

@@ -87,13 +87,13 @@ test('secrets are marks, and a document that nobody may see, that is not there o
   await expect(page.locator('.editor textarea')).toHaveValue(/"\(kept\) 1"/);
   await look(page, '60-document-secrets');
   await page.getByRole('link', { name: say('All documents', '全部文档') }).click();
-  await page.getByRole('link', { name: 'subscriptions' }).click();
+  await page.getByRole('link', { name: 'alert-rules' }).click();
   await expect(page.getByText(say('This document was never stored.', '该文档从未保存过'))).toBeVisible();
   await look(page, '61-document-never-stored');
   await page.getByRole('link', { name: say('All documents', '全部文档') }).click();
   await expect(page.locator('.library')).toBeVisible();
   await context.setOffline(true);
-  await page.getByRole('link', { name: 'subscriptions' }).click();
+  await page.getByRole('link', { name: 'alert-rules' }).click();
   await expect(page.getByRole('alert')).toContainText(OFFLINE());
   await look(page, '62-document-offline');
   await context.setOffline(false);

@@ -58,7 +58,14 @@ test('a key that only reads sees no button, and a screen that it may not see say
 
 test('an erased submission is gone, and its alert says so', async ({ page, study }) => {
   const { submissionId, alerts } = await respond(study, 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 1]);
-  await send('DELETE', `/v1/submissions/${submissionId}`, { reason: 'consent withdrawn' });
+  const { subject } = await send('GET', `/v1/submissions/${submissionId}`);
+  await signIn(page, key('admin'), `/subjects/${subject}`);
+  await page.locator('.submissions summary').click();
+  await page.getByRole('button', { name: say('Erase…', '删除…') }).click();
+  await page.getByRole('dialog').getByRole('textbox').fill('consent withdrawn');
+  await look(page, '33-erase');
+  await page.getByRole('button', { name: say('Erase for good', '永久删除') }).click();
+  await expect(page.locator('.said')).toHaveText(say('It is erased.', '已删除。'));
   await signIn(page, key('clinician', study), `/alerts/${alerts[0].alertId}`);
   const gone = page.getByText(say('The submission was erased', '该提交已被删除'));
   await expect(gone.or(page.getByText(say('There is nothing here', '这里什么也没有')))).toBeVisible();
@@ -102,4 +109,22 @@ test('the filters and the help for the keyboard', async ({ page, study }) => {
   await page.keyboard.press('r');
   await expect(page.getByRole('dialog')).toContainText(say('Note (optional)', '备注（可选）'));
   await look(page, '32-resolve');
+});
+
+test('the last hour has a gap where the clock did not run', async ({ page }) => {
+  const began = Date.now() - 3600000;
+  const minute = (n: number) => ({
+    at: new Date(began + n * 60000).toISOString(),
+    ...{ accepted: n, scored: n, delivered: n % 3 },
+    waiting: { dispatch: n % 2, score: Math.max(0, 30 - Math.abs(30 - 2 * n)) },
+    oldestMs: { dispatch: 40 * n, score: 500 * Math.max(0, 30 - Math.abs(30 - 2 * n)) },
+  });
+  const minutes = Array.from({ length: 60 }, (_, n) => minute(n)).filter((_, n) => n < 35 || n > 41);
+  await page.route('**/v1/stats/hour', (route) => route.fulfill({ json: { minutes } }));
+  await signIn(page, key('operator'), '/system');
+  await expect(page.locator('.chart canvas')).toHaveCount(2);
+  await page.getByRole('slider').first().press('ArrowLeft');
+  await expect(page.getByRole('slider').last()).toHaveAttribute('aria-valuenow', '52');
+  await page.getByText(say('53 minutes as a table', '以表格显示 53 分钟')).click();
+  await look(page, '34-system-hour');
 });

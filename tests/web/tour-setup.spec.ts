@@ -1,4 +1,4 @@
-/** Walks through instruments, configuration and batch, in each language, width and colour scheme. */
+/** Walks through instruments, configuration and batch, in each pair of language, width and colour scheme. */
 
 import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';

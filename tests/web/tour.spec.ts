@@ -1,5 +1,6 @@
 /** Walks through the screens as a clinician does, in each language, width and colour scheme. */
 
+import { readFile } from 'node:fs/promises';
 import { expect, fill, key, look, refused, report, respond, say, signIn, test } from './steps';
 
 test('a clinician signs in, sees what is urgent, and acts', async ({ page, study }) => {
@@ -65,9 +66,26 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   await page.locator('.facts a').click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText(say('Subject', '受试者'));
   await expect(page.locator('table tbody tr')).toHaveCount(3);
+  // The cursor of the chart goes from value to value.
+  await expect(page.locator('.chart canvas')).toBeVisible();
+  const chart = page.getByRole('slider');
+  await expect(chart).toHaveAttribute('aria-valuetext', new RegExp(say('Critical alert', '危急警报')));
+  await chart.press('Home');
+  await expect(page.locator('.chart-says')).toContainText('12');
   await page.locator('.submissions summary').first().click();
   await expect(page.locator('.opened .answers')).toBeVisible();
   await look(page, '08-subject');
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', { name: say('As CSV', '导出 CSV') }).click();
+  expect(await readFile(await (await downloading).path(), 'utf8')).toContain('phq-9');
+
+  // The same on paper, without the bar.
+  await page.getByRole('link', { name: say('To print', '打印版') }).click();
+  await expect(page.locator('.paper-submission')).toHaveCount(3);
+  await look(page, '09-subject-to-print');
+  await page.emulateMedia({ media: 'print' });
+  await expect(page.getByRole('banner')).toBeHidden();
+  await page.emulateMedia({ media: null });
 
   await page.getByRole('button', { name: say('Sign out', '退出') }).click();
   await expect(page.getByRole('heading', { name: say('Sign in', '登录') })).toBeVisible();
@@ -75,15 +93,25 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
 
 test('an operator sees receivers, sends again what was given up, and looks at the system', async ({ page, study }) => {
   await refused(study);
+  await respond('TOLD', 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 0]);
   await signIn(page, key('operator'));
   await expect(page).toHaveURL(/deliveries/);
-  await expect(page.locator('.card')).toHaveCount(4);
+  await expect(page.locator('.card')).toHaveCount(6);
   await expect(page.locator('.letters li').first()).toBeVisible();
   await look(page, '10-deliveries');
   const ward = page.locator('.card').filter({ hasText: 'ward-desk' });
   await ward.getByRole('button', { name: say('Send a test', '发送测试') }).click();
   await expect(page.locator('.said')).toContainText('ward-desk');
   await expect(page.locator('.said')).toContainText('204');
+  // Counted first, then told once more.
+  await page.getByRole('button', { name: say('Tell again…', '再次通知…') }).click();
+  const again = page.getByRole('dialog');
+  await again.getByRole('button', { name: say('Count them', '先计数') }).click();
+  await expect(again).toContainText(say('would be told again', '将再次通知'));
+  await again.getByRole('textbox').last().fill(say('The EDC was restored.', 'EDC 已恢复。'));
+  await look(page, '15-tell-again');
+  await again.getByRole('button', { name: say('Tell again', '再次通知') }).click();
+  await expect(page.locator('.said')).toContainText(say('told again.', '已再次通知'));
   await page.locator('.letters li input').first().check();
   await page.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();
   const dialog = page.getByRole('dialog');
@@ -96,6 +124,7 @@ test('an operator sees receivers, sends again what was given up, and looks at th
   await page.getByRole('link', { name: say('System', '系统') }).click();
   await expect(page.getByText(say('Vigil is ready', 'Vigil 运行正常'))).toBeVisible();
   await expect(page.locator('tbody tr').nth(12)).toBeVisible();
+  await expect(page.getByRole('heading', { name: say('The last hour', '最近一小时') })).toBeVisible();
   await look(page, '12-system');
 });
 

@@ -31,11 +31,12 @@ import { end, onEnd, session } from './session.js';
  *   receivedAt: string, state: string, scores: Score[], alerts: { alertId: string, severity: Severity }[] }} ListedSubmission
  * @typedef {{ submissionId: string, state: string, studyId: string, siteId: string, receivedAt: string, subject?: string,
  *   kind?: string, authoredAt?: string, content?: Record<string, unknown>, scores?: Score[], flags?: string[],
- *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string }} Submission
+ *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string,
+ *   alerts?: { alertId: string, severity: Severity }[] }} Submission
  * @typedef {{ id: string, text?: string, low: number, high: number,
  *   options?: { value: number, code?: string, label?: string }[] }} Item
  * @typedef {{ title: string, version: string, items: Item[], scores: { id: string, title?: string, low?: number,
- *   high?: number, bands?: { id: string, label?: string }[] }[] }} Codebook
+ *   high?: number, bands?: { id: string, label?: string, from?: number, below?: number }[] }[] }} Codebook
  * @typedef {{ at: string, submissionId: string, siteId: string, value: number | string | boolean | null,
  *   band: string | null, status: string }} Point
  * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
@@ -43,6 +44,8 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
  *   alertId: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
+ * @typedef {{ at: string, accepted: number, scored: number, delivered: number, waiting: Record<string, number>,
+ *   oldestMs: Record<string, number> }} Minute
  * @typedef {{ pointer: string, code: string, detail: string }} Finding
  * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'erased' | 'conflict' | 'busy' | 'failed'} Kind
  */
@@ -92,17 +95,17 @@ onEnd(() => {
  * @param {string} method
  * @param {string} path
  * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, match?: string, accept?: number[],
- *   text?: boolean, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
+ *   text?: boolean, media?: string, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
  *   `accept`: statuses that are answers, too.
  * @returns {Promise<any>}
  */
 export async function call(method, path, how = {}) {
   const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
-  const { raw = JSON.stringify(body), type = 'application/json', match } = how;
+  const { raw = JSON.stringify(body), type = 'application/json', match, media } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
   /** @type {Record<string, string>} */
   const headers = {};
-  if (!text) headers.accept = 'application/json';
+  if (media ?? !text) headers.accept = media ?? 'application/json';
   if (key) headers.authorization = `Bearer ${key}`;
   if (known) headers['if-none-match'] = known.tag;
   // A header takes bytes, and a reason is in any language.
@@ -139,25 +142,12 @@ export function parameters(query) {
 export const part = encodeURIComponent;
 
 /**
- * What a key may do. The API has no path that says it, so some that differ by role are asked.
+ * Which key it is: its role, and the study and site that it covers, `*` for all.
  * @param {string} key
- * @returns {Promise<import('./session.js').May>}
+ * @returns {Promise<import('./session.js').Holder>}
  */
-export async function may(key) {
-  /** @param {string} path @param {unknown} [body] */
-  const allows = (path, body) =>
-    call(body ? 'POST' : 'GET', path, { key, body }).then(
-      () => true,
-      (error) => {
-        if (error instanceof Refusal && error.kind === 'forbidden') return false;
-        throw error;
-      },
-    );
-  const paths = ['/v1/alerts?limit=1', '/v1/silences', '/v1/receivers?limit=1'];
-  const [read = false, attend = false, operate = false] = await Promise.all(paths.map((path) => allows(path)));
-  // Who may send may have nothing checked; only who sets up every study sees what is in force.
-  const [submit, configure] = await Promise.all([allows('/v1/validate', []), allows('/v1/config')]);
-  return { read, attend, operate, submit, configure };
+export function whoami(key) {
+  return call('GET', '/v1/whoami', { key });
 }
 
 /** The severities, the worst first. */
@@ -297,10 +287,11 @@ export function codebook(instrument, version) {
 /**
  * @param {string} subject
  * @param {string} [cursor]
+ * @param {string} [limit]
  * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean }>}
  */
-export function submissionsOf(subject, cursor) {
-  return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor })}`);
+export function submissionsOf(subject, cursor, limit) {
+  return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor, limit })}`);
 }
 
 /**
@@ -367,4 +358,10 @@ export function readiness() {
 /** @returns {Promise<string>} The figures as OpenMetrics. */
 export function metrics() {
   return call('GET', '/metrics', { text: true });
+}
+
+/** @returns {Promise<Minute[] | null>} The last hour of the queues; null if the key may not see it. */
+export async function lastHour() {
+  const answer = await call('GET', '/v1/stats/hour', { accept: [403, 404] });
+  return answer?.minutes ?? null;
 }

@@ -1,38 +1,67 @@
 /** The frame of all screens: the bar with their names, the screen of the address, and signing in where nobody is. */
 
-import { may, Refusal } from './api.js';
+import { Refusal, whoami } from './api.js';
 import { Said } from './parts/act.js';
 import { Notice } from './parts/pages.js';
 import { address, go, listen, place } from './router.js';
 import { AlertScreen } from './screens/alerts.js';
-import { BatchScreen } from './screens/batch.js';
-import { ConfigurationScreen } from './screens/configuration.js';
-import { DeliveriesScreen } from './screens/deliveries.js';
 import { Inbox } from './screens/inbox.js';
-import { InstrumentsScreen } from './screens/instruments.js';
 import { SignIn } from './screens/sign-in.js';
-import { SubjectScreen } from './screens/subjects.js';
-import { SystemScreen } from './screens/system.js';
 import { begin, end, remembered, session } from './session.js';
 import { choose, chosen, language, languages, load, nameOf, t } from './text.js';
-import { html, useEffect, useRef, useState } from './ui.js';
+import { html, useEffect, useLoaded, useRef, useState } from './ui.js';
 import { render } from './vendor/preact.mjs';
 
 /** @typedef {import('./session.js').May} May */
 
 /**
- * The screens by the first part of their address. `in` is the member of the bar that leads there.
- * @type {Record<string, { title: () => string, show: () => unknown, in?: string }>}
+ * The screens by the first part of their address, or by the first and the third. `in` is the member of the bar that leads there. `load`: a screen that is
+ * fetched when somebody opens it.
+ * @type {Record<string, { title: () => string, show?: () => unknown, load?: () => Promise<() => unknown>, in?: string }>}
  */
 const SCREENS = {
   inbox: { title: () => t().inbox.title, show: Inbox, in: 'inbox' },
-  deliveries: { title: () => t().deliveries.title, show: DeliveriesScreen, in: 'deliveries' },
-  batch: { title: () => t().batch.title, show: BatchScreen, in: 'batch' },
-  instruments: { title: () => t().instruments.title, show: InstrumentsScreen, in: 'instruments' },
-  configuration: { title: () => t().configuration.title, show: ConfigurationScreen, in: 'configuration' },
-  system: { title: () => t().system.title, show: SystemScreen, in: 'system' },
-  subjects: { title: () => t().subject.title, show: SubjectScreen, in: 'inbox' },
   alerts: { title: () => t().alert.title, show: AlertScreen, in: 'inbox' },
+  subjects: {
+    title: () => t().subject.title,
+    load: () => import('./screens/subjects.js').then((screen) => screen.SubjectScreen),
+    in: 'inbox',
+  },
+  'subjects/print': {
+    title: () => t().subject.title,
+    load: () => import('./parts/paper.js').then((screen) => screen.Paper),
+    in: 'inbox',
+  },
+  silences: {
+    title: () => t().silences.title,
+    load: () => import('./screens/silences.js').then((screen) => screen.SilencesScreen),
+    in: 'silences',
+  },
+  deliveries: {
+    title: () => t().deliveries.title,
+    load: () => import('./screens/deliveries.js').then((screen) => screen.DeliveriesScreen),
+    in: 'deliveries',
+  },
+  batch: {
+    title: () => t().batch.title,
+    load: () => import('./screens/batch.js').then((screen) => screen.BatchScreen),
+    in: 'batch',
+  },
+  instruments: {
+    title: () => t().instruments.title,
+    load: () => import('./screens/instruments.js').then((screen) => screen.InstrumentsScreen),
+    in: 'instruments',
+  },
+  configuration: {
+    title: () => t().configuration.title,
+    load: () => import('./screens/configuration.js').then((screen) => screen.ConfigurationScreen),
+    in: 'configuration',
+  },
+  system: {
+    title: () => t().system.title,
+    load: () => import('./screens/system.js').then((screen) => screen.SystemScreen),
+    in: 'system',
+  },
 };
 
 const ICON = new URL('./icon.svg', import.meta.url).href;
@@ -40,11 +69,12 @@ const ICON = new URL('./icon.svg', import.meta.url).href;
 /** The screens of the bar, and whether a key may see them. */
 const BAR = /** @type {const} */ ([
   ['inbox', (/** @type {May} */ may) => may.read],
+  ['silences', (/** @type {May} */ may) => may.attend],
   ['deliveries', (/** @type {May} */ may) => may.operate],
   ['batch', (/** @type {May} */ may) => may.submit],
   ['instruments', () => true],
   ['configuration', (/** @type {May} */ may) => may.configure],
-  ['system', (/** @type {May} */ may) => may.read || may.operate],
+  ['system', (/** @type {May} */ may) => may.read || may.measure],
 ]);
 
 function App() {
@@ -62,11 +92,25 @@ function App() {
   }, [who, here]);
   if (!text) return html`<${Frame}><span></span><//>`;
   if (!who) return html`<${Frame} title=${t().signIn.title}><${SignIn} /><//>`;
-  const screen = SCREENS[here.screen];
+  const screen = SCREENS[`${here.screen}/${here.view}`] ?? SCREENS[here.screen];
   if (!screen) return html`<${Frame} title=${t().state_of.missing}><${Missing} /><//>`;
   return html`<${Frame} title=${screen.title()} current=${screen.in}>
-    <${screen.show} key=${`${here.screen}/${here.id}`} />
+    <${screen.show ?? Later} key=${`${here.screen}/${here.id}/${here.view}`} load=${screen.load} />
   <//>`;
+}
+
+/** @param {{ load: () => Promise<() => unknown> }} props A screen that is fetched first. */
+function Later({ load }) {
+  // A function in a state would be called.
+  const { data, error } = useLoaded(async () => ({ show: await load() }), [load]);
+  if (data) return html`<${data.show} />`;
+  if (!error) return html`<${Bones} />`;
+  return html`<h1 tabindex="-1" class="unseen">${t().state_of.unloaded}</h1>
+    <div role="alert">
+      <${Notice} title=${t().state_of.unloaded} help=${t().state_of.unloadedHelp}>
+        <button type="button" onClick=${() => location.reload()}>${t().state_of.reload}</button>
+      <//>
+    </div>`;
 }
 
 function Missing() {
@@ -84,7 +128,7 @@ function Frame({ title, current, children }) {
   useEffect(() => {
     if (title) document.title = t().title(title);
   }, [title]);
-  const where = `${here.screen}/${here.id}`;
+  const where = `${here.screen}/${here.id}/${here.view}`;
   const before = useRef(where);
   useEffect(() => {
     // A new screen is read from its beginning.
@@ -105,6 +149,7 @@ function Frame({ title, current, children }) {
         )}
       </nav>`
       }
+      ${who && html`<${Who} who=${who.who} />`}
       <div class="bar-end">
         <${Language} />
         ${who && html`<button type="button" class="plain" onClick=${() => end()}>${text.signOut}</button>`}
@@ -112,6 +157,16 @@ function Frame({ title, current, children }) {
     </header>
     <main id="main" class="screen" ref=${main} tabindex="-1">${children}</main>
     <${Said} />`;
+}
+
+/** @param {{ who: import('./session.js').Holder }} props The role of the key, and what it covers. */
+function Who({ who: { keyId, role, study, site, label } }) {
+  const text = t().who;
+  const where = study === '*' ? text.allStudies : site === '*' ? study : text.where(study, site);
+  return html`<p class="who">
+    <span class="unseen">${text.signedIn}</span>
+    <strong>${text.roles[role] ?? role}</strong> <span>${where}</span> <span class="who-key">${label ?? keyId}</span>
+  </p>`;
 }
 
 function Bones() {
@@ -135,8 +190,8 @@ function Start() {
   const [waiting, setWaiting] = useState(key !== null);
   useEffect(() => {
     if (!key) return;
-    may(key)
-      .then((allowed) => begin(key, allowed, true))
+    whoami(key)
+      .then((who) => begin(key, who, true))
       // A key that is refused is forgotten. Without a connection it stays, and a reload tries again.
       .catch((error) => error instanceof Refusal && error.kind === 'unauthenticated' && end(true))
       .finally(() => setWaiting(false));

@@ -43,6 +43,20 @@ export function day(time) {
   );
 }
 
+/**
+ * How the marks of an axis of times are written.
+ * @param {Intl.DateTimeFormatOptions} options
+ */
+export function marks(options) {
+  return format(`marks ${JSON.stringify(options)}`, (tag) => new Intl.DateTimeFormat(tag, options));
+}
+
+/** @param {string} time The hour and the minute of a time. */
+export function minute(time) {
+  const options = /** @type {const} */ ({ timeStyle: 'short' });
+  return format('minute', (tag) => new Intl.DateTimeFormat(tag, options)).format(new Date(time));
+}
+
 /** @param {Date} time */
 export function clock(time) {
   return format('clock', (tag) => new Intl.DateTimeFormat(tag, { timeStyle: 'medium' })).format(time);

@@ -2,12 +2,12 @@
 
 import { Followed } from './ui.js';
 
-/** @typedef {{ screen: string, id: string, query: URLSearchParams }} Place */
+/** @typedef {{ screen: string, id: string, view: string, query: URLSearchParams }} Place `view`: another way to see the same. */
 
 /** @returns {Place} */
 function read() {
-  const [screen = '', id = ''] = location.pathname.split('/').slice(1).map(part);
-  return { screen: screen || 'inbox', id, query: new URLSearchParams(location.search) };
+  const [screen = '', id = '', view = ''] = location.pathname.split('/').slice(1).map(part);
+  return { screen: screen || 'inbox', id, view, query: new URLSearchParams(location.search) };
 }
 
 /** @param {string} text */

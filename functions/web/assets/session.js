@@ -6,12 +6,38 @@
 import { Followed } from './ui.js';
 
 /**
- * What the key may do, as far as screens differ by it.
- * @typedef {{ read: boolean, attend: boolean, operate: boolean, submit: boolean, configure: boolean }} May
- * @typedef {{ key: string, may: May }} Session
+ * @typedef {'submit' | 'coordinator' | 'read' | 'clinician' | 'operator' | 'auditor' | 'admin'} Role
+ * @typedef {{ keyId: string, role: Role, study: string, site: string, label?: string }} Holder The study and the site that
+ *   the key covers, `*` for all.
+ * @typedef {Record<keyof typeof ROLES, boolean> & { configure: boolean, oversee: boolean }} May `oversee`: figures
+ *   of everybody.
+ * @typedef {{ key: string, who: Holder, may: May }} Session
  */
 
 const KEY = 'vigil.key';
+
+/** Which roles may do what screens differ by. The API decides; a screen does not offer what it would refuse. */
+const ROLES = {
+  read: ['read', 'clinician', 'admin'],
+  attend: ['clinician', 'admin'],
+  identify: ['clinician'],
+  measure: ['read', 'operator', 'auditor', 'admin'],
+  operate: ['operator', 'admin'],
+  submit: ['submit', 'coordinator', 'admin'],
+  erase: ['admin'],
+};
+
+/**
+ * What a key may do. What all studies share is for keys that cover all.
+ * @param {Holder} who
+ * @returns {May}
+ */
+function mayOf({ role, study, site }) {
+  const all = study === '*' && site === '*';
+  const allowed = Object.entries(ROLES).map(([act, roles]) => [act, roles.includes(role)]);
+  const may = Object.fromEntries(allowed);
+  return { ...may, configure: all && role === 'admin', oversee: all && may.measure };
+}
 
 /** @type {Followed<Session | null>} */
 export const session = new Followed(/** @type {Session | null} */ (null));
@@ -34,14 +60,14 @@ export function remembered() {
 
 /**
  * @param {string} key
- * @param {May} may
+ * @param {Holder} who
  * @param {boolean} remember
  */
-export function begin(key, may, remember) {
+export function begin(key, who, remember) {
   if (remember) sessionStorage.setItem(KEY, key);
   else sessionStorage.removeItem(KEY);
   ended.set(false);
-  session.set({ key, may });
+  session.set({ key, who, may: mayOf(who) });
 }
 
 /** @param {boolean} [refused] Whether the server refused the key. */

@@ -27,6 +27,14 @@ export function language() {
   return chosen.value?.language ?? 'en';
 }
 
+/**
+ * The name of a band in the chosen language, where it has one.
+ * @param {string} name
+ */
+export function bandWord(name) {
+  return t().bands[name] ?? name;
+}
+
 function wanted() {
   const named = place.value.query.get('lang') ?? sessionStorage.getItem(KEY);
   const preferred = [named, ...navigator.languages].map((tag) => tag?.split('-')[0] ?? '');

@@ -1,5 +1,6 @@
 /** The texts of the screens in English. Other languages have the same members. */
 
+import care from './en/care.js';
 import setup from './en/setup.js';
 
 /** @param {number} count @param {string} one @param {string} many */
@@ -7,11 +8,12 @@ const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 export default {
   ...setup,
+  ...care,
   tag: 'en',
   name: 'Vigil',
   skip: 'Skip to the content',
   title: (/** @type {string} */ screen) => `${screen} – Vigil`,
-  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav },
+  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav, ...care.nav },
   language: 'Language',
   signOut: 'Sign out',
   signIn: {
@@ -310,9 +312,14 @@ export default {
     figures: 'Figures',
     figure: 'Figure',
     value: 'Value',
+    unmeasured: 'The figures are for other roles: read, operator, auditor, admin.',
     noFigures: 'Your key sees the counters of its study and site only; there are none yet.',
   },
   state_of: {
+    unloaded: 'This screen could not be loaded',
+    unloadedHelp:
+      'There is no connection, or Vigil was updated meanwhile. Reload the page; you may have to sign in again.',
+    reload: 'Reload the page',
     loading: 'Loading…',
     again: 'Try again',
     offline: 'No connection',

@@ -1,15 +1,17 @@
 /** 简体中文界面文字。 The members are those of `en.js`; the type check compares. */
 
+import care from './zh/care.js';
 import setup from './zh/setup.js';
 
 /** @type {typeof import('./en.js').default} */
 const text = {
   ...setup,
+  ...care,
   tag: 'zh-Hans',
   name: 'Vigil',
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
-  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav },
+  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav },
   language: '语言',
   signOut: '退出',
   signIn: {
@@ -286,9 +288,13 @@ const text = {
     figures: '指标',
     figure: '指标',
     value: '数值',
+    unmeasured: '指标只对其他角色显示：read、operator、auditor、admin。',
     noFigures: '您的密钥只能看到所属研究和中心的计数，目前还没有。',
   },
   state_of: {
+    unloaded: '无法加载此页面',
+    unloadedHelp: '没有网络连接，或 Vigil 刚刚更新。请刷新页面；可能需要重新登录。',
+    reload: '刷新页面',
     loading: '正在加载…',
     again: '重试',
     offline: '无法连接',

@@ -1,7 +1,7 @@
 /** What a submission says: answers by item, the data of a report, and the scores that came of them. */
 
 import { list, number } from '../formats.js';
-import { t } from '../text.js';
+import { bandWord, t } from '../text.js';
 import { html } from '../ui.js';
 import { Shape } from './marks.js';
 import { labelled } from './reason.js';
@@ -85,7 +85,7 @@ function flat(value, path) {
 }
 
 /**
- * @param {Score} score
+ * @param {{ id: string }} score
  * @param {Codebook | null} book
  */
 export function titleOf(score, book) {
@@ -102,11 +102,12 @@ export function bandOf(score, band, book) {
   const bands = book?.scores.find(({ id }) => id === score)?.bands;
   // A score that is a band itself has those of another.
   const all = bands ?? book?.scores.flatMap(({ bands = [] }) => bands);
-  return all?.find(({ id }) => id === band)?.label ?? String(band ?? '');
+  const name = all?.find(({ id }) => id === band)?.label ?? String(band ?? '');
+  return bandWord(name);
 }
 
 /**
- * @param {Score} score
+ * @param {{ id: string, value: Score['value'] }} score
  * @param {Codebook | null} book
  */
 export function figureOf(score, book) {

@@ -3,6 +3,7 @@
 import { number } from '../formats.js';
 import { t } from '../text.js';
 import { html, useEffect, useState } from '../ui.js';
+import { Fault } from './finding.js';
 import { Shape } from './marks.js';
 
 /** @typedef {import('./rows.js').Row} Row */
@@ -87,7 +88,7 @@ function State({ row: { findings, more, outcome } }) {
       ${findings.slice(0, FEW).map(
         ({ pointer, detail, code }) => html`<li>
           <${Shape} name="high" /> ${pointer && html`<code>${pointer.slice(1).replaceAll('/', '.')}</code>`}
-          ${code === 'no-json' ? html` <span>${text.noJson}</span>` : html` <span lang="en">${detail}</span>`}
+          ${code === 'no-json' ? html` <span>${text.noJson}</span>` : html` <${Fault} code=${code} detail=${detail} />`}
         </li>`,
       )}
       ${rest > 0 && html`<li class="quiet">${text.moreFaults(number(rest))}</li>`}

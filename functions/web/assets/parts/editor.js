@@ -3,6 +3,7 @@
 import { t } from '../text.js';
 import { html, useMemo, useRef } from '../ui.js';
 import { hunks, lineDiff } from './diff.js';
+import { Fault } from './finding.js';
 import { Shape } from './marks.js';
 import { placeOf, readPlaces, spanOf } from './places.js';
 
@@ -15,8 +16,8 @@ export function Editor({ label, text, findings, onInput, children }) {
   const gutter = useRef(/** @type {HTMLElement | null} */ (null));
   const { places, wrong } = useMemo(() => readPlaces(text), [text]);
   const told = wrong
-    ? [{ line: wrong, pointer: '', detail: words.noJson, own: true }]
-    : findings.map((one) => ({ ...one, line: placeOf(places, one.pointer), own: false }));
+    ? [{ line: wrong, pointer: '', code: '', detail: words.noJson }]
+    : findings.map((one) => ({ ...one, line: placeOf(places, one.pointer) }));
   const marked = new Set(told.map(({ line }) => line));
   const numbers = Array.from({ length: text.split('\n').length }, (_, at) => {
     return `${marked.has(at + 1) ? '▸ ' : ''}${at + 1}`;
@@ -56,11 +57,11 @@ export function Editor({ label, text, findings, onInput, children }) {
         ${!told.length && html`<p class="quiet">${words.noFindings}</p>`}
         <ul class="findings">
           ${told.map(
-            ({ line, pointer, detail, own }) => html`<li key=${`${pointer} ${detail}`}>
+            ({ line, pointer, code, detail }) => html`<li key=${`${pointer} ${detail}`}>
               <button type="button" class="finding" onClick=${() => jump(line)}>
                 <span class="finding-line"><${Shape} name="high" /> ${words.line(line)}</span>
                 ${pointer && html`<code>${pointer}</code>`}
-                <span lang=${own ? null : 'en'}>${detail}</span>
+                ${code ? html`<${Fault} code=${code} detail=${detail} />` : html`<span>${detail}</span>`}
               </button>
             </li>`,
           )}

@@ -23,6 +23,14 @@ const SHAPES = {
   filter: 'M1 3h14L9.5 9v5l-3-1.5V9z',
 };
 
+/**
+ * The path of a shape, for a canvas.
+ * @param {string} name
+ */
+export function pathOf(name) {
+  return SHAPES[name] ?? '';
+}
+
 /** @param {{ name: string }} props */
 export function Shape({ name }) {
   return html`<svg class="shape" viewBox="0 0 16 16" aria-hidden="true"><path d=${SHAPES[name]} /></svg>`;

@@ -4,7 +4,7 @@
  */
 
 import { codebook } from '../api.js';
-import { t } from '../text.js';
+import { bandWord, t } from '../text.js';
 import { html, useLoaded } from '../ui.js';
 
 /** @typedef {import('../api.js').Codebook} Codebook */
@@ -65,7 +65,7 @@ function score(part, book) {
   if (!score?.title) return null;
   if (figure === 'true' || figure === 'false') return score.title;
   const label = score.bands?.find(({ id }) => id === band)?.label ?? band;
-  return label ? `${score.title} ${figure} – ${label}` : `${score.title} ${figure}`;
+  return label ? `${score.title} ${figure} – ${bandWord(label)}` : `${score.title} ${figure}`;
 }
 
 /**

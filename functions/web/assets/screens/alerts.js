@@ -1,10 +1,12 @@
 /** One alert: why it came, what was answered, who was told, and what was done. */
 
-import { addNote, assign, attend, behind, alert as read } from '../api.js';
-import { Age, Due, day, When } from '../formats.js';
+import { addNote, assign, attend, behind, alert as read, submissionsOf } from '../api.js';
+import { Age, Due, When } from '../formats.js';
 import { ActDialog, Note, say, sayWhy } from '../parts/act.js';
-import { bandOf, Content, figureOf, Scores } from '../parts/answers.js';
+import { Content, Scores, titleOf } from '../parts/answers.js';
 import { Attempts } from '../parts/attempts.js';
+import { Course } from '../parts/course.js';
+import { WhoIsIt } from '../parts/identity.js';
 import * as inbox from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
 import { Failure, Loading, Stale } from '../parts/pages.js';
@@ -12,7 +14,7 @@ import { Headline, inWords, itemsOf, useCodebook } from '../parts/reason.js';
 import { address, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useLoaded, useState } from '../ui.js';
+import { html, useEffect, useLoaded, useMemo, useState } from '../ui.js';
 
 /**
  * @typedef {import('../api.js').Alert} Alert
@@ -72,7 +74,7 @@ function Head({ alert }) {
     </p>
     <h1 tabindex="-1"><${Headline} alert=${alert} /></h1>
     <dl class="facts">
-      <div><dt>${text.subject}</dt><dd><a href=${address(`/subjects/${alert.subject}`)}>${alert.subject.slice(0, 8)}</a></dd></div>
+      <div><dt>${text.subject}</dt><dd><a href=${address(`/subjects/${alert.subject}`)}>${alert.subject.slice(0, 8)}</a> <${WhoIsIt} subject=${alert.subject} /></dd></div>
       <div><dt>${text.study}</dt><dd>${alert.studyId}</dd></div>
       <div><dt>${text.site}</dt><dd>${alert.siteId}</dd></div>
       <div><dt>${text.instrument}</dt><dd>${alert.instrument}</dd></div>
@@ -146,6 +148,7 @@ function Actions({ alert, again }) {
     </div>
     <button type="button" class="plain" disabled=${busy !== null || !note.trim()} onClick=${add}>${t().act.addNote}</button>
     <${Assignee} assignee=${alert.assignee} give=${give} />
+    <a class="like-it" href=${address('/silences', likeIt(alert))}>${t().silences.likeIt}</a>
     ${
       asking &&
       html`<${ActDialog}
@@ -156,6 +159,11 @@ function Actions({ alert, again }) {
       />`
     }
   </section>`;
+}
+
+/** @param {Alert} alert What a silence of such alerts is about. */
+function likeIt({ studyId, siteId, instrument, rule }) {
+  return { study: studyId, site: siteId, instrument, rule };
 }
 
 /**
@@ -222,44 +230,32 @@ function Behind({ alert }) {
       html`<${Content} kind=${data.kind} content=${data.content} book=${book} demanded=${itemsOf(alert.reason)} />`
     }
     ${scores.length > 0 && html`<h2>${text.scores}</h2><${Scores} scores=${scores} book=${book} />`}
-    ${data?.course && html`<${Course} points=${data.course.points} own=${alert.submissionId} book=${book} />`}
+    ${data?.course && html`<${AlertCourse} points=${data.course.points} alert=${alert} book=${book} />`}
   </section>`;
 }
 
-/** The earlier values that are shown. */
-const EARLIER = 6;
-
 /**
- * The course of the first score that is a figure, the latest value first.
- * @param {{ points: import('../api.js').CoursePoint[], own: string, book: import('../api.js').Codebook | null }} props
+ * The course of the first score that is a figure, with the alerts of the person's other submissions.
+ * @param {{ points: import('../api.js').CoursePoint[], alert: Alert, book: import('../api.js').Codebook | null }} props
  */
-function Course({ points, own, book }) {
+function AlertCourse({ points, alert, book }) {
+  // Without it, the course has this alert alone.
+  const { data: listed } = useLoaded(() => submissionsOf(alert.subject), [alert.subject]);
   const id = points.flatMap(({ scores }) => scores).find(({ value }) => typeof value === 'number')?.id;
-  const values = points.map((point) => ({ point, score: point.scores.find((score) => score.id === id) }));
-  const known = values.filter(({ score }) => score && score.value !== null);
-  if (!id || known.length < 2) return null;
-  return html`<h2>${t().alert.course(book?.scores.find((score) => score.id === id)?.title ?? id)}</h2>
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">${t().subject.date}</th>
-          <th scope="col" class="right">${t().answers.value}</th>
-          <th scope="col">${t().answers.band}</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${known
-          .slice(-EARLIER)
-          .reverse()
-          .map(
-            ({ point, score }) => html`<tr key=${point.submissionId} class=${point.submissionId === own ? 'own' : ''}>
-              <th scope="row">${day(point.at)}</th>
-              <td class="right">${score && figureOf(score, book)}</td>
-              <td>${score?.band && bandOf(id, score.band, book)}</td>
-            </tr>`,
-          )}
-      </tbody>
-    </table>`;
+  const values = useMemo(
+    () =>
+      points.flatMap(({ at, submissionId, scores }) => {
+        const score = scores.find((score) => score.id === id);
+        return score ? [{ at, submissionId, value: score.value, band: score.band, status: score.status }] : [];
+      }),
+    [points, id],
+  );
+  if (!id || values.length < 2) return null;
+  const raised = new Map(listed?.submissions.map(({ submissionId, alerts }) => [submissionId, alerts]));
+  if (!raised.has(alert.submissionId))
+    raised.set(alert.submissionId, [{ alertId: alert.alertId, severity: alert.severity }]);
+  return html`<h2>${t().alert.course(titleOf({ id }, book))}</h2>
+    <${Course} score=${id} values=${values} book=${book} alerts=${raised} own=${alert.submissionId} />`;
 }
 
 /** @type {Record<string, string>} */

@@ -7,6 +7,7 @@ import { checkRows, sendRows } from '../api-setup.js';
 import { number } from '../formats.js';
 import { Dialog } from '../parts/act.js';
 import { Pages } from '../parts/batch-table.js';
+import { download as save } from '../parts/download.js';
 import { Failure, Notice, Stale } from '../parts/pages.js';
 import { asCsv, decoded, portions, readRows } from '../parts/rows.js';
 import { session } from '../session.js';
@@ -267,13 +268,7 @@ function download(file, rows) {
     row,
     faults: row.outcome === 'conflict' ? text.outcome.conflict : faultsOf(row),
   }));
-  const url = URL.createObjectURL(new Blob([asCsv(file.header, told)], { type: 'text/csv' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `${file.name.replace(/\.\w+$/, '')}-faults.csv`;
-  link.target = '_self';
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
+  save(`${file.name.replace(/\.\w+$/, '')}-faults.csv`, 'text/csv', asCsv(file.header, told));
 }
 
 /** @param {Row} row */

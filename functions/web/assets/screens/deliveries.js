@@ -1,11 +1,14 @@
 /** Deliveries: the receivers and whether they can be reached, and what was given up and can be sent again. */
 
 import * as api from '../api.js';
+import { subscriptions } from '../api-care.js';
 import { Age, number, When } from '../formats.js';
-import { Dialog, say, sayWhy } from '../parts/act.js';
+import { say, sayWhy } from '../parts/act.js';
+import { ReasonDialog } from '../parts/ask.js';
 import { Attempts } from '../parts/attempts.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
+import { Subscriptions } from '../parts/subscriptions.js';
 import { address } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -19,8 +22,8 @@ import { html, useEffect, useLoaded, useState } from '../ui.js';
 const PERIOD = 10000;
 
 async function load() {
-  const [receivers, dead] = await Promise.all([api.receivers(), api.deadLetters()]);
-  return { receivers, dead };
+  const [receivers, dead, told] = await Promise.all([api.receivers(), api.deadLetters(), subscriptions()]);
+  return { receivers, dead, told };
 }
 
 export function DeliveriesScreen() {
@@ -35,6 +38,7 @@ export function DeliveriesScreen() {
     ${error && data && html`<${Stale} error=${error} again=${again} />`}
     ${!data && !error && html`<${Loading} />`}
     ${data && html`<${Receivers} receivers=${data.receivers} again=${again} />`}
+    ${data && html`<${Subscriptions} subscriptions=${data.told} again=${again} />`}
     ${data && html`<${DeadLetters} letters=${data.dead.deadLetters} more=${data.dead.more} again=${again} />`}
   </article>`;
 }
@@ -91,7 +95,7 @@ function Receivers({ receivers, again }) {
               </dd>
             </div>
           </dl>
-          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} />
+          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} picture />
           <div class="buttons">
             <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
               ${testing === one.receiver ? t().act.working : text.test}
@@ -209,29 +213,4 @@ function About({ letter }) {
   const what = letter.alertId ? text.alert : text.submission;
   if (!letter.alertId || !session.value?.may.read) return html`${what} <code>${id}</code>`;
   return html`<a href=${address(`/alerts/${letter.alertId}`)}>${what} <code>${id}</code></a>`;
-}
-
-/** @param {{ title: string, about: string, act: string, run: (reason: string) => void, onClose: () => void }} props */
-function ReasonDialog({ title, about, act, run, onClose }) {
-  const [reason, setReason] = useState('');
-  /** @param {Event} event */
-  const submit = (event) => {
-    event.preventDefault();
-    run(reason.trim());
-  };
-  /** @param {Event & { currentTarget: HTMLInputElement }} event */
-  const typed = (event) => setReason(event.currentTarget.value);
-  return html`<${Dialog} title=${title} onClose=${onClose}>
-    <form onSubmit=${submit}>
-      <p>${about}</p>
-      <label class="field"
-        >${t().deliveries.ask}
-        <input required maxlength="500" value=${reason} onInput=${typed} />
-      </label>
-      <div class="buttons">
-        <button class="primary">${act}</button>
-        <button type="button" onClick=${onClose}>${t().act.cancel}</button>
-      </div>
-    </form>
-  <//>`;
 }

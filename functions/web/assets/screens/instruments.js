@@ -7,7 +7,7 @@ import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
 import { ruleInWords } from '../parts/rules.js';
 import { Try } from '../parts/try.js';
 import { address, filter, go, place } from '../router.js';
-import { nameOf, t } from '../text.js';
+import { bandWord, nameOf, t } from '../text.js';
 import { html, useEffect, useLoaded, useRef } from '../ui.js';
 
 /**
@@ -257,7 +257,7 @@ function Scales({ book }) {
         ${
           bands.length > 0 &&
           html`<dl class="bands">
-            ${bands.map((band) => html`<div><dt>${band.label ?? band.id}</dt><dd class="quiet">${span(band)}</dd></div>`)}
+            ${bands.map((band) => html`<div><dt>${bandWord(band.label ?? band.id)}</dt><dd class="quiet">${span(band)}</dd></div>`)}
           </dl>`
         }
         ${source && html`<p class="quiet" lang="en"><small>${source}</small></p>`}

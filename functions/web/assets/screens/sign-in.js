@@ -1,6 +1,6 @@
 /** Signing in with an API key. */
 
-import { may, Refusal } from '../api.js';
+import { Refusal, whoami } from '../api.js';
 import { kindOf } from '../parts/pages.js';
 import { begin, ended } from '../session.js';
 import { t } from '../text.js';
@@ -52,7 +52,7 @@ export function SignIn() {
 }
 
 /**
- * Asks what the key may do, and signs in. Returns what is wrong, else an empty text.
+ * Asks whose the key is, and signs in. Returns what is wrong, else an empty text.
  * @param {string} key
  * @param {boolean} remember
  * @param {(working: boolean) => void} setWorking
@@ -60,8 +60,7 @@ export function SignIn() {
 async function attempt(key, remember, setWorking) {
   setWorking(true);
   try {
-    const allowed = await may(key);
-    begin(key, allowed, remember);
+    begin(key, await whoami(key), remember);
     return '';
   } catch (error) {
     if (error instanceof Refusal && error.kind === 'unauthenticated') return t().signIn.refused;

@@ -1,12 +1,19 @@
 /** One subject: the course of a score, and everything the subject sent with its answers. */
 
 import { course, submission as readSubmission, submissionsOf } from '../api.js';
-import { day, number, When } from '../formats.js';
+import { erase, table } from '../api-care.js';
+import { day, When } from '../formats.js';
+import { say, sayWhy } from '../parts/act.js';
 import { bandOf, Content, figureOf, Scores, titleOf } from '../parts/answers.js';
+import { ReasonDialog } from '../parts/ask.js';
+import { Course } from '../parts/course.js';
+import { download } from '../parts/download.js';
+import { WhoIsIt } from '../parts/identity.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice } from '../parts/pages.js';
 import { useCodebook } from '../parts/reason.js';
 import { address, filter, place } from '../router.js';
+import { session } from '../session.js';
 import { t } from '../text.js';
 import { html, useLoaded, useState } from '../ui.js';
 
@@ -22,17 +29,19 @@ export function SubjectScreen() {
   return html`<article class="subject">
     <div class="screen-head">
       <h1 tabindex="-1">${t().subject.title} <code>${id.slice(0, 8)}</code></h1>
+      <${WhoIsIt} subject=${id} />
+      ${submissions[0] && html`<${Take} subject=${id} first=${submissions[0].submissionId} />`}
     </div>
     ${error && html`<${Failure} error=${error} again=${again} />`}
     ${!pages && !error && html`<${Loading} label=${t().subject.loading} />`}
     ${pages && !submissions.length && html`<${Notice} title=${t().subject.empty} help=${t().subject.emptyHelp} />`}
-    ${submissions.length > 0 && html`<${Course} subject=${id} submissions=${submissions} />`}
+    ${submissions.length > 0 && html`<${CourseOfOne} subject=${id} submissions=${submissions} />`}
     ${
       submissions.length > 0 &&
       html`<section class="panel">
         <h2>${t().subject.submissions}</h2>
         <ol class="submissions">
-          ${submissions.map((one) => html`<${OneSubmission} key=${one.submissionId} listed=${one} />`)}
+          ${submissions.map((one) => html`<${OneSubmission} key=${one.submissionId} listed=${one} again=${again} />`)}
         </ol>
         ${
           last?.more &&
@@ -59,7 +68,7 @@ function scoresOf(submissions) {
 }
 
 /** @param {{ subject: string, submissions: ListedSubmission[] }} props */
-function Course({ subject, submissions }) {
+function CourseOfOne({ subject, submissions }) {
   const wanted = place.use().query.get('score');
   const all = scoresOf(submissions);
   const chosen = all.find(({ name }) => name === wanted) ?? all[0];
@@ -82,7 +91,7 @@ function Course({ subject, submissions }) {
         </select>
       </label>
     </div>
-    <${Points} key=${chosen.name} subject=${subject} name=${chosen.name} instrument=${chosen.instrument} />
+    <${Points} key=${chosen.name} subject=${subject} name=${chosen.name} instrument=${chosen.instrument} submissions=${submissions} />
   </section>`;
 }
 
@@ -94,46 +103,20 @@ function Options({ instrument, scores }) {
   </optgroup>`;
 }
 
-/** @param {{ subject: string, name: string, instrument: string }} props */
-function Points({ subject, name, instrument }) {
+/** @param {{ subject: string, name: string, instrument: string, submissions: ListedSubmission[] }} props */
+function Points({ subject, name, instrument, submissions }) {
   const { data: points, error, again } = useLoaded(() => course(subject, name), [subject, name]);
   const book = useCodebook(instrument);
-  const id = name.slice(instrument.length + 1);
   if (error) return html`<${Failure} error=${error} again=${again} />`;
   if (!points) return html`<${Loading} lines=${2} />`;
-  const text = t().subject;
-  const rows = points.map((point, place) => {
-    const before = points[place - 1]?.value;
-    const both = typeof point.value === 'number' && typeof before === 'number';
-    return { point, change: both ? Number(point.value) - Number(before) : null };
-  });
-  return html`<table>
-    <thead>
-      <tr>
-        <th scope="col">${text.date}</th>
-        <th scope="col" class="right">${t().answers.value}</th>
-        <th scope="col" class="right">${text.change}</th>
-        <th scope="col">${t().answers.band}</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.reverse().map(
-        ({ point, change }) => html`<tr key=${point.submissionId}>
-          <th scope="row">${day(point.at)}</th>
-          <td class="right">${figureOf({ ...point, id, band: undefined, answered: 0, missing: 0 }, book)}</td>
-          <td class="right quiet">${change === null ? '' : `${change > 0 ? '+' : change < 0 ? '−' : '±'}${number(Math.abs(change))}`}</td>
-          <td>
-            ${point.band && bandOf(id, point.band, book)}
-            ${point.status === 'prorated' && html`<span class="quiet"> ${t().answers.prorated}</span>`}
-          </td>
-        </tr>`,
-      )}
-    </tbody>
-  </table>`;
+  const raised = new Map(submissions.map(({ submissionId, alerts }) => [submissionId, alerts]));
+  const unknown = points.some(({ submissionId }) => !raised.has(submissionId));
+  return html`<${Course} score=${name.slice(instrument.length + 1)} values=${points} book=${book} alerts=${raised} />
+    ${unknown && html`<p class="quiet">${t().chart.unmarked}</p>`}`;
 }
 
-/** @param {{ listed: ListedSubmission }} props Its answers are read when it is opened. */
-function OneSubmission({ listed }) {
+/** @param {{ listed: ListedSubmission, again: () => void }} props Its answers are read when it is opened. */
+function OneSubmission({ listed, again }) {
   const [open, setOpen] = useState(false);
   const text = t().subject;
   const book = useCodebook(listed.instrument);
@@ -155,13 +138,13 @@ function OneSubmission({ listed }) {
           ${listed.alerts.length > 0 && html`<span><${Shape} name="high" /> ${text.alerts(listed.alerts.length)}</span>`}
         </span>
       </summary>
-      ${open && html`<${Opened} id=${listed.submissionId} alerts=${listed.alerts} />`}
+      ${open && html`<${Opened} id=${listed.submissionId} alerts=${listed.alerts} changed=${again} />`}
     </details>
   </li>`;
 }
 
-/** @param {{ id: string, alerts: ListedSubmission['alerts'] }} props */
-function Opened({ id, alerts }) {
+/** @param {{ id: string, alerts: ListedSubmission['alerts'], changed: () => void }} props */
+function Opened({ id, alerts, changed }) {
   const { data: submission, error, again } = useLoaded(() => readSubmission(id), [id]);
   const book = useCodebook(submission?.instrument?.id, submission?.instrument?.version);
   if (error) return html`<${Failure} error=${error} again=${again} />`;
@@ -179,5 +162,56 @@ function Opened({ id, alerts }) {
     }
     ${submission.content && html`<${Content} kind=${submission.kind} content=${submission.content} book=${book} />`}
     ${submission.scores && submission.scores.length > 0 && html`<${Scores} scores=${submission.scores} book=${book} />`}
+    <${Erase} id=${id} changed=${changed} />
   </div>`;
+}
+
+/** @param {{ id: string, changed: () => void }} props Says what it does, and asks why. */
+function Erase({ id, changed }) {
+  const text = t().care;
+  const [asking, setAsking] = useState(false);
+  if (!session.use()?.may.erase) return null;
+  /** @param {string} reason */
+  const run = async (reason) => {
+    try {
+      await erase(id, reason);
+      say(text.erased);
+    } catch (error) {
+      sayWhy(error);
+    }
+    setAsking(false);
+    changed();
+  };
+  return html`<p><button type="button" onClick=${() => setAsking(true)}>${text.erase}</button></p>
+    ${
+      asking &&
+      html`<${ReasonDialog}
+        title=${text.eraseTitle}
+        about=${text.eraseHelp}
+        act=${text.eraseAct}
+        run=${run}
+        onClose=${() => setAsking(false)}
+      />`
+    }`;
+}
+
+/** @param {{ subject: string, first: string }} props What can be taken along: a page to print, a table. */
+function Take({ subject, first }) {
+  const text = t().care;
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      // The list of a subject does not name the study; each of its submissions does.
+      const { studyId } = await readSubmission(first);
+      download(`${studyId}-${subject.slice(0, 8)}.csv`, 'text/csv', `\uFEFF${await table(studyId, subject)}`);
+    } catch (error) {
+      sayWhy(error);
+    }
+    setBusy(false);
+  };
+  return html`<span class="take-along">
+    <a href=${address(`/subjects/${subject}/print`)}>${text.print}</a>
+    <button type="button" class="plain" disabled=${busy} onClick=${save}>${busy ? t().act.working : text.export}</button>
+  </span>`;
 }

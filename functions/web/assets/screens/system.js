@@ -1,22 +1,31 @@
 /** The system: whether Vigil can keep its promise now, and its figures. */
 
-import { metrics, readiness } from '../api.js';
+import { lastHour, metrics, readiness } from '../api.js';
 import { number } from '../formats.js';
+import { Hour } from '../parts/hour.js';
 import { Shape } from '../parts/marks.js';
-import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
+import { Failure, Loading, Stale } from '../parts/pages.js';
+import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useLoaded } from '../ui.js';
+import { html, useEffect, useLoaded, useRef } from '../ui.js';
 
 const PERIOD = 10000;
 
 export function SystemScreen() {
   const ready = useLoaded(readiness, []);
-  const figures = useLoaded(metrics, []);
+  // What a key may not see is not asked for.
+  const { measure: may = false, oversee = false } = session.use()?.may ?? {};
+  const figures = useLoaded(async () => (may ? metrics() : undefined), [may]);
+  const hour = useLoaded(async () => (oversee ? lastHour() : null), [oversee]);
+  const allowed = useRef(true);
+  allowed.current = hour.data !== null;
   useEffect(() => {
     const timer = setInterval(() => {
       if (document.hidden) return;
       ready.again();
       figures.again();
+      // Who may not see it is not asked again.
+      if (allowed.current) hour.again();
     }, PERIOD);
     return () => clearInterval(timer);
   }, []);
@@ -27,8 +36,9 @@ export function SystemScreen() {
     ${ready.error && ready.data && html`<${Stale} error=${ready.error} again=${ready.again} />`}
     ${!ready.data && !ready.error && html`<${Loading} lines=${2} />`}
     ${ready.data && html`<${Checks} ready=${ready.data} />`}
+    ${hour.data && html`<${Hour} minutes=${hour.data} />`}
     ${figures.data !== undefined && html`<${Figures} text=${figures.data} />`}
-    ${figures.error && kindOf(figures.error) === 'forbidden' && html`<p class="quiet">${t().state_of.forbiddenHelp}</p>`}
+    ${!may && html`<p class="quiet">${text.unmeasured}</p>`}
   </article>`;
 }
 

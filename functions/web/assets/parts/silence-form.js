@@ -1,0 +1,178 @@
+/** A silence to begin: about which alerts, for how long, why. What it will do is said before it begins. */
+
+import { Refusal, SEVERITIES } from '../api.js';
+import { PROPERTIES } from '../api-care.js';
+import { day } from '../formats.js';
+import { place } from '../router.js';
+import { session } from '../session.js';
+import { t } from '../text.js';
+import { html, now, useState } from '../ui.js';
+import { say } from './act.js';
+import { kindOf } from './pages.js';
+
+/**
+ * @typedef {import('../api-care.js').Property} Property
+ * @typedef {import('../api-care.js').Matchers} Matchers
+ * @typedef {import('../api-care.js').Silence} Silence
+ * @typedef {Event & { currentTarget: HTMLInputElement | HTMLSelectElement }} Typed
+ */
+
+/** How long a silence lasts, minutes; or until a time. */
+const SPANS = [30, 60, 240, 720, 1440, 4320, 10080];
+const USUAL = '60';
+const UNTIL = 'until';
+
+/**
+ * What a silence is about, in words.
+ * @param {Matchers} matchers
+ */
+export function wordsOf(matchers) {
+  const text = t().silences;
+  const named = PROPERTIES.filter((name) => matchers[name]?.length);
+  const words = named.map((name) => {
+    const values = (matchers[name] ?? []).map((value) => shown(name, value));
+    return text.about(text.properties[name], values.join(text.or));
+  });
+  return words.length ? words.join(' · ') : text.everything;
+}
+
+/** @param {Property} name @param {string} value */
+function shown(name, value) {
+  if (name === 'severity') return t().severity[/** @type {import('../api.js').Severity} */ (value)] ?? value;
+  return name === 'subject' ? value.slice(0, 8) : value;
+}
+
+/** What the address asks for, within what the key covers. */
+function asked() {
+  const who = session.value?.who;
+  /** @type {Record<Property, string>} */
+  const fields = { study: '', site: '', severity: '', instrument: '', rule: '', subject: '' };
+  for (const name of PROPERTIES) fields[name] = place.value.query.get(name) ?? '';
+  if (who && who.study !== '*') fields.study = who.study;
+  if (who && who.site !== '*') fields.site = who.site;
+  return fields;
+}
+
+/**
+ * @param {{ run: (silence: { matchers: Matchers, comment: string, critical: boolean, minutes?: number, end?: string }) =>
+ *   Promise<Silence>, done: () => void }} props
+ */
+export function SilenceForm({ run, done }) {
+  const text = t().silences;
+  const who = session.use()?.who;
+  const [fields, setFields] = useState(asked);
+  const [span, setSpan] = useState(USUAL);
+  const [until, setUntil] = useState('');
+  const [comment, setComment] = useState('');
+  const [critical, setCritical] = useState(false);
+  const [wrong, setWrong] = useState('');
+  const [busy, setBusy] = useState(false);
+  const matchers = matchersOf(fields);
+  const end = span === UNTIL ? new Date(until) : new Date(now.use() + Number(span) * 60000);
+  const isEmpty = !Object.keys(matchers).length;
+  /** @param {Event} event */
+  const submit = async (event) => {
+    event.preventDefault();
+    if (isEmpty) return setWrong(text.empty);
+    setBusy(true);
+    setWrong('');
+    try {
+      const lasts = span === UNTIL ? { end: end.toISOString() } : { minutes: Number(span) };
+      const begun = await run({ matchers, comment: comment.trim(), critical, ...lasts });
+      say(text.begun(day(begun.end)));
+      setFields(asked());
+      setComment('');
+      setCritical(false);
+    } catch (error) {
+      setWrong(whyOf(error));
+    }
+    setBusy(false);
+    done();
+  };
+  /** @param {Property} name */
+  const field = (name) => html`<${Field}
+    name=${name}
+    value=${fields[name]}
+    fixed=${(name === 'study' && who?.study !== '*') || (name === 'site' && who?.site !== '*')}
+    onInput=${(/** @type {string} */ value) => setFields({ ...fields, [name]: value })}
+  />`;
+  const narrow = /** @type {Property[]} */ (['severity', 'instrument', 'rule', 'subject']);
+  return html`<form class="panel silence-form" onSubmit=${submit}>
+    <h2>${text.new}</h2>
+    <div class="silence-fields">
+      ${field('study')} ${field('site')}
+      <label class="field"
+        >${text.lasts}
+        <select value=${span} onChange=${(/** @type {Typed} */ event) => setSpan(event.currentTarget.value)}>
+          ${SPANS.map((minutes) => html`<option value=${String(minutes)}>${text.spans(minutes)}</option>`)}
+          <option value=${UNTIL}>${text.until}</option>
+        </select>
+      </label>
+      ${
+        span === UNTIL &&
+        html`<label class="field until"
+          >${text.untilTime}
+          <input required type="datetime-local" value=${until} onInput=${(/** @type {Typed} */ event) => setUntil(event.currentTarget.value)} />
+        </label>`
+      }
+      <label class="field why"
+        >${text.why}
+        <input required maxlength="1000" value=${comment} aria-describedby="silence-help" autocomplete="off"
+          onInput=${(/** @type {Typed} */ event) => setComment(event.currentTarget.value)} />
+      </label>
+    </div>
+    <small id="silence-help">${t().act.noteHelp}</small>
+    <details open=${narrow.some((name) => fields[name])}>
+      <summary>${text.narrower}</summary>
+      <div class="silence-fields">${narrow.map(field)}</div>
+    </details>
+    <label class="tick">
+      <input type="checkbox" checked=${critical} onChange=${() => setCritical(!critical)} />
+      ${text.criticalTick}
+    </label>
+    <p class="fault" role="alert">${wrong}</p>
+    <p class="will" aria-live="polite">
+      ${!isEmpty && !Number.isNaN(end.getTime()) && text.will(wordsOf(matchers), day(end.toISOString()), critical)}
+    </p>
+    <div class="buttons">
+      <button class="primary" disabled=${busy}>${busy ? t().act.working : text.begin}</button>
+    </div>
+  </form>`;
+}
+
+/** @param {Record<Property, string>} fields @returns {Matchers} Several values have commas between them. */
+function matchersOf(fields) {
+  const named = PROPERTIES.map((name) => {
+    const values = fields[name].split(/[,，、;]/).map((value) => value.trim());
+    return /** @type {const} */ ([name, values.filter(Boolean)]);
+  });
+  return Object.fromEntries(named.filter(([, values]) => values.length));
+}
+
+/** @param {unknown} error */
+function whyOf(error) {
+  const kind = kindOf(error);
+  const findings = error instanceof Refusal ? error.findings : [];
+  if (findings.length) return findings.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+  return `${t().state_of[kind]}. ${t().state_of[`${kind}Help`]}`;
+}
+
+/** @param {{ name: Property, value: string, fixed: boolean, onInput: (value: string) => void }} props */
+function Field({ name, value, fixed, onInput }) {
+  const text = t().silences;
+  /** @param {Typed} event */
+  const typed = (event) => onInput(event.currentTarget.value);
+  if (name === 'severity') {
+    return html`<label class="field"
+      >${text.properties[name]}
+      <select value=${value} onChange=${typed}>
+        <option value="">${t().inbox.any}</option>
+        ${SEVERITIES.map((severity) => html`<option value=${severity}>${t().severity[severity]}</option>`)}
+      </select>
+    </label>`;
+  }
+  return html`<label class="field"
+    >${text.properties[name]}
+    <input value=${value} readonly=${fixed} onInput=${typed} placeholder=${t().inbox.any} autocomplete="off" spellcheck=${false} />
+  </label>`;
+}
