@@ -33,6 +33,8 @@ macro_rules! forms {
 forms! {
     /// The name of a study, a site or another thing.
     Name "named" = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["A"]}
+    /// The name of a study or a site that a key covers, or `*` for all.
+    NameOrAll = {"type": "string", "pattern": "^(\\*|[A-Za-z0-9._-]{1,64})$"}
     /// An id that a site or a sender gives.
     Identifier "named" = {
         "type": "string",
