@@ -242,6 +242,7 @@ fn reindex(arguments: Reindex) -> Result<()> {
         done.stale_submissions, done.stale_alerts
     ));
     say(&format!("journals: {} submissions appended", done.journaled));
+    say(&format!("keys: {} put back in force", done.keys));
     say(&format!("submissions after which another is expected: {} indexed", done.expected));
     if done.settings {
         say("settings: Redis had others; those of the store are in force again");

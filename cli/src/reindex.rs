@@ -23,6 +23,7 @@ use platform::clock;
 use platform::kv::{self, Location, Store};
 use platform::redis::{PATIENCE, Redis};
 use state::alerts::rebuild::{Rebuilt, rebuild};
+use state::keys::KeyRecord;
 use state::queue;
 use state::settings;
 use state::subjects::links::{self, Links};
@@ -55,6 +56,8 @@ pub struct Counts {
     pub journaled: u64,
     /// Submissions that the door did not remember.
     pub remembered: u64,
+    /// API keys that were not in force.
+    pub keys: u64,
     /// Erasures that Redis did not know of.
     pub erased: u64,
     /// Counters of months that were too low.
@@ -78,6 +81,7 @@ pub fn run(location: &Location, redis_url: &str) -> Result<Counts> {
         kv::open_at(location)?;
         let (redis, store) = (Redis::patient(redis_url, PATIENCE), Store::open().await?);
         let mut counts = Counts { settings: settings::put_back(&redis).await?, ..Counts::default() };
+        keys(&redis, &mut counts).await?;
         alerts(&redis, &store, &mut counts).await?;
         submissions::put_back(&redis, &store, &mut counts).await?;
         linked(&redis, &mut counts).await?;
@@ -87,6 +91,24 @@ pub fn run(location: &Location, redis_url: &str) -> Result<Counts> {
         queue::tick(&redis, clock::now().millis(), false, None).await?;
         Ok(counts)
     })
+}
+
+async fn keys(redis: &Redis, counts: &mut Counts) -> Result<()> {
+    let (mut listing, mut keys) = (kv::list("key/")?, Vec::new());
+    loop {
+        let page = listing.next_page(PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for (_, value) in &page {
+            match serde_json::from_slice::<KeyRecord>(value) {
+                Ok(key) => keys.push(key),
+                Err(_) => counts.unreadable += 1,
+            }
+        }
+    }
+    counts.keys += u64::try_from(state::keys::put_back(redis, &keys).await?)?;
+    Ok(())
 }
 
 async fn alerts(redis: &Redis, store: &Store, counts: &mut Counts) -> Result<()> {

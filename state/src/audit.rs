@@ -57,6 +57,10 @@ pub enum Action {
     Enabled,
     /// A test message was sent to a receiver.
     Tested,
+    /// A key was created.
+    Created,
+    /// A key was withdrawn.
+    Withdrawn,
 }
 
 impl Action {
@@ -76,6 +80,8 @@ impl Action {
             Action::Replayed => "replayed",
             Action::Enabled => "enabled",
             Action::Tested => "tested",
+            Action::Created => "created",
+            Action::Withdrawn => "withdrawn",
         }
     }
 }

@@ -18,8 +18,8 @@ use platform::percent;
 pub use queues::*;
 
 /// The components. Each checks its variables when it is asked.
-pub const COMPONENTS: [&str; 9] =
-    ["alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "submit"];
+pub const COMPONENTS: [&str; 10] =
+    ["access", "alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "submit"];
 
 /// The channel on which a component is asked for its variables.
 pub fn check_channel(replica: impl Display, component: &str) -> String {
@@ -84,6 +84,11 @@ pub const SETTINGS_LOCK: &str = "{vigil}:settings:lock";
 pub fn filed(pseudonym: &Pseudonym) -> String {
     ["{vigil}:filed:", pseudonym.as_str()].concat()
 }
+
+/// API keys in force: a hash, SHA-256 of the secret (hex) to the record.
+pub const KEYS: &str = "{vigil}:keys";
+/// When API keys were used last: a hash, SHA-256 of the secret (hex) to minutes since the epoch.
+pub const KEYS_USED: &str = "{vigil}:keys:used";
 
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
 pub const LINKS: &str = "{vigil}:links";
@@ -336,6 +341,11 @@ pub fn config(document: impl Display, version: u64) -> String {
 /// The audit chain of a configuration document.
 pub fn config_entity(document: impl Display) -> String {
     format!("config/{document}")
+}
+
+/// The record of an API key, and its entity in audit chains.
+pub fn key(id: &KeyId) -> String {
+    ["key/", id.as_str()].concat()
 }
 
 /// A stored version of an instrument that is not built in.

@@ -94,17 +94,18 @@ variables! {
         /// the port, because spin.toml builds other addresses from it. AOF on, `appendfsync always`,
         /// `maxmemory-policy noeviction`.
         REDIS_URL = "redis_url": Text = Text, default "redis://127.0.0.1:6379",
-            read_by alerts clock console dispatch imaging ops records score submit;
+            read_by access alerts clock console dispatch imaging ops records score submit;
         /// What the components may connect to: scheme, host and port of `redis_url`, without user and password.
         REDIS_GRANT = "redis_grant": Text = Text, default "redis://127.0.0.1:*",
-            grant_of alerts clock console dispatch imaging ops records score submit;
+            grant_of access alerts clock console dispatch imaging ops records score submit;
     }
 
     "Keys and identities" {
         /// JSON array of `{"id","role","study","site","sha256"}`. `sha256` is the hex digest of the bearer key
         /// (`printf %s "$KEY" | sha256sum`); `id` names the holder in logs and records: 1 to 64 characters of ASCII without
         /// blanks, each once. `study` and `site` may be `*`; [api.md](api.md) has the roles.
-        API_KEYS = "api_keys": Text = Text, required secret, read_by alerts console imaging ops records submit;
+        API_KEYS = "api_keys": Text = Text, required secret,
+            read_by access alerts console imaging ops records submit;
         /// Base64 of {bounds} (`openssl rand -base64 32`). Never change it: pseudonyms and submission ids follow from it.
         PSEUDONYM_KEY = "pseudonym_key": Base64 = Base64(32, 1024), required secret, read_by imaging records submit;
         /// Base64 of {bounds}. It seals the patients' identities. Never lose it.

@@ -47,6 +47,7 @@ mod identity;
 mod import;
 mod inbox;
 mod journey;
+mod keys;
 mod laboratory;
 mod limits;
 mod links;

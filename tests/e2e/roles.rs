@@ -13,6 +13,7 @@ use crate::client::Answer;
 /// The routes of all components, each with the name of its component.
 pub(crate) fn all() -> Vec<(&'static str, Described)> {
     let tables = [
+        ("access", access::routes()),
         ("alerts", alerts::routes()),
         ("console", console::routes()),
         ("imaging", imaging::routes()),

@@ -22,6 +22,7 @@ use std::{env, fs};
 /// The components, each with its folder and its description.
 fn components() -> Vec<state::edge::describe::Description> {
     vec![
+        access::describe(),
         submit::describe(),
         records::describe(),
         alerts::describe(),

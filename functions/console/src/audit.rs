@@ -21,6 +21,7 @@ use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use state::journal;
+use state::keys::KeyRecord;
 use state::names;
 use state::settings::Settings;
 use state::wire::analysis::Analysis;
@@ -210,6 +211,7 @@ fn name_of(kind: &str) -> &'static str {
         "instrument" => "instrument",
         "operations" => "operations",
         "receiver" => "receiver",
+        "key" => "key",
         _ => "other",
     }
 }
@@ -228,6 +230,10 @@ fn place(kind: &str, content: &[u8]) -> Option<(StudyId, SiteId)> {
         "rescored" => {
             let rescored: Rescored = platform::json::read(content).ok()?;
             Some((rescored.study_id, rescored.site_id))
+        }
+        "key" => {
+            let key: KeyRecord = platform::json::read(content).ok()?;
+            Some((key.study, key.site))
         }
         _ => None,
     }

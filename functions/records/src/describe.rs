@@ -14,7 +14,6 @@ use crate::report::MonthlyReport;
 use crate::study::Study;
 use crate::subject::{Series, SubmissionPage};
 use crate::submission::Submission;
-use crate::whoami::Holder;
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -234,11 +233,6 @@ fn operations() -> Vec<Operation> {
                 minute, if it is there, may still grow. For keys that cover all studies and sites.",
             )
             .gives::<Hour>(200, "The minutes, the oldest first.")
-            .with(NO_STORE)
-            .refuses(&[Refusal::Invalid]),
-        Operation::new("GET", "/v1/whoami", "showHolder", Tag::Operations, "Which key asks")
-            .about("Its id, its role, and the study and site that it covers.")
-            .gives::<Holder<'_>>(200, "The holder of the key.")
             .with(NO_STORE)
             .refuses(&[Refusal::Invalid]),
         Operation::new(

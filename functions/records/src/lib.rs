@@ -1,6 +1,5 @@
 //! Reads: the state of a submission, a subject's identity and submissions, the data that other services hold on a
-//! patient or a study, scores and instruments as FHIR; the role and scope of the key that asks; the figures of the last
-//! hour.
+//! patient or a study, scores and instruments as FHIR; the figures of the last hour.
 //!
 //! Guarantee: a key sees only what its study, site and role cover; everything else looks as if it did not exist.
 
@@ -22,7 +21,6 @@ mod spark;
 mod study;
 mod subject;
 mod submission;
-mod whoami;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
@@ -43,9 +41,6 @@ const TOTAL: Duration = Config::TOTAL;
 
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
-    Route::key("GET", "/v1/whoami", Action::Follow, |c| {
-        Box::pin(async move { whoami::show(&c.principal, &c.incoming) })
-    }),
     Route::key("GET", "/v1/stats/hour", Action::Measure, |c| {
         Box::pin(async move { within(c.deadline, &c.config.redis, hour::show(&c)).await })
     }),

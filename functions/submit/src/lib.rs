@@ -110,7 +110,7 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
         return Err(Problem::method_not_allowed(if is_fhir { "POST, GET" } else { "POST" }));
     }
     let config = configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit)?;
+    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit).await?;
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
     }
@@ -170,7 +170,7 @@ struct Received<'a> {
     target: Target<'a>,
     body: Vec<u8>,
     idempotency_key: Option<String>,
-    principal: &'a Principal,
+    principal: Principal,
     trace: Trace,
     minimal: bool,
     now: Timestamp,

@@ -76,13 +76,13 @@ impl After {
 pub(crate) async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Read)?;
-    let (asked, count) = asked(&incoming.query, principal)?;
+    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Read).await?;
+    let (asked, count) = asked(&incoming.query, &principal)?;
     let mut page = Searchset::new(incoming, count);
     let find = async {
         let store = Store::open().await?;
         let settings = Settings::in_force(&config.redis).await?;
-        let search = Search { redis: &config.redis, store, settings, principal, asked: &asked };
+        let search = Search { redis: &config.redis, store, settings, principal: &principal, asked: &asked };
         match &asked.source {
             Source::Study(study, after) => search.study(study, *after, &mut page).await,
             Source::Subject(subject, after) => search.subject(subject, after.clone(), &mut page).await,

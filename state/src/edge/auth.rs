@@ -1,21 +1,30 @@
 //! Authorization: bearer keys, their roles, and the study and site that they cover.
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
+//!
+//! Mechanism: the keys of the variable `api_keys` are known to every instance. Others are records ([`crate::keys`]): an
+//! instance looks for one in Redis, and believes what it found for a second.
 
 use domain::ids::{KeyId, NAME_RULE, SiteId, StudyId, is_name};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use platform::deadline::{Deadline, TimedOut};
 use platform::digest::digest;
 use platform::redis::Redis;
-use platform::variables;
-use serde::Deserialize;
+use platform::{clock, variables};
+use serde::{Deserialize, Serialize};
 
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
+use crate::edge::request::unavailable;
+use crate::keys::{self, KeyRecord};
 
 /// The role of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub enum Role {
     /// A program that sends submissions and follows their state.
     Submit,
@@ -81,11 +90,13 @@ pub enum Action {
     Operate,
     /// Change the configuration and instruments of all studies.
     Configure,
+    /// Create and withdraw keys.
+    Grant,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 13] = [
+    pub const ALL: [Action; 14] = [
         Action::Submit,
         Action::Follow,
         Action::Read,
@@ -99,6 +110,7 @@ impl Action {
         Action::Link,
         Action::Operate,
         Action::Configure,
+        Action::Grant,
     ];
 
     /// The roles that may do it, within the study and site of their key.
@@ -114,7 +126,7 @@ impl Action {
             Action::Identify | Action::Treat => &[Clinician],
             Action::Audit => &[Auditor, Admin],
             Action::Operate => &[Operator, Admin],
-            Action::Erase | Action::Link | Action::Configure => &[Admin],
+            Action::Erase | Action::Link | Action::Configure | Action::Grant => &[Admin],
         }
     }
 }
@@ -198,9 +210,27 @@ impl Principal {
     }
 }
 
+impl From<KeyRecord> for Principal {
+    fn from(key: KeyRecord) -> Self {
+        Principal { id: key.key_id, role: key.role, study: key.study, site: key.site }
+    }
+}
+
+/// How long an instance believes what it found in Redis.
+const BELIEVED: Duration = Duration::from_secs(1);
+/// The most keys that an instance remembers.
+const MOST_REMEMBERED: usize = 256;
+/// The longest time to look for a key.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// All keys.
 #[derive(Default)]
-pub struct Keys(BTreeMap<[u8; 32], Principal>);
+pub struct Keys {
+    /// The keys of the variable.
+    fixed: BTreeMap<[u8; 32], Principal>,
+    /// What was found in Redis of other secrets, and when.
+    found: RefCell<BTreeMap<[u8; 32], (Instant, Option<KeyRecord>)>>,
+}
 
 impl Keys {
     /// Reads the variable `api_keys`.
@@ -234,52 +264,103 @@ impl Keys {
                 faults.push(format!("entry {index}: the key stands there twice"));
             }
         }
-        if faults.is_empty() { Ok(Keys(keys)) } else { Err(faults) }
+        if faults.is_empty() { Ok(Keys { fixed: keys, found: RefCell::default() }) } else { Err(faults) }
     }
 
     /// Returns the holder of the key in this `Authorization` header, if its role covers the action.
     ///
     /// # Errors
-    /// 401 without a valid key, 403 when its role does not cover the action.
-    pub fn admit(&self, redis: &Redis, authorization: Option<&str>, action: Action) -> Result<&Principal, Problem> {
-        self.decide(authorization, action).map_err(|refused| {
+    /// 401 without a valid key, 403 when its role does not cover the action, 503 when Redis is needed and unavailable.
+    pub async fn admit(
+        &self,
+        redis: &Redis,
+        authorization: Option<&str>,
+        action: Action,
+    ) -> Result<Principal, Problem> {
+        let looked = match bearer(authorization) {
+            Some(secret) if keys::is_secret(secret) => self.look(redis, secret).await?,
+            _ => None,
+        };
+        self.decide(authorization, looked, action).map_err(|refused| {
             let (problem, key) = match refused {
                 Refused::Missing => {
                     (Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"), None)
                 }
                 Refused::Unknown => (Problem::new(ProblemType::Unauthenticated, "the key is not known"), None),
-                Refused::Forbidden(principal) => (
-                    Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"),
-                    Some(&principal.id),
-                ),
+                Refused::Expired(id) => (Problem::new(ProblemType::Unauthenticated, "the key has expired"), Some(id)),
+                Refused::Forbidden(id) => {
+                    (Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"), Some(id))
+                }
             };
-            refusal_log::write(redis, "key-refused", key, problem.kind().as_str());
+            refusal_log::write(redis, "key-refused", key.as_ref(), problem.kind().as_str());
             problem
         })
     }
 
-    fn decide(&self, authorization: Option<&str>, action: Action) -> Result<&Principal, Refused<'_>> {
-        let (scheme, key) = authorization.and_then(|text| text.split_once(' ')).ok_or(Refused::Missing)?;
-        // RFC 9110, section 11.4: spaces, and then characters of ASCII that can be seen.
-        let key = key.trim_matches(' ');
-        if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return Err(Refused::Missing);
+    /// The key in force with this secret, as it was within the last second. None if the variable has it.
+    async fn look(&self, redis: &Redis, secret: &str) -> Result<Option<KeyRecord>, Problem> {
+        let (hash, now) = (digest(secret.as_bytes()), Instant::now());
+        if self.fixed.contains_key(&hash) {
+            return Ok(None);
         }
-        let principal = self.0.get(&digest(key.as_bytes())).ok_or(Refused::Unknown)?;
-        if principal.may(action) { Ok(principal) } else { Err(Refused::Forbidden(principal)) }
+        let is_recent = |at: &Instant| now.duration_since(*at) < BELIEVED;
+        let known = self.found.borrow().get(&hash).filter(|(at, _)| is_recent(at)).map(|(_, key)| key.clone());
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let key = match Deadline::after(LOOK).run(keys::find(redis, secret)).await {
+            Ok(found) => found.map_err(|error| unavailable(&error))?,
+            Err(TimedOut) => {
+                redis.forget();
+                return Err(Problem::new(ProblemType::Unavailable, "the key cannot be looked for"));
+            }
+        };
+        let mut found = self.found.borrow_mut();
+        if found.len() >= MOST_REMEMBERED {
+            found.retain(|_, (at, _)| is_recent(at));
+        }
+        if found.len() < MOST_REMEMBERED {
+            found.insert(hash, (now, key.clone()));
+        }
+        Ok(key)
+    }
+
+    fn decide(
+        &self,
+        authorization: Option<&str>,
+        found: Option<KeyRecord>,
+        action: Action,
+    ) -> Result<Principal, Refused> {
+        let secret = bearer(authorization).ok_or(Refused::Missing)?;
+        if let Some(key) = found.as_ref().filter(|key| key.has_expired(clock::now())) {
+            return Err(Refused::Expired(key.key_id.clone()));
+        }
+        let fixed = self.fixed.get(&digest(secret.as_bytes())).cloned();
+        let principal = fixed.or(found.map(Principal::from)).ok_or(Refused::Unknown)?;
+        if principal.may(action) { Ok(principal) } else { Err(Refused::Forbidden(principal.id)) }
     }
 }
 
+/// The key in an `Authorization` header.
+fn bearer(authorization: Option<&str>) -> Option<&str> {
+    let (scheme, key) = authorization?.split_once(' ')?;
+    // RFC 9110, section 11.4: spaces, and then characters of ASCII that can be seen.
+    let key = key.trim_matches(' ');
+    let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+    Some(key).filter(|_| scheme.eq_ignore_ascii_case("bearer") && is_key)
+}
+
 /// Why a request is not admitted.
-#[derive(Debug, Clone, Copy)]
-enum Refused<'k> {
+#[derive(Debug)]
+enum Refused {
     /// It has no key.
     Missing,
     /// Nobody has its key.
     Unknown,
+    /// The time of its key has passed.
+    Expired(KeyId),
     /// The role of its key does not cover the action.
-    Forbidden(&'k Principal),
+    Forbidden(KeyId),
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
@@ -306,8 +387,8 @@ mod tests {
 
     fn check(authorization: Option<&str>, action: Action, expected: Option<ProblemType>) {
         let keys = keys();
-        let found = keys.decide(authorization, action).err().map(|refused| match refused {
-            Refused::Missing | Refused::Unknown => ProblemType::Unauthenticated,
+        let found = keys.decide(authorization, None, action).err().map(|refused| match refused {
+            Refused::Missing | Refused::Unknown | Refused::Expired(_) => ProblemType::Unauthenticated,
             Refused::Forbidden(_) => ProblemType::Forbidden,
         });
         assert_eq!(found, expected, "{authorization:?} {action:?}");
@@ -338,7 +419,7 @@ mod tests {
             (Role::Coordinator, "submit follow"),
             (Role::Operator, "follow measure operate"),
             (Role::Auditor, "follow measure audit"),
-            (Role::Admin, "submit follow read attend silence measure audit erase link operate configure"),
+            (Role::Admin, "submit follow read attend silence measure audit erase link operate configure grant"),
         ];
         for (role, expected) in table {
             let may: Vec<String> = Action::ALL
@@ -353,7 +434,7 @@ mod tests {
     #[test]
     fn a_key_sees_only_its_study_and_site() {
         let keys = keys();
-        let principal = keys.decide(Some("Bearer secret"), Action::Submit).unwrap();
+        let principal = keys.decide(Some("Bearer secret"), None, Action::Submit).unwrap();
         assert!(
             principal.covers(&"A".into(), &"1".into())
                 && !principal.covers(&"B".into(), &"1".into())

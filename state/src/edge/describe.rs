@@ -47,15 +47,18 @@ pub enum Tag {
     Imaging,
     /// Figures, health, rounds.
     Operations,
+    /// Keys.
+    Access,
 }
 
 impl Tag {
     /// All groups, with a sentence each.
-    pub const ALL: [(Tag, &'static str, &'static str); 4] = [
+    pub const ALL: [(Tag, &'static str, &'static str); 5] = [
         (Tag::Intake, "intake", "What patients, sites and EDC systems send."),
         (Tag::Results, "results", "What became of it."),
         (Tag::Imaging, "imaging", "Files and analyses of images."),
         (Tag::Operations, "operations", "Figures, health, rounds."),
+        (Tag::Access, "access", "Keys, and who they are."),
     ];
 
     /// Its name.

@@ -195,7 +195,7 @@ pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> 
         Handler::Key(action, handler) => {
             let deadline = Deadline::after_or_sooner(C::TOTAL, incoming.header(HEADER));
             let config = C::config().await.map_err(|faults| misconfigured(&faults))?;
-            let principal = config.keys().admit(config.redis(), incoming.sole("authorization"), action)?.clone();
+            let principal = config.keys().admit(config.redis(), incoming.sole("authorization"), action).await?;
             let call = Call { config: Rc::clone(&config), principal, incoming, deadline, segments };
             if !C::ENDS {
                 return handler(call).await;

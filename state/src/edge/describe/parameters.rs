@@ -83,6 +83,7 @@ const PATH: &[Parameter] = &[
         of::<Pseudonym>,
         "fedcba9876543210fedcba9876543210",
     ),
+    segment("Key", "key", "The id of a key.", of::<Name>, "k-5a1d0c2b9e8f7a60"),
     segment("Study", "study", "The study.", of::<Name>, "A"),
     segment(
         "PatientId",

@@ -1,0 +1,20 @@
+//! The configuration of this component, read once per instance.
+
+use platform::redis::Redis;
+use platform::variables::Reader;
+use state::edge::auth::Keys;
+use state::variables;
+
+use crate::ROUTES;
+
+pub(crate) struct Config {
+    pub(crate) redis: Redis,
+    pub(crate) keys: Keys,
+}
+
+state::component!(Config, ROUTES, read);
+
+/// Reads the variables.
+pub(crate) async fn read(reader: &mut Reader) -> Config {
+    Config { redis: variables::redis(reader).await, keys: reader.parsed(&variables::API_KEYS, Keys::read).await }
+}

@@ -1,0 +1,80 @@
+//! The description of this component's routes.
+
+#![expect(dead_code, reason = "the types of requests only describe them")]
+
+use schemars::JsonSchema;
+use state::edge::auth::Role;
+use state::edge::describe::*;
+
+use crate::keys::{KeyPage, KeyWithdrawn, NewKey};
+use crate::whoami::Holder;
+
+/// The API of this component.
+pub fn describe() -> Description {
+    Description {
+        routes: crate::routes(),
+        operations: operations(),
+        examples: include_str!("../openapi/examples.json"),
+    }
+}
+
+/// The address of a key.
+const KEY_LOCATION: Header = Header::location("The key.", |_| matching("^/v1/keys/k-[0-9a-f]{16}$"));
+
+/// A key to create.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct KeyWish {
+    /// What it is for.
+    #[schemars(length(min = 1, max = 100))]
+    label: String,
+    #[schemars(with = "String", extend("enum" = Role::ALL.map(Role::as_str)))]
+    role: String,
+    /// The study that it covers, `*` for all.
+    #[schemars(with = "NameOrAll")]
+    study: String,
+    /// The site that it covers, `*` for all.
+    #[schemars(with = "NameOrAll")]
+    site: String,
+    /// The person or team that answers for it.
+    #[schemars(with = "Nullable<OwnerText>")]
+    owner: Option<String>,
+    /// Null or absent where it never ends.
+    #[schemars(with = "Nullable<Time>")]
+    expires_at: Option<String>,
+}
+
+/// The name of a person or a team.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct OwnerText(#[schemars(length(min = 1, max = 100))] String);
+
+fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("GET", "/v1/whoami", "showHolder", Tag::Access, "Which key asks")
+            .about("Its id, its role, and the study and site that it covers.")
+            .gives::<Holder<'_>>(200, "The holder of the key.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Invalid]),
+        Operation::new("GET", "/v1/keys", "listKeys", Tag::Access, "The keys that were created")
+            .about("Those in force, and those whose time has passed. The keys of the variable `api_keys` are not among them.")
+            .scope("; it sees the keys whose study and site it covers")
+            .query::<Page>()
+            .gives::<KeyPage>(200, "A page of keys, by id.")
+            .with(NO_STORE),
+        Operation::new("POST", "/v1/keys", "createKey", Tag::Access, "Create a key")
+            .about("The answer has its secret, which nobody can see again. It is in force at once.")
+            .scope(", for a study and a site that the own key covers")
+            .header(&CHANGE_REASON)
+            .takes::<KeyWish>("At most 4 KiB.")
+            .gives::<NewKey>(201, "The key and its secret.")
+            .with(KEY_LOCATION)
+            .with(NO_STORE)
+            .refuses(&[Refusal::Conflict]),
+        Operation::new("DELETE", "/v1/keys/{key}", "withdrawKey", Tag::Access, "Withdraw a key")
+            .about("Every instance of every host refuses it within a second.")
+            .header(&CHANGE_REASON)
+            .gives::<KeyWithdrawn<'_>>(200, "It is withdrawn.")
+            .refuses(&[Refusal::Invalid]),
+    ]
+}

@@ -1,0 +1,45 @@
+//! Who may call Vigil: keys are created, listed and withdrawn here, and a key is told its role and scope.
+//!
+//! Guarantee: nobody gives away more than the own key covers, and every change has its record in an audit chain.
+
+mod config;
+#[cfg(feature = "schema")]
+mod describe;
+mod keys;
+mod whoami;
+
+#[cfg(feature = "schema")]
+pub use describe::describe;
+use platform::http::{Incoming, Reply};
+use state::edge::auth::Action;
+use state::edge::serve::{Described, Route, described, serve};
+
+use config::Config;
+
+platform::serve!(handle);
+state::asked!("access", config::read);
+
+/// The paths, and who may call them.
+pub(crate) const ROUTES: &[Route<Config>] = &[
+    Route::key("GET", "/v1/whoami", Action::Follow, |c| {
+        Box::pin(async move { whoami::show(&c.principal, &c.incoming) })
+    }),
+    Route::key("GET", "/v1/keys", Action::Audit, |c| {
+        Box::pin(async move { keys::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("POST", "/v1/keys", Action::Grant, |c| {
+        Box::pin(async move { keys::create(&c.config, &c.principal, c.incoming).await })
+    }),
+    Route::key("DELETE", "/v1/keys/{key}", Action::Grant, |c| {
+        Box::pin(async move { keys::withdraw(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+];
+
+/// The paths of this component, and who may call them.
+pub fn routes() -> Vec<Described> {
+    described(ROUTES)
+}
+
+async fn handle(incoming: Incoming) -> Reply {
+    serve::<Config>(incoming).await
+}

@@ -1,0 +1,269 @@
+//! API keys as records: created and withdrawn while Vigil runs.
+//!
+//! Guarantee: a secret is shown once, when its key is created; what rests is its SHA-256. A key that was withdrawn, or whose
+//! time has passed, is refused by every instance of every host within a second.
+//!
+//! Mechanism: the store has the record of each key, also of those that were withdrawn. Redis has those in force, by the
+//! hashes of their secrets; one script finds a key and notes the minute of its use. An instance believes what it found for
+//! a second ([`crate::edge::auth::Keys`]). Without Redis none of these keys is believed.
+
+use domain::Timestamp;
+use domain::ids::{KeyId, SiteId, StudyId};
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use platform::digest::{digest, hex};
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, string, text};
+use platform::{Error, clock};
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::audit::{self, Action};
+use crate::edge::auth::Role;
+use crate::names;
+
+/// The beginning of every secret, by which people and scanners know it.
+const BEGINNING: &str = "vigil_";
+/// The characters of a secret after its beginning: 32 random bytes.
+const LENGTH: usize = 43;
+/// The characters of a secret that a list shows.
+const SHOWN: usize = BEGINNING.len() + 4;
+/// The most keys in force.
+pub const MOST: usize = 10_000;
+
+/// A key, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRecord {
+    /// The id, which logs and records show.
+    pub key_id: KeyId,
+    /// What it is for.
+    pub label: String,
+    /// Its role.
+    pub role: Role,
+    /// The study that it covers, `*` for all.
+    pub study: StudyId,
+    /// The site that it covers, `*` for all.
+    pub site: SiteId,
+    /// The person or team that answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// When it was created, RFC 3339 in UTC.
+    pub created_at: String,
+    /// The id of the key that created it.
+    pub created_by: KeyId,
+    /// When it ends, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<i64>,
+    /// The first characters of its secret.
+    pub prefix: String,
+    /// SHA-256 of its secret, hex.
+    pub sha256: String,
+    /// When it was withdrawn, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<String>,
+}
+
+impl KeyRecord {
+    /// Whether its time has passed.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_ms.is_some_and(|at| at <= now.millis())
+    }
+}
+
+script! {
+    FindScript<'a> = "keys/find.lua",
+    keys { all: &'static str, used: &'static str }
+    args { sha256: &'a str, minute: i64 }
+    reply Option<Option<KeyRecord>>, by |reply| Some(found(&reply))
+}
+
+/// Nothing, or the record; none inside for one that cannot be read.
+fn found(reply: &[RedisResult]) -> Option<Option<KeyRecord>> {
+    reply.first().map(|record| serde_json::from_str(&string(record)?).ok())
+}
+
+/// A new secret: 256 random bits.
+pub fn secret() -> String {
+    let bytes = [clock::random_bits().to_be_bytes(), clock::random_bits().to_be_bytes()].concat();
+    [BEGINNING, &URL_SAFE_NO_PAD.encode(bytes)].concat()
+}
+
+/// Whether a text has the form of a secret that [`secret`] makes.
+pub fn is_secret(text: &str) -> bool {
+    text.strip_prefix(BEGINNING).is_some_and(|rest| rest.len() == LENGTH)
+}
+
+/// The first characters of a secret, by which people find it again.
+pub fn prefix(secret: &str) -> String {
+    secret.chars().take(SHOWN).collect()
+}
+
+/// SHA-256 of a secret, hex.
+pub fn hash(secret: &str) -> String {
+    hex(&digest(secret.as_bytes()))
+}
+
+/// The key in force with this secret.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`].
+pub async fn find(redis: &Redis, secret: &str) -> Result<Option<KeyRecord>, Error> {
+    let (sha256, minute) = (hash(secret), clock::now().millis() / 60_000);
+    let script = FindScript { all: names::KEYS, used: names::KEYS_USED, sha256: &sha256, minute };
+    match script.run(redis).await? {
+        Some(None) => Err(unreadable()),
+        Some(record) => Ok(record),
+        None => Ok(None),
+    }
+}
+
+/// Stores a key and puts it in force. False if there are too many: then nothing is stored.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]. The key may be in force.
+pub async fn create(redis: &Redis, store: &Store, key: &KeyRecord, reason: Option<&str>) -> Result<bool, Error> {
+    if all(redis).await?.len() >= MOST {
+        return Ok(false);
+    }
+    let change = Change { at: &key.created_at, actor: &key.created_by, action: Action::Created, reason };
+    record(redis, store, key, &change, None).await?;
+    enforce(redis, &[key]).await?;
+    Ok(true)
+}
+
+/// Puts keys in force.
+async fn enforce(redis: &Redis, keys: &[&KeyRecord]) -> Result<(), Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = vec![text(names::KEYS)];
+    for key in keys {
+        arguments.extend([text(&key.sha256), text(kv::json(key)?)]);
+    }
+    redis.command("HSET", arguments).await.map(drop)
+}
+
+/// Withdraws a key. Nothing happens if it is not in force any more.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
+pub async fn withdraw(
+    redis: &Redis,
+    store: &Store,
+    key: &KeyRecord,
+    actor: &KeyId,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let at = clock::now().rfc3339();
+    let withdrawn = KeyRecord { withdrawn_at: Some(at.clone()), ..key.clone() };
+    let change = Change { at: &at, actor, action: Action::Withdrawn, reason };
+    // The store first: if this breaks off, the key is in force still, and whoever withdrew it does it again.
+    record(redis, store, &withdrawn, &change, Some(key)).await?;
+    for hash in [names::KEYS, names::KEYS_USED] {
+        redis.command("HDEL", vec![text(hash), text(&key.sha256)]).await?;
+    }
+    Ok(())
+}
+
+/// A change of a key, for its audit chain.
+struct Change<'a> {
+    at: &'a str,
+    actor: &'a KeyId,
+    action: Action,
+    reason: Option<&'a str>,
+}
+
+async fn record(
+    redis: &Redis,
+    store: &Store,
+    key: &KeyRecord,
+    change: &Change<'_>,
+    before: Option<&KeyRecord>,
+) -> Result<(), Error> {
+    let mut batch = Batch::default();
+    let hash = |key: &KeyRecord| Ok::<_, Error>(hex(&digest(kv::json(key)?.as_bytes())));
+    let (old, new) = (before.map(hash).transpose()?, hash(key)?);
+    let Change { at, actor, action, reason } = *change;
+    let change = audit::Change { at, actor, action, reason, refers_to: None, old: old.as_deref(), new: Some(&new) };
+    batch.put(names::key(&key.key_id), key)?;
+    audit::append(redis, store, &mut batch, &names::key(&key.key_id), &change).await?;
+    kv::put_all(&mut batch)
+}
+
+/// All keys in force, by their ids, also those whose time has passed; each with the minute of its last use, milliseconds
+/// since the epoch.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`].
+pub async fn all(redis: &Redis) -> Result<BTreeMap<KeyId, (KeyRecord, Option<i64>)>, Error> {
+    let pairs = async |hash: &'static str| {
+        let reply = redis.command("HGETALL", vec![text(hash)]).await?;
+        let (pairs, _) = reply.as_chunks::<2>();
+        let pairs = pairs.iter().filter_map(|[field, value]| Some((string(field)?, string(value)?)));
+        Ok::<_, Error>(pairs.collect::<BTreeMap<String, String>>())
+    };
+    let (records, used) = (pairs(names::KEYS).await?, pairs(names::KEYS_USED).await?);
+    let mut all = BTreeMap::new();
+    for (sha256, record) in records {
+        let record: KeyRecord = serde_json::from_str(&record).map_err(|_| unreadable())?;
+        let used = used.get(&sha256).and_then(|minute| minute.parse::<i64>().ok()).map(|minute| minute * 60_000);
+        all.insert(record.key_id.clone(), (record, used));
+    }
+    Ok(all)
+}
+
+/// Puts stored keys back in force, apart from those that were withdrawn. Returns how many were not.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
+pub async fn put_back(redis: &Redis, keys: &[KeyRecord]) -> Result<usize, Error> {
+    let known = all(redis).await?;
+    let is_missing = |key: &&KeyRecord| key.withdrawn_at.is_none() && !known.contains_key(&key.key_id);
+    let missing: Vec<&KeyRecord> = keys.iter().filter(is_missing).collect();
+    enforce(redis, &missing).await?;
+    Ok(missing.len())
+}
+
+fn unreadable() -> Error {
+    Error::new("keys", platform::Kind::Unavailable, "a record of a key cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_long_and_has_the_form_by_which_it_is_known() {
+        let (one, other) = (secret(), secret());
+        assert!(is_secret(&one) && is_secret(&other) && one != other);
+        assert!(one.bytes().all(|byte| byte.is_ascii_graphic()));
+        assert_eq!(prefix(&one).len(), 10);
+        for text in ["", "vigil_", "secret", &one[1..], &one[..one.len() - 1]] {
+            assert!(!is_secret(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_ends_at_its_time() {
+        let key = KeyRecord {
+            key_id: "k".into(),
+            label: "l".to_owned(),
+            role: Role::Read,
+            study: "*".into(),
+            site: "*".into(),
+            owner: None,
+            created_at: String::new(),
+            created_by: "a".into(),
+            expires_ms: Some(5),
+            prefix: String::new(),
+            sha256: String::new(),
+            withdrawn_at: None,
+        };
+        let at = Timestamp::from_millis;
+        assert!(!key.has_expired(at(4)) && key.has_expired(at(5)));
+        assert!(!KeyRecord { expires_ms: None, ..key }.has_expired(at(i64::MAX)));
+    }
+}
