@@ -34,12 +34,9 @@ async fn a_key_is_shown_once_and_admits_until_it_is_withdrawn() {
     let (id, secret) = (text(&new["keyId"]), text(&new["secret"]));
     assert_eq!(created.header("location"), Some(&*format!("/v1/keys/{id}")));
     assert_eq!((status(&app, &secret, "r1").await, status(&other, &secret, "r2").await), (202, 202));
-    let foreign = app.send_as(&secret, "POST", "/v1/surveys/phq-9/responses", &{
-        let mut other = phq9("r3", [0; 9]);
-        other["siteId"] = json!("2");
-        other
-    });
-    assert_eq!(foreign.await.status, 403);
+    let mut foreign = phq9("r3", [0; 9]);
+    foreign["siteId"] = json!("2");
+    assert_eq!(app.send_as(&secret, "POST", "/v1/surveys/phq-9/responses", &foreign).await.status, 403);
     let who = app.send_as(&secret, "GET", "/v1/whoami", &Value::Null).await.json();
     assert_eq!(who, json!({"keyId": id, "role": "submit", "study": "A", "site": "1"}));
     assert_eq!(app.send_as(&secret, "GET", "/v1/keys", &Value::Null).await.status, 403);

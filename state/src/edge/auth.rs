@@ -228,8 +228,14 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Keys {
     /// The keys of the variable.
     fixed: BTreeMap<[u8; 32], Principal>,
-    /// What was found in Redis of other secrets, and when.
-    found: RefCell<BTreeMap<[u8; 32], (Instant, Option<KeyRecord>)>>,
+    /// What was found in Redis, by the hashes of secrets.
+    found: RefCell<BTreeMap<[u8; 32], Found>>,
+}
+
+/// What was found in Redis of a secret.
+struct Found {
+    at: Instant,
+    key: Option<KeyRecord>,
 }
 
 impl Keys {
@@ -304,7 +310,7 @@ impl Keys {
             return Ok(None);
         }
         let is_recent = |at: &Instant| now.duration_since(*at) < BELIEVED;
-        let known = self.found.borrow().get(&hash).filter(|(at, _)| is_recent(at)).map(|(_, key)| key.clone());
+        let known = self.found.borrow().get(&hash).filter(|found| is_recent(&found.at)).map(|it| it.key.clone());
         if let Some(key) = known {
             return Ok(key);
         }
@@ -317,10 +323,10 @@ impl Keys {
         };
         let mut found = self.found.borrow_mut();
         if found.len() >= MOST_REMEMBERED {
-            found.retain(|_, (at, _)| is_recent(at));
+            found.retain(|_, found| is_recent(&found.at));
         }
         if found.len() < MOST_REMEMBERED {
-            found.insert(hash, (now, key.clone()));
+            found.insert(hash, Found { at: now, key: key.clone() });
         }
         Ok(key)
     }
