@@ -1,5 +1,6 @@
 /** The course of a score: a chart with its bands, alerts and gaps, and the same values in a table. */
 
+import { SEVERITIES } from '../api.js';
 import { day, duration, number } from '../formats.js';
 import { address } from '../router.js';
 import { bandWord, t } from '../text.js';
@@ -212,7 +213,7 @@ function drawAlerts(plot, values, places, alerts, own) {
   ctx.font = `600 ${font(scale)}`;
   ctx.lineJoin = 'round';
   for (const [place, { submissionId }] of values.entries()) {
-    const [worst] = alerts.get(submissionId) ?? [];
+    const worst = worstOf(alerts.get(submissionId));
     const x = plot.valToPos(plot.data[0][places[place] ?? 0] ?? 0, 'x', true);
     const figure = plot.data[1]?.[places[place] ?? 0];
     // What could not be scored stands at the foot.
@@ -233,6 +234,12 @@ function drawAlerts(plot, values, places, alerts, own) {
     haloed(ctx, word, x, y + (above ? -11 : 11) * scale, scale);
   }
   ctx.restore();
+}
+
+/** @param {Raised[] | undefined} raised The alert that a mark stands for. */
+export function worstOf(raised = []) {
+  const ranks = raised.map(({ severity }) => SEVERITIES.indexOf(severity));
+  return raised[ranks.indexOf(Math.min(...ranks))];
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {string} word @param {number} x @param {number} y @param {number} scale */
