@@ -21,6 +21,8 @@ import { bounds, columns, gaps, stripes, usualInterval } from './series.js';
 
 /** A table of so many rows is open from the beginning. */
 const FEW = 6;
+/** The room beside a single value, seconds: its day is seen, and not its hour. */
+const ALONE = 3 * 86400;
 /** In a window so wide, the names of the bands stand beside the line. */
 const WIDE = 560;
 
@@ -113,6 +115,7 @@ function said(value, id, book, alerts) {
 function drawn({ values, places, range, alerts, own, bands }) {
   const [low, high] = range;
   const margin = (high - low) * 0.07;
+  const [first = 0, last = 0] = [values[0], values.at(-1)].map((value) => Date.parse(value?.at ?? '') / 1000);
   const areas = stripes(bands, range);
   const names = areas.map(({ name }) => bandWord(name));
   return {
@@ -127,8 +130,9 @@ function drawn({ values, places, range, alerts, own, bands }) {
     scales: {
       x: {
         time: true,
-        range: (/** @type {UPlot} */ plot, /** @type {number} */ from, /** @type {number} */ to) =>
-          padded(from, to, plot.width < WIDE ? 0 : widest(plot, names) / plot.width),
+        // Of a single value, the library would make years.
+        range: (/** @type {UPlot} */ plot) =>
+          padded(first, last, plot.width < WIDE ? 0 : widest(plot, names) / plot.width),
       },
       y: { range: /** @type {[number, number]} */ ([low - margin, high + margin]) },
     },
@@ -162,7 +166,7 @@ function steps(low, high, step) {
  * @returns {[number, number]}
  */
 function padded(from, to, share) {
-  const room = Math.max((to - from) * 0.05, 43200);
+  const room = to > from ? (to - from) * 0.05 : ALONE;
   return [from - room - ((to - from + 2 * room) * share) / (1 - share), to + room];
 }
 
