@@ -1,5 +1,6 @@
 /** The course of a score: a chart with its bands, alerts and gaps, and the same values in a table. */
 
+import { SEVERITIES } from '../api.js';
 import { day, duration, number } from '../formats.js';
 import { address } from '../router.js';
 import { bandWord, t } from '../text.js';
@@ -20,6 +21,8 @@ import { bounds, columns, gaps, stripes, usualInterval } from './series.js';
 
 /** A table of so many rows is open from the beginning. */
 const FEW = 6;
+/** The room beside a single value, seconds: its day is seen, and not its hour. */
+const ALONE = 3 * 86400;
 /** In a window so wide, the names of the bands stand beside the line. */
 const WIDE = 560;
 
@@ -112,6 +115,7 @@ function said(value, id, book, alerts) {
 function drawn({ values, places, range, alerts, own, bands }) {
   const [low, high] = range;
   const margin = (high - low) * 0.07;
+  const [first = 0, last = 0] = [values[0], values.at(-1)].map((value) => Date.parse(value?.at ?? '') / 1000);
   const areas = stripes(bands, range);
   const names = areas.map(({ name }) => bandWord(name));
   return {
@@ -126,8 +130,9 @@ function drawn({ values, places, range, alerts, own, bands }) {
     scales: {
       x: {
         time: true,
-        range: (/** @type {UPlot} */ plot, /** @type {number} */ from, /** @type {number} */ to) =>
-          padded(from, to, plot.width < WIDE ? 0 : widest(plot, names) / plot.width),
+        // Of a single value, the library would make years.
+        range: (/** @type {UPlot} */ plot) =>
+          padded(first, last, plot.width < WIDE ? 0 : widest(plot, names) / plot.width),
       },
       y: { range: /** @type {[number, number]} */ ([low - margin, high + margin]) },
     },
@@ -161,7 +166,7 @@ function steps(low, high, step) {
  * @returns {[number, number]}
  */
 function padded(from, to, share) {
-  const room = Math.max((to - from) * 0.05, 43200);
+  const room = to > from ? (to - from) * 0.05 : ALONE;
   return [from - room - ((to - from + 2 * room) * share) / (1 - share), to + room];
 }
 
@@ -212,7 +217,7 @@ function drawAlerts(plot, values, places, alerts, own) {
   ctx.font = `600 ${font(scale)}`;
   ctx.lineJoin = 'round';
   for (const [place, { submissionId }] of values.entries()) {
-    const [worst] = alerts.get(submissionId) ?? [];
+    const worst = worstOf(alerts.get(submissionId));
     const x = plot.valToPos(plot.data[0][places[place] ?? 0] ?? 0, 'x', true);
     const figure = plot.data[1]?.[places[place] ?? 0];
     // What could not be scored stands at the foot.
@@ -233,6 +238,12 @@ function drawAlerts(plot, values, places, alerts, own) {
     haloed(ctx, word, x, y + (above ? -11 : 11) * scale, scale);
   }
   ctx.restore();
+}
+
+/** @param {Raised[] | undefined} raised The alert that a mark stands for. */
+export function worstOf(raised = []) {
+  const ranks = raised.map(({ severity }) => SEVERITIES.indexOf(severity));
+  return raised[ranks.indexOf(Math.min(...ranks))];
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {string} word @param {number} x @param {number} y @param {number} scale */

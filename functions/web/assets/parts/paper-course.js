@@ -3,6 +3,7 @@
 import { marks, number } from '../formats.js';
 import { bandWord, t } from '../text.js';
 import { html } from '../ui.js';
+import { worstOf } from './course.js';
 import { pathOf } from './marks.js';
 import { bounds, gaps, stripes } from './series.js';
 
@@ -57,7 +58,7 @@ export function PaperCourse({ values, scale, alerts, label }) {
     ${values.map(({ submissionId }, n) => {
       const figure = figures[n];
       const [at, to] = [x(times[n] ?? 0), figure == null ? floor - 9 : y(figure)];
-      const worst = alerts.get(submissionId)?.[0];
+      const worst = worstOf(alerts.get(submissionId));
       const shape = worst?.severity ?? (figure == null ? 'dead' : null);
       if (!shape) return html`<circle class="point" cx=${at} cy=${to} r="3" />`;
       return html`<path class="mark" transform=${`translate(${at - 6.4} ${to - 6.4}) scale(0.8)`} d=${pathOf(shape)} />
