@@ -4,8 +4,9 @@
 //! time has passed, is refused by every instance of every host within a second.
 //!
 //! Mechanism: the store has the record of each key, also of those that were withdrawn. Redis has those in force, by the
-//! hashes of their secrets; one script finds a key and notes the minute of its use. An instance believes what it found for
-//! a second ([`crate::edge::auth::Keys`]). Without Redis none of these keys is believed.
+//! hashes of their secrets, as a line that every component reads fast; one script finds a key and notes the minute of its
+//! use. An instance believes what it found for a second ([`crate::edge::auth::Keys`]). Without Redis none of these keys is
+//! believed.
 
 use domain::Timestamp;
 use domain::ids::{KeyId, SiteId, StudyId};
@@ -66,10 +67,45 @@ pub struct KeyRecord {
     pub withdrawn_at: Option<String>,
 }
 
-impl KeyRecord {
+/// A key in force, as Redis has it: what decides about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// The id, which logs and records show.
+    pub key_id: KeyId,
+    /// Its role.
+    pub role: Role,
+    /// The study that it covers, `*` for all.
+    pub study: StudyId,
+    /// The site that it covers, `*` for all.
+    pub site: SiteId,
+    /// When it ends, milliseconds since the epoch.
+    pub expires_ms: Option<i64>,
+}
+
+impl InForce {
+    /// Reads `<id> <role> <study> <site> <end or ->`. No part has a blank.
+    fn read(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [id, role, study, site, expires] = words.as_slice() else { return None };
+        Some(InForce {
+            key_id: (*id).into(),
+            role: Role::parse(role)?,
+            study: (*study).into(),
+            site: (*site).into(),
+            expires_ms: if *expires == "-" { None } else { Some(expires.parse().ok()?) },
+        })
+    }
+
     /// Whether its time has passed.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_ms.is_some_and(|at| at <= now.millis())
+    }
+}
+
+impl KeyRecord {
+    fn line(&self) -> String {
+        let expires = self.expires_ms.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        [self.key_id.as_str(), self.role.as_str(), self.study.as_str(), self.site.as_str(), &expires].join(" ")
     }
 }
 
@@ -77,12 +113,12 @@ script! {
     FindScript<'a> = "keys/find.lua",
     keys { all: &'static str, used: &'static str }
     args { sha256: &'a str, minute: i64 }
-    reply Option<Option<KeyRecord>>, by |reply| Some(found(&reply))
+    reply Option<Option<InForce>>, by |reply| Some(found(&reply))
 }
 
-/// Nothing, or the record; none inside for one that cannot be read.
-fn found(reply: &[RedisResult]) -> Option<Option<KeyRecord>> {
-    reply.first().map(|record| serde_json::from_str(&string(record)?).ok())
+/// Nothing, or the key; none inside for one that cannot be read.
+fn found(reply: &[RedisResult]) -> Option<Option<InForce>> {
+    reply.first().map(|line| InForce::read(&string(line)?))
 }
 
 /// A new secret: 256 random bits.
@@ -110,12 +146,12 @@ pub fn hash(secret: &str) -> String {
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn find(redis: &Redis, secret: &str) -> Result<Option<KeyRecord>, Error> {
+pub async fn find(redis: &Redis, secret: &str) -> Result<Option<InForce>, Error> {
     let (sha256, minute) = (hash(secret), clock::now().millis() / 60_000);
     let script = FindScript { all: names::KEYS, used: names::KEYS_USED, sha256: &sha256, minute };
     match script.run(redis).await? {
         Some(None) => Err(unreadable()),
-        Some(record) => Ok(record),
+        Some(key) => Ok(key),
         None => Ok(None),
     }
 }
@@ -141,7 +177,7 @@ async fn enforce(redis: &Redis, keys: &[&KeyRecord]) -> Result<(), Error> {
     }
     let mut arguments = vec![text(names::KEYS)];
     for key in keys {
-        arguments.extend([text(&key.sha256), text(kv::json(key)?)]);
+        arguments.extend([text(&key.sha256), text(key.line())]);
     }
     redis.command("HSET", arguments).await.map(drop)
 }
@@ -193,24 +229,32 @@ async fn record(
     kv::put_all(&mut batch)
 }
 
+/// The record of a key.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`], also when the store does not have it.
+pub async fn load(store: &Store, id: &KeyId) -> Result<KeyRecord, Error> {
+    store.get(&names::key(id)).await?.ok_or_else(unreadable)
+}
+
 /// All keys in force, by their ids, also those whose time has passed; each with the minute of its last use, milliseconds
 /// since the epoch.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn all(redis: &Redis) -> Result<BTreeMap<KeyId, (KeyRecord, Option<i64>)>, Error> {
+pub async fn all(redis: &Redis) -> Result<BTreeMap<KeyId, (InForce, Option<i64>)>, Error> {
     let pairs = async |hash: &'static str| {
         let reply = redis.command("HGETALL", vec![text(hash)]).await?;
         let (pairs, _) = reply.as_chunks::<2>();
         let pairs = pairs.iter().filter_map(|[field, value]| Some((string(field)?, string(value)?)));
         Ok::<_, Error>(pairs.collect::<BTreeMap<String, String>>())
     };
-    let (records, used) = (pairs(names::KEYS).await?, pairs(names::KEYS_USED).await?);
+    let (lines, used) = (pairs(names::KEYS).await?, pairs(names::KEYS_USED).await?);
     let mut all = BTreeMap::new();
-    for (sha256, record) in records {
-        let record: KeyRecord = serde_json::from_str(&record).map_err(|_| unreadable())?;
+    for (sha256, line) in lines {
+        let key = InForce::read(&line).ok_or_else(unreadable)?;
         let used = used.get(&sha256).and_then(|minute| minute.parse::<i64>().ok()).map(|minute| minute * 60_000);
-        all.insert(record.key_id.clone(), (record, used));
+        all.insert(key.key_id.clone(), (key, used));
     }
     Ok(all)
 }
@@ -247,8 +291,8 @@ mod tests {
     }
 
     #[test]
-    fn a_key_ends_at_its_time() {
-        let key = KeyRecord {
+    fn a_key_is_read_as_it_was_written_and_ends_at_its_time() {
+        let mut key = KeyRecord {
             key_id: "k".into(),
             label: "l".to_owned(),
             role: Role::Read,
@@ -263,7 +307,13 @@ mod tests {
             withdrawn_at: None,
         };
         let at = Timestamp::from_millis;
-        assert!(!key.has_expired(at(4)) && key.has_expired(at(5)));
-        assert!(!KeyRecord { expires_ms: None, ..key }.has_expired(at(i64::MAX)));
+        assert_eq!(key.line(), "k read * * 5");
+        let in_force = InForce::read(&key.line()).unwrap();
+        assert!(!in_force.has_expired(at(4)) && in_force.has_expired(at(5)));
+        key.expires_ms = None;
+        assert!(!InForce::read(&key.line()).unwrap().has_expired(at(i64::MAX)));
+        for line in ["", "k read * *", "k king * * -", "k read * * soon", "k read * * - -"] {
+            assert_eq!(InForce::read(line), None, "{line}");
+        }
     }
 }

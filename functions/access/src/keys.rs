@@ -8,15 +8,15 @@ use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
 use domain::schema::{NameOrAll, Time};
 use domain::{Code, Finding, Timestamp, scrub};
-use platform::clock;
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
+use platform::{Error, clock};
 use serde::Serialize;
 use state::edge::auth::{Principal, Role};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
-use state::keys::{self, KeyRecord};
+use state::keys::{self, InForce, KeyRecord};
 
 use crate::config::Config;
 
@@ -94,7 +94,7 @@ pub(crate) struct KeyWithdrawn<'a> {
 impl KeyShown {
     fn of(key: KeyRecord, used: Option<i64>) -> Self {
         let at = |ms| Timestamp::from_millis(ms).rfc3339();
-        let expired = key.has_expired(clock::now());
+        let expired = key.expires_ms.is_some_and(|at| at <= clock::now().millis());
         let KeyRecord { key_id, label, role, study, site, owner, created_at, created_by, expires_ms, prefix, .. } = key;
         let (expires_at, last_used_at) = (expires_ms.map(at), used.map(at));
         KeyShown {
@@ -123,8 +123,16 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let all = keys::all(&config.redis).await.map_err(|error| unavailable(&error))?;
     let covered = all.into_values().filter(|(key, _)| principal.covers(&key.study, &key.site));
     let mut rest = covered.filter(|(key, _)| after.as_ref().is_none_or(|after| key.key_id > *after));
-    let keys: Vec<KeyShown> = rest.by_ref().take(limit).map(|(key, used)| KeyShown::of(key, used)).collect();
+    let page: Vec<(InForce, Option<i64>)> = rest.by_ref().take(limit).collect();
     let more = rest.next().is_some();
+    let shown = async {
+        let (store, mut keys) = (Store::open().await?, Vec::with_capacity(page.len()));
+        for (key, used) in page {
+            keys.push(KeyShown::of(keys::load(&store, &key.key_id).await?, used));
+        }
+        Ok::<_, Error>(keys)
+    };
+    let keys = shown.await.map_err(|error| unavailable(&error))?;
     let cursor = keys.last().filter(|_| more).map(|last| last.key_id.clone());
     Ok(Reply::json(200, &KeyPage { keys, cursor, more }).header("cache-control", "no-store"))
 }
@@ -154,8 +162,7 @@ fn asked(document: Json) -> Result<Asked, Problem> {
     let label = members.form(&mut faults, "label", &rule, line);
     let owner = members.form(&mut faults, "owner", &rule, line);
     let roles = Role::ALL.map(Role::as_str).join(", ");
-    let role = |text: &str| Role::ALL.into_iter().find(|role| role.as_str() == text);
-    let role = members.form(&mut faults, "role", &format!("must be one of {roles}"), role);
+    let role = members.form(&mut faults, "role", &format!("must be one of {roles}"), Role::parse);
     let rule = format!("must be * for all, or a name: {NAME_RULE}");
     let scope = |text: &str| (text == "*" || is_name(text)).then(|| text.to_owned());
     let study = members.form(&mut faults, "study", &rule, scope);
@@ -226,7 +233,8 @@ pub(crate) async fn withdraw(
     let (key, _) = found.ok_or_else(Problem::not_found)?;
     let withdrawn = async {
         let store = Store::open().await?;
-        keys::withdraw(&config.redis, &store, key, &principal.id, reason.as_deref()).await
+        let key = keys::load(&store, &key.key_id).await?;
+        keys::withdraw(&config.redis, &store, &key, &principal.id, reason.as_deref()).await
     };
     withdrawn.await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &KeyWithdrawn { key_id: id, state: "withdrawn" }))

@@ -16,12 +16,12 @@ use platform::http::Reply;
 use platform::kv::Store;
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use state::audit::{Record, first_of_submission, head};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use state::journal;
-use state::keys::KeyRecord;
 use state::names;
 use state::settings::Settings;
 use state::wire::analysis::Analysis;
@@ -232,8 +232,9 @@ fn place(kind: &str, content: &[u8]) -> Option<(StudyId, SiteId)> {
             Some((rescored.study_id, rescored.site_id))
         }
         "key" => {
-            let key: KeyRecord = platform::json::read(content).ok()?;
-            Some((key.study, key.site))
+            let key: Map<String, Value> = platform::json::read(content).ok()?;
+            let [study, site] = ["study", "site"].map(|name| key.get(name).and_then(Value::as_str));
+            Some((study?.into(), site?.into()))
         }
         _ => None,
     }

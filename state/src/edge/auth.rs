@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
 use crate::edge::request::unavailable;
-use crate::keys::{self, KeyRecord};
+use crate::keys::{self, InForce};
 
 /// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,11 @@ impl Role {
     /// All roles.
     pub const ALL: [Role; 7] =
         [Role::Submit, Role::Read, Role::Clinician, Role::Coordinator, Role::Operator, Role::Auditor, Role::Admin];
+
+    /// The role of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text)
+    }
 
     /// The role as `api_keys` spells it.
     pub fn as_str(self) -> &'static str {
@@ -210,8 +215,8 @@ impl Principal {
     }
 }
 
-impl From<KeyRecord> for Principal {
-    fn from(key: KeyRecord) -> Self {
+impl From<InForce> for Principal {
+    fn from(key: InForce) -> Self {
         Principal { id: key.key_id, role: key.role, study: key.study, site: key.site }
     }
 }
@@ -228,14 +233,15 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Keys {
     /// The keys of the variable.
     fixed: BTreeMap<[u8; 32], Principal>,
-    /// What was found in Redis, by the hashes of secrets.
-    found: RefCell<BTreeMap<[u8; 32], Found>>,
+    /// What was found in Redis, at most once for each secret.
+    found: RefCell<Vec<Found>>,
 }
 
 /// What was found in Redis of a secret.
 struct Found {
+    hash: [u8; 32],
     at: Instant,
-    key: Option<KeyRecord>,
+    key: Option<InForce>,
 }
 
 impl Keys {
@@ -304,15 +310,15 @@ impl Keys {
     }
 
     /// The key in force with this secret, as it was within the last second. None if the variable has it.
-    async fn look(&self, redis: &Redis, secret: &str) -> Result<Option<KeyRecord>, Problem> {
+    async fn look(&self, redis: &Redis, secret: &str) -> Result<Option<InForce>, Problem> {
         let (hash, now) = (digest(secret.as_bytes()), Instant::now());
         if self.fixed.contains_key(&hash) {
             return Ok(None);
         }
-        let is_recent = |at: &Instant| now.duration_since(*at) < BELIEVED;
-        let known = self.found.borrow().get(&hash).filter(|found| is_recent(&found.at)).map(|it| it.key.clone());
-        if let Some(key) = known {
-            return Ok(key);
+        let is_recent = |found: &Found| now.duration_since(found.at) < BELIEVED;
+        let known = |found: &&Found| found.hash == hash && is_recent(found);
+        if let Some(found) = self.found.borrow().iter().find(known) {
+            return Ok(found.key.clone());
         }
         let key = match Deadline::after(LOOK).run(keys::find(redis, secret)).await {
             Ok(found) => found.map_err(|error| unavailable(&error))?,
@@ -322,11 +328,9 @@ impl Keys {
             }
         };
         let mut found = self.found.borrow_mut();
-        if found.len() >= MOST_REMEMBERED {
-            found.retain(|_, found| is_recent(&found.at));
-        }
+        found.retain(|found| found.hash != hash && is_recent(found));
         if found.len() < MOST_REMEMBERED {
-            found.insert(hash, Found { at: now, key: key.clone() });
+            found.push(Found { hash, at: now, key: key.clone() });
         }
         Ok(key)
     }
@@ -334,7 +338,7 @@ impl Keys {
     fn decide(
         &self,
         authorization: Option<&str>,
-        found: Option<KeyRecord>,
+        found: Option<InForce>,
         action: Action,
     ) -> Result<Principal, Refused> {
         let secret = bearer(authorization).ok_or(Refused::Missing)?;
