@@ -23,7 +23,7 @@ use platform::clock;
 use platform::kv::{self, Location, Store};
 use platform::redis::{PATIENCE, Redis};
 use state::alerts::rebuild::{Rebuilt, rebuild};
-use state::keys::KeyRecord;
+use state::edge::keys::KeyRecord;
 use state::queue;
 use state::settings;
 use state::subjects::links::{self, Links};
@@ -107,7 +107,7 @@ async fn keys(redis: &Redis, counts: &mut Counts) -> Result<()> {
             }
         }
     }
-    counts.keys += u64::try_from(state::keys::put_back(redis, &keys).await?)?;
+    counts.keys += u64::try_from(state::edge::keys::put_back(redis, &keys).await?)?;
     Ok(())
 }
 

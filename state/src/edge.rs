@@ -4,6 +4,7 @@ pub mod auth;
 #[cfg(feature = "schema")]
 pub mod describe;
 pub mod fhir;
+pub mod keys;
 pub mod parts;
 pub mod problem;
 pub mod query;

@@ -24,7 +24,6 @@ pub mod health;
 pub mod identity;
 pub mod imaging;
 pub mod journal;
-pub mod keys;
 pub mod lock;
 pub mod names;
 pub mod queue;

@@ -13,10 +13,10 @@ use platform::kv::Store;
 use platform::{Error, clock};
 use serde::Serialize;
 use state::edge::auth::{Principal, Role};
+use state::edge::keys::{self, InForce, KeyRecord};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
-use state::keys::{self, InForce, KeyRecord};
 
 use crate::config::Config;
 

@@ -2,7 +2,7 @@
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 //!
-//! Mechanism: the keys of the variable `api_keys` are known to every instance. Others are records ([`crate::keys`]): an
+//! Mechanism: the keys of the variable `api_keys` are known to every instance. Others are records ([`crate::edge::keys`]): an
 //! instance looks for one in Redis, and believes what it found for a second.
 
 use domain::ids::{KeyId, NAME_RULE, SiteId, StudyId, is_name};
@@ -16,10 +16,10 @@ use platform::redis::Redis;
 use platform::{clock, variables};
 use serde::{Deserialize, Serialize};
 
+use crate::edge::keys::{self, InForce};
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
 use crate::edge::request::unavailable;
-use crate::keys::{self, InForce};
 
 /// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 //!
 //! Mechanism: the store has the record of each key, also of those that were withdrawn. Redis has those in force, by the
 //! hashes of their secrets, as a line that every component reads fast; one script finds a key and notes the minute of its
-//! use. An instance believes what it found for a second ([`crate::edge::auth::Keys`]). Without Redis none of these keys is
+//! use. An instance believes what it found for a second ([`super::auth::Keys`]). Without Redis none of these keys is
 //! believed.
 
 use domain::Timestamp;
@@ -110,7 +110,7 @@ impl KeyRecord {
 }
 
 script! {
-    FindScript<'a> = "keys/find.lua",
+    FindScript<'a> = "edge/keys/find.lua",
     keys { all: &'static str, used: &'static str }
     args { sha256: &'a str, minute: i64 }
     reply Option<Option<InForce>>, by |reply| Some(found(&reply))
