@@ -2,21 +2,31 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::amend::{amending, id};
-use crate::app::{ADMIN, App, phq9};
+use crate::app::{ADMIN, App, phq9, until};
 use crate::evaluation::report;
 
 /// Runs `vigilctl export` on an application's data. Returns whether it succeeded, and its output.
 fn export(app: &App, out: &Path, arguments: &[&str]) -> (bool, String) {
-    let mut command = Command::new(crate::app::vigilctl());
-    command.args(["export", "--study", "A", "--state-dir"]).arg(&app.dir).arg("--out").arg(out).args(arguments);
-    command.args(["--variable", &format!("redis_url={}", app.redis.as_ref().unwrap().url())]);
-    let ended = command.output().unwrap();
+    let ended = exporting(app, out).args(arguments).output().unwrap();
     (ended.status.success(), String::from_utf8(ended.stderr).unwrap())
+}
+
+fn exporting(app: &App, out: &Path) -> Command {
+    let mut command = Command::new(crate::app::vigilctl());
+    command.args(["export", "--study", "A", "--state-dir"]).arg(&app.dir).arg("--out").arg(out);
+    command.args(["--variable", &format!("redis_url={}", app.redis_url())]);
+    command
+}
+
+/// Begins to continue the exports of a folder.
+fn spawned(app: &App, out: &Path) -> Child {
+    let mut command = exporting(app, out);
+    command.arg("--incremental").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Runs `vigilctl verify`. Returns its exit status, and what it found and counted.
@@ -112,4 +122,81 @@ async fn an_export_is_what_the_api_gives_and_every_score_is_proven() {
     let (status, said) = verify(&out);
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains(&format!("{}: score total differs: value", id(&last))), "{said}");
+}
+
+/// The ids of the rows of all parts, in their order.
+fn exported(out: &Path) -> Vec<String> {
+    let parts = (1..100).map(|number| match number {
+        1 => "submissions.ndjson".to_owned(),
+        _ => format!("submissions-{number:04}.ndjson"),
+    });
+    let texts = parts.map_while(|name| fs::read_to_string(out.join(name)).ok());
+    let rows: Vec<Value> = texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect();
+    rows.iter().filter_map(|row| Some(row.get("submissionId")?.as_str()?.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports_while_host_and_redis_are_killed_have_everything_once() {
+    let mut app = App::builder().own_process().start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("A");
+    let mut sent = Vec::new();
+    for round in 0..4 {
+        // Much waits to be scored, and journals are sealed meanwhile.
+        for first in [0, 500] {
+            let row = |number: usize| report(&format!("n{round}-{number}"), "diary", json!({"symptoms": []}));
+            let rows: Vec<Value> = (first..first + 500).map(row).collect();
+            let answer = app.send("POST", "/v1/reports/batch", &Value::from(rows)).await.json();
+            let outcomes = answer["rows"].as_array().unwrap();
+            sent.extend(outcomes.iter().map(|row| row["submissionId"].as_str().unwrap().to_owned()));
+        }
+        let parts = exports(&out);
+        let running = spawned(&app, &out);
+        match round {
+            0 => app.kill(),
+            1 => {
+                app.redis.as_mut().unwrap().kill().unwrap();
+                app.redis.as_mut().unwrap().restart().unwrap();
+            }
+            2 => {
+                app.kill();
+                app.redis.as_mut().unwrap().kill().unwrap();
+                app.redis.as_mut().unwrap().restart().unwrap();
+            }
+            _ => {}
+        }
+        let ended = running.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        // Without Redis it may fail, and so may the first before anything is scored; what is there is whole.
+        let more = usize::from(ended.status.success());
+        assert_eq!(exports(&out), parts + more, "{said}");
+        if parts + more > 0 {
+            let (status, said) = verify(&out);
+            assert_eq!(status, Some(0), "{said}");
+        }
+        match round {
+            0 | 2 => app.start_again().await,
+            1 => app.recover().await,
+            _ => {}
+        }
+    }
+    until("everything is scored", async || (app.work_left().await == 0).then_some(())).await;
+    let (well, said) = export(&app, &out, &["--incremental"]);
+    assert!(well, "{said}");
+    let (status, said) = verify(&out);
+    assert!(status == Some(0) && said.contains("4000 rows"), "{said}");
+    let mut found = exported(&out);
+    found.sort_unstable();
+    sent.sort_unstable();
+    assert!(found == sent, "{} of {}", found.len(), sent.len());
+}
+
+/// The number of exports in a folder.
+fn exports(out: &Path) -> usize {
+    let entries = fs::read_dir(out).into_iter().flatten().map(|entry| entry.unwrap().file_name());
+    entries
+        .filter(|name| name.to_str().unwrap().starts_with("manifest") && name.to_str().unwrap().ends_with(".json"))
+        .count()
 }

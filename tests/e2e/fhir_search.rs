@@ -8,15 +8,15 @@ use crate::client::Answer;
 use crate::evaluation::report;
 use crate::fhir::check;
 
-const RESPONSES: &str = "/fhir/QuestionnaireResponse";
-const OBSERVATIONS: &str = "/fhir/Observation";
+pub(crate) const RESPONSES: &str = "/fhir/QuestionnaireResponse";
+pub(crate) const OBSERVATIONS: &str = "/fhir/Observation";
 
 async fn ask(app: &App, key: &str, path: &str) -> Answer {
     app.send_as(key, "GET", path, &Value::Null).await
 }
 
 /// A page, which must be a searchset whose entries match and say where they are.
-async fn page(app: &App, key: &str, path: &str) -> Value {
+pub(crate) async fn page(app: &App, key: &str, path: &str) -> Value {
     let answer = ask(app, key, path).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/fhir+json")), "{answer:?}");
     let bundle = answer.json();
@@ -41,13 +41,13 @@ fn link(bundle: &Value, relation: &str) -> Option<String> {
     Some(url[url.find("/fhir").unwrap()..].to_owned())
 }
 
-fn ids(bundle: &Value) -> Vec<String> {
+pub(crate) fn ids(bundle: &Value) -> Vec<String> {
     let entries = bundle["entry"].as_array().into_iter().flatten();
     entries.map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Everything from a page on, and the path of the last page.
-async fn all(app: &App, key: &str, path: &str) -> (Vec<String>, String) {
+pub(crate) async fn all(app: &App, key: &str, path: &str) -> (Vec<String>, String) {
     let (mut found, mut path) = (Vec::new(), path.to_owned());
     loop {
         let bundle = page(app, key, &path).await;

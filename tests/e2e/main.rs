@@ -73,6 +73,7 @@ mod risk;
 mod roles;
 mod routes;
 mod scarce;
+mod sealed;
 mod selection;
 mod self_check;
 mod settings;

@@ -26,11 +26,11 @@ async fn subject(app: &App, document: &Value) -> String {
     scored(app, document).await.1["subject"].as_str().unwrap().to_owned()
 }
 
-async fn link(app: &App, one: &str, other: &str) -> Answer {
+pub(crate) async fn link(app: &App, one: &str, other: &str) -> Answer {
     app.send("POST", &format!("/v1/subjects/{one}/links"), &json!({"to": other, "reason": "moved to site 2"})).await
 }
 
-async fn unlink(app: &App, one: &str, other: &str) -> Answer {
+pub(crate) async fn unlink(app: &App, one: &str, other: &str) -> Answer {
     app.send("DELETE", &format!("/v1/subjects/{one}/links/{other}"), &json!({"reason": "another person"})).await
 }
 

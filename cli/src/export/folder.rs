@@ -3,8 +3,8 @@
 //! Guarantee: a file has its name only when it is whole and on the disk, and a manifest only when all its files have
 //! theirs. An export that is replaced stays as it is until the new one is whole. Others cannot read what is written here.
 //!
-//! Mechanism: files are written under temporary names. At the end the old manifests go, then the files get their names,
-//! then the manifest is written. What an export that broke off left behind is removed by the next one.
+//! Mechanism: files are written under temporary names. At the end the old manifests go, then old files, then the new files get
+//! their names, and the manifest last. What an export that broke off left behind is removed by the next one.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use domain::ids::StudyId;
 use platform::digest::{Hasher, hex};
 
-use super::manifest::{Holds, Manifest, Written};
+use super::manifest::{Holds, Manifest, Written, is_given};
 
 /// The end of a temporary name.
 const UNFINISHED: &str = ".vigil-part";
@@ -132,42 +132,79 @@ impl Folder {
         self.keep(part)
     }
 
-    /// Gives the files their names and writes the manifest. `replaces` removes the exports that are there.
+    /// Gives the files their names and writes the manifest. `replaces` removes the exports that are there, and what one
+    /// that broke off left behind.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn publish(self, mut manifest: Manifest, replaces: bool) -> Result<Manifest> {
-        let Folder { dir, earlier, files } = self;
-        if replaces {
-            let new: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-            for old in &earlier {
-                fs::remove_file(dir.join(old.title()))?;
-            }
-            let old = earlier.iter().flat_map(|old| &old.files);
-            for old in old.filter(|old| old.is_below() && !new.contains(old.name.as_str())) {
-                gone(fs::remove_file(dir.join(&old.name)))?;
-            }
+    pub fn publish(mut self, mut manifest: Manifest, replaces: bool) -> Result<Manifest> {
+        manifest.files = std::mem::take(&mut self.files);
+        for step in self.steps(&manifest, replaces)? {
+            step.run()?;
         }
-        for file in &files {
-            let unfinished = dir.join(format!("{}{UNFINISHED}", file.name));
-            if unfinished.is_file() {
-                fs::rename(unfinished, dir.join(&file.name))?;
-            }
-        }
-        for dir in [dir.clone()].into_iter().chain(BELOW.map(|below| dir.join(below))) {
-            File::open(dir)?.sync_all()?;
-        }
-        manifest.files = files;
-        let name = manifest.title();
-        let unfinished = dir.join(format!("{name}{UNFINISHED}"));
-        let mut file = private().open(&unfinished)?;
-        file.write_all(&serde_json::to_vec_pretty(&manifest)?)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(unfinished, dir.join(name))?;
-        File::open(&dir)?.sync_all()?;
         Ok(manifest)
     }
+
+    /// Writes the manifest under a temporary name. Returns what is left to do, in an order in which it may break off after
+    /// any step: an earlier export loses its manifest before it loses a file, the latest one first, and the manifest gets
+    /// its name last.
+    fn steps(&self, manifest: &Manifest, replaces: bool) -> Result<Vec<Step>> {
+        let Folder { dir, earlier, .. } = self;
+        let mut steps = Vec::new();
+        if replaces {
+            let new: BTreeSet<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
+            let listed = earlier.iter().flat_map(|old| &old.files).filter(|old| old.is_below());
+            let mut old: BTreeSet<String> = listed.map(|old| old.name.clone()).collect();
+            old.extend(left_behind(dir)?);
+            steps.extend(earlier.iter().rev().map(|old| Step::Remove(dir.join(old.title()))));
+            steps.push(Step::Sync(dir.clone()));
+            steps.extend(old.iter().filter(|old| !new.contains(old.as_str())).map(|old| Step::Remove(dir.join(old))));
+        }
+        let named = |name: &str| (dir.join(format!("{name}{UNFINISHED}")), dir.join(name));
+        let unfinished = manifest.files.iter().map(|file| named(&file.name)).filter(|(from, _)| from.is_file());
+        steps.extend(unfinished.map(|(from, to)| Step::Name(from, to)));
+        steps.extend([dir.clone()].into_iter().chain(BELOW.map(|below| dir.join(below))).map(Step::Sync));
+        let (unfinished, name) = named(&manifest.title());
+        let mut file = private().open(&unfinished)?;
+        file.write_all(&serde_json::to_vec_pretty(manifest)?)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        steps.extend([Step::Name(unfinished, name), Step::Sync(dir.clone())]);
+        Ok(steps)
+    }
+}
+
+/// A step of publishing an export.
+enum Step {
+    /// Removes a file, if it is there.
+    Remove(PathBuf),
+    /// Gives a file that is on the disk its name.
+    Name(PathBuf, PathBuf),
+    /// Waits until the names in a folder are on the disk.
+    Sync(PathBuf),
+}
+
+impl Step {
+    fn run(self) -> io::Result<()> {
+        match self {
+            Step::Remove(path) => gone(fs::remove_file(path)),
+            Step::Name(from, to) => fs::rename(from, to),
+            Step::Sync(dir) => File::open(dir)?.sync_all(),
+        }
+    }
+}
+
+/// The files in a folder and below it whose names an export gives, whether a manifest has them or not.
+fn left_behind(dir: &Path) -> io::Result<Vec<String>> {
+    let mut left = Vec::new();
+    for below in [None].into_iter().chain(BELOW.map(Some)) {
+        for entry in fs::read_dir(below.map_or_else(|| dir.to_owned(), |below| dir.join(below)))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let name = below.map(|below| [below, "/", &name].concat()).unwrap_or(name);
+            left.extend(Some(name).filter(|name| is_given(name)));
+        }
+    }
+    Ok(left)
 }
 
 /// It is no error if it was gone before.
@@ -275,5 +312,120 @@ impl Write for Part {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::manifest::{Beside, Format, numbered};
+    use crate::verify;
+
+    /// An export of these tables with so many rows that was written and not yet published.
+    fn written(dir: &Path, number: u32, tables: &[&str], rows: usize) -> (Folder, Manifest) {
+        let mut folder = Folder::look(dir, &"A".into()).unwrap();
+        folder.begin().unwrap();
+        for table in tables {
+            let name = format!("{}-{table}.csv", numbered("submissions", number));
+            let mut part = folder.create(&name, Holds::Submissions(Format::CsvLong)).unwrap();
+            part.write_all(format!("head\n{}", format!("{number} of {rows}\n").repeat(rows)).as_bytes()).unwrap();
+            part.count(rows);
+            folder.keep(part).unwrap();
+        }
+        let definition = format!("definitions/{}@1.json", tables.last().unwrap());
+        folder.put(&definition, Holds::Beside(Beside::Codebook), b"{}", number == 1).unwrap();
+        let manifest = Manifest {
+            study: "A".into(),
+            number,
+            made_at: String::new(),
+            made_by: String::new(),
+            formats: [Format::CsvLong].into(),
+            bom: false,
+            sites: BTreeSet::new(),
+            after: (number > 1).then(|| (number - 1).to_string()),
+            cursor: number.to_string(),
+            rows: rows as u64,
+            files: folder.files.clone(),
+            definitions: Vec::new(),
+        };
+        (folder, manifest)
+    }
+
+    fn publish(dir: &Path, number: u32, tables: &[&str], rows: usize) {
+        let (folder, manifest) = written(dir, number, tables, rows);
+        folder.publish(manifest, number == 1).unwrap();
+    }
+
+    /// All files, with their paths.
+    fn names(dir: &Path) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for below in [""].into_iter().chain(BELOW) {
+            let files = fs::read_dir(dir.join(below)).unwrap().map(|entry| entry.unwrap());
+            let files = files.filter(|entry| entry.file_type().unwrap().is_file());
+            names.extend(files.map(|entry| format!("{below}/{}", entry.file_name().to_str().unwrap())));
+        }
+        names
+    }
+
+    /// The number of faults; none if the folder has no export.
+    fn faults(dir: &Path) -> Option<u64> {
+        verify::run(dir, None, Vec::new()).ok().map(|found| found.faults)
+    }
+
+    #[test]
+    fn an_export_that_breaks_off_at_any_step_is_not_taken_for_a_whole_one_and_the_next_one_is_whole() {
+        let clean = tempfile::tempdir().unwrap();
+        publish(clean.path(), 1, &["long", "wide-b"], 3);
+        let expected = names(clean.path());
+        let mut broken = 0;
+        for stop in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = folder.path();
+            publish(dir, 1, &["long", "wide-a"], 2);
+            publish(dir, 2, &["long", "wide-a"], 1);
+            let before = names(dir);
+            assert_eq!(faults(dir), Some(0));
+            let (folder, mut manifest) = written(dir, 1, &["long", "wide-b"], 3);
+            manifest.files.clone_from(&folder.files);
+            let steps = folder.steps(&manifest, true).unwrap();
+            let all = steps.len();
+            steps.into_iter().take(stop).for_each(|step| step.run().unwrap());
+            let whole = if stop + 1 >= all { &expected } else { &before };
+            let left: BTreeSet<String> = names(dir).into_iter().filter(|name| !name.ends_with(UNFINISHED)).collect();
+            // Before the first step the earlier exports are as they were, and after the last but one the new one is there.
+            assert_eq!(faults(dir) == Some(0), left == *whole, "after {stop} of {all}: {left:?}");
+            broken += usize::from(faults(dir) != Some(0));
+            publish(dir, 1, &["long", "wide-b"], 3);
+            assert_eq!((faults(dir), names(dir)), (Some(0), expected.clone()), "after {stop} of {all}");
+            if stop >= all {
+                break;
+            }
+        }
+        assert!(broken > 8, "{broken}");
+    }
+
+    #[test]
+    fn a_part_that_breaks_off_at_any_step_leaves_the_parts_before_it() {
+        for stop in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = folder.path();
+            publish(dir, 1, &["long", "wide-a"], 2);
+            let (folder, manifest) = written(dir, 2, &["long", "wide-b"], 1);
+            let steps = folder.steps(&manifest, false).unwrap();
+            let all = steps.len();
+            steps.into_iter().take(stop).for_each(|step| step.run().unwrap());
+            let parts = Folder::look(dir, &"A".into()).unwrap().earlier.len();
+            assert_eq!(parts, if stop + 1 >= all { 2 } else { 1 }, "after {stop} of {all}");
+            // What has its name already and no manifest is told.
+            let unlisted = parts == 1 && dir.join("submissions-0002-long.csv").exists();
+            assert_eq!(faults(dir).unwrap() > 0, unlisted, "after {stop} of {all}");
+            if parts == 1 {
+                publish(dir, 2, &["long", "wide-b"], 1);
+            }
+            assert_eq!(faults(dir), Some(0), "after {stop} of {all}");
+            if stop >= all {
+                break;
+            }
+        }
     }
 }

@@ -154,3 +154,56 @@ impl Manifest {
 pub fn numbered(name: &str, number: u32) -> String {
     if number > 1 { format!("{name}-{number:04}") } else { name.to_owned() }
 }
+
+/// Whether an export gives a file this name, a path from the manifest: its submissions, changes, definitions, codebooks.
+pub fn is_given(path: &str) -> bool {
+    if let Some((_, name)) = path.split_once('/') {
+        return name.contains('@') && [".json", ".csv"].iter().any(|end| name.ends_with(end));
+    }
+    let (rest, rows) = match (path.strip_prefix("submissions"), path.strip_prefix("changes")) {
+        (Some(rest), _) => (rest, true),
+        (_, Some(rest)) => (rest, false),
+        _ => return false,
+    };
+    // The number of a part has four digits or more.
+    let digits = rest.strip_prefix('-').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    let rest = if digits >= 4 { rest.get(1 + digits..).unwrap_or_default() } else { rest };
+    let table = rest.strip_prefix("-wide-").is_some_and(|rest| rest.ends_with(".csv"));
+    rest == ".ndjson" || rows && (table || ["-long.csv", ".parquet", ".odm.xml"].contains(&rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_an_export_gives_are_told_from_others() {
+        for given in [
+            "submissions.ndjson",
+            "submissions-0002.ndjson",
+            "submissions-12345-long.csv",
+            "submissions-wide-phq-9.csv",
+            "submissions-0002-wide-2024.csv",
+            "submissions.parquet",
+            "submissions.odm.xml",
+            "changes.ndjson",
+            "changes-0002.ndjson",
+            "definitions/phq-9@1.0.0.json",
+            "codebooks/phq-9@1.0.0.csv",
+        ] {
+            assert!(is_given(given), "{given}");
+        }
+        for other in [
+            "manifest.json",
+            "submissions.ndjson.vigil-part",
+            "submissions.ndjson.bak",
+            "submissions-of-may.csv",
+            "submissions-002.ndjson",
+            "changes-long.csv",
+            "letter.txt",
+            "definitions/readme.txt",
+        ] {
+            assert!(!is_given(other), "{other}");
+        }
+    }
+}

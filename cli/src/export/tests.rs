@@ -235,7 +235,16 @@ fn exports_that_continue_each_other_are_together_the_whole() {
         assert_eq!(other.read().unwrap_err().len(), 2);
         fs::remove_file(parts.join("manifest-0002.json")).unwrap();
         let (found, told) = verified(&parts);
-        assert!(found.faults == 1 && told.contains("manifest-0003.json"), "{told}");
+        assert!(told.contains("manifest-0003.json: does not go on where manifest.json ended"), "{told}");
+        // Its files are in no manifest any more.
+        let unlisted = told.lines().filter(|line| line.contains("-0002") && line.contains("is in no manifest"));
+        assert_eq!(unlisted.count() as u64 + 1, found.faults, "{told}");
+        fs::remove_file(parts.join("manifest.json")).unwrap();
+        let told = verified(&parts).1;
+        assert!(
+            told.contains("manifest-0003.json: goes on where manifest-0002.json ended, which is not there"),
+            "{told}"
+        );
     });
 }
 

@@ -1,21 +1,22 @@
 //! `vigilctl verify`: proves an export after the fact, with nothing but the export.
 //!
-//! Guarantee: every file is compared with its manifest, and every score of the JSON lines is computed again from the
-//! answers, by the definition and the parameters that scored it, with the code that scores. What differs is told by the
-//! ids of submission and score; no answer and no score is shown.
+//! Guarantee: every file is compared with its manifest, submissions that no manifest has are told, and every score of the
+//! JSON lines is computed again from the answers, by the definition and the parameters that scored it, with the code that
+//! scores. What differs is told by the ids of submission and score; no answer and no score is shown.
 //!
 //! Not for: whether the manifest itself is the one that was made. Keep its hash elsewhere to know that.
 
 mod files;
 mod scores;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::export::manifest::{Beside, Format, Holds, Manifest};
+use crate::export::manifest::{Beside, Format, Holds, Manifest, is_given};
 use scores::Definitions;
 
 /// The findings.
@@ -79,6 +80,15 @@ pub fn run(path: &Path, definitions: Option<&Path>, out: impl Write) -> Result<F
             report.fault(&next.title(), &format!("does not go on where {} ended", before.title()))?;
         }
     }
+    if path.is_dir() {
+        if let Some(first) = manifests.first().filter(|first| first.number != 1) {
+            report.fault(
+                &first.title(),
+                &format!("goes on where {} ended, which is not there", Manifest::name(first.number - 1)),
+            )?;
+        }
+        unlisted(dir, &manifests, &mut report)?;
+    }
     for manifest in &manifests {
         manifest_of(dir, manifest, definitions, &mut report)?;
     }
@@ -98,6 +108,21 @@ fn named(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(paths)
+}
+
+/// Tells of submissions in the folder that no manifest has: the export that wrote them broke off.
+fn unlisted(dir: &Path, manifests: &[Manifest], report: &mut Report<impl Write>) -> Result<()> {
+    let listed: BTreeSet<&str> =
+        manifests.iter().flat_map(|manifest| &manifest.files).map(|file| file.name.as_str()).collect();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    for name in names.iter().filter(|name| is_given(name) && !listed.contains(name.as_str())) {
+        report.fault(name, "is in no manifest: its export broke off, or its manifest was removed")?;
+    }
+    Ok(())
 }
 
 fn manifest_of(
