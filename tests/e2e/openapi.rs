@@ -137,7 +137,7 @@ fn real_body(example: &Value, there: Real<'_>) -> String {
     sent(example).replace("fedcba9876543210fedcba9876543210", linked.map_or("", |(_, subject)| subject))
 }
 
-/// A delivered alert of a submission, a link to it, a silence and another subject, for the parameters that name them.
+/// A delivered alert of a submission, a link to it, a silence, another subject and a key, for the parameters that name them.
 pub(crate) async fn things(app: &App, location: &str, receiver: &ReceiverId) -> Vec<(&'static str, String)> {
     let delivered = |shown: &Value| {
         let alerts = shown["alerts"].as_array().map_or(&[][..], Vec::as_slice);
@@ -152,6 +152,8 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &ReceiverId) -> 
     let silence = json!({"matchers": {"site": ["none"]}, "minutes": 60, "comment": "example"});
     let silence = app.send("POST", "/v1/silences", &silence).await.json()["id"].as_str().unwrap().to_owned();
     let other = app.scored(&app.submit(&phq9("linked", [0; 9])).await).await["subject"].as_str().unwrap().to_owned();
+    let key = json!({"label": "example", "role": "read", "study": "none", "site": "*"});
+    let key = app.send("POST", "/v1/keys", &key).await.json()["keyId"].as_str().unwrap().to_owned();
     let receiver = receiver.to_string();
     vec![
         ("AlertId", alert),
@@ -159,6 +161,7 @@ pub(crate) async fn things(app: &App, location: &str, receiver: &ReceiverId) -> 
         ("SilenceId", silence),
         ("ReceiverId", receiver),
         ("LinkedSubject", other),
+        ("Key", key),
     ]
 }
 
@@ -205,7 +208,10 @@ fn check(document: &Value, operation: &Value, answer: &Answer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_method_of_the_code_is_documented() {
-    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts", "web"]).start().await;
+    let app = App::builder()
+        .only(&["submit", "records", "console", "ops", "imaging", "alerts", "access", "web"])
+        .start()
+        .await;
     let document = description(&app).await;
     let documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
 
@@ -228,7 +234,10 @@ async fn every_path_and_method_of_the_code_is_documented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn head_is_answered_as_get_without_a_body() {
-    let app = App::builder().only(&["submit", "records", "console", "ops", "imaging", "alerts", "web"]).start().await;
+    let app = App::builder()
+        .only(&["submit", "records", "console", "ops", "imaging", "alerts", "access", "web"])
+        .start()
+        .await;
     let document = description(&app).await;
     let authorization = format!("Bearer {ADMIN}");
     let mut asked = 0;
@@ -280,7 +289,7 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 let answer = app.client().await.send(&method, &path, &headers, body).await.unwrap();
                 let expected = match method.as_str() {
                     "PUT" => 201,
-                    _ if path == "/v1/silences" || path.ends_with("/links") => 201,
+                    _ if ["/v1/silences", "/v1/keys"].contains(&&*path) || path.ends_with("/links") => 201,
                     _ if ["/v1/a", "/v1/dead-letters", "/v1/subscriptions"].iter().any(|it| path.starts_with(it)) => {
                         200
                     }
