@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::alert::link::Grant;
 use serde_json::{Value, json};
 
-use crate::app::{App, CLINICIAN_A1, SECRET, phq9};
+use crate::app::{App, CLINICIAN_A1, SECRET, on_spin, phq9};
 use crate::client::Answer;
 use crate::openapi::{LINK_KEY, link_key};
 use crate::receiver::Receiver;
@@ -189,4 +189,26 @@ async fn a_link_that_does_nothing_any_more_says_so_and_who_was_there() {
         assert!(answer.status == 409 && html.contains("此链接已失效") && !html.contains("<button"), "{html}");
     }
     assert_ne!(state(&app, &alert).await["state"], "acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_the_page_says_that_nothing_was_changed() {
+    // A real Spin ends with its Redis.
+    if on_spin() {
+        return;
+    }
+    let receiver = Receiver::start().await;
+    let mut app = started(&receiver, "en").await;
+    let (alert, _) = alerted(&app, "r", "desk").await;
+    app.redis.as_mut().unwrap().kill().unwrap();
+    for method in ["GET", "POST"] {
+        let (answer, html) = browse(&app, method, &path(&alert, "desk", 60_000)).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{answer:?}");
+        assert!(html.contains("目前无法完成") && html.contains("href=\"?\"") && !html.contains("<button"), "{html}");
+    }
+    app.redis.as_mut().unwrap().restart().unwrap();
+    app.recover().await;
+    assert_eq!(state(&app, &alert).await["state"], "delivered");
+    let (answer, _) = browse(&app, "POST", &path(&alert, "desk", 60_000)).await;
+    assert_eq!(answer.status, 200);
 }
