@@ -10,14 +10,15 @@ import { pathOf, Shape } from './marks.js';
 /** More than these are folded in. */
 const FEW = 3;
 
-/** @param {{ attempts: Attempt[], count: number, picture?: boolean }} props `count`: with those that are no longer kept. */
-export function Attempts({ attempts, count, picture = false }) {
+/** @param {{ attempts: Attempt[], count: number, of: string, picture?: boolean }} props `count`: with those that are no longer kept. `of`: the receiver. */
+export function Attempts({ attempts, count, of, picture = false }) {
   const text = t().alert;
   if (!attempts.length) return null;
   return html`${picture && html`<${Picture} attempts=${attempts} />`}
     <details class="attempts" open=${attempts.length <= FEW && !picture}>
       <summary>${text.attempts(count)}</summary>
       <table>
+        <caption class="unseen">${t().attempts.at(of)}</caption>
         <thead>
           <tr>
             <th scope="col">${t().attempts.when}</th>

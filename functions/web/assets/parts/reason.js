@@ -77,9 +77,17 @@ export function labelled(item, value) {
   return item.options?.find((option) => option.value === value || option.code === value)?.label;
 }
 
+/**
+ * What demanded an alert, as a text. It changes once the codebook is there.
+ * @param {{ reason: string, instrument: string }} alert
+ */
+export function useHeadline({ reason, instrument }) {
+  return headline(reason, useCodebook(instrument));
+}
+
 /** @param {{ alert: { reason: string, instrument: string } }} props */
 export function Headline({ alert }) {
-  return html`${headline(alert.reason, useCodebook(alert.instrument))}`;
+  return html`${useHeadline(alert)}`;
 }
 
 /**

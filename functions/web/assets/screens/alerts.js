@@ -286,7 +286,7 @@ function OneDelivery({ delivery }) {
       ${text.cause[delivery.cause]}
       ${delivery.nextAt && html` · ${t().told.next} <${Due} time=${delivery.nextAt} />`}
     </p>
-    <${Attempts} attempts=${attempts} count=${attempts.length + earlier} />
+    <${Attempts} attempts=${attempts} count=${attempts.length + earlier} of=${delivery.receiver} />
   </li>`;
 }
 

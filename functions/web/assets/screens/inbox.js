@@ -6,7 +6,7 @@ import { ActDialog, Dialog, say, sayWhy } from '../parts/act.js';
 import * as model from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
 import { Failure, kindOf, Loading, Notice } from '../parts/pages.js';
-import { Headline } from '../parts/reason.js';
+import { useHeadline } from '../parts/reason.js';
 import { address, filter, go, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -57,7 +57,7 @@ export function Inbox() {
   const rows = inbox?.rows ?? [];
   return html`<div class="inbox">
     <div class="screen-head">
-      <h1 tabindex="-1">${filters.state === 'open' ? heading.open : filters.state === 'all' ? heading.all : heading.other}</h1>
+      <h1 tabindex="-1" id="inbox-title">${filters.state === 'open' ? heading.open : filters.state === 'all' ? heading.all : heading.other}</h1>
       ${inbox && html`<p class="quiet">${t().inbox.count(inbox.all, inbox.critical)}</p>`}
       <button type="button" class="plain keys-button" onClick=${() => setAsking('keys')}>
         <${Shape} name="keyboard" /><span class="unseen">${t().keys.open}</span>
@@ -68,7 +68,7 @@ export function Inbox() {
     ${trouble && !inbox && html`<${Failure} error=${trouble} again=${look} />`}
     ${!trouble && !inbox && html`<${Loading} lines=${6} />`}
     ${inbox && !rows.length && html`<${Empty} filters=${filters} />`}
-    <ol class="rows">
+    <ol class="rows" aria-labelledby="inbox-title">
       ${rows.slice(0, drawn).map((row) => html`<${AlertRow} key=${row.alertId} row=${row} acts=${acts} />`)}
     </ol>
     ${
@@ -268,10 +268,13 @@ function AlertRow({ row, acts }) {
   const untaken = isUntaken(row.state);
   const urgent = row.severity === 'critical' && untaken;
   const busy = acts.busy === row.alertId;
+  const headline = useHeadline(row);
+  // Heard without the row, a button says which alert it is about.
+  const which = html`<span class="unseen">${t().act.which(headline, t().severity[row.severity])}</span>`;
   return html`<li class="row ${urgent ? 'urgent' : ''} ${untaken ? '' : 'taken'}">
     <${SeverityMark} severity=${row.severity} state=${row.state} />
     <div class="row-main">
-      <a class="row-link" href=${address(`/alerts/${row.alertId}`)}><${Headline} alert=${row} /></a>
+      <h2><a class="row-link" href=${address(`/alerts/${row.alertId}`)}>${headline}</a></h2>
       <p class="row-about">
         <span>${row.instrument}</span><span>${row.studyId} / ${row.siteId}</span>
         <span>${t().inbox.subject(row.subject.slice(0, 8))}</span>
@@ -286,13 +289,13 @@ function AlertRow({ row, acts }) {
         acts.may &&
         untaken &&
         html`<button type="button" disabled=${busy} onClick=${() => acts.run(row, 'acknowledge')}>
-          ${busy ? t().act.working : t().act.acknowledge}
+          ${busy ? t().act.working : t().act.acknowledge}${which}
         </button>`
       }
       ${
         acts.may &&
         row.state === 'acknowledged' &&
-        html`<button type="button" disabled=${busy} onClick=${() => acts.ask(row)}>${t().act.resolve}</button>`
+        html`<button type="button" disabled=${busy} onClick=${() => acts.ask(row)}>${t().act.resolve}${which}</button>`
       }
     </div>
   </li>`;

@@ -173,6 +173,7 @@ export default {
     oldestIn: (/** @type {string} */ queue) => `Oldest ${queue}`,
   },
   attempts: {
+    at: (/** @type {string} */ receiver) => `Attempts at ${receiver}`,
     when: 'Time',
     outcome: 'Outcome',
     took: 'Duration',

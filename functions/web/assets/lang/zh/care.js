@@ -189,6 +189,7 @@ const text = {
     oldestIn: (queue) => `${queue}最久`,
   },
   attempts: {
+    at: (receiver) => `对 ${receiver} 的尝试`,
     when: '时间',
     outcome: '结果',
     took: '耗时',
