@@ -11,6 +11,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, deliveredAt?: string, nextAt?: string,
  *   attempts: number }} Told
  * @typedef {{ alertId: string, severity: Severity, state: State, studyId: string, siteId: string, receivedAt: string,
+ *   openedAt?: string,
  *   assignee: string | null, subject: string, instrument: string, rule: string, reason: string,
  *   deliveredAt: string | null, nextAt: string | null, deliveries: Told[] }} Listed
  * @typedef {Partial<Record<State, Partial<Record<Severity, number>>>>} Counts
@@ -185,6 +186,12 @@ export async function alerts({ state, severity, study, site }, pages) {
     const critical = open && (!severity || severity === 'critical') ? count('critical') : 0;
     return { alerts: found, all: count(severity), critical, complete: !answer.more };
   }
+}
+
+/** @returns {Promise<Counts>} How many alerts there are that nobody has acknowledged. */
+export async function untaken() {
+  const query = { order: 'urgency', include: 'counts', limit: '1' };
+  return (await call('GET', `/v1/alerts${parameters(query)}`)).counts ?? {};
 }
 
 /**

@@ -40,7 +40,7 @@ export function Attempts({ attempts, count, of, picture = false }) {
 }
 
 /** @param {Attempt} attempt */
-function outcomeOf({ outcome, status }) {
+export function outcomeOf({ outcome, status }) {
   return `${t().alert.attempt[outcome] ?? outcome}${status ? ` (${status})` : ''}`;
 }
 
@@ -48,7 +48,7 @@ function outcomeOf({ outcome, status }) {
 const SHAPE_OF = { delivered: 'acknowledged', answered: 'quiet', 'timed-out': 'waiting' };
 
 /** @param {string} outcome */
-function shapeOf(outcome) {
+export function shapeOf(outcome) {
   return SHAPE_OF[outcome] ?? 'dead';
 }
 

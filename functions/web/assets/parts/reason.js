@@ -29,6 +29,17 @@ export function inWords(reason) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/**
+ * What the rule of an alert demands, without what was answered: `1 or more`. Empty if the reason does not say.
+ * @param {string} reason
+ */
+export function conditions(reason) {
+  const named = reason.split(' and ').flatMap((part) => part.split(', rule: ').slice(1));
+  const prefix = t().joints['rule: '];
+  const words = named.map((demand) => (translated(`rule: ${demand}`) ?? demand).replace(prefix, ''));
+  return [...new Set(words)].join(t().joints[' and ']);
+}
+
 /** @param {string} part */
 function translated(part) {
   const patterns = t().reasons;

@@ -6,8 +6,8 @@ import { Age, number, When } from '../formats.js';
 import { say, sayWhy } from '../parts/act.js';
 import { ReasonDialog } from '../parts/ask.js';
 import { Attempts } from '../parts/attempts.js';
-import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
+import { Stand, worstFirst } from '../parts/receiver.js';
 import { Subscriptions } from '../parts/subscriptions.js';
 import { address } from '../router.js';
 import { session } from '../session.js';
@@ -77,12 +77,12 @@ function Receivers({ receivers, again }) {
     <h2>${text.receivers}</h2>
     ${!receivers.length && html`<${Notice} title=${text.noReceivers} help=${text.noReceiversHelp} />`}
     <ul class="cards">
-      ${receivers.map(
+      ${worstFirst(receivers).map(
         (one) => html`<li key=${one.receiver} class="card">
           <div class="delivery-head">
             <h3>${one.receiver}</h3><span class="quiet">${one.channel}</span>
           </div>
-          <p class="state"><${Shape} name=${shapeOf(one)} /> ${stateOf(one)}</p>
+          <p class="state"><${Stand} receiver=${one} /></p>
           ${one.disabledSince && html`<p class="quiet"><${When} time=${one.disabledSince} /></p>`}
           <dl class="facts">
             <div><dt>${text.calls}</dt><dd>${number(one.calls)}</dd></div>
@@ -97,9 +97,7 @@ function Receivers({ receivers, again }) {
           </dl>
           <${Attempts} attempts=${one.attempts} count=${one.attempts.length} of=${one.receiver} picture />
           <div class="buttons">
-            <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
-              ${testing === one.receiver ? t().act.working : text.test}<span class="unseen">${text.which(one.receiver)}</span>
-            </button>
+            <${Test} receiver=${one.receiver} testing=${testing} onClick=${() => test(one.receiver)} />
             ${one.disabledSince && html`<button type="button" onClick=${() => setAsking(one)}>${text.enable}</button>`}
           </div>
         </li>`,
@@ -118,15 +116,13 @@ function Receivers({ receivers, again }) {
   </section>`;
 }
 
-/** @param {Receiver} receiver */
-function shapeOf({ disabledSince, breaker }) {
-  if (disabledSince) return 'quiet';
-  return breaker === 'closed' ? 'acknowledged' : 'dead';
-}
-
-/** @param {Receiver} receiver */
-function stateOf({ disabledSince, breaker }) {
-  return disabledSince ? t().deliveries.disabled : (t().deliveries.breaker[breaker] ?? breaker);
+/** @param {{ receiver: string, testing: string | null, onClick: () => void }} props `testing`: the receiver that is tested now. */
+function Test({ receiver, testing, onClick }) {
+  const text = t().deliveries;
+  const words = testing === receiver ? t().act.working : text.test;
+  return html`<button type="button" disabled=${testing !== null} aria-label=${text.testOf(words, receiver)} onClick=${onClick}>
+    ${words}
+  </button>`;
 }
 
 /** @param {{ letters: DeadLetter[], more: boolean, again: () => void }} props */

@@ -1,16 +1,17 @@
 /** The inbox: alerts that wait for somebody, critical and oldest first. */
 
 import { PAGE, SEVERITIES } from '../api.js';
-import { Age, clock, Due, list, number, sorted, When } from '../formats.js';
-import { ActDialog, Dialog, say, sayWhy } from '../parts/act.js';
+import { Age, clock, list, number, sorted, When } from '../formats.js';
+import { ActDialog, actor, Dialog, say, sayWhy } from '../parts/act.js';
 import * as model from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
+import { Next } from '../parts/next.js';
 import { Failure, kindOf, Loading, Notice } from '../parts/pages.js';
 import { useHeadline } from '../parts/reason.js';
 import { address, filter, go, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useRef, useState } from '../ui.js';
+import { html, useEffect, useLoaded, useRef, useState } from '../ui.js';
 
 /** @typedef {import('../parts/inbox.js').Row} Row */
 /** @typedef {import('../parts/act.js').Act} Act */
@@ -270,7 +271,9 @@ function AlertRow({ row, acts }) {
   const busy = acts.busy === row.alertId;
   const headline = useHeadline(row);
   // Heard without the row, a button says which alert it is about.
-  const which = html`<span class="unseen">${t().act.which(headline, t().severity[row.severity])}</span>`;
+  /** @param {string} act */
+  const named = (act) => t().act.named(act, headline, t().severity[row.severity]);
+  const acknowledge = busy ? t().act.working : t().act.acknowledge;
   return html`<li class="row ${urgent ? 'urgent' : ''} ${untaken ? '' : 'taken'}">
     <${SeverityMark} severity=${row.severity} state=${row.state} />
     <div class="row-main">
@@ -288,14 +291,16 @@ function AlertRow({ row, acts }) {
       ${
         acts.may &&
         untaken &&
-        html`<button type="button" disabled=${busy} onClick=${() => acts.run(row, 'acknowledge')}>
-          ${busy ? t().act.working : t().act.acknowledge}${which}
+        html`<button type="button" disabled=${busy} aria-label=${named(acknowledge)} onClick=${() => acts.run(row, 'acknowledge')}>
+          ${acknowledge}
         </button>`
       }
       ${
         acts.may &&
         row.state === 'acknowledged' &&
-        html`<button type="button" disabled=${busy} onClick=${() => acts.ask(row)}>${t().act.resolve}${which}</button>`
+        html`<button type="button" disabled=${busy} aria-label=${named(t().act.resolve)} onClick=${() => acts.ask(row)}>
+          ${t().act.resolve}
+        </button>`
       }
     </div>
   </li>`;
@@ -303,8 +308,11 @@ function AlertRow({ row, acts }) {
 
 /** @param {{ row: Row }} props Who took it, and when. */
 function Done({ row }) {
-  if (!row.by || !row.doneAt) return null;
-  return html`<span>${t().alert.by(row.by)} <${When} time=${row.doneAt} /></span>`;
+  const { alertId, state, openedAt } = row;
+  const { data } = useLoaded(async () => (row.by ? null : model.took(row)), [alertId, state, openedAt, row.by]);
+  const { by, doneAt } = row.by ? row : (data ?? {});
+  if (!by || !doneAt) return null;
+  return html`<span>${t().alert.by(actor(by))} <${When} time=${doneAt} /></span>`;
 }
 
 /** @param {{ row: Row }} props Who was told and when, and what comes next. */
@@ -322,7 +330,7 @@ function Told({ row }) {
       ({ receiver, attempts }) =>
         html`<span>${attempts ? t().told.failing(receiver, attempts) : t().told.waiting(receiver)}</span>`,
     )}
-    ${row.nextAt && html`<span>${t().told.next} <${Due} time=${row.nextAt} /></span>`}
+    ${row.nextAt && html`<span>${t().told.next} <${Next} time=${row.nextAt} deliveries=${row.deliveries} /></span>`}
   `;
 }
 
