@@ -266,10 +266,10 @@ export default {
     healthy: 'Healthy',
     uncalled: 'Not called yet',
     lastCall: (/** @type {string} */ outcome) => `Last call ${outcome}`,
-    notCalled: (/** @type {string} */ failed, /** @type {string} */ calls) =>
-      `Not called for now: ${failed} of ${calls} calls failed`,
-    triesAgain: (/** @type {string} */ failed, /** @type {string} */ calls) =>
-      `Tries again after a pause: ${failed} of ${calls} calls failed`,
+    notCalled: (/** @type {string} */ failures) => `Not called for now: ${failures}`,
+    triesAgain: (/** @type {string} */ failures) => `Tries again after a pause: ${failures}`,
+    failures: (/** @type {string} */ failed, /** @type {string} */ calls) => `${failed} of ${calls} calls failed`,
+    failedBefore: 'its calls failed',
     disabled: 'Switched off: it answered 410',
     test: 'Send a test',
     testOf: (/** @type {string} */ test, /** @type {string} */ receiver) => `${test} to ${receiver}`,

@@ -45,8 +45,10 @@ export function Stand({ receiver }) {
 /** @param {Stand} stand @param {Receiver} receiver */
 function wordsOf(stand, { calls, failed, attempts: [last] }) {
   const text = t().deliveries;
+  // Its calls may be older than the breaker's window.
+  const failures = calls ? text.failures(number(failed), number(calls)) : text.failedBefore;
   if (stand === 'failed' && last) return text.lastCall(outcomeOf(last));
-  if (stand === 'open') return text.notCalled(number(failed), number(calls));
-  if (stand === 'half-open') return text.triesAgain(number(failed), number(calls));
+  if (stand === 'open') return text.notCalled(failures);
+  if (stand === 'half-open') return text.triesAgain(failures);
   return { disabled: text.disabled, uncalled: text.uncalled, well: text.healthy, failed: '' }[stand];
 }
