@@ -27,6 +27,8 @@ test('a difference leads from one text to the other, and leaves what is the same
     expect(lineDiff(before, before).every(({ kind }) => kind === 'same')).toBe(true);
   }
   expect(lineDiff('a\nb\nc\n', 'a\nx\nc\n').map(({ kind }) => kind)).toEqual(['same', 'less', 'more', 'same']);
+  // A comma at the end says only that a line follows.
+  expect(lineDiff('a\n', 'a,\nb\n').map(({ kind }) => kind)).toEqual(['same', 'more']);
   const long = Array.from({ length: 5000 }, (_, n) => `${n}`);
   const changed = lineDiff(long.join('\n'), long.map((line, n) => (n === 2500 ? 'x' : line)).join('\n'));
   expect(hunks(changed)).toHaveLength(2 + 3 + 2 + 3);

@@ -172,6 +172,7 @@ test('every act of the inbox works from the keyboard', async ({ page, study }) =
   await expect(rows.nth(1).locator('.row-link')).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.locator('.history')).toContainText('Seen at the ward.');
+  await expect(page.getByRole('heading', { level: 1 })).toBeFocused();
   await page.goBack();
   await expect(page.locator('#main')).toBeFocused();
   await page.keyboard.press('/');

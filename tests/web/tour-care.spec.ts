@@ -23,6 +23,11 @@ test('a clinician silences a site for an hour, and ends it', async ({ page, stud
   await expect(silence).toContainText(say('1 matching alert was not sent', '1 条相符的警报未发送'));
   await look(page, '14-silences');
   await silence.getByRole('button', { name: say('End it now', '立即结束') }).click();
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: say('End it now', '立即结束') })
+    .click();
   await expect(page.locator('.said')).toContainText(say('The silence is over.', '静默已结束'));
+  await expect(silence).toContainText(say('Over', '已结束'));
   await expect(silence.getByRole('button')).toHaveCount(0);
 });

@@ -24,7 +24,7 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   // Acknowledged in the list: the row stays where it is.
   await rows
     .first()
-    .getByRole('button', { name: say('Acknowledge', '确认') })
+    .getByRole('button', { name: /^(Acknowledge: |确认：).*better off dead.*(, Critical|，危急)$/ })
     .click();
   await expect(rows.first()).toContainText(say('Acknowledged', '已确认'));
   await expect(rows.first()).toContainText('dr-lin');
@@ -112,7 +112,13 @@ test('an operator sees receivers, sends again what was given up, and looks at th
   await look(page, '15-tell-again');
   await again.getByRole('button', { name: say('Tell again', '再次通知') }).click();
   await expect(page.locator('.said')).toContainText(say('told again.', '已再次通知'));
-  await page.locator('.letters li input').first().check();
+  await expect(page.locator('.card').filter({ hasText: 'tablet' })).toContainText(
+    say('Last call refused (400)', '最近一次调用被拒绝 (400)'),
+  );
+  await page
+    .getByLabel(/^(Alert|警报) [0-9a-f]{8}[,，] ?tablet$/)
+    .first()
+    .check();
   await page.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();
   const dialog = page.getByRole('dialog');
   await expect(dialog).toContainText(say('1 delivery will be sent again.', '将重新发送 1 条。'));
@@ -123,6 +129,7 @@ test('an operator sees receivers, sends again what was given up, and looks at th
 
   await page.getByRole('link', { name: say('System', '系统') }).click();
   await expect(page.getByText(say('Vigil is ready', 'Vigil 运行正常'))).toBeVisible();
+  await expect(page.locator('.needs')).toContainText(say('dead letter', '条死信'));
   await expect(page.locator('.panel').last().locator('tbody tr').nth(3)).toBeVisible();
   await expect(page.getByRole('heading', { name: say('The last hour', '最近一小时') })).toBeVisible();
   await look(page, '12-system');

@@ -51,6 +51,21 @@ export async function unsent({ matchers, start }) {
   return { count: matching.length, more };
 }
 
+/**
+ * Whether there is an alert of a site among those that the key may see. Where that cannot be found out, it is taken for so.
+ * @param {string} study Any, if it is empty.
+ * @param {string} site
+ * @returns {Promise<boolean>}
+ */
+export async function hasAlerts(study, site) {
+  try {
+    const { alerts, more } = await call('GET', `/v1/alerts${parameters({ study, site, limit: '1' })}`);
+    return alerts.length > 0 || more;
+  } catch {
+    return true;
+  }
+}
+
 /** @param {string[] | undefined} values */
 function only(values) {
   return values?.length === 1 ? values[0] : undefined;

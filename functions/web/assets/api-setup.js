@@ -68,10 +68,11 @@ export async function documents() {
 
 /**
  * A document: what is in force, the version that is asked for, and who changed it when. `text` is null where it was never
- * stored.
+ * stored, `earlier` where there is no version before the one that is asked for.
  * @param {string} name
  * @param {string} version Empty for the one in force.
- * @returns {Promise<{ current: Version, inForce: string | null, text: string | null, changes: Change[] }>}
+ * @returns {Promise<{ current: Version, inForce: string | null, text: string | null, earlier: string | null,
+ *   changes: Change[] }>}
  */
 export async function document(name, version) {
   const current = (await documents()).find(({ document }) => document === name);
@@ -79,13 +80,15 @@ export async function document(name, version) {
   const path = `/v1/config/${part(name)}`;
   /** @param {string} version */
   const content = async (version) => formatted(await call('GET', `${path}${parameters({ version })}`));
-  if (current.version === null) return { current, inForce: null, text: null, changes: [] };
-  const [inForce, text, trail] = await Promise.all([
+  if (current.version === null) return { current, inForce: null, text: null, earlier: null, changes: [] };
+  const before = Number(version || current.version) - 1;
+  const [inForce, text, earlier, trail] = await Promise.all([
     content(String(current.version)),
     content(version || String(current.version)),
+    before > 0 ? content(String(before)).catch(() => null) : null,
     call('GET', `/v1/audit/config/${part(name)}`, { accept: [403, 404] }),
   ]);
-  return { current, inForce, text, changes: trail?.records ?? [] };
+  return { current, inForce, text, earlier, changes: trail?.records ?? [] };
 }
 
 /** @param {unknown} document */

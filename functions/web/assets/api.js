@@ -11,6 +11,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, deliveredAt?: string, nextAt?: string,
  *   attempts: number }} Told
  * @typedef {{ alertId: string, severity: Severity, state: State, studyId: string, siteId: string, receivedAt: string,
+ *   openedAt?: string,
  *   assignee: string | null, subject: string, instrument: string, rule: string, reason: string,
  *   deliveredAt: string | null, nextAt: string | null, deliveries: Told[] }} Listed
  * @typedef {Partial<Record<State, Partial<Record<Severity, number>>>>} Counts
@@ -42,7 +43,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
  *   failed: number, running: number, concurrency: number, ratePerMinute: number | null, attempts: Attempt[] }} Receiver
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
- *   alertId: string | null, receiver: string | null }} DeadLetter
+ *   alertId: string | null, analysisId?: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
  * @typedef {{ at: string, accepted: number, scored: number, delivered: number, waiting: Record<string, number>,
  *   oldestMs: Record<string, number> }} Minute
@@ -185,6 +186,12 @@ export async function alerts({ state, severity, study, site }, pages) {
     const critical = open && (!severity || severity === 'critical') ? count('critical') : 0;
     return { alerts: found, all: count(severity), critical, complete: !answer.more };
   }
+}
+
+/** @returns {Promise<Counts>} How many alerts there are that nobody has acknowledged. */
+export async function untaken() {
+  const query = { order: 'urgency', include: 'counts', limit: '1' };
+  return (await call('GET', `/v1/alerts${parameters(query)}`)).counts ?? {};
 }
 
 /**

@@ -53,6 +53,8 @@ export default {
     reopen: 'Open again',
     working: 'One moment…',
     done: { acknowledge: 'Acknowledged.', resolve: 'Resolved.', reopen: 'Open again.' },
+    named: (/** @type {string} */ act, /** @type {string} */ what, /** @type {string} */ severity) =>
+      `${act}: ${what}, ${severity}`,
     note: 'Note (optional)',
     noteHelp: 'Do not write the patient’s name here.',
     cancel: 'Cancel',
@@ -90,6 +92,8 @@ export default {
     failing: (/** @type {string} */ name, /** @type {number} */ count) =>
       `${name} not reached after ${counted(count, 'attempt', 'attempts')}`,
     next: 'Next step',
+    due: 'due now',
+    waitsFor: (/** @type {string} */ names) => `waits for ${names}`,
   },
   alert: {
     course: (/** @type {string} */ score) => `Course: ${score}`,
@@ -259,13 +263,16 @@ export default {
     limit: 'Limit',
     perMinute: (/** @type {string} */ count) => `${count} a minute`,
     atOnce: (/** @type {string} */ count) => `${count} at once`,
-    breaker: /** @type {Record<string, string>} */ ({
-      closed: 'Healthy',
-      open: 'Breaker open: not called for now',
-      'half-open': 'Breaker tries again',
-    }),
+    healthy: 'Healthy',
+    uncalled: 'Not called yet',
+    lastCall: (/** @type {string} */ outcome) => `Last call ${outcome}`,
+    notCalled: (/** @type {string} */ failures) => `Not called for now: ${failures}`,
+    triesAgain: (/** @type {string} */ failures) => `Tries again after a pause: ${failures}`,
+    failures: (/** @type {string} */ failed, /** @type {string} */ calls) => `${failed} of ${calls} calls failed`,
+    failedBefore: 'its calls failed',
     disabled: 'Switched off: it answered 410',
     test: 'Send a test',
+    testOf: (/** @type {string} */ test, /** @type {string} */ receiver) => `${test} to ${receiver}`,
     enable: 'Switch on',
     noReceivers: 'No receivers',
     noReceiversHelp: 'The document “alert-routes” names who is told. Without it nobody hears of an alert.',
@@ -276,13 +283,14 @@ export default {
     age: 'Age',
     alert: 'Alert',
     submission: 'Submission',
+    analysis: 'Analysis',
+    show: 'Show the alert',
     noDead: 'No dead letters',
     noDeadHelp: 'A delivery or a submission that was given up appears here, with its reason, and can be sent again.',
     many: 'There are more. These are the first 200.',
     replay: (/** @type {number} */ count) => `Send ${count} again`,
-    select: 'Choose',
     selectAll: 'Choose all of this reason',
-    ask: 'Why? (goes into the audit trail)',
+    ask: 'Why? (required, goes into the audit trail)',
     dry: (/** @type {number} */ count) => `${counted(count, 'delivery', 'deliveries')} will be sent again.`,
     sent: (/** @type {number} */ count) => `${counted(count, 'delivery', 'deliveries')} sent again.`,
     left: (/** @type {number} */ count) => `${count} cannot be sent: no receiver is to be told.`,
@@ -314,6 +322,19 @@ export default {
     value: 'Value',
     unmeasured: 'The figures are for other roles: read, operator, auditor, admin.',
     noFigures: 'Your key sees the counters of its study and site only; there are none yet.',
+  },
+  needs: {
+    title: 'Needs somebody',
+    nothing: 'Nothing waits for a person.',
+    nothingSeen: 'Nothing that your key may see waits for a person.',
+    alerts: (/** @type {string} */ shown, /** @type {number} */ count, /** @type {number} */ unheard) =>
+      `${shown} ${count === 1 ? 'alert' : 'alerts'} not acknowledged${unheard ? `, ${unheard} not delivered` : ''}`,
+    receiver: (/** @type {string} */ receiver) => `Receiver ${receiver}`,
+    breaker: (/** @type {string} */ receiver) => `Receiver ${receiver} is not called for now: its calls failed`,
+    disabled: (/** @type {string} */ shown, /** @type {number} */ count) =>
+      `${shown} ${count === 1 ? 'receiver' : 'receivers'} switched off: answered 410`,
+    dead: (/** @type {string} */ shown, /** @type {number} */ count) =>
+      `${shown} ${count === 1 ? 'dead letter' : 'dead letters'}`,
   },
   state_of: {
     unloaded: 'This screen could not be loaded',
@@ -353,7 +374,7 @@ export default {
       ['?', 'This help'],
     ],
   },
-  joints: { ' and ': ' and ', ', ': ', ' },
+  joints: { ' and ': ' and ', ', ': ', ', 'rule: ': 'rule: ' },
   /** Sentences of the API in the language of the screen: patterns of its parts. English stays as it is. */
   reasons: /** @type {Array<[RegExp, string]>} */ ([]),
 };

@@ -33,6 +33,11 @@ export function Said() {
   return html`<div class="said ${value?.wrong ? 'wrong' : ''}" role="status" aria-live="polite">${value?.text}</div>`;
 }
 
+/** @param {string} by Who did something: a key, or whoever followed the link of a receiver. */
+export function actor(by) {
+  return by.startsWith('link:') ? t().alert.link(by.slice(5)) : by;
+}
+
 /**
  * A dialog that holds the focus until it is closed.
  * @param {{ title: string, onClose: () => void, children: import('../ui.js').Children }} props

@@ -10,14 +10,15 @@ import { pathOf, Shape } from './marks.js';
 /** More than these are folded in. */
 const FEW = 3;
 
-/** @param {{ attempts: Attempt[], count: number, picture?: boolean }} props `count`: with those that are no longer kept. */
-export function Attempts({ attempts, count, picture = false }) {
+/** @param {{ attempts: Attempt[], count: number, of: string, picture?: boolean }} props `count`: with those that are no longer kept. `of`: the receiver. */
+export function Attempts({ attempts, count, of, picture = false }) {
   const text = t().alert;
   if (!attempts.length) return null;
   return html`${picture && html`<${Picture} attempts=${attempts} />`}
     <details class="attempts" open=${attempts.length <= FEW && !picture}>
       <summary>${text.attempts(count)}</summary>
       <table>
+        <caption class="unseen">${t().attempts.at(of)}</caption>
         <thead>
           <tr>
             <th scope="col">${t().attempts.when}</th>
@@ -39,7 +40,7 @@ export function Attempts({ attempts, count, picture = false }) {
 }
 
 /** @param {Attempt} attempt */
-function outcomeOf({ outcome, status }) {
+export function outcomeOf({ outcome, status }) {
   return `${t().alert.attempt[outcome] ?? outcome}${status ? ` (${status})` : ''}`;
 }
 
@@ -47,7 +48,7 @@ function outcomeOf({ outcome, status }) {
 const SHAPE_OF = { delivered: 'acknowledged', answered: 'quiet', 'timed-out': 'waiting' };
 
 /** @param {string} outcome */
-function shapeOf(outcome) {
+export function shapeOf(outcome) {
   return SHAPE_OF[outcome] ?? 'dead';
 }
 

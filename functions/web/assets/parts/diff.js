@@ -1,6 +1,8 @@
 /**
  * The difference between two texts, line by line. Pure: no page, no text of the screens.
  *
+ * A comma at the end of a line does not count: JSON has one wherever another line follows.
+ *
  * What both begin and end with is left out first; the rest is compared by its longest common subsequence. Two texts that
  * are too long for it and have little in common are shown as all of one and all of the other.
  */
@@ -18,21 +20,26 @@ const MOST = 4_000_000;
 export function lineDiff(before, after) {
   const [old, fresh] = [lines(before), lines(after)];
   let head = 0;
-  while (head < old.length && head < fresh.length && old[head] === fresh[head]) head += 1;
+  while (head < old.length && head < fresh.length && alike(old[head], fresh[head])) head += 1;
   let tail = 0;
   const room = Math.min(old.length, fresh.length) - head;
-  while (tail < room && old.at(-1 - tail) === fresh.at(-1 - tail)) tail += 1;
+  while (tail < room && alike(old.at(-1 - tail), fresh.at(-1 - tail))) tail += 1;
   const [less, more] = [old.slice(head, old.length - tail), fresh.slice(head, fresh.length - tail)];
   return [
-    ...old.slice(0, head).map((text) => line('same', text)),
+    ...fresh.slice(0, head).map((text) => line('same', text)),
     ...middle(less, more),
-    ...old.slice(old.length - tail).map((text) => line('same', text)),
+    ...fresh.slice(fresh.length - tail).map((text) => line('same', text)),
   ];
 }
 
 /** @param {string} text */
 function lines(text) {
   return text === '' ? [] : text.replace(/\n$/, '').split('\n');
+}
+
+/** @param {string | undefined} one @param {string | undefined} other */
+function alike(one, other) {
+  return one?.replace(/,$/, '') === other?.replace(/,$/, '');
 }
 
 /** @param {Line['kind']} kind @param {string} text @returns {Line} */
@@ -51,7 +58,7 @@ function middle(less, more) {
     for (let j = m - 1; j >= 0; j -= 1) {
       const [down, right] = [common[(i + 1) * width + j] ?? 0, common[i * width + j + 1] ?? 0];
       const both = (common[(i + 1) * width + j + 1] ?? 0) + 1;
-      common[i * width + j] = less[i] === more[j] ? both : Math.max(down, right);
+      common[i * width + j] = alike(less[i], more[j]) ? both : Math.max(down, right);
     }
   }
   /** @type {Line[]} */
@@ -61,8 +68,8 @@ function middle(less, more) {
     const [old, fresh] = [less[i], more[j]];
     const down = i < n ? (common[(i + 1) * width + j] ?? 0) : -1;
     const right = j < m ? (common[i * width + j + 1] ?? 0) : -1;
-    if (old !== undefined && old === fresh) {
-      found.push(line('same', old));
+    if (old !== undefined && fresh !== undefined && alike(old, fresh)) {
+      found.push(line('same', fresh));
       i += 1;
       j += 1;
     } else if (old !== undefined && down >= right) {

@@ -93,6 +93,36 @@ async function follow(id) {
   }
 }
 
+/** @typedef {{ by?: string, doneAt?: string }} Taken */
+
+/** Who took alerts, and when, as far as it was asked. @type {Map<string, Promise<Taken>>} */
+const takers = new Map();
+onEnd(() => takers.clear());
+/** The reads that are under way at a time. */
+const AT_ONCE = 4;
+/** @type {Promise<unknown>[]} */
+const lanes = Array.from({ length: AT_ONCE }, () => Promise.resolve());
+let turn = 0;
+
+/**
+ * Who brought an alert into its state, and when: the list does not say. Some are read at a time, each once for a state.
+ * @param {Row} row
+ */
+export function took({ alertId, state, openedAt }) {
+  const key = `${alertId} ${state} ${openedAt}`;
+  const known = takers.get(key);
+  if (known) return known;
+  const lane = turn++ % AT_ONCE;
+  const read = (lanes[lane] ?? Promise.resolve()).then(async () => {
+    const { history } = await api.alert(alertId);
+    const last = history.findLast((entry) => entry.by && entry.what === state);
+    return /** @type {Taken} */ ({ by: last?.by, doneAt: last?.at });
+  });
+  lanes[lane] = read.catch(() => takers.delete(key));
+  takers.set(key, read);
+  return read;
+}
+
 /** Takes the new alerts in, and drops those that left. */
 export function showFresh() {
   const { value } = inbox;

@@ -29,6 +29,17 @@ export function inWords(reason) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/**
+ * What the rule of an alert demands, without what was answered: `1 or more`. Empty if the reason does not say.
+ * @param {string} reason
+ */
+export function conditions(reason) {
+  const named = reason.split(' and ').flatMap((part) => part.split(', rule: ').slice(1));
+  const prefix = t().joints['rule: '];
+  const words = named.map((demand) => (translated(`rule: ${demand}`) ?? demand).replace(prefix, ''));
+  return [...new Set(words)].join(t().joints[' and ']);
+}
+
 /** @param {string} part */
 function translated(part) {
   const patterns = t().reasons;
@@ -77,9 +88,17 @@ export function labelled(item, value) {
   return item.options?.find((option) => option.value === value || option.code === value)?.label;
 }
 
+/**
+ * What demanded an alert, as a text. It changes once the codebook is there.
+ * @param {{ reason: string, instrument: string }} alert
+ */
+export function useHeadline({ reason, instrument }) {
+  return headline(reason, useCodebook(instrument));
+}
+
 /** @param {{ alert: { reason: string, instrument: string } }} props */
 export function Headline({ alert }) {
-  return html`${headline(alert.reason, useCodebook(alert.instrument))}`;
+  return html`${useHeadline(alert)}`;
 }
 
 /**

@@ -1,12 +1,12 @@
 /** A silence to begin: about which alerts, for how long, why. What it will do is said before it begins. */
 
 import { Refusal, SEVERITIES } from '../api.js';
-import { PROPERTIES } from '../api-care.js';
+import { hasAlerts, PROPERTIES } from '../api-care.js';
 import { day } from '../formats.js';
 import { place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, now, useState } from '../ui.js';
+import { html, now, useLoaded, useState } from '../ui.js';
 import { say } from './act.js';
 import { kindOf } from './pages.js';
 
@@ -70,6 +70,13 @@ export function SilenceForm({ run, done }) {
   const matchers = matchersOf(fields);
   const end = span === UNTIL ? new Date(until) : new Date(now.use() + Number(span) * 60000);
   const isEmpty = !Object.keys(matchers).length;
+  // The site as it was when the field was left: somebody may have mistyped it.
+  const [settled, setSettled] = useState(fields.site);
+  const { data: known } = useLoaded(
+    async () => (settled ? { site: settled, any: await hasAlerts(fields.study, settled) } : null),
+    [settled, fields.study],
+  );
+  const unknown = known?.site === fields.site && !known.any;
   /** @param {Event} event */
   const submit = async (event) => {
     event.preventDefault();
@@ -81,6 +88,7 @@ export function SilenceForm({ run, done }) {
       const begun = await run({ matchers, comment: comment.trim(), critical, ...lasts });
       say(text.begun(day(begun.end)));
       setFields(asked());
+      setSettled(asked().site);
       setComment('');
       setCritical(false);
     } catch (error) {
@@ -95,6 +103,7 @@ export function SilenceForm({ run, done }) {
     value=${fields[name]}
     fixed=${(name === 'study' && who?.study !== '*') || (name === 'site' && who?.site !== '*')}
     onInput=${(/** @type {string} */ value) => setFields({ ...fields, [name]: value })}
+    onLeave=${(/** @type {string} */ value) => name === 'site' && setSettled(value.trim())}
   />`;
   const narrow = /** @type {Property[]} */ (['severity', 'instrument', 'rule', 'subject']);
   return html`<form class="panel silence-form" onSubmit=${submit}>
@@ -115,13 +124,16 @@ export function SilenceForm({ run, done }) {
           <input required type="datetime-local" value=${until} onInput=${(/** @type {Typed} */ event) => setUntil(event.currentTarget.value)} />
         </label>`
       }
-      <label class="field why"
-        >${text.why}
-        <input required maxlength="1000" value=${comment} aria-describedby="silence-help" autocomplete="off"
-          onInput=${(/** @type {Typed} */ event) => setComment(event.currentTarget.value)} />
-      </label>
+      <div class="why">
+        <label class="field"
+          >${text.why}
+          <input required maxlength="1000" value=${comment} aria-describedby="silence-help" autocomplete="off"
+            onInput=${(/** @type {Typed} */ event) => setComment(event.currentTarget.value)} />
+        </label>
+        <small id="silence-help">${t().act.noteHelp}</small>
+      </div>
     </div>
-    <small id="silence-help">${t().act.noteHelp}</small>
+    <p class="hint" role="status">${unknown && text.unknownSite(settled)}</p>
     <details open=${narrow.some((name) => fields[name])}>
       <summary>${text.narrower}</summary>
       <div class="silence-fields">${narrow.map(field)}</div>
@@ -157,11 +169,14 @@ function whyOf(error) {
   return `${t().state_of[kind]}. ${t().state_of[`${kind}Help`]}`;
 }
 
-/** @param {{ name: Property, value: string, fixed: boolean, onInput: (value: string) => void }} props */
-function Field({ name, value, fixed, onInput }) {
+/** @param {{ name: Property, value: string, fixed: boolean, onInput: (value: string) => void,
+ *   onLeave: (value: string) => void }} props */
+function Field({ name, value, fixed, onInput, onLeave }) {
   const text = t().silences;
   /** @param {Typed} event */
   const typed = (event) => onInput(event.currentTarget.value);
+  /** @param {Typed} event */
+  const left = (event) => onLeave(event.currentTarget.value);
   if (name === 'severity') {
     return html`<label class="field"
       >${text.properties[name]}
@@ -173,6 +188,6 @@ function Field({ name, value, fixed, onInput }) {
   }
   return html`<label class="field"
     >${text.properties[name]}
-    <input value=${value} readonly=${fixed} onInput=${typed} placeholder=${t().inbox.any} autocomplete="off" spellcheck=${false} />
+    <input value=${value} readonly=${fixed} onInput=${typed} onChange=${left} placeholder=${t().inbox.any} autocomplete="off" spellcheck=${false} />
   </label>`;
 }

@@ -26,7 +26,7 @@ export function Subscriptions({ subscriptions, again }) {
     <ul class="cards">
       ${subscriptions.map(
         (one) => html`<li key=${one.subscription} class="card">
-          <p class="delivery-head"><strong>${one.subscription}</strong><span class="quiet">→ ${one.receiver}</span></p>
+          <div class="delivery-head"><h3>${one.subscription}</h3><span class="quiet">→ ${one.receiver}</span></div>
           <p class="state">
             <${Shape} name=${one.behind || one.waiting ? 'waiting' : 'acknowledged'} />
             ${one.behind ? text.behind : one.waiting ? text.waiting(number(one.waiting), one.waiting) : text.upToDate}

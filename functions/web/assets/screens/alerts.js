@@ -1,20 +1,21 @@
 /** One alert: why it came, what was answered, who was told, and what was done. */
 
 import { addNote, assign, attend, behind, alert as read, submissionsOf } from '../api.js';
-import { Age, Due, When } from '../formats.js';
-import { ActDialog, Note, say, sayWhy } from '../parts/act.js';
+import { Age, When } from '../formats.js';
+import { ActDialog, actor, Note, say, sayWhy } from '../parts/act.js';
 import { Content, Scores, titleOf } from '../parts/answers.js';
 import { Attempts } from '../parts/attempts.js';
 import { Course } from '../parts/course.js';
 import { WhoIsIt } from '../parts/identity.js';
 import * as inbox from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
+import { Next } from '../parts/next.js';
 import { Failure, Loading, Stale } from '../parts/pages.js';
-import { Headline, inWords, itemsOf, useCodebook } from '../parts/reason.js';
+import { conditions, Headline, itemsOf, useCodebook } from '../parts/reason.js';
 import { address, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useLoaded, useMemo, useState } from '../ui.js';
+import { html, useEffect, useLoaded, useMemo, useRef, useState } from '../ui.js';
 
 /**
  * @typedef {import('../api.js').Alert} Alert
@@ -43,12 +44,21 @@ export function AlertScreen() {
     const timer = setInterval(() => document.hidden || again(), PERIOD);
     return () => clearInterval(timer);
   }, [id]);
+  const article = useRef(/** @type {HTMLElement | null} */ (null));
+  const shown = alert?.alertId;
+  useEffect(() => {
+    // Whoever opens an alert hears first what it is, unless the person is somewhere in it already.
+    const { activeElement } = document;
+    const idle = activeElement === document.body || activeElement?.id === 'main';
+    if (shown && idle) article.current?.querySelector('h1')?.focus({ preventScroll: true });
+  }, [shown]);
   if (!alert) {
     return html`<h1 tabindex="-1" class="unseen">${t().alert.title}</h1>
       ${error ? html`<${Failure} error=${error} again=${again} />` : html`<${Loading} label=${t().alert.loading} />`}
       ${error && html`<p class="back"><a href=${address('/inbox')}>${t().alert.back}</a></p>`}`;
   }
-  return html`<article class="alert">
+  return html`<article class="alert" ref=${article}>
+    <p class="back"><a href=${address('/inbox')}>${t().alert.back}</a></p>
     ${error && html`<${Stale} error=${error} again=${again} />`}
     <${Head} alert=${alert} />
     <${Actions} alert=${alert} again=${again} />
@@ -65,23 +75,24 @@ function Head({ alert }) {
   const text = t().alert;
   const urgent = alert.severity === 'critical' && isUntaken(alert.state);
   const why = alert.reasonOfState && (text.reasons[alert.reasonOfState] ?? alert.reasonOfState);
+  const demands = conditions(alert.reason);
   return html`<header class="alert-head ${urgent ? 'urgent' : ''}">
+    <h1 tabindex="-1"><${Headline} alert=${alert} /></h1>
     <p class="marks">
       <${SeverityMark} severity=${alert.severity} state=${alert.state} />
       <${StateMark} state=${alert.state} />
       ${why && html`<span class="quiet">${why}</span>`}
       <span class="alert-age"><${Age} time=${alert.receivedAt} /></span>
     </p>
-    <h1 tabindex="-1"><${Headline} alert=${alert} /></h1>
     <dl class="facts">
       <div><dt>${text.subject}</dt><dd><a href=${address(`/subjects/${alert.subject}`)}>${alert.subject.slice(0, 8)}</a> <${WhoIsIt} subject=${alert.subject} /></dd></div>
       <div><dt>${text.study}</dt><dd>${alert.studyId}</dd></div>
       <div><dt>${text.site}</dt><dd>${alert.siteId}</dd></div>
       <div><dt>${text.instrument}</dt><dd>${alert.instrument}</dd></div>
       <div><dt>${text.arrived}</dt><dd><${When} time=${alert.receivedAt} /></dd></div>
-      ${alert.nextAt && html`<div><dt>${t().told.next}</dt><dd><${Due} time=${alert.nextAt} /></dd></div>`}
+      ${alert.nextAt && html`<div><dt>${t().told.next}</dt><dd><${Next} time=${alert.nextAt} deliveries=${alert.deliveries} /></dd></div>`}
     </dl>
-    <p class="rule quiet">${text.rule} <code>${alert.rule}</code>: ${inWords(alert.reason)}</p>
+    <p class="rule quiet">${text.rule} <code>${alert.rule}</code>${demands && `: ${demands}`}</p>
     ${alert.leader && html`<p><a href=${address(`/alerts/${alert.leader}`)}>${text.leader}</a></p>`}
   </header>`;
 }
@@ -284,9 +295,9 @@ function OneDelivery({ delivery }) {
     </p>
     <p class="quiet">
       ${text.cause[delivery.cause]}
-      ${delivery.nextAt && html` · ${t().told.next} <${Due} time=${delivery.nextAt} />`}
+      ${delivery.nextAt && html` · ${t().told.next} <${Next} time=${delivery.nextAt} />`}
     </p>
-    <${Attempts} attempts=${attempts} count=${attempts.length + earlier} />
+    <${Attempts} attempts=${attempts} count=${attempts.length + earlier} of=${delivery.receiver} />
   </li>`;
 }
 
@@ -303,7 +314,7 @@ function History({ alert }) {
 /** @param {{ entry: Happened }} props */
 function Entry({ entry }) {
   const text = t().alert;
-  const by = entry.by?.startsWith('link:') ? text.link(entry.by.slice(5)) : entry.by;
+  const by = entry.by && actor(entry.by);
   return html`<li>
     <p>
       <strong>${text.what[entry.what] ?? entry.what}</strong>

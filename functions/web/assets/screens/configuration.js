@@ -4,6 +4,7 @@ import { Refusal } from '../api.js';
 import { checkDocument, documents, document as load, storeDocument } from '../api-setup.js';
 import { When } from '../formats.js';
 import { Dialog, say, sayWhy } from '../parts/act.js';
+import { Comparison } from '../parts/compare.js';
 import { Difference, Editor } from '../parts/editor.js';
 import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
 import { readPlaces } from '../parts/places.js';
@@ -165,10 +166,7 @@ function Work({ it, name, asked, again }) {
     <${Editor} label=${text.field(name)} text=${draft} findings=${findings} onInput=${write}>
       <${Versions} it=${it} name=${name} asked=${asked} />
     <//>
-    <section class="panel">
-      <h2>${text.difference}</h2>
-      <${Difference} before=${before} after=${draft} />
-    </section>
+    <${Comparison} it=${it} shown=${Number(asked) || (current.version ?? 0)} draft=${draft} />
     ${saving && html`<${Save} before=${before} after=${draft} restores=${earlier ? asked : ''} onSave=${store} onClose=${() => setSaving(false)} />`}`;
 }
 

@@ -6,8 +6,8 @@ import { Age, number, When } from '../formats.js';
 import { say, sayWhy } from '../parts/act.js';
 import { ReasonDialog } from '../parts/ask.js';
 import { Attempts } from '../parts/attempts.js';
-import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
+import { Stand, worstFirst } from '../parts/receiver.js';
 import { Subscriptions } from '../parts/subscriptions.js';
 import { address } from '../router.js';
 import { session } from '../session.js';
@@ -77,12 +77,12 @@ function Receivers({ receivers, again }) {
     <h2>${text.receivers}</h2>
     ${!receivers.length && html`<${Notice} title=${text.noReceivers} help=${text.noReceiversHelp} />`}
     <ul class="cards">
-      ${receivers.map(
+      ${worstFirst(receivers).map(
         (one) => html`<li key=${one.receiver} class="card">
-          <p class="delivery-head">
-            <strong>${one.receiver}</strong><span class="quiet">${one.channel}</span>
-          </p>
-          <p class="state"><${Shape} name=${shapeOf(one)} /> ${stateOf(one)}</p>
+          <div class="delivery-head">
+            <h3>${one.receiver}</h3><span class="quiet">${one.channel}</span>
+          </div>
+          <p class="state"><${Stand} receiver=${one} /></p>
           ${one.disabledSince && html`<p class="quiet"><${When} time=${one.disabledSince} /></p>`}
           <dl class="facts">
             <div><dt>${text.calls}</dt><dd>${number(one.calls)}</dd></div>
@@ -95,11 +95,9 @@ function Receivers({ receivers, again }) {
               </dd>
             </div>
           </dl>
-          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} picture />
+          <${Attempts} attempts=${one.attempts} count=${one.attempts.length} of=${one.receiver} picture />
           <div class="buttons">
-            <button type="button" disabled=${testing !== null} onClick=${() => test(one.receiver)}>
-              ${testing === one.receiver ? t().act.working : text.test}
-            </button>
+            <${Test} receiver=${one.receiver} testing=${testing} onClick=${() => test(one.receiver)} />
             ${one.disabledSince && html`<button type="button" onClick=${() => setAsking(one)}>${text.enable}</button>`}
           </div>
         </li>`,
@@ -118,15 +116,13 @@ function Receivers({ receivers, again }) {
   </section>`;
 }
 
-/** @param {Receiver} receiver */
-function shapeOf({ disabledSince, breaker }) {
-  if (disabledSince) return 'quiet';
-  return breaker === 'closed' ? 'acknowledged' : 'dead';
-}
-
-/** @param {Receiver} receiver */
-function stateOf({ disabledSince, breaker }) {
-  return disabledSince ? t().deliveries.disabled : (t().deliveries.breaker[breaker] ?? breaker);
+/** @param {{ receiver: string, testing: string | null, onClick: () => void }} props `testing`: the receiver that is tested now. */
+function Test({ receiver, testing, onClick }) {
+  const text = t().deliveries;
+  const words = testing === receiver ? t().act.working : text.test;
+  return html`<button type="button" disabled=${testing !== null} aria-label=${text.testOf(words, receiver)} onClick=${onClick}>
+    ${words}
+  </button>`;
 }
 
 /** @param {{ letters: DeadLetter[], more: boolean, again: () => void }} props */
@@ -180,13 +176,7 @@ function DeadLetters({ letters, more, again }) {
         <ul class="letters">
           ${some.map(
             (letter) => html`<li key=${letter.id}>
-              <label class="tick">
-                <input type="checkbox" checked=${chosen.has(letter.id)} onChange=${() => toggle([letter.id])} />
-                <span class="unseen">${text.select} ${letter.id}</span>
-              </label>
-              <span class="letter-about"><${About} letter=${letter} /></span>
-              <span class="quiet">${letter.receiver ?? letter.queue}</span>
-              <${Age} time=${letter.at} />
+              <${Letter} letter=${letter} chosen=${chosen.has(letter.id)} toggle=${() => toggle([letter.id])} />
             </li>`,
           )}
         </ul>
@@ -206,11 +196,23 @@ function DeadLetters({ letters, more, again }) {
   </section>`;
 }
 
-/** @param {{ letter: DeadLetter }} props What it is about; a link only for who may read alerts. */
-function About({ letter }) {
+/**
+ * What it is about, and to whom: all of it ticks. A link only for who may read alerts.
+ * @param {{ letter: DeadLetter, chosen: boolean, toggle: () => void }} props
+ */
+function Letter({ letter, chosen, toggle }) {
   const text = t().deliveries;
-  const id = (letter.alertId ?? letter.submissionId ?? '').slice(0, 8);
-  const what = letter.alertId ? text.alert : text.submission;
-  if (!letter.alertId || !session.value?.may.read) return html`${what} <code>${id}</code>`;
-  return html`<a href=${address(`/alerts/${letter.alertId}`)}>${what} <code>${id}</code></a>`;
+  const { alertId, submissionId, analysisId } = letter;
+  const id = (alertId ?? submissionId ?? analysisId ?? '').slice(0, 8);
+  const what = alertId ? text.alert : submissionId ? text.submission : text.analysis;
+  return html`<label class="tick">
+      <input type="checkbox" checked=${chosen} onChange=${toggle} />
+      <span>${what} <code>${id}</code>${t().joints[', ']}<span class="quiet">${letter.receiver ?? letter.queue}</span></span>
+    </label>
+    ${
+      alertId &&
+      session.value?.may.read &&
+      html`<a href=${address(`/alerts/${alertId}`)}>${text.show}<span class="unseen"> ${id}</span></a>`
+    }
+    <${Age} time=${letter.at} />`;
 }

@@ -1,16 +1,17 @@
 /** The inbox: alerts that wait for somebody, critical and oldest first. */
 
 import { PAGE, SEVERITIES } from '../api.js';
-import { Age, clock, Due, list, number, sorted, When } from '../formats.js';
-import { ActDialog, Dialog, say, sayWhy } from '../parts/act.js';
+import { Age, clock, list, number, sorted, When } from '../formats.js';
+import { ActDialog, actor, Dialog, say, sayWhy } from '../parts/act.js';
 import * as model from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
+import { Next } from '../parts/next.js';
 import { Failure, kindOf, Loading, Notice } from '../parts/pages.js';
-import { Headline } from '../parts/reason.js';
+import { useHeadline } from '../parts/reason.js';
 import { address, filter, go, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useRef, useState } from '../ui.js';
+import { html, useEffect, useLoaded, useRef, useState } from '../ui.js';
 
 /** @typedef {import('../parts/inbox.js').Row} Row */
 /** @typedef {import('../parts/act.js').Act} Act */
@@ -57,7 +58,7 @@ export function Inbox() {
   const rows = inbox?.rows ?? [];
   return html`<div class="inbox">
     <div class="screen-head">
-      <h1 tabindex="-1">${filters.state === 'open' ? heading.open : filters.state === 'all' ? heading.all : heading.other}</h1>
+      <h1 tabindex="-1" id="inbox-title">${filters.state === 'open' ? heading.open : filters.state === 'all' ? heading.all : heading.other}</h1>
       ${inbox && html`<p class="quiet">${t().inbox.count(inbox.all, inbox.critical)}</p>`}
       <button type="button" class="plain keys-button" onClick=${() => setAsking('keys')}>
         <${Shape} name="keyboard" /><span class="unseen">${t().keys.open}</span>
@@ -68,7 +69,7 @@ export function Inbox() {
     ${trouble && !inbox && html`<${Failure} error=${trouble} again=${look} />`}
     ${!trouble && !inbox && html`<${Loading} lines=${6} />`}
     ${inbox && !rows.length && html`<${Empty} filters=${filters} />`}
-    <ol class="rows">
+    <ol class="rows" aria-labelledby="inbox-title">
       ${rows.slice(0, drawn).map((row) => html`<${AlertRow} key=${row.alertId} row=${row} acts=${acts} />`)}
     </ol>
     ${
@@ -268,10 +269,15 @@ function AlertRow({ row, acts }) {
   const untaken = isUntaken(row.state);
   const urgent = row.severity === 'critical' && untaken;
   const busy = acts.busy === row.alertId;
+  const headline = useHeadline(row);
+  // Heard without the row, a button says which alert it is about.
+  /** @param {string} act */
+  const named = (act) => t().act.named(act, headline, t().severity[row.severity]);
+  const acknowledge = busy ? t().act.working : t().act.acknowledge;
   return html`<li class="row ${urgent ? 'urgent' : ''} ${untaken ? '' : 'taken'}">
     <${SeverityMark} severity=${row.severity} state=${row.state} />
     <div class="row-main">
-      <a class="row-link" href=${address(`/alerts/${row.alertId}`)}><${Headline} alert=${row} /></a>
+      <h2><a class="row-link" href=${address(`/alerts/${row.alertId}`)}>${headline}</a></h2>
       <p class="row-about">
         <span>${row.instrument}</span><span>${row.studyId} / ${row.siteId}</span>
         <span>${t().inbox.subject(row.subject.slice(0, 8))}</span>
@@ -285,14 +291,16 @@ function AlertRow({ row, acts }) {
       ${
         acts.may &&
         untaken &&
-        html`<button type="button" disabled=${busy} onClick=${() => acts.run(row, 'acknowledge')}>
-          ${busy ? t().act.working : t().act.acknowledge}
+        html`<button type="button" disabled=${busy} aria-label=${named(acknowledge)} onClick=${() => acts.run(row, 'acknowledge')}>
+          ${acknowledge}
         </button>`
       }
       ${
         acts.may &&
         row.state === 'acknowledged' &&
-        html`<button type="button" disabled=${busy} onClick=${() => acts.ask(row)}>${t().act.resolve}</button>`
+        html`<button type="button" disabled=${busy} aria-label=${named(t().act.resolve)} onClick=${() => acts.ask(row)}>
+          ${t().act.resolve}
+        </button>`
       }
     </div>
   </li>`;
@@ -300,8 +308,11 @@ function AlertRow({ row, acts }) {
 
 /** @param {{ row: Row }} props Who took it, and when. */
 function Done({ row }) {
-  if (!row.by || !row.doneAt) return null;
-  return html`<span>${t().alert.by(row.by)} <${When} time=${row.doneAt} /></span>`;
+  const { alertId, state, openedAt } = row;
+  const { data } = useLoaded(async () => (row.by ? null : model.took(row)), [alertId, state, openedAt, row.by]);
+  const { by, doneAt } = row.by ? row : (data ?? {});
+  if (!by || !doneAt) return null;
+  return html`<span>${t().alert.by(actor(by))} <${When} time=${doneAt} /></span>`;
 }
 
 /** @param {{ row: Row }} props Who was told and when, and what comes next. */
@@ -319,7 +330,7 @@ function Told({ row }) {
       ({ receiver, attempts }) =>
         html`<span>${attempts ? t().told.failing(receiver, attempts) : t().told.waiting(receiver)}</span>`,
     )}
-    ${row.nextAt && html`<span>${t().told.next} <${Due} time=${row.nextAt} /></span>`}
+    ${row.nextAt && html`<span>${t().told.next} <${Next} time=${row.nextAt} deliveries=${row.deliveries} /></span>`}
   `;
 }
 

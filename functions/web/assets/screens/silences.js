@@ -2,7 +2,7 @@
 
 import { beginSilence, endSilence, PROPERTIES, silences, unsent } from '../api-care.js';
 import { Due, day, number } from '../formats.js';
-import { say, sayWhy } from '../parts/act.js';
+import { Dialog, say, sayWhy } from '../parts/act.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
 import { SilenceForm, wordsOf } from '../parts/silence-form.js';
@@ -20,12 +20,17 @@ export function SilencesScreen() {
     const timer = setInterval(() => document.hidden || again(), PERIOD);
     return () => clearInterval(timer);
   }, []);
+  // What was ended here stays in sight as long as the screen.
+  const [over, setOver] = useState(/** @type {Silence[]} */ ([]));
+  const listed = data ?? [];
   const text = t().silences;
   const order = ['active', 'pending', 'ended'];
-  const shown = [...(data ?? [])].sort(
+  const shown = [...listed, ...over.filter(({ id }) => listed.every((one) => one.id !== id))].sort(
     (one, other) =>
       order.indexOf(one.state) - order.indexOf(other.state) || Date.parse(one.end) - Date.parse(other.end),
   );
+  /** @param {Silence} silence */
+  const keep = (silence) => setOver((before) => [...before, silence]);
   return html`<article class="stack">
     <div class="screen-head"><h1 tabindex="-1">${text.title}</h1></div>
     ${data && html`<${SilenceForm} run=${beginSilence} done=${again} />`}
@@ -38,7 +43,7 @@ export function SilencesScreen() {
         <h2>${text.inForce}</h2>
         ${!shown.length && html`<${Notice} title=${text.none} help=${text.noneHelp} />`}
         <ul class="silences">
-          ${shown.map((silence) => html`<${One} key=${silence.id} silence=${silence} again=${again} />`)}
+          ${shown.map((silence) => html`<${One} key=${silence.id} silence=${silence} again=${again} keep=${keep} />`)}
         </ul>
       </section>`
     }
@@ -48,20 +53,23 @@ export function SilencesScreen() {
 /** @type {Record<Silence['state'], string>} */
 const SHAPE_OF = { active: 'quiet', pending: 'waiting', ended: 'acknowledged' };
 
-/** @param {{ silence: Silence, again: () => void }} props */
-function One({ silence, again }) {
+/** @param {{ silence: Silence, again: () => void, keep: (ended: Silence) => void }} props */
+function One({ silence, again, keep }) {
   const text = t().silences;
+  const [asking, setAsking] = useState(false);
   const [ending, setEnding] = useState(false);
   const { state, start, end, critical, matchers } = silence;
   const stop = async () => {
     setEnding(true);
     try {
       await endSilence(silence.id);
+      keep({ ...silence, state: 'ended', end: new Date().toISOString() });
       say(text.ended);
     } catch (error) {
       sayWhy(error);
     }
     setEnding(false);
+    setAsking(false);
     again();
   };
   return html`<li class=${state}>
@@ -78,9 +86,19 @@ function One({ silence, again }) {
     </p>
     <p>${critical ? html`<${Shape} name="critical" /> ${text.criticalToo}` : text.criticalSent}</p>
     ${state === 'active' && html`<${Unsent} silence=${silence} />`}
+    ${state !== 'ended' && html`<button type="button" onClick=${() => setAsking(true)}>${text.end}</button>`}
     ${
-      state !== 'ended' &&
-      html`<button type="button" disabled=${ending} onClick=${stop}>${ending ? t().act.working : text.end}</button>`
+      asking &&
+      html`<${Dialog} title=${text.endTitle} onClose=${() => setAsking(false)}>
+        <p>${wordsOf(matchers)}</p>
+        <p>${text.endHelp}</p>
+        <div class="buttons">
+          <button type="button" class="primary" disabled=${ending} onClick=${stop}>
+            ${ending ? t().act.working : text.end}
+          </button>
+          <button type="button" onClick=${() => setAsking(false)}>${t().act.cancel}</button>
+        </div>
+      <//>`
     }
   </li>`;
 }

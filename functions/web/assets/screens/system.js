@@ -4,6 +4,7 @@ import { lastHour, metrics, readiness } from '../api.js';
 import { number } from '../formats.js';
 import { Hour } from '../parts/hour.js';
 import { Shape } from '../parts/marks.js';
+import { Needs, readLists } from '../parts/needs.js';
 import { Failure, Loading, Stale } from '../parts/pages.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -14,9 +15,10 @@ const PERIOD = 10000;
 export function SystemScreen() {
   const ready = useLoaded(readiness, []);
   // What a key may not see is not asked for.
-  const { measure: may = false, oversee = false } = session.use()?.may ?? {};
+  const { measure: may = false, oversee = false, operate = false, read = false } = session.use()?.may ?? {};
   const figures = useLoaded(async () => (may ? metrics() : undefined), [may]);
   const hour = useLoaded(async () => (oversee ? lastHour() : null), [oversee]);
+  const lists = useLoaded(() => readLists({ operate, read }), [operate, read]);
   const allowed = useRef(true);
   allowed.current = hour.data !== null;
   useEffect(() => {
@@ -24,6 +26,7 @@ export function SystemScreen() {
       if (document.hidden) return;
       ready.again();
       figures.again();
+      lists.again();
       // Who may not see it is not asked again.
       if (allowed.current) hour.again();
     }, PERIOD);
@@ -35,24 +38,34 @@ export function SystemScreen() {
     ${ready.error && !ready.data && html`<${Failure} error=${ready.error} again=${ready.again} />`}
     ${ready.error && ready.data && html`<${Stale} error=${ready.error} again=${ready.again} />`}
     ${!ready.data && !ready.error && html`<${Loading} lines=${2} />`}
-    ${ready.data && html`<${Checks} ready=${ready.data} />`}
+    ${ready.data && html`<${Verdict} ready=${ready.data.ready} />`}
+    ${lists.data && (figures.data !== undefined || !may) && html`<${Needs} lists=${lists.data} figures=${figures.data ?? ''} />`}
+    ${ready.data && html`<${Checks} checks=${ready.data.checks} />`}
     ${hour.data && html`<${Hour} minutes=${hour.data} />`}
     ${figures.data !== undefined && html`<${Figures} text=${figures.data} />`}
     ${!may && html`<p class="quiet">${text.unmeasured}</p>`}
   </article>`;
 }
 
-/** @param {{ ready: { ready: boolean, checks: import('../api.js').Check[] } }} props */
-function Checks({ ready }) {
+/** @param {{ ready: boolean }} props */
+function Verdict({ ready }) {
   const text = t().system;
   return html`<section class="panel">
-    <p class="verdict"><${Shape} name=${ready.ready ? 'resolved' : 'dead'} /> ${ready.ready ? text.ready : text.unready}</p>
+    <p class="verdict"><${Shape} name=${ready ? 'resolved' : 'dead'} /> ${ready ? text.ready : text.unready}</p>
+  </section>`;
+}
+
+/** @param {{ checks: import('../api.js').Check[] }} props */
+function Checks({ checks }) {
+  const text = t().system;
+  return html`<section class="panel">
+    <h2>${text.checks}</h2>
     <table>
       <thead>
         <tr><th scope="col">${text.check}</th><th scope="col">${text.result}</th></tr>
       </thead>
       <tbody>
-        ${ready.checks.map(
+        ${checks.map(
           ({ name, ok, detail }) => html`<tr key=${name}>
             <th scope="row">${text.names[name] ?? name}</th>
             <td>
@@ -70,7 +83,7 @@ function Checks({ ready }) {
 const UNSUMMED = 'vigil_receiver_breaker';
 
 /**
- * The families of a text in OpenMetrics: their help, and their sum over all labels. Histograms are left to a monitor.
+ * The families of a text in OpenMetrics: their help, and their sum over all labels; of ages the greatest. Histograms are left to a monitor.
  * @param {string} text
  */
 function families(text) {
@@ -85,9 +98,17 @@ function families(text) {
     }
     const [, sample, value] = /^([a-z0-9_]+)(?:\{.*\})? (\S+)/.exec(line) ?? [];
     const whole = found.get(name);
-    if (whole && (sample === name || sample === `${name}_total`)) whole.total = (whole.total ?? 0) + Number(value);
+    if (whole && (sample === name || sample === `${name}_total`)) {
+      const before = whole.total ?? 0;
+      whole.total = isTime(name) ? Math.max(before, Number(value)) : before + Number(value);
+    }
   }
   return [...found].filter(([name, { total }]) => total !== undefined && name !== UNSUMMED);
+}
+
+/** @param {string} family */
+function isTime(family) {
+  return family.endsWith('_seconds');
 }
 
 /** @param {{ text: string }} props */
@@ -107,7 +128,7 @@ function Figures({ text }) {
           ${all.map(
             ([name, { help, total }]) => html`<tr key=${name}>
               <th scope="row"><span lang="en">${help}</span><br /><code class="quiet">${name}</code></th>
-              <td class="right">${number(total ?? 0)}</td>
+              <td class="right">${isTime(name) ? t().hour.seconds(number(total ?? 0)) : number(total ?? 0)}</td>
             </tr>`,
           )}
         </tbody>

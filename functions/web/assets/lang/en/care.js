@@ -63,7 +63,10 @@ export default {
     nothingUnsent: 'It has held nothing back yet.',
     unsent: (/** @type {number} */ count, /** @type {boolean} */ more, /** @type {string} */ shown) =>
       `${more ? 'At least ' : ''}${shown} matching ${count === 1 ? 'alert was' : 'alerts were'} not sent since it began`,
+    unknownSite: (/** @type {string} */ site) => `No alert of site ${site} is known. Is the name right?`,
     end: 'End it now',
+    endTitle: 'End this silence?',
+    endHelp: 'From now on, alerts like these are sent again. What was held back is not sent later.',
     ended: 'The silence is over. New alerts are sent again.',
     likeIt: 'Silence alerts like this…',
   },
@@ -173,6 +176,7 @@ export default {
     oldestIn: (/** @type {string} */ queue) => `Oldest ${queue}`,
   },
   attempts: {
+    at: (/** @type {string} */ receiver) => `Attempts at ${receiver}`,
     when: 'Time',
     outcome: 'Outcome',
     took: 'Duration',

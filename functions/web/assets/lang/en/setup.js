@@ -170,7 +170,14 @@ export default {
     put: 'Put in force',
     stored: (/** @type {number} */ version) => `Version ${version} is in force.`,
     discard: 'Discard changes',
-    difference: 'Difference to what is in force',
+    difference: 'What storing your text would change',
+    own: (/** @type {number} */ version, /** @type {number} */ before) =>
+      `What version ${version} changed against version ${before}`,
+    first: 'Version 1 is the first: all of it is new',
+    sinceThen: (/** @type {number} */ version, /** @type {number} */ latest) =>
+      `What changed from version ${version} to version ${latest}, which is in force`,
+    compareWhat: 'Compare',
+    noEarlier: 'The version before it cannot be read.',
     noDifference: 'No difference.',
     changed: (/** @type {number} */ more, /** @type {number} */ less) =>
       `${counted(more, 'line', 'lines')} added, ${counted(less, 'line', 'lines')} removed`,

@@ -56,7 +56,10 @@ const text = {
     criticalSent: '危急警报仍会发送。',
     nothingUnsent: '目前没有被拦下的警报。',
     unsent: (_count, more, shown) => `开始以来有${more ? '至少 ' : ' '}${shown} 条相符的警报未发送`,
+    unknownSite: (site) => `没有中心 ${site} 的警报记录。名称是否正确？`,
     end: '立即结束',
+    endTitle: '结束此静默？',
+    endHelp: '此后，此类警报将重新发送。已被拦下的不会补发。',
     ended: '静默已结束，新警报将照常发送。',
     likeIt: '静默此类警报…',
   },
@@ -189,6 +192,7 @@ const text = {
     oldestIn: (queue) => `${queue}最久`,
   },
   attempts: {
+    at: (receiver) => `对 ${receiver} 的尝试`,
     when: '时间',
     outcome: '结果',
     took: '耗时',
