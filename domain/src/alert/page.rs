@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn colours_and_shapes_are_those_of_the_screens() {
         let theme = include_str!("../../../functions/web/assets/style/theme.css");
-        let (light, dark) = theme.split_once("@media (prefers-color-scheme: dark)").unwrap();
+        let (light, dark) = theme.split_once("(prefers-color-scheme: dark)").unwrap();
         let (own_light, own_dark) = STYLE.split_once("@media(prefers-color-scheme:dark)").unwrap();
         let (own_dark, _) = own_dark.split_once("}}").unwrap();
         for (theme, own) in [(light, own_light), (dark, own_dark)] {
