@@ -12,7 +12,7 @@ const SCHEMES = ['light', 'dark'] as const;
 const STATES = ['en-wide-light', 'zh-narrow-dark'];
 const PAIRS = ['en-wide-light', 'en-narrow-dark', 'zh-wide-dark', 'zh-narrow-light'];
 
-/** What is walked through in a project. */
+/** The walks of a project. */
 function specs(name: string) {
   const some = [/tour\.spec\.ts/];
   if (PAIRS.includes(name)) some.push(/tour-\w+\.spec\.ts/);

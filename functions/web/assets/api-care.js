@@ -9,7 +9,7 @@ import { alert, call, codebook, PAGE, parameters, part, Refusal, submission, sub
  *   critical: boolean, state: 'pending' | 'active' | 'ended' }} Silence
  */
 
-/** What a silence may name. @type {Property[]} */
+/** The properties that a silence may name. @type {Property[]} */
 export const PROPERTIES = ['study', 'site', 'severity', 'instrument', 'rule', 'subject'];
 
 /** @returns {Promise<Silence[]>} */

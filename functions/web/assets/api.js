@@ -143,7 +143,7 @@ export function parameters(query) {
 export const part = encodeURIComponent;
 
 /**
- * Which key it is: its role, and the study and site that it covers, `*` for all.
+ * The key: its role, and the study and site that it covers, `*` for all.
  * @param {string} key
  * @returns {Promise<import('./session.js').Holder>}
  */

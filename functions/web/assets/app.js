@@ -15,8 +15,15 @@ import { render } from './vendor/preact.mjs';
 /** @typedef {import('./session.js').May} May */
 
 /**
- * The screens by the first part of their address, or by the first and the third. `in` is the member of the bar that leads there. `load`: a screen that is
- * fetched when somebody opens it.
+ * A screen of the bar that is fetched when somebody opens it.
+ * @param {'silences' | 'deliveries' | 'batch' | 'instruments' | 'configuration' | 'system'} name
+ * @param {() => Promise<() => unknown>} load
+ */
+const later = (name, load) => ({ title: () => t()[name].title, load, in: name });
+
+/**
+ * The screens by the first part of their address, or by the first and the third. `in` is the member of the bar that leads
+ * there. `load`: a screen that is fetched when somebody opens it.
  * @type {Record<string, { title: () => string, show?: () => unknown, load?: () => Promise<() => unknown>, in?: string }>}
  */
 const SCREENS = {
@@ -32,36 +39,16 @@ const SCREENS = {
     load: () => import('./parts/paper.js').then((screen) => screen.Paper),
     in: 'inbox',
   },
-  silences: {
-    title: () => t().silences.title,
-    load: () => import('./screens/silences.js').then((screen) => screen.SilencesScreen),
-    in: 'silences',
-  },
-  deliveries: {
-    title: () => t().deliveries.title,
-    load: () => import('./screens/deliveries.js').then((screen) => screen.DeliveriesScreen),
-    in: 'deliveries',
-  },
-  batch: {
-    title: () => t().batch.title,
-    load: () => import('./screens/batch.js').then((screen) => screen.BatchScreen),
-    in: 'batch',
-  },
-  instruments: {
-    title: () => t().instruments.title,
-    load: () => import('./screens/instruments.js').then((screen) => screen.InstrumentsScreen),
-    in: 'instruments',
-  },
-  configuration: {
-    title: () => t().configuration.title,
-    load: () => import('./screens/configuration.js').then((screen) => screen.ConfigurationScreen),
-    in: 'configuration',
-  },
-  system: {
-    title: () => t().system.title,
-    load: () => import('./screens/system.js').then((screen) => screen.SystemScreen),
-    in: 'system',
-  },
+  silences: later('silences', () => import('./screens/silences.js').then((screen) => screen.SilencesScreen)),
+  deliveries: later('deliveries', () => import('./screens/deliveries.js').then((screen) => screen.DeliveriesScreen)),
+  batch: later('batch', () => import('./screens/batch.js').then((screen) => screen.BatchScreen)),
+  instruments: later('instruments', () =>
+    import('./screens/instruments.js').then((screen) => screen.InstrumentsScreen),
+  ),
+  configuration: later('configuration', () =>
+    import('./screens/configuration.js').then((screen) => screen.ConfigurationScreen),
+  ),
+  system: later('system', () => import('./screens/system.js').then((screen) => screen.SystemScreen)),
 };
 
 const ICON = new URL('./icon.svg', import.meta.url).href;

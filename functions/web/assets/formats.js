@@ -44,7 +44,7 @@ export function day(time) {
 }
 
 /**
- * How the marks of an axis of times are written.
+ * Writes the marks of an axis of times.
  * @param {Intl.DateTimeFormatOptions} options
  */
 export function marks(options) {

@@ -16,7 +16,7 @@ import { Followed } from './ui.js';
 
 const KEY = 'vigil.key';
 
-/** Which roles may do what screens differ by. The API decides; a screen does not offer what it would refuse. */
+/** The roles that may do what screens differ by. The API decides; a screen does not offer what it would refuse. */
 const ROLES = {
   read: ['read', 'clinician', 'admin'],
   attend: ['clinician', 'admin'],
@@ -28,7 +28,7 @@ const ROLES = {
 };
 
 /**
- * What a key may do. What all studies share is for keys that cover all.
+ * The rights of a key. What all studies share is for keys that cover all.
  * @param {Holder} who
  * @returns {May}
  */

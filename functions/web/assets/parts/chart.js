@@ -27,7 +27,7 @@ function fetched() {
 }
 
 const DARK = matchMedia('(prefers-color-scheme: dark)');
-/** Whether it is dark: a canvas does not follow by itself. */
+/** Tells whether it is dark: a canvas does not follow by itself. */
 const dark = new Followed(DARK.matches);
 DARK.addEventListener('change', () => dark.set(DARK.matches));
 
@@ -214,7 +214,7 @@ function follow(plot, places, onMove) {
 }
 
 /**
- * How wide the widest of some words is, in pixels of the page.
+ * The width of the widest of some words, in pixels of the page.
  * @param {UPlot} plot
  * @param {string[]} words
  */

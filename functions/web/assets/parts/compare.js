@@ -1,4 +1,4 @@
-/** What changed in a document: by the version that is shown, since then, or by what a person has written. */
+/** The changes of a document: by the version that is shown, since then, or by what a person has written. */
 
 import { t } from '../text.js';
 import { html, useState } from '../ui.js';

@@ -92,7 +92,7 @@ function Picture({ score, values, book, alerts, own }) {
 }
 
 /**
- * What a value says, in pieces.
+ * The meaning of a value, in pieces.
  * @param {Value | undefined} value
  * @param {string} id
  * @param {Codebook | null} book
@@ -220,7 +220,7 @@ function drawAlerts(plot, values, places, alerts, own) {
     const worst = worstOf(alerts.get(submissionId));
     const x = plot.valToPos(plot.data[0][places[place] ?? 0] ?? 0, 'x', true);
     const figure = plot.data[1]?.[places[place] ?? 0];
-    // What could not be scored stands at the foot.
+    // A response that could not be scored stands at the foot.
     const y = figure == null ? bbox.top + bbox.height - 9 * scale : plot.valToPos(figure, 'y', true);
     if (submissionId === own) ring(ctx, x, y, scale);
     if (!worst) {

@@ -12,7 +12,7 @@ import { Chart, colour } from './chart.js';
 
 /** Beyond so many seconds between two entries, a minute is missing. */
 const MISSING = 90;
-/** How the queues are drawn: the first with a line, the second with dashes. */
+/** The strokes of the queues: the first with a line, the second with dashes. */
 const DASHES = [undefined, [6, 4], [2, 3]];
 const ORDER = ['score', 'dispatch'];
 const COLOURS = ['accent', 'ink', 'quiet'];

@@ -95,7 +95,7 @@ async function follow(id) {
 
 /** @typedef {{ by?: string, doneAt?: string }} Taken */
 
-/** Who took alerts, and when, as far as it was asked. @type {Map<string, Promise<Taken>>} */
+/** The persons who took alerts, with the time, as far as it was asked. @type {Map<string, Promise<Taken>>} */
 const takers = new Map();
 onEnd(() => takers.clear());
 /** The reads that are under way at a time. */

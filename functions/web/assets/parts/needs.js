@@ -1,5 +1,5 @@
 /**
- * What waits for a person: receivers that are not called, what was given up, alerts that nobody has acknowledged. Of the
+ * Lists the things that wait for a person: receivers that are not called, what was given up, alerts that nobody has acknowledged. Of the
  * lists that the key may read, or else of the figures.
  */
 

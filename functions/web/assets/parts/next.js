@@ -1,4 +1,4 @@
-/** What comes next for an alert, and when; whom it waits for, if the time has passed. */
+/** The next step of an alert, and its time; whom it waits for, if the time has passed. */
 
 import { list, When } from '../formats.js';
 import { t } from '../text.js';

@@ -30,7 +30,7 @@ export function inWords(reason) {
 }
 
 /**
- * What the rule of an alert demands, without what was answered: `1 or more`. Empty if the reason does not say.
+ * The demand of the rule of an alert, without what was answered: `1 or more`. Empty if the reason does not say.
  * @param {string} reason
  */
 export function conditions(reason) {
@@ -89,7 +89,7 @@ export function labelled(item, value) {
 }
 
 /**
- * What demanded an alert, as a text. It changes once the codebook is there.
+ * The demand of an alert, as a text. It changes once the codebook is there.
  * @param {{ reason: string, instrument: string }} alert
  */
 export function useHeadline({ reason, instrument }) {

@@ -1,4 +1,4 @@
-/** How a receiver stands, in a word and a shape: its breaker, or else how its last call ended. */
+/** The state of a receiver, in a word and a shape: its breaker, or else how its last call ended. */
 
 import { number } from '../formats.js';
 import { t } from '../text.js';

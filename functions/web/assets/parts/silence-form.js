@@ -17,13 +17,13 @@ import { kindOf } from './pages.js';
  * @typedef {Event & { currentTarget: HTMLInputElement | HTMLSelectElement }} Typed
  */
 
-/** How long a silence lasts, minutes; or until a time. */
+/** The length of a silence, minutes; or until a time. */
 const SPANS = [30, 60, 240, 720, 1440, 4320, 10080];
 const USUAL = '60';
 const UNTIL = 'until';
 
 /**
- * What a silence is about, in words.
+ * The scope of a silence, in words.
  * @param {Matchers} matchers
  */
 export function wordsOf(matchers) {
@@ -42,7 +42,7 @@ function shown(name, value) {
   return name === 'subject' ? value.slice(0, 8) : value;
 }
 
-/** What the address asks for, within what the key covers. */
+/** The filters of the address, within the scope of the key. */
 function asked() {
   const who = session.value?.who;
   /** @type {Record<Property, string>} */

@@ -61,7 +61,7 @@ function Again({ subscription, done, onClose }) {
   const [since, setSince] = useState(hourAgo);
   const [reason, setReason] = useState('');
   const [busy, setBusy] = useState(false);
-  /** What the dry run counted. */
+  /** The counts of the dry run. */
   const [dry, setDry] = useState(/** @type {Awaited<ReturnType<typeof tellAgain>> | null} */ (null));
   /** @param {Event} event */
   const submit = async (event) => {
