@@ -87,7 +87,7 @@ pub fn filed(pseudonym: &Pseudonym) -> String {
 
 /// API keys in force: a hash, SHA-256 of the secret (hex) to the record.
 pub const KEYS: &str = "{vigil}:keys";
-/// When API keys were used last: a hash, SHA-256 of the secret (hex) to minutes since the epoch.
+/// The last use of API keys: a hash, SHA-256 of the secret (hex) to minutes since the epoch.
 pub const KEYS_USED: &str = "{vigil}:keys:used";
 
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.

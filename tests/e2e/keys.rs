@@ -50,7 +50,7 @@ async fn a_key_is_shown_once_and_admits_until_it_is_withdrawn() {
     assert!(!rests(known.as_bytes()) && !rests(list.to_string().as_bytes()));
     assert!(app.files().iter().all(|(name, bytes)| !rests(bytes) || panic!("the secret is in {name}")));
 
-    // What Redis had comes back from the store, and the key's chain says who made it.
+    // The store gives back what Redis had, and the key's chain says who made it.
     let () = app.redis(&["DEL", "{vigil}:keys"]).await;
     let (well, said) = reindex(&app);
     assert!(well && said.contains("keys: 1 put back in force"), "{said}");

@@ -28,7 +28,7 @@ fn row(number: usize) -> Value {
     row
 }
 
-/// What was sent: the ids of each patient in the order in which they were written.
+/// The submissions that were sent: the ids of each patient in the order in which they were written.
 type Sent = BTreeMap<(&'static str, &'static str), Vec<String>>;
 
 /// Fills a study, and waits until everything is scored and a part of the journal is sealed.

@@ -82,7 +82,9 @@ pub(crate) fn document(components: Vec<Description>) -> Value {
         }
     }
     let roles = Role::ALL.map(Role::as_str).join(", ");
-    let key = format!("A key of the variable api_keys. It has a role ({roles}) and sees only its study and site.");
+    let key = format!(
+        "A key of the variable api_keys, or one that was created. It has a role ({roles}) and sees only its study and site."
+    );
     let tags = Tag::ALL.map(|(_, name, about)| json!({"name": name, "description": about}));
     let mut document = json!({
         "openapi": "3.1.0",

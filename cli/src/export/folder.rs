@@ -416,7 +416,7 @@ mod tests {
             steps.into_iter().take(stop).for_each(|step| step.run().unwrap());
             let parts = Folder::look(dir, &"A".into()).unwrap().earlier.len();
             assert_eq!(parts, if stop + 1 >= all { 2 } else { 1 }, "after {stop} of {all}");
-            // What has its name already and no manifest is told.
+            // A file that has its name already and no manifest is told.
             let unlisted = parts == 1 && dir.join("submissions-0002-long.csv").exists();
             assert_eq!(faults(dir).unwrap() > 0, unlisted, "after {stop} of {all}");
             if parts == 1 {

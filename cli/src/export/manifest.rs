@@ -155,7 +155,7 @@ pub fn numbered(name: &str, number: u32) -> String {
     if number > 1 { format!("{name}-{number:04}") } else { name.to_owned() }
 }
 
-/// Whether an export gives a file this name, a path from the manifest: its submissions, changes, definitions, codebooks.
+/// Tells whether an export gives a file this name, a path from the manifest: its submissions, changes, definitions, codebooks.
 pub fn is_given(path: &str) -> bool {
     if let Some((_, name)) = path.split_once('/') {
         return name.contains('@') && [".json", ".csv"].iter().any(|end| name.ends_with(end));

@@ -1,8 +1,8 @@
 //! The page behind an acknowledgement link: it shows the alert and one button.
 //!
 //! Guarantee: the page shows no more about a patient than the message with its link did ([`super::message::told`]), and
-//! never the patient's identity. It loads nothing and runs nothing, and looks like the screens without their files. Every inserted value stays text. Only its form
-//! acknowledges: a `GET` of the page, by a person or by a scanner, changes nothing.
+//! never the patient's identity. It loads nothing and runs nothing, and looks like the screens without their files. Every
+//! inserted value stays text. Only its form acknowledges: a `GET` of the page, by a person or by a scanner, changes nothing.
 //!
 //! It meets WCAG 2.2 AA: a language, a title, a heading and landmarks, contrasts of 4.5 and more by day and by night, a
 //! button that is high enough for a thumb and shows its focus, and no sideways scrolling at 320 pixels.
@@ -198,7 +198,7 @@ impl About<'_> {
         ["<dl>", &rows.concat(), "</dl>"].concat()
     }
 
-    /// What was done with the alert, and then what it was about.
+    /// The end of the alert, and then its facts.
     fn closed(
         &self,
         words: &Words,

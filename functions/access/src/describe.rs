@@ -25,11 +25,10 @@ const KEY_LOCATION: Header = Header::location("The key.", |_| matching("^/v1/key
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct KeyWish {
-    /// What it is for.
+    /// Its purpose.
     #[schemars(length(min = 1, max = 100))]
     label: String,
-    #[schemars(with = "String", extend("enum" = Role::ALL.map(Role::as_str)))]
-    role: String,
+    role: Role,
     /// The study that it covers, `*` for all.
     #[schemars(with = "NameOrAll")]
     study: String,

@@ -18,6 +18,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
 
+use crate::changes;
 use crate::config::Config;
 
 /// The longest request, bytes.
@@ -32,7 +33,7 @@ const LONGEST: usize = 100;
 pub(crate) struct KeyShown {
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     key_id: KeyId,
-    /// What it is for.
+    /// Its purpose.
     label: String,
     role: Role,
     #[cfg_attr(feature = "schema", schemars(with = "NameOrAll"))]
@@ -137,7 +138,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     Ok(Reply::json(200, &KeyPage { keys, cursor, more }).header("cache-control", "no-store"))
 }
 
-/// What a request for a key says.
+/// A request for a key.
 struct Asked {
     label: String,
     role: Role,
@@ -206,11 +207,8 @@ pub(crate) async fn create(config: &Config, principal: &Principal, incoming: Inc
         sha256: keys::hash(&secret),
         withdrawn_at: None,
     };
-    let created = async {
-        let store = Store::open().await?;
-        keys::create(&config.redis, &store, &key, reason.as_deref()).await
-    };
-    if !created.await.map_err(|error| unavailable(&error))? {
+    let created = changes::create(&config.redis, &key, reason.as_deref()).await;
+    if !created.map_err(|error| unavailable(&error))? {
         let detail = format!("there are {} keys already: withdraw some", keys::MOST);
         return Err(Problem::new(ProblemType::Conflict, detail));
     }
@@ -231,11 +229,7 @@ pub(crate) async fn withdraw(
     let all = keys::all(&config.redis).await.map_err(|error| unavailable(&error))?;
     let found = all.get(&KeyId::from(id)).filter(|(key, _)| principal.covers(&key.study, &key.site));
     let (key, _) = found.ok_or_else(Problem::not_found)?;
-    let withdrawn = async {
-        let store = Store::open().await?;
-        let key = keys::load(&store, &key.key_id).await?;
-        keys::withdraw(&config.redis, &store, &key, &principal.id, reason.as_deref()).await
-    };
-    withdrawn.await.map_err(|error| unavailable(&error))?;
+    let withdrawn = changes::withdraw(&config.redis, &key.key_id, &principal.id, reason.as_deref()).await;
+    withdrawn.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &KeyWithdrawn { key_id: id, state: "withdrawn" }))
 }

@@ -1,7 +1,8 @@
-//! Who may call Vigil: keys are created, listed and withdrawn here, and a key is told its role and scope.
+//! API keys: creates, lists and withdraws them, and tells a key its role and scope.
 //!
 //! Guarantee: nobody gives away more than the own key covers, and every change has its record in an audit chain.
 
+mod changes;
 mod config;
 #[cfg(feature = "schema")]
 mod describe;

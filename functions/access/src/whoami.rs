@@ -1,14 +1,12 @@
 //! `GET /v1/whoami`: the key that asks, its role, and the study and site that it covers.
 //!
-//! Guarantee: it answers every key that Vigil knows, and reads nothing but the variables.
+//! Guarantee: it answers every key that Vigil knows.
 
 #[cfg(feature = "schema")]
 use domain::schema::NameOrAll;
 use platform::http::{Incoming, Reply};
 use serde::Serialize;
-use state::edge::auth::Principal;
-#[cfg(feature = "schema")]
-use state::edge::auth::Role;
+use state::edge::auth::{Principal, Role};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 
@@ -19,8 +17,7 @@ use state::edge::query::Query;
 pub(crate) struct Holder<'a> {
     /// The key's id, which logs, histories and audit chains show.
     key_id: &'a str,
-    #[cfg_attr(feature = "schema", schemars(with = "String", extend("enum" = Role::ALL.map(Role::as_str))))]
-    role: &'static str,
+    role: Role,
     /// The study that the key covers, `*` for all.
     #[cfg_attr(feature = "schema", schemars(with = "NameOrAll"))]
     study: &'a str,
@@ -33,6 +30,6 @@ pub(crate) struct Holder<'a> {
 pub(crate) fn show(principal: &Principal, incoming: &Incoming) -> Result<Reply, Problem> {
     Query::none(&incoming.query)?;
     let (study, site) = principal.scope();
-    let holder = Holder { key_id: principal.id.as_str(), role: principal.role().as_str(), study, site };
+    let holder = Holder { key_id: principal.id.as_str(), role: principal.role(), study, site };
     Ok(Reply::json(200, &holder).header("cache-control", "no-store"))
 }

@@ -24,7 +24,7 @@ use crate::edge::request::unavailable;
 /// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Role {
     /// A program that sends submissions and follows their state.
     Submit,
@@ -221,7 +221,7 @@ impl From<InForce> for Principal {
     }
 }
 
-/// How long an instance believes what it found in Redis.
+/// The time for which an instance believes what it found in Redis.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// The most keys that an instance remembers.
 const MOST_REMEMBERED: usize = 256;
@@ -233,11 +233,11 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Keys {
     /// The keys of the variable.
     fixed: BTreeMap<[u8; 32], Principal>,
-    /// What was found in Redis, at most once for each secret.
+    /// Looks of the last second, at most one for each secret.
     found: RefCell<Vec<Found>>,
 }
 
-/// What was found in Redis of a secret.
+/// A look for a secret in Redis.
 struct Found {
     hash: [u8; 32],
     at: Instant,
@@ -289,11 +289,14 @@ impl Keys {
         authorization: Option<&str>,
         action: Action,
     ) -> Result<Principal, Problem> {
-        let looked = match bearer(authorization) {
-            Some(secret) if keys::is_secret(secret) => self.look(redis, secret).await?,
+        let hashed = hashed(authorization);
+        let found = match hashed {
+            Some((secret, hash)) if keys::is_secret(secret) && !self.fixed.contains_key(&hash) => {
+                self.look(redis, hash).await?
+            }
             _ => None,
         };
-        self.decide(authorization, looked, action).map_err(|refused| {
+        self.decide(hashed.map(|(_, hash)| hash), found, action).map_err(|refused| {
             let (problem, key) = match refused {
                 Refused::Missing => {
                     (Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"), None)
@@ -309,18 +312,15 @@ impl Keys {
         })
     }
 
-    /// The key in force with this secret, as it was within the last second. None if the variable has it.
-    async fn look(&self, redis: &Redis, secret: &str) -> Result<Option<InForce>, Problem> {
-        let (hash, now) = (digest(secret.as_bytes()), Instant::now());
-        if self.fixed.contains_key(&hash) {
-            return Ok(None);
-        }
+    /// The key in force whose secret has this hash, as it was within the last second.
+    async fn look(&self, redis: &Redis, hash: [u8; 32]) -> Result<Option<InForce>, Problem> {
+        let now = Instant::now();
         let is_recent = |found: &Found| now.duration_since(found.at) < BELIEVED;
         let known = |found: &&Found| found.hash == hash && is_recent(found);
         if let Some(found) = self.found.borrow().iter().find(known) {
             return Ok(found.key.clone());
         }
-        let key = match Deadline::after(LOOK).run(keys::find(redis, secret)).await {
+        let key = match Deadline::after(LOOK).run(keys::find(redis, &hash)).await {
             Ok(found) => found.map_err(|error| unavailable(&error))?,
             Err(TimedOut) => {
                 redis.forget();
@@ -335,29 +335,24 @@ impl Keys {
         Ok(key)
     }
 
-    fn decide(
-        &self,
-        authorization: Option<&str>,
-        found: Option<InForce>,
-        action: Action,
-    ) -> Result<Principal, Refused> {
-        let secret = bearer(authorization).ok_or(Refused::Missing)?;
+    fn decide(&self, hash: Option<[u8; 32]>, found: Option<InForce>, action: Action) -> Result<Principal, Refused> {
+        let hash = hash.ok_or(Refused::Missing)?;
         if let Some(key) = found.as_ref().filter(|key| key.has_expired(clock::now())) {
             return Err(Refused::Expired(key.key_id.clone()));
         }
-        let fixed = self.fixed.get(&digest(secret.as_bytes())).cloned();
+        let fixed = self.fixed.get(&hash).cloned();
         let principal = fixed.or(found.map(Principal::from)).ok_or(Refused::Unknown)?;
         if principal.may(action) { Ok(principal) } else { Err(Refused::Forbidden(principal.id)) }
     }
 }
 
-/// The key in an `Authorization` header.
-fn bearer(authorization: Option<&str>) -> Option<&str> {
+/// The key in an `Authorization` header, with its hash.
+fn hashed(authorization: Option<&str>) -> Option<(&str, [u8; 32])> {
     let (scheme, key) = authorization?.split_once(' ')?;
     // RFC 9110, section 11.4: spaces, and then characters of ASCII that can be seen.
     let key = key.trim_matches(' ');
     let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
-    Some(key).filter(|_| scheme.eq_ignore_ascii_case("bearer") && is_key)
+    (scheme.eq_ignore_ascii_case("bearer") && is_key).then(|| (key, digest(key.as_bytes())))
 }
 
 /// Why a request is not admitted.
@@ -397,7 +392,8 @@ mod tests {
 
     fn check(authorization: Option<&str>, action: Action, expected: Option<ProblemType>) {
         let keys = keys();
-        let found = keys.decide(authorization, None, action).err().map(|refused| match refused {
+        let hash = hashed(authorization).map(|(_, hash)| hash);
+        let found = keys.decide(hash, None, action).err().map(|refused| match refused {
             Refused::Missing | Refused::Unknown | Refused::Expired(_) => ProblemType::Unauthenticated,
             Refused::Forbidden(_) => ProblemType::Forbidden,
         });
@@ -444,7 +440,7 @@ mod tests {
     #[test]
     fn a_key_sees_only_its_study_and_site() {
         let keys = keys();
-        let principal = keys.decide(Some("Bearer secret"), None, Action::Submit).unwrap();
+        let principal = keys.decide(Some(digest(b"secret")), None, Action::Submit).unwrap();
         assert!(
             principal.covers(&"A".into(), &"1".into())
                 && !principal.covers(&"B".into(), &"1".into())

@@ -15,13 +15,12 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use platform::digest::{digest, hex};
-use platform::kv::{self, Batch, Store};
+use platform::kv::Store;
 use platform::redis::{Redis, string, text};
 use platform::{Error, clock};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
-use crate::audit::{self, Action};
 use crate::edge::auth::Role;
 use crate::names;
 
@@ -40,7 +39,7 @@ pub const MOST: usize = 10_000;
 pub struct KeyRecord {
     /// The id, which logs and records show.
     pub key_id: KeyId,
-    /// What it is for.
+    /// Its purpose.
     pub label: String,
     /// Its role.
     pub role: Role,
@@ -51,23 +50,23 @@ pub struct KeyRecord {
     /// The person or team that answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// When it was created, RFC 3339 in UTC.
+    /// The time of its creation, RFC 3339 in UTC.
     pub created_at: String,
     /// The id of the key that created it.
     pub created_by: KeyId,
-    /// When it ends, milliseconds since the epoch.
+    /// The time at which it ends, milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<i64>,
     /// The first characters of its secret.
     pub prefix: String,
     /// SHA-256 of its secret, hex.
     pub sha256: String,
-    /// When it was withdrawn, RFC 3339 in UTC.
+    /// The time of its withdrawal, RFC 3339 in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn_at: Option<String>,
 }
 
-/// A key in force, as Redis has it: what decides about a request.
+/// A key in force, as Redis has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce {
     /// The id, which logs and records show.
@@ -78,7 +77,7 @@ pub struct InForce {
     pub study: StudyId,
     /// The site that it covers, `*` for all.
     pub site: SiteId,
-    /// When it ends, milliseconds since the epoch.
+    /// The time at which it ends, milliseconds since the epoch.
     pub expires_ms: Option<i64>,
 }
 
@@ -142,12 +141,12 @@ pub fn hash(secret: &str) -> String {
     hex(&digest(secret.as_bytes()))
 }
 
-/// The key in force with this secret.
+/// The key in force whose secret has this SHA-256.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`].
-pub async fn find(redis: &Redis, secret: &str) -> Result<Option<InForce>, Error> {
-    let (sha256, minute) = (hash(secret), clock::now().millis() / 60_000);
+pub async fn find(redis: &Redis, sha256: &[u8; 32]) -> Result<Option<InForce>, Error> {
+    let (sha256, minute) = (hex(sha256), clock::now().millis() / 60_000);
     let script = FindScript { all: names::KEYS, used: names::KEYS_USED, sha256: &sha256, minute };
     match script.run(redis).await? {
         Some(None) => Err(unreadable()),
@@ -156,22 +155,11 @@ pub async fn find(redis: &Redis, secret: &str) -> Result<Option<InForce>, Error>
     }
 }
 
-/// Stores a key and puts it in force. False if there are too many: then nothing is stored.
+/// Puts keys in force, which the store has.
 ///
 /// # Errors
-/// [`platform::Kind::Unavailable`]. The key may be in force.
-pub async fn create(redis: &Redis, store: &Store, key: &KeyRecord, reason: Option<&str>) -> Result<bool, Error> {
-    if all(redis).await?.len() >= MOST {
-        return Ok(false);
-    }
-    let change = Change { at: &key.created_at, actor: &key.created_by, action: Action::Created, reason };
-    record(redis, store, key, &change, None).await?;
-    enforce(redis, &[key]).await?;
-    Ok(true)
-}
-
-/// Puts keys in force.
-async fn enforce(redis: &Redis, keys: &[&KeyRecord]) -> Result<(), Error> {
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
+pub async fn enforce(redis: &Redis, keys: &[&KeyRecord]) -> Result<(), Error> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -182,51 +170,15 @@ async fn enforce(redis: &Redis, keys: &[&KeyRecord]) -> Result<(), Error> {
     redis.command("HSET", arguments).await.map(drop)
 }
 
-/// Withdraws a key. Nothing happens if it is not in force any more.
+/// Takes a key out of force. Nothing happens if it is not in force any more.
 ///
 /// # Errors
 /// [`platform::Kind::Unavailable`]; doing it again is safe.
-pub async fn withdraw(
-    redis: &Redis,
-    store: &Store,
-    key: &KeyRecord,
-    actor: &KeyId,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    let at = clock::now().rfc3339();
-    let withdrawn = KeyRecord { withdrawn_at: Some(at.clone()), ..key.clone() };
-    let change = Change { at: &at, actor, action: Action::Withdrawn, reason };
-    // The store first: if this breaks off, the key is in force still, and whoever withdrew it does it again.
-    record(redis, store, &withdrawn, &change, Some(key)).await?;
+pub async fn forget(redis: &Redis, key: &KeyRecord) -> Result<(), Error> {
     for hash in [names::KEYS, names::KEYS_USED] {
         redis.command("HDEL", vec![text(hash), text(&key.sha256)]).await?;
     }
     Ok(())
-}
-
-/// A change of a key, for its audit chain.
-struct Change<'a> {
-    at: &'a str,
-    actor: &'a KeyId,
-    action: Action,
-    reason: Option<&'a str>,
-}
-
-async fn record(
-    redis: &Redis,
-    store: &Store,
-    key: &KeyRecord,
-    change: &Change<'_>,
-    before: Option<&KeyRecord>,
-) -> Result<(), Error> {
-    let mut batch = Batch::default();
-    let hash = |key: &KeyRecord| Ok::<_, Error>(hex(&digest(kv::json(key)?.as_bytes())));
-    let (old, new) = (before.map(hash).transpose()?, hash(key)?);
-    let Change { at, actor, action, reason } = *change;
-    let change = audit::Change { at, actor, action, reason, refers_to: None, old: old.as_deref(), new: Some(&new) };
-    batch.put(names::key(&key.key_id), key)?;
-    audit::append(redis, store, &mut batch, &names::key(&key.key_id), &change).await?;
-    kv::put_all(&mut batch)
 }
 
 /// The record of a key.

@@ -96,7 +96,7 @@ impl Query {
         all
     }
 
-    /// Which of these parts a parameter names, with commas between them.
+    /// Finds which of these parts a parameter names, with commas between them.
     pub fn parts<const N: usize>(&mut self, name: &'static str, parts: [&str; N]) -> [bool; N] {
         let rule = ["some of ", &parts.join(", "), " with commas between them"].concat();
         let read = |text: &str| {

@@ -1,6 +1,6 @@
 -- Takes a sample: adds what happened since the last one to the figures of a minute, and notes what waits. It takes one at
 -- the first call in a minute, when the clock is about to rest, and when it goes on after a rest; else it does nothing.
--- What happened since the last sample belongs to the minute of that sample, or after a rest to this minute: what wakes the
+-- The difference to the last sample belongs to the minute of that sample, or after a rest to this minute: what wakes the
 -- clock came in just now.
 -- KEYS  minutes, stats, attempts, how many submissions the first queue has beyond one for each entry, then a stream for
 --       each queue

@@ -191,13 +191,14 @@ impl Door {
         for one in submissions {
             records.entry(names::once(one.id)).or_default().push(Given(one));
         }
+        let (hashes, records): (Vec<String>, Vec<Vec<Given<'_>>>) = records.into_iter().unzip();
         let script = EnqueueNewScript {
             revision,
             counter_count: counters.len(),
             entry_count: entries.len(),
-            sizes: records.values().map(Vec::len).collect(),
-            hashes: records.keys().cloned().collect(),
-            records: records.into_values().flatten().collect(),
+            sizes: records.iter().map(Vec::len).collect(),
+            hashes,
+            records: records.into_iter().flatten().collect(),
             counters,
             entries,
         };

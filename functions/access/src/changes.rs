@@ -1,0 +1,67 @@
+//! Changes of keys: in the store together with their audit records, then in force.
+
+use domain::ids::KeyId;
+use platform::digest::{digest, hex};
+use platform::kv::{self, Batch, Store};
+use platform::redis::Redis;
+use platform::{Error, clock};
+use state::audit::{self, Action};
+use state::edge::keys::{self, KeyRecord};
+use state::names;
+
+/// Stores a key and puts it in force. False if there are too many: then nothing is stored.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]. The key may be in force.
+pub(crate) async fn create(redis: &Redis, key: &KeyRecord, reason: Option<&str>) -> Result<bool, Error> {
+    if keys::all(redis).await?.len() >= keys::MOST {
+        return Ok(false);
+    }
+    let change = Change { at: &key.created_at, actor: &key.created_by, action: Action::Created, reason };
+    let store = Store::open().await?;
+    change.record(redis, &store, None, key).await?;
+    keys::enforce(redis, &[key]).await?;
+    Ok(true)
+}
+
+/// Withdraws a key.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
+pub(crate) async fn withdraw(redis: &Redis, id: &KeyId, actor: &KeyId, reason: Option<&str>) -> Result<(), Error> {
+    let (store, at) = (Store::open().await?, clock::now().rfc3339());
+    let key = keys::load(&store, id).await?;
+    let withdrawn = KeyRecord { withdrawn_at: Some(at.clone()), ..key.clone() };
+    let change = Change { at: &at, actor, action: Action::Withdrawn, reason };
+    // The store first: if this breaks off, the key is in force still, and whoever withdrew it does it again.
+    change.record(redis, &store, Some(&key), &withdrawn).await?;
+    keys::forget(redis, &key).await
+}
+
+/// A change of a key, for its audit chain.
+struct Change<'a> {
+    at: &'a str,
+    actor: &'a KeyId,
+    action: Action,
+    reason: Option<&'a str>,
+}
+
+impl Change<'_> {
+    /// Stores the key as it is after the change, together with the record of the change.
+    async fn record(
+        &self,
+        redis: &Redis,
+        store: &Store,
+        before: Option<&KeyRecord>,
+        key: &KeyRecord,
+    ) -> Result<(), Error> {
+        let hash = |key: &KeyRecord| Ok::<_, Error>(hex(&digest(kv::json(key)?.as_bytes())));
+        let (old, new) = (before.map(hash).transpose()?, hash(key)?);
+        let Change { at, actor, action, reason } = *self;
+        let change = audit::Change { at, actor, action, reason, refers_to: None, old: old.as_deref(), new: Some(&new) };
+        let (mut batch, entity) = (Batch::default(), names::key(&key.key_id));
+        batch.put(entity.clone(), key)?;
+        audit::append(redis, store, &mut batch, &entity, &change).await?;
+        kv::put_all(&mut batch)
+    }
+}
