@@ -201,7 +201,7 @@ pub(crate) async fn create(config: &Config, principal: &Principal, incoming: Inc
         site,
         owner,
         created_at: clock::now().rfc3339(),
-        created_by: principal.id.clone(),
+        created_by: principal.actor.clone(),
         expires_ms: expires_at.map(Timestamp::millis),
         prefix: keys::prefix(&secret),
         sha256: keys::hash(&secret),
@@ -229,7 +229,7 @@ pub(crate) async fn withdraw(
     let all = keys::all(&config.redis).await.map_err(|error| unavailable(&error))?;
     let found = all.get(&KeyId::from(id)).filter(|(key, _)| principal.covers(&key.study, &key.site));
     let (key, _) = found.ok_or_else(Problem::not_found)?;
-    let withdrawn = changes::withdraw(&config.redis, &key.key_id, &principal.id, reason.as_deref()).await;
+    let withdrawn = changes::withdraw(&config.redis, &key.key_id, &principal.actor, reason.as_deref()).await;
     withdrawn.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &KeyWithdrawn { key_id: id, state: "withdrawn" }))
 }

@@ -168,7 +168,7 @@ pub(crate) async fn attend(
     if what == NOTE.0 && note.is_none() {
         return Err(Problem::invalid(vec![Finding::new("/note", Code::Required, "is required")]));
     }
-    let event = event(Act { by: principal.id.as_str(), note: note.as_deref() });
+    let event = event(Act { by: principal.actor.as_str(), note: note.as_deref() });
     done(config, &store, principal, &alert, what, &event).await
 }
 
@@ -194,7 +194,7 @@ pub(crate) async fn assign(
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    let event = Event::Assigned { to, act: Act { by: principal.id.as_str(), note: None } };
+    let event = Event::Assigned { to, act: Act { by: principal.actor.as_str(), note: None } };
     done(config, &store, principal, &alert, "assigned", &event).await
 }
 

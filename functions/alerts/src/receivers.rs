@@ -176,7 +176,7 @@ pub(crate) async fn enable(
             return Ok(false);
         }
         let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
-        let (actor, reason) = (&principal.id, reason.as_deref());
+        let (actor, reason) = (&principal.actor, reason.as_deref());
         let change =
             audit::Change { at: &at, actor, action: Audited::Enabled, reason, refers_to: None, old: None, new: None };
         audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;

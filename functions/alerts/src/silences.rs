@@ -144,7 +144,7 @@ pub(crate) async fn begin(config: &Config, principal: &Principal, incoming: Inco
                 faults.push(Finding::new(format!("/{own}"), Code::Forbidden, "is given by the service"));
             }
             members.insert("id".to_owned(), hex(&clock::random_bits().to_be_bytes()).into());
-            members.insert("author".to_owned(), principal.id.as_str().into());
+            members.insert("author".to_owned(), principal.actor.as_str().into());
             members.entry("start").or_insert_with(|| clock::now().rfc3339().into());
             let start = members.get("start").and_then(Value::as_str).and_then(Timestamp::parse);
             if let Some(minutes) = members.remove("minutes") {
@@ -241,10 +241,10 @@ async fn change(
             if current.map(|it| it.version) != seen.as_ref().map(|it| it.version) {
                 return Err(());
             }
-            let (_, draft) = index.replace(DOCUMENT, &content, at, &principal.id);
+            let (_, draft) = index.replace(DOCUMENT, &content, at, &principal.actor);
             Ok(((), draft))
         };
-        let changed = settings::change(&config.redis, &principal.id, reason, plan).await;
+        let changed = settings::change(&config.redis, &principal.actor, reason, plan).await;
         match changed.map_err(|error| unavailable(&error))? {
             Changed::Made(()) => return Ok(()),
             Changed::Refused(()) | Changed::Busy => {}

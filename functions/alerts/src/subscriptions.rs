@@ -129,7 +129,7 @@ pub(crate) async fn replay(
         let counted = events::count(&config.redis, &store, subscription, since_ms, MOST_COUNTED).await?;
         if !dry_run {
             let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
-            let (actor, reason) = (&principal.id, reason.as_deref());
+            let (actor, reason) = (&principal.actor, reason.as_deref());
             let action = Audited::Replayed;
             let change = audit::Change { at: &at, actor, action, reason, refers_to: None, old: None, new: None };
             let entity = names::subscription_entity(&subscription.id);

@@ -183,9 +183,9 @@ pub(crate) async fn replace(
             let detail = "the secrets that are to be kept were changed meanwhile, read the document first";
             return Err(Problem::new(ProblemType::PreconditionFailed, detail));
         }
-        Ok(index.replace(document, &content, at, &principal.id))
+        Ok(index.replace(document, &content, at, &principal.actor))
     };
-    let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
+    let changed = settings::change(&config.redis, &principal.actor, reason.as_deref(), plan).await;
     let made = made(changed.map_err(|error| unavailable(&error))?)?;
     if document == Document::Subscriptions {
         events::look(&config.redis).await.map_err(|error| unavailable(&error))?;

@@ -202,7 +202,7 @@ pub(crate) async fn store(
         (definition, instrument) = known;
     }
     let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, &definition, principal);
-    let changed = settings::change(&config.redis, &principal.id, reason.as_deref(), plan).await;
+    let changed = settings::change(&config.redis, &principal.actor, reason.as_deref(), plan).await;
     let known = made(changed.map_err(|error| unavailable(&error))?)?;
     let stored = StoredInstrument::of(&instrument, true, examples);
     Ok(Reply::json(if known { 200 } else { 201 }, &stored))
@@ -284,7 +284,7 @@ fn plan(
         known => known.is_some(),
     };
     if !known {
-        let stored = Stored { sha256: instrument.hash().to_owned(), at: at.to_owned(), by: principal.id.clone() };
+        let stored = Stored { sha256: instrument.hash().to_owned(), at: at.to_owned(), by: principal.actor.clone() };
         own.stored.insert(version.to_owned(), stored);
     }
     own.current = Some(version.to_owned());

@@ -262,7 +262,7 @@ impl Report {
             scored_with: ScoredWith::of(instrument, &parameters).owned(),
             scores,
             at: clock::now().rfc3339(),
-            by: principal.id.clone(),
+            by: principal.actor.clone(),
         })
     }
 }

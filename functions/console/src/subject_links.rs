@@ -124,7 +124,7 @@ async fn change(
     reason: &str,
 ) -> Result<Changed, Problem> {
     let at = clock::now().rfc3339();
-    let said = Author { at: &at, by: &principal.id, reason };
+    let said = Author { at: &at, by: &principal.actor, reason };
     match links::change(&config.redis, link, one, other, said).await.map_err(|error| unavailable(&error))? {
         Changed::Busy => Err(Problem::new(ProblemType::Busy, "somebody else is linking subjects, send it again")),
         changed => {

@@ -88,7 +88,7 @@ async fn carry_out(config: &Config, principal: &Principal, to: &Analysis, reason
     let (redis, id) = (&config.redis, &to.analysis_id);
     let wanted = Erasure {
         at: to.ended_at.clone(),
-        actor: principal.id.clone(),
+        actor: principal.actor.clone(),
         reason: reason.to_owned(),
         tombstone: kv::json(to)?,
     };

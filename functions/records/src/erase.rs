@@ -85,7 +85,7 @@ pub(crate) async fn erase(
 
     let wanted = Erasure {
         at: clock::now().rfc3339(),
-        actor: principal.id.clone(),
+        actor: principal.actor.clone(),
         reason,
         tombstone: erasure::tombstone(id, &study, &site, &received_at).map_err(|error| unavailable(&error))?,
     };

@@ -80,7 +80,7 @@ async fn record(config: &Config, principal: &Principal, store: &Store, pseudonym
     let at = clock::now().rfc3339();
     let change = Change {
         at: &at,
-        actor: &principal.id,
+        actor: &principal.actor,
         action: Action::IdentityOpened,
         reason: None,
         refers_to: None,

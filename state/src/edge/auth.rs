@@ -159,8 +159,10 @@ struct Entry {
 /// The holder of a key.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// The key's id, which logs and records show.
+    /// The key's id, which logs show.
     pub id: KeyId,
+    /// Who acts, as records and histories name it.
+    pub actor: KeyId,
     role: Role,
     study: StudyId,
     site: SiteId,
@@ -217,7 +219,7 @@ impl Principal {
 
 impl From<InForce> for Principal {
     fn from(key: InForce) -> Self {
-        Principal { id: key.key_id, role: key.role, study: key.study, site: key.site }
+        Principal { actor: key.key_id.clone(), id: key.key_id, role: key.role, study: key.study, site: key.site }
     }
 }
 
@@ -271,7 +273,8 @@ impl Keys {
             if hash == digest(b"") {
                 faults.push(format!("entry {index}: sha256 is that of an empty key"));
             }
-            let principal = Principal { id: entry.id, role: entry.role, study: entry.study, site: entry.site };
+            let actor = entry.id.clone();
+            let principal = Principal { id: entry.id, actor, role: entry.role, study: entry.study, site: entry.site };
             if keys.insert(hash, principal).is_some() {
                 faults.push(format!("entry {index}: the key stands there twice"));
             }
