@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod access;
 pub mod alert;
 pub mod audit;
 pub mod canonical;

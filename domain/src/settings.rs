@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
+use crate::access::Access;
 use crate::alert::routes::Routes;
 use crate::alert::silence::Silence;
 use crate::deidentify::Policy;
@@ -29,17 +30,20 @@ pub enum Document {
     PatientSystems,
     /// Systems that are told of events.
     Subscriptions,
+    /// What persons may do who sign in by an identity provider.
+    Access,
 }
 
 impl Document {
     /// All documents.
-    pub const ALL: [Document; 6] = [
+    pub const ALL: [Document; 7] = [
         Document::AlertRoutes,
         Document::Silences,
         Document::AlertRules,
         Document::Deidentification,
         Document::PatientSystems,
         Document::Subscriptions,
+        Document::Access,
     ];
 
     /// The document's name in paths.
@@ -51,6 +55,7 @@ impl Document {
             Document::Deidentification => "deidentification",
             Document::PatientSystems => "patient-systems",
             Document::Subscriptions => "subscriptions",
+            Document::Access => "access",
         }
     }
 
@@ -68,6 +73,7 @@ impl Document {
             Document::Deidentification => Policy::read(content).err().unwrap_or_default(),
             Document::PatientSystems => PatientSystems::read(content).err().unwrap_or_default(),
             Document::Subscriptions => Subscriptions::read(content).err().unwrap_or_default(),
+            Document::Access => Access::read(content).err().unwrap_or_default(),
         }
     }
 }

@@ -158,7 +158,7 @@ impl Incoming {
 
     /// Whether the body is JSON by its `content-type`.
     pub fn is_json(&self) -> bool {
-        self.is_type("application/json")
+        self.is_type(JSON)
     }
 
     /// Whether the body is of this type by its `content-type`, whatever the parameters.
@@ -251,7 +251,12 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Posts JSON and waits for the whole answer, of whose body at most `limit` bytes are read.
+/// The type of a JSON document.
+pub const JSON: &str = "application/json";
+/// The type of a form's fields.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Posts a body of a type and waits for the whole answer, of whose body at most `limit` bytes are read.
 ///
 /// Hands down what is left of the deadline, to the host as timeouts and to the receiver as a header.
 ///
@@ -260,11 +265,11 @@ pub struct Answer {
 pub async fn post(
     url: &Url,
     headers: &[(&str, String)],
-    body: Vec<u8>,
+    (media, body): (&str, Vec<u8>),
     limit: usize,
     deadline: Deadline,
 ) -> Result<Answer, CallError> {
-    let content = [("content-type", "application/json".to_owned()), ("content-length", body.len().to_string())];
+    let content = [("content-type", media.to_owned()), ("content-length", body.len().to_string())];
     let headers: Vec<(&str, String)> = content.into_iter().chain(headers.iter().cloned()).collect();
     match deadline.run(exchange(Method::Post, url, &headers, Some(body), limit, deadline)).await {
         Ok(result) => result,

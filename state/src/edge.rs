@@ -12,3 +12,4 @@ pub mod rate_limit;
 pub mod refusal_log;
 pub mod request;
 pub mod serve;
+pub mod sessions;

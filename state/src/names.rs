@@ -90,6 +90,19 @@ pub const KEYS: &str = "{vigil}:keys";
 /// The last use of API keys: a hash, SHA-256 of the secret (hex) to minutes since the epoch.
 pub const KEYS_USED: &str = "{vigil}:keys:used";
 
+/// A session in force, by the SHA-256 of its secret (hex): its line. It expires.
+pub fn session(sha256: &str) -> String {
+    ["{vigil}:session:", sha256].concat()
+}
+
+/// The sessions in force: a sorted set of the SHA-256 of their secrets (hex) by when they end, milliseconds.
+pub const SESSIONS: &str = "{vigil}:sessions";
+
+/// The time until which the tokens of a person are refused, seconds; `person` is a digest. It expires.
+pub fn signed_out(person: &str) -> String {
+    ["{vigil}:signed-out:", person].concat()
+}
+
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
 pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
@@ -341,6 +354,16 @@ pub fn config(document: impl Display, version: u64) -> String {
 /// The audit chain of a configuration document.
 pub fn config_entity(document: impl Display) -> String {
     format!("config/{document}")
+}
+
+/// The record of a session, and its entity in audit chains.
+pub fn session_record(id: &KeyId) -> String {
+    ["session/", id.as_str()].concat()
+}
+
+/// The entity of a person in audit chains; `person` is a digest.
+pub fn person(person: &str) -> String {
+    ["person/", person].concat()
 }
 
 /// The record of an API key, and its entity in audit chains.

@@ -115,6 +115,14 @@ variables! {
         /// How many identities one key may look up in a minute, {bounds}.
         IDENTITY_LOOKS_PER_MINUTE = "identity_looks_per_minute": Number<u32> = Number(1, 10_000), default "30",
             read_by records;
+        /// The identity providers by which persons sign in: a JSON array of
+        /// `{"issuer","label","clientId","clientSecret"?,"audience"?,"algorithms"?,"groupsClaim"?,"scope"?}`.
+        /// [persons.md](persons.md) says what to write there.
+        OIDC = "oidc": Text = Text, secret "[]", read_by access;
+        /// What `access` may connect to for them: scheme, host and port; `*.` may stand before a domain, `*` for a port.
+        OIDC_GRANT = "oidc_grant": Text = Text, default "https://oidc.invalid", grant_of access;
+        /// For how many seconds a person's session lasts, {bounds}.
+        SESSION_SECONDS = "session_seconds": Number<u32> = Number(60, 43_200), default "900", read_by access;
     }
 
     "The door and the queues" {

@@ -182,6 +182,7 @@ impl App {
             .variable("pseudonym_key", "cHNldWRvbnltIGtleSBmb3IgdGVzdHMgb25seSAhISE=")
             .variable("identity_key", "aWRlbnRpdHkga2V5IGZvciB0ZXN0cyBvbmx5ICEhISE=")
             .variable("ai_grant", "http://127.0.0.1:*")
+            .variable("oidc_grant", "http://127.0.0.1:*")
             .variable("receiver_networks", "127.0.0.0/8,::1")
             // Tests count entries, and check that the clock rests; the tests of the self-check turn it on.
             .variable("self_check_seconds", "0")

@@ -9,6 +9,7 @@ use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, READ_A1, SECRET, SUBMIT_A, on_spin, phq9};
 use crate::client::Answer;
+use crate::issuer::Issuer;
 use crate::receiver::Receiver;
 use crate::scarce::Scarce;
 
@@ -23,6 +24,12 @@ pub(crate) async fn with_services(builder: Builder) -> Builder {
     builder
         .variable("ai_services", services.to_string())
         .variable("image_sources", r#"["https://pacs.example/images/"]"#)
+}
+
+/// Puts a running provider and one of its tokens in place of those of the examples.
+fn real_provider(body: String, issuer: &Issuer) -> String {
+    let body = body.replace("https://login.example", &issuer.url());
+    body.replace("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJuLTEifQ.c2lnbmF0dXJl", &issuer.token("n-1", &[]))
 }
 
 /// The API description, as it is served, without a key.
@@ -258,8 +265,9 @@ async fn head_is_answered_as_get_without_a_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_valid_and_every_example_request_is_accepted() {
     let receiver = crate::receiver::Receiver::start().await;
+    let issuer = Issuer::start().await;
     let builder = App::builder().routes(&[&receiver.url()]).variable("link_key", LINK_KEY);
-    let app = with_services(builder).await.start().await;
+    let app = with_services(builder).await.variable("oidc", issuer.variable()).start().await;
     let document = description(&app).await;
     let location = app.submit(&phq9("r", [3; 9])).await;
     let id = location.rsplit('/').next().unwrap();
@@ -285,11 +293,17 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 // An example of a configuration document has its name.
                 let path = path.replace("{document}", name);
                 let path = real(&document, filled(&document, &path, id, &subject), &there);
-                let body = real_body(example, &there);
+                let body = real_provider(real_body(example, &there), &issuer);
                 let answer = app.client().await.send(&method, &path, &headers, body).await.unwrap();
                 let expected = match method.as_str() {
                     "PUT" => 201,
-                    _ if ["/v1/silences", "/v1/keys"].contains(&&*path) || path.ends_with("/links") => 201,
+                    _ if path == "/v1/sessions" && media.ends_with("urlencoded") => 200,
+                    "POST"
+                        if ["/v1/silences", "/v1/keys", "/v1/sessions"].contains(&&*path)
+                            || path.ends_with("/links") =>
+                    {
+                        201
+                    }
                     _ if ["/v1/a", "/v1/dead-letters", "/v1/subscriptions"].iter().any(|it| path.starts_with(it)) => {
                         200
                     }
@@ -322,10 +336,12 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
 async fn every_operation_answers_as_documented() {
     let receiver = crate::receiver::Receiver::start().await;
     let upstreams = crate::upstreams::Upstreams::start();
+    let issuer = Issuer::start().await;
     let builder = upstreams
         .behind(App::builder())
         .routes(&[&receiver.url()])
         .variable("rate_per_site", "1000")
+        .variable("oidc", issuer.variable())
         .variable("link_key", LINK_KEY);
     let app = with_services(builder).await.start().await;
     let document = description(&app).await;
@@ -342,7 +358,10 @@ async fn every_operation_answers_as_documented() {
     let id = location.rsplit('/').next().unwrap();
 
     subscribe(&app, &receiver).await;
-    let there = things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
+    crate::sessions::grant(&app, &issuer).await;
+    let session = crate::sessions::signed_in(&app, &issuer, "n-1", &[]).await;
+    let mut there = things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
+    there.push(("SessionId", session["sessionId"].as_str().unwrap().to_owned()));
     let mut statuses: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     for (path, method, operation) in operations(&document) {
         let path = real(&document, filled(&document, &path, id, subject), &there);
@@ -359,7 +378,9 @@ async fn every_operation_answers_as_documented() {
             for (media, _, examples) in requests(&operation) {
                 // Of configuration documents, the example that the path names.
                 let valid = examples.iter().find(|(name, _)| path.ends_with(name)).unwrap_or(&examples[0]).1;
-                bodies.push((media, real_body(valid, &there)));
+                let valid = real_provider(real_body(valid, &there), &issuer);
+                bodies.push((media, valid.clone()));
+                let valid = serde_json::from_str(&valid).unwrap_or(Value::String(valid));
                 for (member, value) in [("authoredAt", "2026-03-02T08:00:00Z"), ("studyId", "B")] {
                     let mut other = valid.clone();
                     match &mut other {

@@ -103,7 +103,7 @@ async fn a_role_may_call_what_the_table_says_and_nothing_else() {
         for role in Role::ALL {
             let answer = call(&app, Some(&key(role, "*", "*")), route.method, &path).await;
             let refused = matches!(answer.status, 401 | 403);
-            assert_eq!(refused, !role.may(action), "{role:?} {route:?}: {answer:?}");
+            assert_eq!(refused, !action.is_of(role), "{role:?} {route:?}: {answer:?}");
             assert!(answer.status < 500 || answer.status == 503, "{role:?} {route:?}: {answer:?}");
         }
     }
@@ -140,7 +140,7 @@ async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
         }
         let path = filled(&route, &names);
         let path = if route.path.ends_with("/scores") { format!("{path}?score=phq-9.total") } else { path };
-        for role in Role::ALL.into_iter().filter(|role| role.may(action)) {
+        for role in Role::ALL.into_iter().filter(|role| action.is_of(role)) {
             for (study, site) in [("B", "*"), ("A", "2")] {
                 let answer = call(&app, Some(&key(role, study, site)), route.method, &path).await;
                 let told = String::from_utf8_lossy(&answer.body);

@@ -1,5 +1,6 @@
-//! Changes of keys: in the store together with their audit records, then in force.
+//! Changes of keys and sessions: in the store together with their audit records, then in force.
 
+use domain::access::Person;
 use domain::ids::KeyId;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
@@ -7,6 +8,7 @@ use platform::redis::Redis;
 use platform::{Error, clock};
 use state::audit::{self, Action};
 use state::edge::keys::{self, KeyRecord};
+use state::edge::sessions;
 use state::names;
 
 /// Stores a key and puts it in force. False if there are too many: then nothing is stored.
@@ -36,6 +38,53 @@ pub(crate) async fn withdraw(redis: &Redis, id: &KeyId, actor: &KeyId, reason: O
     // The store first: if this breaks off, the key is in force still, and whoever withdrew it does it again.
     change.record(redis, &store, Some(&key), &withdrawn).await?;
     keys::forget(redis, &key).await
+}
+
+/// Ends a session whose secret has this SHA-256, hex.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
+pub(crate) async fn end(
+    redis: &Redis,
+    id: &KeyId,
+    sha256: &str,
+    actor: &KeyId,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    withdrawn(redis, &names::session_record(id), actor, reason).await?;
+    sessions::end(redis, sha256).await
+}
+
+/// Signs a person out: ends their sessions, and refuses the tokens that were issued until now. Returns how many ended.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`]; doing it again is safe.
+pub(crate) async fn sign_out(
+    redis: &Redis,
+    person: &Person,
+    actor: &KeyId,
+    reason: Option<&str>,
+) -> Result<usize, Error> {
+    withdrawn(redis, &names::person(&sessions::digest_of(person)), actor, reason).await?;
+    // First, so that no session begins behind the look for those there are.
+    sessions::refuse_tokens(redis, person).await?;
+    let mut ended = 0;
+    for (hash, session) in sessions::all(redis).await? {
+        if session.person.is_some_and(|own| own.is(person)) {
+            sessions::end(redis, &hash).await?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
+
+/// Adds to the audit chain of an entity that what it could do was taken away.
+async fn withdrawn(redis: &Redis, entity: &str, actor: &KeyId, reason: Option<&str>) -> Result<(), Error> {
+    let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
+    let action = Action::Withdrawn;
+    let change = audit::Change { at: &at, actor, action, reason, refers_to: None, old: None, new: None };
+    audit::append(redis, &store, &mut batch, entity, &change).await?;
+    kv::put_all(&mut batch)
 }
 
 /// A change of a key, for its audit chain.

@@ -6,15 +6,24 @@ use state::edge::auth::Keys;
 use state::variables;
 
 use crate::ROUTES;
+use crate::providers::{self, Provider};
 
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
+    pub(crate) providers: Vec<Provider>,
+    /// How long a session lasts.
+    pub(crate) session_seconds: u32,
 }
 
 state::component!(Config, ROUTES, read);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
-    Config { redis: variables::redis(reader).await, keys: reader.parsed(&variables::API_KEYS, Keys::read).await }
+    Config {
+        redis: variables::redis(reader).await,
+        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        providers: reader.parsed(&variables::OIDC, providers::read).await,
+        session_seconds: reader.read(&variables::SESSION_SECONDS).await,
+    }
 }

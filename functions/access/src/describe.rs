@@ -7,6 +7,7 @@ use state::edge::auth::Role;
 use state::edge::describe::*;
 
 use crate::keys::{KeyPage, KeyWithdrawn, NewKey};
+use crate::sessions::{IssuedToken, NewSession, Providers, SessionEnded, SessionPage, SignedOut};
 use crate::whoami::Holder;
 
 /// The API of this component.
@@ -43,6 +44,51 @@ struct KeyWish {
     expires_at: Option<String>,
 }
 
+/// The address of a session.
+const SESSION_LOCATION: Header = Header::location("The session.", |_| matching("^/v1/sessions/s-[0-9a-f]{16}$"));
+
+/// A proof that an identity provider vouches for a person: a token, or a code with `codeVerifier` and `redirectUri`, or a
+/// refresh token.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SessionWish {
+    /// The address of the provider.
+    issuer: String,
+    /// An ID token, or an access token that is a JWT.
+    #[schemars(with = "Nullable<String>")]
+    token: Option<String>,
+    /// The authorization code (RFC 6749, section 4.1).
+    #[schemars(with = "Nullable<String>")]
+    code: Option<String>,
+    /// RFC 7636, section 4.1.
+    #[schemars(with = "Nullable<String>")]
+    code_verifier: Option<String>,
+    /// Where the provider sent the person with the code.
+    #[schemars(with = "Nullable<String>")]
+    redirect_uri: Option<String>,
+    #[schemars(with = "Nullable<String>")]
+    refresh_token: Option<String>,
+    /// The nonce with which the sign-in began; the token must have it.
+    #[schemars(with = "Nullable<String>")]
+    nonce: Option<String>,
+    /// The number of the grant to act under, from 0; the first where it is left out.
+    #[schemars(with = "Nullable<u16>")]
+    grant: Option<u16>,
+}
+
+/// A person to be signed out.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SignOut {
+    #[schemars(length(min = 1, max = 255))]
+    issuer: String,
+    #[schemars(length(min = 1, max = 255))]
+    subject: String,
+    /// Kept in the audit chain.
+    #[schemars(with = "Nullable<String>")]
+    reason: Option<String>,
+}
+
 /// The name of a person or a team.
 #[derive(JsonSchema)]
 #[schemars(inline, transparent)]
@@ -50,8 +96,8 @@ struct OwnerText(#[schemars(length(min = 1, max = 100))] String);
 
 fn operations() -> Vec<Operation> {
     vec![
-        Operation::new("GET", "/v1/whoami", "showHolder", Tag::Access, "Which key asks")
-            .about("Its id, its role, and the study and site that it covers.")
+        Operation::new("GET", "/v1/whoami", "showHolder", Tag::Access, "Who asks")
+            .about("The key or the person, the role, and the study and site that it covers.")
             .gives::<Holder<'_>>(200, "The holder of the key.")
             .with(NO_STORE)
             .refuses(&[Refusal::Invalid]),
@@ -74,6 +120,45 @@ fn operations() -> Vec<Operation> {
             .about("Every instance of every host refuses it within a second.")
             .header(&CHANGE_REASON)
             .gives::<KeyWithdrawn<'_>>(200, "It is withdrawn.")
+            .refuses(&[Refusal::Invalid]),
+        Operation::new("GET", "/v1/identity-providers", "listProviders", Tag::Access, "Where persons sign in")
+            .gives::<Providers>(200, "The identity providers of the variable `oidc`.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Invalid]),
+        Operation::new("POST", "/v1/sessions", "beginSession", Tag::Access, "Sign in")
+            .about(
+                "A person for whom an identity provider vouches gets a session under one of the grants that the document \
+                 `access` gives them. A form is the token exchange of RFC 8693.",
+            )
+            .timeout(Some(Timeout::Batch))
+            .takes_media(
+                "At most 32 KiB.",
+                &[("application/json", of::<SessionWish>), ("application/x-www-form-urlencoded", of::<Text>)],
+            )
+            .gives::<NewSession>(201, "The session and its secret.")
+            .with(SESSION_LOCATION)
+            .with(NO_STORE)
+            .gives::<IssuedToken>(200, "The answer to a form.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Unauthenticated, Refusal::Forbidden, Refusal::Unavailable, Refusal::DeadlinePassed]),
+        Operation::new("GET", "/v1/sessions", "listSessions", Tag::Access, "The persons who are signed in")
+            .scope("; it sees the sessions whose study and site it covers")
+            .query::<Page>()
+            .gives::<SessionPage>(200, "A page of sessions, by id.")
+            .with(NO_STORE),
+        Operation::new("DELETE", "/v1/sessions", "signOut", Tag::Access, "Sign a person out everywhere")
+            .about(
+                "Every instance of every host refuses their sessions within a second. No token that was issued before \
+                 begins another one. A person who shall not come back is blocked at the provider, or loses the grants in the \
+                 document `access`.",
+            )
+            .scope(", for all studies")
+            .takes::<SignOut>("At most 4 KiB.")
+            .gives::<SignedOut>(200, "They are signed out."),
+        Operation::new("DELETE", "/v1/sessions/{session}", "endSession", Tag::Access, "End a session")
+            .about("Everybody may end the own session, as `current`; administrators end those that their grant covers.")
+            .header(&CHANGE_REASON)
+            .gives::<SessionEnded>(200, "It has ended.")
             .refuses(&[Refusal::Invalid]),
     ]
 }

@@ -122,7 +122,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let after = query.cursor(|text| is_name(text).then(|| KeyId::from(text)));
     query.finish()?;
     let all = keys::all(&config.redis).await.map_err(|error| unavailable(&error))?;
-    let covered = all.into_values().filter(|(key, _)| principal.covers(&key.study, &key.site));
+    let covered = all.into_values().filter(|(key, _)| principal.covers(&key.grant.study, &key.grant.site));
     let mut rest = covered.filter(|(key, _)| after.as_ref().is_none_or(|after| key.key_id > *after));
     let page: Vec<(InForce, Option<i64>)> = rest.by_ref().take(limit).collect();
     let more = rest.next().is_some();
@@ -227,7 +227,7 @@ pub(crate) async fn withdraw(
     Query::none(&incoming.query)?;
     let reason = reason(incoming)?;
     let all = keys::all(&config.redis).await.map_err(|error| unavailable(&error))?;
-    let found = all.get(&KeyId::from(id)).filter(|(key, _)| principal.covers(&key.study, &key.site));
+    let found = all.get(&KeyId::from(id)).filter(|(key, _)| principal.covers(&key.grant.study, &key.grant.site));
     let (key, _) = found.ok_or_else(Problem::not_found)?;
     let withdrawn = changes::withdraw(&config.redis, &key.key_id, &principal.actor, reason.as_deref()).await;
     withdrawn.map_err(|error| unavailable(&error))?;

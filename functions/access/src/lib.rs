@@ -1,4 +1,4 @@
-//! API keys: creates, lists and withdraws them, and tells a key its role and scope.
+//! Keys and persons: creates, lists and withdraws keys; signs persons in and out; tells who asks.
 //!
 //! Guarantee: nobody gives away more than the own key covers, and every change has its record in an audit chain.
 
@@ -6,7 +6,12 @@ mod changes;
 mod config;
 #[cfg(feature = "schema")]
 mod describe;
+mod exchange;
 mod keys;
+mod providers;
+mod published;
+mod sessions;
+mod token;
 mod whoami;
 
 #[cfg(feature = "schema")]
@@ -23,7 +28,7 @@ state::asked!("access", config::read);
 /// The paths, and who may call them.
 pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("GET", "/v1/whoami", Action::Follow, |c| {
-        Box::pin(async move { whoami::show(&c.principal, &c.incoming) })
+        Box::pin(async move { whoami::show(&c.config, &c.principal, &c.incoming).await })
     }),
     Route::key("GET", "/v1/keys", Action::Audit, |c| {
         Box::pin(async move { keys::list(&c.config, &c.principal, &c.incoming).await })
@@ -33,6 +38,17 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("DELETE", "/v1/keys/{key}", Action::Grant, |c| {
         Box::pin(async move { keys::withdraw(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::open("GET", "/v1/identity-providers", |incoming, _| Box::pin(sessions::providers(incoming))),
+    Route::open("POST", "/v1/sessions", |incoming, _| Box::pin(sessions::begin(incoming))),
+    Route::key("GET", "/v1/sessions", Action::Audit, |c| {
+        Box::pin(async move { sessions::list(&c.config, &c.principal, &c.incoming).await })
+    }),
+    Route::key("DELETE", "/v1/sessions", Action::Grant, |c| {
+        Box::pin(async move { sessions::sign_out(&c.config, &c.principal, c.incoming).await })
+    }),
+    Route::key("DELETE", "/v1/sessions/{session}", Action::Follow, |c| {
+        Box::pin(async move { sessions::end(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
     }),
 ];
 

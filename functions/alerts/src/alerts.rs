@@ -23,6 +23,7 @@ use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{self, unavailable};
+use state::edge::sessions;
 use state::names;
 use state::wire::entry::{Alert, Delivery, Happened};
 
@@ -96,9 +97,12 @@ pub(crate) struct Acted<'a> {
     state: &'static str,
     /// Whether this request did it.
     changed: bool,
-    /// The id of a key, or `link:` and the receiver whose link it was.
+    /// A key or a person, or `link:` and the receiver whose link it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a str>,
+    /// The person's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     at: Option<&'a str>,
@@ -117,6 +121,7 @@ impl<'a> Acted<'a> {
             state: state.phase().as_str(),
             changed,
             by: entry.and_then(|entry| entry.by.as_deref()),
+            by_name: entry.and_then(|entry| entry.by_name.as_deref()),
             at: entry.map(|entry| entry.at.as_str()),
             note: entry.and_then(|entry| entry.note.as_deref()),
             assignee: state.assignee(),
@@ -141,7 +146,7 @@ pub(crate) async fn show(
         let (mut deliveries, mut history) = (Vec::new(), Vec::new());
         if let Some(found) = &found {
             deliveries = alerts::deliveries(&store, &found.state).await?;
-            history = alerts::history(&store, found).await?;
+            history = named(&store, alerts::history(&store, found).await?).await?;
         }
         let include = Include { content, course };
         let behind = Behind::load(&config.redis, &store, principal, &alert, include).await?;
@@ -241,9 +246,20 @@ async fn done(
         Some(Ignored::NotClosed) => return conflict("the alert is not closed, nothing is to be opened again"),
         Some(_) => return conflict("the alert changed meanwhile, look at it again"),
     }
-    let history = alerts::history(store, &found).await.map_err(|error| unavailable(&error))?;
+    let history = async { named(store, alerts::history(store, &found).await?).await };
+    let history = history.await.map_err(|error| unavailable(&error))?;
     let entry = history.iter().rev().find(|entry| entry.what == what);
     Ok(Reply::json(200, &Acted::new(alert.alert_id.as_str(), &found.state, entry, ignored.is_none())))
+}
+
+/// The history with the names of persons.
+async fn named(store: &Store, mut history: Vec<Happened>) -> Result<Vec<Happened>, Error> {
+    for entry in &mut history {
+        if let Some(by) = &entry.by {
+            entry.by_name = sessions::name_of(store, by).await?;
+        }
+    }
+    Ok(history)
 }
 
 /// An alert that the key covers.

@@ -6,6 +6,8 @@
 //! before another follows it: it is made from the submission and from the journal, which has the hash of what was stored.
 //! A stored first record must have that hash, too.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use domain::Timestamp;
 use domain::audit::{self, Fault, Head, Slot};
 use domain::ids::{SiteId, StudyId, SubmissionId, is_name};
@@ -21,6 +23,7 @@ use state::audit::{Record, first_of_submission, head};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
+use state::edge::sessions;
 use state::journal;
 use state::names;
 use state::settings::Settings;
@@ -52,6 +55,9 @@ pub(crate) struct AuditTrail<'a> {
     content: Option<&'static str>,
     faults: Vec<ChainFault>,
     records: Vec<&'a Record>,
+    /// The names of the persons among the actors.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
 }
 
 /// A fault of a chain.
@@ -128,6 +134,8 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
             .count(faults.len())
             .write();
     }
+    let records: Vec<&Record> = found.iter().filter_map(Found::record).collect();
+    let names = names_of(&store, &records).await.map_err(|error| unavailable(&error))?;
     let fault = |&(n, fault): &(u64, Fault)| ChainFault { n, fault: fault.as_str() };
     let trail = AuditTrail {
         entity,
@@ -136,9 +144,22 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
         tail: if end.is_some() { "confirmed" } else { "unconfirmed" },
         content: compared,
         faults: faults.iter().map(fault).collect(),
-        records: found.iter().filter_map(Found::record).collect(),
+        records,
+        names,
     };
     Ok(Reply::json(200, &trail).header("cache-control", "no-store"))
+}
+
+/// The names of the persons among the actors of records.
+async fn names_of(store: &Store, records: &[&Record]) -> Result<BTreeMap<String, String>, Error> {
+    let mut names = BTreeMap::new();
+    let actors: BTreeSet<&str> = records.iter().map(|record| record.actor.as_str()).collect();
+    for actor in actors {
+        if let Some(name) = sessions::name_of(store, actor).await? {
+            names.insert(actor.to_owned(), name);
+        }
+    }
+    Ok(names)
 }
 
 /// The number of further looks for the journal's entry of a submission that was just stored.

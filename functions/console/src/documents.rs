@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use domain::access::Access;
 use domain::alert::silence::without_identities;
 use domain::ids::KeyId;
 use domain::reading::{Json, Limits, pointer};
@@ -14,14 +15,16 @@ use domain::settings::Document;
 use domain::url::Url;
 use domain::url::networks::Networks;
 use domain::{Code, Finding};
-use platform::clock;
 use platform::http::{Incoming, Reply};
+use platform::kv::Store;
+use platform::{Error, clock};
 use serde::Serialize;
 use serde_json::Value;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, header, made, reason, unavailable};
+use state::edge::sessions;
 use state::events;
 use state::names;
 use state::settings::{self, Settings, Version};
@@ -57,9 +60,12 @@ pub(crate) struct DocumentVersion {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     at: Option<String>,
-    /// The id of the key that stored it.
+    /// The key or the person that stored it.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<KeyId>,
+    /// The person's name.
+    #[serde(rename = "byName", skip_serializing_if = "Option::is_none")]
+    by_name: Option<String>,
     /// Of a dry run: whether it could be stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     valid: Option<bool>,
@@ -71,7 +77,16 @@ pub(crate) struct DocumentVersion {
 impl DocumentVersion {
     fn of(document: Document) -> Self {
         let document = document.as_str();
-        DocumentVersion { document, version: None, sha256: None, at: None, by: None, valid: None, stored: None }
+        DocumentVersion {
+            document,
+            version: None,
+            sha256: None,
+            at: None,
+            by: None,
+            by_name: None,
+            valid: None,
+            stored: None,
+        }
     }
 }
 
@@ -90,11 +105,20 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     principal.must_cover_all()?;
     Query::none(&incoming.query)?;
     let settings = in_force(config).await?;
-    let one = |document: Document| match settings.index().documents.get(document.as_str()) {
-        Some(version) => shown(document, version),
-        None => DocumentVersion { version: Some(None), ..DocumentVersion::of(document) },
+    let all = async {
+        let (store, mut documents) = (Store::open().await?, Vec::new());
+        for document in Document::ALL {
+            let Some(version) = settings.index().documents.get(document.as_str()) else {
+                documents.push(DocumentVersion { version: Some(None), ..DocumentVersion::of(document) });
+                continue;
+            };
+            let by_name = sessions::name_of(&store, version.by.as_str()).await?;
+            documents.push(DocumentVersion { by_name, ..shown(document, version) });
+        }
+        Ok::<_, Error>(documents)
     };
-    Ok(Reply::json(200, &Documents { documents: Document::ALL.into_iter().map(one).collect() }))
+    let documents = all.await.map_err(|error| unavailable(&error))?;
+    Ok(Reply::json(200, &Documents { documents }))
 }
 
 fn shown(document: Document, version: &Version) -> DocumentVersion {
@@ -187,11 +211,20 @@ pub(crate) async fn replace(
     };
     let changed = settings::change(&config.redis, &principal.actor, reason.as_deref(), plan).await;
     let made = made(changed.map_err(|error| unavailable(&error))?)?;
+    if document == Document::Access {
+        still_granted(config, &content).await.map_err(|error| unavailable(&error))?;
+    }
     if document == Document::Subscriptions {
         events::look(&config.redis).await.map_err(|error| unavailable(&error))?;
     }
     let status = if made.version == 1 { 201 } else { 200 };
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
+}
+
+/// Ends the sessions whose grants a document takes away.
+async fn still_granted(config: &Config, content: &str) -> Result<(), Error> {
+    let access = serde_json::from_str(content).ok().and_then(|content| Access::read(&content).ok());
+    sessions::keep_granted(&config.redis, &Store::open().await?, &access.unwrap_or_default()).await.map(drop)
 }
 
 /// The text of a document without faults, and the stored version from which it keeps secrets.

@@ -50,7 +50,7 @@ pub(crate) async fn analyze(config: &Config, incoming: Incoming) -> Result<Reply
     };
     let headers = [("traceparent", trace.child(clock::random_bits()).as_str().to_owned())];
     let call = deadline.cap(service.deadline);
-    let answer = http::post(&service.url, &headers, input.into_bytes(), LONGEST_ANSWER, call);
+    let answer = http::post(&service.url, &headers, (http::JSON, input.into_bytes()), LONGEST_ANSWER, call);
     let answer = holder.keep(&config.redis, answer).await;
     if let Err(error) = place.free().await {
         log::warn("place-not-freed").cause(&error).write();

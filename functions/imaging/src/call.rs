@@ -139,7 +139,7 @@ async fn request(job: &Job) -> Result<Option<Vec<u8>>, Error> {
 async fn call(service: &Service, job: &Job, body: Vec<u8>) -> Result<Answer, CallError> {
     let trace = Trace::accept(Some(&job.trace), clock::random_bits());
     let headers = [("traceparent", trace.as_str().to_owned())];
-    http::post(&service.url, &headers, body, LONGEST_ANSWER, service.call()).await
+    http::post(&service.url, &headers, (http::JSON, body), LONGEST_ANSWER, service.call()).await
 }
 
 /// The image of an analysis that ended.

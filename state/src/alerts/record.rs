@@ -39,6 +39,7 @@ pub(super) fn entry(entry: &Entry) -> Happened {
         receiver: entry.receiver.clone(),
         reason: entry.reason.map(str::to_owned),
         by: entry.by.clone(),
+        by_name: None,
         note: entry.note.clone(),
         to: entry.to.clone(),
     }

@@ -1,10 +1,12 @@
-//! Authorization: bearer keys, their roles, and the study and site that they cover.
+//! Authorization: bearer keys and persons' sessions, their roles, and the study and site that they cover.
 //!
 //! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
 //!
-//! Mechanism: the keys of the variable `api_keys` are known to every instance. Others are records ([`crate::edge::keys`]): an
-//! instance looks for one in Redis, and believes what it found for a second.
+//! Mechanism: the keys of the variable `api_keys` are known to every instance. Others are records ([`crate::edge::keys`]), as
+//! sessions are ([`crate::edge::sessions`]): an instance looks for one in Redis, and believes what it found for a second.
 
+use domain::access::Person;
+pub use domain::access::{Grant, Role};
 use domain::ids::{KeyId, NAME_RULE, SiteId, StudyId, is_name};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,57 +16,13 @@ use platform::deadline::{Deadline, TimedOut};
 use platform::digest::digest;
 use platform::redis::Redis;
 use platform::{clock, variables};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::edge::keys::{self, InForce};
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
 use crate::edge::request::unavailable;
-
-/// The role of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Role {
-    /// A program that sends submissions and follows their state.
-    Submit,
-    /// A program or a person that reads results.
-    Read,
-    /// Sees and acts on the alerts and the patients of a site, and silences alerts there.
-    Clinician,
-    /// Sends the reports of a site's patients, alone and in batches, and follows their state.
-    Coordinator,
-    /// Looks after receivers, dead letters and the workers. Sees no reports of patients.
-    Operator,
-    /// Reads the audit trail: every action and its actor. Changes nothing.
-    Auditor,
-    /// Does everything that does not concern a single patient's identity.
-    Admin,
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Role; 7] =
-        [Role::Submit, Role::Read, Role::Clinician, Role::Coordinator, Role::Operator, Role::Auditor, Role::Admin];
-
-    /// The role of this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Role::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-
-    /// The role as `api_keys` spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Submit => "submit",
-            Role::Read => "read",
-            Role::Clinician => "clinician",
-            Role::Coordinator => "coordinator",
-            Role::Operator => "operator",
-            Role::Auditor => "auditor",
-            Role::Admin => "admin",
-        }
-    }
-}
+use crate::edge::sessions;
 
 /// An action that needs a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +76,11 @@ impl Action {
         Action::Grant,
     ];
 
+    /// Whether a role covers it.
+    pub fn is_of(self, role: Role) -> bool {
+        self.roles().contains(&role)
+    }
+
     /// The roles that may do it, within the study and site of their key.
     pub fn roles(self) -> &'static [Role] {
         use Role::{Admin, Auditor, Clinician, Coordinator, Operator, Read, Submit};
@@ -136,13 +99,6 @@ impl Action {
     }
 }
 
-impl Role {
-    /// Whether the role covers the action.
-    pub fn may(self, action: Action) -> bool {
-        action.roles().contains(&self)
-    }
-}
-
 /// The longest id of a key, bytes.
 const LONGEST_ID: usize = 64;
 
@@ -156,38 +112,40 @@ struct Entry {
     sha256: String,
 }
 
-/// The holder of a key.
+/// The holder of a key, or a person in a session.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// The key's id, which logs show.
+    /// The id of the key or session, which logs show.
     pub id: KeyId,
     /// Who acts, as records and histories name it.
     pub actor: KeyId,
-    role: Role,
-    study: StudyId,
-    site: SiteId,
+    /// What it opens.
+    pub grant: Grant,
+    /// The person whose session it is.
+    pub person: Option<Person>,
+    /// The time at which it ends, milliseconds since the epoch.
+    pub expires_ms: Option<i64>,
 }
 
 impl Principal {
-    /// The key's role.
+    /// The role.
     pub fn role(&self) -> Role {
-        self.role
+        self.grant.role
     }
 
-    /// Whether the key covers this study and site.
+    /// Whether the grant covers this study and site.
     pub fn covers(&self, study: &StudyId, site: &SiteId) -> bool {
-        let one = |own: &str, asked: &str| own == "*" || own == asked;
-        one(self.study.as_str(), study.as_str()) && one(self.site.as_str(), site.as_str())
+        self.grant.covers(study, site)
     }
 
-    /// The study and the site that the key covers, `*` for all.
+    /// The study and the site that the grant covers, `*` for all.
     pub fn scope(&self) -> (&str, &str) {
-        (self.study.as_str(), self.site.as_str())
+        (self.grant.study.as_str(), self.grant.site.as_str())
     }
 
-    /// Whether the key covers every study and site.
+    /// Whether the grant covers every study and site.
     pub fn covers_all(&self) -> bool {
-        self.study == "*" && self.site == "*"
+        self.grant.covers_all()
     }
 
     /// Refuses a key that does not cover every study and site, for all that cannot be divided by study and site.
@@ -203,23 +161,25 @@ impl Principal {
 
     /// The key's study, unless it covers all.
     pub fn study(&self) -> Option<&StudyId> {
-        Some(&self.study).filter(|study| *study != "*")
+        Some(&self.grant.study).filter(|study| *study != "*")
     }
 
     /// The key's site, unless it covers all.
     pub fn site(&self) -> Option<&SiteId> {
-        Some(&self.site).filter(|site| *site != "*")
+        Some(&self.grant.site).filter(|site| *site != "*")
     }
 
     /// Whether the key's role covers the action.
     pub fn may(&self, action: Action) -> bool {
-        self.role.may(action)
+        action.is_of(self.grant.role)
     }
 }
 
 impl From<InForce> for Principal {
-    fn from(key: InForce) -> Self {
-        Principal { actor: key.key_id.clone(), id: key.key_id, role: key.role, study: key.study, site: key.site }
+    fn from(found: InForce) -> Self {
+        let InForce { key_id, grant, expires_ms, person } = found;
+        let actor = person.as_ref().map_or_else(|| key_id.clone(), |person| sessions::actor(&key_id, person));
+        Principal { id: key_id, actor, grant, person, expires_ms }
     }
 }
 
@@ -227,6 +187,8 @@ impl From<InForce> for Principal {
 const BELIEVED: Duration = Duration::from_secs(1);
 /// The most keys that an instance remembers.
 const MOST_REMEMBERED: usize = 256;
+/// The refusal of a session that is in force no more.
+const SESSION_ENDED: &str = "the session has ended, sign in again";
 /// The longest time to look for a key.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -273,9 +235,9 @@ impl Keys {
             if hash == digest(b"") {
                 faults.push(format!("entry {index}: sha256 is that of an empty key"));
             }
-            let actor = entry.id.clone();
-            let principal = Principal { id: entry.id, actor, role: entry.role, study: entry.study, site: entry.site };
-            if keys.insert(hash, principal).is_some() {
+            let grant = Grant { role: entry.role, study: entry.study, site: entry.site };
+            let key = InForce { key_id: entry.id, grant, expires_ms: None, person: None };
+            if keys.insert(hash, Principal::from(key)).is_some() {
                 faults.push(format!("entry {index}: the key stands there twice"));
             }
         }
@@ -293,9 +255,10 @@ impl Keys {
         action: Action,
     ) -> Result<Principal, Problem> {
         let hashed = hashed(authorization);
+        let is_session = hashed.is_some_and(|(secret, _)| sessions::is_secret(secret));
         let found = match hashed {
-            Some((secret, hash)) if keys::is_secret(secret) && !self.fixed.contains_key(&hash) => {
-                self.look(redis, hash).await?
+            Some((secret, hash)) if is_session || keys::is_secret(secret) && !self.fixed.contains_key(&hash) => {
+                self.look(redis, hash, is_session).await?
             }
             _ => None,
         };
@@ -304,8 +267,12 @@ impl Keys {
                 Refused::Missing => {
                     (Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"), None)
                 }
+                Refused::Unknown if is_session => (Problem::new(ProblemType::Unauthenticated, SESSION_ENDED), None),
                 Refused::Unknown => (Problem::new(ProblemType::Unauthenticated, "the key is not known"), None),
-                Refused::Expired(id) => (Problem::new(ProblemType::Unauthenticated, "the key has expired"), Some(id)),
+                Refused::Expired(id) => {
+                    let detail = if is_session { SESSION_ENDED } else { "the key has expired" };
+                    (Problem::new(ProblemType::Unauthenticated, detail), Some(id))
+                }
                 Refused::Forbidden(id) => {
                     (Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"), Some(id))
                 }
@@ -315,15 +282,17 @@ impl Keys {
         })
     }
 
-    /// The key in force whose secret has this hash, as it was within the last second.
-    async fn look(&self, redis: &Redis, hash: [u8; 32]) -> Result<Option<InForce>, Problem> {
+    /// The key or session in force whose secret has this hash, as it was within the last second.
+    async fn look(&self, redis: &Redis, hash: [u8; 32], is_session: bool) -> Result<Option<InForce>, Problem> {
         let now = Instant::now();
         let is_recent = |found: &Found| now.duration_since(found.at) < BELIEVED;
         let known = |found: &&Found| found.hash == hash && is_recent(found);
         if let Some(found) = self.found.borrow().iter().find(known) {
             return Ok(found.key.clone());
         }
-        let key = match Deadline::after(LOOK).run(keys::find(redis, &hash)).await {
+        let find =
+            async { if is_session { sessions::find(redis, &hash).await } else { keys::find(redis, &hash).await } };
+        let key = match Deadline::after(LOOK).run(find).await {
             Ok(found) => found.map_err(|error| unavailable(&error))?,
             Err(TimedOut) => {
                 redis.forget();
@@ -433,7 +402,7 @@ mod tests {
         for (role, expected) in table {
             let may: Vec<String> = Action::ALL
                 .into_iter()
-                .filter(|action| role.may(*action))
+                .filter(|action| action.is_of(role))
                 .map(|action| format!("{action:?}").to_lowercase())
                 .collect();
             assert_eq!(may.join(" "), expected, "{role:?}");

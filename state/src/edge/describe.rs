@@ -47,7 +47,7 @@ pub enum Tag {
     Imaging,
     /// Figures, health, rounds.
     Operations,
-    /// Keys.
+    /// Keys and persons.
     Access,
 }
 
@@ -58,7 +58,7 @@ impl Tag {
         (Tag::Results, "results", "What became of it."),
         (Tag::Imaging, "imaging", "Files and analyses of images."),
         (Tag::Operations, "operations", "Figures, health, rounds."),
-        (Tag::Access, "access", "Keys, and who they are."),
+        (Tag::Access, "access", "Keys and persons, and who they are."),
     ];
 
     /// Its name.

@@ -9,6 +9,7 @@
 //! believed.
 
 use domain::Timestamp;
+use domain::access::{Grant, Person, Role};
 use domain::ids::{KeyId, SiteId, StudyId};
 use std::collections::BTreeMap;
 
@@ -17,11 +18,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use platform::digest::{digest, hex};
 use platform::kv::Store;
 use platform::redis::{Redis, string, text};
-use platform::{Error, clock};
+use platform::{Error, clock, percent};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
-use crate::edge::auth::Role;
 use crate::names;
 
 /// The beginning of every secret, by which people and scanners know it.
@@ -66,33 +66,52 @@ pub struct KeyRecord {
     pub withdrawn_at: Option<String>,
 }
 
-/// A key in force, as Redis has it.
+/// A key or a session in force, as Redis has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce {
     /// The id, which logs and records show.
     pub key_id: KeyId,
-    /// Its role.
-    pub role: Role,
-    /// The study that it covers, `*` for all.
-    pub study: StudyId,
-    /// The site that it covers, `*` for all.
-    pub site: SiteId,
+    /// What it opens.
+    pub grant: Grant,
     /// The time at which it ends, milliseconds since the epoch.
     pub expires_ms: Option<i64>,
+    /// Whose session it is; none for a key.
+    pub person: Option<Person>,
 }
 
 impl InForce {
-    /// Reads `<id> <role> <study> <site> <end or ->`. No part has a blank.
-    fn read(line: &str) -> Option<Self> {
+    /// Reads what [`InForce::line`] writes.
+    pub(super) fn read(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [id, role, study, site, expires] = words.as_slice() else { return None };
+        let (&[id, role, study, site, expires], person) = words.split_first_chunk()?;
+        let person = match person {
+            [] => None,
+            [issuer, subject, name] => {
+                let [issuer, subject, name] = [issuer, subject, name].map(|word| percent::decode(word));
+                Some(Person { issuer: issuer?, subject: subject?, name: name? })
+            }
+            _ => return None,
+        };
         Some(InForce {
-            key_id: (*id).into(),
-            role: Role::parse(role)?,
-            study: (*study).into(),
-            site: (*site).into(),
-            expires_ms: if *expires == "-" { None } else { Some(expires.parse().ok()?) },
+            key_id: id.into(),
+            grant: Grant { role: Role::parse(role)?, study: study.into(), site: site.into() },
+            expires_ms: if expires == "-" { None } else { Some(expires.parse().ok()?) },
+            person,
         })
+    }
+
+    /// `<id> <role> <study> <site> <end or ->`, and for a session `<issuer> <subject> <name>`. No part has a blank.
+    pub(super) fn line(&self) -> String {
+        let Grant { role, study, site } = &self.grant;
+        let expires = self.expires_ms.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        let line = [self.key_id.as_str(), role.as_str(), study.as_str(), site.as_str(), &expires].join(" ");
+        match &self.person {
+            None => line,
+            Some(Person { issuer, subject, name }) => {
+                let [issuer, subject, name] = [issuer, subject, name].map(|text| percent::encode(text));
+                [line, issuer, subject, name].join(" ")
+            }
+        }
     }
 
     /// Whether its time has passed.
@@ -102,9 +121,13 @@ impl InForce {
 }
 
 impl KeyRecord {
+    /// The grant of the key.
+    pub fn grant(&self) -> Grant {
+        Grant { role: self.role, study: self.study.clone(), site: self.site.clone() }
+    }
+
     fn line(&self) -> String {
-        let expires = self.expires_ms.map_or_else(|| "-".to_owned(), |at| at.to_string());
-        [self.key_id.as_str(), self.role.as_str(), self.study.as_str(), self.site.as_str(), &expires].join(" ")
+        InForce { key_id: self.key_id.clone(), grant: self.grant(), expires_ms: self.expires_ms, person: None }.line()
     }
 }
 
@@ -120,15 +143,25 @@ fn found(reply: &[RedisResult]) -> Option<Option<InForce>> {
     reply.first().map(|line| InForce::read(&string(line)?))
 }
 
-/// A new secret: 256 random bits.
-pub fn secret() -> String {
+/// 256 random bits, as text.
+pub(super) fn random() -> String {
     let bytes = [clock::random_bits().to_be_bytes(), clock::random_bits().to_be_bytes()].concat();
-    [BEGINNING, &URL_SAFE_NO_PAD.encode(bytes)].concat()
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Whether a text is as long as what [`random`] gives.
+pub(super) fn is_random(text: &str) -> bool {
+    text.len() == LENGTH
+}
+
+/// A new secret.
+pub fn secret() -> String {
+    [BEGINNING, &random()].concat()
 }
 
 /// Whether a text has the form of a secret that [`secret`] makes.
 pub fn is_secret(text: &str) -> bool {
-    text.strip_prefix(BEGINNING).is_some_and(|rest| rest.len() == LENGTH)
+    text.strip_prefix(BEGINNING).is_some_and(is_random)
 }
 
 /// The first characters of a secret, by which people find it again.
@@ -264,6 +297,9 @@ mod tests {
         assert!(!in_force.has_expired(at(4)) && in_force.has_expired(at(5)));
         key.expires_ms = None;
         assert!(!InForce::read(&key.line()).unwrap().has_expired(at(i64::MAX)));
+        let person = Person { issuer: "https://a".into(), subject: "a b".into(), name: "陈 静".into() };
+        let session = InForce { person: Some(person), ..InForce::read("s read A 1 7").unwrap() };
+        assert_eq!(InForce::read(&session.line()), Some(session));
         for line in ["", "k read * *", "k king * * -", "k read * * soon", "k read * * - -"] {
             assert_eq!(InForce::read(line), None, "{line}");
         }

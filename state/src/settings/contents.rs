@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::thread::LocalKey;
 
+use domain::access::Access;
 use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::deidentify::Policy;
@@ -59,5 +60,6 @@ contents! {
     AlertRules as StudyRules, by |it| study_rules::read(it).ok();
     Deidentification as Policy, by |it| Policy::read(it).ok();
     PatientSystems as PatientSystems, by |it| PatientSystems::read(it).ok();
+    Access as Access, by |it| Access::read(it).ok();
     Subscriptions as Subscriptions, by |it| Subscriptions::read(it).ok();
 }

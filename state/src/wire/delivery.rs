@@ -165,9 +165,12 @@ pub struct Happened {
     /// Why it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The id of the key that did it, or `link:` and the receiver whose link it was.
+    /// The key or the person that did it, or `link:` and the receiver whose link it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The person's name. It is shown, and not stored: their session has it.
+    #[serde(default, rename = "byName", skip_serializing_if = "Option::is_none")]
+    pub by_name: Option<String>,
     /// The person's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -89,7 +89,7 @@ async fn call(url: &Url, wanting: &Wanting<'_>, deadline: Deadline) -> Risk {
         ("user-agent", concat!("vigil/", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
     let failed = |reason: &str| Risk { status: RiskStatus::Failed, reason: Some(reason.to_owned()), answer: None };
-    match http::post(url, &headers, body.to_string().into_bytes(), LONGEST_ANSWER, deadline).await {
+    match http::post(url, &headers, (http::JSON, body.to_string().into_bytes()), LONGEST_ANSWER, deadline).await {
         Ok(answer) if !(200..300).contains(&answer.status) => failed("answered"),
         // An answer that is too long comes empty.
         Ok(answer) => match Json::sound(&answer.body, ANSWER) {

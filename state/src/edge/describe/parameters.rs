@@ -66,7 +66,7 @@ const PATH: &[Parameter] = &[
         "Document",
         "document",
         "The document.",
-        |_| json_schema!({"enum": ["alert-routes", "alert-rules", "deidentification", "patient-systems", "subscriptions"]}),
+        |_| json_schema!({"enum": ["alert-routes", "alert-rules", "deidentification", "patient-systems", "subscriptions", "access"]}),
         "deidentification",
     ),
     segment(
@@ -84,6 +84,13 @@ const PATH: &[Parameter] = &[
         "fedcba9876543210fedcba9876543210",
     ),
     segment("Key", "key", "The id of a key.", of::<Name>, "k-5a1d0c2b9e8f7a60"),
+    segment(
+        "SessionId",
+        "session",
+        "The id of a session, or `current` for the own one.",
+        of::<Name>,
+        "s-5a1d0c2b9e8f7a60",
+    ),
     segment("Study", "study", "The study.", of::<Name>, "A"),
     segment(
         "PatientId",

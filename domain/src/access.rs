@@ -1,0 +1,274 @@
+//! Who may do what where: roles, grants, and the configuration document `access`, which gives grants to persons.
+//!
+//! ```json
+//! {"grants": [{"issuer": "https://login.example", "group": "ward-3", "role": "clinician", "study": "S-1", "site": "7"},
+//!             {"issuer": "https://login.example", "subject": "248289761001", "role": "admin", "study": "*", "site": "*"}]}
+//! ```
+//!
+//! An identity provider says who a person is and to which groups they belong; this document says what that is worth here.
+//!
+//! Guarantee: a person has the grants that name their group or their own id at the very provider that vouches for them, and
+//! no others.
+
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::finding::Code;
+use crate::ids::{NAME_RULE, SiteId, StudyId, is_name};
+use crate::reading::{At, Faults};
+use crate::{Finding, url};
+
+/// The most grants.
+const MOST: usize = 1000;
+/// The longest name of a group, and id of a person, bytes. OpenID Connect Core, section 2, bounds `sub` by 255.
+const LONGEST: usize = 255;
+
+/// What the holder of a key, or a person, may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Role {
+    /// A program that sends submissions and follows their state.
+    Submit,
+    /// A program or a person that reads results.
+    Read,
+    /// Sees and acts on the alerts and the patients of a site, and silences alerts there.
+    Clinician,
+    /// Sends the reports of a site's patients, alone and in batches, and follows their state.
+    Coordinator,
+    /// Looks after receivers, dead letters and the workers. Sees no reports of patients.
+    Operator,
+    /// Reads the audit trail: every action and its actor. Changes nothing.
+    Auditor,
+    /// Does everything that does not concern a single patient's identity.
+    Admin,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Role; 7] =
+        [Role::Submit, Role::Read, Role::Clinician, Role::Coordinator, Role::Operator, Role::Auditor, Role::Admin];
+
+    /// The role of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// The role's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Submit => "submit",
+            Role::Read => "read",
+            Role::Clinician => "clinician",
+            Role::Coordinator => "coordinator",
+            Role::Operator => "operator",
+            Role::Auditor => "auditor",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// A role within a study and a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Grant {
+    /// The role.
+    pub role: Role,
+    /// The study that it covers, `*` for all.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::NameOrAll"))]
+    pub study: StudyId,
+    /// The site that it covers, `*` for all.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::NameOrAll"))]
+    pub site: SiteId,
+}
+
+impl Grant {
+    /// Whether it covers this study and site.
+    pub fn covers(&self, study: &StudyId, site: &SiteId) -> bool {
+        let one = |own: &str, asked: &str| own == "*" || own == asked;
+        one(self.study.as_str(), study.as_str()) && one(self.site.as_str(), site.as_str())
+    }
+
+    /// Whether it covers every study and site.
+    pub fn covers_all(&self) -> bool {
+        self.study == "*" && self.site == "*"
+    }
+}
+
+/// A person, as an identity provider knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Person {
+    /// The address of the identity provider.
+    pub issuer: String,
+    /// The person's id there.
+    pub subject: String,
+    /// The person's name when they signed in.
+    pub name: String,
+}
+
+impl Person {
+    /// Whether it is the same person, whatever the name.
+    pub fn is(&self, other: &Person) -> bool {
+        self.issuer == other.issuer && self.subject == other.subject
+    }
+}
+
+/// The persons that a grant names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whom {
+    Group(String),
+    Subject(String),
+}
+
+/// The document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    grants: Vec<(String, Whom, Grant)>,
+}
+
+impl Access {
+    /// Reads the document.
+    ///
+    /// # Errors
+    /// A finding for each fault.
+    pub fn read(document: &Value) -> Result<Self, Vec<Finding>> {
+        let (at, mut faults, mut access) = (At::root(document), Faults::new(), Access::default());
+        at.object(&mut faults, &["grants", "note"]);
+        let Some(grants) = at.get("grants") else {
+            at.fault(&mut faults, Code::Required, "grants is missing");
+            return Err(faults);
+        };
+        let list = grants.list(&mut faults);
+        if list.len() > MOST {
+            grants.fault(&mut faults, Code::Range, format!("has at most {MOST} grants"));
+        }
+        for one in list {
+            if let Some(grant) = grant(&one, &mut faults) {
+                if access.grants.contains(&grant) {
+                    one.fault(&mut faults, Code::Conflict, "is there twice");
+                }
+                access.grants.push(grant);
+            }
+        }
+        if faults.is_empty() { Ok(access) } else { Err(faults) }
+    }
+
+    /// The grants of a person: `issuer` is the provider that vouches for them, `subject` their id there. In the order of the
+    /// document, each once.
+    pub fn grants(&self, issuer: &str, subject: &str, groups: &[String]) -> Vec<Grant> {
+        let mut found: Vec<Grant> = Vec::new();
+        for (own, whom, grant) in &self.grants {
+            let is_named = match whom {
+                Whom::Group(group) => groups.contains(group),
+                Whom::Subject(named) => named == subject,
+            };
+            if own == issuer && is_named && !found.contains(grant) {
+                found.push(grant.clone());
+            }
+        }
+        found
+    }
+}
+
+fn grant(at: &At<'_, '_>, faults: &mut Faults) -> Option<(String, Whom, Grant)> {
+    let before = faults.len();
+    at.object(faults, &["issuer", "group", "subject", "role", "study", "site"]);
+    let mut text = |name: &'static str, rule: &str, fits: &dyn Fn(&str) -> bool| {
+        let found = at.get(name)?;
+        let text = found.value.as_str().filter(|text| fits(text));
+        if text.is_none() {
+            found.fault(faults, Code::Format, rule);
+        }
+        text.map(str::to_owned)
+    };
+    let is_line = |text: &str| (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control);
+    let line = format!("must be one line of 1 to {LONGEST} bytes");
+    let issuer = text("issuer", "must be the address of an identity provider", &|text| url::Url::parse(text).is_ok());
+    let group = text("group", &line, &is_line);
+    let subject = text("subject", &line, &is_line);
+    let roles = format!("must be one of {}", Role::ALL.map(Role::as_str).join(", "));
+    let role = text("role", &roles, &|text| Role::parse(text).is_some());
+    let scope = format!("must be * for all, or a name: {NAME_RULE}");
+    let is_scope = |text: &str| text == "*" || is_name(text);
+    let (study, site) = (text("study", &scope, &is_scope), text("site", &scope, &is_scope));
+    for name in ["issuer", "role", "study", "site"] {
+        if at.get(name).is_none() {
+            at.fault(faults, Code::Required, format!("{name} is missing"));
+        }
+    }
+    if at.get("group").is_some() == at.get("subject").is_some() {
+        at.fault(faults, Code::Required, "must name either a group or a subject");
+    }
+    if faults.len() > before {
+        return None;
+    }
+    let whom = group.map(Whom::Group).or_else(|| subject.map(Whom::Subject))?;
+    let grant = Grant { role: Role::parse(&role?)?, study: study?.into(), site: site?.into() };
+    Some((issuer?, whom, grant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use serde_json::json;
+
+    fn grant(role: Role, study: &str, site: &str) -> Grant {
+        Grant { role, study: study.into(), site: site.into() }
+    }
+
+    #[test]
+    fn a_person_has_the_grants_of_their_groups_and_their_own_at_their_provider_alone() {
+        let (one, other) = ("https://one.example", "https://other.example");
+        let access = Access::read(&json!({"grants": [
+            {"issuer": one, "group": "ward", "role": "clinician", "study": "S", "site": "1"},
+            {"issuer": other, "group": "ward", "role": "admin", "study": "*", "site": "*"},
+            {"issuer": one, "subject": "7", "role": "read", "study": "S", "site": "*"},
+            {"issuer": one, "group": "all", "role": "clinician", "study": "S", "site": "1"},
+        ]}))
+        .unwrap();
+        let groups = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let clinician = grant(Role::Clinician, "S", "1");
+        assert_eq!(access.grants(one, "8", &groups(&["ward", "all"])), vec![clinician.clone()]);
+        assert_eq!(access.grants(one, "7", &groups(&["ward"])), vec![clinician, grant(Role::Read, "S", "*")]);
+        assert_eq!(access.grants(other, "7", &groups(&["ward"])), vec![grant(Role::Admin, "*", "*")]);
+        assert_eq!(access.grants("https://third.example", "7", &groups(&["ward"])), vec![]);
+        assert_eq!(access.grants(one, "8", &groups(&["7"])), vec![], "a group is no subject");
+    }
+
+    #[test]
+    fn every_fault_of_the_document_is_told() {
+        let faults = |document: Value| {
+            let mut found: Vec<String> =
+                Access::read(&document).err().unwrap_or_default().into_iter().map(|it| it.pointer).collect();
+            found.sort();
+            found.dedup();
+            found
+        };
+        assert_eq!(faults(json!({"grants": []})), [""; 0]);
+        assert_eq!(faults(json!({})), [""]);
+        assert_eq!(faults(json!({"grants": [{}]})), ["/grants/0"]);
+        let one =
+            json!({"issuer": "nobody", "group": "", "subject": "7", "role": "king", "study": "a b", "site": 1, "x": 1});
+        let places =
+            ["", "/group", "/issuer", "/role", "/site", "/study", "/x"].map(|place| format!("/grants/0{place}"));
+        assert_eq!(faults(json!({"grants": [one]})), places);
+        let one = json!({"issuer": "https://a.example", "group": "g", "role": "read", "study": "*", "site": "*"});
+        assert_eq!(faults(json!({"grants": [one, one]})), ["/grants/1"]);
+    }
+
+    #[test]
+    fn a_role_is_read_as_it_is_written() {
+        for role in Role::ALL {
+            assert_eq!(Role::parse(role.as_str()), Some(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), json!(role.as_str()));
+        }
+        assert_eq!(Role::parse("king"), None);
+    }
+}
