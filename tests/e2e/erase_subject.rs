@@ -261,7 +261,7 @@ async fn an_erasure_that_broke_off_goes_on_and_links_are_taken_back() {
     assert_eq!((links.status, &links.json()["links"]), (200, &json!([])), "{links:?}");
     assert_eq!(app.redis::<usize>(&["EXISTS", "{vigil}:links"]).await, 0);
     assert_eq!(app.send("GET", &format!("/v1/subjects/{subject}/links"), &Value::Null).await.status, 404);
-    assert_eq!(link(&app, other, subject).await.status, 404, "nobody is linked to an erased subject");
+    assert_eq!(link(&app, other, subject).await.status, 422, "nobody is linked to an erased subject");
     let chain = audit(&app, &format!("subject/{other}")).await;
     assert_eq!(actions(&chain), ["linked", "unlinked"]);
 }
