@@ -24,7 +24,7 @@ const TRIES: usize = 10;
 pub struct Counts {
     /// Sealed with an older key; now with the present one, unless nothing was to be written.
     pub resealed: u64,
-    /// Sealed with the present key before.
+    /// Sealed with the present key before, or erased.
     pub current: u64,
     /// Opened by none of the keys.
     pub unreadable: u64,
@@ -45,7 +45,7 @@ pub fn run(location: &Location, present: &IdentityKey, older: &[IdentityKey], wr
             if page.is_empty() {
                 return Ok(work.counts);
             }
-            // Beside a subject lie its links, which hold no identity.
+            // Beside a subject lie its links and the certificate of its erasure, which hold no identity.
             page.retain(|(key, _)| key.matches('/').count() == 1);
             work.page(&store, page).await?;
         }
@@ -160,6 +160,18 @@ mod tests {
             crate::block_on(async { work.page(&Store::open().await?, seen()).await }).unwrap();
             assert_eq!(work.counts, Counts { resealed: 1, ..Counts::default() });
             assert_eq!(stored(&name), record(&key(2), 5).into_bytes());
+        });
+    }
+
+    #[test]
+    fn an_erased_identity_is_left_as_it_is() {
+        on_both_stores(|location, _| {
+            let name = format!("subject/{:032x}", 6);
+            let erased = format!(r#"{{"subject":"{:032x}","studyId":"A","siteId":"1","sealed":""}}"#, 6);
+            fill([(name.clone(), erased.clone()), (format!("{name}/erased"), "{}".to_owned())]);
+            let found = Counts { resealed: 0, current: 1, unreadable: 0 };
+            assert_eq!(run(location, &key(2), &[key(1)], true).unwrap(), found);
+            assert_eq!(stored(&name), erased.into_bytes());
         });
     }
 

@@ -304,7 +304,7 @@ impl IdentityKey {
 
 /// The result of resealing a stored [`Subject`] after a change of the key.
 pub enum Resealed {
-    /// Sealed with the present key already.
+    /// Sealed with the present key already, or erased.
     Current,
     /// It was sealed with an older key. This is the record sealed with the present key, byte for byte as the scorer
     /// would store it now.
@@ -317,7 +317,8 @@ pub enum Resealed {
 pub fn reseal(record: &[u8], present: &IdentityKey, older: &[IdentityKey]) -> Resealed {
     let Ok(subject) = platform::json::read::<Subject>(record) else { return Resealed::Unreadable };
     let opened = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
-    if opened(present).is_some() {
+    // One that was erased has nothing to seal.
+    if subject.sealed.is_empty() || opened(present).is_some() {
         return Resealed::Current;
     }
     let patient = older.iter().find_map(opened);
@@ -463,6 +464,8 @@ mod tests {
         let Resealed::Now(resealed) = reseal(record(&old()).as_bytes(), &new, &[old()]) else { panic!("not resealed") };
         assert_eq!(resealed, record(&new));
         assert!(matches!(reseal(resealed.as_bytes(), &new, &[]), Resealed::Current));
+        let erased = r#"{"subject":"p","studyId":"A","siteId":"1","sealed":""}"#;
+        assert!(matches!(reseal(erased.as_bytes(), &new, &[old()]), Resealed::Current));
         for record in [record(&old()), record(&old()).replace("\"A\"", "\"B\""), "{}".into(), String::new()] {
             assert!(matches!(reseal(record.as_bytes(), &new, &[IdentityKey::new(vec![3; 32])]), Resealed::Unreadable));
         }

@@ -191,6 +191,11 @@ pub fn pinned(id: &str) -> String {
 /// Erasures: a hash, submission to its erasure.
 pub const ERASED: &str = "{vigil}:erased";
 
+/// The erasure of a subject that has begun and not ended: a hash of `begun`, `ms`, `submissions` and `analyses`.
+pub fn erasing(subject: &Pseudonym) -> String {
+    ["{vigil}:erasing:", subject.as_str()].concat()
+}
+
 /// The last record of an entity's audit chain.
 pub fn audit_head(entity: impl Display) -> String {
     format!("{{vigil}}:audit:{entity}")
@@ -434,7 +439,12 @@ pub fn subject_links(pseudonym: &Pseudonym) -> String {
     ["subject/", pseudonym.as_str(), "/links"].concat()
 }
 
-/// The sealed identity of a subject.
+/// The certificate of a subject's last erasure. Written by `records`.
+pub fn subject_erased(pseudonym: &Pseudonym) -> String {
+    ["subject/", pseudonym.as_str(), "/erased"].concat()
+}
+
+/// The sealed identity of a subject; empty once it is erased.
 pub fn subject(pseudonym: &Pseudonym) -> String {
     ["subject/", pseudonym.as_str()].concat()
 }

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use state::erasure::subject::{Begun, Certificate};
 use state::wire::analysis::{Analysis, Notified};
 use state::wire::entry::{Alert, Attempts, Overdue, Record, Rescored, Subject, Superseded};
 use state::wire::evaluation::Evaluation;
@@ -49,6 +50,11 @@ fn what_else_waits_on_the_queue_of_submissions() {
 #[test]
 fn what_rests_beside_a_submission() {
     golden::<Subject>(r#"{"subject":"p","studyId":"A","siteId":"1","sealed":"x"}"#);
+    golden::<Subject>(r#"{"subject":"p","studyId":"A","siteId":"1","sealed":""}"#);
+    golden::<Certificate>(
+        r#"{"pseudonym":"p","study":"A","site":"1","state":"erased","erasedAt":"2026-03-02T00:00:00.000Z","erasedBy":"k","submissions":7,"analyses":1,"identity":true,"reason":"r","disk":"pending"}"#,
+    );
+    golden::<Begun>(r#"{"at":"2026-03-02T00:00:00.000Z","by":"k","reason":"r"}"#);
     golden::<Superseded>(r#"{"by":"s2","at":"2026-03-01T00:00:01.000Z"}"#);
     golden::<Overdue>(r#"{"alerts":["a"]}"#);
     golden::<Rescored>(&format!(

@@ -28,6 +28,7 @@ mod derived;
 mod dicom;
 mod encodings;
 mod erase;
+mod erase_subject;
 mod errors;
 mod evaluation;
 mod events;

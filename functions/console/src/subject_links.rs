@@ -137,12 +137,13 @@ async fn change(
     }
 }
 
-/// A subject that the key covers.
+/// A subject that the key covers and that is not erased.
 async fn find(store: &Store, principal: &Principal, pseudonym: &str) -> Result<Option<Subject>, Problem> {
     if !is_pseudonym(pseudonym) {
         return Ok(None);
     }
     let subject: Option<Subject> =
         store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
-    Ok(subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id)))
+    let there = |it: &Subject| principal.covers(&it.study_id, &it.site_id) && !it.sealed.is_empty();
+    Ok(subject.filter(there))
 }

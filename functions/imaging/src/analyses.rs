@@ -20,6 +20,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::refusal_log;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
+use state::imaging::erasure;
 use state::imaging::jobs::{self, Enqueued, Progress};
 use state::wire::analysis::{Analysis, AnalysisState, Notified};
 use state::wire::entry::Attempt;
@@ -207,7 +208,7 @@ async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply,
 }
 
 /// The stored result of an analysis, for a key that covers it.
-pub(crate) async fn record(principal: &Principal, id: &AnalysisId) -> Result<Option<Analysis>, Problem> {
+async fn record(principal: &Principal, id: &AnalysisId) -> Result<Option<Analysis>, Problem> {
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| unavailable(&error))?;
     let Some(mut record) = record else { return Ok(None) };
@@ -306,7 +307,7 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
     audited.map_err(|error| unavailable(&error))?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     store.put_each(&batch).await.map_err(|error| unavailable(&error))?;
-    if erase::after(config, &id, &batch).await.map_err(|error| unavailable(&error))? {
+    if erasure::after(&config.redis, &id, &batch).await.map_err(|error| unavailable(&error))? {
         return Err(gone());
     }
     log::info("analysis-cancelled").key(&principal.id).write();

@@ -20,15 +20,15 @@ use platform::kv::{self, Batch};
 use platform::trace::Trace;
 use platform::{Error, clock, log};
 use state::edge::serve::Component as _;
-use state::imaging::jobs;
+use state::imaging::{erasure, jobs};
 use state::names::Queue;
 use state::queue::holder::Holder;
 use state::queue::{self, Claim, Claimed, Finished, FollowUps};
 use state::wire::analysis::QueuedAnalysis;
 use state::wire::queued::ImagingEntry;
 
+use crate::call;
 use crate::config::Config;
-use crate::{call, erase};
 
 /// The time that a drain runs before it waits for a moment to leave.
 const BUDGET: Duration = Duration::from_secs(5);
@@ -188,7 +188,7 @@ async fn end(config: &Config, holder: &Holder, done: Done) -> Result<(), Error> 
         return Err(unavailable);
     }
     if let Some(id) = &analysis
-        && erase::after(config, id, &batch).await?
+        && erasure::after(&config.redis, id, &batch).await?
     {
         follow_ups = FollowUps::default();
     }

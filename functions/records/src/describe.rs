@@ -4,8 +4,10 @@
 
 use schemars::{JsonSchema, json_schema};
 use state::edge::describe::*;
+use state::erasure::subject::Certificate;
 
 use crate::erase::Erased;
+use crate::erase_subject::Erasing;
 use crate::hour::Hour;
 use crate::identity::Identity;
 use crate::list::StudyPage;
@@ -214,7 +216,16 @@ fn operations() -> Vec<Operation> {
             .about("For the clinicians of the subject's site alone; every look is audited, and they are limited.")
             .gives::<Identity<'_>>(200, "The identity.")
             .with(NO_STORE)
-            .refuses(&[Refusal::TooManyRequests]),
+            .refuses(&[Refusal::Gone, Refusal::TooManyRequests]),
+        Operation::new("DELETE", "/v1/subjects/{pseudonym}", "eraseSubject", Tag::Operations, "Erase a subject")
+            .about(
+                "Removes its submissions, analyses, links and identity, everywhere, for good, also what waits. 202 says \
+                that something is left: ask again until it is 200. The certificate is kept, and is the answer to later \
+                requests. Audit chains stay. What the patient sends afterwards makes the subject anew.",
+            )
+            .takes::<WithReason>("At most 4 KiB.")
+            .gives::<Certificate>(200, "It is erased: the certificate.")
+            .gives::<Erasing<'_>>(202, "Something is left."),
         Operation::new("GET", "/v1/submissions/{id}", "showSubmission", Tag::Results, "How far a submission is")
             .about("Scores and alerts are shown to read, clinician and admin.")
             .gives::<Submission<'_>>(200, "The submission.")

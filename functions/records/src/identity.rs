@@ -21,6 +21,7 @@ use state::names;
 use state::wire::entry::Subject;
 
 use crate::config::Config;
+use crate::submission::gone;
 
 /// The identity of a subject.
 #[derive(Serialize)]
@@ -57,6 +58,9 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
     if !principal.covers(&subject.study_id, &subject.site_id) {
         refusal_log::write(&config.redis, "foreign-identity", Some(&principal.id), ProblemType::NotFound.as_str());
         return Err(Problem::not_found());
+    }
+    if subject.sealed.is_empty() {
+        return Err(gone());
     }
     let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
     let Some(patient) = config.identities.iter().find_map(open) else {

@@ -7,6 +7,7 @@ mod config;
 #[cfg(feature = "schema")]
 mod describe;
 mod erase;
+mod erase_subject;
 mod fhir;
 mod gather;
 mod hour;
@@ -56,6 +57,7 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
             within(c.deadline, &c.config.redis, shown).await
         })
     }),
+    Route::key("DELETE", "/v1/subjects/{pseudonym}", Action::Erase, |c| Box::pin(erase_subject::erase(c))),
     Route::key("GET", "/v1/submissions/{id}", Action::Follow, |c| {
         Box::pin(async move {
             let shown = submission::show(&c.config, &c.principal, c.segment(0));

@@ -27,6 +27,7 @@ use state::names;
 use state::settings::Settings;
 use state::subjects::links;
 use state::subjects::timeline::{self, Filter};
+use state::wire::entry::Subject;
 
 use crate::config::Config;
 use crate::gather::{Part, gather};
@@ -141,7 +142,9 @@ async fn known(
     }
     let patient = Patient { study: &asked.study, site: &asked.site, system, id: patient.as_str() };
     let pseudonym = config.pseudonyms.pseudonym(&patient);
-    match Store::open().await?.bytes(&names::subject(&pseudonym)).await? {
+    // Of a patient who was erased nothing is known.
+    let subject: Option<Subject> = Store::open().await?.get(&names::subject(&pseudonym)).await?;
+    match subject.filter(|subject| !subject.sealed.is_empty()) {
         Some(_) => links::covered(&config.redis, &pseudonym, |site| principal.covers(&asked.study, site)).await,
         None => Ok(Vec::new()),
     }

@@ -132,19 +132,15 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
 }
 
-/// Reads what the door remembers of a submission.
-pub(crate) async fn remembered(config: &Config, id: &SubmissionId) -> Result<Option<Remembered>, Problem> {
-    idempotency::read(&config.redis, id).await.map_err(|error| unavailable(&error))
-}
-
-fn gone() -> Problem {
+/// What was asked for was erased.
+pub(crate) fn gone() -> Problem {
     Problem::new(ProblemType::Gone, "it was erased")
 }
 
 /// A submission that is not stored yet is known only by the idempotency record of the door.
 async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Result<Reply, Problem> {
-    let Remembered { study, site, received_at, erased } =
-        remembered(config, id).await?.ok_or_else(Problem::not_found)?;
+    let remembered = idempotency::read(&config.redis, id).await.map_err(|error| unavailable(&error))?;
+    let Remembered { study, site, received_at, erased } = remembered.ok_or_else(Problem::not_found)?;
     let (study, site) = (StudyId::from(study), SiteId::from(site));
     if !principal.covers(&study, &site) {
         return Err(Problem::not_found());

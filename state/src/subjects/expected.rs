@@ -34,6 +34,16 @@ pub fn after<'a>(
     Some((Check::after(submission, what), received, received.plus_ms(look_after_ms)))
 }
 
+/// Forgets that a submission came in, which is erased: the next one is expected after the one before it.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); doing it again is safe.
+pub async fn remove(redis: &Redis, submission: &Submission) -> Result<(), Error> {
+    let Some(what) = what(submission) else { return Ok(()) };
+    let key = names::received(&submission.subject, what);
+    redis.command("ZREM", vec![text(key), text(submission.submission_id.as_str())]).await.map(|_| ())
+}
+
 /// If Redis has lost them, puts back the record that a submission came in and the look that is due. A look that is due
 /// later stays. Returns whether the submission was missing.
 ///

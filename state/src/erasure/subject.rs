@@ -1,0 +1,327 @@
+//! The erasure of a subject: how far it is, and the certificate at its end.
+//!
+//! Guarantee: the certificate is written in one transaction with the removal of the sealed identity, so a subject whose
+//! certificate stands is erased. An erasure that broke off is continued by the next call, with the same time, actor and
+//! reason. Nothing is counted twice.
+//!
+//! Mechanism: a hash in Redis says that the erasure has begun, and counts. What is erased leaves the subject's lists in
+//! the script that counts it. A worker that stored the identity with work that was erased meanwhile calls [`again`]: it
+//! sees that the erasure has begun, or it stored before that.
+//!
+//! Not for: erasing submissions and analyses. Its caller does that.
+
+use domain::ids::{KeyId, Pseudonym, SiteId, StudyId};
+#[cfg(feature = "schema")]
+use domain::schema::{Name, Time};
+use platform::Error;
+use platform::kv::{self, Batch, Store};
+use platform::redis::{Redis, integer, nothing, string, text, unexpected};
+use serde::{Deserialize, Serialize};
+use spin_sdk::redis::RedisResult;
+
+use crate::audit::{self, Action, Change};
+use crate::names::{self, Queue};
+use crate::wire::entry::Subject;
+
+/// The number of entries of a queue that one script looks at.
+const PAGE: u32 = 500;
+
+/// When, by whom and why the erasure of a subject began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// Who did it.
+    pub by: KeyId,
+    /// Why.
+    pub reason: String,
+}
+
+/// An erasure that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// When, by whom and why.
+    pub begun: Begun,
+    /// When it began by the clock of Redis, milliseconds since the epoch.
+    pub began_ms: i64,
+    /// The number of submissions that are erased.
+    pub submissions: u64,
+    /// The number of analyses that are erased.
+    pub analyses: u64,
+}
+
+/// The state of a subject that is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub enum Erased {
+    /// Nothing is left.
+    Erased,
+}
+
+/// How far an erasure has reached the disk of Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub enum Disk {
+    /// Its append-only file may have what was erased until it is rewritten.
+    Pending,
+}
+
+/// The certificate that a subject is erased, at `subject/<pseudonym>/erased`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ErasureCertificate"))]
+pub struct Certificate {
+    /// The subject.
+    #[cfg_attr(feature = "schema", schemars(with = "domain::schema::Pseudonym"))]
+    pub pseudonym: Pseudonym,
+    /// Its study.
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    pub study: StudyId,
+    /// Its site.
+    #[cfg_attr(feature = "schema", schemars(with = "Name"))]
+    pub site: SiteId,
+    /// Always `erased`.
+    pub state: Erased,
+    /// When the erasure was asked for first, RFC 3339 in UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "Time"))]
+    pub erased_at: String,
+    /// Who asked for it: the id of a key, or a person.
+    pub erased_by: KeyId,
+    /// The number of submissions that were erased.
+    pub submissions: u64,
+    /// The number of analyses that were erased.
+    pub analyses: u64,
+    /// That the sealed identity is erased.
+    pub identity: bool,
+    /// Why, without the identities that were found in it.
+    pub reason: String,
+    /// Whether the disk of Redis may still have it: `pending` until its append-only file is rewritten.
+    pub disk: Disk,
+}
+
+/// A list of a subject from which erased things are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// Its submissions.
+    Submissions,
+    /// Its analyses.
+    Analyses,
+}
+
+script! {
+    BeginScript = "erasure/begin.lua",
+    keys { progress: String }
+    args { begun: String }
+    reply Progress, by |reply| progress(&reply)
+}
+
+script! {
+    TookScript<'a> = "erasure/took.lua",
+    keys { list: String, progress: String }
+    args { member: &'a str, counter: &'static str }
+    reply (), by nothing
+}
+
+script! {
+    WaitingScript<'a> = "erasure/waiting.lua",
+    keys { stream: &'static str }
+    args { from: &'a str, most: u32, needle: &'a str }
+    reply (String, u64), by |reply| waits(&reply)
+}
+
+fn progress(reply: &[RedisResult]) -> Option<Progress> {
+    let [begun, began, submissions, analyses] = reply else { return None };
+    let count = |count: &RedisResult| integer(count)?.try_into().ok();
+    Some(Progress {
+        begun: serde_json::from_str(&string(begun)?).ok()?,
+        began_ms: integer(began)?,
+        submissions: count(submissions)?,
+        analyses: count(analyses)?,
+    })
+}
+
+fn waits(reply: &[RedisResult]) -> Option<(String, u64)> {
+    let [last, count] = reply else { return None };
+    Some((string(last)?, integer(count)?.try_into().ok()?))
+}
+
+/// The certificate of a subject that is erased and of which nothing has come since.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn standing(redis: &Redis, store: &Store, subject: &Subject) -> Result<Option<Certificate>, Error> {
+    let pseudonym = &subject.subject;
+    if !subject.sealed.is_empty() || has_begun(redis, pseudonym).await? || left(redis, pseudonym).await? > 0 {
+        return Ok(None);
+    }
+    store.get(&names::subject_erased(pseudonym)).await
+}
+
+/// Begins the erasure of a subject. Returns the erasure that holds: the one that has begun and has not ended.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn begin(redis: &Redis, subject: &Pseudonym, begun: &Begun) -> Result<Progress, Error> {
+    BeginScript { progress: names::erasing(subject), begun: kv::json(begun)? }.run(redis).await
+}
+
+/// Takes something that is erased off a list of its subject, where it is stored as this member, and counts it.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn took(redis: &Redis, subject: &Pseudonym, list: List, member: &str) -> Result<(), Error> {
+    let (list, counter) = match list {
+        List::Submissions => (names::filed(subject), "submissions"),
+        List::Analyses => (names::analyses_of(subject), "analyses"),
+    };
+    TookScript { list, progress: names::erasing(subject), member, counter }.run(redis).await
+}
+
+/// The number of submissions and analyses in the lists of a subject.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn left(redis: &Redis, subject: &Pseudonym) -> Result<u64, Error> {
+    let mut count = 0;
+    for list in [names::filed(subject), names::analyses_of(subject)] {
+        let reply = redis.command("ZCARD", vec![text(list)]).await?;
+        let own = reply.first().and_then(integer).and_then(|own| u64::try_from(own).ok());
+        count += own.ok_or_else(|| unexpected("ZCARD"))?;
+    }
+    Ok(count)
+}
+
+/// The number of analyses and alerts of a subject that wait for a worker, or are in its hands.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn waiting(redis: &Redis, subject: &Pseudonym) -> Result<u64, Error> {
+    let needle = needle(subject);
+    let mut all = 0;
+    for queue in [Queue::ImagingStat, Queue::Imaging, Queue::Dispatch] {
+        let mut from = "-".to_owned();
+        loop {
+            let script = WaitingScript { stream: queue.stream(), from: &from, most: PAGE, needle: &needle };
+            let (last, count) = script.run(redis).await?;
+            all += count;
+            if last.is_empty() {
+                break;
+            }
+            from = format!("({last}");
+        }
+    }
+    Ok(all)
+}
+
+/// The member that names a subject, as serde writes it.
+fn needle(subject: &Pseudonym) -> String {
+    format!("\"subject\":\"{subject}\"")
+}
+
+async fn has_begun(redis: &Redis, subject: &Pseudonym) -> Result<bool, Error> {
+    let reply = redis.command("EXISTS", vec![text(names::erasing(subject))]).await?;
+    Ok(reply.first().and_then(integer).ok_or_else(|| unexpected("EXISTS"))? == 1)
+}
+
+/// Ends the erasure of a subject of which nothing is left: removes the sealed identity, and writes the certificate and
+/// the record of the subject's audit chain with it. `begun` is what [`begin`] returned.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn end(redis: &Redis, store: &Store, subject: &Subject, begun: &Begun) -> Result<Certificate, Error> {
+    let (pseudonym, entity) = (subject.subject.clone(), names::subject(&subject.subject));
+    if !has_begun(redis, &pseudonym).await?
+        && let Some(certificate) = store.get(&names::subject_erased(&pseudonym)).await?
+    {
+        // Another call ended it.
+        return Ok(certificate);
+    }
+    let Progress { begun, submissions, analyses, .. } = begin(redis, &pseudonym, begun).await?;
+    let mut batch = Batch::default();
+    match audit::head(redis, &entity).await? {
+        // An earlier attempt got this far, but perhaps no further.
+        Some(head) if head.action == Action::Erased.as_str() && head.at == begun.at => {
+            batch.put(names::audit(&entity, head.n), &head)?;
+        }
+        _ => {
+            // No hashes: the record of a subject is written anew with each of its submissions.
+            let change = Change {
+                at: &begun.at,
+                actor: &begun.by,
+                action: Action::Erased,
+                reason: Some(&begun.reason),
+                refers_to: None,
+                old: None,
+                new: None,
+            };
+            audit::append(redis, store, &mut batch, &entity, &change).await?;
+        }
+    }
+    let certificate = Certificate {
+        pseudonym: pseudonym.clone(),
+        study: subject.study_id.clone(),
+        site: subject.site_id.clone(),
+        state: Erased::Erased,
+        erased_at: begun.at,
+        erased_by: begun.by,
+        submissions,
+        analyses,
+        identity: true,
+        reason: begun.reason,
+        disk: Disk::Pending,
+    };
+    batch.put(entity, &forgotten(subject))?;
+    batch.put(names::subject_erased(&pseudonym), &certificate)?;
+    kv::put_all(&mut batch)?;
+    redis.command("DEL", vec![text(names::erasing(&pseudonym))]).await?;
+    Ok(certificate)
+}
+
+/// A subject without its identity.
+fn forgotten(subject: &Subject) -> Subject {
+    Subject { sealed: String::new(), ..subject.clone() }
+}
+
+/// For a worker that stored the identity of a subject together with something that was erased meanwhile: removes the
+/// identity, if the subject is erased and nothing has come since.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn again(redis: &Redis, store: &Store, subject: &Pseudonym) -> Result<(), Error> {
+    let erased = has_begun(redis, subject).await? || store.bytes(&names::subject_erased(subject)).await?.is_some();
+    // While something is left, the erasure has not ended, and its end removes the identity.
+    if !erased || left(redis, subject).await? > 0 {
+        return Ok(());
+    }
+    let Some(stored) = store.get::<Subject>(&names::subject(subject)).await? else { return Ok(()) };
+    let mut batch = Batch::default();
+    batch.put(names::subject(subject), &forgotten(&stored))?;
+    kv::put_all(&mut batch)
+}
+
+/// Removes the due entries and dead letters of a subject: looks for overdue documents, analyses and submissions that were
+/// given up.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn sweep(redis: &Redis, subject: &Pseudonym) -> Result<(), Error> {
+    super::sweep(redis, "subject", subject.as_str()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_progress_is_read_as_the_script_gives_it() {
+        let begun = Begun { at: "2026-03-02T00:00:00.000Z".to_owned(), by: "admin".into(), reason: "why".to_owned() };
+        let text = |text: &str| RedisResult::Binary(text.as_bytes().to_vec());
+        let reply = [text(&kv::json(&begun).unwrap()), text("1772409600000"), text("7"), text("0")];
+        let expected = Progress { begun, began_ms: 1_772_409_600_000, submissions: 7, analyses: 0 };
+        assert_eq!(progress(&reply), Some(expected));
+        assert_eq!((progress(&reply[..3]), progress(&[])), (None, None));
+        assert_eq!(waits(&[text("1-0"), RedisResult::Int64(2)]), Some(("1-0".to_owned(), 2)));
+    }
+}
