@@ -1,5 +1,6 @@
 /** The texts of the screens in English. Other languages have the same members. */
 
+import access from './en/access.js';
 import care from './en/care.js';
 import setup from './en/setup.js';
 
@@ -9,11 +10,20 @@ const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 export default {
   ...setup,
   ...care,
+  ...access,
   tag: 'en',
   name: 'Vigil',
   skip: 'Skip to the content',
   title: (/** @type {string} */ screen) => `${screen} – Vigil`,
-  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav, ...care.nav },
+  nav: {
+    label: 'Screens',
+    inbox: 'Inbox',
+    deliveries: 'Deliveries',
+    system: 'System',
+    ...setup.nav,
+    ...care.nav,
+    ...access.nav,
+  },
   language: 'Language',
   signOut: 'Sign out',
   signIn: {
@@ -26,7 +36,6 @@ export default {
     working: 'Checking the key…',
     empty: 'Type or paste your key.',
     refused: 'This key is not valid. Ask whoever runs Vigil at your site for one.',
-    ended: 'Your key is no longer valid. Sign in with another one.',
   },
   severity: { critical: 'Critical', high: 'High', moderate: 'Moderate', info: 'Info' },
   state: {

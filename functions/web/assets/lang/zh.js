@@ -1,5 +1,6 @@
 /** 简体中文界面文字。 The members are those of `en.js`; the type check compares. */
 
+import access from './zh/access.js';
 import care from './zh/care.js';
 import setup from './zh/setup.js';
 
@@ -7,11 +8,12 @@ import setup from './zh/setup.js';
 const text = {
   ...setup,
   ...care,
+  ...access,
   tag: 'zh-Hans',
   name: 'Vigil',
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
-  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav },
+  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav, ...access.nav },
   language: '语言',
   signOut: '退出',
   signIn: {
@@ -24,7 +26,6 @@ const text = {
     working: '正在验证密钥…',
     empty: '请输入或粘贴密钥。',
     refused: '密钥无效。请向本中心的 Vigil 管理人员索取。',
-    ended: '密钥已失效，请使用其他密钥登录。',
   },
   severity: { critical: '危急', high: '高', moderate: '中', info: '提示' },
   state: {
