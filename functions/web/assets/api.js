@@ -20,7 +20,7 @@ import { end, fresh, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, nextAt?: string, told: number,
  *   earlier?: number, attempts: Attempt[] }} Delivery
  * @typedef {{ n: number, at: string, what: string, state: string, told: string[], receiver?: string, reason?: string,
- *   by?: string, to?: string, note?: string }} Happened
+ *   by?: string, byName?: string, to?: string, note?: string }} Happened
  * @typedef {Omit<Listed, 'deliveries'> & { reasonOfState: string | null, submissionId: string, opening: number,
  *   leader: string | null, deliveries: Delivery[], history: Happened[] }} Alert
  * @typedef {{ at: string, submissionId: string, siteId: string, scores: Score[] }} CoursePoint
@@ -265,7 +265,7 @@ export function assign(id, to) {
  * @param {string} id
  * @param {'acknowledge' | 'resolve' | 'reopen'} act
  * @param {string} [note]
- * @returns {Promise<{ state: State, by?: string, at?: string }>}
+ * @returns {Promise<{ state: State, by?: string, byName?: string, at?: string }>}
  */
 export function attend(id, act, note) {
   return call('POST', `/v1/alerts/${part(id)}/${act}`, { body: note ? { note } : {} });
@@ -302,7 +302,8 @@ export function codebook(instrument, version) {
  * @param {string} subject
  * @param {string} [cursor]
  * @param {string} [limit]
- * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean }>}
+ * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean, state?: string }>} `state`:
+ *   `erased`, where nothing is left of the subject.
  */
 export function submissionsOf(subject, cursor, limit) {
   return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor, limit })}`);

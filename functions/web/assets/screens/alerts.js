@@ -314,7 +314,7 @@ function History({ alert }) {
 /** @param {{ entry: Happened }} props */
 function Entry({ entry }) {
   const text = t().alert;
-  const by = entry.by && actor(entry.by);
+  const by = entry.by && actor(entry.by, entry.byName);
   return html`<li>
     <p>
       <strong>${text.what[entry.what] ?? entry.what}</strong>
