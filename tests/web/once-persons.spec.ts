@@ -166,7 +166,7 @@ test('a key is shown once, says when it expires, and is withdrawn', async ({ pag
   await signIn(page, key('admin'), '/people/keys');
   await page.getByRole('button', { name: 'New key…' }).click();
   await page.getByLabel('What it is for').fill(`EDC of ${study}`);
-  await page.getByLabel('Role', { exact: true }).selectOption('read');
+  await page.getByRole('combobox', { name: 'Role' }).selectOption('read');
   await page.getByLabel('Study').fill(study);
   const soon = new Date(Date.now() + 5 * 86400000).toISOString().slice(0, 10);
   await page.getByLabel('Last day (optional)').fill(soon);
