@@ -75,11 +75,6 @@ const receivers = createServer((request, reply) => {
   reply.writeHead(Object.entries(STATUS).find(([path]) => path === request.url)?.[1] ?? 204).end();
 });
 
-/** What the document "access" grants, beside what a test adds to it. */
-export function grants() {
-  return grantsOf(process.env.PROVIDER ?? '', [...STUDIES, 'DEMO']);
-}
-
 /** The documents that tests need: who is told of alerts and of events, who may what. */
 async function documents() {
   receivers.listen(0, '127.0.0.1');
@@ -100,7 +95,7 @@ async function documents() {
       receivers: Object.fromEntries(names.map((name) => [name, receiver(name)])),
       defaults: { routes, groupSeconds: 0 },
     },
-    access: { grants: grants() },
+    access: { grants: grantsOf(process.env.PROVIDER ?? '', [...STUDIES, 'DEMO']) },
     subscriptions: { receivers: { edc: receiver('edc') }, subscriptions: [subscription] },
   };
 }

@@ -1,7 +1,7 @@
 /** Persons whom an identity provider signs in: access, sessions, roles, renewal; keys; looks; the erasure of a subject. */
 
 import type { Page } from '@playwright/test';
-import { expect, grants, key, login, respond, send, signIn, signInBy, test, toProvider } from './steps';
+import { expect, key, login, respond, send, signIn, signInBy, test, toProvider } from './steps';
 
 /** What the tab keeps: storage, title, address. */
 function kept(page: Page) {
@@ -33,7 +33,13 @@ test('an administrator gives access, a nurse acts under her name, and is signed 
   const field = office.locator('.editor textarea');
   await expect(field).toHaveValue(/grants/);
   const ward = { issuer: process.env.PROVIDER, group: `wards.${study}`, role: 'clinician', study, site: 'S1' };
-  await field.fill(JSON.stringify({ grants: [...grants(), ward] }, null, 2));
+  // Behind the last grant of the list.
+  await field.evaluate((area: HTMLTextAreaElement) => {
+    const end = area.value.lastIndexOf('}', area.value.lastIndexOf(']')) + 1;
+    area.focus();
+    area.setSelectionRange(end, end);
+  });
+  await office.keyboard.insertText(`, ${JSON.stringify(ward)}`);
   await office.getByRole('button', { name: 'Save…' }).click();
   await confirm(office, 'Put in force', 'The ward of site S1 begins');
   await expect(office.locator('.said')).toContainText('is in force.');

@@ -4,10 +4,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
-import { grants, key, send, takeStudy } from './app.mjs';
+import { key, send, takeStudy } from './app.mjs';
 import { LABEL } from './provider.mjs';
 
-export { expect, grants, key, send };
+export { expect, key, send };
 
 const PICTURES = join(import.meta.dirname, 'pictures');
 
