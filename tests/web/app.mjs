@@ -8,12 +8,13 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
+import { AWAY, entryOf, grantsOf, startProvider } from './provider.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'target/web');
 const TAKEN = join(FOLDER, 'taken');
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=';
-const STUDIES = Array.from({ length: 90 }, (_, number) => `ONC-${number + 101}`);
+const STUDIES = Array.from({ length: 120 }, (_, number) => `ONC-${number + 101}`);
 
 /**
  * The key of a role, for a study or for all.
@@ -74,7 +75,7 @@ const receivers = createServer((request, reply) => {
   reply.writeHead(Object.entries(STATUS).find(([path]) => path === request.url)?.[1] ?? 204).end();
 });
 
-/** The documents that tests need: who is told of alerts and of events. */
+/** The documents that tests need: who is told of alerts and of events, who may what. */
 async function documents() {
   receivers.listen(0, '127.0.0.1');
   await new Promise((listening) => receivers.once('listening', listening));
@@ -94,9 +95,13 @@ async function documents() {
       receivers: Object.fromEntries(names.map((name) => [name, receiver(name)])),
       defaults: { routes, groupSeconds: 0 },
     },
+    access: { grants: grantsOf(process.env.PROVIDER ?? '', [...STUDIES, 'DEMO']) },
     subscriptions: { receivers: { edc: receiver('edc') }, subscriptions: [subscription] },
   };
 }
+
+/** @type {Awaited<ReturnType<typeof startProvider>> | undefined} */
+let provider;
 
 /** Starts the application. Playwright calls it once. */
 export default async function start() {
@@ -106,8 +111,16 @@ export default async function start() {
   // What was compiled to machine code is kept.
   for (const name of readdirSync(FOLDER)) if (name !== 'cache') rmSync(join(FOLDER, name), { recursive: true });
   mkdirSync(TAKEN);
+  provider = await startProvider(() => process.env.VIGIL);
+  const { issuer } = provider;
+  process.env.PROVIDER = issuer;
   const command = ['run', '--', '--quiet', '--listen', '127.0.0.1:0', '--state-dir', FOLDER];
-  const variables = { SPIN_VARIABLE_API_KEYS: JSON.stringify(KEYS), SPIN_VARIABLE_ALERT_ROUTES: '{}' };
+  const variables = {
+    SPIN_VARIABLE_API_KEYS: JSON.stringify(KEYS),
+    SPIN_VARIABLE_ALERT_ROUTES: '{}',
+    SPIN_VARIABLE_OIDC: JSON.stringify([entryOf(issuer), AWAY]),
+    SPIN_VARIABLE_OIDC_GRANT: issuer,
+  };
   const options = { cwd: ROOT, env: { ...process.env, ...variables } };
   const child = spawn('cargo', command, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
   vigil = child;
@@ -130,10 +143,11 @@ async function stop() {
   await ended;
   receivers.close();
   receivers.closeAllConnections();
+  provider?.stop();
 }
 
 if (process.argv[1] === import.meta.filename) {
   await start();
-  console.log(`VIGIL=${process.env.VIGIL}, ${key('admin')}`);
+  console.log(`VIGIL=${process.env.VIGIL} PROVIDER=${process.env.PROVIDER}, ${key('admin')}`);
   process.once('SIGINT', stop);
 }

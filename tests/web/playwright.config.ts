@@ -50,7 +50,7 @@ export default defineConfig({
   projects: [
     {
       name: 'once',
-      testMatch: [/once(-setup)?\.spec\.ts/, 'picture.spec.ts'],
+      testMatch: [/once(-\w+)?\.spec\.ts/, 'picture.spec.ts'],
       use: { locale: 'en-GB', viewport: WIDTHS.wide, colorScheme: 'light' },
     },
     ...tours,

@@ -101,7 +101,7 @@ test('secrets are marks, and a document that nobody may see, that is not there o
   await expect(page.getByText(MISSING())).toBeVisible();
   await look(page, '63-document-missing');
   await signIn(page, key('clinician', study), '/configuration');
-  await expect(page.getByText(say('Your key does not allow this', '您的密钥无此权限'))).toBeVisible();
+  await expect(page.getByText(say('Your role does not allow this', '您的角色无此权限'))).toBeVisible();
   await look(page, '64-configuration-forbidden');
 });
 

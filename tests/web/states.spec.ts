@@ -48,11 +48,11 @@ test('what does not exist, and what a key does not cover, looks the same', async
 test('a key that only reads sees no button, and a screen that it may not see says so', async ({ page, study }) => {
   const { alerts } = await respond(study, 'P-001', [0, 0, 0, 0, 0, 0, 0, 0, 1]);
   await signIn(page, key('read', study), `/alerts/${alerts[0].alertId}`);
-  await expect(page.getByText(say('Your key may read alerts', '您的密钥只能查看警报'))).toBeVisible();
+  await expect(page.getByText(say('You may read alerts', '您只能查看警报'))).toBeVisible();
   await expect(page.getByRole('button', { name: say('Acknowledge', '确认') })).toHaveCount(0);
   await look(page, '26-alert-read-only');
   await signIn(page, key('read', study), '/deliveries');
-  await expect(page.getByText(say('Your key does not allow this', '您的密钥无此权限'))).toBeVisible();
+  await expect(page.getByText(say('Your role does not allow this', '您的角色无此权限'))).toBeVisible();
   await look(page, '27-forbidden');
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
 import { key, send, takeStudy } from './app.mjs';
+import { LABEL } from './provider.mjs';
 
 export { expect, key, send };
 
@@ -18,13 +19,17 @@ export const test = base.extend<{ study: string; page: Page }>({
   study: async ({}, use) => use(takeStudy()),
   page: async ({ page }, use) => {
     const faults: string[] = [];
+    // What an identity provider's page does is its own affair.
+    const elsewhere = () => page.url().startsWith(`${process.env.PROVIDER}/`);
     page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
     page.on('console', (message) => {
       const serious = message.type() === 'error' || message.type() === 'warning';
-      if (serious && !PROVOKED.test(message.text())) faults.push(`console: ${message.text()}`);
+      if (serious && !elsewhere() && !PROVOKED.test(message.text())) faults.push(`console: ${message.text()}`);
     });
     page.on('request', (request) => {
-      if (!request.url().startsWith(`${process.env.VIGIL}/`)) faults.push(`foreign: ${request.url()}`);
+      const going = request.isNavigationRequest() && request.url().startsWith(`${process.env.PROVIDER}/`);
+      if (!going && !elsewhere() && !request.url().startsWith(`${process.env.VIGIL}/`))
+        faults.push(`foreign: ${request.url()}`);
     });
     await page.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', (event) =>
@@ -65,6 +70,28 @@ export async function signIn(page: Page, bearer: string, path = '/') {
   await page.goto(`${process.env.VIGIL}${path}`);
   await page.getByLabel(say('API key', 'API 密钥')).fill(bearer);
   await page.getByRole('button', { name: say('Sign in', '登录') }).click();
+  await expect(page.getByRole('button', { name: say('Sign out', '退出') })).toBeVisible();
+}
+
+/** The button that leads to the identity provider. */
+export function toProvider(page: Page) {
+  return page.getByRole('button', { name: say(`Continue with ${LABEL}`, `使用 ${LABEL} 继续`) });
+}
+
+/** Says at the provider who one is. */
+export async function login(page: Page, who: string) {
+  await page.getByPlaceholder('Enter any login').fill(who);
+  await page.getByPlaceholder('and password').fill('any');
+  await page.getByRole('button', { name: 'Sign-in' }).click();
+}
+
+/** Signs in by the identity provider, at the address of a screen. */
+export async function signInBy(page: Page, who: string, path = '/') {
+  // Its sign-in page asks for a font.
+  await page.route('https://fonts.googleapis.com/**', (route) => route.abort());
+  await page.goto(`${process.env.VIGIL}${path}`);
+  await toProvider(page).click();
+  await login(page, who);
   await expect(page.getByRole('button', { name: say('Sign out', '退出') })).toBeVisible();
 }
 

@@ -5,7 +5,7 @@ import { alert, call, codebook, PAGE, parameters, part, Refusal, submission, sub
 /**
  * @typedef {'study' | 'site' | 'severity' | 'instrument' | 'rule' | 'subject'} Property
  * @typedef {Partial<Record<Property, string[]>>} Matchers
- * @typedef {{ id: string, matchers: Matchers, start: string, end: string, author: string, comment: string,
+ * @typedef {{ id: string, matchers: Matchers, start: string, end: string, author: string, byName?: string, comment: string,
  *   critical: boolean, state: 'pending' | 'active' | 'ended' }} Silence
  */
 

@@ -57,8 +57,9 @@ export async function tryOut(id, text, example) {
 }
 
 /**
- * @typedef {{ document: string, version: number | null, at?: string, by?: string }} Version
- * @typedef {{ n: number, at: string, actor: string, reason?: string }} Change
+ * @typedef {{ document: string, version: number | null, at?: string, by?: string, byName?: string }} Version
+ * @typedef {{ n: number, at: string, actor: string, byName?: string, actorName?: string,
+ *   reason?: string }} Change
  */
 
 /** @returns {Promise<Version[]>} */

@@ -3,7 +3,7 @@
  * answer is put together here, so that a richer answer changes this file alone.
  */
 
-import { end, onEnd, session } from './session.js';
+import { end, fresh, onEnd, session } from './session.js';
 
 /**
  * @typedef {'critical' | 'high' | 'moderate' | 'info'} Severity
@@ -20,7 +20,7 @@ import { end, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, nextAt?: string, told: number,
  *   earlier?: number, attempts: Attempt[] }} Delivery
  * @typedef {{ n: number, at: string, what: string, state: string, told: string[], receiver?: string, reason?: string,
- *   by?: string, to?: string, note?: string }} Happened
+ *   by?: string, byName?: string, to?: string, note?: string }} Happened
  * @typedef {Omit<Listed, 'deliveries'> & { reasonOfState: string | null, submissionId: string, opening: number,
  *   leader: string | null, deliveries: Delivery[], history: Happened[] }} Alert
  * @typedef {{ at: string, submissionId: string, siteId: string, scores: Score[] }} CoursePoint
@@ -97,10 +97,11 @@ onEnd(() => {
  * @param {string} path
  * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, match?: string, accept?: number[],
  *   text?: boolean, media?: string, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
- *   `accept`: statuses that are answers, too.
+ *   `accept`: statuses that are answers, too. `key`: another than that of the session; none, if it is empty.
  * @returns {Promise<any>}
  */
 export async function call(method, path, how = {}) {
+  if (how.key === undefined) await fresh();
   const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
   const { raw = JSON.stringify(body), type = 'application/json', match, media } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
@@ -129,9 +130,15 @@ export async function call(method, path, how = {}) {
     return answer;
   }
   const kind = KINDS[reply.status] ?? 'failed';
-  // A key that was taken back shows nothing any longer.
-  if (kind === 'unauthenticated' && session.value?.key === key) end(true);
+  // A key that was taken back, or a session that ended, shows nothing any longer.
+  if (kind === 'unauthenticated' && session.value?.key === key) end(whyEnded(answer?.detail ?? ''));
   throw new Refusal(kind, answer?.detail ?? '', answer?.errors);
+}
+
+/** @param {string} detail The server's own sentence. @returns {import('./session.js').Why} */
+function whyEnded(detail) {
+  if (!session.value?.who.person) return 'refused';
+  return detail.includes('expired') ? 'expired' : 'ended';
 }
 
 /** @param {Record<string, string | undefined>} query */
@@ -258,7 +265,7 @@ export function assign(id, to) {
  * @param {string} id
  * @param {'acknowledge' | 'resolve' | 'reopen'} act
  * @param {string} [note]
- * @returns {Promise<{ state: State, by?: string, at?: string }>}
+ * @returns {Promise<{ state: State, by?: string, byName?: string, at?: string }>}
  */
 export function attend(id, act, note) {
   return call('POST', `/v1/alerts/${part(id)}/${act}`, { body: note ? { note } : {} });
@@ -295,7 +302,8 @@ export function codebook(instrument, version) {
  * @param {string} subject
  * @param {string} [cursor]
  * @param {string} [limit]
- * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean }>}
+ * @returns {Promise<{ submissions: ListedSubmission[], cursor: string | null, more: boolean, state?: string }>} `state`:
+ *   `erased`, where nothing is left of the subject.
  */
 export function submissionsOf(subject, cursor, limit) {
   return call('GET', `/v1/subjects/${part(subject)}/submissions${parameters({ cursor, limit })}`);

@@ -1,13 +1,14 @@
 /** The frame of all screens: the bar with their names, the screen of the address, and signing in where nobody is. */
 
-import { Refusal, whoami } from './api.js';
 import { Said } from './parts/act.js';
 import { Notice } from './parts/pages.js';
+import { Who } from './parts/who.js';
+import { arrive, resume, returned, signOut } from './provider.js';
 import { address, go, listen, place } from './router.js';
 import { AlertScreen } from './screens/alerts.js';
 import { Inbox } from './screens/inbox.js';
 import { SignIn } from './screens/sign-in.js';
-import { begin, end, remembered, session } from './session.js';
+import { remembered, scopeOf, session } from './session.js';
 import { choose, chosen, language, languages, load, nameOf, t } from './text.js';
 import { html, useEffect, useLoaded, useRef, useState } from './ui.js';
 import { render } from './vendor/preact.mjs';
@@ -16,7 +17,8 @@ import { render } from './vendor/preact.mjs';
 
 /**
  * A screen of the bar that is fetched when somebody opens it.
- * @param {'silences' | 'deliveries' | 'batch' | 'instruments' | 'configuration' | 'system'} name
+ * @param {'silences' | 'deliveries' | 'batch' | 'instruments' | 'configuration' |
+ *   'people' | 'system'} name
  * @param {() => Promise<() => unknown>} load
  */
 const later = (name, load) => ({ title: () => t()[name].title, load, in: name });
@@ -48,6 +50,7 @@ const SCREENS = {
   configuration: later('configuration', () =>
     import('./screens/configuration.js').then((screen) => screen.ConfigurationScreen),
   ),
+  people: later('people', () => import('./screens/people.js').then((screen) => screen.PeopleScreen)),
   system: later('system', () => import('./screens/system.js').then((screen) => screen.SystemScreen)),
 };
 
@@ -61,6 +64,7 @@ const BAR = /** @type {const} */ ([
   ['batch', (/** @type {May} */ may) => may.submit],
   ['instruments', () => true],
   ['configuration', (/** @type {May} */ may) => may.configure],
+  ['people', (/** @type {May} */ may) => may.audit],
   ['system', (/** @type {May} */ may) => may.read || may.measure],
 ]);
 
@@ -82,7 +86,7 @@ function App() {
   const screen = SCREENS[`${here.screen}/${here.view}`] ?? SCREENS[here.screen];
   if (!screen) return html`<${Frame} title=${t().state_of.missing}><${Missing} /><//>`;
   return html`<${Frame} title=${screen.title()} current=${screen.in}>
-    <${screen.show ?? Later} key=${`${here.screen}/${here.id}/${here.view}`} load=${screen.load} />
+    <${screen.show ?? Later} key=${`${scopeOf(who.who)} ${here.screen}/${here.id}/${here.view}`} load=${screen.load} />
   <//>`;
 }
 
@@ -139,21 +143,11 @@ function Frame({ title, current, children }) {
       ${who && html`<${Who} who=${who.who} />`}
       <div class="bar-end">
         <${Language} />
-        ${who && html`<button type="button" class="plain" onClick=${() => end()}>${text.signOut}</button>`}
+        ${who && html`<button type="button" class="plain" onClick=${signOut}>${text.signOut}</button>`}
       </div>
     </header>
     <main id="main" class="screen" ref=${main} tabindex="-1">${children}</main>
     <${Said} />`;
-}
-
-/** @param {{ who: import('./session.js').Holder }} props The role of the key, and what it covers. */
-function Who({ who: { keyId, role, study, site, label } }) {
-  const text = t().who;
-  const where = study === '*' ? text.allStudies : site === '*' ? study : text.where(study, site);
-  return html`<p class="who">
-    <span class="unseen">${text.signedIn}</span>
-    <strong>${text.roles[role] ?? role}</strong> <span>${where}</span> <span class="who-key">${label ?? keyId}</span>
-  </p>`;
 }
 
 function Bones() {
@@ -171,17 +165,14 @@ function Language() {
   </label>`;
 }
 
-/** Signs in with the key that this tab was asked to remember. */
+/** Where the browser is back from an identity provider: what it brought. */
+const back = returned();
+
+/** Signs in with what the provider gave, or with what this tab was asked to remember. */
 function Start() {
-  const key = remembered();
-  const [waiting, setWaiting] = useState(key !== null);
+  const [waiting, setWaiting] = useState(back !== null || remembered() !== null);
   useEffect(() => {
-    if (!key) return;
-    whoami(key)
-      .then((who) => begin(key, who, true))
-      // A key that is refused is forgotten. Without a connection it stays, and a reload tries again.
-      .catch((error) => error instanceof Refusal && error.kind === 'unauthenticated' && end(true))
-      .finally(() => setWaiting(false));
+    if (waiting) (back ? arrive(back) : resume()).finally(() => setWaiting(false));
   }, []);
   if (waiting) return html`<header class="bar"></header><main class="screen"><${Bones} /></main>`;
   return html`<${App} />`;

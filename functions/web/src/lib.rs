@@ -4,7 +4,8 @@
 //! talks to nobody but this server, and stands in no frame. A file's address contains a hash of all files, so a file may be
 //! kept for ever; the page is asked for each time, and costs 304 if it is the same.
 //!
-//! Not for: data. The page gets them from the public API with the key that a person gave it.
+//! Not for: data. The page gets them from the public API with the key that a person gave it, or with the session that an
+//! identity provider led to.
 
 #[cfg(feature = "schema")]
 mod describe;
@@ -39,7 +40,8 @@ struct File {
     gzip: &'static [u8],
 }
 
-/// What the page may do. Nothing inline, nothing foreign, no forms, no frames.
+/// What the page may do. Nothing inline, nothing foreign, no forms, no frames. Going to an identity provider is none of these: the
+/// browser leaves the page, and Vigil itself asks the provider for what the code stands for.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 

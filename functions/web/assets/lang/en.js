@@ -1,5 +1,6 @@
 /** The texts of the screens in English. Other languages have the same members. */
 
+import access from './en/access.js';
 import care from './en/care.js';
 import setup from './en/setup.js';
 
@@ -9,11 +10,20 @@ const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 export default {
   ...setup,
   ...care,
+  ...access,
   tag: 'en',
   name: 'Vigil',
   skip: 'Skip to the content',
   title: (/** @type {string} */ screen) => `${screen} – Vigil`,
-  nav: { label: 'Screens', inbox: 'Inbox', deliveries: 'Deliveries', system: 'System', ...setup.nav, ...care.nav },
+  nav: {
+    label: 'Screens',
+    inbox: 'Inbox',
+    deliveries: 'Deliveries',
+    system: 'System',
+    ...setup.nav,
+    ...care.nav,
+    ...access.nav,
+  },
   language: 'Language',
   signOut: 'Sign out',
   signIn: {
@@ -26,7 +36,6 @@ export default {
     working: 'Checking the key…',
     empty: 'Type or paste your key.',
     refused: 'This key is not valid. Ask whoever runs Vigil at your site for one.',
-    ended: 'Your key is no longer valid. Sign in with another one.',
   },
   severity: { critical: 'Critical', high: 'High', moderate: 'Moderate', info: 'Info' },
   state: {
@@ -107,7 +116,7 @@ export default {
     instrument: 'Instrument',
     rule: 'Rule',
     actions: 'What to do',
-    readOnly: 'Your key may read alerts, not act on them.',
+    readOnly: 'You may read alerts, not act on them.',
     answers: 'The answers behind it',
     data: 'The report behind it',
     scores: 'Scores',
@@ -321,12 +330,12 @@ export default {
     figure: 'Figure',
     value: 'Value',
     unmeasured: 'The figures are for other roles: read, operator, auditor, admin.',
-    noFigures: 'Your key sees the counters of its study and site only; there are none yet.',
+    noFigures: 'You see the counters of your study and site only; there are none yet.',
   },
   needs: {
     title: 'Needs somebody',
     nothing: 'Nothing waits for a person.',
-    nothingSeen: 'Nothing that your key may see waits for a person.',
+    nothingSeen: 'Nothing that you may see waits for a person.',
     alerts: (/** @type {string} */ shown, /** @type {number} */ count, /** @type {number} */ unheard) =>
       `${shown} ${count === 1 ? 'alert' : 'alerts'} not acknowledged${unheard ? `, ${unheard} not delivered` : ''}`,
     receiver: (/** @type {string} */ receiver) => `Receiver ${receiver}`,
@@ -345,10 +354,10 @@ export default {
     again: 'Try again',
     offline: 'No connection',
     offlineHelp: 'Vigil does not answer. What you see may be old. Check your network, then try again.',
-    forbidden: 'Your key does not allow this',
-    forbiddenHelp: 'Sign in with a key whose role may see this, or ask whoever gives out keys.',
+    forbidden: 'Your role does not allow this',
+    forbiddenHelp: 'Sign in with a role that may see this, or ask whoever gives access.',
     missing: 'There is nothing here',
-    missingHelp: 'It does not exist, or your key does not cover its study and site.',
+    missingHelp: 'It does not exist, or your role does not cover its study and site.',
     erased: 'It was erased',
     erasedHelp: 'Its content was erased for good. Nothing is left to show.',
     busy: 'Vigil is busy',
@@ -357,7 +366,7 @@ export default {
     conflictHelp: 'Somebody else was quicker. Look at it again.',
     failed: 'Something went wrong',
     failedHelp: 'Vigil refused the request. If it happens again, tell whoever runs Vigil.',
-    unauthenticated: 'Your key is no longer valid',
+    unauthenticated: 'You are no longer signed in',
     unauthenticatedHelp: 'Sign in again.',
   },
   keys: {

@@ -1,5 +1,6 @@
 /** 简体中文界面文字。 The members are those of `en.js`; the type check compares. */
 
+import access from './zh/access.js';
 import care from './zh/care.js';
 import setup from './zh/setup.js';
 
@@ -7,11 +8,12 @@ import setup from './zh/setup.js';
 const text = {
   ...setup,
   ...care,
+  ...access,
   tag: 'zh-Hans',
   name: 'Vigil',
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
-  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav },
+  nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav, ...access.nav },
   language: '语言',
   signOut: '退出',
   signIn: {
@@ -24,7 +26,6 @@ const text = {
     working: '正在验证密钥…',
     empty: '请输入或粘贴密钥。',
     refused: '密钥无效。请向本中心的 Vigil 管理人员索取。',
-    ended: '密钥已失效，请使用其他密钥登录。',
   },
   severity: { critical: '危急', high: '高', moderate: '中', info: '提示' },
   state: {
@@ -101,7 +102,7 @@ const text = {
     instrument: '量表',
     rule: '规则',
     actions: '处理',
-    readOnly: '您的密钥只能查看警报，不能处理。',
+    readOnly: '您只能查看警报，不能处理。',
     answers: '触发警报的作答',
     data: '触发警报的报告',
     scores: '得分',
@@ -300,12 +301,12 @@ const text = {
     figure: '指标',
     value: '数值',
     unmeasured: '指标只对其他角色显示：read、operator、auditor、admin。',
-    noFigures: '您的密钥只能看到所属研究和中心的计数，目前还没有。',
+    noFigures: '您只能看到所属研究和中心的计数，目前还没有。',
   },
   needs: {
     title: '需要有人处理',
     nothing: '没有需要人工处理的事项。',
-    nothingSeen: '在您的密钥可见范围内，没有需要人工处理的事项。',
+    nothingSeen: '在您的可见范围内，没有需要人工处理的事项。',
     alerts: (shown, _count, unheard) => `${shown} 条警报无人确认${unheard ? `，其中 ${unheard} 条尚未送达` : ''}`,
     receiver: (receiver) => `接收方 ${receiver}`,
     breaker: (receiver) => `接收方 ${receiver} 调用失败，暂不调用`,
@@ -320,10 +321,10 @@ const text = {
     again: '重试',
     offline: '无法连接',
     offlineHelp: 'Vigil 没有响应，您看到的可能是旧数据。请检查网络后重试。',
-    forbidden: '您的密钥无此权限',
-    forbiddenHelp: '请使用有权限的密钥登录，或联系密钥管理人员。',
+    forbidden: '您的角色无此权限',
+    forbiddenHelp: '请使用有权限的角色登录，或联系权限管理人员。',
     missing: '这里什么也没有',
-    missingHelp: '它不存在，或者您的密钥不包括它所属的研究和中心。',
+    missingHelp: '它不存在，或者您的角色不包括它所属的研究和中心。',
     erased: '已被删除',
     erasedHelp: '内容已被永久删除，没有可显示的内容。',
     busy: 'Vigil 繁忙',
@@ -332,7 +333,7 @@ const text = {
     conflictHelp: '其他人已先处理，请重新查看。',
     failed: '出现错误',
     failedHelp: 'Vigil 拒绝了请求。如果再次出现，请告知 Vigil 管理人员。',
-    unauthenticated: '密钥已失效',
+    unauthenticated: '您已不再登录',
     unauthenticatedHelp: '请重新登录。',
   },
   keys: {

@@ -33,9 +33,16 @@ export function Said() {
   return html`<div class="said ${value?.wrong ? 'wrong' : ''}" role="status" aria-live="polite">${value?.text}</div>`;
 }
 
-/** @param {string} by Who did something: a key, or whoever followed the link of a receiver. */
-export function actor(by) {
-  return by.startsWith('link:') ? t().alert.link(by.slice(5)) : by;
+/**
+ * Who did something: a person by name, a key by its id, or whoever followed the link of a receiver.
+ * @param {string} by
+ * @param {string} [name] The name of the person, where the API says it.
+ */
+export function actor(by, name) {
+  if (name) return name;
+  if (by.startsWith('link:')) return t().alert.link(by.slice(5));
+  // A person without a name: what the provider calls the person, without provider and session.
+  return /^[a-z]+:\/\/[^|]*\|(.*)\|s-[0-9a-f]{16}$/.exec(by)?.[1] ?? by;
 }
 
 /**

@@ -10,7 +10,7 @@ import { Followed } from '../ui.js';
 /**
  * @typedef {import('../api.js').Listed} Listed
  * @typedef {{ state: string, severity: string, study: string, site: string }} Filters
- * @typedef {Listed & { left?: boolean, by?: string, doneAt?: string }} Row A row that left: its alert is no longer among
+ * @typedef {Listed & { left?: boolean, by?: string, byName?: string, doneAt?: string }} Row A row that left: its alert is no longer among
  *   those that were asked for. `by` and `doneAt`: who acted last, and when.
  * @typedef {{ filters: Filters, rows: Row[], fresh: Listed[], all: number, critical: number, complete: boolean,
  *   pages: number, at: Date }} Inbox `complete`: there are no others.
@@ -87,13 +87,13 @@ async function follow(id) {
   try {
     const { state, history } = await api.alert(id);
     const last = history.findLast((entry) => entry.by);
-    change(id, { state, by: last?.by, doneAt: last?.at });
+    change(id, { state, by: last?.by, byName: last?.byName, doneAt: last?.at });
   } catch {
     // The row says as before what it knows.
   }
 }
 
-/** @typedef {{ by?: string, doneAt?: string }} Taken */
+/** @typedef {{ by?: string, byName?: string, doneAt?: string }} Taken */
 
 /** The persons who took alerts, with the time, as far as it was asked. @type {Map<string, Promise<Taken>>} */
 const takers = new Map();
@@ -116,7 +116,7 @@ export function took({ alertId, state, openedAt }) {
   const read = (lanes[lane] ?? Promise.resolve()).then(async () => {
     const { history } = await api.alert(alertId);
     const last = history.findLast((entry) => entry.by && entry.what === state);
-    return /** @type {Taken} */ ({ by: last?.by, doneAt: last?.at });
+    return /** @type {Taken} */ ({ by: last?.by, byName: last?.byName, doneAt: last?.at });
   });
   lanes[lane] = read.catch(() => takers.delete(key));
   takers.set(key, read);
@@ -140,8 +140,8 @@ export function showFresh() {
  * @param {string} [note]
  */
 export async function attend(id, act, note) {
-  const { state, by, at } = await api.attend(id, act, note);
-  change(id, { state, by, doneAt: at });
+  const { state, by, byName, at } = await api.attend(id, act, note);
+  change(id, { state, by, byName, doneAt: at });
 }
 
 /**

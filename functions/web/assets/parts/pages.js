@@ -25,6 +25,17 @@ export function kindOf(error) {
   return error instanceof Refusal ? error.kind : 'failed';
 }
 
+/**
+ * Why a form was refused, as one text: its findings, or what happened and what to do.
+ * @param {unknown} error
+ */
+export function whyOf(error) {
+  const kind = kindOf(error);
+  const findings = error instanceof Refusal ? error.findings : [];
+  if (findings.length) return findings.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+  return `${t().state_of[kind]}. ${t().state_of[`${kind}Help`]}`;
+}
+
 /** @param {{ error: unknown, again?: () => void }} props */
 export function Failure({ error, again }) {
   const kind = kindOf(error);

@@ -9,6 +9,7 @@ import { address, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
 import { html, useLoaded, useMemo, useState } from '../ui.js';
+import { actor } from './act.js';
 import { Content, Scores, titleOf } from './answers.js';
 import { Values } from './course.js';
 import { SeverityMark, StateMark } from './marks.js';
@@ -56,7 +57,7 @@ function Sheet({ subject, whole: { submissions, alerts, books, erased, more } })
         <div><dt>${t().alert.site}</dt><dd>${sites.join(', ')}</dd></div>
         <div><dt>${text.pseudonym}</dt><dd><code>${subject}</code></dd></div>
         <div><dt>${text.printed}</dt><dd>${day(printed)}</dd></div>
-        <div><dt>${text.by}</dt><dd>${who?.label ?? who?.keyId}</dd></div>
+        <div><dt>${text.by}</dt><dd>${who?.person?.name ?? who?.label ?? who?.keyId}</dd></div>
         <div><dt>${t().subject.submissions}</dt><dd>${text.count(submissions.length, erased, more)}</dd></div>
       </dl>
     </header>
@@ -125,7 +126,7 @@ function Alerts({ alerts }) {
           ${alert.history.map(
             (entry) => html`<li>
               ${day(entry.at)}: ${text.what[entry.what] ?? entry.what}
-              ${entry.by && ` ${text.by(entry.by)}`}${entry.to && ` → ${entry.to}`}${entry.receiver && ` ${entry.receiver}`}
+              ${entry.by && ` ${text.by(actor(entry.by, entry.byName))}`}${entry.to && ` → ${entry.to}`}${entry.receiver && ` ${entry.receiver}`}
               ${!entry.receiver && entry.told.length > 0 && ` → ${entry.told.join(', ')}`}
               ${entry.note && html`<span class="note">${entry.note}</span>`}
             </li>`,

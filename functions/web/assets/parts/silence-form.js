@@ -1,6 +1,6 @@
 /** A silence to begin: about which alerts, for how long, why. What it will do is said before it begins. */
 
-import { Refusal, SEVERITIES } from '../api.js';
+import { SEVERITIES } from '../api.js';
 import { hasAlerts, PROPERTIES } from '../api-care.js';
 import { day } from '../formats.js';
 import { place } from '../router.js';
@@ -8,7 +8,7 @@ import { session } from '../session.js';
 import { t } from '../text.js';
 import { html, now, useLoaded, useState } from '../ui.js';
 import { say } from './act.js';
-import { kindOf } from './pages.js';
+import { whyOf } from './pages.js';
 
 /**
  * @typedef {import('../api-care.js').Property} Property
@@ -159,14 +159,6 @@ function matchersOf(fields) {
     return /** @type {const} */ ([name, values.filter(Boolean)]);
   });
   return Object.fromEntries(named.filter(([, values]) => values.length));
-}
-
-/** @param {unknown} error */
-function whyOf(error) {
-  const kind = kindOf(error);
-  const findings = error instanceof Refusal ? error.findings : [];
-  if (findings.length) return findings.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
-  return `${t().state_of[kind]}. ${t().state_of[`${kind}Help`]}`;
 }
 
 /** @param {{ name: Property, value: string, fixed: boolean, onInput: (value: string) => void,

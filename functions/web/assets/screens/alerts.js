@@ -182,7 +182,8 @@ function likeIt({ studyId, siteId, instrument, rule }) {
  * @param {{ assignee: string | null, give: (to: string | null) => void }} props
  */
 function Assignee({ assignee, give }) {
-  const [to, setTo] = useState('');
+  // Whoever takes it over, by name, is the usual case.
+  const [to, setTo] = useState(assignee ? '' : (session.value?.who.person?.name ?? ''));
   /** @param {Event} event */
   const submit = (event) => {
     event.preventDefault();
@@ -314,7 +315,7 @@ function History({ alert }) {
 /** @param {{ entry: Happened }} props */
 function Entry({ entry }) {
   const text = t().alert;
-  const by = entry.by && actor(entry.by);
+  const by = entry.by && actor(entry.by, entry.byName);
   return html`<li>
     <p>
       <strong>${text.what[entry.what] ?? entry.what}</strong>

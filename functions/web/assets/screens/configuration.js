@@ -3,7 +3,7 @@
 import { Refusal } from '../api.js';
 import { checkDocument, documents, document as load, storeDocument } from '../api-setup.js';
 import { When } from '../formats.js';
-import { Dialog, say, sayWhy } from '../parts/act.js';
+import { actor, Dialog, say, sayWhy } from '../parts/act.js';
 import { Comparison } from '../parts/compare.js';
 import { Difference, Editor } from '../parts/editor.js';
 import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
@@ -52,10 +52,10 @@ function All() {
 }
 
 /** @param {{ version: Version }} props Which version it is, since when, and by whom. */
-function Stamp({ version: { version, at, by } }) {
+function Stamp({ version: { version, at, by, byName } }) {
   const text = t().configuration;
   if (version === null) return html`<span>${text.never}</span>`;
-  return html`<span>${text.version(version)}</span><span>${at && html`<${When} time=${at} />`}</span><span>${by && t().alert.by(by)}</span>`;
+  return html`<span>${text.version(version)}</span><span>${at && html`<${When} time=${at} />`}</span><span>${by && t().alert.by(actor(by, byName))}</span>`;
 }
 
 /** @param {{ name: string, version: string }} props */
@@ -189,7 +189,7 @@ function Versions({ it, name, asked }) {
             <a href=${where} aria-current=${version === shown ? 'page' : null}>${text.version(version)}</a>
             ${change && html`<${When} time=${change.at} />`}
           </p>
-          <p class="quiet">${[version === latest && text.inForce, change && t().alert.by(change.actor)].filter(Boolean).join(' · ')}</p>
+          <p class="quiet">${[version === latest && text.inForce, change && t().alert.by(actor(change.actor, change.byName ?? change.actorName))].filter(Boolean).join(' · ')}</p>
           ${change?.reason && html`<p class="note">${change.reason}</p>`}
         </li>`;
       })}

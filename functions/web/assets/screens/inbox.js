@@ -310,9 +310,9 @@ function AlertRow({ row, acts }) {
 function Done({ row }) {
   const { alertId, state, openedAt } = row;
   const { data } = useLoaded(async () => (row.by ? null : model.took(row)), [alertId, state, openedAt, row.by]);
-  const { by, doneAt } = row.by ? row : (data ?? {});
+  const { by, byName, doneAt } = row.by ? row : (data ?? {});
   if (!by || !doneAt) return null;
-  return html`<span>${t().alert.by(actor(by))} <${When} time=${doneAt} /></span>`;
+  return html`<span>${t().alert.by(actor(by, byName))} <${When} time=${doneAt} /></span>`;
 }
 
 /** @param {{ row: Row }} props Who was told and when, and what comes next. */

@@ -1,18 +1,28 @@
-/** Signing in with an API key. */
+/** Signing in: by an identity provider, or with an API key. Says why nobody is signed in any longer. */
 
 import { Refusal, whoami } from '../api.js';
+import { identityProviders } from '../api-access.js';
 import { kindOf } from '../parts/pages.js';
+import { leave } from '../provider.js';
 import { begin, ended } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useRef, useState } from '../ui.js';
+import { html, useEffect, useLoaded, useRef, useState } from '../ui.js';
+
+/** @typedef {import('../api-access.js').Provider} Provider */
 
 export function SignIn() {
   const text = t().signIn;
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const [remember, setRemember] = useState(false);
   const [working, setWorking] = useState(false);
-  const [wrong, setWrong] = useState(ended.value ? text.ended : '');
-  useEffect(() => field.current?.focus(), []);
+  const [wrong, setWrong] = useState('');
+  const why = ended.use();
+  // Where it cannot be found out which providers there are, a key is still good.
+  const { data: providers, error, again } = useLoaded(identityProviders, []);
+  const any = (providers?.length ?? 0) > 0;
+  useEffect(() => {
+    if ((providers || error) && !any) field.current?.focus();
+  }, [providers, error]);
 
   /** @param {Event} event */
   const submit = async (event) => {
@@ -24,6 +34,9 @@ export function SignIn() {
   };
   return html`<form class="sign-in" onSubmit=${submit}>
     <h1 tabindex="-1">${text.title}</h1>
+    ${why && html`<${Because} why=${why.why} detail=${why.detail} />`}
+    ${error && html`<p class="quiet">${t().persons.unlisted}</p>`}
+    ${any && html`<${Providers} providers=${providers ?? []} remember=${remember} again=${again} />`}
     <label class="field"
       >${text.key}
       <input
@@ -47,8 +60,50 @@ export function SignIn() {
       ${text.remember}
     </label>
     <p id="remember-help" class="quiet">${text.rememberHelp}</p>
-    <button class="primary" disabled=${working}>${working ? text.working : text.submit}</button>
+    <button class=${any ? '' : 'primary'} disabled=${working}>${working ? text.working : text.submit}</button>
   </form>`;
+}
+
+/** @param {{ why: import('../session.js').Why, detail?: string }} props Why nobody is signed in. */
+function Because({ why, detail }) {
+  return html`<div id="why" class="fault" role="status">
+    <p>${t().why[why]}</p>
+    ${detail && html`<p class="quiet" lang="en">${detail}</p>`}
+  </div>`;
+}
+
+/** @param {{ providers: Provider[], remember: boolean, again: () => void }} props */
+function Providers({ providers, remember, again }) {
+  const text = t().persons;
+  const first = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  const [going, setGoing] = useState('');
+  useEffect(() => {
+    // Whoever types already is left alone.
+    if (document.activeElement === document.body) first.current?.focus();
+  }, []);
+  /** @param {Provider} provider */
+  const go = (provider) => {
+    setGoing(provider.issuer);
+    leave(provider, { remember }).finally(() => ended.value && setGoing(''));
+  };
+  const here = providers.filter(({ available }) => available !== false);
+  const away = providers.filter(({ available }) => available === false);
+  return html`<ul class="providers">
+      ${here.map(
+        (provider, n) => html`<li key=${provider.issuer}>
+          <button ref=${n === 0 ? first : null} type="button" class="primary" disabled=${going !== ''} onClick=${() => go(provider)}>
+            ${going === provider.issuer ? t().act.working : text.goOn(provider.label)}
+          </button>
+        </li>`,
+      )}
+      ${away.map(
+        ({ issuer, label }) => html`<li key=${issuer} class="away">
+          <span>${text.away(label)}</span>
+          <button type="button" class="plain" onClick=${again}>${t().state_of.again}</button>
+        </li>`,
+      )}
+    </ul>
+    <p class="or"><span>${text.or}</span></p>`;
 }
 
 /**
@@ -60,7 +115,7 @@ export function SignIn() {
 async function attempt(key, remember, setWorking) {
   setWorking(true);
   try {
-    begin(key, await whoami(key), remember);
+    begin(key, await whoami(key), { remember });
     return '';
   } catch (error) {
     if (error instanceof Refusal && error.kind === 'unauthenticated') return t().signIn.refused;

@@ -2,7 +2,7 @@
 
 import { beginSilence, endSilence, PROPERTIES, silences, unsent } from '../api-care.js';
 import { Due, day, number } from '../formats.js';
-import { Dialog, say, sayWhy } from '../parts/act.js';
+import { actor, Dialog, say, sayWhy } from '../parts/act.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
 import { SilenceForm, wordsOf } from '../parts/silence-form.js';
@@ -82,7 +82,7 @@ function One({ silence, again, keep }) {
       ${text.span(day(start), day(end))}
       ${state === 'active' && html` · ${text.ends} <${Due} time=${end} />`}
       ${state === 'pending' && html` · ${text.begins} <${Due} time=${start} />`}
-      ${` · ${text.by(silence.author)}`}
+      ${` · ${text.by(actor(silence.author, silence.byName))}`}
     </p>
     <p>${critical ? html`<${Shape} name="critical" /> ${text.criticalToo}` : text.criticalSent}</p>
     ${state === 'active' && html`<${Unsent} silence=${silence} />`}

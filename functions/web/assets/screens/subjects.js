@@ -8,9 +8,11 @@ import { bandOf, Content, figureOf, Scores, titleOf } from '../parts/answers.js'
 import { ReasonDialog } from '../parts/ask.js';
 import { Course } from '../parts/course.js';
 import { download } from '../parts/download.js';
+import { Certificate, EraseSubject } from '../parts/erase-subject.js';
 import { WhoIsIt } from '../parts/identity.js';
+import { SubjectLooks } from '../parts/looks.js';
 import { Shape } from '../parts/marks.js';
-import { Failure, Loading, Notice } from '../parts/pages.js';
+import { Failure, kindOf, Loading, Notice } from '../parts/pages.js';
 import { useCodebook } from '../parts/reason.js';
 import { address, filter, place } from '../router.js';
 import { session } from '../session.js';
@@ -26,6 +28,10 @@ export function SubjectScreen() {
   const { data: pages, error, again } = useLoaded(load, [id, cursors]);
   const submissions = pages?.flatMap((page) => page.submissions) ?? [];
   const last = pages?.at(-1);
+  const [certificate, setCertificate] = useState(/** @type {import('../api-access.js').Certificate | null} */ (null));
+  const erased =
+    certificate !== null || last?.state === 'erased' || (error !== undefined && kindOf(error) === 'erased');
+  if (erased) return html`<${Erased} subject=${id} certificate=${certificate} />`;
   return html`<article class="subject">
     <div class="screen-head">
       <h1 tabindex="-1">${t().subject.title} <code>${id.slice(0, 8)}</code></h1>
@@ -51,6 +57,21 @@ export function SubjectScreen() {
         }
       </section>`
     }
+    <${SubjectLooks} subject=${id} />
+    ${pages && html`<${EraseSubject} subject=${id} done=${setCertificate} />`}
+  </article>`;
+}
+
+/**
+ * What is left of a subject that was erased: that it was, who looked, and the certificate for whoever erased it just now.
+ * @param {{ subject: string, certificate: import('../api-access.js').Certificate | null }} props
+ */
+function Erased({ subject, certificate }) {
+  return html`<article class="subject">
+    <div class="screen-head"><h1 tabindex="-1">${t().subject.title} <code>${subject.slice(0, 8)}</code></h1></div>
+    ${certificate && html`<${Certificate} it=${certificate} />`}
+    <${Notice} title=${t().erasing.gone} help=${t().erasing.goneHelp} />
+    <${SubjectLooks} subject=${subject} />
   </article>`;
 }
 

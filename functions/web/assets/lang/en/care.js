@@ -73,7 +73,7 @@ export default {
   identity: {
     ask: 'Who is it?',
     recorded:
-      'Vigil records that you look: your key, the subject and the time, for the auditors. Look only if you need it to treat the patient.',
+      'Vigil records that you look: who you are, the subject and the time, for the auditors. Look only if you need it to treat the patient.',
     look: 'Show the patient’s id',
     patient: 'Patient’s id',
     system: 'Given out by',

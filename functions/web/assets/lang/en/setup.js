@@ -143,6 +143,7 @@ export default {
     title: 'Configuration',
     help: 'What every study shares. A change is in force at once for everything that comes in; earlier versions stay.',
     about: /** @type {Record<string, string>} */ ({
+      access: 'Which persons and groups of identity providers have which role, in which study and site.',
       'alert-routes': 'Who is told of which alert, and how: receivers, routes, escalation.',
       'alert-rules': 'What studies add to the rules by which alerts are raised, or switch off.',
       deidentification: 'What studies keep less of than every study.',

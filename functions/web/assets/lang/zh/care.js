@@ -65,7 +65,7 @@ const text = {
   },
   identity: {
     ask: '这是谁？',
-    recorded: 'Vigil 会记录您的查看：密钥、受试者和时间，供稽查使用。请仅在诊治患者需要时查看。',
+    recorded: 'Vigil 会记录您的查看：您是谁、受试者和时间，供稽查使用。请仅在诊治患者需要时查看。',
     look: '显示患者编号',
     patient: '患者编号',
     system: '编号来源',
