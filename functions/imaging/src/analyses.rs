@@ -294,7 +294,8 @@ async fn cancel(config: &Config, principal: &Principal, id: &str) -> Result<Repl
         return Err(Problem::not_found());
     }
     let now = clock::now().rfc3339();
-    let cancelled = jobs::cancel(&config.redis, &id, &now, &principal.actor).await.map_err(|error| unavailable(&error))?;
+    let cancelled =
+        jobs::cancel(&config.redis, &id, &now, &principal.actor).await.map_err(|error| unavailable(&error))?;
     let Some((ended_at, by)) = cancelled else {
         return Err(Problem::new(ProblemType::Conflict, "it has ended and cannot be cancelled"));
     };

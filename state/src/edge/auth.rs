@@ -17,6 +17,7 @@ use platform::{clock, variables};
 use serde::{Deserialize, Serialize};
 
 use crate::edge::keys::{self, InForce};
+use crate::edge::looks::Seen;
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
 use crate::edge::request::unavailable;
@@ -145,6 +146,8 @@ impl Role {
 
 /// The longest id of a key, bytes.
 const LONGEST_ID: usize = 64;
+/// The refusal of a role.
+const OTHER_ROLE: &str = "the role of this key does not cover this";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,9 +169,23 @@ pub struct Principal {
     role: Role,
     study: StudyId,
     site: SiteId,
+    /// Whose data the request looks at.
+    pub(crate) seen: Seen,
 }
 
 impl Principal {
+    /// Refuses a key whose role does not cover the action, as [`Keys::admit`] does.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn must(&self, redis: &Redis, action: Action) -> Result<(), Problem> {
+        if self.may(action) {
+            return Ok(());
+        }
+        refusal_log::write(redis, "key-refused", Some(&self.id), ProblemType::Forbidden.as_str());
+        Err(Problem::new(ProblemType::Forbidden, OTHER_ROLE))
+    }
+
     /// The key's role.
     pub fn role(&self) -> Role {
         self.role
@@ -219,7 +236,8 @@ impl Principal {
 
 impl From<InForce> for Principal {
     fn from(key: InForce) -> Self {
-        Principal { actor: key.key_id.clone(), id: key.key_id, role: key.role, study: key.study, site: key.site }
+        let InForce { key_id: id, role, study, site, .. } = key;
+        Principal { actor: id.clone(), id, role, study, site, seen: Seen::default() }
     }
 }
 
@@ -274,7 +292,8 @@ impl Keys {
                 faults.push(format!("entry {index}: sha256 is that of an empty key"));
             }
             let actor = entry.id.clone();
-            let principal = Principal { id: entry.id, actor, role: entry.role, study: entry.study, site: entry.site };
+            let Entry { id, role, study, site, .. } = entry;
+            let principal = Principal { id, actor, role, study, site, seen: Seen::default() };
             if keys.insert(hash, principal).is_some() {
                 faults.push(format!("entry {index}: the key stands there twice"));
             }
@@ -306,9 +325,7 @@ impl Keys {
                 }
                 Refused::Unknown => (Problem::new(ProblemType::Unauthenticated, "the key is not known"), None),
                 Refused::Expired(id) => (Problem::new(ProblemType::Unauthenticated, "the key has expired"), Some(id)),
-                Refused::Forbidden(id) => {
-                    (Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"), Some(id))
-                }
+                Refused::Forbidden(id) => (Problem::new(ProblemType::Forbidden, OTHER_ROLE), Some(id)),
             };
             refusal_log::write(redis, "key-refused", key.as_ref(), problem.kind().as_str());
             problem
