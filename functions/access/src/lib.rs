@@ -1,4 +1,4 @@
-//! API keys: creates, lists and withdraws them, and tells a key its role and scope.
+//! API keys: creates, lists and withdraws them, and tells a key its role and scope. Lists who looked at persons' data.
 //!
 //! Guarantee: nobody gives away more than the own key covers, and every change has its record in an audit chain.
 
@@ -7,6 +7,7 @@ mod config;
 #[cfg(feature = "schema")]
 mod describe;
 mod keys;
+mod looks;
 mod whoami;
 
 #[cfg(feature = "schema")]
@@ -33,6 +34,9 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("DELETE", "/v1/keys/{key}", Action::Grant, |c| {
         Box::pin(async move { keys::withdraw(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("GET", "/v1/access", Action::Audit, |c| {
+        Box::pin(async move { looks::list(&c.config, &c.principal, &c.incoming).await })
     }),
 ];
 

@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::ids::StudyId;
+use domain::ids::{SiteId, StudyId};
 use platform::clock;
 use platform::deadline::{Deadline, TimedOut};
 use platform::http::Reply;
@@ -59,6 +59,11 @@ pub struct Whose<'a> {
 }
 
 impl<'a> Whose<'a> {
+    /// Data of a site of a study.
+    pub fn at(study: &'a StudyId, site: &'a SiteId) -> Self {
+        Whose::default().study(study.as_str()).site(site.as_str())
+    }
+
     /// Data of a study.
     #[must_use]
     pub fn study(self, study: &'a str) -> Self {
@@ -71,10 +76,10 @@ impl<'a> Whose<'a> {
         Whose { site: Some(site), ..self }
     }
 
-    /// Data of a subject, by its pseudonym.
+    /// Data of a subject, by its pseudonym. What was erased has none.
     #[must_use]
     pub fn subject(self, pseudonym: &'a str) -> Self {
-        Whose { subject: Some(pseudonym), ..self }
+        Whose { subject: Some(pseudonym).filter(|it| !it.is_empty()), ..self }
     }
 
     /// A submission, an alert or an analysis.
