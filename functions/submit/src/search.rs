@@ -105,7 +105,8 @@ async fn page(
         let search = Search { redis: &config.redis, store, settings, principal, asked: &asked };
         match &asked.source {
             Source::Study(study, after) => {
-                principal.saw(Whose::default().study(study.as_str()));
+                let whose = Whose::default().study(study.as_str());
+                principal.saw(principal.site().map_or(whose, |site| whose.site(site.as_str())));
                 search.study(study, *after, &mut page).await
             }
             Source::Subject(subject, after) => {
