@@ -277,7 +277,7 @@ async fn a_subscription_to_all_studies_is_told_of_no_look() {
     let receiver = crate::receiver::Receiver::start().await;
     // Without studies: of all.
     let subscription = json!({
-        "receivers": {"all": {"url": receiver.url(), "secret": crate::app::SECRET}},
+        "receivers": {"all": crate::alerting::hook(&receiver)},
         "subscriptions": [{"id": "all", "events": ["submission.scored"], "receiver": "all", "content": "reference"}],
     });
     let stored = app.send("PUT", "/v1/config/subscriptions", &subscription).await;
