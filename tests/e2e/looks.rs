@@ -223,7 +223,7 @@ async fn walk(app: &App) -> (Vec<usize>, usize) {
     let (mut ids, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
     loop {
         let page = get(app, ADMIN, &format!("/v1/access?limit=200&actor=filler{cursor}")).await.json();
-        let id = |look: &Value| look["id"].as_str().unwrap().parse().unwrap();
+        let id = |look: &Value| look["id"].as_str().unwrap().parse::<usize>().unwrap();
         ids.extend(page["looks"].as_array().unwrap().iter().map(id));
         pages += 1;
         if page["more"] == false {
