@@ -5,6 +5,7 @@ pub mod auth;
 pub mod describe;
 pub mod fhir;
 pub mod keys;
+pub mod looks;
 pub mod parts;
 pub mod problem;
 pub mod query;

@@ -271,7 +271,8 @@ pub async fn count(
         Some(studies) => studies.clone(),
         None => {
             let studies = redis.command("HKEYS", vec![text(names::JOURNALS)]).await?;
-            studies.iter().filter_map(|study| Some(string(study)?.into())).collect()
+            let of_studies = studies.iter().filter_map(string).filter(|study| study != names::LOOKS);
+            of_studies.map(StudyId::from).collect()
         }
     };
     let (mut counted, mut looked_at) = (Counted::default(), 0);

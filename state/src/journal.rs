@@ -8,6 +8,7 @@
 //! script at a time, so positions grow in the order of storing. The clock moves full segments from the stream into the store
 //! ([`seal()`]), so Redis holds the end of each journal only.
 
+mod back;
 mod seal;
 
 use std::fmt;
@@ -40,6 +41,9 @@ pub struct Position {
 }
 
 impl Position {
+    /// The place after every entry.
+    pub const END: Position = Position { milliseconds: u64::MAX, number: u64::MAX };
+
     /// The place before everything that came at this time or later, milliseconds since the epoch.
     pub fn before(milliseconds: u64) -> Self {
         let earlier = milliseconds.checked_sub(1).map(|milliseconds| Position { milliseconds, number: u64::MAX });

@@ -113,6 +113,9 @@ pub fn journal(study: &StudyId) -> String {
     [JOURNAL, study.as_str()].concat()
 }
 
+/// The journal of looks at persons' data, in the place of a study's name, which never begins with `*`.
+pub const LOOKS: &str = "*looks";
+
 /// Held by the caller that seals journals.
 pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
 

@@ -112,7 +112,7 @@ variables! {
         IDENTITY_KEY = "identity_key": Base64 = Base64(32, 32), required secret, read_by imaging records submit;
         /// JSON array of earlier keys, which open what they sealed and seal nothing any more.
         IDENTITY_KEYS_OLD = "identity_keys_old": Text = Text, secret "[]", read_by records;
-        /// How many identities one key may look up in a minute, {bounds}.
+        /// How many identities and patients' records one key may look up in a minute, {bounds}.
         IDENTITY_LOOKS_PER_MINUTE = "identity_looks_per_minute": Number<u32> = Number(1, 10_000), default "30",
             read_by records;
         /// The identity providers by which persons sign in: a JSON array of

@@ -195,7 +195,7 @@ async fn sixteen_batches_of_faulty_rows_leave_their_instance_alive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subject_with_sixty_of_the_largest_reports_is_listed() {
-    let app = App::start().await;
+    let app = App::builder().variable("identity_looks_per_minute", "10000").start().await;
     // The document that needs the most memory of all valid reports.
     let data = json!({"a": vec![json!({"": {}}); 3_990]});
     let report = |number: usize| {

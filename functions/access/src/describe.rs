@@ -7,6 +7,7 @@ use state::edge::auth::Role;
 use state::edge::describe::*;
 
 use crate::keys::{KeyPage, KeyWithdrawn, NewKey};
+use crate::looks::LookPage;
 use crate::sessions::{IssuedToken, NewSession, Providers, SessionEnded, SessionPage, SignedOut};
 use crate::whoami::Holder;
 
@@ -94,6 +95,26 @@ struct SignOut {
 #[schemars(inline, transparent)]
 struct OwnerText(#[schemars(length(min = 1, max = 100))] String);
 
+/// The query of looks.
+#[derive(JsonSchema)]
+struct LookQuery {
+    /// Only those at data of this study.
+    study: Option<Name>,
+    /// Only those at data of this subject.
+    subject: Option<Pseudonym>,
+    /// Only those of this key or person.
+    actor: Option<String>,
+    /// Only those at this time or later.
+    from: Option<Time>,
+    /// Only those before this time.
+    to: Option<Time>,
+    /// The cursor of the page before.
+    cursor: Option<String>,
+    /// The most that a page holds.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u8>,
+}
+
 fn operations() -> Vec<Operation> {
     vec![
         Operation::new("GET", "/v1/whoami", "showHolder", Tag::Access, "Who asks")
@@ -160,5 +181,11 @@ fn operations() -> Vec<Operation> {
             .header(&CHANGE_REASON)
             .gives::<SessionEnded>(200, "It has ended.")
             .refuses(&[Refusal::Invalid]),
+        Operation::new("GET", "/v1/access", "listLooks", Tag::Access, "Who looked at whose data")
+            .about("Every request that was answered with a person's content, identity, record or export, or that was refused by a role, a study or a site: the latest first.")
+            .scope("; it sees the looks at what its study and site cover")
+            .query::<LookQuery>()
+            .gives::<LookPage>(200, "A page of looks.")
+            .with(NO_STORE),
     ]
 }

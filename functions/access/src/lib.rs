@@ -1,4 +1,4 @@
-//! Keys and persons: creates, lists and withdraws keys; signs persons in and out; tells who asks.
+//! Keys and persons: creates, lists and withdraws keys; signs persons in and out; tells who asks, and who looked at whose data.
 //!
 //! Guarantee: nobody gives away more than the own key covers, and every change has its record in an audit chain.
 
@@ -8,6 +8,7 @@ mod config;
 mod describe;
 mod exchange;
 mod keys;
+mod looks;
 mod providers;
 mod published;
 mod sessions;
@@ -49,6 +50,9 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("DELETE", "/v1/sessions/{session}", Action::Follow, |c| {
         Box::pin(async move { sessions::end(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
+    }),
+    Route::key("GET", "/v1/access", Action::Audit, |c| {
+        Box::pin(async move { looks::list(&c.config, &c.principal, &c.incoming).await })
     }),
 ];
 

@@ -20,10 +20,12 @@ use serde::Serialize;
 use state::alerts::change::Change;
 use state::alerts::{self, Happening};
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{self, unavailable};
 use state::edge::sessions;
+use state::identity::is_id;
 use state::names;
 use state::wire::entry::{Alert, Delivery, Happened};
 
@@ -141,6 +143,7 @@ pub(crate) async fn show(
     query.finish()?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let alert = covered(&store, principal, id).await?;
+    principal.saw(Whose::default());
     let shown = async {
         let found = alerts::load(&config.redis, &store, &alert.alert_id).await?;
         let (mut deliveries, mut history) = (Vec::new(), Vec::new());
@@ -267,7 +270,13 @@ async fn covered(store: &Store, principal: &Principal, id: &str) -> Result<Alert
     if !is_name(id) {
         return Err(Problem::not_found());
     }
+    if is_id(id) {
+        principal.asks(Whose::default().id(id));
+    }
     let alert: Option<Alert> = store.get(&names::alert(&id.into())).await.map_err(|error| unavailable(&error))?;
+    if let Some(it) = &alert {
+        principal.asks(Whose::at(&it.study_id, &it.site_id).subject(it.subject.as_str()));
+    }
     alert.filter(|alert| principal.covers(&alert.study_id, &alert.site_id)).ok_or_else(Problem::not_found)
 }
 

@@ -19,6 +19,7 @@ use platform::kv::Store;
 use serde::Serialize;
 use state::alerts::{self, Filter, Order};
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{is_known, unavailable};
@@ -162,6 +163,8 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let (severity, since_ms, limit) = (query.severity(), query.since(), query.limit());
     let cursor = query.cursor(Cursor::parse);
     query.finish()?;
+    let whose = study.as_ref().or(principal.study()).map_or(Whose::default(), |it| Whose::default().study(it.as_str()));
+    principal.saw(site.as_ref().or(principal.site()).map_or(whose, |it| whose.site(it.as_str())));
     // A filter outside the key's scope finds nothing.
     if !own(principal.study(), study.as_ref()) || !own(principal.site(), site.as_ref()) {
         let page = AlertPage { alerts: Vec::new(), counts: None, cursor: None, more: false };

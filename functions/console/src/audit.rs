@@ -21,9 +21,11 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use state::audit::{Record, first_of_submission, head};
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use state::edge::sessions;
+use state::identity::{is_id, is_pseudonym};
 use state::journal;
 use state::names;
 use state::settings::Settings;
@@ -81,15 +83,14 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
         "submission" => Arrived::find(config, name, content.as_deref()).await.map_err(|error| unavailable(&error))?,
         _ => None,
     };
-    if !principal.covers_all() {
-        let place = match (&submission, &content) {
-            (Some(submission), _) => Some((submission.study.clone(), submission.site.clone())),
-            (None, Some(content)) => place(kind, content),
-            (None, None) => None,
-        };
-        if !place.is_some_and(|(study, site)| principal.covers(&study, &site)) {
-            return Err(Problem::not_found());
-        }
+    let place = match (&submission, &content) {
+        (Some(submission), _) => Some((submission.study.clone(), submission.site.clone())),
+        (None, Some(content)) => place(kind, content),
+        (None, None) => None,
+    };
+    look(principal, kind, name, place.as_ref());
+    if !principal.covers_all() && !place.is_some_and(|(study, site)| principal.covers(&study, &site)) {
+        return Err(Problem::not_found());
     }
 
     let head = head(&config.redis, entity).await.map_err(|error| unavailable(&error))?;
@@ -160,6 +161,19 @@ async fn names_of(store: &Store, records: &[&Record]) -> Result<BTreeMap<String,
         }
     }
     Ok(names)
+}
+
+/// Tells whose chain it is, if it is that of a person's data.
+fn look(principal: &Principal, kind: &str, name: &str, place: Option<&(StudyId, SiteId)>) {
+    let whose = match kind {
+        "subject" if is_pseudonym(name) => Whose::default().subject(name),
+        "submission" | "analysis" | "rescored" if is_id(name) => Whose::default().id(name),
+        _ => return,
+    };
+    principal.saw(whose);
+    if let Some((study, site)) = place {
+        principal.saw(Whose::at(study, site));
+    }
 }
 
 /// The number of further looks for the journal's entry of a submission that was just stored.

@@ -25,7 +25,7 @@ pub(crate) struct Config {
     routes: DefaultRoutes,
 }
 
-state::component!(Config, ROUTES, read);
+state::component!(Config, ROUTES, read, LOOKS = true);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {

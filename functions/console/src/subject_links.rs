@@ -13,6 +13,7 @@ use platform::kv::Store;
 use platform::{clock, log};
 use serde::Serialize;
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, unavailable};
@@ -64,6 +65,7 @@ pub(crate) async fn list(principal: &Principal, incoming: &Incoming, pseudonym: 
     Query::none(&incoming.query)?;
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     find(&store, principal, pseudonym).await?.ok_or_else(Problem::not_found)?;
+    principal.saw(Whose::default());
     let links = links::of(&store, &pseudonym.into()).await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &Links { subject: pseudonym, links: links.links }))
 }
@@ -142,8 +144,12 @@ async fn find(store: &Store, principal: &Principal, pseudonym: &str) -> Result<O
     if !is_pseudonym(pseudonym) {
         return Ok(None);
     }
+    principal.asks(Whose::default().subject(pseudonym));
     let subject: Option<Subject> =
         store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
+    if let Some(it) = &subject {
+        principal.asks(Whose::at(&it.study_id, &it.site_id));
+    }
     let there = |it: &Subject| principal.covers(&it.study_id, &it.site_id) && !it.sealed.is_empty();
     Ok(subject.filter(there))
 }

@@ -16,6 +16,7 @@ use platform::{Error, clock, log};
 use serde::Serialize;
 use serde_json::Value;
 use state::edge::auth::{Action, Principal};
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::refusal_log;
 use state::edge::request::unavailable;
@@ -195,12 +196,21 @@ fn gone() -> Problem {
 
 async fn show(config: &Config, principal: &Principal, id: &str) -> Result<Reply, Problem> {
     let id = AnalysisId::parse(id).ok_or_else(Problem::not_found)?;
+    principal.asks(Whose::default().id(id.as_str()));
     match record(principal, &id).await? {
         Some(record) if record.state == AnalysisState::Erased => return Err(gone()),
-        Some(record) => return Ok(Reply::json(200, &AnalysisShown::of(&record, principal))),
+        Some(record) => {
+            if principal.may(Action::Read) {
+                principal.saw(Whose::default());
+            }
+            return Ok(Reply::json(200, &AnalysisShown::of(&record, principal)));
+        }
         None => {}
     }
     let progress = jobs::look(&config.redis, &id).await.map_err(|error| unavailable(&error))?;
+    if let Some(progress) = &progress {
+        principal.asks(Whose::at(&progress.facts.study, &progress.facts.site));
+    }
     let progress = progress.filter(|progress| principal.covers(&progress.facts.study, &progress.facts.site));
     progress
         .map(|progress| Reply::json(200, &AnalysisShown::waiting(config, &id, &progress)))
@@ -212,6 +222,7 @@ async fn record(principal: &Principal, id: &AnalysisId) -> Result<Option<Analysi
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Analysis> = store.get(&names::analysis(id)).await.map_err(|error| unavailable(&error))?;
     let Some(mut record) = record else { return Ok(None) };
+    principal.asks(Whose::at(&record.study_id, &record.site_id).subject(record.subject.as_str()));
     if !principal.covers(&record.study_id, &record.site_id) {
         return Err(Problem::not_found());
     }

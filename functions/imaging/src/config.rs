@@ -27,7 +27,7 @@ pub(crate) struct Config {
     sources: Vec<Url>,
 }
 
-state::component!(Config, ROUTES, read, ENDS = false);
+state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {

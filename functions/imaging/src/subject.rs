@@ -12,6 +12,7 @@ use platform::kv::Store;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
 use state::identity::is_pseudonym;
@@ -63,6 +64,7 @@ pub(crate) async fn list(config: &Config, principal: &Principal, pseudonym: &str
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
+    principal.saw(Whose::default().subject(pseudonym));
     let pseudonym = &Pseudonym::from(pseudonym);
     let read = async {
         let person = links::person(&config.redis, pseudonym).await?;

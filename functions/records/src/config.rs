@@ -29,7 +29,7 @@ const PATIENT: &[Placeholder] = &[("{patientId}", 512), ("{studyId}", 64), ("{si
 const STUDY: &[Placeholder] = &[("{studyId}", 64)];
 const MONTH: &[Placeholder] = &[("{studyId}", 64), ("{month}", 7)];
 
-state::component!(Config, ROUTES, read, ENDS = false);
+state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {

@@ -135,13 +135,14 @@ fn operations() -> Vec<Operation> {
         .about(
             "All parts at once, under one deadline. Which parts there are, and which are required, is \
                 configuration. When a required part fails the others are given up. For the clinicians of the \
-                patient's site, of patients who sent something there.",
+                patient's site, of patients who sent something there. It counts as a look at an identity, and is in \
+                the subject's audit chain.",
         )
         .header(&TRACEPARENT)
         .query::<RecordQuery>()
         .gives::<PatientRecord<'_>>(200, "The record.")
         .with(NO_STORE)
-        .refuses(&[Refusal::BadGateway]),
+        .refuses(&[Refusal::BadGateway, Refusal::TooManyRequests]),
         Operation::new("GET", "/v1/studies/{study}", "showStudy", Tag::Results, "What a study is")
             .about(
                 "As the project service says. It is asked once a minute at most; while it is asked again the older \

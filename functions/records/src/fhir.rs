@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use state::edge::auth::Principal;
 use state::edge::fhir::{FHIR_JSON, outcome};
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
@@ -71,9 +72,13 @@ pub(crate) async fn stored<C: DeserializeOwned>(
     if !is_id(id) {
         return Ok(None);
     }
+    principal.saw(Whose::default().id(id));
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Record<String, Submission<C>>> =
         store.get(&names::submission(&id.into())).await.map_err(|error| unavailable(&error))?;
+    if let Some(it) = record.as_ref().map(|record| &record.submission) {
+        principal.saw(Whose::at(&it.study_id, &it.site_id).subject(it.subject.as_str()));
+    }
     let covered = |it: &Submission<C>| principal.covers(&it.study_id, &it.site_id);
     Ok(record.filter(|record| covered(&record.submission)))
 }

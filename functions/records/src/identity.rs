@@ -12,6 +12,7 @@ use platform::{Error, clock, log};
 use serde::Serialize;
 use state::audit::{self, Action, Change};
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::rate_limit::{self, Limit};
 use state::edge::refusal_log;
@@ -40,21 +41,32 @@ pub(crate) struct Identity<'a> {
     patient_system: Option<&'a str>,
 }
 
-/// Opens a sealed identity.
-pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
+/// Counts a request that links a pseudonym and a patient, whether it finds one or not.
+///
+/// # Errors
+/// 429 when the key has made too many of them in a minute.
+pub(crate) async fn may_look(config: &Config, principal: &Principal) -> Result<(), Problem> {
     let bucket = format!("identity:{}", principal.id);
     let limit = Limit::per_minute(config.identity_looks_per_minute);
     if let Some(wait) = rate_limit::take(&config.redis, &bucket, limit).await.map_err(|error| unavailable(&error))? {
         refusal_log::write(&config.redis, "identity-limit", Some(&principal.id), ProblemType::TooManyRequests.as_str());
         return Err(Problem::too_many_requests(wait));
     }
+    Ok(())
+}
+
+/// Opens a sealed identity.
+pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
+    may_look(config, principal).await?;
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
+    principal.saw(Whose::default().subject(pseudonym));
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let subject: Option<Subject> =
         store.get(&names::subject(&pseudonym.into())).await.map_err(|error| unavailable(&error))?;
     let Some(subject) = subject else { return Err(Problem::not_found()) };
+    principal.saw(Whose::at(&subject.study_id, &subject.site_id));
     if !principal.covers(&subject.study_id, &subject.site_id) {
         refusal_log::write(&config.redis, "foreign-identity", Some(&principal.id), ProblemType::NotFound.as_str());
         return Err(Problem::not_found());
@@ -67,7 +79,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
         return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
     };
-    record(config, principal, &store, &subject.subject).await.map_err(|error| unavailable(&error))?;
+    opened(config, principal, &store, &subject.subject).await.map_err(|error| unavailable(&error))?;
     let (patient_system, patient_id) = system_and_id(&patient);
     let document = Identity {
         subject: subject.subject.as_str(),
@@ -80,7 +92,15 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
 }
 
 /// Stores the record that the identity is opened.
-async fn record(config: &Config, principal: &Principal, store: &Store, pseudonym: &Pseudonym) -> Result<(), Error> {
+///
+/// # Errors
+/// When Redis or the store is unavailable: then nobody may learn it.
+pub(crate) async fn opened(
+    config: &Config,
+    principal: &Principal,
+    store: &Store,
+    pseudonym: &Pseudonym,
+) -> Result<(), Error> {
     let at = clock::now().rfc3339();
     let change = Change {
         at: &at,

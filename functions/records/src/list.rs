@@ -17,6 +17,7 @@ use platform::kv::Store;
 use platform::redis::Redis;
 use platform::{Error, clock, log};
 use serde::Serialize;
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -72,8 +73,11 @@ enum Form {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let (principal, config, incoming) = (&call.principal, &call.config, &call.incoming);
     let study = call.segment(0);
-    let covered = is_name(study) && principal.study().is_none_or(|own| own == study);
-    if !covered {
+    if !is_name(study) {
+        return Err(Problem::not_found());
+    }
+    principal.asks(Whose::default().study(study));
+    if principal.study().is_some_and(|own| own != study) {
         return Err(Problem::not_found());
     }
     let study = StudyId::from(study);
@@ -126,6 +130,9 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
         }
         filter.site = Some(own.as_str().to_owned());
     }
+    let mut whose = Whose::default().study(study.as_str());
+    whose = filter.site.as_deref().map_or(whose, |site| whose.site(site));
+    principal.saw(filter.subject.as_deref().map_or(whose, |subject| whose.subject(subject)));
     let (redis, deadline) = (config.redis.clone(), call.deadline);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let list = List { redis, store, study, filter };

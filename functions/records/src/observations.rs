@@ -14,6 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use state::edge::auth::Principal;
 use state::edge::fhir::{Searchset, paging};
+use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -79,6 +80,7 @@ pub(crate) async fn search(call: Call<Config>) -> Result<Reply, Problem> {
                 Ok(page.reply(None))
             }
             Source::Subject(subject, after) => {
+                principal.saw(Whose::default().subject(subject.as_str()));
                 let mut page = Searchset::new(&call.incoming, count);
                 let next = scores.of_subject(principal, subject, after.as_ref(), &mut page).await;
                 Ok(page.reply(next.map_err(|error| unavailable(&error))?.as_deref()))

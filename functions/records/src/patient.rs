@@ -1,7 +1,8 @@
 //! `GET /v1/patients/{patientId}/record`: a patient's data from several services, with the patient's submissions to
 //! Vigil.
 //!
-//! Guarantee: only the clinicians of the patient's site get an answer, and only about patients that Vigil knows there.
+//! Guarantee: only the clinicians of the patient's site get an answer, and only about patients that Vigil knows there. Who
+//! has a patient's id learns the pseudonym, so a request counts as one for an identity, found or not, and is on record.
 //! The patient's id goes to the configured services and nowhere else: to no log, no problem document, no store.
 
 use domain::ids::{self, PatientId, Pseudonym, SiteId, StudyId, is_name};
@@ -17,6 +18,7 @@ use platform::{Error, log};
 use serde::Serialize;
 use serde_json::json;
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::parts::Parts;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
@@ -31,6 +33,7 @@ use state::wire::entry::Subject;
 
 use crate::config::Config;
 use crate::gather::{Part, gather};
+use crate::identity;
 use crate::services::{OWN, Outcome};
 use crate::subject::{self, ListedSubmission};
 
@@ -70,7 +73,9 @@ struct Request {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let patient = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
+    within(deadline, &config.redis, identity::may_look(config, principal)).await?;
     let asked = Request::read(principal, &incoming.query)?;
+    principal.asks(Whose::at(&asked.study, &asked.site));
     let patient = decode(patient).ok_or_else(Problem::not_found)?;
     let patient = PatientId::parse(&patient).ok_or_else(|| {
         Problem::invalid(vec![Finding::new("", Code::Format, format!("the patient's id in the path {}", ids::RULE))])
@@ -78,7 +83,17 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     if !principal.covers(&asked.study, &asked.site) {
         return Err(Problem::not_found());
     }
-    let known = async { known(config, principal, &asked, &patient).await.map_err(|error| unavailable(&error)) };
+    let known = async {
+        let store = Store::open().await?;
+        let subjects = known(config, &store, principal, &asked, &patient).await?;
+        if let Some(pseudonym) = subjects.first() {
+            principal.saw(Whose::default().subject(pseudonym.as_str()));
+            // Before anybody is asked for the patient's data.
+            identity::opened(config, principal, &store, pseudonym).await?;
+        }
+        Ok::<_, Error>(subjects)
+    };
+    let known = async { known.await.map_err(|error| unavailable(&error)) };
     let subjects = within(deadline, &config.redis, known).await?;
     let Some(pseudonym) = subjects.first() else { return Err(Problem::not_found()) };
     let values =
@@ -128,6 +143,7 @@ impl Request {
 /// The patient's subject, if the site knows the patient, and the person's other subjects that the key covers.
 async fn known(
     config: &Config,
+    store: &Store,
     principal: &Principal,
     asked: &Request,
     patient: &PatientId,
@@ -143,7 +159,7 @@ async fn known(
     let patient = Patient { study: &asked.study, site: &asked.site, system, id: patient.as_str() };
     let pseudonym = config.pseudonyms.pseudonym(&patient);
     // Of a patient who was erased nothing is known.
-    let subject: Option<Subject> = Store::open().await?.get(&names::subject(&pseudonym)).await?;
+    let subject: Option<Subject> = store.get(&names::subject(&pseudonym)).await?;
     match subject.filter(|subject| !subject.sealed.is_empty()) {
         Some(_) => links::covered(&config.redis, &pseudonym, |site| principal.covers(&asked.study, site)).await,
         None => Ok(Vec::new()),

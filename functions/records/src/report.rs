@@ -21,6 +21,7 @@ use platform::{Kind, log};
 use serde::Serialize;
 use serde_json::{Value, json};
 use state::cache::{self, Response, Terms};
+use state::edge::looks::Whose;
 use state::edge::parts::Parts;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
@@ -85,7 +86,11 @@ enum Form {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let study = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
-    if !is_name(study) || study.bytes().all(|byte| byte == b'.') || !principal.covers(&study.into(), &"*".into()) {
+    if !is_name(study) || study.bytes().all(|byte| byte == b'.') {
+        return Err(Problem::not_found());
+    }
+    principal.saw(Whose::default().study(study));
+    if !principal.covers(&study.into(), &"*".into()) {
         return Err(Problem::not_found());
     }
     let mut query = Query::read(&incoming.query, &["month", "format", "partial"]);

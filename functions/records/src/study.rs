@@ -16,6 +16,7 @@ use platform::{Kind, clock};
 use serde::Serialize;
 use serde_json::Value;
 use state::cache::{self, Response, Terms};
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::edge::serve::Call;
@@ -47,7 +48,11 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let study = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
     // A path segment of dots is not a study.
-    if !is_name(study) || study.bytes().all(|byte| byte == b'.') || principal.study().is_some_and(|own| own != study) {
+    if !is_name(study) || study.bytes().all(|byte| byte == b'.') {
+        return Err(Problem::not_found());
+    }
+    principal.asks(Whose::default().study(study));
+    if principal.study().is_some_and(|own| own != study) {
         return Err(Problem::not_found());
     }
     if config.study_service.is_empty() {

@@ -4,8 +4,10 @@
 //! Guarantee: a key that covers the subject sees everything that the same person sent at the sites that the key covers.
 //! It does not matter which of the person's subjects the request names. The answer has nothing from other sites.
 
+use std::cell::Cell;
+
 use domain::Code;
-use domain::ids::{InstrumentId, Pseudonym, SiteId, is_name};
+use domain::ids::{InstrumentId, Pseudonym, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, ScoreForm, Time};
 use platform::Error;
@@ -14,6 +16,7 @@ use platform::kv::Store;
 use serde::Serialize;
 use serde_json::Value;
 use state::edge::auth::Principal;
+use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -158,6 +161,7 @@ async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Re
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }
+    principal.saw(Whose::default().subject(pseudonym));
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let subjects = covered(config, &store, principal, &pseudonym.into()).await.map_err(|error| unavailable(&error))?;
     Ok((store, subjects.ok_or_else(Problem::not_found)?))
@@ -170,7 +174,15 @@ pub(crate) async fn covered(
     principal: &Principal,
     pseudonym: &Pseudonym,
 ) -> Result<Option<Vec<Pseudonym>>, Error> {
-    course::subjects(&config.redis, store, pseudonym, |study, site| principal.covers(study, site)).await
+    let is_asked = Cell::new(true);
+    let covers = |study: &StudyId, site: &SiteId| {
+        // The first is the subject itself; others of the person follow.
+        if is_asked.replace(false) {
+            principal.asks(Whose::at(study, site));
+        }
+        principal.covers(study, site)
+    };
+    course::subjects(&config.redis, store, pseudonym, covers).await
 }
 
 /// Submissions as lists show them: with their scores and alerts.

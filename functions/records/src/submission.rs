@@ -12,6 +12,7 @@ use platform::kv::Store;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use state::edge::auth::{Action, Principal};
+use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::request::unavailable;
 use state::identity::is_id;
@@ -115,15 +116,22 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     if !is_id(id) {
         return Err(Problem::not_found());
     }
+    principal.asks(Whose::default().id(id));
     let id = &SubmissionId::from(id);
     let store = Store::open().await.map_err(|error| unavailable(&error))?;
     let record: Option<Record> = store.get(&names::submission(id)).await.map_err(|error| unavailable(&error))?;
+    if let Some(it) = record.as_ref().map(|record| &record.submission) {
+        principal.asks(Whose::at(&it.study_id, &it.site_id).subject(it.subject.as_str()));
+    }
     match record {
         Some(record) if principal.covers(&record.submission.study_id, &record.submission.site_id) => {
             if record.state == State::Erased {
                 return Err(gone());
             }
             let full = principal.may(Action::Read);
+            if full {
+                principal.saw(Whose::default());
+            }
             let shown = Submission::load(&store, &record, full).await.map_err(|error| unavailable(&error))?;
             Ok(Reply::json(200, &shown))
         }
@@ -142,6 +150,7 @@ async fn queued(config: &Config, principal: &Principal, id: &SubmissionId) -> Re
     let remembered = idempotency::read(&config.redis, id).await.map_err(|error| unavailable(&error))?;
     let Remembered { study, site, received_at, erased } = remembered.ok_or_else(Problem::not_found)?;
     let (study, site) = (StudyId::from(study), SiteId::from(site));
+    principal.asks(Whose::at(&study, &site));
     if !principal.covers(&study, &site) {
         return Err(Problem::not_found());
     }

@@ -19,6 +19,7 @@ use platform::redis::Redis;
 use serde::Deserialize;
 use state::edge::auth::{Action, Principal};
 use state::edge::fhir::{Searchset, paging};
+use state::edge::looks::{self, Whose};
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
@@ -31,6 +32,9 @@ use state::subjects::links;
 use state::subjects::timeline::{self, Filter, Listed};
 use state::wire::entry::{State, Subject, Submission};
 use state::wire::resource;
+
+use crate::config::Config;
+use crate::fhir;
 
 /// The time limit of a search.
 const TOTAL: Duration = Duration::from_secs(3);
@@ -76,16 +80,39 @@ impl After {
 pub(crate) async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Read).await?;
-    let (asked, count) = asked(&incoming.query, &principal)?;
+    // As the edge of other components does: every role may follow, and a refusal of a role is recorded.
+    let mut principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Follow).await?;
+    let look = looks::Request::new(&mut principal, Action::Read, "GET", fhir::PATH);
+    let answer = async {
+        principal.must(&config.redis, Action::Read)?;
+        page(incoming, &config, &principal, deadline).await
+    };
+    look.record(&config.redis, answer.await).await
+}
+
+/// A page of responses for a key that may read them.
+async fn page(
+    incoming: &Incoming,
+    config: &Config,
+    principal: &Principal,
+    deadline: Deadline,
+) -> Result<Reply, Problem> {
+    let (asked, count) = asked(&incoming.query, principal)?;
     let mut page = Searchset::new(incoming, count);
     let find = async {
         let store = Store::open().await?;
         let settings = Settings::in_force(&config.redis).await?;
-        let search = Search { redis: &config.redis, store, settings, principal: &principal, asked: &asked };
+        let search = Search { redis: &config.redis, store, settings, principal, asked: &asked };
         match &asked.source {
-            Source::Study(study, after) => search.study(study, *after, &mut page).await,
-            Source::Subject(subject, after) => search.subject(subject, after.clone(), &mut page).await,
+            Source::Study(study, after) => {
+                let whose = Whose::default().study(study.as_str());
+                principal.saw(principal.site().map_or(whose, |site| whose.site(site.as_str())));
+                search.study(study, *after, &mut page).await
+            }
+            Source::Subject(subject, after) => {
+                principal.saw(Whose::default().subject(subject.as_str()));
+                search.subject(subject, after.clone(), &mut page).await
+            }
         }
     };
     let next = within(deadline, &config.redis, async { find.await.map_err(|error| unavailable(&error)) }).await?;
@@ -180,6 +207,9 @@ impl Search<'_> {
         page: &mut Searchset,
     ) -> Result<Option<String>, Error> {
         let known = self.store.get::<Subject>(&names::subject(subject)).await?;
+        if let Some(it) = &known {
+            self.principal.saw(Whose::at(&it.study_id, &it.site_id));
+        }
         let Some(known) = known.filter(|it| self.principal.covers(&it.study_id, &it.site_id)) else {
             return Ok(None);
         };

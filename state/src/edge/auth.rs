@@ -19,6 +19,7 @@ use platform::{clock, variables};
 use serde::Deserialize;
 
 use crate::edge::keys::{self, InForce};
+use crate::edge::looks::Seen;
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
 use crate::edge::request::unavailable;
@@ -101,6 +102,8 @@ impl Action {
 
 /// The longest id of a key, bytes.
 const LONGEST_ID: usize = 64;
+/// The refusal of a role.
+const OTHER_ROLE: &str = "the role of this key does not cover this";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,9 +128,23 @@ pub struct Principal {
     pub person: Option<Person>,
     /// The time at which it ends, milliseconds since the epoch.
     pub expires_ms: Option<i64>,
+    /// Whose data the request looks at.
+    pub(crate) seen: Seen,
 }
 
 impl Principal {
+    /// Refuses a key whose role does not cover the action, as [`Keys::admit`] does.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn must(&self, redis: &Redis, action: Action) -> Result<(), Problem> {
+        if self.may(action) {
+            return Ok(());
+        }
+        refusal_log::write(redis, "key-refused", Some(&self.id), ProblemType::Forbidden.as_str());
+        Err(Problem::new(ProblemType::Forbidden, OTHER_ROLE))
+    }
+
     /// The role.
     pub fn role(&self) -> Role {
         self.grant.role
@@ -179,7 +196,7 @@ impl From<InForce> for Principal {
     fn from(found: InForce) -> Self {
         let InForce { key_id, grant, expires_ms, person } = found;
         let actor = person.as_ref().map_or_else(|| key_id.clone(), |person| sessions::actor(&key_id, person));
-        Principal { id: key_id, actor, grant, person, expires_ms }
+        Principal { id: key_id, actor, grant, person, expires_ms, seen: Seen::default() }
     }
 }
 
@@ -273,9 +290,7 @@ impl Keys {
                     let detail = if is_session { SESSION_ENDED } else { "the key has expired" };
                     (Problem::new(ProblemType::Unauthenticated, detail), Some(id))
                 }
-                Refused::Forbidden(id) => {
-                    (Problem::new(ProblemType::Forbidden, "the role of this key does not cover this"), Some(id))
-                }
+                Refused::Forbidden(id) => (Problem::new(ProblemType::Forbidden, OTHER_ROLE), Some(id)),
             };
             refusal_log::write(redis, "key-refused", key.as_ref(), problem.kind().as_str());
             problem

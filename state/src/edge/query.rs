@@ -149,7 +149,8 @@ impl Query {
         self.time("since")
     }
 
-    fn time(&mut self, name: &'static str) -> Option<i64> {
+    /// A time, milliseconds since the epoch.
+    pub fn time(&mut self, name: &'static str) -> Option<i64> {
         let rule = "a time as RFC 3339 with an offset, with + written as %2B";
         self.take(name, rule, Timestamp::parse).map(Timestamp::millis)
     }

@@ -1,7 +1,8 @@
 //! The HTTP edge of a component: its table of routes, and the steps before a handler.
 //!
 //! Guarantee: an unknown path is 404, and an unknown method is 405, before anything is read. Then the edge checks the
-//! variables, then the key and its role, and calls the handler. Every refusal is a problem, and is counted.
+//! variables, then the key and its role, and calls the handler. Every refusal is a problem, and is counted. A look at
+//! persons' data is recorded before its answer is given.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use platform::redis::Redis;
 pub use platform::variables::once;
 
 use crate::edge::auth::{Action, Keys, Principal};
+use crate::edge::looks;
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::request::misconfigured;
 use crate::figures::refusals;
@@ -122,6 +124,8 @@ pub trait Component: Sized + 'static {
     const TOTAL: Duration = Duration::from_secs(3);
     /// Whether the edge aborts a request at its deadline. If not, the handlers observe the deadline themselves.
     const ENDS: bool = true;
+    /// Whether its handlers look at persons' data, or its refusals keep somebody from it: see [`looks`].
+    const LOOKS: bool = false;
 
     /// Its configuration, read once per instance.
     fn config() -> impl Future<Output = Configured<Self>>;
@@ -132,10 +136,10 @@ pub trait Component: Sized + 'static {
 }
 
 /// Makes a component of its configuration, a type with the fields `redis` and `keys`: `read` reads it from the variables
-/// once per instance. `ENDS` may be given as well.
+/// once per instance. `ENDS` and `LOOKS` may be given as well.
 #[macro_export]
 macro_rules! component {
-    ($config:ident, $routes:path, $read:path $(, $constant:ident = $value:expr)?) => {
+    ($config:ident, $routes:path, $read:path $(, $constant:ident = $value:expr)*) => {
         ::std::thread_local! {
             static CONFIG: ::std::cell::RefCell<Option<::std::rc::Rc<$config>>> =
                 const { ::std::cell::RefCell::new(None) };
@@ -143,7 +147,7 @@ macro_rules! component {
 
         impl $crate::edge::serve::Component for $config {
             const ROUTES: &'static [$crate::edge::serve::Route<Self>] = $routes;
-            $(const $constant: bool = $value;)?
+            $(const $constant: bool = $value;)*
 
             fn config() -> impl Future<Output = $crate::edge::serve::Configured<Self>> {
                 $crate::edge::serve::once(&CONFIG, $read)
@@ -195,12 +199,24 @@ pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> 
         Handler::Key(action, handler) => {
             let deadline = Deadline::after_or_sooner(C::TOTAL, incoming.header(HEADER));
             let config = C::config().await.map_err(|faults| misconfigured(&faults))?;
-            let principal = config.keys().admit(config.redis(), incoming.sole("authorization"), action).await?;
-            let call = Call { config: Rc::clone(&config), principal, incoming, deadline, segments };
-            if !C::ENDS {
-                return handler(call).await;
+            // Every role may follow. Whether the own one covers the action is decided when it is known who asks, because
+            // that refusal is recorded as well.
+            let asks = if C::LOOKS { Action::Follow } else { action };
+            let mut principal = config.keys().admit(config.redis(), incoming.sole("authorization"), asks).await?;
+            let look = C::LOOKS.then(|| looks::Request::new(&mut principal, action, route.method, route.path));
+            let answer = async {
+                principal.must(config.redis(), action)?;
+                let call = Call { config: Rc::clone(&config), principal, incoming, deadline, segments };
+                if !C::ENDS {
+                    return handler(call).await;
+                }
+                within(deadline, config.redis(), handler(call)).await
+            };
+            let answer = answer.await;
+            match look {
+                Some(look) => look.record(config.redis(), answer).await,
+                None => answer,
             }
-            within(deadline, config.redis(), handler(call)).await
         }
     }
 }

@@ -32,7 +32,11 @@ local function end_of(study)
 end
 
 local out, number, i, behind = {}, 0, 4, false
-local all = redis.call('HKEYS', JOURNALS)
+local all = {}
+for _, study in ipairs(redis.call('HKEYS', JOURNALS)) do
+  -- The journal of looks is of no study: nobody subscribes to it.
+  if string.sub(study, 1, 1) ~= '*' then all[#all + 1] = study end
+end
 while ARGV[i] do
   local id, receiver, since, begin, count = unpack(ARGV, i, i + 4)
   local studies = count == '0' and all or {unpack(ARGV, i + 5, i + 4 + count)}
