@@ -3,6 +3,8 @@
 //! Guarantee: a key sees the looks at what its study and site cover; those of which no study is known, only a key that
 //! covers all. Whoever follows the cursor to the end sees every look once, however many come meanwhile.
 
+use std::collections::BTreeMap;
+
 use domain::Timestamp;
 use domain::ids::{NAME_RULE, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
@@ -18,6 +20,7 @@ use state::edge::looks::Look;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
+use state::edge::sessions;
 use state::identity::is_pseudonym;
 use state::journal::{Position, Reader};
 use state::names;
@@ -49,6 +52,9 @@ struct LookShown {
     at: String,
     /// The id of a key, or a person with their session.
     actor: String,
+    /// The person's name.
+    #[serde(rename = "byName", skip_serializing_if = "Option::is_none")]
+    by_name: Option<String>,
     #[cfg_attr(feature = "schema", schemars(with = "Role"))]
     role: String,
     /// The method of the request; `GET` for `HEAD` as well.
@@ -96,7 +102,12 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let (cursor, limit) = (query.cursor(Position::parse), query.limit());
     query.finish()?;
     let filter = Filter { principal, study, subject, actor, from, to };
-    let page = page(config, &filter, cursor, limit).await.map_err(|error| unavailable(&error))?;
+    let page = async {
+        let mut page = page(config, &filter, cursor, limit).await?;
+        name(&mut page.looks).await?;
+        Ok::<_, Error>(page)
+    };
+    let page = page.await.map_err(|error| unavailable(&error))?;
     Ok(Reply::json(200, &page).header("cache-control", "no-store"))
 }
 
@@ -124,6 +135,18 @@ async fn page(config: &Config, filter: &Filter<'_>, cursor: Option<Position>, li
         }
     }
     Ok(LookPage { looks, cursor: Some(before.to_string()), more: true })
+}
+
+/// Adds the names of persons.
+async fn name(looks: &mut [LookShown]) -> Result<(), Error> {
+    let (store, mut known) = (Store::open().await?, BTreeMap::new());
+    for look in looks {
+        if !known.contains_key(&look.actor) {
+            known.insert(look.actor.clone(), sessions::name_of(&store, &look.actor).await?);
+        }
+        look.by_name = known.get(&look.actor).cloned().flatten();
+    }
+    Ok(())
 }
 
 impl Filter<'_> {
@@ -156,6 +179,6 @@ impl LookShown {
     fn of(look: Look) -> Self {
         let Look { at_ms, actor, role, method, path, study, site, subject, id, status } = look;
         let at = Timestamp::from_millis(at_ms).rfc3339();
-        LookShown { at, actor, role, method, path, study, site, subject, id, status }
+        LookShown { at, actor, by_name: None, role, method, path, study, site, subject, id, status }
     }
 }

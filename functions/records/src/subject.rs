@@ -22,9 +22,10 @@ use state::edge::query::Query;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
 use state::identity::is_pseudonym;
+use state::names;
 use state::subjects::course;
 use state::subjects::timeline::{self, Filter, Listed};
-use state::wire::entry::{Score, State};
+use state::wire::entry::{Score, State, Subject};
 use state::wire::row::ListedAlert;
 
 use crate::config::Config;
@@ -35,6 +36,10 @@ use crate::spark;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct SubmissionPage<'a> {
     subject: &'a str,
+    /// `erased`, where everything of the subject was erased and nothing has come since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "erased")))]
+    state: Option<&'static str>,
     submissions: Vec<ListedSubmission>,
     /// The cursor of the next page; null at the end.
     cursor: Option<String>,
@@ -117,9 +122,18 @@ pub(crate) async fn submissions(call: Call<Config>) -> Result<Reply, Problem> {
             timeline::list(&config.redis, &subjects, wanted).await.map_err(|error| unavailable(&error))?;
         let submissions = shown(&store, &filed).await.map_err(|error| unavailable(&error))?;
         let cursor = filed.last().filter(|_| more).map(Listed::cursor);
-        Ok(Reply::json(200, &SubmissionPage { subject: pseudonym, submissions, cursor, more }))
+        let erased =
+            submissions.is_empty() && is_erased(&store, pseudonym).await.map_err(|error| unavailable(&error))?;
+        let state = erased.then_some("erased");
+        Ok(Reply::json(200, &SubmissionPage { subject: pseudonym, state, submissions, cursor, more }))
     })
     .await
+}
+
+/// Whether a subject has no identity any more.
+async fn is_erased(store: &Store, pseudonym: &str) -> Result<bool, Error> {
+    let subject: Option<Subject> = store.get(&names::subject(&pseudonym.into())).await?;
+    Ok(subject.is_some_and(|subject| subject.sealed.is_empty()))
 }
 
 /// The course of one score of a subject, the oldest value first. The picture shows the latest values.

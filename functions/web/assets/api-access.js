@@ -9,7 +9,7 @@ import { call, PAGE, parameters, part } from './api.js';
  *   available?: boolean }} Provider `available` is false where the provider does not answer.
  * @typedef {Grant & { secret: string, sessionId: string, name: string, issuer: string, subject: string, beganAt: string,
  *   expiresAt: string, grant: number, grants: Grant[], refreshToken?: string }} Opened
- * @typedef {{ issuer: string, grant?: number } & ({ code: string, codeVerifier: string, redirectUri: string } |
+ * @typedef {{ issuer: string, grant?: number } & ({ code: string, codeVerifier: string, redirectUri: string, nonce: string } |
  *   { refreshToken: string })} Proof What says who a person is.
  * @typedef {Grant & { sessionId: string, issuer: string, subject: string, name: string, beganAt: string,
  *   expiresAt: string }} OpenSession

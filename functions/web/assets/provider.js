@@ -2,8 +2,7 @@
  * Signing in by an identity provider: authorization code with PKCE (RFC 7636, S256), as RFC 9700 asks of public clients.
  *
  * Guarantee: a code that comes back is used only if this tab asked for it (`state`), for the provider it asked, and once. The
- * code is exchanged by Vigil, which checks the ID token; the nonce of the request is the challenge, so whoever has the verifier
- * can compare it. The verifier is in this tab's session storage until the browser is back; the secret and the refresh token are
+ * code is exchanged by Vigil, which checks the ID token and its nonce. The verifier is in this tab's session storage until the browser is back; the secret and the refresh token are
  * where `session.js` keeps a key. A session is renewed a minute before it is over, by one request at a time.
  */
 
@@ -18,7 +17,7 @@ import { t } from './text.js';
  * @typedef {import('./api-access.js').Provider} Provider
  * @typedef {import('./api-access.js').Opened} Opened
  * @typedef {import('./session.js').Why} Why
- * @typedef {{ issuer: string, state: string, verifier: string, back: string, remember: boolean, grant?: number }} Pending
+ * @typedef {{ issuer: string, state: string, verifier: string, nonce: string, back: string, remember: boolean, grant?: number }} Pending
  */
 
 const PENDING = 'vigil.sign-in';
@@ -49,7 +48,7 @@ export async function leave({ issuer, clientId, authorizationEndpoint, scope }, 
   const challenge = base64url(new Uint8Array(digest));
   const back = location.pathname + location.search;
   /** @type {Pending} */
-  const pending = { issuer, state, verifier, back, remember, grant };
+  const pending = { issuer, state, verifier, nonce: challenge, back, remember, grant };
   sessionStorage.setItem(PENDING, JSON.stringify(pending));
   const to = new URL(authorizationEndpoint);
   const query = {
@@ -88,9 +87,9 @@ export function returned() {
  * Signs in with what a provider gave.
  * @param {{ pending: Pending, code: string }} back
  */
-export async function arrive({ pending: { issuer, verifier, remember, grant }, code }) {
+export async function arrive({ pending: { issuer, verifier, nonce, remember, grant }, code }) {
   try {
-    keep(await openSession({ issuer, code, codeVerifier: verifier, redirectUri: home(), grant }), { remember });
+    keep(await openSession({ issuer, code, codeVerifier: verifier, redirectUri: home(), nonce, grant }), { remember });
   } catch (error) {
     ended.set(whyOf(error));
   }
