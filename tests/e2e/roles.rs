@@ -140,7 +140,7 @@ async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
         }
         let path = filled(&route, &names);
         let path = if route.path.ends_with("/scores") { format!("{path}?score=phq-9.total") } else { path };
-        for role in Role::ALL.into_iter().filter(|role| action.is_of(role)) {
+        for role in Role::ALL.into_iter().filter(|role| action.is_of(*role)) {
             for (study, site) in [("B", "*"), ("A", "2")] {
                 let answer = call(&app, Some(&key(role, study, site)), route.method, &path).await;
                 let told = String::from_utf8_lossy(&answer.body);
