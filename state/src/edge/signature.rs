@@ -45,20 +45,23 @@ impl Signing {
     }
 }
 
-/// The meaning of the signature under a request; none for a key, and where `seconds` is 0. The identities that are found in
-/// it are taken out: a record forgets nothing.
+/// The meaning of the signature under a request; none for a key. Where `seconds` is 0, nobody must sign, and a meaning that
+/// is given is kept. The identities that are found in it are taken out: a record forgets nothing.
 ///
 /// # Errors
 /// 403 when the person authenticated longer ago than so many seconds, or when nothing proves when; 422 without a meaning.
 pub fn of(principal: &Principal, incoming: &Incoming, seconds: u32) -> Result<Option<String>, Problem> {
-    if principal.person.is_none() || seconds == 0 {
+    if principal.person.is_none() {
         return Ok(None);
     }
-    if !is_fresh(principal.authenticated, clock::now().millis() / 1000, seconds) {
+    if seconds > 0 && !is_fresh(principal.authenticated, clock::now().millis() / 1000, seconds) {
         let detail = format!("sign in again: you must have authenticated within the last {seconds} seconds");
         return Err(Problem::new(ProblemType::SignatureRequired, detail));
     }
-    let meaning = header(incoming, MEANING)?.map(str::trim).unwrap_or_default();
+    let meaning = match header(incoming, MEANING)? {
+        None if seconds == 0 => return Ok(None),
+        meaning => meaning.unwrap_or_default().trim(),
+    };
     if (1..=LONGEST_MEANING).contains(&meaning.chars().count()) && !meaning.chars().any(char::is_control) {
         return Ok(Some(scrub::free_text(meaning.to_owned())));
     }
