@@ -374,7 +374,8 @@ mod tests {
         let head = format!("00ff {}", kv::json(&record).unwrap());
         assert_eq!(parsed(&head).unwrap(), record);
         assert!(!head.contains("meaning"), "{head}");
-        let signed = Change { meaning: Some("I approve this"), ..change(&"k".into(), Action::Changed) };
+        let actor = "k".into();
+        let signed = Change { meaning: Some("I approve this"), ..change(&actor, Action::Changed) };
         let signed = Record::after(Some(&record), "e", &signed).owned();
         assert_eq!(parsed(&format!("00ff {}", kv::json(&signed).unwrap())).unwrap(), signed);
         assert_eq!(signed.hash, signed.members().hash());
