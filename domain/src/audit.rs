@@ -30,6 +30,8 @@ pub struct Record<'a> {
     pub action: &'a str,
     /// The reason.
     pub reason: Option<&'a str>,
+    /// The declaration of the person who signed it.
+    pub meaning: Option<&'a str>,
     /// Another entity that is involved.
     pub refers_to: Option<&'a str>,
     /// Hash of the entity's content before.
@@ -56,6 +58,12 @@ impl Record<'_> {
                 }
                 None => hash.update([0]),
             }
+        }
+        // A record without one has the hash that it had before there were signatures.
+        if let Some(meaning) = self.meaning {
+            hash.update([2]);
+            hash.update((meaning.len() as u64).to_be_bytes());
+            hash.update(meaning);
         }
         hex(&hash.finalize())
     }
@@ -170,6 +178,7 @@ mod tests {
             actor: "k",
             action: "submitted",
             reason: None,
+            meaning: None,
             refers_to: None,
             old: None,
             new: Some("00"),
@@ -259,6 +268,9 @@ mod tests {
             Record { at: "", ..same },
             Record { actor: "ks", action: "ubmitted", ..same },
             Record { reason: Some(""), ..same },
+            Record { meaning: Some(""), ..same },
+            Record { meaning: Some("00"), ..same },
+            Record { meaning: Some("00"), new: None, ..same },
             Record { refers_to: Some(""), ..same },
             Record { old: Some("00"), new: None, ..same },
             Record { new: Some("01"), ..same },
@@ -276,9 +288,22 @@ mod tests {
     fn the_hash_is_stable_over_releases() {
         // Computed apart from this code, from the layout that the lines of `hash` document.
         assert_eq!(record().hash(), KNOWN.to_owned());
+        assert_eq!(Record { meaning: Some("I approve this"), ..record() }.hash(), SIGNED.to_owned());
+    }
+
+    #[test]
+    fn a_meaning_that_was_changed_added_or_removed_is_seen() {
+        let sealed = |meaning| Record { meaning, ..record() }.hash();
+        let verified = |meaning, hash: &str| verify("e", &[Slot::Record(Record { meaning, ..record() }, hash)], None);
+        let signed = sealed(Some("I approve this"));
+        assert_eq!(verified(Some("I approve this"), &signed), []);
+        assert_eq!(verified(Some("I approve that"), &signed), [(0, Fault::Changed)]);
+        assert_eq!(verified(None, &signed), [(0, Fault::Changed)]);
+        assert_eq!(verified(Some("I approve this"), &sealed(None)), [(0, Fault::Changed)]);
     }
 
     const KNOWN: &str = "9d78362c61caee140d75638bb905e19835b5cf7e8ce7122794613f1078f83553";
+    const SIGNED: &str = "d07b74c8e92c8c09099e8046050d62637278a00b54f6ae15b6f4a003b0b61e2b";
 
     proptest! {
         #[test]

@@ -97,6 +97,8 @@ pub struct Change<'a> {
     pub action: Action,
     /// Why.
     pub reason: Option<&'a str>,
+    /// What the person who signed it declared.
+    pub meaning: Option<&'a str>,
     /// Another entity that takes part in it.
     pub refers_to: Option<&'a str>,
     /// SHA-256 of the entity's record before, hex.
@@ -125,6 +127,9 @@ pub struct Record<T = String> {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<T>,
+    /// What the person who signed it declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<T>,
     /// Another entity that takes part in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refers_to: Option<T>,
@@ -154,6 +159,7 @@ impl<'a> Record<&'a str> {
             actor: change.actor.as_str(),
             action: change.action.as_str(),
             reason: change.reason,
+            meaning: change.meaning,
             refers_to: change.refers_to,
             old_hash: change.old,
             new_hash: change.new,
@@ -169,9 +175,10 @@ impl<'a> Record<&'a str> {
         let Record { n, hash, .. } = self;
         let [entity, at, actor, action, previous] =
             [self.entity, self.at, self.actor, self.action, self.previous].map(str::to_owned);
-        let [reason, refers_to, old_hash, new_hash] =
-            [self.reason, self.refers_to, self.old_hash, self.new_hash].map(|text| text.map(str::to_owned));
-        Record { entity, n, at, actor, action, reason, refers_to, old_hash, new_hash, previous, hash }
+        let [reason, meaning, refers_to, old_hash, new_hash] =
+            [self.reason, self.meaning, self.refers_to, self.old_hash, self.new_hash]
+                .map(|text| text.map(str::to_owned));
+        Record { entity, n, at, actor, action, reason, meaning, refers_to, old_hash, new_hash, previous, hash }
     }
 }
 
@@ -188,6 +195,7 @@ impl<T: AsRef<str>> Record<T> {
             actor: self.actor.as_ref(),
             action: self.action.as_ref(),
             reason: maybe(&self.reason),
+            meaning: maybe(&self.meaning),
             refers_to: maybe(&self.refers_to),
             old: maybe(&self.old_hash),
             new: maybe(&self.new_hash),
@@ -218,6 +226,7 @@ pub fn first_of_submission(bytes: &[u8], hash: Option<&str>) -> Option<Record> {
         actor: &submission.key,
         action: if amends.is_some() { Action::Amended } else { Action::Submitted },
         reason: submission.amends_reason.as_deref(),
+        meaning: None,
         refers_to: amends.as_deref(),
         old: None,
         new: hash,
@@ -344,7 +353,7 @@ mod tests {
 
     fn change(actor: &KeyId, action: Action) -> Change<'_> {
         let at = "2026-03-01T00:00:00.000Z";
-        Change { at, actor, action, reason: None, refers_to: None, old: None, new: Some("00") }
+        Change { at, actor, action, reason: None, meaning: None, refers_to: None, old: None, new: Some("00") }
     }
 
     #[test]
@@ -364,6 +373,12 @@ mod tests {
                 .owned();
         let head = format!("00ff {}", kv::json(&record).unwrap());
         assert_eq!(parsed(&head).unwrap(), record);
+        assert!(!head.contains("meaning"), "{head}");
+        let actor = "k".into();
+        let signed = Change { meaning: Some("I approve this"), ..change(&actor, Action::Changed) };
+        let signed = Record::after(Some(&record), "e", &signed).owned();
+        assert_eq!(parsed(&format!("00ff {}", kv::json(&signed).unwrap())).unwrap(), signed);
+        assert_eq!(signed.hash, signed.members().hash());
         assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());
     }
 

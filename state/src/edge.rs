@@ -14,3 +14,4 @@ pub mod refusal_log;
 pub mod request;
 pub mod serve;
 pub mod sessions;
+pub mod signature;

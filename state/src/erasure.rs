@@ -47,6 +47,9 @@ pub struct Erasure {
     pub actor: KeyId,
     /// Why.
     pub reason: String,
+    /// What the person who signed it declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
     /// The record that replaces the submission's own, as it is stored. See [`tombstone`].
     pub tombstone: String,
 }
@@ -226,6 +229,7 @@ pub async fn bury(
         actor: &erasure.actor,
         action: Action::Erased,
         reason: Some(&erasure.reason),
+        meaning: erasure.meaning.as_deref(),
         refers_to: None,
         old: before.as_deref(),
         new: Some(&after),

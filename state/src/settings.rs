@@ -356,14 +356,14 @@ pub struct Draft {
 }
 
 /// Changes the settings. `plan` gets the index in force, changes it and returns the draft to be stored, or refuses.
-/// The record in the audit chain is stored with it.
+/// The record in the audit chain is stored with it, with the reason and the meaning of a signature.
 ///
 /// # Errors
 /// [`Kind::Unavailable`]. The change may have been stored without being in force; making it again is safe.
 pub async fn change<T, R>(
     redis: &Redis,
     actor: &KeyId,
-    reason: Option<&str>,
+    (reason, meaning): (Option<&str>, Option<&str>),
     plan: impl FnOnce(&mut Index, &str) -> Result<(T, Draft), R>,
 ) -> Result<Changed<T, R>, Error> {
     let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
@@ -384,7 +384,7 @@ pub async fn change<T, R>(
     let shown = kv::json(&index)?;
     batch.put_text(names::SETTINGS_INDEX.to_owned(), shown.clone());
     let (old, new) = (draft.before.as_deref(), Some(hash.as_str()));
-    let change = Change { at: &at, actor, action: Action::Changed, reason, refers_to: None, old, new };
+    let change = Change { at: &at, actor, action: Action::Changed, reason, meaning, refers_to: None, old, new };
     audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
     kv::put_all(&mut batch)?;
     if publish(redis, &lock, index.revision, shown).await? {

@@ -123,6 +123,10 @@ variables! {
         OIDC_GRANT = "oidc_grant": Text = Text, default "https://oidc.invalid", grant_of access;
         /// For how many seconds a person's session lasts, {bounds}.
         SESSION_SECONDS = "session_seconds": Number<u32> = Number(60, 43_200), default "900", read_by access;
+        /// For how many seconds after a person authenticated at the identity provider they may sign (resolve an alert, erase,
+        /// store an instrument or a document), {bounds}; `0` asks nobody for a signature. Keys sign nothing.
+        SIGNATURE_SECONDS = "signature_seconds": Number<u32> = Number(0, 43_200), default "300",
+            read_by alerts console imaging records;
     }
 
     "The door and the queues" {

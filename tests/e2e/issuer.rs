@@ -154,7 +154,7 @@ impl Issuer {
         let now = now();
         json!({
             "iss": self.url(), "aud": "vigil", "sub": subject, "name": format!("Name of {subject}"), "groups": groups,
-            "iat": now, "exp": now + 3600,
+            "iat": now, "exp": now + 3600, "auth_time": now,
         })
     }
 

@@ -82,6 +82,7 @@ mod self_check;
 mod sessions;
 mod settings;
 mod shared_entries;
+mod signatures;
 mod spelling;
 mod stats;
 mod studies;

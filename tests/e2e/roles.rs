@@ -48,7 +48,7 @@ fn builder() -> Builder {
 }
 
 /// The path of a route with these values, or else with ids that do not exist.
-fn filled(route: &Described, names: &BTreeMap<&str, String>) -> String {
+pub(crate) fn filled(route: &Described, names: &BTreeMap<&str, String>) -> String {
     let part = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         Some("pseudonym" | "to") if !names.contains_key("pseudonym") => "0".repeat(32),
         Some(name) => names.get(name).cloned().unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".to_owned()),

@@ -8,8 +8,8 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use state::edge::auth::{Action, Role};
 use state::edge::describe::{
-    Answer, Body, Description, Header, Operation, OperationOutcome, Parameter, Refusal, Shape, Tag, Timeout, of,
-    path_parameter,
+    Answer, Body, Description, Header, Operation, OperationOutcome, Parameter, Refusal, SIGNATURE_MEANING, Shape, Tag,
+    Timeout, of, path_parameter,
 };
 use state::edge::problem::ProblemShape;
 use state::edge::serve::Described;
@@ -191,6 +191,10 @@ fn refused(route: &Described, operation: &Operation) -> BTreeMap<u16, Refusal> {
             all.push(Refusal::Forbidden);
         }
     }
+    if route.signed {
+        // After `Forbidden`, in place of which it stands.
+        all.extend([Refusal::Unsigned, Refusal::Invalid]);
+    }
     if route.path.contains('{') {
         all.push(Refusal::NotFound);
     }
@@ -206,6 +210,10 @@ fn refused(route: &Described, operation: &Operation) -> BTreeMap<u16, Refusal> {
     }
     all.into_iter().map(|refusal| (refusal.status(), refusal)).collect()
 }
+
+/// The sentence about what a person signs.
+const SIGNED: &str =
+    "A person signs it: they have authenticated a short while ago, and say in the header what they declare.";
 
 /// The roles that may call it, in a sentence.
 fn roles(action: Option<Action>, scope: &str) -> Option<String> {
@@ -235,7 +243,8 @@ impl Shared {
 
     fn operation(&mut self, route: &Described, operation: Operation, mut examples: Value) -> Value {
         let refused = refused(route, &operation);
-        let about = [Some(operation.about.to_owned()), roles(route.action, operation.scope)];
+        let signed = route.signed.then(|| SIGNED.to_owned());
+        let about = [Some(operation.about.to_owned()), roles(route.action, operation.scope), signed];
         let about: Vec<String> = about.into_iter().flatten().filter(|it| !it.is_empty()).collect();
         let mut shown = json!({
             "operationId": operation.id,
@@ -248,7 +257,7 @@ impl Shared {
         if route.action.is_none() {
             shown["security"] = json!([]);
         }
-        let parameters = self.parameters(&operation);
+        let parameters = self.parameters(&operation, route.signed);
         if !parameters.is_empty() {
             shown["parameters"] = parameters.into();
         }
@@ -290,7 +299,7 @@ impl Shared {
         })
     }
 
-    fn parameters(&mut self, operation: &Operation) -> Vec<Value> {
+    fn parameters(&mut self, operation: &Operation, signed: bool) -> Vec<Value> {
         let mut parameters = Vec::new();
         let names = operation.path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}'));
         for name in names {
@@ -300,7 +309,9 @@ impl Shared {
         if let Some(query) = operation.query {
             parameters.extend(self.query(query));
         }
-        let headers = operation.headers.iter().copied().chain(operation.timeout.map(Timeout::header));
+        let signature = signed.then_some(&SIGNATURE_MEANING);
+        let headers = operation.headers.iter().copied().chain(signature);
+        let headers = headers.chain(operation.timeout.map(Timeout::header));
         parameters.extend(headers.map(|header| self.parameter(header, "header")).collect::<Vec<_>>());
         parameters
     }

@@ -75,6 +75,40 @@ test('an administrator gives access, a nurse acts under her name, and is signed 
   await office.context().close();
 });
 
+test('a person signs what she resolves, after she signed in again where that was long ago', async ({ page, study }) => {
+  const { alerts } = await respond(study, 'P-001', [1, 1, 0, 2, 1, 0, 0, 0, 1]);
+  const place = `/alerts/${alerts[0].alertId}`;
+  await signInBy(page, `mei.${study}`, place);
+  const resolve = page.getByRole('button', { name: 'Resolve', exact: true });
+  const dialog = page.getByRole('dialog');
+  const meaning = dialog.getByLabel('What you declare');
+  await resolve.click();
+  await expect(dialog).toContainText('You sign as Mei Lin.');
+  await expect(meaning).toHaveValue('I have reviewed this alert and resolve it.');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.locator('.said')).toContainText('You did not sign it. Nothing was done.');
+
+  // As if she had signed in long ago.
+  const problem = { type: 'urn:vigil:problem:signature-required', detail: 'sign in again' };
+  await page.route('**/resolve', (route) => route.fulfill({ status: 403, json: problem }), { times: 1 });
+  await resolve.click();
+  await dialog.getByRole('button', { name: 'Sign', exact: true }).click();
+  await expect(dialog).toContainText('the identity provider must ask you again');
+  const asked = page.waitForRequest((request) => request.url().includes('code_challenge'));
+  await dialog.getByRole('button', { name: 'Sign in again' }).click();
+  const { searchParams } = new URL((await asked).url());
+  expect([searchParams.get('prompt'), searchParams.get('max_age')]).toEqual(['login', '0']);
+  await login(page, `mei.${study}`);
+  await expect(page).toHaveURL(`${process.env.VIGIL}${place}`);
+
+  await resolve.click();
+  await meaning.fill('我已复核 and spoke to the ward.');
+  await dialog.getByRole('button', { name: 'Sign', exact: true }).click();
+  await expect(page.locator('.alert-head')).toContainText('Resolved');
+  await expect(page.locator('.history')).toContainText('Resolved by Mei Lin');
+  await expect(page.locator('.history')).toContainText('Signed: “我已复核 and spoke to the ward.”');
+});
+
 test('a provider that is away, a refusal, a person without access, and a forged address are told', async ({
   page,
   study,

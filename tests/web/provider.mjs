@@ -74,6 +74,8 @@ export async function startProvider(home) {
         response_types: ['code'],
         token_endpoint_auth_method: 'none',
         id_token_signed_response_alg: 'ES256',
+        // Vigil wants to know when a person who signs something has authenticated.
+        require_auth_time: true,
       },
     ],
     scopes: ['openid', 'profile', 'groups', 'offline_access'],

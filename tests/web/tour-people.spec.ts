@@ -24,6 +24,20 @@ test('a person is told why access is missing, then uses one of two roles', async
   await look(page, '93-signed-out');
 });
 
+test('a person is asked what a signature means, and to sign in again', async ({ page, study }) => {
+  const { alerts } = await respond(study, 'P-001', [1, 1, 0, 2, 1, 0, 0, 0, 1]);
+  await signInBy(page, `mei.${study}`, `/alerts/${alerts[0].alertId}`);
+  await page.getByRole('button', { name: say('Resolve', '解决'), exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).toContainText('Mei Lin');
+  await look(page, '104-sign');
+  const problem = { type: 'urn:vigil:problem:signature-required', detail: 'sign in again' };
+  await page.route('**/resolve', (route) => route.fulfill({ status: 403, json: problem }));
+  await dialog.getByRole('button', { name: say('Sign', '签名'), exact: true }).click();
+  await expect(dialog.getByRole('button', { name: say('Sign in again', '重新登录') })).toBeVisible();
+  await look(page, '105-sign-again');
+});
+
 test('a stranger is told that nobody gave access', async ({ page, study }) => {
   await page.route('https://fonts.googleapis.com/**', (route) => route.abort());
   await page.goto(`${process.env.VIGIL}/`);

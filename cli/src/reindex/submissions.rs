@@ -214,6 +214,7 @@ impl Rebuild<'_> {
                     at: change.at,
                     actor: change.actor.into(),
                     reason: change.reason.unwrap_or_default(),
+                    meaning: change.meaning,
                     tombstone: String::from_utf8_lossy(tombstone).into_owned(),
                 };
                 let Submission { study_id, site_id, received_at, .. } = submission;

@@ -57,6 +57,7 @@ async fn fill(redis: &Redis, store: &Store) {
         actor: &"k".into(),
         action: Action::Erased,
         reason: Some("withdrawn"),
+        meaning: None,
         refers_to: None,
         old: None,
         new: None,
@@ -84,7 +85,7 @@ async fn rules(redis: &Redis, seconds: u32) {
     let plan = |index: &mut state::settings::Index, at: &str| {
         Ok::<_, ()>(index.replace(Document::AlertRules, &rules, at, &"k".into()))
     };
-    assert!(matches!(settings::change(redis, &"k".into(), None, plan).await, Ok(Changed::Made(_))));
+    assert!(matches!(settings::change(redis, &"k".into(), (None, None), plan).await, Ok(Changed::Made(_))));
 }
 
 async fn command(redis: &Redis, words: &[&str]) -> Vec<String> {

@@ -83,7 +83,7 @@ pub(super) struct World {
     events: Vec<(String, Event<'static>)>,
 }
 
-const ACT: Act<'static> = Act { by: "clinician-1", note: None };
+const ACT: Act<'static> = Act { by: "clinician-1", note: None, meaning: None };
 
 fn routes(receivers: &[&str], defaults: serde_json::Value) -> Routes {
     let receiver = |id: &&str| (id.to_string(), json!({"channel": "sms", "url": format!("https://example.org/{id}")}));

@@ -82,7 +82,7 @@ pub(crate) async fn sign_out(
 async fn withdrawn(redis: &Redis, entity: &str, actor: &KeyId, reason: Option<&str>) -> Result<(), Error> {
     let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
     let action = Action::Withdrawn;
-    let change = audit::Change { at: &at, actor, action, reason, refers_to: None, old: None, new: None };
+    let change = audit::Change { at: &at, actor, action, reason, meaning: None, refers_to: None, old: None, new: None };
     audit::append(redis, &store, &mut batch, entity, &change).await?;
     kv::put_all(&mut batch)
 }
@@ -107,7 +107,16 @@ impl Change<'_> {
         let hash = |key: &KeyRecord| Ok::<_, Error>(hex(&digest(kv::json(key)?.as_bytes())));
         let (old, new) = (before.map(hash).transpose()?, hash(key)?);
         let Change { at, actor, action, reason } = *self;
-        let change = audit::Change { at, actor, action, reason, refers_to: None, old: old.as_deref(), new: Some(&new) };
+        let change = audit::Change {
+            at,
+            actor,
+            action,
+            reason,
+            meaning: None,
+            refers_to: None,
+            old: old.as_deref(),
+            new: Some(&new),
+        };
         let (mut batch, entity) = (Batch::default(), names::key(&key.key_id));
         batch.put(entity.clone(), key)?;
         audit::append(redis, store, &mut batch, &entity, &change).await?;

@@ -198,6 +198,7 @@ async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> R
         grant,
         groups: vouched.groups,
         began_at: now.rfc3339(),
+        authenticated: vouched.authenticated,
         expires_ms: now.millis().saturating_add(i64::from(config.session_seconds) * 1000),
     };
     let begun = async {

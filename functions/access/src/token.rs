@@ -32,6 +32,8 @@ pub(crate) struct Vouched {
     pub(crate) groups: Vec<String>,
     /// When the token was issued, seconds since the epoch.
     pub(crate) issued: i64,
+    /// When the person authenticated, seconds since the epoch; none if the token does not say.
+    pub(crate) authenticated: Option<i64>,
 }
 
 /// A problem of a token.
@@ -43,6 +45,8 @@ pub(crate) fn refused(rule: &str) -> Problem {
 struct Claims {
     sub: String,
     iat: f64,
+    #[serde(default)]
+    auth_time: Option<f64>,
     #[serde(default)]
     azp: Option<String>,
     #[serde(default)]
@@ -123,7 +127,10 @@ fn vouched(provider: &Provider, claims: Claims, nonce: Option<&str>) -> Result<V
         _ => Vec::new(),
     };
     let groups = groups.into_iter().filter(|group| sound(group)).take(MOST_GROUPS).collect();
-    Ok(Vouched { person: Person { issuer: provider.issuer.clone(), subject: claims.sub, name }, groups, issued })
+    // Nobody authenticates after their token was issued: a later time would be fresh for longer.
+    let authenticated = claims.auth_time.map(|at| (at as i64).min(issued));
+    let person = Person { issuer: provider.issuer.clone(), subject: claims.sub, name };
+    Ok(Vouched { person, groups, issued, authenticated })
 }
 
 /// The issuer that a token names, before anything of it is believed.

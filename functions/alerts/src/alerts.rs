@@ -110,6 +110,9 @@ pub(crate) struct Acted<'a> {
     at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<&'a str>,
+    /// What the person who signed it declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meaning: Option<&'a str>,
     /// The person or team that looks after it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assignee: Option<&'a str>,
@@ -126,6 +129,7 @@ impl<'a> Acted<'a> {
             by_name: entry.and_then(|entry| entry.by_name.as_deref()),
             at: entry.map(|entry| entry.at.as_str()),
             note: entry.and_then(|entry| entry.note.as_deref()),
+            meaning: entry.and_then(|entry| entry.meaning.as_deref()),
             assignee: state.assignee(),
         }
     }
@@ -176,7 +180,8 @@ pub(crate) async fn attend(
     if what == NOTE.0 && note.is_none() {
         return Err(Problem::invalid(vec![Finding::new("/note", Code::Required, "is required")]));
     }
-    let event = event(Act { by: principal.actor.as_str(), note: note.as_deref() });
+    let (by, meaning) = (principal.actor.as_str(), principal.meaning.as_deref());
+    let event = event(Act { by, note: note.as_deref(), meaning });
     done(config, &store, principal, &alert, what, &event).await
 }
 
@@ -202,7 +207,7 @@ pub(crate) async fn assign(
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));
     }
-    let event = Event::Assigned { to, act: Act { by: principal.actor.as_str(), note: None } };
+    let event = Event::Assigned { to, act: Act { by: principal.actor.as_str(), note: None, meaning: None } };
     done(config, &store, principal, &alert, "assigned", &event).await
 }
 

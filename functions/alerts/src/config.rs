@@ -18,18 +18,20 @@ use crate::ROUTES;
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
+    pub(crate) signature_seconds: u32,
     pub(crate) link_key: Option<LinkKey>,
     /// The alert routes to use when no document is stored.
     routes: DefaultRoutes,
 }
 
-state::component!(Config, ROUTES, read, LOOKS = true);
+state::component!(Config, ROUTES, read, LOOKS = true; signed signature_seconds);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
         routes: DefaultRoutes::read(reader).await,
     }

@@ -23,6 +23,7 @@ use state::edge::auth::Action;
 use state::edge::problem::Problem;
 use state::edge::request::misconfigured;
 use state::edge::serve::{Call, Component as _, Described, Route, answer, described, refused, within};
+use state::edge::signature::Signing;
 
 use alerts::{ACKNOWLEDGE, NOTE, REOPEN, RESOLVE};
 use config::Config;
@@ -39,7 +40,8 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
         Box::pin(async move { alerts::show(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
     }),
     Route::key("POST", "/v1/alerts/{alert}/acknowledge", Action::Attend, |c| Box::pin(attend(c, ACKNOWLEDGE))),
-    Route::key("POST", "/v1/alerts/{alert}/resolve", Action::Attend, |c| Box::pin(attend(c, RESOLVE))),
+    Route::key("POST", "/v1/alerts/{alert}/resolve", Action::Attend, |c| Box::pin(attend(c, RESOLVE)))
+        .signed(Signing::Always),
     Route::key("POST", "/v1/alerts/{alert}/reopen", Action::Attend, |c| Box::pin(attend(c, REOPEN))),
     Route::key("POST", "/v1/alerts/{alert}/notes", Action::Attend, |c| Box::pin(attend(c, NOTE))),
     Route::key("POST", "/v1/alerts/{alert}/assign", Action::Attend, |c| {

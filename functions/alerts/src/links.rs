@@ -185,7 +185,7 @@ impl Link {
         let routes = config.routes().await.map_err(|error| unavailable(&error))?;
         let now = clock::now();
         let by = format!("link:{}", self.grant.receiver);
-        let event = Event::Acknowledged(Act { by: &by, note });
+        let event = Event::Acknowledged(Act { by: &by, note, meaning: None });
         let more = || {
             let mut change = Change::default();
             change.use_link(&self.grant, self.grant.expires.ms_since(now));

@@ -244,7 +244,7 @@ async fn change(
             let (_, draft) = index.replace(DOCUMENT, &content, at, &principal.actor);
             Ok(((), draft))
         };
-        let changed = settings::change(&config.redis, &principal.actor, reason, plan).await;
+        let changed = settings::change(&config.redis, &principal.actor, (reason, None), plan).await;
         match changed.map_err(|error| unavailable(&error))? {
             Changed::Made(()) => return Ok(()),
             Changed::Refused(()) | Changed::Busy => {}

@@ -17,6 +17,7 @@ use crate::ROUTES;
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
+    pub(crate) signature_seconds: u32,
     /// The time between two self-checks; zero turns them off.
     pub(crate) self_check: Duration,
     /// The networks in which receivers of a document may be.
@@ -25,13 +26,14 @@ pub(crate) struct Config {
     routes: DefaultRoutes,
 }
 
-state::component!(Config, ROUTES, read, LOOKS = true);
+state::component!(Config, ROUTES, read, LOOKS = true; signed signature_seconds);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
         networks: reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await,
         routes: DefaultRoutes::read(reader).await,

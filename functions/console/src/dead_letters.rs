@@ -249,8 +249,16 @@ async fn replayed(
     if !letters.is_empty() {
         let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
         let actor = &principal.actor;
-        let change =
-            audit::Change { at: &at, actor, action: Audited::Replayed, reason, refers_to: None, old: None, new: None };
+        let change = audit::Change {
+            at: &at,
+            actor,
+            action: Audited::Replayed,
+            reason,
+            meaning: None,
+            refers_to: None,
+            old: None,
+            new: None,
+        };
         audit::append(&config.redis, &store, &mut batch, ENTITY, &change).await?;
         kv::put_all(&mut batch)?;
     }
@@ -269,7 +277,7 @@ async fn replayed(
         for (alert, ids) in alerts {
             let why = match store.get::<Alert>(&names::alert(&alert)).await? {
                 Some(alert) => {
-                    let event = Event::Replayed(Act { by: principal.actor.as_str(), note: reason });
+                    let event = Event::Replayed(Act { by: principal.actor.as_str(), note: reason, meaning: None });
                     let more = || {
                         let mut change = Change::default();
                         change.unbury(&ids);

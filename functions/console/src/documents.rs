@@ -209,7 +209,8 @@ pub(crate) async fn replace(
         }
         Ok(index.replace(document, &content, at, &principal.actor))
     };
-    let changed = settings::change(&config.redis, &principal.actor, reason.as_deref(), plan).await;
+    let why = (reason.as_deref(), principal.meaning.as_deref());
+    let changed = settings::change(&config.redis, &principal.actor, why, plan).await;
     let made = made(changed.map_err(|error| unavailable(&error))?)?;
     if document == Document::Access {
         still_granted(config, &content).await.map_err(|error| unavailable(&error))?;

@@ -202,7 +202,8 @@ pub(crate) async fn store(
         (definition, instrument) = known;
     }
     let plan = |index: &mut Index, at: &str| plan(index, at, &instrument, &definition, principal);
-    let changed = settings::change(&config.redis, &principal.actor, reason.as_deref(), plan).await;
+    let why = (reason.as_deref(), principal.meaning.as_deref());
+    let changed = settings::change(&config.redis, &principal.actor, why, plan).await;
     let known = made(changed.map_err(|error| unavailable(&error))?)?;
     let stored = StoredInstrument::of(&instrument, true, examples);
     Ok(Reply::json(if known { 200 } else { 201 }, &stored))

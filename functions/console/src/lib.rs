@@ -24,7 +24,9 @@ mod subject_links;
 pub use describe::describe;
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;
+use state::edge::query::Query;
 use state::edge::serve::{Described, Route, described, serve};
+use state::edge::signature::Signing;
 
 use config::Config;
 
@@ -42,7 +44,8 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("PUT", "/v1/config/{document}", Action::Configure, |c| {
         let document = c.segment(0).to_owned();
         Box::pin(async move { documents::replace(&c.config, &c.principal, c.incoming, &document).await })
-    }),
+    })
+    .signed(Signing::When(stores)),
     Route::key("GET", "/v1/analytes", Action::Follow, |c| Box::pin(async move { analytes::list(&c.incoming) })),
     Route::key("GET", "/v1/instruments", Action::Follow, |c| {
         Box::pin(async move { instruments::list(&c.config, &c.incoming).await })
@@ -56,7 +59,8 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("PUT", "/v1/instruments/{instrument}", Action::Configure, |c| {
         let instrument = c.segment(0).to_owned();
         Box::pin(async move { instruments::store(&c.config, &c.principal, c.incoming, &instrument).await })
-    }),
+    })
+    .signed(Signing::When(stores)),
     Route::key("POST", "/v1/instruments/{instrument}/rescore", Action::Configure, |c| {
         let instrument = c.segment(0).to_owned();
         Box::pin(async move { rescore::answer(&c.config, &c.principal, c.incoming, &instrument).await })
@@ -88,6 +92,11 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
         Box::pin(async move { dead_letters::replay(&c.config, &c.principal, c.incoming).await })
     }),
 ];
+
+/// Whether a request stores what it sends: a dry run does not.
+fn stores(incoming: &Incoming) -> bool {
+    !Query::read(&incoming.query, &["dry-run"]).flag("dry-run")
+}
 
 /// The paths of this component, and who may call them.
 pub fn routes() -> Vec<Described> {

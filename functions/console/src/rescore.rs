@@ -329,6 +329,7 @@ async fn put(
         actor: &actor,
         action: Audited::Changed,
         reason,
+        meaning: None,
         refers_to: Some(&of),
         old: old.as_deref(),
         new: Some(&new),

@@ -342,6 +342,7 @@ pub(crate) async fn audited(
         actor,
         action,
         reason: record.reason.as_deref(),
+        meaning: None,
         refers_to: None,
         old: before.as_deref(),
         new: Some(&hash),

@@ -15,6 +15,7 @@ use crate::services::{self, Services};
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
+    pub(crate) signature_seconds: u32,
     pub(crate) pseudonyms: PseudonymKey,
     pub(crate) identities: IdentityKey,
     pub(crate) services: Services,
@@ -27,13 +28,14 @@ pub(crate) struct Config {
     sources: Vec<Url>,
 }
 
-state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true);
+state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true; signed signature_seconds);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
         identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
         services: reader.parsed(&variables::AI_SERVICES, services::read).await,

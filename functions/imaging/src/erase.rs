@@ -61,7 +61,8 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
     let found = erasure::tombstone(&config.redis, &store, &id, &now).await.map_err(|error| unavailable(&error))?;
     let found = found.filter(|found| principal.covers(&found.study_id, &found.site_id));
     let tombstone = found.ok_or_else(Problem::not_found)?;
-    let erased = erasure::erase(&config.redis, &store, &tombstone, &principal.actor, reason).await;
+    let why = (reason, principal.meaning.as_deref());
+    let erased = erasure::erase(&config.redis, &store, &tombstone, &principal.actor, why).await;
     let erased = erased.map_err(|error| unavailable(&error))?;
     log::info("analysis-erased").submission(&id).key(&principal.id).write();
     let shown = AnalysisErased {

@@ -20,6 +20,7 @@ pub use describe::describe;
 use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;
 use state::edge::serve::{Described, Route, described, serve};
+use state::edge::signature::Signing;
 
 use config::Config;
 
@@ -35,7 +36,8 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("POST", "/v1/imaging/analyses", Action::Submit, |c| Box::pin(analyses::begin(c))),
     Route::key("GET", "/v1/imaging/analyses/{analysis}", Action::Follow, |c| Box::pin(analyses::look(c))),
-    Route::key("DELETE", "/v1/imaging/analyses/{analysis}", Action::Submit, |c| Box::pin(analyses::end(c))),
+    Route::key("DELETE", "/v1/imaging/analyses/{analysis}", Action::Submit, |c| Box::pin(analyses::end(c)))
+        .signed(Signing::When(Incoming::is_json)),
     Route::key("GET", "/v1/subjects/{pseudonym}/analyses", Action::Read, |c| Box::pin(analyses::of_subject(c))),
 ];
 

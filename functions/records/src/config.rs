@@ -12,6 +12,7 @@ use crate::services::{Placeholder, Service};
 pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
+    pub(crate) signature_seconds: u32,
     /// The key that seals identities now, then the earlier keys.
     pub(crate) identities: Vec<IdentityKey>,
     pub(crate) identity_looks_per_minute: u32,
@@ -29,7 +30,7 @@ const PATIENT: &[Placeholder] = &[("{patientId}", 512), ("{studyId}", 64), ("{si
 const STUDY: &[Placeholder] = &[("{studyId}", 64)];
 const MONTH: &[Placeholder] = &[("{studyId}", 64), ("{month}", 7)];
 
-state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true);
+state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true; signed signature_seconds);
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
@@ -38,6 +39,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
         keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
         identity_looks_per_minute: reader.read(&variables::IDENTITY_LOOKS_PER_MINUTE).await,
         pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),

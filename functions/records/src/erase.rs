@@ -94,6 +94,8 @@ pub(crate) struct Author<'a> {
     pub(crate) at: &'a str,
     pub(crate) actor: &'a KeyId,
     pub(crate) reason: &'a str,
+    /// What the person who signed it declared.
+    pub(crate) meaning: Option<&'a str>,
 }
 
 /// Erases a submission that the key covers.
@@ -111,7 +113,8 @@ pub(crate) async fn erase(
     let found = Target::find(config, &store, &id.into()).await.map_err(|error| unavailable(&error))?;
     let found = found.filter(|found| principal.covers(&found.study, &found.site));
     let target = found.ok_or_else(Problem::not_found)?;
-    let author = Author { at: &clock::now().rfc3339(), actor: &principal.actor, reason: &reason };
+    let meaning = principal.meaning.as_deref();
+    let author = Author { at: &clock::now().rfc3339(), actor: &principal.actor, reason: &reason, meaning };
     let erased = erase_one(config, &store, &target, &author).await.map_err(|error| unavailable(&error))?;
     if let Some((subject, member)) = target.filed() {
         timeline::remove(&config.redis, subject, member).await.map_err(|error| unavailable(&error))?;
@@ -150,6 +153,7 @@ pub(crate) async fn erase_one(
         at: author.at.to_owned(),
         actor: author.actor.clone(),
         reason: author.reason.to_owned(),
+        meaning: author.meaning.map(str::to_owned),
         tombstone: erasure::tombstone(id, study, site, &target.received_at)?,
     };
     let arrived = Timestamp::parse(&target.received_at).unwrap_or_else(clock::now);

@@ -75,7 +75,12 @@ pub(crate) async fn erase(call: Call<Config>) -> Result<Reply, Problem> {
         let subject: Option<Subject> = store.get(&key).await.map_err(|error| unavailable(&error))?;
         let subject = subject.filter(|subject| principal.covers(&subject.study_id, &subject.site_id));
         let subject = subject.ok_or_else(Problem::not_found)?;
-        let begun = Begun { at: clock::now().rfc3339(), by: principal.actor.clone(), reason };
+        let begun = Begun {
+            at: clock::now().rfc3339(),
+            by: principal.actor.clone(),
+            reason,
+            meaning: principal.meaning.clone(),
+        };
         let work = Work { config: &config, store: &store, subject: &subject, deadline };
         match work.carry_out(begun).await.map_err(|error| unavailable(&error))? {
             Outcome::Erased(certificate) => {
@@ -129,7 +134,8 @@ impl Work<'_> {
     /// Erases what is in the subject's lists, as far as there is time. Returns how much is left then, or waits.
     async fn round(&self, progress: &Progress) -> Result<u64, Error> {
         let (redis, pseudonym, begun) = (self.redis(), &self.subject.subject, &progress.begun);
-        let author = Author { at: &begun.at, actor: &begun.by, reason: &begun.reason };
+        let author =
+            Author { at: &begun.at, actor: &begun.by, reason: &begun.reason, meaning: begun.meaning.as_deref() };
         let open = self.submissions(&author).await? || self.analyses(&author).await? || self.links(&author).await?;
         if open {
             return Ok(subject::left(redis, pseudonym).await?.max(1));
@@ -172,7 +178,8 @@ impl Work<'_> {
             }
             for id in ids {
                 if let Some(tombstone) = erasure::tombstone(redis, self.store, &id, author.at).await? {
-                    erasure::erase(redis, self.store, &tombstone, author.actor, author.reason).await?;
+                    let why = (author.reason, author.meaning);
+                    erasure::erase(redis, self.store, &tombstone, author.actor, why).await?;
                 }
                 subject::took(redis, pseudonym, List::Analyses, id.as_str()).await?;
                 if self.is_late() {

@@ -107,6 +107,7 @@ pub(crate) async fn opened(
         actor: &principal.actor,
         action: Action::IdentityOpened,
         reason: None,
+        meaning: None,
         refers_to: None,
         old: None,
         new: None,

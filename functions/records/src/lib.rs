@@ -31,6 +31,7 @@ use platform::http::{Incoming, Reply};
 use state::edge::auth::Action;
 use state::edge::problem::Problem;
 use state::edge::serve::{Call, Component as _, Described, Route, answer, described, refused, within};
+use state::edge::signature::Signing;
 
 use config::Config;
 
@@ -57,14 +58,15 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
             within(c.deadline, &c.config.redis, shown).await
         })
     }),
-    Route::key("DELETE", "/v1/subjects/{pseudonym}", Action::Erase, |c| Box::pin(erase_subject::erase(c))),
+    Route::key("DELETE", "/v1/subjects/{pseudonym}", Action::Erase, |c| Box::pin(erase_subject::erase(c)))
+        .signed(Signing::Always),
     Route::key("GET", "/v1/submissions/{id}", Action::Follow, |c| {
         Box::pin(async move {
             let shown = submission::show(&c.config, &c.principal, c.segment(0));
             within(c.deadline, &c.config.redis, shown).await
         })
     }),
-    Route::key("DELETE", "/v1/submissions/{id}", Action::Erase, |c| Box::pin(erased(c))),
+    Route::key("DELETE", "/v1/submissions/{id}", Action::Erase, |c| Box::pin(erased(c))).signed(Signing::Always),
     Route::open("GET", "/fhir/metadata", |_, _| Box::pin(async { Ok(fhir::metadata()) })),
     Route::key("GET", "/fhir/QuestionnaireResponse/{id}", Action::Read, |c| Box::pin(fhir::response_of(c))),
     Route::key("GET", "/fhir/Questionnaire/{instrument}", Action::Follow, |c| Box::pin(fhir::questionnaire_of(c))),

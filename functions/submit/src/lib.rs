@@ -72,8 +72,9 @@ pub fn routes() -> Vec<Described> {
         "/v1/validate",
         "/fhir/QuestionnaireResponse",
     ];
-    let search = Described { method: "GET", path: fhir::PATH, action: Some(Action::Read) };
-    let taken = paths.into_iter().map(|path| Described { method: "POST", path, action: Some(Action::Submit) });
+    let search = Described { method: "GET", path: fhir::PATH, action: Some(Action::Read), signed: false };
+    let taken =
+        paths.into_iter().map(|path| Described { method: "POST", path, action: Some(Action::Submit), signed: false });
     taken.chain([search]).collect()
 }
 

@@ -115,8 +115,9 @@ export function looks(filters, cursor) {
  * Erases a part of what there is of a subject, for good; asked again, it goes on, until it gives the certificate.
  * @param {string} subject
  * @param {string} reason
+ * @param {string} [meaning] What a person declares who signs it.
  * @returns {Promise<Erasing | Certificate>}
  */
-export function eraseSubject(subject, reason) {
-  return call('DELETE', `/v1/subjects/${part(subject)}`, { body: { reason }, reason, patience: LONG });
+export function eraseSubject(subject, reason, meaning) {
+  return call('DELETE', `/v1/subjects/${part(subject)}`, { body: { reason }, reason, meaning, patience: LONG });
 }

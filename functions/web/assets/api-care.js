@@ -105,9 +105,10 @@ export function identity(subject) {
  * Erases what a submission said, for good.
  * @param {string} id
  * @param {string} reason
+ * @param {string} [meaning] What a person declares who signs it.
  */
-export function erase(id, reason) {
-  return call('DELETE', `/v1/submissions/${part(id)}`, { body: { reason } });
+export function erase(id, reason, meaning) {
+  return call('DELETE', `/v1/submissions/${part(id)}`, { body: { reason }, meaning });
 }
 
 /** A long file may take so long, milliseconds. */

@@ -59,7 +59,7 @@ export async function tryOut(id, text, example) {
 /**
  * @typedef {{ document: string, version: number | null, at?: string, by?: string, byName?: string }} Version
  * @typedef {{ n: number, at: string, actor: string, byName?: string, actorName?: string,
- *   reason?: string }} Change
+ *   reason?: string, meaning?: string }} Change
  */
 
 /** @returns {Promise<Version[]>} */
@@ -110,11 +110,12 @@ export async function checkDocument(name, raw) {
  * Stores a document in place of the version that was seen.
  * @param {string} name
  * @param {string} raw
- * @param {{ seen: number | null, reason: string }} how
+ * @param {{ seen: number | null, reason: string, meaning?: string }} how `meaning`: what a person declares who signs it.
  * @returns {Promise<Version>}
  */
-export function storeDocument(name, raw, { seen, reason }) {
-  return call('PUT', `/v1/config/${part(name)}`, { raw, reason, match: seen === null ? undefined : `"${seen}"` });
+export function storeDocument(name, raw, { seen, reason, meaning }) {
+  const match = seen === null ? undefined : `"${seen}"`;
+  return call('PUT', `/v1/config/${part(name)}`, { raw, reason, meaning, match });
 }
 
 /**

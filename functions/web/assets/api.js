@@ -20,7 +20,7 @@ import { end, fresh, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, nextAt?: string, told: number,
  *   earlier?: number, attempts: Attempt[] }} Delivery
  * @typedef {{ n: number, at: string, what: string, state: string, told: string[], receiver?: string, reason?: string,
- *   by?: string, byName?: string, to?: string, note?: string }} Happened
+ *   by?: string, byName?: string, to?: string, note?: string, meaning?: string }} Happened
  * @typedef {Omit<Listed, 'deliveries'> & { reasonOfState: string | null, submissionId: string, opening: number,
  *   leader: string | null, deliveries: Delivery[], history: Happened[] }} Alert
  * @typedef {{ at: string, submissionId: string, siteId: string, scores: Score[] }} CoursePoint
@@ -48,7 +48,8 @@ import { end, fresh, onEnd, session } from './session.js';
  * @typedef {{ at: string, accepted: number, scored: number, delivered: number, waiting: Record<string, number>,
  *   oldestMs: Record<string, number> }} Minute
  * @typedef {{ pointer: string, code: string, detail: string }} Finding
- * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'erased' | 'conflict' | 'busy' | 'failed'} Kind
+ * @typedef {'offline' | 'unauthenticated' | 'forbidden' | 'missing' | 'erased' | 'conflict' | 'busy' | 'failed' |
+ *   'signature' | 'unsigned'} Kind `signature`: the person must authenticate again to sign it. `unsigned`: the person did not sign it.
  */
 
 /** Why a request was not answered with what was asked for. */
@@ -95,23 +96,24 @@ onEnd(() => {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, match?: string, accept?: number[],
+ * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, meaning?: string, match?: string, accept?: number[],
  *   text?: boolean, media?: string, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
+ *   `meaning`: what a person declares who signs it.
  *   `accept`: statuses that are answers, too. `key`: another than that of the session; none, if it is empty.
  * @returns {Promise<any>}
  */
 export async function call(method, path, how = {}) {
   if (how.key === undefined) await fresh();
   const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
-  const { raw = JSON.stringify(body), type = 'application/json', match, media } = how;
+  const { raw = JSON.stringify(body), type = 'application/json', match, media, meaning } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
   /** @type {Record<string, string>} */
   const headers = {};
   if (media ?? !text) headers.accept = media ?? 'application/json';
   if (key) headers.authorization = `Bearer ${key}`;
   if (known) headers['if-none-match'] = known.tag;
-  // A header takes bytes, and a reason is in any language.
-  if (reason) headers['x-change-reason'] = String.fromCharCode(...new TextEncoder().encode(reason));
+  if (reason) headers['x-change-reason'] = bytes(reason);
+  if (meaning) headers['x-signature-meaning'] = bytes(meaning);
   if (raw !== undefined) headers['content-type'] = type;
   if (match) headers['if-match'] = match;
   const signal = AbortSignal.timeout(patience);
@@ -129,10 +131,16 @@ export async function call(method, path, how = {}) {
     if (method === 'GET' && tag) seen.set(path, { tag, data: answer });
     return answer;
   }
-  const kind = KINDS[reply.status] ?? 'failed';
+  const unsigned = answer?.type === 'urn:vigil:problem:signature-required';
+  const kind = unsigned ? 'signature' : (KINDS[reply.status] ?? 'failed');
   // A key that was taken back, or a session that ended, shows nothing any longer.
   if (kind === 'unauthenticated' && session.value?.key === key) end(whyEnded(answer?.detail ?? ''));
   throw new Refusal(kind, answer?.detail ?? '', answer?.errors);
+}
+
+/** @param {string} text In any language; a header takes bytes. */
+function bytes(text) {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }
 
 /** @param {string} detail The server's own sentence. @returns {import('./session.js').Why} */
@@ -265,10 +273,11 @@ export function assign(id, to) {
  * @param {string} id
  * @param {'acknowledge' | 'resolve' | 'reopen'} act
  * @param {string} [note]
+ * @param {string} [meaning] What a person declares who signs it.
  * @returns {Promise<{ state: State, by?: string, byName?: string, at?: string }>}
  */
-export function attend(id, act, note) {
-  return call('POST', `/v1/alerts/${part(id)}/${act}`, { body: note ? { note } : {} });
+export function attend(id, act, note, meaning) {
+  return call('POST', `/v1/alerts/${part(id)}/${act}`, { body: note ? { note } : {}, meaning });
 }
 
 /**

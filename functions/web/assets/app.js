@@ -2,6 +2,7 @@
 
 import { Said } from './parts/act.js';
 import { Notice } from './parts/pages.js';
+import { Sign } from './parts/sign.js';
 import { Who } from './parts/who.js';
 import { arrive, resume, returned, signOut } from './provider.js';
 import { address, go, listen, place } from './router.js';
@@ -147,6 +148,7 @@ function Frame({ title, current, children }) {
       </div>
     </header>
     <main id="main" class="screen" ref=${main} tabindex="-1">${children}</main>
+    <${Sign} />
     <${Said} />`;
 }
 

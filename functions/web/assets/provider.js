@@ -38,9 +38,10 @@ const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 /**
  * Goes to the provider. It leads back to the address where the person is now.
  * @param {Provider} provider
- * @param {{ remember: boolean, grant?: number }} how
+ * @param {{ remember: boolean, grant?: number, fresh?: boolean }} how `fresh`: the provider is to ask for the password, also of
+ *   somebody whom it knows still, and to say in the token when it did.
  */
-export async function leave({ issuer, clientId, authorizationEndpoint, scope }, { remember, grant }) {
+export async function leave({ issuer, clientId, authorizationEndpoint, scope }, { remember, grant, fresh }) {
   // Browsers have no digests for pages that anybody on the way could have changed.
   if (!crypto.subtle || !authorizationEndpoint) return ended.set({ why: authorizationEndpoint ? 'insecure' : 'away' });
   const [verifier, state] = [random(), random()];
@@ -54,6 +55,7 @@ export async function leave({ issuer, clientId, authorizationEndpoint, scope }, 
   const query = {
     ...{ response_type: 'code', client_id: clientId, redirect_uri: home(), scope, state, nonce: challenge },
     ...{ code_challenge: challenge, code_challenge_method: 'S256' },
+    ...(fresh && { prompt: 'login', max_age: '0' }),
   };
   for (const [name, value] of Object.entries(query)) to.searchParams.set(name, value);
   location.assign(to);

@@ -26,7 +26,7 @@ const DESCRIBED: &str = "/openapi.json";
 
 /// The paths of the API that this component has.
 pub fn routes() -> Vec<Described> {
-    vec![Described { method: "GET", path: DESCRIBED, action: None }]
+    vec![Described { method: "GET", path: DESCRIBED, action: None, signed: false }]
 }
 
 /// A file in its codings.

@@ -41,6 +41,7 @@ pub(super) fn entry(entry: &Entry) -> Happened {
         by: entry.by.clone(),
         by_name: None,
         note: entry.note.clone(),
+        meaning: entry.meaning.clone(),
         to: entry.to.clone(),
     }
 }

@@ -128,6 +128,10 @@ pub struct Principal {
     pub person: Option<Person>,
     /// The time at which it ends, milliseconds since the epoch.
     pub expires_ms: Option<i64>,
+    /// When the person authenticated at the identity provider, seconds since the epoch; none if nothing proves it.
+    pub authenticated: Option<i64>,
+    /// What the person declares by this request, if they sign it.
+    pub meaning: Option<String>,
     /// Whose data the request looks at.
     pub(crate) seen: Seen,
 }
@@ -194,9 +198,10 @@ impl Principal {
 
 impl From<InForce> for Principal {
     fn from(found: InForce) -> Self {
-        let InForce { key_id, grant, expires_ms, person } = found;
+        let InForce { key_id, grant, expires_ms, person, authenticated } = found;
         let actor = person.as_ref().map_or_else(|| key_id.clone(), |person| sessions::actor(&key_id, person));
-        Principal { id: key_id, actor, grant, person, expires_ms, seen: Seen::default() }
+        let (meaning, seen) = (None, Seen::default());
+        Principal { id: key_id, actor, grant, person, expires_ms, authenticated, meaning, seen }
     }
 }
 
@@ -253,7 +258,7 @@ impl Keys {
                 faults.push(format!("entry {index}: sha256 is that of an empty key"));
             }
             let grant = Grant { role: entry.role, study: entry.study, site: entry.site };
-            let key = InForce { key_id: entry.id, grant, expires_ms: None, person: None };
+            let key = InForce { key_id: entry.id, grant, expires_ms: None, person: None, authenticated: None };
             if keys.insert(hash, Principal::from(key)).is_some() {
                 faults.push(format!("entry {index}: the key stands there twice"));
             }

@@ -138,7 +138,7 @@ fn issue_code(kind: ProblemType) -> &'static str {
     match kind {
         ProblemType::Malformed => "structure",
         ProblemType::Unauthenticated => "login",
-        ProblemType::Forbidden => "forbidden",
+        ProblemType::Forbidden | ProblemType::SignatureRequired => "forbidden",
         ProblemType::NotFound => "not-found",
         ProblemType::MethodNotAllowed | ProblemType::UnsupportedMediaType => "not-supported",
         ProblemType::RequestTimedOut | ProblemType::DeadlinePassed => "timeout",

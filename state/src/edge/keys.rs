@@ -77,6 +77,8 @@ pub struct InForce {
     pub expires_ms: Option<i64>,
     /// Whose session it is; none for a key.
     pub person: Option<Person>,
+    /// When the person authenticated at the identity provider, seconds since the epoch; none if nothing proves it.
+    pub authenticated: Option<i64>,
 }
 
 impl InForce {
@@ -86,21 +88,24 @@ impl InForce {
         let (&[id, role, study, site, expires], person) = words.split_first_chunk()?;
         let person = match person {
             [] => None,
-            [issuer, subject, name] => {
+            [issuer, subject, name] | [issuer, subject, name, _] => {
                 let [issuer, subject, name] = [issuer, subject, name].map(|word| percent::decode(word));
                 Some(Person { issuer: issuer?, subject: subject?, name: name? })
             }
             _ => return None,
         };
+        let authenticated = words.get(8).map(|at| at.parse()).transpose().ok()?;
         Some(InForce {
             key_id: id.into(),
             grant: Grant { role: Role::parse(role)?, study: study.into(), site: site.into() },
             expires_ms: if expires == "-" { None } else { Some(expires.parse().ok()?) },
             person,
+            authenticated,
         })
     }
 
-    /// `<id> <role> <study> <site> <end or ->`, and for a session `<issuer> <subject> <name>`. No part has a blank.
+    /// `<id> <role> <study> <site> <end or ->`, and for a session `<issuer> <subject> <name>`, and the time of the
+    /// authentication if it is known. No part has a blank.
     pub(super) fn line(&self) -> String {
         let Grant { role, study, site } = &self.grant;
         let expires = self.expires_ms.map_or_else(|| "-".to_owned(), |at| at.to_string());
@@ -109,7 +114,8 @@ impl InForce {
             None => line,
             Some(Person { issuer, subject, name }) => {
                 let [issuer, subject, name] = [issuer, subject, name].map(|text| percent::encode(text));
-                [line, issuer, subject, name].join(" ")
+                let authenticated = self.authenticated.map(|at| at.to_string());
+                [line, issuer, subject, name].into_iter().chain(authenticated).collect::<Vec<_>>().join(" ")
             }
         }
     }
@@ -127,7 +133,8 @@ impl KeyRecord {
     }
 
     fn line(&self) -> String {
-        InForce { key_id: self.key_id.clone(), grant: self.grant(), expires_ms: self.expires_ms, person: None }.line()
+        let (key_id, grant, expires_ms) = (self.key_id.clone(), self.grant(), self.expires_ms);
+        InForce { key_id, grant, expires_ms, person: None, authenticated: None }.line()
     }
 }
 
@@ -299,8 +306,20 @@ mod tests {
         assert!(!InForce::read(&key.line()).unwrap().has_expired(at(i64::MAX)));
         let person = Person { issuer: "https://a".into(), subject: "a b".into(), name: "陈 静".into() };
         let session = InForce { person: Some(person), ..InForce::read("s read A 1 7").unwrap() };
-        assert_eq!(InForce::read(&session.line()), Some(session));
-        for line in ["", "k read * *", "k king * * -", "k read * * soon", "k read * * - -"] {
+        assert_eq!(InForce::read(&session.line()).as_ref(), Some(&session));
+        let fresh = InForce { authenticated: Some(1_772_438_400), ..session.clone() };
+        assert_eq!(fresh.line(), [&*session.line(), " 1772438400"].concat());
+        assert_eq!(InForce::read(&fresh.line()), Some(fresh));
+        for line in [
+            "k read A 1 7 i s n soon",
+            "k read A 1 7 i s n 1 2",
+            "k read A 1 7 i s",
+            "",
+            "k read * *",
+            "k king * * -",
+            "k read * * soon",
+            "k read * * - -",
+        ] {
             assert_eq!(InForce::read(line), None, "{line}");
         }
     }

@@ -17,6 +17,8 @@ pub enum ProblemType {
     Unauthenticated,
     /// The key does not cover this.
     Forbidden,
+    /// The person must authenticate again to sign this.
+    SignatureRequired,
     /// It does not exist, or this key may not see it.
     NotFound,
     /// The path supports other methods only.
@@ -56,6 +58,7 @@ impl ProblemType {
             ProblemType::Malformed => ("malformed", 400, "The body is not well-formed"),
             ProblemType::Unauthenticated => ("unauthenticated", 401, "A valid key is needed"),
             ProblemType::Forbidden => ("forbidden", 403, "The key does not allow this"),
+            ProblemType::SignatureRequired => ("signature-required", 403, "It must be signed"),
             ProblemType::NotFound => ("not-found", 404, "There is nothing here"),
             ProblemType::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),
             ProblemType::RequestTimedOut => ("request-timed-out", 408, "The request did not arrive in time"),
@@ -213,7 +216,8 @@ impl Problem {
             ProblemType::Malformed | ProblemType::UnsupportedMediaType | ProblemType::Invalid => Some("rejected"),
             ProblemType::TooLarge => Some("oversized"),
             ProblemType::Busy => Some("busy"),
-            ProblemType::NotFound
+            ProblemType::SignatureRequired
+            | ProblemType::NotFound
             | ProblemType::MethodNotAllowed
             | ProblemType::RequestTimedOut
             | ProblemType::Conflict

@@ -1,7 +1,7 @@
 //! The HTTP edge of a component: its table of routes, and the steps before a handler.
 //!
 //! Guarantee: an unknown path is 404, and an unknown method is 405, before anything is read. Then the edge checks the
-//! variables, then the key and its role, and calls the handler. Every refusal is a problem, and is counted. A look at
+//! variables, then the key and its role, and a person's signature where the route asks for one, and calls the handler. Every refusal is a problem, and is counted. A look at
 //! persons' data is recorded before its answer is given.
 
 use std::rc::Rc;
@@ -21,6 +21,7 @@ use crate::edge::auth::{Action, Keys, Principal};
 use crate::edge::looks;
 use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::request::misconfigured;
+use crate::edge::signature::{self, Signing};
 use crate::figures::refusals;
 
 /// The future of a handler's reply.
@@ -42,17 +43,26 @@ pub struct Route<C: 'static> {
     pub path: &'static str,
     /// The handler.
     pub handler: Handler<C>,
+    /// Which of its requests a person signs.
+    pub signing: Signing,
 }
 
 impl<C> Route<C> {
     /// A route for the holders of keys.
     pub const fn key(method: &'static str, path: &'static str, action: Action, handler: fn(Call<C>) -> Answer) -> Self {
-        Route { method, path, handler: Handler::Key(action, handler) }
+        Route { method, path, handler: Handler::Key(action, handler), signing: Signing::Never }
     }
 
     /// A route for anybody.
     pub const fn open(method: &'static str, path: &'static str, handler: fn(Incoming, Vec<String>) -> Answer) -> Self {
-        Route { method, path, handler: Handler::Open(handler) }
+        Route { method, path, handler: Handler::Open(handler), signing: Signing::Never }
+    }
+
+    /// The route, of which a person signs these requests.
+    #[must_use]
+    pub const fn signed(mut self, signing: Signing) -> Self {
+        self.signing = signing;
+        self
     }
 
     /// If the path matches this route, the segments at the pattern's names.
@@ -80,6 +90,8 @@ pub struct Described {
     pub path: &'static str,
     /// The action that the key's role must cover; none if no key is needed.
     pub action: Option<Action>,
+    /// Whether a person signs it.
+    pub signed: bool,
 }
 
 /// The routes of a component without their handlers.
@@ -88,8 +100,10 @@ pub fn described<C>(routes: &[Route<C>]) -> Vec<Described> {
         Handler::Key(action, _) => Some(*action),
         Handler::Open(_) => None,
     };
-    let described =
-        |route: &Route<C>| Described { method: route.method, path: route.path, action: action(&route.handler) };
+    let described = |route: &Route<C>| {
+        let signed = !matches!(route.signing, Signing::Never);
+        Described { method: route.method, path: route.path, action: action(&route.handler), signed }
+    };
     routes.iter().map(described).collect()
 }
 
@@ -133,13 +147,18 @@ pub trait Component: Sized + 'static {
     fn redis(&self) -> &Redis;
     /// The keys that it admits.
     fn keys(&self) -> &Keys;
+    /// For how many seconds a person who authenticated may sign; 0 if nobody is asked for a signature.
+    fn signature_seconds(&self) -> u32 {
+        signature::DEFAULT_SECONDS
+    }
 }
 
 /// Makes a component of its configuration, a type with the fields `redis` and `keys`: `read` reads it from the variables
-/// once per instance. `ENDS` and `LOOKS` may be given as well.
+/// once per instance. `ENDS` and `LOOKS` may be given as well, and at the end `; signed` with the field that has the
+/// variable `signature_seconds`.
 #[macro_export]
 macro_rules! component {
-    ($config:ident, $routes:path, $read:path $(, $constant:ident = $value:expr)*) => {
+    ($config:ident, $routes:path, $read:path $(, $constant:ident = $value:expr)* $(; signed $seconds:ident)?) => {
         ::std::thread_local! {
             static CONFIG: ::std::cell::RefCell<Option<::std::rc::Rc<$config>>> =
                 const { ::std::cell::RefCell::new(None) };
@@ -160,6 +179,11 @@ macro_rules! component {
             fn keys(&self) -> &$crate::edge::auth::Keys {
                 &self.keys
             }
+            $(
+                fn signature_seconds(&self) -> u32 {
+                    self.$seconds
+                }
+            )?
         }
     };
 }
@@ -183,7 +207,7 @@ pub async fn refused<C: Component>(problem: Problem) -> Problem {
 /// Answers a request by its route.
 ///
 /// # Errors
-/// 404, 405, 503 for wrong variables, 401, 403, 504, and the handler's refusals.
+/// 404, 405, 503 for wrong variables, 401, 403, 422 for a signature without a meaning, 504, and the handler's refusals.
 pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> {
     let matching = || C::ROUTES.iter().filter_map(|route| Some((route, route.segments(&incoming.path)?)));
     let Some((route, segments)) = matching().find(|(route, _)| route.method == incoming.method) else {
@@ -206,6 +230,9 @@ pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> 
             let look = C::LOOKS.then(|| looks::Request::new(&mut principal, action, route.method, route.path));
             let answer = async {
                 principal.must(config.redis(), action)?;
+                if route.signing.covers(&incoming) {
+                    principal.meaning = signature::of(&principal, &incoming, config.signature_seconds())?;
+                }
                 let call = Call { config: Rc::clone(&config), principal, incoming, deadline, segments };
                 if !C::ENDS {
                     return handler(call).await;

@@ -43,6 +43,9 @@ pub struct SessionRecord {
     pub groups: Vec<String>,
     /// When it began, RFC 3339 in UTC.
     pub began_at: String,
+    /// When the person authenticated at the identity provider, seconds since the epoch; none if nothing proves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticated: Option<i64>,
     /// When it ends, milliseconds since the epoch.
     pub expires_ms: i64,
 }
@@ -131,6 +134,7 @@ pub async fn begin(
         grant: session.grant.clone(),
         expires_ms: Some(session.expires_ms),
         person: Some(session.person.clone()),
+        authenticated: session.authenticated,
     };
     let script = BeginScript {
         session: names::session(sha256),

@@ -35,6 +35,9 @@ pub struct Begun {
     pub by: KeyId,
     /// Why.
     pub reason: String,
+    /// What the person who signed it declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
 }
 
 /// An erasure that has begun.
@@ -252,6 +255,7 @@ pub async fn end(redis: &Redis, store: &Store, subject: &Subject, begun: &Begun)
                 actor: &begun.by,
                 action: Action::Erased,
                 reason: Some(&begun.reason),
+                meaning: begun.meaning.as_deref(),
                 refers_to: None,
                 old: None,
                 new: None,
@@ -316,7 +320,12 @@ mod tests {
 
     #[test]
     fn a_progress_is_read_as_the_script_gives_it() {
-        let begun = Begun { at: "2026-03-02T00:00:00.000Z".to_owned(), by: "admin".into(), reason: "why".to_owned() };
+        let begun = Begun {
+            at: "2026-03-02T00:00:00.000Z".to_owned(),
+            by: "admin".into(),
+            reason: "why".to_owned(),
+            meaning: None,
+        };
         let text = |text: &str| RedisResult::Binary(text.as_bytes().to_vec());
         let reply = [text(&kv::json(&begun).unwrap()), text("1772409600000"), text("7"), text("0")];
         let expected = Progress { begun, began_ms: 1_772_409_600_000, submissions: 7, analyses: 0 };

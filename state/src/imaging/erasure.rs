@@ -44,13 +44,14 @@ pub async fn erase(
     store: &Store,
     tombstone: &Analysis,
     actor: &KeyId,
-    reason: &str,
+    (reason, meaning): (&str, Option<&str>),
 ) -> Result<Erasure, Error> {
     let id = &tombstone.analysis_id;
     let wanted = Erasure {
         at: tombstone.ended_at.clone(),
         actor: actor.clone(),
         reason: reason.to_owned(),
+        meaning: meaning.map(str::to_owned),
         tombstone: kv::json(tombstone)?,
     };
     let (erasure, hash) = jobs::erase(redis, id, &wanted).await?;

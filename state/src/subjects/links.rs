@@ -242,6 +242,7 @@ async fn store_change(
             actor: said.by,
             action: if link { Action::Linked } else { Action::Unlinked },
             reason: Some(said.reason),
+            meaning: None,
             refers_to: Some(&names::subject(&to.subject)),
             old: None,
             new: None,

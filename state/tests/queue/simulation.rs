@@ -401,7 +401,7 @@ impl<'a> World<'a> {
     async fn erase(&mut self, which: &prop::sample::Index) {
         let Some((id, _)) = self.pick(which) else { return };
         let [at, reason, tombstone] = [""; 3].map(str::to_owned);
-        let erasure = Erasure { at, actor: "".into(), reason, tombstone };
+        let erasure = Erasure { at, actor: "".into(), reason, meaning: None, tombstone };
         erasure::erase(self.redis, &id.as_str().into(), &erased(), &erasure).await.unwrap();
         self.model.queued.get_mut(&id).unwrap().erased = true;
     }

@@ -90,7 +90,7 @@ fn a_record_is_read_as_the_door_wrote_it() {
 
 fn erasure() -> Erasure {
     let [at, reason, tombstone] = [""; 3].map(str::to_owned);
-    Erasure { at, actor: "".into(), reason, tombstone }
+    Erasure { at, actor: "".into(), reason, meaning: None, tombstone }
 }
 
 #[test]

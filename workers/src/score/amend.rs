@@ -74,6 +74,7 @@ pub(crate) async fn apply(
         actor: &supersede.key,
         action: Action::Superseded,
         reason: supersede.reason.as_deref(),
+        meaning: None,
         refers_to: Some(&names::submission(&supersede.by)),
         old: None,
         new: None,

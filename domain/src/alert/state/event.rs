@@ -74,6 +74,8 @@ pub struct Act<'a> {
     pub by: &'a str,
     /// Their note.
     pub note: Option<&'a str>,
+    /// What they declare by their signature.
+    pub meaning: Option<&'a str>,
 }
 
 /// Work that is due at a time.
@@ -143,6 +145,8 @@ pub struct Entry {
     pub by: Option<String>,
     /// The actor's note.
     pub note: Option<String>,
+    /// What the actor declared by their signature.
+    pub meaning: Option<String>,
     /// The person or team that the alert is assigned to by this event.
     pub to: Option<String>,
 }

@@ -380,6 +380,7 @@ impl Change<'_> {
             told: core::mem::take(&mut self.told),
             by: act.map(|act| act.by.to_string()),
             note: act.and_then(|act| act.note).map(String::from),
+            meaning: act.and_then(|act| act.meaning).map(String::from),
             to: None,
         });
     }

@@ -27,7 +27,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 const OK: Outcome = Outcome::Answered { status: 200, retry_after: None };
-const ACT: Act<'static> = Act { by: "clinician-1", note: Some("on my way") };
+const ACT: Act<'static> = Act { by: "clinician-1", note: Some("on my way"), meaning: None };
 
 /// An alert and its events.
 struct Story {
@@ -262,7 +262,7 @@ fn what_comes_late_twice_or_early_changes_nothing() {
 fn a_note_is_an_entry_and_changes_nothing_else_and_the_same_one_again_is_none() {
     let mut story = Story::of(Severity::Critical);
     let due = story.state.due();
-    let no_answer = Event::Noted(Act { by: "clinician-1", note: Some("no answer") });
+    let no_answer = Event::Noted(Act { note: Some("no answer"), ..ACT });
     assert_eq!(story.event(10, no_answer.clone()), Ok(Vec::new()));
     let entry = story.last.clone().unwrap();
     assert_eq!((entry.what, entry.phase, entry.note.as_deref()), ("noted", "open", Some("no answer")));
@@ -270,7 +270,7 @@ fn a_note_is_an_entry_and_changes_nothing_else_and_the_same_one_again_is_none() 
     assert_eq!(story.event(609, no_answer.clone()), Err(Ignored::AlreadyNoted), "sent again");
     assert!(story.event(610, no_answer.clone()).is_ok(), "somebody called again");
     for (by, note) in [("clinician-2", "no answer"), ("clinician-1", "no answer"), ("clinician-1", "spoke to her")] {
-        assert!(story.event(611, Event::Noted(Act { by, note: Some(note) })).is_ok(), "{by} {note}");
+        assert!(story.event(611, Event::Noted(Act { by, note: Some(note), meaning: None })).is_ok(), "{by} {note}");
     }
     story.event(620, Event::Resolved(ACT)).unwrap();
     assert!(story.event(621, no_answer).is_ok(), "what came out later");

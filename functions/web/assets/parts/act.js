@@ -1,7 +1,7 @@
 /** Acting on an alert: a dialog that asks for a note, and the sentence that says what came of it. */
 
 import { t } from '../text.js';
-import { Followed, html, useLayoutEffect, useRef, useState } from '../ui.js';
+import { Followed, html, useLayoutEffect, useMemo, useRef, useState } from '../ui.js';
 import { kindOf } from './pages.js';
 
 /** @typedef {'acknowledge' | 'resolve' | 'reopen'} Act */
@@ -45,12 +45,19 @@ export function actor(by, name) {
   return /^[a-z]+:\/\/[^|]*\|(.*)\|s-[0-9a-f]{16}$/.exec(by)?.[1] ?? by;
 }
 
+/** How many dialogs there were: one may lie over another, and each has a title of its own. */
+let dialogs = 0;
+
 /**
  * A dialog that holds the focus until it is closed.
  * @param {{ title: string, onClose: () => void, children: import('../ui.js').Children }} props
  */
 export function Dialog({ title, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const id = useMemo(() => {
+    dialogs += 1;
+    return `dialog-title-${dialogs}`;
+  }, []);
   useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
@@ -61,8 +68,8 @@ export function Dialog({ title, onClose, children }) {
       });
     };
   }, []);
-  return html`<dialog ref=${dialog} onClose=${onClose} aria-labelledby="dialog-title">
-    <h2 id="dialog-title">${title}</h2>
+  return html`<dialog ref=${dialog} onClose=${onClose} aria-labelledby=${id}>
+    <h2 id=${id}>${title}</h2>
     ${children}
   </dialog>`;
 }

@@ -11,6 +11,7 @@ import { html, useEffect, useRef, useState } from '../ui.js';
 import { actor, Dialog } from './act.js';
 import { download } from './download.js';
 import { whyOf } from './pages.js';
+import { sign } from './sign.js';
 
 /**
  * @typedef {import('../api-access.js').Certificate} Certified
@@ -54,8 +55,15 @@ function Ask({ subject, done, onClose }) {
     setBegun(true);
     setWrong('');
     try {
+      // The whole is signed once.
+      /** @type {() => ReturnType<typeof eraseSubject>} */
+      let erase = () =>
+        sign('eraseSubject', (meaning) => {
+          erase = () => eraseSubject(subject, reason.trim(), meaning);
+          return erase();
+        });
       while (there.current) {
-        const answer = await eraseSubject(subject, reason.trim());
+        const answer = await erase();
         if (answer.state === 'erased') return done(answer);
         setLeft((before) => ({ most: Math.max(before?.most ?? 0, answer.left), now: answer.left }));
         await new Promise((later) => setTimeout(later, PAUSE));

@@ -6,6 +6,7 @@
 import * as api from '../api.js';
 import { onEnd } from '../session.js';
 import { Followed } from '../ui.js';
+import { attend as send } from './sign.js';
 
 /**
  * @typedef {import('../api.js').Listed} Listed
@@ -140,7 +141,7 @@ export function showFresh() {
  * @param {string} [note]
  */
 export async function attend(id, act, note) {
-  const { state, by, byName, at } = await api.attend(id, act, note);
+  const { state, by, byName, at } = await send(id, act, note);
   change(id, { state, by, byName, doneAt: at });
 }
 

@@ -1,6 +1,6 @@
 /** One alert: why it came, what was answered, who was told, and what was done. */
 
-import { addNote, assign, attend, behind, alert as read, submissionsOf } from '../api.js';
+import { addNote, assign, behind, alert as read, submissionsOf } from '../api.js';
 import { Age, When } from '../formats.js';
 import { ActDialog, actor, Note, say, sayWhy } from '../parts/act.js';
 import { Content, Scores, titleOf } from '../parts/answers.js';
@@ -12,6 +12,7 @@ import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
 import { Next } from '../parts/next.js';
 import { Failure, Loading, Stale } from '../parts/pages.js';
 import { conditions, Headline, itemsOf, useCodebook } from '../parts/reason.js';
+import { attend, Meaning } from '../parts/sign.js';
 import { address, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -325,6 +326,7 @@ function Entry({ entry }) {
       ${!entry.receiver && entry.told.length > 0 && html` <span>→ ${entry.told.join(', ')}</span>`}
     </p>
     ${entry.note && html`<p class="note">${entry.note}</p>`}
+    <${Meaning} it=${entry} />
     <p class="quiet"><${When} time=${entry.at} /></p>
   </li>`;
 }

@@ -8,6 +8,7 @@ import { Comparison } from '../parts/compare.js';
 import { Difference, Editor } from '../parts/editor.js';
 import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
 import { readPlaces } from '../parts/places.js';
+import { Meaning, sign } from '../parts/sign.js';
 import { address, go, place } from '../router.js';
 import { t } from '../text.js';
 import { html, useEffect, useLoaded, useRef, useState } from '../ui.js';
@@ -133,7 +134,8 @@ function Work({ it, name, asked, again }) {
   const store = (reason) => {
     setSaving(false);
     return ask(async () => {
-      const { version } = await storeDocument(name, draft, { seen: current.version, reason });
+      const how = { seen: current.version, reason };
+      const { version } = await sign('store', (meaning) => storeDocument(name, draft, { ...how, meaning }));
       say(text.stored(version ?? 1));
       setOvertaken(null);
       stored.current = draft;
@@ -191,6 +193,7 @@ function Versions({ it, name, asked }) {
           </p>
           <p class="quiet">${[version === latest && text.inForce, change && t().alert.by(actor(change.actor, change.byName ?? change.actorName))].filter(Boolean).join(' · ')}</p>
           ${change?.reason && html`<p class="note">${change.reason}</p>`}
+          ${change && html`<${Meaning} it=${change} />`}
         </li>`;
       })}
     </ol>

@@ -14,6 +14,7 @@ import { SubjectLooks } from '../parts/looks.js';
 import { Shape } from '../parts/marks.js';
 import { Failure, kindOf, Loading, Notice } from '../parts/pages.js';
 import { useCodebook } from '../parts/reason.js';
+import { sign } from '../parts/sign.js';
 import { address, filter, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -195,7 +196,7 @@ function Erase({ id, changed }) {
   /** @param {string} reason */
   const run = async (reason) => {
     try {
-      await erase(id, reason);
+      await sign('erase', (meaning) => erase(id, reason, meaning));
       say(text.erased);
     } catch (error) {
       sayWhy(error);

@@ -188,6 +188,13 @@ pub static TRACEPARENT: Parameter =
 /// Why something is changed.
 pub static CHANGE_REASON: Parameter =
     header("ChangeReason", "X-Change-Reason", "Why; it is kept in the audit chain.", |_| visible(500));
+/// What a person declares.
+pub static SIGNATURE_MEANING: Parameter = header(
+    "SignatureMeaning",
+    "X-Signature-Meaning",
+    "What a person declares by their signature. Persons need it, keys do not.",
+    |_| visible(200),
+);
 /// The version that is replaced.
 pub static IF_MATCH: Parameter =
     header("IfMatch", "If-Match", "The ETag of the version that is replaced. Needed unless there is none.", |_| {

@@ -11,6 +11,8 @@ pub enum Refusal {
     Unauthenticated,
     /// The key does not cover it.
     Forbidden,
+    /// The key does not cover it, or the person must sign it.
+    Unsigned,
     /// No such thing.
     NotFound,
     /// The body came too slowly.
@@ -57,6 +59,12 @@ impl Refusal {
                 ProblemType::Forbidden,
                 "The key's role, study or site does not cover this.",
                 "the role of this key does not cover this",
+            ),
+            Refusal::Unsigned => (
+                ProblemType::SignatureRequired,
+                "The role, study or site does not cover this (`forbidden`), or the person who signs it must authenticate \
+                 again (`signature-required`).",
+                "sign in again: you must have authenticated within the last 300 seconds",
             ),
             Refusal::NotFound => {
                 (ProblemType::NotFound, "There is no such thing, or not for this key.", "no such resource")

@@ -39,6 +39,24 @@ export default {
     changed: 'What you may do has changed: another of your roles is in use now.',
     endsSoon: 'Your session ends in a moment. Finish what you write, then sign in again.',
   },
+  signing: {
+    title: 'Sign',
+    as: (/** @type {string} */ name) =>
+      `You sign as ${name}. Your name, the time and what you declare are recorded for good.`,
+    meaning: 'What you declare',
+    help: 'Change the sentence if it does not say what you mean. Do not write the patient’s name here.',
+    meanings: {
+      resolve: 'I have reviewed this alert and resolve it.',
+      erase: 'I have checked that this submission is to be erased, and erase it.',
+      eraseSubject: 'I have checked that everything of this subject is to be erased, and erase it.',
+      store: 'I have checked this configuration and approve it.',
+    },
+    stale:
+      'You signed in a while ago. To sign, the identity provider must ask you again. It leads you back to this page; then do it again. What you have typed here is not kept: copy what you need.',
+    goOn: 'Sign in again',
+    sign: 'Sign',
+    declared: (/** @type {string} */ meaning) => `Signed: “${meaning}”`,
+  },
   people: {
     title: 'People and keys',
     views: 'Parts of this screen',
