@@ -286,3 +286,76 @@ fn alert(html: &mut String, words: &Words, language: Language, resource: &Value)
     }
     html.push_str("</table>");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::resources;
+    use super::*;
+    use serde_json::json;
+    use state::wire::entry::{Record, Subject};
+
+    fn record() -> Record {
+        let submission = json!({
+            "submissionId": "s-1", "studyId": "A", "siteId": "1", "subject": "p", "kind": "diary",
+            "authoredAt": "2026-03-01T08:00:00.000Z", "receivedAt": "2026-03-01T08:00:01.000Z", "key": "k", "hash": "h",
+            "amends": "s-0", "flags": ["late"], "content": {"note": "<script>x</script>", "symptoms": [{"name": "pain"}]},
+        });
+        let record = json!({"state": "scored", "submission": submission, "scores": [], "alerts": []});
+        serde_json::from_value(record).unwrap()
+    }
+
+    #[test]
+    fn a_submission_is_shown_with_its_content_and_details_as_text() {
+        let amended =
+            resources::Amended { id: "s-0".into(), reference: Some(resources::Reference::basic(&"s-0".into())) };
+        let record = record();
+        let stored = resources::Stored { record: &record, superseded: None, rescored: None, amended: Some(amended) };
+        let group = stored.resources(None);
+        assert_eq!(group.len(), 1);
+        assert_eq!(extension(&group[0], AMENDS).and_then(|value| value.get("reference")), Some(&json!("Basic/s-0")));
+        assert_eq!(group[0].pointer("/subject/reference"), Some(&json!("Patient/p")));
+        let html = section(Language::En, &group);
+        for part in [
+            "<h2>diary</h2>",
+            "&lt;script&gt;x",
+            "[{&quot;name&quot;:&quot;pain&quot;}]",
+            "[&quot;late&quot;]",
+            "Basic/s-0",
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert_eq!(html.matches("<table>").count(), html.matches("</table>").count());
+        assert!(!html.contains("<script"), "{html}");
+    }
+
+    #[test]
+    fn a_response_without_its_definition_keeps_its_answers_and_scores() {
+        let mut record = record();
+        record.submission.instrument = domain::ids::InstrumentId::parse("old-form");
+        record.submission.content = serde_json::Map::from_iter([("q1".to_owned(), json!(2))]);
+        record.scores = serde_json::from_value(json!([
+            {"id": "total", "value": 2.0, "band": "mild", "status": "scored", "answered": 1, "missing": 0},
+        ]))
+        .unwrap();
+        let stored = resources::Stored { record: &record, superseded: None, rescored: None, amended: None };
+        let group = stored.resources(None);
+        assert_eq!(group[0]["item"], json!([{"linkId": "q1", "answer": [{"valueDecimal": 2}]}]));
+        assert_eq!(group[1]["derivedFrom"][0]["reference"], "QuestionnaireResponse/s-1");
+        let html = section(Language::Zh, &group);
+        for part in ["old-form", "已评分", "<th scope=\"row\">q1</th><td>2</td>", "<td>2</td><td>mild</td>"] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+        assert_eq!(html.matches("<table>").count(), html.matches("</table>").count());
+    }
+
+    #[test]
+    fn a_patient_has_the_id_for_those_who_may_know_it() {
+        let subject = Subject { subject: "p".into(), study_id: "A".into(), site_id: "1".into(), sealed: "x".into() };
+        let person = ["p".into(), "q".into()];
+        let known = resources::patient(&subject, Some("4711 & more"), None, &person);
+        assert_eq!(known["link"], json!([{"other": {"reference": "Patient/q"}, "type": "seealso"}]));
+        assert!(section(Language::En, &[known]).contains("<td>4711 &amp; more</td>"));
+        let unknown = resources::patient(&subject, None, None, &person[..1]);
+        assert!(unknown.get("link").is_none() && !section(Language::En, &[unknown]).contains("Patient"));
+    }
+}
