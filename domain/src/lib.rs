@@ -22,6 +22,7 @@ pub mod intake;
 pub mod lab;
 pub mod library;
 mod number;
+pub mod paper;
 pub mod patient_systems;
 pub mod reading;
 pub mod report;

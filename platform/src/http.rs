@@ -27,7 +27,7 @@ use crate::deadline::{self, Deadline};
 use crate::trace::Trace;
 pub use body::{BodyError, BodyStream, Rest};
 pub use domain::url::Url;
-pub use reply::{Pieces, Reply, Rows};
+pub use reply::{Pieces, Reply, Rows, style_source};
 
 /// Exports `handle(Incoming) -> Reply` as the component's HTTP handler.
 ///

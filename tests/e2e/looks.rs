@@ -79,6 +79,7 @@ async fn each_kind_of_read_leaves_one_line() {
         (reader, "/v1/alerts".to_owned(), "/v1/alerts", &of_site),
         (reader, format!("/v1/alerts/{alert}"), "/v1/alerts/{alert}", &of_alert),
         (clinician, format!("/v1/subjects/{subject}/identity"), "/v1/subjects/{pseudonym}/identity", &of_subject),
+        (admin, format!("/v1/subjects/{subject}/export"), "/v1/subjects/{pseudonym}/export", &of_subject),
         (clinician, "/v1/patients/patient%20of%20r/record".to_owned(), "/v1/patients/{patientId}/record", &of_subject),
         (admin, format!("/v1/audit/subject/{subject}"), "/v1/audit/{kind}/{id}", &of_subject),
         (admin, "/v1/studies/A/report?month=2026-03".to_owned(), "/v1/studies/{study}/report", &json!({"study": "A"})),

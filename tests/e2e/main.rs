@@ -33,6 +33,7 @@ mod errors;
 mod evaluation;
 mod events;
 mod export;
+mod export_subject;
 mod faults;
 mod fhir;
 mod fhir_amend;

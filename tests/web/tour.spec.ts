@@ -79,6 +79,18 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   await page.getByRole('button', { name: say('As CSV', '导出 CSV') }).click();
   expect(await readFile(await (await downloading).path(), 'utf8')).toContain('phq-9');
 
+  // Everything, as a file and as a page with its style.
+  const bundle = page.waitForEvent('download');
+  await page.getByRole('button', { name: say('As a file (FHIR)', '文件（FHIR）') }).click();
+  const held = JSON.parse(await readFile(await (await bundle).path(), 'utf8'));
+  expect([held.resourceType, held.entry[0].resource.resourceType]).toEqual(['Bundle', 'Patient']);
+  const opening = page.waitForEvent('popup');
+  await page.getByRole('button', { name: say('As a page to print', '打印页面') }).click();
+  const printed = await opening;
+  await expect(printed.getByRole('heading', { level: 1 })).toContainText(say('Everything about', '全部记录'));
+  await expect(printed.locator('section').first()).toHaveCSS('border-top-style', 'solid');
+  await printed.close();
+
   // The same on paper, without the bar.
   await page.getByRole('link', { name: say('To print', '打印版') }).click();
   await expect(page.locator('.paper-submission')).toHaveCount(3);

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use super::template::{Language, clean};
 use crate::Severity;
+use crate::paper::escaped;
 use words::Words;
 
 /// The style sheet within the page. Its colours are those of the screens.
@@ -246,21 +247,6 @@ fn form(words: &Words) -> String {
 
 fn said([heading, text]: [&str; 2]) -> (String, String) {
     (heading.to_string(), ["<p class=\"said\">", text, "</p>"].concat())
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ impl Language {
         }
     }
 
+    /// Reads what [`Language::as_str`] gives.
+    pub fn parse(text: &str) -> Option<Self> {
+        Language::ALL.into_iter().find(|language| language.as_str() == text)
+    }
+
     /// A severity for people.
     pub fn severity(self, severity: Severity) -> &'static str {
         match (self, severity) {

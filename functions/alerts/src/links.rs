@@ -40,18 +40,14 @@ pub(crate) fn page(incoming: &Incoming) -> Option<Language> {
         return None;
     }
     let language = accept::language(incoming.header("accept-language"), &Language::ALL.map(Language::as_str));
-    Some(chosen(incoming).ok().flatten().or_else(|| language.and_then(named)).unwrap_or(Language::En))
+    Some(chosen(incoming).ok().flatten().or_else(|| language.and_then(Language::parse)).unwrap_or(Language::En))
 }
 
 /// The language that the query asks for: the page links to itself in the other one.
 fn chosen(incoming: &Incoming) -> Result<Option<Language>, Problem> {
     let mut query = Query::read(&incoming.query, &["lang"]);
-    let language = query.take("lang", "en or zh", named);
+    let language = query.take("lang", "en or zh", Language::parse);
     query.finish().map(|()| language)
-}
-
-fn named(text: &str) -> Option<Language> {
-    Language::ALL.into_iter().find(|language| language.as_str() == text)
 }
 
 /// The page for an error.

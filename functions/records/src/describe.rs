@@ -105,6 +105,17 @@ struct SeriesQuery {
     page: Page,
 }
 
+/// The query of an export.
+#[derive(JsonSchema)]
+struct ExportQuery {
+    /// In which form.
+    #[schemars(extend("enum" = ["fhir", "html"]))]
+    format: Option<String>,
+    /// The language of the page.
+    #[schemars(extend("enum" = ["en", "zh"]))]
+    lang: Option<String>,
+}
+
 /// The query of scores.
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -218,6 +229,21 @@ fn operations() -> Vec<Operation> {
             .gives::<Identity<'_>>(200, "The identity.")
             .with(NO_STORE)
             .refuses(&[Refusal::Gone, Refusal::TooManyRequests]),
+        Operation::new(
+            "GET",
+            "/v1/subjects/{pseudonym}/export",
+            "exportSubject",
+            Tag::Results,
+            "Everything that is held about a subject",
+        )
+        .about(
+            "For a person's right of access: a FHIR R4 Bundle, or a page to print, by `format` or `Accept`. It has the                 subject and its linked subjects whose sites the key covers, with all submissions, scores, alerts,                 histories and analyses, also what was superseded or failed; what was erased is named. For clinicians it                 has the identities: then it counts as a look at an identity, and is in the audit chain of each subject.                 It is made while it is sent, and an answer that breaks off is not whole.",
+        )
+        .query::<ExportQuery>()
+        .gives_media(200, "The export.", &[("application/fhir+json", of::<FhirResource>)])
+        .or::<Text>("text/html; charset=utf-8")
+        .with(NO_STORE)
+        .refuses(&[Refusal::TooManyRequests]),
         Operation::new("DELETE", "/v1/subjects/{pseudonym}", "eraseSubject", Tag::Operations, "Erase a subject")
             .about(
                 "Removes its submissions, analyses, links and identity, everywhere, for good, also what waits. 202 says \

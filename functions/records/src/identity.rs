@@ -55,7 +55,7 @@ pub(crate) async fn may_look(config: &Config, principal: &Principal) -> Result<(
     Ok(())
 }
 
-/// Opens a sealed identity.
+/// Shows the identity of a subject.
 pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
     may_look(config, principal).await?;
     if !is_pseudonym(pseudonym) {
@@ -74,12 +74,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
     if subject.sealed.is_empty() {
         return Err(gone());
     }
-    let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
-    let Some(patient) = config.identities.iter().find_map(open) else {
-        log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
-        return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
-    };
-    opened(config, principal, &store, &subject.subject).await.map_err(|error| unavailable(&error))?;
+    let patient = open(config, principal, &store, &subject).await?;
     let (patient_system, patient_id) = system_and_id(&patient);
     let document = Identity {
         subject: subject.subject.as_str(),
@@ -89,6 +84,25 @@ pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str
         patient_system,
     };
     Ok(Reply::json(200, &document).header("cache-control", "no-store"))
+}
+
+/// Opens the sealed identity of a subject, and records that. Returns the patient's id, perhaps within a system.
+///
+/// # Errors
+/// 503 when no key opens it, or the record cannot be stored.
+pub(crate) async fn open(
+    config: &Config,
+    principal: &Principal,
+    store: &Store,
+    subject: &Subject,
+) -> Result<String, Problem> {
+    let open = |key: &IdentityKey| key.open(&subject.study_id, &subject.subject, &subject.sealed);
+    let Some(patient) = config.identities.iter().find_map(open) else {
+        log::error("identity-sealed").key(&principal.id).outcome("no-key-opens-it").write();
+        return Err(Problem::new(ProblemType::Unavailable, "no configured key opens this identity"));
+    };
+    opened(config, principal, store, &subject.subject).await.map_err(|error| unavailable(&error))?;
+    Ok(patient)
 }
 
 /// Stores the record that the identity is opened.

@@ -1,4 +1,4 @@
-//! Reads: the state of a submission, a subject's identity and submissions, the data that other services hold on a
+//! Reads: the state of a submission, a subject's identity, submissions and everything else of it, the data that other services hold on a
 //! patient or a study, scores and instruments as FHIR; the figures of the last hour.
 //!
 //! Guarantee: a key sees only what its study, site and role cover; everything else looks as if it did not exist.
@@ -8,6 +8,7 @@ mod config;
 mod describe;
 mod erase;
 mod erase_subject;
+mod export;
 mod fhir;
 mod gather;
 mod hour;
@@ -58,6 +59,7 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
             within(c.deadline, &c.config.redis, shown).await
         })
     }),
+    Route::key("GET", "/v1/subjects/{pseudonym}/export", Action::Export, |c| Box::pin(export::show(c))),
     Route::key("DELETE", "/v1/subjects/{pseudonym}", Action::Erase, |c| Box::pin(erase_subject::erase(c)))
         .signed(Signing::Always),
     Route::key("GET", "/v1/submissions/{id}", Action::Follow, |c| {

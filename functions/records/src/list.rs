@@ -161,7 +161,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
 }
 
 /// Whether a stream was made to its end. If not, its client sees the connection break off.
-fn whole(made: Result<(), Error>) -> bool {
+pub(crate) fn whole(made: Result<(), Error>) -> bool {
     made.inspect_err(|error| log::error("rows-broken-off").cause(error).write()).is_ok()
 }
 

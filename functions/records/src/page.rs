@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter::once;
 
+use domain::paper::{STYLE, escaped};
 use domain::spreadsheet::line;
 use serde_json::Value;
 
@@ -97,22 +98,6 @@ pub(crate) fn csv(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {
     let line = |(section, what, value): Row| line([&section, &what, &value]);
     Box::new(once("section,what,value\r\n".to_owned()).chain(rows(report).map(line)))
 }
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
-}
-
-/// The style sheet within the page.
-pub(crate) const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#17212b;--quiet:#55636f;--ground:#fff;--line:#d8dfe6;--accent:#0b5c8a}\
-@media(prefers-color-scheme:dark){:root{--ink:#e8edf2;--quiet:#a3b1be;--ground:#161e25;--line:#2b3742;--accent:#7cc0ec}}\
-body{margin:0;background:var(--ground);color:var(--ink);font:.9375rem/1.5 system-ui,sans-serif;\
-font-variant-numeric:tabular-nums}\
-main{max-width:56rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.375rem}h2{font-size:1.0625rem;margin:2rem 0 .5rem}\
-table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left;font-weight:400;overflow-wrap:anywhere}\
-thead th{color:var(--quiet);border-bottom:1px solid var(--line)}.bars th{max-width:16rem}td:first-child{white-space:nowrap}.bars td:last-child{text-align:right}\
-.days{overflow-x:auto}svg{display:block}rect{fill:var(--accent)}.track{fill:var(--line)}\
-text{fill:var(--ink);font-size:11px;text-anchor:middle}.day{fill:var(--quiet)}";
 
 /// The pieces of a report as a web page. The page loads nothing and runs no script.
 pub(crate) fn html(report: &Value) -> Box<dyn Iterator<Item = String> + '_> {

@@ -5,6 +5,7 @@
 //! request in any format. The entity tag of an answer changes only when its content changes.
 
 use domain::ids::{StudyId, is_name};
+use domain::paper::STYLE;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -125,7 +126,7 @@ pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
         Reply::streamed(200, content_type, length, report, pieces)
     };
     let reply = match form {
-        Form::Html => reply.page(page::STYLE),
+        Form::Html => reply.page(STYLE),
         Form::Csv | Form::Json => reply.header("x-content-type-options", "nosniff"),
     };
     Ok(reply.header("etag", tag).header("cache-control", "private, no-cache").header("vary", "accept"))

@@ -171,7 +171,11 @@ pub(crate) async fn series(call: Call<Config>) -> Result<Reply, Problem> {
 }
 
 /// The store, and the subjects of the same person that the key covers; 404 if the key does not cover the subject.
-async fn subjects(config: &Config, principal: &Principal, pseudonym: &str) -> Result<(Store, Vec<Pseudonym>), Problem> {
+pub(crate) async fn subjects(
+    config: &Config,
+    principal: &Principal,
+    pseudonym: &str,
+) -> Result<(Store, Vec<Pseudonym>), Problem> {
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
     }

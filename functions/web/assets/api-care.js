@@ -126,6 +126,20 @@ export function table(study, subject) {
   return call('GET', path, { text: true, media: 'text/csv', patience: LONG });
 }
 
+/**
+ * Everything that Vigil holds about a subject: a FHIR Bundle, or a page to print. A clinician's has the identity, and Vigil
+ * records that look before it answers.
+ * @param {string} subject
+ * @param {'fhir' | 'html'} format
+ * @param {string} lang
+ * @returns {Promise<string>}
+ */
+export function everything(subject, format, lang) {
+  const media = format === 'html' ? 'text/html' : 'application/fhir+json';
+  const path = `/v1/subjects/${part(subject)}/export${parameters({ format, lang })}`;
+  return call('GET', path, { text: true, media, patience: LONG });
+}
+
 /** The most submissions on paper, and the reads at a time. */
 const MOST = 500;
 const AT_ONCE = 6;

@@ -31,6 +31,7 @@ const ROLES = {
   measure: ['read', 'operator', 'auditor', 'admin'],
   operate: ['operator', 'admin'],
   submit: ['submit', 'coordinator', 'admin'],
+  export: ['clinician', 'admin'],
   erase: ['admin'],
   audit: ['auditor', 'admin'],
   grant: ['admin'],

@@ -12,8 +12,8 @@ mod describe;
 
 #[cfg(feature = "schema")]
 pub use describe::describe;
-use platform::http::accept;
-use platform::http::{Incoming, Reply};
+use domain::paper::STYLE;
+use platform::http::{Incoming, Reply, accept, style_source};
 use state::edge::problem::Problem;
 use state::edge::serve::Described;
 
@@ -41,16 +41,22 @@ struct File {
 }
 
 /// What the page may do. Nothing inline, nothing foreign, no forms, no frames. Going to an identity provider is none of these: the
-/// browser leaves the page, and Vigil itself asks the provider for what the code stands for.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-    frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// browser leaves the page, and Vigil itself asks the provider for what the code stands for. The one style sheet within a page
+/// is that of a page to print, which a screen opens in a window of its own: such a window has this policy.
+fn policy() -> String {
+    let printed = style_source(STYLE);
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' {printed}; img-src 'self' data:; connect-src 'self'; \
+         frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+}
 
 /// The codings that are there; the first is the smallest.
 const CODINGS: [&str; 3] = ["br", "gzip", "identity"];
 
 async fn handle(incoming: Incoming) -> Reply {
     let reply = if incoming.method == "GET" { answer(&incoming) } else { Problem::method_not_allowed("GET").into() };
-    let reply = reply.header("content-security-policy", POLICY).header("referrer-policy", "no-referrer");
+    let reply = reply.header("content-security-policy", policy()).header("referrer-policy", "no-referrer");
     reply.header("x-content-type-options", "nosniff")
 }
 

@@ -44,6 +44,8 @@ pub enum Action {
     Identify,
     /// See all that is known about a patient.
     Treat,
+    /// Take everything that is held about a subject.
+    Export,
     /// Read the audit trail.
     Audit,
     /// Remove a submission.
@@ -60,7 +62,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Action; 14] = [
+    pub const ALL: [Action; 15] = [
         Action::Submit,
         Action::Follow,
         Action::Read,
@@ -69,6 +71,7 @@ impl Action {
         Action::Measure,
         Action::Identify,
         Action::Treat,
+        Action::Export,
         Action::Audit,
         Action::Erase,
         Action::Link,
@@ -89,7 +92,7 @@ impl Action {
             Action::Submit => &[Submit, Coordinator, Admin],
             Action::Follow => &Role::ALL,
             Action::Read => &[Read, Clinician, Admin],
-            Action::Attend | Action::Silence => &[Clinician, Admin],
+            Action::Attend | Action::Silence | Action::Export => &[Clinician, Admin],
             Action::Measure => &[Read, Operator, Auditor, Admin],
             // Not the administrator: only those who treat a patient need the identity.
             Action::Identify | Action::Treat => &[Clinician],
@@ -413,11 +416,11 @@ mod tests {
         let table = [
             (Role::Submit, "submit follow"),
             (Role::Read, "follow read measure"),
-            (Role::Clinician, "follow read attend silence identify treat"),
+            (Role::Clinician, "follow read attend silence identify treat export"),
             (Role::Coordinator, "submit follow"),
             (Role::Operator, "follow measure operate"),
             (Role::Auditor, "follow measure audit"),
-            (Role::Admin, "submit follow read attend silence measure audit erase link operate configure grant"),
+            (Role::Admin, "submit follow read attend silence measure export audit erase link operate configure grant"),
         ];
         for (role, expected) in table {
             let may: Vec<String> = Action::ALL

@@ -143,7 +143,7 @@ pub struct Request {
 impl Request {
     /// A request of this key's holder for a route, which tells from now on what it sees.
     pub fn new(principal: &mut Principal, action: Action, method: &'static str, path: &'static str) -> Self {
-        let asks = matches!(action, Action::Read | Action::Treat | Action::Identify);
+        let asks = matches!(action, Action::Read | Action::Treat | Action::Identify | Action::Export);
         principal.seen = Seen(Rc::new(RefCell::new(Told { asks, ..Told::default() })));
         Request { principal: principal.clone(), method, path }
     }

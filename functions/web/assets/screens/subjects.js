@@ -9,6 +9,7 @@ import { ReasonDialog } from '../parts/ask.js';
 import { Course } from '../parts/course.js';
 import { download } from '../parts/download.js';
 import { Certificate, EraseSubject } from '../parts/erase-subject.js';
+import { Everything } from '../parts/everything.js';
 import { WhoIsIt } from '../parts/identity.js';
 import { SubjectLooks } from '../parts/looks.js';
 import { Shape } from '../parts/marks.js';
@@ -58,6 +59,7 @@ export function SubjectScreen() {
         }
       </section>`
     }
+    ${pages && html`<${Everything} subject=${id} />`}
     <${SubjectLooks} subject=${id} />
     ${pages && html`<${EraseSubject} subject=${id} done=${setCertificate} />`}
   </article>`;

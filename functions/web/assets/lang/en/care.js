@@ -123,6 +123,13 @@ export default {
     eraseAct: 'Erase for good',
     erased: 'It is erased.',
   },
+  everything: {
+    title: 'Everything about this subject',
+    help: 'All submissions, scores, alerts with their history, and analyses, for a person who asks what is held about them.',
+    recorded: 'It says who the patient is, and Vigil records that you looked.',
+    bundle: 'As a file (FHIR)',
+    page: 'As a page to print',
+  },
   paper: {
     reading: (/** @type {number} */ done, /** @type {number} */ all) => `Reading ${done} of ${all}…`,
     back: 'Back to the subject',

@@ -112,6 +112,13 @@ const text = {
     eraseAct: '永久删除',
     erased: '已删除。',
   },
+  everything: {
+    title: '关于该受试者的全部记录',
+    help: '全部提交、得分、警报及其历史和影像分析，供本人查阅所存信息时使用。',
+    recorded: '其中包含患者身份，系统会记录您的查看。',
+    bundle: '文件（FHIR）',
+    page: '打印页面',
+  },
   paper: {
     reading: (done, all) => `正在读取 ${done} / ${all}…`,
     back: '返回受试者',
