@@ -326,6 +326,11 @@ pub fn bucket(name: impl Display) -> String {
     format!("{{vigil}}:bucket:{name}")
 }
 
+/// The wrong secrets of the last minute by the same sender, or with the same beginning: a sorted set by time.
+pub fn wrong_keys(of: impl Display) -> String {
+    format!("{{vigil}}:wrong:{of}")
+}
+
 /// The progress of an analysis: a hash.
 pub fn job(id: &AnalysisId) -> String {
     format!("{{vigil}}:job:{id}")

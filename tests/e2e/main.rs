@@ -91,3 +91,4 @@ mod trace;
 mod twice;
 mod upstreams;
 mod variables;
+mod wrong_keys;

@@ -31,7 +31,7 @@ state::component!(Config, ROUTES, read, LOOKS = true);
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
         networks: reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await,
         routes: DefaultRoutes::read(reader).await,
