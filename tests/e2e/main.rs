@@ -32,6 +32,7 @@ mod erase_subject;
 mod errors;
 mod evaluation;
 mod events;
+mod expiring;
 mod export;
 mod faults;
 mod fhir;
