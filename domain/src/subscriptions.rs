@@ -42,11 +42,13 @@ pub enum EventType {
     AlertResolved,
     /// Somebody opened an alert again.
     AlertReopened,
+    /// A key ends soon.
+    KeyExpiring,
 }
 
 impl EventType {
     /// All events.
-    pub const ALL: [EventType; 7] = [
+    pub const ALL: [EventType; 8] = [
         EventType::SubmissionScored,
         EventType::SubmissionFailed,
         EventType::SubmissionAmended,
@@ -54,6 +56,7 @@ impl EventType {
         EventType::AlertAcknowledged,
         EventType::AlertResolved,
         EventType::AlertReopened,
+        EventType::KeyExpiring,
     ];
 
     /// The event's name in the document and in messages.
@@ -66,6 +69,7 @@ impl EventType {
             EventType::AlertAcknowledged => "alert.acknowledged",
             EventType::AlertResolved => "alert.resolved",
             EventType::AlertReopened => "alert.reopened",
+            EventType::KeyExpiring => "key.expiring",
         }
     }
 }

@@ -84,7 +84,9 @@ impl Letter {
                         About { analysis: Some(end.analysis_id), receiver, place, ..About::default() }
                     }
                     queued::About::Event(QueuedEvent { submission, alert, subscription, .. }) => {
-                        let (submission, subscription) = (Some(submission), Some(subscription));
+                        // An event of a key has none.
+                        let submission = Some(submission).filter(|id| !id.as_str().is_empty());
+                        let subscription = Some(subscription);
                         About { submission, alert, subscription, place, ..About::default() }
                     }
                 }

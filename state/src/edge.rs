@@ -12,6 +12,8 @@ pub mod query;
 pub mod rate_limit;
 pub mod refusal_log;
 pub mod request;
+pub mod sender;
 pub mod serve;
 pub mod sessions;
 pub mod signature;
+pub mod wrong_keys;

@@ -86,10 +86,12 @@ pub enum Kind {
     Resolved,
     /// Somebody opened an alert again.
     Reopened,
+    /// A key ends soon.
+    KeyExpiring,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::Scored,
         Kind::Failed,
         Kind::Superseded,
@@ -97,6 +99,7 @@ impl Kind {
         Kind::Acknowledged,
         Kind::Resolved,
         Kind::Reopened,
+        Kind::KeyExpiring,
     ];
 
     /// The kind that this word names.
@@ -109,7 +112,7 @@ impl Kind {
         matches!(self, Kind::Scored | Kind::Failed)
     }
 
-    /// Whether it is about an alert; else about a submission.
+    /// Whether it is about an alert; else about a submission or a key.
     pub fn is_of_alert(self) -> bool {
         matches!(self, Kind::Acknowledged | Kind::Resolved | Kind::Reopened)
     }
@@ -124,6 +127,7 @@ impl Kind {
             Kind::Acknowledged => EventType::AlertAcknowledged,
             Kind::Resolved => EventType::AlertResolved,
             Kind::Reopened => EventType::AlertReopened,
+            Kind::KeyExpiring => EventType::KeyExpiring,
         }
     }
 
@@ -137,6 +141,7 @@ impl Kind {
             Kind::Acknowledged => "acknowledged",
             Kind::Resolved => "resolved",
             Kind::Reopened => "reopened",
+            Kind::KeyExpiring => "key-expiring",
         }
     }
 }
@@ -148,11 +153,11 @@ pub struct Event {
     pub kind: Kind,
     /// The site of the submission.
     pub site: SiteId,
-    /// The instrument or the kind of report; empty where it is not known any more. The id of the alert that it is about.
+    /// The instrument or the kind of report; empty where it is not known any more. The id of the alert or key that it is about.
     pub what: String,
-    /// The submission, or the one that raised the alert.
+    /// The submission, or the one that raised the alert; empty for a key.
     pub submission: SubmissionId,
-    /// SHA-256 of what was stored, hex.
+    /// SHA-256 of what was stored, hex; for a key the days that were left at most.
     pub hash: String,
 }
 

@@ -89,6 +89,10 @@ pub fn filed(pseudonym: &Pseudonym) -> String {
 pub const KEYS: &str = "{vigil}:keys";
 /// The last use of API keys: a hash, SHA-256 of the secret (hex) to minutes since the epoch.
 pub const KEYS_USED: &str = "{vigil}:keys:used";
+/// The warnings of keys that end soon: a hash, id to the days of the last one.
+pub const KEYS_WARNED: &str = "{vigil}:keys:warned";
+/// The mark that somebody looked for keys that end soon. It expires.
+pub const KEYS_LOOKED: &str = "{vigil}:keys:looked";
 
 /// A session in force, by the SHA-256 of its secret (hex): its line. It expires.
 pub fn session(sha256: &str) -> String {
@@ -324,6 +328,11 @@ pub fn rate_of_receiver(receiver: &ReceiverId) -> String {
 /// A token bucket.
 pub fn bucket(name: impl Display) -> String {
     format!("{{vigil}}:bucket:{name}")
+}
+
+/// The wrong secrets of the last minute by the same sender, or with the same beginning: a sorted set by time.
+pub fn wrong_keys(of: impl Display) -> String {
+    format!("{{vigil}}:wrong:{of}")
 }
 
 /// The progress of an analysis: a hash.

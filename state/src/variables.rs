@@ -17,6 +17,10 @@ use platform::variables::{Base64, Number, Optional, Reader, Span, Text, Variable
 use crate::queue::rate_limit::RateLimit;
 use form::{Delays, Label};
 
+/// What every component reads that admits the holders of keys: the keys, how many wrong ones are looked up, and the proxies.
+pub const OF_KEYS: (Variable<Text>, Variable<Number<u32>>, Variable<Text>) =
+    (API_KEYS, WRONG_KEYS_PER_MINUTE, TRUSTED_PROXIES);
+
 /// The Redis server, by its variable.
 pub async fn redis(reader: &mut Reader) -> Redis {
     Redis::patient(&redis_url(reader).await, PATIENCE)
@@ -127,6 +131,19 @@ variables! {
         /// store an instrument or a document), {bounds}; `0` asks nobody for a signature. Keys sign nothing.
         SIGNATURE_SECONDS = "signature_seconds": Number<u32> = Number(0, 43_200), default "300",
             read_by alerts console imaging records;
+    }
+
+    "Wrong keys" {
+        /// How many different wrong keys of one sender, or with the same first characters, are looked up in a minute, {bounds};
+        /// of sessions, ten times as many of one sender. Beyond that 429. `0` is no limit.
+        WRONG_KEYS_PER_MINUTE = "wrong_keys_per_minute": Number<u32> = Number(0, 10_000), default "30",
+            read_by access alerts console imaging ops records submit;
+        /// JSON array of the networks of the proxies before Vigil, `["10.0.0.0/8"]`. Who comes from there is the last address
+        /// of `X-Forwarded-For` (or, without it, of `Forwarded`) that is in none of them, so list only proxies that write it.
+        /// Without it, a sender whose address is not public counts as a proxy, and wrong keys are limited by their first
+        /// characters alone.
+        TRUSTED_PROXIES = "trusted_proxies": Text = Text, default "[]",
+            read_by access alerts console imaging ops records submit;
     }
 
     "The door and the queues" {

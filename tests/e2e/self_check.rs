@@ -53,7 +53,7 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
 async fn keys(app: &App) -> Vec<String> {
     let mut keys: Vec<String> = app.redis(&["KEYS", "*"]).await;
     let passing = [":bell:", ":check:", ":lock"];
-    let clock = ["{vigil}:clock", "{vigil}:holders", "{vigil}:minutes"];
+    let clock = ["{vigil}:clock", "{vigil}:holders", "{vigil}:minutes", "{vigil}:keys:looked"];
     keys.retain(|key| !passing.iter().any(|mark| key.contains(mark)) && !clock.contains(&key.as_str()));
     keys.sort();
     keys

@@ -186,7 +186,7 @@ fn not_null(members: &mut Map<String, Value>) {
 fn refused(route: &Described, operation: &Operation) -> BTreeMap<u16, Refusal> {
     let mut all = operation.refusals.clone();
     if let Some(action) = route.action {
-        all.extend([Refusal::Unauthenticated, Refusal::Unavailable]);
+        all.extend([Refusal::Unauthenticated, Refusal::TooManyRequests, Refusal::Unavailable]);
         if action.roles().len() < Role::ALL.len() {
             all.push(Refusal::Forbidden);
         }

@@ -5,12 +5,14 @@
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
 //! rings for events of which subscribers have not been told, reports alerts that are overdue, keeps dead letters bounded,
 //! forgets old idempotency records, sends the self-check, takes a sample of the figures once a minute, and moves full
-//! segments of journals into the store. With a self-check there is always something to watch.
+//! segments of journals into the store. Once an hour it warns of keys that end soon. With a self-check there is always something to watch.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
 //! /v1/ops/drain` starts the clock again.
 //!
 //! Not for: precision. Due work happens up to a tick late.
+
+mod expiring;
 
 use std::time::Duration;
 
@@ -99,6 +101,12 @@ impl Clock {
     /// When Redis is unavailable; the next round does the rest.
     pub async fn round(&self, running: Option<&ClockLease>) -> Result<Round, Error> {
         let (redis, always) = (&self.redis, !self.self_check.is_zero());
+        // First, so that the same round sees that there is something to tell. A store that is away stops no other work.
+        match expiring::warn(redis, clock::now().millis()).await {
+            Ok(0) => {}
+            Ok(warned) => log::info("keys-expiring").count(warned).write(),
+            Err(error) => log::warn("keys-expiring-not-told").cause(&error).write(),
+        }
         let done = queue::tick(redis, clock::now().millis(), always, running).await?;
         if done.moved > 0 {
             log::info("due-moved").count(done.moved).write();

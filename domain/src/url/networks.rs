@@ -1,4 +1,4 @@
-//! The networks in which an address by number may be called.
+//! Networks that an operator names: those in which an address by number may be called, and those of trusted proxies.
 //!
 //! Guarantee: whoever may store an address cannot make Vigil call what only its own network reaches (a cloud's metadata,
 //! a database, Vigil itself), unless the operator names the network. However a number is written, what it reaches counts.
@@ -69,7 +69,8 @@ impl Networks {
         url.number().is_none_or(|number| is_public(number) || self.contains(number))
     }
 
-    fn contains(&self, number: IpAddr) -> bool {
+    /// Whether an address is in a named network.
+    pub fn contains(&self, number: IpAddr) -> bool {
         let inner = embedded(number).map(IpAddr::V4);
         self.0.iter().any(|network| network.contains(&number) || inner.is_some_and(|inner| network.contains(&inner)))
     }
@@ -82,7 +83,8 @@ impl Networks {
     }
 }
 
-fn is_public(number: IpAddr) -> bool {
+/// Whether an address is public, and not one of a network of its own.
+pub fn is_public(number: IpAddr) -> bool {
     let is_in = |number: IpAddr, (network, bits): (IpAddr, u8)| {
         IpNet::new(network, bits).is_ok_and(|network| network.contains(&number))
     };

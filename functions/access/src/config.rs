@@ -22,7 +22,7 @@ state::component!(Config, ROUTES, read);
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         providers: reader.parsed(&variables::OIDC, providers::read).await,
         session_seconds: reader.read(&variables::SESSION_SECONDS).await,
     }

@@ -161,7 +161,8 @@ fn operations() -> Vec<Operation> {
             .with(NO_STORE)
             .gives::<IssuedToken>(200, "The answer to a form.")
             .with(NO_STORE)
-            .refuses(&[Refusal::Unauthenticated, Refusal::Forbidden, Refusal::Unavailable, Refusal::DeadlinePassed]),
+            .refuses(&[Refusal::Unauthenticated, Refusal::Forbidden, Refusal::TooManyRequests])
+            .refuses(&[Refusal::Unavailable, Refusal::DeadlinePassed]),
         Operation::new("GET", "/v1/sessions", "listSessions", Tag::Access, "The persons who are signed in")
             .scope("; it sees the sessions whose study and site it covers")
             .query::<Page>()

@@ -46,6 +46,15 @@ enum Proof {
     Refresh(String),
 }
 
+impl Brought {
+    /// What is secret about it.
+    pub(crate) fn secret(&self) -> &str {
+        match &self.proof {
+            Proof::Token(secret) | Proof::Code { code: secret, .. } | Proof::Refresh(secret) => secret,
+        }
+    }
+}
+
 /// Reads a request.
 ///
 /// # Errors

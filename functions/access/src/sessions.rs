@@ -1,7 +1,8 @@
 //! `POST`, `GET` and `DELETE /v1/sessions`: a person signs in by an identity provider, and is signed out.
 //!
 //! Guarantee: a session has one of the grants that the document `access` gives to the person, and lasts for the time of the
-//! variable `session_seconds` at most. A person who is signed out is refused everywhere within a second.
+//! variable `session_seconds` at most. A person who is signed out is refused everywhere within a second. Whoever brings many
+//! proofs that are refused is refused before another is looked at.
 
 use domain::access::{Access, Grant, Person};
 use domain::ids::{KeyId, is_name};
@@ -23,6 +24,7 @@ use state::edge::refusal_log;
 use state::edge::request::{body, misconfigured, reason, unavailable};
 use state::edge::serve::{Component as _, within};
 use state::edge::sessions::{self, Begun, SessionRecord};
+use state::edge::wrong_keys::Kind;
 use state::settings::Settings;
 
 use crate::changes;
@@ -179,9 +181,17 @@ pub(crate) async fn begin(incoming: Incoming) -> Result<Reply, Problem> {
 }
 
 async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem> {
+    let (wrong, sender) = (&config.keys.wrong, config.keys.wrong.sender(&incoming));
+    wrong.check(&config.redis, Kind::SignIn, "", || sender).await?;
     let brought = exchange::read(incoming).await?;
-    let (number, is_form) = (brought.grant, brought.is_form);
-    let (vouched, refresh_token) = exchange::vouched(config, brought, deadline).await?;
+    let (number, is_form, secret) = (brought.grant, brought.is_form, brought.secret().to_owned());
+    let (vouched, refresh_token) = match exchange::vouched(config, brought, deadline).await {
+        Err(problem) if problem.kind() == ProblemType::Unauthenticated => {
+            wrong.count(&config.redis, Kind::SignIn, &secret, sender).await?;
+            return Err(problem);
+        }
+        vouched => vouched?,
+    };
     let grants = grants(&config.redis, &vouched.person, &vouched.groups).await.map_err(|error| unavailable(&error))?;
     if grants.is_empty() {
         let detail = "nobody has given this person a role here: an administrator does so in the document access";

@@ -30,7 +30,7 @@ state::component!(Config, ROUTES, read, LOOKS = true; signed signature_seconds);
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         link_key: reader.read(&variables::LINK_KEY).await.map(LinkKey::new),
         routes: DefaultRoutes::read(reader).await,

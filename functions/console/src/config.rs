@@ -32,7 +32,7 @@ state::component!(Config, ROUTES, read, LOOKS = true; signed signature_seconds);
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
         networks: reader.parsed(&variables::RECEIVER_NETWORKS, Networks::read).await,

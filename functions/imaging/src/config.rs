@@ -34,7 +34,7 @@ state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true; signed signa
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
         identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),

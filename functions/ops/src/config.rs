@@ -27,7 +27,7 @@ state::component!(Config, ROUTES, read, ENDS = false);
 async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         ready_max_age: reader.read(&variables::READY_MAX_AGE_SECONDS).await,
         self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
         replica: reader.read(&variables::REPLICA).await,

@@ -38,7 +38,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
     let older = reader.parsed(&variables::IDENTITY_KEYS_OLD, IdentityKey::read_list).await;
     Config {
         redis: variables::redis(reader).await,
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
         identity_looks_per_minute: reader.read(&variables::IDENTITY_LOOKS_PER_MINUTE).await,

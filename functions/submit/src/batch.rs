@@ -79,7 +79,7 @@ pub(crate) async fn accept(incoming: Incoming) -> Result<Reply, Problem> {
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = crate::configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit).await?;
+    let principal = config.keys.admit(&config.redis, &incoming, Action::Submit).await?;
     let trace = incoming.trace.clone();
     let minimal = incoming.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
     let source = Rows::of(incoming)?;

@@ -32,7 +32,7 @@ pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     Config {
         redis: Redis::new(&variables::redis_url(reader).await),
-        keys: reader.parsed(&variables::API_KEYS, Keys::read).await,
+        keys: Keys::of(reader, variables::OF_KEYS).await,
         pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
         identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
         door: Door::new(

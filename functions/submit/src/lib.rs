@@ -111,7 +111,7 @@ async fn accept(mut incoming: Incoming, place: &mut Attribution) -> Result<Reply
         return Err(Problem::method_not_allowed(if is_fhir { "POST, GET" } else { "POST" }));
     }
     let config = configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit).await?;
+    let principal = config.keys.admit(&config.redis, &incoming, Action::Submit).await?;
     if is_fhir && !fhir::is_json(&incoming) {
         return Err(Problem::new(ProblemType::UnsupportedMediaType, "send application/fhir+json"));
     }

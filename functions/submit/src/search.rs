@@ -81,7 +81,7 @@ pub(crate) async fn answer(incoming: &Incoming) -> Result<Reply, Problem> {
     let deadline = Deadline::after_or_sooner(TOTAL, incoming.header(HEADER));
     let config = crate::configured().await?;
     // As the edge of other components does: every role may follow, and a refusal of a role is recorded.
-    let mut principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Follow).await?;
+    let mut principal = config.keys.admit(&config.redis, incoming, Action::Follow).await?;
     let look = looks::Request::new(&mut principal, Action::Read, "GET", fhir::PATH);
     let answer = async {
         principal.must(&config.redis, Action::Read)?;

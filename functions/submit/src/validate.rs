@@ -43,7 +43,7 @@ pub(crate) async fn check(incoming: Incoming) -> Result<Reply, Problem> {
         return Err(Problem::method_not_allowed("POST"));
     }
     let config = crate::configured().await?;
-    let principal = config.keys.admit(&config.redis, incoming.sole("authorization"), Action::Submit).await?;
+    let principal = config.keys.admit(&config.redis, &incoming, Action::Submit).await?;
     let mut source = Rows::of(incoming)?;
 
     let settings = crate::batch::settings(&config, source.deadline()).await?;

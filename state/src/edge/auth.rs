@@ -1,6 +1,7 @@
 //! Authorization: bearer keys and persons' sessions, their roles, and the study and site that they cover.
 //!
-//! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused.
+//! Guarantee: Vigil knows a key only by its SHA-256. A token that matches no key exactly is refused, and whoever tries many is
+//! refused before another is looked up ([`crate::edge::wrong_keys`]).
 //!
 //! Mechanism: the keys of the variable `api_keys` are known to every instance. Others are records ([`crate::edge::keys`]), as
 //! sessions are ([`crate::edge::sessions`]): an instance looks for one in Redis, and believes what it found for a second.
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use platform::deadline::{Deadline, TimedOut};
 use platform::digest::digest;
+use platform::http::Incoming;
 use platform::redis::Redis;
+use platform::variables::{Number, Reader, Text, Variable};
 use platform::{clock, variables};
 use serde::Deserialize;
 
@@ -24,6 +27,7 @@ use crate::edge::problem::{Problem, ProblemType};
 use crate::edge::refusal_log;
 use crate::edge::request::unavailable;
 use crate::edge::sessions;
+use crate::edge::wrong_keys::{Kind, WrongKeys};
 
 /// An action that needs a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +218,9 @@ const BELIEVED: Duration = Duration::from_secs(1);
 const MOST_REMEMBERED: usize = 256;
 /// The refusal of a session that is in force no more.
 const SESSION_ENDED: &str = "the session has ended, sign in again";
+/// The kinds of secrets, of which wrong ones are counted.
+const KEY: Kind = Kind::Key(keys::BEGINNING.len());
+const SESSION: Kind = Kind::Session(sessions::BEGINNING.len());
 /// The longest time to look for a key.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -224,6 +231,8 @@ pub struct Keys {
     fixed: BTreeMap<[u8; 32], Principal>,
     /// Looks of the last second, at most one for each secret.
     found: RefCell<Vec<Found>>,
+    /// The limits of wrong ones.
+    pub wrong: WrongKeys,
 }
 
 /// A look for a secret in Redis.
@@ -234,6 +243,15 @@ struct Found {
 }
 
 impl Keys {
+    /// Reads the keys and the limits of wrong ones from `variables::OF_KEYS`.
+    pub async fn of(
+        reader: &mut Reader,
+        (keys, per_minute, proxies): (Variable<Text>, Variable<Number<u32>>, Variable<Text>),
+    ) -> Self {
+        let keys = reader.parsed(&keys, Keys::read).await;
+        Keys { wrong: WrongKeys::of(reader, &per_minute, &proxies).await, ..keys }
+    }
+
     /// Reads the variable `api_keys`.
     ///
     /// # Errors
@@ -266,29 +284,39 @@ impl Keys {
                 faults.push(format!("entry {index}: the key stands there twice"));
             }
         }
-        if faults.is_empty() { Ok(Keys { fixed: keys, found: RefCell::default() }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Keys { fixed: keys, ..Keys::default() }) } else { Err(faults) }
     }
 
-    /// Returns the holder of the key in this `Authorization` header, if its role covers the action.
+    /// Returns the holder of the key in a request's header `Authorization`, if its role covers the action.
     ///
     /// # Errors
-    /// 401 without a valid key, 403 when its role does not cover the action, 503 when Redis is needed and unavailable.
-    pub async fn admit(
-        &self,
-        redis: &Redis,
-        authorization: Option<&str>,
-        action: Action,
-    ) -> Result<Principal, Problem> {
-        let hashed = hashed(authorization);
+    /// 401 without a valid key, 403 when its role does not cover the action, 429 after too many wrong ones, 503 when Redis is
+    /// needed and unavailable.
+    pub async fn admit(&self, redis: &Redis, incoming: &Incoming, action: Action) -> Result<Principal, Problem> {
+        let hashed = hashed(incoming.sole("authorization"));
         let is_session = hashed.is_some_and(|(secret, _)| sessions::is_secret(secret));
+        let kind = if is_session { SESSION } else { KEY };
+        let refused = |problem: Problem, key: Option<&KeyId>| {
+            refusal_log::write(redis, "key-refused", key, problem.kind().as_str());
+            problem
+        };
+        if let Some((secret, _)) = hashed {
+            let checked = self.wrong.check(redis, kind, secret, || self.wrong.sender(incoming)).await;
+            checked.map_err(|problem| refused(problem, None))?;
+        }
         let found = match hashed {
             Some((secret, hash)) if is_session || keys::is_secret(secret) && !self.fixed.contains_key(&hash) => {
                 self.look(redis, hash, is_session).await?
             }
             _ => None,
         };
-        self.decide(hashed.map(|(_, hash)| hash), found, action).map_err(|refused| {
-            let (problem, key) = match refused {
+        let decided = self.decide(hashed.map(|(_, hash)| hash), found, action);
+        if let (Err(Refused::Unknown), Some((secret, _))) = (&decided, hashed) {
+            let counted = self.wrong.count(redis, kind, secret, self.wrong.sender(incoming)).await;
+            counted.map_err(|problem| refused(problem, None))?;
+        }
+        decided.map_err(|why| {
+            let (problem, key) = match why {
                 Refused::Missing => {
                     (Problem::new(ProblemType::Unauthenticated, "send the header Authorization: Bearer <key>"), None)
                 }
@@ -300,8 +328,7 @@ impl Keys {
                 }
                 Refused::Forbidden(id) => (Problem::new(ProblemType::Forbidden, OTHER_ROLE), Some(id)),
             };
-            refusal_log::write(redis, "key-refused", key.as_ref(), problem.kind().as_str());
-            problem
+            refused(problem, key.as_ref())
         })
     }
 

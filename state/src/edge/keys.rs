@@ -25,7 +25,7 @@ use spin_sdk::redis::RedisResult;
 use crate::names;
 
 /// The beginning of every secret, by which people and scanners know it.
-const BEGINNING: &str = "vigil_";
+pub(super) const BEGINNING: &str = "vigil_";
 /// The characters of a secret after its beginning: 32 random bytes.
 const LENGTH: usize = 43;
 /// The characters of a secret that a list shows.

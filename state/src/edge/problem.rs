@@ -39,7 +39,7 @@ pub enum ProblemType {
     UnsupportedMediaType,
     /// The document breaks rules; `errors` lists them.
     Invalid,
-    /// The key, or its site, exceeded a rate limit.
+    /// The key, its site, or a sender of wrong keys exceeded a rate limit.
     TooManyRequests,
     /// The queue is full.
     Busy,
@@ -195,6 +195,12 @@ impl Problem {
     pub fn too_many_requests(wait: std::time::Duration) -> Self {
         let problem = Problem::new(ProblemType::TooManyRequests, "wait before the next one");
         Problem { header: Some(("retry-after", wait.as_millis().div_ceil(1000).to_string())), ..problem }
+    }
+
+    /// Too many wrong secrets came from this sender, or with these first characters; after this time one is looked up again.
+    pub fn too_many_wrong(wait: std::time::Duration) -> Self {
+        let problem = Problem::too_many_requests(wait);
+        Problem { detail: "too many wrong keys came before, this one was not looked up".to_owned(), ..problem }
     }
 
     /// It does not exist, or this key may not see it: the client cannot tell which.

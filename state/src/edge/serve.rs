@@ -226,7 +226,7 @@ pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> 
             // Every role may follow. Whether the own one covers the action is decided when it is known who asks, because
             // that refusal is recorded as well.
             let asks = if C::LOOKS { Action::Follow } else { action };
-            let mut principal = config.keys().admit(config.redis(), incoming.sole("authorization"), asks).await?;
+            let mut principal = config.keys().admit(config.redis(), &incoming, asks).await?;
             let look = C::LOOKS.then(|| looks::Request::new(&mut principal, action, route.method, route.path));
             let answer = async {
                 principal.must(config.redis(), action)?;

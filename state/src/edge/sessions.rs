@@ -21,7 +21,7 @@ use crate::edge::keys::{self, InForce};
 use crate::names;
 
 /// The beginning of every secret of a session.
-const BEGINNING: &str = "vigil_s_";
+pub(super) const BEGINNING: &str = "vigil_s_";
 /// The most sessions at a time.
 const MOST: u32 = 50_000;
 /// For how long the sign-out of a person is remembered: longer than a token is good for.

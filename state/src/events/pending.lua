@@ -34,8 +34,8 @@ end
 local out, number, i, behind = {}, 0, 4, false
 local all = {}
 for _, study in ipairs(redis.call('HKEYS', JOURNALS)) do
-  -- The journal of looks is of no study: nobody subscribes to it.
-  if string.sub(study, 1, 1) ~= '*' then all[#all + 1] = study end
+  -- The journal of looks is of no study: nobody subscribes to it. `*` is that of keys for all studies.
+  if study == '*' or string.sub(study, 1, 1) ~= '*' then all[#all + 1] = study end
 end
 while ARGV[i] do
   local id, receiver, since, begin, count = unpack(ARGV, i, i + 4)

@@ -134,12 +134,12 @@ pub struct QueuedEvent {
     pub kind: String,
     /// Its position.
     pub at: String,
-    /// The submission, or the one that raised the alert.
+    /// The submission, or the one that raised the alert; empty for a key.
     pub submission: SubmissionId,
     /// The alert.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertId>,
-    /// The instrument or the kind of report.
+    /// The instrument or the kind of report; the id of a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
 }

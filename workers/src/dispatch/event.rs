@@ -4,14 +4,16 @@
 //! store has it when the message is sent. What was erased meanwhile is not told.
 
 use domain::Timestamp;
+use domain::access::Role;
 use domain::alert::retry::Outcome;
 use domain::alert::routes::Receiver;
-use domain::ids::{Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
+use domain::ids::{KeyId, Pseudonym, ReceiverId, SiteId, StudyId, SubmissionId};
 use domain::subscriptions::Detail;
 use platform::Error;
 use platform::kv::{self, Store};
 use serde::Serialize;
 use state::alerts;
+use state::edge::keys::KeyRecord;
 use state::journal::{Kind, Position};
 use state::names;
 use state::wire::entry::Alert;
@@ -21,6 +23,8 @@ use state::wire::row::{Include, ListState, Row, superseded};
 use crate::dispatch::call::Request;
 use crate::dispatch::config::{Config, Rules};
 use crate::dispatch::lanes::LaneId;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// The lane of its receiver; the outcome if it has none.
 pub(crate) fn lane(rules: &Rules, event: &QueuedEvent) -> Result<LaneId, Outcome> {
@@ -73,6 +77,23 @@ struct AlertActedOn<'a> {
     by: Option<String>,
 }
 
+/// A key that ends soon.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyEnding<'a> {
+    key_id: &'a KeyId,
+    label: &'a str,
+    /// The person or team that answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    role: Role,
+    site_id: &'a SiteId,
+    expires_at: String,
+    /// How many days were left at the time of the event, begun ones as well.
+    days_left: i64,
+    cursor: &'a str,
+}
+
 /// The body; none if there is nothing to tell any more.
 pub(crate) async fn body(
     config: &Config,
@@ -99,6 +120,25 @@ pub(crate) async fn body(
             subject: is_told.then_some(&alert.subject),
             reason: is_told.then_some(&alert.reason),
             by: if is_told { by(config, store, &alert, kind).await? } else { None },
+        });
+    }
+    if kind == Kind::KeyExpiring {
+        let id = KeyId::from(event.topic.as_deref().unwrap_or_default());
+        // One that was withdrawn meanwhile needs no warning.
+        let key = store.get::<KeyRecord>(&names::key(&id)).await?.filter(|key| key.withdrawn_at.is_none());
+        let Some(key) = key else { return Ok(None) };
+        let Some(ends) = key.expires_ms else { return Ok(None) };
+        let at = Position::parse(cursor).unwrap_or_default().milliseconds();
+        let left = ends.saturating_sub(i64::try_from(at).unwrap_or_default()).max(0);
+        return body.of(&KeyEnding {
+            key_id: &key.key_id,
+            label: &key.label,
+            owner: key.owner.as_deref(),
+            role: key.role,
+            site_id,
+            expires_at: Timestamp::from_millis(ends).rfc3339(),
+            days_left: (left + DAY_MS - 1) / DAY_MS,
+            cursor,
         });
     }
     let include = match detail {

@@ -102,7 +102,7 @@ impl Refusal {
             }
             Refusal::TooManyRequests => (
                 ProblemType::TooManyRequests,
-                "The key, or its site, sends or asks faster than agreed; nothing was done.",
+                "The key, or its site, sends or asks faster than agreed, or too many wrong keys came before; nothing was done.",
                 "this was sent too fast, nothing was stored",
             ),
             Refusal::BadGateway => (

@@ -102,6 +102,7 @@ export default {
       'alert.acknowledged': 'alert acknowledged',
       'alert.resolved': 'alert resolved',
       'alert.reopened': 'alert opened again',
+      'key.expiring': 'API key ends soon',
     }),
     again: 'Tell again…',
     againTitle: (/** @type {string} */ name) => `Tell ${name} again`,

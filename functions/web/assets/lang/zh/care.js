@@ -93,6 +93,7 @@ const text = {
       'alert.acknowledged': '警报已确认',
       'alert.resolved': '警报已解决',
       'alert.reopened': '警报已重新打开',
+      'key.expiring': 'API 密钥即将到期',
     },
     again: '再次通知…',
     againTitle: (name) => `再次通知 ${name}`,
