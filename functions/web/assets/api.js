@@ -44,7 +44,8 @@ import { end, fresh, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
  *   failed: number, running: number, concurrency: number, ratePerMinute: number | null, attempts: Attempt[] }} Receiver
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
- *   alertId: string | null, analysisId?: string | null, receiver: string | null }} DeadLetter
+ *   alertId: string | null, severity: Severity | null, studyId: string | null, siteId: string | null,
+ *   analysisId?: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
  * @typedef {{ at: string, accepted: number, scored: number, delivered: number, waiting: Record<string, number>,
  *   oldestMs: Record<string, number> }} Minute

@@ -175,6 +175,24 @@ fn read(words: &[String]) -> Option<Listed> {
     })
 }
 
+/// Finds severity, study and site of alerts, in their order; none for an alert that no list has.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`].
+pub async fn places(redis: &Redis, ids: &[AlertId]) -> Result<Vec<Option<(Severity, StudyId, SiteId)>>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let words = [text(names::ALERT_FACTS)].into_iter().chain(ids.iter().map(|id| text(id.as_str()))).collect();
+    let reply = redis.command("HMGET", words).await?;
+    let place = |facts: &RedisResult| {
+        let facts = string(facts)?;
+        let mut facts = facts.split(' ');
+        Some((Severity::parse(facts.next()?)?, facts.next()?.into(), facts.next()?.into()))
+    };
+    Ok(reply.iter().map(place).collect())
+}
+
 /// Counts the alerts of a scope: phase, severity, count.
 ///
 /// # Errors
