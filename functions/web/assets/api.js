@@ -33,7 +33,8 @@ import { end, fresh, onEnd, session } from './session.js';
  *   receivedAt: string, state: string, scores: Score[], alerts: { alertId: string, severity: Severity }[] }} ListedSubmission
  * @typedef {{ submissionId: string, state: string, studyId: string, siteId: string, receivedAt: string, subject?: string,
  *   kind?: string, authoredAt?: string, content?: Record<string, unknown>, scores?: Score[], flags?: string[],
- *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string,
+ *   instrument?: { id: string, version: string, parameters?: Record<string, string> }, supersedes?: string,
+ *   supersededBy?: string, reason?: string,
  *   alerts?: { alertId: string, severity: Severity }[] }} Submission
  * @typedef {{ id: string, text?: string, low: number, high: number,
  *   options?: { value: number, code?: string, label?: string }[] }} Item
