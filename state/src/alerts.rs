@@ -36,7 +36,7 @@ use crate::names;
 use crate::wire::entry::{Alert, Happened};
 use crate::wire::queued::DispatchEntry;
 pub use figures::{BUCKETS_MS, attempted};
-pub use list::{Filter, Listed, Order, counts, list, revision};
+pub use list::{Filter, Listed, Order, counts, list, places, revision};
 use platform::kv::{self, Batch, Store};
 use platform::redis::{Redis, string, text, unexpected};
 use platform::{Error, Kind};

@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::ids::{AlertId, AnalysisId, ReceiverId, SiteId, StudyId, SubmissionId, SubscriptionId};
+use domain::{Severity, Timestamp};
 use platform::redis::{Redis, integer, string, text, unexpected, whole};
 use platform::{Error, json};
 use spin_sdk::redis::RedisResult;
@@ -46,6 +46,8 @@ pub struct About {
     pub subscription: Option<SubscriptionId>,
     /// Its study and site, if the dead letter itself names them.
     pub place: Option<(StudyId, SiteId)>,
+    /// The severity of an alert that was not raised: the dead letter itself names it.
+    pub severity: Option<Severity>,
 }
 
 impl Letter {
@@ -74,6 +76,7 @@ impl Letter {
                 submission: Some(alert.submission_id),
                 alert: Some(alert.alert_id),
                 place: Some((alert.study_id, alert.site_id)),
+                severity: Severity::parse(&alert.severity),
                 ..About::default()
             },
             Some(DispatchEntry::Notification(notification)) => {

@@ -220,8 +220,8 @@ pub const ALERTS: &str = "{vigil}:alerts";
 pub const ALERT_FACTS: &str = "{vigil}:alert-facts";
 /// The number of alerts: a hash of `<phase>|<severity>`. With an [`AlertScope`] behind it, the number of those.
 pub const ALERT_COUNTS: &str = "{vigil}:alert-counts";
-/// The alerts that wait for a person: a sorted set, by severity and then by when their submissions came in. With an
-/// [`AlertScope`] behind it, those of this scope.
+/// The alerts that wait for a person, and after them those that are acknowledged and not resolved: a sorted set, each part
+/// by severity and then by when their submissions came in. With an [`AlertScope`] behind it, those of this scope.
 pub const URGENT_ALERTS: &str = "{vigil}:alerts:urgent";
 /// The revision of each [`AlertScope`], another one after every change of one of its alerts: a hash.
 pub const ALERT_REVISIONS: &str = "{vigil}:alert-revisions";
@@ -270,7 +270,7 @@ pub fn alert_counts(scope: AlertScope<'_>) -> String {
     format!("{ALERT_COUNTS}{scope}")
 }
 
-/// The alerts of a scope that wait for a person.
+/// The alerts of a scope that wait for a person, and those that are acknowledged.
 pub fn urgent_alerts(scope: AlertScope<'_>) -> String {
     format!("{URGENT_ALERTS}{scope}")
 }

@@ -90,6 +90,11 @@ async fn the_most_urgent_come_first_with_what_a_row_shows_and_counts_of_the_keys
     }
     let counts = async |key: &str, query: &str| list(&app, key, query).await["counts"].clone();
     let everything = json!({"delivered": {"critical": 2, "high": 2}, "acknowledged": {"critical": 1}});
+    let taken = list(&app, ADMIN, "?order=urgency&state=acknowledged&include=deliveries").await;
+    let row = &taken["alerts"][0];
+    assert_eq!((ids(&taken), &row["acknowledgedBy"]), (vec![third], &json!("clinician-a1")), "{taken}");
+    assert!(row["acknowledgedAt"].is_string() && row.get("acknowledgedByName").is_none(), "a key has no name: {row}");
+    assert!(row.get("resolvedBy").is_none() && page["alerts"][0].get("acknowledgedBy").is_none(), "{row}");
     assert_eq!(counts(ADMIN, "?include=counts").await, everything);
     assert_eq!(counts(ADMIN, "?include=counts&study=A&severity=high").await, everything, "severity does not count");
     assert_eq!(counts(ADMIN, "?include=counts&study=A&site=1").await, of_site);
@@ -98,6 +103,49 @@ async fn the_most_urgent_come_first_with_what_a_row_shows_and_counts_of_the_keys
     let answer = ask(&app, ADMIN, "?order=x&include=reason,x&assignee=", "").await;
     assert_eq!((answer.status, answer.findings().len()), (422, 3), "{answer:?}");
     assert_eq!(ask(&app, SUBMIT_A, urgent, "").await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_alerts_are_listed_by_urgency_and_say_who_took_them() {
+    let receiver = Receiver::start().await;
+    let app = started(&receiver, 600.0).await;
+    let mut all = Vec::new();
+    for (id, answers) in [("r0", HIGH), ("r1", CRITICAL), ("r2", HIGH), ("r3", CRITICAL)] {
+        all.push(alerted(&app, &at_site(id, answers, "1")).await);
+    }
+    let [high, first, other, second] = all.iter().map(String::as_str).collect::<Vec<_>>().try_into().unwrap();
+    for alert in [other, second, high, first] {
+        assert_eq!(act(&app, alert, "acknowledge", &Value::Null).await.0, 200);
+    }
+    let taken = "?order=urgency&state=acknowledged";
+    let expected = [first, second, high, other];
+    assert_eq!(ids(&list(&app, CLINICIAN_A1, taken).await), expected);
+    assert_eq!(ids(&list(&app, ADMIN, &format!("{taken}&severity=high")).await), [high, other]);
+    assert_eq!(ids(&list(&app, CLINICIAN_A2, taken).await), [""; 0]);
+    assert_eq!(ids(&list(&app, ADMIN, "?order=urgency").await), [""; 0], "nobody need take them");
+    let (mut cursor, mut paged) = (String::new(), Vec::new());
+    loop {
+        let page = list(&app, ADMIN, &format!("{taken}&limit=1{cursor}")).await;
+        paged.extend(ids(&page).into_iter().map(str::to_owned));
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, expected);
+
+    // A note does not hide who took it. Resolved, it says both; opened again, neither.
+    assert_eq!(act(&app, first, "notes", &json!({"note": "called"})).await.0, 200);
+    assert_eq!(act(&app, second, "resolve", &Value::Null).await.0, 200);
+    assert_eq!(act(&app, high, "reopen", &Value::Null).await.0, 200);
+    let page = list(&app, CLINICIAN_A1, &format!("{taken}&include=deliveries")).await;
+    assert_eq!((ids(&page), &page["alerts"][0]["acknowledgedBy"]), (vec![first, other], &json!("clinician-a1")));
+    let page = list(&app, CLINICIAN_A1, "?state=resolved&include=deliveries").await;
+    let row = &page["alerts"][0];
+    assert_eq!((&row["acknowledgedBy"], &row["resolvedBy"]), (&json!("clinician-a1"), &json!("clinician-a1")), "{row}");
+    assert!(row["acknowledgedAt"].as_str() <= row["resolvedAt"].as_str(), "{row}");
+    let page = list(&app, CLINICIAN_A1, "?order=urgency&include=deliveries").await;
+    assert_eq!((ids(&page), page["alerts"][0].get("acknowledgedBy")), (vec![high], None), "{page}");
 }
 
 /// A client that remembers the tag of its page, as an inbox does.

@@ -63,6 +63,8 @@ async fn dead_letters_are_listed_and_replayed_one_since_and_all() {
     let of: Vec<&str> = all.iter().map(|letter| letter["alertId"].as_str().unwrap()).collect();
     assert_eq!(of, alerts.iter().rev().map(String::as_str).collect::<Vec<_>>(), "the newest first");
     assert_eq!((&all[0]["receiver"], &all[0]["queue"]), (&json!("desk"), &json!("dispatch")), "{all:?}");
+    let place = (&all[0]["severity"], &all[0]["studyId"], &all[0]["siteId"]);
+    assert_eq!(place, (&json!("high"), &json!("A"), &json!("1")), "of the alert: {all:?}");
     let page = app.send("GET", "/v1/dead-letters?limit=3", &Value::Null).await.json();
     let next = format!("/v1/dead-letters?limit=3&cursor={}", page["cursor"].as_str().unwrap());
     let rest = app.send("GET", &next, &Value::Null).await.json();
@@ -107,7 +109,13 @@ async fn a_submission_that_was_given_up_is_scored_after_its_replay_and_never_sho
     let _: usize = app.redis(&["EVAL", give_up, "2", "{vigil}:q:score", "{vigil}:dead"]).await;
     let listed = letters(&app).await;
     let members: Vec<&String> = listed[0].as_object().unwrap().keys().collect();
-    assert_eq!(members, ["alertId", "analysisId", "at", "id", "queue", "reason", "receiver", "submissionId"]);
+    let expected = [
+        ["alertId", "analysisId", "at", "id", "queue", "reason"].as_slice(),
+        &["receiver", "severity", "siteId", "studyId", "submissionId"],
+    ];
+    assert_eq!(members, expected.concat());
+    let place = (&listed[0]["severity"], &listed[0]["studyId"], &listed[0]["siteId"]);
+    assert_eq!(place, (&Value::Null, &json!("A"), &json!("1")), "it is no alert: {listed:?}");
     assert!(location.ends_with(listed[0]["submissionId"].as_str().unwrap()));
     assert_eq!(replay(&app, json!({"all": true})).await["count"], 1);
     assert_eq!(app.redis::<usize>(&["XLEN", "{vigil}:q:score"]).await, 1);

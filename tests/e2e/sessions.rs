@@ -88,6 +88,12 @@ async fn a_person_signs_in_acts_under_a_grant_and_is_named() {
     let entry = shown["history"].as_array().unwrap().iter().find(|entry| entry["what"] == "acknowledged").unwrap();
     assert_eq!((&entry["by"], &entry["byName"]), (&json!(actor), &json!("Name of chen")), "{shown}");
 
+    let listed =
+        app.send_as(secret, "GET", "/v1/alerts?state=acknowledged&include=deliveries", &Value::Null).await.json();
+    let row = listed["alerts"].as_array().unwrap().iter().find(|row| row["alertId"] == alert).unwrap();
+    let taken = (&row["acknowledgedBy"], &row["acknowledgedByName"]);
+    assert_eq!(taken, (&json!(actor), &json!("Name of chen")), "{listed}");
+
     // Under the other grant the person reads, and acts no more.
     let wish = json!({"issuer": issuer.url(), "token": issuer.token("chen", &["nurses", "leaders"]), "grant": 1});
     let reader = begin(&app, &wish).await.json();

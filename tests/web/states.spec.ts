@@ -128,3 +128,18 @@ test('the last hour has a gap where the clock did not run', async ({ page }) => 
   await page.getByText(say('53 minutes as a table', '以表格显示 53 分钟')).click();
   await look(page, '34-system-hour');
 });
+
+test('acknowledged alerts stand critical first, and say who took them', async ({ page, study }) => {
+  await fill(study);
+  const { alerts } = await send('GET', `/v1/alerts?study=${study}&order=urgency`);
+  // The least urgent ones are taken last: by time they would stand at the top.
+  for (const { alertId } of alerts)
+    await send('POST', `/v1/alerts/${alertId}/acknowledge`, {}, key('clinician', study));
+  await signIn(page, key('clinician', study), '/inbox?state=acknowledged');
+  const rows = page.locator('.row');
+  await expect(rows).toHaveCount(5);
+  await expect(rows.first()).toContainText(say('Critical', '危急'));
+  await expect(rows.last()).not.toContainText(say('Critical', '危急'));
+  for (const row of await rows.all()) await expect(row).toContainText('dr-lin');
+  await look(page, '35-inbox-acknowledged');
+});

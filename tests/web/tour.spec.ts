@@ -128,7 +128,7 @@ test('an operator sees receivers, sends again what was given up, and looks at th
     say('Last call refused (400)', '最近一次调用被拒绝 (400)'),
   );
   await page
-    .getByLabel(/^(Alert|警报) [0-9a-f]{8}[,，] ?tablet$/)
+    .getByLabel(/(Info|提示) (Alert|警报) [0-9a-f]{8}[,，] ?\S+ \/ S1[,，] ?tablet$/)
     .first()
     .check();
   await page.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();

@@ -116,11 +116,11 @@ struct AlertQuery {
     #[schemars(with = "Option<Time>")]
     since: Option<String>,
     /// `newest` if you leave it out. `urgency`: those that nobody has acknowledged (`grouped`, `open`, `delivered`,
-    /// `dead`), by severity, then the oldest first.
+    /// `dead`), by severity, then the oldest first; with `state=acknowledged` those that are acknowledged, likewise.
     #[schemars(with = "Option<OrderWord>")]
     order: Option<String>,
     /// Parts with commas between them: `reason` (what raised it and why, of whom), `deliveries` (who was told and when,
-    /// what is due next), `counts` (of the page: how many alerts there are by state and severity).
+    /// what is due next, who acknowledged or resolved it and when), `counts` (of the page: how many alerts there are by state and severity).
     #[schemars(with = "Option<IncludeText>")]
     include: Option<String>,
     #[serde(flatten)]

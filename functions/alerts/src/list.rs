@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
-use domain::alert::state::{Phase, State, Status};
+use domain::alert::state::{Phase, State, Status, Taken};
 use domain::ids::{Pseudonym, ReceiverId, SiteId, StudyId};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
@@ -23,6 +23,7 @@ use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{is_known, unavailable};
+use state::edge::sessions;
 use state::names::{self, AlertScope};
 use state::subjects::pages::Cursor;
 use state::wire::entry::{Alert, DeliveryState};
@@ -89,7 +90,7 @@ struct Why {
     reason: String,
 }
 
-/// Who was told of a listed alert, and when; with `include=deliveries`.
+/// Who was told of a listed alert, and who took it, and when; with `include=deliveries`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -103,6 +104,24 @@ struct Deliveries {
     /// The time when something is due next.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     next_at: Option<String>,
+    /// Who acknowledged it since it was last opened: a key or a person, or `link:` and the receiver whose link it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by: Option<String>,
+    /// The person's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    acknowledged_at: Option<String>,
+    /// Who resolved it, a key or a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_by: Option<String>,
+    /// The person's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_by_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
+    resolved_at: Option<String>,
     deliveries: Vec<Told>,
 }
 
@@ -217,8 +236,13 @@ async fn page(
         }
         if include.deliveries {
             let ids: Vec<_> = listed.iter().map(|listed| &listed.id).collect();
+            let mut names = BTreeMap::new();
             for (shown, found) in shown.iter_mut().zip(alerts::find(redis, &store, &ids).await?) {
-                shown.deliveries = found.map(|found| Deliveries::of(&found.state));
+                let Some(found) = found else { continue };
+                let mut deliveries = Deliveries::of(&found.state);
+                deliveries.acknowledged_by_name = name(&store, &mut names, &deliveries.acknowledged_by).await?;
+                deliveries.resolved_by_name = name(&store, &mut names, &deliveries.resolved_by).await?;
+                shown.deliveries = Some(deliveries);
             }
         }
     }
@@ -231,6 +255,19 @@ async fn page(
     }
     let page = AlertPage { alerts: shown, counts, cursor: next.as_ref().map(Cursor::show), more: next.is_some() };
     Ok(Reply::json(200, &page))
+}
+
+/// The name of an actor, if it is a person; each is read once for a page.
+async fn name(
+    store: &Store,
+    known: &mut BTreeMap<String, Option<String>>,
+    actor: &Option<String>,
+) -> Result<Option<String>, Error> {
+    let Some(actor) = actor else { return Ok(None) };
+    if !known.contains_key(actor) {
+        known.insert(actor.clone(), sessions::name_of(store, actor).await?);
+    }
+    Ok(known.get(actor).cloned().flatten())
 }
 
 /// Whether a filter stays within the key's scope.
@@ -264,7 +301,16 @@ impl Why {
 impl Deliveries {
     fn of(state: &State) -> Self {
         let next = state.due().into_iter().map(|due| due.at).min();
+        let by = |taken: Option<&Taken>| taken.map(|taken| taken.by.clone());
+        let at = |taken: Option<&Taken>| taken.map(|taken| taken.at.rfc3339());
+        let (acknowledged, resolved) = (state.acknowledged(), state.resolved());
         Deliveries {
+            acknowledged_by: by(acknowledged),
+            acknowledged_by_name: None,
+            acknowledged_at: at(acknowledged),
+            resolved_by: by(resolved),
+            resolved_by_name: None,
+            resolved_at: at(resolved),
             opened_at: state.opened_at().rfc3339(),
             delivered_at: state.delivered_at().map(Timestamp::rfc3339),
             next_at: next.map(Timestamp::rfc3339),

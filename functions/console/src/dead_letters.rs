@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use domain::alert::state::{Act, Event};
-use domain::ids::{AlertId, AnalysisId, ReceiverId, SubmissionId, SubscriptionId};
+use domain::ids::{AlertId, AnalysisId, ReceiverId, SiteId, StudyId, SubmissionId, SubscriptionId};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
-use domain::schema::Time;
-use domain::{Code, Finding, Timestamp};
+use domain::schema::{Name, Time};
+use domain::{Code, Finding, Severity, Timestamp};
 use platform::http::{Incoming, Reply};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock};
@@ -20,7 +20,7 @@ use serde_json::Value;
 use state::alerts::change::Change;
 use state::alerts::{self, Happening};
 use state::audit::{self, Action as Audited};
-use state::dead_letters::{self, Letter, is_id};
+use state::dead_letters::{self, About, Letter, is_id};
 use state::edge::auth::Principal;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
@@ -66,6 +66,15 @@ struct ShownLetter<'a> {
     reason: &'a str,
     submission_id: Option<SubmissionId>,
     alert_id: Option<AlertId>,
+    /// The severity of the alert.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<domain::Severity>"))]
+    severity: Option<&'static str>,
+    /// The study; null if nothing tells it.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Name>"))]
+    study_id: Option<StudyId>,
+    /// The site.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Name>"))]
+    site_id: Option<SiteId>,
     analysis_id: Option<AnalysisId>,
     /// The receiver to which delivery was given up.
     receiver: Option<ReceiverId>,
@@ -118,7 +127,8 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     query.finish()?;
     let page = page(config, principal, cursor, limit).await;
     let (letters, next) = page.map_err(|error| unavailable(&error))?;
-    let page = DeadLetters { dead_letters: letters.iter().map(shown).collect(), more: next.is_some(), cursor: next };
+    let shown = shown(config, &letters).await.map_err(|error| unavailable(&error))?;
+    let page = DeadLetters { dead_letters: shown, more: next.is_some(), cursor: next };
     Ok(Reply::json(200, &page).header("cache-control", "no-store"))
 }
 
@@ -152,19 +162,32 @@ async fn page(
     Ok((own, cursor))
 }
 
-fn shown(letter: &Letter) -> ShownLetter<'_> {
-    let about = letter.about();
-    ShownLetter {
-        id: &letter.id,
-        at: letter.at().map(Timestamp::rfc3339),
-        queue: &letter.queue,
-        reason: &letter.reason,
-        submission_id: about.submission,
-        alert_id: about.alert,
-        analysis_id: about.analysis,
-        receiver: about.receiver,
-        subscription: about.subscription,
-    }
+/// Dead letters as they are shown. One read tells how severe their alerts are, and of which sites.
+async fn shown<'a>(config: &Config, letters: &'a [Letter]) -> Result<Vec<ShownLetter<'a>>, Error> {
+    let about: Vec<About> = letters.iter().map(Letter::about).collect();
+    let ids: Vec<AlertId> = about.iter().filter_map(|about| about.alert.clone()).collect();
+    let mut places = alerts::places(&config.redis, &ids).await?.into_iter();
+    let mut of = |about: &About| about.alert.as_ref().and_then(|_| places.next().flatten());
+    let shown = letters.iter().zip(about).map(|(letter, about)| {
+        let (severity, place) =
+            of(&about).map_or((None, None), |(severity, study, site)| (Some(severity), Some((study, site))));
+        let (study_id, site_id) = about.place.or(place).unzip();
+        ShownLetter {
+            id: &letter.id,
+            at: letter.at().map(Timestamp::rfc3339),
+            queue: &letter.queue,
+            reason: &letter.reason,
+            submission_id: about.submission,
+            alert_id: about.alert,
+            severity: about.severity.or(severity).map(Severity::as_str),
+            study_id,
+            site_id,
+            analysis_id: about.analysis,
+            receiver: about.receiver,
+            subscription: about.subscription,
+        }
+    });
+    Ok(shown.collect())
 }
 
 /// Selection dead letters to replay.

@@ -79,6 +79,15 @@ export function endSessions({ issuer, subject }, reason) {
   return call('DELETE', '/v1/sessions', { body: { issuer, subject, reason } });
 }
 
+/**
+ * Ends one session. The person may sign in again.
+ * @param {string} session
+ * @param {string} reason
+ */
+export function endSession(session, reason) {
+  return call('DELETE', `/v1/sessions/${part(session)}`, { reason });
+}
+
 /** @returns {Promise<{ entries: Key[], more: boolean }>} The keys that were created while Vigil ran. */
 export function keys() {
   return all('/v1/keys', 'keys');

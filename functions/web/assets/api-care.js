@@ -111,6 +111,35 @@ export function erase(id, reason, meaning) {
   return call('DELETE', `/v1/submissions/${part(id)}`, { body: { reason }, meaning });
 }
 
+/**
+ * Sends a correction, which takes the place of the submission that its `amends` names.
+ * @param {string | undefined} instrument None for a report.
+ * @param {Record<string, unknown>} document
+ * @returns {Promise<{ submissionId: string }>}
+ */
+export function amend(instrument, document) {
+  const path = instrument ? `/v1/surveys/${part(instrument)}/responses` : '/v1/reports';
+  return call('POST', path, { body: document });
+}
+
+/** The looks at a submission that waits to be scored, and the time between two, milliseconds. */
+const LOOKS = 20;
+const PAUSE = 500;
+
+/**
+ * A submission once it is scored; null if it still waits after 10 seconds.
+ * @param {string} id
+ * @returns {Promise<import('./api.js').Submission | null>}
+ */
+export async function settled(id) {
+  for (let look = 0; look < LOOKS; look += 1) {
+    const found = await submission(id).catch(() => null);
+    if (found && found.state !== 'queued') return found;
+    await new Promise((later) => setTimeout(later, PAUSE));
+  }
+  return null;
+}
+
 /** A long file may take so long, milliseconds. */
 const LONG = 60000;
 

@@ -11,7 +11,8 @@ import { end, fresh, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, cause: string, state: string, reason?: string, deliveredAt?: string, nextAt?: string,
  *   attempts: number }} Told
  * @typedef {{ alertId: string, severity: Severity, state: State, studyId: string, siteId: string, receivedAt: string,
- *   openedAt?: string,
+ *   openedAt?: string, acknowledgedBy?: string, acknowledgedByName?: string, acknowledgedAt?: string, resolvedBy?: string,
+ *   resolvedByName?: string, resolvedAt?: string,
  *   assignee: string | null, subject: string, instrument: string, rule: string, reason: string,
  *   deliveredAt: string | null, nextAt: string | null, deliveries: Told[] }} Listed
  * @typedef {Partial<Record<State, Partial<Record<Severity, number>>>>} Counts
@@ -32,7 +33,8 @@ import { end, fresh, onEnd, session } from './session.js';
  *   receivedAt: string, state: string, scores: Score[], alerts: { alertId: string, severity: Severity }[] }} ListedSubmission
  * @typedef {{ submissionId: string, state: string, studyId: string, siteId: string, receivedAt: string, subject?: string,
  *   kind?: string, authoredAt?: string, content?: Record<string, unknown>, scores?: Score[], flags?: string[],
- *   instrument?: { id: string, version: string }, supersededBy?: string, reason?: string,
+ *   instrument?: { id: string, version: string, parameters?: Record<string, string> }, supersedes?: string,
+ *   supersededBy?: string, reason?: string,
  *   alerts?: { alertId: string, severity: Severity }[] }} Submission
  * @typedef {{ id: string, text?: string, low: number, high: number,
  *   options?: { value: number, code?: string, label?: string }[] }} Item
@@ -43,7 +45,8 @@ import { end, fresh, onEnd, session } from './session.js';
  * @typedef {{ receiver: string, channel: string, disabledSince: string | null, breaker: string, calls: number,
  *   failed: number, running: number, concurrency: number, ratePerMinute: number | null, attempts: Attempt[] }} Receiver
  * @typedef {{ id: string, at: string, queue: string, reason: string, submissionId: string | null,
- *   alertId: string | null, analysisId?: string | null, receiver: string | null }} DeadLetter
+ *   alertId: string | null, severity: Severity | null, studyId: string | null, siteId: string | null,
+ *   analysisId?: string | null, receiver: string | null }} DeadLetter
  * @typedef {{ name: string, ok: boolean, detail?: string }} Check
  * @typedef {{ at: string, accepted: number, scored: number, delivered: number, waiting: Record<string, number>,
  *   oldestMs: Record<string, number> }} Minute
@@ -170,13 +173,15 @@ export function whoami(key) {
 export const SEVERITIES = /** @type {const} */ (['critical', 'high', 'moderate', 'info']);
 /** The states of alerts that nobody has acknowledged. */
 const OPEN = /** @type {State[]} */ (['open', 'delivered', 'dead', 'grouped']);
+/** The lists in which the most urgent come first. */
+const BY_URGENCY = ['open', 'acknowledged'];
 /** The entries of a page. */
 export const PAGE = 200;
 /** The most pages of a course. */
 const PAGES = 5;
 
 /**
- * Alerts; open ones with the most urgent first, others with the newest first.
+ * Alerts; open and acknowledged ones with the most urgent first, others with the newest first.
  * @param {{ state: string, severity: string, study: string, site: string }} filters `state` is `open`, `all` or a state.
  * @param {number} pages The most pages to read.
  * @returns {Promise<{ alerts: Listed[], all: number, critical: number, complete: boolean }>} `all` and `critical` count
@@ -185,7 +190,8 @@ const PAGES = 5;
 export async function alerts({ state, severity, study, site }, pages) {
   const open = state === 'open';
   const query = {
-    ...(open ? { order: 'urgency' } : { state: state === 'all' ? '' : state }),
+    order: BY_URGENCY.includes(state) ? 'urgency' : '',
+    state: open || state === 'all' ? '' : state,
     ...{ severity, study, site, include: 'reason,deliveries,counts', limit: String(PAGE) },
   };
   /** @type {Listed[]} */
@@ -229,7 +235,7 @@ function counted(counts, states, severity) {
 export function order(state, one, other) {
   const ages = Date.parse(one.receivedAt) - Date.parse(other.receivedAt);
   const ids = one.alertId < other.alertId ? -1 : 1;
-  if (state !== 'open') return -ages || -ids;
+  if (!BY_URGENCY.includes(state)) return -ages || -ids;
   const severe = SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity);
   return severe || ages || ids;
 }

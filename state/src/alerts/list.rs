@@ -1,5 +1,5 @@
-//! Lists of alerts, page by page: the newest first, or those that wait for a person, the most urgent first. Their counts,
-//! and the revision by which a client knows that nothing changed.
+//! Lists of alerts, page by page: the newest first, or those that wait for a person or are acknowledged, the most urgent
+//! first. Their counts, and the revision by which a client knows that nothing changed.
 //!
 //! Guarantee: counts, revision and the list of urgent alerts are exact for each study, site, and both, because the script
 //! that changes an alert changes them too. A revision that was once given never stands for other contents.
@@ -18,6 +18,8 @@ use crate::subjects::pages::Cursor;
 const MOST_LOOKS: usize = 5_000;
 /// The width of a severity in the scores of a list of urgent alerts: their ranks are multiples of it, see `step.lua`.
 const SPAN: i64 = 10_000_000_000_000;
+/// The first rank of the acknowledged alerts there: they come after the four severities of the others.
+const ACKNOWLEDGED: i64 = 4;
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +27,8 @@ pub enum Order {
     /// All alerts, the newest first.
     #[default]
     Newest,
-    /// Those that nobody has acknowledged: by severity, then the oldest first.
+    /// By severity, then the oldest first: those that nobody has acknowledged, or, if the filter asks for them, those that
+    /// are acknowledged.
     Urgency,
 }
 
@@ -65,8 +68,9 @@ impl Filter {
             Order::Urgency => {
                 let rank = |severity: Severity| Severity::ALL.iter().rev().position(|own| *own == severity);
                 let rank = self.severity.and_then(rank).and_then(|rank| i64::try_from(rank).ok());
-                let bounds = rank.map(|rank| [(rank * SPAN).to_string(), format!("({}", (rank + 1) * SPAN)]);
-                let bounds = bounds.unwrap_or_else(|| ["-inf", "+inf"].map(str::to_owned));
+                let first = if self.phase == Some("acknowledged") { ACKNOWLEDGED } else { 0 };
+                let (from, to) = rank.map_or((first, first + 4), |rank| (first + rank, first + rank + 1));
+                let bounds = [(from * SPAN).to_string(), format!("({}", to * SPAN)];
                 ("ZRANGEBYSCORE", names::urgent_alerts(self.scope()), bounds)
             }
         }
@@ -171,6 +175,24 @@ fn read(words: &[String]) -> Option<Listed> {
     })
 }
 
+/// Finds severity, study and site of alerts, in their order; none for an alert that no list has.
+///
+/// # Errors
+/// [`platform::Kind::Unavailable`].
+pub async fn places(redis: &Redis, ids: &[AlertId]) -> Result<Vec<Option<(Severity, StudyId, SiteId)>>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let words = [text(names::ALERT_FACTS)].into_iter().chain(ids.iter().map(|id| text(id.as_str()))).collect();
+    let reply = redis.command("HMGET", words).await?;
+    let place = |facts: &RedisResult| {
+        let facts = string(facts)?;
+        let mut facts = facts.split(' ');
+        Some((Severity::parse(facts.next()?)?, facts.next()?.into(), facts.next()?.into()))
+    };
+    Ok(reply.iter().map(place).collect())
+}
+
 /// Counts the alerts of a scope: phase, severity, count.
 ///
 /// # Errors
@@ -216,6 +238,11 @@ mod tests {
         let of = |severity| Filter { order: Order::Urgency, severity, ..Filter::default() }.range().2;
         assert_eq!(of(Some(Severity::Critical)), ["0", "(10000000000000"]);
         assert_eq!(of(Some(Severity::Info)), ["30000000000000", "(40000000000000"]);
-        assert_eq!(of(None), ["-inf", "+inf"]);
+        assert_eq!(of(None), ["0", "(40000000000000"]);
+        let taken = |severity| {
+            Filter { order: Order::Urgency, severity, phase: Some("acknowledged"), ..Filter::default() }.range().2
+        };
+        assert_eq!(taken(Some(Severity::High)), ["50000000000000", "(60000000000000"]);
+        assert_eq!(taken(None), ["40000000000000", "(80000000000000"]);
     }
 }

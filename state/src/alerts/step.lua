@@ -17,10 +17,11 @@
 -- 'END', entry: ends an entry of the dispatch queue.
 --
 -- Facts are severity, study, site, assignee, phase. A scope is a study, a site, both, or everything. Each has a count of
--- its alerts by phase and severity, a list of those that wait for a person, and a revision that changes with each of them.
+-- its alerts by phase and severity, a list of the urgent ones, and a revision that changes with each of them.
 local FACTS = '^(%S+) (%S+) (%S+) (%S+) (%S+)$'
-local WAITS = {grouped = true, open = true, delivered = true, dead = true}
--- A list of urgent alerts is ordered by severity, then by time: no time has as many milliseconds as this.
+-- A list of urgent alerts has those that nobody acknowledged, and after them those that are acknowledged; both are ordered
+-- by severity, then by time: no time has as many milliseconds as this.
+local FIRST = {grouped = 0, open = 0, delivered = 0, dead = 0, acknowledged = 4}
 local RANK, SPAN = {critical = 0, high = 1, moderate = 2, info = 3}, 1e13
 local touched, rings, wakes = {}, false, false
 
@@ -34,8 +35,8 @@ local function touch(study, site)
   end
 end
 
-local function urgency(severity, at)
-  return whole((RANK[severity] or 0) * SPAN + at)
+local function urgency(phase, severity, at)
+  return whole((FIRST[phase] + (RANK[severity] or 0)) * SPAN + at)
 end
 
 local function index(id, at, facts)
@@ -56,9 +57,9 @@ local function index(id, at, facts)
         redis.call('HINCRBY', ARGV[7] .. scope, before .. '|' .. severity, -1)
       end
     end
-    if WAITS[phase] and not WAITS[before] then
-      redis.call('ZADD', ARGV[8] .. scope, urgency(severity, at), id)
-    elseif WAITS[before] and not WAITS[phase] then
+    if FIRST[phase] and FIRST[phase] ~= FIRST[before] then
+      redis.call('ZADD', ARGV[8] .. scope, urgency(phase, severity, at), id)
+    elseif FIRST[before] and not FIRST[phase] then
       redis.call('ZREM', ARGV[8] .. scope, id)
     end
   end
@@ -104,11 +105,11 @@ local function recount()
   end
   for i = 1, #all, 2 do
     local severity, study, site, _, phase = string.match(all[i + 1], FACTS)
-    local at = WAITS[phase] and redis.call('ZSCORE', KEYS[3], all[i])
+    local at = FIRST[phase] and redis.call('ZSCORE', KEYS[3], all[i])
     for _, scope in ipairs(severity and scopes(study, site) or {}) do
       redis.call('HINCRBY', ARGV[7] .. scope, phase .. '|' .. severity, 1)
       if at then
-        redis.call('ZADD', ARGV[8] .. scope, urgency(severity, at), all[i])
+        redis.call('ZADD', ARGV[8] .. scope, urgency(phase, severity, at), all[i])
       end
     end
   end

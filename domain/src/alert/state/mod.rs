@@ -289,6 +289,17 @@ pub struct State {
     pub(crate) entries: u32,
     pub(crate) assignee: Option<String>,
     pub(crate) noted: Option<LastNote>,
+    pub(crate) acknowledged: Option<Taken>,
+    pub(crate) resolved: Option<Taken>,
+}
+
+/// Who acknowledged or resolved an alert, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// A key, a person, or the receiver whose link was used.
+    pub by: String,
+    /// The time.
+    pub at: Timestamp,
 }
 
 /// The time within which the same note of the same author is one that is sent again, milliseconds.
@@ -368,6 +379,16 @@ impl State {
     /// The person or team that looks after it.
     pub fn assignee(&self) -> Option<&str> {
         self.assignee.as_deref()
+    }
+
+    /// Who acknowledged it since it was last opened.
+    pub fn acknowledged(&self) -> Option<&Taken> {
+        self.acknowledged.as_ref()
+    }
+
+    /// Who resolved it since it was last opened.
+    pub fn resolved(&self) -> Option<&Taken> {
+        self.resolved.as_ref()
     }
 
     /// The number of entries in its history.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{
     Act, Cause, Climb, Dead, Delivery, Due, Effect, Entry, Event, Hold, Ignored, LONGEST_CALL_MS, LastNote, Phase,
-    SAME_NOTE_MS, State, Status, Step, Wait,
+    SAME_NOTE_MS, State, Status, Step, Taken, Wait,
 };
 use crate::alert::admission::Admission;
 use crate::alert::retry::{Attempt, Failing, GiveUp, Verdict};
@@ -29,6 +29,8 @@ pub fn raise(alert: &AlertId, severity: Severity, admission: &Admission, plan: &
         entries: 0,
         assignee: None,
         noted: None,
+        acknowledged: None,
+        resolved: None,
     };
     let mut change = Change { state, plan, now, told: Vec::new(), effects: Vec::new(), entry: None };
     match admission {
@@ -107,6 +109,7 @@ impl Change<'_> {
                     Phase::Resolved => return Err(Ignored::AlreadyResolved),
                     _ => self.close(Phase::Acknowledged),
                 }
+                self.state.acknowledged = Some(self.taken(act));
                 self.note("acknowledged", None, None, Some(act));
             }
             Event::Resolved(act) => {
@@ -114,6 +117,7 @@ impl Change<'_> {
                     return Err(Ignored::AlreadyResolved);
                 }
                 self.close(Phase::Resolved);
+                self.state.resolved = Some(self.taken(act));
                 self.note("resolved", None, None, Some(act));
             }
             Event::Reopened(act) => {
@@ -121,6 +125,7 @@ impl Change<'_> {
                     return Err(Ignored::NotClosed);
                 }
                 self.state.opening = self.state.opening.saturating_add(1);
+                (self.state.acknowledged, self.state.resolved) = (None, None);
                 self.open(self.now);
                 self.note("reopened", None, None, Some(act));
             }
@@ -152,6 +157,10 @@ impl Change<'_> {
             }
         }
         Ok(())
+    }
+
+    fn taken(&self, act: Act<'_>) -> Taken {
+        Taken { by: act.by.to_string(), at: self.now }
     }
 
     /// The delivery to a receiver, if it waits for this attempt.

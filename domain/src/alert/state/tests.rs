@@ -93,6 +93,11 @@ fn a_critical_alert_is_raised_delivered_escalated_and_acknowledged() {
     assert_eq!(story.event(900, late), Err(Ignored::Stale));
     assert_eq!(story.event(901, Event::Resolved(ACT)).map(|_| story.phase()), Ok("resolved"));
     assert_eq!(story.event(902, Event::Acknowledged(ACT)), Err(Ignored::AlreadyResolved));
+    let by = |state: &State| [state.acknowledged(), state.resolved()].map(|it| it.map(|it| (it.at, it.by.clone())));
+    assert_eq!(by(&story.state), [Some((at(400), ACT.by.into())), Some((at(901), ACT.by.into()))]);
+    assert_eq!(State::read(&story.state.write()).as_ref(), Some(&story.state));
+    story.event(903, Event::Reopened(ACT)).unwrap();
+    assert_eq!(by(&story.state), [None, None]);
 }
 
 #[test]

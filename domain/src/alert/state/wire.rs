@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value, json};
 
-use super::{Cause, Climb, Dead, Delivery, Hold, LastNote, Phase, State, Status, Wait};
+use super::{Cause, Climb, Dead, Delivery, Hold, LastNote, Phase, State, Status, Taken, Wait};
 use crate::alert::admission::Suppressed;
 use crate::alert::retry::{Failing, Failure, GiveUp};
 use crate::{Severity, Timestamp};
@@ -39,6 +39,8 @@ impl State {
             ("climb", self.climb.as_ref().map(write_climb)),
             ("assignee", self.assignee.as_deref().map(Value::from)),
             ("noted", self.noted.as_ref().map(|note| json!({"at": note.at.millis(), "digest": note.digest}))),
+            ("acknowledged", self.acknowledged.as_ref().map(write_taken)),
+            ("resolved", self.resolved.as_ref().map(write_taken)),
         ];
         if let Some(object) = state.as_object_mut() {
             object.extend(members.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))));
@@ -63,6 +65,8 @@ impl State {
             entries: number(state, "entries")?,
             assignee: optional(state, "assignee", |state, name| text(state, name).map(String::from))?,
             noted: optional(state, "noted", read_note)?,
+            acknowledged: optional(state, "acknowledged", read_taken)?,
+            resolved: optional(state, "resolved", read_taken)?,
         })
     }
 }
@@ -126,6 +130,15 @@ fn read_climb(climb: &Members) -> Option<Climb> {
 fn read_note(state: &Members, name: &str) -> Option<LastNote> {
     let note = state.get(name)?.as_object()?;
     Some(LastNote { at: time(note, "at")?, digest: text(note, "digest")?.into() })
+}
+
+fn write_taken(taken: &Taken) -> Value {
+    json!({"by": taken.by, "at": taken.at.millis()})
+}
+
+fn read_taken(state: &Members, name: &str) -> Option<Taken> {
+    let taken = state.get(name)?.as_object()?;
+    Some(Taken { by: text(taken, "by")?.into(), at: time(taken, "at")? })
 }
 
 fn write_delivery(delivery: &Delivery) -> Value {

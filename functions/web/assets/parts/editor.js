@@ -9,8 +9,11 @@ import { placeOf, readPlaces, spanOf } from './places.js';
 
 /** @typedef {import('../api.js').Finding} Finding */
 
-/** @param {{ label: string, text: string, findings: Finding[], onInput: (text: string) => void, children?: import('../ui.js').Children }} props */
-export function Editor({ label, text, findings, onInput, children }) {
+/**
+ * @param {{ label: string, text: string, findings: Finding[], onInput: (text: string) => void, id?: string,
+ *   children?: import('../ui.js').Children }} props `id`: of the list of findings, where there are several.
+ */
+export function Editor({ label, text, findings, onInput, id = 'findings', children }) {
   const words = t().configuration;
   const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const gutter = useRef(/** @type {HTMLElement | null} */ (null));
@@ -41,7 +44,7 @@ export function Editor({ label, text, findings, onInput, children }) {
         ref=${field}
         aria-label=${label}
         aria-invalid=${told.length > 0}
-        aria-describedby="findings"
+        aria-describedby=${id}
         wrap="off"
         spellcheck=${false}
         autocapitalize="off"
@@ -52,7 +55,7 @@ export function Editor({ label, text, findings, onInput, children }) {
       ></textarea>
     </div>
     <div class="stack">
-      <section id="findings" class="panel" aria-live="polite">
+      <section id=${id} class="panel" aria-live="polite">
         <h2>${words.findings}</h2>
         ${!told.length && html`<p class="quiet">${words.noFindings}</p>`}
         <ul class="findings">

@@ -94,34 +94,15 @@ async function follow(id) {
   }
 }
 
-/** @typedef {{ by?: string, byName?: string, doneAt?: string }} Taken */
-
-/** The persons who took alerts, with the time, as far as it was asked. @type {Map<string, Promise<Taken>>} */
-const takers = new Map();
-onEnd(() => takers.clear());
-/** The reads that are under way at a time. */
-const AT_ONCE = 4;
-/** @type {Promise<unknown>[]} */
-const lanes = Array.from({ length: AT_ONCE }, () => Promise.resolve());
-let turn = 0;
-
 /**
- * Who brought an alert into its state, and when: the list does not say. Some are read at a time, each once for a state.
+ * Who brought an alert into its state, and when: by what was done here since the last look, else by the list.
  * @param {Row} row
+ * @returns {{ by?: string, byName?: string, at?: string }}
  */
-export function took({ alertId, state, openedAt }) {
-  const key = `${alertId} ${state} ${openedAt}`;
-  const known = takers.get(key);
-  if (known) return known;
-  const lane = turn++ % AT_ONCE;
-  const read = (lanes[lane] ?? Promise.resolve()).then(async () => {
-    const { history } = await api.alert(alertId);
-    const last = history.findLast((entry) => entry.by && entry.what === state);
-    return /** @type {Taken} */ ({ by: last?.by, byName: last?.byName, doneAt: last?.at });
-  });
-  lanes[lane] = read.catch(() => takers.delete(key));
-  takers.set(key, read);
-  return read;
+export function done(row) {
+  if (row.by) return { by: row.by, byName: row.byName, at: row.doneAt };
+  if (row.state === 'resolved') return { by: row.resolvedBy, byName: row.resolvedByName, at: row.resolvedAt };
+  return { by: row.acknowledgedBy, byName: row.acknowledgedByName, at: row.acknowledgedAt };
 }
 
 /** Takes the new alerts in, and drops those that left. */

@@ -6,6 +6,7 @@ import { Age, number, When } from '../formats.js';
 import { say, sayWhy } from '../parts/act.js';
 import { ReasonDialog } from '../parts/ask.js';
 import { Attempts } from '../parts/attempts.js';
+import { Shape } from '../parts/marks.js';
 import { Failure, Loading, Notice, Stale } from '../parts/pages.js';
 import { Stand, worstFirst } from '../parts/receiver.js';
 import { Subscriptions } from '../parts/subscriptions.js';
@@ -202,12 +203,15 @@ function DeadLetters({ letters, more, again }) {
  */
 function Letter({ letter, chosen, toggle }) {
   const text = t().deliveries;
-  const { alertId, submissionId, analysisId } = letter;
+  const { alertId, submissionId, analysisId, severity, studyId, siteId } = letter;
   const id = (alertId ?? submissionId ?? analysisId ?? '').slice(0, 8);
   const what = alertId ? text.alert : submissionId ? text.submission : text.analysis;
   return html`<label class="tick">
       <input type="checkbox" checked=${chosen} onChange=${toggle} />
-      <span>${what} <code>${id}</code>${t().joints[', ']}<span class="quiet">${letter.receiver ?? letter.queue}</span></span>
+      <span>
+        ${severity && html`<strong class="letter-severity"><${Shape} name=${severity} /> ${t().severity[severity]}</strong>${' '}`}
+        ${what} <code>${id}</code>${t().joints[', ']}<span class="quiet">${studyId && `${studyId} / ${siteId}${t().joints[', ']}`}${letter.receiver ?? letter.queue}</span>
+      </span>
     </label>
     ${
       alertId &&

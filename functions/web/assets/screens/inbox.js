@@ -11,7 +11,7 @@ import { useHeadline } from '../parts/reason.js';
 import { address, filter, go, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
-import { html, useEffect, useLoaded, useRef, useState } from '../ui.js';
+import { html, useEffect, useRef, useState } from '../ui.js';
 
 /** @typedef {import('../parts/inbox.js').Row} Row */
 /** @typedef {import('../parts/act.js').Act} Act */
@@ -308,11 +308,9 @@ function AlertRow({ row, acts }) {
 
 /** @param {{ row: Row }} props Who took it, and when. */
 function Done({ row }) {
-  const { alertId, state, openedAt } = row;
-  const { data } = useLoaded(async () => (row.by ? null : model.took(row)), [alertId, state, openedAt, row.by]);
-  const { by, byName, doneAt } = row.by ? row : (data ?? {});
-  if (!by || !doneAt) return null;
-  return html`<span>${t().alert.by(actor(by, byName))} <${When} time=${doneAt} /></span>`;
+  const { by, byName, at } = model.done(row);
+  if (!by || !at) return null;
+  return html`<span>${t().alert.by(actor(by, byName))} <${When} time=${at} /></span>`;
 }
 
 /** @param {{ row: Row }} props Who was told and when, and what comes next. */

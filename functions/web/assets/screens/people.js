@@ -1,6 +1,6 @@
 /** People and keys: who is signed in by an identity provider, which keys there are, who looked at what. */
 
-import { endSessions, sessions } from '../api-access.js';
+import { endSession, endSessions, sessions } from '../api-access.js';
 import { Due, When } from '../formats.js';
 import { say, sayWhy } from '../parts/act.js';
 import { Keys } from '../parts/api-keys.js';
@@ -16,6 +16,7 @@ import { html, useEffect, useLoaded, useState } from '../ui.js';
 /**
  * @typedef {import('../api-access.js').OpenSession} OpenSession
  * @typedef {{ issuer: string, subject: string, name: string, sessions: OpenSession[] }} Person
+ * @typedef {{ person: Person, one?: OpenSession }} Ending What is to be ended: all sessions of a person, or one.
  */
 
 const PERIOD = 10000;
@@ -68,7 +69,7 @@ function personsOf(open) {
 function Sessions() {
   const text = t().people;
   const { data, error, again } = useLoaded(sessions, []);
-  const [asking, setAsking] = useState(/** @type {Person | null} */ (null));
+  const [asking, setAsking] = useState(/** @type {Ending | null} */ (null));
   useEffect(() => {
     const timer = setInterval(() => document.hidden || again(), PERIOD);
     return () => clearInterval(timer);
@@ -76,9 +77,15 @@ function Sessions() {
   /** @param {string} reason */
   const finish = async (reason) => {
     if (!asking) return;
+    const { person, one } = asking;
     try {
-      const { ended } = await endSessions(asking, reason);
-      say(text.ended(asking.name, ended));
+      if (one) {
+        await endSession(one.sessionId, reason);
+        say(text.endedOne(person.name));
+      } else {
+        const { ended } = await endSessions(person, reason);
+        say(text.ended(person.name, ended));
+      }
     } catch (error) {
       sayWhy(error);
     }
@@ -100,9 +107,9 @@ function Sessions() {
     ${
       asking &&
       html`<${ReasonDialog}
-        title=${text.endOf(asking.name)}
-        about=${text.endHelp(asking.name)}
-        act=${text.end.replace('…', '')}
+        title=${asking.one ? text.endOneOf(asking.person.name, grantOf(asking.one)) : text.endOf(asking.person.name)}
+        about=${(asking.one ? text.endOneHelp : text.endHelp)(asking.person.name)}
+        act=${(asking.one ? text.endOne : text.end).replace('…', '')}
         run=${finish}
         onClose=${() => setAsking(null)}
       />`
@@ -110,7 +117,12 @@ function Sessions() {
   </section>`;
 }
 
-/** @param {{ person: Person, ask: (person: Person) => void }} props */
+/** @param {import('../session.js').Grant} grant The role of a session and what it covers, in words. */
+function grantOf(grant) {
+  return t().persons.grant(roleOf(grant.role), whereOf(grant));
+}
+
+/** @param {{ person: Person, ask: (ending: Ending) => void }} props */
 function OnePerson({ person, ask }) {
   const text = t().people;
   const current = session.use();
@@ -120,16 +132,24 @@ function OnePerson({ person, ask }) {
     <div class="people-head">
       <h3>${name}${own?.issuer === issuer && own.subject === subject && html` <span class="quiet">(${text.me})</span>`}</h3>
       ${
-        current?.may.grant &&
-        html`<button type="button" aria-label=${text.endOf(name)} onClick=${() => ask(person)}>${text.end}</button>`
+        current?.may.configure &&
+        html`<button type="button" aria-label=${text.endOf(name)} onClick=${() => ask({ person })}>${text.end}</button>`
       }
     </div>
     <p class="quiet"><code>${subject}</code> · ${text.provider} ${hostOf(issuer)}</p>
     <ul class="plain-list">
       ${person.sessions.map(
-        ({ sessionId, beganAt, expiresAt, ...grant }) => html`<li key=${sessionId}>
-          ${t().persons.grant(roleOf(grant.role), whereOf(grant))}
-          <span class="quiet"> · ${text.since} <${When} time=${beganAt} /> · ${text.until} <${Due} time=${expiresAt} /></span>
+        (one) => html`<li key=${one.sessionId} class="one-session">
+          <span>
+            ${grantOf(one)}${one.sessionId === current?.who.sessionId && html` <span class="quiet">(${text.thisOne})</span>`}
+            <span class="quiet"> · ${text.since} <${When} time=${one.beganAt} /> · ${text.until} <${Due} time=${one.expiresAt} /></span>
+          </span>
+          ${
+            current?.may.grant &&
+            html`<button type="button" class="plain" aria-label=${text.endOneOf(name, grantOf(one))} onClick=${() => ask({ person, one })}>
+              ${text.endOne}
+            </button>`
+          }
         </li>`,
       )}
     </ul>

@@ -4,6 +4,7 @@ import { course, submission as readSubmission, submissionsOf } from '../api.js';
 import { erase, table } from '../api-care.js';
 import { day, When } from '../formats.js';
 import { say, sayWhy } from '../parts/act.js';
+import { Amend } from '../parts/amend.js';
 import { bandOf, Content, figureOf, Scores, titleOf } from '../parts/answers.js';
 import { ReasonDialog } from '../parts/ask.js';
 import { Course } from '../parts/course.js';
@@ -173,6 +174,10 @@ function Opened({ id, alerts, changed }) {
   const book = useCodebook(submission?.instrument?.id, submission?.instrument?.version);
   if (error) return html`<${Failure} error=${error} again=${again} />`;
   if (!submission) return html`<${Loading} lines=${2} />`;
+  const amended = () => {
+    again();
+    changed();
+  };
   return html`<div class="opened">
     <p class="quiet">${t().subject.received} <${When} time=${submission.receivedAt} /></p>
     ${
@@ -186,6 +191,8 @@ function Opened({ id, alerts, changed }) {
     }
     ${submission.content && html`<${Content} kind=${submission.kind} content=${submission.content} book=${book} />`}
     ${submission.scores && submission.scores.length > 0 && html`<${Scores} scores=${submission.scores} book=${book} />`}
+    ${submission.supersedes && html`<p class="quiet">${t().amend.supersedes}</p>`}
+    <${Amend} submission=${submission} changed=${amended} />
     <${Erase} id=${id} changed=${changed} />
   </div>`;
 }

@@ -78,6 +78,12 @@ export default {
     endOf: (/** @type {string} */ name) => `End all sessions of ${name}`,
     endHelp: (/** @type {string} */ name) =>
       `${name} is signed out everywhere at once, and has to sign in at the identity provider again. To keep the person out, change the document “access” or the groups at the provider.`,
+    thisOne: 'this session',
+    endOne: 'End it…',
+    endOneOf: (/** @type {string} */ name, /** @type {string} */ grant) => `End this session of ${name}: ${grant}`,
+    endOneHelp: (/** @type {string} */ name) =>
+      `This session is refused at once, in every place. ${name} can sign in again; other sessions go on.`,
+    endedOne: (/** @type {string} */ name) => `The session of ${name} has ended.`,
     ended: (/** @type {string} */ name, /** @type {number} */ count) =>
       `${name} is signed out: ${counted(count, 'session', 'sessions')} ended.`,
   },

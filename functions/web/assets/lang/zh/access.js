@@ -70,6 +70,11 @@ const text = {
     endOf: (name) => `结束 ${name} 的全部会话`,
     endHelp: (name) =>
       `${name} 将立即在所有位置退出，须在身份提供方重新登录。要禁止此人再次登录，请修改文档“access”或提供方的用户组。`,
+    thisOne: '本会话',
+    endOne: '结束…',
+    endOneOf: (name, grant) => `结束 ${name} 的此会话：${grant}`,
+    endOneHelp: (name) => `此会话将立即在所有位置被拒绝。${name} 可以重新登录，其他会话不受影响。`,
+    endedOne: (name) => `${name} 的会话已结束。`,
     ended: (name, count) => `${name} 已退出：结束了 ${count} 个会话。`,
   },
   apiKeys: {
