@@ -9,6 +9,7 @@
 //! ([`seal()`]), so Redis holds the end of each journal only.
 
 mod back;
+mod lines;
 mod seal;
 
 use std::fmt;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use domain::ids::{SiteId, StudyId, SubmissionId};
 use domain::subscriptions::EventType;
-use platform::digest::{digest, hex};
+use platform::digest::{digest, hex, measure};
 use platform::kv::Store;
 use platform::redis::{Redis, string};
 use platform::{Error, clock};
@@ -86,10 +87,12 @@ pub enum Kind {
     Resolved,
     /// Somebody opened an alert again.
     Reopened,
+    /// An alert was raised because nothing came after a submission.
+    Missed,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::Scored,
         Kind::Failed,
         Kind::Superseded,
@@ -97,6 +100,7 @@ impl Kind {
         Kind::Acknowledged,
         Kind::Resolved,
         Kind::Reopened,
+        Kind::Missed,
     ];
 
     /// The kind that this word names.
@@ -111,12 +115,12 @@ impl Kind {
 
     /// Whether it is about an alert; else about a submission.
     pub fn is_of_alert(self) -> bool {
-        matches!(self, Kind::Acknowledged | Kind::Resolved | Kind::Reopened)
+        matches!(self, Kind::Acknowledged | Kind::Resolved | Kind::Reopened | Kind::Missed)
     }
 
-    /// The event of which subscribers are told.
-    pub fn event_type(self) -> EventType {
-        match self {
+    /// The event of which subscribers are told, if there is one.
+    pub fn event_type(self) -> Option<EventType> {
+        Some(match self {
             Kind::Scored => EventType::SubmissionScored,
             Kind::Failed => EventType::SubmissionFailed,
             Kind::Superseded => EventType::SubmissionAmended,
@@ -124,7 +128,9 @@ impl Kind {
             Kind::Acknowledged => EventType::AlertAcknowledged,
             Kind::Resolved => EventType::AlertResolved,
             Kind::Reopened => EventType::AlertReopened,
-        }
+            // The alert itself is what is sent.
+            Kind::Missed => return None,
+        })
     }
 
     /// The word for it, as alerts' histories have it, too.
@@ -137,6 +143,7 @@ impl Kind {
             Kind::Acknowledged => "acknowledged",
             Kind::Resolved => "resolved",
             Kind::Reopened => "reopened",
+            Kind::Missed => "missed",
         }
     }
 }
@@ -154,23 +161,41 @@ pub struct Event {
     pub submission: SubmissionId,
     /// SHA-256 of what was stored, hex.
     pub hash: String,
+    /// What the alerts of a scored submission were stored as: see [`hash_of_alerts`]. Empty where there are none.
+    pub alerts: String,
+}
+
+/// SHA-256 of the hashes of alerts' records (hex), in the order in which their submission names them; empty for none.
+pub fn hash_of_alerts(records: &[String]) -> String {
+    if records.is_empty() { String::new() } else { hex(&measure(records).1) }
 }
 
 impl Event {
     /// The entry as it is stored: words between single blanks. No part has a blank.
     pub fn line(&self) -> String {
-        [self.kind.as_str(), self.site.as_str(), &self.what, self.submission.as_str(), &self.hash].join(" ")
+        let Event { kind, site, what, submission, hash, alerts } = self;
+        let mut line = [kind.as_str(), site.as_str(), what, submission.as_str(), hash].join(" ");
+        if !alerts.is_empty() {
+            line.extend([" ", alerts]);
+        }
+        line
     }
 
-    fn read(line: &str) -> Option<Self> {
+    /// Reads what [`line`](Event::line) wrote; none if another version wrote it.
+    pub fn read(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [kind, site, what, submission, hash] = words.as_slice() else { return None };
+        let (words, alerts) = match words.as_slice() {
+            [words @ .., alerts] if words.len() == 5 => (words, *alerts),
+            words => (words, ""),
+        };
+        let [kind, site, what, submission, hash] = words else { return None };
         Some(Event {
             kind: Kind::parse(kind)?,
             site: (*site).into(),
             what: (*what).to_owned(),
             submission: (*submission).into(),
             hash: (*hash).to_owned(),
+            alerts: alerts.to_owned(),
         })
     }
 }
@@ -298,47 +323,6 @@ impl<'a> Reader<'a> {
         }
         Ok(None)
     }
-
-    /// The next entries after a position: some, and none only at the end of the journal.
-    ///
-    /// # Errors
-    /// When Redis or the store is unavailable.
-    pub async fn after(&mut self, mut position: Position) -> Result<Vec<(Position, Event)>, Error> {
-        loop {
-            if let Some(number) = self.index.after(position) {
-                let segment: Option<Segment> = self.store.get(&names::journal_segment(self.study, number)).await?;
-                let segment = segment.ok_or_else(|| broken("a segment of the journal is missing"))?;
-                let read = segment.entries.iter().filter_map(|entry| {
-                    let (at, line) = entry.split_once(' ')?;
-                    Some((Position::parse(at)?, line.to_owned()))
-                });
-                let entries: Entries = read.filter(|(at, _)| *at > position).collect();
-                let Some((last, _)) = entries.last() else { return Err(broken("a segment of the journal is broken")) };
-                position = *last;
-                let found = events(entries);
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-                // Another version wrote all of them.
-                continue;
-            }
-            let (sealed, entries) = read(self.redis, self.study, position, SEGMENT).await?;
-            if sealed <= self.index.last() {
-                let Some((last, _)) = entries.last() else { return Ok(Vec::new()) };
-                position = *last;
-                let found = events(entries);
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-                continue;
-            }
-            // The clock has sealed meanwhile: what lies between is in the store.
-            self.index = Index::stored(self.store, self.study).await?;
-            if self.index.last() < sealed {
-                return Err(broken("a segment of the journal is missing"));
-            }
-        }
-    }
 }
 
 /// Finds the entry that says that a submission was stored; the submission came in at this time, milliseconds. The entry
@@ -418,9 +402,11 @@ mod tests {
             what: "phq-9".to_owned(),
             submission: "6f2c1a52-5a52-5b7e-9f0a-1d2c3b4a5f60".into(),
             hash: "00ff".to_owned(),
+            alerts: String::new(),
         };
         let erased = Event { kind: Kind::Erased, what: String::new(), hash: String::new(), ..event.clone() };
-        for event in [event, erased] {
+        let alerted = Event { alerts: hash_of_alerts(&["00".to_owned()]), ..event.clone() };
+        for event in [event, erased, alerted] {
             assert_eq!(Event::read(&event.line()), Some(event));
         }
         assert_eq!(Event::read("scored S-01 phq-9"), None);

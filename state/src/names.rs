@@ -113,8 +113,12 @@ pub fn journal(study: &StudyId) -> String {
     [JOURNAL, study.as_str()].concat()
 }
 
-/// The journal of looks at persons' data, in the place of a study's name, which never begins with `*`.
+/// The beginning of the names of journals that are of no study, in the place of a study's name, which never begins so.
+pub const ASIDE: &str = "*";
+/// The journal of looks at persons' data.
 pub const LOOKS: &str = "*looks";
+/// The journal of the records of all audit chains.
+pub const AUDITED: &str = "*audit";
 
 /// Held by the caller that seals journals.
 pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
