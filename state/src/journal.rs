@@ -6,11 +6,13 @@
 //!
 //! Mechanism: the script that ends the entries of a stored batch appends to the study's stream in Redis. Redis runs one
 //! script at a time, so positions grow in the order of storing. The clock moves full segments from the stream into the store
-//! ([`seal()`]), so Redis holds the end of each journal only.
+//! ([`seal()`]), so Redis holds the end of each journal only. It also signs how far the journals go ([`Signer`]).
 
 mod back;
+pub mod head;
 mod lines;
 mod seal;
+mod sign;
 
 use std::fmt;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use spin_sdk::redis::RedisResult;
 
 use crate::names;
 pub use seal::seal;
+pub use sign::Signer;
 
 /// The number of entries in a segment.
 const SEGMENT: usize = 1024;

@@ -120,6 +120,11 @@ pub const LOOKS: &str = "*looks";
 /// The journal of the records of all audit chains.
 pub const AUDITED: &str = "*audit";
 
+/// The last signed head of the journals, and all that it covers.
+pub const HEAD: &str = "{vigil}:head";
+/// Exists while no further head is to be signed.
+pub const HEAD_WAIT: &str = "{vigil}:head:wait";
+
 /// Held by the caller that seals journals.
 pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
 
@@ -409,6 +414,14 @@ pub fn journal_index(study: &StudyId) -> String {
 /// A segment of a study's journal. Written by the clock.
 pub fn journal_segment(study: &StudyId, number: u64) -> String {
     format!("journal/{study}/{number}")
+}
+
+/// The last signed head of the journals, as [`HEAD`] has it. Written by the clock.
+pub const HEAD_STATE: &str = "head";
+
+/// A signed head of the journals. Written by the clock.
+pub fn head(number: u64) -> String {
+    format!("head/{number}")
 }
 
 /// How far a subscription is in a study's journal, for the loss of Redis. Written by `dispatch`.
