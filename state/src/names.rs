@@ -1,9 +1,10 @@
 //! All shared names: Redis keys, channels, key-value keys.
 //!
-//! A name is spelled here, or in `names/queues.rs`, and nowhere else. All Redis keys share one hash tag, so that a script
-//! may touch any of them on a cluster. The names that the scorer needs for every submission avoid the general
-//! formatting, which is slower.
+//! A name is spelled here, in `names/queues.rs` or in `names/journals.rs`, and nowhere else. All Redis keys share one hash
+//! tag, so that a script may touch any of them on a cluster. The names that the scorer needs for every submission avoid the
+//! general formatting, which is slower.
 
+mod journals;
 mod queues;
 
 use core::fmt::{self, Display, Formatter};
@@ -15,6 +16,7 @@ use domain::ids::{
 };
 use platform::percent;
 
+pub use journals::*;
 pub use queues::*;
 
 /// The components. Each checks its variables when it is asked.
@@ -107,26 +109,6 @@ pub fn signed_out(person: &str) -> String {
 pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
 pub const LINKS_LOCK: &str = "{vigil}:links:lock";
-
-/// The end of a study's journal: a stream.
-pub fn journal(study: &StudyId) -> String {
-    [JOURNAL, study.as_str()].concat()
-}
-
-/// The beginning of the names of journals that are of no study, in the place of a study's name, which never begins so.
-pub const ASIDE: &str = "*";
-/// The journal of looks at persons' data.
-pub const LOOKS: &str = "*looks";
-/// The journal of the records of all audit chains.
-pub const AUDITED: &str = "*audit";
-
-/// The last signed head of the journals, and all that it covers.
-pub const HEAD: &str = "{vigil}:head";
-/// Exists while no further head is to be signed.
-pub const HEAD_WAIT: &str = "{vigil}:head:wait";
-
-/// Held by the caller that seals journals.
-pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
 
 /// How far each subscription is in each journal: a hash of `<subscription> <study>` to `<since> <position>`.
 pub const EVENTS: &str = "{vigil}:events";
@@ -404,24 +386,6 @@ pub const SUBMISSION: &str = "submission/";
 /// The record of a submission.
 pub fn submission(id: &SubmissionId) -> String {
     [SUBMISSION, id.as_str()].concat()
-}
-
-/// The segments of a study's journal. Written by the clock.
-pub fn journal_index(study: &StudyId) -> String {
-    ["journal/", study.as_str()].concat()
-}
-
-/// A segment of a study's journal. Written by the clock.
-pub fn journal_segment(study: &StudyId, number: u64) -> String {
-    format!("journal/{study}/{number}")
-}
-
-/// The last signed head of the journals, as [`HEAD`] has it. Written by the clock.
-pub const HEAD_STATE: &str = "head";
-
-/// A signed head of the journals. Written by the clock.
-pub fn head(number: u64) -> String {
-    format!("head/{number}")
 }
 
 /// How far a subscription is in a study's journal, for the loss of Redis. Written by `dispatch`.
