@@ -194,3 +194,30 @@ async fn restore_line(redis: &Redis, store: &Store) {
     let event = event(&submission(9), &alert("high"));
     journal::append(redis, store, &"A".into(), &[event]).await.unwrap();
 }
+
+#[test]
+fn a_burst_is_covered_by_several_heads_and_sealed_meanwhile() {
+    const LINES: u64 = 40_000;
+    on_both_stores(|location, queues| {
+        let (redis, signer) = (Redis::new(queues), Signer::new(&[9; 32]).unwrap());
+        let key = crate::block_on(async {
+            let script = "for n = 1, ARGV[1] do redis.call('XADD', KEYS[2], '*', 'e', n) end \
+                          redis.call('HSETNX', KEYS[1], '*looks', '0-0') return 1";
+            let lines = LINES.to_string();
+            let fill = [script, "2", names::JOURNALS, "{vigil}:journal:*looks", &lines].map(text);
+            redis.command("EVAL", fill.into()).await?;
+            assert_eq!(signer.sign(&redis).await?, Some(1));
+            // What is left does not wait.
+            assert!(journal::seal(&redis).await? > 30);
+            assert_eq!(signer.sign(&redis).await?, Some(2));
+            assert_eq!(signer.sign(&redis).await?, None);
+            let document = Store::open().await?.bytes(&names::head(2)).await?.unwrap();
+            let head: Head = serde_json::from_slice(&document).unwrap();
+            assert_eq!((head.journals[0].count, head.journals[0].restarts), (LINES, 0));
+            Ok(head.key)
+        })
+        .unwrap();
+        let (found, said) = verified(&Job { keys: vec![key], ..Job::default() }, location, queues);
+        assert_eq!((found.heads, found.lines, found.uncovered, found.faults), (2, LINES, 0, 0), "{said}");
+    });
+}
