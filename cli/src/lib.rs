@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 pub mod environment;
 pub mod export;
+pub mod log;
 mod progress;
 pub mod reindex;
 pub mod reseal;

@@ -11,6 +11,7 @@ use platform::kv::Location;
 use state::identity::IdentityKey;
 use vigilctl::export::job::Asked;
 use vigilctl::export::manifest::Definition;
+use vigilctl::log;
 use vigilctl::reseal::Counts;
 use vigilctl::score::{self, Ended, Job};
 use vigilctl::verify::Found;
@@ -68,21 +69,19 @@ enum Command {
     /// any more that scored rows, so that these cannot be verified; 2 when it could not be done.
     #[command(verbatim_doc_comment)]
     Export(Export),
-    /// Verifies an export, with nothing but its files.
+    /// Verifies an export, with nothing but its files; or the store, with its signed heads.
     ///
     /// Compares length, hash and rows of every file with the manifest, and computes every score of the JSON lines again
     /// from the answers, by the definition and parameters that scored them. Each line of the output is something that is
     /// not as it should be: ids of submissions and scores, and no patient data.
     ///
+    /// With --heads or --head it reads the store and Redis of an installation instead: the signatures and the chain of the
+    /// heads, the journals that they cover, and the records that the journals name: submissions, alerts, settings, keys.
+    /// Nothing is written. It may run beside the application.
+    ///
     /// Exit status: 0 when all is as it should be, 1 when something is not, 2 when it could not be verified.
     #[command(verbatim_doc_comment)]
-    Verify {
-        /// A folder with manifests, a manifest, or a file of JSON lines as export or the API write it
-        path: PathBuf,
-        /// The folder of the definitions [default: those of the export, or `definitions` beside the file]
-        #[arg(long, value_name = "DIR")]
-        definitions: Option<PathBuf>,
-    },
+    Verify(Verify),
 }
 
 /// The installation that a tool works on.
@@ -113,6 +112,32 @@ impl Installation {
         let file = || Location::StateDir(self.state_dir.unwrap_or_else(|| root.join(".vigil")));
         Ok((variables, given.map_or_else(file, Location::Redis)))
     }
+}
+
+#[derive(clap::Args)]
+struct Verify {
+    /// A folder with manifests, a manifest, or a file of JSON lines as export or the API write it
+    #[arg(required_unless_present_any = ["heads", "head"], conflicts_with_all = ["heads", "head"])]
+    path: Option<PathBuf>,
+    /// The folder of the definitions [default: those of the export, or `definitions` beside the file]
+    #[arg(long, value_name = "DIR", requires = "path")]
+    definitions: Option<PathBuf>,
+    /// Verifies the store and its heads
+    #[arg(long, requires = "public_key")]
+    heads: bool,
+    /// A head that was kept elsewhere, as GET /v1/audit/head gave it: the store must extend it; may be repeated. The rest is
+    /// verified as with --heads
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    head: Vec<PathBuf>,
+    /// The public key of the heads, base64, or an earlier one; may be repeated. Every head names its key; take it from
+    /// where you know that nobody changed it
+    #[arg(long, value_name = "BASE64")]
+    public_key: Vec<String>,
+    #[command(flatten)]
+    place: Installation,
+    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
+    variables: Vec<(String, String)>,
 }
 
 #[derive(clap::Args)]
@@ -173,7 +198,7 @@ fn main() -> ExitCode {
         Command::Reseal(arguments) => reseal(arguments),
         Command::Reindex(arguments) => reindex(arguments),
         Command::Export(arguments) => return ended(export(arguments)),
-        Command::Verify { path, definitions } => return ended(verify(&path, definitions.as_deref())),
+        Command::Verify(arguments) => return ended(verify(arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -282,7 +307,23 @@ fn export(arguments: Export) -> Result<bool> {
     Ok(absent.is_empty())
 }
 
-fn verify(path: &Path, definitions: Option<&Path>) -> Result<bool> {
+fn verify(arguments: Verify) -> Result<bool> {
+    let Verify { path, definitions, head, public_key, place, variables, .. } = arguments;
+    if let Some(path) = path {
+        return verify_export(&path, definitions.as_deref());
+    }
+    let (location, redis_url) = installation(place, variables)?;
+    let job = log::Job { files: head, keys: public_key };
+    let found = log::run(&job, &location, &redis_url, std::io::stdout().lock())?;
+    let log::Found { heads, lines, uncovered, records, faults } = found;
+    let all = if faults == 0 { "all is as it should be".to_owned() } else { format!("{faults} faults") };
+    say(&format!(
+        "{heads} heads, {lines} lines of journals ({uncovered} after the last head), {records} records: {all}"
+    ));
+    Ok(faults == 0)
+}
+
+fn verify_export(path: &Path, definitions: Option<&Path>) -> Result<bool> {
     let Found { files, rows, scores, faults } = vigilctl::verify::run(path, definitions, std::io::stdout().lock())?;
     let found = if faults == 0 { "all is as it should be".to_owned() } else { format!("{faults} faults") };
     say(&format!("{files} files, {rows} rows, {scores} scores: {found}"));

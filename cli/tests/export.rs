@@ -40,7 +40,7 @@ fn add(dir: &Path, redis: &str, reports: Range<u32>) {
             "key": "k", "hash": "h", "content": {"note": "x".repeat(200)}}});
         batch.put(names::submission(&id), &record).unwrap();
         let (site, what, hash) = ("1".into(), "generic".to_owned(), String::new());
-        events.push(Event { kind: Kind::Scored, site, what, submission: id, hash });
+        events.push(Event { kind: Kind::Scored, site, what, submission: id, hash, alerts: String::new() });
     }
     kv::put_all(&mut batch).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -10,12 +10,14 @@
 //! a submission is not even stored before another follows it: the submission says who sent it and when, and the journal
 //! has the hash of what was stored ([`first_of_submission`]).
 //!
-//! Not for: protection against somebody who can write both Redis and the store. See `domain::audit`.
+//! The script that claims a number also appends a line with the record's hash to a journal beside those of studies. So the
+//! signed heads of journals cover all chains, against somebody who can write both Redis and the store.
 
 use domain::audit;
 use domain::ids::KeyId;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
+use platform::percent::{decode, encode};
 use platform::redis::{Redis, text, whether};
 use platform::{Error, Kind, clock};
 use serde::{Deserialize, Serialize};
@@ -236,9 +238,33 @@ pub fn first_of_submission(bytes: &[u8], hash: Option<&str>) -> Option<Record> {
 
 script! {
     ClaimScript<'a> = "audit.lua",
-    keys { head: &'a str }
-    args { seen: &'a str, claim: String }
+    keys { head: &'a str, journals: &'static str, journal: String }
+    args { seen: &'a str, claim: String, name: &'static str, line: String }
     reply bool, by whether
+}
+
+/// The line of the journal [`names::AUDITED`] about a record: entity, number, hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The entity of the chain.
+    pub entity: String,
+    /// The record's position in the chain.
+    pub n: u64,
+    /// The record's own hash.
+    pub hash: String,
+}
+
+impl Line {
+    fn of<T: AsRef<str>>(record: &Record<T>) -> String {
+        [&encode(record.entity.as_ref()), &record.n.to_string(), &record.hash].map(String::as_str).join(" ")
+    }
+
+    /// Reads a line; none if another version wrote it.
+    pub fn read(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [entity, n, hash] = words.as_slice() else { return None };
+        Some(Line { entity: decode(entity)?, n: n.parse().ok()?, hash: (*hash).to_owned() })
+    }
 }
 
 /// The number of times that an append is retried after others were faster.
@@ -269,7 +295,10 @@ pub async fn append(
         let next = Record::after(last.as_ref(), entity, change);
         // Claims must be unique, but records may be equal: a clinician can look twice within a millisecond.
         let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
-        let script = ClaimScript { head: &key, seen: claimed.as_deref().unwrap_or_default(), claim };
+        let seen = claimed.as_deref().unwrap_or_default();
+        let (journals, journal) = (names::JOURNALS, names::journal(&names::AUDITED.into()));
+        let (name, line) = (names::AUDITED, Line::of(&next));
+        let script = ClaimScript { head: &key, journals, journal, seen, claim, name, line };
         if !script.run(redis).await? {
             continue;
         }
@@ -380,6 +409,8 @@ mod tests {
         assert_eq!(parsed(&format!("00ff {}", kv::json(&signed).unwrap())).unwrap(), signed);
         assert_eq!(signed.hash, signed.members().hash());
         assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());
+        let line = Line::read(&Line::of(&record)).unwrap();
+        assert_eq!((line.entity, line.n, line.hash), ("e".to_owned(), 0, record.hash));
     }
 
     #[test]

@@ -214,7 +214,7 @@ async fn read(
                 return Ok((position, messages));
             }
             position = at;
-            if subscription.events.contains(&event.kind.event_type()) {
+            if event.kind.event_type().is_some_and(|it| subscription.events.contains(&it)) {
                 messages.push(message(subscription, &one.study, at, event)?);
             }
         }
@@ -223,7 +223,7 @@ async fn read(
 }
 
 fn message(subscription: &Subscription, study: &StudyId, at: Position, event: Event) -> Result<[String; 3], Error> {
-    let Event { kind, site, what, submission, hash } = event;
+    let Event { kind, site, what, submission, hash, .. } = event;
     let id = identity::message_id(&[subscription.id.as_str(), kind.as_str(), submission.as_str(), &what, &hash]);
     let (alert, topic) = if kind.is_of_alert() { (Some(AlertId::from(what)), None) } else { (None, Some(what)) };
     let queued = QueuedEvent {
@@ -271,7 +271,7 @@ pub async fn count(
         Some(studies) => studies.clone(),
         None => {
             let studies = redis.command("HKEYS", vec![text(names::JOURNALS)]).await?;
-            let of_studies = studies.iter().filter_map(string).filter(|study| study != names::LOOKS);
+            let of_studies = studies.iter().filter_map(string).filter(|study| !study.starts_with(names::ASIDE));
             of_studies.map(StudyId::from).collect()
         }
     };
@@ -286,7 +286,7 @@ pub async fn count(
                 return Ok(counted);
             }
             (position, looked_at) = (*last, looked_at + events.len());
-            let types = events.iter().map(|(_, event)| event.kind.event_type());
+            let types = events.iter().filter_map(|(_, event)| event.kind.event_type());
             for kind in types.filter(|kind| subscription.events.contains(kind)) {
                 *counted.of.entry(kind).or_default() += 1;
             }

@@ -6,17 +6,20 @@
 //!
 //! Mechanism: the script that ends the entries of a stored batch appends to the study's stream in Redis. Redis runs one
 //! script at a time, so positions grow in the order of storing. The clock moves full segments from the stream into the store
-//! ([`seal()`]), so Redis holds the end of each journal only.
+//! ([`seal()`]), so Redis holds the end of each journal only. It also signs how far the journals go ([`Signer`]).
 
 mod back;
+pub mod head;
+mod lines;
 mod seal;
+mod sign;
 
 use std::fmt;
 use std::time::Duration;
 
 use domain::ids::{SiteId, StudyId, SubmissionId};
 use domain::subscriptions::EventType;
-use platform::digest::{digest, hex};
+use platform::digest::{digest, hex, measure};
 use platform::kv::Store;
 use platform::redis::{Redis, string};
 use platform::{Error, clock};
@@ -25,6 +28,7 @@ use spin_sdk::redis::RedisResult;
 
 use crate::names;
 pub use seal::seal;
+pub use sign::Signer;
 
 /// The number of entries in a segment.
 const SEGMENT: usize = 1024;
@@ -88,10 +92,12 @@ pub enum Kind {
     Reopened,
     /// A key ends soon.
     KeyExpiring,
+    /// An alert was raised because nothing came after a submission.
+    Missed,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Scored,
         Kind::Failed,
         Kind::Superseded,
@@ -100,6 +106,7 @@ impl Kind {
         Kind::Resolved,
         Kind::Reopened,
         Kind::KeyExpiring,
+        Kind::Missed,
     ];
 
     /// The kind that this word names.
@@ -114,12 +121,12 @@ impl Kind {
 
     /// Whether it is about an alert; else about a submission or a key.
     pub fn is_of_alert(self) -> bool {
-        matches!(self, Kind::Acknowledged | Kind::Resolved | Kind::Reopened)
+        matches!(self, Kind::Acknowledged | Kind::Resolved | Kind::Reopened | Kind::Missed)
     }
 
-    /// The event of which subscribers are told.
-    pub fn event_type(self) -> EventType {
-        match self {
+    /// The event of which subscribers are told, if there is one.
+    pub fn event_type(self) -> Option<EventType> {
+        Some(match self {
             Kind::Scored => EventType::SubmissionScored,
             Kind::Failed => EventType::SubmissionFailed,
             Kind::Superseded => EventType::SubmissionAmended,
@@ -128,7 +135,9 @@ impl Kind {
             Kind::Resolved => EventType::AlertResolved,
             Kind::Reopened => EventType::AlertReopened,
             Kind::KeyExpiring => EventType::KeyExpiring,
-        }
+            // The alert itself is what is sent.
+            Kind::Missed => return None,
+        })
     }
 
     /// The word for it, as alerts' histories have it, too.
@@ -142,6 +151,7 @@ impl Kind {
             Kind::Resolved => "resolved",
             Kind::Reopened => "reopened",
             Kind::KeyExpiring => "key-expiring",
+            Kind::Missed => "missed",
         }
     }
 }
@@ -159,23 +169,41 @@ pub struct Event {
     pub submission: SubmissionId,
     /// SHA-256 of what was stored, hex; for a key the days that were left at most.
     pub hash: String,
+    /// What the alerts of a scored submission were stored as: see [`hash_of_alerts`]. Empty where there are none.
+    pub alerts: String,
+}
+
+/// SHA-256 of the hashes of alerts' records (hex), in the order in which their submission names them; empty for none.
+pub fn hash_of_alerts(records: &[String]) -> String {
+    if records.is_empty() { String::new() } else { hex(&measure(records).1) }
 }
 
 impl Event {
     /// The entry as it is stored: words between single blanks. No part has a blank.
     pub fn line(&self) -> String {
-        [self.kind.as_str(), self.site.as_str(), &self.what, self.submission.as_str(), &self.hash].join(" ")
+        let Event { kind, site, what, submission, hash, alerts } = self;
+        let mut line = [kind.as_str(), site.as_str(), what, submission.as_str(), hash].join(" ");
+        if !alerts.is_empty() {
+            line.extend([" ", alerts]);
+        }
+        line
     }
 
-    fn read(line: &str) -> Option<Self> {
+    /// Reads what [`line`](Event::line) wrote; none if another version wrote it.
+    pub fn read(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [kind, site, what, submission, hash] = words.as_slice() else { return None };
+        let (words, alerts) = match words.as_slice() {
+            [words @ .., alerts] if words.len() == 5 => (words, *alerts),
+            words => (words, ""),
+        };
+        let [kind, site, what, submission, hash] = words else { return None };
         Some(Event {
             kind: Kind::parse(kind)?,
             site: (*site).into(),
             what: (*what).to_owned(),
             submission: (*submission).into(),
             hash: (*hash).to_owned(),
+            alerts: alerts.to_owned(),
         })
     }
 }
@@ -303,47 +331,6 @@ impl<'a> Reader<'a> {
         }
         Ok(None)
     }
-
-    /// The next entries after a position: some, and none only at the end of the journal.
-    ///
-    /// # Errors
-    /// When Redis or the store is unavailable.
-    pub async fn after(&mut self, mut position: Position) -> Result<Vec<(Position, Event)>, Error> {
-        loop {
-            if let Some(number) = self.index.after(position) {
-                let segment: Option<Segment> = self.store.get(&names::journal_segment(self.study, number)).await?;
-                let segment = segment.ok_or_else(|| broken("a segment of the journal is missing"))?;
-                let read = segment.entries.iter().filter_map(|entry| {
-                    let (at, line) = entry.split_once(' ')?;
-                    Some((Position::parse(at)?, line.to_owned()))
-                });
-                let entries: Entries = read.filter(|(at, _)| *at > position).collect();
-                let Some((last, _)) = entries.last() else { return Err(broken("a segment of the journal is broken")) };
-                position = *last;
-                let found = events(entries);
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-                // Another version wrote all of them.
-                continue;
-            }
-            let (sealed, entries) = read(self.redis, self.study, position, SEGMENT).await?;
-            if sealed <= self.index.last() {
-                let Some((last, _)) = entries.last() else { return Ok(Vec::new()) };
-                position = *last;
-                let found = events(entries);
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-                continue;
-            }
-            // The clock has sealed meanwhile: what lies between is in the store.
-            self.index = Index::stored(self.store, self.study).await?;
-            if self.index.last() < sealed {
-                return Err(broken("a segment of the journal is missing"));
-            }
-        }
-    }
 }
 
 /// Finds the entry that says that a submission was stored; the submission came in at this time, milliseconds. The entry
@@ -423,9 +410,11 @@ mod tests {
             what: "phq-9".to_owned(),
             submission: "6f2c1a52-5a52-5b7e-9f0a-1d2c3b4a5f60".into(),
             hash: "00ff".to_owned(),
+            alerts: String::new(),
         };
         let erased = Event { kind: Kind::Erased, what: String::new(), hash: String::new(), ..event.clone() };
-        for event in [event, erased] {
+        let alerted = Event { alerts: hash_of_alerts(&["00".to_owned()]), ..event.clone() };
+        for event in [event, erased, alerted] {
             assert_eq!(Event::read(&event.line()), Some(event));
         }
         assert_eq!(Event::read("scored S-01 phq-9"), None);

@@ -1,9 +1,10 @@
 //! All shared names: Redis keys, channels, key-value keys.
 //!
-//! A name is spelled here, or in `names/queues.rs`, and nowhere else. All Redis keys share one hash tag, so that a script
-//! may touch any of them on a cluster. The names that the scorer needs for every submission avoid the general
-//! formatting, which is slower.
+//! A name is spelled here, in `names/queues.rs` or in `names/journals.rs`, and nowhere else. All Redis keys share one hash
+//! tag, so that a script may touch any of them on a cluster. The names that the scorer needs for every submission avoid the
+//! general formatting, which is slower.
 
+mod journals;
 mod queues;
 
 use core::fmt::{self, Display, Formatter};
@@ -15,6 +16,7 @@ use domain::ids::{
 };
 use platform::percent;
 
+pub use journals::*;
 pub use queues::*;
 
 /// The components. Each checks its variables when it is asked.
@@ -111,17 +113,6 @@ pub fn signed_out(person: &str) -> String {
 pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
 pub const LINKS_LOCK: &str = "{vigil}:links:lock";
-
-/// The end of a study's journal: a stream.
-pub fn journal(study: &StudyId) -> String {
-    [JOURNAL, study.as_str()].concat()
-}
-
-/// The journal of looks at persons' data, in the place of a study's name, which never begins with `*`.
-pub const LOOKS: &str = "*looks";
-
-/// Held by the caller that seals journals.
-pub const JOURNAL_LOCK: &str = "{vigil}:journals:lock";
 
 /// How far each subscription is in each journal: a hash of `<subscription> <study>` to `<since> <position>`.
 pub const EVENTS: &str = "{vigil}:events";
@@ -404,16 +395,6 @@ pub const SUBMISSION: &str = "submission/";
 /// The record of a submission.
 pub fn submission(id: &SubmissionId) -> String {
     [SUBMISSION, id.as_str()].concat()
-}
-
-/// The segments of a study's journal. Written by the clock.
-pub fn journal_index(study: &StudyId) -> String {
-    ["journal/", study.as_str()].concat()
-}
-
-/// A segment of a study's journal. Written by the clock.
-pub fn journal_segment(study: &StudyId, number: u64) -> String {
-    format!("journal/{study}/{number}")
 }
 
 /// How far a subscription is in a study's journal, for the loss of Redis. Written by `dispatch`.

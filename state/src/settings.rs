@@ -380,11 +380,13 @@ pub async fn change<T, R>(
     index.revision = hex(&clock::random_bits().to_be_bytes());
     let mut batch = Batch::default();
     let hash = hex(&digest(draft.content.as_bytes()));
-    batch.put_text(draft.key, draft.content);
+    batch.put_text(draft.key.clone(), draft.content);
     let shown = kv::json(&index)?;
     batch.put_text(names::SETTINGS_INDEX.to_owned(), shown.clone());
     let (old, new) = (draft.before.as_deref(), Some(hash.as_str()));
-    let change = Change { at: &at, actor, action: Action::Changed, reason, meaning, refers_to: None, old, new };
+    // The version, so that the chain binds each to its content.
+    let refers_to = Some(draft.key.as_str());
+    let change = Change { at: &at, actor, action: Action::Changed, reason, meaning, refers_to, old, new };
     audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
     kv::put_all(&mut batch)?;
     if publish(redis, &lock, index.revision, shown).await? {

@@ -116,6 +116,10 @@ variables! {
         IDENTITY_KEY = "identity_key": Base64 = Base64(32, 32), required secret, read_by imaging records submit;
         /// JSON array of earlier keys, which open what they sealed and seal nothing any more.
         IDENTITY_KEYS_OLD = "identity_keys_old": Text = Text, secret "[]", read_by records;
+        /// Base64 of {bounds} (`openssl rand -base64 32`). It signs the heads of the journals, by which `vigilctl verify` finds
+        /// what was changed in the store afterwards. Empty: nothing is signed. [security.md](security.md) says what that is
+        /// good for, and where to keep it.
+        LOG_KEY = "log_key": Optional<Base64> = Optional(Base64(32, 32)), secret "", read_by clock;
         /// How many identities and patients' records one key may look up in a minute, {bounds}.
         IDENTITY_LOOKS_PER_MINUTE = "identity_looks_per_minute": Number<u32> = Number(1, 10_000), default "30",
             read_by records;

@@ -25,20 +25,20 @@ async fn look(app: &App, subject: &str, times: usize) {
     }
 }
 
-fn store(app: &App) -> rusqlite::Connection {
+pub(crate) fn store(app: &App) -> rusqlite::Connection {
     let store = rusqlite::Connection::open(app.dir.join("sqlite_key_value.db")).unwrap();
     store.busy_timeout(crate::app::SOON).unwrap();
     store
 }
 
 /// Changes the store in a way that nobody may.
-fn overwrite(app: &App, key: &str, value: &Value) {
+pub(crate) fn overwrite(app: &App, key: &str, value: &Value) {
     let value = value.to_string().into_bytes();
     let update = "UPDATE spin_key_value SET value = ?2 WHERE store = 'default' AND key = ?1";
     assert_eq!(store(app).execute(update, rusqlite::params![key, value]).unwrap(), 1);
 }
 
-fn remove(app: &App, key: &str) {
+pub(crate) fn remove(app: &App, key: &str) {
     let delete = "DELETE FROM spin_key_value WHERE store = 'default' AND key = ?1";
     assert_eq!(store(app).execute(delete, [key]).unwrap(), 1);
 }

@@ -56,6 +56,7 @@ mod laboratory;
 mod limits;
 mod links;
 mod list;
+mod log;
 mod looks;
 mod monthly;
 mod names;

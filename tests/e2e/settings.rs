@@ -10,7 +10,7 @@ const DOCUMENT: &str = "/v1/config/deidentification";
 const SLEEP: &str = "/v1/instruments/sleep";
 
 /// A definition of an instrument `sleep` whose items go up to `most`.
-fn sleep(version: &str, most: u32) -> Value {
+pub(crate) fn sleep(version: &str, most: u32) -> Value {
     json!({
         "id": "sleep", "version": version, "title": "Sleep", "licence": "CC0-1.0", "languages": ["en"],
         "sources": ["Written for this study"],

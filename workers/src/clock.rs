@@ -5,7 +5,8 @@
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
 //! rings for events of which subscribers have not been told, reports alerts that are overdue, keeps dead letters bounded,
 //! forgets old idempotency records, sends the self-check, takes a sample of the figures once a minute, and moves full
-//! segments of journals into the store. Once an hour it warns of keys that end soon. With a self-check there is always something to watch.
+//! segments of journals into the store. Once an hour it warns of keys that end soon. With a self-check or a log key there is always something to watch. With a log key
+//! a tick also signs the heads of the journals; a round outside the clock does not, so that no other component has the key.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
 //! /v1/ops/drain` starts the clock again.
@@ -24,7 +25,7 @@ use state::events;
 use state::figures::hour;
 use state::health::self_check;
 use state::health::watch::{self, Bounds};
-use state::journal;
+use state::journal::{self, Signer};
 use state::names::Queue;
 use state::queue;
 use state::queue::{ClockLease, Enqueued};
@@ -40,7 +41,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a variable is not sound or Redis is unavailable.
 pub async fn tick(message: &[u8]) -> Result<(), Error> {
-    let own = Clock::load().await?;
+    let Ticker { clock: own, signer } = load(Ticker::read).await?;
     let Some(running) = queue::lease_clock(&own.redis, message).await? else {
         // Another host ticks, or this message is late.
         return Ok(());
@@ -48,7 +49,27 @@ pub async fn tick(message: &[u8]) -> Result<(), Error> {
     if !queue::is_urgent(message) {
         clock::sleep(PAUSE).await;
     }
-    own.round(Some(&running)).await.map(|_| ())
+    own.round(Some(&running)).await?;
+    if let Some(signer) = signer {
+        signer.sign(&own.redis).await?;
+    }
+    Ok(())
+}
+
+/// The clock, and the key by which it signs.
+pub struct Ticker {
+    clock: Clock,
+    signer: Option<Signer>,
+}
+
+impl Ticker {
+    /// Reads the variables.
+    pub async fn read(reader: &mut Reader) -> Self {
+        let (clock, key) = (Clock::read(reader).await, reader.read(&variables::LOG_KEY).await);
+        let signer = key.and_then(|key| Signer::new(&key));
+        // What comes last is signed, too, while nothing else is to be done.
+        Ticker { clock: Clock { signs: signer.is_some(), ..clock }, signer }
+    }
 }
 
 /// The part of Vigil that looks after everything with a due time.
@@ -57,6 +78,8 @@ pub struct Clock {
     bounds: Bounds,
     /// The interval of the self-check; zero for none.
     self_check: Duration,
+    /// Whether heads of journals are signed.
+    signs: bool,
     capacity: u64,
     /// The time for which idempotency records are kept.
     remembered: Duration,
@@ -90,6 +113,7 @@ impl Clock {
                 dead_letters_kept: reader.read(&variables::DEAD_LETTERS_DAYS).await,
             },
             self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
+            signs: false,
             capacity: reader.read(&variables::QUEUE_CAPACITY).await,
             remembered: reader.read(&variables::ONCE_DAYS).await,
         }
@@ -100,14 +124,14 @@ impl Clock {
     /// # Errors
     /// When Redis is unavailable; the next round does the rest.
     pub async fn round(&self, running: Option<&ClockLease>) -> Result<Round, Error> {
-        let (redis, always) = (&self.redis, !self.self_check.is_zero());
+        let (redis, checks) = (&self.redis, !self.self_check.is_zero());
         // First, so that the same round sees that there is something to tell. A store that is away stops no other work.
         match expiring::warn(redis, clock::now().millis()).await {
             Ok(0) => {}
             Ok(warned) => log::info("keys-expiring").count(warned).write(),
             Err(error) => log::warn("keys-expiring-not-told").cause(&error).write(),
         }
-        let done = queue::tick(redis, clock::now().millis(), always, running).await?;
+        let done = queue::tick(redis, clock::now().millis(), checks || self.signs, running).await?;
         if done.moved > 0 {
             log::info("due-moved").count(done.moved).write();
         }
@@ -122,7 +146,7 @@ impl Clock {
         if forgotten > 0 {
             log::info("idempotency-records-forgotten").count(forgotten).write();
         }
-        if always
+        if checks
             && self_check::send(redis, self.capacity, self.self_check, clock::now()).await? == Some(Enqueued::Full)
         {
             log::warn("self-check-not-sent").outcome("full").write();

@@ -105,7 +105,7 @@ impl<'a> Rows<'a> {
             Kind::Superseded => "superseded",
             Kind::Erased => "erased",
             // An export has the alerts as they are now.
-            Kind::Acknowledged | Kind::Resolved | Kind::Reopened | Kind::KeyExpiring => return Ok(None),
+            Kind::Acknowledged | Kind::Resolved | Kind::Reopened | Kind::Missed | Kind::KeyExpiring => return Ok(None),
         };
         let (submission_id, site_id) = (submission.clone(), site.clone());
         Ok(Some(Told::Change(Change { submission_id, site_id, change, cursor })))

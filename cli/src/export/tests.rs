@@ -54,7 +54,8 @@ pub(super) fn phq9(number: u32, answer: u32) -> Value {
 
 fn event(number: u32, kind: Kind, what: &str) -> Event {
     let what = what.to_owned();
-    Event { kind, site: (number % 2).to_string().as_str().into(), what, submission: id(number), hash: String::new() }
+    let (site, submission) = ((number % 2).to_string().as_str().into(), id(number));
+    Event { kind, site, what, submission, hash: String::new(), alerts: String::new() }
 }
 
 /// Stores records, with their entries in the journal.

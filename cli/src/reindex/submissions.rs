@@ -18,7 +18,7 @@ use state::audit::{self, Action};
 use state::erasure::{self, Erasure};
 use state::figures::monthly;
 use state::health::self_check;
-use state::journal::{self, Event, Kind, Position, Reader};
+use state::journal::{self, Event, Kind, Position, Reader, hash_of_alerts};
 use state::names;
 use state::settings::Settings;
 use state::subjects::timeline::Listed;
@@ -153,6 +153,11 @@ impl Rebuild<'_> {
         }
         let Some(journal) = self.journals.get_mut(study_id) else { return Ok(()) };
         if !journal.known.contains(submission_id) {
+            let mut records = Vec::with_capacity(record.alerts.len());
+            for id in &record.alerts {
+                let stored = self.store.bytes(&names::alert(id)).await?;
+                records.extend(stored.map(|alert| hex(&digest(&alert))));
+            }
             let kind_of = if record.state == State::Failed { Kind::Failed } else { Kind::Scored };
             let event = Event {
                 kind: kind_of,
@@ -160,6 +165,7 @@ impl Rebuild<'_> {
                 what: record.submission.topic().to_owned(),
                 submission: submission_id.clone(),
                 hash: hex(&digest(value)),
+                alerts: hash_of_alerts(&records),
             };
             journal.missing.push((received_at.clone(), event));
         }

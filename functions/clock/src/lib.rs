@@ -3,12 +3,12 @@
 
 use platform::{Error, log};
 use state::health::check;
-use workers::clock::{self, Clock};
+use workers::clock::{self, Ticker};
 
 #[spin_sdk::redis_subscriber]
 async fn tick(message: Vec<u8>) -> Result<(), Error> {
     if let Some(id) = check::question(&message) {
-        return check::answer(id, "clock", Clock::read).await;
+        return check::answer(id, "clock", Ticker::read).await;
     }
     clock::tick(&message).await.inspect_err(|error| log::error("tick-failed").cause(error).write())
 }

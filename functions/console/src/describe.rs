@@ -7,6 +7,7 @@ mod requests;
 
 use domain::codebook::Codebook;
 use state::edge::describe::*;
+use state::journal::head::Head;
 
 use crate::audit::AuditTrail;
 use crate::dead_letters::{DeadLetters, Replayed};
@@ -16,7 +17,9 @@ use crate::rescore::Rescoring;
 use crate::stats::SiteStats;
 use crate::subject_links::{Linked, Links, Unlinked};
 use analytes::Analytes;
-use requests::{ChangeQuery, CodebookQuery, Definition, NewInstrument, NewLink, Replay, RescoreRequest, VersionQuery};
+use requests::{
+    ChangeQuery, CodebookQuery, Definition, HeadQuery, NewInstrument, NewLink, Replay, RescoreRequest, VersionQuery,
+};
 
 /// The API of this component.
 pub fn describe() -> Description {
@@ -145,6 +148,17 @@ fn operations() -> Vec<Operation> {
         .header(&CHANGE_REASON)
         .takes::<RescoreRequest>("At most 4 KiB.")
         .gives::<Rescoring<'_>>(200, "What was found on this page."),
+        Operation::new("GET", "/v1/audit/head", "showHead", Tag::Operations, "The last signed head of the journals")
+            .about(
+                "How far each journal goes and the hash of all its lines, signed by the log key; or the head of a \
+                number. To be kept elsewhere: `vigilctl verify --head` compares the store with it. 404 while nothing \
+                is signed.",
+            )
+            .scope(", for all studies")
+            .query::<HeadQuery>()
+            .gives::<Head>(200, "The head, byte for byte as it was signed.")
+            .with(NO_STORE)
+            .refuses(&[Refusal::Invalid, Refusal::NotFound]),
         Operation::new(
             "GET",
             "/v1/audit/{kind}/{id}",

@@ -13,6 +13,7 @@ mod describe;
 mod documents;
 mod examples;
 mod figures;
+mod head;
 mod hidden;
 mod instruments;
 mod rescore;
@@ -64,6 +65,9 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("POST", "/v1/instruments/{instrument}/rescore", Action::Configure, |c| {
         let instrument = c.segment(0).to_owned();
         Box::pin(async move { rescore::answer(&c.config, &c.principal, c.incoming, &instrument).await })
+    }),
+    Route::key("GET", "/v1/audit/head", Action::Audit, |c| {
+        Box::pin(async move { head::show(&c.principal, &c.incoming).await })
     }),
     Route::key("GET", "/v1/audit/{kind}/{id}", Action::Audit, |c| {
         Box::pin(async move { audit::show(&c.config, &c.principal, c.segment(0), c.segment(1)).await })

@@ -169,7 +169,8 @@ pub(crate) async fn erase_one(
     kv::put_all(&mut batch)?;
     erasure::sweep(redis, "submissionId", id.as_str()).await?;
     let hash = platform::digest::hex(&platform::digest::digest(erasure.tombstone.as_bytes()));
-    let event = Event { kind: Kind::Erased, site: site.clone(), what: String::new(), submission: id.clone(), hash };
+    let (what, alerts) = (String::new(), String::new());
+    let event = Event { kind: Kind::Erased, site: site.clone(), what, submission: id.clone(), hash, alerts };
     journal::append(redis, store, study, &[event]).await?;
     Ok(erasure)
 }

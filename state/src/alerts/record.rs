@@ -171,7 +171,7 @@ fn written(
 pub(super) fn journaled(alert: &Alert, what: &str, hash: String, change: &mut Change) {
     let Some(kind) = Kind::parse(what).filter(|kind| kind.is_of_alert()) else { return };
     let (site, what, submission) = (alert.site_id.clone(), alert.alert_id.to_string(), alert.submission_id.clone());
-    change.journal(&alert.study_id, &journal::Event { kind, site, what, submission, hash });
+    change.journal(&alert.study_id, &journal::Event { kind, site, what, submission, hash, alerts: String::new() });
 }
 
 /// Work as a queue entry.

@@ -63,6 +63,7 @@ async fn told(redis: &Redis, now_ms: i64) -> Result<usize, Error> {
             what: id.as_str().to_owned(),
             submission: String::new().into(),
             hash: days.to_string(),
+            alerts: String::new(),
         };
         journal::append(redis, store, &key.grant.study, &[event]).await?;
         let mark = vec![text(names::KEYS_WARNED), text(id.as_str()), text(days.to_string())];

@@ -182,7 +182,8 @@ impl Body<'_> {
         let (subscription, study) = (self.event.subscription.as_str(), self.study.as_str());
         let at = Position::parse(&self.event.at).unwrap_or_default().milliseconds();
         let at = Timestamp::from_millis(i64::try_from(at).unwrap_or_default()).rfc3339();
-        let event = self.kind.event_type().as_str();
+        let Some(event) = self.kind.event_type() else { return Ok(None) };
+        let event = event.as_str();
         // Names have no character that JSON writes otherwise.
         let data = format!(r#"{{"subscription":"{subscription}","studyId":"{study}",{content}"#);
         Ok(Some(format!(r#"{{"data":{data},"timestamp":"{at}","type":"{event}"}}"#)))

@@ -48,7 +48,8 @@ pub(crate) async fn apply(
     let journaled = |hash: String, follow_ups: &mut FollowUps| {
         let Supersede { superseded, study, site, .. } = &supersede;
         let (site, submission) = (site.clone(), superseded.clone());
-        let event = Event { kind: Kind::Superseded, site, what: String::new(), submission, hash };
+        let (what, alerts) = (String::new(), String::new());
+        let event = Event { kind: Kind::Superseded, site, what, submission, hash, alerts };
         follow_ups.journal(study, &event.line());
     };
     if store.get::<Superseded>(&key).await?.is_some_and(|stored| stored.by == mark.by) {

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::Timestamp;
 use domain::overdue::{self, Missed};
 use futures::future::join_all;
+use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::{Redis, text};
 use platform::trace::Trace;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 use state::figures::monthly;
 use state::identity::alert_id;
+use state::journal::{Event, Kind};
 use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Claimed, Finished, FollowUps};
@@ -263,7 +265,15 @@ impl Check {
             Finding::Wait(until) => again(&self.asked, until, &mut follow_ups)?,
             Finding::Silence(silence) => {
                 follow_ups.unpin(&claimed.id);
-                silence.stored.iter().for_each(|alert| follow_ups.push(alert));
+                for line in &silence.stored {
+                    follow_ups.push(line);
+                    // The bytes of the record, as they stand in a `DispatchEntry`.
+                    let record = line.strip_prefix("{\"alert\":").and_then(|rest| rest.strip_suffix('}'));
+                    let alert = record.and_then(|record| Some((record, serde_json::from_str(record).ok()?)));
+                    if let Some((record, alert)) = alert {
+                        journal(&alert, hex(&digest(record.as_bytes())), &mut follow_ups);
+                    }
+                }
                 if !silence.raised.is_empty() {
                     scored.batch.put(names::overdue(&silence.last), &silence.told)?;
                     let known = scored.raised.entry(silence.last.clone()).or_default();
@@ -273,7 +283,8 @@ impl Check {
                     if let Some(month) = &silence.month {
                         follow_ups.count(&names::month(&alert.study_id, month), &monthly::alert(&alert.severity));
                     }
-                    scored.batch.put(names::alert(&alert.alert_id), &alert)?;
+                    let hash = scored.batch.put_hashed(names::alert(&alert.alert_id), &alert)?;
+                    journal(&alert, hash, &mut follow_ups);
                     follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
                 }
                 if let Some(next) = silence.next {
@@ -285,4 +296,11 @@ impl Check {
         }
         Ok(Finished { id: claimed.id.clone(), submission, follow_ups })
     }
+}
+
+/// Adds the entry of the study's journal; `hash` is that of the alert's record.
+fn journal(alert: &Alert, hash: String, follow_ups: &mut FollowUps) {
+    let (site, submission) = (alert.site_id.clone(), alert.submission_id.clone());
+    let (kind, what, alerts) = (Kind::Missed, alert.alert_id.to_string(), String::new());
+    follow_ups.journal(&alert.study_id, &Event { kind, site, what, submission, hash, alerts }.line());
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use domain::intake::ReportKind;
 use domain::{Answers, Instrument};
+use platform::digest::{digest, hex};
 use platform::kv::Batch;
 use platform::redis::Redis;
 use platform::{Error, log};
@@ -142,7 +143,8 @@ impl Scorer {
         if let Known::Stored { alerts, hash } = known {
             let kept: Vec<Raised> = alerts.iter().filter_map(|alert| serde_json::from_str(alert).ok()).collect();
             index_updates::follow_ups(submission, kept.iter().map(|it| it.severity.as_str()), &mut follow_ups);
-            journal(submission, journal::Kind::Scored, hash, &mut follow_ups);
+            let records: Vec<String> = alerts.iter().map(|alert| hex(&digest(alert.as_bytes()))).collect();
+            journal(submission, journal::Kind::Scored, hash, &records, &mut follow_ups);
             // The bytes of a `DispatchEntry`, without reading the alert.
             alerts.iter().for_each(|alert| follow_ups.push(&format!("{{\"alert\":{alert}}}")));
             if !kept.is_empty() {
@@ -163,8 +165,9 @@ impl Scorer {
             Some(reason) => dead(reason, id.as_str(), claimed, &mut follow_ups),
             None => index_updates::follow_ups(submission, severities, &mut follow_ups),
         }
+        let mut records = Vec::with_capacity(alerts.len());
         for alert in outcome.decided.alerts {
-            batch.put(names::alert(&alert.alert_id), &alert)?;
+            records.push(batch.put_hashed(names::alert(&alert.alert_id), &alert)?);
             follow_ups.push(&DispatchEntry::Alert(&alert).line()?);
         }
         if !alerts.is_empty() {
@@ -181,7 +184,7 @@ impl Scorer {
         };
         let hash = batch.put_hashed(names::submission(&id), &record)?;
         let kind = if failed.is_some() { journal::Kind::Failed } else { journal::Kind::Scored };
-        journal(submission, kind, hash, &mut follow_ups);
+        journal(submission, kind, hash, &records, &mut follow_ups);
         Ok(Finished { id: claimed.id.clone(), submission: Some(id), follow_ups })
     }
 
@@ -288,10 +291,11 @@ fn compute<'a>(entry: &Entry, instrument: Option<&'a Instrument>) -> Result<Opti
     Ok(Some(Computed { instrument, answers, scored_with: ScoredWith::of(instrument, &parameters), scores }))
 }
 
-/// Adds the entry of the study's journal.
-fn journal(submission: &Submission, kind: journal::Kind, hash: String, follow_ups: &mut FollowUps) {
+/// Adds the entry of the study's journal; `records` are the hashes of the alerts' records.
+fn journal(submission: &Submission, kind: journal::Kind, hash: String, records: &[String], follow_ups: &mut FollowUps) {
     let Submission { submission_id, study_id, site_id, .. } = submission;
     let what = submission.topic().to_owned();
     let (site, submission) = (site_id.clone(), submission_id.clone());
-    follow_ups.journal(study_id, &Event { kind, site, what, submission, hash }.line());
+    let alerts = journal::hash_of_alerts(records);
+    follow_ups.journal(study_id, &Event { kind, site, what, submission, hash, alerts }.line());
 }

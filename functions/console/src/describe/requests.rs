@@ -14,6 +14,14 @@ pub(super) struct VersionQuery {
     version: Option<String>,
 }
 
+/// The query of a head.
+#[derive(JsonSchema)]
+pub(super) struct HeadQuery {
+    /// The number of an earlier head.
+    #[schemars(range(min = 1))]
+    n: Option<u64>,
+}
+
 /// The query of a codebook.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,221 @@
+//! Audit records, and what they say: settings, keys, erased subjects.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use domain::library;
+use platform::digest::{digest, hex};
+use platform::kv::{self, Store};
+use platform::redis::{Redis, string, text};
+use state::audit::{self, Action, Record};
+use state::erasure::subject::Certificate;
+use state::names;
+use state::settings::{Index, Versions};
+use state::wire::entry::{Outline, State};
+
+use super::journals::Journals;
+use super::{Fault, fault};
+use crate::PAGE;
+
+/// The beginnings of the entities whose content is a version of a setting.
+const SETTINGS: [&str; 2] = ["config/", "instrument/"];
+
+/// The lines about audit records.
+pub(super) struct Audited<'a> {
+    lines: &'a BTreeMap<String, BTreeMap<u64, String>>,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Records that were compared.
+    pub(super) count: u64,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl<'a> Audited<'a> {
+    /// The lines of these journals.
+    pub(super) fn of(journals: &'a Journals) -> Self {
+        Audited { lines: &journals.said.audited }
+    }
+
+    /// Compares audit records with the journal, and with the records that they are about.
+    ///
+    /// # Errors
+    /// When Redis or the store is unavailable.
+    pub(super) async fn verify(&self, redis: &Redis, store: &Store) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        // The hash of each version of a setting, by its key, and the version that each entity was given last.
+        let (mut versions, mut last) = (BTreeMap::new(), BTreeMap::new());
+        for (entity, lines) in self.lines {
+            let mut records = Vec::with_capacity(lines.len());
+            for (n, hash) in lines {
+                outcome.count += 1;
+                records.extend(record(redis, store, entity, *n, hash, &mut outcome.faults).await?);
+            }
+            if SETTINGS.iter().any(|prefix| entity.starts_with(prefix)) {
+                for Record { refers_to, new_hash, .. } in records {
+                    if let (Some(key), Some(hash)) = (refers_to, new_hash) {
+                        versions.insert(key.clone(), hash);
+                        last.insert(entity.clone(), key);
+                    }
+                }
+            } else {
+                outcome.faults.extend(content(store, entity, &records).await?);
+            }
+        }
+        settings(redis, store, &versions, &last, &mut outcome).await?;
+        Ok(outcome)
+    }
+}
+
+/// Reads the record of a line.
+async fn record(
+    redis: &Redis,
+    store: &Store,
+    entity: &str,
+    n: u64,
+    hash: &str,
+    faults: &mut Vec<Fault>,
+) -> Result<Option<Record>> {
+    let key = names::audit(entity, n);
+    let stored: Option<Record> = match store.bytes(&key).await? {
+        Some(bytes) => match platform::json::read(&bytes) {
+            Ok(record) => Some(record),
+            Err(_) => {
+                faults.push(fault(&key, "cannot be read"));
+                return Ok(None);
+            }
+        },
+        // Whoever claimed it may have died before it was stored; what comes next stores it.
+        None => audit::head(redis, entity).await?.filter(|head| head.n == n),
+    };
+    let Some(record) = stored else {
+        faults.push(fault(&key, "is missing"));
+        return Ok(None);
+    };
+    if record.members().hash() == hash && record.hash == hash && record.entity == entity && record.n == n {
+        return Ok(Some(record));
+    }
+    faults.push(fault(&key, "is other than its journal says"));
+    Ok(None)
+}
+
+/// The faults of the record that a chain is about.
+async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    if let (Some(pseudonym), Some(record)) = (entity.strip_prefix("subject/"), records.last())
+        && record.action == Action::Erased.as_str()
+    {
+        let certificate: Option<Certificate> = store.get(&names::subject_erased(&pseudonym.into())).await?;
+        match certificate {
+            None => faults.push(fault(entity, "the certificate of its erasure is missing")),
+            Some(own) => {
+                let is_so = own.erased_at == record.at
+                    && own.erased_by.as_str() == record.actor
+                    && record.reason.as_ref() == Some(&own.reason);
+                if !is_so {
+                    faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
+                }
+            }
+        }
+    }
+    let Some(hash) = records.iter().rev().find_map(|record| record.new_hash.as_ref()) else { return Ok(faults) };
+    match store.bytes(entity).await? {
+        Some(stored) if hex(&digest(&stored)) == *hash => {}
+        Some(_) => faults.push(fault(entity, "is other than its chain says")),
+        None => {
+            // Scores by other versions are removed with their submission.
+            let of = entity.strip_prefix("rescored/").map(|id| names::submission(&id.into()));
+            let of: Option<Outline> = match of {
+                Some(key) => store.get(&key).await?,
+                None => None,
+            };
+            if of.is_none_or(|of| of.state != State::Erased) {
+                faults.push(fault(entity, "is missing"));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+/// Compares all versions, the index of those in force, and the copies that Redis has.
+async fn settings(
+    redis: &Redis,
+    store: &Store,
+    versions: &BTreeMap<String, String>,
+    last: &BTreeMap<String, String>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut stored = BTreeMap::new();
+    for prefix in SETTINGS {
+        let mut listing = kv::list(prefix)?;
+        loop {
+            let page = listing.next_page(PAGE)?;
+            if page.is_empty() {
+                break;
+            }
+            stored.extend(page.into_iter().map(|(key, value)| (key, hex(&digest(&value)))));
+        }
+    }
+    for (key, hash) in &stored {
+        outcome.count += 1;
+        match versions.get(key) {
+            None => outcome.faults.push(fault(key, "is in no journal")),
+            Some(said) if said != hash => outcome.faults.push(fault(key, "is other than its chain says")),
+            Some(_) => {}
+        }
+    }
+    for key in versions.keys().filter(|key| !stored.contains_key(*key)) {
+        outcome.faults.push(fault(key, "is missing"));
+    }
+    let index = store.bytes(names::SETTINGS_INDEX).await?;
+    let read: Index = match &index {
+        Some(bytes) => kv::read(bytes)?,
+        None => Index::default(),
+    };
+    for (name, version) in &read.documents {
+        let (entity, key) = (names::config_entity(name), names::config(name, version.version));
+        if last.get(&entity) != Some(&key) || versions.get(&key) != Some(&version.sha256) {
+            outcome.faults.push(fault(entity, "another version is in force than the last one of its chain"));
+        }
+    }
+    for (id, Versions { current, .. }) in &read.instruments {
+        let entity = names::instrument_entity(id);
+        let built_in = || library::instrument(id.as_str())?.ok().map(|it| it.version().to_owned());
+        let key = current.clone().or_else(built_in).map(|version| names::instrument(id, version));
+        if last.get(&entity) != key.as_ref() {
+            outcome.faults.push(fault(entity, "another version is in force than the last one of its chain"));
+        }
+    }
+    let unused = last.keys().filter(|entity| {
+        let document = entity.strip_prefix("config/").is_some_and(|name| read.documents.contains_key(name));
+        let instrument = entity.strip_prefix("instrument/").is_some_and(|id| read.instruments.contains_key(id));
+        !document && !instrument
+    });
+    outcome.faults.extend(unused.map(|entity| fault(entity, "no version of it is in force")));
+    copies(redis, index.as_deref(), versions, outcome).await
+}
+
+/// Compares the copies by which decisions are made.
+async fn copies(
+    redis: &Redis,
+    index: Option<&[u8]>,
+    versions: &BTreeMap<String, String>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let reply = redis.command("HGETALL", vec![text(names::SETTINGS)]).await?;
+    for pair in reply.as_chunks::<2>().0 {
+        let [field, value] = pair;
+        let (Some(field), Some(value)) = (string(field), string(value)) else { continue };
+        let is_so = match field.as_str() {
+            "revision" => true,
+            "index" => index.is_none_or(|index| index == value.as_bytes()),
+            key => versions.get(key).is_none_or(|hash| *hash == hex(&digest(value.as_bytes()))),
+        };
+        if !is_so {
+            outcome.faults.push(fault(format!("{field} in Redis"), "is other than the store has"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+use platform::digest::{digest, hex};
+use platform::kv::{Batch, Location, put_all, remove_all};
+use serde_json::{Value, json};
+use state::journal::head::Head;
+use state::journal::{self, Event, Kind, Signer, hash_of_alerts};
+use state::settings::{self, Changed, Index};
+
+use super::*;
+use crate::tests::on_both_stores;
+
+const AT: &str = "2026-03-01T00:00:00.000Z";
+const SUBMISSION: &str = "00000001-0000-4000-8000-000000000000";
+const ALERT: &str = "00000002-0000-4000-8000-000000000000";
+
+fn bytes(value: &Value) -> String {
+    value.to_string()
+}
+
+fn submission(total: u32) -> Value {
+    json!({"state": "scored", "submission": {"submissionId": SUBMISSION, "studyId": "A", "siteId": "1", "subject": "s",
+        "kind": "response", "instrument": "phq-9", "authoredAt": AT, "receivedAt": AT, "key": "k", "hash": "h", "content": {}},
+        "scores": [["total", total, null, 9, 0]], "alerts": [ALERT]})
+}
+
+fn alert(severity: &str) -> Value {
+    json!({"alertId": ALERT, "submissionId": SUBMISSION, "studyId": "A", "siteId": "1", "subject": "s", "instrument": "phq-9",
+        "rule": "r", "severity": severity, "textKey": "t", "reason": "why", "receivedAt": AT, "key": "k", "trace": ""})
+}
+
+fn event(submission: &Value, alert: &Value) -> Event {
+    let hash = |value: &Value| hex(&digest(bytes(value).as_bytes()));
+    Event {
+        kind: Kind::Scored,
+        site: "1".into(),
+        what: "phq-9".to_owned(),
+        submission: SUBMISSION.into(),
+        hash: hash(submission),
+        alerts: hash_of_alerts(&[hash(alert)]),
+    }
+}
+
+fn put(records: &[(String, String)]) {
+    let mut batch = Batch::default();
+    records.iter().for_each(|(key, value)| batch.put_text(key.clone(), value.clone()));
+    put_all(&mut batch).unwrap();
+}
+
+/// Stores a submission with its alert and its line, and a version of a document.
+async fn fill(redis: &Redis, store: &Store) {
+    let (submission, alert) = (submission(9), alert("high"));
+    put(&[(names::submission(&SUBMISSION.into()), bytes(&submission)), (names::alert(&ALERT.into()), bytes(&alert))]);
+    journal::append(redis, store, &"A".into(), &[event(&submission, &alert)]).await.unwrap();
+    for content in ["{\"studies\":{}}", "{\"studies\":{},\"note\":\"two\"}"] {
+        let plan = |index: &mut Index, at: &str| {
+            Ok::<_, ()>(index.replace(domain::settings::Document::AlertRules, content, at, &"admin".into()))
+        };
+        let changed = settings::change(redis, &"admin".into(), None, plan).await.unwrap();
+        assert!(matches!(changed, Changed::Made(_)));
+    }
+}
+
+/// A head as the clock signs it, whatever the time.
+async fn sign(redis: &Redis, signer: &Signer) -> Option<u64> {
+    redis.command("DEL", vec![text(names::HEAD_WAIT)]).await.unwrap();
+    signer.sign(redis).await.unwrap()
+}
+
+fn verified(job: &Job, location: &Location, queues: &str) -> (Found, String) {
+    let mut out = Vec::new();
+    let found = run(job, location, queues, &mut out).unwrap();
+    (found, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn what_was_signed_and_changed_shows() {
+    let key = [7; 32];
+    on_both_stores(|location, queues| {
+        let signer = Signer::new(&key).unwrap();
+        let redis = Redis::new(queues);
+        let (document, public) = crate::block_on(async {
+            let store = Store::open().await?;
+            fill(&redis, &store).await;
+            assert_eq!(signer.sign(&redis).await?, Some(1));
+            // Not before its time, and not for nothing.
+            assert_eq!(signer.sign(&redis).await?, None);
+            assert_eq!(sign(&redis, &signer).await, None);
+            let document = String::from_utf8(store.bytes(&names::head(1)).await?.unwrap()).unwrap();
+            let head: Head = serde_json::from_str(&document).unwrap();
+            let names: Vec<&str> = head.journals.iter().map(|mark| mark.name.as_str()).collect();
+            assert_eq!(names, ["*audit", "A"]);
+            Ok((document, head.key))
+        })
+        .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("head.json");
+        std::fs::write(&file, &document).unwrap();
+        let job = Job { files: vec![file.clone()], keys: vec![public.clone()] };
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.heads, found.lines, found.uncovered, found.faults), (1, 3, 0, 0), "{said}");
+        let (_, said) = verified(&Job { keys: vec!["other".to_owned()], ..Job::default() }, location, queues);
+        assert!(said.contains("is not among --public-key"), "{said}");
+
+        // A score and its line, with the hashes computed again.
+        let line = async |redis: &Redis, event: &Event| {
+            let entries = redis.command("XRANGE", ["{vigil}:journal:A", "-", "+"].map(text).into()).await.unwrap();
+            let position = string(&entries[0]).unwrap();
+            redis.command("DEL", vec![text("{vigil}:journal:A")]).await.unwrap();
+            let add = ["{vigil}:journal:A", &position, "e", &event.line()].map(text);
+            redis.command("XADD", add.into()).await.unwrap();
+        };
+        let restore = async |redis: &Redis| {
+            put(&[(names::submission(&SUBMISSION.into()), bytes(&submission(9)))]);
+            put(&[(names::alert(&ALERT.into()), bytes(&alert("high")))]);
+            line(redis, &event(&submission(9), &alert("high"))).await;
+        };
+        crate::block_on(async {
+            put(&[(names::submission(&SUBMISSION.into()), bytes(&submission(8)))]);
+            line(&redis, &event(&submission(8), &alert("high"))).await;
+            Ok(())
+        })
+        .unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("journal A: its lines up to")), (1, true), "{said}");
+
+        // An alert alone, with and without its line.
+        crate::block_on(async {
+            restore(&redis).await;
+            put(&[(names::alert(&ALERT.into()), bytes(&alert("info")))]);
+            Ok(())
+        })
+        .unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains(&format!("alert/{ALERT}: is other"))), (1, true), "{said}");
+
+        // A version of a document, and the record in its chain is as it was.
+        crate::block_on(async {
+            restore(&redis).await;
+            put(&[(names::config("alert-rules", 1), "{\"studies\":{\"A\":{}}}".to_owned())]);
+            Ok(())
+        })
+        .unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("config/alert-rules/1: is other")), (1, true), "{said}");
+
+        // A submission that was never there.
+        crate::block_on(async {
+            put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
+            remove_all(&[names::submission(&SUBMISSION.into()), names::alert(&ALERT.into())])?;
+            redis.command("DEL", vec![text("{vigil}:journal:A")]).await?;
+            // What comes next cannot hide it: the head says that its lines begin again.
+            assert_eq!(sign(&redis, &signer).await, Some(2));
+            Ok(())
+        })
+        .unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("journal A: its lines up to")), (1, true), "{said}");
+
+        // All heads thrown away and made again.
+        crate::block_on(async {
+            let store = Store::open().await?;
+            remove_all(&[names::head(1), names::head(2), names::HEAD_STATE.to_owned()])?;
+            redis.command("DEL", vec![text(names::HEAD)]).await?;
+            restore_line(&redis, &store).await;
+            assert_eq!(sign(&redis, &signer).await, Some(1));
+            Ok(())
+        })
+        .unwrap();
+        let (found, said) = verified(&Job { files: Vec::new(), ..job.clone() }, location, queues);
+        assert_eq!(found.faults, 0, "{said}");
+        let (_, said) = verified(&job, location, queues);
+        assert!(said.contains("the store has another head 1"), "{said}");
+
+        // A head that somebody else wrote is not followed.
+        crate::block_on(async {
+            let store = Store::open().await?;
+            let known = string(&redis.command("GET", vec![text(names::HEAD)]).await?[0]).unwrap();
+            let forged = known.replacen("\"at\":\"20", "\"at\":\"19", 1);
+            redis.command("SET", [names::HEAD, &forged].map(text).into()).await?;
+            restore_line(&redis, &store).await;
+            redis.command("DEL", vec![text(names::HEAD_WAIT)]).await?;
+            assert!(signer.sign(&redis).await.is_err());
+            Ok(())
+        })
+        .unwrap();
+    });
+}
+
+/// The submission once more, with a line.
+async fn restore_line(redis: &Redis, store: &Store) {
+    put(&[
+        (names::submission(&SUBMISSION.into()), bytes(&submission(9))),
+        (names::alert(&ALERT.into()), bytes(&alert("high"))),
+    ]);
+    let event = event(&submission(9), &alert("high"));
+    journal::append(redis, store, &"A".into(), &[event]).await.unwrap();
+}
+
+#[test]
+fn a_burst_is_covered_by_several_heads_and_sealed_meanwhile() {
+    const LINES: u64 = 40_000;
+    on_both_stores(|location, queues| {
+        let (redis, signer) = (Redis::new(queues), Signer::new(&[9; 32]).unwrap());
+        let key = crate::block_on(async {
+            let script = "for n = 1, ARGV[1] do redis.call('XADD', KEYS[2], '*', 'e', n) end \
+                          redis.call('HSETNX', KEYS[1], '*looks', '0-0') return 1";
+            let lines = LINES.to_string();
+            let fill = [script, "2", names::JOURNALS, "{vigil}:journal:*looks", &lines].map(text);
+            redis.command("EVAL", fill.into()).await?;
+            assert_eq!(signer.sign(&redis).await?, Some(1));
+            // What is left does not wait.
+            assert!(journal::seal(&redis).await? > 30);
+            assert_eq!(signer.sign(&redis).await?, Some(2));
+            assert_eq!(signer.sign(&redis).await?, None);
+            let document = Store::open().await?.bytes(&names::head(2)).await?.unwrap();
+            let head: Head = serde_json::from_slice(&document).unwrap();
+            assert_eq!((head.journals[0].count, head.journals[0].restarts), (LINES, 0));
+            Ok(head.key)
+        })
+        .unwrap();
+        let (found, said) = verified(&Job { keys: vec![key], ..Job::default() }, location, queues);
+        assert_eq!((found.heads, found.lines, found.uncovered, found.faults), (2, LINES, 0, 0), "{said}");
+    });
+}
