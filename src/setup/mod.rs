@@ -111,7 +111,11 @@ mod tests {
         let manifest = Manifest::parse(include_str!("../../spin.toml"), Path::new("/app")).unwrap();
         for (id, component) in &manifest.components {
             let command = component.build.as_ref().unwrap().command.as_str();
-            let profile = if command.starts_with("cargo function-small ") { "small" } else { "release" };
+            let profile = match command.split(' ').nth(1) {
+                Some("function-small") => "small",
+                Some("function-smallest") => "smallest",
+                _ => "release",
+            };
             assert!(format!("{command} ").contains(&format!(" -p {id} ")), "{command}");
             assert!(component.source.ends_with(format!("{profile}/{id}.wasm")), "{id}");
         }

@@ -204,6 +204,18 @@ pub async fn refused<C: Component>(problem: Problem) -> Problem {
     problem
 }
 
+/// Whether any of these routes is signed. Known when a component is built, so that one without such a route does not carry
+/// the scrubber.
+const fn signs<C>(mut routes: &[Route<C>]) -> bool {
+    while let [route, rest @ ..] = routes {
+        if !matches!(route.signing, Signing::Never) {
+            return true;
+        }
+        routes = rest;
+    }
+    false
+}
+
 /// Answers a request by its route.
 ///
 /// # Errors
@@ -230,7 +242,7 @@ pub async fn answer<C: Component>(incoming: Incoming) -> Result<Reply, Problem> 
             let look = C::LOOKS.then(|| looks::Request::new(&mut principal, action, route.method, route.path));
             let answer = async {
                 principal.must(config.redis(), action)?;
-                if route.signing.covers(&incoming) {
+                if const { signs(C::ROUTES) } && route.signing.covers(&incoming) {
                     principal.meaning = signature::of(&principal, &incoming, config.signature_seconds())?;
                 }
                 let call = Call { config: Rc::clone(&config), principal, incoming, deadline, segments };
