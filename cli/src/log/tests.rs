@@ -54,7 +54,7 @@ async fn fill(redis: &Redis, store: &Store) {
         let plan = |index: &mut Index, at: &str| {
             Ok::<_, ()>(index.replace(domain::settings::Document::AlertRules, content, at, &"admin".into()))
         };
-        let changed = settings::change(redis, &"admin".into(), None, plan).await.unwrap();
+        let changed = settings::change(redis, &"admin".into(), (None, None), plan).await.unwrap();
         assert!(matches!(changed, Changed::Made(_)));
     }
 }
