@@ -228,7 +228,8 @@ async fn an_inbox_reads_nothing_while_nothing_happens_and_sees_every_event() {
             assert_eq!((mine.news().await, others.news().await), (None, None), "{what} again changes nothing");
         }
     }
-    assert!(states.len() >= 4, "{states:?}");
+    // Once opened again, it may be delivered before anybody looks.
+    assert!(states.len() >= 3, "{states:?}");
     mine.sees("it is delivered again", |page| first(page, "state") == "delivered").await;
 
     // The lists are not read for it: it is 304 without them. Another query has another tag.

@@ -348,6 +348,7 @@ async fn every_operation_answers_as_documented() {
         .routes(&[&receiver.url()])
         .variable("rate_per_site", "1000")
         .variable("oidc", issuer.variable())
+        .variable("log_key", LINK_KEY)
         .variable("link_key", LINK_KEY);
     let app = with_services(builder).await.start().await;
     let document = description(&app).await;
@@ -368,6 +369,10 @@ async fn every_operation_answers_as_documented() {
     let session = crate::sessions::signed_in(&app, &issuer, "n-1", &[]).await;
     let mut there = things(&app, &location, &domain::alert::routes::receiver_id(&receiver.url())).await;
     there.push(("SessionId", session["sessionId"].as_str().unwrap().to_owned()));
+    until("there is a signed head", async || {
+        (app.send("GET", "/v1/audit/head", &Value::Null).await.status == 200).then_some(())
+    })
+    .await;
     let mut statuses: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     for (path, method, operation) in operations(&document) {
         let path = real(&document, filled(&document, &path, id, subject), &there);

@@ -98,6 +98,8 @@ async fn guesses_are_refused_before_they_are_looked_up_and_others_go_on() {
 
     // Neither logs nor Redis nor the store have a guess, and the refusal is logged.
     let logged = until("the refusal is logged", async || {
+        // One line a second is written about all refusals.
+        limited(&asked(&app, &guess(30), None).await);
         let files = app.files();
         let text = |(_, bytes): &(String, Vec<u8>)| String::from_utf8_lossy(bytes).into_owned();
         let lines: String = files.iter().filter(|(name, _)| is_log(name)).map(text).collect();
