@@ -103,7 +103,9 @@ const WHY = { unauthenticated: 'unaccepted', forbidden: 'noGrant', busy: 'away',
 /** @param {unknown} error Why a session was not begun. @returns {{ why: Why, detail?: string }} */
 function whyOf(error) {
   if (!(error instanceof Refusal)) return { why: 'troubled' };
-  return { why: WHY[error.kind] ?? 'troubled', detail: error.detail };
+  const why = WHY[error.kind] ?? 'troubled';
+  // The page says this in the reader's language, and the answer has nothing to add.
+  return { why, detail: why === 'noGrant' ? undefined : error.detail };
 }
 
 /**
