@@ -111,7 +111,7 @@ impl Builder {
             return self;
         }
         self.triggers = false;
-        self.variable("replica", "").only(&["submit", "records", "console", "ops", "alerts"])
+        self.variable("replica", "").only(&["submit", "records", "console", "ops", "alerts", "access", "web"])
     }
 
     /// Starts with a Redis and a folder of its own, and waits until it is ready.

@@ -400,8 +400,7 @@ async fn every_row_beyond_the_last_that_is_taken_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_a_batch_is_refused() {
-    // Without the workers, because their triggers end a real Spin together with Redis.
-    let mut app = App::builder().only(&["submit", "records", "ops"]).start().await;
+    let mut app = App::builder().outliving_redis().start().await;
     app.redis.as_mut().unwrap().kill().unwrap();
     let answer = post(&app, BATCH, NDJSON, lines(&diaries(3))).await;
     assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("urn:vigil:problem:unavailable")));
