@@ -11,6 +11,7 @@ pub const STYLE: &str = "\
 body{margin:0;background:var(--ground);color:var(--ink);font:.9375rem/1.5 system-ui,sans-serif;\
 font-variant-numeric:tabular-nums}\
 main{max-width:56rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.375rem}h2{font-size:1.0625rem;margin:2rem 0 .5rem}\
+h1,h2{overflow-wrap:anywhere}table:not(.bars) th+td{min-width:7rem}\
 table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:left;font-weight:400;overflow-wrap:anywhere}\
 thead th{color:var(--quiet);border-bottom:1px solid var(--line)}.bars th{max-width:16rem}td:first-child{white-space:nowrap}.bars td:last-child{text-align:right}\
 .days{overflow-x:auto}svg{display:block}rect{fill:var(--accent)}.track{fill:var(--line)}\
