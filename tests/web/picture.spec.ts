@@ -15,6 +15,7 @@ test('the picture of the README shows the inbox', async ({ page }, info) => {
   await signIn(page, key('clinician', 'DEMO'));
   await expect(page.locator('.row-told').last()).toContainText('study-nurse');
   await page.mouse.move(0, 0);
+  await page.evaluate(() => scrollTo(0, 0));
   const picture = info.outputPath('inbox.png');
   await page.screenshot({ path: picture });
   expect(statSync(picture).size).toBeLessThan(LARGEST);
