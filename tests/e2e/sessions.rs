@@ -191,6 +191,10 @@ async fn a_token_counts_only_if_all_of_it_is_sound() {
     assert_eq!((faulty.status, found.join(" ").as_str()), (422, "/code /grant /issuer /token /x"), "{faulty:?}");
     let foreign = begin(&app, &json!({"issuer": "https://other.example", "token": sound})).await;
     assert_eq!((foreign.status, foreign.findings()[0].0.as_str()), (422, "/issuer"));
+    let all = begin(&app, &json!({"issuer": "https://other.example", "token": sound, "x": 1})).await;
+    let mut found: Vec<String> = all.findings().into_iter().map(|(pointer, _)| pointer).collect();
+    found.sort();
+    assert_eq!(found, ["/issuer", "/x"], "{all:?}");
     let both = begin(&app, &json!({"issuer": issuer.url(), "token": sound, "refreshToken": "r"})).await;
     assert_eq!(both.status, 422, "{both:?}");
 }

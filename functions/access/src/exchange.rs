@@ -29,6 +29,9 @@ const TOKEN_TYPES: [&str; 3] = [
     "urn:ietf:params:oauth:token-type:jwt",
 ];
 
+/// The rule that another provider breaks.
+const UNKNOWN: &str = "must name an identity provider that this installation knows";
+
 /// What somebody brings.
 pub(crate) struct Brought {
     issuer: String,
@@ -59,7 +62,7 @@ impl Brought {
 ///
 /// # Errors
 /// 415, 413, 400, 422 with every fault.
-pub(crate) async fn read(incoming: Incoming) -> Result<Brought, Problem> {
+pub(crate) async fn read(incoming: Incoming, providers: &[Provider]) -> Result<Brought, Problem> {
     Query::none(&incoming.query)?;
     if incoming.is_type(FORM) {
         return form(&bytes(incoming, LARGEST).await?);
@@ -82,6 +85,9 @@ pub(crate) async fn read(incoming: Incoming) -> Result<Brought, Problem> {
     let whole = |value: &serde_json::Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
     let grant = members.read(&mut faults, "grant", (Code::Type, "must be the number of a grant, from 0"), whole);
     members.finish(&mut faults);
+    if issuer.as_ref().is_some_and(|issuer| !providers.iter().any(|provider| provider.issuer == *issuer)) {
+        faults.push(Finding::new("/issuer", Code::Choice, UNKNOWN));
+    }
     let proof = match (token, code, verifier, redirect, refresh) {
         (Some(token), None, None, None, None) => Some(Proof::Token(token)),
         (None, Some(code), Some(verifier), Some(redirect), None) => Some(Proof::Code { code, verifier, redirect }),
@@ -149,8 +155,7 @@ pub(crate) async fn vouched(
     let Brought { issuer, proof, nonce, is_form, .. } = brought;
     let Some(provider) = config.providers.iter().find(|provider| provider.issuer == issuer) else {
         let place = if is_form { "/subject_token" } else { "/issuer" };
-        let rule = "must name an identity provider that this installation knows";
-        return Err(Problem::invalid(vec![Finding::new(place, Code::Choice, rule)]));
+        return Err(Problem::invalid(vec![Finding::new(place, Code::Choice, UNKNOWN)]));
     };
     let (token, refresh) = match proof {
         Proof::Token(token) => (token, None),

@@ -183,7 +183,7 @@ pub(crate) async fn begin(incoming: Incoming) -> Result<Reply, Problem> {
 async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> Result<Reply, Problem> {
     let (wrong, sender) = (&config.keys.wrong, config.keys.wrong.sender(&incoming));
     wrong.check(&config.redis, Kind::SignIn, "", || sender).await?;
-    let brought = exchange::read(incoming).await?;
+    let brought = exchange::read(incoming, &config.providers).await?;
     let (number, is_form, secret) = (brought.grant, brought.is_form, brought.secret().to_owned());
     let (vouched, refresh_token) = match exchange::vouched(config, brought, deadline).await {
         Err(problem) if problem.kind() == ProblemType::Unauthenticated => {
