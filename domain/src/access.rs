@@ -1,4 +1,4 @@
-//! Who may do what where: roles, grants, and the configuration document `access`, which gives grants to persons.
+//! Access: roles, grants, and the configuration document `access`, which gives grants to persons.
 //!
 //! ```json
 //! {"grants": [{"issuer": "https://login.example", "group": "ward-3", "role": "clinician", "study": "S-1", "site": "7"},
@@ -28,7 +28,7 @@ const MOST: usize = 1000;
 /// The longest name of a group, and id of a person, bytes. OpenID Connect Core, section 2, bounds `sub` by 255.
 const LONGEST: usize = 255;
 
-/// What the holder of a key, or a person, may do.
+/// A set of actions that the holder of a key, or a person, may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,4 +1,4 @@
-//! What pages to read and to print share: their style sheet, and how a text becomes part of one.
+//! Pages to read and to print: their style sheet, and the escaping of texts.
 //!
 //! Guarantee: an escaped text stays text, between tags and in an attribute in quotes. The style sheet loads nothing.
 

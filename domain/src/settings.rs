@@ -30,7 +30,7 @@ pub enum Document {
     PatientSystems,
     /// Systems that are told of events.
     Subscriptions,
-    /// What persons may do who sign in by an identity provider.
+    /// The grants of persons who sign in by an identity provider.
     Access,
 }
 

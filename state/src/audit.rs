@@ -99,7 +99,7 @@ pub struct Change<'a> {
     pub action: Action,
     /// Why.
     pub reason: Option<&'a str>,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     pub meaning: Option<&'a str>,
     /// Another entity that takes part in it.
     pub refers_to: Option<&'a str>,
@@ -129,7 +129,7 @@ pub struct Record<T = String> {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<T>,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<T>,
     /// Another entity that takes part in it.

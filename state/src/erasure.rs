@@ -47,7 +47,7 @@ pub struct Erasure {
     pub actor: KeyId,
     /// Why.
     pub reason: String,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
     /// The record that replaces the submission's own, as it is stored. See [`tombstone`].

@@ -33,7 +33,7 @@ pub use sign::Signer;
 /// The number of entries in a segment.
 const SEGMENT: usize = 1024;
 /// The most that the clocks of two machines are expected to differ, milliseconds.
-const MOST_APART_MS: i64 = 600_000;
+pub const MOST_APART_MS: i64 = 600_000;
 /// The pause before another look at the end of a journal.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -169,7 +169,7 @@ pub struct Event {
     pub submission: SubmissionId,
     /// SHA-256 of what was stored, hex; for a key the days that were left at most.
     pub hash: String,
-    /// What the alerts of a scored submission were stored as: see [`hash_of_alerts`]. Empty where there are none.
+    /// The hash of the stored alerts of a scored submission: see [`hash_of_alerts`]. Empty where there are none.
     pub alerts: String,
 }
 

@@ -17,7 +17,7 @@ use platform::variables::{Base64, Number, Optional, Reader, Span, Text, Variable
 use crate::queue::rate_limit::RateLimit;
 use form::{Delays, Label};
 
-/// What every component reads that admits the holders of keys: the keys, how many wrong ones are looked up, and the proxies.
+/// The variables of every component that admits the holders of keys: the keys, the limit of wrong ones, the proxies.
 pub const OF_KEYS: (Variable<Text>, Variable<Number<u32>>, Variable<Text>) =
     (API_KEYS, WRONG_KEYS_PER_MINUTE, TRUSTED_PROXIES);
 
@@ -138,8 +138,8 @@ variables! {
     }
 
     "Wrong keys" {
-        /// How many different wrong keys of one sender, or with the same first characters, are looked up in a minute, {bounds};
-        /// of sessions, ten times as many of one sender. Beyond that 429. `0` is no limit.
+        /// The most different wrong keys of one sender, or with the same first characters, that are looked up in a minute,
+        /// {bounds}; of sessions, ten times as many of one sender. Beyond that 429. `0` is no limit.
         WRONG_KEYS_PER_MINUTE = "wrong_keys_per_minute": Number<u32> = Number(0, 10_000), default "30",
             read_by access alerts console imaging ops records submit;
         /// JSON array of the networks of the proxies before Vigil, `["10.0.0.0/8"]`. Who comes from there is the last address

@@ -187,7 +187,7 @@ async fn everything_of_a_subject_is_erased_and_nothing_of_another() {
     let who = app.send_as(CLINICIAN_A1, "GET", &identity(&other), &Value::Null).await;
     assert_eq!(who.json()["patientId"], "patient of other");
 
-    // What the patient sends later makes the subject anew, and can be erased again.
+    // A later report of the patient makes the subject anew, and can be erased again.
     let anew = app.scored(&app.submit(&own(phq9("r3", [1; 9]))).await).await;
     assert_eq!(anew["subject"], json!(subject));
     let who = app.send_as(CLINICIAN_A1, "GET", &identity(&subject), &Value::Null).await;

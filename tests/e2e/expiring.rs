@@ -94,7 +94,7 @@ async fn subscribers_are_told_of_a_key_that_ends_once_for_each_threshold() {
     let ids: BTreeSet<String> = calls.iter().map(Call::id).collect();
     assert_eq!(ids.len(), 4, "each has an id of its own");
 
-    // What a lost Redis tells again has the same id.
+    // A warning that comes again after Redis was lost has the same id.
     let () = app.redis(&["DEL", WARNED]).await;
     another_look(&app).await;
     let again = of_a.heard(2).await;

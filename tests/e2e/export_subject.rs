@@ -168,7 +168,7 @@ async fn it_has_everything_that_a_person_sent_and_what_became_of_it() {
     }
     assert!(!held.to_string().contains("patient of"), "an administrator's has no identity");
 
-    // What a person does with an alert is in its history.
+    // The acts of a person on an alert are in its history.
     let alert = alerts[0]["id"].as_str().unwrap();
     let body = json!({"note": "called her"});
     let done = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/acknowledge"), &body).await;
@@ -203,7 +203,7 @@ async fn it_has_everything_that_a_person_sent_and_what_became_of_it() {
     let asked = app.client().await.send("GET", &path(&subject), &headers, "").await.unwrap();
     assert_eq!((asked.status, asked.header("content-language")), (200, Some("zh")));
 
-    // What was erased is named, where something refers to it, and has no content.
+    // An erased submission is named where something refers to it, and has no content.
     assert_eq!(app.send("DELETE", &first, &json!({"reason": "withdrawn"})).await.status, 200);
     let held = bundle(&app, ADMIN, &subject).await;
     let tombstone = of(&held, "Basic").into_iter().find(|one| one["id"] == id(&first)).unwrap();

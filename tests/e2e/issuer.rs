@@ -61,11 +61,11 @@ impl Key {
     }
 }
 
-/// What it says and does.
+/// Its keys, answers and counts.
 struct State {
     keys: Vec<Key>,
     is_away: bool,
-    /// How often each path was asked.
+    /// The number of requests by path.
     asked: BTreeMap<String, usize>,
     /// The answers of the token endpoint by code or refresh token.
     tokens: BTreeMap<String, Value>,
@@ -134,7 +134,7 @@ impl Issuer {
         self.state.lock().unwrap().is_away = is_away;
     }
 
-    /// How often a path was asked.
+    /// The number of requests for a path.
     pub(crate) fn asked(&self, path: &str) -> usize {
         self.state.lock().unwrap().asked.get(path).copied().unwrap_or_default()
     }

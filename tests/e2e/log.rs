@@ -1,4 +1,4 @@
-//! What somebody who can write the store and Redis changes afterwards does not agree with the signed heads.
+//! The signed log: changes by somebody who can write the store and Redis do not agree with the signed heads.
 //!
 //! Each attack computes all hashes again that need no key. The installation looks well to itself then; `vigilctl verify`
 //! finds it, and finds nothing once all is put back.
@@ -67,7 +67,7 @@ fn put(app: &App, key: &str, value: &[u8]) {
     assert_eq!(store(app).execute(insert, rusqlite::params![key, value]).unwrap(), 1);
 }
 
-/// What an attack changes, as it was.
+/// The contents that an attack changes, as they were.
 struct Before<'a> {
     app: &'a App,
     records: Vec<(String, Vec<u8>)>,
@@ -240,7 +240,7 @@ async fn what_people_do_stays_in_order_and_a_kept_head_shows_that_all_was_made_a
     let dir = tempfile::tempdir().unwrap();
     let (file, _) = kept(&app, dir.path()).await;
 
-    // What the API does is as it should be, also after its time.
+    // Changes by the API are sound, also after their time.
     let reason = json!({"reason": "withdrew"});
     assert_eq!(app.send_as(crate::app::CLINICIAN_A1, "POST", &alert, &Value::Null).await.status, 200);
     let created = app.send("POST", "/v1/keys", &json!({"label": "k", "role": "read", "study": "A", "site": "1"})).await;

@@ -164,7 +164,7 @@ async fn a_refusal_leaves_one_line_and_what_shows_nobody_none() {
         (READ_A1, "/v1/alerts?limit=0".to_owned(), 422),
         (ADMIN, "/metrics".to_owned(), 200),
         (ADMIN, "/v1/dead-letters".to_owned(), 200),
-        // What has not the form of an id may be anything, also a patient's id.
+        // A text without the form of an id may be anything, also a patient's id.
         (SUBMIT_A, "/v1/submissions/patient".to_owned(), 404),
         ("nobody", format!("/v1/submissions/{id}"), 401),
     ] {
@@ -196,7 +196,7 @@ async fn auditors_see_what_their_key_covers_and_filters_find_it() {
     let all = looks(&app, ADMIN, "").await;
     assert_eq!((&all[0]["path"], all[0].get("study")), (&json!("/v1/alerts"), None));
     assert_eq!(actors(looks(&app, ADMIN, "&study=B").await), ["read-b"]);
-    // Whoever is of another study and was refused.
+    // The keys of another study, which were refused.
     let at_subject = looks(&app, ADMIN, &format!("&subject={subject}")).await;
     assert_eq!((&at_subject[0]["actor"], &at_subject[0]["status"]), (&json!("read-b"), &json!(404)));
     assert_eq!(at_subject[1]["actor"], "clinician-a1");

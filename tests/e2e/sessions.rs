@@ -383,6 +383,6 @@ async fn a_session_ends_at_its_time_and_with_redis() {
     let _: i64 = app.redis(&["PEXPIRE", &keys[0], "1"]).await;
     until("the session has ended", async || (whoami(&app, &secret).await.status == 401).then_some(())).await;
     app.redis.as_mut().unwrap().kill().unwrap();
-    // What an instance found within the last second it believes.
+    // An instance believes its look-ups of the last second.
     until("nobody is believed", async || (whoami(&app, &secret).await.status == 503).then_some(())).await;
 }

@@ -13,7 +13,7 @@ use crate::roles::{all, filled};
 const DOCUMENT: &str = "/v1/config/deidentification";
 const MEANING: &str = "I have reviewed this";
 
-/// What a person signs.
+/// The acts that a person signs.
 const SIGNED: [(&str, &str); 6] = [
     ("DELETE", "/v1/imaging/analyses/{analysis}"),
     ("DELETE", "/v1/subjects/{pseudonym}"),
@@ -110,7 +110,7 @@ async fn every_signed_route_asks_persons_for_a_fresh_authentication_and_a_meanin
     signed.sort_unstable();
     assert_eq!(signed, SIGNED);
 
-    // What stores nothing and erases nothing is not signed.
+    // Requests that store and erase nothing are not signed.
     let dry = send(&app, &stale, "PUT", &format!("{DOCUMENT}?dry-run=true"), None, &json!({"studies": {}})).await;
     assert_eq!(dry.status, 200, "{dry:?}");
     let real = send(&app, &stale, "PUT", &format!("{DOCUMENT}?dry-run=false"), None, &json!({"studies": {}})).await;

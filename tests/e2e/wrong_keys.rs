@@ -128,7 +128,7 @@ async fn senders_behind_a_trusted_proxy_are_apart_and_nobody_locks_out_another()
     not_looked_up(&app, "another-guess", ADMIN, &[("x-forwarded-for", "203.0.113.9")]).await;
     assert_eq!(status(&app, ADMIN, hospital).await, 200);
     assert_eq!(status(&app, "wrong-of-the-hospital", hospital).await, 401);
-    // What a sender claims stands before what the proxy wrote.
+    // The sender's own claim stands before the proxy's entry.
     let claims = [("x-forwarded-for", "198.51.100.8, 203.0.113.9")];
     not_looked_up(&app, "another-guess", ADMIN, &claims).await;
     assert_eq!(status(&app, ADMIN, Some("203.0.113.9, 198.51.100.7")).await, 200);

@@ -19,7 +19,7 @@ export const test = base.extend<{ study: string; page: Page }>({
   study: async ({}, use) => use(takeStudy()),
   page: async ({ page }, use) => {
     const faults: string[] = [];
-    // What an identity provider's page does is its own affair.
+    // The page of an identity provider has rules of its own.
     const elsewhere = () => page.url().startsWith(`${process.env.PROVIDER}/`);
     page.on('pageerror', (error) => faults.push(`thrown: ${error.message}`));
     page.on('console', (message) => {

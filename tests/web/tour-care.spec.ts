@@ -41,7 +41,7 @@ test('an administrator corrects a submission, and a clinician cannot', async ({ 
   const text = page.getByLabel(say('The submission as JSON', 'JSON 格式的提交内容'));
   const check = page.getByRole('button', { name: say('Check and send…', '检查并发送…') });
   await expect(check).toBeDisabled();
-  // What is wrong is told at its line, before anything is sent.
+  // Faults are told at their lines, before anything is sent.
   const before = await text.inputValue();
   await text.fill(before.replace('"q1": 1', '"q1": 9'));
   await page.getByLabel(say('Patient’s id at the site', '患者在中心的编号')).fill('P-999');

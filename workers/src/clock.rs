@@ -67,7 +67,7 @@ impl Ticker {
     pub async fn read(reader: &mut Reader) -> Self {
         let (clock, key) = (Clock::read(reader).await, reader.read(&variables::LOG_KEY).await);
         let signer = key.and_then(|key| Signer::new(&key));
-        // What comes last is signed, too, while nothing else is to be done.
+        // The last lines are signed, too, while nothing else is to be done.
         Ticker { clock: Clock { signs: signer.is_some(), ..clock }, signer }
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Audited<'a> {
     lines: &'a BTreeMap<String, BTreeMap<u64, String>>,
 }
 
-/// What was found.
+/// The differences that were found.
 #[derive(Default)]
 pub(super) struct Outcome {
     /// Records that were compared.
@@ -87,7 +87,7 @@ async fn record(
                 return Ok(None);
             }
         },
-        // Whoever claimed it may have died before it was stored; what comes next stores it.
+        // The worker that claimed it may have died before it was stored; the next one stores it.
         None => audit::head(redis, entity).await?.filter(|head| head.n == n),
     };
     let Some(record) = stored else {

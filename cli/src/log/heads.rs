@@ -16,7 +16,7 @@ use state::names;
 use super::Report;
 use crate::PAGE;
 
-/// What a head says of a journal: its number, how many lines there are, their hash.
+/// The coverage of a journal by a head: its number, the number of lines, their hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signed {
     pub(super) head: u64,
@@ -76,7 +76,7 @@ impl Heads {
             }
         }
         if let Some(last) = last {
-            // Whoever signed it may have died before it was stored.
+            // The clock that signed it may have died before it was stored.
             heads.stored.entry(last.head.n).or_insert(last.document);
         }
         Ok(heads)
@@ -151,7 +151,7 @@ impl Heads {
         Ok(())
     }
 
-    /// What all heads say of journals.
+    /// The coverage of all journals by all heads.
     pub(super) fn marks(&self) -> Marks {
         let mut marks = Marks::new();
         let kept = self.kept.iter().map(|kept| (kept.head.n, kept.head.clone()));

@@ -15,7 +15,7 @@ use state::names;
 use super::Report;
 use super::heads::{Heads, Marks};
 
-/// What the last line about a submission says.
+/// The last line about a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bound {
     /// The hash of its record, hex.
@@ -24,7 +24,7 @@ pub(super) struct Bound {
     pub(super) alerts: String,
 }
 
-/// What the journals say of records.
+/// The contents of the journals, by record.
 #[derive(Default)]
 pub(super) struct Said {
     pub(super) submissions: HashMap<String, Bound>,
@@ -32,7 +32,7 @@ pub(super) struct Said {
     pub(super) superseded: BTreeMap<String, Vec<String>>,
     /// The hashes of alerts that silence raised, with their submissions.
     pub(super) missed: BTreeMap<String, (String, String)>,
-    /// What was done last with an alert.
+    /// The last act on an alert.
     pub(super) closed: BTreeMap<String, Kind>,
     /// The hashes of audit records, by entity and number.
     pub(super) audited: BTreeMap<String, BTreeMap<u64, String>>,
@@ -127,7 +127,7 @@ impl Journals {
                 report.fault(&whose, &format!("cannot be read after {}: {broken}", read.running.position))?;
             }
             let marks = self.marks.get(name).into_iter().flatten();
-            // What heads say of a journal without lines is nothing.
+            // Heads say nothing of a journal without lines.
             let open = marks.flat_map(|(at, signed)| signed.iter().map(move |signed| (at, signed)));
             let mut open: Vec<_> = open.filter(|(_, signed)| signed.count > 0).collect();
             open.sort_by_key(|(_, signed)| signed.head);

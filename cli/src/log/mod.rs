@@ -32,7 +32,7 @@ use journals::Journals;
 /// The time that what was stored a moment ago may take to be in its journal.
 const PAUSE: Duration = Duration::from_secs(4);
 
-/// What is to be verified, and with what.
+/// The store and Redis to be verified, and the keys for it.
 #[derive(Debug, Clone, Default)]
 pub struct Job {
     /// Files with heads that were kept elsewhere.
@@ -98,7 +98,7 @@ pub fn run(job: &Job, location: &Location, redis_url: &str, out: impl Write) -> 
         let audited = Audited::of(&journals).verify(&redis, &store).await?;
         report.found.records = first.count + audited.count;
         if !first.suspects.is_empty() || !audited.faults.is_empty() {
-            // What was stored or changed meanwhile is as it should be once its line is there.
+            // A record that was stored or changed meanwhile is sound once its line is there.
             clock::sleep(PAUSE).await;
             journals.read_on(&redis, &store).await?;
         }

@@ -17,7 +17,7 @@ use super::journals::Journals;
 use super::{Fault, fault};
 use crate::PAGE;
 
-/// What a first look found: some of it may be only late.
+/// The findings of a first look: some may be only late.
 #[derive(Default)]
 pub(super) struct Look {
     /// Records that were compared.

@@ -147,7 +147,7 @@ fn what_was_signed_and_changed_shows() {
             put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
             remove_all(&[names::submission(&SUBMISSION.into()), names::alert(&ALERT.into())])?;
             redis.command("DEL", vec![text("{vigil}:journal:A")]).await?;
-            // What comes next cannot hide it: the head says that its lines begin again.
+            // Later lines cannot hide it: the head says that its lines begin again.
             assert_eq!(sign(&redis, &signer).await, Some(2));
             Ok(())
         })
@@ -207,7 +207,7 @@ fn a_burst_is_covered_by_several_heads_and_sealed_meanwhile() {
             let fill = [script, "2", names::JOURNALS, "{vigil}:journal:*looks", &lines].map(text);
             redis.command("EVAL", fill.into()).await?;
             assert_eq!(signer.sign(&redis).await?, Some(1));
-            // What is left does not wait.
+            // Nothing that is left waits.
             assert!(journal::seal(&redis).await? > 30);
             assert_eq!(signer.sign(&redis).await?, Some(2));
             assert_eq!(signer.sign(&redis).await?, None);

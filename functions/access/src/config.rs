@@ -12,7 +12,7 @@ pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
     pub(crate) providers: Vec<Provider>,
-    /// How long a session lasts.
+    /// The duration of a session.
     pub(crate) session_seconds: u32,
 }
 

@@ -64,7 +64,7 @@ struct SessionWish {
     /// RFC 7636, section 4.1.
     #[schemars(with = "Nullable<String>")]
     code_verifier: Option<String>,
-    /// Where the provider sent the person with the code.
+    /// The address to which the provider sent the person with the code.
     #[schemars(with = "Nullable<String>")]
     redirect_uri: Option<String>,
     #[schemars(with = "Nullable<String>")]

@@ -1,4 +1,5 @@
-//! What somebody brings to `POST /v1/sessions`, and what becomes of it: a person for whom an identity provider vouches.
+//! The body of `POST /v1/sessions`: reads the proof in it, and exchanges it for a person for whom an identity provider
+//! vouches.
 //!
 //! Guarantee: a code and a refresh token are sent to the provider that the request names, and nowhere else; a secret of
 //! Vigil's goes along only there. All faults of a request are told at once.
@@ -32,9 +33,9 @@ const TOKEN_TYPES: [&str; 3] = [
 /// The rule that another provider breaks.
 const UNKNOWN: &str = "must name an identity provider that this installation knows";
 
-/// What somebody brings.
-pub(crate) struct Brought {
-    issuer: String,
+/// A request to sign in.
+pub(crate) struct Brought<'a> {
+    provider: &'a Provider,
     proof: Proof,
     nonce: Option<String>,
     /// Which of the person's grants is meant.
@@ -49,8 +50,8 @@ enum Proof {
     Refresh(String),
 }
 
-impl Brought {
-    /// What is secret about it.
+impl Brought<'_> {
+    /// Its secret part.
     pub(crate) fn secret(&self) -> &str {
         match &self.proof {
             Proof::Token(secret) | Proof::Code { code: secret, .. } | Proof::Refresh(secret) => secret,
@@ -62,10 +63,10 @@ impl Brought {
 ///
 /// # Errors
 /// 415, 413, 400, 422 with every fault.
-pub(crate) async fn read(incoming: Incoming, providers: &[Provider]) -> Result<Brought, Problem> {
+pub(crate) async fn read(incoming: Incoming, providers: &[Provider]) -> Result<Brought<'_>, Problem> {
     Query::none(&incoming.query)?;
     if incoming.is_type(FORM) {
-        return form(&bytes(incoming, LARGEST).await?);
+        return form(&bytes(incoming, LARGEST).await?, providers);
     }
     if !incoming.is_json() {
         let detail = "send application/json, or application/x-www-form-urlencoded";
@@ -85,7 +86,8 @@ pub(crate) async fn read(incoming: Incoming, providers: &[Provider]) -> Result<B
     let whole = |value: &serde_json::Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
     let grant = members.read(&mut faults, "grant", (Code::Type, "must be the number of a grant, from 0"), whole);
     members.finish(&mut faults);
-    if issuer.as_ref().is_some_and(|issuer| !providers.iter().any(|provider| provider.issuer == *issuer)) {
+    let provider = issuer.as_ref().and_then(|issuer| named(providers, issuer));
+    if issuer.is_some() && provider.is_none() {
         faults.push(Finding::new("/issuer", Code::Choice, UNKNOWN));
     }
     let proof = match (token, code, verifier, redirect, refresh) {
@@ -98,16 +100,20 @@ pub(crate) async fn read(incoming: Incoming, providers: &[Provider]) -> Result<B
         let rule = "must have a token, or a code with codeVerifier and redirectUri, or a refreshToken";
         faults.push(Finding::new("", Code::Required, rule));
     }
-    match (issuer, proof) {
-        (Some(issuer), Some(proof)) if faults.is_empty() => {
-            Ok(Brought { issuer, proof, nonce, grant: grant.unwrap_or_default(), is_form: false })
+    match (provider, proof) {
+        (Some(provider), Some(proof)) if faults.is_empty() => {
+            Ok(Brought { provider, proof, nonce, grant: grant.unwrap_or_default(), is_form: false })
         }
         _ => Err(Problem::invalid(faults)),
     }
 }
 
+fn named<'a>(providers: &'a [Provider], issuer: &str) -> Option<&'a Provider> {
+    providers.iter().find(|provider| provider.issuer == issuer)
+}
+
 /// Reads a form of RFC 8693.
-fn form(body: &[u8]) -> Result<Brought, Problem> {
+fn form<'a>(body: &[u8], providers: &'a [Provider]) -> Result<Brought<'a>, Problem> {
     let known = &[
         "grant_type",
         "subject_token",
@@ -120,24 +126,21 @@ fn form(body: &[u8]) -> Result<Brought, Problem> {
     ];
     let text = String::from_utf8_lossy(body).replace('+', "%20");
     let mut form = Query::read(&text, known);
-    let exact = |form: &mut Query, name: &'static str, words: &[&str]| {
-        let rule = words.join(" or ");
-        let found = form.take(name, &rule, |text| words.contains(&text).then_some(()));
-        found.is_some()
-    };
-    let has = |form: &Query, name: &str| form.has(name);
     for name in ["grant_type", "subject_token", "subject_token_type"] {
-        if !has(&form, name) {
+        if !form.has(name) {
             form.fault(name, Code::Required, "is missing");
         }
     }
-    exact(&mut form, "grant_type", &[EXCHANGE]);
-    exact(&mut form, "subject_token_type", &TOKEN_TYPES);
-    exact(&mut form, "requested_token_type", &[TOKEN_TYPES[1]]);
+    let words: [(&str, &[&str]); 3] =
+        [("grant_type", &[EXCHANGE]), ("subject_token_type", &TOKEN_TYPES), ("requested_token_type", &[ISSUED_TYPE])];
+    for (name, words) in words {
+        form.take(name, &words.join(" or "), |text| words.contains(&text).then_some(()));
+    }
     let token = form.text("subject_token").unwrap_or_default();
     form.finish()?;
-    let issuer = token::issuer(&token)?;
-    Ok(Brought { issuer, proof: Proof::Token(token), nonce: None, grant: 0, is_form: true })
+    let unknown = || Problem::invalid(vec![Finding::new("/subject_token", Code::Choice, UNKNOWN)]);
+    let provider = named(providers, &token::issuer(&token)?).ok_or_else(unknown)?;
+    Ok(Brought { provider, proof: Proof::Token(token), nonce: None, grant: 0, is_form: true })
 }
 
 /// The type of token that answers a form.
@@ -146,17 +149,13 @@ pub(crate) const ISSUED_TYPE: &str = TOKEN_TYPES[1];
 /// Asks the provider where it must, and checks its token. Also gives the refresh token that it sent along.
 ///
 /// # Errors
-/// 401 for a refused token or code, 422 for a provider that the variable `oidc` does not have, 503 when it is away.
+/// 401 for a refused token or code, 503 when the provider is away.
 pub(crate) async fn vouched(
     config: &Config,
-    brought: Brought,
+    brought: Brought<'_>,
     deadline: Deadline,
 ) -> Result<(Vouched, Option<String>), Problem> {
-    let Brought { issuer, proof, nonce, is_form, .. } = brought;
-    let Some(provider) = config.providers.iter().find(|provider| provider.issuer == issuer) else {
-        let place = if is_form { "/subject_token" } else { "/issuer" };
-        return Err(Problem::invalid(vec![Finding::new(place, Code::Choice, UNKNOWN)]));
-    };
+    let Brought { provider, proof, nonce, .. } = brought;
     let (token, refresh) = match proof {
         Proof::Token(token) => (token, None),
         Proof::Code { code, verifier, redirect } => {
@@ -183,7 +182,7 @@ pub(crate) async fn vouched(
     Ok((vouched, refresh))
 }
 
-/// What a provider gives for a code or a refresh token.
+/// The answer of a provider to a code or a refresh token.
 #[derive(Deserialize)]
 struct Given {
     #[serde(default)]

@@ -3,8 +3,6 @@
 //! Guarantee: a key sees the looks at what its study and site cover; those of which no study is known, only a key that
 //! covers all. Whoever follows the cursor to the end sees every look once, however many come meanwhile.
 
-use std::collections::BTreeMap;
-
 use domain::Timestamp;
 use domain::ids::{NAME_RULE, SiteId, StudyId, is_name};
 #[cfg(feature = "schema")]
@@ -20,17 +18,15 @@ use state::edge::looks::Look;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
-use state::edge::sessions;
+use state::edge::sessions::Names;
 use state::identity::is_pseudonym;
-use state::journal::{Position, Reader};
+use state::journal::{MOST_APART_MS, Position, Reader};
 use state::names;
 
 use crate::config::Config;
 
 /// The most pieces of the journal, of about a thousand looks each, that one answer goes through.
 const MOST_PIECES: usize = 8;
-/// The most that the clocks of a host and of Redis are expected to differ, milliseconds.
-const MOST_APART_MS: i64 = 600_000;
 
 /// A page of looks, the latest first.
 #[derive(Serialize)]
@@ -139,14 +135,8 @@ async fn page(config: &Config, filter: &Filter<'_>, cursor: Option<Position>, li
 
 /// Adds the names of persons.
 async fn name(looks: &mut [LookShown]) -> Result<(), Error> {
-    let (store, mut known) = (Store::open().await?, BTreeMap::new());
-    for look in looks {
-        if !known.contains_key(&look.actor) {
-            known.insert(look.actor.clone(), sessions::name_of(&store, &look.actor).await?);
-        }
-        look.by_name = known.get(&look.actor).cloned().flatten();
-    }
-    Ok(())
+    let actors = looks.iter_mut().map(|look| (Some(look.actor.as_str()), &mut look.by_name));
+    Names::new(&Store::open().await?).fill(actors).await
 }
 
 impl Filter<'_> {

@@ -40,7 +40,7 @@ pub(crate) struct Provider {
     /// The claim that has a person's groups.
     #[serde(default = "groups")]
     pub(crate) groups_claim: String,
-    /// What is asked of the provider.
+    /// The scope to ask the provider for.
     #[serde(default = "scope")]
     pub(crate) scope: String,
 }
@@ -68,7 +68,7 @@ impl Provider {
         ALGORITHMS.iter().any(|(name, own)| *own == algorithm && self.algorithms.iter().any(|allowed| allowed == name))
     }
 
-    /// Where it publishes what there is to know about it: OpenID Connect Discovery 1.0, section 4.
+    /// The address of its configuration: OpenID Connect Discovery 1.0, section 4.
     pub(crate) fn configuration(&self) -> String {
         [self.issuer.trim_end_matches('/'), "/.well-known/openid-configuration"].concat()
     }

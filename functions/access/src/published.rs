@@ -1,4 +1,4 @@
-//! What identity providers publish: where they are asked, and the keys by which they sign.
+//! The published configuration and signing keys of identity providers.
 //!
 //! Guarantee: of all instances of all hosts one asks a provider at a time, under a deadline. While a provider is away, what
 //! it published last is believed for a day. A key that is not known makes Vigil ask again, at most once a minute.
@@ -30,7 +30,7 @@ const CALL: Duration = Duration::from_secs(4);
 /// The most bytes of an answer.
 const LONGEST: usize = 256 * 1024;
 
-/// What a provider says about itself.
+/// The configuration of a provider, as it publishes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Configuration {
     issuer: String,

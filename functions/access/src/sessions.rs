@@ -125,7 +125,7 @@ pub(crate) struct SessionEnded {
 pub(crate) struct SignedOut {
     issuer: String,
     subject: String,
-    /// How many of their sessions ended.
+    /// The number of their sessions that ended.
     ended: usize,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct ProviderShown {
     scope: String,
     /// Whether it answers.
     available: bool,
-    /// Where people sign in; absent while it does not answer.
+    /// The address to sign in at; absent while the provider does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_endpoint: Option<String>,
 }

@@ -26,7 +26,7 @@ const LONGEST_NAME: usize = 100;
 const MOST_GROUPS: usize = 1000;
 const LONGEST_GROUP: usize = 255;
 
-/// What a provider says about a person.
+/// The claims of a provider about a person.
 pub(crate) struct Vouched {
     pub(crate) person: Person,
     pub(crate) groups: Vec<String>,

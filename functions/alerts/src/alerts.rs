@@ -24,7 +24,7 @@ use state::edge::looks::Whose;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{self, unavailable};
-use state::edge::sessions;
+use state::edge::sessions::Names;
 use state::identity::is_id;
 use state::names;
 use state::wire::entry::{Alert, Delivery, Happened};
@@ -110,7 +110,7 @@ pub(crate) struct Acted<'a> {
     at: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<&'a str>,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     meaning: Option<&'a str>,
     /// The person or team that looks after it now.
@@ -262,11 +262,7 @@ async fn done(
 
 /// The history with the names of persons.
 async fn named(store: &Store, mut history: Vec<Happened>) -> Result<Vec<Happened>, Error> {
-    for entry in &mut history {
-        if let Some(by) = &entry.by {
-            entry.by_name = sessions::name_of(store, by).await?;
-        }
-    }
+    Names::new(store).fill(history.iter_mut().map(|entry| (entry.by.as_deref(), &mut entry.by_name))).await?;
     Ok(history)
 }
 

@@ -23,7 +23,7 @@ use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::{is_known, unavailable};
-use state::edge::sessions;
+use state::edge::sessions::Names;
 use state::names::{self, AlertScope};
 use state::subjects::pages::Cursor;
 use state::wire::entry::{Alert, DeliveryState};
@@ -90,7 +90,7 @@ struct Why {
     reason: String,
 }
 
-/// Who was told of a listed alert, and who took it, and when; with `include=deliveries`.
+/// The receivers that were told of a listed alert, and the people who took it; with `include=deliveries`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -104,7 +104,7 @@ struct Deliveries {
     /// The time when something is due next.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     next_at: Option<String>,
-    /// Who acknowledged it since it was last opened: a key or a person, or `link:` and the receiver whose link it was.
+    /// The key or person that acknowledged it since it was last opened, or `link:` and the receiver whose link it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged_by: Option<String>,
     /// The person's name.
@@ -113,7 +113,7 @@ struct Deliveries {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<Time>"))]
     acknowledged_at: Option<String>,
-    /// Who resolved it, a key or a person.
+    /// The key or person that resolved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved_by: Option<String>,
     /// The person's name.
@@ -236,12 +236,14 @@ async fn page(
         }
         if include.deliveries {
             let ids: Vec<_> = listed.iter().map(|listed| &listed.id).collect();
-            let mut names = BTreeMap::new();
+            let mut names = Names::new(&store);
             for (shown, found) in shown.iter_mut().zip(alerts::find(redis, &store, &ids).await?) {
                 let Some(found) = found else { continue };
                 let mut deliveries = Deliveries::of(&found.state);
-                deliveries.acknowledged_by_name = name(&store, &mut names, &deliveries.acknowledged_by).await?;
-                deliveries.resolved_by_name = name(&store, &mut names, &deliveries.resolved_by).await?;
+                let Deliveries { acknowledged_by, acknowledged_by_name, resolved_by, resolved_by_name, .. } =
+                    &mut deliveries;
+                let taken = [(&*acknowledged_by, acknowledged_by_name), (&*resolved_by, resolved_by_name)];
+                names.fill(taken.map(|(by, name)| (by.as_deref(), name))).await?;
                 shown.deliveries = Some(deliveries);
             }
         }
@@ -255,19 +257,6 @@ async fn page(
     }
     let page = AlertPage { alerts: shown, counts, cursor: next.as_ref().map(Cursor::show), more: next.is_some() };
     Ok(Reply::json(200, &page))
-}
-
-/// The name of an actor, if it is a person; each is read once for a page.
-async fn name(
-    store: &Store,
-    known: &mut BTreeMap<String, Option<String>>,
-    actor: &Option<String>,
-) -> Result<Option<String>, Error> {
-    let Some(actor) = actor else { return Ok(None) };
-    if !known.contains_key(actor) {
-        known.insert(actor.clone(), sessions::name_of(store, actor).await?);
-    }
-    Ok(known.get(actor).cloned().flatten())
 }
 
 /// Whether a filter stays within the key's scope.

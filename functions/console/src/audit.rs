@@ -6,7 +6,7 @@
 //! before another follows it: it is made from the submission and from the journal, which has the hash of what was stored.
 //! A stored first record must have that hash, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::Timestamp;
 use domain::audit::{self, Fault, Head, Slot};
@@ -24,7 +24,7 @@ use state::edge::auth::Principal;
 use state::edge::looks::Whose;
 use state::edge::problem::Problem;
 use state::edge::request::unavailable;
-use state::edge::sessions;
+use state::edge::sessions::Names;
 use state::identity::{is_id, is_pseudonym};
 use state::journal;
 use state::names;
@@ -153,11 +153,10 @@ pub(crate) async fn show(config: &Config, principal: &Principal, kind: &str, nam
 
 /// The names of the persons among the actors of records.
 async fn names_of(store: &Store, records: &[&Record]) -> Result<BTreeMap<String, String>, Error> {
-    let mut names = BTreeMap::new();
-    let actors: BTreeSet<&str> = records.iter().map(|record| record.actor.as_str()).collect();
-    for actor in actors {
-        if let Some(name) = sessions::name_of(store, actor).await? {
-            names.insert(actor.to_owned(), name);
+    let (mut names, mut known) = (BTreeMap::new(), Names::new(store));
+    for record in records {
+        if let Some(name) = known.of(&record.actor).await? {
+            names.insert(record.actor.clone(), name);
         }
     }
     Ok(names)

@@ -24,7 +24,7 @@ use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, header, made, reason, unavailable};
-use state::edge::sessions;
+use state::edge::sessions::{self, Names};
 use state::events;
 use state::names;
 use state::settings::{self, Settings, Version};
@@ -107,12 +107,13 @@ pub(crate) async fn list(config: &Config, principal: &Principal, incoming: &Inco
     let settings = in_force(config).await?;
     let all = async {
         let (store, mut documents) = (Store::open().await?, Vec::new());
+        let mut names = Names::new(&store);
         for document in Document::ALL {
             let Some(version) = settings.index().documents.get(document.as_str()) else {
                 documents.push(DocumentVersion { version: Some(None), ..DocumentVersion::of(document) });
                 continue;
             };
-            let by_name = sessions::name_of(&store, version.by.as_str()).await?;
+            let by_name = names.of(version.by.as_str()).await?;
             documents.push(DocumentVersion { by_name, ..shown(document, version) });
         }
         Ok::<_, Error>(documents)

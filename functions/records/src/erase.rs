@@ -89,12 +89,12 @@ impl Target {
     }
 }
 
-/// Who erases, when and why.
+/// The author, time and reason of an erasure.
 pub(crate) struct Author<'a> {
     pub(crate) at: &'a str,
     pub(crate) actor: &'a KeyId,
     pub(crate) reason: &'a str,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     pub(crate) meaning: Option<&'a str>,
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Erasing<'a> {
     left: u64,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 enum Outcome {
     Erased(Certificate),
     Left(u64),

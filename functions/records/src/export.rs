@@ -34,7 +34,7 @@ use state::edge::problem::Problem;
 use state::edge::query::Query;
 use state::edge::request::unavailable;
 use state::edge::serve::{Call, within};
-use state::edge::sessions;
+use state::edge::sessions::Names;
 use state::erasure::subject::Certificate;
 use state::imaging::jobs;
 use state::settings::Settings;
@@ -254,6 +254,7 @@ impl Export {
         ids: impl Iterator<Item = &AlertId>,
         about: Option<Reference>,
     ) -> Result<(), Error> {
+        let mut people = Names::new(&self.store);
         for id in ids {
             let Some(alert) = self.store.get::<Alert>(&names::alert(id)).await? else { continue };
             let found = alerts::load(&self.redis, &self.store, id).await?;
@@ -261,11 +262,7 @@ impl Export {
                 Some(found) => alerts::history(&self.store, found).await?,
                 None => Vec::new(),
             };
-            for entry in &mut history {
-                if let Some(by) = &entry.by {
-                    entry.by_name = sessions::name_of(&self.store, by).await?;
-                }
-            }
+            people.fill(history.iter_mut().map(|entry| (entry.by.as_deref(), &mut entry.by_name))).await?;
             let state = found.as_ref().map(|found| &found.state);
             group.push(resources::alert(&alert, state, &history, about.as_ref()));
         }

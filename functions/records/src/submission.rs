@@ -140,7 +140,7 @@ pub(crate) async fn show(config: &Config, principal: &Principal, id: &str) -> Re
     }
 }
 
-/// What was asked for was erased.
+/// The problem of a submission that was erased.
 pub(crate) fn gone() -> Problem {
     Problem::new(ProblemType::Gone, "it was erased")
 }

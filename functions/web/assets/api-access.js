@@ -111,7 +111,7 @@ export function withdrawKey(id, reason) {
 const LOOKS = '50';
 
 /**
- * Who looked at what, the newest first.
+ * Reads the looks, the newest first.
  * @param {{ study?: string, subject?: string, actor?: string, from?: string, to?: string }} filters
  * @param {string} [cursor]
  * @returns {Promise<{ looks: Looked[], cursor: string | null, more: boolean }>}

@@ -115,7 +115,7 @@ function whyOf(error) {
  */
 function keep(opened, { remember, refreshToken }) {
   const { secret, sessionId, issuer, subject, name, role, study, site, grant, grants } = opened;
-  // How long it lasts; the clocks of this computer and of Vigil need not agree.
+  // Counts from its duration, since the clocks of this computer and of Vigil need not agree.
   const until = Date.now() + Date.parse(opened.expiresAt) - Date.parse(opened.beganAt);
   const renewal = { issuer, until, refreshToken: opened.refreshToken ?? refreshToken, grant };
   const who = { keyId: sessionId, role, study, site, person: { issuer, subject, name }, sessionId, grant, grants };
@@ -145,7 +145,7 @@ async function again() {
   }
   try {
     const opened = await reopen({ issuer, refreshToken }, now.who);
-    // Whoever signed out meanwhile stays out.
+    // A person who signed out meanwhile stays out.
     if (session.value !== now) return void closeSession(opened.secret).catch(() => undefined);
     keep(opened, { remember: now.remember, refreshToken });
     if (scopeOf(opened) !== scopeOf(now.who)) say(t().persons.changed);

@@ -1,5 +1,5 @@
 /**
- * Who is signed in: the holder of a key, or a person by the session that an identity provider led to. The key (or the session's
+ * The session of this tab: the holder of a key, or a person by the session that an identity provider led to. The key (or the session's
  * secret, and what renews it) is in memory, and in this tab's session storage only if the person asked for it. Signing out forgets
  * it and everything that was read with it.
  */
@@ -78,7 +78,7 @@ export async function fresh() {
 }
 
 /**
- * What this tab was asked to remember.
+ * Reads the session that this tab was asked to remember.
  * @returns {{ key: string, renewal?: Renewal } | null}
  */
 export function remembered() {
@@ -99,7 +99,7 @@ export function begin(key, who, { remember, renewal }) {
   else sessionStorage.removeItem(KEY);
   if (remember && renewal) sessionStorage.setItem(RENEWAL, JSON.stringify(renewal));
   const before = session.value?.who;
-  // What another grant could read is not for this one.
+  // This grant may not see what another one has read.
   if (before && scopeOf(before) !== scopeOf(who)) for (const forget of forgetting) forget();
   ended.set(null);
   session.set({ key, who, may: mayOf(who), remember, renewal });

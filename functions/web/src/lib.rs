@@ -40,8 +40,8 @@ struct File {
     gzip: &'static [u8],
 }
 
-/// What the page may do. Nothing inline, nothing foreign, no forms, no frames. Going to an identity provider is none of these: the
-/// browser leaves the page, and Vigil itself asks the provider for what the code stands for. The one style sheet within a page
+/// The policy of the page. Nothing inline, nothing foreign, no forms, no frames. Going to an identity provider is none of
+/// these: the browser leaves the page, and Vigil itself asks the provider for what the code stands for. The one style sheet within a page
 /// is that of a page to print, which a screen opens in a window of its own: such a window has this policy.
 fn policy() -> String {
     let printed = style_source(STYLE);

@@ -127,9 +127,9 @@ struct Entry {
 pub struct Principal {
     /// The id of the key or session, which logs show.
     pub id: KeyId,
-    /// Who acts, as records and histories name it.
+    /// The actor, as records and histories name it.
     pub actor: KeyId,
-    /// What it opens.
+    /// Its role and scope.
     pub grant: Grant,
     /// The person whose session it is.
     pub person: Option<Person>,
@@ -137,7 +137,7 @@ pub struct Principal {
     pub expires_ms: Option<i64>,
     /// When the person authenticated at the identity provider, seconds since the epoch; none if nothing proves it.
     pub authenticated: Option<i64>,
-    /// What the person declares by this request, if they sign it.
+    /// The meaning of the signature under this request, if a person signs it.
     pub meaning: Option<String>,
     /// Whose data the request looks at.
     pub(crate) seen: Seen,

@@ -71,7 +71,7 @@ pub struct KeyRecord {
 pub struct InForce {
     /// The id, which logs and records show.
     pub key_id: KeyId,
-    /// What it opens.
+    /// Its role and scope.
     pub grant: Grant,
     /// The time at which it ends, milliseconds since the epoch.
     pub expires_ms: Option<i64>,

@@ -89,7 +89,7 @@ impl<'a> Whose<'a> {
     }
 }
 
-/// What handlers have told of one request.
+/// The facts that handlers have told of one request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen(Rc<RefCell<Told>>);
 
@@ -182,7 +182,7 @@ impl Request {
         }
         let Told { mut study, mut site, subject, id, .. } = told;
         if study.is_none() {
-            // What nobody told the place of was asked for where the key is.
+            // A request whose place nobody told counts for the place of its key.
             study = self.principal.study().map(|own| own.as_str().to_owned());
             site = site.or_else(|| self.principal.site().map(|own| own.as_str().to_owned()));
         }

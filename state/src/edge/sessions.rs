@@ -10,6 +10,7 @@
 
 use domain::access::{Access, Grant, Person};
 use domain::ids::KeyId;
+use std::collections::BTreeMap;
 
 use platform::digest::{digest, hex};
 use platform::kv::Store;
@@ -55,7 +56,7 @@ pub fn digest_of(person: &Person) -> String {
     hex(&digest([&*person.issuer, "|", &person.subject].concat().as_bytes()))
 }
 
-/// What came of the wish to begin a session.
+/// The outcome of a request for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
     /// It began.
@@ -97,18 +98,52 @@ pub fn id() -> KeyId {
     format!("s-{:016x}", (clock::random_bits() >> 64) as u64).into()
 }
 
-/// Who acts in a session, as records name it: `<issuer>|<subject>|<session>`.
+/// The actor of a session, as records name it: `<issuer>|<subject>|<session>`.
 pub fn actor(session: &KeyId, person: &Person) -> KeyId {
     [&person.issuer, "|", &person.subject, "|", session.as_str()].concat().into()
 }
 
-/// The person's name of an actor that [`actor`] wrote; none for a key.
-///
-/// # Errors
-/// [`Kind::Unavailable`].
-pub async fn name_of(store: &Store, actor: &str) -> Result<Option<String>, Error> {
-    let Some((_, session)) = actor.rsplit_once('|').filter(|(_, session)| is_id(session)) else { return Ok(None) };
-    Ok(load(store, &session.into()).await?.map(|record| record.person.name))
+/// The names of the persons among actors. Each is read once.
+pub struct Names<'a> {
+    store: &'a Store,
+    known: BTreeMap<String, Option<String>>,
+}
+
+impl<'a> Names<'a> {
+    /// Reads names from this store.
+    pub fn new(store: &'a Store) -> Self {
+        Names { store, known: BTreeMap::new() }
+    }
+
+    /// The person's name of an actor that [`actor`] wrote; none for a key.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`].
+    pub async fn of(&mut self, actor: &str) -> Result<Option<String>, Error> {
+        let Some((_, session)) = actor.rsplit_once('|').filter(|(_, session)| is_id(session)) else { return Ok(None) };
+        if let Some(name) = self.known.get(actor) {
+            return Ok(name.clone());
+        }
+        let name = load(self.store, &session.into()).await?.map(|record| record.person.name);
+        self.known.insert(actor.to_owned(), name.clone());
+        Ok(name)
+    }
+
+    /// Writes the names of these actors into the places beside them.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`].
+    pub async fn fill<'b>(
+        &mut self,
+        actors: impl IntoIterator<Item = (Option<&'b str>, &'b mut Option<String>)>,
+    ) -> Result<(), Error> {
+        for (actor, name) in actors {
+            if let Some(actor) = actor {
+                *name = self.of(actor).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a text has the form of an id that [`id`] makes.

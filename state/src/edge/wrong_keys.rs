@@ -36,9 +36,9 @@ const BELIEVED: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The characters of a secret, after what all of its kind begin with, that tell guesses of one secret from others.
 const PREFIX: usize = 4;
-/// How many senders and beginnings an instance remembers.
+/// The most senders and beginnings that an instance remembers.
 const MOST_REMEMBERED: usize = 512;
-/// How many wrong sessions of one sender count as one wrong key.
+/// The number of wrong sessions of one sender that count as one wrong key.
 const SESSIONS: u32 = 10;
 
 script! {
@@ -59,7 +59,7 @@ pub enum Kind {
     Key(usize),
     /// A session; all begin with so many characters.
     Session(usize),
-    /// What somebody brings to sign in.
+    /// A proof of an identity provider.
     SignIn,
 }
 
@@ -73,7 +73,7 @@ struct Set {
     most: u32,
 }
 
-/// What an instance knows about a set.
+/// The state of a set, as an instance knows it.
 #[derive(Debug, Clone, Copy)]
 struct Lately {
     /// When a wrong secret came.

@@ -31,11 +31,11 @@ const PAGE: u32 = 500;
 pub struct Begun {
     /// When, RFC 3339 in UTC.
     pub at: String,
-    /// Who did it.
+    /// The key or person that did it.
     pub by: KeyId,
     /// Why.
     pub reason: String,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
 }
@@ -62,7 +62,7 @@ pub enum Erased {
     Erased,
 }
 
-/// How far an erasure has reached the disk of Redis.
+/// The progress of an erasure on the disk of Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
@@ -90,7 +90,7 @@ pub struct Certificate {
     /// When the erasure was asked for first, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     pub erased_at: String,
-    /// Who asked for it: the id of a key, or a person.
+    /// The id of the key, or the person, that asked for it.
     pub erased_by: KeyId,
     /// The number of submissions that were erased.
     pub submissions: u64,

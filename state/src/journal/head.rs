@@ -21,7 +21,7 @@ const CONTEXT: &str = "vigil head 1\n";
 /// The beginning of the last member.
 const SIGNATURE: &str = ",\"signature\":\"";
 
-/// How far a head covers a journal.
+/// The part of a journal that a head covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "JournalMark"))]
@@ -35,7 +35,7 @@ pub struct Mark {
     /// The running hash of all lines, hex.
     #[cfg_attr(feature = "schema", schemars(with = "Sha256"))]
     pub hash: String,
-    /// How often the hash was begun again because lines that an earlier head covers were gone.
+    /// The number of times that the hash was begun again because lines that an earlier head covers were gone.
     #[serde(default, skip_serializing_if = "is_none")]
     pub restarts: u32,
 }
@@ -126,7 +126,7 @@ impl Head {
     }
 }
 
-/// What is signed of a document, and the signature in it.
+/// The signed part of a document, and its signature.
 pub fn message(document: &str) -> Option<(String, &str)> {
     let (body, rest) = document.rsplit_once(SIGNATURE)?;
     Some(([CONTEXT, body, "}"].concat(), rest.strip_suffix("\"}")?))
@@ -154,7 +154,7 @@ impl Known {
         Some(Known { head, document: document.to_owned(), all })
     }
 
-    /// How far a journal is covered.
+    /// The part of a journal that is covered.
     pub fn mark(&self, name: &str) -> Option<&Mark> {
         self.all.iter().find(|mark| mark.name == name)
     }

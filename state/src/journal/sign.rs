@@ -127,7 +127,7 @@ impl Signer {
         if let Some(known) = known
             && store.bytes(&names::head(known.head.n)).await?.is_none()
         {
-            // Whoever signed it died before it was stored.
+            // The clock that signed it died before it was stored.
             batch.put_text(names::head(known.head.n), known.document);
         }
         batch.put_text(names::head(n), document);

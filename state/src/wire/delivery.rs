@@ -174,7 +174,7 @@ pub struct Happened {
     /// The person's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What the person who signed it declared.
+    /// The meaning of the person's signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
     /// The person or team that the alert is assigned to by this event; none if it is given back.

@@ -17,10 +17,10 @@ use state::edge::keys;
 use state::journal::{self, Event, Kind};
 use state::names;
 
-/// How many days before its end subscribers hear of a key, the latest first.
+/// The days before its end at which subscribers hear of a key, the latest first.
 const THRESHOLDS: [i64; 2] = [7, 14];
 const DAY_MS: i64 = 86_400_000;
-/// How long one look is enough, seconds.
+/// The pause between two looks, seconds.
 const PAUSE: &str = "3600";
 
 /// Looks for keys that end soon, unless somebody did within the last hour. Returns the number of warnings.

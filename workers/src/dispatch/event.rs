@@ -89,7 +89,7 @@ struct KeyEnding<'a> {
     role: Role,
     site_id: &'a SiteId,
     expires_at: String,
-    /// How many days were left at the time of the event, begun ones as well.
+    /// The days that were left at the time of the event, begun ones as well.
     days_left: i64,
     cursor: &'a str,
 }

@@ -74,7 +74,7 @@ pub struct Act<'a> {
     pub by: &'a str,
     /// Their note.
     pub note: Option<&'a str>,
-    /// What they declare by their signature.
+    /// The meaning of their signature.
     pub meaning: Option<&'a str>,
 }
 
@@ -145,7 +145,7 @@ pub struct Entry {
     pub by: Option<String>,
     /// The actor's note.
     pub note: Option<String>,
-    /// What the actor declared by their signature.
+    /// The meaning of the actor's signature.
     pub meaning: Option<String>,
     /// The person or team that the alert is assigned to by this event.
     pub to: Option<String>,

@@ -293,7 +293,7 @@ pub struct State {
     pub(crate) resolved: Option<Taken>,
 }
 
-/// Who acknowledged or resolved an alert, and when.
+/// The actor who acknowledged or resolved an alert, and the time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     /// A key, a person, or the receiver whose link was used.
@@ -381,12 +381,12 @@ impl State {
         self.assignee.as_deref()
     }
 
-    /// Who acknowledged it since it was last opened.
+    /// Its acknowledgement since it was last opened.
     pub fn acknowledged(&self) -> Option<&Taken> {
         self.acknowledged.as_ref()
     }
 
-    /// Who resolved it since it was last opened.
+    /// Its resolution since it was last opened.
     pub fn resolved(&self) -> Option<&Taken> {
         self.resolved.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What an export consists of, as FHIR R4 resources.
+//! The parts of an export, as FHIR R4 resources.
 //!
 //! Guarantee: every reference leads to a resource of the same export. An answer, a score or a text is as it is stored.
 //!
@@ -165,7 +165,7 @@ pub(super) struct Stored<'a> {
     pub(super) amended: Option<Amended>,
 }
 
-/// What is stored beside content and scores.
+/// The stored members beside content and scores.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Details<'a> {

@@ -34,7 +34,7 @@ export function Said() {
 }
 
 /**
- * Who did something: a person by name, a key by its id, or whoever followed the link of a receiver.
+ * Names an actor: a person by name, a key by its id, a link by its receiver.
  * @param {string} by
  * @param {string} [name] The name of the person, where the API says it.
  */

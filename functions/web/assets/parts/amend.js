@@ -77,7 +77,7 @@ function Correction({ submission, done }) {
   const [asking, setAsking] = useState(false);
   const sound = readPlaces(draft).wrong === null;
   const changed = draft.trim() !== before.trim();
-  // What is sent again after a lost connection is the same submission; another text is another one.
+  // A text that is sent again after a lost connection is the same submission; another text is another one.
   const last = useRef({ said: '', id: '' });
 
   /** @param {string[]} places */

@@ -95,7 +95,7 @@ async function follow(id) {
 }
 
 /**
- * Who brought an alert into its state, and when: by what was done here since the last look, else by the list.
+ * Tells the actor and time of an alert's state: from the acts here since the last look, else from the list.
  * @param {Row} row
  * @returns {{ by?: string, byName?: string, at?: string }}
  */

@@ -107,7 +107,7 @@ function Secret({ made: { label, secret }, onClose }) {
   useEffect(() => {
     field.current?.focus();
     field.current?.select();
-    // Whoever closes the tab now loses it.
+    // Closing the tab now loses it.
     const stay = (/** @type {BeforeUnloadEvent} */ event) => event.preventDefault();
     addEventListener('beforeunload', stay);
     return () => removeEventListener('beforeunload', stay);

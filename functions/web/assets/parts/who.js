@@ -14,7 +14,7 @@ import { Dialog, say, sayWhy } from './act.js';
  */
 
 /**
- * What a role covers, in words.
+ * The scope of a role, in words.
  * @param {Pick<Grant, 'study' | 'site'>} grant
  */
 export function whereOf({ study, site }) {

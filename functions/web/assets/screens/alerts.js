@@ -183,7 +183,7 @@ function likeIt({ studyId, siteId, instrument, rule }) {
  * @param {{ assignee: string | null, give: (to: string | null) => void }} props
  */
 function Assignee({ assignee, give }) {
-  // Whoever takes it over, by name, is the usual case.
+  // Usually people take it over by their own name.
   const [to, setTo] = useState(assignee ? '' : (session.value?.who.person?.name ?? ''));
   /** @param {Event} event */
   const submit = (event) => {

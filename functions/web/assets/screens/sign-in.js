@@ -17,7 +17,7 @@ export function SignIn() {
   const [working, setWorking] = useState(false);
   const [wrong, setWrong] = useState('');
   const why = ended.use();
-  // Where it cannot be found out which providers there are, a key is still good.
+  // A key is good even while the providers cannot be read.
   const { data: providers, error, again } = useLoaded(identityProviders, []);
   const any = (providers?.length ?? 0) > 0;
   useEffect(() => {
@@ -78,7 +78,7 @@ function Providers({ providers, remember, again }) {
   const first = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const [going, setGoing] = useState('');
   useEffect(() => {
-    // Whoever types already is left alone.
+    // The focus stays with a person who types already.
     if (document.activeElement === document.body) first.current?.focus();
   }, []);
   /** @param {Provider} provider */

@@ -67,7 +67,7 @@ export function SubjectScreen() {
 }
 
 /**
- * What is left of a subject that was erased: that it was, who looked, and the certificate for whoever erased it just now.
+ * Shows a subject that was erased: that it was, the looks, and the certificate right after the erasure.
  * @param {{ subject: string, certificate: import('../api-access.js').Certificate | null }} props
  */
 function Erased({ subject, certificate }) {

@@ -188,7 +188,7 @@ pub static TRACEPARENT: Parameter =
 /// Why something is changed.
 pub static CHANGE_REASON: Parameter =
     header("ChangeReason", "X-Change-Reason", "Why; it is kept in the audit chain.", |_| visible(500));
-/// What a person declares.
+/// The meaning of a signature.
 pub static SIGNATURE_MEANING: Parameter = header(
     "SignatureMeaning",
     "X-Signature-Meaning",
