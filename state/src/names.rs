@@ -109,6 +109,11 @@ pub fn signed_out(person: &str) -> String {
     ["{vigil}:signed-out:", person].concat()
 }
 
+/// The mark that a client's assertion was used, by the SHA-256 of its id. It expires with the assertion.
+pub fn assertion(sha256: &str) -> String {
+    ["{vigil}:assertion:", sha256].concat()
+}
+
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
 pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
