@@ -19,6 +19,7 @@ mod batch;
 mod behind;
 mod bulkheads;
 mod client;
+mod clients;
 mod clock;
 mod content;
 mod deadline;
