@@ -351,6 +351,11 @@ pub fn places(service: impl Display) -> [String; 3] {
     ["held", "line", "seen"].map(|what| format!("{{vigil}}:places:{service}:{what}"))
 }
 
+/// The mark of the key by which pseudonyms are made, as the store has it at [`PSEUDONYM_KEY_MARK`].
+pub const PSEUDONYM_KEY: &str = "{vigil}:pseudonym-key";
+/// The same in the store.
+pub const PSEUDONYM_KEY_MARK: &str = "pseudonym-key";
+
 /// Written by the readiness check.
 pub const READY_PROBE: &str = "probe/ready";
 /// The record of the last self-check that was scored. Written by `score`.

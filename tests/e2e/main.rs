@@ -78,6 +78,7 @@ mod reports;
 mod reseal;
 mod risk;
 mod roles;
+mod rotation;
 mod routes;
 mod scarce;
 mod sealed;

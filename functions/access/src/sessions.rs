@@ -232,6 +232,9 @@ async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> R
         }
         Begun::Full => return Err(Problem::new(ProblemType::Busy, "there are too many sessions")),
     }
+    if !keeps(&config.redis, &record, &keys::hash(&secret)).await.map_err(|error| unavailable(&error))? {
+        return Err(Problem::new(ProblemType::Forbidden, "the role was taken away at this moment"));
+    }
     log::info("session-began").key(&record.session_id).write();
     if is_form {
         let token = IssuedToken {
@@ -247,6 +250,16 @@ async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> R
     let session = SessionShown::of(record);
     let new = NewSession { secret, session, grant: number, grants, refresh_token };
     Ok(Reply::json(201, &new).header("location", location).header("cache-control", "no-store"))
+}
+
+/// Whether a session that has begun still has its grant; else it is ended. Whoever stores the document `access` ends the
+/// sessions that it takes away: one that began behind that look was granted by the document before.
+async fn keeps(redis: &Redis, session: &SessionRecord, sha256: &str) -> Result<bool, Error> {
+    let is_granted = grants(redis, &session.person, &session.groups).await?.contains(&session.grant);
+    if !is_granted {
+        sessions::end(redis, sha256).await?;
+    }
+    Ok(is_granted)
 }
 
 /// The grants of a person by the document in force.
