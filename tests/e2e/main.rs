@@ -53,6 +53,7 @@ mod inbox;
 mod issuer;
 mod journey;
 mod keys;
+mod kills;
 mod laboratory;
 mod limits;
 mod links;
