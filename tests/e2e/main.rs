@@ -89,6 +89,7 @@ mod sessions;
 mod settings;
 mod shared_entries;
 mod signatures;
+mod signed_out;
 mod spelling;
 mod stats;
 mod studies;
