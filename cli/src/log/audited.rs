@@ -14,7 +14,7 @@ use state::settings::{Index, Versions};
 use state::wire::entry::{Outline, State};
 
 use super::journals::Journals;
-use super::{Fault, fault};
+use super::{Fault, fault, readable};
 use crate::PAGE;
 
 /// The beginnings of the entities whose content is a version of a setting.
@@ -107,9 +107,9 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
     if let (Some(pseudonym), Some(record)) = (entity.strip_prefix("subject/"), records.last())
         && record.action == Action::Erased.as_str()
     {
-        let certificate: Option<Certificate> = store.get(&names::subject_erased(&pseudonym.into())).await?;
+        let certificate: Option<Certificate> = readable(store, &names::subject_erased(&pseudonym.into())).await?;
         match certificate {
-            None => faults.push(fault(entity, "the certificate of its erasure is missing")),
+            None => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
             Some(own) => {
                 let is_so = own.erased_at == record.at
                     && own.erased_by.as_str() == record.actor
@@ -128,7 +128,7 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
             // Scores by other versions are removed with their submission.
             let of = entity.strip_prefix("rescored/").map(|id| names::submission(&id.into()));
             let of: Option<Outline> = match of {
-                Some(key) => store.get(&key).await?,
+                Some(key) => readable(store, &key).await?,
                 None => None,
             };
             if of.is_none_or(|of| of.state != State::Erased) {
@@ -171,7 +171,10 @@ async fn settings(
     }
     let index = store.bytes(names::SETTINGS_INDEX).await?;
     let read: Index = match &index {
-        Some(bytes) => kv::read(bytes)?,
+        Some(bytes) => kv::read(bytes).unwrap_or_else(|_| {
+            outcome.faults.push(fault(names::SETTINGS_INDEX, "cannot be read"));
+            Index::default()
+        }),
         None => Index::default(),
     };
     for (name, version) in &read.documents {

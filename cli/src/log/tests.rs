@@ -142,6 +142,34 @@ fn what_was_signed_and_changed_shows() {
         let (found, said) = verified(&job, location, queues);
         assert_eq!((found.faults, said.contains("config/alert-rules/1: is other")), (1, true), "{said}");
 
+        // Records that are none stop nothing: each is named.
+        crate::block_on(async {
+            let state = names::stored_alert_state(&ALERT.into());
+            put(&[
+                (names::submission(&SUBMISSION.into()), "x".to_owned()),
+                (state, "{}".to_owned()),
+                (names::SETTINGS_INDEX.to_owned(), "[]".to_owned()),
+            ]);
+            Ok(())
+        })
+        .unwrap();
+        let (_, said) = verified(&job, location, queues);
+        for fault in [
+            format!("submission/{SUBMISSION}: is other"),
+            format!("alert/{ALERT}: its state in the store cannot be read"),
+            "settings: cannot be read".to_owned(),
+            "config/alert-rules/1: is other".to_owned(),
+        ] {
+            assert!(said.contains(&fault), "{fault} in {said}");
+        }
+        crate::block_on(async {
+            restore(&redis).await;
+            let index = redis.command("HGET", [names::SETTINGS, "index"].map(text).into()).await?;
+            put(&[(names::SETTINGS_INDEX.to_owned(), string(&index[0]).unwrap())]);
+            Ok(remove_all(&[names::stored_alert_state(&ALERT.into())])?)
+        })
+        .unwrap();
+
         // A submission that was never there.
         crate::block_on(async {
             put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
