@@ -109,6 +109,11 @@ pub fn signed_out(person: &str) -> String {
     ["{vigil}:signed-out:", person].concat()
 }
 
+/// The mark that a client's assertion was used, by the SHA-256 of its id. It expires with the assertion.
+pub fn assertion(sha256: &str) -> String {
+    ["{vigil}:assertion:", sha256].concat()
+}
+
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
 pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
@@ -345,6 +350,11 @@ pub const JOBS_TOOK: &str = "{vigil}:jobs:took";
 pub fn places(service: impl Display) -> [String; 3] {
     ["held", "line", "seen"].map(|what| format!("{{vigil}}:places:{service}:{what}"))
 }
+
+/// The mark of the key by which pseudonyms are made, as the store has it at [`PSEUDONYM_KEY_MARK`].
+pub const PSEUDONYM_KEY: &str = "{vigil}:pseudonym-key";
+/// The same in the store.
+pub const PSEUDONYM_KEY_MARK: &str = "pseudonym-key";
 
 /// Written by the readiness check.
 pub const READY_PROBE: &str = "probe/ready";

@@ -369,10 +369,14 @@ pub async fn change<T, R>(
     let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
     let mut index = Index::stored(&store).await?;
+    let (revision, stored) = (index.revision.clone(), kv::json(&index)?);
     let at = clock::now().rfc3339();
     let (made, draft) = match plan(&mut index, &at) {
         Ok(planned) => planned,
         Err(refusal) => {
+            // An earlier change may have stopped when it was stored. If its version was not put in force here, whoever reads
+            // the one before could never name the one that they replace.
+            publish(redis, &lock, revision, stored).await?;
             lock.release(redis).await?;
             return Ok(Changed::Refused(refusal));
         }
@@ -388,9 +392,17 @@ pub async fn change<T, R>(
     let refers_to = Some(draft.key.as_str());
     let change = Change { at: &at, actor, action: Action::Changed, reason, meaning, refers_to, old, new };
     audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
+    // The index is written whole: a host that was stopped here for longer than its lease would take back what others changed.
+    if !lock.is_held(redis).await? {
+        return Err(late());
+    }
     kv::put_all(&mut batch)?;
     if publish(redis, &lock, index.revision, shown).await? {
         return Ok(Changed::Made(made));
     }
-    Err(Error::new("settings", Kind::TimedOut, "the change took too long"))
+    Err(late())
+}
+
+fn late() -> Error {
+    Error::new("settings", Kind::TimedOut, "the change took too long")
 }

@@ -14,7 +14,7 @@ use state::settings::{Index, Versions};
 use state::wire::entry::{Outline, State};
 
 use super::journals::Journals;
-use super::{Fault, fault};
+use super::{Fault, fault, readable};
 use crate::PAGE;
 
 /// The beginnings of the entities whose content is a version of a setting.
@@ -107,9 +107,9 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
     if let (Some(pseudonym), Some(record)) = (entity.strip_prefix("subject/"), records.last())
         && record.action == Action::Erased.as_str()
     {
-        let certificate: Option<Certificate> = store.get(&names::subject_erased(&pseudonym.into())).await?;
+        let certificate: Option<Certificate> = readable(store, &names::subject_erased(&pseudonym.into())).await?;
         match certificate {
-            None => faults.push(fault(entity, "the certificate of its erasure is missing")),
+            None => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
             Some(own) => {
                 let is_so = own.erased_at == record.at
                     && own.erased_by.as_str() == record.actor
@@ -128,7 +128,7 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
             // Scores by other versions are removed with their submission.
             let of = entity.strip_prefix("rescored/").map(|id| names::submission(&id.into()));
             let of: Option<Outline> = match of {
-                Some(key) => store.get(&key).await?,
+                Some(key) => readable(store, &key).await?,
                 None => None,
             };
             if of.is_none_or(|of| of.state != State::Erased) {
@@ -171,7 +171,10 @@ async fn settings(
     }
     let index = store.bytes(names::SETTINGS_INDEX).await?;
     let read: Index = match &index {
-        Some(bytes) => kv::read(bytes)?,
+        Some(bytes) => kv::read(bytes).unwrap_or_else(|_| {
+            outcome.faults.push(fault(names::SETTINGS_INDEX, "cannot be read"));
+            Index::default()
+        }),
         None => Index::default(),
     };
     for (name, version) in &read.documents {
@@ -194,13 +197,13 @@ async fn settings(
         !document && !instrument
     });
     outcome.faults.extend(unused.map(|entity| fault(entity, "no version of it is in force")));
-    copies(redis, index.as_deref(), versions, outcome).await
+    copies(redis, &read, versions, outcome).await
 }
 
 /// Compares the copies by which decisions are made.
 async fn copies(
     redis: &Redis,
-    index: Option<&[u8]>,
+    index: &Index,
     versions: &BTreeMap<String, String>,
     outcome: &mut Outcome,
 ) -> Result<()> {
@@ -210,8 +213,10 @@ async fn copies(
         let (Some(field), Some(value)) = (string(field), string(value)) else { continue };
         let is_so = match field.as_str() {
             "revision" => true,
-            "index" => index.is_none_or(|index| index == value.as_bytes()),
-            key => versions.get(key).is_none_or(|hash| *hash == hex(&digest(value.as_bytes()))),
+            // Where nothing was ever stored, Redis has an index without anything, too.
+            "index" => kv::read::<Index>(value.as_bytes())
+                .is_ok_and(|copy| copy.documents == index.documents && copy.instruments == index.instruments),
+            key => versions.get(key).is_some_and(|hash| *hash == hex(&digest(value.as_bytes()))),
         };
         if !is_so {
             outcome.faults.push(fault(format!("{field} in Redis"), "is other than the store has"));

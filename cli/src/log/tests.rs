@@ -142,6 +142,34 @@ fn what_was_signed_and_changed_shows() {
         let (found, said) = verified(&job, location, queues);
         assert_eq!((found.faults, said.contains("config/alert-rules/1: is other")), (1, true), "{said}");
 
+        // Records that are none stop nothing: each is named.
+        crate::block_on(async {
+            let state = names::stored_alert_state(&ALERT.into());
+            put(&[
+                (names::submission(&SUBMISSION.into()), "x".to_owned()),
+                (state, "{}".to_owned()),
+                (names::SETTINGS_INDEX.to_owned(), "[]".to_owned()),
+            ]);
+            Ok(())
+        })
+        .unwrap();
+        let (_, said) = verified(&job, location, queues);
+        for fault in [
+            format!("submission/{SUBMISSION}: is other"),
+            format!("alert/{ALERT}: its state in the store cannot be read"),
+            "settings: cannot be read".to_owned(),
+            "config/alert-rules/1: is other".to_owned(),
+        ] {
+            assert!(said.contains(&fault), "{fault} in {said}");
+        }
+        crate::block_on(async {
+            restore(&redis).await;
+            let index = redis.command("HGET", [names::SETTINGS, "index"].map(text).into()).await?;
+            put(&[(names::SETTINGS_INDEX.to_owned(), string(&index[0]).unwrap())]);
+            Ok(remove_all(&[names::stored_alert_state(&ALERT.into())])?)
+        })
+        .unwrap();
+
         // A submission that was never there.
         crate::block_on(async {
             put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
@@ -219,5 +247,54 @@ fn a_burst_is_covered_by_several_heads_and_sealed_meanwhile() {
         .unwrap();
         let (found, said) = verified(&Job { keys: vec![key], ..Job::default() }, location, queues);
         assert_eq!((found.heads, found.lines, found.uncovered, found.faults), (2, LINES, 0, 0), "{said}");
+    });
+}
+
+#[test]
+fn settings_that_only_redis_has_show_and_those_that_only_the_store_has_come_in_force() {
+    on_both_stores(|location, queues| {
+        let redis = Redis::new(queues);
+        crate::block_on(async { Ok(settings::Settings::in_force(&redis).await.map(drop)?) }).unwrap();
+        // Nothing was signed, and that is all.
+        let (found, said) = verified(&Job::default(), location, queues);
+        assert_eq!(found.faults, 1, "{said}");
+        let forged = crate::block_on(async {
+            let mut index = Index::default();
+            let (_, draft) = index.replace(domain::settings::Document::AlertRules, "{}", AT, &"x".into());
+            let index = kv::json(&index)?;
+            let copy = [names::SETTINGS, "index", &index, &draft.key, "{}"].map(text);
+            redis.command("HSET", copy.into()).await?;
+            Ok(draft.key)
+        })
+        .unwrap();
+        let (found, said) = verified(&Job::default(), location, queues);
+        assert_eq!(found.faults, 3, "{said}");
+        assert!(said.contains("index in Redis") && said.contains(&format!("{forged} in Redis")), "{said}");
+
+        crate::block_on(async {
+            redis.command("DEL", vec![text(names::SETTINGS)]).await?;
+            let store = Store::open().await?;
+            let copy = async || Ok::<_, anyhow::Error>(redis.command("HGETALL", vec![text(names::SETTINGS)]).await?);
+            fill(&redis, &store).await;
+            let before: Vec<String> = copy().await?.iter().filter_map(string).collect();
+            fill(&redis, &store).await;
+            // As if the host had died when the last version was stored and not yet in force.
+            redis.command("DEL", vec![text(names::SETTINGS)]).await?;
+            let arguments = [names::SETTINGS].into_iter().chain(before.iter().map(String::as_str)).map(text).collect();
+            redis.command("HSET", arguments).await?;
+            let actor = "admin".into();
+            let refused = settings::change(&redis, &actor, (None, None), |index: &mut Index, _: &str| {
+                Err::<((), settings::Draft), _>(index.documents.values().map(|it| it.version).max())
+            });
+            assert!(matches!(refused.await?, Changed::Refused(Some(4))));
+            let index = store.bytes(names::SETTINGS_INDEX).await?.unwrap();
+            let copy: Vec<String> = copy().await?.iter().filter_map(string).collect();
+            assert!(copy.contains(&String::from_utf8(index).unwrap()), "{copy:?}");
+            // The lock is free.
+            let taken = redis.command("EXISTS", vec![text(names::SETTINGS_LOCK)]).await?;
+            assert_eq!(taken.first().and_then(platform::redis::integer), Some(0));
+            Ok(())
+        })
+        .unwrap();
     });
 }

@@ -52,16 +52,8 @@ async fn fill(redis: &Redis, store: &Store) {
     batch.put(names::superseded(&"s1".into()), &Superseded { by: "s2".into(), at: AT.to_owned() }).unwrap();
     let tombstone = erasure::tombstone(&"s3".into(), &"A".into(), &"1".into(), AT).unwrap();
     batch.put_text(names::submission(&"s3".into()), tombstone);
-    let erased = Change {
-        at: AT,
-        actor: &"k".into(),
-        action: Action::Erased,
-        reason: Some("withdrawn"),
-        meaning: None,
-        refers_to: None,
-        old: None,
-        new: None,
-    };
+    let actor = "k".into();
+    let erased = Change { reason: Some("withdrawn"), ..Change::new(AT, &actor, Action::Erased) };
     audit::begin(&mut batch, &names::submission(&"s3".into()), &erased).unwrap();
     for id in ["p", "q", "r"] {
         batch.put(names::subject(&id.into()), &subject(id)).unwrap();

@@ -149,7 +149,8 @@ fn operations() -> Vec<Operation> {
         Operation::new("POST", "/v1/sessions", "beginSession", Tag::Access, "Sign in")
             .about(
                 "A person for whom an identity provider vouches gets a session under one of the grants that the document \
-                 `access` gives them. A form is the token exchange of RFC 8693.",
+                 `access` gives them. A form is the token exchange of RFC 8693, or a client's credentials with a signed \
+                 assertion (RFC 7523, SMART backend services): the client gets a session under its own grant.",
             )
             .timeout(Some(Timeout::Batch))
             .takes_media(

@@ -338,14 +338,10 @@ pub(crate) async fn audited(
     let store = Store::open().await?;
     let before = store.bytes(&entity).await?.map(|before| hex(&digest(&before))).filter(|before| *before != hash);
     let change = audit::Change {
-        at: &record.ended_at,
-        actor,
-        action,
         reason: record.reason.as_deref(),
-        meaning: None,
-        refers_to: None,
         old: before.as_deref(),
         new: Some(&hash),
+        ..audit::Change::new(&record.ended_at, actor, action)
     };
     match before {
         None => audit::begin(batch, &entity, &change),

@@ -189,7 +189,9 @@ impl Export {
         for pseudonym in &self.pseudonyms {
             for ids in jobs::of_subject(&self.redis, pseudonym, u32::MAX).await?.chunks(READS) {
                 for group in try_join_all(ids.iter().map(|id| self.analysis(id, pseudonym))).await? {
-                    rows.push(form.group(&group).as_bytes()).await;
+                    if !rows.push(form.group(&group).as_bytes()).await {
+                        return Ok(());
+                    }
                 }
             }
         }

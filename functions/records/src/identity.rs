@@ -116,16 +116,7 @@ pub(crate) async fn opened(
     pseudonym: &Pseudonym,
 ) -> Result<(), Error> {
     let at = clock::now().rfc3339();
-    let change = Change {
-        at: &at,
-        actor: &principal.actor,
-        action: Action::IdentityOpened,
-        reason: None,
-        meaning: None,
-        refers_to: None,
-        old: None,
-        new: None,
-    };
+    let change = Change::new(&at, &principal.actor, Action::IdentityOpened);
     let mut batch = Batch::default();
     audit::append(&config.redis, store, &mut batch, &names::subject(pseudonym), &change).await?;
     store.put_each(&batch).await

@@ -251,14 +251,9 @@ pub async fn end(redis: &Redis, store: &Store, subject: &Subject, begun: &Begun)
         _ => {
             // No hashes: the record of a subject is written anew with each of its submissions.
             let change = Change {
-                at: &begun.at,
-                actor: &begun.by,
-                action: Action::Erased,
                 reason: Some(&begun.reason),
                 meaning: begun.meaning.as_deref(),
-                refers_to: None,
-                old: None,
-                new: None,
+                ..Change::new(&begun.at, &begun.by, Action::Erased)
             };
             audit::append(redis, store, &mut batch, &entity, &change).await?;
         }
