@@ -11,7 +11,8 @@ use crate::client::Client;
 use crate::issuer::Issuer;
 use crate::sessions::{grant, signed_in};
 
-/// The requests of a connection that goes on until it was refused so many times: when each was sent, and its status.
+/// The requests of a connection that goes on for more than a second after its first refusal, and until it was refused so
+/// many times: when each was sent, and its status.
 async fn burst(
     address: std::net::SocketAddr,
     secret: String,
@@ -21,13 +22,16 @@ async fn burst(
     const REFUSED: usize = 50;
     let authorization = format!("Bearer {secret}");
     let mut client = Client::connect(address).await.unwrap();
-    let (mut all, mut refused) = (Vec::new(), 0);
-    while refused < REFUSED {
+    let (mut all, mut refused, mut first) = (Vec::new(), 0, None::<Instant>);
+    while refused < REFUSED || first.is_some_and(|first| first.elapsed() < Duration::from_millis(1200)) {
         let sent = Instant::now();
         let answer = client.send("GET", path, &[("authorization", authorization.as_str())], "").await.unwrap();
         match answer.status {
             200 => _ = admitted.fetch_add(1, Ordering::Relaxed),
-            401 => refused += 1,
+            401 => {
+                refused += 1;
+                first.get_or_insert(sent);
+            }
             _ => panic!("{answer:?}"),
         }
         all.push((sent, answer.status));

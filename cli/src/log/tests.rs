@@ -298,3 +298,30 @@ fn settings_that_only_redis_has_show_and_those_that_only_the_store_has_come_in_f
         .unwrap();
     });
 }
+
+#[test]
+fn records_whose_writers_died_one_after_the_other_are_stored_by_the_next() {
+    on_both_stores(|_, queues| {
+        let redis = Redis::new(queues);
+        crate::block_on(async {
+            let (store, entity, actor) = (Store::open().await?, "subject/s", "k".into());
+            let change = audit::Change::new(AT, &actor, Action::IdentityOpened);
+            for _ in 0..3 {
+                // Nobody stores this batch.
+                audit::append(&redis, &store, &mut Batch::default(), entity, &change).await?;
+            }
+            for recent in [4, 1] {
+                let mut batch = Batch::default();
+                audit::append(&redis, &store, &mut batch, entity, &change).await?;
+                put_all(&mut batch)?;
+                assert_eq!(audit::recent(&redis, entity).await?.len(), recent);
+            }
+            for n in 0..5 {
+                let record: Option<audit::Record> = store.get(&names::audit(entity, n)).await?;
+                assert_eq!(record.map(|record| record.n), Some(n));
+            }
+            Ok(())
+        })
+        .unwrap();
+    });
+}
