@@ -63,7 +63,7 @@ pub(super) async fn carry_on(
             }
             let subject = known(redis, store, &study, &pseudonym).await?;
             let days = retention.days.unwrap_or_default();
-            let reason = format!("retention of {days} days is over");
+            let reason = format!("its last document came in more than {days} days ago");
             if one(redis, store, &subject, until_ms, version, reason, deadline).await? {
                 log::info("subject-erased").outcome("retention").write();
             }
