@@ -233,6 +233,15 @@ pub async fn subjects(redis: &Redis, study: &StudyId, until_ms: i64, most: i64) 
     Ok(reply.iter().filter_map(|subject| Some(string(subject)?.into())).collect())
 }
 
+/// Notes that something of a subject came in at this time, milliseconds since the epoch, unless something came later.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn came(redis: &Redis, study: &StudyId, subject: &Pseudonym, at_ms: i64) -> Result<(), Error> {
+    let index = [text(names::subjects_of(study)), text("GT"), number(at_ms), text(subject.as_str())];
+    redis.command("ZADD", index.into()).await.map(drop)
+}
+
 /// When the last document of a subject came in, milliseconds since the epoch; none if none is known.
 ///
 /// # Errors
