@@ -20,6 +20,8 @@ const ALARMING: [u8; 9] = [0, 0, 0, 0, 0, 0, 0, 0, 2];
 const STUDY: &str = "/v1/studies/A";
 const ERASURE: &str = "/v1/studies/A/erasure";
 const ANALYSES: &str = "/v1/imaging/analyses";
+/// The subjects of the study while whose erasure other alerts are raised.
+const MANY: usize = 300;
 const PATIENTS: [&str; 3] = ["MRN-1-SECRET", "MRN-2-SECRET", "MRN-3-SECRET"];
 
 fn why() -> Value {
@@ -98,7 +100,7 @@ async fn everything_of_a_study_is_erased_over_a_restart_and_nothing_of_another()
     let encoded = PATIENTS.map(|patient| STANDARD.encode(patient));
     let boxes: Vec<String> = subjects.iter().map(|subject| sealed(&app, subject)).collect();
     let raw: Vec<Vec<u8>> = subjects.iter().map(|subject| hex(subject)[..8].to_vec()).collect();
-    let mut needles: Vec<&[u8]> = vec![b"UNIQUEWORD"];
+    let mut needles: Vec<&[u8]> = vec![&b"UNIQUEWORD"[..]];
     needles.extend(PATIENTS[1..].iter().map(|patient| patient.as_bytes()));
     needles.extend(encoded[1..].iter().map(|patient| patient.as_bytes()));
     needles.extend(boxes.iter().map(|sealed| sealed.as_bytes()));
@@ -194,7 +196,6 @@ async fn everything_of_a_study_is_erased_over_a_restart_and_nothing_of_another()
 async fn an_erasure_delays_no_alert_of_another_study() {
     let receiver = Receiver::start().await;
     let app = App::builder().routes(&[&receiver.url()]).start().await;
-    const MANY: usize = 300;
     let mut last = String::new();
     for number in 0..MANY {
         last = app.submit(&phq9(&format!("r{number}"), [1; 9])).await;

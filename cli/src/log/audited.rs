@@ -119,13 +119,13 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
             _ => None,
         };
         match said {
-            None => {}
             Some(None) => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
-            Some(Some((at, by, reason))) => {
-                if at != record.at || by.as_str() != record.actor || record.reason.as_ref() != Some(&reason) {
-                    faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
-                }
+            Some(Some((at, by, reason)))
+                if at != record.at || by.as_str() != record.actor || record.reason.as_ref() != Some(&reason) =>
+            {
+                faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
             }
+            None | Some(Some(_)) => {}
         }
     }
     let Some(hash) = records.iter().rev().find_map(|record| record.new_hash.as_ref()) else { return Ok(faults) };
