@@ -20,7 +20,8 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 use std::time::Duration;
 
-use domain::ids::{InstrumentId, KeyId};
+use domain::ids::{InstrumentId, KeyId, StudyId};
+use domain::retention::Retentions;
 use domain::settings::Document;
 use domain::{Instrument, library};
 use platform::digest::{digest, hex};
@@ -212,6 +213,15 @@ impl Settings {
         let is_built_in = built_in(id).is_some_and(|built_in| built_in.version() == version);
         Ok(is_built_in.then(|| library::definition(id)).flatten())
     }
+}
+
+/// Whether nothing of a study may be erased.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when that cannot be known.
+pub async fn is_held(redis: &Redis, study: &StudyId) -> Result<bool, Error> {
+    let retentions = Settings::in_force(redis).await?.document::<Retentions>(redis).await?;
+    Ok(retentions.is_some_and(|retentions| retentions.of(study).hold))
 }
 
 /// The built-in instrument that a text names, read at its first use in this instance.

@@ -51,7 +51,8 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Path, method and operation of everything that is documented. What erases the subject of all the others is last.
+/// Path, method and operation of everything that is documented. What erases the subject and the study of all the others is
+/// last, and then what shows that.
 pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -61,7 +62,14 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
             }
         }
     }
-    all.sort_by_key(|(path, method, _)| path == "/v1/subjects/{pseudonym}" && method == "DELETE");
+    let last = [
+        ("DELETE", "/v1/subjects/{pseudonym}"),
+        ("DELETE", "/v1/studies/{study}"),
+        ("GET", "/v1/studies/{study}/erasure"),
+    ];
+    all.sort_by_key(|(path, method, _)| {
+        last.iter().position(|one| *one == (&**method, &**path)).map_or(0, |at| at + 1)
+    });
     all
 }
 
@@ -297,7 +305,7 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 let body = real_provider(real_body(example, &there), &issuer);
                 let answer = until("it is done", async || {
                     let answer = app.client().await.send(&method, &path, &headers, body.clone()).await.unwrap();
-                    // The erasure of a subject may take several requests.
+                    // The erasure of a subject or a study may take a while.
                     (method != "DELETE" || answer.status != 202).then_some(answer)
                 })
                 .await;

@@ -1,4 +1,4 @@
-//! Audit records, and what they say: settings, keys, erased subjects.
+//! Audit records, and what they say: settings, keys, erased subjects and studies.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::{Redis, string, text};
 use state::audit::{self, Action, Record};
+use state::erasure::study::{self, StudyErasure};
 use state::erasure::subject::Certificate;
 use state::names;
 use state::settings::{Index, Versions};
@@ -104,20 +105,27 @@ async fn record(
 /// The faults of the record that a chain is about.
 async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
-    if let (Some(pseudonym), Some(record)) = (entity.strip_prefix("subject/"), records.last())
-        && record.action == Action::Erased.as_str()
-    {
-        let certificate: Option<Certificate> = readable(store, &names::subject_erased(&pseudonym.into())).await?;
-        match certificate {
-            None => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
-            Some(own) => {
-                let is_so = own.erased_at == record.at
-                    && own.erased_by.as_str() == record.actor
-                    && record.reason.as_ref() == Some(&own.reason);
-                if !is_so {
-                    faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
-                }
+    if let Some(record) = records.last().filter(|record| record.action == Action::Erased.as_str()) {
+        let said = match entity.split_once('/') {
+            Some(("subject", subject)) => {
+                let own: Option<Certificate> = readable(store, &names::subject_erased(&subject.into())).await?;
+                Some(own.map(|own| (own.erased_at, own.erased_by, own.reason)))
             }
+            Some(("study", study)) => {
+                let own: Option<StudyErasure> = readable(store, &names::study_erasure(&study.into())).await?;
+                let under_way = own.as_ref().is_some_and(|own| own.state == study::State::Erasing);
+                (!under_way).then(|| own.map(|own| (own.began_at, own.began_by, own.reason)))
+            }
+            _ => None,
+        };
+        match said {
+            Some(None) => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
+            Some(Some((at, by, reason)))
+                if at != record.at || by.as_str() != record.actor || record.reason.as_ref() != Some(&reason) =>
+            {
+                faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
+            }
+            None | Some(Some(_)) => {}
         }
     }
     let Some(hash) = records.iter().rev().find_map(|record| record.new_hash.as_ref()) else { return Ok(faults) };

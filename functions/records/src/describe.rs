@@ -4,6 +4,7 @@
 
 use schemars::{JsonSchema, json_schema};
 use state::edge::describe::*;
+use state::erasure::study::StudyErasure;
 use state::erasure::subject::Certificate;
 
 use crate::erase::Erased;
@@ -29,6 +30,9 @@ pub fn describe() -> Description {
 /// The age of an answer.
 const AGE: Header =
     Header::always("Age", "How old the answer is, seconds.", |_| json_schema!({"type": "integer", "minimum": 0}));
+
+/// Where the erasure of a study is shown.
+const ERASURE: Header = Header::location("How far it is.", |_| matching("^/v1/studies/[^/]+/erasure$"));
 
 /// The query of a patient's record.
 #[derive(JsonSchema)]
@@ -163,6 +167,19 @@ fn operations() -> Vec<Operation> {
             .gives::<Study<'_>>(200, "The study.")
             .with(AGE)
             .refuses(&[Refusal::BadGateway]),
+        Operation::new("DELETE", "/v1/studies/{study}", "eraseStudy", Tag::Operations, "Begin to erase a study")
+            .about(
+                "Erases all its subjects with their submissions, analyses and identities, for good, also what waits, its \
+                due entries and dead letters. 202: it has begun, and Vigil carries it on by itself; while it runs, nothing \
+                is taken in for the study (409). 200 with the certificate when nothing has come since the last one ended. \
+                Audit chains, journals and tombstones stay.",
+            )
+            .scope(", for all sites of the study")
+            .takes::<WithReason>("At most 4 KiB.")
+            .gives::<StudyErasure>(200, "It is erased: the certificate.")
+            .gives::<StudyErasure>(202, "It is being erased.")
+            .with(ERASURE)
+            .refuses(&[Refusal::Held]),
         Operation::new(
             "GET",
             "/v1/studies/{study}/submissions",
@@ -252,7 +269,8 @@ fn operations() -> Vec<Operation> {
             )
             .takes::<WithReason>("At most 4 KiB.")
             .gives::<Certificate>(200, "It is erased: the certificate.")
-            .gives::<Erasing<'_>>(202, "Something is left."),
+            .gives::<Erasing<'_>>(202, "Something is left.")
+            .refuses(&[Refusal::Held]),
         Operation::new("GET", "/v1/submissions/{id}", "showSubmission", Tag::Results, "How far a submission is")
             .about("Scores and alerts are shown to read, clinician and admin.")
             .gives::<Submission<'_>>(200, "The submission.")
@@ -263,7 +281,8 @@ fn operations() -> Vec<Operation> {
                 its audit chain, stay. Asking again is safe.",
             )
             .takes::<WithReason>("At most 4 KiB.")
-            .gives::<Erased<'_>>(200, "It is erased."),
+            .gives::<Erased<'_>>(200, "It is erased.")
+            .refuses(&[Refusal::Held]),
         Operation::new("GET", "/v1/stats/hour", "showHour", Tag::Operations, "The last 60 minutes, minute by minute")
             .about(
                 "What came in, was scored and delivered in each minute, and what waited at its end. The clock takes a \

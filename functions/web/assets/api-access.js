@@ -20,6 +20,9 @@ import { call, PAGE, parameters, part } from './api.js';
  * @typedef {{ pseudonym: string, state: 'erasing', left: number }} Erasing
  * @typedef {{ pseudonym: string, study: string, site: string, state: 'erased', erasedAt: string, erasedBy: string,
  *   byName?: string, submissions: number, analyses: number, identity: boolean, reason?: string, disk?: string }} Certificate
+ * @typedef {{ study: string, state: 'erasing' | 'erased', beganAt: string, beganBy: string, beganByName?: string, reason: string,
+ *   subjects: number, submissions: number, analyses: number, left?: number, erasedAt?: string, disk?: string,
+ *   held?: boolean }} StudyErasure
  */
 
 /** Asking a provider, or erasing much, may take so long, milliseconds. */
@@ -129,4 +132,24 @@ export function looks(filters, cursor) {
  */
 export function eraseSubject(subject, reason, meaning) {
   return call('DELETE', `/v1/subjects/${part(subject)}`, { body: { reason }, reason, meaning, patience: LONG });
+}
+
+/**
+ * Begins to erase everything of a study, for good; Vigil carries it on.
+ * @param {string} study
+ * @param {string} reason
+ * @param {string} [meaning] What a person declares who signs it.
+ * @returns {Promise<StudyErasure>}
+ */
+export function eraseStudy(study, reason, meaning) {
+  return call('DELETE', `/v1/studies/${part(study)}`, { body: { reason }, reason, meaning });
+}
+
+/**
+ * How far the erasure of a study is, or its certificate.
+ * @param {string} study
+ * @returns {Promise<StudyErasure>}
+ */
+export function studyErasure(study) {
+  return call('GET', `/v1/studies/${part(study)}/erasure`);
 }

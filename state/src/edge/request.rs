@@ -1,11 +1,13 @@
 //! Shared by all requests: their bodies, the reason of a change, refusals.
 
+use domain::ids::StudyId;
 use domain::{Code, Finding, scrub};
 use platform::http::Incoming;
+use platform::redis::Redis;
 use platform::{Error, log};
 
 use crate::edge::problem::{Problem, ProblemType};
-use crate::settings::Changed;
+use crate::settings::{self, Changed};
 
 /// The header with the reason of a change; it goes into the audit chain.
 const REASON: &str = "x-change-reason";
@@ -75,6 +77,18 @@ pub fn made<T>(changed: Changed<T, Problem>) -> Result<T, Problem> {
         Changed::Made(made) => Ok(made),
         Changed::Refused(problem) => Err(problem),
         Changed::Busy => Err(Problem::new(ProblemType::Busy, "somebody else is changing the settings, send it again")),
+    }
+}
+
+/// Refuses the erasure of something of a study under a legal hold.
+///
+/// # Errors
+/// 409; 503 when it cannot be known.
+pub async fn not_held(redis: &Redis, study: &StudyId) -> Result<(), Problem> {
+    match settings::is_held(redis, study).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Problem::study_held()),
+        Err(error) => Err(unavailable(&error)),
     }
 }
 

@@ -48,6 +48,7 @@ export default {
     meanings: {
       resolve: 'I have reviewed this alert and resolve it.',
       erase: 'I have checked that this submission is to be erased, and erase it.',
+      eraseStudy: 'I have checked that everything of this study is to be erased, and erase it.',
       eraseSubject: 'I have checked that everything of this subject is to be erased, and erase it.',
       store: 'I have checked this configuration and approve it.',
     },
@@ -165,6 +166,22 @@ export default {
       'GET /fhir/QuestionnaireResponse': 'FHIR responses',
       'GET /fhir/QuestionnaireResponse/{id}': 'a FHIR response',
     }),
+  },
+  erasingStudy: {
+    title: 'Erase a study',
+    help: 'Everything of all its subjects, for good. Vigil carries it on by itself, and takes nothing in for the study meanwhile.',
+    look: 'Show its erasure',
+    none: (/** @type {string} */ study) => `Study ${study} was never erased.`,
+    act: (/** @type {string} */ study) => `Erase study ${study}…`,
+    about:
+      'All submissions, scores, analyses, and who the subjects are, are removed everywhere, for good. What waits to be sent is not sent. Audit trail and certificates stay. Nobody can take this back.',
+    type: (/** @type {string} */ study) => `To confirm, type the name of the study: ${study}`,
+    run: 'Erase for good',
+    running: (/** @type {string} */ left) => `Erasing… ${left} subjects left`,
+    held: 'It rests: the study is under a legal hold.',
+    done: (/** @type {string} */ study) => `Study ${study} is erased`,
+    began: 'Asked for',
+    subjects: 'Subjects',
   },
   erasing: {
     act: 'Erase the subject…',

@@ -41,6 +41,7 @@ const text = {
     meanings: {
       resolve: '我已复核此警报并将其解决。',
       erase: '我已确认此提交应当删除，并将其删除。',
+      eraseStudy: '我已确认此研究的全部内容应当删除，并将其删除。',
       eraseSubject: '我已确认此受试者的全部内容应当删除，并将其删除。',
       store: '我已检查此配置并予以批准。',
     },
@@ -154,6 +155,22 @@ const text = {
       'GET /fhir/QuestionnaireResponse': 'FHIR 作答',
       'GET /fhir/QuestionnaireResponse/{id}': '一份 FHIR 作答',
     },
+  },
+  erasingStudy: {
+    title: '删除研究',
+    help: '永久删除其全部受试者的所有内容。Vigil 会自行完成，期间不为该研究接收任何数据。',
+    look: '查看删除状态',
+    none: (study) => `研究 ${study} 从未被删除。`,
+    act: (study) => `删除研究 ${study}…`,
+    about:
+      '所有提交、得分、影像分析以及受试者的身份将在所有位置被永久删除；等待发送的内容不再发送。稽查记录和证明会保留。此操作无法撤回。',
+    type: (study) => `请输入研究名称以确认：${study}`,
+    run: '永久删除',
+    running: (left) => `正在删除… 剩余 ${left} 名受试者`,
+    held: '已暂停：该研究处于法律保全状态。',
+    done: (study) => `研究 ${study} 已删除`,
+    began: '申请时间',
+    subjects: '受试者',
   },
   erasing: {
     act: '删除受试者…',
