@@ -86,9 +86,14 @@ struct SignOut {
     #[schemars(length(min = 1, max = 255))]
     subject: String,
     /// Kept in the audit chain.
-    #[schemars(with = "Nullable<String>")]
+    #[schemars(with = "Nullable<ReasonText>")]
     reason: Option<String>,
 }
+
+/// A reason in words.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct ReasonText(#[schemars(length(min = 1, max = 500))] String);
 
 /// The name of a person or a team.
 #[derive(JsonSchema)]
