@@ -9,7 +9,7 @@
 //! into the store, where it stays for ever. A message about an event that shows persons' data is a look of its subscription
 //! ([`record_all`]).
 //!
-//! The document `access` may name studies whose reads by keys are not recorded. The script that would append the line asks the
+//! The document `access` may name studies whose reads by keys and clients are not recorded. The script that would append the line asks the
 //! settings in force for them, so no request makes a call more. Other looks are recorded in these studies as well.
 //!
 //! Not for: 304, which gives nothing that the client did not have, nor counts and figures of no single person.
@@ -165,7 +165,7 @@ impl Principal {
     /// 422 when a person gives none, and when it is empty, too long, or not one line.
     pub fn gives_reason(&self, incoming: &Incoming) -> Result<(), Problem> {
         let reason = line(incoming, REASON)?;
-        if reason.is_none() && self.person.is_some() {
+        if reason.is_none() && self.is_person() {
             let rule = "the header x-look-reason must say in 1 to 500 characters why you look at an identity";
             return Err(Problem::invalid(vec![Finding::new("", Code::Required, rule)]));
         }
@@ -202,7 +202,7 @@ impl Request {
     pub async fn record(self, redis: &Redis, answer: Result<Reply, Problem>) -> Result<Reply, Problem> {
         let status = answer.as_ref().map_or_else(Problem::status, Reply::status);
         let Some(look) = self.look(status) else { return answer };
-        let is_read = status < 300 && self.action == Action::Read && self.principal.person.is_none();
+        let is_read = status < 300 && self.action == Action::Read && !self.principal.is_person();
         let of_service = look.study.as_deref().filter(|_| is_read).unwrap_or_default();
         let lines = [look.line()];
         let script = AppendScript::new(&lines, of_service);

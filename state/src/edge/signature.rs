@@ -52,7 +52,7 @@ impl Signing {
 /// # Errors
 /// 403 when the person authenticated longer ago than so many seconds, or when nothing proves when; 422 without a meaning.
 pub fn of(principal: &Principal, incoming: &Incoming, seconds: u32) -> Result<Option<String>, Problem> {
-    if principal.person.as_ref().is_none_or(Person::is_client) {
+    if !principal.is_person() {
         return Ok(None);
     }
     if seconds > 0 && !is_fresh(principal.authenticated, clock::now().millis() / 1000, seconds) {
