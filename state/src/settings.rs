@@ -380,14 +380,15 @@ pub async fn change<T, R>(
     let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
     let mut index = Index::stored(&store).await?;
-    let (revision, stored) = (index.revision.clone(), kv::json(&index)?);
+    let stored = index.clone();
     let at = clock::now().rfc3339();
     let (made, draft) = match plan(&mut index, &at) {
         Ok(planned) => planned,
         Err(refusal) => {
             // An earlier change may have stopped when it was stored. If its version was not put in force here, whoever reads
             // the one before could never name the one that they replace.
-            publish(redis, &lock, revision, stored).await?;
+            let shown = kv::json(&stored)?;
+            publish(redis, &lock, stored, shown).await?;
             lock.release(redis).await?;
             return Ok(Changed::Refused(refusal));
         }

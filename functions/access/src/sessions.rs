@@ -17,7 +17,7 @@ use platform::kv::Store;
 use platform::redis::Redis;
 use platform::{Error, clock, log};
 use serde::Serialize;
-use state::edge::auth::{Action, Principal};
+use state::edge::auth::{Action, Principal, Role};
 use state::edge::keys;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;

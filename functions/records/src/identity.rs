@@ -122,10 +122,7 @@ pub(crate) async fn opened(
     pseudonym: &Pseudonym,
 ) -> Result<(), Error> {
     let (at, reason) = (clock::now().rfc3339(), principal.look_reason());
-    let change = Change {
-        reason: reason.as_deref(),
-        ..Change::new(&at, &principal.actor, Action::IdentityOpened)
-    };
+    let change = Change { reason: reason.as_deref(), ..Change::new(&at, &principal.actor, Action::IdentityOpened) };
     let mut batch = Batch::default();
     audit::append(&config.redis, store, &mut batch, &names::subject(pseudonym), &change).await?;
     store.put_each(&batch).await

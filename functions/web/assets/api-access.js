@@ -15,8 +15,8 @@ import { call, PAGE, parameters, part } from './api.js';
  *   expiresAt: string }} OpenSession
  * @typedef {Grant & { keyId: string, label: string, prefix: string, owner?: string, createdAt: string, createdBy: string,
  *   byName?: string, createdByName?: string, expiresAt?: string, expired: boolean, lastUsedAt?: string }} Key
- * @typedef {{ at: string, actor: string, byName?: string, role: string, method: string, path: string, study?: string,
- *   site?: string, subject?: string, id?: string, status: number }} Looked
+ * @typedef {{ at: string, actor: string, byName?: string, role?: string, method: string, path: string, study?: string,
+ *   site?: string, subject?: string, id?: string, status: number, reason?: string }} Looked
  * @typedef {{ pseudonym: string, state: 'erasing', left: number }} Erasing
  * @typedef {{ pseudonym: string, study: string, site: string, state: 'erased', erasedAt: string, erasedBy: string,
  *   byName?: string, submissions: number, analyses: number, identity: boolean, reason?: string, disk?: string }} Certificate

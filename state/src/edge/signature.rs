@@ -8,7 +8,6 @@
 //!
 //! Not for: keys and clients. Programs sign nothing.
 
-use domain::access::Person;
 use domain::{Code, Finding, scrub};
 use platform::clock;
 use platform::http::Incoming;
