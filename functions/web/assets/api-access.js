@@ -1,6 +1,6 @@
 /** The public API as far as persons, their sessions, keys and looks need it. Knows its paths, like `api.js`. */
 
-import { call, PAGE, parameters, part } from './api.js';
+import { call, PAGE, parameters, part, Refusal } from './api.js';
 
 /**
  * @typedef {import('./session.js').Grant} Grant
@@ -118,6 +118,21 @@ const LOOKS = '50';
  */
 export function looks(filters, cursor) {
   return call('GET', `/v1/access${parameters({ ...filters, cursor, limit: LOOKS })}`);
+}
+
+/**
+ * The last signed head of the log, or that of a number, as the text that was signed; null if there is none.
+ * @param {number} [n]
+ * @returns {Promise<string | null>}
+ */
+export async function head(n) {
+  const path = `/v1/audit/head${parameters({ n: n?.toString() })}`;
+  try {
+    return await call('GET', path, { text: true, media: 'application/json' });
+  } catch (error) {
+    if (error instanceof Refusal && error.kind === 'missing') return null;
+    throw error;
+  }
 }
 
 /**

@@ -156,11 +156,6 @@ impl Principal {
         Err(Problem::new(ProblemType::Forbidden, OTHER_ROLE))
     }
 
-    /// Whether it is a person: neither a key nor a client, which are programs.
-    pub fn is_person(&self) -> bool {
-        self.person.as_ref().is_some_and(|person| !person.is_client())
-    }
-
     /// The role.
     pub fn role(&self) -> Role {
         self.grant.role

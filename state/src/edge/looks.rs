@@ -202,7 +202,8 @@ impl Request {
     pub async fn record(self, redis: &Redis, answer: Result<Reply, Problem>) -> Result<Reply, Problem> {
         let status = answer.as_ref().map_or_else(Problem::status, Reply::status);
         let Some(look) = self.look(status) else { return answer };
-        let is_read = status < 300 && self.action == Action::Read && !self.principal.is_person();
+        let is_content = matches!(self.action, Action::Read | Action::Follow);
+        let is_read = status < 300 && is_content && !self.principal.is_person();
         let of_service = look.study.as_deref().filter(|_| is_read).unwrap_or_default();
         let lines = [look.line()];
         let script = AppendScript::new(&lines, of_service);

@@ -45,6 +45,13 @@ impl Signing {
     }
 }
 
+impl Principal {
+    /// Whether it is a person: neither a key nor a client, which are programs.
+    pub fn is_person(&self) -> bool {
+        self.person.as_ref().is_some_and(|person| !person.is_client())
+    }
+}
+
 /// The meaning of the signature under a request; none for a program. Where `seconds` is 0, nobody must sign, and a meaning that
 /// is given is kept. The identities that are found in it are taken out: a record forgets nothing.
 ///

@@ -126,7 +126,7 @@ function OneLook({ look, alone }) {
   const { at, byName, role, method, path, study, site, subject, status, reason } = look;
   const name = actor(look.actor, byName);
   // The event of which a subscription is told has no role and no path.
-  const words = role ? text.paths[`${method} ${path}`] : text.event(t().events[path] ?? path);
+  const words = role ? text.paths[`${method} ${path}`] : text.event(t().subscriptions.events[path] ?? path);
   return html`<li>
     <p class="look-head">
       <span>
