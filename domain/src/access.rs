@@ -1,8 +1,10 @@
-//! Access: roles, grants, and the configuration document `access`, which gives grants to persons.
+//! Access: roles, grants, and the configuration document `access`, which gives grants to persons and says in which studies
+//! the reads of programs are not recorded.
 //!
 //! ```json
 //! {"grants": [{"issuer": "https://login.example", "group": "ward-3", "role": "clinician", "study": "S-1", "site": "7"},
-//!             {"issuer": "https://login.example", "subject": "248289761001", "role": "admin", "study": "*", "site": "*"}]}
+//!             {"issuer": "https://login.example", "subject": "248289761001", "role": "admin", "study": "*", "site": "*"}],
+//!  "services": {"unrecordedIn": ["S-1"]}}
 //! ```
 //!
 //! An identity provider says who a person is and to which groups they belong; this document says what that is worth here.
@@ -27,7 +29,7 @@ use crate::reading::{At, Faults};
 use crate::{Finding, url};
 pub use client::{Client, ClientKeys};
 
-/// The most grants.
+/// The most grants, and the most studies.
 const MOST: usize = 1000;
 /// The longest name of a group, and id of a person, bytes. OpenID Connect Core, section 2, bounds `sub` by 255.
 const LONGEST: usize = 255;
@@ -150,6 +152,8 @@ pub struct Access {
     grants: Vec<(String, Whom, Grant)>,
     audience: Option<String>,
     clients: Vec<Client>,
+    /// The studies in which the reads of services, which have keys, are not recorded.
+    pub unrecorded: Vec<StudyId>,
 }
 
 impl Access {
@@ -159,7 +163,10 @@ impl Access {
     /// A finding for each fault.
     pub fn read(document: &Value) -> Result<Self, Vec<Finding>> {
         let (at, mut faults, mut access) = (At::root(document), Faults::new(), Access::default());
-        at.object(&mut faults, &["grants", "audience", "clients", "note"]);
+        at.object(&mut faults, &["grants", "audience", "clients", "services", "note"]);
+        if let Some(services) = at.get("services") {
+            access.unrecorded = unrecorded(&services, &mut faults);
+        }
         let Some(grants) = at.get("grants") else {
             at.fault(&mut faults, Code::Required, "grants is missing");
             return Err(faults);
@@ -256,6 +263,28 @@ fn scoped(at: &At<'_, '_>, faults: &mut Faults) -> Option<Grant> {
     Some(Grant { role: Role::parse(role?)?, study: study?.into(), site: site?.into() })
 }
 
+/// The studies of the section `services`.
+fn unrecorded(services: &At<'_, '_>, faults: &mut Faults) -> Vec<StudyId> {
+    services.object(faults, &["unrecordedIn"]);
+    let Some(studies) = services.get("unrecordedIn") else {
+        services.fault(faults, Code::Required, "unrecordedIn is missing");
+        return Vec::new();
+    };
+    let list = studies.list(faults);
+    if list.len() > MOST {
+        studies.fault(faults, Code::Range, format!("has at most {MOST} studies"));
+    }
+    let mut found: Vec<StudyId> = Vec::new();
+    for one in list {
+        match one.value.as_str().filter(|study| is_name(study)) {
+            None => one.fault(faults, Code::Format, format!("must be a study: {NAME_RULE}")),
+            Some(study) if found.iter().any(|it| *it == study) => one.fault(faults, Code::Conflict, "is there twice"),
+            Some(study) => found.push(study.into()),
+        }
+    }
+    found
+}
+
 fn grant(at: &At<'_, '_>, faults: &mut Faults) -> Option<(String, Whom, Grant)> {
     let before = faults.len();
     at.object(faults, &["issuer", "group", "subject", "role", "study", "site"]);
@@ -328,6 +357,21 @@ mod tests {
         assert_eq!(faults(json!({"grants": [one]})), places);
         let one = json!({"issuer": "https://a.example", "group": "g", "role": "read", "study": "*", "site": "*"});
         assert_eq!(faults(json!({"grants": [one, one]})), ["/grants/1"]);
+        // Faults of both sections are told together.
+        let of = |services: Value| faults(json!({"grants": [{}], "services": services}));
+        assert_eq!(of(json!(1)), ["/grants/0", "/services"]);
+        assert_eq!(of(json!({})), ["/grants/0", "/services"]);
+        assert_eq!(of(json!({"unrecordedIn": "S", "x": 1})), ["/grants/0", "/services/unrecordedIn", "/services/x"]);
+        let studies = json!({"unrecordedIn": ["S", "*", "S", 1, "a b"]});
+        let places = [1, 2, 3, 4].map(|place| format!("/services/unrecordedIn/{place}"));
+        assert_eq!(of(studies)[1..], places);
+    }
+
+    #[test]
+    fn a_document_names_the_studies_in_which_services_are_not_recorded() {
+        let unrecorded = |document: Value| Access::read(&document).unwrap().unrecorded;
+        assert_eq!(unrecorded(json!({"grants": []})), []);
+        assert_eq!(unrecorded(json!({"grants": [], "services": {"unrecordedIn": ["S-1", "T"]}})), ["S-1", "T"]);
     }
 
     #[test]

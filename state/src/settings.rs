@@ -85,6 +85,10 @@ pub struct Index {
     pub documents: BTreeMap<String, Version>,
     /// Instruments by id.
     pub instruments: BTreeMap<InstrumentId, Versions>,
+    /// The studies in which reads of programs are not recorded, by the document `access` in force: see
+    /// [`crate::edge::looks`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<StudyId>,
 }
 
 /// One state of all settings.
@@ -135,7 +139,7 @@ impl Settings {
         let mut copy = CopyScript { settings: names::SETTINGS, stored: None }.run(redis).await?;
         if copy.is_empty() {
             let index = Index::stored(&Store::open().await?).await?;
-            let stored = Some((index.revision.clone(), kv::json(&index)?));
+            let stored = Some((index.revision.clone(), kv::json(&index)?, index.unrecorded()));
             copy = CopyScript { settings: names::SETTINGS, stored }.run(redis).await?;
         }
         let [RedisResult::Binary(revision), RedisResult::Binary(index)] = copy.as_slice() else {
@@ -292,33 +296,40 @@ pub async fn put_back(redis: &Redis) -> Result<bool, Error> {
         return Ok(false);
     }
     let shown = kv::json(&index)?;
-    if publish(redis, &lock, index.revision, shown).await? { Ok(true) } else { Err(busy()) }
+    if publish(redis, &lock, index, shown).await? { Ok(true) } else { Err(busy()) }
 }
 
 script! {
     CopyScript = "settings_copy.lua",
     keys { settings: &'static str }
-    args { stored: Option<(String, String)> }
+    args { stored: Option<(String, String, String)> }
     reply Vec<RedisResult>, by flat
 }
 
 script! {
     SettingsScript<'a> = "settings.lua",
     keys { lock: &'static str, settings: &'static str }
-    args { token: &'a str, revision: String, index: String }
+    args { token: &'a str, revision: String, index: String, unrecorded: String }
     reply bool, by whether
 }
 
 /// Puts an index in force, and gives the lock back. Returns whether the lock was still held.
-async fn publish(redis: &Redis, lock: &Lock, revision: String, index: String) -> Result<bool, Error> {
-    let (settings, token) = (names::SETTINGS, lock.token());
-    SettingsScript { lock: names::SETTINGS_LOCK, settings, token, revision, index }.run(redis).await
+async fn publish(redis: &Redis, lock: &Lock, index: Index, shown: String) -> Result<bool, Error> {
+    let (settings, token, unrecorded) = (names::SETTINGS, lock.token(), index.unrecorded());
+    let (revision, index) = (index.revision, shown);
+    SettingsScript { lock: names::SETTINGS_LOCK, settings, token, revision, index, unrecorded }.run(redis).await
 }
 
 impl Index {
     async fn stored(store: &Store) -> Result<Self, Error> {
         let fresh = || Index { revision: UNCHANGED.to_owned(), ..Index::default() };
         Ok(store.get(names::SETTINGS_INDEX).await?.unwrap_or_else(fresh))
+    }
+
+    /// The studies in which reads of programs are not recorded, each between blanks, as Redis has them.
+    pub fn unrecorded(&self) -> String {
+        let names = self.unrecorded.iter().flat_map(|study| [study.as_str(), " "]);
+        [" "].into_iter().chain(names).collect()
     }
 
     /// Replaces the content of a document in force, stored at `at` by the key `by`. Returns its version, and the draft
@@ -379,14 +390,15 @@ pub async fn change<T, R>(
     let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
     let mut index = Index::stored(&store).await?;
-    let (revision, stored) = (index.revision.clone(), kv::json(&index)?);
+    let stored = index.clone();
     let at = clock::now().rfc3339();
     let (made, draft) = match plan(&mut index, &at) {
         Ok(planned) => planned,
         Err(refusal) => {
             // An earlier change may have stopped when it was stored. If its version was not put in force here, whoever reads
             // the one before could never name the one that they replace.
-            publish(redis, &lock, revision, stored).await?;
+            let shown = kv::json(&stored)?;
+            publish(redis, &lock, stored, shown).await?;
             lock.release(redis).await?;
             return Ok(Changed::Refused(refusal));
         }
@@ -407,7 +419,7 @@ pub async fn change<T, R>(
         return Err(late());
     }
     kv::put_all(&mut batch)?;
-    if publish(redis, &lock, index.revision, shown).await? {
+    if publish(redis, &lock, index, shown).await? {
         return Ok(Changed::Made(made));
     }
     Err(late())

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use domain::access::Access;
+use domain::ids::StudyId;
 use domain::library;
+use domain::settings::Document;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::{Redis, string, text};
+use serde_json::Value;
 use state::audit::{self, Action, Record};
 use state::erasure::study::{self, StudyErasure};
 use state::erasure::subject::Certificate;
@@ -199,6 +203,9 @@ async fn settings(
             outcome.faults.push(fault(entity, "another version is in force than the last one of its chain"));
         }
     }
+    if unrecorded(store, &read).await? != read.unrecorded {
+        outcome.faults.push(fault(names::SETTINGS_INDEX, "names other studies without looks of services than access"));
+    }
     let unused = last.keys().filter(|entity| {
         let document = entity.strip_prefix("config/").is_some_and(|name| read.documents.contains_key(name));
         let instrument = entity.strip_prefix("instrument/").is_some_and(|id| read.instruments.contains_key(id));
@@ -206,6 +213,15 @@ async fn settings(
     });
     outcome.faults.extend(unused.map(|entity| fault(entity, "no version of it is in force")));
     copies(redis, &read, versions, outcome).await
+}
+
+/// The studies in which reads by keys are not recorded, as the document in force names them.
+async fn unrecorded(store: &Store, index: &Index) -> Result<Vec<StudyId>> {
+    let name = Document::Access.as_str();
+    let Some(version) = index.documents.get(name) else { return Ok(Vec::new()) };
+    let content: Option<Value> = store.get(&names::config(name, version.version)).await?;
+    let access = content.and_then(|content| Access::read(&content).ok());
+    Ok(access.map(|access| access.unrecorded).unwrap_or_default())
 }
 
 /// Compares the copies by which decisions are made.
@@ -224,6 +240,7 @@ async fn copies(
             // Where nothing was ever stored, Redis has an index without anything, too.
             "index" => kv::read::<Index>(value.as_bytes())
                 .is_ok_and(|copy| copy.documents == index.documents && copy.instruments == index.instruments),
+            "unrecorded" => value == index.unrecorded(),
             key => versions.get(key).is_some_and(|hash| *hash == hex(&digest(value.as_bytes()))),
         };
         if !is_so {

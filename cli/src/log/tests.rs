@@ -170,9 +170,26 @@ fn what_was_signed_and_changed_shows() {
         })
         .unwrap();
 
+        // The studies without looks of services: in the copy by which is decided, and in the index.
+        let unchanged = crate::block_on(async {
+            put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
+            redis.command("HSET", [names::SETTINGS, "unrecorded", " A "].map(text).into()).await?;
+            let index = Store::open().await?.bytes(names::SETTINGS_INDEX).await?.unwrap();
+            Ok(String::from_utf8(index).unwrap())
+        })
+        .unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("unrecorded in Redis: is other")), (1, true), "{said}");
+        let mut index: Value = serde_json::from_str(&unchanged).unwrap();
+        index["unrecorded"] = json!(["A"]);
+        put(&[(names::SETTINGS_INDEX.to_owned(), bytes(&index))]);
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("names other studies without looks")), (1, true), "{said}");
+        put(&[(names::SETTINGS_INDEX.to_owned(), unchanged)]);
+
         // A submission that was never there.
         crate::block_on(async {
-            put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
+            redis.command("HSET", [names::SETTINGS, "unrecorded", " "].map(text).into()).await?;
             remove_all(&[names::submission(&SUBMISSION.into()), names::alert(&ALERT.into())])?;
             redis.command("DEL", vec![text("{vigil}:journal:A")]).await?;
             // Later lines cannot hide it: the head says that its lines begin again.

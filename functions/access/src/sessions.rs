@@ -9,7 +9,7 @@ use domain::access::{Access, Grant, Person};
 use domain::ids::{KeyId, is_name};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
-use domain::schema::{NameOrAll, Time};
+use domain::schema::Time;
 use domain::{Code, Finding, Timestamp, scrub};
 use platform::deadline::{Deadline, HEADER};
 use platform::http::{Incoming, Reply};
@@ -22,7 +22,7 @@ use state::edge::keys;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::refusal_log;
-use state::edge::request::{body, misconfigured, reason, unavailable};
+use state::edge::request::{LONGEST_REASON, body, misconfigured, reason, unavailable};
 use state::edge::serve::{Component as _, within};
 use state::edge::sessions::{self, Begun, SessionRecord};
 use state::edge::wrong_keys::Kind;
@@ -50,11 +50,8 @@ pub(crate) struct SessionShown {
     session_id: KeyId,
     #[serde(flatten)]
     person: Person,
-    role: Role,
-    #[cfg_attr(feature = "schema", schemars(with = "NameOrAll"))]
-    study: String,
-    #[cfg_attr(feature = "schema", schemars(with = "NameOrAll"))]
-    site: String,
+    #[serde(flatten)]
+    grant: Grant,
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     began_at: String,
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
@@ -63,10 +60,9 @@ pub(crate) struct SessionShown {
 
 impl SessionShown {
     fn of(record: SessionRecord) -> Self {
-        let SessionRecord { session_id, person, grant: Grant { role, study, site }, began_at, expires_ms, .. } = record;
+        let SessionRecord { session_id, person, grant, began_at, expires_ms, .. } = record;
         let expires_at = Timestamp::from_millis(expires_ms).rfc3339();
-        let (study, site) = (study.into_string(), site.into_string());
-        SessionShown { session_id, person, role, study, site, began_at, expires_at }
+        SessionShown { session_id, person, grant, began_at, expires_at }
     }
 }
 
@@ -325,20 +321,20 @@ pub(crate) async fn sign_out(config: &Config, principal: &Principal, incoming: I
     principal.must_cover_all()?;
     let Json { value, mut faults, .. } = Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?;
     let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
-    let line = |most: usize| {
-        move |text: &str| {
-            let fits = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
-            fits.then(|| text.to_owned())
-        }
+    let line = |text: &str, length: usize, most: usize| {
+        let fits = (1..=most).contains(&length) && !text.chars().any(char::is_control);
+        fits.then(|| text.to_owned())
     };
     for name in ["issuer", "subject"] {
         members.require(&mut faults, name);
     }
     let [issuer, subject] = ["issuer", "subject"].map(|name| {
-        members.form(&mut faults, name, "must be one line of 1 to 255 bytes", line(LONGEST)).unwrap_or_default()
+        let form = |text: &str| line(text, text.len(), LONGEST);
+        members.form(&mut faults, name, "must be one line of 1 to 255 bytes", form).unwrap_or_default()
     });
-    let reason =
-        members.form(&mut faults, "reason", "must be one line of 1 to 2000 bytes", line(2000)).map(scrub::free_text);
+    let form = |text: &str| line(text.trim(), text.trim().chars().count(), LONGEST_REASON);
+    let reason = members.form(&mut faults, "reason", "must be 1 to 500 characters on one line", form);
+    let reason = reason.map(scrub::free_text);
     members.finish(&mut faults);
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));

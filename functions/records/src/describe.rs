@@ -153,6 +153,7 @@ fn operations() -> Vec<Operation> {
                 patient's site, of patients who sent something there. It counts as a look at an identity, and is in \
                 the subject's audit chain.",
         )
+        .header(&LOOK_REASON)
         .header(&TRACEPARENT)
         .query::<RecordQuery>()
         .gives::<PatientRecord<'_>>(200, "The record.")
@@ -242,10 +243,14 @@ fn operations() -> Vec<Operation> {
         .gives::<Series<'_>>(200, "A page of the series, or its picture.")
         .or::<Text>("image/svg+xml"),
         Operation::new("GET", "/v1/subjects/{pseudonym}/identity", "openIdentity", Tag::Results, "Who a subject is")
-            .about("For the clinicians of the subject's site alone; every look is audited, and they are limited.")
+            .about(
+                "For the clinicians of the subject's site alone; every look is audited, with the reason that a person \
+                 gives, and they are limited.",
+            )
+            .header(&LOOK_REASON)
             .gives::<Identity<'_>>(200, "The identity.")
             .with(NO_STORE)
-            .refuses(&[Refusal::Gone, Refusal::TooManyRequests]),
+            .refuses(&[Refusal::Invalid, Refusal::Gone, Refusal::TooManyRequests]),
         Operation::new(
             "GET",
             "/v1/subjects/{pseudonym}/export",
@@ -254,8 +259,9 @@ fn operations() -> Vec<Operation> {
             "Everything that is held about a subject",
         )
         .about(
-            "For a person's right of access: a FHIR R4 Bundle, or a page to print, by `format` or `Accept`. It has the                 subject and its linked subjects whose sites the key covers, with all submissions, scores, alerts,                 histories and analyses, also what was superseded or failed; what was erased is named. For clinicians it                 has the identities: then it counts as a look at an identity, and is in the audit chain of each subject.                 It is made while it is sent, and an answer that breaks off is not whole.",
+            "For a person's right of access: a FHIR R4 Bundle, or a page to print, by `format` or `Accept`. It has the                 subject and its linked subjects whose sites the key covers, with all submissions, scores, alerts,                 histories and analyses, also what was superseded or failed; what was erased is named. For clinicians it                 has the identities: then it counts as a look at an identity, a person gives a reason, and it is in the audit                 chain of each subject.                 It is made while it is sent, and an answer that breaks off is not whole.",
         )
+        .header(&LOOK_REASON)
         .query::<ExportQuery>()
         .gives_media(200, "The export.", &[("application/fhir+json", of::<FhirResource>)])
         .or::<Text>("text/html; charset=utf-8")

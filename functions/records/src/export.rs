@@ -88,6 +88,7 @@ async fn begun(call: &Call<Config>) -> Result<Export, Problem> {
     let (config, principal) = (&call.config, &call.principal);
     let identifies = principal.may(Action::Identify);
     if identifies {
+        principal.gives_reason(&call.incoming)?;
         identity::may_look(config, principal).await?;
     }
     let (store, pseudonyms) = subject::subjects(config, principal, call.segment(0)).await?;

@@ -58,7 +58,7 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     Route::key("GET", "/v1/subjects/{pseudonym}/scores", Action::Read, |c| Box::pin(subject::series(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/identity", Action::Identify, |c| {
         Box::pin(async move {
-            let shown = identity::show(&c.config, &c.principal, c.segment(0));
+            let shown = identity::show(&c.config, &c.principal, &c.incoming, c.segment(0));
             within(c.deadline, &c.config.redis, shown).await
         })
     }),

@@ -1,6 +1,6 @@
 /** The public API as far as persons, their sessions, keys and looks need it. Knows its paths, like `api.js`. */
 
-import { call, PAGE, parameters, part } from './api.js';
+import { call, PAGE, parameters, part, Refusal } from './api.js';
 
 /**
  * @typedef {import('./session.js').Grant} Grant
@@ -15,8 +15,8 @@ import { call, PAGE, parameters, part } from './api.js';
  *   expiresAt: string }} OpenSession
  * @typedef {Grant & { keyId: string, label: string, prefix: string, owner?: string, createdAt: string, createdBy: string,
  *   byName?: string, createdByName?: string, expiresAt?: string, expired: boolean, lastUsedAt?: string }} Key
- * @typedef {{ at: string, actor: string, byName?: string, role: string, method: string, path: string, study?: string,
- *   site?: string, subject?: string, id?: string, status: number }} Looked
+ * @typedef {{ at: string, actor: string, byName?: string, role?: string, method: string, path: string, study?: string,
+ *   site?: string, subject?: string, id?: string, status: number, reason?: string }} Looked
  * @typedef {{ pseudonym: string, state: 'erasing', left: number }} Erasing
  * @typedef {{ pseudonym: string, study: string, site: string, state: 'erased', erasedAt: string, erasedBy: string,
  *   byName?: string, submissions: number, analyses: number, identity: boolean, reason?: string, disk?: string }} Certificate
@@ -121,6 +121,21 @@ const LOOKS = '50';
  */
 export function looks(filters, cursor) {
   return call('GET', `/v1/access${parameters({ ...filters, cursor, limit: LOOKS })}`);
+}
+
+/**
+ * The last signed head of the log, or that of a number, as the text that was signed; null if there is none.
+ * @param {number} [n]
+ * @returns {Promise<string | null>}
+ */
+export async function head(n) {
+  const path = `/v1/audit/head${parameters({ n: n?.toString() })}`;
+  try {
+    return await call('GET', path, { text: true, media: 'application/json' });
+  } catch (error) {
+    if (error instanceof Refusal && error.kind === 'missing') return null;
+    throw error;
+  }
 }
 
 /**

@@ -12,7 +12,7 @@ use crate::settings::{self, Changed};
 /// The header with the reason of a change; it goes into the audit chain.
 const REASON: &str = "x-change-reason";
 /// The longest reason, characters.
-const LONGEST_REASON: usize = 500;
+pub const LONGEST_REASON: usize = 500;
 
 /// A header that changes what a request does, if it is there. One that cannot be read is not taken for none.
 ///
@@ -34,12 +34,20 @@ pub fn header<'a>(incoming: &'a Incoming, name: &'static str) -> Result<Option<&
 /// # Errors
 /// 422 when it is empty, too long, or not one line.
 pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
-    let Some(reason) = header(incoming, REASON)? else { return Ok(None) };
+    line(incoming, REASON)
+}
+
+/// A header with a reason in words, if it is there, without the identities that are found in it.
+///
+/// # Errors
+/// 422 when it is empty, too long, or not one line.
+pub fn line(incoming: &Incoming, name: &'static str) -> Result<Option<String>, Problem> {
+    let Some(reason) = header(incoming, name)? else { return Ok(None) };
     let reason = reason.trim();
     if (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
         return Ok(Some(scrub::free_text(reason.to_owned())));
     }
-    let rule = "the header x-change-reason must be 1 to 500 characters";
+    let rule = format!("the header {name} must be 1 to {LONGEST_REASON} characters");
     Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
 }
 

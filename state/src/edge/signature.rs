@@ -8,7 +8,6 @@
 //!
 //! Not for: keys and clients. Programs sign nothing.
 
-use domain::access::Person;
 use domain::{Code, Finding, scrub};
 use platform::clock;
 use platform::http::Incoming;
@@ -46,13 +45,20 @@ impl Signing {
     }
 }
 
+impl Principal {
+    /// Whether it is a person: neither a key nor a client, which are programs.
+    pub fn is_person(&self) -> bool {
+        self.person.as_ref().is_some_and(|person| !person.is_client())
+    }
+}
+
 /// The meaning of the signature under a request; none for a program. Where `seconds` is 0, nobody must sign, and a meaning that
 /// is given is kept. The identities that are found in it are taken out: a record forgets nothing.
 ///
 /// # Errors
 /// 403 when the person authenticated longer ago than so many seconds, or when nothing proves when; 422 without a meaning.
 pub fn of(principal: &Principal, incoming: &Incoming, seconds: u32) -> Result<Option<String>, Problem> {
-    if principal.person.as_ref().is_none_or(Person::is_client) {
+    if !principal.is_person() {
         return Ok(None);
     }
     if seconds > 0 && !is_fresh(principal.authenticated, clock::now().millis() / 1000, seconds) {

@@ -146,6 +146,7 @@ export default {
     refused: (/** @type {number} */ status) => `refused (${status})`,
     older: 'Show older looks',
     only: (/** @type {string} */ name) => `Only the looks of ${name}`,
+    event: (/** @type {string} */ event) => `a message with content: ${event}`,
     /** What a request looks at, by its method and path. */
     paths: /** @type {Record<string, string>} */ ({
       'GET /v1/alerts': 'the list of alerts',
@@ -182,6 +183,61 @@ export default {
     done: (/** @type {string} */ study) => `Study ${study} is erased`,
     began: 'Asked for',
     subjects: 'Subjects',
+  },
+  log: {
+    title: 'The log',
+    help: 'Vigil signs a head of its log every few seconds while something happens. One head stands for everything before it. Keep one elsewhere now and then: what it covers cannot be changed unseen.',
+    none: 'No head is signed',
+    noneHelp: 'Nothing has happened yet, or Vigil has no key to sign the log with: the variable log_key.',
+    unreadable: 'The last head cannot be read.',
+    signatures: {
+      right: 'The signature is right',
+      wrong: 'The signature is wrong',
+      unknown: 'This browser cannot check the signature',
+    },
+    number: 'Number',
+    at: 'Signed',
+    hash: 'SHA-256 of all journals',
+    key: 'Public key (Ed25519)',
+    save: 'Keep this head',
+    compare: 'Compare with a head that was kept',
+    compareHelp: 'Choose its file, or drop it here. It stays in this browser.',
+    noHead: (/** @type {string} */ name) => `${name} is no head of a log.`,
+    good: (/** @type {number} */ n, /** @type {number} */ later) =>
+      `The log still has head ${n}, and ${later ? `${counted(later, 'head', 'heads')} more since` : 'it is the last one'}.`,
+    unsure: (/** @type {string} */ name) => `Not all of ${name} could be checked here.`,
+    bad: (/** @type {string} */ name) => `The log is not what ${name} says.`,
+    goodHelp:
+      'This compares heads. Whether the records are what the heads cover is found out by vigilctl verify --head with the same file.',
+    badHelp: 'Keep the file, and tell those who answer for the data. vigilctl verify --head says what differs.',
+    checks: {
+      kept: {
+        right: 'The kept head is signed by the key that it names',
+        wrong: 'The signature of the kept head is wrong',
+        unknown: 'This browser cannot check the signature of the kept head',
+      },
+      there: {
+        right: 'The log has this very head',
+        wrong: 'The log has another head of this number, or none',
+        unknown: '',
+      },
+      last: {
+        right: 'The last head is signed by the key that it names',
+        wrong: 'The signature of the last head is wrong',
+        unknown: 'This browser cannot check the signature of the last head',
+      },
+      key: {
+        right: 'Both are signed by the same key',
+        wrong: 'They are signed by different keys: only right if the key of the log was changed meanwhile',
+        unknown: '',
+      },
+      grows: { right: 'The log has grown since', wrong: 'The log ends before the kept head', unknown: '' },
+      journals: {
+        right: 'No journal has become shorter',
+        wrong: 'A journal has become shorter or was begun again: lines that were signed are gone',
+        unknown: '',
+      },
+    },
   },
   erasing: {
     act: 'Erase the subject…',
