@@ -14,6 +14,7 @@ const text = {
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
   nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav, ...access.nav },
+  menu: { name: '菜单', of: (/** @type {string | undefined} */ here) => (here ? `菜单：${here}` : '菜单') },
   language: '语言',
   signOut: '退出',
   signIn: {
@@ -104,6 +105,8 @@ const text = {
     actions: '处理',
     readOnly: '您只能查看警报，不能处理。',
     answers: '触发警报的作答',
+    moreOf: '该受试者的全部提交',
+    sendAgain: '在死信中重新发送',
     data: '触发警报的报告',
     scores: '得分',
     deliveries: '通知对象',
