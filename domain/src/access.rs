@@ -370,8 +370,9 @@ mod tests {
     #[test]
     fn a_document_names_the_studies_in_which_services_are_not_recorded() {
         let unrecorded = |document: Value| Access::read(&document).unwrap().unrecorded;
-        assert_eq!(unrecorded(json!({"grants": []})), []);
-        assert_eq!(unrecorded(json!({"grants": [], "services": {"unrecordedIn": ["S-1", "T"]}})), ["S-1", "T"]);
+        assert!(unrecorded(json!({"grants": []})).is_empty());
+        let studies = [StudyId::from("S-1"), "T".into()];
+        assert_eq!(unrecorded(json!({"grants": [], "services": {"unrecordedIn": ["S-1", "T"]}})), studies);
     }
 
     #[test]
