@@ -219,8 +219,8 @@ async fn an_erasure_delays_no_alert_of_another_study() {
     let certificate = erasure(&app).await;
     assert_eq!((&certificate["subjects"], &certificate["submissions"]), (&json!(MANY), &json!(MANY)));
     assert!(raised > 1, "some alerts were raised while it ran");
-    // 10,000 in ten minutes, with room for a machine that does other things, too.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    // With room for a machine that does other things, too.
+    assert!(began.elapsed() < Duration::from_secs(180), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
