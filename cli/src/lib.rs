@@ -11,6 +11,7 @@ mod progress;
 pub mod reindex;
 pub mod reseal;
 pub mod score;
+pub mod scrub;
 pub mod verify;
 
 /// The number of records of the store that are read at a time.

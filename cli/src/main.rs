@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
 use platform::kv::Location;
-use state::identity::IdentityKey;
+use state::identity::{IdentityKey, KeyRing};
 use vigilctl::export::job::Asked;
 use vigilctl::export::manifest::Definition;
 use vigilctl::log;
@@ -40,7 +41,8 @@ enum Command {
         #[arg(long)]
         csv: bool,
     },
-    /// Seals stored identities with the present identity key that an older one still opens, then exits.
+    /// Seals stored identities and the keys of subjects with the present identity key, where an older one still opens them,
+    /// then exits. Contents are not touched: their keys stay the same.
     ///
     /// To change the key: start the application with the new one as `identity_key` and the one before it in
     /// `identity_keys_old`; wait until no submission is queued any more or a dead letter, because what waits carries
@@ -49,6 +51,15 @@ enum Command {
     /// is 1 if a record opens with none of the keys.
     #[command(verbatim_doc_comment)]
     Reseal(Reseal),
+    /// Clears what was deleted from the files of the store and of Redis, then exits.
+    ///
+    /// A database leaves what it deleted in its file until something else is written there. This writes the SQLite file anew
+    /// and empties its journal, has Redis rewrite its append-only file, and its snapshot where it makes some, and waits until
+    /// that is done. Then the certificates of the subjects that were erased before say so: `"disk": "cleared"`. It may run
+    /// beside the application, which waits while the file is written: run it at night. Backups, copies by a file system and
+    /// replicas of Redis are not reached.
+    #[command(verbatim_doc_comment)]
+    Scrub(Scrub),
     /// Rebuilds the indexes in Redis from the store, then exits.
     ///
     /// For a Redis that was lost, or put back from a backup that is older than the store: alerts are listed again, their
@@ -153,6 +164,15 @@ struct Reseal {
 }
 
 #[derive(clap::Args)]
+struct Scrub {
+    #[command(flatten)]
+    place: Installation,
+    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
+    variables: Vec<(String, String)>,
+}
+
+#[derive(clap::Args)]
 struct Reindex {
     #[command(flatten)]
     place: Installation,
@@ -187,7 +207,8 @@ struct Export {
     bom: bool,
     #[command(flatten)]
     place: Installation,
-    /// Sets `redis_url`. Wins over SPIN_VARIABLE_REDIS_URL, which wins over .env.
+    /// Sets `redis_url`, `identity_key` or `identity_keys_old`, which open the answers. Wins over SPIN_VARIABLE_<KEY>, which
+    /// wins over .env.
     #[arg(long = "variable", value_name = "KEY=VALUE", value_parser = environment::assignment)]
     variables: Vec<(String, String)>,
 }
@@ -197,6 +218,7 @@ fn main() -> ExitCode {
         Command::Score { instrument, parameters, csv } => return score(&Job { instrument, parameters, csv }),
         Command::Reseal(arguments) => reseal(arguments),
         Command::Reindex(arguments) => reindex(arguments),
+        Command::Scrub(arguments) => scrub(arguments),
         Command::Export(arguments) => return ended(export(arguments)),
         Command::Verify(arguments) => return ended(verify(arguments)),
     };
@@ -236,17 +258,29 @@ fn score(job: &Job) -> ExitCode {
 
 fn reseal(arguments: Reseal) -> Result<()> {
     let (variables, location) = arguments.place.open(arguments.variables)?;
-    let present = variables.get("identity_key").context("identity_key is not set")?;
-    let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
-    let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
-    let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
-    let counts = vigilctl::reseal::run(&location, &present, &older, !arguments.dry_run)?;
+    let counts = vigilctl::reseal::run(&location, &ring(&variables)?, !arguments.dry_run)?;
     let resealed = if arguments.dry_run { "to be resealed" } else { "resealed" };
     let Counts { resealed: done, current, unreadable } = counts;
     say(&format!("records: {done} {resealed}, {current} sealed with the present key, {unreadable} unreadable"));
     if unreadable > 0 {
         bail!("a key that sealed these is missing from identity_keys_old, or they are damaged");
     }
+    Ok(())
+}
+
+/// Every key of the installation.
+fn ring(variables: &BTreeMap<String, String>) -> Result<Rc<KeyRing>> {
+    let present = variables.get("identity_key").context("identity_key is not set")?;
+    let present = IdentityKey::read(present).map_err(|rule| anyhow!("identity_key {rule}"))?;
+    let older = variables.get("identity_keys_old").map_or("[]", String::as_str);
+    let older = IdentityKey::read_list(older).map_err(|rules| anyhow!("identity_keys_old: {}", rules.join(", ")))?;
+    Ok(Rc::new(KeyRing::new(present, older)))
+}
+
+fn scrub(arguments: Scrub) -> Result<()> {
+    let (location, redis_url) = installation(arguments.place, arguments.variables)?;
+    let done = vigilctl::scrub::run(&location, &redis_url)?;
+    say(&format!("cleared at {}; certificates that say so now: {}", done.at, done.certificates));
     Ok(())
 }
 
@@ -282,15 +316,19 @@ fn export(arguments: Export) -> Result<bool> {
     let Export { study, out, format, after, incremental, sites, bom, place, variables } = arguments;
     let folder = out.display().to_string();
     let job = Asked { study, out, format, after, incremental, sites, bom }.read();
-    let place = installation(place, variables).map_err(|fault| format!("{fault:#}"));
-    let (job, (location, redis_url)) = match (job, place) {
+    let place = place.open(variables).and_then(|(mut variables, location)| {
+        let ring = ring(&variables)?;
+        Ok((location, redis_url(&mut variables)?, ring))
+    });
+    let place = place.map_err(|fault| format!("{fault:#}"));
+    let (job, (location, redis_url, ring)) = match (job, place) {
         (Ok(job), Ok(place)) => (job, place),
         (job, place) => {
             let faults: Vec<String> = job.err().into_iter().flatten().chain(place.err()).collect();
             bail!("{}", faults.join("\nerror: "));
         }
     };
-    let done = vigilctl::export::run(job, &location, &redis_url)?;
+    let done = vigilctl::export::run(job, &location, &redis_url, &ring)?;
     say(&format!(
         "{} submissions, {} files, cursor {}: {folder}/{}",
         done.rows,
@@ -333,8 +371,11 @@ fn verify_export(path: &Path, definitions: Option<&Path>) -> Result<bool> {
 /// The store of an installation, and the address of its Redis.
 fn installation(place: Installation, variables: Vec<(String, String)>) -> Result<(Location, String)> {
     let (mut variables, location) = place.open(variables)?;
-    let redis_url = variables.remove("redis_url").context("say where Redis is: --variable redis_url=redis://...")?;
-    Ok((location, redis_url))
+    Ok((location, redis_url(&mut variables)?))
+}
+
+fn redis_url(variables: &mut BTreeMap<String, String>) -> Result<String> {
+    variables.remove("redis_url").context("say where Redis is: --variable redis_url=redis://...")
 }
 
 fn say(text: &str) {

@@ -189,10 +189,14 @@ pub fn pinned(id: &str) -> String {
 /// Erasures: a hash, submission to its erasure.
 pub const ERASED: &str = "{vigil}:erased";
 
-/// The erasure of a subject that has begun and not ended: a hash of `begun`, `ms`, `submissions` and `analyses`.
+/// The erasure of a subject that has begun and not ended: a hash of `begun`, `ms`, `submissions`,
+/// `analyses` and `keys`.
 pub fn erasing(subject: &Pseudonym) -> String {
     ["{vigil}:erasing:", subject.as_str()].concat()
 }
+
+/// The subjects whose keys were destroyed last: a sorted set by the number of the destruction.
+pub const KEYS_DESTROYED: &str = "{vigil}:keys-destroyed";
 
 /// The last record of an entity's audit chain.
 pub fn audit_head(entity: impl Display) -> String {
@@ -440,6 +444,11 @@ pub fn subject_erased(pseudonym: &Pseudonym) -> String {
 /// The sealed identity of a subject; empty once it is erased.
 pub fn subject(pseudonym: &Pseudonym) -> String {
     ["subject/", pseudonym.as_str()].concat()
+}
+
+/// The keys of a subject, wrapped. Written by `score` and `imaging` with its first record, removed by its erasure.
+pub fn subject_keys(pseudonym: &Pseudonym) -> String {
+    ["subject-keys/", pseudonym.as_str()].concat()
 }
 
 /// The record of an alert: the decision and its reason. Written once, by `score`.

@@ -24,8 +24,9 @@ use state::journal::{self, Event, Kind};
 use state::names;
 use state::subjects::expected;
 use state::subjects::timeline::{self, Listed};
-use state::wire::entry::{Record, State, Submission};
+use state::wire::entry::{Record, State};
 use state::wire::idempotency::{self, IdempotencyRecord};
+use state::wire::sealed::{StoredRecord, StoredSubmission};
 
 use crate::config::Config;
 
@@ -60,13 +61,13 @@ pub(crate) struct Target {
     site: SiteId,
     received_at: String,
     /// The submission, if it is stored.
-    stored: Option<Submission>,
+    stored: Option<StoredSubmission>,
 }
 
 impl Target {
     /// Finds a submission; none if it is not known.
     pub(crate) async fn find(config: &Config, store: &Store, id: &SubmissionId) -> Result<Option<Self>, Error> {
-        let (id, record) = (id.clone(), store.get::<Record>(&names::submission(id)).await?);
+        let (id, record) = (id.clone(), store.get::<StoredRecord>(&names::submission(id)).await?);
         if let Some(Record { submission, .. }) = record {
             let (study, site, received_at) =
                 (submission.study_id.clone(), submission.site_id.clone(), submission.received_at.clone());

@@ -110,9 +110,12 @@ impl Work<'_> {
         if let Some(certificate) = subject::standing(redis, self.store, self.subject).await? {
             return Ok(Outcome::Erased(certificate));
         }
-        let progress = subject::begin(redis, pseudonym, &begun).await?;
+        let mut progress = subject::begin(redis, pseudonym, &begun).await?;
         loop {
+            subject::destroy_keys(redis, self.store, pseudonym, &mut progress).await?;
             let left = self.round(&progress).await?;
+            // New keys are those of a document that came in meanwhile: it is in the list now, or will be.
+            let left = if left == 0 { u64::from(subject::has_keys(self.store, pseudonym).await?) } else { left };
             if left == 0 {
                 return subject::end(redis, self.store, self.subject, &progress.begun).await.map(Outcome::Erased);
             }

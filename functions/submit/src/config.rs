@@ -6,7 +6,7 @@ use std::rc::Rc;
 use platform::redis::Redis;
 use platform::variables::{Faults, Reader, once};
 use state::edge::auth::Keys;
-use state::identity::{IdentityKey, PseudonymKey};
+use state::identity::{KeyRing, PseudonymKey};
 use state::queue::Door;
 use state::queue::rate_limit::Limits;
 use state::variables;
@@ -15,7 +15,8 @@ pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
     pub(crate) pseudonyms: PseudonymKey,
-    pub(crate) identities: IdentityKey,
+    /// The keys of identities and of subjects' keys.
+    pub(crate) ring: Rc<KeyRing>,
     pub(crate) door: Door,
 }
 
@@ -34,7 +35,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
         redis: Redis::new(&variables::redis_url(reader).await),
         keys: Keys::of(reader, variables::OF_KEYS).await,
         pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
-        identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
+        ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         door: Door::new(
             reader.read(&variables::QUEUE_CAPACITY).await,
             reader.read(&variables::QUEUE_CAPACITY_PER_KEY).await,

@@ -102,6 +102,19 @@ impl Batches {
         }
     }
 
+    /// The values of those keys that have one.
+    pub(super) fn get(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let pair = |key: &String, value: Option<Vec<u8>>| value.map(|value| (key.clone(), value));
+        match &*self.0 {
+            Backend::File(file) => keys
+                .iter()
+                .filter_map(|key| file.get(key).map(|value| pair(key, value)).transpose())
+                .collect::<Result<_, _>>()
+                .map_err(unavailable),
+            Backend::Server(server) => server.borrow_mut().read(keys).map_err(unavailable),
+        }
+    }
+
     pub(super) fn delete(&self, keys: &[String]) -> Result<(), Error> {
         match &*self.0 {
             Backend::File(file) => file.delete(keys).map_err(unavailable),
@@ -119,6 +132,17 @@ pub fn replace_each(replacements: &[Replacement]) -> Result<Vec<bool>, Error> {
     match &*opened()? {
         Backend::File(file) => file.replace(replacements).map_err(unavailable),
         Backend::Server(server) => server.borrow_mut().replace(replacements).map_err(unavailable),
+    }
+}
+
+/// Writes the file anew, so that nothing that was deleted is in it or in its journal. A Redis is asked otherwise.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when the store does not do it; [`Kind::Refused`] when it is no file.
+pub fn scrub() -> Result<(), Error> {
+    match &*opened()? {
+        Backend::File(file) => file.scrub(),
+        Backend::Server(_) => Err(Error::new("key-value", Kind::Refused, "the store is no file")),
     }
 }
 

@@ -13,8 +13,8 @@ use state::subjects::timeline::Listed;
 use state::wire::entry::Submission;
 
 /// The follow-ups of a submission that was scored and raised alerts of these severities.
-pub(crate) fn follow_ups<'a>(
-    submission: &Submission,
+pub(crate) fn follow_ups<'a, C>(
+    submission: &Submission<C>,
     severities: impl Iterator<Item = &'a str>,
     follow_ups: &mut FollowUps,
 ) {

@@ -72,6 +72,26 @@ impl File {
         list.query_map(params![STORE, last.unwrap_or(prefix), behind(prefix), most], row)?.collect()
     }
 
+    /// Writes the file anew, without what was deleted, and empties its journal.
+    pub(super) fn scrub(&self) -> std::result::Result<(), Error> {
+        let vacuum = || {
+            self.0.pragma_update(None, "secure_delete", "ON")?;
+            let mode: String = self.0.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+            if mode == "wal" {
+                self.0.execute_batch("VACUUM")?;
+                return self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            }
+            // Others keep their journal's file, with what it had. Whoever ends a transaction in this mode removes it.
+            self.0.execute_batch("PRAGMA journal_mode = DELETE; VACUUM")?;
+            Ok(0)
+        };
+        match vacuum() {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(super::unavailable("others read its write-ahead log all the time; it was not emptied")),
+            Err(error) => Err(super::unavailable(error)),
+        }
+    }
+
     fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         // From its beginning a writer, so that nobody writes between what it reads and what it writes.
         self.0.execute_batch("BEGIN IMMEDIATE")?;
