@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+pub mod backup;
 pub mod environment;
 pub mod export;
 pub mod log;

@@ -8,8 +8,9 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Parser, Subcommand};
-use platform::kv::Location;
+use platform::kv::{Location, Part};
 use state::identity::{IdentityKey, KeyRing};
+use vigilctl::backup;
 use vigilctl::export::job::Asked;
 use vigilctl::export::manifest::Definition;
 use vigilctl::log;
@@ -51,6 +52,17 @@ enum Command {
     /// is 1 if a record opens with none of the keys.
     #[command(verbatim_doc_comment)]
     Reseal(Reseal),
+    /// Copies the SQLite file of the store, beside the application, then exits.
+    ///
+    /// The keys of subjects rest in the store, and erasing a subject destroys them: a copy without them has no answers and
+    /// identities that could be read after that. Keep copies without keys for long, and copies of the keys for a few days.
+    #[command(verbatim_doc_comment)]
+    Backup(Backup),
+    /// Adds the keys of subjects of a copy to the store, where it has none, then exits.
+    ///
+    /// For a store that was put back from a copy without keys, before the application is started.
+    #[command(verbatim_doc_comment)]
+    RestoreKeys(RestoreKeys),
     /// Clears what was deleted from the files of the store and of Redis, then exits.
     ///
     /// A database leaves what it deleted in its file until something else is written there. This writes the SQLite file anew
@@ -164,6 +176,30 @@ struct Reseal {
 }
 
 #[derive(clap::Args)]
+struct Backup {
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Leaves out the keys of subjects
+    #[arg(long)]
+    without_keys: bool,
+    /// Copies the keys of subjects and nothing else
+    #[arg(long, conflicts_with = "without_keys")]
+    only_keys: bool,
+    #[command(flatten)]
+    place: Installation,
+}
+
+#[derive(clap::Args)]
+struct RestoreKeys {
+    /// A copy that has the keys
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    #[command(flatten)]
+    place: Installation,
+}
+
+#[derive(clap::Args)]
 struct Scrub {
     #[command(flatten)]
     place: Installation,
@@ -218,6 +254,8 @@ fn main() -> ExitCode {
         Command::Score { instrument, parameters, csv } => return score(&Job { instrument, parameters, csv }),
         Command::Reseal(arguments) => reseal(arguments),
         Command::Reindex(arguments) => reindex(arguments),
+        Command::Backup(arguments) => backup(arguments),
+        Command::RestoreKeys(arguments) => restore_keys(arguments),
         Command::Scrub(arguments) => scrub(arguments),
         Command::Export(arguments) => return ended(export(arguments)),
         Command::Verify(arguments) => return ended(verify(arguments)),
@@ -277,6 +315,26 @@ fn ring(variables: &BTreeMap<String, String>) -> Result<Rc<KeyRing>> {
     Ok(Rc::new(KeyRing::new(present, older)))
 }
 
+fn backup(arguments: Backup) -> Result<()> {
+    let Backup { out, without_keys, only_keys, place } = arguments;
+    let (_, location) = place.open(Vec::new())?;
+    let part = match (without_keys, only_keys) {
+        (true, _) => Part::Without(backup::KEYS),
+        (_, true) => Part::Only(backup::KEYS),
+        _ => Part::All,
+    };
+    backup::copy(&location, &out, part)?;
+    say(&format!("{} is whole", out.display()));
+    Ok(())
+}
+
+fn restore_keys(arguments: RestoreKeys) -> Result<()> {
+    let (_, location) = arguments.place.open(Vec::new())?;
+    let added = backup::restore_keys(&location, &arguments.from)?;
+    say(&format!("the keys of {added} subjects were added"));
+    Ok(())
+}
+
 fn scrub(arguments: Scrub) -> Result<()> {
     let (location, redis_url) = installation(arguments.place, arguments.variables)?;
     let done = vigilctl::scrub::run(&location, &redis_url)?;
@@ -316,15 +374,10 @@ fn export(arguments: Export) -> Result<bool> {
     let Export { study, out, format, after, incremental, sites, bom, place, variables } = arguments;
     let folder = out.display().to_string();
     let job = Asked { study, out, format, after, incremental, sites, bom }.read();
-    let place = place.open(variables).and_then(|(mut variables, location)| {
-        let ring = ring(&variables)?;
-        Ok((location, redis_url(&mut variables)?, ring))
-    });
-    let place = place.map_err(|fault| format!("{fault:#}"));
-    let (job, (location, redis_url, ring)) = match (job, place) {
+    let (job, (location, redis_url, ring)) = match (job, keyed_installation(place, variables)) {
         (Ok(job), Ok(place)) => (job, place),
         (job, place) => {
-            let faults: Vec<String> = job.err().into_iter().flatten().chain(place.err()).collect();
+            let faults: Vec<String> = job.err().into_iter().chain(place.err()).flatten().collect();
             bail!("{}", faults.join("\nerror: "));
         }
     };
@@ -372,6 +425,19 @@ fn verify_export(path: &Path, definitions: Option<&Path>) -> Result<bool> {
 fn installation(place: Installation, variables: Vec<(String, String)>) -> Result<(Location, String)> {
     let (mut variables, location) = place.open(variables)?;
     Ok((location, redis_url(&mut variables)?))
+}
+
+/// The same, with every key of the installation; or everything that is missing.
+fn keyed_installation(
+    place: Installation,
+    variables: Vec<(String, String)>,
+) -> Result<(Location, String, Rc<KeyRing>), Vec<String>> {
+    let said = |fault: anyhow::Error| format!("{fault:#}");
+    let (mut variables, location) = place.open(variables).map_err(|fault| vec![said(fault)])?;
+    match (redis_url(&mut variables), ring(&variables)) {
+        (Ok(redis_url), Ok(ring)) => Ok((location, redis_url, ring)),
+        (redis_url, ring) => Err(redis_url.err().into_iter().chain(ring.err()).map(said).collect()),
+    }
 }
 
 fn redis_url(variables: &mut BTreeMap<String, String>) -> Result<String> {

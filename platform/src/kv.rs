@@ -25,7 +25,7 @@ use crate::json;
 #[cfg(not(target_family = "wasm"))]
 use native::{Batches, Single};
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Listing, Location, Replacement, list, open_at, replace_each, scrub};
+pub use native::{Listing, Location, Part, Replacement, add_from, copy_to, list, open_at, replace_each, scrub};
 #[cfg(target_family = "wasm")]
 use spin::{Batches, Single};
 

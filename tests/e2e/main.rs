@@ -26,6 +26,7 @@ mod deidentify;
 mod delivery;
 mod derived;
 mod dicom;
+mod disk;
 mod encodings;
 mod erase;
 mod erase_subject;

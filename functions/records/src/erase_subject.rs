@@ -7,7 +7,8 @@
 //!
 //! Mechanism: each submission and analysis is erased as if it were erased alone, and leaves the subject's list last. What
 //! still waits to be scored is waited for, until the queue has nothing of the site that came before the request; then it
-//! is in the list. The identity goes last, in one transaction with the certificate.
+//! is in the list. The keys of the subject are destroyed first; the identity goes last, in one transaction with the
+//! certificate.
 //!
 //! The pseudonym is a keyed hash, so what the patient sends later makes the same subject anew; it can be erased again.
 

@@ -20,14 +20,17 @@ use super::{Keyed, Marked};
 
 /// First byte of a text that a key of the installation sealed.
 pub(super) const BY_INSTALLATION: u8 = 1;
-/// First byte of a text that a key of its subject sealed.
+/// First byte of a text that a key of its subject sealed. The mark of the key follows, because keys of subjects are made
+/// anew.
 pub(super) const BY_SUBJECT: u8 = 2;
+const MARK: usize = 4;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 
 /// A key that seals and opens texts.
 pub(super) struct Sealer {
     key: Vec<u8>,
+    mark: OnceCell<[u8; MARK]>,
     /// Only sealing needs it.
     nonces: OnceCell<Marked>,
     cipher: Option<XChaCha20Poly1305>,
@@ -37,7 +40,24 @@ impl Sealer {
     /// From exactly 32 secret bytes; of another length it seals and opens nothing.
     pub(super) fn new(key: Vec<u8>) -> Self {
         let cipher = Key::try_from(key.as_slice()).ok().map(|key| XChaCha20Poly1305::new(&key));
-        Sealer { key, nonces: OnceCell::new(), cipher }
+        Sealer { key, mark: OnceCell::new(), nonces: OnceCell::new(), cipher }
+    }
+
+    /// What a text begins with that this key sealed.
+    fn head(&self, by: u8) -> Vec<u8> {
+        if by != BY_SUBJECT {
+            return vec![by];
+        }
+        let mark = || {
+            let hash = Keyed::new(&self.key).hash("vigil key mark", &[]);
+            hash.first_chunk().copied().unwrap_or_default()
+        };
+        [&[by], self.mark.get_or_init(mark).as_slice()].concat()
+    }
+
+    /// Whether a text has the mark of this key.
+    pub(super) fn marked(&self, by: u8, sealed: &str) -> bool {
+        URL_SAFE_NO_PAD.decode(sealed).is_ok_and(|sealed| sealed.starts_with(&self.head(by)))
     }
 
     /// The associated data, which binds a sealed text to its place.
@@ -53,11 +73,12 @@ impl Sealer {
         parts.push(text);
         let nonce = nonces.hash("vigil seal", &parts);
         let nonce = nonce.first_chunk::<NONCE>()?;
-        let mut sealed = Vec::with_capacity(1 + NONCE + text.len() + TAG);
-        sealed.push(by);
+        let mut sealed = self.head(by);
+        let begin = sealed.len() + NONCE;
+        sealed.reserve_exact(NONCE + text.len() + TAG);
         sealed.extend_from_slice(nonce);
         sealed.extend_from_slice(text);
-        let text = sealed.get_mut(1 + NONCE..)?;
+        let text = sealed.get_mut(begin..)?;
         let associated = Self::associated(place);
         let tag = cipher.encrypt_inout_detached(&XNonce::from(*nonce), associated.as_bytes(), text.into()).ok()?;
         sealed.extend_from_slice(&tag);
@@ -67,14 +88,15 @@ impl Sealer {
     /// Opens a sealed text. None if this key did not seal it for this place.
     pub(super) fn open(&self, by: u8, place: &[&str], sealed: &str) -> Option<Vec<u8>> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (first, rest) = sealed.split_first()?;
-        let (nonce, rest) = rest.split_first_chunk::<NONCE>()?;
+        let (nonce, rest) = sealed.strip_prefix(self.head(by).as_slice())?.split_first_chunk::<NONCE>()?;
         let (text, tag) = rest.split_last_chunk::<TAG>()?;
         let mut text = text.to_vec();
         let associated = Self::associated(place);
         let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
-        let cipher = self.cipher.as_ref().filter(|_| *first == by)?;
-        cipher.decrypt_inout_detached(&nonce, associated.as_bytes(), text.as_mut_slice().into(), &tag).ok()?;
+        self.cipher
+            .as_ref()?
+            .decrypt_inout_detached(&nonce, associated.as_bytes(), text.as_mut_slice().into(), &tag)
+            .ok()?;
         Some(text)
     }
 }

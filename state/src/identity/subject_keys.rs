@@ -42,6 +42,11 @@ impl SubjectKeys {
         sealed.ok_or_else(|| Error::new("seal", Kind::Refused, "a content cannot be sealed"))
     }
 
+    /// Whether these keys sealed a content; not if they were made after those that sealed it were destroyed.
+    pub fn sealed(&self, content: &str) -> bool {
+        self.content.marked(BY_SUBJECT, content)
+    }
+
     /// Opens the content of a submission. None if these keys did not seal it for this submission.
     pub fn open_content(&self, id: &SubmissionId, sealed: &str) -> Option<Map<String, Value>> {
         platform::json::read(&self.content.open(BY_SUBJECT, &[id.as_str()], sealed)?).ok()

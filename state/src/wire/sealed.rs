@@ -1,8 +1,8 @@
 //! Stored submissions whose content is sealed, and their opening.
 //!
-//! Guarantee: every reader opens what a worker sealed, and what a version before stored unsealed. A submission whose subject
-//! has no keys any more reads as erased: its subject is being erased. Keys of the installation that open nothing are an
-//! error, never an erasure.
+//! Guarantee: every reader opens what a worker sealed, and what a version before stored unsealed. A submission whose keys are
+//! gone reads as erased: its subject is being erased. Keys of the installation that open nothing are an error, never an
+//! erasure, and so is a content that was changed.
 //!
 //! Mechanism: an [`Opener`] remembers the keys of the subjects that it has met. It lives as long as one request or one
 //! message, so that no instance keeps the keys of a subject that is erased.
@@ -123,7 +123,7 @@ impl Opener {
         Ok(Record { state, reason, submission, scored_with, scores, alerts, evaluation })
     }
 
-    /// The content of a submission; none without the keys of its subject, which is being erased then.
+    /// The content of a submission; none without the keys that sealed it: its subject is being erased then.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] when the store does not answer, or what it has cannot be opened.
@@ -136,7 +136,8 @@ impl Opener {
             Content::Open(content) => return Ok(Some(content.clone())),
             Content::Sealed(sealed) => sealed,
         };
-        let Some(keys) = self.keys(store, &submission.subject).await? else { return Ok(None) };
+        let keys = self.keys(store, &submission.subject).await?;
+        let Some(keys) = keys.filter(|keys| keys.sealed(sealed)) else { return Ok(None) };
         let content = keys.open_content(&submission.submission_id, sealed);
         content.map(Some).ok_or_else(|| unopened("the keys of its subject do not open a submission"))
     }

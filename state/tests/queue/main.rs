@@ -4,6 +4,7 @@
 
 mod backwards;
 mod hour;
+mod keys;
 mod model;
 mod redis;
 mod simulation;
