@@ -193,6 +193,9 @@ pub fn pinned(id: &str) -> String {
     ["{vigil}:pinned:", id].concat()
 }
 
+/// The subjects whose keys were destroyed last: a sorted set by the number of the destruction.
+pub const KEYS_DESTROYED: &str = "{vigil}:keys-destroyed";
+
 /// The last record of an entity's audit chain.
 pub fn audit_head(entity: impl Display) -> String {
     format!("{{vigil}}:audit:{entity}")
@@ -439,6 +442,11 @@ pub fn subject_links(pseudonym: &Pseudonym) -> String {
 /// The sealed identity of a subject; empty once it is erased.
 pub fn subject(pseudonym: &Pseudonym) -> String {
     ["subject/", pseudonym.as_str()].concat()
+}
+
+/// The keys of a subject, wrapped. Written by `score` and `imaging` with its first record, removed by its erasure.
+pub fn subject_keys(pseudonym: &Pseudonym) -> String {
+    ["subject-keys/", pseudonym.as_str()].concat()
 }
 
 /// The record of an alert: the decision and its reason. Written once, by `score`.

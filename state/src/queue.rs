@@ -21,6 +21,7 @@ mod group_commit;
 pub mod holder;
 mod pin;
 pub mod rate_limit;
+pub mod subject_keys;
 
 use std::cell::Cell;
 use std::time::Duration;

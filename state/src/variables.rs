@@ -112,10 +112,12 @@ variables! {
             read_by access alerts console imaging ops records submit;
         /// Base64 of {bounds} (`openssl rand -base64 32`). Never change it: pseudonyms and submission ids follow from it.
         PSEUDONYM_KEY = "pseudonym_key": Base64 = Base64(32, 1024), required secret, read_by imaging records submit;
-        /// Base64 of {bounds}. It seals the patients' identities. Never lose it.
-        IDENTITY_KEY = "identity_key": Base64 = Base64(32, 32), required secret, read_by imaging records submit;
-        /// JSON array of earlier keys, which open what they sealed and seal nothing any more.
-        IDENTITY_KEYS_OLD = "identity_keys_old": Text = Text, secret "[]", read_by records;
+        /// Base64 of {bounds}. It seals the patients' identities, and wraps the keys of every subject. Never lose it.
+        IDENTITY_KEY = "identity_key": Base64 = Base64(32, 32), required secret,
+            read_by alerts console dispatch imaging ops records score submit;
+        /// JSON array of earlier keys, which open what they sealed and wrapped, and seal nothing any more.
+        IDENTITY_KEYS_OLD = "identity_keys_old": Text = Text, secret "[]",
+            read_by alerts console dispatch imaging ops records score submit;
         /// Base64 of {bounds} (`openssl rand -base64 32`). It signs the heads of the journals, by which `vigilctl verify` finds
         /// what was changed in the store afterwards. Empty: nothing is signed. [security.md](security.md) says what that is
         /// good for, and where to keep it.

@@ -27,6 +27,7 @@ mod deidentify;
 mod delivery;
 mod derived;
 mod dicom;
+mod disk;
 mod encodings;
 mod erase;
 mod erase_study;

@@ -1,10 +1,12 @@
 //! The configuration of this component, read once per instance.
 
+use std::rc::Rc;
+
 use platform::redis::Redis;
 use platform::variables::Reader;
 use state::edge::auth::Keys;
 use state::health::same_key;
-use state::identity::{IdentityKey, PseudonymKey};
+use state::identity::{KeyRing, PseudonymKey};
 use state::variables;
 
 use crate::ROUTES;
@@ -14,8 +16,8 @@ pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) keys: Keys,
     pub(crate) signature_seconds: u32,
-    /// The key that seals identities now, then the earlier keys.
-    pub(crate) identities: Vec<IdentityKey>,
+    /// The keys of identities and of subjects' keys.
+    pub(crate) ring: Rc<KeyRing>,
     pub(crate) identity_looks_per_minute: u32,
     pub(crate) pseudonyms: PseudonymKey,
     /// The services of a patient's record.
@@ -35,15 +37,13 @@ state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true; signed signa
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
-    let identity_key = IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await);
-    let older = reader.parsed(&variables::IDENTITY_KEYS_OLD, IdentityKey::read_list).await;
     let redis = variables::redis(reader).await;
     Config {
         pseudonyms: PseudonymKey::new(same_key::pseudonym_key(reader, &redis).await),
         redis,
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
-        identities: std::iter::once(identity_key).chain(older).collect(),
+        ring: Rc::new(KeyRing::read(reader, &variables::IDENTITY_KEY, &variables::IDENTITY_KEYS_OLD).await),
         identity_looks_per_minute: reader.read(&variables::IDENTITY_LOOKS_PER_MINUTE).await,
         record_parts: reader.parsed(&variables::RECORD_PARTS, |text| Service::read_list(text, PATIENT)).await,
         study_service: reader.parsed(&variables::STUDY_SERVICE, |text| Service::read_list(text, STUDY)).await,

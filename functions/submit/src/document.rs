@@ -169,7 +169,7 @@ impl Accepted {
         let (study, site) = (&envelope.study_id, &envelope.site_id);
         let patient = Patient { study, site, system: patient_system.as_deref(), id: envelope.patient_id.as_str() };
         let subject = config.pseudonyms.pseudonym(&patient);
-        let sealed = config.identities.seal(study, &subject, &patient.name()).ok_or_else(unavailable)?;
+        let sealed = config.ring.seal(study, &subject, &patient.name()).ok_or_else(unavailable)?;
         let kind = envelope.kind.map_or("response", |kind| kind.as_str());
         let instrument = instrument.as_deref();
         let authored_at = envelope.authored_at.rfc3339();

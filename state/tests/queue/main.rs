@@ -5,6 +5,7 @@
 mod backwards;
 mod erasing;
 mod hour;
+mod keys;
 mod model;
 mod redis;
 mod simulation;

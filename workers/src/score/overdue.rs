@@ -82,7 +82,7 @@ struct Silence {
 }
 
 /// The follow-ups that schedule the look after a submission; none if its study expects no next one.
-pub(crate) fn follow_up(rules: &Rules, submission: &Submission, follow_ups: &mut FollowUps) -> Result<(), Error> {
+pub(crate) fn follow_up<C>(rules: &Rules, submission: &Submission<C>, follow_ups: &mut FollowUps) -> Result<(), Error> {
     let rules = |what: &str| rules.overdue(&submission.study_id, what);
     let Some((look, received, at)) = expected::after(submission, rules) else { return Ok(()) };
     follow_ups.index(&look.received(), received.millis(), submission.submission_id.as_str());

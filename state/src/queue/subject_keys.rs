@@ -1,0 +1,178 @@
+//! Who makes the keys of a subject, and how workers that meet agree on them.
+//!
+//! Guarantee: all workers seal what they store of a subject with the same keys, which the store has not later than what they
+//! sealed. Nothing that is finished after a subject's keys were destroyed stays sealed with them.
+//!
+//! Mechanism: a worker that finds no keys makes some and pins them (`pin`): the first that are pinned stand. Then it reads the
+//! store once more: pins are deleted only after the keys are stored, so it cannot miss keys that another worker stored in
+//! between. Erasing a subject counts up a number in Redis, with the subject's name; a worker asks before each batch, and again
+//! before it ends one, whose keys were destroyed since. Such entries wait again and get new keys.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use domain::ids::Pseudonym;
+use platform::kv::{self, Batch};
+use platform::redis::{Redis, integer, string};
+use platform::{Error, Kind, clock};
+use spin_sdk::redis::RedisResult;
+
+use crate::names;
+use crate::queue::FollowUps;
+use crate::queue::holder::Holder;
+use crate::queue::pin::pin;
+use crate::wire::sealed::{KeyRing, SubjectKeys, WrappedKeys, unwrap};
+
+/// The most subjects whose keys are remembered.
+const MOST_SUBJECTS: usize = 20_000;
+
+/// The number of the last destruction of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Destructions(i64);
+
+script! {
+    DestroyedScript = "queue/destroyed.lua",
+    keys { destroyed: &'static str }
+    args { since: i64 }
+    reply (Destructions, BTreeSet<Pseudonym>), by |reply| read(&reply)
+}
+
+fn read(reply: &[RedisResult]) -> Option<(Destructions, BTreeSet<Pseudonym>)> {
+    let (last, subjects) = reply.split_first()?;
+    let subjects: Option<BTreeSet<Pseudonym>> = subjects.iter().map(|one| string(one).map(Pseudonym::from)).collect();
+    Some((Destructions(integer(last)?), subjects?))
+}
+
+/// The subjects whose keys were destroyed since, and the number of the last one.
+///
+/// # Errors
+/// [`Kind::Unavailable`].
+pub async fn destroyed(redis: &Redis, since: Destructions) -> Result<(Destructions, BTreeSet<Pseudonym>), Error> {
+    DestroyedScript { destroyed: names::KEYS_DESTROYED, since: since.0 }.run(redis).await
+}
+
+/// The keys of a subject in a worker's hands.
+struct Held {
+    keys: SubjectKeys,
+    /// What is to be stored with the first record.
+    unstored: Option<WrappedKeys>,
+}
+
+/// The keys of the subjects that a worker has met.
+pub struct HeldKeys {
+    ring: Rc<KeyRing>,
+    held: HashMap<Pseudonym, Held>,
+    since: Destructions,
+}
+
+impl HeldKeys {
+    /// Knows no subject yet.
+    pub fn new(ring: Rc<KeyRing>) -> Self {
+        HeldKeys { ring, held: HashMap::new(), since: Destructions(i64::MAX) }
+    }
+
+    /// Every key of the installation.
+    pub fn ring(&self) -> &Rc<KeyRing> {
+        &self.ring
+    }
+
+    /// The last destruction of which it knows.
+    pub fn since(&self) -> Destructions {
+        self.since
+    }
+
+    /// Gets the keys of subjects, and makes those that are missing. Returns the subjects whose keys were destroyed since the
+    /// last call.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`], also when the worker was declared dead, or no key of the installation opens a subject's keys.
+    pub async fn load(
+        &mut self,
+        redis: &Redis,
+        holder: &Holder,
+        subjects: BTreeSet<&Pseudonym>,
+    ) -> Result<BTreeSet<Pseudonym>, Error> {
+        let (since, destroyed) = destroyed(redis, self.since).await?;
+        self.since = since;
+        if self.held.len() > MOST_SUBJECTS {
+            self.held.clear();
+        }
+        self.held.retain(|subject, _| !destroyed.contains(subject));
+        let wanted: Vec<&Pseudonym> =
+            subjects.into_iter().filter(|subject| !self.held.contains_key(*subject)).collect();
+        let missing = self.take_stored(&wanted)?;
+        let made = missing.iter().map(|subject| {
+            let made = self.ring.make(subject, clock::random_bits);
+            let made = made.ok_or_else(|| Error::new("seal", Kind::Refused, "keys cannot be made"))?;
+            Ok((subject.to_string(), kv::json(&made)?))
+        });
+        let made: Vec<(String, String)> = made.collect::<Result<_, Error>>()?;
+        let standing = pin(redis, holder, &made).await?;
+        let pinned: HashMap<&str, String> = made
+            .iter()
+            .zip(standing)
+            .map(|((id, own), other)| (id.as_str(), other.unwrap_or_else(|| own.clone())))
+            .collect();
+        // Whoever stored keys meanwhile may have deleted the pin, before or after this one was made.
+        for subject in self.take_stored(&missing)? {
+            let wrapped: WrappedKeys = kv::read(pinned.get(subject.as_str()).map_or(b"", |text| text.as_bytes()))?;
+            let keys = unwrap(&self.ring, subject, &wrapped)?;
+            self.held.insert(subject.clone(), Held { keys, unstored: Some(wrapped) });
+        }
+        Ok(destroyed)
+    }
+
+    /// Takes the keys that are stored. Returns the subjects that have none.
+    fn take_stored<'a>(&mut self, subjects: &[&'a Pseudonym]) -> Result<Vec<&'a Pseudonym>, Error> {
+        let names: Vec<String> = subjects.iter().map(|subject| names::subject_keys(subject)).collect();
+        let mut missing = Vec::new();
+        for (subject, stored) in subjects.iter().zip(kv::get_all(&names)?) {
+            match stored {
+                Some(stored) => {
+                    let keys = unwrap(&self.ring, subject, &kv::read(&stored)?)?;
+                    self.held.insert((*subject).clone(), Held { keys, unstored: None });
+                }
+                None => missing.push(*subject),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The keys of a subject that was loaded.
+    pub fn get(&self, subject: &Pseudonym) -> Option<&SubjectKeys> {
+        self.held.get(subject).map(|held| &held.keys)
+    }
+
+    /// Adds the keys of a subject to the batch that has its first record, and says that they need not stay pinned when that
+    /// is stored. Returns the keys.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`] when they were not loaded.
+    pub fn put(
+        &mut self,
+        subject: &Pseudonym,
+        batch: &mut Batch,
+        follow_ups: &mut FollowUps,
+    ) -> Result<&SubjectKeys, Error> {
+        let held = self.held.get_mut(subject);
+        let held = held.ok_or_else(|| Error::new("seal", Kind::Refused, "the keys of a subject were not loaded"))?;
+        if let Some(unstored) = held.unstored.take() {
+            batch.put(names::subject_keys(subject), &unstored)?;
+            follow_ups.unpin(subject.as_str());
+        }
+        Ok(&held.keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destructions_are_read_as_the_script_gives_them() {
+        let text = |text: &str| RedisResult::Binary(text.as_bytes().to_vec());
+        let read_all = read(&[text("7"), text("p"), text("q")]);
+        assert_eq!(read_all, Some((Destructions(7), ["p".into(), "q".into()].into())));
+        assert_eq!((read(&[text("0")]), read(&[])), (Some((Destructions(0), BTreeSet::new())), None));
+    }
+}
