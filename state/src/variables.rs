@@ -15,7 +15,7 @@ use platform::redis::{PATIENCE, Redis};
 use platform::variables::{Base64, Number, Optional, Reader, Span, Text, Variable};
 
 use crate::queue::rate_limit::RateLimit;
-use form::{Delays, Label};
+use form::{Delays, Label, UnknownStudies};
 
 /// The variables of every component that admits the holders of keys: the keys, the limit of wrong ones, the proxies.
 pub const OF_KEYS: (Variable<Text>, Variable<Number<u32>>, Variable<Text>) =
@@ -165,6 +165,9 @@ variables! {
         RATE_PER_KEY = "rate_per_key": RateLimit = RateLimit, default "0", read_by submit;
         /// The same for one site of a study, whoever sends for it.
         RATE_PER_SITE = "rate_per_site": RateLimit = RateLimit, default "0", read_by submit;
+        /// What becomes of submissions for a study that has no document ([studies.md](studies.md)): {bounds}. In production,
+        /// `refuse`: then a wrong study's id is told to the sender, and is no new study.
+        UNKNOWN_STUDIES = "unknown_studies": UnknownStudies = UnknownStudies, default "allow", read_by submit;
         /// How many days after a submission came in Vigil recognises a resend, {bounds}, and longer while older ones wait.
         /// Later, the same id counts as a new submission.
         ONCE_DAYS = "once_days": Span = Span::days(1, 36_500), default "400", read_by clock ops;

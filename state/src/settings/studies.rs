@@ -16,11 +16,13 @@ mod own;
 use std::collections::BTreeMap;
 
 use domain::ids::{KeyId, StudyId};
+use domain::study::Study;
 use platform::digest::{digest, hex};
 use platform::kv::Store;
 use platform::redis::{Redis, string, text, unexpected, whether};
 use platform::{Error, Kind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::lock::Lock;
 use crate::names;
@@ -90,6 +92,32 @@ impl Index {
     /// [`Kind::Unavailable`].
     pub async fn stored(store: &Store, study: &StudyId) -> Result<Option<Self>, Error> {
         store.get(&names::study_index(study)).await
+    }
+
+    /// Whether it says of the version in force what this content says, for `vigilctl verify`.
+    pub fn is_of(&self, id: &StudyId, content: &[u8]) -> bool {
+        let Ok(document) = platform::json::read::<Value>(content) else { return false };
+        let (Ok(study), Some(current)) = (Study::read(&document), self.current()) else { return false };
+        let draft = Draft { id, study: &study, document: &document, content: String::new() };
+        // Sites and studies that were closed keep their times.
+        change::published(&draft, current, Some(&self.published), 0).is_ok_and(|made| made == self.published)
+    }
+
+    /// Whether Redis has what it says.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`].
+    pub async fn is_in_force(&self, redis: &Redis, study: &StudyId) -> Result<bool, Error> {
+        let reply = redis.command("HGETALL", vec![text(names::study(study))]).await?;
+        let pairs = reply.as_chunks::<2>().0.iter().map(|[field, value]| Some((string(field)?, string(value)?)));
+        let known: Option<BTreeMap<String, String>> = pairs.collect();
+        let fields = ["revision", "state", "closed", "own", "settings"].into_iter().map(str::to_owned);
+        let mut said: BTreeMap<String, String> =
+            fields.enumerate().map(|(at, field)| (field, self.published.text(at + 2).to_owned())).collect();
+        for (site, closed) in self.published.sites() {
+            said.insert(["site:", site].concat(), closed.to_owned());
+        }
+        Ok(known == Some(said))
     }
 
     /// The version in force.

@@ -81,7 +81,12 @@ pub async fn change<R>(
 }
 
 /// What Redis is given of a version.
-fn published(draft: &Draft<'_>, made: &Version, before: Option<&Published>, now: i64) -> Result<Published, Error> {
+pub(super) fn published(
+    draft: &Draft<'_>,
+    made: &Version,
+    before: Option<&Published>,
+    now: i64,
+) -> Result<Published, Error> {
     let study = draft.study;
     let closed = |is_closed: bool, earlier: &str| match (is_closed, earlier) {
         (false, _) => String::new(),
