@@ -75,7 +75,11 @@ impl Document {
             Document::AlertRules => Some("alertRules"),
             Document::Deidentification => Some("deidentification"),
             Document::PatientSystems => Some("patientSystems"),
-            Document::AlertRoutes | Document::Silences | Document::Subscriptions | Document::Access => None,
+            Document::AlertRoutes
+            | Document::Silences
+            | Document::Subscriptions
+            | Document::Access
+            | Document::Retention => None,
         }
     }
 

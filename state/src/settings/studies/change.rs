@@ -42,6 +42,10 @@ pub async fn change<R>(
     let before = Index::stored(&store, draft.id).await?;
     let current = before.as_ref().and_then(Index::current);
     if let Err(refusal) = check(current) {
+        // An earlier change may have stopped when it was stored: its version comes in force now.
+        if let Some(before) = &before {
+            publish(redis, lock.token(), draft.id, &before.published).await?;
+        }
         lock.release(redis).await?;
         return Ok(Changed::Refused(refusal));
     }
@@ -73,11 +77,19 @@ pub async fn change<R>(
     let stored = Index { versions, published };
     batch.put(index.clone(), &stored)?;
     audit::append(redis, &store, &mut batch, &index, &change).await?;
+    // The index is written whole: a host that was stopped here for longer than its lease would take back what others stored.
+    if !lock.is_held(redis).await? {
+        return Err(late());
+    }
     kv::put_all(&mut batch)?;
     if publish(redis, lock.token(), draft.id, &stored.published).await? {
         return Ok(Changed::Made(made));
     }
-    Err(Error::new("studies", Kind::TimedOut, "the change took too long"))
+    Err(late())
+}
+
+fn late() -> Error {
+    Error::new("studies", Kind::TimedOut, "the change took too long")
 }
 
 /// What Redis is given of a version.
