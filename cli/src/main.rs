@@ -373,6 +373,9 @@ fn reindex(arguments: Reindex) -> Result<()> {
     if done.settings {
         say("settings: Redis had others; those of the store are in force again");
     }
+    if done.studies > 0 {
+        say(&format!("studies: {} documents of the store are in force again", done.studies));
+    }
     if done.unreadable > 0 {
         bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
     }

@@ -7,6 +7,7 @@
 mod erasures;
 mod journals;
 mod queues;
+mod studies;
 
 use core::fmt::{self, Display, Formatter};
 use core::ops::Range;
@@ -20,10 +21,11 @@ use platform::percent;
 pub use erasures::*;
 pub use journals::*;
 pub use queues::*;
+pub use studies::*;
 
 /// The components. Each checks its variables when it is asked.
-pub const COMPONENTS: [&str; 10] =
-    ["access", "alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "submit"];
+pub const COMPONENTS: [&str; 11] =
+    ["access", "alerts", "clock", "console", "dispatch", "imaging", "ops", "records", "score", "studies", "submit"];
 
 /// The channel on which a component is asked for its variables.
 pub fn check_channel(replica: impl Display, component: &str) -> String {

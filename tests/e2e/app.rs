@@ -115,7 +115,8 @@ impl Builder {
             return self;
         }
         self.triggers = false;
-        self.variable("replica", "").only(&["submit", "records", "console", "ops", "alerts", "access", "web"])
+        self.variable("replica", "")
+            .only(&["submit", "records", "studies", "console", "ops", "alerts", "access", "web"])
     }
 
     /// Starts with a Redis and a folder of its own, and waits until it is ready.

@@ -99,6 +99,7 @@ mod spelling;
 mod stats;
 mod studies;
 mod study_admin;
+mod study_documents;
 mod subjects;
 mod trace;
 mod twice;

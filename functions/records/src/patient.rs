@@ -34,8 +34,8 @@ use state::wire::entry::Subject;
 use crate::config::Config;
 use crate::gather::{Part, gather};
 use crate::identity;
-use crate::services::{OWN, Outcome};
 use crate::subject::{self, ListedSubmission};
+use state::edge::services::{OWN, Outcome};
 
 /// The most submissions in Vigil's own part; the latest are kept.
 const MOST: usize = 50;

@@ -45,6 +45,7 @@ pub(crate) async fn read(reader: &mut Reader) -> Config {
                 per_key: reader.read(&variables::RATE_PER_KEY).await,
                 per_site: reader.read(&variables::RATE_PER_SITE).await,
             },
+            reader.read(&variables::UNKNOWN_STUDIES).await,
         ),
     }
 }

@@ -143,6 +143,8 @@ pub(crate) struct Ready {
     pub(crate) cost: usize,
     pub(crate) subject: Pseudonym,
     pub(crate) payload: String,
+    /// When the sender says that it was written, milliseconds.
+    pub(crate) written_ms: i64,
     /// The number of identifiers that were removed, by class.
     pub(crate) removed: BTreeMap<String, u32>,
     pub(crate) amends: Option<SubmissionId>,
@@ -270,8 +272,8 @@ impl Accepted {
         };
         let payload = fresh.line().map_err(|_| unavailable())?;
         let (flow, cost) = (names::flow(&principal.id, study, site), queue::cost(&payload, &kept));
-        let amends = envelope.amends.map(|it| it.submission_id);
-        Ok(Ready { id, record, scope, kind, flow, cost, subject, payload, removed, amends })
+        let (written_ms, amends) = (written_at.millis(), envelope.amends.map(|it| it.submission_id));
+        Ok(Ready { id, record, scope, kind, flow, cost, subject, payload, written_ms, removed, amends })
     }
 }
 

@@ -10,3 +10,4 @@ mod model;
 mod redis;
 mod simulation;
 mod steps;
+mod studies;

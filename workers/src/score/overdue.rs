@@ -14,7 +14,7 @@
 //!
 //! Not for: a subject that never sent anything. Vigil does not know that it exists.
 
-use domain::ids::{KeyId, Pseudonym, SubmissionId};
+use domain::ids::{KeyId, Pseudonym, StudyId, SubmissionId};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
@@ -158,6 +158,11 @@ impl Check {
     /// A look that has no result yet.
     pub(crate) fn asked(asked: queued::Check) -> Self {
         Check { asked, found: Finding::Nothing }
+    }
+
+    /// Its study.
+    pub(crate) fn study(&self) -> &StudyId {
+        &self.asked.study
     }
 
     /// Its site, in the form that flows use.

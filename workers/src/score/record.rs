@@ -1,6 +1,6 @@
 //! One submission: its scores, its alerts, its record.
 
-use domain::ids::{AlertId, InstrumentId, Pseudonym};
+use domain::ids::{AlertId, InstrumentId, Pseudonym, StudyId};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -84,6 +84,15 @@ impl<'a> Work<'a> {
             Ok(ScoreEntry::Supersede(supersede)) => Work::Supersede(claimed, supersede),
             Ok(ScoreEntry::Check(check)) => Work::Check(claimed, Check::asked(check)),
             Err(_) => Work::Unreadable(claimed),
+        }
+    }
+
+    /// The study whose rules are needed.
+    pub(crate) fn study(&self) -> Option<&StudyId> {
+        match self {
+            Work::Score(_, entry) => Some(&entry.submission.study_id),
+            Work::Check(_, check) => Some(check.study()),
+            Work::Supersede(..) | Work::Unreadable(_) => None,
         }
     }
 

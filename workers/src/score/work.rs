@@ -63,8 +63,9 @@ impl Batches<'_> {
         before: &mut Prefetch<'_, T>,
     ) -> Result<Scored, Error> {
         let settings = Settings::at(self.redis, revision).await?;
-        scorer.rules.load(self.redis, &settings).await?;
         let mut work: Vec<Work<'_>> = entries.iter().map(Work::read).collect();
+        let studies = work.iter().filter_map(Work::study).collect();
+        scorer.rules.load(self.redis, &settings, &studies).await?;
         for submission in work.iter().filter_map(Work::submission) {
             scorer.load(self.redis, &settings, submission).await?;
         }

@@ -9,22 +9,25 @@ use platform::http::Reply;
 use platform::kv::Store;
 use platform::{Error, clock, log};
 use state::edge::problem::Problem;
-use state::edge::request::{not_held, unavailable};
+use state::edge::request::{body, not_held, unavailable};
 use state::edge::serve::{Call, within};
+use state::erasure;
 use state::erasure::study::{self, State, StudyErasure};
 use state::erasure::subject::Begun;
 use state::names::Queue;
 use state::queue;
 
 use crate::config::Config;
-use crate::erase;
+
+/// The longest body, bytes.
+const LONGEST_BODY: usize = 4096;
 
 /// Begins the erasure of a study that the key covers as a whole.
 pub(crate) async fn begin(call: Call<Config>) -> Result<Reply, Problem> {
     let study = StudyId::from(call.segment(0));
     let Call { config, principal, incoming, deadline, .. } = call;
     let answer = async {
-        let reason = erase::reason(incoming).await?;
+        let reason = erasure::reason(&body(incoming, LONGEST_BODY).await?)?;
         if !is_name(study.as_str()) || !principal.covers(&study, &"*".into()) {
             return Err(Problem::not_found());
         }
