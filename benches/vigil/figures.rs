@@ -54,6 +54,11 @@ pub(crate) fn single() -> Request {
     post("/v1/surveys/phq-9/responses", &response(0), true, 202)
 }
 
+/// One whose answer must alert a clinician.
+pub(crate) fn alarming() -> Request {
+    post("/v1/surveys/phq-9/responses", &response(1), true, 202)
+}
+
 /// The same bytes, for the floor.
 fn floor() -> Request {
     post("/floor", &response(0), true, 202)
@@ -125,7 +130,8 @@ fn weight(sample: &Sample) -> String {
     format!("the host computes {host:.0} µs for each, Redis {redis:.0} µs")
 }
 
-fn spread(ratios: &[f64]) -> String {
+/// How far the rounds lie apart.
+pub(crate) fn spread(ratios: &[f64]) -> String {
     let (low, high) = ratios.iter().fold((f64::MAX, f64::MIN), |(low, high), &r| (low.min(r), high.max(r)));
     format!("the rounds: {low:.2} to {high:.2}")
 }
@@ -240,7 +246,7 @@ pub(crate) async fn latency(table: &mut Table, ids: &Ids) -> Result<()> {
     let (at, mut heard) = receiver().await?;
     let host = ground.start(&[], Some(at))?;
     let mut connection = Connection::open(host.address).await?;
-    let alarming = post("/v1/surveys/phq-9/responses", &response(1), true, 202);
+    let alarming = alarming();
     let mut sample = Sample::default();
     let mut answered = Sample::default();
     let (disk, mut written) = (rusqlite::Connection::open(ground.folder().join("disk.db"))?, Sample::default());

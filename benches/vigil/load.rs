@@ -104,8 +104,18 @@ impl Connection {
         &self.answer[end..]
     }
 
-    /// Sends bytes and returns the time until the answer had arrived.
-    async fn exchange(&mut self, bytes: &[u8], request: &Request) -> Result<Duration> {
+    /// A header of the last answer; its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let head = &self.answer[..self.answer.len() - self.body().len()];
+        let lines = std::str::from_utf8(head).ok()?.lines();
+        lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|it| it.1.trim())
+    }
+
+    /// Sends bytes. Returns the status, and the time until the answer had arrived.
+    async fn ask(&mut self, bytes: &[u8]) -> Result<(u16, Duration)> {
         let sent = Instant::now();
         self.stream.write_all(bytes).await?;
         self.answer.clear();
@@ -121,17 +131,28 @@ impl Connection {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
         });
-        // A 204 answer has no body, and by RFC 9110 no length either.
-        let length = length.or((given == 204).then_some(0)).context("an answer without content-length")?;
+        // An answer of 204 or 304 has no body, and by RFC 9110 it needs no length.
+        let bare = matches!(given, 204 | 304);
+        let length = if bare { 0 } else { length.context("an answer without content-length")? };
         while self.answer.len() < end + length {
             ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the connection was closed");
         }
-        let took = sent.elapsed();
+        Ok((given, sent.elapsed()))
+    }
+
+    /// Sends bytes and returns the time until the good answer had arrived.
+    async fn exchange(&mut self, bytes: &[u8], request: &Request) -> Result<Duration> {
+        let (given, took) = self.ask(bytes).await?;
         let answer = String::from_utf8_lossy(&self.answer);
         if given != request.status || !answer.contains(request.says) {
             bail!("{}", answer.chars().take(300).collect::<String>());
         }
         Ok(took)
+    }
+
+    /// Asks for what may be unchanged, whatever the answer is. Returns its status and its time.
+    pub(crate) async fn read(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<(u16, Duration)> {
+        self.ask(head("GET", path, headers, 0).as_bytes()).await
     }
 
     /// Sends one request.

@@ -16,6 +16,7 @@ mod app;
 mod dicom;
 mod figures;
 mod growth;
+mod inboxes;
 mod load;
 mod peer;
 mod reads;
@@ -28,8 +29,20 @@ use load::Ids;
 use table::Table;
 
 /// The parts of the table, in the order they run.
-const PARTS: [&str; 11] =
-    ["door", "peer", "drain", "scoring", "latency", "depth", "growth", "record", "dicom", "size", "instantiation"];
+const PARTS: [&str; 12] = [
+    "door",
+    "inboxes",
+    "peer",
+    "drain",
+    "scoring",
+    "latency",
+    "depth",
+    "growth",
+    "record",
+    "dicom",
+    "size",
+    "instantiation",
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +83,7 @@ async fn measure(table: &mut Table, chosen: impl Fn(&str) -> bool) {
         eprintln!("measuring: {part}");
         let measured = match part {
             "door" => figures::door(table, &ids).await,
+            "inboxes" => inboxes::inboxes(table, &ids).await,
             "peer" => peer::peer(table, &ids).await,
             "drain" => figures::drain(table, &ids).await,
             "scoring" => scoring::batch(table),

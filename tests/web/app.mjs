@@ -70,22 +70,44 @@ let vigil;
 /** Receivers of alerts: `/pager` is out of order, `/tablet` refuses what it gets, the others take it. */
 const STATUS = { '/pager': 503, '/tablet': 400 };
 
-const receivers = createServer((request, reply) => {
-  request.resume();
+/** The messages of each study: when they came, and their links. @type {Map<string, { at: number, link?: string }[]>} */
+const messages = new Map();
+
+const receivers = createServer(async (request, reply) => {
+  const at = Date.now();
+  if (request.method === 'GET') return void reply.end(JSON.stringify(messages.get(request.url?.slice(1) ?? '') ?? []));
+  const text = Buffer.concat(await request.toArray()).toString();
+  const { studyId, link } = JSON.parse(text).data ?? {};
+  if (studyId) messages.set(studyId, [...(messages.get(studyId) ?? []), { at, link }]);
   reply.writeHead(Object.entries(STATUS).find(([path]) => path === request.url)?.[1] ?? 204).end();
 });
+
+/**
+ * The first message of a study that has a link, once it is there.
+ * @param {string} study
+ * @returns {Promise<{ at: number, link: string }>}
+ */
+export async function firstMessage(study) {
+  for (;;) {
+    const all = await (await fetch(`${process.env.RECEIVERS}/${study}`)).json();
+    const found = all.find((/** @type {{ link?: string }} */ { link }) => link);
+    if (found) return found;
+    await new Promise((later) => setTimeout(later, 20));
+  }
+}
 
 /** The documents that tests need: who is told of alerts and of events, who may what. */
 async function documents() {
   receivers.listen(0, '127.0.0.1');
   await new Promise((listening) => receivers.once('listening', listening));
   const { port } = /** @type {import('node:net').AddressInfo} */ (receivers.address());
+  process.env.RECEIVERS = `http://127.0.0.1:${port}`;
   // Of one study, of which few tests tell: every message would take time from the others.
   const subscription = { id: 'scores-to-edc', studies: ['TOLD'], events: ['submission.scored'], receiver: 'edc' };
   /** @param {string} name */
   const receiver = (name) => ({
     channel: 'webhook',
-    url: `http://127.0.0.1:${port}/${name}`,
+    url: `${process.env.RECEIVERS}/${name}`,
     secrets: [SECRET],
   });
   const names = ['ward-desk', 'pager', 'study-nurse', 'tablet'];
@@ -94,6 +116,7 @@ async function documents() {
     'alert-routes': {
       receivers: Object.fromEntries(names.map((name) => [name, receiver(name)])),
       defaults: { routes, groupSeconds: 0 },
+      link: { baseUrl: process.env.VIGIL },
     },
     access: { grants: grantsOf(process.env.PROVIDER ?? '', [...STUDIES, 'DEMO']) },
     subscriptions: { receivers: { edc: receiver('edc') }, subscriptions: [subscription] },
@@ -149,6 +172,7 @@ async function stop() {
 
 if (process.argv[1] === import.meta.filename) {
   await start();
-  console.log(`VIGIL=${process.env.VIGIL} PROVIDER=${process.env.PROVIDER}, ${key('admin')}`);
+  const { VIGIL, PROVIDER, RECEIVERS } = process.env;
+  console.log(`VIGIL=${VIGIL} PROVIDER=${PROVIDER} RECEIVERS=${RECEIVERS}, ${key('admin')}`);
   process.once('SIGINT', stop);
 }

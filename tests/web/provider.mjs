@@ -5,8 +5,6 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
-// @ts-expect-error: it has no types.
-import { Provider } from 'oidc-provider';
 
 /** The client that the screens are. It is public: it proves by PKCE that a code is its own. */
 export const CLIENT = 'vigil-screens';
@@ -65,6 +63,9 @@ export async function startProvider(home) {
   await new Promise((listening) => server.once('listening', listening));
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const issuer = `http://127.0.0.1:${port}`;
+  // Here, so that only whoever starts it loads it.
+  // @ts-expect-error: it has no types.
+  const { Provider } = await import('oidc-provider');
   const provider = new Provider(issuer, {
     clients: [
       {

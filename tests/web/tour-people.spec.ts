@@ -1,6 +1,20 @@
 /** Walks through signing in by a provider, people, keys, looks and the erasure of a subject, in each pair of language and width. */
 
-import { expect, key, login, look, respond, say, send, signIn, signInBy, test, toProvider } from './steps';
+import {
+  expect,
+  key,
+  login,
+  look,
+  openMenu,
+  respond,
+  say,
+  send,
+  signIn,
+  signInBy,
+  signOut,
+  test,
+  toProvider,
+} from './steps';
 
 test('a person is told why access is missing, then uses one of two roles', async ({ page, study }) => {
   await respond(study, 'P-001', [1, 1, 0, 2, 1, 0, 0, 0, 1]);
@@ -19,7 +33,7 @@ test('a person is told why access is missing, then uses one of two roles', async
     .getByRole('button', { name: say('Reader', '查看者') })
     .click();
   await expect(page.locator('.who')).toContainText(say('Reader', '查看者'));
-  await page.getByRole('button', { name: say('Sign out', '退出') }).click();
+  await signOut(page);
   await expect(page.locator('#why')).toBeVisible();
   await look(page, '93-signed-out');
 });
@@ -61,6 +75,12 @@ test('an administrator sees who is signed in, makes a key, reads looks, and eras
   const person = page.locator('.people > li').filter({ hasText: `mei.${study}` });
   await expect(person).toContainText('Mei Lin');
   await look(page, '95-people');
+  if (await openMenu(page)) {
+    await look(page, '95-people-menu');
+    // It ends by the keyboard, which goes on where it was.
+    await page.keyboard.press('Escape');
+    await expect(page.locator('.menu-button')).toBeFocused();
+  }
   await person.getByRole('button', { name: say('End all sessions of Mei Lin', '结束 Mei Lin 的全部会话') }).click();
   await expect(page.getByRole('dialog')).toContainText('Mei Lin');
   await look(page, '96-people-end');

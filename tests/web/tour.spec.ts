@@ -2,7 +2,22 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
-import { expect, fill, key, look, refused, report, respond, say, signIn, test } from './steps';
+import {
+  expect,
+  fill,
+  firstMessage,
+  goTo,
+  isChinese,
+  key,
+  look,
+  refused,
+  report,
+  respond,
+  say,
+  signIn,
+  signOut,
+  test,
+} from './steps';
 
 /** Presses a button that leads to an identity, and says why. */
 async function withReason(page: Page, name: string) {
@@ -108,8 +123,28 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   await expect(page.getByRole('banner')).toBeHidden();
   await page.emulateMedia({ media: null });
 
-  await page.getByRole('button', { name: say('Sign out', '退出') }).click();
+  await signOut(page);
   await expect(page.getByRole('heading', { name: say('Sign in', '登录') })).toBeVisible();
+});
+
+test('a message is answered in two taps: its link, and the button behind it', async ({ page, study, hasTouch }) => {
+  await respond(study, 'P-001', [1, 1, 0, 2, 1, 0, 0, 0, 1]);
+  const { at, link: sent } = await firstMessage(study);
+  // The page speaks the language of the message, unless it is asked for another.
+  const link = isChinese() ? `${sent}?lang=zh` : sent;
+  await page.goto(link);
+  const acknowledge = page.getByRole('button', { name: say('Acknowledge', '确认') });
+  await (hasTouch ? acknowledge.tap() : acknowledge.click());
+  await expect(page.locator('.done')).toContainText(say('Acknowledged', '已确认'));
+  console.log(`from the webhook to "acknowledged": ${Date.now() - at} ms`);
+  await look(page, '21-link-acknowledged');
+
+  // Whoever opens it later reads who was there before; a mistyped one leads nowhere.
+  await page.goto(link);
+  await expect(acknowledge).toHaveCount(0);
+  await page.goto(link.replace('/acknowledge/', '/acknowledge/x'));
+  await expect(acknowledge).toHaveCount(0);
+  await look(page, '22-link-unknown');
 });
 
 test('an operator sees receivers, sends again what was given up, and looks at the system', async ({ page, study }) => {
@@ -148,7 +183,7 @@ test('an operator sees receivers, sends again what was given up, and looks at th
   await dialog.getByRole('button', { name: say('Send 1 again', '重新发送 1 条') }).click();
   await expect(page.locator('.said')).toContainText(say('1 delivery sent again.', '已重新发送 1 条。'));
 
-  await page.getByRole('link', { name: say('System', '系统') }).click();
+  await goTo(page, say('System', '系统'));
   await expect(page.getByText(say('Vigil is ready', 'Vigil 运行正常'))).toBeVisible();
   await expect(page.locator('.needs')).toContainText(say('dead letter', '条死信'));
   await expect(page.locator('.panel').last().locator('tbody tr').nth(3)).toBeVisible();

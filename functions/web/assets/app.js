@@ -1,20 +1,18 @@
-/** The frame of all screens: the bar with their names, the screen of the address, and signing in where nobody is. */
+/** The frame of all screens: the bar, the screen of the address, and signing in where nobody is. */
 
 import { Said } from './parts/act.js';
+import { Bar, screensOf } from './parts/bar.js';
 import { Notice } from './parts/pages.js';
 import { Sign } from './parts/sign.js';
-import { Who } from './parts/who.js';
-import { arrive, resume, returned, signOut } from './provider.js';
+import { arrive, resume, returned } from './provider.js';
 import { address, go, listen, place } from './router.js';
 import { AlertScreen } from './screens/alerts.js';
 import { Inbox } from './screens/inbox.js';
 import { SignIn } from './screens/sign-in.js';
 import { remembered, scopeOf, session } from './session.js';
-import { choose, chosen, language, languages, load, nameOf, t } from './text.js';
+import { chosen, load, t } from './text.js';
 import { html, useEffect, useLoaded, useRef, useState } from './ui.js';
 import { render } from './vendor/preact.mjs';
-
-/** @typedef {import('./session.js').May} May */
 
 /**
  * A screen of the bar that is fetched when somebody opens it.
@@ -55,20 +53,6 @@ const SCREENS = {
   system: later('system', () => import('./screens/system.js').then((screen) => screen.SystemScreen)),
 };
 
-const ICON = new URL('./icon.svg', import.meta.url).href;
-
-/** The screens of the bar, and whether a key may see them. */
-const BAR = /** @type {const} */ ([
-  ['inbox', (/** @type {May} */ may) => may.read],
-  ['silences', (/** @type {May} */ may) => may.attend],
-  ['deliveries', (/** @type {May} */ may) => may.operate],
-  ['batch', (/** @type {May} */ may) => may.submit],
-  ['instruments', () => true],
-  ['configuration', (/** @type {May} */ may) => may.configure],
-  ['people', (/** @type {May} */ may) => may.audit],
-  ['system', (/** @type {May} */ may) => may.read || may.measure],
-]);
-
 function App() {
   const here = place.use();
   const who = session.use();
@@ -78,7 +62,7 @@ function App() {
   }, [here]);
   useEffect(() => {
     // Whoever signs in by the address of that screen wants the first screen there is for the key.
-    const screen = BAR.find(([, allows]) => who && allows(who.may))?.[0];
+    const screen = who && screensOf(who.may)[0];
     const first = here.screen === 'sign-in' || (location.pathname === '/' && screen !== 'inbox');
     if (who && screen && first) go(address(`/${screen}`), { replace: true });
   }, [who, here]);
@@ -114,7 +98,6 @@ function Missing() {
 
 /** @param {{ title?: string, current?: string, children: import('./ui.js').Children }} props */
 function Frame({ title, current, children }) {
-  const who = session.use();
   const here = place.use();
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
@@ -130,23 +113,7 @@ function Frame({ title, current, children }) {
   if (!chosen.value) return html`<header class="bar"></header><main class="screen"><${Bones} /></main>`;
   const text = t();
   return html`<a class="skip" href="#main">${text.skip}</a>
-    <header class="bar">
-      <a class="brand" href=${address('/')}><img src=${ICON} alt="" width="22" height="22" /> ${text.name}</a>
-      ${
-        who &&
-        html`<nav aria-label=${text.nav.label}>
-        ${BAR.filter(([, allows]) => allows(who.may)).map(
-          ([name]) =>
-            html`<a href=${address(`/${name}`)} aria-current=${name === current ? 'page' : null}>${text.nav[name]}</a>`,
-        )}
-      </nav>`
-      }
-      ${who && html`<${Who} who=${who.who} />`}
-      <div class="bar-end">
-        <${Language} />
-        ${who && html`<button type="button" class="plain" onClick=${signOut}>${text.signOut}</button>`}
-      </div>
-    </header>
+    <${Bar} current=${current} />
     <main id="main" class="screen" ref=${main} tabindex="-1">${children}</main>
     <${Sign} />
     <${Said} />`;
@@ -154,17 +121,6 @@ function Frame({ title, current, children }) {
 
 function Bones() {
   return html`<div class="loading">${[1, 2, 3].map(() => html`<div class="bone"></div>`)}</div>`;
-}
-
-function Language() {
-  /** @param {Event & { currentTarget: HTMLSelectElement }} event */
-  const changed = (event) => choose(event.currentTarget.value);
-  return html`<label class="language"
-    ><span class="unseen">${t().language}</span>
-    <select value=${language()} onChange=${changed}>
-      ${languages.map((tag) => html`<option value=${tag} lang=${tag}>${nameOf(tag)}</option>`)}
-    </select>
-  </label>`;
 }
 
 /** Where the browser is back from an identity provider: what it brought. */

@@ -45,7 +45,7 @@ const EN: Words = Words {
         "This is not possible at the moment",
         "Nothing was changed, as far as we can tell. Try again in a minute.",
     ],
-    screen: "Open in the screens (needs a key)",
+    screen: "Open in the screens (you sign in there)",
     again: "Try again",
 };
 
@@ -62,7 +62,7 @@ const ZH: Words = Words {
     superseded: ["此链接已失效", "该警报此后被重新打开。请使用最新的消息或系统界面。"],
     unknown: ["此链接无效", "请完整打开消息中的地址，直到最后一个字符。"],
     failed: ["目前无法完成", "据我们所知，未作任何更改。请一分钟后重试。"],
-    screen: "在系统界面中打开（需要密钥）",
+    screen: "在系统界面中打开（需要登录）",
     again: "重试",
 };
 

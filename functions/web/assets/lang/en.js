@@ -24,6 +24,7 @@ export default {
     ...care.nav,
     ...access.nav,
   },
+  menu: { name: 'Menu', of: (/** @type {string | undefined} */ here) => (here ? `Menu: ${here}` : 'Menu') },
   language: 'Language',
   signOut: 'Sign out',
   signIn: {

@@ -14,6 +14,7 @@ const text = {
   skip: '跳到内容',
   title: (screen) => `${screen} – Vigil`,
   nav: { label: '页面', inbox: '收件箱', deliveries: '送达', system: '系统', ...setup.nav, ...care.nav, ...access.nav },
+  menu: { name: '菜单', of: (/** @type {string | undefined} */ here) => (here ? `菜单：${here}` : '菜单') },
   language: '语言',
   signOut: '退出',
   signIn: {

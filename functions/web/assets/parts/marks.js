@@ -19,6 +19,7 @@ const SHAPES = {
   acknowledged: 'M2 8.5 6 12.5 14 4',
   resolved: 'M8 1a7 7 0 1 0 0 14A7 7 0 1 0 8 1zM4.5 8.5l2.5 2.5 4.5-5',
   keyboard: 'M1 4h14v9H1zM4 7h1M7.5 7h1M11 7h1M5 10h6',
+  menu: 'M2 4h12M2 8h12M2 12h12',
   arrow: 'M15 8H2M7 3 2 8l5 5',
   filter: 'M1 3h14L9.5 9v5l-3-1.5V9z',
 };
