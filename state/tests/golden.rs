@@ -131,6 +131,10 @@ fn what_was_sealed_stays_readable() {
     // Sealing gives the same bytes for ever: otherwise work that is repeated would store others.
     let (sealed, identity) = (keys.seal_content(&"s".into(), &content), keys.seal_identity(&subject, "AQidentity"));
     let all = [platform::kv::json(&made).unwrap(), sealed.unwrap(), identity.unwrap()];
-    let expected = [r#"KEYS"#, "CONTENT", "IDENTITY"];
+    let expected = [
+        r#"{"content":"AT23kI70dgkW0iaAXj2oNgddJ14381yyFKV4D1JkqmMpxGJxrs8ipPRNu1279NgSDIzjHKmixeWo93RK_Eb6o_RAmn1pR90iRCmgFfU","identity":"Ae4sK50fLb1mofw6vZRHrgDqPQcD3_AL4DpxZPjxT6qC16wkwq1luPxLe8ddAxvZwErVTeToycz_Xd1Z1HIXMgpgn4jUqqO-SgIvthc"}"#,
+        "AgICAgIpoWNshJ4Zm9P3KqDaM6MqKgxzDSCbxnSVoF51hA6LtTHDag1IxyouyWKFc1EIAtU",
+        "AgMDAwNd9L3obnVVyg2os4Z_5CZL7rc1RdL2dCb2vqmloFaMGeMm80evcLuuHooQpGLuuipa_w",
+    ];
     assert_eq!(all, expected);
 }
