@@ -65,13 +65,15 @@ type Made = (WrappedKeys, SubjectKeys);
 pub struct HeldKeys {
     ring: Rc<KeyRing>,
     held: HashMap<Pseudonym, Held>,
+    /// Those whose keys no key of the installation opens.
+    unopened: BTreeSet<Pseudonym>,
     since: Destructions,
 }
 
 impl HeldKeys {
     /// Knows no subject yet.
     pub fn new(ring: Rc<KeyRing>) -> Self {
-        HeldKeys { ring, held: HashMap::new(), since: Destructions(i64::MAX) }
+        HeldKeys { ring, held: HashMap::new(), unopened: BTreeSet::new(), since: Destructions(i64::MAX) }
     }
 
     /// Every key of the installation.
@@ -84,11 +86,17 @@ impl HeldKeys {
         self.since
     }
 
+    /// The subjects of the last call of [`HeldKeys::load`] whose keys no key of the installation opens. Nothing of them can
+    /// be stored until it has the right one; others need not wait for that.
+    pub fn unopened(&self) -> &BTreeSet<Pseudonym> {
+        &self.unopened
+    }
+
     /// Gets the keys of subjects, and makes those that are missing. Returns the subjects whose keys were destroyed since the
     /// last call.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`], also when the worker was declared dead, or no key of the installation opens a subject's keys.
+    /// [`Kind::Unavailable`], also when the worker was declared dead.
     pub async fn load(
         &mut self,
         redis: &Redis,
@@ -97,6 +105,7 @@ impl HeldKeys {
     ) -> Result<BTreeSet<Pseudonym>, Error> {
         let (since, destroyed) = destroyed(redis, self.since).await?;
         self.since = since;
+        self.unopened.clear();
         if self.held.len() > MOST_SUBJECTS {
             self.held.clear();
         }
@@ -114,14 +123,16 @@ impl HeldKeys {
         for ((subject, made), standing) in made.iter_mut().zip(standing) {
             if let Some(standing) = standing {
                 let wrapped: WrappedKeys = kv::read(standing.as_bytes())?;
-                let keys = unwrap(&self.ring, subject, &wrapped)?;
-                *made = (wrapped, keys);
+                match unwrap(&self.ring, subject, &wrapped) {
+                    Ok(keys) => *made = (wrapped, keys),
+                    Err(_) => drop(self.unopened.insert((*subject).clone())),
+                }
             }
         }
         // Whoever stored keys meanwhile may have deleted the pin, before or after this one was made.
         let missing = self.take_stored(&missing)?;
         for (subject, (unstored, keys)) in made {
-            if missing.contains(&subject) {
+            if missing.contains(&subject) && !self.unopened.contains(subject) {
                 self.held.insert(subject.clone(), Held { keys, unstored: Some(unstored) });
             }
         }
@@ -136,15 +147,18 @@ impl HeldKeys {
         made.collect::<Option<_>>().ok_or_else(|| Error::new("seal", Kind::Refused, "keys cannot be made"))
     }
 
-    /// Takes the keys that are stored. Returns the subjects that have none.
+    /// Takes the keys that are stored. Returns the subjects that have none there.
     fn take_stored<'a>(&mut self, subjects: &[&'a Pseudonym]) -> Result<BTreeSet<&'a Pseudonym>, Error> {
         let names: Vec<String> = subjects.iter().map(|subject| names::subject_keys(subject)).collect();
         let mut missing = BTreeSet::new();
         for (subject, stored) in subjects.iter().zip(kv::get_all(&names)?) {
             match stored {
                 Some(stored) => {
-                    let keys = unwrap(&self.ring, subject, &kv::read(&stored)?)?;
-                    self.held.insert((*subject).clone(), Held { keys, unstored: None });
+                    let keys = kv::read(&stored).and_then(|wrapped| unwrap(&self.ring, subject, &wrapped));
+                    match keys {
+                        Ok(keys) => drop(self.held.insert((*subject).clone(), Held { keys, unstored: None })),
+                        Err(_) => drop(self.unopened.insert((*subject).clone())),
+                    }
                 }
                 None => drop(missing.insert(*subject)),
             }

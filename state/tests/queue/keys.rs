@@ -98,8 +98,18 @@ fn workers_that_meet_seal_with_the_same_keys_until_they_are_destroyed() {
         // A document that came meanwhile has new keys; the erasure destroys these as well, and waits for what came till then.
         one.store(&who);
         assert!(destroy(&redis, &store, &who).await >= waited_for);
+        // A worker without the right key of the installation seals nothing of this subject, and makes no other keys.
+        one.load(&redis, &who).await;
+        one.store(&who);
+        let mut foreign = Worker { keys: HeldKeys::new(ring(2)), ..Worker::new(&redis).await };
+        foreign.load(&redis, &who).await;
+        assert!(foreign.keys.unopened().contains(&who) && foreign.keys.get(&who).is_none());
+        let another = Pseudonym::from(format!("{:032x}", 8).as_str());
+        foreign.load(&redis, &another).await;
+        assert!(foreign.keys.unopened().is_empty() && foreign.keys.get(&another).is_some());
         // A worker that was declared dead makes none.
         command(&redis, &["ZREM", "{vigil}:holders", late.holder.name()]).await;
-        assert!(late.keys.load(&redis, &late.holder, [&who].into()).await.is_err());
+        let third = Pseudonym::from(format!("{:032x}", 9).as_str());
+        assert!(late.keys.load(&redis, &late.holder, [&third].into()).await.is_err());
     });
 }
