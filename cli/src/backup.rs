@@ -86,6 +86,7 @@ mod tests {
             assert!(!String::from_utf8_lossy(&fs::read(&without).unwrap()).contains("subject-keys/"));
             // One subject has new keys by now.
             kv::open_at(&at_without).unwrap();
+            let mut batch = Batch::default();
             batch.put_text("subject-keys/q".to_owned(), "newer".to_owned());
             kv::put_all(&mut batch).unwrap();
             assert_eq!(restore_keys(&at_without, &only).unwrap(), 1);

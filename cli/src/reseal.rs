@@ -209,8 +209,7 @@ mod tests {
     fn the_keys_of_subjects_are_wrapped_again_and_contents_stay() {
         on_both_stores(|location, _| {
             let subject = Pseudonym::from(format!("{:032x}", 7).as_str());
-            let wrapped = ring(&[1]).make(&subject, || 5).unwrap();
-            let keys = ring(&[1]).unwrap(&subject, &wrapped).unwrap();
+            let (wrapped, keys) = ring(&[1]).make(&subject, &[[5; 36]; 2]).unwrap();
             let content = serde_json::Map::from_iter([("q1".to_owned(), 3.into())]);
             let sealed = keys.seal_content(&"s".into(), &content).unwrap();
             let inner: Subject = serde_json::from_str(&record(&key(1), 7)).unwrap();

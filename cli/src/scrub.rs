@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use platform::clock;
 use platform::kv::{self, Location, Replacement};
 use platform::redis::{PATIENCE, Redis, string, text};
+use state::erasure::study::StudyErasure;
 use state::erasure::subject::{Certificate, Disk};
 
 use crate::PAGE;
@@ -43,40 +44,52 @@ pub fn run(location: &Location, redis_url: &str) -> Result<Cleared> {
         let at = clock::now().rfc3339();
         let mut certificates = 0;
         for some in pending.chunks(PAGE as usize) {
-            let changes: Result<Vec<Replacement>, platform::Error> = some.iter().map(|one| cleared(one, &at)).collect();
-            // Another erasure of the subject may have written another meanwhile.
-            certificates += kv::replace_each(&changes?)?.into_iter().filter(|replaced| *replaced).count();
+            let mut changes = Vec::with_capacity(some.len());
+            for (key, old) in some {
+                let new = cleared(key, old, &at)?.map(String::into_bytes);
+                changes.extend(new.map(|new| Replacement { key: key.clone(), old: old.clone(), new }));
+            }
+            // Another erasure may have written another certificate meanwhile.
+            certificates += kv::replace_each(&changes)?.into_iter().filter(|replaced| *replaced).count();
         }
         Ok(Cleared { at, certificates })
     })
 }
 
-/// A certificate as it is stored.
-struct Stored {
-    key: String,
-    bytes: Vec<u8>,
-    certificate: Certificate,
-}
-
-fn pending() -> Result<Vec<Stored>> {
-    let (mut listing, mut all) = (kv::list("subject/")?, Vec::new());
-    loop {
-        let page = listing.next_page(PAGE)?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        for (key, bytes) in page.into_iter().filter(|(key, _)| key.ends_with("/erased")) {
-            let certificate: Certificate = kv::read(&bytes).with_context(|| format!("{key} cannot be read"))?;
-            if certificate.disk == Disk::Pending {
-                all.push(Stored { key, bytes, certificate });
+/// The certificates that are pending: keys and bytes.
+fn pending() -> Result<Vec<(String, Vec<u8>)>> {
+    let mut all = Vec::new();
+    for prefix in ["subject/", "study/"] {
+        let mut listing = kv::list(prefix)?;
+        loop {
+            let page = listing.next_page(PAGE)?;
+            if page.is_empty() {
+                break;
+            }
+            for (key, bytes) in page {
+                if cleared(&key, &bytes, "").with_context(|| format!("{key} cannot be read"))?.is_some() {
+                    all.push((key, bytes));
+                }
             }
         }
     }
+    Ok(all)
 }
 
-fn cleared(Stored { key, bytes, certificate }: &Stored, at: &str) -> Result<Replacement, platform::Error> {
-    let new = Certificate { disk: Disk::Cleared, cleared_at: Some(at.to_owned()), ..certificate.clone() };
-    Ok(Replacement { key: key.clone(), old: bytes.clone(), new: kv::json(&new)?.into_bytes() })
+/// A record as it is when the disk was cleared; none if it is no certificate that is pending.
+fn cleared(key: &str, bytes: &[u8], at: &str) -> Result<Option<String>, platform::Error> {
+    let (disk, cleared_at) = (Disk::Cleared, Some(at.to_owned()));
+    if key.starts_with("subject/") && key.ends_with("/erased") {
+        let certificate: Certificate = kv::read(bytes)?;
+        let is_pending = certificate.disk == Disk::Pending;
+        return is_pending.then(|| kv::json(&Certificate { disk, cleared_at, ..certificate })).transpose();
+    }
+    if key.starts_with("study/") && key.ends_with("/erasure") {
+        let certificate: StudyErasure = kv::read(bytes)?;
+        let is_pending = certificate.disk == Some(Disk::Pending);
+        return is_pending.then(|| kv::json(&StudyErasure { disk: Some(disk), cleared_at, ..certificate })).transpose();
+    }
+    Ok(None)
 }
 
 /// Has Redis rewrite its append-only file, and its snapshot if it makes some, and waits for that.
@@ -156,7 +169,9 @@ mod tests {
             put(&[("alert/1".to_owned(), "what stays".to_owned()), ("subject/p/links".to_owned(), "{}".to_owned())]);
             kv::remove_all(&keys).unwrap();
             let name = names::subject_erased(&"p".into());
-            put(&[(name.clone(), certificate("p"))]);
+            let study = names::study_erasure(&"A".into());
+            let of_study = r#"{"study":"A","state":"erased","beganAt":"2026-03-02T00:00:00.000Z","beganBy":"k","reason":"r","subjects":1,"submissions":2,"analyses":0,"erasedAt":"2026-03-02T00:00:00.000Z","disk":"pending"}"#;
+            put(&[(name.clone(), certificate("p")), (study.clone(), of_study.to_owned())]);
             if let Location::StateDir(folder) = location {
                 assert!(holds(folder, SECRET), "SQLite leaves it until then");
             }
@@ -166,7 +181,9 @@ mod tests {
             }
             let stored = || crate::block_on(async { Ok(Store::open().await?.get::<Certificate>(&name).await?) });
             let now = stored().unwrap().unwrap();
-            assert_eq!((done.certificates, now.disk, now.cleared_at.as_ref()), (1, Disk::Cleared, Some(&done.at)));
+            assert_eq!((done.certificates, now.disk, now.cleared_at.as_ref()), (2, Disk::Cleared, Some(&done.at)));
+            let stored_study = crate::block_on(async { Ok(Store::open().await?.get::<StudyErasure>(&study).await?) });
+            assert_eq!(stored_study.unwrap().unwrap().cleared_at, Some(done.at));
             assert_eq!(run(location, queues).unwrap().certificates, 0);
             assert_eq!(stored().unwrap().unwrap(), now);
         });

@@ -18,7 +18,7 @@ mod seal;
 mod subject_keys;
 
 pub use seal::{IdentityKey, Subject};
-pub use subject_keys::{KeyRing, Resealed, SubjectKeys, WrappedKeys};
+pub use subject_keys::{KeyRing, Random, Resealed, SubjectKeys, WrappedKeys};
 
 /// HMAC-SHA-256 over labelled parts. The work that depends only on the key is done in advance.
 struct Keyed(Option<Hmac<Sha256>>);

@@ -126,16 +126,15 @@ fn a_notification_and_its_outcome() {
 fn what_was_sealed_stays_readable() {
     let ring = KeyRing::new(IdentityKey::new(vec![1; 32]), Vec::new());
     let subject = Pseudonym::from("0123456789abcdef0123456789abcdef");
-    let mut chance = 0;
-    let made = ring.make(&subject, || {
-        chance += 1;
-        chance
-    });
-    let made = made.unwrap();
-    let keys = ring.unwrap(&subject, &made).unwrap();
+    let (made, keys) = ring.make(&subject, &[[2; 36], [3; 36]]).unwrap();
     let content = serde_json::from_str(r#"{"q1":3}"#).unwrap();
     // Sealing gives the same bytes for ever: otherwise work that is repeated would store others.
-    assert_eq!(platform::kv::json(&made).unwrap(), "KEYS");
-    assert_eq!(keys.seal_content(&"s".into(), &content).unwrap(), "CONTENT");
-    assert_eq!(keys.seal_identity(&subject, "AQidentity").unwrap(), "IDENTITY");
+    let (sealed, identity) = (keys.seal_content(&"s".into(), &content), keys.seal_identity(&subject, "AQidentity"));
+    let all = [platform::kv::json(&made).unwrap(), sealed.unwrap(), identity.unwrap()];
+    let expected = [
+        r#"{"content":"AT23kI70dgkW0iaAXj2oNgddJ14381yyFKV4D1JkqmMpxGJxrs8ipPRNu1279NgSDIzjHKmixeWo93RK_Eb6o_RAmn1pR90iRCmgFfU","identity":"Ae4sK50fLb1mofw6vZRHrgDqPQcD3_AL4DpxZPjxT6qC16wkwq1luPxLe8ddAxvZwErVTeToycz_Xd1Z1HIXMgpgn4jUqqO-SgIvthc"}"#,
+        "AgICAgIpoWNshJ4Zm9P3KqDaM6MqKgxzDSCbxnSVoF51hA6LtTHDag1IxyouyWKFc1EIAtU",
+        "AgMDAwNd9L3obnVVyg2os4Z_5CZL7rc1RdL2dCb2vqmloFaMGeMm80evcLuuHooQpGLuuipa_w",
+    ];
+    assert_eq!(all, expected);
 }

@@ -1,6 +1,7 @@
 use platform::digest::{digest, hex};
 use platform::kv::{Batch, Location, put_all, remove_all};
 use serde_json::{Value, json};
+use state::audit::{self, Action};
 use state::journal::head::Head;
 use state::journal::{self, Event, Kind, Signer, hash_of_alerts};
 use state::settings::{self, Changed, Index};

@@ -210,6 +210,10 @@ async fn done(
     // The site's clinicians need it to look up the patient of an alert.
     let mut held = HeldKeys::new(Rc::clone(&config.ring));
     held.load(&config.redis, holder, [&job.subject].into()).await?;
+    if !held.unopened().is_empty() {
+        log::error("subject-keys-unopened").submission(&job.analysis_id).write();
+        return Ok(End::Released);
+    }
     let keys = held.put(&job.subject, &mut batch, &mut follow_ups)?;
     let subject = Subject {
         subject: job.subject.clone(),

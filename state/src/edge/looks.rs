@@ -358,7 +358,8 @@ mod tests {
         let (before, _) = line.rsplit_once(' ').unwrap();
         assert_eq!(Look::read(before), Some(Look { reason: None, ..look }));
         assert_eq!(Look::read("scored S-01 phq-9 a b"), None);
-        let whose = Whose::at(&"S".into(), &"1".into()).id("a");
+        let (study, site) = ("S".into(), "1".into());
+        let whose = Whose::at(&study, &site).id("a");
         let look = Look::of_subscription("edc", "submission.scored", whose);
         assert!(look.line().ends_with(" subscription%3Aedc - POST submission.scored S 1 - a 200 -"), "{}", look.line());
         assert_eq!(Look::read(&look.line()), Some(look));

@@ -19,45 +19,49 @@ use serde::{Deserialize, Serialize};
 use super::{Keyed, Marked};
 
 /// First byte of a text that a key of the installation sealed.
-pub(super) const BY_INSTALLATION: u8 = 1;
+const BY_INSTALLATION: u8 = 1;
 /// First byte of a text that a key of its subject sealed. The mark of the key follows, because keys of subjects are made
 /// anew.
-pub(super) const BY_SUBJECT: u8 = 2;
+const BY_SUBJECT: u8 = 2;
 const MARK: usize = 4;
+const KEY: usize = 32;
 const NONCE: usize = 24;
 const TAG: usize = 16;
+/// The bytes of a key of a subject: its mark, and what seals.
+pub(super) const SUBJECT_KEY: usize = MARK + KEY;
 
 /// A key that seals and opens texts.
 pub(super) struct Sealer {
     key: Vec<u8>,
-    mark: OnceCell<[u8; MARK]>,
+    /// What a text begins with that it sealed.
+    head: Vec<u8>,
     /// Only sealing needs it.
     nonces: OnceCell<Marked>,
     cipher: Option<XChaCha20Poly1305>,
 }
 
 impl Sealer {
-    /// From exactly 32 secret bytes; of another length it seals and opens nothing.
-    pub(super) fn new(key: Vec<u8>) -> Self {
+    /// A key of the installation, from exactly 32 secret bytes; of another length it seals and opens nothing.
+    pub(super) fn of_installation(key: Vec<u8>) -> Self {
+        Sealer::new(vec![BY_INSTALLATION], key)
+    }
+
+    /// A key of a subject.
+    pub(super) fn of_subject(random: &[u8; SUBJECT_KEY]) -> Self {
+        let (mark, key) = random.split_at(MARK);
+        Sealer::new([&[BY_SUBJECT], mark].concat(), key.to_vec())
+    }
+
+    fn new(head: Vec<u8>, key: Vec<u8>) -> Self {
         let cipher = Key::try_from(key.as_slice()).ok().map(|key| XChaCha20Poly1305::new(&key));
-        Sealer { key, mark: OnceCell::new(), nonces: OnceCell::new(), cipher }
+        Sealer { key, head, nonces: OnceCell::new(), cipher }
     }
 
-    /// What a text begins with that this key sealed.
-    fn head(&self, by: u8) -> Vec<u8> {
-        if by != BY_SUBJECT {
-            return vec![by];
-        }
-        let mark = || {
-            let hash = Keyed::new(&self.key).hash("vigil key mark", &[]);
-            hash.first_chunk().copied().unwrap_or_default()
-        };
-        [&[by], self.mark.get_or_init(mark).as_slice()].concat()
-    }
-
-    /// Whether a text has the mark of this key.
-    pub(super) fn marked(&self, by: u8, sealed: &str) -> bool {
-        URL_SAFE_NO_PAD.decode(sealed).is_ok_and(|sealed| sealed.starts_with(&self.head(by)))
+    /// Whether a text begins as those do that this key sealed.
+    pub(super) fn marked(&self, sealed: &str) -> bool {
+        // The first characters are enough: four of them are three bytes.
+        let begin = sealed.get(..8).and_then(|begin| URL_SAFE_NO_PAD.decode(begin).ok());
+        begin.is_some_and(|begin| begin.starts_with(&self.head))
     }
 
     /// The associated data, which binds a sealed text to its place.
@@ -65,17 +69,17 @@ impl Sealer {
         place.join("\0")
     }
 
-    /// Seals a text for its place. `by` is its first byte.
-    pub(super) fn seal(&self, by: u8, place: &[&str], text: &[u8]) -> Option<String> {
+    /// Seals a text for its place.
+    pub(super) fn seal(&self, place: &[&str], text: &[u8]) -> Option<String> {
         let cipher = self.cipher.as_ref()?;
         let nonces = self.nonces.get_or_init(|| Marked::new(&self.key));
         let mut parts: Vec<&[u8]> = place.iter().map(|part| part.as_bytes()).collect();
         parts.push(text);
         let nonce = nonces.hash("vigil seal", &parts);
         let nonce = nonce.first_chunk::<NONCE>()?;
-        let mut sealed = self.head(by);
-        let begin = sealed.len() + NONCE;
-        sealed.reserve_exact(NONCE + text.len() + TAG);
+        let begin = self.head.len() + NONCE;
+        let mut sealed = Vec::with_capacity(begin + text.len() + TAG);
+        sealed.extend_from_slice(&self.head);
         sealed.extend_from_slice(nonce);
         sealed.extend_from_slice(text);
         let text = sealed.get_mut(begin..)?;
@@ -86,9 +90,9 @@ impl Sealer {
     }
 
     /// Opens a sealed text. None if this key did not seal it for this place.
-    pub(super) fn open(&self, by: u8, place: &[&str], sealed: &str) -> Option<Vec<u8>> {
+    pub(super) fn open(&self, place: &[&str], sealed: &str) -> Option<Vec<u8>> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (nonce, rest) = sealed.strip_prefix(self.head(by).as_slice())?.split_first_chunk::<NONCE>()?;
+        let (nonce, rest) = sealed.strip_prefix(self.head.as_slice())?.split_first_chunk::<NONCE>()?;
         let (text, tag) = rest.split_last_chunk::<TAG>()?;
         let mut text = text.to_vec();
         let associated = Self::associated(place);
@@ -131,7 +135,7 @@ impl IdentityKey {
     /// From exactly 32 secret bytes.
     pub fn new(key: Vec<u8>) -> Self {
         let wrapping = Keyed::new(&key).hash("vigil keys of subjects", &[]);
-        IdentityKey { sealer: Sealer::new(key), wrapping: Sealer::new(wrapping.to_vec()) }
+        IdentityKey { sealer: Sealer::of_installation(key), wrapping: Sealer::of_installation(wrapping.to_vec()) }
     }
 
     /// Reads a JSON array of keys, each 32 bytes as base64.
@@ -162,12 +166,12 @@ impl IdentityKey {
     /// Seals a patient's identity for its study and pseudonym. None if the key is not 32 bytes, which the configuration
     /// has already ruled out.
     pub fn seal(&self, study: &StudyId, pseudonym: &Pseudonym, patient: &str) -> Option<String> {
-        self.sealer.seal(BY_INSTALLATION, &[study.as_str(), pseudonym.as_str()], patient.as_bytes())
+        self.sealer.seal(&[study.as_str(), pseudonym.as_str()], patient.as_bytes())
     }
 
     /// Opens a sealed identity. None if it was not sealed with this key for this study and pseudonym.
     pub fn open(&self, study: &StudyId, pseudonym: &Pseudonym, sealed: &str) -> Option<String> {
-        let text = self.sealer.open(BY_INSTALLATION, &[study.as_str(), pseudonym.as_str()], sealed)?;
+        let text = self.sealer.open(&[study.as_str(), pseudonym.as_str()], sealed)?;
         String::from_utf8(text).ok()
     }
 }

@@ -15,7 +15,7 @@ use platform::{Error, Kind, kv};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::seal::{BY_INSTALLATION, BY_SUBJECT, IdentityKey, Sealer, Subject, is_by_subject};
+use super::seal::{IdentityKey, SUBJECT_KEY, Sealer, Subject, is_by_subject};
 
 /// The keys of a subject as they rest, at `subject-keys/<pseudonym>`, each wrapped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct WrappedKeys {
     pub identity: String,
 }
 
+/// The random bytes of a subject's keys.
+pub type Random = [[u8; SUBJECT_KEY]; 2];
+
 /// The keys of a subject.
 pub struct SubjectKeys {
     content: Sealer,
@@ -33,23 +36,27 @@ pub struct SubjectKeys {
 }
 
 impl SubjectKeys {
+    fn of([content, identity]: &Random) -> Self {
+        SubjectKeys { content: Sealer::of_subject(content), identity: Sealer::of_subject(identity) }
+    }
+
     /// Seals the content of a submission.
     ///
     /// # Errors
     /// [`Kind::Refused`] when it cannot be written as JSON.
     pub fn seal_content(&self, id: &SubmissionId, content: &Map<String, Value>) -> Result<String, Error> {
-        let sealed = self.content.seal(BY_SUBJECT, &[id.as_str()], kv::json(content)?.as_bytes());
+        let sealed = self.content.seal(&[id.as_str()], kv::json(content)?.as_bytes());
         sealed.ok_or_else(|| Error::new("seal", Kind::Refused, "a content cannot be sealed"))
     }
 
     /// Whether these keys sealed a content; not if they were made after those that sealed it were destroyed.
     pub fn sealed(&self, content: &str) -> bool {
-        self.content.marked(BY_SUBJECT, content)
+        self.content.marked(content)
     }
 
     /// Opens the content of a submission. None if these keys did not seal it for this submission.
     pub fn open_content(&self, id: &SubmissionId, sealed: &str) -> Option<Map<String, Value>> {
-        platform::json::read(&self.content.open(BY_SUBJECT, &[id.as_str()], sealed)?).ok()
+        platform::json::read(&self.content.open(&[id.as_str()], sealed)?).ok()
     }
 
     /// Seals a sealed identity once more.
@@ -57,7 +64,7 @@ impl SubjectKeys {
     /// # Errors
     /// [`Kind::Refused`]: the key is no key.
     pub fn seal_identity(&self, subject: &Pseudonym, sealed: &str) -> Result<String, Error> {
-        let sealed = self.identity.seal(BY_SUBJECT, &[subject.as_str()], sealed.as_bytes());
+        let sealed = self.identity.seal(&[subject.as_str()], sealed.as_bytes());
         sealed.ok_or_else(|| Error::new("seal", Kind::Refused, "an identity cannot be sealed"))
     }
 }
@@ -68,7 +75,7 @@ fn sealed_by_installation(subject: &Subject, keys: Option<&SubjectKeys>) -> Opti
     if !is_by_subject(&subject.sealed) {
         return Some(subject.sealed.clone());
     }
-    let opened = keys?.identity.open(BY_SUBJECT, &[subject.subject.as_str()], &subject.sealed)?;
+    let opened = keys?.identity.open(&[subject.subject.as_str()], &subject.sealed)?;
     String::from_utf8(opened).ok()
 }
 
@@ -97,16 +104,14 @@ impl KeyRing {
         self.0.first()?.seal(study, pseudonym, patient)
     }
 
-    /// Makes the keys of a subject, of chance. None if there is no present key.
-    pub fn make(&self, subject: &Pseudonym, mut chance: impl FnMut() -> u128) -> Option<WrappedKeys> {
-        let mut key = || [chance().to_be_bytes(), chance().to_be_bytes()].concat();
-        wrapped(self.0.first()?, subject, &[key(), key()])
+    /// The keys of a subject that are made of random bytes, and their record. None if there is no present key.
+    pub fn make(&self, subject: &Pseudonym, random: &Random) -> Option<(WrappedKeys, SubjectKeys)> {
+        Some((wrapped(self.0.first()?, subject, random)?, SubjectKeys::of(random)))
     }
 
     /// Opens the keys of a subject. None if no key of the installation opens them.
     pub fn unwrap(&self, subject: &Pseudonym, wrapped: &WrappedKeys) -> Option<SubjectKeys> {
-        let [content, identity] = self.0.iter().find_map(|key| unwrapped(key, subject, wrapped))?.map(Sealer::new);
-        Some(SubjectKeys { content, identity })
+        self.0.iter().find_map(|key| unwrapped(key, subject, wrapped)).map(|random| SubjectKeys::of(&random))
     }
 
     /// Opens the identity of a subject. None if no key opens it.
@@ -116,13 +121,13 @@ impl KeyRing {
     }
 }
 
-fn wrapped(by: &IdentityKey, subject: &Pseudonym, [content, identity]: &[Vec<u8>; 2]) -> Option<WrappedKeys> {
-    let wrap = |name, key: &[u8]| by.wrapping.seal(BY_INSTALLATION, &[name, subject.as_str()], key);
+fn wrapped(by: &IdentityKey, subject: &Pseudonym, [content, identity]: &Random) -> Option<WrappedKeys> {
+    let wrap = |name, key: &[u8]| by.wrapping.seal(&[name, subject.as_str()], key);
     Some(WrappedKeys { content: wrap(CONTENT, content)?, identity: wrap(IDENTITY, identity)? })
 }
 
-fn unwrapped(by: &IdentityKey, subject: &Pseudonym, wrapped: &WrappedKeys) -> Option<[Vec<u8>; 2]> {
-    let unwrap = |name, key: &str| by.wrapping.open(BY_INSTALLATION, &[name, subject.as_str()], key);
+fn unwrapped(by: &IdentityKey, subject: &Pseudonym, wrapped: &WrappedKeys) -> Option<Random> {
+    let unwrap = |name, key: &str| by.wrapping.open(&[name, subject.as_str()], key)?.try_into().ok();
     Some([unwrap(CONTENT, &wrapped.content)?, unwrap(IDENTITY, &wrapped.identity)?])
 }
 
@@ -189,12 +194,8 @@ mod tests {
         KeyRing(keys.iter().map(|byte| IdentityKey::new(vec![*byte; 32])).collect())
     }
 
-    fn made(by: &KeyRing, subject: &Pseudonym, mut from: u128) -> WrappedKeys {
-        by.make(subject, || {
-            from += 1;
-            from
-        })
-        .unwrap()
+    fn made(by: &KeyRing, subject: &Pseudonym, byte: u8) -> WrappedKeys {
+        by.make(subject, &[[byte; SUBJECT_KEY], [byte + 1; SUBJECT_KEY]]).unwrap().0
     }
 
     fn content() -> Map<String, Value> {
@@ -213,6 +214,7 @@ mod tests {
         assert_eq!(other.open_content(&id, &sealed), None);
         assert_ne!(sealed, other.seal_content(&id, &content()).unwrap());
         assert!(!sealed.contains("note") && keys.open_content(&id, "").is_none());
+        assert!(keys.sealed(&sealed) && !other.sealed(&sealed) && !keys.sealed(""));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::names;
 use crate::queue::FollowUps;
 use crate::queue::holder::Holder;
 use crate::queue::pin::pin;
-use crate::wire::sealed::{KeyRing, SubjectKeys, WrappedKeys, unwrap};
+use crate::wire::sealed::{KeyRing, Random, SubjectKeys, WrappedKeys, unwrap};
 
 /// The most subjects whose keys are remembered.
 const MOST_SUBJECTS: usize = 20_000;
@@ -58,17 +58,22 @@ struct Held {
     unstored: Option<WrappedKeys>,
 }
 
+/// Keys that were made, with their record.
+type Made = (WrappedKeys, SubjectKeys);
+
 /// The keys of the subjects that a worker has met.
 pub struct HeldKeys {
     ring: Rc<KeyRing>,
     held: HashMap<Pseudonym, Held>,
+    /// Those whose keys no key of the installation opens.
+    unopened: BTreeSet<Pseudonym>,
     since: Destructions,
 }
 
 impl HeldKeys {
     /// Knows no subject yet.
     pub fn new(ring: Rc<KeyRing>) -> Self {
-        HeldKeys { ring, held: HashMap::new(), since: Destructions(i64::MAX) }
+        HeldKeys { ring, held: HashMap::new(), unopened: BTreeSet::new(), since: Destructions(i64::MAX) }
     }
 
     /// Every key of the installation.
@@ -81,11 +86,17 @@ impl HeldKeys {
         self.since
     }
 
+    /// The subjects of the last call of [`HeldKeys::load`] whose keys no key of the installation opens. Nothing of them can
+    /// be stored until it has the right one; others need not wait for that.
+    pub fn unopened(&self) -> &BTreeSet<Pseudonym> {
+        &self.unopened
+    }
+
     /// Gets the keys of subjects, and makes those that are missing. Returns the subjects whose keys were destroyed since the
     /// last call.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`], also when the worker was declared dead, or no key of the installation opens a subject's keys.
+    /// [`Kind::Unavailable`], also when the worker was declared dead.
     pub async fn load(
         &mut self,
         redis: &Redis,
@@ -94,45 +105,62 @@ impl HeldKeys {
     ) -> Result<BTreeSet<Pseudonym>, Error> {
         let (since, destroyed) = destroyed(redis, self.since).await?;
         self.since = since;
+        self.unopened.clear();
         if self.held.len() > MOST_SUBJECTS {
             self.held.clear();
         }
         self.held.retain(|subject, _| !destroyed.contains(subject));
         let wanted: Vec<&Pseudonym> =
             subjects.into_iter().filter(|subject| !self.held.contains_key(*subject)).collect();
-        let missing = self.take_stored(&wanted)?;
-        let made = missing.iter().map(|subject| {
-            let made = self.ring.make(subject, clock::random_bits);
-            let made = made.ok_or_else(|| Error::new("seal", Kind::Refused, "keys cannot be made"))?;
-            Ok((subject.to_string(), kv::json(&made)?))
-        });
-        let made: Vec<(String, String)> = made.collect::<Result<_, Error>>()?;
-        let standing = pin(redis, holder, &made).await?;
-        let pinned: HashMap<&str, String> = made
-            .iter()
-            .zip(standing)
-            .map(|((id, own), other)| (id.as_str(), other.unwrap_or_else(|| own.clone())))
-            .collect();
+        let missing: Vec<&Pseudonym> = self.take_stored(&wanted)?.into_iter().collect();
+        if missing.is_empty() {
+            return Ok(destroyed);
+        }
+        let mut made = self.make(&missing)?;
+        let pins = made.iter().map(|(subject, made)| Ok((subject.to_string(), kv::json(&made.0)?)));
+        let pins: Vec<(String, String)> = pins.collect::<Result<_, Error>>()?;
+        let standing = pin(redis, holder, &pins).await?;
+        for ((subject, made), standing) in made.iter_mut().zip(standing) {
+            if let Some(standing) = standing {
+                let wrapped: WrappedKeys = kv::read(standing.as_bytes())?;
+                match unwrap(&self.ring, subject, &wrapped) {
+                    Ok(keys) => *made = (wrapped, keys),
+                    Err(_) => drop(self.unopened.insert((*subject).clone())),
+                }
+            }
+        }
         // Whoever stored keys meanwhile may have deleted the pin, before or after this one was made.
-        for subject in self.take_stored(&missing)? {
-            let wrapped: WrappedKeys = kv::read(pinned.get(subject.as_str()).map_or(b"", |text| text.as_bytes()))?;
-            let keys = unwrap(&self.ring, subject, &wrapped)?;
-            self.held.insert(subject.clone(), Held { keys, unstored: Some(wrapped) });
+        let missing = self.take_stored(&missing)?;
+        for (subject, (unstored, keys)) in made {
+            if missing.contains(&subject) && !self.unopened.contains(subject) {
+                self.held.insert(subject.clone(), Held { keys, unstored: Some(unstored) });
+            }
         }
         Ok(destroyed)
     }
 
-    /// Takes the keys that are stored. Returns the subjects that have none.
-    fn take_stored<'a>(&mut self, subjects: &[&'a Pseudonym]) -> Result<Vec<&'a Pseudonym>, Error> {
+    /// Makes keys of chance.
+    fn make<'a>(&self, subjects: &[&'a Pseudonym]) -> Result<Vec<(&'a Pseudonym, Made)>, Error> {
+        let random = clock::random_bytes(subjects.len() * size_of::<Random>());
+        let keys = subjects.iter().zip(random.as_chunks().0.as_chunks().0);
+        let made = keys.map(|(subject, random)| Some((*subject, self.ring.make(subject, random)?)));
+        made.collect::<Option<_>>().ok_or_else(|| Error::new("seal", Kind::Refused, "keys cannot be made"))
+    }
+
+    /// Takes the keys that are stored. Returns the subjects that have none there.
+    fn take_stored<'a>(&mut self, subjects: &[&'a Pseudonym]) -> Result<BTreeSet<&'a Pseudonym>, Error> {
         let names: Vec<String> = subjects.iter().map(|subject| names::subject_keys(subject)).collect();
-        let mut missing = Vec::new();
+        let mut missing = BTreeSet::new();
         for (subject, stored) in subjects.iter().zip(kv::get_all(&names)?) {
             match stored {
                 Some(stored) => {
-                    let keys = unwrap(&self.ring, subject, &kv::read(&stored)?)?;
-                    self.held.insert((*subject).clone(), Held { keys, unstored: None });
+                    let keys = kv::read(&stored).and_then(|wrapped| unwrap(&self.ring, subject, &wrapped));
+                    match keys {
+                        Ok(keys) => drop(self.held.insert((*subject).clone(), Held { keys, unstored: None })),
+                        Err(_) => drop(self.unopened.insert((*subject).clone())),
+                    }
                 }
-                None => missing.push(*subject),
+                None => drop(missing.insert(*subject)),
             }
         }
         Ok(missing)

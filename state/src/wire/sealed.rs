@@ -17,7 +17,7 @@ use platform::{Error, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use crate::identity::{KeyRing, SubjectKeys, WrappedKeys};
+pub use crate::identity::{KeyRing, Random, SubjectKeys, WrappedKeys};
 use crate::names;
 use crate::wire::entry::{Record, State, Subject, Submission};
 

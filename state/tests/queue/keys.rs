@@ -14,7 +14,7 @@ use state::queue::holder::Holder;
 use state::queue::subject_keys::{HeldKeys, destroyed};
 use state::wire::sealed::{KeyRing, Opener};
 
-use crate::redis::{command, end_lease, runtime};
+use crate::redis::{command, runtime};
 
 fn ring(key: u8) -> Rc<KeyRing> {
     Rc::new(KeyRing::new(IdentityKey::new(vec![key; 32]), Vec::new()))
@@ -31,8 +31,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn new() -> Self {
-        Worker { holder: Holder::new(), keys: HeldKeys::new(ring(1)) }
+    /// One that Redis knows, as after a claim.
+    async fn new(redis: &Redis) -> Self {
+        let holder = Holder::new();
+        holder.renew(redis).await.unwrap();
+        Worker { holder, keys: HeldKeys::new(ring(1)) }
     }
 
     async fn load(&mut self, redis: &Redis, subject: &Pseudonym) -> Vec<Pseudonym> {
@@ -70,7 +73,8 @@ fn workers_that_meet_seal_with_the_same_keys_until_they_are_destroyed() {
     open_at(&Location::Redis(server.database(1))).unwrap();
     runtime().block_on(async {
         let (store, who): (Store, Pseudonym) = (Store::open().await.unwrap(), format!("{:032x}", 7).as_str().into());
-        let (mut one, mut other, mut late) = (Worker::new(), Worker::new(), Worker::new());
+        let mut one = Worker::new(&redis).await;
+        let (mut other, mut late) = (Worker::new(&redis).await, Worker::new(&redis).await);
         assert!(one.load(&redis, &who).await.is_empty());
         other.load(&redis, &who).await;
         assert_eq!(one.sealed(&who), other.sealed(&who), "the second has what the first pinned");
@@ -94,11 +98,18 @@ fn workers_that_meet_seal_with_the_same_keys_until_they_are_destroyed() {
         // A document that came meanwhile has new keys; the erasure destroys these as well, and waits for what came till then.
         one.store(&who);
         assert!(destroy(&redis, &store, &who).await >= waited_for);
+        // A worker without the right key of the installation seals nothing of this subject, and makes no other keys.
+        one.load(&redis, &who).await;
+        one.store(&who);
+        let mut foreign = Worker { keys: HeldKeys::new(ring(2)), ..Worker::new(&redis).await };
+        foreign.load(&redis, &who).await;
+        assert!(foreign.keys.unopened().contains(&who) && foreign.keys.get(&who).is_none());
+        let another = Pseudonym::from(format!("{:032x}", 8).as_str());
+        foreign.load(&redis, &another).await;
+        assert!(foreign.keys.unopened().is_empty() && foreign.keys.get(&another).is_some());
         // A worker that was declared dead makes none.
-        end_lease(&redis, late.holder.name()).await;
-        let mut third = Worker::new();
         command(&redis, &["ZREM", "{vigil}:holders", late.holder.name()]).await;
-        third.load(&redis, &who).await;
-        assert!(late.keys.load(&redis, &late.holder, [&who].into()).await.is_err());
+        let third = Pseudonym::from(format!("{:032x}", 9).as_str());
+        assert!(late.keys.load(&redis, &late.holder, [&third].into()).await.is_err());
     });
 }

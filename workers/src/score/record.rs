@@ -1,7 +1,7 @@
 //! One submission: its scores, its alerts, its record.
 
 use domain::ids::{AlertId, InstrumentId, Pseudonym, StudyId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use domain::intake::ReportKind;
@@ -96,6 +96,16 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// The entry.
+    pub(crate) fn claimed(&self) -> &'a Claimed {
+        match self {
+            Work::Score(claimed, _)
+            | Work::Supersede(claimed, _)
+            | Work::Check(claimed, _)
+            | Work::Unreadable(claimed) => claimed,
+        }
+    }
+
     /// The submission, if there is one to score.
     pub(crate) fn submission(&self) -> Option<&Submission> {
         match self {
@@ -122,15 +132,27 @@ impl Scorer {
         Scorer { keys, rules: Rules::default(), instruments: BTreeMap::new(), subjects: HashMap::new() }
     }
 
-    /// Loads the keys of the subjects of a batch.
-    pub(crate) async fn load_keys(&mut self, redis: &Redis, holder: &Holder, work: &[Work<'_>]) -> Result<(), Error> {
+    /// Loads the keys of the subjects of a batch. Returns the entries that must wait, because no key of the installation
+    /// opens the keys of a subject.
+    pub(crate) async fn load_keys(
+        &mut self,
+        redis: &Redis,
+        holder: &Holder,
+        work: &[Work<'_>],
+    ) -> Result<BTreeSet<String>, Error> {
         let submissions = work.iter().filter_map(Work::submission);
         let real = submissions.filter(|submission| !self_check::is_probe(&submission.study_id));
         let subjects = real.map(|submission| &submission.subject).collect();
         for destroyed in self.keys.load(redis, holder, subjects).await? {
             self.subjects.remove(&destroyed);
         }
-        Ok(())
+        let unopened = self.keys.unopened();
+        let must_wait = |work: &&Work<'_>| work.submission().is_some_and(|it| unopened.contains(&it.subject));
+        let waiting: BTreeSet<String> = work.iter().filter(must_wait).map(|work| work.claimed().id.clone()).collect();
+        if !waiting.is_empty() {
+            log::error("subject-keys-unopened").count(waiting.len()).write();
+        }
+        Ok(waiting)
     }
 
     /// Loads the instrument of a submission, if there is one of its name and version.

@@ -20,6 +20,7 @@ use state::queue::subject_keys::{self, Destructions};
 use state::queue::{self, Claimed, Finished, FollowUps};
 use state::settings::Settings;
 
+use crate::score::PAUSE;
 use crate::score::amend;
 use crate::score::context::{self, Known};
 use crate::score::overdue;
@@ -73,7 +74,12 @@ impl Batches<'_> {
             before.settle().await;
             overdue::look((self.redis, self.holder), &scorer.rules, &mut work).await?;
         }
-        scorer.load_keys(self.redis, self.holder, &work).await?;
+        let waiting = scorer.load_keys(self.redis, self.holder, &work).await?;
+        if !waiting.is_empty() {
+            // With them wait the other submissions of their entries, and nothing else.
+            work.retain(|work| !waiting.contains(&work.claimed().id));
+            queue::release(self.redis, Queue::Score, self.holder, waiting, PAUSE).await?;
+        }
         let wanted = context::wanted(scorer, self.risk, &work);
         let mut known = Vec::new();
         if !wanted.is_empty() {
