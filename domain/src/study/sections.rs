@@ -23,10 +23,10 @@ pub(super) const NAMES: [&str; 7] =
     ["schedule", "alertRules", "alertRoutes", "deidentification", "patientSystems", "people", "retention"];
 
 /// The sections that are in force in place of the installation's documents.
-pub const OWN: [&str; 2] = ["alertRules", "deidentification"];
+pub const OWN: [&str; 3] = ["alertRules", "deidentification", "patientSystems"];
 
 /// The sections, and members of instruments, that a study's document may not have yet: nothing would come of them.
-pub const AWAITED: [&str; 4] = ["alertRoutes", "patientSystems", "people", "retention"];
+pub const AWAITED: [&str; 3] = ["alertRoutes", "people", "retention"];
 
 /// A section as the configuration document of the same name, with this one study.
 pub fn as_document(study: &str, section: &Value) -> Value {

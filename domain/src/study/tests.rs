@@ -77,7 +77,6 @@ fn every_fault_is_told_at_its_place() {
         "/languages/1",
         "/languages/2",
         "/languages/3",
-        "/patientSystems",
         "/patientSystems/1/0",
         "/people",
         "/people/0/issuer",
