@@ -1,6 +1,6 @@
 /** What a screen shows when there is nothing, when the key may not see it, when it is gone, and when there is no connection. */
 
-import { expect, fill, key, look, report, respond, say, send, signIn, test } from './steps';
+import { comeBack, expect, fill, key, look, report, respond, say, send, signIn, test } from './steps';
 
 test('an empty inbox says what will appear', async ({ page, study }) => {
   await signIn(page, key('clinician', study));
@@ -25,6 +25,7 @@ test('without a connection the list stays, and says that it is old', async ({ pa
   await expect(page.locator('.row')).toHaveCount(5);
   await expect(page.locator('.row-told').last()).toContainText('study-nurse');
   await context.setOffline(true);
+  await comeBack(page);
   await expect(page.locator('.news')).toContainText(say('No connection', '无法连接'));
   await look(page, '23-inbox-offline');
   await page.locator('.row button').first().click();

@@ -101,6 +101,11 @@ export async function signOut(page: Page) {
   await page.getByRole('button', { name: say('Sign out', '退出') }).click();
 }
 
+/** Comes back to the tab: the inbox looks at once, and not only when its next look is due. */
+export async function comeBack(page: Page) {
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+}
+
 /** The button that leads to the identity provider. */
 export function toProvider(page: Page) {
   return page.getByRole('button', { name: say(`Continue with ${LABEL}`, `使用 ${LABEL} 继续`) });

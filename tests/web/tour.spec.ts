@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
 import {
+  comeBack,
   expect,
   fill,
   firstMessage,
@@ -57,6 +58,7 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
   // A new alert waits until it is asked for.
   await report(study, 'P-009', 'adverse-event', AE);
   const news = page.getByRole('button', { name: say('Show 1 new', '显示 1 条新警报') });
+  await comeBack(page);
   await expect(news).toBeVisible();
   await expect(rows).toHaveCount(5);
   await look(page, '05-inbox-news');

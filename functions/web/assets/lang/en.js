@@ -119,6 +119,8 @@ export default {
     actions: 'What to do',
     readOnly: 'You may read alerts, not act on them.',
     answers: 'The answers behind it',
+    moreOf: 'Everything that this subject has sent',
+    sendAgain: 'Send it again, among the dead letters',
     data: 'The report behind it',
     scores: 'Scores',
     deliveries: 'Who was told',

@@ -105,6 +105,8 @@ const text = {
     actions: '处理',
     readOnly: '您只能查看警报，不能处理。',
     answers: '触发警报的作答',
+    moreOf: '该受试者的全部提交',
+    sendAgain: '在死信中重新发送',
     data: '触发警报的报告',
     scores: '得分',
     deliveries: '通知对象',

@@ -13,6 +13,7 @@ import { Next } from '../parts/next.js';
 import { Failure, Loading, Stale } from '../parts/pages.js';
 import { conditions, Headline, itemsOf, useCodebook } from '../parts/reason.js';
 import { attend, Meaning } from '../parts/sign.js';
+import { Told } from '../parts/told.js';
 import { address, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -41,6 +42,7 @@ const ACTS = {
 export function AlertScreen() {
   const { id } = place.use();
   const { data: alert, error, again } = useLoaded(() => read(id), [id]);
+  const whole = useLoaded(() => behind(id), [id]);
   useEffect(() => {
     const timer = setInterval(() => document.hidden || again(), PERIOD);
     return () => clearInterval(timer);
@@ -61,9 +63,9 @@ export function AlertScreen() {
   return html`<article class="alert" ref=${article}>
     <p class="back"><a href=${address('/inbox')}>${t().alert.back}</a></p>
     ${error && html`<${Stale} error=${error} again=${again} />`}
-    <${Head} alert=${alert} />
+    <${Head} alert=${alert} content=${whole.data?.content} />
     <${Actions} alert=${alert} again=${again} />
-    <${Behind} alert=${alert} />
+    <${Behind} alert=${alert} ...${whole} />
     <div class="aside">
       <${Deliveries} alert=${alert} />
       <${History} alert=${alert} />
@@ -71,14 +73,17 @@ export function AlertScreen() {
   </article>`;
 }
 
-/** @param {{ alert: Alert }} props */
-function Head({ alert }) {
+/** @param {{ alert: Alert, content?: Record<string, unknown> }} props `content`: of the submission, once it is there. */
+function Head({ alert, content }) {
   const text = t().alert;
   const urgent = alert.severity === 'critical' && isUntaken(alert.state);
   const why = alert.reasonOfState && (text.reasons[alert.reasonOfState] ?? alert.reasonOfState);
   const demands = conditions(alert.reason);
+  // The reason of an adverse event is its grade: what happened has a name, too.
+  const term = typeof content?.term === 'string' && content.term;
+  const row = { ...alert, deliveries: alert.deliveries.map((one) => ({ ...one, attempts: countOf(one) })) };
   return html`<header class="alert-head ${urgent ? 'urgent' : ''}">
-    <h1 tabindex="-1"><${Headline} alert=${alert} /></h1>
+    <h1 tabindex="-1">${term && `${term} – `}<${Headline} alert=${alert} /></h1>
     <p class="marks">
       <${SeverityMark} severity=${alert.severity} state=${alert.state} />
       <${StateMark} state=${alert.state} />
@@ -91,11 +96,16 @@ function Head({ alert }) {
       <div><dt>${text.site}</dt><dd>${alert.siteId}</dd></div>
       <div><dt>${text.instrument}</dt><dd>${alert.instrument}</dd></div>
       <div><dt>${text.arrived}</dt><dd><${When} time=${alert.receivedAt} /></dd></div>
-      ${alert.nextAt && html`<div><dt>${t().told.next}</dt><dd><${Next} time=${alert.nextAt} deliveries=${alert.deliveries} /></dd></div>`}
     </dl>
+    <${Told} row=${row} />
     <p class="rule quiet">${text.rule} <code>${alert.rule}</code>${demands && `: ${demands}`}</p>
     ${alert.leader && html`<p><a href=${address(`/alerts/${alert.leader}`)}>${text.leader}</a></p>`}
   </header>`;
+}
+
+/** @param {Delivery} delivery All its attempts, also those that are not kept. */
+function countOf({ attempts, earlier = 0 }) {
+  return attempts.length + earlier;
 }
 
 /** @param {{ alert: Alert, again: () => void }} props */
@@ -225,9 +235,11 @@ function useKeys(acts, run, ask) {
   });
 }
 
-/** @param {{ alert: Alert }} props The submission that demanded the alert, and what the same scores were before. */
-function Behind({ alert }) {
-  const { data, error, again } = useLoaded(() => behind(alert.alertId), [alert.alertId]);
+/**
+ * The submission that demanded the alert, and what the same scores were before.
+ * @param {{ alert: Alert, data?: import('../api.js').Behind, error?: unknown, again: () => void }} props
+ */
+function Behind({ alert, data, error, again }) {
   const isResponse = data?.kind === 'response';
   const book = useCodebook(isResponse ? alert.instrument : undefined, data?.scoredWith?.version);
   const text = t().alert;
@@ -244,6 +256,7 @@ function Behind({ alert }) {
     }
     ${scores.length > 0 && html`<h2>${text.scores}</h2><${Scores} scores=${scores} book=${book} />`}
     ${data?.course && html`<${AlertCourse} points=${data.course.points} alert=${alert} book=${book} />`}
+    <p class="more-of"><a href=${address(`/subjects/${alert.subject}`)}>${text.moreOf}</a></p>
   </section>`;
 }
 
@@ -289,7 +302,7 @@ function Deliveries({ alert }) {
 /** @param {{ delivery: Delivery }} props */
 function OneDelivery({ delivery }) {
   const text = t().alert;
-  const { attempts, earlier = 0 } = delivery;
+  const may = session.use()?.may.operate;
   return html`<li>
     <p class="delivery-head">
       <strong>${delivery.receiver}</strong>
@@ -299,7 +312,8 @@ function OneDelivery({ delivery }) {
       ${text.cause[delivery.cause]}
       ${delivery.nextAt && html` · ${t().told.next} <${Next} time=${delivery.nextAt} />`}
     </p>
-    <${Attempts} attempts=${attempts} count=${attempts.length + earlier} of=${delivery.receiver} />
+    <${Attempts} attempts=${delivery.attempts} count=${countOf(delivery)} of=${delivery.receiver} />
+    ${may && delivery.state === 'dead' && html`<p><a href=${address('/deliveries')}>${text.sendAgain}</a></p>`}
   </li>`;
 }
 

@@ -1,13 +1,13 @@
 /** The inbox: alerts that wait for somebody, critical and oldest first. */
 
 import { PAGE, SEVERITIES } from '../api.js';
-import { Age, clock, list, number, sorted, When } from '../formats.js';
-import { ActDialog, actor, Dialog, say, sayWhy } from '../parts/act.js';
+import { Age, clock, number, sorted } from '../formats.js';
+import { ActDialog, Dialog, say, sayWhy } from '../parts/act.js';
 import * as model from '../parts/inbox.js';
 import { isUntaken, SeverityMark, Shape, StateMark } from '../parts/marks.js';
-import { Next } from '../parts/next.js';
 import { Failure, kindOf, Loading, Notice } from '../parts/pages.js';
 import { useHeadline } from '../parts/reason.js';
+import { Told } from '../parts/told.js';
 import { address, filter, go, place } from '../router.js';
 import { session } from '../session.js';
 import { t } from '../text.js';
@@ -283,7 +283,7 @@ function AlertRow({ row, acts }) {
         <span>${t().inbox.subject(row.subject.slice(0, 8))}</span>
         ${row.assignee && html`<strong>${t().told.assignee(row.assignee)}</strong>`}
       </p>
-      <p class="row-told">${untaken ? html`<${Told} row=${row} />` : html`<${Done} row=${row} />`}</p>
+      <${Told} row=${row} />
     </div>
     <${StateMark} state=${row.state} />
     <${Age} time=${row.receivedAt} />
@@ -304,32 +304,6 @@ function AlertRow({ row, acts }) {
       }
     </div>
   </li>`;
-}
-
-/** @param {{ row: Row }} props Who took it, and when. */
-function Done({ row }) {
-  const { by, byName, at } = model.done(row);
-  if (!by || !at) return null;
-  return html`<span>${t().alert.by(actor(by, byName))} <${When} time=${at} /></span>`;
-}
-
-/** @param {{ row: Row }} props Who was told and when, and what comes next. */
-function Told({ row }) {
-  const told = row.deliveries.filter(({ state }) => state === 'delivered');
-  const failing = row.deliveries.filter(({ state }) => state === 'pending' || state === 'dead');
-  return html`
-    ${
-      told.length > 0 &&
-      html`<span>${t().told.by(list(told.map(({ receiver }) => receiver)))}
-        ${row.deliveredAt && html` <${When} time=${row.deliveredAt} />`}</span>`
-    }
-    ${!told.length && !failing.length && row.state !== 'grouped' && html`<span>${t().told.none}</span>`}
-    ${failing.map(
-      ({ receiver, attempts }) =>
-        html`<span>${attempts ? t().told.failing(receiver, attempts) : t().told.waiting(receiver)}</span>`,
-    )}
-    ${row.nextAt && html`<span>${t().told.next} <${Next} time=${row.nextAt} deliveries=${row.deliveries} /></span>`}
-  `;
 }
 
 /** @param {{ onClose: () => void }} props */
