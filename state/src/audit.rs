@@ -1,10 +1,11 @@
 //! Audit chains in the store: every action on an entity, with its actor, time and reason, as a chain of records.
 //!
 //! Guarantee: a record is written once and never overwritten with other bytes. Two concurrent appends come one after
-//! the other. If a worker crashes between two steps, the next append closes the gap.
+//! the other. If workers crash between two steps, the next append closes the gap.
 //!
 //! Mechanism: a record is stored at `audit/<entity>/<n>`, together with the data that it describes. An append first
-//! claims the number: one script compares and sets the chain's head in Redis, which holds the whole last record. The
+//! claims the number: one script compares and sets the chain's head in Redis, which holds the whole last record, and before
+//! it those that were not stored yet when it was claimed. The
 //! store's own compare-and-swap is not safe, so the head decides; it also shows if the end of a chain was cut off. Some
 //! first records can be written by one worker only, always with the same bytes: these need no head. The first record of
 //! a submission is not even stored before another follows it: the submission says who sent it and when, and the journal
@@ -269,9 +270,10 @@ impl Line {
 
 /// The number of times that an append is retried after others were faster.
 const PATIENCE: usize = 64;
+/// The most records that a head holds beside the last one: more than are ever claimed and not stored at the same time.
+const MOST_UNSTORED: usize = 64;
 
-/// Claims the next position in an entity's chain and adds the record to a batch, which the caller stores. Records in
-/// the batch count as stored.
+/// Claims the next position in an entity's chain and adds the record to a batch, which the caller stores.
 ///
 /// # Errors
 /// [`Kind::Unavailable`]. The position may be claimed then; the next append stores the record.
@@ -285,8 +287,17 @@ pub async fn append(
     let key = names::audit_head(entity);
     for _ in 0..PATIENCE {
         let claimed = head_text(redis, entity).await?;
-        let last = match &claimed {
-            Some(head) => Some(parsed(head)?),
+        let recent = claimed.as_deref().map(parsed).transpose()?.unwrap_or_default();
+        // Whoever claimed these may have died before they were stored. An existing record is left as it is: if somebody
+        // changed it, that must stay visible.
+        let mut unstored = Vec::new();
+        for record in &recent {
+            if store.bytes(&names::audit(entity, record.n)).await?.is_none() {
+                unstored.push(record);
+            }
+        }
+        let last = match recent.first() {
+            Some(last) => Some(last.clone()),
             None => match last_stored(store, batch, entity).await? {
                 None => implied(store, batch, entity).await?,
                 last => last,
@@ -294,7 +305,11 @@ pub async fn append(
         };
         let next = Record::after(last.as_ref(), entity, change);
         // Claims must be unique, but records may be equal: a clinician can look twice within a millisecond.
-        let claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
+        let mut claim = format!("{:032x} {}", clock::random_bits(), kv::json(&next)?);
+        for record in unstored.iter().take(MOST_UNSTORED) {
+            claim.push('\n');
+            claim.push_str(&kv::json(record)?);
+        }
         let seen = claimed.as_deref().unwrap_or_default();
         let (journals, journal) = (names::JOURNALS, names::journal(&names::AUDITED.into()));
         let (name, line) = (names::AUDITED, Line::of(&next));
@@ -302,12 +317,10 @@ pub async fn append(
         if !script.run(redis).await? {
             continue;
         }
-        // The writer that claimed the last position may have died before it stored the record. An existing record is
-        // left as it is: if somebody changed it, that must stay visible.
-        if let (Some(_), Some(last)) = (&claimed, &last) {
-            let key = names::audit(entity, last.n);
-            if !batch.holds(&key) && store.bytes(&key).await?.is_none() {
-                batch.put(key, last)?;
+        for record in unstored {
+            let key = names::audit(entity, record.n);
+            if !batch.holds(&key) {
+                batch.put(key, record)?;
             }
         }
         batch.put(names::audit(entity, next.n), &next)?;
@@ -321,7 +334,15 @@ pub async fn append(
 /// # Errors
 /// [`Kind::Unavailable`].
 pub async fn head(redis: &Redis, entity: &str) -> Result<Option<Record>, Error> {
-    head_text(redis, entity).await?.as_deref().map(parsed).transpose()
+    Ok(recent(redis, entity).await?.into_iter().next())
+}
+
+/// The records in the head of an entity's chain: the last one first, then those that were not stored when it was claimed.
+///
+/// # Errors
+/// [`Kind::Unavailable`].
+pub async fn recent(redis: &Redis, entity: &str) -> Result<Vec<Record>, Error> {
+    Ok(head_text(redis, entity).await?.as_deref().map(parsed).transpose()?.unwrap_or_default())
 }
 
 async fn head_text(redis: &Redis, entity: &str) -> Result<Option<String>, Error> {
@@ -332,10 +353,11 @@ async fn head_text(redis: &Redis, entity: &str) -> Result<Option<String>, Error>
     }
 }
 
-/// The record in a head, after the random part of its claim.
-fn parsed(text: &str) -> Result<Record, Error> {
-    let record = text.split_once(' ').and_then(|(_, record)| platform::json::read(record.as_bytes()).ok());
-    record.ok_or_else(unreadable)
+/// The records in a head, a line each, after the random part of its claim.
+fn parsed(text: &str) -> Result<Vec<Record>, Error> {
+    let (_, records) = text.split_once(' ').ok_or_else(unreadable)?;
+    let read = |record: &str| platform::json::read(record.as_bytes()).map_err(|_| unreadable());
+    records.split('\n').map(read).collect()
 }
 
 fn unreadable() -> Error {
@@ -401,12 +423,13 @@ mod tests {
             Record::after(None, "e", &Change { reason: Some("wrong form"), ..change(&"k".into(), Action::Amended) })
                 .owned();
         let head = format!("00ff {}", kv::json(&record).unwrap());
-        assert_eq!(parsed(&head).unwrap(), record);
+        assert_eq!(parsed(&head).unwrap(), std::slice::from_ref(&record));
         assert!(!head.contains("meaning"), "{head}");
         let actor = "k".into();
         let signed = Change { meaning: Some("I approve this"), ..change(&actor, Action::Changed) };
         let signed = Record::after(Some(&record), "e", &signed).owned();
-        assert_eq!(parsed(&format!("00ff {}", kv::json(&signed).unwrap())).unwrap(), signed);
+        let head = [format!("00ff {}", kv::json(&signed).unwrap()), kv::json(&record).unwrap()].join("\n");
+        assert_eq!(parsed(&head).unwrap(), [signed.clone(), record.clone()]);
         assert_eq!(signed.hash, signed.members().hash());
         assert!(parsed("{}").is_err() && parsed("00ff {}").is_err());
         let line = Line::read(&Line::of(&record)).unwrap();

@@ -88,7 +88,7 @@ async fn record(
             }
         },
         // The worker that claimed it may have died before it was stored; the next one stores it.
-        None => audit::head(redis, entity).await?.filter(|head| head.n == n),
+        None => audit::recent(redis, entity).await?.into_iter().find(|record| record.n == n),
     };
     let Some(record) = stored else {
         faults.push(fault(&key, "is missing"));
