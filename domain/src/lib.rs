@@ -28,6 +28,7 @@ pub mod reading;
 pub mod report;
 pub mod rows;
 mod rule;
+pub mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod score;
@@ -48,4 +49,4 @@ pub use number::whole;
 pub use rule::{Alert, overdue, report as report_rules, studies as study_rules};
 pub use score::{Answers, History, Reason, Score, ScoreValue, Status};
 pub use severity::Severity;
-pub use time::Timestamp;
+pub use time::{Day, Timestamp};

@@ -1,4 +1,4 @@
-//! Points in time as milliseconds since 1970-01-01T00:00:00Z, read from and written as RFC 3339.
+//! Points in time as milliseconds since 1970-01-01T00:00:00Z, and days, read from and written as RFC 3339.
 
 use alloc::string::String;
 use core::fmt;
@@ -13,6 +13,11 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The first and the last millisecond that RFC 3339 can write.
     const RANGE: core::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+    /// The first of all.
+    pub const EARLIEST: Timestamp = Timestamp(*Self::RANGE.start());
+    /// The last of all.
+    pub const LATEST: Timestamp = Timestamp(*Self::RANGE.end());
 
     /// A point in time from milliseconds since the epoch. The result is limited to the range of RFC 3339.
     pub fn from_millis(millis: i64) -> Self {
@@ -83,9 +88,36 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A day of the calendar, in no time zone: days since 1970-01-01, between the years 0 and 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+impl Day {
+    /// Parses a day such as `2026-03-01`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let start = (text.len() == 10).then(|| Timestamp::parse(&[text, "T00:00:00Z"].concat()))??;
+        Some(Day(start.millis().div_euclid(DAY_MS)))
+    }
+
+    /// Its midnight on a clock that shows UTC, milliseconds.
+    pub(crate) fn millis(self) -> i64 {
+        self.0 * DAY_MS
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Timestamp::from_millis(self.millis()).rfc3339().get(..10).unwrap_or_default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString as _;
 
     #[test]
     fn an_offset_is_turned_into_utc() {
@@ -105,6 +137,17 @@ mod tests {
     fn a_time_without_offset_or_a_day_that_is_not_is_refused() {
         for text in ["2026-03-01T08:00:00", "2026-02-30T08:00:00Z", "2026-03-01", "", "tomorrow"] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_read_strictly_and_written_back() {
+        for day in ["0000-01-01", "1969-12-31", "1970-01-01", "2028-02-29", "9999-12-31"] {
+            assert_eq!(Day::parse(day).map(|day| day.to_string()).as_deref(), Some(day));
+        }
+        for text in ["", "2026-02-29", "2026-2-01", "2026-02-01T", "26-02-01", "2026/02/01", " 2026-02-1", "2026-02-é"]
+        {
+            assert_eq!(Day::parse(text), None, "{text}");
         }
     }
 }

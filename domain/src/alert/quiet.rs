@@ -3,6 +3,8 @@
 //! Guarantee: a night is quiet for its real length. It begins when the receiver's clock first shows its beginning, and
 //! ends when the clock last shows its end, so that the night in which clocks change is an hour shorter or longer.
 
+use core::ops::Range;
+
 use super::zone::Clock;
 use crate::Timestamp;
 
@@ -37,16 +39,28 @@ impl Quiet {
         let mut now = at.millis();
         // Where clocks go back, a night may end after the next has begun.
         for _ in 0..3 {
-            match self.end(now) {
-                Some(end) => now = end,
+            match self.night(now) {
+                Some(night) => now = night.end,
                 None => break,
             }
         }
         Timestamp::from_millis(now)
     }
 
-    /// The end of the night in which a moment lies.
-    fn end(&self, at: i64) -> Option<i64> {
+    /// The last minute before the quiet hours in which a moment lies; outside of them the moment itself.
+    pub(crate) fn last_allowed(&self, at: Timestamp) -> Timestamp {
+        let mut now = at.millis();
+        for _ in 0..3 {
+            match self.night(now) {
+                Some(night) => now = night.start.saturating_sub(MINUTE),
+                None => break,
+            }
+        }
+        Timestamp::from_millis(now)
+    }
+
+    /// The night in which a moment lies; of two that overlap, from the beginning of the first to the end of the second.
+    fn night(&self, at: i64) -> Option<Range<i64>> {
         let today = self.clock.local(at).div_euclid(DAY) * DAY;
         let (from, to) = (i64::from(self.from) * MINUTE, i64::from(self.to) * MINUTE);
         let length = (to - from).rem_euclid(DAY);
@@ -56,7 +70,8 @@ impl Quiet {
             let (_, end) = self.clock.moments(day + from + length);
             start..end
         });
-        nights.into_iter().filter(|night| night.contains(&at)).map(|night| night.end).max()
+        let nights = nights.into_iter().filter(|night| night.contains(&at));
+        nights.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end))
     }
 }
 
@@ -159,6 +174,9 @@ mod tests {
             let allowed = quiet.next_allowed(now);
             prop_assert!(allowed >= now && allowed.ms_since(now) <= (u64::from(length) + 120) * 60_000);
             prop_assert_eq!(quiet.next_allowed(allowed), allowed);
+            let before = quiet.last_allowed(now);
+            prop_assert!(before <= now && now.ms_since(before) <= (u64::from(length) + 121) * 60_000);
+            prop_assert_eq!((before == now, quiet.next_allowed(before)), (allowed == now, before));
             // The local time is then outside.
             let shown = quiet.clock.local(allowed.millis()).rem_euclid(DAY) / MINUTE;
             prop_assert!((shown - i64::from(from)).rem_euclid(1440) >= i64::from(length));

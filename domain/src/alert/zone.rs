@@ -74,13 +74,13 @@ impl Clock {
     }
 
     /// The local time at a moment, both in milliseconds.
-    pub(super) fn local(self, at: i64) -> i64 {
+    pub(crate) fn local(self, at: i64) -> i64 {
         let holds = self.spans().find(|span| at < span.end);
         at.saturating_add(holds.map_or(0, |span| span.offset))
     }
 
     /// The earliest and the latest moment at which the clock shows this.
-    pub(super) fn moments(self, local: i64) -> (i64, i64) {
+    pub(crate) fn moments(self, local: i64) -> (i64, i64) {
         let (mut found, mut skipped) = (None, None);
         for span in self.spans() {
             let at = local.saturating_sub(span.offset);

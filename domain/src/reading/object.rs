@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{At, Faults, Path, pointer};
 use crate::finding::{Code, Finding};
-use crate::time::Timestamp;
+use crate::time::{Day, Timestamp};
 
 /// Milliseconds of a minute, an hour, a day.
 const MINUTE: i64 = 60_000;
@@ -38,8 +38,7 @@ impl Moment {
             return Some(Moment { start: at.millis(), is_day: false });
         }
         // A day in the calendar of RFC 3339.
-        let day = (text.len() == 10).then(|| Timestamp::parse(&[text, "T00:00:00Z"].concat()))??;
-        Some(Moment { start: day.millis(), is_day: true })
+        Some(Moment { start: Day::parse(text)?.millis(), is_day: true })
     }
 
     /// Whether this lies wholly before `other`, in every time zone in which the day may have been written.
