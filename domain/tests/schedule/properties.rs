@@ -70,7 +70,7 @@ fn daily(opens: i64, length: i64, until: u16) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_of_clocks_loses_doubles_or_moves_an_occurrence(

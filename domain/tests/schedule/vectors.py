@@ -2,7 +2,7 @@
 """Random schedules with the occurrences that Python's zoneinfo and dateutil find for them, one JSON text a line.
 
     python3 -m venv venv && venv/bin/pip install python-dateutil tzdata==2026.6
-    venv/bin/python domain/tests/schedule/vectors.py --count 300 --seed 1 > domain/tests/schedule/vectors.jsonl
+    venv/bin/python domain/tests/schedule/vectors.py --count 200 --seed 1 --most 5 > domain/tests/schedule/vectors.jsonl
     venv/bin/python domain/tests/schedule/vectors.py --count 10000 --seed 2 > /tmp/vectors.jsonl
     SCHEDULE_VECTORS=/tmp/vectors.jsonl cargo test -p domain --test schedule
 
@@ -22,6 +22,7 @@ from dateutil.relativedelta import relativedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
 NEVER = 1 << 60
+CHANGES = {}
 
 # The zones that the project promises, twice each, and others whose clocks change in odd ways: at midnight, by half an
 # hour, by two hours, in Ramadan, backwards in winter, or not at all.
@@ -45,6 +46,21 @@ def moment(local, zone, last=False):
         step = 60 if (at + 60 * MINUTE).astimezone(zone).replace(tzinfo=None) < local else 1
         at += step * MINUTE
     return minutes(at)
+
+
+def changes(zone):
+    """The moments at which the clock changes, from 2026 to 2034."""
+    found, at, end = [], minutes(datetime(2026, 1, 3, tzinfo=timezone.utc)), minutes(datetime(2034, 1, 3, tzinfo=timezone.utc))
+    offset = lambda at: (EPOCH + at * MINUTE).astimezone(zone).utcoffset()
+    while at < end:
+        low, high = at, at + 1440
+        if offset(low) != offset(high):
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if offset(middle) == offset(low) else (low, middle)
+            found.append(high)
+        at += 1440
+    return found
 
 
 def clock(text):
@@ -166,9 +182,9 @@ def stop(case, series, all_of_it):
     return min(ends)
 
 
-def judge(case):
+def judge(case, everything):
     """Adds what is expected of the schedule's functions."""
-    everything, now = occurrences(case), case["now"]
+    now = case["now"]
     for series in case["schedule"]["series"]:
         own = [one for one in everything if one["series"] is series]
         end = stop(case, series, own)
@@ -206,13 +222,16 @@ def fulfilled(everything, topic, at):
     return min(could, key=lambda one: (one["closes"] <= at, one["closes"]))["id"] if could else None
 
 
-def some_time(chance):
-    # Clocks change between 23:00 and 04:00.
-    hour = chance.choice([23, 0, 0, 1, 1, 2, 2, 3, 3]) if chance.random() < 0.6 else chance.randrange(24)
-    return f"{hour:02}:{chance.choice([0, 0, 0, 15, 30, 45, chance.randrange(60)]):02}"
+def some_time(chance, around):
+    """A time of day, often one that a change of clocks passes over or repeats."""
+    if around is not None and chance.random() < 0.6:
+        minute = around + chance.choice([-120, -60, -59, -45, -30, -15, -1, 0, 0, 1, 10, 15, 20, 30, 45, 59, 60, 120])
+    else:
+        minute = 60 * chance.randrange(24) + chance.choice([0, 0, 0, 15, 30, 45, chance.randrange(60)])
+    return f"{minute % 1440 // 60:02}:{minute % 60:02}"
 
 
-def some_series(chance, index, anchors):
+def some_series(chance, index, anchors, around):
     series = {"id": f"s{index}"}
     if chance.random() < 0.3:
         series["report"] = chance.choice(["diary", "lab"])
@@ -229,11 +248,7 @@ def some_series(chance, index, anchors):
         at["until"] = min(at["until"], 3660)
     series["at"] = at
     if chance.random() < 0.8:
-        series["time"] = {name: some_time(chance) for name in ("opens", "closes") if chance.random() < 0.9}
-        if chance.random() < 0.3:
-            # A short window, which a change of clocks may pass over.
-            hour = chance.choice([0, 1, 2, 3])
-            series["time"] = {"opens": f"{hour:02}:{chance.choice(['00', '10'])}", "closes": f"{hour:02}:{chance.choice(['20', '50'])}"}
+        series["time"] = {name: some_time(chance, around) for name in ("opens", "closes") if chance.random() < 0.9}
     if chance.random() < 0.3:
         series["daysOpen"] = chance.choice([1, 2, 3, 7])
     opens, closes = window_local(series, date(2026, 6, 1))
@@ -262,17 +277,28 @@ def some_reminder(chance, length):
 
 
 def some_case(chance, most):
+    zone = chance.choice(ZONES)
+    change = CHANGES.setdefault(zone, changes(zoneinfo.ZoneInfo(zone)))
+    change, around = chance.choice(change) if change and chance.random() < 0.8 else None, None
+    if change:
+        # What the clock showed just before the change, and a minute more: the time at which it changes.
+        before = (EPOCH + (change - 1) * MINUTE).astimezone(zoneinfo.ZoneInfo(zone))
+        around = 60 * before.hour + before.minute + 1
     anchors = ["enrolled", "surgery", "visit-1", "visit-2"][:chance.randint(1, 4)]
     schedule = {"anchors": anchors, "events": ["relapse"], "series": []}
-    wanted = chance.randint(1, 4)
+    wanted = chance.randint(1, 3)
     while len(schedule["series"]) < wanted:
-        schedule["series"] += filter(None, [some_series(chance, len(schedule["series"]), anchors)])
+        schedule["series"] += filter(None, [some_series(chance, len(schedule["series"]), anchors, around)])
     if chance.random() < 0.6:
         start, length = chance.randrange(96), chance.randint(1, 80)
+        if around is not None and chance.random() < 0.5:
+            start = around // 15 + chance.randint(-4, 4) - chance.choice([0, length])
         text = lambda quarter: f"{quarter % 96 // 4:02}:{quarter % 4 * 15:02}"
         schedule["blackout"] = {"from": text(start), "until": text(start + length)}
-    case = {"schedule": schedule, "zone": chance.choice(ZONES), "anchors": {}, "events": {}, "done": [], "most": most}
+    case = {"schedule": schedule, "zone": zone, "anchors": {}, "events": {}, "done": [], "most": most}
     first = date(2026, 1, 3) + timedelta(days=chance.randrange(3000))
+    if change:
+        first = (EPOCH + change * MINUTE).date() - timedelta(days=chance.choice([0, 1, 2, 7, chance.randrange(60)]))
     for anchor in anchors:
         if chance.random() < 0.9:
             day = first + timedelta(days=chance.choice([0, 1, 14, chance.randrange(200)]))
@@ -287,28 +313,44 @@ def some_case(chance, most):
     case["now"], case["after"] = some(), some()
     case["from"] = some()
     case["until"] = case["from"] + chance.choice([0, 1, 1440, 20 * 1440, 400 * 1440])
+    if change and chance.random() < 0.8:
+        case["from"], case["until"] = change - chance.choice([0, 60, 1440, 2000]), change + chance.choice([1, 60, 1440, 9000])
+        case["after"] = change - chance.choice([0, 1, 61, 300, 1440])
+    nearby = [one for one in everything if one["grace"] > case["from"] and one["opens"] < case["until"]] or everything
+
+    def inside():
+        one = chance.choice(nearby) if nearby else {"opens": start, "grace": start}
+        return chance.randint(one["opens"] - 1, one["grace"] + 1)
+
     for event in ["withdrawn", "relapse"]:
-        if chance.random() < 0.2:
-            case["events"][event] = some()
+        if chance.random() < 0.25:
+            case["events"][event] = inside() if chance.random() < 0.7 else some()
+    if chance.random() < 0.4:
+        case["now"] = chance.randint(case["from"], case["until"]) + chance.choice([0, 0, 1440, 90 * 1440])
     share = chance.choice([0, 0.3, 0.9])
-    case["done"] = [one["id"] for one in everything if one["opens"] <= case["now"] and chance.random() < share][:200]
+    case["done"] = [one["id"] for one in everything if one["opens"] <= case["now"] and chance.random() < share][-40:]
     topics = sorted({one["topic"] for one in everything})
-    case["written"] = [(chance.choice(topics), some()) for _ in range(4)] if topics else []
-    judge(case)
+    written = lambda: chance.choice(edges) + chance.choice([-1, 0, 1, 60, 600]) if edges else some()
+    case["written"] = [(chance.choice(topics), written()) for _ in range(4)] if topics else []
+    judge(case, everything)
     return case
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--most", type=int, default=6, help="the most occurrences, and the most that is due, of a schedule")
+    parser.add_argument("--most", type=int, default=5, help="the most occurrences, and the most that is due, of a schedule")
     options = parser.parse_args()
     # The package tzdata, not this machine's zones.
     zoneinfo.reset_tzpath(to=[])
     chance = random.Random(options.seed)
     for _ in range(options.count):
-        print(json.dumps(some_case(chance, options.most), separators=(",", ":")))
+        case = some_case(chance, options.most)
+        # Of those with nothing in the part of the time that is looked at, few are worth their place.
+        while len(case["between"]) < 2 and chance.random() < 0.95:
+            case = some_case(chance, options.most)
+        print(json.dumps(case, separators=(",", ":")))
 
 
 if __name__ == "__main__":
