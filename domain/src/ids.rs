@@ -170,6 +170,18 @@ pub const NAME_RULE: &str = "must be 1 to 64 letters, digits, '.', '_' or '-'";
 pub const RULE: &str = "must be 1 to 128 characters that can be seen and told apart: no space at either end, no control or \
      format characters, no other blanks and hyphens than ' ' and '-', nothing in full or half width";
 
+/// The rule for languages.
+pub const LANGUAGE_RULE: &str = "must be a language, such as en or zh-Hant";
+
+/// Whether a text is a language (BCP 47): of two or three small letters, and up to three parts that say more of it.
+pub fn is_language(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let small = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase());
+    parts.next().is_some_and(|first| (2..=3).contains(&first.len()) && small(first))
+        && parts.clone().count() <= 3
+        && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// Whether a text can be the identifier of a study, a site or an instrument.
 pub fn is_name(text: &str) -> bool {
     (1..=LONGEST_NAME).contains(&text.len())
@@ -341,6 +353,29 @@ mod tests {
         assert_eq!(StudyId::parse("S-1.a_b").as_ref().map(StudyId::as_str), Some("S-1.a_b"));
         for text in ["", "S1 resolved", "S1\n", "S\u{200b}", "Ｓ", "é", "*", "a/b", "a|b"] {
             assert!(StudyId::parse(text).is_none() && SiteId::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_language_is_one_of_bcp_47() {
+        for (text, is) in [
+            ("en", true),
+            ("zh-Hant", true),
+            ("zh-hant-tw", true),
+            ("de-1996", true),
+            ("yue", true),
+            ("", false),
+            ("EN", false),
+            ("e", false),
+            ("english", false),
+            ("en_GB", false),
+            ("en-", false),
+            ("en-x", false),
+            ("zh-Hant-TW-a1-b2", false),
+            ("en-abcdefghi", false),
+            ("dé", false),
+        ] {
+            assert_eq!(is_language(text), is, "{text}");
         }
     }
 

@@ -13,6 +13,7 @@ pub mod canonical;
 pub mod codebook;
 pub mod deidentify;
 pub mod dicom;
+pub mod enrolment;
 pub mod fhir;
 mod finding;
 mod hex;

@@ -211,8 +211,9 @@ fn single(at: &At<'_, '_>, faults: &mut Faults) -> Option<Days> {
         let Some(day) = one.whole(0, LAST_DAY, faults) else { continue };
         if found.last().is_some_and(|last| *last >= day) {
             one.fault(faults, Code::Conflict, "must be after the day before it in the list");
+        } else {
+            found.push(day);
         }
-        found.push(day);
     }
     (!found.is_empty()).then_some(Days::Each(found))
 }

