@@ -130,7 +130,7 @@ fn weight(sample: &Sample) -> String {
     format!("the host computes {host:.0} µs for each, Redis {redis:.0} µs")
 }
 
-/// How far the rounds lie apart.
+/// The lowest and the highest ratio of all rounds.
 pub(crate) fn spread(ratios: &[f64]) -> String {
     let (low, high) = ratios.iter().fold((f64::MAX, f64::MIN), |(low, high), &r| (low.min(r), high.max(r)));
     format!("the rounds: {low:.2} to {high:.2}")

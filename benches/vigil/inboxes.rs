@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 4;
 /// The number of open alerts: more than a page.
 const ALERTS: usize = 250;
-/// What the screen asks for.
+/// The page that the screen asks for.
 const PAGE: &str = "/v1/alerts?order=urgency&include=reason%2Cdeliveries%2Ccounts&limit=200";
 
 /// An inbox: it knows a page by its tag.
@@ -98,7 +98,7 @@ fn note_on(page: &[u8]) -> Result<Request> {
     Ok(Request::new("POST", &path, &headers, r#"{"note":"Called, no answer"}"#, 200))
 }
 
-/// What inboxes saw: the times of unchanged and of whole pages.
+/// The times of the unchanged and of the whole pages that inboxes saw.
 #[derive(Default)]
 struct Seen {
     unchanged: Sample,

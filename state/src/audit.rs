@@ -4,12 +4,11 @@
 //! the other. If workers crash between two steps, the next append closes the gap.
 //!
 //! Mechanism: a record is stored at `audit/<entity>/<n>`, together with the data that it describes. An append first
-//! claims the number: one script compares and sets the chain's head in Redis, which holds the whole last record, and before
-//! it those that were not stored yet when it was claimed. The
-//! store's own compare-and-swap is not safe, so the head decides; it also shows if the end of a chain was cut off. Some
-//! first records can be written by one worker only, always with the same bytes: these need no head. The first record of
-//! a submission is not even stored before another follows it: the submission says who sent it and when, and the journal
-//! has the hash of what was stored ([`first_of_submission`]).
+//! claims the number: one script compares and sets the chain's head in Redis. The head holds the whole last record, and those
+//! before it that were not stored yet when it was claimed. The store's own compare-and-swap is not safe, so the head decides;
+//! it also shows if the end of a chain was cut off. Some first records can be written by one worker only, always with the
+//! same bytes: these need no head. The first record of a submission is not even stored before another follows it: the
+//! submission says who sent it and when, and the journal has the hash of what was stored ([`first_of_submission`]).
 //!
 //! The script that claims a number also appends a line with the record's hash to a journal beside those of studies. So the
 //! signed heads of journals cover all chains, against somebody who can write both Redis and the store.

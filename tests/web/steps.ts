@@ -53,7 +53,7 @@ export function say(en: string, zh: string): string {
 
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
-/** What axe finds in a document. It has no frames, so that axe runs where it is, and a document gets it once. */
+/** Lists the violations that axe finds in a document. It has no frames, so axe runs in it, and is added to it once. */
 async function violations(page: Page) {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source);
   return page.evaluate(async (values) => {

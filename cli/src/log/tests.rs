@@ -1,6 +1,7 @@
 use platform::digest::{digest, hex};
 use platform::kv::{Batch, Location, put_all, remove_all};
 use serde_json::{Value, json};
+use state::audit::{self, Action};
 use state::journal::head::Head;
 use state::journal::{self, Event, Kind, Signer, hash_of_alerts};
 use state::settings::{self, Changed, Index};
@@ -219,5 +220,41 @@ fn a_burst_is_covered_by_several_heads_and_sealed_meanwhile() {
         .unwrap();
         let (found, said) = verified(&Job { keys: vec![key], ..Job::default() }, location, queues);
         assert_eq!((found.heads, found.lines, found.uncovered, found.faults), (2, LINES, 0, 0), "{said}");
+    });
+}
+
+#[test]
+fn records_whose_writers_died_one_after_the_other_are_stored_by_the_next() {
+    on_both_stores(|_, queues| {
+        let redis = Redis::new(queues);
+        crate::block_on(async {
+            let (store, entity, actor) = (Store::open().await?, "subject/s", "k".into());
+            let change = audit::Change {
+                at: AT,
+                actor: &actor,
+                action: Action::IdentityOpened,
+                reason: None,
+                meaning: None,
+                refers_to: None,
+                old: None,
+                new: None,
+            };
+            for _ in 0..3 {
+                // Nobody stores this batch.
+                audit::append(&redis, &store, &mut Batch::default(), entity, &change).await?;
+            }
+            for recent in [4, 1] {
+                let mut batch = Batch::default();
+                audit::append(&redis, &store, &mut batch, entity, &change).await?;
+                put_all(&mut batch)?;
+                assert_eq!(audit::recent(&redis, entity).await?.len(), recent);
+            }
+            for n in 0..5 {
+                let record: Option<audit::Record> = store.get(&names::audit(entity, n)).await?;
+                assert_eq!(record.map(|record| record.n), Some(n));
+            }
+            Ok(())
+        })
+        .unwrap();
     });
 }

@@ -1,4 +1,4 @@
-/** What has been done about an alert, in a line: who was told and when, and what comes next; or who took it. */
+/** Tells in a line who was told of an alert and when, and what comes next; or who took it. */
 
 import { list, When } from '../formats.js';
 import { t } from '../text.js';
