@@ -8,6 +8,7 @@ pub mod environment;
 pub mod export;
 pub mod log;
 mod progress;
+pub mod pseudonym_key;
 pub mod reindex;
 pub mod reseal;
 pub mod score;

@@ -58,6 +58,14 @@ enum Command {
     /// Redis had does not come back: queued submissions, dead letters, counters of the doors.
     #[command(verbatim_doc_comment)]
     Reindex(Reindex),
+    /// Forgets which pseudonym key was in use, then exits: for one that was lost for good.
+    ///
+    /// A component whose `pseudonym_key` is not the one by which the pseudonyms of the store were made refuses everything.
+    /// After this, the key that the components have counts. Patients get other pseudonyms than before, so each is a second
+    /// subject until the two are linked, and a document that is sent again counts as a new one. If you have the old key, put
+    /// it back instead.
+    #[command(verbatim_doc_comment)]
+    ForgetPseudonymKey(Reindex),
     /// Writes the submissions of a study into a folder, in the order in which they were stored, with a manifest.
     ///
     /// The forms are those of GET /v1/studies/{study}/submissions, with content, scores and alerts. Beside them come the
@@ -197,6 +205,7 @@ fn main() -> ExitCode {
         Command::Score { instrument, parameters, csv } => return score(&Job { instrument, parameters, csv }),
         Command::Reseal(arguments) => reseal(arguments),
         Command::Reindex(arguments) => reindex(arguments),
+        Command::ForgetPseudonymKey(arguments) => forget_pseudonym_key(arguments),
         Command::Export(arguments) => return ended(export(arguments)),
         Command::Verify(arguments) => return ended(verify(arguments)),
     };
@@ -275,6 +284,13 @@ fn reindex(arguments: Reindex) -> Result<()> {
     if done.unreadable > 0 {
         bail!("{} records cannot be read, and are not in the indexes", done.unreadable);
     }
+    Ok(())
+}
+
+fn forget_pseudonym_key(arguments: Reindex) -> Result<()> {
+    let (location, redis_url) = installation(arguments.place, arguments.variables)?;
+    vigilctl::pseudonym_key::forget(&location, &redis_url)?;
+    say("the next component that starts takes the pseudonym_key that it has for the right one");
     Ok(())
 }
 

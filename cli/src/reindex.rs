@@ -13,6 +13,7 @@
 //!
 //! Not for what only Redis has: submissions that were queued, dead letters, counters of the doors.
 
+mod erasures;
 mod stale;
 mod submissions;
 
@@ -82,6 +83,7 @@ pub fn run(location: &Location, redis_url: &str) -> Result<Counts> {
         let (redis, store) = (Redis::patient(redis_url, PATIENCE), Store::open().await?);
         let mut counts = Counts { settings: settings::put_back(&redis).await?, ..Counts::default() };
         keys(&redis, &mut counts).await?;
+        erasures::put_back(&redis, &mut counts).await?;
         alerts(&redis, &store, &mut counts).await?;
         submissions::put_back(&redis, &store, &mut counts).await?;
         linked(&redis, &mut counts).await?;

@@ -1,14 +1,19 @@
-//! Access: roles, grants, and the configuration document `access`, which gives grants to persons.
+//! Access: roles, grants, and the configuration document `access`, which gives grants to persons and says in which studies
+//! the reads of programs are not recorded.
 //!
 //! ```json
 //! {"grants": [{"issuer": "https://login.example", "group": "ward-3", "role": "clinician", "study": "S-1", "site": "7"},
-//!             {"issuer": "https://login.example", "subject": "248289761001", "role": "admin", "study": "*", "site": "*"}]}
+//!             {"issuer": "https://login.example", "subject": "248289761001", "role": "admin", "study": "*", "site": "*"}],
+//!  "services": {"unrecordedIn": ["S-1"]}}
 //! ```
 //!
 //! An identity provider says who a person is and to which groups they belong; this document says what that is worth here.
+//! It also names the programs that sign who they are ([`Client`]).
 //!
 //! Guarantee: a person has the grants that name their group or their own id at the very provider that vouches for them, and
-//! no others.
+//! no others. A client has its own grant.
+
+mod client;
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -22,8 +27,9 @@ use crate::finding::Code;
 use crate::ids::{NAME_RULE, SiteId, StudyId, is_name};
 use crate::reading::{At, Faults};
 use crate::{Finding, url};
+pub use client::{Client, ClientKeys};
 
-/// The most grants.
+/// The most grants, and the most studies.
 const MOST: usize = 1000;
 /// The longest name of a group, and id of a person, bytes. OpenID Connect Core, section 2, bounds `sub` by 255.
 const LONGEST: usize = 255;
@@ -100,7 +106,7 @@ impl Grant {
     }
 }
 
-/// A person, as an identity provider knows them.
+/// A person, as an identity provider knows them; or a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Person {
@@ -112,7 +118,21 @@ pub struct Person {
     pub name: String,
 }
 
+/// The issuer of clients. No identity provider has it, because it is no address.
+const CLIENTS: &str = "client";
+
 impl Person {
+    /// A client, as records name it.
+    pub fn of_client(client: &Client) -> Self {
+        let name = client.label.as_ref().unwrap_or(&client.id).clone();
+        Person { issuer: CLIENTS.to_owned(), subject: client.id.clone(), name }
+    }
+
+    /// Whether it is a client: a program, and no person.
+    pub fn is_client(&self) -> bool {
+        self.issuer == CLIENTS
+    }
+
     /// Whether it is the same person, whatever the name.
     pub fn is(&self, other: &Person) -> bool {
         self.issuer == other.issuer && self.subject == other.subject
@@ -130,6 +150,10 @@ enum Whom {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
     grants: Vec<(String, Whom, Grant)>,
+    audience: Option<String>,
+    clients: Vec<Client>,
+    /// The studies in which the reads of services, which have keys, are not recorded.
+    pub unrecorded: Vec<StudyId>,
 }
 
 impl Access {
@@ -139,7 +163,10 @@ impl Access {
     /// A finding for each fault.
     pub fn read(document: &Value) -> Result<Self, Vec<Finding>> {
         let (at, mut faults, mut access) = (At::root(document), Faults::new(), Access::default());
-        at.object(&mut faults, &["grants", "note"]);
+        at.object(&mut faults, &["grants", "audience", "clients", "services", "note"]);
+        if let Some(services) = at.get("services") {
+            access.unrecorded = unrecorded(&services, &mut faults);
+        }
         let Some(grants) = at.get("grants") else {
             at.fault(&mut faults, Code::Required, "grants is missing");
             return Err(faults);
@@ -156,12 +183,31 @@ impl Access {
                 access.grants.push(grant);
             }
         }
+        let is_address = |text: &str| url::Url::parse(text).is_ok();
+        let rule = "must be the address of this installation's sessions";
+        access.audience = line(&at, &mut faults, "audience", rule, &is_address).map(str::to_owned);
+        let clients = at.get("clients");
+        let list = clients.as_ref().map(|clients| clients.list_within(client::MOST, &mut faults)).unwrap_or_default();
+        if !list.is_empty() && at.get("audience").is_none() {
+            at.fault(&mut faults, Code::Required, "audience is missing, which assertions of clients must name");
+        }
+        for one in list {
+            if let Some(client) = client::read(&one, &mut faults) {
+                if access.client(&client.id).is_some() {
+                    one.fault(&mut faults, Code::Conflict, "has the clientId of another one");
+                }
+                access.clients.push(client);
+            }
+        }
         if faults.is_empty() { Ok(access) } else { Err(faults) }
     }
 
     /// The grants of a person: `issuer` is the provider that vouches for them, `subject` their id there. In the order of the
     /// document, each once.
     pub fn grants(&self, issuer: &str, subject: &str, groups: &[String]) -> Vec<Grant> {
+        if issuer == CLIENTS {
+            return self.client(subject).map(|client| client.grant.clone()).into_iter().collect();
+        }
         let mut found: Vec<Grant> = Vec::new();
         for (own, whom, grant) in &self.grants {
             let is_named = match whom {
@@ -174,43 +220,93 @@ impl Access {
         }
         found
     }
+
+    /// The client of this id.
+    pub fn client(&self, id: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.id == id)
+    }
+
+    /// The audience that assertions of clients must name.
+    pub fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
+    }
+}
+
+/// A member that is a text of a form, which `rule` tells.
+fn line<'a>(
+    at: &At<'a, '_>,
+    faults: &mut Faults,
+    name: &'static str,
+    rule: &str,
+    fits: &dyn Fn(&str) -> bool,
+) -> Option<&'a str> {
+    let found = at.get(name)?;
+    let text = found.value.as_str().filter(|text| fits(text));
+    if text.is_none() {
+        found.fault(faults, Code::Format, rule);
+    }
+    text
+}
+
+/// The members `role`, `study` and `site`.
+fn scoped(at: &At<'_, '_>, faults: &mut Faults) -> Option<Grant> {
+    let roles = format!("must be one of {}", Role::ALL.map(Role::as_str).join(", "));
+    let role = line(at, faults, "role", &roles, &|text| Role::parse(text).is_some());
+    let scope = format!("must be * for all, or a name: {NAME_RULE}");
+    let is_scope = |text: &str| text == "*" || is_name(text);
+    let (study, site) = (line(at, faults, "study", &scope, &is_scope), line(at, faults, "site", &scope, &is_scope));
+    for name in ["role", "study", "site"] {
+        if at.get(name).is_none() {
+            at.fault(faults, Code::Required, format!("{name} is missing"));
+        }
+    }
+    Some(Grant { role: Role::parse(role?)?, study: study?.into(), site: site?.into() })
+}
+
+/// The studies of the section `services`.
+fn unrecorded(services: &At<'_, '_>, faults: &mut Faults) -> Vec<StudyId> {
+    services.object(faults, &["unrecordedIn"]);
+    let Some(studies) = services.get("unrecordedIn") else {
+        services.fault(faults, Code::Required, "unrecordedIn is missing");
+        return Vec::new();
+    };
+    let list = studies.list(faults);
+    if list.len() > MOST {
+        studies.fault(faults, Code::Range, format!("has at most {MOST} studies"));
+    }
+    let mut found: Vec<StudyId> = Vec::new();
+    for one in list {
+        match one.value.as_str().filter(|study| is_name(study)) {
+            None => one.fault(faults, Code::Format, format!("must be a study: {NAME_RULE}")),
+            Some(study) if found.iter().any(|it| *it == study) => one.fault(faults, Code::Conflict, "is there twice"),
+            Some(study) => found.push(study.into()),
+        }
+    }
+    found
 }
 
 fn grant(at: &At<'_, '_>, faults: &mut Faults) -> Option<(String, Whom, Grant)> {
     let before = faults.len();
     at.object(faults, &["issuer", "group", "subject", "role", "study", "site"]);
-    let mut text = |name: &'static str, rule: &str, fits: &dyn Fn(&str) -> bool| {
-        let found = at.get(name)?;
-        let text = found.value.as_str().filter(|text| fits(text));
-        if text.is_none() {
-            found.fault(faults, Code::Format, rule);
-        }
-        text.map(str::to_owned)
-    };
     let is_line = |text: &str| (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control);
-    let line = format!("must be one line of 1 to {LONGEST} bytes");
-    let issuer = text("issuer", "must be the address of an identity provider", &|text| url::Url::parse(text).is_ok());
-    let group = text("group", &line, &is_line);
-    let subject = text("subject", &line, &is_line);
-    let roles = format!("must be one of {}", Role::ALL.map(Role::as_str).join(", "));
-    let role = text("role", &roles, &|text| Role::parse(text).is_some());
-    let scope = format!("must be * for all, or a name: {NAME_RULE}");
-    let is_scope = |text: &str| text == "*" || is_name(text);
-    let (study, site) = (text("study", &scope, &is_scope), text("site", &scope, &is_scope));
-    for name in ["issuer", "role", "study", "site"] {
-        if at.get(name).is_none() {
-            at.fault(faults, Code::Required, format!("{name} is missing"));
-        }
+    let rule = format!("must be one line of 1 to {LONGEST} bytes");
+    let is_address = |text: &str| url::Url::parse(text).is_ok();
+    let issuer = line(at, faults, "issuer", "must be the address of an identity provider", &is_address);
+    let group = line(at, faults, "group", &rule, &is_line);
+    let subject = line(at, faults, "subject", &rule, &is_line);
+    if at.get("issuer").is_none() {
+        at.fault(faults, Code::Required, "issuer is missing");
     }
+    let grant = scoped(at, faults);
     if at.get("group").is_some() == at.get("subject").is_some() {
         at.fault(faults, Code::Required, "must name either a group or a subject");
     }
     if faults.len() > before {
         return None;
     }
-    let whom = group.map(Whom::Group).or_else(|| subject.map(Whom::Subject))?;
-    let grant = Grant { role: Role::parse(&role?)?, study: study?.into(), site: site?.into() };
-    Some((issuer?, whom, grant))
+    let group = group.map(|group| Whom::Group(group.to_owned()));
+    let whom = group.or_else(|| subject.map(|subject| Whom::Subject(subject.to_owned())))?;
+    Some((issuer?.to_owned(), whom, grant?))
 }
 
 #[cfg(test)]
@@ -261,6 +357,22 @@ mod tests {
         assert_eq!(faults(json!({"grants": [one]})), places);
         let one = json!({"issuer": "https://a.example", "group": "g", "role": "read", "study": "*", "site": "*"});
         assert_eq!(faults(json!({"grants": [one, one]})), ["/grants/1"]);
+        // Faults of both sections are told together.
+        let of = |services: Value| faults(json!({"grants": [{}], "services": services}));
+        assert_eq!(of(json!(1)), ["/grants/0", "/services"]);
+        assert_eq!(of(json!({})), ["/grants/0", "/services"]);
+        assert_eq!(of(json!({"unrecordedIn": "S", "x": 1})), ["/grants/0", "/services/unrecordedIn", "/services/x"]);
+        let studies = json!({"unrecordedIn": ["S", "*", "S", 1, "a b"]});
+        let places = [1, 2, 3, 4].map(|place| format!("/services/unrecordedIn/{place}"));
+        assert_eq!(of(studies)[1..], places);
+    }
+
+    #[test]
+    fn a_document_names_the_studies_in_which_services_are_not_recorded() {
+        let unrecorded = |document: Value| Access::read(&document).unwrap().unrecorded;
+        assert!(unrecorded(json!({"grants": []})).is_empty());
+        let studies = [StudyId::from("S-1"), "T".into()];
+        assert_eq!(unrecorded(json!({"grants": [], "services": {"unrecordedIn": ["S-1", "T"]}})), studies);
     }
 
     #[test]

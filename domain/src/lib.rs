@@ -26,6 +26,7 @@ pub mod paper;
 pub mod patient_systems;
 pub mod reading;
 pub mod report;
+pub mod retention;
 pub mod rows;
 mod rule;
 #[cfg(feature = "schema")]

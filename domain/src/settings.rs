@@ -12,6 +12,7 @@ use crate::alert::routes::Routes;
 use crate::alert::silence::Silence;
 use crate::deidentify::Policy;
 use crate::patient_systems::PatientSystems;
+use crate::retention::Retentions;
 use crate::subscriptions::Subscriptions;
 use crate::{Finding, study_rules};
 
@@ -32,11 +33,13 @@ pub enum Document {
     Subscriptions,
     /// The grants of persons who sign in by an identity provider.
     Access,
+    /// How long studies keep what they have, and what must not be erased.
+    Retention,
 }
 
 impl Document {
     /// All documents.
-    pub const ALL: [Document; 7] = [
+    pub const ALL: [Document; 8] = [
         Document::AlertRoutes,
         Document::Silences,
         Document::AlertRules,
@@ -44,6 +47,7 @@ impl Document {
         Document::PatientSystems,
         Document::Subscriptions,
         Document::Access,
+        Document::Retention,
     ];
 
     /// The document's name in paths.
@@ -56,6 +60,7 @@ impl Document {
             Document::PatientSystems => "patient-systems",
             Document::Subscriptions => "subscriptions",
             Document::Access => "access",
+            Document::Retention => "retention",
         }
     }
 
@@ -74,6 +79,7 @@ impl Document {
             Document::PatientSystems => PatientSystems::read(content).err().unwrap_or_default(),
             Document::Subscriptions => Subscriptions::read(content).err().unwrap_or_default(),
             Document::Access => Access::read(content).err().unwrap_or_default(),
+            Document::Retention => Retentions::read(content).err().unwrap_or_default(),
         }
     }
 }

@@ -111,7 +111,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    fn fault(&mut self, name: &str, rule: impl Display) {
+    /// Reports a rule that a variable breaks, without its value.
+    pub fn fault(&mut self, name: &str, rule: impl Display) {
         self.faults.insert(Fault { variable: name.to_owned(), rule: rule.to_string() });
     }
 

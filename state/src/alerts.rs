@@ -179,7 +179,7 @@ pub async fn apply(
         let mut batch = Batch::default();
         let step = match found.state.step(&plan, event, now) {
             Ok(step) => step,
-            Err(ignored) if !lost => return Ok(Err(ignored)),
+            Err(ignored) if !lost && !is_overwritten(store, &found).await? => return Ok(Err(ignored)),
             Err(ignored) => {
                 // Restores the store, which a lost race had overwritten. If nobody changed the state meanwhile, the
                 // event is ignored.
@@ -202,6 +202,18 @@ pub async fn apply(
         lost = true;
     }
     Err(Error::new("alerts", Kind::Unavailable, "others change the alert all the time"))
+}
+
+/// Whether the store has something else than Redis of the same revision: somebody who lost a race wrote it, and died before it
+/// was restored. What is on its way has a later revision.
+async fn is_overwritten(store: &Store, found: &Loaded) -> Result<bool, Error> {
+    if found.expected.is_empty() {
+        return Ok(false);
+    }
+    let stored = store.bytes(&names::stored_alert_state(found.state.alert())).await?;
+    let stored: Option<Value> = stored.and_then(|stored| serde_json::from_slice(&stored).ok());
+    let Some(state) = stored.as_ref().and_then(State::read) else { return Ok(false) };
+    Ok(state.revision() == found.state.revision() && stored != Some(record::value_of(&found.state, &found.last)))
 }
 
 /// A step from a state that a worker holds.

@@ -109,6 +109,13 @@ pub struct Change<'a> {
     pub new: Option<&'a str>,
 }
 
+impl<'a> Change<'a> {
+    /// An action without a reason and without hashes.
+    pub fn new(at: &'a str, actor: &'a KeyId, action: Action) -> Self {
+        Change { at, actor, action, reason: None, meaning: None, refers_to: None, old: None, new: None }
+    }
+}
+
 /// A record as it is stored, at `audit/<entity>/<n>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -224,14 +231,14 @@ pub fn first_of_submission(bytes: &[u8], hash: Option<&str>) -> Option<Record> {
     let submission = &stored.submission;
     let amends = submission.amends.as_ref().map(names::submission);
     let change = Change {
-        at: &submission.received_at,
-        actor: &submission.key,
-        action: if amends.is_some() { Action::Amended } else { Action::Submitted },
         reason: submission.amends_reason.as_deref(),
-        meaning: None,
         refers_to: amends.as_deref(),
-        old: None,
         new: hash,
+        ..Change::new(
+            &submission.received_at,
+            &submission.key,
+            if amends.is_some() { Action::Amended } else { Action::Submitted },
+        )
     };
     Some(Record::after(None, &names::submission(&submission.submission_id), &change).owned())
 }
@@ -403,7 +410,7 @@ mod tests {
 
     fn change(actor: &KeyId, action: Action) -> Change<'_> {
         let at = "2026-03-01T00:00:00.000Z";
-        Change { at, actor, action, reason: None, meaning: None, refers_to: None, old: None, new: Some("00") }
+        Change { new: Some("00"), ..Change::new(at, actor, action) }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! Mechanism: a hash and a lock, read by one script. The caller that gets the lock calls the service in a task of its
 //! own, which continues even if the caller gives up. The others check again until the answer is there. A lock that is
 //! not given back expires. If a refresh fails, the old answer and the lock both stay, so a failing service is not
-//! called more often.
+//! called more often; the lock ends with the answer at the latest, because then nobody has anything.
 //!
 //! Not for: patients' data. All readers of a study may see what is kept here.
 

@@ -11,6 +11,7 @@
 //! Not for: copies elsewhere. It cannot reach data sent to a receiver, in a backup, or in Redis' append-only file until
 //! that is rewritten.
 
+pub mod study;
 pub mod subject;
 
 use domain::ids::{AlertId, KeyId, Pseudonym, SiteId, StudyId, SubmissionId};
@@ -225,14 +226,11 @@ pub async fn bury(
     }
     let before = before.map(|bytes| hex(&digest(&bytes))).filter(|before| *before != after);
     let change = Change {
-        at: &erasure.at,
-        actor: &erasure.actor,
-        action: Action::Erased,
         reason: Some(&erasure.reason),
         meaning: erasure.meaning.as_deref(),
-        refers_to: None,
         old: before.as_deref(),
         new: Some(&after),
+        ..Change::new(&erasure.at, &erasure.actor, Action::Erased)
     };
     audit::append(redis, store, batch, entity, &change).await?;
     // After it: the chain of a submission begins with what was stored before.

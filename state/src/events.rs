@@ -323,6 +323,15 @@ pub async fn look(redis: &Redis) -> Result<(), Error> {
     LookScript { clock: names::CLOCK, clock_channel, clock_lasts, announcement: announcement() }.run(redis).await
 }
 
+/// Sees to it that the clock looks for keys that end soon.
+///
+/// # Errors
+/// When Redis is unavailable: then it looks within an hour.
+pub async fn look_for_ending_keys(redis: &Redis) -> Result<(), Error> {
+    redis.command("DEL", vec![text(names::KEYS_LOOKED)]).await?;
+    look(redis).await
+}
+
 /// The state of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {

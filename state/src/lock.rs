@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use platform::digest::hex;
-use platform::redis::{Redis, nothing, text};
+use platform::redis::{Redis, nothing, string, text};
 use platform::{Error, clock};
 use spin_sdk::redis::RedisResult;
 
@@ -54,7 +54,16 @@ impl Lock {
         &self.token
     }
 
-    /// Returns the lock back.
+    /// Whether it is still held. It may pass to somebody else in the next moment.
+    ///
+    /// # Errors
+    /// [`platform::Kind::Unavailable`].
+    pub async fn is_held(&self, redis: &Redis) -> Result<bool, Error> {
+        let holder = redis.command("GET", vec![text(&self.key)]).await?;
+        Ok(holder.first().and_then(string).is_some_and(|holder| holder == self.token))
+    }
+
+    /// Gives the lock back.
     ///
     /// # Errors
     /// [`platform::Kind::Unavailable`]; the lock expires by itself then.

@@ -1,9 +1,10 @@
 //! All shared names: Redis keys, channels, key-value keys.
 //!
-//! A name is spelled here, in `names/queues.rs` or in `names/journals.rs`, and nowhere else. All Redis keys share one hash
+//! A name is spelled here, or in the files of `names/`, and nowhere else. All Redis keys share one hash
 //! tag, so that a script may touch any of them on a cluster. The names that the scorer needs for every submission avoid the
 //! general formatting, which is slower.
 
+mod erasures;
 mod journals;
 mod queues;
 
@@ -16,6 +17,7 @@ use domain::ids::{
 };
 use platform::percent;
 
+pub use erasures::*;
 pub use journals::*;
 pub use queues::*;
 
@@ -109,6 +111,11 @@ pub fn signed_out(person: &str) -> String {
     ["{vigil}:signed-out:", person].concat()
 }
 
+/// The mark that a client's assertion was used, by the SHA-256 of its id. It expires with the assertion.
+pub fn assertion(sha256: &str) -> String {
+    ["{vigil}:assertion:", sha256].concat()
+}
+
 /// Links of subjects: a hash, subject to all subjects of the person, `<subject> <site> ...`. Derived from the records.
 pub const LINKS: &str = "{vigil}:links";
 /// Held by the caller that changes the links.
@@ -184,14 +191,6 @@ pub fn rescore_lock(study: &StudyId) -> String {
 /// The pinned decision on a submission, or on an entry without one, before it is stored.
 pub fn pinned(id: &str) -> String {
     ["{vigil}:pinned:", id].concat()
-}
-
-/// Erasures: a hash, submission to its erasure.
-pub const ERASED: &str = "{vigil}:erased";
-
-/// The erasure of a subject that has begun and not ended: a hash of `begun`, `ms`, `submissions` and `analyses`.
-pub fn erasing(subject: &Pseudonym) -> String {
-    ["{vigil}:erasing:", subject.as_str()].concat()
 }
 
 /// The last record of an entity's audit chain.
@@ -346,6 +345,11 @@ pub fn places(service: impl Display) -> [String; 3] {
     ["held", "line", "seen"].map(|what| format!("{{vigil}}:places:{service}:{what}"))
 }
 
+/// The mark of the key by which pseudonyms are made, as the store has it at [`PSEUDONYM_KEY_MARK`].
+pub const PSEUDONYM_KEY: &str = "{vigil}:pseudonym-key";
+/// The same in the store.
+pub const PSEUDONYM_KEY_MARK: &str = "pseudonym-key";
+
 /// Written by the readiness check.
 pub const READY_PROBE: &str = "probe/ready";
 /// The record of the last self-check that was scored. Written by `score`.
@@ -430,11 +434,6 @@ pub fn audit(entity: &str, n: u64) -> String {
 /// The subjects that a subject is linked to. Written by `console`.
 pub fn subject_links(pseudonym: &Pseudonym) -> String {
     ["subject/", pseudonym.as_str(), "/links"].concat()
-}
-
-/// The certificate of a subject's last erasure. Written by `records`.
-pub fn subject_erased(pseudonym: &Pseudonym) -> String {
-    ["subject/", pseudonym.as_str(), "/erased"].concat()
 }
 
 /// The sealed identity of a subject; empty once it is erased.

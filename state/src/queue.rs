@@ -246,6 +246,20 @@ pub fn is_urgent(message: &[u8]) -> bool {
     message.ends_with(b" now") || message.starts_with(b"tick ")
 }
 
+/// Starts the clock, if it stands still: there is something to watch.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn start_clock(redis: &Redis) -> Result<(), Error> {
+    let (next, lasts) = (announcement(), CLOCK.as_millis().to_string());
+    let mark = [names::CLOCK, &next, "NX", "PX", &lasts].map(text);
+    let set = redis.command("SET", mark.into()).await?;
+    if !matches!(set.first(), None | Some(RedisResult::Nil)) {
+        redis.command("PUBLISH", [names::CLOCK_CHANNEL, &next].map(text).into()).await?;
+    }
+    Ok(())
+}
+
 /// The right to tick. One tick at a time holds it.
 pub struct ClockLease(String);
 

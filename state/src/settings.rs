@@ -20,7 +20,8 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 use std::time::Duration;
 
-use domain::ids::{InstrumentId, KeyId};
+use domain::ids::{InstrumentId, KeyId, StudyId};
+use domain::retention::Retentions;
 use domain::settings::Document;
 use domain::{Instrument, library};
 use platform::digest::{digest, hex};
@@ -84,6 +85,10 @@ pub struct Index {
     pub documents: BTreeMap<String, Version>,
     /// Instruments by id.
     pub instruments: BTreeMap<InstrumentId, Versions>,
+    /// The studies in which reads of programs are not recorded, by the document `access` in force: see
+    /// [`crate::edge::looks`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrecorded: Vec<StudyId>,
 }
 
 /// One state of all settings.
@@ -134,7 +139,7 @@ impl Settings {
         let mut copy = CopyScript { settings: names::SETTINGS, stored: None }.run(redis).await?;
         if copy.is_empty() {
             let index = Index::stored(&Store::open().await?).await?;
-            let stored = Some((index.revision.clone(), kv::json(&index)?));
+            let stored = Some((index.revision.clone(), kv::json(&index)?, index.unrecorded()));
             copy = CopyScript { settings: names::SETTINGS, stored }.run(redis).await?;
         }
         let [RedisResult::Binary(revision), RedisResult::Binary(index)] = copy.as_slice() else {
@@ -214,6 +219,15 @@ impl Settings {
     }
 }
 
+/// Whether nothing of a study may be erased.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when that cannot be known.
+pub async fn is_held(redis: &Redis, study: &StudyId) -> Result<bool, Error> {
+    let retentions = Settings::in_force(redis).await?.document::<Retentions>(redis).await?;
+    Ok(retentions.is_some_and(|retentions| retentions.of(study).hold))
+}
+
 /// The built-in instrument that a text names, read at its first use in this instance.
 pub fn built_in(id: &str) -> Option<Rc<Instrument>> {
     if let Some(known) = INSTRUMENTS.with_borrow(|all| all.get(id).cloned()) {
@@ -282,33 +296,40 @@ pub async fn put_back(redis: &Redis) -> Result<bool, Error> {
         return Ok(false);
     }
     let shown = kv::json(&index)?;
-    if publish(redis, &lock, index.revision, shown).await? { Ok(true) } else { Err(busy()) }
+    if publish(redis, &lock, index, shown).await? { Ok(true) } else { Err(busy()) }
 }
 
 script! {
     CopyScript = "settings_copy.lua",
     keys { settings: &'static str }
-    args { stored: Option<(String, String)> }
+    args { stored: Option<(String, String, String)> }
     reply Vec<RedisResult>, by flat
 }
 
 script! {
     SettingsScript<'a> = "settings.lua",
     keys { lock: &'static str, settings: &'static str }
-    args { token: &'a str, revision: String, index: String }
+    args { token: &'a str, revision: String, index: String, unrecorded: String }
     reply bool, by whether
 }
 
 /// Puts an index in force, and gives the lock back. Returns whether the lock was still held.
-async fn publish(redis: &Redis, lock: &Lock, revision: String, index: String) -> Result<bool, Error> {
-    let (settings, token) = (names::SETTINGS, lock.token());
-    SettingsScript { lock: names::SETTINGS_LOCK, settings, token, revision, index }.run(redis).await
+async fn publish(redis: &Redis, lock: &Lock, index: Index, shown: String) -> Result<bool, Error> {
+    let (settings, token, unrecorded) = (names::SETTINGS, lock.token(), index.unrecorded());
+    let (revision, index) = (index.revision, shown);
+    SettingsScript { lock: names::SETTINGS_LOCK, settings, token, revision, index, unrecorded }.run(redis).await
 }
 
 impl Index {
     async fn stored(store: &Store) -> Result<Self, Error> {
         let fresh = || Index { revision: UNCHANGED.to_owned(), ..Index::default() };
         Ok(store.get(names::SETTINGS_INDEX).await?.unwrap_or_else(fresh))
+    }
+
+    /// The studies in which reads of programs are not recorded, each between blanks, as Redis has them.
+    pub fn unrecorded(&self) -> String {
+        let names = self.unrecorded.iter().flat_map(|study| [study.as_str(), " "]);
+        [" "].into_iter().chain(names).collect()
     }
 
     /// Replaces the content of a document in force, stored at `at` by the key `by`. Returns its version, and the draft
@@ -369,10 +390,15 @@ pub async fn change<T, R>(
     let Some(lock) = Lock::take(redis, names::SETTINGS_LOCK, LEASE).await? else { return Ok(Changed::Busy) };
     let store = Store::open().await?;
     let mut index = Index::stored(&store).await?;
+    let stored = index.clone();
     let at = clock::now().rfc3339();
     let (made, draft) = match plan(&mut index, &at) {
         Ok(planned) => planned,
         Err(refusal) => {
+            // An earlier change may have stopped when it was stored. If its version was not put in force here, whoever reads
+            // the one before could never name the one that they replace.
+            let shown = kv::json(&stored)?;
+            publish(redis, &lock, stored, shown).await?;
             lock.release(redis).await?;
             return Ok(Changed::Refused(refusal));
         }
@@ -388,9 +414,17 @@ pub async fn change<T, R>(
     let refers_to = Some(draft.key.as_str());
     let change = Change { at: &at, actor, action: Action::Changed, reason, meaning, refers_to, old, new };
     audit::append(redis, &store, &mut batch, &draft.entity, &change).await?;
+    // The index is written whole: a host that was stopped here for longer than its lease would take back what others changed.
+    if !lock.is_held(redis).await? {
+        return Err(late());
+    }
     kv::put_all(&mut batch)?;
-    if publish(redis, &lock, index.revision, shown).await? {
+    if publish(redis, &lock, index, shown).await? {
         return Ok(Changed::Made(made));
     }
-    Err(Error::new("settings", Kind::TimedOut, "the change took too long"))
+    Err(late())
+}
+
+fn late() -> Error {
+    Error::new("settings", Kind::TimedOut, "the change took too long")
 }

@@ -20,6 +20,8 @@ mod process;
 
 /// The time that a test waits for something that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// The components as machine code, which all hosts of the tests share.
+const COMPILED: &str = "target/e2e-cache";
 /// The signing secret of every route.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw0000000000o=";
 /// Key of an administrator.
@@ -284,7 +286,7 @@ impl App {
         options.components = self.builder.components.clone();
         options.quiet = true;
         options.log_dir = Some(self.dir.join("logs"));
-        options.cache_dir = root().join("target/e2e-cache");
+        options.cache_dir = root().join(COMPILED);
         options
     }
 
@@ -369,15 +371,17 @@ impl App {
         self.redis(&["EVAL", script, "3", "{vigil}:q:score", "{vigil}:q:dispatch", "{vigil}:due"]).await
     }
 
-    /// Every file that Redis, the store and the logs have written: names and contents.
+    /// Every file that Redis, the store and the logs have written: names and contents. The compiled components are behind a
+    /// link.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
+                let entry = entry.unwrap();
+                let (path, is) = (entry.path(), entry.file_type().unwrap());
+                if is.is_dir() {
                     folders.push(path);
-                } else {
+                } else if is.is_file() {
                     files.push((path.display().to_string(), std::fs::read(&path).unwrap()));
                 }
             }

@@ -335,3 +335,22 @@ async fn figures_tell_how_long_it_took_and_what_is_open() {
         assert!(text.lines().any(|own| own == line), "{line} in {text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_loser_of_a_race_left_in_the_store_is_restored_by_the_next_act() {
+    let receiver = Receiver::start().await;
+    let app = started(&receiver, 600.0).await;
+    let alert = alerted(&app, &phq9("r", CRITICAL)).await;
+    let key = format!("alert/{alert}/state");
+    let stored = || serde_json::from_slice::<Value>(&app.stored(&key).unwrap()).unwrap();
+    let before = stored();
+    assert_eq!(act(&app, &alert, "acknowledge", &Value::Null).await.0, 200);
+    let after = stored();
+    // As if another host had made a step from the state before, lost the race, and died.
+    let mut left = before;
+    left["revision"] = after["revision"].clone();
+    crate::audit::overwrite(&app, &key, &left);
+    let (status, again) = act(&app, &alert, "acknowledge", &Value::Null).await;
+    assert_eq!((status, &again["changed"]), (200, &json!(false)), "{again}");
+    assert_eq!(stored(), after);
+}

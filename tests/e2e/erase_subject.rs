@@ -81,7 +81,7 @@ fn in_store(app: &App) -> Vec<Vec<u8>> {
 }
 
 /// The first lines of what contains one of these, in Redis or in the store.
-async fn found(app: &App, needles: &[&[u8]]) -> Vec<String> {
+pub(crate) async fn found(app: &App, needles: &[&[u8]]) -> Vec<String> {
     let all = in_redis(app).await.into_iter().chain(in_store(app));
     let holds = |one: &Vec<u8>| needles.iter().any(|needle| one.windows(needle.len()).any(|part| part == *needle));
     let key = |one: Vec<u8>| String::from_utf8_lossy(one.split(|byte| *byte == b'\n').next().unwrap()).into_owned();
@@ -89,7 +89,7 @@ async fn found(app: &App, needles: &[&[u8]]) -> Vec<String> {
 }
 
 /// The sealed identity of a subject.
-fn sealed(app: &App, subject: &str) -> String {
+pub(crate) fn sealed(app: &App, subject: &str) -> String {
     let stored: Value = serde_json::from_slice(&app.stored(&format!("subject/{subject}")).unwrap()).unwrap();
     stored["sealed"].as_str().unwrap().to_owned()
 }
@@ -202,7 +202,7 @@ async fn everything_of_a_subject_is_erased_and_nothing_of_another() {
 }
 
 /// The bytes that hexadecimal digits say.
-fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 

@@ -23,18 +23,21 @@ pub(crate) const RSA: Key = Key("rsa", Algorithm::RS256, include_bytes!("issuer/
 pub(crate) const PSS: Key = Key("rsa", Algorithm::PS256, include_bytes!("issuer/rsa.der"));
 pub(crate) const EC: Key = Key("ec", Algorithm::ES256, include_bytes!("issuer/ec.der"));
 pub(crate) const EC_OTHER: Key = Key("ec-2", Algorithm::ES256, include_bytes!("issuer/ec-other.der"));
+pub(crate) const RSA_384: Key = Key("rsa-384", Algorithm::RS384, include_bytes!("issuer/rsa.der"));
+pub(crate) const EC_384: Key = Key("ec-384", Algorithm::ES384, include_bytes!("issuer/ec-384.der"));
 pub(crate) const ED: Key = Key("ed", Algorithm::EdDSA, include_bytes!("issuer/ed.der"));
 
 impl Key {
     fn private(self) -> EncodingKey {
         match self.1 {
-            Algorithm::ES256 => EncodingKey::from_ec_der(self.2),
+            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_der(self.2),
             Algorithm::EdDSA => EncodingKey::from_ed_der(self.2),
             _ => EncodingKey::from_rsa_der(self.2),
         }
     }
 
-    fn published(self) -> Value {
+    /// The public key as a JSON Web Key.
+    pub(crate) fn published(self) -> Value {
         let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.private(), self.1).unwrap()).unwrap();
         jwk["kid"] = json!(self.0);
         jwk["use"] = json!("sig");

@@ -212,3 +212,24 @@ async fn without_redis_the_page_says_that_nothing_was_changed() {
     let (answer, _) = browse(&app, "POST", &path(&alert, "desk", 60_000)).await;
     assert_eq!(answer.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_of_another_key_are_none_and_say_so() {
+    let receiver = Receiver::start().await;
+    let mut app = started(&receiver, "en").await;
+    let (alert, link) = alerted(&app, "r", "desk").await;
+    assert_eq!(browse(&app, "GET", &link).await.0.status, 200);
+    app.stop().await;
+    app.set("link_key", "YW5vdGhlciBrZXkgb2YgbGlua3MgZm9yIHRlc3RzISE=");
+    app.start_again().await;
+    for method in ["GET", "POST"] {
+        let (answer, html) = browse(&app, method, &link).await;
+        assert!(answer.status == 404 && html.contains("此链接无效") && !html.contains("<button"), "{html}");
+    }
+    let (answer, _) = open(&app, "POST", &link, &[]).await;
+    assert_eq!(answer.status, 404);
+    // Nobody acknowledged, and a key still can.
+    assert_eq!(state(&app, &alert).await["state"], "delivered");
+    let acted = app.send_as(CLINICIAN_A1, "POST", &format!("/v1/alerts/{alert}/acknowledge"), &Value::Null).await;
+    assert_eq!(acted.status, 200, "{acted:?}");
+}

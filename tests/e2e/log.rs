@@ -17,10 +17,10 @@ use crate::audit::{overwrite, remove, store};
 use crate::settings::sleep;
 
 /// 32 bytes.
-const LOG_KEY: &str = "bG9nIGtleSBmb3IgdGVzdHMgb25seSAhISEhISEhISE=";
+pub(crate) const LOG_KEY: &str = "bG9nIGtleSBmb3IgdGVzdHMgb25seSAhISEhISEhISE=";
 
 /// Runs `vigilctl verify` on an application's data. Returns its exit status, what it found, and what it says at the end.
-fn verify(app: &App, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn verify(app: &App, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(crate::app::vigilctl());
     command.args(["verify", "--state-dir"]).arg(&app.dir).args(arguments);
     command.args(["--variable", &format!("redis_url={}", app.redis.as_ref().unwrap().url())]);
@@ -102,7 +102,7 @@ impl<'a> Before<'a> {
 }
 
 /// The head that the API gives, in a file, and its public key.
-async fn kept(app: &App, dir: &Path) -> (PathBuf, String) {
+pub(crate) async fn kept(app: &App, dir: &Path) -> (PathBuf, String) {
     let answer = app.send("GET", "/v1/audit/head", &Value::Null).await;
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{answer:?}");
     let head = answer.json();

@@ -48,14 +48,14 @@ async fn who_has_set_alert_routes_is_told_by_them_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_other_user_of_the_machine_can_read_what_is_stored() {
-    let app = App::builder().own_process().start().await;
+    let app = App::builder().loud().start().await;
     let location = app.submit(&phq9("r", CRITICAL)).await;
     app.shown(&location, |shown| shown["state"] == "scored").await;
     if on_spin() {
         return;
     }
-    // The test itself makes these two.
-    let ours = ["redis", "process.log"].map(|name| app.dir.join(name));
+    // The test itself makes these.
+    let ours = ["redis", "process.log", "cache"].map(|name| app.dir.join(name));
     let (mut open, mut seen) = (vec![app.dir.clone()], 0);
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {

@@ -9,7 +9,7 @@ use state::alerts::acknowledgement_link::LinkKey;
 
 use crate::app::{ADMIN, App, Builder, CLINICIAN_A1, READ_A1, SECRET, SUBMIT_A, on_spin, phq9, until};
 use crate::client::Answer;
-use crate::issuer::Issuer;
+use crate::issuer::{EC, EC_384, Issuer};
 use crate::receiver::Receiver;
 use crate::scarce::Scarce;
 
@@ -26,9 +26,15 @@ pub(crate) async fn with_services(builder: Builder) -> Builder {
         .variable("image_sources", r#"["https://pacs.example/images/"]"#)
 }
 
-/// Puts a running provider and one of its tokens in place of those of the examples.
+/// Puts a running provider and a token, and the keys and an assertion of a program, in place of those of the examples.
 fn real_provider(body: String, issuer: &Issuer) -> String {
+    issuer.publish(&[EC, EC_384]);
     let body = body.replace("https://login.example", &issuer.url());
+    let body = body.replace("https://ehr.example/jwks", &format!("{}/keys", issuer.url()));
+    let body = body.replace(
+        "eyJhbGciOiJFUzM4NCJ9.eyJpc3MiOiJlaHIiLCJzdWIiOiJlaHIifQ.c2lnbmF0dXJl",
+        &EC_384.sign(&crate::clients::claims("ehr")),
+    );
     body.replace("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJuLTEifQ.c2lnbmF0dXJl", &issuer.token("n-1", &[]))
 }
 
@@ -51,7 +57,8 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Path, method and operation of everything that is documented. What erases the subject of all the others is last.
+/// Path, method and operation of everything that is documented. What erases the subject and the study of all the others is
+/// last, and then what shows that.
 pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -61,7 +68,14 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, String, Value)> {
             }
         }
     }
-    all.sort_by_key(|(path, method, _)| path == "/v1/subjects/{pseudonym}" && method == "DELETE");
+    let last = [
+        ("DELETE", "/v1/subjects/{pseudonym}"),
+        ("DELETE", "/v1/studies/{study}"),
+        ("GET", "/v1/studies/{study}/erasure"),
+    ];
+    all.sort_by_key(|(path, method, _)| {
+        last.iter().position(|one| *one == (&**method, &**path)).map_or(0, |at| at + 1)
+    });
     all
 }
 
@@ -297,7 +311,7 @@ async fn every_example_is_valid_and_every_example_request_is_accepted() {
                 let body = real_provider(real_body(example, &there), &issuer);
                 let answer = until("it is done", async || {
                     let answer = app.client().await.send(&method, &path, &headers, body.clone()).await.unwrap();
-                    // The erasure of a subject may take several requests.
+                    // The erasure of a subject or a study may take a while.
                     (method != "DELETE" || answer.status != 202).then_some(answer)
                 })
                 .await;

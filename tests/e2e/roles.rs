@@ -57,9 +57,14 @@ pub(crate) fn filled(route: &Described, names: &BTreeMap<&str, String>) -> Strin
     route.path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
+/// Asks with a key or a session. What persons must say, keys may say as well.
 async fn call(app: &App, key: Option<&str>, method: &str, path: &str) -> Answer {
     let authorization = format!("Bearer {}", key.unwrap_or_default());
-    let mut headers = vec![("content-type", "application/json")];
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        ("x-look-reason", "the matrix looks"),
+        ("x-signature-meaning", "the matrix acts"),
+    ];
     headers.extend(key.map(|_| ("authorization", authorization.as_str())));
     let body = if method == "GET" { "" } else { "{}" };
     app.client().await.send(method, path, &headers, body).await.unwrap()
@@ -93,15 +98,13 @@ fn every_path_goes_to_the_component_that_has_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_role_may_call_what_the_table_says_and_nothing_else() {
-    let app = builder().start().await;
+/// Asks on every route with what `bearer` gives for each role, for all studies: who is refused is who the table refuses.
+pub(crate) async fn only_by_role(app: &App, bearer: impl Fn(Role) -> String) {
     for (_, route) in all() {
         let path = filled(&route, &BTreeMap::new());
         let Some(action) = route.action else { continue };
-        assert_eq!(call(&app, None, route.method, &path).await.status, 401, "{route:?}");
         for role in Role::ALL {
-            let answer = call(&app, Some(&key(role, "*", "*")), route.method, &path).await;
+            let answer = call(app, Some(&bearer(role)), route.method, &path).await;
             let refused = matches!(answer.status, 401 | 403);
             assert_eq!(refused, !action.is_of(role), "{role:?} {route:?}: {answer:?}");
             assert!(answer.status < 500 || answer.status == 503, "{role:?} {route:?}: {answer:?}");
@@ -109,25 +112,30 @@ async fn a_role_may_call_what_the_table_says_and_nothing_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
-    let app = builder().start().await;
-    let admin = key(Role::Admin, "*", "*");
-    let location = call_with(&app, &admin, &phq9("r", [3; 9])).await;
+/// A scored response of site 1 of study A, by the names that paths have for its ids.
+pub(crate) async fn response(app: &App, key: &str) -> BTreeMap<&'static str, String> {
+    let location = call_with(app, key, &phq9("r", [3; 9])).await;
     let shown = crate::app::until("it is scored", async || {
-        let shown = app.send_as(&admin, "GET", &location, &Value::Null).await.json();
+        let shown = app.send_as(key, "GET", &location, &Value::Null).await.json();
         (shown["state"] == "scored").then_some(shown)
     })
     .await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let (id, subject, alert) =
-        (text(&shown["submissionId"]), text(&shown["subject"]), text(&shown["alerts"][0]["alertId"]));
-    let names = BTreeMap::from([
-        ("id", id.clone()),
-        ("pseudonym", subject.clone()),
-        ("alert", alert.clone()),
+    BTreeMap::from([
+        ("id", text(&shown["submissionId"])),
+        ("pseudonym", text(&shown["subject"])),
+        ("alert", text(&shown["alerts"][0]["alertId"])),
         ("kind", "submission".to_owned()),
-    ]);
+    ])
+}
+
+/// Asks on every route about a response of site 1 of study A, with what `bearer` gives for each role of each other place: it
+/// looks as if it were not there.
+pub(crate) async fn unseen_elsewhere(
+    app: &App,
+    names: &BTreeMap<&'static str, String>,
+    bearer: impl Fn(Role, &str, &str) -> String,
+) {
     let mut asked = 0;
     for (component, route) in all() {
         let (Some(action), true) =
@@ -138,16 +146,16 @@ async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
         if component == "imaging" && route.path.contains("{id}") {
             continue;
         }
-        let path = filled(&route, &names);
+        let path = filled(&route, names);
         let path = if route.path.ends_with("/scores") { format!("{path}?score=phq-9.total") } else { path };
         for role in Role::ALL.into_iter().filter(|role| action.is_of(*role)) {
             for (study, site) in [("B", "*"), ("A", "2")] {
-                let answer = call(&app, Some(&key(role, study, site)), route.method, &path).await;
+                let answer = call(app, Some(&bearer(role, study, site)), route.method, &path).await;
                 let told = String::from_utf8_lossy(&answer.body);
                 // The content of a request is checked first, and the list of an unknown subject is empty.
                 let unseen = matches!(answer.status, 404 | 422) || answer.status == 200 && action == Action::Read;
                 assert!(
-                    unseen && !told.contains(&id) && !told.contains(&alert),
+                    unseen && !told.contains(&names["id"]) && !told.contains(&names["alert"]),
                     "{role:?} {study} {route:?}: {answer:?}"
                 );
                 asked += 1;
@@ -155,6 +163,23 @@ async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
         }
     }
     assert!(asked > 40, "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_may_call_what_the_table_says_and_nothing_else() {
+    let app = builder().start().await;
+    for (_, route) in all().into_iter().filter(|(_, route)| route.action.is_some()) {
+        let path = filled(&route, &BTreeMap::new());
+        assert_eq!(call(&app, None, route.method, &path).await.status, 401, "{route:?}");
+    }
+    only_by_role(&app, |role| key(role, "*", "*")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_does_not_cover_looks_as_if_it_were_not_there() {
+    let app = builder().start().await;
+    let names = response(&app, &key(Role::Admin, "*", "*")).await;
+    unseen_elsewhere(&app, &names, key).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

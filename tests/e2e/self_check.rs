@@ -66,7 +66,14 @@ async fn it_comes_back_again_and_again_and_is_nowhere_to_be_seen() {
     let (all, stored) = (keys(&app).await, app.stored_keys(""));
     assert_eq!(
         all,
-        ["{vigil}:q:dispatch", "{vigil}:q:score", "{vigil}:self-check", "{vigil}:settings", "{vigil}:watch"]
+        [
+            "{vigil}:pseudonym-key",
+            "{vigil}:q:dispatch",
+            "{vigil}:q:score",
+            "{vigil}:self-check",
+            "{vigil}:settings",
+            "{vigil}:watch"
+        ]
     );
     assert_eq!(stored, ["probe/ready", "probe/self-check"]);
     let mut last = first;

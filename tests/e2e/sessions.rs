@@ -386,3 +386,48 @@ async fn a_session_ends_at_its_time_and_with_redis() {
     // An instance believes its look-ups of the last second.
     until("nobody is believed", async || (whoami(&app, &secret).await.status == 503).then_some(())).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_away_for_long_stops_new_sessions_alone_and_is_back_at_once() {
+    let issuer = Issuer::start().await;
+    let app = with(&issuer, App::builder()).await;
+    let session = signed_in(&app, &issuer, "chen", &["nurses"]).await;
+    let secret = text(&session["secret"]);
+    let kept =
+        [format!("{{vigil}}:cache:oidc:{}", issuer.url()), format!("{{vigil}}:cache:oidc-keys:{}", issuer.url())];
+    let token = EC.sign(&issuer.claims("chen", &["nurses"]));
+    issuer.away(true);
+    let asked = issuer.asked("/.well-known/openid-configuration");
+    // An hour: what was published is not fresh any more. Vigil asks again, gets nothing, and goes on with what it knows.
+    for entry in &kept {
+        let _: i64 = app.redis(&["HSET", entry, "until", "1"]).await;
+        let _: i64 = app.redis(&["PEXPIRE", entry, "8000"]).await;
+    }
+    for _ in 0..5 {
+        assert_eq!(brought(&app, &issuer, &token).await.status, 201);
+        assert_eq!(whoami(&app, secret).await.status, 200);
+    }
+    until("the provider was asked", async || (issuer.asked("/.well-known/openid-configuration") > asked).then_some(()))
+        .await;
+    assert!(issuer.asked("/.well-known/openid-configuration") <= asked + 2, "nobody asks it all the time");
+    // A day: nothing is believed any more. Whoever signs in is told so at once; who is signed in goes on.
+    until("what was published is not believed any more", async || {
+        (app.redis::<i64>(&["EXISTS", &kept[0], &kept[1]]).await == 0).then_some(())
+    })
+    .await;
+    for _ in 0..3 {
+        let began = Instant::now();
+        let refused = brought(&app, &issuer, &token).await;
+        assert_eq!((refused.status, whoami(&app, secret).await.status), (503, 200), "{refused:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    issuer.away(false);
+    let began = Instant::now();
+    until("the provider is back", async || {
+        let answer = brought(&app, &issuer, &token).await;
+        assert!(matches!(answer.status, 201 | 503), "{answer:?}");
+        (answer.status == 201).then_some(())
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}

@@ -14,8 +14,9 @@ const DOCUMENT: &str = "/v1/config/deidentification";
 const MEANING: &str = "I have reviewed this";
 
 /// The acts that a person signs.
-const SIGNED: [(&str, &str); 6] = [
+const SIGNED: [(&str, &str); 7] = [
     ("DELETE", "/v1/imaging/analyses/{analysis}"),
+    ("DELETE", "/v1/studies/{study}"),
     ("DELETE", "/v1/subjects/{pseudonym}"),
     ("DELETE", "/v1/submissions/{id}"),
     ("POST", "/v1/alerts/{alert}/resolve"),

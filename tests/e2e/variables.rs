@@ -23,7 +23,7 @@ fn granted() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// The faults that readiness names: component and variable; no variable for a component that does not answer.
-fn named(ready: &Value) -> BTreeSet<(String, String)> {
+pub(crate) fn named(ready: &Value) -> BTreeSet<(String, String)> {
     let checks = ready["checks"].as_array().unwrap().iter();
     let faults = checks.flat_map(|check| check["faults"].as_array().cloned().unwrap_or_default());
     let text = |fault: &Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
@@ -35,7 +35,7 @@ fn all_answered(ready: &Value) -> bool {
     named(ready).iter().all(|(_, variable)| !variable.is_empty())
 }
 
-fn pairs(named: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+pub(crate) fn pairs(named: &[(&str, &str)]) -> BTreeSet<(String, String)> {
     named.iter().map(|(component, variable)| ((*component).to_owned(), (*variable).to_owned())).collect()
 }
 

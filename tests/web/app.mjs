@@ -143,6 +143,7 @@ export default async function start() {
     SPIN_VARIABLE_ALERT_ROUTES: '{}',
     SPIN_VARIABLE_OIDC: JSON.stringify([entryOf(issuer), AWAY]),
     SPIN_VARIABLE_OIDC_GRANT: issuer,
+    SPIN_VARIABLE_LOG_KEY: Buffer.alloc(32, 7).toString('base64'),
   };
   const options = { cwd: ROOT, env: { ...process.env, ...variables } };
   const child = spawn('cargo', command, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });

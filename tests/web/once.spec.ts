@@ -110,8 +110,13 @@ test('after signing out, "back" shows nothing, and nothing is kept', async ({ pa
   await page.getByRole('button', { name: 'Who is it?' }).click();
   const dialog = page.getByRole('dialog');
   await expect(dialog).not.toContainText('P-00');
+  // Who looks says why, and that stands in the record of the look.
+  await expect(dialog.getByRole('button', { name: 'Show the patient’s id' })).toBeDisabled();
+  await dialog.getByLabel('Why do you look?').fill('The ward asks 复查');
   await dialog.getByRole('button', { name: 'Show the patient’s id' }).click();
   await expect(dialog).toContainText('P-00');
+  const { looks } = await send('GET', `/v1/access?study=${study}`);
+  expect(looks.filter(({ reason }: { reason?: string }) => reason === 'The ward asks 复查')).toHaveLength(1);
   expect(await kept(page)).not.toMatch(/better off dead|P-00|key-of/);
   await dialog.getByRole('button', { name: 'Close' }).click();
   await expect(page.locator('body')).not.toContainText('P-00');

@@ -1,6 +1,7 @@
 /** Walks through the screens as a clinician does, in each language, width and colour scheme. */
 
 import { readFile } from 'node:fs/promises';
+import type { Page } from '@playwright/test';
 import {
   comeBack,
   expect,
@@ -18,6 +19,14 @@ import {
   signOut,
   test,
 } from './steps';
+
+/** Presses a button that leads to an identity, and says why. */
+async function withReason(page: Page, name: string) {
+  await page.getByRole('button', { name }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox').fill(say('The patient asks for a copy', '患者索取副本'));
+  await dialog.getByRole('button', { name }).click();
+}
 
 test('a clinician signs in, sees what is urgent, and acts', async ({ page, study }) => {
   await respond(study, 'P-004', [2, 2, 2, 2, 2, 1, 1, 0, 0], 'S2', 28);
@@ -98,11 +107,11 @@ test('a clinician signs in, sees what is urgent, and acts', async ({ page, study
 
   // Everything, as a file and as a page with its style.
   const bundle = page.waitForEvent('download');
-  await page.getByRole('button', { name: say('As a file (FHIR)', '文件（FHIR）') }).click();
+  await withReason(page, say('As a file (FHIR)', '文件（FHIR）'));
   const held = JSON.parse(await readFile(await (await bundle).path(), 'utf8'));
   expect([held.resourceType, held.entry[0].resource.resourceType]).toEqual(['Bundle', 'Patient']);
   const opening = page.waitForEvent('popup');
-  await page.getByRole('button', { name: say('As a page to print', '打印页面') }).click();
+  await withReason(page, say('As a page to print', '打印页面'));
   const printed = await opening;
   await expect(printed.getByRole('heading', { level: 1 })).toContainText(say('Everything about', '全部记录'));
   await expect(printed.locator('section').first()).toHaveCSS('border-top-style', 'solid');

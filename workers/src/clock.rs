@@ -5,7 +5,8 @@
 //! their bell was lost or their worker died. It publishes the next tick while there is anything to watch. It also
 //! rings for events of which subscribers have not been told, reports alerts that are overdue, keeps dead letters bounded,
 //! forgets old idempotency records, sends the self-check, takes a sample of the figures once a minute, and moves full
-//! segments of journals into the store. Once an hour it warns of keys that end soon. With a self-check or a log key there is always something to watch. With a log key
+//! segments of journals into the store. While it pauses, it carries on the erasure of studies, and of subjects whose retention
+//! is over. Once an hour it warns of keys that end soon. With a self-check or a log key there is always something to watch. With a log key
 //! a tick also signs the heads of the journals; a round outside the clock does not, so that no other component has the key.
 //!
 //! If a tick dies with its host, the clock's mark expires, and the next submission, the readiness check or `POST
@@ -18,6 +19,7 @@ mod expiring;
 use std::time::Duration;
 
 use domain::subscriptions::Subscriptions;
+use platform::deadline::Deadline;
 use platform::redis::Redis;
 use platform::variables::{Reader, load};
 use platform::{Error, clock, log};
@@ -33,8 +35,12 @@ use state::settings::Settings;
 use state::variables;
 use state::wire::idempotency;
 
+use crate::erase;
+
 /// The pause between two ticks.
 const PAUSE: Duration = Duration::from_secs(1);
+/// For so long a tick carries erasures on: what is begun then ends within the pause.
+const STEP: Duration = Duration::from_millis(900);
 
 /// Runs one tick, if no other host does; `message` says which tick was announced.
 ///
@@ -46,14 +52,23 @@ pub async fn tick(message: &[u8]) -> Result<(), Error> {
         // Another host ticks, or this message is late.
         return Ok(());
     };
-    if !queue::is_urgent(message) {
-        clock::sleep(PAUSE).await;
-    }
+    // Erasing uses the pause, so it delays nothing that is due. An urgent tick has none: it lets the next one look.
+    let (goes_on, own) = (queue::is_urgent(message) || erasing(&own.redis).await, own);
+    let own = Clock { goes_on: own.goes_on || goes_on, ..own };
     own.round(Some(&running)).await?;
     if let Some(signer) = signer {
         signer.sign(&own.redis).await?;
     }
     Ok(())
+}
+
+/// Pauses, and carries erasures on meanwhile. Returns whether the clock has to go on for them.
+async fn erasing(redis: &Redis) -> bool {
+    let (carried, ()) = futures::join!(erase::carry_on(redis, Deadline::after(STEP)), clock::sleep(PAUSE));
+    carried.unwrap_or_else(|error| {
+        log::warn("erasure-interrupted").cause(&error).write();
+        true
+    })
 }
 
 /// The clock, and the key by which it signs.
@@ -68,7 +83,7 @@ impl Ticker {
         let (clock, key) = (Clock::read(reader).await, reader.read(&variables::LOG_KEY).await);
         let signer = key.and_then(|key| Signer::new(&key));
         // The last lines are signed, too, while nothing else is to be done.
-        Ticker { clock: Clock { signs: signer.is_some(), ..clock }, signer }
+        Ticker { clock: Clock { goes_on: signer.is_some(), ..clock }, signer }
     }
 }
 
@@ -78,8 +93,8 @@ pub struct Clock {
     bounds: Bounds,
     /// The interval of the self-check; zero for none.
     self_check: Duration,
-    /// Whether heads of journals are signed.
-    signs: bool,
+    /// Whether it goes on although nothing waits: it signs heads of journals, or erases.
+    goes_on: bool,
     capacity: u64,
     /// The time for which idempotency records are kept.
     remembered: Duration,
@@ -113,7 +128,7 @@ impl Clock {
                 dead_letters_kept: reader.read(&variables::DEAD_LETTERS_DAYS).await,
             },
             self_check: reader.read(&variables::SELF_CHECK_SECONDS).await,
-            signs: false,
+            goes_on: false,
             capacity: reader.read(&variables::QUEUE_CAPACITY).await,
             remembered: reader.read(&variables::ONCE_DAYS).await,
         }
@@ -131,7 +146,7 @@ impl Clock {
             Ok(warned) => log::info("keys-expiring").count(warned).write(),
             Err(error) => log::warn("keys-expiring-not-told").cause(&error).write(),
         }
-        let done = queue::tick(redis, clock::now().millis(), checks || self.signs, running).await?;
+        let done = queue::tick(redis, clock::now().millis(), checks || self.goes_on, running).await?;
         if done.moved > 0 {
             log::info("due-moved").count(done.moved).write();
         }

@@ -1,20 +1,25 @@
-//! Audit records, and what they say: settings, keys, erased subjects.
+//! Audit records, and what they say: settings, keys, erased subjects and studies.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use domain::access::Access;
+use domain::ids::StudyId;
 use domain::library;
+use domain::settings::Document;
 use platform::digest::{digest, hex};
 use platform::kv::{self, Store};
 use platform::redis::{Redis, string, text};
+use serde_json::Value;
 use state::audit::{self, Action, Record};
+use state::erasure::study::{self, StudyErasure};
 use state::erasure::subject::Certificate;
 use state::names;
 use state::settings::{Index, Versions};
 use state::wire::entry::{Outline, State};
 
 use super::journals::Journals;
-use super::{Fault, fault};
+use super::{Fault, fault, readable};
 use crate::PAGE;
 
 /// The beginnings of the entities whose content is a version of a setting.
@@ -104,20 +109,27 @@ async fn record(
 /// The faults of the record that a chain is about.
 async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<Fault>> {
     let mut faults = Vec::new();
-    if let (Some(pseudonym), Some(record)) = (entity.strip_prefix("subject/"), records.last())
-        && record.action == Action::Erased.as_str()
-    {
-        let certificate: Option<Certificate> = store.get(&names::subject_erased(&pseudonym.into())).await?;
-        match certificate {
-            None => faults.push(fault(entity, "the certificate of its erasure is missing")),
-            Some(own) => {
-                let is_so = own.erased_at == record.at
-                    && own.erased_by.as_str() == record.actor
-                    && record.reason.as_ref() == Some(&own.reason);
-                if !is_so {
-                    faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
-                }
+    if let Some(record) = records.last().filter(|record| record.action == Action::Erased.as_str()) {
+        let said = match entity.split_once('/') {
+            Some(("subject", subject)) => {
+                let own: Option<Certificate> = readable(store, &names::subject_erased(&subject.into())).await?;
+                Some(own.map(|own| (own.erased_at, own.erased_by, own.reason)))
             }
+            Some(("study", study)) => {
+                let own: Option<StudyErasure> = readable(store, &names::study_erasure(&study.into())).await?;
+                let under_way = own.as_ref().is_some_and(|own| own.state == study::State::Erasing);
+                (!under_way).then(|| own.map(|own| (own.began_at, own.began_by, own.reason)))
+            }
+            _ => None,
+        };
+        match said {
+            Some(None) => faults.push(fault(entity, "the certificate of its erasure is missing, or cannot be read")),
+            Some(Some((at, by, reason)))
+                if at != record.at || by.as_str() != record.actor || record.reason.as_ref() != Some(&reason) =>
+            {
+                faults.push(fault(entity, "the certificate of its erasure is other than its chain says"));
+            }
+            None | Some(Some(_)) => {}
         }
     }
     let Some(hash) = records.iter().rev().find_map(|record| record.new_hash.as_ref()) else { return Ok(faults) };
@@ -128,7 +140,7 @@ async fn content(store: &Store, entity: &str, records: &[Record]) -> Result<Vec<
             // Scores by other versions are removed with their submission.
             let of = entity.strip_prefix("rescored/").map(|id| names::submission(&id.into()));
             let of: Option<Outline> = match of {
-                Some(key) => store.get(&key).await?,
+                Some(key) => readable(store, &key).await?,
                 None => None,
             };
             if of.is_none_or(|of| of.state != State::Erased) {
@@ -171,7 +183,10 @@ async fn settings(
     }
     let index = store.bytes(names::SETTINGS_INDEX).await?;
     let read: Index = match &index {
-        Some(bytes) => kv::read(bytes)?,
+        Some(bytes) => kv::read(bytes).unwrap_or_else(|_| {
+            outcome.faults.push(fault(names::SETTINGS_INDEX, "cannot be read"));
+            Index::default()
+        }),
         None => Index::default(),
     };
     for (name, version) in &read.documents {
@@ -188,19 +203,31 @@ async fn settings(
             outcome.faults.push(fault(entity, "another version is in force than the last one of its chain"));
         }
     }
+    if unrecorded(store, &read).await? != read.unrecorded {
+        outcome.faults.push(fault(names::SETTINGS_INDEX, "names other studies without looks of services than access"));
+    }
     let unused = last.keys().filter(|entity| {
         let document = entity.strip_prefix("config/").is_some_and(|name| read.documents.contains_key(name));
         let instrument = entity.strip_prefix("instrument/").is_some_and(|id| read.instruments.contains_key(id));
         !document && !instrument
     });
     outcome.faults.extend(unused.map(|entity| fault(entity, "no version of it is in force")));
-    copies(redis, index.as_deref(), versions, outcome).await
+    copies(redis, &read, versions, outcome).await
+}
+
+/// The studies in which reads by keys are not recorded, as the document in force names them.
+async fn unrecorded(store: &Store, index: &Index) -> Result<Vec<StudyId>> {
+    let name = Document::Access.as_str();
+    let Some(version) = index.documents.get(name) else { return Ok(Vec::new()) };
+    let content: Option<Value> = store.get(&names::config(name, version.version)).await?;
+    let access = content.and_then(|content| Access::read(&content).ok());
+    Ok(access.map(|access| access.unrecorded).unwrap_or_default())
 }
 
 /// Compares the copies by which decisions are made.
 async fn copies(
     redis: &Redis,
-    index: Option<&[u8]>,
+    index: &Index,
     versions: &BTreeMap<String, String>,
     outcome: &mut Outcome,
 ) -> Result<()> {
@@ -210,8 +237,11 @@ async fn copies(
         let (Some(field), Some(value)) = (string(field), string(value)) else { continue };
         let is_so = match field.as_str() {
             "revision" => true,
-            "index" => index.is_none_or(|index| index == value.as_bytes()),
-            key => versions.get(key).is_none_or(|hash| *hash == hex(&digest(value.as_bytes()))),
+            // Where nothing was ever stored, Redis has an index without anything, too.
+            "index" => kv::read::<Index>(value.as_bytes())
+                .is_ok_and(|copy| copy.documents == index.documents && copy.instruments == index.instruments),
+            "unrecorded" => value == index.unrecorded(),
+            key => versions.get(key).is_some_and(|hash| *hash == hex(&digest(value.as_bytes()))),
         };
         if !is_so {
             outcome.faults.push(fault(format!("{field} in Redis"), "is other than the store has"));

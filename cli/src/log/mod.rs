@@ -23,6 +23,7 @@ use anyhow::Result;
 use platform::clock;
 use platform::kv::{self, Location, Store};
 use platform::redis::{PATIENCE, Redis, string, text};
+use serde::de::DeserializeOwned;
 use state::names;
 
 use audited::Audited;
@@ -74,6 +75,11 @@ type Fault = (String, String);
 
 fn fault(whose: impl Display, fault: &str) -> Fault {
     (whose.to_string(), fault.to_owned())
+}
+
+/// A record; none if it is missing, or is no such record: its hash is compared where it is bound, and nothing else stops here.
+async fn readable<T: DeserializeOwned>(store: &Store, key: &str) -> Result<Option<T>> {
+    Ok(store.bytes(key).await?.and_then(|bytes| kv::read(&bytes).ok()))
 }
 
 /// Verifies heads, journals and records. Each fault is a line of `out`.

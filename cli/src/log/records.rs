@@ -1,6 +1,6 @@
 //! Submissions and alerts: whether they are what the journals of their studies say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use domain::alert::state::{Phase, State as AlertState};
@@ -14,7 +14,7 @@ use state::names;
 use state::wire::entry::{Alert, Outline, State};
 
 use super::journals::Journals;
-use super::{Fault, fault};
+use super::{Fault, fault, readable};
 use crate::PAGE;
 
 /// The findings of a first look: some may be only late.
@@ -148,7 +148,7 @@ async fn missed(store: &Store, journals: &Journals, id: &str, submission: &str) 
         return Ok(is_other.then(|| fault(&key, "is other than its journal says")).into_iter().collect());
     }
     // It was removed with its submission.
-    let of = store.get::<Outline>(&names::submission(&SubmissionId::from(submission))).await?;
+    let of: Option<Outline> = readable(store, &names::submission(&SubmissionId::from(submission))).await?;
     let is_erased = of.is_some_and(|of| of.state == State::Erased);
     Ok((!is_erased).then(|| fault(&key, "is missing")).into_iter().collect())
 }
@@ -165,17 +165,22 @@ async fn alert(redis: &Redis, store: &Store, journals: &Journals, key: &str, sto
     let is_missed = journals.said.missed.contains_key(alert_id.as_str());
     // One that an analysis raised is in no journal.
     if !is_missed && journals.said.submissions.contains_key(submission_id.as_str()) {
-        let of = store.get::<Outline>(&names::submission(&submission_id)).await?;
+        let of: Option<Outline> = readable(store, &names::submission(&submission_id)).await?;
         if of.is_none_or(|of| !of.alerts.contains(&alert_id)) {
             faults.push(fault(key, "was raised by no line of a journal"));
         }
     }
-    let in_store: Option<Value> = store.get(&names::stored_alert_state(&alert_id)).await?;
+    let in_store = store.bytes(&names::stored_alert_state(&alert_id)).await?;
+    let in_store = in_store.map(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     let in_redis = redis.command("GET", vec![text(names::alert_state(&alert_id))]).await?;
     let in_redis = in_redis.first().and_then(string);
-    let in_redis = in_redis.and_then(|it| serde_json::from_str::<Value>(it.split_once(' ')?.1).ok());
-    let states = BTreeMap::from([("the store", in_store), ("Redis", in_redis)]);
-    for (place, state) in states.iter().filter_map(|(place, state)| Some((place, AlertState::read(state.as_ref()?)?))) {
+    let in_redis = in_redis.map(|it| serde_json::from_str::<Value>(it.split_once(' ')?.1).ok());
+    for (place, state) in [("the store", in_store), ("Redis", in_redis)] {
+        let Some(state) = state else { continue };
+        let Some(state) = state.as_ref().and_then(AlertState::read) else {
+            faults.push(fault(key, &format!("its state in {place} cannot be read")));
+            continue;
+        };
         if state.severity().as_str() != severity {
             faults.push(fault(key, &format!("its state in {place} has another severity")));
         }

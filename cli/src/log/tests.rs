@@ -143,9 +143,54 @@ fn what_was_signed_and_changed_shows() {
         let (found, said) = verified(&job, location, queues);
         assert_eq!((found.faults, said.contains("config/alert-rules/1: is other")), (1, true), "{said}");
 
+        // Records that are none stop nothing: each is named.
+        crate::block_on(async {
+            let state = names::stored_alert_state(&ALERT.into());
+            put(&[
+                (names::submission(&SUBMISSION.into()), "x".to_owned()),
+                (state, "{}".to_owned()),
+                (names::SETTINGS_INDEX.to_owned(), "[]".to_owned()),
+            ]);
+            Ok(())
+        })
+        .unwrap();
+        let (_, said) = verified(&job, location, queues);
+        for fault in [
+            format!("submission/{SUBMISSION}: is other"),
+            format!("alert/{ALERT}: its state in the store cannot be read"),
+            "settings: cannot be read".to_owned(),
+            "config/alert-rules/1: is other".to_owned(),
+        ] {
+            assert!(said.contains(&fault), "{fault} in {said}");
+        }
+        crate::block_on(async {
+            restore(&redis).await;
+            let index = redis.command("HGET", [names::SETTINGS, "index"].map(text).into()).await?;
+            put(&[(names::SETTINGS_INDEX.to_owned(), string(&index[0]).unwrap())]);
+            Ok(remove_all(&[names::stored_alert_state(&ALERT.into())])?)
+        })
+        .unwrap();
+
+        // The studies without looks of services: in the copy by which is decided, and in the index.
+        let unchanged = crate::block_on(async {
+            put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
+            redis.command("HSET", [names::SETTINGS, "unrecorded", " A "].map(text).into()).await?;
+            let index = Store::open().await?.bytes(names::SETTINGS_INDEX).await?.unwrap();
+            Ok(String::from_utf8(index).unwrap())
+        })
+        .unwrap();
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("unrecorded in Redis: is other")), (1, true), "{said}");
+        let mut index: Value = serde_json::from_str(&unchanged).unwrap();
+        index["unrecorded"] = json!(["A"]);
+        put(&[(names::SETTINGS_INDEX.to_owned(), bytes(&index))]);
+        let (found, said) = verified(&job, location, queues);
+        assert_eq!((found.faults, said.contains("names other studies without looks")), (1, true), "{said}");
+        put(&[(names::SETTINGS_INDEX.to_owned(), unchanged)]);
+
         // A submission that was never there.
         crate::block_on(async {
-            put(&[(names::config("alert-rules", 1), "{\"studies\":{}}".to_owned())]);
+            redis.command("HSET", [names::SETTINGS, "unrecorded", " "].map(text).into()).await?;
             remove_all(&[names::submission(&SUBMISSION.into()), names::alert(&ALERT.into())])?;
             redis.command("DEL", vec![text("{vigil}:journal:A")]).await?;
             // Later lines cannot hide it: the head says that its lines begin again.
@@ -224,21 +269,61 @@ fn a_burst_is_covered_by_several_heads_and_sealed_meanwhile() {
 }
 
 #[test]
+fn settings_that_only_redis_has_show_and_those_that_only_the_store_has_come_in_force() {
+    on_both_stores(|location, queues| {
+        let redis = Redis::new(queues);
+        crate::block_on(async { Ok(settings::Settings::in_force(&redis).await.map(drop)?) }).unwrap();
+        // Nothing was signed, and that is all.
+        let (found, said) = verified(&Job::default(), location, queues);
+        assert_eq!(found.faults, 1, "{said}");
+        let forged = crate::block_on(async {
+            let mut index = Index::default();
+            let (_, draft) = index.replace(domain::settings::Document::AlertRules, "{}", AT, &"x".into());
+            let index = kv::json(&index)?;
+            let copy = [names::SETTINGS, "index", &index, &draft.key, "{}"].map(text);
+            redis.command("HSET", copy.into()).await?;
+            Ok(draft.key)
+        })
+        .unwrap();
+        let (found, said) = verified(&Job::default(), location, queues);
+        assert_eq!(found.faults, 3, "{said}");
+        assert!(said.contains("index in Redis") && said.contains(&format!("{forged} in Redis")), "{said}");
+
+        crate::block_on(async {
+            redis.command("DEL", vec![text(names::SETTINGS)]).await?;
+            let store = Store::open().await?;
+            let copy = async || Ok::<_, anyhow::Error>(redis.command("HGETALL", vec![text(names::SETTINGS)]).await?);
+            fill(&redis, &store).await;
+            let before: Vec<String> = copy().await?.iter().filter_map(string).collect();
+            fill(&redis, &store).await;
+            // As if the host had died when the last version was stored and not yet in force.
+            redis.command("DEL", vec![text(names::SETTINGS)]).await?;
+            let arguments = [names::SETTINGS].into_iter().chain(before.iter().map(String::as_str)).map(text).collect();
+            redis.command("HSET", arguments).await?;
+            let actor = "admin".into();
+            let refused = settings::change(&redis, &actor, (None, None), |index: &mut Index, _: &str| {
+                Err::<((), settings::Draft), _>(index.documents.values().map(|it| it.version).max())
+            });
+            assert!(matches!(refused.await?, Changed::Refused(Some(4))));
+            let index = store.bytes(names::SETTINGS_INDEX).await?.unwrap();
+            let copy: Vec<String> = copy().await?.iter().filter_map(string).collect();
+            assert!(copy.contains(&String::from_utf8(index).unwrap()), "{copy:?}");
+            // The lock is free.
+            let taken = redis.command("EXISTS", vec![text(names::SETTINGS_LOCK)]).await?;
+            assert_eq!(taken.first().and_then(platform::redis::integer), Some(0));
+            Ok(())
+        })
+        .unwrap();
+    });
+}
+
+#[test]
 fn records_whose_writers_died_one_after_the_other_are_stored_by_the_next() {
     on_both_stores(|_, queues| {
         let redis = Redis::new(queues);
         crate::block_on(async {
             let (store, entity, actor) = (Store::open().await?, "subject/s", "k".into());
-            let change = audit::Change {
-                at: AT,
-                actor: &actor,
-                action: Action::IdentityOpened,
-                reason: None,
-                meaning: None,
-                refers_to: None,
-                old: None,
-                new: None,
-            };
+            let change = audit::Change::new(AT, &actor, Action::IdentityOpened);
             for _ in 0..3 {
                 // Nobody stores this batch.
                 audit::append(&redis, &store, &mut Batch::default(), entity, &change).await?;

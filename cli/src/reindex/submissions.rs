@@ -26,7 +26,7 @@ use state::subjects::{expected, pages};
 use state::wire::entry::{Record, State, Submission, Superseded};
 use state::wire::idempotency::{self, Content, IdempotencyRecord, Topic};
 
-use super::Counts;
+use super::{Counts, erasures};
 use crate::PAGE;
 
 /// The submissions of a study's journal, and the stored ones that it lacks, by when they came in.
@@ -107,6 +107,9 @@ impl Rebuild<'_> {
         self.count(&record).await?;
         self.remember(&record.submission);
         self.journal(&record, value).await?;
+        if matches!(record.state, State::Scored | State::Failed) && !self_check::is_probe(&record.submission.study_id) {
+            erasures::submitted(self.redis, &record.submission, record.state).await?;
+        }
         match record.state {
             State::Scored => {
                 self.list(&record).await?;

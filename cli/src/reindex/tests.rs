@@ -16,8 +16,21 @@ use crate::tests::on_both_stores;
 
 const AT: &str = "2026-03-01T08:00:00.000Z";
 /// The keys that reindexing rebuilds, by their beginnings.
-const DERIVED: [&str; 10] =
-    ["filed:", "received:", "month:", "superseded:", "erased", "alerts", "alert-facts", "alert-counts", "links", "due"];
+const DERIVED: [&str; 13] = [
+    "subjects:",
+    "failed:",
+    "erasing-study:",
+    "filed:",
+    "received:",
+    "month:",
+    "superseded:",
+    "erased",
+    "alerts",
+    "alert-facts",
+    "alert-counts",
+    "links",
+    "due",
+];
 
 fn alert(id: &str, submission: &str) -> Alert {
     let alert = json!({"alertId": id, "submissionId": submission, "studyId": "A", "siteId": "1", "subject": "p",
@@ -52,16 +65,8 @@ async fn fill(redis: &Redis, store: &Store) {
     batch.put(names::superseded(&"s1".into()), &Superseded { by: "s2".into(), at: AT.to_owned() }).unwrap();
     let tombstone = erasure::tombstone(&"s3".into(), &"A".into(), &"1".into(), AT).unwrap();
     batch.put_text(names::submission(&"s3".into()), tombstone);
-    let erased = Change {
-        at: AT,
-        actor: &"k".into(),
-        action: Action::Erased,
-        reason: Some("withdrawn"),
-        meaning: None,
-        refers_to: None,
-        old: None,
-        new: None,
-    };
+    let actor = "k".into();
+    let erased = Change { reason: Some("withdrawn"), ..Change::new(AT, &actor, Action::Erased) };
     audit::begin(&mut batch, &names::submission(&"s3".into()), &erased).unwrap();
     for id in ["p", "q", "r"] {
         batch.put(names::subject(&id.into()), &subject(id)).unwrap();
@@ -69,6 +74,11 @@ async fn fill(redis: &Redis, store: &Store) {
     for id in ["a1", "a2"] {
         batch.put(names::alert(&id.into()), &alert(id, "s1")).unwrap();
     }
+    let failed = submission("s4", "failed", &[]);
+    batch.put(names::submission(&"s4".into()), &failed).unwrap();
+    let job = json!({"study": "C", "state": "erasing", "beganAt": AT, "beganBy": "k", "reason": "over", "subjects": 0,
+        "submissions": 0, "analyses": 0});
+    batch.put(names::study_erasure(&"C".into()), &job).unwrap();
     batch.put_text(names::alert(&"damaged".into()), "{}".to_owned());
     kv::put_all(&mut batch).unwrap();
     let said = links::Author { at: AT, by: &"k".into(), reason: "moved" };
@@ -127,11 +137,11 @@ fn what_redis_lost_comes_back_and_what_it_has_stays() {
         let expected = Counts {
             alerts: 2,
             raised: 1,
-            journaled: 3,
-            expected: 2,
+            journaled: 4,
+            expected: 3,
             submissions: 2,
             listed: 2,
-            remembered: 2,
+            remembered: 3,
             superseded: 1,
             erased: 1,
             counters: 2,
@@ -142,6 +152,12 @@ fn what_redis_lost_comes_back_and_what_it_has_stays() {
         let look = || crate::block_on(async { Ok(derived(&redis).await) }).unwrap();
         let before = look();
         assert!(before.keys().filter(|key| key.contains("filed:") || key.contains("links")).count() == 2, "{before:?}");
+        let at = Timestamp::parse(AT).unwrap().millis().to_string();
+        for (key, expected) in [("subjects:A", ["p", &at]), ("failed:p", ["s4", &at])] {
+            let mut expected = expected.map(str::to_owned);
+            expected.sort();
+            assert_eq!(before[&format!("{{vigil}}:{key}")], expected, "{before:?}");
+        }
         // Raised again by a second run: raising it twice is raising it once.
         let nothing = Counts { alerts: 2, raised: 1, submissions: 2, unreadable: 1, ..Counts::default() };
         assert_eq!(once(), nothing);

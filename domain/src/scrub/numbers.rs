@@ -270,7 +270,8 @@ fn one_by_one(row: &[Group], spans: &mut Vec<Span>) {
 fn search(run: &[Group], spans: &mut Vec<Span>) {
     let mut rest = run;
     // The number of groups ahead that belong to the number before. A number that begins there counts if it goes on after
-    // it and is no telephone number but a mobile one: an international number has no certain end.
+    // it and is no telephone number, or a mobile one, or one with a plus sign: an international number has no certain
+    // end, but a plus sign is a certain beginning.
     let mut covered = 0;
     while let Some(first) = rest.first() {
         let (mut digits, mut len) = ([0; MOST_DIGITS], 0);
@@ -285,7 +286,7 @@ fn search(run: &[Group], spans: &mut Vec<Span>) {
             }
             let window = Window { groups, digits, cut: 0 };
             if let Some((class, end)) = classify(&window)
-                && (covered == 0 || class != Class::Phone || is_mobile(&window))
+                && (covered == 0 || class != Class::Phone || first.plus || is_mobile(&window))
             {
                 best = Some((index + 1, Span { start: first.start, end, class }));
             }

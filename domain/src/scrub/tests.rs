@@ -27,6 +27,8 @@ fn what_identifies_somebody_goes() {
         ("0086-138-0013-8000", "[phone]"),
         ("+44 20 7946 0958 or +1 (415) 555-2671", "+[phone] or +[phone]"),
         ("0044 20 7946 0958", "[phone]"),
+        // Digits before it happen to be a resident identity number together with those of its country.
+        ("+1 (415) 7512 0650\t\"120/80\t\"+49 30 1000 0000", "+[phone]"),
         ("+33 1 23 45 67 89, +44 (0)20 7946 0958, 0081-3-1234-5678", "+[phone], +[phone], [phone]"),
         ("(415) 555-2671", "([phone]"),
         ("010-12345678 / 0571-87654321", "[phone] / [phone]"),

@@ -6,7 +6,7 @@ use platform::digest::{digest, hex};
 use platform::kv::{self, Batch, Store};
 use platform::redis::Redis;
 use platform::{Error, clock};
-use state::audit::{self, Action};
+use state::audit::{self, Action, Change};
 use state::edge::keys::{self, KeyRecord};
 use state::edge::sessions;
 use state::names;
@@ -19,9 +19,8 @@ pub(crate) async fn create(redis: &Redis, key: &KeyRecord, reason: Option<&str>)
     if keys::all(redis).await?.len() >= keys::MOST {
         return Ok(false);
     }
-    let change = Change { at: &key.created_at, actor: &key.created_by, action: Action::Created, reason };
-    let store = Store::open().await?;
-    change.record(redis, &store, None, key).await?;
+    let change = Change { reason, ..Change::new(&key.created_at, &key.created_by, Action::Created) };
+    record(redis, &Store::open().await?, change, None, key).await?;
     keys::enforce(redis, &[key]).await?;
     Ok(true)
 }
@@ -34,9 +33,9 @@ pub(crate) async fn withdraw(redis: &Redis, id: &KeyId, actor: &KeyId, reason: O
     let (store, at) = (Store::open().await?, clock::now().rfc3339());
     let key = keys::load(&store, id).await?;
     let withdrawn = KeyRecord { withdrawn_at: Some(at.clone()), ..key.clone() };
-    let change = Change { at: &at, actor, action: Action::Withdrawn, reason };
+    let change = Change { reason, ..Change::new(&at, actor, Action::Withdrawn) };
     // The store first: if this breaks off, the key is in force still, and whoever withdrew it does it again.
-    change.record(redis, &store, Some(&key), &withdrawn).await?;
+    record(redis, &store, change, Some(&key), &withdrawn).await?;
     keys::forget(redis, &key).await
 }
 
@@ -81,45 +80,24 @@ pub(crate) async fn sign_out(
 /// Adds to the audit chain of an entity that what it could do was taken away.
 async fn withdrawn(redis: &Redis, entity: &str, actor: &KeyId, reason: Option<&str>) -> Result<(), Error> {
     let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
-    let action = Action::Withdrawn;
-    let change = audit::Change { at: &at, actor, action, reason, meaning: None, refers_to: None, old: None, new: None };
+    let change = Change { reason, ..Change::new(&at, actor, Action::Withdrawn) };
     audit::append(redis, &store, &mut batch, entity, &change).await?;
     kv::put_all(&mut batch)
 }
 
-/// A change of a key, for its audit chain.
-struct Change<'a> {
-    at: &'a str,
-    actor: &'a KeyId,
-    action: Action,
-    reason: Option<&'a str>,
-}
-
-impl Change<'_> {
-    /// Stores the key as it is after the change, together with the record of the change.
-    async fn record(
-        &self,
-        redis: &Redis,
-        store: &Store,
-        before: Option<&KeyRecord>,
-        key: &KeyRecord,
-    ) -> Result<(), Error> {
-        let hash = |key: &KeyRecord| Ok::<_, Error>(hex(&digest(kv::json(key)?.as_bytes())));
-        let (old, new) = (before.map(hash).transpose()?, hash(key)?);
-        let Change { at, actor, action, reason } = *self;
-        let change = audit::Change {
-            at,
-            actor,
-            action,
-            reason,
-            meaning: None,
-            refers_to: None,
-            old: old.as_deref(),
-            new: Some(&new),
-        };
-        let (mut batch, entity) = (Batch::default(), names::key(&key.key_id));
-        batch.put(entity.clone(), key)?;
-        audit::append(redis, store, &mut batch, &entity, &change).await?;
-        kv::put_all(&mut batch)
-    }
+/// Stores a key as it is after a change, together with the record of the change.
+async fn record(
+    redis: &Redis,
+    store: &Store,
+    change: Change<'_>,
+    before: Option<&KeyRecord>,
+    key: &KeyRecord,
+) -> Result<(), Error> {
+    let hash = |key: &KeyRecord| Ok::<_, Error>(hex(&digest(kv::json(key)?.as_bytes())));
+    let (old, new) = (before.map(hash).transpose()?, hash(key)?);
+    let change = Change { old: old.as_deref(), new: Some(&new), ..change };
+    let (mut batch, entity) = (Batch::default(), names::key(&key.key_id));
+    batch.put(entity.clone(), key)?;
+    audit::append(redis, store, &mut batch, &entity, &change).await?;
+    kv::put_all(&mut batch)
 }

@@ -86,9 +86,14 @@ struct SignOut {
     #[schemars(length(min = 1, max = 255))]
     subject: String,
     /// Kept in the audit chain.
-    #[schemars(with = "Nullable<String>")]
+    #[schemars(with = "Nullable<ReasonText>")]
     reason: Option<String>,
 }
+
+/// A reason in words.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+struct ReasonText(#[schemars(length(min = 1, max = 500))] String);
 
 /// The name of a person or a team.
 #[derive(JsonSchema)]
@@ -149,7 +154,8 @@ fn operations() -> Vec<Operation> {
         Operation::new("POST", "/v1/sessions", "beginSession", Tag::Access, "Sign in")
             .about(
                 "A person for whom an identity provider vouches gets a session under one of the grants that the document \
-                 `access` gives them. A form is the token exchange of RFC 8693.",
+                 `access` gives them. A form is the token exchange of RFC 8693, or a client's credentials with a signed \
+                 assertion (RFC 7523, SMART backend services): the client gets a session under its own grant.",
             )
             .timeout(Some(Timeout::Batch))
             .takes_media(
@@ -183,7 +189,11 @@ fn operations() -> Vec<Operation> {
             .gives::<SessionEnded>(200, "It has ended.")
             .refuses(&[Refusal::Invalid]),
         Operation::new("GET", "/v1/access", "listLooks", Tag::Access, "Who looked at whose data")
-            .about("Every request that was answered with a person's content, identity, record or export, or that was refused by a role, a study or a site: the latest first.")
+            .about(
+                "Every request that was answered with a person's content, identity, record or export, or that was refused \
+                 by a role, a study or a site, and every message about an event with such content: the latest first. Reads \
+                 by keys are not among them in the studies that the document `access` names.",
+            )
             .scope("; it sees the looks at what its study and site cover")
             .query::<LookQuery>()
             .gives::<LookPage>(200, "A page of looks.")

@@ -1,5 +1,5 @@
 //! The body of `POST /v1/sessions`: reads the proof in it, and exchanges it for a person for whom an identity provider
-//! vouches.
+//! vouches, or for a client.
 //!
 //! Guarantee: a code and a refresh token are sent to the provider that the request names, and nowhere else; a secret of
 //! Vigil's goes along only there. All faults of a request are told at once.
@@ -14,6 +14,7 @@ use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::bytes;
 
+use crate::client::{self, Assertion};
 use crate::config::Config;
 use crate::providers::{Provider, address};
 use crate::published::{away, configuration};
@@ -35,13 +36,19 @@ const UNKNOWN: &str = "must name an identity provider that this installation kno
 
 /// A request to sign in.
 pub(crate) struct Brought<'a> {
-    provider: &'a Provider,
-    proof: Proof,
-    nonce: Option<String>,
+    by: By<'a>,
     /// Which of the person's grants is meant.
     pub(crate) grant: usize,
-    /// Whether it came as a form, and is answered as RFC 8693 says.
+    /// Whether it came as a form, and is answered as RFC 6749 says.
     pub(crate) is_form: bool,
+}
+
+/// Who proves it.
+enum By<'a> {
+    /// A person, by a proof of this provider, and the nonce with which the sign-in began.
+    Person(&'a Provider, Proof, Option<String>),
+    /// A client.
+    Client(Assertion),
 }
 
 enum Proof {
@@ -53,8 +60,11 @@ enum Proof {
 impl Brought<'_> {
     /// Its secret part.
     pub(crate) fn secret(&self) -> &str {
-        match &self.proof {
-            Proof::Token(secret) | Proof::Code { code: secret, .. } | Proof::Refresh(secret) => secret,
+        match &self.by {
+            By::Client(assertion) => &assertion.text,
+            By::Person(_, Proof::Token(secret) | Proof::Code { code: secret, .. } | Proof::Refresh(secret), _) => {
+                secret
+            }
         }
     }
 }
@@ -102,7 +112,8 @@ pub(crate) async fn read(incoming: Incoming, providers: &[Provider]) -> Result<B
     }
     match (provider, proof) {
         (Some(provider), Some(proof)) if faults.is_empty() => {
-            Ok(Brought { provider, proof, nonce, grant: grant.unwrap_or_default(), is_form: false })
+            let by = By::Person(provider, proof, nonce);
+            Ok(Brought { by, grant: grant.unwrap_or_default(), is_form: false })
         }
         _ => Err(Problem::invalid(faults)),
     }
@@ -112,8 +123,12 @@ fn named<'a>(providers: &'a [Provider], issuer: &str) -> Option<&'a Provider> {
     providers.iter().find(|provider| provider.issuer == issuer)
 }
 
-/// Reads a form of RFC 8693.
+/// Reads a form: client credentials, or the token exchange of RFC 8693.
 fn form<'a>(body: &[u8], providers: &'a [Provider]) -> Result<Brought<'a>, Problem> {
+    let text = String::from_utf8_lossy(body).replace('+', "%20");
+    if text.split('&').any(|field| field.strip_prefix("grant_type=") == Some(client::CREDENTIALS)) {
+        return Ok(Brought { by: By::Client(client::read(&text)?), grant: 0, is_form: true });
+    }
     let known = &[
         "grant_type",
         "subject_token",
@@ -124,23 +139,25 @@ fn form<'a>(body: &[u8], providers: &'a [Provider]) -> Result<Brought<'a>, Probl
         "scope",
         "client_id",
     ];
-    let text = String::from_utf8_lossy(body).replace('+', "%20");
     let mut form = Query::read(&text, known);
     for name in ["grant_type", "subject_token", "subject_token_type"] {
         if !form.has(name) {
             form.fault(name, Code::Required, "is missing");
         }
     }
-    let words: [(&str, &[&str]); 3] =
-        [("grant_type", &[EXCHANGE]), ("subject_token_type", &TOKEN_TYPES), ("requested_token_type", &[ISSUED_TYPE])];
+    let words: [(&str, &[&str]); 3] = [
+        ("grant_type", &[EXCHANGE, client::CREDENTIALS]),
+        ("subject_token_type", &TOKEN_TYPES),
+        ("requested_token_type", &[ISSUED_TYPE]),
+    ];
     for (name, words) in words {
         form.take(name, &words.join(" or "), |text| words.contains(&text).then_some(()));
     }
     let token = form.text("subject_token").unwrap_or_default();
     form.finish()?;
     let unknown = || Problem::invalid(vec![Finding::new("/subject_token", Code::Choice, UNKNOWN)]);
-    let provider = named(providers, &token::issuer(&token)?).ok_or_else(unknown)?;
-    Ok(Brought { provider, proof: Proof::Token(token), nonce: None, grant: 0, is_form: true })
+    let provider = named(providers, &token::issuer(&token, "subject_token")?).ok_or_else(unknown)?;
+    Ok(Brought { by: By::Person(provider, Proof::Token(token), None), grant: 0, is_form: true })
 }
 
 /// The type of token that answers a form.
@@ -155,7 +172,10 @@ pub(crate) async fn vouched(
     brought: Brought<'_>,
     deadline: Deadline,
 ) -> Result<(Vouched, Option<String>), Problem> {
-    let Brought { provider, proof, nonce, .. } = brought;
+    let (provider, proof, nonce) = match brought.by {
+        By::Person(provider, proof, nonce) => (provider, proof, nonce),
+        By::Client(assertion) => return Ok((client::check(&config.redis, &assertion, deadline).await?, None)),
+    };
     let (token, refresh) = match proof {
         Proof::Token(token) => (token, None),
         Proof::Code { code, verifier, redirect } => {

@@ -10,7 +10,6 @@ use domain::schema::{NameOrAll, Time};
 use domain::{Code, Finding, Timestamp, scrub};
 use platform::http::{Incoming, Reply};
 use platform::kv::Store;
-use platform::redis::{Redis, text};
 use platform::{Error, clock};
 use serde::Serialize;
 use state::edge::auth::{Principal, Role};
@@ -18,7 +17,7 @@ use state::edge::keys::{self, InForce, KeyRecord};
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::request::{body, reason, unavailable};
-use state::{events, names};
+use state::events;
 
 use crate::changes;
 use crate::config::Config;
@@ -215,19 +214,12 @@ pub(crate) async fn create(config: &Config, principal: &Principal, incoming: Inc
         return Err(Problem::new(ProblemType::Conflict, detail));
     }
     if key.expires_ms.is_some() {
-        warn_soon(&config.redis).await;
+        // If that fails, the clock looks within an hour.
+        events::look_for_ending_keys(&config.redis).await.ok();
     }
     let location = format!("/v1/keys/{}", key.key_id);
     let new = NewKey { secret, key: KeyShown::of(key, None) };
     Ok(Reply::json(201, &new).header("location", location).header("cache-control", "no-store"))
-}
-
-/// Sees to it that the clock looks for keys that end soon. If that fails, it looks within an hour.
-async fn warn_soon(redis: &Redis) {
-    let looked = redis.command("DEL", vec![text(names::KEYS_LOOKED)]).await;
-    if looked.is_ok() {
-        events::look(redis).await.ok();
-    }
 }
 
 /// Withdraws a key.

@@ -1,8 +1,9 @@
-//! Keys and persons: creates, lists and withdraws keys; signs persons in and out; tells who asks, and who looked at whose data.
+//! Keys and persons: creates, lists and withdraws keys; signs persons and clients in and out; tells who asks, and who looked at whose data.
 //!
 //! Guarantee: nobody gives away more than the own key covers, and every change has its record in an audit chain.
 
 mod changes;
+mod client;
 mod config;
 #[cfg(feature = "schema")]
 mod describe;

@@ -39,23 +39,25 @@ pub(crate) struct LookPage {
     more: bool,
 }
 
-/// A request that looked at data of persons, or was kept from it.
+/// A request that looked at data of persons, or was kept from it; or a message with such data.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Look"))]
 struct LookShown {
     /// The time of the answer, RFC 3339 in UTC.
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     at: String,
-    /// The id of a key, or a person with their session.
+    /// The id of a key, a person with their session, or `subscription:` and the id of a subscription to events.
     actor: String,
     /// The person's name.
     #[serde(rename = "byName", skip_serializing_if = "Option::is_none")]
     by_name: Option<String>,
-    #[cfg_attr(feature = "schema", schemars(with = "Role"))]
-    role: String,
+    /// Absent for a subscription.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Role>"))]
+    role: Option<String>,
     /// The method of the request; `GET` for `HEAD` as well.
     method: String,
-    /// The pattern of the path.
+    /// The pattern of the path. For a subscription, the type of the event of which it is told.
     path: String,
     /// The study; for a request that was refused, that of the key if nothing else is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,9 @@ struct LookShown {
     id: Option<String>,
     /// The status of the answer.
     status: u16,
+    /// Why, where the request said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// The filter of a list.
@@ -167,8 +172,8 @@ impl Filter<'_> {
 
 impl LookShown {
     fn of(look: Look) -> Self {
-        let Look { at_ms, actor, role, method, path, study, site, subject, id, status } = look;
+        let Look { at_ms, actor, role, method, path, study, site, subject, id, status, reason } = look;
         let at = Timestamp::from_millis(at_ms).rfc3339();
-        LookShown { at, actor, by_name: None, role, method, path, study, site, subject, id, status }
+        LookShown { at, actor, by_name: None, role, method, path, study, site, subject, id, status, reason }
     }
 }

@@ -1,4 +1,4 @@
-//! The published configuration and signing keys of identity providers.
+//! The published configuration and signing keys of identity providers, and the keys of clients.
 //!
 //! Guarantee: of all instances of all hosts one asks a provider at a time, under a deadline. While a provider is away, what
 //! it published last is believed for a day. A key that is not known makes Vigil ask again, at most once a minute.
@@ -83,18 +83,32 @@ pub(crate) async fn key(
     deadline: Deadline,
 ) -> Result<Option<Jwk>, Problem> {
     let place = configuration(redis, provider, deadline).await?.jwks_uri;
-    let name = ["oidc-keys:", &provider.issuer].concat();
-    let found = chosen(&read(redis, &name, TERMS, deadline, || keys(place.clone())).await?, id);
+    key_at(redis, &["oidc-keys:", &provider.issuer].concat(), place, id, deadline).await
+}
+
+/// The key of this id that is published at an address, or the only one; `name` is that of the kept answer.
+///
+/// # Errors
+/// 503 when nobody answers there.
+pub(crate) async fn key_at(
+    redis: &Redis,
+    name: &str,
+    place: String,
+    id: Option<&str>,
+    deadline: Deadline,
+) -> Result<Option<Jwk>, Problem> {
+    let found = chosen(&read(redis, name, TERMS, deadline, || keys(place.clone())).await?, id);
     if found.is_some() {
         return Ok(found);
     }
-    // The provider may have a new key.
+    // There may be a new key.
     let name = format!("{name}:{}", clock::now().millis() / 60_000);
     let again = read(redis, &name, TERMS_OF_A_MINUTE, deadline, || keys(place)).await;
     Ok(again.ok().and_then(|text| chosen(&text, id)))
 }
 
-fn chosen(text: &str, id: Option<&str>) -> Option<Jwk> {
+/// The key of this id in a JSON Web Key Set, or its only one where none is named.
+pub(crate) fn chosen(text: &str, id: Option<&str>) -> Option<Jwk> {
     let JwkSet { keys } = serde_json::from_str(text).ok()?;
     let mut signing = keys.into_iter().filter(|key| {
         let encrypts = matches!(key.common.public_key_use, Some(jsonwebtoken::jwk::PublicKeyUse::Encryption));

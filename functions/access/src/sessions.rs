@@ -1,4 +1,5 @@
-//! `POST`, `GET` and `DELETE /v1/sessions`: a person signs in by an identity provider, and is signed out.
+//! `POST`, `GET` and `DELETE /v1/sessions`: a person signs in by an identity provider, or a client by its signature, and is
+//! signed out.
 //!
 //! Guarantee: a session has one of the grants that the document `access` gives to the person, and lasts for the time of the
 //! variable `session_seconds` at most. A person who is signed out is refused everywhere within a second. Whoever brings many
@@ -8,7 +9,7 @@ use domain::access::{Access, Grant, Person};
 use domain::ids::{KeyId, is_name};
 use domain::reading::{Json, Limits, Object};
 #[cfg(feature = "schema")]
-use domain::schema::{NameOrAll, Time};
+use domain::schema::Time;
 use domain::{Code, Finding, Timestamp, scrub};
 use platform::deadline::{Deadline, HEADER};
 use platform::http::{Incoming, Reply};
@@ -21,13 +22,14 @@ use state::edge::keys;
 use state::edge::problem::{Problem, ProblemType};
 use state::edge::query::Query;
 use state::edge::refusal_log;
-use state::edge::request::{body, misconfigured, reason, unavailable};
+use state::edge::request::{LONGEST_REASON, body, misconfigured, reason, unavailable};
 use state::edge::serve::{Component as _, within};
 use state::edge::sessions::{self, Begun, SessionRecord};
 use state::edge::wrong_keys::Kind;
 use state::settings::Settings;
 
 use crate::changes;
+use crate::client;
 use crate::config::Config;
 use crate::exchange::{self, ISSUED_TYPE};
 use crate::published;
@@ -48,11 +50,8 @@ pub(crate) struct SessionShown {
     session_id: KeyId,
     #[serde(flatten)]
     person: Person,
-    role: Role,
-    #[cfg_attr(feature = "schema", schemars(with = "NameOrAll"))]
-    study: String,
-    #[cfg_attr(feature = "schema", schemars(with = "NameOrAll"))]
-    site: String,
+    #[serde(flatten)]
+    grant: Grant,
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
     began_at: String,
     #[cfg_attr(feature = "schema", schemars(with = "Time"))]
@@ -61,10 +60,9 @@ pub(crate) struct SessionShown {
 
 impl SessionShown {
     fn of(record: SessionRecord) -> Self {
-        let SessionRecord { session_id, person, grant: Grant { role, study, site }, began_at, expires_ms, .. } = record;
+        let SessionRecord { session_id, person, grant, began_at, expires_ms, .. } = record;
         let expires_at = Timestamp::from_millis(expires_ms).rfc3339();
-        let (study, site) = (study.into_string(), site.into_string());
-        SessionShown { session_id, person, role, study, site, began_at, expires_at }
+        SessionShown { session_id, person, grant, began_at, expires_at }
     }
 }
 
@@ -86,15 +84,20 @@ pub(crate) struct NewSession {
     refresh_token: Option<String>,
 }
 
-/// The answer to a form of RFC 8693.
+/// The answer to a form: RFC 6749, section 5.1, and RFC 8693, section 2.2.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct IssuedToken {
     access_token: String,
-    issued_token_type: &'static str,
+    /// Of a token exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     token_type: &'static str,
     /// Seconds.
     expires_in: u32,
+    /// Of client credentials: the client's role. A client cannot ask for another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<Role>,
 }
 
 /// The sessions in force.
@@ -201,6 +204,8 @@ async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> R
         let rule = format!("must be a number below {}", grants.len());
         return Err(Problem::invalid(vec![Finding::new("/grant", Code::Range, rule)]));
     };
+    let is_client = vouched.person.is_client();
+    let lasts = if is_client { config.session_seconds.min(client::LONGEST) } else { config.session_seconds };
     let (now, secret) = (clock::now(), sessions::secret());
     let record = SessionRecord {
         session_id: sessions::id(),
@@ -209,7 +214,7 @@ async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> R
         groups: vouched.groups,
         began_at: now.rfc3339(),
         authenticated: vouched.authenticated,
-        expires_ms: now.millis().saturating_add(i64::from(config.session_seconds) * 1000),
+        expires_ms: now.millis().saturating_add(i64::from(lasts) * 1000),
     };
     let begun = async {
         let store = Store::open().await?;
@@ -218,22 +223,39 @@ async fn signed_in(config: &Config, incoming: Incoming, deadline: Deadline) -> R
     match begun.await.map_err(|error| unavailable(&error))? {
         Begun::Yes => {}
         Begun::SignedOut => {
-            let detail = "this person was signed out after the token was issued: sign in again";
+            let detail = "who signs in here was signed out after the token was issued: sign in again";
             return Err(Problem::new(ProblemType::Unauthenticated, detail));
         }
         Begun::Full => return Err(Problem::new(ProblemType::Busy, "there are too many sessions")),
     }
+    if !keeps(&config.redis, &record, &keys::hash(&secret)).await.map_err(|error| unavailable(&error))? {
+        return Err(Problem::new(ProblemType::Forbidden, "the role was taken away at this moment"));
+    }
     log::info("session-began").key(&record.session_id).write();
     if is_form {
-        let expires_in = config.session_seconds;
-        let token =
-            IssuedToken { access_token: secret, issued_token_type: ISSUED_TYPE, token_type: "Bearer", expires_in };
+        let token = IssuedToken {
+            access_token: secret,
+            issued_token_type: (!is_client).then_some(ISSUED_TYPE),
+            token_type: "Bearer",
+            expires_in: lasts,
+            scope: is_client.then_some(record.grant.role),
+        };
         return Ok(Reply::json(200, &token).header("cache-control", "no-store"));
     }
     let location = format!("/v1/sessions/{}", record.session_id);
     let session = SessionShown::of(record);
     let new = NewSession { secret, session, grant: number, grants, refresh_token };
     Ok(Reply::json(201, &new).header("location", location).header("cache-control", "no-store"))
+}
+
+/// Whether a session that has begun still has its grant; else it is ended. Whoever stores the document `access` ends the
+/// sessions that it takes away: one that began behind that look was granted by the document before.
+async fn keeps(redis: &Redis, session: &SessionRecord, sha256: &str) -> Result<bool, Error> {
+    let is_granted = grants(redis, &session.person, &session.groups).await?.contains(&session.grant);
+    if !is_granted {
+        sessions::end(redis, sha256).await?;
+    }
+    Ok(is_granted)
 }
 
 /// The grants of a person by the document in force.
@@ -299,20 +321,20 @@ pub(crate) async fn sign_out(config: &Config, principal: &Principal, incoming: I
     principal.must_cover_all()?;
     let Json { value, mut faults, .. } = Problem::json(&body(incoming, LARGEST).await?, Limits::REQUEST)?;
     let mut members = Object::root(&value).map_err(|fault| Problem::invalid(vec![fault]))?;
-    let line = |most: usize| {
-        move |text: &str| {
-            let fits = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
-            fits.then(|| text.to_owned())
-        }
+    let line = |text: &str, length: usize, most: usize| {
+        let fits = (1..=most).contains(&length) && !text.chars().any(char::is_control);
+        fits.then(|| text.to_owned())
     };
     for name in ["issuer", "subject"] {
         members.require(&mut faults, name);
     }
     let [issuer, subject] = ["issuer", "subject"].map(|name| {
-        members.form(&mut faults, name, "must be one line of 1 to 255 bytes", line(LONGEST)).unwrap_or_default()
+        let form = |text: &str| line(text, text.len(), LONGEST);
+        members.form(&mut faults, name, "must be one line of 1 to 255 bytes", form).unwrap_or_default()
     });
-    let reason =
-        members.form(&mut faults, "reason", "must be one line of 1 to 2000 bytes", line(2000)).map(scrub::free_text);
+    let form = |text: &str| line(text.trim(), text.trim().chars().count(), LONGEST_REASON);
+    let reason = members.form(&mut faults, "reason", "must be 1 to 500 characters on one line", form);
+    let reason = reason.map(scrub::free_text);
     members.finish(&mut faults);
     if !faults.is_empty() {
         return Err(Problem::invalid(faults));

@@ -7,11 +7,13 @@
 use domain::access::Person;
 use domain::{Code, Finding};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use platform::clock;
 use platform::deadline::Deadline;
 use platform::redis::Redis;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use state::edge::problem::{Problem, ProblemType};
 
@@ -19,7 +21,7 @@ use crate::providers::Provider;
 use crate::published;
 
 /// The most that the clocks of two machines are expected to differ, seconds.
-const APART: u64 = 60;
+pub(crate) const APART: u64 = 60;
 /// The longest name of a person, characters.
 const LONGEST_NAME: usize = 100;
 /// The most groups of a person, and the longest of them, bytes.
@@ -77,17 +79,30 @@ pub(crate) async fn check(
         return Err(refused("it is of another type"));
     }
     let key = published::key(redis, provider, header.kid.as_deref(), deadline).await?;
+    vouched(provider, signed(token, header.alg, key, &provider.issuer, provider.audience())?, nonce)
+}
+
+/// The claims of a token that this key has signed by this algorithm, for this audience, and whose time has come.
+///
+/// # Errors
+/// 401 with the rule that it breaks.
+pub(crate) fn signed<T: DeserializeOwned>(
+    token: &str,
+    algorithm: Algorithm,
+    key: Option<Jwk>,
+    issuer: &str,
+    audience: &str,
+) -> Result<T, Problem> {
     let key = key.ok_or_else(|| refused("its key is not known"))?;
-    let fits = key.common.key_algorithm.is_none_or(|own| own.to_string() == format!("{:?}", header.alg));
+    let fits = key.common.key_algorithm.is_none_or(|own| own.to_string() == format!("{algorithm:?}"));
     let key = DecodingKey::from_jwk(&key).ok().filter(|_| fits).ok_or_else(|| refused("its key does not fit"))?;
-    let mut validation = Validation::new(header.alg);
+    let mut validation = Validation::new(algorithm);
     validation.leeway = APART;
     validation.validate_nbf = true;
-    validation.set_audience(&[provider.audience()]);
-    validation.set_issuer(&[&provider.issuer]);
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&[issuer]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    let claims = decode::<Claims>(token, &key, &validation).map_err(|error| refused(rule(error.kind())))?.claims;
-    vouched(provider, claims, nonce)
+    Ok(decode::<T>(token, &key, &validation).map_err(|error| refused(rule(error.kind())))?.claims)
 }
 
 fn rule(kind: &ErrorKind) -> &'static str {
@@ -98,8 +113,8 @@ fn rule(kind: &ErrorKind) -> &'static str {
         ErrorKind::InvalidIssuer => "its issuer is another one",
         ErrorKind::InvalidAudience => "its audience is another one",
         ErrorKind::InvalidAlgorithm => "its algorithm does not fit its key",
-        ErrorKind::MissingRequiredClaim(_) => "it must have iss, sub, aud, exp and iat",
-        _ => "it cannot be read",
+        ErrorKind::MissingRequiredClaim(_) => "it must have iss, sub, aud and exp",
+        _ => "it cannot be read, or lacks a claim that it must have",
     }
 }
 
@@ -133,20 +148,17 @@ fn vouched(provider: &Provider, claims: Claims, nonce: Option<&str>) -> Result<V
     Ok(Vouched { person, groups, issued, authenticated })
 }
 
-/// The issuer that a token names, before anything of it is believed.
+/// The issuer that a token names, before anything of it is believed; `name` is that of the field that it came in.
 ///
 /// # Errors
 /// 422 when it names none.
-pub(crate) fn issuer(token: &str) -> Result<String, Problem> {
+pub(crate) fn issuer(token: &str, name: &str) -> Result<String, Problem> {
     #[derive(Deserialize)]
     struct Named {
         iss: String,
     }
     jsonwebtoken::dangerous::insecure_decode::<Named>(token).map(|token| token.claims.iss).map_err(|_| {
-        Problem::invalid(vec![Finding::new(
-            "/subject_token",
-            Code::Format,
-            "must be a signed token that names its issuer",
-        )])
+        let rule = "must be a signed token that names its issuer";
+        Problem::invalid(vec![Finding::new(["/", name].concat(), Code::Format, rule)])
     })
 }

@@ -177,16 +177,7 @@ pub(crate) async fn enable(
         }
         let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
         let (actor, reason) = (&principal.actor, reason.as_deref());
-        let change = audit::Change {
-            at: &at,
-            actor,
-            action: Audited::Enabled,
-            reason,
-            meaning: None,
-            refers_to: None,
-            old: None,
-            new: None,
-        };
+        let change = audit::Change { reason, ..audit::Change::new(&at, actor, Audited::Enabled) };
         audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;
         kv::put_all(&mut batch)?;
         let enabled = receivers::enable(&config.redis, &id).await?;

@@ -131,8 +131,7 @@ pub(crate) async fn replay(
             let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
             let (actor, reason) = (&principal.actor, reason.as_deref());
             let action = Audited::Replayed;
-            let change =
-                audit::Change { at: &at, actor, action, reason, meaning: None, refers_to: None, old: None, new: None };
+            let change = audit::Change { reason, ..audit::Change::new(&at, actor, action) };
             let entity = names::subscription_entity(&subscription.id);
             audit::append(&config.redis, &store, &mut batch, &entity, &change).await?;
             kv::put_all(&mut batch)?;

@@ -272,16 +272,7 @@ async fn replayed(
     if !letters.is_empty() {
         let (at, mut batch) = (clock::now().rfc3339(), Batch::default());
         let actor = &principal.actor;
-        let change = audit::Change {
-            at: &at,
-            actor,
-            action: Audited::Replayed,
-            reason,
-            meaning: None,
-            refers_to: None,
-            old: None,
-            new: None,
-        };
+        let change = audit::Change { reason, ..audit::Change::new(&at, actor, Audited::Replayed) };
         audit::append(&config.redis, &store, &mut batch, ENTITY, &change).await?;
         kv::put_all(&mut batch)?;
     }

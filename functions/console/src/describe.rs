@@ -12,6 +12,7 @@ use state::journal::head::Head;
 use crate::audit::AuditTrail;
 use crate::dead_letters::{DeadLetters, Replayed};
 use crate::documents::{DocumentVersion, Documents};
+use crate::erasure::StudyErasureShown;
 use crate::instruments::{Instruments, StoredInstrument};
 use crate::rescore::Rescoring;
 use crate::stats::SiteStats;
@@ -173,6 +174,18 @@ fn operations() -> Vec<Operation> {
         .path_parameter("EntityId")
         .gives::<AuditTrail<'_>>(200, "The records, verified.")
         .with(NO_STORE),
+        Operation::new(
+            "GET",
+            "/v1/studies/{study}/erasure",
+            "showStudyErasure",
+            Tag::Operations,
+            "How far the erasure of a study is",
+        )
+        .about("The one under way, or the last one with its certificate. 404 while there never was one.")
+        .scope(", for all sites of the study")
+        .gives::<StudyErasureShown>(200, "The erasure.")
+        .with(NO_STORE)
+        .refuses(&[Refusal::Invalid, Refusal::NotFound]),
         Operation::new("GET", "/v1/stats/sites", "showSiteStats", Tag::Operations, "Counters of every site")
             .about(
                 "Of the sites that the key covers, by kind and together, page by page in their order. `*` stands for \

@@ -201,6 +201,7 @@ pub(crate) async fn replace(
         let tried = DocumentVersion { valid: Some(true), stored: Some(false), ..DocumentVersion::of(document) };
         return Ok(Reply::json(200, &tried));
     }
+    let access = if document == Document::Access { access_of(&content) } else { None };
     let plan = |index: &mut settings::Index, at: &str| {
         let current = index.documents.get(document.as_str());
         check(current, expected.as_deref(), unseen)?;
@@ -208,13 +209,16 @@ pub(crate) async fn replace(
             let detail = "the secrets that are to be kept were changed meanwhile, read the document first";
             return Err(Problem::new(ProblemType::PreconditionFailed, detail));
         }
+        if let Some(access) = &access {
+            index.unrecorded.clone_from(&access.unrecorded);
+        }
         Ok(index.replace(document, &content, at, &principal.actor))
     };
     let why = (reason.as_deref(), principal.meaning.as_deref());
     let changed = settings::change(&config.redis, &principal.actor, why, plan).await;
     let made = made(changed.map_err(|error| unavailable(&error))?)?;
-    if document == Document::Access {
-        still_granted(config, &content).await.map_err(|error| unavailable(&error))?;
+    if let Some(access) = &access {
+        still_granted(config, access).await.map_err(|error| unavailable(&error))?;
     }
     if document == Document::Subscriptions {
         events::look(&config.redis).await.map_err(|error| unavailable(&error))?;
@@ -223,10 +227,14 @@ pub(crate) async fn replace(
     Ok(Reply::json(status, &shown(document, &made)).header("etag", tag(made.version)))
 }
 
+/// The document `access` as it is read.
+fn access_of(content: &str) -> Option<Access> {
+    serde_json::from_str(content).ok().and_then(|content| Access::read(&content).ok())
+}
+
 /// Ends the sessions whose grants a document takes away.
-async fn still_granted(config: &Config, content: &str) -> Result<(), Error> {
-    let access = serde_json::from_str(content).ok().and_then(|content| Access::read(&content).ok());
-    sessions::keep_granted(&config.redis, &Store::open().await?, &access.unwrap_or_default()).await.map(drop)
+async fn still_granted(config: &Config, access: &Access) -> Result<(), Error> {
+    sessions::keep_granted(&config.redis, &Store::open().await?, access).await.map(drop)
 }
 
 /// The text of a document without faults, and the stored version from which it keeps secrets.

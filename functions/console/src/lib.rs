@@ -11,6 +11,7 @@ mod dead_letters;
 #[cfg(feature = "schema")]
 mod describe;
 mod documents;
+mod erasure;
 mod examples;
 mod figures;
 mod head;
@@ -71,6 +72,9 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("GET", "/v1/audit/{kind}/{id}", Action::Audit, |c| {
         Box::pin(async move { audit::show(&c.config, &c.principal, c.segment(0), c.segment(1)).await })
+    }),
+    Route::key("GET", "/v1/studies/{study}/erasure", Action::Audit, |c| {
+        Box::pin(async move { erasure::show(&c.config, &c.principal, &c.incoming, c.segment(0)).await })
     }),
     Route::key("GET", "/v1/stats/sites", Action::Read, |c| {
         Box::pin(async move { stats::sites(&c.config, &c.principal, &c.incoming).await })

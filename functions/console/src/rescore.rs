@@ -325,14 +325,11 @@ async fn put(
     let new = batch.put_hashed(entity.clone(), &rescored)?;
     let of = names::submission(&submission.submission_id);
     let change = Change {
-        at: &at,
-        actor: &actor,
-        action: Audited::Changed,
         reason,
-        meaning: None,
         refers_to: Some(&of),
         old: old.as_deref(),
         new: Some(&new),
+        ..Change::new(&at, &actor, Audited::Changed)
     };
     audit::append(redis, store, batch, &entity, &change).await?;
     Ok(true)

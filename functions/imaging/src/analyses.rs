@@ -177,13 +177,14 @@ async fn accept(
             Ok(Reply::json(202, &shown).header("location", location))
         }
         Enqueued::Conflict => Err(Problem::new(ProblemType::Conflict, "another content was received under this id")),
-        Enqueued::Full | Enqueued::Erased => {
+        Enqueued::Full | Enqueued::Erased | Enqueued::Erasing => {
             if stored.is_some() {
                 let key = names::analysis_image(&job.analysis_id, &hash);
                 kv::remove_all(&[key]).map_err(|error| unavailable(&error))?;
             }
             Err(match enqueued {
                 Enqueued::Erased => gone(),
+                Enqueued::Erasing => Problem::study_erasing(),
                 _ => Problem::new(ProblemType::Busy, "the queue is full, nothing was stored"),
             })
         }
@@ -338,14 +339,10 @@ pub(crate) async fn audited(
     let store = Store::open().await?;
     let before = store.bytes(&entity).await?.map(|before| hex(&digest(&before))).filter(|before| *before != hash);
     let change = audit::Change {
-        at: &record.ended_at,
-        actor,
-        action,
         reason: record.reason.as_deref(),
-        meaning: None,
-        refers_to: None,
         old: before.as_deref(),
         new: Some(&hash),
+        ..audit::Change::new(&record.ended_at, actor, action)
     };
     match before {
         None => audit::begin(batch, &entity, &change),

@@ -5,6 +5,7 @@ use platform::http::Url;
 use platform::redis::Redis;
 use platform::variables::{Reader, json};
 use state::edge::auth::Keys;
+use state::health::same_key;
 use state::identity::{IdentityKey, PseudonymKey};
 use state::imaging::webhooks::Webhooks;
 use state::variables;
@@ -32,11 +33,12 @@ state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true; signed signa
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
+    let redis = variables::redis(reader).await;
     Config {
-        redis: variables::redis(reader).await,
+        pseudonyms: PseudonymKey::new(same_key::pseudonym_key(reader, &redis).await),
+        redis,
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
-        pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
         identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
         services: reader.parsed(&variables::AI_SERVICES, services::read).await,
         capacity: reader.read(&variables::IMAGING_CAPACITY).await,

@@ -16,7 +16,7 @@ use platform::{clock, log};
 use serde::Serialize;
 use state::edge::auth::Principal;
 use state::edge::problem::{Problem, ProblemType};
-use state::edge::request::unavailable;
+use state::edge::request::{not_held, unavailable};
 use state::imaging::erasure;
 use state::wire::analysis::AnalysisState;
 
@@ -61,8 +61,9 @@ pub(crate) async fn erase(config: &Config, principal: &Principal, id: &str, reas
     let found = erasure::tombstone(&config.redis, &store, &id, &now).await.map_err(|error| unavailable(&error))?;
     let found = found.filter(|found| principal.covers(&found.study_id, &found.site_id));
     let tombstone = found.ok_or_else(Problem::not_found)?;
+    not_held(&config.redis, &tombstone.study_id).await?;
     let why = (reason, principal.meaning.as_deref());
-    let erased = erasure::erase(&config.redis, &store, &tombstone, &principal.actor, why).await;
+    let erased = erasure::erase(&config.redis, &store, &tombstone, &principal.actor, why, true).await;
     let erased = erased.map_err(|error| unavailable(&error))?;
     log::info("analysis-erased").submission(&id).key(&principal.id).write();
     let shown = AnalysisErased {

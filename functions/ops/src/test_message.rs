@@ -43,16 +43,7 @@ pub(crate) async fn send(
         let Some(attempt) = dispatch::ping(&id).await? else { return Ok(None) };
         let (store, at, mut batch) = (Store::open().await?, clock::now().rfc3339(), Batch::default());
         let (actor, action) = (&principal.actor, Action::Tested);
-        let change = audit::Change {
-            at: &at,
-            actor,
-            action,
-            reason: None,
-            meaning: None,
-            refers_to: None,
-            old: None,
-            new: None,
-        };
+        let change = audit::Change::new(&at, actor, action);
         audit::append(&config.redis, &store, &mut batch, &format!("receiver/{id}"), &change).await?;
         kv::put_all(&mut batch)?;
         Ok(Some(attempt))

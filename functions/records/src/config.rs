@@ -3,6 +3,7 @@
 use platform::redis::Redis;
 use platform::variables::Reader;
 use state::edge::auth::Keys;
+use state::health::same_key;
 use state::identity::{IdentityKey, PseudonymKey};
 use state::variables;
 
@@ -36,13 +37,14 @@ state::component!(Config, ROUTES, read, ENDS = false, LOOKS = true; signed signa
 pub(crate) async fn read(reader: &mut Reader) -> Config {
     let identity_key = IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await);
     let older = reader.parsed(&variables::IDENTITY_KEYS_OLD, IdentityKey::read_list).await;
+    let redis = variables::redis(reader).await;
     Config {
-        redis: variables::redis(reader).await,
+        pseudonyms: PseudonymKey::new(same_key::pseudonym_key(reader, &redis).await),
+        redis,
         keys: Keys::of(reader, variables::OF_KEYS).await,
         signature_seconds: reader.read(&variables::SIGNATURE_SECONDS).await,
         identities: std::iter::once(identity_key).chain(older).collect(),
         identity_looks_per_minute: reader.read(&variables::IDENTITY_LOOKS_PER_MINUTE).await,
-        pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
         record_parts: reader.parsed(&variables::RECORD_PARTS, |text| Service::read_list(text, PATIENT)).await,
         study_service: reader.parsed(&variables::STUDY_SERVICE, |text| Service::read_list(text, STUDY)).await,
         report_parts: reader.parsed(&variables::REPORT_PARTS, |text| Service::read_list(text, MONTH)).await,

@@ -4,6 +4,7 @@
 
 use schemars::{JsonSchema, json_schema};
 use state::edge::describe::*;
+use state::erasure::study::StudyErasure;
 use state::erasure::subject::Certificate;
 
 use crate::erase::Erased;
@@ -29,6 +30,9 @@ pub fn describe() -> Description {
 /// The age of an answer.
 const AGE: Header =
     Header::always("Age", "How old the answer is, seconds.", |_| json_schema!({"type": "integer", "minimum": 0}));
+
+/// Where the erasure of a study is shown.
+const ERASURE: Header = Header::location("How far it is.", |_| matching("^/v1/studies/[^/]+/erasure$"));
 
 /// The query of a patient's record.
 #[derive(JsonSchema)]
@@ -149,6 +153,7 @@ fn operations() -> Vec<Operation> {
                 patient's site, of patients who sent something there. It counts as a look at an identity, and is in \
                 the subject's audit chain.",
         )
+        .header(&LOOK_REASON)
         .header(&TRACEPARENT)
         .query::<RecordQuery>()
         .gives::<PatientRecord<'_>>(200, "The record.")
@@ -163,6 +168,19 @@ fn operations() -> Vec<Operation> {
             .gives::<Study<'_>>(200, "The study.")
             .with(AGE)
             .refuses(&[Refusal::BadGateway]),
+        Operation::new("DELETE", "/v1/studies/{study}", "eraseStudy", Tag::Operations, "Begin to erase a study")
+            .about(
+                "Erases all its subjects with their submissions, analyses and identities, for good, also what waits, its \
+                due entries and dead letters. 202: it has begun, and Vigil carries it on by itself; while it runs, nothing \
+                is taken in for the study (409). 200 with the certificate when nothing has come since the last one ended. \
+                Audit chains, journals and tombstones stay.",
+            )
+            .scope(", for all sites of the study")
+            .takes::<WithReason>("At most 4 KiB.")
+            .gives::<StudyErasure>(200, "It is erased: the certificate.")
+            .gives::<StudyErasure>(202, "It is being erased.")
+            .with(ERASURE)
+            .refuses(&[Refusal::Held]),
         Operation::new(
             "GET",
             "/v1/studies/{study}/submissions",
@@ -225,10 +243,14 @@ fn operations() -> Vec<Operation> {
         .gives::<Series<'_>>(200, "A page of the series, or its picture.")
         .or::<Text>("image/svg+xml"),
         Operation::new("GET", "/v1/subjects/{pseudonym}/identity", "openIdentity", Tag::Results, "Who a subject is")
-            .about("For the clinicians of the subject's site alone; every look is audited, and they are limited.")
+            .about(
+                "For the clinicians of the subject's site alone; every look is audited, with the reason that a person \
+                 gives, and they are limited.",
+            )
+            .header(&LOOK_REASON)
             .gives::<Identity<'_>>(200, "The identity.")
             .with(NO_STORE)
-            .refuses(&[Refusal::Gone, Refusal::TooManyRequests]),
+            .refuses(&[Refusal::Invalid, Refusal::Gone, Refusal::TooManyRequests]),
         Operation::new(
             "GET",
             "/v1/subjects/{pseudonym}/export",
@@ -237,8 +259,9 @@ fn operations() -> Vec<Operation> {
             "Everything that is held about a subject",
         )
         .about(
-            "For a person's right of access: a FHIR R4 Bundle, or a page to print, by `format` or `Accept`. It has the                 subject and its linked subjects whose sites the key covers, with all submissions, scores, alerts,                 histories and analyses, also what was superseded or failed; what was erased is named. For clinicians it                 has the identities: then it counts as a look at an identity, and is in the audit chain of each subject.                 It is made while it is sent, and an answer that breaks off is not whole.",
+            "For a person's right of access: a FHIR R4 Bundle, or a page to print, by `format` or `Accept`. It has the                 subject and its linked subjects whose sites the key covers, with all submissions, scores, alerts,                 histories and analyses, also what was superseded or failed; what was erased is named. For clinicians it                 has the identities: then it counts as a look at an identity, a person gives a reason, and it is in the audit                 chain of each subject.                 It is made while it is sent, and an answer that breaks off is not whole.",
         )
+        .header(&LOOK_REASON)
         .query::<ExportQuery>()
         .gives_media(200, "The export.", &[("application/fhir+json", of::<FhirResource>)])
         .or::<Text>("text/html; charset=utf-8")
@@ -252,7 +275,8 @@ fn operations() -> Vec<Operation> {
             )
             .takes::<WithReason>("At most 4 KiB.")
             .gives::<Certificate>(200, "It is erased: the certificate.")
-            .gives::<Erasing<'_>>(202, "Something is left."),
+            .gives::<Erasing<'_>>(202, "Something is left.")
+            .refuses(&[Refusal::Held]),
         Operation::new("GET", "/v1/submissions/{id}", "showSubmission", Tag::Results, "How far a submission is")
             .about("Scores and alerts are shown to read, clinician and admin.")
             .gives::<Submission<'_>>(200, "The submission.")
@@ -263,7 +287,8 @@ fn operations() -> Vec<Operation> {
                 its audit chain, stay. Asking again is safe.",
             )
             .takes::<WithReason>("At most 4 KiB.")
-            .gives::<Erased<'_>>(200, "It is erased."),
+            .gives::<Erased<'_>>(200, "It is erased.")
+            .refuses(&[Refusal::Held]),
         Operation::new("GET", "/v1/stats/hour", "showHour", Tag::Operations, "The last 60 minutes, minute by minute")
             .about(
                 "What came in, was scored and delivered in each minute, and what waited at its end. The clock takes a \

@@ -88,6 +88,7 @@ async fn begun(call: &Call<Config>) -> Result<Export, Problem> {
     let (config, principal) = (&call.config, &call.principal);
     let identifies = principal.may(Action::Identify);
     if identifies {
+        principal.gives_reason(&call.incoming)?;
         identity::may_look(config, principal).await?;
     }
     let (store, pseudonyms) = subject::subjects(config, principal, call.segment(0)).await?;
@@ -189,7 +190,9 @@ impl Export {
         for pseudonym in &self.pseudonyms {
             for ids in jobs::of_subject(&self.redis, pseudonym, u32::MAX).await?.chunks(READS) {
                 for group in try_join_all(ids.iter().map(|id| self.analysis(id, pseudonym))).await? {
-                    rows.push(form.group(&group).as_bytes()).await;
+                    if !rows.push(form.group(&group).as_bytes()).await {
+                        return Ok(());
+                    }
                 }
             }
         }

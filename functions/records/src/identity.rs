@@ -1,12 +1,12 @@
 //! `GET /v1/subjects/{pseudonym}/identity`: the identity of a subject, for the clinicians of the subject's site.
 //!
-//! Guarantee: nobody learns an identity without a record of it: the record is stored before the answer is sent. Every
-//! request counts against the key's rate limit, found or not, so that nobody can guess pseudonyms.
+//! Guarantee: nobody learns an identity without a record of it, with the reason that was given: the record is stored before the
+//! answer is sent. A person gives a reason. Every request counts against the key's rate limit, found or not, so that nobody can guess pseudonyms.
 
 use domain::ids::{Pseudonym, SiteId, StudyId};
 #[cfg(feature = "schema")]
 use domain::schema::{Identifier, Name};
-use platform::http::Reply;
+use platform::http::{Incoming, Reply};
 use platform::kv::{Batch, Store};
 use platform::{Error, clock, log};
 use serde::Serialize;
@@ -56,7 +56,13 @@ pub(crate) async fn may_look(config: &Config, principal: &Principal) -> Result<(
 }
 
 /// Shows the identity of a subject.
-pub(crate) async fn show(config: &Config, principal: &Principal, pseudonym: &str) -> Result<Reply, Problem> {
+pub(crate) async fn show(
+    config: &Config,
+    principal: &Principal,
+    incoming: &Incoming,
+    pseudonym: &str,
+) -> Result<Reply, Problem> {
+    principal.gives_reason(incoming)?;
     may_look(config, principal).await?;
     if !is_pseudonym(pseudonym) {
         return Err(Problem::not_found());
@@ -115,17 +121,8 @@ pub(crate) async fn opened(
     store: &Store,
     pseudonym: &Pseudonym,
 ) -> Result<(), Error> {
-    let at = clock::now().rfc3339();
-    let change = Change {
-        at: &at,
-        actor: &principal.actor,
-        action: Action::IdentityOpened,
-        reason: None,
-        meaning: None,
-        refers_to: None,
-        old: None,
-        new: None,
-    };
+    let (at, reason) = (clock::now().rfc3339(), principal.look_reason());
+    let change = Change { reason: reason.as_deref(), ..Change::new(&at, &principal.actor, Action::IdentityOpened) };
     let mut batch = Batch::default();
     audit::append(&config.redis, store, &mut batch, &names::subject(pseudonym), &change).await?;
     store.put_each(&batch).await

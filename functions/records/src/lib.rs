@@ -7,6 +7,7 @@ mod config;
 #[cfg(feature = "schema")]
 mod describe;
 mod erase;
+mod erase_study;
 mod erase_subject;
 mod export;
 mod fhir;
@@ -49,13 +50,15 @@ pub(crate) const ROUTES: &[Route<Config>] = &[
     }),
     Route::key("GET", "/v1/patients/{patientId}/record", Action::Treat, |c| Box::pin(patient::show(c))),
     Route::key("GET", "/v1/studies/{study}", Action::Read, |c| Box::pin(study::show(c))),
+    Route::key("DELETE", "/v1/studies/{study}", Action::Erase, |c| Box::pin(erase_study::begin(c)))
+        .signed(Signing::Always),
     Route::key("GET", "/v1/studies/{study}/submissions", Action::Read, |c| Box::pin(list::show(c))),
     Route::key("GET", "/v1/studies/{study}/report", Action::Read, |c| Box::pin(report::show(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/submissions", Action::Read, |c| Box::pin(subject::submissions(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/scores", Action::Read, |c| Box::pin(subject::series(c))),
     Route::key("GET", "/v1/subjects/{pseudonym}/identity", Action::Identify, |c| {
         Box::pin(async move {
-            let shown = identity::show(&c.config, &c.principal, c.segment(0));
+            let shown = identity::show(&c.config, &c.principal, &c.incoming, c.segment(0));
             within(c.deadline, &c.config.redis, shown).await
         })
     }),

@@ -73,6 +73,7 @@ struct Request {
 pub(crate) async fn show(call: Call<Config>) -> Result<Reply, Problem> {
     let patient = call.segment(0);
     let (deadline, principal, config, incoming) = (call.deadline, &call.principal, &call.config, &call.incoming);
+    principal.gives_reason(incoming)?;
     within(deadline, &config.redis, identity::may_look(config, principal)).await?;
     let asked = Request::read(principal, &incoming.query)?;
     principal.asks(Whose::at(&asked.study, &asked.site));

@@ -23,7 +23,7 @@ use platform::trace::Trace;
 use platform::{clock, log};
 use serde::{Serialize, Serializer};
 use state::edge::auth::{Action, Principal};
-use state::edge::problem::{FindingShape, Problem};
+use state::edge::problem::{FindingShape, Problem, STUDY_ERASING};
 use state::edge::refusal_log;
 use state::identity;
 use state::queue::{self, Enqueued};
@@ -192,6 +192,10 @@ impl Batch {
                 Enqueued::Quota => {
                     end = end.and(Err(End::Quota));
                     Outcome::NotProcessed
+                }
+                Enqueued::Erasing => {
+                    let findings = vec![Finding::new("", Code::Conflict, STUDY_ERASING)];
+                    Outcome::Rejected { findings, more: 0 }
                 }
                 Enqueued::Limited(seconds) => {
                     end = end.and(Err(End::Limited(seconds)));

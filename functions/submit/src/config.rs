@@ -6,6 +6,7 @@ use std::rc::Rc;
 use platform::redis::Redis;
 use platform::variables::{Faults, Reader, once};
 use state::edge::auth::Keys;
+use state::health::same_key;
 use state::identity::{IdentityKey, PseudonymKey};
 use state::queue::Door;
 use state::queue::rate_limit::Limits;
@@ -30,10 +31,11 @@ pub(crate) async fn get() -> Result<Rc<Config>, Faults> {
 
 /// Reads the variables.
 pub(crate) async fn read(reader: &mut Reader) -> Config {
+    let redis = Redis::new(&variables::redis_url(reader).await);
     Config {
-        redis: Redis::new(&variables::redis_url(reader).await),
+        pseudonyms: PseudonymKey::new(same_key::pseudonym_key(reader, &redis).await),
+        redis,
         keys: Keys::of(reader, variables::OF_KEYS).await,
-        pseudonyms: PseudonymKey::new(reader.read(&variables::PSEUDONYM_KEY).await),
         identities: IdentityKey::new(reader.read(&variables::IDENTITY_KEY).await),
         door: Door::new(
             reader.read(&variables::QUEUE_CAPACITY).await,

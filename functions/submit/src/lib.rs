@@ -270,6 +270,7 @@ async fn one_round(
             let rule = "must name a submission of the same patient, and of the same instrument or kind of report";
             Err(Problem::invalid(vec![Finding::new(amended_at, Code::Conflict, rule)]))
         }
+        Enqueued::Erasing => Err(Problem::study_erasing()),
         Enqueued::AmendsGone => Err(Problem::new(ProblemType::Gone, "what it amends was erased")),
         Enqueued::NotCurrent => Err(Problem::new(ProblemType::Conflict, "what it amends is not the current version")),
         Enqueued::Full => {

@@ -1,6 +1,6 @@
 /** The public API as far as persons, their sessions, keys and looks need it. Knows its paths, like `api.js`. */
 
-import { call, PAGE, parameters, part } from './api.js';
+import { call, PAGE, parameters, part, Refusal } from './api.js';
 
 /**
  * @typedef {import('./session.js').Grant} Grant
@@ -15,11 +15,14 @@ import { call, PAGE, parameters, part } from './api.js';
  *   expiresAt: string }} OpenSession
  * @typedef {Grant & { keyId: string, label: string, prefix: string, owner?: string, createdAt: string, createdBy: string,
  *   byName?: string, createdByName?: string, expiresAt?: string, expired: boolean, lastUsedAt?: string }} Key
- * @typedef {{ at: string, actor: string, byName?: string, role: string, method: string, path: string, study?: string,
- *   site?: string, subject?: string, id?: string, status: number }} Looked
+ * @typedef {{ at: string, actor: string, byName?: string, role?: string, method: string, path: string, study?: string,
+ *   site?: string, subject?: string, id?: string, status: number, reason?: string }} Looked
  * @typedef {{ pseudonym: string, state: 'erasing', left: number }} Erasing
  * @typedef {{ pseudonym: string, study: string, site: string, state: 'erased', erasedAt: string, erasedBy: string,
  *   byName?: string, submissions: number, analyses: number, identity: boolean, reason?: string, disk?: string }} Certificate
+ * @typedef {{ study: string, state: 'erasing' | 'erased', beganAt: string, beganBy: string, beganByName?: string, reason: string,
+ *   subjects: number, submissions: number, analyses: number, left?: number, erasedAt?: string, disk?: string,
+ *   held?: boolean }} StudyErasure
  */
 
 /** Asking a provider, or erasing much, may take so long, milliseconds. */
@@ -121,6 +124,21 @@ export function looks(filters, cursor) {
 }
 
 /**
+ * The last signed head of the log, or that of a number, as the text that was signed; null if there is none.
+ * @param {number} [n]
+ * @returns {Promise<string | null>}
+ */
+export async function head(n) {
+  const path = `/v1/audit/head${parameters({ n: n?.toString() })}`;
+  try {
+    return await call('GET', path, { text: true, media: 'application/json' });
+  } catch (error) {
+    if (error instanceof Refusal && error.kind === 'missing') return null;
+    throw error;
+  }
+}
+
+/**
  * Erases a part of what there is of a subject, for good; asked again, it goes on, until it gives the certificate.
  * @param {string} subject
  * @param {string} reason
@@ -129,4 +147,24 @@ export function looks(filters, cursor) {
  */
 export function eraseSubject(subject, reason, meaning) {
   return call('DELETE', `/v1/subjects/${part(subject)}`, { body: { reason }, reason, meaning, patience: LONG });
+}
+
+/**
+ * Begins to erase everything of a study, for good; Vigil carries it on.
+ * @param {string} study
+ * @param {string} reason
+ * @param {string} [meaning] What a person declares who signs it.
+ * @returns {Promise<StudyErasure>}
+ */
+export function eraseStudy(study, reason, meaning) {
+  return call('DELETE', `/v1/studies/${part(study)}`, { body: { reason }, reason, meaning });
+}
+
+/**
+ * How far the erasure of a study is, or its certificate.
+ * @param {string} study
+ * @returns {Promise<StudyErasure>}
+ */
+export function studyErasure(study) {
+  return call('GET', `/v1/studies/${part(study)}/erasure`);
 }

@@ -93,12 +93,13 @@ export function tellAgain(id, { since, dryRun, reason }) {
 }
 
 /**
- * Who a subject is. Vigil records every look before it answers.
+ * Who a subject is. Vigil records every look, and why, before it answers.
  * @param {string} subject
+ * @param {string} why
  * @returns {Promise<{ patientId: string, patientSystem?: string, studyId: string, siteId: string }>}
  */
-export function identity(subject) {
-  return call('GET', `/v1/subjects/${part(subject)}/identity`);
+export function identity(subject, why) {
+  return call('GET', `/v1/subjects/${part(subject)}/identity`, { why });
 }
 
 /**
@@ -157,16 +158,17 @@ export function table(study, subject) {
 
 /**
  * Everything that Vigil holds about a subject: a FHIR Bundle, or a page to print. A clinician's has the identity, and Vigil
- * records that look before it answers.
+ * records that look, and why, before it answers.
  * @param {string} subject
  * @param {'fhir' | 'html'} format
  * @param {string} lang
+ * @param {string} [why] For those whom it tells the identity.
  * @returns {Promise<string>}
  */
-export function everything(subject, format, lang) {
+export function everything(subject, format, lang, why) {
   const media = format === 'html' ? 'text/html' : 'application/fhir+json';
   const path = `/v1/subjects/${part(subject)}/export${parameters({ format, lang })}`;
-  return call('GET', path, { text: true, media, patience: LONG });
+  return call('GET', path, { text: true, media, why, patience: LONG });
 }
 
 /** The most submissions on paper, and the reads at a time. */

@@ -99,16 +99,16 @@ onEnd(() => {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, meaning?: string, match?: string, accept?: number[],
+ * @param {{ key?: string, body?: unknown, raw?: string, type?: string, reason?: string, why?: string, meaning?: string, match?: string, accept?: number[],
  *   text?: boolean, media?: string, patience?: number }} [how] `raw`: a body that is text already. `match`: the version that is replaced.
- *   `meaning`: what a person declares who signs it.
+ *   `meaning`: what a person declares who signs it. `why`: the reason of a look at an identity.
  *   `accept`: statuses that are answers, too. `key`: another than that of the session; none, if it is empty.
  * @returns {Promise<any>}
  */
 export async function call(method, path, how = {}) {
   if (how.key === undefined) await fresh();
   const { key = session.value?.key, body, reason, accept = [], text = false, patience = PATIENCE } = how;
-  const { raw = JSON.stringify(body), type = 'application/json', match, media, meaning } = how;
+  const { raw = JSON.stringify(body), type = 'application/json', match, media, meaning, why } = how;
   const known = method === 'GET' ? seen.get(path) : undefined;
   /** @type {Record<string, string>} */
   const headers = {};
@@ -116,6 +116,7 @@ export async function call(method, path, how = {}) {
   if (key) headers.authorization = `Bearer ${key}`;
   if (known) headers['if-none-match'] = known.tag;
   if (reason) headers['x-change-reason'] = bytes(reason);
+  if (why) headers['x-look-reason'] = bytes(why);
   if (meaning) headers['x-signature-meaning'] = bytes(meaning);
   if (raw !== undefined) headers['content-type'] = type;
   if (match) headers['if-match'] = match;

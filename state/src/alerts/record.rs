@@ -61,7 +61,8 @@ pub async fn history(store: &Store, found: &Loaded) -> Result<Vec<Happened>, Err
     Ok(entries)
 }
 
-fn value_of(state: &State, last: &[Happened]) -> Value {
+/// A state as it rests, with the latest entries of its history.
+pub(super) fn value_of(state: &State, last: &[Happened]) -> Value {
     let mut value = state.write();
     if let Some(object) = value.as_object_mut() {
         object.insert("last".to_owned(), json!(last));

@@ -1,12 +1,13 @@
 -- Keeps an answer, if the caller still has the turn, and gives the turn back. If there is no kind, the call failed: the
--- kept answer stays, and nobody asks again for as long as an answer would be fresh.
+-- kept answer stays, and nobody asks again for as long as an answer would be fresh, or until the kept one is gone.
 -- KEYS  entry, lock
 -- ARGV  token, revision of the settings when it was asked for, kind, body, ms that it is fresh, ms that it is kept
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then
   return {}
 end
 if ARGV[3] == '' then
-  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  local left = redis.call('PTTL', KEYS[1])
+  redis.call('PEXPIRE', KEYS[2], math.max(1, math.min(left, tonumber(ARGV[5]))))
   return {}
 end
 local time = redis.call('TIME')

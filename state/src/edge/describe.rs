@@ -13,8 +13,8 @@ use crate::edge::serve::Described;
 
 pub use domain::schema::*;
 pub use parameters::{
-    CHANGE_REASON, FhirPage, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER, Page, Parameter, SIGNATURE_MEANING,
-    TRACEPARENT, Timeout, path_parameter,
+    CHANGE_REASON, FhirPage, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, LOOK_REASON, PREFER, Page, Parameter,
+    SIGNATURE_MEANING, TRACEPARENT, Timeout, path_parameter,
 };
 pub use refusals::Refusal;
 

@@ -116,6 +116,11 @@ const MOST_FINDINGS: usize = 1000;
 /// The fault of a text in another encoding.
 const FOREIGN: &str = "send it in UTF-8";
 
+/// Why nothing is taken in for a study.
+pub const STUDY_ERASING: &str = "the study is being erased, send nothing for it until that has ended";
+/// Why nothing of a study is erased.
+const STUDY_HELD: &str = "the study is under a legal hold (document retention): nothing of it may be erased";
+
 impl Problem {
     /// A problem with a sentence for the client. The sentence never repeats the client's data.
     pub fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
@@ -176,6 +181,16 @@ impl Problem {
         let detail = "too many submissions of this key wait to be scored, nothing was stored";
         let problem = Problem::new(ProblemType::TooManyRequests, detail);
         Problem { header: Some(("retry-after", RETRY_AFTER.to_string())), ..problem }
+    }
+
+    /// Nothing is taken in for a study while it is being erased.
+    pub fn study_erasing() -> Self {
+        Problem::new(ProblemType::Conflict, STUDY_ERASING)
+    }
+
+    /// Nothing of a study is erased while it is under a legal hold.
+    pub fn study_held() -> Self {
+        Problem::new(ProblemType::Conflict, STUDY_HELD)
     }
 
     /// Adds the outcome of each part of the request.

@@ -1,16 +1,18 @@
 //! Shared by all requests: their bodies, the reason of a change, refusals.
 
+use domain::ids::StudyId;
 use domain::{Code, Finding, scrub};
 use platform::http::Incoming;
+use platform::redis::Redis;
 use platform::{Error, log};
 
 use crate::edge::problem::{Problem, ProblemType};
-use crate::settings::Changed;
+use crate::settings::{self, Changed};
 
 /// The header with the reason of a change; it goes into the audit chain.
 const REASON: &str = "x-change-reason";
 /// The longest reason, characters.
-const LONGEST_REASON: usize = 500;
+pub const LONGEST_REASON: usize = 500;
 
 /// A header that changes what a request does, if it is there. One that cannot be read is not taken for none.
 ///
@@ -32,12 +34,20 @@ pub fn header<'a>(incoming: &'a Incoming, name: &'static str) -> Result<Option<&
 /// # Errors
 /// 422 when it is empty, too long, or not one line.
 pub fn reason(incoming: &Incoming) -> Result<Option<String>, Problem> {
-    let Some(reason) = header(incoming, REASON)? else { return Ok(None) };
+    line(incoming, REASON)
+}
+
+/// A header with a reason in words, if it is there, without the identities that are found in it.
+///
+/// # Errors
+/// 422 when it is empty, too long, or not one line.
+pub fn line(incoming: &Incoming, name: &'static str) -> Result<Option<String>, Problem> {
+    let Some(reason) = header(incoming, name)? else { return Ok(None) };
     let reason = reason.trim();
     if (1..=LONGEST_REASON).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
         return Ok(Some(scrub::free_text(reason.to_owned())));
     }
-    let rule = "the header x-change-reason must be 1 to 500 characters";
+    let rule = format!("the header {name} must be 1 to {LONGEST_REASON} characters");
     Err(Problem::invalid(vec![Finding::new("", Code::Format, rule)]))
 }
 
@@ -75,6 +85,18 @@ pub fn made<T>(changed: Changed<T, Problem>) -> Result<T, Problem> {
         Changed::Made(made) => Ok(made),
         Changed::Refused(problem) => Err(problem),
         Changed::Busy => Err(Problem::new(ProblemType::Busy, "somebody else is changing the settings, send it again")),
+    }
+}
+
+/// Refuses the erasure of something of a study under a legal hold.
+///
+/// # Errors
+/// 409; 503 when it cannot be known.
+pub async fn not_held(redis: &Redis, study: &StudyId) -> Result<(), Problem> {
+    match settings::is_held(redis, study).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Problem::study_held()),
+        Err(error) => Err(unavailable(&error)),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Sessions: for a short while a person acts under one of their grants, after an identity provider has vouched for them.
+//! Sessions: for a short while a person acts under one of their grants, after an identity provider has vouched for them; or a
+//! client, after it has signed who it is.
 //!
 //! Guarantee: a session that ended, or whose time has passed, is refused by every instance of every host within a second.
 //! After a person is signed out, no token that was issued before begins a session. Whoever reads a record finds the name
@@ -54,6 +55,21 @@ pub struct SessionRecord {
 /// A name for a person that tells nobody who it is: SHA-256 of issuer and subject, hex.
 pub fn digest_of(person: &Person) -> String {
     hex(&digest([&*person.issuer, "|", &person.subject].concat().as_bytes()))
+}
+
+/// Takes a client's assertion as used, by the SHA-256 of its id (hex), for so many seconds. False if it was used before.
+///
+/// # Errors
+/// [`Kind::Unavailable`]. It may be used then; the client signs another.
+pub async fn use_once(redis: &Redis, assertion: &str, seconds: i64) -> Result<bool, Error> {
+    let own = format!("{:032x}", clock::random_bits());
+    let key = names::assertion(assertion);
+    let seconds = seconds.max(1).to_string();
+    let arguments = [key.as_str(), &own, "NX", "EX", &seconds].map(text).to_vec();
+    redis.command("SET", arguments).await?;
+    // A command that is sent again over a new connection finds its own mark.
+    let kept = redis.command("GET", vec![text(key)]).await?;
+    Ok(kept.first().and_then(string).is_some_and(|kept| kept == own))
 }
 
 /// The outcome of a request for a session.

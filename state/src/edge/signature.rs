@@ -6,7 +6,7 @@
 //! Mechanism: a session knows when its person authenticated, from the token that began it. The edge checks that time and
 //! the header before it calls the handler, and leaves the meaning in the [`Principal`].
 //!
-//! Not for: keys. Programs sign nothing.
+//! Not for: keys and clients. Programs sign nothing.
 
 use domain::{Code, Finding, scrub};
 use platform::clock;
@@ -45,13 +45,20 @@ impl Signing {
     }
 }
 
-/// The meaning of the signature under a request; none for a key. Where `seconds` is 0, nobody must sign, and a meaning that
+impl Principal {
+    /// Whether it is a person: neither a key nor a client, which are programs.
+    pub fn is_person(&self) -> bool {
+        self.person.as_ref().is_some_and(|person| !person.is_client())
+    }
+}
+
+/// The meaning of the signature under a request; none for a program. Where `seconds` is 0, nobody must sign, and a meaning that
 /// is given is kept. The identities that are found in it are taken out: a record forgets nothing.
 ///
 /// # Errors
 /// 403 when the person authenticated longer ago than so many seconds, or when nothing proves when; 422 without a meaning.
 pub fn of(principal: &Principal, incoming: &Incoming, seconds: u32) -> Result<Option<String>, Problem> {
-    if principal.person.is_none() {
+    if !principal.is_person() {
         return Ok(None);
     }
     if seconds > 0 && !is_fresh(principal.authenticated, clock::now().millis() / 1000, seconds) {

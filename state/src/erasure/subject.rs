@@ -10,12 +10,12 @@
 //!
 //! Not for: erasing submissions and analyses. Its caller does that.
 
-use domain::ids::{KeyId, Pseudonym, SiteId, StudyId};
+use domain::ids::{KeyId, Pseudonym, SiteId, StudyId, SubmissionId};
 #[cfg(feature = "schema")]
 use domain::schema::{Name, Time};
 use platform::Error;
 use platform::kv::{self, Batch, Store};
-use platform::redis::{Redis, integer, nothing, string, text, unexpected};
+use platform::redis::{Redis, integer, nothing, number, string, text, unexpected};
 use serde::{Deserialize, Serialize};
 use spin_sdk::redis::RedisResult;
 
@@ -109,8 +109,15 @@ pub struct Certificate {
 pub enum List {
     /// Its submissions.
     Submissions,
+    /// Its submissions that cannot be scored.
+    Failed,
     /// Its analyses.
     Analyses,
+}
+
+/// The lists of a subject.
+fn lists(subject: &Pseudonym) -> [String; 3] {
+    [names::filed(subject), names::failed(subject), names::analyses_of(subject)]
 }
 
 script! {
@@ -124,6 +131,13 @@ script! {
     TookScript<'a> = "erasure/took.lua",
     keys { list: String, progress: String }
     args { member: &'a str, counter: &'static str }
+    reply (), by nothing
+}
+
+script! {
+    EndScript<'a> = "erasure/end.lua",
+    keys { progress: String, of_study: String, subjects: String, lists: [String; 3] }
+    args { subject: &'a str }
     reply (), by nothing
 }
 
@@ -177,9 +191,28 @@ pub async fn begin(redis: &Redis, subject: &Pseudonym, begun: &Begun) -> Result<
 pub async fn took(redis: &Redis, subject: &Pseudonym, list: List, member: &str) -> Result<(), Error> {
     let (list, counter) = match list {
         List::Submissions => (names::filed(subject), "submissions"),
+        List::Failed => (names::failed(subject), "submissions"),
         List::Analyses => (names::analyses_of(subject), "analyses"),
     };
     TookScript { list, progress: names::erasing(subject), member, counter }.run(redis).await
+}
+
+/// The ids of the submissions of a subject that were stored and cannot be scored, at most `limit`.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn failed(redis: &Redis, subject: &Pseudonym, limit: u32) -> Result<Vec<String>, Error> {
+    let last = i64::from(limit) - 1;
+    let reply = redis.command("ZRANGE", vec![text(names::failed(subject)), number(0), number(last)]).await?;
+    reply.iter().map(string).collect::<Option<_>>().ok_or_else(|| unexpected("ZRANGE"))
+}
+
+/// Removes an erased submission from those of its subject that cannot be scored.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn unlist_failed(redis: &Redis, subject: &Pseudonym, id: &SubmissionId) -> Result<(), Error> {
+    redis.command("ZREM", vec![text(names::failed(subject)), text(id.as_str())]).await.map(|_| ())
 }
 
 /// The number of submissions and analyses in the lists of a subject.
@@ -188,7 +221,7 @@ pub async fn took(redis: &Redis, subject: &Pseudonym, list: List, member: &str) 
 /// [`Kind::Unavailable`](platform::Kind::Unavailable).
 pub async fn left(redis: &Redis, subject: &Pseudonym) -> Result<u64, Error> {
     let mut count = 0;
-    for list in [names::filed(subject), names::analyses_of(subject)] {
+    for list in lists(subject) {
         let reply = redis.command("ZCARD", vec![text(list)]).await?;
         let own = reply.first().and_then(integer).and_then(|own| u64::try_from(own).ok());
         count += own.ok_or_else(|| unexpected("ZCARD"))?;
@@ -243,26 +276,7 @@ pub async fn end(redis: &Redis, store: &Store, subject: &Subject, begun: &Begun)
     }
     let Progress { begun, submissions, analyses, .. } = begin(redis, &pseudonym, begun).await?;
     let mut batch = Batch::default();
-    match audit::head(redis, &entity).await? {
-        // An earlier attempt got this far, but perhaps no further.
-        Some(head) if head.action == Action::Erased.as_str() && head.at == begun.at => {
-            batch.put(names::audit(&entity, head.n), &head)?;
-        }
-        _ => {
-            // No hashes: the record of a subject is written anew with each of its submissions.
-            let change = Change {
-                at: &begun.at,
-                actor: &begun.by,
-                action: Action::Erased,
-                reason: Some(&begun.reason),
-                meaning: begun.meaning.as_deref(),
-                refers_to: None,
-                old: None,
-                new: None,
-            };
-            audit::append(redis, store, &mut batch, &entity, &change).await?;
-        }
-    }
+    record(redis, store, &mut batch, &entity, &begun).await?;
     let certificate = Certificate {
         pseudonym: pseudonym.clone(),
         study: subject.study_id.clone(),
@@ -279,8 +293,53 @@ pub async fn end(redis: &Redis, store: &Store, subject: &Subject, begun: &Begun)
     batch.put(entity, &forgotten(subject))?;
     batch.put(names::subject_erased(&pseudonym), &certificate)?;
     kv::put_all(&mut batch)?;
-    redis.command("DEL", vec![text(names::erasing(&pseudonym))]).await?;
+    ended(redis, subject).await?;
     Ok(certificate)
+}
+
+/// Notes in Redis that the erasure of a subject has ended, and counts it for the erasure of its study. A subject of which
+/// nothing is listed leaves the subjects of its study.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
+pub async fn ended(redis: &Redis, subject: &Subject) -> Result<(), Error> {
+    let (pseudonym, study) = (&subject.subject, &subject.study_id);
+    let (progress, lists) = (names::erasing(pseudonym), lists(pseudonym));
+    let (of_study, subjects) = (names::erasing_study(study), names::subjects_of(study));
+    EndScript { progress, of_study, subjects, lists, subject: pseudonym.as_str() }.run(redis).await
+}
+
+/// Breaks off the erasure of a subject of which something came meanwhile that is to be kept. What was erased stays so.
+///
+/// # Errors
+/// [`Kind::Unavailable`](platform::Kind::Unavailable).
+pub async fn break_off(redis: &Redis, subject: &Pseudonym) -> Result<(), Error> {
+    redis.command("DEL", vec![text(names::erasing(subject))]).await.map(|_| ())
+}
+
+/// Adds to a batch the record of an ended erasure in the audit chain of a subject or a study.
+pub(super) async fn record(
+    redis: &Redis,
+    store: &Store,
+    batch: &mut Batch,
+    entity: &str,
+    begun: &Begun,
+) -> Result<(), Error> {
+    match audit::head(redis, entity).await? {
+        // An earlier attempt got this far, but perhaps no further.
+        Some(head) if head.action == Action::Erased.as_str() && head.at == begun.at => {
+            batch.put(names::audit(entity, head.n), &head)
+        }
+        _ => {
+            // No hashes: the record of a subject is written anew with each of its submissions.
+            let change = Change {
+                reason: Some(&begun.reason),
+                meaning: begun.meaning.as_deref(),
+                ..Change::new(&begun.at, &begun.by, Action::Erased)
+            };
+            audit::append(redis, store, batch, entity, &change).await.map(|_| ())
+        }
+    }
 }
 
 /// A subject without its identity.

@@ -35,7 +35,8 @@ pub async fn tombstone(redis: &Redis, store: &Store, id: &AnalysisId, at: &str) 
     Ok(found)
 }
 
-/// Erases an analysis. `tombstone` is that of [`tombstone`]. Returns the erasure that holds, which is the first.
+/// Erases an analysis. `tombstone` is that of [`tombstone`]. Returns the erasure that holds, which is the first. With
+/// `sweeps` its due entries and dead letters are removed; else the caller does that.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](platform::Kind::Unavailable); calling it again is safe.
@@ -45,6 +46,7 @@ pub async fn erase(
     tombstone: &Analysis,
     actor: &KeyId,
     (reason, meaning): (&str, Option<&str>),
+    sweeps: bool,
 ) -> Result<Erasure, Error> {
     let id = &tombstone.analysis_id;
     let wanted = Erasure {
@@ -61,7 +63,7 @@ pub async fn erase(
     if let Some(hash) = hash {
         kv::remove_all(&[names::analysis_image(id, hash)])?;
     }
-    for member in ["analysisId", "submissionId"] {
+    for member in ["analysisId", "submissionId"].into_iter().filter(|_| sweeps) {
         erasure::sweep(redis, member, id.as_str()).await?;
     }
     Ok(erasure)

@@ -32,6 +32,8 @@ pub enum Enqueued {
     Full,
     /// It was erased, and stays so.
     Erased,
+    /// Its study is being erased; nothing was written.
+    Erasing,
 }
 
 /// Takes an analysis in. `hash` stands for its content.
@@ -53,6 +55,8 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         clock: names::CLOCK,
         erased: names::ERASED,
         of_subject: names::analyses_of(&job.subject),
+        studies_erasing: names::STUDIES_ERASING,
+        subjects: names::subjects_of(&job.study_id),
         id: job.analysis_id.as_str(),
         hash,
         facts: facts.to_string(),
@@ -68,6 +72,8 @@ pub async fn enqueue(redis: &Redis, job: &Job, hash: &str, capacity: u64) -> Res
         queue: queue.name(),
         other: other.name(),
         flow: job.flow(),
+        study: job.study_id.as_str(),
+        subject: job.subject.as_str(),
     };
     script.run(redis).await
 }
@@ -81,6 +87,8 @@ script! {
         clock: &'static str,
         erased: &'static str,
         of_subject: String,
+        studies_erasing: &'static str,
+        subjects: String,
     }
     args {
         id: &'a str,
@@ -98,6 +106,8 @@ script! {
         queue: &'static str,
         other: &'static str,
         flow: String,
+        study: &'a str,
+        subject: &'a str,
     }
     reply Enqueued, by |reply| enqueued(&one(reply)?)
 }
@@ -109,6 +119,7 @@ fn enqueued(word: &str) -> Option<Enqueued> {
         "conflict" => Some(Enqueued::Conflict),
         "full" => Some(Enqueued::Full),
         "erased" => Some(Enqueued::Erased),
+        "erasing" => Some(Enqueued::Erasing),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
 -- Shared by all scripts that take submissions in. Before this stand flows.lua, BELL and CLOCK (keys), CAPACITY and
--- QUOTA, CHANNEL and BELL_MS, TICK and TICK_MS.
+-- QUOTA, CHANNEL and BELL_MS, TICK and TICK_MS, STUDIES_ERASING.
 -- Returns how many more submissions the stream has room for. Entries may share: MORE counts submissions minus entries.
 local function room()
   local entries = redis.call('XLEN', STREAM .. 'score')
@@ -23,4 +23,8 @@ local function ring(last)
   if redis.call('SET', CLOCK, 'next ' .. last, 'NX', 'PX', TICK_MS) then
     redis.call('PUBLISH', TICK, 'next ' .. last)
   end
+end
+-- Returns whether the study of a flow is being erased.
+local function is_erasing(flow)
+  return redis.call('SISMEMBER', STUDIES_ERASING, string.match(flow, '^[^|]*|([^|]*)')) == 1
 end

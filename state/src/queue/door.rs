@@ -90,6 +90,8 @@ pub enum Enqueued {
     Full,
     /// Its API key has reached its quota of waiting submissions; nothing was written.
     Quota,
+    /// Its study is being erased; nothing was written.
+    Erasing,
     /// It exceeded a rate limit; nothing was written. It may be sent again after so many seconds.
     Limited(u32),
 }
@@ -119,11 +121,12 @@ impl Door {
         let queue = Queue::Score;
         let fixed = format!(
             "local BELL, CLOCK = '{}', '{}'\nlocal STATS, SETTINGS = '{stats}', '{}'\n\
-             local CAPACITY, QUOTA = {capacity}, {quota}\n\
+             local CAPACITY, QUOTA, STUDIES_ERASING = {capacity}, {quota}, '{}'\n\
              local CHANNEL, BELL_MS, TICK, TICK_MS = '{}', {}, '{}', {}\n",
             queue.bell(),
             names::CLOCK,
             names::SETTINGS,
+            names::STUDIES_ERASING,
             queue.channel(),
             BELL.as_millis(),
             names::CLOCK_CHANNEL,
@@ -346,6 +349,7 @@ fn outcome_of(word: &str, facts: &RedisResult) -> Option<Enqueued> {
         "amends-gone" => Enqueued::AmendsGone,
         "not-current" => Enqueued::NotCurrent,
         "stale" => Enqueued::Stale,
+        "erasing" => Enqueued::Erasing,
         "limited" => {
             let wait = u64::try_from(integer(facts)?).ok()?;
             Enqueued::Limited(u32::try_from(wait.div_ceil(1000).max(1)).unwrap_or(u32::MAX))
@@ -433,6 +437,7 @@ mod tests {
             ("quota", Enqueued::Quota),
             ("gone", Enqueued::Gone),
             ("stale", Enqueued::Stale),
+            ("erasing", Enqueued::Erasing),
             ("amends-unknown", Enqueued::AmendsUnknown),
             ("amends-other", Enqueued::AmendsOther),
             ("amends-gone", Enqueued::AmendsGone),

@@ -1,6 +1,6 @@
 -- Takes submissions in, one or many, in their order: remembers each, appends it, counts it. Then rings once.
--- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`,
--- idempotency.lua, and with limits limits.lua, which defines `limit`.
+-- Before this stand STATS, SETTINGS and STUDIES_ERASING (keys), flows.lua, count.lua, door.lua, which defines `room`,
+-- `quota`, `ring` and `is_erasing`, idempotency.lua, and with limits limits.lua, which defines `limit`.
 -- KEYS  the hash of each submission's idempotency record; with limits the bucket of the key, then the bucket of the site
 --       of each submission; for an amendment, which comes alone, at the end the hash of the amended one's record and its
 --       superseded mark
@@ -10,7 +10,7 @@
 -- Gives how many were appended, then for each of the others: its number, outcome, facts. The outcomes:
 --       'duplicate', first record | 'conflict', first record | 'gone' | 'full' | 'amends-unknown' | 'amends-other'
 --       | 'amends-gone' | 'not-current' | 'limited', milliseconds to wait | 'quota': too much of the key waits
---       | 'stale': other settings are in force
+--       | 'stale': other settings are in force | 'erasing': the study is being erased
 if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   local out = {0}
   for number = 1, math.floor((#ARGV - 1) / 5) do
@@ -18,8 +18,10 @@ if ARGV[1] ~= '' and redis.call('HGET', SETTINGS, 'revision') ~= ARGV[1] then
   end
   return out
 end
+-- Studies are erased seldom: one look for all.
+local studies_erasing = redis.call('EXISTS', STUDIES_ERASING) == 1
 -- The common case: one submission, new, with room.
-if #ARGV == 6 and not limit and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
+if #ARGV == 6 and not limit and not studies_erasing and room() > 0 and quota(string.match(ARGV[4], '^[^|]*')) > 0
   and remember(KEYS[1], idempotency(ARGV[2])) then
   local entry = append('score', ARGV[4], ARGV[6], ARGV[5], 1)
   tally(STATS, 'accepted' .. ARGV[3], 1)
@@ -59,14 +61,16 @@ for number = 1, count do
   local open = taken < room
   local within = open and quota(string.match(flow, '^[^|]*')) > 0
   local outcome, facts, first, wait, take = nil, '', false, 0, nil
-  if limit then
+  if studies_erasing and is_erasing(flow) then
+    outcome = 'erasing'
+  elseif limit then
     -- Clients resend a batch whole. Submissions that are there already must not use up the room that the rest needs.
     if count > 1 then first = redis.call('HGET', key, field) end
     if not first then wait, take = limit(number, count) end
   end
   if wait > 0 then
     outcome, facts = 'limited', wait
-  elseif not first and (amends or limit or not within or not remember(key, field, record)) then
+  elseif not outcome and not first and (amends or limit or not within or not remember(key, field, record)) then
     first = redis.call('HGET', key, field)
   end
   if first then

@@ -1,7 +1,7 @@
 -- Takes many submissions in, as few entries. Works only if all are new, there is room for all, and the settings are the
 -- ones they were checked against; else does nothing.
--- Before this stand STATS and SETTINGS (keys), flows.lua, count.lua, door.lua, which defines `room`, `quota` and `ring`,
--- and idempotency.lua.
+-- Before this stand STATS, SETTINGS and STUDIES_ERASING (keys), flows.lua, count.lua, door.lua, which defines `room`,
+-- `quota`, `ring` and `is_erasing`, and idempotency.lua.
 -- KEYS  hashes of idempotency records
 -- ARGV  revision of the settings or '' when it does not matter, number of counters, number of entries, for each
 --       hash: number of its records, for each submission in the order of hashes: idempotency record, for each counter:
@@ -15,8 +15,9 @@ for number = 1, #KEYS do
 end
 local counters = records + count
 local entries = counters + 2 * ARGV[2]
-local wanted = {}
+local wanted, studies_erasing = {}, redis.call('EXISTS', STUDIES_ERASING) == 1
 for e = entries, entries + 4 * ARGV[3] - 1, 4 do
+  if studies_erasing and is_erasing(ARGV[e]) then return {'0'} end
   local key = string.match(ARGV[e], '^[^|]*')
   wanted[key] = (wanted[key] or 0) + ARGV[e + 2]
 end

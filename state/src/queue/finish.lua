@@ -6,7 +6,7 @@
 --       tick, then the entries to end as JSON: [[id, submission or "", [FOLLOW-UP]]]
 --       FOLLOW-UP = ["push", payload] or ["push", payload, flow] (onto the follow-up queue, in this or the entry's flow)
 --       | ["delay", until this ms, flow, payload] | ["dead", reason, payload in hex]
---       | ["index", sorted set, ms, member] | ["count", hash of a month, field] | ["unpin", key]
+--       | ["index", sorted set, ms, member] | ["latest", sorted set, ms, member] (a later time stays) | ["count", hash of a month, field] | ["unpin", key]
 --       | ["journal", study, entry] | ["told", set of messages that wait, message]
 -- Gives how many of them this call ended, then the erased submissions
 local queue, holder = ARGV[1], ARGV[2]
@@ -53,6 +53,8 @@ for _, one in ipairs(left) do
       local members = indexes[first] or {}
       members[#members + 1], members[#members + 2] = second, third
       indexes[first] = members
+    elseif what == 'latest' then
+      redis.call('ZADD', first, 'GT', second, third)
     elseif what == 'count' then
       local counter = counts[first] or {}
       counter[second] = (counter[second] or 0) + 1

@@ -53,6 +53,11 @@ impl FollowUps {
         self.one("index").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
     }
 
+    /// Adds this member to the index of this key, at a time in milliseconds since the epoch, unless it is there at a later one.
+    pub fn latest(&mut self, key: &str, at_ms: i64, member: &str) {
+        self.one("latest").text(key).raw(",").number(at_ms).raw(",").text(member).raw("]");
+    }
+
     /// Appends a line to the journal of this study: see `journal::Event::line`.
     pub fn journal(&mut self, study: &StudyId, line: &str) {
         self.one("journal").text(study.as_str()).raw(",").text(line).raw("]");
@@ -183,11 +188,12 @@ mod tests {
         follow_ups.delay(5, "k|A|1", "later");
         follow_ups.dead("unreadable-entry", &[0, 255]);
         follow_ups.index("list", -1, "a b");
+        follow_ups.latest("list", 7, "a");
         follow_ups.count("month", "day");
         follow_ups.unpin("s");
         let all = Finished { id: "1-0".into(), submission: Some("s".into()), follow_ups };
         let none = Finished { id: "2-0".into(), submission: None, follow_ups: FollowUps::default() };
-        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["push","b","*|k|A%2F1"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["count","month","day"],["unpin","{vigil}:pinned:s"]]],["2-0","",[]]]"#;
+        let expected = r#"[["1-0","s",[["push","{\"a\":1}"],["push","b","*|k|A%2F1"],["delay",5,"k|A|1","later"],["dead","unreadable-entry","00ff"],["index","list",-1,"a b"],["latest","list",7,"a"],["count","month","day"],["unpin","{vigil}:pinned:s"]]],["2-0","",[]]]"#;
         assert_eq!(told(&[all, none]), expected);
     }
 

@@ -10,6 +10,7 @@ use domain::alert::routes::Routes;
 use domain::alert::silence::Silence;
 use domain::deidentify::Policy;
 use domain::patient_systems::PatientSystems;
+use domain::retention::Retentions;
 use domain::settings::Document;
 use domain::study_rules::{self, StudyRules};
 use domain::subscriptions::Subscriptions;
@@ -60,6 +61,7 @@ contents! {
     AlertRules as StudyRules, by |it| study_rules::read(it).ok();
     Deidentification as Policy, by |it| Policy::read(it).ok();
     PatientSystems as PatientSystems, by |it| PatientSystems::read(it).ok();
+    Retention as Retentions, by |it| Retentions::read(it).ok();
     Access as Access, by |it| Access::read(it).ok();
     Subscriptions as Subscriptions, by |it| Subscriptions::read(it).ok();
 }

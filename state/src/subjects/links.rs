@@ -238,14 +238,9 @@ async fn store_change(
         }
         batch.put(names::subject_links(&subject.subject), own)?;
         let change = Change {
-            at: said.at,
-            actor: said.by,
-            action: if link { Action::Linked } else { Action::Unlinked },
             reason: Some(said.reason),
-            meaning: None,
             refers_to: Some(&names::subject(&to.subject)),
-            old: None,
-            new: None,
+            ..Change::new(said.at, said.by, if link { Action::Linked } else { Action::Unlinked })
         };
         audit::append(redis, store, &mut batch, &names::subject(&subject.subject), &change).await?;
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "this is a test")]
 
 mod backwards;
+mod erasing;
 mod hour;
 mod model;
 mod redis;

@@ -4,22 +4,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{App, Running, SOON, root, spin_toml};
+use super::{App, COMPILED, Running, SOON, root, spin_toml};
+
+/// The ends of the lines that begin tables of spin.toml.
+const REDIS_TRIGGER: &str = "[[trigger.redis]]";
+const BUILD: &str = ".build]";
 
 impl App {
     pub(super) fn vigil(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
         command.args(["--listen", &self.address.to_string()]).arg("--state-dir").arg(&self.dir);
+        // Only what a newcomer sees builds the functions. They are there already, and other hosts are started many times.
         if !self.builder.loud {
-            command.arg("--quiet");
+            command.arg("--quiet").arg("--spin-toml").arg(self.without(&[BUILD]));
         }
+        std::fs::create_dir_all(&self.dir).unwrap();
+        let _ = std::os::unix::fs::symlink(root().join(COMPILED), self.dir.join("cache"));
         self.spawn(command)
     }
 
     pub(super) fn spin(&self, spin: &Path) -> Child {
         let mut command = Command::new(spin);
         command.args(["up", "--quiet", "--listen", &self.address.to_string()]);
-        let manifest = if self.builder.triggers { spin_toml() } else { self.without_triggers() };
+        let manifest = if self.builder.triggers { spin_toml() } else { self.without(&[REDIS_TRIGGER]) };
         command.arg("--from").arg(manifest).arg("--state-dir").arg(&self.dir);
         command.env("OTEL_SDK_DISABLED", "1");
         self.spawn(command)
@@ -41,12 +48,18 @@ impl App {
         command.spawn().unwrap()
     }
 
-    /// A copy of spin.toml without Redis triggers, as a user without them would write it.
-    fn without_triggers(&self) -> PathBuf {
+    /// A copy of spin.toml without some of its tables.
+    fn without(&self, tables: &[&str]) -> PathBuf {
         let text = std::fs::read_to_string(spin_toml()).unwrap();
-        let sections = text.split("\n\n").filter(|section| !section.contains("[[trigger.redis]]"));
+        let mut keeps = true;
+        let kept = text.lines().filter(|line| {
+            if line.starts_with('[') {
+                keeps = !tables.iter().any(|table| line.ends_with(table));
+            }
+            keeps
+        });
         let sources = format!("source = \"{}/target/", root().display());
-        let text = sections.collect::<Vec<_>>().join("\n\n").replace("source = \"target/", &sources);
+        let text = kept.collect::<Vec<_>>().join("\n").replace("source = \"target/", &sources);
         let path = self.dir.join("spin.toml");
         std::fs::create_dir_all(&self.dir).unwrap();
         std::fs::write(&path, text).unwrap();

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use platform::Error;
 use platform::kv::Store;
 use platform::redis::{Redis, string, text};
+use spin_sdk::redis::RedisResult;
 use state::edge::keys;
 use state::journal::{self, Event, Kind};
 use state::names;
@@ -28,12 +29,12 @@ const PAUSE: &str = "3600";
 /// # Errors
 /// When Redis or the store is unavailable; the next tick looks again.
 pub(super) async fn warn(redis: &Redis, now_ms: i64) -> Result<usize, Error> {
-    let looked = redis.command("GET", vec![text(names::KEYS_LOOKED)]).await?;
-    if looked.first().and_then(string).is_some() {
+    // A key that is created meanwhile removes the mark, so the mark comes first. Of two who look at once, one sets it: a round
+    // outside the clock may run beside it.
+    let mark = redis.command("SET", [names::KEYS_LOOKED, "1", "NX", "EX", PAUSE].map(text).into()).await?;
+    if matches!(mark.first(), None | Some(RedisResult::Nil)) {
         return Ok(0);
     }
-    // A key that is created meanwhile removes the mark, so the mark comes first.
-    redis.command("SET", [names::KEYS_LOOKED, "1", "EX", PAUSE].map(text).into()).await?;
     let warned = told(redis, now_ms).await;
     if warned.is_err() {
         redis.command("DEL", vec![text(names::KEYS_LOOKED)]).await?;

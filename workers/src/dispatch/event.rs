@@ -1,7 +1,8 @@
 //! The message that tells a subscriber of an event.
 //!
 //! Guarantee: it has the type and the time of the event, and as much of its content as the subscription asks for, as the
-//! store has it when the message is sent. What was erased meanwhile is not told.
+//! store has it when the message is sent. What was erased meanwhile is not told. A message with a person's data is sent once
+//! the look at them is recorded.
 
 use domain::Timestamp;
 use domain::access::Role;
@@ -14,6 +15,7 @@ use platform::kv::{self, Store};
 use serde::Serialize;
 use state::alerts;
 use state::edge::keys::KeyRecord;
+use state::edge::looks::{Look, Whose};
 use state::journal::{Kind, Position};
 use state::names;
 use state::wire::entry::Alert;
@@ -94,14 +96,14 @@ struct KeyEnding<'a> {
     cursor: &'a str,
 }
 
-/// The body; none if there is nothing to tell any more.
+/// The body, and the look that it is if it shows a person's data; none if there is nothing to tell any more.
 pub(crate) async fn body(
     config: &Config,
     store: &Store,
     rules: &Rules,
     notification: &Notification,
     event: &QueuedEvent,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<(String, Option<Look>)>, Error> {
     let subscription = rules.subscriptions.subscription(&event.subscription);
     let (Some(subscription), Some(kind)) = (subscription, Kind::parse(&event.kind)) else { return Ok(None) };
     let (detail, site_id, cursor) = (subscription.detail, &notification.site_id, event.at.as_str());
@@ -109,7 +111,7 @@ pub(crate) async fn body(
     if let Some(id) = &event.alert {
         let Some(alert) = store.get::<Alert>(&names::alert(id)).await? else { return Ok(None) };
         let is_told = detail != Detail::Reference;
-        return body.of(&AlertActedOn {
+        let message = body.of(&AlertActedOn {
             alert_id: id.as_str(),
             submission_id: &event.submission,
             site_id,
@@ -120,7 +122,9 @@ pub(crate) async fn body(
             subject: is_told.then_some(&alert.subject),
             reason: is_told.then_some(&alert.reason),
             by: if is_told { by(config, store, &alert, kind).await? } else { None },
-        });
+        })?;
+        let whose = Whose::at(&notification.study_id, site_id).subject(alert.subject.as_str()).id(id.as_str());
+        return Ok(body.look(message, is_told, whose));
     }
     if kind == Kind::KeyExpiring {
         let id = KeyId::from(event.topic.as_deref().unwrap_or_default());
@@ -130,7 +134,7 @@ pub(crate) async fn body(
         let Some(ends) = key.expires_ms else { return Ok(None) };
         let at = Position::parse(cursor).unwrap_or_default().milliseconds();
         let left = ends.saturating_sub(i64::try_from(at).unwrap_or_default()).max(0);
-        return body.of(&KeyEnding {
+        let message = body.of(&KeyEnding {
             key_id: &key.key_id,
             label: &key.label,
             owner: key.owner.as_deref(),
@@ -139,7 +143,8 @@ pub(crate) async fn body(
             expires_at: Timestamp::from_millis(ends).rfc3339(),
             days_left: (left + DAY_MS - 1) / DAY_MS,
             cursor,
-        });
+        })?;
+        return Ok(body.look(message, false, Whose::default()));
     }
     let include = match detail {
         Detail::Reference => Include::default(),
@@ -153,11 +158,14 @@ pub(crate) async fn body(
     if row.state == ListState::Erased && kind != Kind::Erased {
         return Ok(None);
     }
+    let whose = Whose::at(&notification.study_id, site_id).id(event.submission.as_str());
     if detail == Detail::Reference {
         let topic = event.topic.as_deref();
-        return body.of(&Reference { submission_id: &event.submission, site_id, topic, cursor });
+        let message = body.of(&Reference { submission_id: &event.submission, site_id, topic, cursor })?;
+        return Ok(body.look(message, false, whose));
     }
-    body.of(&row)
+    let whose = whose.subject(row.subject.as_ref().map_or("", Pseudonym::as_str));
+    Ok(body.look(body.of(&row)?, row.state != ListState::Erased, whose))
 }
 
 /// Who acted last in this way.
@@ -187,6 +195,13 @@ impl Body<'_> {
         // Names have no character that JSON writes otherwise.
         let data = format!(r#"{{"subscription":"{subscription}","studyId":"{study}",{content}"#);
         Ok(Some(format!(r#"{{"data":{data},"timestamp":"{at}","type":"{event}"}}"#)))
+    }
+
+    /// The message with the look that it is, if it shows somebody's data.
+    fn look(&self, message: Option<String>, shows: bool, whose: Whose<'_>) -> Option<(String, Option<Look>)> {
+        let event = self.kind.event_type().filter(|_| shows);
+        let look = event.map(|it| Look::of_subscription(self.event.subscription.as_str(), it.as_str(), whose));
+        message.map(|message| (message, look))
     }
 }
 

@@ -39,6 +39,7 @@ use platform::deadline::Deadline;
 use platform::kv::Store;
 use platform::variables::{Reader, load};
 use platform::{Error, clock};
+use state::edge::looks;
 use state::events;
 use state::names::Queue;
 use state::queue::holder::{Holder, RENEWAL};
@@ -295,10 +296,22 @@ impl Worker {
             return Ok(Vec::new());
         };
         let (placed, happened) = self.lanes.places(&self.config, &self.holder, &rules).await?;
+        let (mut looks, mut looking) = (Vec::new(), Vec::new());
         for mut placed in placed {
+            let mut look = None;
             if let Task::Notification(job) = &mut placed.task {
-                beside(&mut self.calls, &mut self.ended, job.load(&self.config, &self.store)).await?;
+                look = beside(&mut self.calls, &mut self.ended, job.load(&self.config, &self.store)).await?;
             }
+            if let Some(look) = look {
+                looks.push(look);
+                looking.push(placed);
+                continue;
+            }
+            self.calls.push(call::attempt(Rc::clone(&self.config), placed).boxed_local());
+        }
+        // What shows persons' data is sent once that is recorded; nothing else waits for it.
+        beside(&mut self.calls, &mut self.ended, looks::record_all(&self.config.redis, &looks)).await?;
+        for placed in looking {
             self.calls.push(call::attempt(Rc::clone(&self.config), placed).boxed_local());
         }
         Ok(happened)

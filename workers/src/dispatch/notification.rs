@@ -18,6 +18,7 @@ use domain::ids::{ReceiverId, SubmissionId};
 use domain::{Severity, Timestamp};
 use platform::kv::{self, Batch, Store};
 use platform::{Error, clock, log};
+use state::edge::looks::Look;
 use state::names::{self, Queue};
 use state::queue::holder::Holder;
 use state::queue::{self, Finished, FollowUps};
@@ -101,14 +102,15 @@ impl Job {
         }
     }
 
-    /// Reads the content of the message.
-    pub(crate) async fn load(&mut self, config: &Config, store: &Store) -> Result<(), Error> {
+    /// Reads the content of the message. Returns the look that must be recorded before it is sent.
+    pub(crate) async fn load(&mut self, config: &Config, store: &Store) -> Result<Option<Look>, Error> {
         let notification = &self.claimed.notification;
-        self.body = match &notification.about {
-            About::Analysis(end) => analysis::body(store, end).await?,
-            About::Event(event) => event::body(config, store, &self.rules, notification, event).await?,
+        let (body, look) = match &notification.about {
+            About::Analysis(end) => (analysis::body(store, end).await?, None),
+            About::Event(event) => event::body(config, store, &self.rules, notification, event).await?.unzip(),
         };
-        Ok(())
+        self.body = body;
+        Ok(look.flatten())
     }
 
     /// The request; the outcome if there can be none.

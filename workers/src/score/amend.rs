@@ -71,14 +71,9 @@ pub(crate) async fn apply(
         return Ok(());
     }
     let change = Change {
-        at: &supersede.at,
-        actor: &supersede.key,
-        action: Action::Superseded,
         reason: supersede.reason.as_deref(),
-        meaning: None,
         refers_to: Some(&names::submission(&supersede.by)),
-        old: None,
-        new: None,
+        ..Change::new(&supersede.at, &supersede.key, Action::Superseded)
     };
     audit::append(redis, &store, batch, &entity, &change).await?;
     let hash = batch.put_hashed(key, &mark)?;

@@ -162,7 +162,10 @@ impl Scorer {
         let alerts: Vec<AlertId> = outcome.decided.alerts.iter().map(|alert| alert.alert_id.clone()).collect();
         let severities = outcome.decided.alerts.iter().map(|alert| alert.severity.as_str());
         match failed {
-            Some(reason) => dead(reason, id.as_str(), claimed, &mut follow_ups),
+            Some(reason) => {
+                dead(reason, id.as_str(), claimed, &mut follow_ups);
+                index_updates::came(submission, false, &mut follow_ups);
+            }
             None => index_updates::follow_ups(submission, severities, &mut follow_ups),
         }
         let mut records = Vec::with_capacity(alerts.len());

@@ -1,5 +1,5 @@
 /**
- * Who a subject is: asked for by a button, recorded by Vigil, shown in a dialog until the person leaves it. The patient's id is
+ * Who a subject is: asked for by a button and with a reason, recorded by Vigil, shown in a dialog until the person leaves it. The patient's id is
  * in no address, no title and no storage.
  */
 
@@ -21,19 +21,24 @@ export function WhoIsIt({ subject }) {
 /** @param {{ subject: string, onClose: () => void }} props */
 function Look({ subject, onClose }) {
   const text = t().identity;
+  const [why, setWhy] = useState('');
   const [found, setFound] = useState(/** @type {Awaited<ReturnType<typeof identity>> | null} */ (null));
   const [error, setError] = useState(/** @type {unknown} */ (null));
   const [busy, setBusy] = useState(false);
-  const look = async () => {
+  /** @param {Event} event */
+  const look = async (event) => {
+    event.preventDefault();
     setBusy(true);
     try {
-      setFound(await identity(subject));
+      setFound(await identity(subject, why.trim()));
       setError(null);
     } catch (error) {
       setError(error);
     }
     setBusy(false);
   };
+  /** @param {Event & { currentTarget: HTMLInputElement }} event */
+  const typed = (event) => setWhy(event.currentTarget.value);
   return html`<${Dialog} title=${text.ask} onClose=${onClose}>
     ${!found && html`<p>${text.recorded}</p>`}
     ${error && html`<${Failure} error=${error} />`}
@@ -47,9 +52,12 @@ function Look({ subject, onClose }) {
       </dl>
       <p class="quiet">${text.forgotten}</p>`
     }
-    <div class="buttons">
-      ${!found && html`<button type="button" class="primary" disabled=${busy} onClick=${look}>${busy ? t().act.working : text.look}</button>`}
-      <button type="button" onClick=${onClose}>${found ? text.close : t().act.cancel}</button>
-    </div>
+    <form onSubmit=${look}>
+      ${!found && html`<label class="field">${text.why}<input required maxlength="500" value=${why} onInput=${typed} autocomplete="off" /></label>`}
+      <div class="buttons">
+        ${!found && html`<button class="primary" disabled=${busy || !why.trim()}>${busy ? t().act.working : text.look}</button>`}
+        <button type="button" onClick=${onClose}>${found ? text.close : t().act.cancel}</button>
+      </div>
+    </form>
   <//>`;
 }

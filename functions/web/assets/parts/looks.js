@@ -123,9 +123,10 @@ function Looks({ filters }) {
 /** @param {{ look: Looked, alone: boolean }} props `alone`: all of them are of one subject. */
 function OneLook({ look, alone }) {
   const text = t().looks;
-  const { at, byName, role, method, path, study, site, subject, status } = look;
+  const { at, byName, role, method, path, study, site, subject, status, reason } = look;
   const name = actor(look.actor, byName);
-  const words = text.paths[`${method} ${path}`];
+  // The event of which a subscription is told has no role and no path.
+  const words = role ? text.paths[`${method} ${path}`] : text.event(t().subscriptions.events[path] ?? path);
   return html`<li>
     <p class="look-head">
       <span>
@@ -134,7 +135,7 @@ function OneLook({ look, alone }) {
             ? html`<strong>${name}</strong>`
             : html`<a href=${address('/people/looks', { actor: look.actor })} title=${look.actor}><strong>${name}</strong><span class="unseen"> – ${text.only(name)}</span></a>`
         }
-        <span class="quiet"> ${roleOf(role)}</span>
+        ${role && html`<span class="quiet"> ${roleOf(role)}</span>`}
       </span>
       <time datetime=${at}>${exact(at)}</time>
     </p>
@@ -146,5 +147,6 @@ function OneLook({ look, alone }) {
         ${!alone && subject && html` · <a href=${address(`/subjects/${subject}`)}>${t().inbox.subject(subject.slice(0, 8))}</a>`}
       </span>
     </p>
+    ${reason && html`<p class="note">${reason}</p>`}
   </li>`;
 }

@@ -6,6 +6,7 @@ import { When } from '../formats.js';
 import { actor, Dialog, say, sayWhy } from '../parts/act.js';
 import { Comparison } from '../parts/compare.js';
 import { Difference, Editor } from '../parts/editor.js';
+import { EraseStudy } from '../parts/erase-study.js';
 import { Failure, kindOf, Loading, Stale } from '../parts/pages.js';
 import { readPlaces } from '../parts/places.js';
 import { Meaning, sign } from '../parts/sign.js';
@@ -72,6 +73,7 @@ function One({ name, version }) {
     ${error && data && html`<${Stale} error=${error} again=${again} />`}
     ${!data && !error && html`<${Loading} label=${text.loading} />`}
     ${data && html`<${Work} it=${data} name=${name} asked=${version} again=${again} />`}
+    ${name === 'retention' && html`<${EraseStudy} />`}
   </article>`;
 }
 

@@ -2,6 +2,7 @@
 
 import { lastHour, metrics, readiness } from '../api.js';
 import { number } from '../formats.js';
+import { LogHead } from '../parts/head.js';
 import { Hour } from '../parts/hour.js';
 import { Shape } from '../parts/marks.js';
 import { Needs, readLists } from '../parts/needs.js';
@@ -41,6 +42,7 @@ export function SystemScreen() {
     ${ready.data && html`<${Verdict} ready=${ready.data.ready} />`}
     ${lists.data && (figures.data !== undefined || !may) && html`<${Needs} lists=${lists.data} figures=${figures.data ?? ''} />`}
     ${ready.data && html`<${Checks} checks=${ready.data.checks} />`}
+    <${LogHead} />
     ${hour.data && html`<${Hour} minutes=${hour.data} />`}
     ${figures.data !== undefined && html`<${Figures} text=${figures.data} />`}
     ${!may && html`<p class="quiet">${text.unmeasured}</p>`}

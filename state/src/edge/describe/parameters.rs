@@ -188,6 +188,13 @@ pub static TRACEPARENT: Parameter =
 /// Why something is changed.
 pub static CHANGE_REASON: Parameter =
     header("ChangeReason", "X-Change-Reason", "Why; it is kept in the audit chain.", |_| visible(500));
+/// The reason of a look at an identity.
+pub static LOOK_REASON: Parameter = header(
+    "LookReason",
+    "X-Look-Reason",
+    "Why an identity is looked at; it is kept in the audit chain and in the record of the look. Persons need it, keys do not.",
+    |_| visible(500),
+);
 /// The meaning of a signature.
 pub static SIGNATURE_MEANING: Parameter = header(
     "SignatureMeaning",

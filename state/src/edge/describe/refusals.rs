@@ -21,6 +21,8 @@ pub enum Refusal {
     Conflict,
     /// Not in a state for this.
     AlertConflict,
+    /// The study is under a legal hold.
+    Held,
     /// It was erased.
     Gone,
     /// Another version is in force.
@@ -74,13 +76,19 @@ impl Refusal {
             }
             Refusal::Conflict => (
                 ProblemType::Conflict,
-                "Other content was received under this id, or what is amended is not the current version.",
+                "Other content was received under this id, what is amended is not the current version, or the study is being \
+                 erased.",
                 "another content was received under this id at 2026-03-01T00:00:01.000Z",
             ),
             Refusal::AlertConflict => (
                 ProblemType::Conflict,
                 "The alert is not in a state for this, or the link was used, has expired, or is of an earlier opening.",
                 "link-used: it acknowledges once",
+            ),
+            Refusal::Held => (
+                ProblemType::Conflict,
+                "The study is under a legal hold (document `retention`): nothing of it may be erased.",
+                "the study is under a legal hold (document retention): nothing of it may be erased",
             ),
             Refusal::Gone => (ProblemType::Gone, "It was erased, or what it amends was.", "it was erased"),
             Refusal::PreconditionFailed => (

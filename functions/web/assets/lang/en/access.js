@@ -48,6 +48,7 @@ export default {
     meanings: {
       resolve: 'I have reviewed this alert and resolve it.',
       erase: 'I have checked that this submission is to be erased, and erase it.',
+      eraseStudy: 'I have checked that everything of this study is to be erased, and erase it.',
       eraseSubject: 'I have checked that everything of this subject is to be erased, and erase it.',
       store: 'I have checked this configuration and approve it.',
     },
@@ -145,6 +146,7 @@ export default {
     refused: (/** @type {number} */ status) => `refused (${status})`,
     older: 'Show older looks',
     only: (/** @type {string} */ name) => `Only the looks of ${name}`,
+    event: (/** @type {string} */ event) => `a message with content: ${event}`,
     /** What a request looks at, by its method and path. */
     paths: /** @type {Record<string, string>} */ ({
       'GET /v1/alerts': 'the list of alerts',
@@ -165,6 +167,77 @@ export default {
       'GET /fhir/QuestionnaireResponse': 'FHIR responses',
       'GET /fhir/QuestionnaireResponse/{id}': 'a FHIR response',
     }),
+  },
+  erasingStudy: {
+    title: 'Erase a study',
+    help: 'Everything of all its subjects, for good. Vigil carries it on by itself, and takes nothing in for the study meanwhile.',
+    look: 'Show its erasure',
+    none: (/** @type {string} */ study) => `Study ${study} was never erased.`,
+    act: (/** @type {string} */ study) => `Erase study ${study}…`,
+    about:
+      'All submissions, scores, analyses, and who the subjects are, are removed everywhere, for good. What waits to be sent is not sent. Audit trail and certificates stay. Nobody can take this back.',
+    type: (/** @type {string} */ study) => `To confirm, type the name of the study: ${study}`,
+    run: 'Erase for good',
+    running: (/** @type {string} */ left) => `Erasing… ${left} subjects left`,
+    held: 'It rests: the study is under a legal hold.',
+    done: (/** @type {string} */ study) => `Study ${study} is erased`,
+    began: 'Asked for',
+    subjects: 'Subjects',
+  },
+  log: {
+    title: 'The log',
+    help: 'Vigil signs a head of its log every few seconds while something happens. One head stands for everything before it. Keep one elsewhere now and then: what it covers cannot be changed unseen.',
+    none: 'No head is signed',
+    noneHelp: 'Nothing has happened yet, or Vigil has no key to sign the log with: the variable log_key.',
+    unreadable: 'The last head cannot be read.',
+    signatures: {
+      right: 'The signature is right',
+      wrong: 'The signature is wrong',
+      unknown: 'This browser cannot check the signature',
+    },
+    number: 'Number',
+    at: 'Signed',
+    hash: 'SHA-256 of all journals',
+    key: 'Public key (Ed25519)',
+    save: 'Keep this head',
+    compare: 'Compare with a head that was kept',
+    compareHelp: 'Choose its file, or drop it here. It stays in this browser.',
+    noHead: (/** @type {string} */ name) => `${name} is no head of a log.`,
+    good: (/** @type {number} */ n, /** @type {number} */ later) =>
+      `The log still has head ${n}, and ${later ? `${counted(later, 'head', 'heads')} more since` : 'it is the last one'}.`,
+    unsure: (/** @type {string} */ name) => `Not all of ${name} could be checked here.`,
+    bad: (/** @type {string} */ name) => `The log is not what ${name} says.`,
+    goodHelp:
+      'This compares heads. Whether the records are what the heads cover is found out by vigilctl verify --head with the same file.',
+    badHelp: 'Keep the file, and tell those who answer for the data. vigilctl verify --head says what differs.',
+    checks: {
+      kept: {
+        right: 'The kept head is signed by the key that it names',
+        wrong: 'The signature of the kept head is wrong',
+        unknown: 'This browser cannot check the signature of the kept head',
+      },
+      there: {
+        right: 'The log has this very head',
+        wrong: 'The log has another head of this number, or none',
+        unknown: '',
+      },
+      last: {
+        right: 'The last head is signed by the key that it names',
+        wrong: 'The signature of the last head is wrong',
+        unknown: 'This browser cannot check the signature of the last head',
+      },
+      key: {
+        right: 'Both are signed by the same key',
+        wrong: 'They are signed by different keys: only right if the key of the log was changed meanwhile',
+        unknown: '',
+      },
+      grows: { right: 'The log has grown since', wrong: 'The log ends before the kept head', unknown: '' },
+      journals: {
+        right: 'No journal has become shorter',
+        wrong: 'A journal has become shorter or was begun again: lines that were signed are gone',
+        unknown: '',
+      },
+    },
   },
   erasing: {
     act: 'Erase the subject…',

@@ -73,7 +73,8 @@ export default {
   identity: {
     ask: 'Who is it?',
     recorded:
-      'Vigil records that you look: who you are, the subject and the time, for the auditors. Look only if you need it to treat the patient.',
+      'Vigil records that you look: who you are, the subject, the time and your reason, for the auditors. Look only if you need it to treat the patient.',
+    why: 'Why do you look?',
     look: 'Show the patient’s id',
     patient: 'Patient’s id',
     system: 'Given out by',
@@ -127,7 +128,7 @@ export default {
   everything: {
     title: 'Everything about this subject',
     help: 'All submissions, scores, alerts with their history, and analyses, for a person who asks what is held about them.',
-    recorded: 'It says who the patient is, and Vigil records that you looked.',
+    recorded: 'It says who the patient is, and Vigil records that you looked, and why.',
     bundle: 'As a file (FHIR)',
     page: 'As a page to print',
   },

@@ -148,6 +148,7 @@ export default {
       'alert-rules': 'What studies add to the rules by which alerts are raised, or switch off.',
       deidentification: 'What studies keep less of than every study.',
       'patient-systems': 'Which systems give out the patient ids of sites.',
+      retention: 'How long studies keep what they have, and of which studies nothing may be erased.',
       silences: 'Which alerts are recorded and not sent for a while.',
       subscriptions: 'Which systems are told of which events.',
     }),

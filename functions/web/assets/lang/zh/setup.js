@@ -141,6 +141,7 @@ const text = {
       'alert-rules': '各研究对警报规则的补充或关闭。',
       deidentification: '各研究在通用规则之外少保留的内容。',
       'patient-systems': '各中心的患者编号由哪些系统给出。',
+      retention: '各研究的数据保留多久，以及哪些研究的数据不得删除。',
       silences: '哪些警报在一段时间内只记录、不发送。',
       subscriptions: '哪些系统接收哪些事件。',
     },
