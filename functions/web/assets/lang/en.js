@@ -334,6 +334,8 @@ export default {
     value: 'Value',
     unmeasured: 'The figures are for other roles: read, operator, auditor, admin.',
     noFigures: 'You see the counters of your study and site only; there are none yet.',
+    // By the name of a figure: what it counts, where the words of the API are in another language.
+    families: /** @type {Record<string, string>} */ ({}),
   },
   needs: {
     title: 'Needs somebody',

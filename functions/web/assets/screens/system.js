@@ -113,6 +113,12 @@ function isTime(family) {
   return family.endsWith('_seconds');
 }
 
+/** What a figure counts. @param {{ family: string, help: string }} props */
+function Name({ family, help }) {
+  const own = t().system.families[family];
+  return own ? html`${own}` : html`<span lang="en">${help}</span>`;
+}
+
 /** @param {{ text: string }} props */
 function Figures({ text }) {
   const all = families(text);
@@ -129,7 +135,7 @@ function Figures({ text }) {
         <tbody>
           ${all.map(
             ([name, { help, total }]) => html`<tr key=${name}>
-              <th scope="row"><span lang="en">${help}</span><br /><code class="quiet">${name}</code></th>
+              <th scope="row"><${Name} family=${name} help=${help} /><br /><code class="quiet">${name}</code></th>
               <td class="right">${isTime(name) ? t().hour.seconds(number(total ?? 0)) : number(total ?? 0)}</td>
             </tr>`,
           )}
